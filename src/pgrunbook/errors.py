@@ -1,0 +1,90 @@
+"""How a run can end, and the errors that say so."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+
+class Verdict(enum.StrEnum):
+    """How a run ended. `exit_code` is what the command line returns for it."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+    LOCKED_OUT = "locked_out"
+
+    @property
+    def exit_code(self) -> int:
+        """0 passed, 1 failed, 2 refused, 3 interrupted, 4 locked_out."""
+        return list(Verdict).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: what and where, what was expected, what was found, what to do next."""
+
+    what: str
+    where: str = ""
+    expected: str = ""
+    found: str = ""
+    remedy: str = ""
+
+    def lines(self) -> Iterable[str]:
+        """The problem as lines of text, the empty fields left out."""
+        yield f"{self.where}: {self.what}" if self.where else self.what
+        for label in ("expected", "found", "remedy"):
+            if text := getattr(self, label):
+                first, *rest = text.splitlines()
+                yield f"    {label + ':':<10}{first}"
+                yield from (f"    {'':<10}{line}" for line in rest)
+
+
+class RunbookError(Exception):
+    """The run cannot go on."""
+
+    verdict: ClassVar[Verdict] = Verdict.FAILED
+
+    def __init__(self, message: str = "", *, problems: Sequence[Problem] = ()) -> None:
+        self.message = message or (type(self).__doc__ or "").splitlines()[0]
+        self.problems = tuple(problems)
+        super().__init__(self.message)
+
+    @classmethod
+    def of(cls, what: str, **details: str) -> Self:
+        """An error with one problem: `of("no such table", where="public.deals", remedy="…")`."""
+        return cls(problems=[Problem(what, **details)])
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {line}" for p in self.problems for line in p.lines())])
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: the reader needs the reason, not our call stack."""
+        return f"{self.verdict.upper()}: {self}".splitlines()
+
+
+class Failed(RunbookError):
+    """A statement or a check failed. What was committed before is in the ledger."""
+
+    verdict = Verdict.FAILED
+
+
+class Refused(RunbookError):
+    """The run was refused: nothing was changed."""
+
+    verdict = Verdict.REFUSED
+
+
+class Interrupted(RunbookError):
+    """The run was interrupted. What was committed before is in the ledger."""
+
+    verdict = Verdict.INTERRUPTED
+
+
+class LockedOut(RunbookError):
+    """Another run is at work on this database."""
+
+    verdict = Verdict.LOCKED_OUT

@@ -1,0 +1,160 @@
+"""A run's parameters: typed, closed, and checked before a connection is opened."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.redaction import looks_secret
+
+# https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-NAMES-VALUES
+_UNITS_MS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*")
+
+
+def milliseconds(duration: str) -> int:
+    """`'200ms'`, `'5s'`, `'1 min'`, or a bare number of milliseconds, as PostgreSQL writes durations.
+
+    Raises ValueError for anything else, and for less than one millisecond: to PostgreSQL a timeout of zero
+    means none, and a run without one can make the application wait for ever.
+    """
+    match = _DURATION.fullmatch(duration)
+    if not match:
+        raise ValueError("takes a duration as PostgreSQL writes it, such as '200ms', '5s' or '1min'")
+    value = round(float(match[1]) * _UNITS_MS[match[2] or "ms"])
+    if not 1 <= value <= 2**31 - 1:
+        raise ValueError("takes a duration from 1ms to 24 days: zero would mean no timeout at all")
+    return value
+
+
+def _duration(text: str) -> str:
+    milliseconds(text)
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not 0 < len(text.encode()) <= 63 or "\0" in text:
+        raise ValueError("takes the name of a schema: 1 to 63 bytes")
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+
+
+class Parameters(BaseModel):
+    """What every runbook takes. `own` holds what one runbook declares besides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    target: Annotated[str, Field(min_length=1)] = "embedded"
+    mode: Literal["plan", "apply", "verify"] = "apply"
+    schema_: Annotated[str, AfterValidator(_identifier)] = Field("public", alias="schema")
+    ticket: str = ""
+    operator: str = ""
+    lock_timeout: Duration = "150ms"
+    lock_budget: Duration = "5min"
+    statement_timeout: Duration = "30s"
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The runbook's own parameters, by name."""
+        return {k: v for k, v in self.model_dump().items() if k not in Parameters.model_fields}
+
+    def record(self) -> dict[str, Any]:
+        """All parameters as JSON values, for the ledger."""
+        return self.model_dump(by_alias=True)
+
+
+def declared(notebook: Path) -> dict[str, Any]:
+    """Name and default of each parameter in the notebook's cell tagged `parameters`.
+
+    Raises Refused if there is not exactly one such cell, or if it holds more than plain assignments.
+    """
+    cells = [
+        "".join(cell["source"])
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        if "parameters" in cell["metadata"].get("tags", [])
+    ]
+    if len(cells) != 1:
+        raise Refused.of(f"{len(cells)} cells are tagged 'parameters'", where=notebook.name, expected="exactly one")
+    return assignments(cells[0], where=f"{notebook.name}, parameters cell")
+
+
+def assignments(source: str, where: str) -> dict[str, Any]:
+    """`name = literal` lines of a cell as a mapping. Raises Refused for any other line."""
+    values = {}
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                values[name] = _literal(value, where)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                values[name] = _literal(value, where)
+            case _:
+                raise Refused.of(
+                    "more than assignments", where=where, expected="name = literal", found=ast.unparse(node)
+                )
+    return values
+
+
+def _literal(node: ast.expr, where: str) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError as exc:
+        raise Refused.of("not a literal", where=where, found=ast.unparse(node)) from exc
+
+
+def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parameters:
+    """Check what was given against what the runbook declares; what is not given keeps its default.
+
+    A runbook's own parameter takes values of its default's type. Nothing is converted: papermill's `-p ticket
+    007` arrives as the number 7, and is an error rather than the text '7'. Raises Refused, naming every
+    parameter that is wrong, what it got and what it takes; a value that looks like a secret is not repeated.
+    """
+    own = {
+        name: (type(default), default)
+        for name, default in declaration.items()
+        if name not in Parameters.model_json_schema()["properties"]
+    }
+    model = create_model("RunbookParameters", __base__=Parameters, **own)  # type: ignore[call-overload]
+    values = {**declaration, **given}
+    problems = [_secret(name) for name, value in values.items() if looks_secret(value)]
+    if not problems:
+        try:
+            parameters: Parameters = model.model_validate(values)
+            return parameters
+        except ValidationError as exc:
+            problems = [_problem(error, list(declaration)) for error in exc.errors(include_url=False)]
+    raise Refused("The parameters are not valid: nothing was started.", problems=problems)
+
+
+def _secret(name: str) -> Problem:
+    return Problem(
+        "holds a password; parameters are written into the archived notebook",
+        where=name,
+        remedy="put the password where libpq finds it (PGPASSFILE, a service file, or the URL in an "
+        "environment variable) and pass its name: target='env:DATABASE_URL' or target='service:NAME'",
+    )
+
+
+_TAKES = {
+    "string_type": ("takes a text", "papermill's -p turns 007 and true into numbers and booleans: use -r"),
+    "int_type": ("takes a whole number", ""),
+    "float_type": ("takes a number", ""),
+    "bool_type": ("takes True or False", "papermill's -p takes True and False, with a capital"),
+}
+
+
+def _problem(error: Any, known: list[str]) -> Problem:
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return Problem("unknown parameter", where=name, expected="one of " + ", ".join(known))
+    takes, remedy = _TAKES.get(error["type"], (error["msg"].removeprefix("Value error, "), ""))
+    got = error["input"]
+    return Problem(takes, where=name, found=f"{got!r} ({type(got).__name__})", remedy=remedy)

@@ -1,0 +1,115 @@
+"""A project: the folder with `pgrunbook.toml`, and what is found from there."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pgrunbook.errors import Problem, Refused
+
+MARKER = "pgrunbook.toml"
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TargetSettings(_Closed):
+    """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another."""
+
+    service: str = ""
+    env: str = ""
+    database: str = ""
+    system_identifier: str = ""
+
+
+class EmbeddedSettings(_Closed):
+    """`[embedded]`: the PostgreSQL that comes with the package. `sample` is a path from the project root."""
+
+    version: int = 18
+    database: str = "sample"
+    sample: str = ""
+
+
+class Settings(_Closed):
+    """The whole of `pgrunbook.toml`."""
+
+    embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
+    targets: dict[str, TargetSettings] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The project's root and settings. Everything else is found from the root, never from the package."""
+
+    root: Path
+    settings: Settings
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Project:
+        """The project of `PGRUNBOOK_ROOT`, or the nearest one above `start` (the working directory).
+
+        Raises Refused if there is none, or if its `pgrunbook.toml` cannot be read.
+        """
+        if given := os.environ.get("PGRUNBOOK_ROOT"):
+            candidates: Sequence[Path] = [Path(given)]
+        else:
+            here = (start or Path.cwd()).resolve()
+            candidates = [here, *here.parents]
+        for root in candidates:
+            if (root / MARKER).is_file():
+                return cls(root, _read(root / MARKER))
+        raise Refused.of(
+            f"no {MARKER} found",
+            where="PGRUNBOOK_ROOT" if given else "the working directory and those above it",
+            remedy="work inside a project, or set PGRUNBOOK_ROOT to the folder that holds the file",
+        )
+
+    def runbook(self, name: str) -> Path:
+        """The notebook of a runbook, by its number (`001`), its name, or its path.
+
+        Raises Refused if there is none, or more than one.
+        """
+        stem = Path(name).name.removesuffix(".ipynb")
+        found = [p for p in self.runbooks() if p.stem == stem or p.stem.split("_")[0] == stem]
+        if len(found) == 1:
+            return found[0]
+        raise Refused.of(
+            f"{'several runbooks are' if found else 'no runbook is'} called {name!r}",
+            where="runbooks/",
+            expected="one of " + ", ".join(p.stem for p in self.runbooks()),
+            remedy="give the number or the name of one runbook",
+        )
+
+    def runbooks(self) -> list[Path]:
+        """Every `runbooks/NNN_name.ipynb`, in order."""
+        named = (self.root / "runbooks").glob("*.ipynb")
+        return sorted(p for p in named if re.fullmatch(r"\d+_\w+", p.stem))
+
+    def sql(self, runbook: str) -> Path:
+        """The folder of a runbook's SQL."""
+        return self.root / "sql" / runbook
+
+
+def _read(path: Path) -> Settings:
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc
+    except ValidationError as exc:
+        raise Refused(
+            f"{MARKER} is not valid.",
+            problems=[
+                Problem(
+                    "unknown setting" if error["type"] == "extra_forbidden" else error["msg"],
+                    where=".".join(map(str, error["loc"])),
+                )
+                for error in exc.errors(include_url=False, include_input=False)
+            ],
+        ) from exc

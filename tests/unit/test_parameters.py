@@ -1,0 +1,95 @@
+"""A run's parameters: typed, closed, and never a secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pgrunbook import Refused
+from pgrunbook.parameters import assignments, declared, milliseconds, validate
+
+DECLARED = {"target": "embedded", "mode": "apply", "schema": "public", "ticket": "", "table": "", "limit": 10}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("200ms", 200), ("5s", 5000), ("1min", 60_000), ("1.5 s", 1500), ("250", 250), ("2h", 7_200_000)],
+)
+def test_durations_are_read_as_postgresql_writes_them(text: str, expected: int) -> None:
+    assert milliseconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1s", "0", "0ms", "100us", "40d", "1 week"])
+def test_a_duration_that_is_none_or_endless_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="takes a duration"):
+        milliseconds(text)
+
+
+def test_defaults_hold_and_own_parameters_are_kept_apart() -> None:
+    chosen = validate(DECLARED, {"mode": "plan", "table": "users"})
+    assert (chosen.target, chosen.mode, chosen.schema_) == ("embedded", "plan", "public")
+    assert chosen.own == {"table": "users", "limit": 10}
+
+
+def test_every_wrong_parameter_is_named_at_once() -> None:
+    given = {"mode": "aply", "ticket": 7, "limit": "many", "tabel": "users", "lock_timeout": "soon"}
+    with pytest.raises(Refused) as caught:
+        validate(DECLARED, given)
+    problems = {problem.where: problem for problem in caught.value.problems}
+    assert problems.keys() == given.keys()
+    assert "plan" in problems["mode"].what
+    assert problems["ticket"].found == "7 (int)"
+    assert problems["tabel"].what == "unknown parameter"
+    assert "table" in problems["tabel"].expected
+
+
+def test_nothing_is_converted() -> None:
+    """papermill's `-p x false` arrives as a text; it must not become a truth value by having letters."""
+    with pytest.raises(Refused, match="takes True or False"):
+        validate({**DECLARED, "dry": False}, {"dry": "false"})
+    with pytest.raises(Refused, match="takes a whole number"):
+        validate(DECLARED, {"limit": True})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://app:hunter2@db/crm",
+        "postgresql+psycopg://app:hunter2@db/crm",
+        "host=db user=app password=hunter2",
+        "host=db password = 'hunter2 it\\'s'",
+        "postgresql://db/crm?user=app&password=hunter2",
+    ],
+)
+@pytest.mark.parametrize("name", ["target", "ticket", "table", "nonsense"])
+def test_a_password_is_refused_and_not_repeated(name: str, value: str) -> None:
+    with pytest.raises(Refused, match="holds a password") as caught:
+        validate(DECLARED, {name: value})
+    assert "hunter2" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def notebook(tmp_path: Path, *cells: str) -> Path:
+    path = tmp_path / "001_x.ipynb"
+    tagged = [{"source": [cell], "metadata": {"tags": ["parameters"]}} for cell in cells]
+    path.write_text(json.dumps({"cells": tagged}))
+    return path
+
+
+def test_parameters_are_declared_in_the_tagged_cell(tmp_path: Path) -> None:
+    path = notebook(tmp_path, 'target = "embedded"\nlimit: int = 10  # rows\n')
+    assert declared(path) == {"target": "embedded", "limit": 10}
+
+
+@pytest.mark.parametrize("cells", [[], ["a = 1", "b = 2"]])
+def test_there_is_exactly_one_such_cell(tmp_path: Path, cells: list[str]) -> None:
+    with pytest.raises(Refused, match="exactly one"):
+        declared(notebook(tmp_path, *cells))
+
+
+@pytest.mark.parametrize("source", ["import os", "a = os.environ", "a = b = 1", "f(1)"])
+def test_a_parameter_is_a_literal(source: str) -> None:
+    with pytest.raises(Refused):
+        assignments(source, "here")

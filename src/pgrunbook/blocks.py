@@ -1,0 +1,235 @@
+"""Blocks: one unit of DDL with one lock footprint each, read from the files of a runbook."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pglast
+from pglast import ast
+
+from pgrunbook import shape
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.parameters import milliseconds
+from pgrunbook.scripts import Script, Statement, statements, substitute
+from pgrunbook.shape import Facts, Key, Made, Need
+
+# Variants of one block, side by side: the name of the file without its ending, and the file.
+Variants = Mapping[str, Script]
+
+
+class Admits(NamedTuple):
+    """A column, and a value that it is to accept."""
+
+    table: str
+    column: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block as it would run on a target: rendered, parsed, and with the facts that it makes.
+
+    `mades` goes with `statements`, one each. `choices` are the variants that were chosen, each with its variables,
+    for a block that has variants; `admits` then says what for. `source_sha256` and `tree_sha256` are of the files as
+    they stand in git, before placeholders are filled in; `sql` is what is displayed, sent and recorded.
+    """
+
+    name: str
+    title: str
+    why: str
+    sql: str
+    statements: tuple[Statement, ...]
+    mades: tuple[Made, ...]
+    needs: tuple[Need, ...]
+    source_sha256: str
+    tree_sha256: str
+    timeouts: Mapping[str, str] = field(default_factory=dict)
+    admits: Admits | None = None
+    choices: tuple[tuple[str, Mapping[str, str]], ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def sql_sha256(self) -> str:
+        """Checksum of what is sent."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def facts(self) -> dict[Key, str]:
+        """All that the block makes."""
+        return {key: value for made in self.mades for key, value in made.facts.items()}
+
+    @property
+    def lenient(self) -> frozenset[Key]:
+        """The facts of IF NOT EXISTS statements."""
+        return frozenset(key for made in self.mades if made.lenient for key in made.facts)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The SQL of one runbook, read and parsed: for each kind of script, its files by base name."""
+
+    deploy: Mapping[str, Script | Variants]
+    verify: Mapping[str, Script | Variants]
+    revert: Mapping[str, Script | Variants]
+
+    @classmethod
+    def read(cls, folder: Path) -> Source:
+        """Read every file. Raises Refused naming all that is wrong with any of them, before any connection."""
+        problems: list[Problem] = []
+        kinds = {kind: dict(_entries(folder / kind, folder, problems)) for kind in ("deploy", "verify", "revert")}
+        if not kinds["deploy"]:
+            problems.append(Problem("holds no block", where=f"{folder.name}/deploy/", expected="NNN_name.sql"))
+        if problems:
+            raise Refused("The runbook's SQL cannot be used: nothing was started.", problems=problems)
+        return cls(**kinds)
+
+    def plain(self) -> list[str]:
+        """The names of the blocks that are one file, in order."""
+        return [name for name, entry in self.deploy.items() if isinstance(entry, Script)]
+
+    def block(self, name: str, variables: Mapping[str, str]) -> Block:
+        """The block of one file, rendered. Raises Refused if it is not there or makes an unknown shape."""
+        script = self.deploy.get(name)
+        if not isinstance(script, Script):
+            raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
+        sql = script.render(variables)
+        parsed = statements(sql)
+        mades = tuple(_made(script, statement) for statement in parsed)
+        needs = [need for made in mades for need in made.needs]
+        needs += _required(substitute(script.header.get("requires", ""), variables), script.name)
+        return _block(name, [script], sql, parsed, mades, needs)
+
+    def chosen(
+        self,
+        name: str,
+        choices: Sequence[tuple[str, Mapping[str, str]]],
+        makes: Facts,
+        admits: Admits,
+        *,
+        recorded: Sequence[str] = (),
+        otherwise: str = "",
+    ) -> Block:
+        """The block `folder:table.column` made of chosen variants, each with its variables, in this order.
+
+        What it makes cannot be told from its text and is given; the last statement makes it. With no choice the
+        block holds no SQL, `otherwise` says why, and its checksums are those of the variants that a run recorded.
+        """
+        variants = self.deploy.get(name)
+        if variants is None or isinstance(variants, Script):
+            raise Refused.of(f"no folder of variants is called {name!r}", where="deploy/")
+        if missing := [variant for variant, _ in choices if variant not in variants]:
+            raise Refused.of(f"no variant {', '.join(missing)}", where=f"deploy/{name}/", expected=", ".join(variants))
+        sql = "\n".join(variants[variant].render(variables) for variant, variables in choices)
+        parsed = statements(sql) if sql else ()
+        mades = (*(Made({}) for _ in parsed[1:]), Made(makes))
+        wanted = [variant for variant, _ in choices] or recorded
+        scripts = [variants[variant] for variant in wanted if variant in variants]
+        block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, mades, ())
+        block = replace(block, admits=admits, choices=tuple(choices))
+        return block if choices else replace(block, title="No SQL is needed", why=otherwise)
+
+
+def _block(
+    name: str,
+    scripts: Sequence[Script],
+    sql: str,
+    parsed: tuple[Statement, ...],
+    mades: tuple[Made, ...],
+    needs: Iterable[Need],
+) -> Block:
+    headers = [script.header for script in scripts]
+    return Block(
+        name=name,
+        title="; ".join(dict.fromkeys(header.get("title", name) for header in headers)),
+        why=" ".join(dict.fromkeys(header.get("why", "") for header in headers)),
+        sql=sql,
+        statements=parsed,
+        mades=mades,
+        needs=tuple(dict.fromkeys(needs)),
+        source_sha256=_digest(s.source_sha256 for s in scripts),
+        tree_sha256=_digest(s.tree_sha256 for s in scripts),
+        timeouts={k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h},
+    )
+
+
+def _digest(digests: Iterable[str]) -> str:
+    """One file's checksum as it is (`sha256sum` gives the same); of several, the checksum of theirs."""
+    listed = list(digests)
+    return listed[0] if len(listed) == 1 else hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
+def _entries(folder: Path, root: Path, problems: list[Problem]) -> Iterable[tuple[str, Script | Variants]]:
+    for path in sorted(folder.glob("*")):
+        if path.is_dir():
+            found = {p.stem: _script(p, root, problems) for p in sorted(path.glob("*.sql"))}
+            yield path.name, {stem: script for stem, script in found.items() if script}
+        elif path.suffix == ".sql" and (script := _script(path, root, problems)):
+            yield path.stem, script
+
+
+def _script(path: Path, root: Path, problems: list[Problem]) -> Script | None:
+    try:
+        script = Script.read(path, root)
+    except Refused as exc:
+        problems += exc.problems
+        return None
+    problems += [problem for problem in _header_problems(script) if path.relative_to(root).parts[0] == "deploy"]
+    return script
+
+
+def _header_problems(script: Script) -> Iterable[Problem]:
+    for key in ("lock_timeout", "statement_timeout"):
+        try:
+            milliseconds(script.header.get(key, "1s"))
+        except ValueError as exc:
+            yield Problem(str(exc), where=f"{script.name}, header {key}", found=script.header[key])
+    if script.header.get("transaction", "yes") != "yes":
+        yield Problem("blocks outside a transaction are not supported yet", where=script.name)
+    for statement in script.parsed:
+        if _needs_no_transaction(statement.node):
+            yield Problem(
+                "cannot run inside a transaction",
+                where=f"{script.name}:{statement.line}",
+                found=statement.sql.splitlines()[0],
+                remedy="leave out CONCURRENTLY",
+            )
+
+
+def _needs_no_transaction(node: Any) -> bool:
+    """Whether PostgreSQL refuses the statement inside a transaction block (PreventInTransactionBlock)."""
+    match node:
+        case ast.IndexStmt(concurrent=True) | ast.DropStmt(concurrent=True):
+            return True
+        case ast.ReindexStmt(params=params):
+            return any(p.defname == "concurrently" for p in params or ())
+        case ast.AlterTableStmt(cmds=cmds):
+            return any(getattr(c.def_, "concurrent", False) for c in cmds)
+    return isinstance(node, ast.VacuumStmt | ast.CreatedbStmt | ast.DropdbStmt | ast.AlterSystemStmt)
+
+
+def _made(script: Script, statement: Statement) -> Made:
+    try:
+        return shape.made(statement.node)
+    except shape.UnknownShape as exc:
+        raise Refused.of(
+            str(exc),
+            where=f"{script.name}:{statement.line}",
+            expected="CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD, or COMMENT ON",
+            found=statement.sql.splitlines()[0],
+        ) from exc
+
+
+def _required(requires: str, where: str) -> list[Need]:
+    """`deals (source text), accounts (id uuid)`, as in CREATE TABLE, as needs."""
+    if not requires:
+        return []
+    try:
+        raws = [pglast.parse_sql(f"CREATE TABLE {part.strip()}")[0] for part in requires.split(";")]
+    except pglast.parser.ParseError as exc:
+        raise Refused.of(str(exc.args[0]), where=f"{where}, header requires", found=requires) from exc
+    facts = [fact for raw in raws for fact in shape.made(raw.stmt).facts.items()]
+    return [Need(k.table, "alter", k.name, value) for k, value in facts if k.kind == "column"]

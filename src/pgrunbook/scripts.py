@@ -1,0 +1,188 @@
+"""SQL files as psql reads them: a header, placeholders, statements; parsed before a connection is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pglast
+from pglast import ast
+from pglast.parser import ParseError, parse_sql_json, scan
+
+from pgrunbook.errors import Problem, Refused
+
+HEADER_KEYS = ("title", "why", "requires", "usage", "transaction", "lock_timeout", "statement_timeout")
+
+# psql's own forms, without its :{?name}:
+# https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-INTERPOLATION
+_NAME = re.compile(r"""(?P<quote>["']?)(?P<name>[A-Za-z0-9_]+)(?P=quote)""")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement as it is sent. `check` is the sentence of the `-- check:` line before it, if any."""
+
+    sql: str
+    line: int
+    node: ast.Node
+    check: str = ""
+
+
+@dataclass(frozen=True)
+class Script:
+    """One SQL file. `name` is its path below the runbook's SQL folder, such as `deploy/010_x.sql`."""
+
+    name: str
+    header: Mapping[str, str]
+    text: str
+    source_sha256: str
+
+    @classmethod
+    def read(cls, path: Path, root: Path) -> Script:
+        """Read and check one file. Raises Refused for each thing that is wrong with it, with its line."""
+        name = path.relative_to(root).as_posix()
+        raw = path.read_bytes()
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            line = raw.count(b"\n", 0, exc.start) + 1
+            found = f"byte 0x{raw[exc.start]:02x}"
+            raise Refused.of("is not UTF-8", where=f"{name}:{line}", found=found) from exc
+        script = cls(name, dict(_header(text)), text, hashlib.sha256(raw).hexdigest())
+        if problems := list(script._problems()):
+            raise Refused("A SQL file cannot be used: nothing was started.", problems=problems)
+        return script
+
+    @property
+    def body(self) -> str:
+        """The text below the header."""
+        return self.text[_header_end(self.text) :].strip("\n") + "\n"
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """The names of the placeholders."""
+        return frozenset(match["name"] for _, _, match in _placeholders(self.text))
+
+    @cached_property
+    def tree_sha256(self) -> str:
+        """A checksum of the parse tree: comments, white space and the case of keywords do not count."""
+        tree = _without_locations(json.loads(parse_sql_json(self._parsable)))
+        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+    def render(self, variables: Mapping[str, str]) -> str:
+        """The text below the header with its placeholders filled in as psql does it.
+
+        `:"name"` becomes a quoted identifier, `:'name'` a quoted literal, `:name` the bare text. As in psql,
+        strings, dollar-quoted bodies and comments stay as they are. Raises Refused for a missing variable.
+        """
+        if missing := sorted(self.variables - variables.keys()):
+            raise Refused.of(f"no value for {', '.join(missing)}", where=self.name)
+        return substitute(self.body, variables)
+
+    @cached_property
+    def parsed(self) -> tuple[Statement, ...]:
+        """The statements, with each placeholder read as an identifier of its own name."""
+        return statements(self._parsable)
+
+    @property
+    def _parsable(self) -> str:
+        return substitute(self.text, {name: name for name in self.variables}, bare='"')
+
+    def _problems(self) -> Iterator[Problem]:
+        for key in self.header.keys() - set(HEADER_KEYS):
+            yield Problem(f"unknown header key {key!r}", where=self.name, expected="one of " + ", ".join(HEADER_KEYS))
+        try:
+            found = self.parsed
+        except ParseError as exc:
+            yield syntax_problem(exc, self._parsable, self.name)
+            return
+        if not found:
+            yield Problem("holds no statement", where=self.name, remedy="write its SQL, or delete the file")
+        for statement in found:
+            if isinstance(statement.node, ast.TransactionStmt):
+                yield Problem(
+                    "controls the transaction itself",
+                    where=f"{self.name}:{statement.line}",
+                    found=statement.sql,
+                    remedy="delete the statement: the block and its ledger row commit together",
+                )
+
+
+def statements(sql: str) -> tuple[Statement, ...]:
+    """Split and parse SQL with PostgreSQL's own parser. Raises pglast's ParseError."""
+    found = []
+    end = 0
+    for raw in pglast.parse_sql(sql):
+        start = raw.stmt_location
+        stop = start + raw.stmt_len if raw.stmt_len else len(sql)
+        body = sql[start:stop]
+        offset = start + len(body) - len(body.lstrip())
+        checks = re.findall(r"^-- check: *(.+)$", sql[end:offset], re.MULTILINE)
+        line = sql.count("\n", 0, offset) + 1
+        found.append(Statement(body.strip(), line, raw.stmt, checks[-1].strip() if checks else ""))
+        end = stop
+    return tuple(found)
+
+
+def substitute(sql: str, variables: Mapping[str, str], bare: str = "") -> str:
+    """Fill in the placeholders whose names are among the variables; `bare` quotes those that have no quotes."""
+    parts = []
+    end = 0
+    for start, stop, match in _placeholders(sql):
+        if match["name"] in variables:
+            parts += [sql[end:start], _quoted(variables[match["name"]], match["quote"] or bare)]
+            end = stop
+    return "".join([*parts, sql[end:]])
+
+
+def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
+    """A syntax error with its file, line and caret."""
+    message, *rest = exc.args
+    index = min(rest[0] if rest else len(sql), len(sql))
+    line = sql.count("\n", 0, index) + 1
+    start = sql.rfind("\n", 0, index) + 1
+    shown = sql[start:].split("\n", 1)[0]
+    return Problem(message, where=f"{name}:{line}", found=f"{shown}\n{' ' * (index - start)}^")
+
+
+def _header_end(text: str) -> int:
+    match = re.match(r"(?:--[^\n]*(?:\n|$))*", text)
+    return match.end() if match else 0
+
+
+def _header(text: str) -> Iterator[tuple[str, str]]:
+    """Each `-- key: value` at the top; lines that begin with `--   ` continue the value before."""
+    folded = re.sub(r"\n--   +", " ", text[: _header_end(text)])
+    for match in re.finditer(r"^-- ([a-z_]+): *(.*)$", folded, re.MULTILINE):
+        yield match[1], match[2].strip()
+
+
+def _placeholders(sql: str) -> Iterator[tuple[int, int, re.Match[str]]]:
+    try:
+        tokens = scan(sql)
+    except ParseError:  # an unterminated string: parsing it says so, with its place
+        return
+    for colon, token in itertools.pairwise(tokens):
+        adjacent = colon.name == "ASCII_58" and token.start == colon.end + 1
+        if adjacent and (match := _NAME.match(sql, token.start)):
+            yield colon.start, match.end(), match
+
+
+def _quoted(value: str, quote: str) -> str:
+    return quote + value.replace(quote, quote * 2) + quote if quote else value
+
+
+def _without_locations(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        places = {"location", "stmt_location", "stmt_len", "list_start", "list_end", "version"}
+        return {k: _without_locations(v) for k, v in tree.items() if k not in places}
+    if isinstance(tree, list):
+        return [_without_locations(item) for item in tree]
+    return tree

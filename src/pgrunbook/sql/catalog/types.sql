@@ -1,0 +1,20 @@
+-- Which enums and domains do the columns of these tables use, and which values do they take?
+SELECT format_type(t.oid, NULL) AS type,
+       CASE t.typtype WHEN 'e' THEN 'enum' ELSE 'domain' END AS kind,
+       CASE t.typtype
+            WHEN 'e' THEN (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
+                             FROM pg_enum e WHERE e.enumtypid = t.oid)
+            ELSE concat_ws(' ', format_type(t.typbasetype, t.typtypmod),
+                           (SELECT string_agg(pg_get_constraintdef(k.oid, true), ' ' ORDER BY k.conname)
+                              FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'))
+       END AS "values",
+       string_agg(c.relname || '.' || a.attname, ', '
+                  ORDER BY array_position(%(tables)s::text[], c.relname::text), a.attnum) AS used_by
+  FROM pg_class c
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_type t ON t.oid = a.atttypid AND t.typtype IN ('e', 'd')
+ WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
+   AND c.relname = ANY (%(tables)s)
+   AND c.relkind IN ('r', 'p')
+ GROUP BY t.oid
+ ORDER BY 1

@@ -1,0 +1,82 @@
+"""SQL files as psql reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgrunbook import Refused
+from pgrunbook.scripts import Script, statements, substitute
+
+
+def script(tmp_path: Path, text: str | bytes) -> Script:
+    path = tmp_path / "deploy" / "010_x.sql"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Script.read(path, tmp_path)
+
+
+def test_the_header_is_read_and_continued(tmp_path: Path) -> None:
+    read = script(
+        tmp_path, "-- title: Make t\n-- why: Because\n--   of this.\n\nCREATE TABLE t (a int);\n-- title: not here\n"
+    )
+    assert read.header == {"title": "Make t", "why": "Because of this."}
+    assert read.body.startswith("CREATE TABLE")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("CREATE TABLE t (a int);\nCREATE TABEL u (b int);", 'deploy/010_x.sql:2: syntax error at or near "TABEL"'),
+        ("SELECT 'open", "unterminated quoted string"),
+        ("", "holds no statement"),
+        ("-- title: nothing\n", "holds no statement"),
+        ("BEGIN;\nSELECT 1;\nCOMMIT;", "010_x.sql:1: controls the transaction itself"),
+        (b"-- title: ok\nCOMMENT ON TABLE t IS 'caf\xe9';", "010_x.sql:2: is not UTF-8"),
+        ("-- titel: oops\nSELECT 1;", "unknown header key 'titel'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(Refused) as caught:
+        script(tmp_path, text)
+    assert message in str(caught.value)
+
+
+def test_a_syntax_error_has_a_caret_under_it(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as caught:
+        script(tmp_path, "CREATE TABLE t (\n  a int,,\n  b int);")
+    line, caret = caught.value.problems[0].found.splitlines()
+    assert line[caret.index("^")] == ","
+
+
+def test_placeholders_are_filled_in_as_psql_does_it() -> None:
+    sql = """ALTER TABLE :"t" ADD c text DEFAULT :'v', ADD CHECK (:e); SELECT x::text, ':t', $$ :t $$, a[1:2] -- :t"""
+    filled = substitute(sql, {"t": 'odd "name"', "v": "it's", "e": "c > 0"})
+    assert filled.startswith("""ALTER TABLE "odd ""name\""" ADD c text DEFAULT 'it''s', ADD CHECK (c > 0);""")
+    assert filled.endswith("SELECT x::text, ':t', $$ :t $$, a[1:2] -- :t")
+
+
+def test_a_missing_variable_is_named(tmp_path: Path) -> None:
+    read = script(tmp_path, """UPDATE :"t" SET a = :'v';""")
+    assert read.variables == {"t", "v"}
+    with pytest.raises(Refused, match="no value for v"):
+        read.render({"t": "x"})
+
+
+def test_comments_and_white_space_change_the_bytes_and_not_the_tree(tmp_path: Path) -> None:
+    one = script(tmp_path, "CREATE TABLE t (a int);")
+    two = script(tmp_path, "-- title: t\n\ncreate table t\n( a   INT ); -- done\n")
+    three = script(tmp_path, "CREATE TABLE t (a bigint);")
+    assert one.source_sha256 != two.source_sha256
+    assert one.tree_sha256 == two.tree_sha256 != three.tree_sha256
+
+
+def test_statements_know_their_line_and_their_check() -> None:
+    found = statements("-- a\nSELECT 1;\n\n-- check: it holds\nDO $$ BEGIN; END $$;\nSELECT 'é'; SELECT 2")
+    assert [(s.sql, s.line, s.check) for s in found] == [
+        ("SELECT 1", 2, ""),
+        ("DO $$ BEGIN; END $$", 5, "it holds"),
+        ("SELECT 'é'", 6, ""),
+        ("SELECT 2", 6, ""),
+    ]

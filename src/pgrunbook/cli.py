@@ -1,0 +1,146 @@
+"""The command line: a light wrapper. Exit codes: 0 passed, 1 failed, 2 refused, 3 interrupted, 4 locked out."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pgrunbook import parameters
+from pgrunbook.errors import Refused, RunbookError, Verdict
+from pgrunbook.project import Project
+
+TARGET = click.option(
+    "--target",
+    default=None,
+    metavar="NAME",
+    help="embedded, env:NAME, service:NAME, or a name from pgrunbook.toml.  [default: the runbook's]",
+)
+
+
+class _Commands(click.Group):
+    """Shows our errors as text, and exits with the code of their verdict."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RunbookError as exc:
+            click.secho(f"{exc.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
+            click.echo(str(exc), err=True)
+            sys.exit(exc.verdict.exit_code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="pgrunbook")
+def main() -> None:
+    """PostgreSQL schema changes as notebooks whose record can be trusted.
+
+    A runbook is runbooks/NNN_name.ipynb with its SQL in sql/NNN_name/. Look before you leap:
+
+    \b
+        pgrunbook run 001 --target service:staging --mode plan
+        pgrunbook run 001 --target service:staging
+        pgrunbook status --target service:staging
+
+    Exit codes: 0 passed, 1 failed, 2 refused (nothing was changed), 3 interrupted, 4 locked out by another run.
+    """
+
+
+@main.command()
+@click.argument("runbook")
+@TARGET
+@click.option("--mode", type=click.Choice(["plan", "apply", "verify"]), help="plan writes nothing.  [default: apply]")
+@click.option(
+    "-p", "--parameter", "pairs", type=(str, str), multiple=True, metavar="NAME VALUE", help="Any other parameter."
+)
+@click.option("--html", is_flag=True, help="Write the executed notebook as an HTML page too.")
+@click.option("--progress/--no-progress", default=None, help="Show a bar.  [default: if this is a terminal]")
+def run(
+    runbook: str,
+    target: str | None,
+    mode: str | None,
+    pairs: tuple[tuple[str, str], ...],
+    html: bool,
+    progress: bool | None,
+) -> None:
+    """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
+
+    The last lines are the verdict and the path of the notebook. A parameter that the runbook does not declare,
+    or of another type, refuses the run before anything is started.
+    """
+    from pgrunbook import execution, report
+
+    project = Project.find()
+    notebook = project.runbook(runbook)
+    declaration = parameters.declared(notebook)
+    given = _given(declaration, [*pairs, ("target", target), ("mode", mode)])
+    chosen = parameters.validate(declaration, given)
+    bar = sys.stderr.isatty() if progress is None else progress
+    done = execution.execute(project, notebook, chosen, given, bar=bar)
+    _say(done.verdict, done.error or f"{done.verdict.upper()}: {done.reason}")
+    click.echo(f"notebook: {_relative(done.notebook)}")
+    if html:
+        click.echo(f"page:     {_relative(report.page(done.notebook))}")
+    sys.exit(done.verdict.exit_code)
+
+
+def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
+    """Values as the declared types: a text stays a text, `007` and `true` too; the rest is read as Python writes it."""
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if value is None:
+            continue
+        if name in given:
+            raise Refused.of("given twice", where=name, remedy="give each parameter once")
+        given[name] = value if isinstance(declaration.get(name, ""), str) else _literal(value)
+    return given
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _say(verdict: Verdict, text: str) -> None:
+    click.secho(text, fg="green" if verdict is Verdict.PASSED else "red", err=verdict is not Verdict.PASSED)
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@main.command()
+@click.argument("runbook", required=False)
+@TARGET
+@click.option("--schema", default="public", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(runbook: str | None, target: str | None, schema: str, as_json: bool) -> None:
+    """Show which blocks of RUNBOOK (of every runbook, if none is given) are pending or done, when, and by which run.
+
+    Reads only.
+    """
+    from pgrunbook import status as report
+
+    project = Project.find()
+    notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
+    reports = report.collect(project, [n.stem for n in notebooks], target or "embedded", schema)
+    click.echo(json.dumps(reports, indent=2) if as_json else report.text(reports))
+
+
+@main.command()
+def lint() -> None:
+    """Check the SQL of every runbook: with squawk, and against this project's own rules. Needs no database."""
+    from pgrunbook import lint as linting
+
+    project = Project.find()
+    findings = linting.lint(project.root / "sql")
+    for finding in findings:
+        click.echo(str(finding))
+    click.echo(f"{len(findings)} finding{'s' * (len(findings) != 1)}")
+    sys.exit(Verdict.FAILED.exit_code if findings else 0)

@@ -1,0 +1,155 @@
+"""What to do with each block: the shape that it makes, compared with the target and with the ledger."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pgrunbook.blocks import Block
+from pgrunbook.errors import Problem
+from pgrunbook.ledger import Entry
+from pgrunbook.shape import OBJECTS, Facts, Key, relation_names
+
+
+class Action(enum.StrEnum):
+    """What a run does with a block."""
+
+    APPLY = "apply"  # nothing of it is there
+    COMPLETE = "complete"  # some of its objects are there as they should be, the others are not there
+    ADOPT = "adopt"  # all of it is there, made by something else: recorded, no DDL
+    SKIP = "skip"  # applied before, unchanged since
+    REFUSE = "refuse"  # in another shape, or altered since it was applied
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with one block, and why. `statements` are the indexes of those to run, in order."""
+
+    block: Block
+    action: Action
+    reason: str
+    statements: tuple[int, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """Exactly what is to run; the block as it is written where all of it is."""
+        if len(self.statements) == len(self.block.statements):
+            return self.block.sql
+        return "\n".join(f"{self.block.statements[n].sql};" for n in self.statements)
+
+    @property
+    def pending(self) -> bool:
+        """Whether DDL is to run."""
+        return self.action in (Action.APPLY, Action.COMPLETE)
+
+
+def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | None) -> Decision:
+    """Decide about one block. Reads nothing: what holds now is given.
+
+    `found`: the facts of the tables concerned. `names`: what relations and types of the schema are called,
+    each with a description (`view deals_open`). `entry`: the ledger's latest word on the block.
+    """
+    if block.problems:
+        return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
+    if entry is not None:
+        return _recorded(block, found, entry)
+    if problems := list(_conflicts(block, found, names)):
+        return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
+    missing = {key for key in block.facts if key not in found and not _settled(block, key, found)}
+    if not missing:
+        return Decision(block, Action.ADOPT, "identical" if block.sql else block.why)
+    run = tuple(n for n, made in enumerate(block.mades) if not made.facts or missing & made.facts.keys())
+    there = [str(key) for key in block.facts if key.kind in OBJECTS and key in found and key.kind != "column"]
+    if there:
+        return Decision(block, Action.COMPLETE, f"there already: {', '.join(there)}", run)
+    return Decision(block, Action.APPLY, "absent", run)
+
+
+def _settled(block: Block, key: Key, found: Facts) -> bool:
+    """Whether a fact that is absent need not hold: a property of a column that IF NOT EXISTS left alone."""
+    return key in block.lenient and key.kind not in OBJECTS and Key("column", key.table, key.name) in found
+
+
+def _recorded(block: Block, found: Facts, entry: Entry) -> Decision:
+    problems = [*_edited(block, entry), *_altered(entry, found)]
+    if problems:
+        return Decision(block, Action.REFUSE, f"altered since it was {entry.event}", problems=tuple(problems))
+    return Decision(block, Action.SKIP, f"{entry.event} {entry.finished_at:%Y-%m-%d %H:%M} UTC, run {entry.run_id[:8]}")
+
+
+def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
+    if block.source_sha256 != entry.source_sha256 and block.tree_sha256 != entry.tree_sha256:
+        yield Problem(
+            f"the file was edited after it was {entry.event}",
+            where=block.name,
+            expected=f"sha256 {entry.source_sha256[:12]}… (run {entry.run_id[:8]}, {entry.finished_at:%Y-%m-%d})",
+            found=f"sha256 {block.source_sha256[:12]}…",
+            remedy="restore the file, and make the change in a new block or a new runbook",
+        )
+
+
+def _altered(entry: Entry, found: Facts) -> Iterator[Problem]:
+    """Facts recorded for the block that no longer hold, and what was added to a table that it made."""
+    for key, recorded in entry.facts.items():
+        if found.get(key) != recorded:
+            yield _difference(key, recorded, found.get(key), entry.block, f"was {entry.event} and then altered")
+    yield from _extras(entry.facts, found, entry.block)
+
+
+def _conflicts(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
+    for made in block.mades:
+        begun = any(key in found for key in made.facts if key.kind in OBJECTS)
+        for key, expected in made.facts.items():
+            there = found.get(key)
+            left_alone = made.lenient and (there is None or key.kind not in OBJECTS)
+            if begun and there != expected and not left_alone:
+                yield _difference(key, expected, there, block.name)
+    yield from _extras(block.facts, found, block.name)
+    yield from _taken(block, found, names)
+
+
+def _taken(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
+    for name in relation_names({key: value for key, value in block.facts.items() if key not in found}):
+        if name in names:
+            yield Problem(
+                f"the name {name} is taken",
+                where=block.name,
+                expected="free",
+                found=names[name],
+                remedy="rename or drop what has the name, if nothing needs it",
+            )
+
+
+def _extras(expected: Facts, found: Facts, where: str) -> Iterator[Problem]:
+    """What a table made by the block has besides; an index that enforces nothing is the DBA's own business."""
+    made = {key.table for key in expected if key.kind == "table" and key in found}
+    for key, there in found.items():
+        if key.table in made and key not in expected and not (key.kind == "index" and not there.startswith("UNIQUE")):
+            yield _difference(key, None, there, where)
+
+
+def _difference(
+    key: Key, expected: str | None, found: str | None, where: str, what: str = "is not as expected"
+) -> Problem:
+    return Problem(
+        f"{key} {what}",
+        where=where,
+        expected=expected or "absent",
+        found=found or "absent",
+        remedy="bring the database back to the expected shape by hand, then run again; nothing is overwritten",
+    )
+
+
+def frame(decisions: Sequence[Decision]) -> pd.DataFrame:
+    """One row a block, in order: index `block`; columns `title`, `decision`, `reason` (str)."""
+    data = {
+        "block": [d.block.name for d in decisions],
+        "title": [d.block.title for d in decisions],
+        "decision": [str(d.action) for d in decisions],
+        "reason": [d.reason for d in decisions],
+    }
+    return pd.DataFrame(data, dtype="str").set_index("block")

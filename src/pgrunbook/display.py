@@ -1,0 +1,142 @@
+"""How frames, SQL and verdicts look in a notebook, on a page made of it, and as plain text."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import Markdown
+from IPython.display import display as show
+
+from pgrunbook.apply import Outcome
+from pgrunbook.decisions import Decision
+from pgrunbook.errors import Verdict
+
+VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
+
+# Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well there without.
+_STYLE = (
+    "<style>.pgrunbook td, .pgrunbook th {text-align: left !important; vertical-align: top;"
+    " white-space: pre-wrap; overflow-wrap: break-word}</style>"
+)
+_COLORS = {
+    Verdict.PASSED: "#1a7f37",
+    Verdict.FAILED: "#cf222e",
+    Verdict.REFUSED: "#9a6700",
+    Verdict.INTERRUPTED: "#9a6700",
+    Verdict.LOCKED_OUT: "#9a6700",
+}
+
+
+def install(shell: InteractiveShell) -> None:
+    """Show every DataFrame in this notebook as `table` does; `display(frame)` and a cell's last value alike."""
+    assert shell.display_formatter is not None
+    shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, table)
+
+
+def table(frame: pd.DataFrame) -> str:
+    """The frame as HTML: its index as the first columns, text to the left and escaped, missing values blank."""
+    plain = frame.copy(deep=False) if isinstance(frame.index, pd.RangeIndex) else _with_index(frame)
+    for position, column in enumerate(plain.columns):
+        plain.isetitem(position, [_cell(value) for value in plain[column]])
+    body = plain.to_html(index=False, border=0, justify="left")
+    empty = "" if len(frame) else "<p><em>none</em></p>"
+    return f'<div class="pgrunbook">{_STYLE}{body}{empty}</div>'
+
+
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """The index as columns; in all but the last of them a value that repeats the row above is left out."""
+    labels = frame.index.to_frame(index=False)
+    for position in range(frame.index.nlevels - 1):
+        upper = labels.iloc[:, : position + 1]
+        repeated = (upper == upper.shift()).all(axis="columns")
+        labels.isetitem(position, labels.iloc[:, position].where(~repeated, "").to_list())
+    return pd.concat([labels, frame.reset_index(drop=True)], axis="columns")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | dict | tuple | set):
+        return str(value)
+    if pd.isna(value):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+
+
+def sql(text: str) -> Markdown:
+    """SQL, highlighted wherever Markdown is."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Markdown(f"{fence}sql\n{text.strip()}\n{fence}")
+
+
+def decision(chosen: Decision) -> None:
+    """A block before anything is done: what will be, why, and exactly the SQL that is to run, if any."""
+    block = chosen.block
+    show(Markdown(f"**{_escape(block.title)}** (`{block.name}`): {chosen.action}, {_escape(chosen.reason)}."))
+    if chosen.pending:
+        show(sql(chosen.sql))
+
+
+def outcome(done: Outcome) -> None:
+    """A block after it was dealt with: what happened, when, and how long each statement took."""
+    show(Markdown(f"**{done.event}** in {milliseconds(done.elapsed_ms)}, {moment(done.started_at)}"))
+    if done.event == "applied":
+        show(done.frame())
+
+
+def milliseconds(value: float) -> str:
+    """`12 ms`, `3.4 s` or `2 min 5 s`."""
+    if value < 1000:
+        return f"{value:.0f} ms"
+    if value < 120_000:
+        return f"{value / 1000:.1f} s"
+    minutes, rest = divmod(round(value / 1000), 60)
+    return f"{minutes} min {rest} s"
+
+
+def moment(when: datetime) -> str:
+    """`2026-01-31 12:00:00 UTC`, of a time that is in UTC."""
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictCard:
+    """How the run ended, for people and, under a MIME type of its own, for programs."""
+
+    verdict: Verdict
+    reason: str
+    facts: Mapping[str, Any]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        lines = [f"{name}: {value}" for name, value in self.facts.items()]
+        return {
+            VERDICT_MIME: {"verdict": str(self.verdict), "reason": self.reason, **self.facts},
+            "text/html": self._html(),
+            "text/plain": "\n".join([f"{self.verdict.upper()}: {self.reason}", *lines]),
+        }
+
+    def _html(self) -> str:
+        rows = "".join(
+            f"<tr><th>{_escape(name)}</th><td>{_escape(value)}</td></tr>" for name, value in self.facts.items()
+        )
+        color = _COLORS[self.verdict]
+        return (
+            f'<div class="pgrunbook" style="border-left: 6px solid {color}; padding: 0.4em 1em">'
+            f'<p style="font-size: 1.3em; margin: 0"><strong style="color: {color}">{self.verdict.upper()}</strong> '
+            f"{_escape(self.reason)}</p>{_STYLE}<table>{rows}</table></div>"
+        )
+
+
+def _escape(value: object) -> str:
+    return html.escape(str(value))

@@ -1,0 +1,359 @@
+"""A run: one execution of a runbook against a target. Its methods are the runbook's cells, from top to bottom."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pandas as pd
+import psycopg
+from IPython.core.getipython import get_ipython
+
+from pgrunbook import (
+    admission,
+    apply,
+    catalog,
+    checks,
+    decisions,
+    display,
+    ledger,
+    magics,
+    parameters,
+    targets,
+    variants,
+)
+from pgrunbook.agenda import Agenda
+from pgrunbook.blocks import Block, Source
+from pgrunbook.catalog import Connection, Snapshot
+from pgrunbook.connection import Sessions, problem_of
+from pgrunbook.decisions import Action, Decision
+from pgrunbook.diff import diff
+from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, Verdict
+from pgrunbook.project import Project
+from pgrunbook.shape import Facts
+
+# The command line gives its run an id beforehand, to name the notebook after it.
+RUN_ID = "PGRUNBOOK_RUN_ID"
+
+
+def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
+    """Begin a run: check the parameters, read the SQL, reach the target. Call it as `begin("001_name", globals())`.
+
+    `namespace` holds the values of the cell tagged `parameters` and of the one that papermill injects. Raises
+    Refused for bad parameters, bad SQL, or a target that is not what it should be; LockedOut if another run is
+    at work there.
+    """
+    project = Project.find()
+    notebook = project.runbook(runbook)
+    declaration = parameters.declared(notebook)
+    chosen = parameters.validate(declaration, parameters.given(declaration, namespace))
+    source = Source.read(project.sql(notebook.stem))
+    target = targets.resolve(chosen.target, project)
+    return Run(notebook.stem, chosen, source, target)
+
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    table: str
+    column: str
+
+
+class Run:
+    """One execution of a runbook. The cells call its methods in order; each shows a frame, and raises if the run
+    cannot go on. What was committed is in the ledger whatever happens.
+    """
+
+    def __init__(self, runbook: str, chosen: parameters.Parameters, source: Source, target: targets.Target) -> None:
+        self.runbook = runbook
+        self.parameters = chosen
+        self.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        self.operator = chosen.operator or getpass.getuser()
+        self.started_at = datetime.now(UTC)
+        self.outcomes: list[apply.Outcome] = []
+        self._decisions: list[Decision] = []
+        self._problems: list[Problem] = []
+        self._before: Snapshot | None = None
+        self._observed: list[str] = []
+        self._recorded = False
+        self._sessions = Sessions(target, chosen.schema_, f"{runbook} {self.run_id[:8]}")
+        self._agenda = Agenda(self._sessions.look, runbook, chosen.schema_, source)
+        self._identity = self._check_target(target)
+        if shell := get_ipython():
+            display.install(shell)
+            magics.register(shell, self._sessions.open_look)
+
+    def _check_target(self, target: targets.Target) -> targets.Identity:
+        """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""
+        identity = targets.identify(self._look)
+        targets.check_identity(target, identity)
+        schema = checks.schema(self._look, self._schema)
+        checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
+        if self.parameters.mode == "apply" and identity.recovery == "primary":
+            self._sessions.lock()
+        return identity
+
+    @property
+    def _schema(self) -> str:
+        return self.parameters.schema_
+
+    @property
+    def _timeouts(self) -> apply.Timeouts:
+        return apply.Timeouts(self.parameters.lock_timeout, self.parameters.statement_timeout)
+
+    def _observe_from_inside(self, conn: Connection, block: Block) -> Facts:
+        return self._agenda.found([block], conn)
+
+    @property
+    def _look(self) -> Connection:
+        return self._sessions.look
+
+    @property
+    def identity(self) -> pd.DataFrame:
+        """The target's identity card and this run's: index `identity`, column `value`."""
+        own = {
+            "run": self.run_id,
+            "mode": self.parameters.mode,
+            "schema": self._schema,
+            "operator": self.operator,
+            "ticket": self.parameters.ticket or "none given",
+            "started": display.moment(self.started_at),
+        }
+        return pd.concat([self._identity.frame(), pd.DataFrame({"value": own}, dtype="str")]).rename_axis("identity")
+
+    # -- what the runbook works on ---------------------------------------------------------------------------
+
+    def locate(self, **candidates: Sequence[str]) -> Column:
+        """The one table of the candidates that is there, and the one column of the candidates that it has.
+
+        Takes two lists, each under the name of a parameter of the runbook: `locate(users_table=["users", "people"],
+        role_column=["role"])`. A parameter that is not empty is the only candidate. What is found becomes the value
+        of the placeholders of the same names. If it is not plain which one is meant, because none is there or several
+        are, the preconditions refuse the run and name the parameter.
+        """
+        with self._ending():
+            tables, columns = (
+                [self.parameters.own[name]] if self.parameters.own.get(name) else list(names)
+                for name, names in candidates.items()
+            )
+            column = Column(tables[0], columns[0])
+            try:
+                column = Column(*self._find(tables, columns, *candidates))
+            except Refused as exc:
+                self._problems += exc.problems
+            self._agenda.variables |= dict(zip(candidates, column, strict=True))
+            return column
+
+    def _find(self, tables: Sequence[str], columns: Sequence[str], table: str, column: str) -> tuple[str, str]:
+        return admission.find_column(
+            self._look, self._schema, tables, columns, table_parameter=table, column_parameter=column
+        )
+
+    def admit(self, value: str, columns: Sequence[tuple[str, str]], *, by: str, then: str) -> pd.DataFrame:
+        """Plan to let each column accept the value: blocks of the variants in `deploy/<by>/`, then `deploy/<then>/`.
+
+        Returns what constrains the columns now: index `table`, `column`; columns `type`, `accepted`, `because`.
+        The value becomes that of the placeholder `value`.
+        """
+        with self._ending():
+            return variants.frame(self._agenda.admit(value, columns, by, then))
+
+    # -- before ----------------------------------------------------------------------------------------------
+
+    def preconditions(self) -> pd.DataFrame:
+        """Check everything that the blocks need, and decide about each: index `where`; columns `check`, `result`,
+        `found`. Raises Refused, naming every problem at once, before anything is changed.
+        """
+        with self._ending():
+            blocks = self._agenda.blocks()
+            found = self._agenda.found(blocks)
+            decided = self._agenda.decide(blocks, found)
+            results = [checks.CheckResult(problem.where, problem.what, problem) for problem in self._problems]
+            results += checks.preflight(self._look, self._schema, self._identity, decided, found)
+            if self.parameters.mode != "verify" or self._problems:
+                checks.require(results, Refused, "The target is not ready: nothing was changed.")
+            self._decisions = decided
+            return checks.frame(results)
+
+    def observe(self, *also: str) -> Snapshot:
+        """The tables that the blocks concern, and others named, as they are now. The first one is the `before`."""
+        with self._ending():
+            concerned = [key.table for d in self._decisions for key in d.block.facts]
+            self._observed = self._observed or list(dict.fromkeys([*also, *concerned]))
+            snapshot = catalog.snapshot(self._look, self._schema, self._observed)
+            self._before = self._before or snapshot
+            return snapshot
+
+    def decisions(self) -> pd.DataFrame:
+        """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
+        return decisions.frame(self._decisions)
+
+    def columns(self, table: str) -> pd.DataFrame:
+        """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`, `comment`."""
+        with self._ending():
+            return catalog.frame(self._look, "columns", ["column"], schema=self._schema, tables=[table]).drop(
+                columns="table"
+            )
+
+    def expect(self, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
+        """Columns that several tables should have, with their types: index `table`, `column`.
+
+        Columns: `present` (yes or NO), `type`, `nullable`, `default`, `as_expected` (yes or NO), all str.
+        """
+        with self._ending():
+            found = catalog.frame(self._look, "columns", ["table", "column"], schema=self._schema, tables=list(tables))
+            return checks.expected_columns(found, tables, expected)
+
+    # -- blocks ----------------------------------------------------------------------------------------------
+
+    def apply(self, name: str) -> None:
+        """Do what was decided about the block `name`, or each block of the folder `name`, and show what, and how long
+        it took. In modes `plan` and `verify` only the decision is shown.
+        """
+        with self._ending():
+            mine = [d.block for d in self._decisions if d.block.name.partition(":")[0] == name]
+            if not mine:
+                known = ", ".join(dict.fromkeys(d.block.name.partition(":")[0] for d in self._decisions))
+                remedy = "" if known else "run the cell of the preconditions first"
+                raise Refused.of(f"no block is called {name!r}", expected=known, remedy=remedy)
+            for block in mine:
+                self._apply(block)
+
+    def _apply(self, block: Block) -> None:
+        (chosen,) = self._agenda.decide([block], self._agenda.found([block]))
+        display.decision(chosen)
+        if chosen.problems:
+            raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)
+        if self.parameters.mode == "apply" and chosen.action is not Action.SKIP:
+            self._in_order(block)
+            self._record_run()
+            done = apply.apply(self._sessions.work, chosen, self.run_id, self._timeouts, self._observe_from_inside)
+            self.outcomes.append(done)
+            display.outcome(done)
+
+    def _in_order(self, block: Block) -> None:
+        """Refuse a block whose predecessors are not in the ledger: each may rely on those before it."""
+        entries = self._agenda.entries()
+        names = [d.block.name for d in self._decisions]
+        missing = [name for name in names[: names.index(block.name)] if name not in entries]
+        if missing:
+            raise Refused.of(
+                "comes before its turn",
+                where=block.name,
+                expected=f"{', '.join(missing)} first",
+                remedy="run the cells from top to bottom",
+            )
+
+    # -- after -----------------------------------------------------------------------------------------------
+
+    def verify(self, *names: str) -> pd.DataFrame:
+        """Run the verify scripts of all blocks, or of those named: index `where`; columns `check`, `result`, `found`.
+
+        The probes run in transactions that are rolled back. Raises Failed, naming every check that does not hold.
+        In mode `plan`, and on a standby, nothing can be probed.
+        """
+        with self._ending():
+            if self.parameters.mode == "plan" or self._identity.recovery == "standby":
+                why = "mode plan" if self.parameters.mode == "plan" else "a standby takes no temporary tables"
+                return checks.frame([checks.CheckResult(self.runbook, "behaviour", not_run=why)])
+            if self.parameters.mode == "verify":
+                self._finished()
+            results = [
+                result
+                for about, script in self._agenda.verifications(names)
+                for result in checks.verify(self._sessions.work, about, script, self._timeouts)
+            ]
+            checks.require(results, Failed, "The target is not in the verified state.")
+            return checks.frame(results)
+
+    def difference(self) -> pd.DataFrame:
+        """What has changed since the first `observe`: see `diff.diff`."""
+        with self._ending():
+            return diff(self._before or self.observe(), self.observe())
+
+    def finish(self) -> display.VerdictCard:
+        """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions.
+
+        Raises Failed unless the ledger lists every block and the catalog holds what was recorded; in mode `plan`
+        it is enough that every block could be decided.
+        """
+        with self._ending():
+            return self._end(Verdict.PASSED, self._summary(self._finished()))
+
+    def _finished(self) -> list[Decision]:
+        """Decide about every block once more; but for mode `plan`, raise Failed unless all of them are in place."""
+        blocks = [d.block for d in self._decisions]
+        final = self._agenda.decide(blocks, self._agenda.found(blocks))
+        if self.parameters.mode != "plan":
+            checks.require(map(checks.finished, final), Failed, "The target is not in the verified state.")
+        return final
+
+    def _summary(self, final: Sequence[Decision]) -> str:
+        pending = sum(d.pending for d in final)
+        if self.parameters.mode == "plan":
+            return f"planned: {pending} of {len(final)} blocks to apply, nothing was changed"
+        events = [outcome.event for outcome in self.outcomes]
+        done = ", ".join(f"{events.count(event)} {event}" for event in ("applied", "adopted") if event in events)
+        return f"all {len(final)} blocks are in place: {done or 'nothing was left to do'}"
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Turn what goes wrong inside into one of our errors, and write into the ledger how the run ended."""
+        try:
+            yield
+        except RunbookError as exc:
+            self._end(exc.verdict, _first_line(exc))
+            raise
+        except psycopg.Error as exc:
+            failed = Failed(problems=[problem_of(exc, where=f"target {self.parameters.target!r}")])
+            self._end(failed.verdict, _first_line(failed))
+            raise failed from exc
+        except KeyboardInterrupt as exc:
+            self._end(Verdict.INTERRUPTED, "stopped by hand")
+            raise Interrupted from exc
+
+    def _end(self, verdict: Verdict, reason: str) -> display.VerdictCard:
+        if self._recorded:
+            with suppress(psycopg.Error):  # the connection may be what failed; the ledger then lacks the verdict
+                ledger.finish(self._sessions.work, self.run_id, verdict, reason)
+        if verdict is Verdict.PASSED:
+            self._sessions.close()
+        ended = datetime.now(UTC)
+        return display.VerdictCard(
+            verdict,
+            reason,
+            {
+                "run": self.run_id,
+                "runbook": self.runbook,
+                "mode": self.parameters.mode,
+                "target": f"{self.parameters.target}: {self._identity.database}, schema {self._schema}",
+                "ended": display.moment(ended),
+                "took": display.milliseconds((ended - self.started_at).total_seconds() * 1000),
+            },
+        )
+
+    def _record_run(self) -> None:
+        """Write this run into the ledger, once, making the ledger first if need be."""
+        if not self._recorded:
+            ledger.install(self._sessions.work)
+            ledger.start(
+                self._sessions.work,
+                self.run_id,
+                self.runbook,
+                schema=self._schema,
+                mode=self.parameters.mode,
+                operator=self.operator,
+                parameters=self.parameters.record(),
+            )
+            self._recorded = True
+
+
+def _first_line(exc: RunbookError) -> str:
+    return " ".join([exc.message, *(p.what for p in exc.problems[:1])])

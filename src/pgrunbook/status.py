@@ -1,0 +1,73 @@
+"""Where a target stands: the blocks in the files beside the rows in its ledger. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pgrunbook import ledger, targets
+from pgrunbook.blocks import Source
+from pgrunbook.connection import connect
+from pgrunbook.project import Project
+
+
+def collect(project: Project, runbooks: Sequence[str], target: str, schema: str) -> list[dict[str, Any]]:
+    """One mapping a runbook: `runbook`, `target`, `schema`, `blocks` and the last run, all JSON values.
+
+    A block is `pending` until the ledger has it; a block with variants is listed once for each of its columns.
+    """
+    resolved = targets.resolve(target, project)
+    with connect(resolved, schema=schema, label="status", read_only=True) as conn:
+        targets.check_identity(resolved, targets.identify(conn))
+        return [
+            {
+                "runbook": runbook,
+                "target": target,
+                "schema": schema,
+                "blocks": _blocks(Source.read(project.sql(runbook)), ledger.entries(conn, runbook, schema)),
+                "last_run": _last(ledger.runs(conn, runbook)),
+            }
+            for runbook in runbooks
+        ]
+
+
+def _blocks(source: Source, entries: dict[str, ledger.Entry]) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = []
+    for name in source.deploy:
+        recorded = [entries[key] for key in sorted(entries) if key.partition(":")[0] == name]
+        listed += [_done(entry) for entry in recorded] or [_pending(name)]
+    return listed
+
+
+def _pending(name: str) -> dict[str, Any]:
+    return {"block": name, "state": "pending", "when": None, "run": None}
+
+
+def _done(entry: ledger.Entry) -> dict[str, Any]:
+    when = f"{entry.finished_at:%Y-%m-%dT%H:%M:%SZ}"
+    return {"block": entry.block, "state": entry.event, "when": when, "run": entry.run_id}
+
+
+def _last(runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if not runs:
+        return None
+    run = runs[0]
+    verdict = run["verdict"] or "no verdict: at work, or died"
+    return {"run": run["run_id"], "verdict": verdict, "reason": run["reason"], "operator": run["operator"]}
+
+
+def text(reports: Sequence[dict[str, Any]]) -> str:
+    """The reports as tables for a terminal."""
+    console = Console(highlight=False)
+    with console.capture() as capture:
+        for report in reports:
+            table = Table("block", "state", "when", "run", title=f"{report['runbook']} on {report['target']}")
+            for block in report["blocks"]:
+                table.add_row(block["block"], block["state"], block["when"] or "", (block["run"] or "")[:8])
+            console.print(table)
+            if last := report["last_run"]:
+                console.print(f"last run {last['run'][:8]} by {last['operator']}: {last['verdict']}", markup=False)
+    return capture.get().rstrip()

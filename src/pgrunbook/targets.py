@@ -1,0 +1,150 @@
+"""From a target's name to a connection string, and the identity card of what answers there."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+
+import pandas as pd
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgrunbook import catalog
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.project import Project, TargetSettings
+from pgrunbook.redaction import redact
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a run works. The connection string may hold a password: it is left out of `repr`."""
+
+    name: str
+    conninfo: str = field(repr=False)
+    expected: TargetSettings = field(default_factory=TargetSettings)
+
+    @property
+    def folder(self) -> str:
+        """The name as one path component, for `outputs/<target>/`."""
+        return re.sub(r"[^\w.-]+", "-", self.name).strip("-.") or "target"
+
+    def redact(self, text: str) -> str:
+        """The text without this target's password."""
+        return redact(text, *(str(v) for k, v in self._parts().items() if k in {"password", "sslpassword"}))
+
+    def _parts(self) -> dict[str, object]:
+        return dict(conninfo_to_dict(self.conninfo))
+
+
+def resolve(name: str, project: Project) -> Target:
+    """The target called `name`: `embedded`, `env:NAME`, `service:NAME`, or one of `pgrunbook.toml`.
+
+    `embedded` starts the server and loads the project's sample if need be. Raises Refused for an unknown
+    name, an environment variable that is not set, or a connection string that libpq cannot read.
+    """
+    if name == "embedded":
+        return Target(name, _embedded(project))
+    if name in project.settings.targets:
+        settings = project.settings.targets[name]
+        source = f"env:{settings.env}" if settings.env else f"service:{settings.service or name}"
+        return Target(name, _conninfo(source, project), settings)
+    return Target(name, _conninfo(name, project))
+
+
+def _embedded(project: Project) -> str:
+    from pgrunbook import embedded  # other targets do not need the server
+
+    settings = project.settings.embedded
+    server = embedded.start(project.root / ".pgrunbook" / f"postgres-{settings.version}", settings.version)
+    sample = project.root / settings.sample if settings.sample else None
+    return embedded.database(server, settings.database, sample)
+
+
+def _conninfo(source: str, project: Project) -> str:
+    kind, _, name = source.partition(":")
+    if kind == "service" and name:
+        return make_conninfo(service=name)
+    if kind == "env" and name:
+        return _from_environment(name)
+    raise Refused.of(
+        "unknown target" if "://" not in source else "a URL is not the name of a target",
+        where="target",
+        expected=", ".join(["embedded", "env:NAME", "service:NAME", *project.settings.targets]),
+        found=redact(source),
+        remedy="add it to pgrunbook.toml, or name an environment variable or a libpq service",
+    )
+
+
+def _from_environment(name: str) -> str:
+    url = os.environ.get(name, "")
+    if not url:
+        raise Refused.of(
+            "the environment variable is not set",
+            where=f"target 'env:{name}'",
+            remedy=f"export {name}=postgresql://user@host/database (the password: in PGPASSFILE)",
+        )
+    url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url)  # SQLAlchemy names its driver in the scheme
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:  # its text repeats the string, which may hold a password
+        raise Refused.of(
+            "libpq cannot read the connection string",
+            where=f"environment variable {name}",
+            expected="postgresql://user@host:port/database, or keyword=value pairs",
+            remedy="percent-encode special characters in the user, the password and the database's name",
+        ) from None
+    return url
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What answered: enough to tell this database from every other, and no secret."""
+
+    database: str
+    host: str
+    server_version: str
+    role: str
+    system_identifier: str
+    recovery: str
+    read_only: bool
+    encoding: str
+    superuser: bool
+
+    def frame(self) -> pd.DataFrame:
+        """One row a fact: index `identity` (str), column `value` (str)."""
+        rows = {
+            "database": self.database,
+            "host": self.host,
+            "server version": self.server_version,
+            "role": self.role + (" (superuser)" if self.superuser else ""),
+            "system identifier": self.system_identifier,
+            "primary or standby": self.recovery,
+            "read-only": "yes" if self.read_only else "no",
+        }
+        return pd.DataFrame({"value": rows}, dtype="str").rename_axis("identity")
+
+
+def identify(conn: catalog.Connection) -> Identity:
+    """Ask the server who it is."""
+    return Identity(**catalog.rows(conn, "identity")[0])
+
+
+def check_identity(target: Target, identity: Identity) -> None:
+    """Raise Refused if what answered is not what `pgrunbook.toml` says the target is."""
+    problems = [
+        Problem(
+            f"the wrong {label}",
+            where=f"target {target.name!r}",
+            expected=expected,
+            found=found,
+            remedy="correct the connection, or the target in pgrunbook.toml",
+        )
+        for label, expected, found in [
+            ("database", target.expected.database, identity.database),
+            ("system identifier", target.expected.system_identifier, identity.system_identifier),
+        ]
+        if expected and expected != found
+    ]
+    if problems:
+        raise Refused("This is not the target: nothing was changed.", problems=problems)

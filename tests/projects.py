@@ -1,0 +1,86 @@
+"""A project for tests, run as its users run it: from the command line, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from databases import Database
+
+ROOT = Path(__file__).parents[1]
+RUNBOOK = "001_import_connector"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit code, all that it printed, and the executed notebook, if any."""
+
+    code: int
+    text: str
+    notebook: Path | None = None
+
+    @cached_property
+    def cells(self) -> dict[str, str]:
+        """The plain text of each code cell's outputs, by the cell's id."""
+        assert self.notebook, self.text
+        cells = json.loads(self.notebook.read_text())["cells"]
+        return {c["id"]: "\n".join(map(_text, c["outputs"])) for c in cells if c["cell_type"] == "code"}
+
+
+def _text(output: dict[str, Any]) -> str:
+    data = output.get("data", {})
+    shown = data.get("text/markdown") or data.get("text/plain") or output.get("text") or output.get("traceback") or ""
+    return shown if isinstance(shown, str) else "".join(shown)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with `pgrunbook.toml`, `runbooks/` and `sql/`."""
+
+    root: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str | Path, cwd: Path | None = None) -> Outcome:
+        """Run `pgrunbook` with these arguments."""
+        return self._call([sys.executable, "-m", "pgrunbook", *arguments], cwd)
+
+    def run(self, target: Database | str, *arguments: str, cwd: Path | None = None) -> Outcome:
+        """Run 001 against a database, or a target by its name."""
+        return self.command("run", RUNBOOK, "--target", self._name(target), *arguments, cwd=cwd)
+
+    def papermill(self, target: Database | str, *arguments: str, cwd: Path | None = None) -> Outcome:
+        """The same with papermill itself; the paths are taken from the project's root."""
+        output = self.root / "outputs" / "x.ipynb"
+        output.parent.mkdir(exist_ok=True)
+        notebook = self.root / "runbooks" / f"{RUNBOOK}.ipynb"
+        given = ["-p", "target", self._name(target), *arguments]
+        done = self._call([sys.executable, "-m", "papermill", notebook, output, *given], cwd)
+        return Outcome(done.code, done.text, output if output.exists() else None)
+
+    def _name(self, target: Database | str) -> str:
+        if isinstance(target, str):
+            return target
+        self.env["CRM_URL"] = target.url
+        return "env:CRM_URL"
+
+    def _call(self, command: list[Any], cwd: Path | None) -> Outcome:
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "JPY"))} | self.env
+        before = set(self.root.glob("outputs/**/*.ipynb"))
+        done = subprocess.run(
+            command,
+            cwd=cwd or self.root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=120,
+        )
+        made = set(self.root.glob("outputs/**/*.ipynb")) - before
+        return Outcome(done.returncode, done.stdout, made.pop() if made else None)

@@ -1,23 +1,24 @@
-"""A block onto a target: one transaction with its ledger row, under timeouts."""
+"""A block onto a target: one transaction with its ledger row, under timeouts, tried until it gets its locks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pandas as pd
 import psycopg
 
-from pgrunbook import ledger
+from pgrunbook import ledger, waiting
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
-from pgrunbook.connection import problem_of
+from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem
 from pgrunbook.scripts import Statement
 from pgrunbook.shape import Facts
+from pgrunbook.waiting import Attempt, Report, Watch
 
 # What the catalog says of a block's objects, seen from inside the block's own transaction.
 Observe = Callable[[Connection, Block], Facts]
@@ -40,48 +41,83 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """PostgreSQL's `lock_timeout` and `statement_timeout`, as it writes durations."""
+    """`lock_timeout`, `statement_timeout`, and for how long to go on trying for locks, as PostgreSQL writes durations."""
 
     lock_timeout: str
     statement_timeout: str
+    lock_budget: str
 
     def of(self, block: Block) -> Timeouts:
         """A block's own, where its header gives them."""
-        return Timeouts(**{name: block.timeouts.get(name, getattr(self, name)) for name in self.__slots__})
+        return replace(self, **block.timeouts)
 
 
-def apply(conn: Connection, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
+def apply(
+    sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe, report: Report
+) -> Outcome:
     """Run what the decision says and record it, in one transaction: all of it is there afterwards, or nothing.
 
-    Before the commit the catalog is compared with the shape that the block makes. Raises Failed, with
-    everything rolled back, if a statement fails or if the shape is another one.
+    It is tried again, and each attempt reported, as long as others hold its locks. Raises Failed, with everything
+    rolled back, if a statement fails, if the shape is not what the SQL says, or if the lock budget is used up.
     """
+    block, timeouts = decision.block, timeouts.of(decision.block)
+    attempts: list[Attempt] = []
+
+    def note(attempt: Attempt) -> None:
+        attempts.append(attempt)
+        report(attempt)
+
+    try:
+        return waiting.retry(
+            lambda: _once(sessions.work, decision, run_id, timeouts, observe),
+            block=block.name,
+            budget=timeouts.lock_budget,
+            watch=lambda: Watch(sessions.look, sessions.work.info.backend_pid, timeouts.lock_timeout),
+            report=note,
+        )
+    except psycopg.errors.LockNotAvailable as exc:
+        raise Failed(_ROLLED_BACK, problems=[_blocked(block, timeouts, attempts)]) from exc
+    except psycopg.Error as exc:
+        raise Failed(_ROLLED_BACK, problems=[problem_of(exc, where=block.name)]) from exc
+
+
+def _once(conn: Connection, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
+    """One attempt. Before the commit, the catalog is compared with the shape that the block makes."""
     block = decision.block
     clock = _Clock()
     started_at = datetime.now(UTC)
-    try:
-        with conn.transaction():
-            _set_timeouts(conn, timeouts.of(block))
-            for statement in (block.statements[n] for n in decision.statements):
-                _execute(conn, block, statement)
-                clock.lap(_label(statement))
-            found = observe(conn, block)
-            _check(decision, found)
-            event = "adopted" if decision.action is Action.ADOPT else "applied"
-            ledger.record(
-                conn,
-                run_id,
-                block,
-                event=event,
-                reason=decision.reason,
-                sql=decision.sql,
-                facts={key: found[key] for key in block.facts if key in found},
-                started_at=started_at,
-            )
-        clock.lap("COMMIT, with the ledger's row")
-    except psycopg.Error as exc:
-        raise Failed(_ROLLED_BACK, problems=[problem_of(exc, where=block.name)]) from exc
+    with conn.transaction():
+        _set_timeouts(conn, timeouts)
+        for statement in (block.statements[n] for n in decision.statements):
+            _execute(conn, block, statement)
+            clock.lap(_label(statement))
+        found = observe(conn, block)
+        _check(decision, found)
+        event = "adopted" if decision.action is Action.ADOPT else "applied"
+        ledger.record(
+            conn,
+            run_id,
+            block,
+            event=event,
+            reason=decision.reason,
+            sql=decision.sql,
+            facts={key: found[key] for key in block.facts if key in found},
+            started_at=started_at,
+        )
+    clock.lap("COMMIT, with the ledger's row")
     return Outcome(block.name, event, tuple(clock.laps), started_at, clock.total_ms)
+
+
+def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
+    """Who was in the way at the end, when the budget is used up."""
+    seen = [blocker for attempt in attempts[-1:] for blocker in attempt.blockers]
+    return Problem(
+        f"its locks could not be had in {len(attempts)} attempts of {timeouts.lock_timeout} each",
+        where=block.name,
+        expected=f"all of them at once, within the lock_budget of {timeouts.lock_budget}",
+        found="\n".join(map(str, seen)) or "no blocker was seen",
+        remedy="wait until these sessions have ended their transactions, or end them; then run again",
+    )
 
 
 _ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
@@ -97,16 +133,15 @@ def _set_timeouts(conn: Connection, timeouts: Timeouts) -> None:
 def _execute(conn: Connection, block: Block, statement: Statement) -> None:
     try:
         conn.execute(statement.sql.encode())
-    except psycopg.errors.LockNotAvailable as exc:
-        remedy = "another session uses the table; run again when it has ended, or with a longer lock_timeout"
-        raise Failed(_ROLLED_BACK, problems=[_located(exc, block, statement, remedy)]) from exc
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        raise  # to be tried again
     except psycopg.Error as exc:
         raise Failed(_ROLLED_BACK, problems=[_located(exc, block, statement)]) from exc
 
 
-def _located(exc: psycopg.Error, block: Block, statement: Statement, remedy: str = "") -> Problem:
+def _located(exc: psycopg.Error, block: Block, statement: Statement) -> Problem:
     """The server's error with the statement, and a caret where the server gives a position."""
-    problem = problem_of(exc, where=f"{block.name}, line {statement.line}", remedy=remedy)
+    problem = problem_of(exc, where=f"{block.name}, line {statement.line}")
     lines = [problem.found] if problem.found else []
     if position := exc.diag.statement_position:
         index = int(position) - 1

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import Markdown
+from IPython.display import DisplayHandle, Markdown
 from IPython.display import display as show
 
+from pgrunbook import waiting
 from pgrunbook.apply import Outcome
 from pgrunbook.decisions import Decision
 from pgrunbook.errors import Verdict
+from pgrunbook.waiting import Attempt
 
 VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
 
@@ -93,6 +95,24 @@ def outcome(done: Outcome) -> None:
     show(Markdown(f"**{done.event}** in {milliseconds(done.elapsed_ms)}, {moment(done.started_at)}"))
     if done.event == "applied":
         show(done.frame())
+
+
+class Waits:
+    """The attempts of a block that has to wait, in a frame that grows while it waits; nothing if it need not."""
+
+    def __init__(self) -> None:
+        self._attempts: list[Attempt] = []
+        self._shown: DisplayHandle | None = None
+
+    def report(self, attempt: Attempt) -> None:
+        """Add an attempt to the frame."""
+        self._attempts.append(attempt)
+        shown = waiting.frame(self._attempts)
+        if self._shown:
+            self._shown.update(shown)
+        else:
+            show(Markdown("**waiting** for locks that others hold; between the attempts nobody waits for us"))
+            self._shown = show(shown, display_id=True)
 
 
 def milliseconds(value: float) -> str:

@@ -183,8 +183,7 @@ class Inspection:
     def _judge_domains(self) -> None:
         oids = [row["type_oid"] for row in self.types]
         for check in self._rows("domain_checks", types=oids):
-            expression = self._widening("domain", check, self._trial("value"))
-            if expression is None:
+            if (expression := self._widening("domain", check, self._trial("value"))) is None:
                 continue
             found = f"CHECK {check['name']} of domain {check['owner']} rejects {self.value!r}"
             if inside := self._users(check["type_oid"], inside=True):
@@ -199,8 +198,7 @@ class Inspection:
             self._note(Obstacle("domain", variables, found, check["validated"]))
 
     def _judge_check(self, check: Row, trial: Trial) -> None:
-        expression = self._widening("check", check, trial)
-        if expression is None:
+        if (expression := self._widening("check", check, trial)) is None:
             return
         place = "" if check["owner"] == self.owner else f" of partition {check['owner']}"
         found = f"CHECK {check['name']}{place} rejects {self.value!r}"
@@ -217,16 +215,15 @@ class Inspection:
 
     def _widening(self, kind: str, check: Row, trial: Trial) -> str | None:
         """The CHECK's new expression, if it is needed and can be made."""
+        expression, judged = None, True
         try:
             expression = trial.widening(check["expression"])
         except CannotJudge as exc:
+            judged = False
             what = f"it cannot be judged whether CHECK {check['name']} of {check['owner']} accepts {self.value!r}"
             remedy = "replace it by hand by one that compares with plain values and accepts this one"
             self._problem(what, found=f"{check['definition']}\n{exc}", remedy=remedy)
-            expression = None
-            accepts = False
-        else:
-            accepts = expression is None
+        accepts = judged and expression is None
         self.constraints.append(
             Constraint(kind, check["name"], check["definition"], accepts, check["validated"], check["owner"])
         )
@@ -310,10 +307,13 @@ class Inspection:
         return f"; {users} will accept it too, by the same type" if users else ""
 
     def _true(self, query: sql.Composed) -> bool:
-        """Whether the answer is true; an error means that it is not."""
+        """Whether the answer is true; an error means that it is not, and may be a problem."""
         try:
             with self.conn.transaction():
                 row = self.conn.cursor(row_factory=psycopg.rows.tuple_row).execute(query).fetchone()
+        except psycopg.errors.InsufficientPrivilege as exc:
+            self._problem(exc.diag.message_primary or str(exc), remedy="grant the role SELECT on it")
+            return False
         except psycopg.Error:
             return False
         return bool(row and row[0])

@@ -104,7 +104,8 @@ class Run:
 
     @property
     def _timeouts(self) -> apply.Timeouts:
-        return apply.Timeouts(self.parameters.lock_timeout, self.parameters.statement_timeout)
+        p = self.parameters
+        return apply.Timeouts(p.lock_timeout, p.statement_timeout, p.lock_budget)
 
     def _observe_from_inside(self, conn: Connection, block: Block) -> Facts:
         return self._agenda.found([block], conn)
@@ -232,7 +233,10 @@ class Run:
         if self.parameters.mode == "apply" and chosen.action is not Action.SKIP:
             self._in_order(block)
             self._record_run()
-            done = apply.apply(self._sessions.work, chosen, self.run_id, self._timeouts, self._observe_from_inside)
+            waits = display.Waits()
+            done = apply.apply(
+                self._sessions, chosen, self.run_id, self._timeouts, self._observe_from_inside, waits.report
+            )
             self.outcomes.append(done)
             display.outcome(done)
 

@@ -33,4 +33,4 @@ SELECT k.conrelid::regclass::text AS owner,
    AND (a.attnum = ANY (k.conkey) OR 0 = ANY (k.conkey)) -- 0 is a whole row
    AND (k.conrelid = %(relation)s::oid OR k.coninhcount = 0)
    AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true) -- a column since version 18
- ORDER BY k.conrelid <> %(relation)s::oid, 1, 2
+ ORDER BY k.conrelid <> %(relation)s::oid, owner, name

@@ -1,0 +1,170 @@
+"""Waiting for locks without making anybody wait: short attempts, with pauses in which the queue drains.
+
+Whoever asks for a lock that conflicts with ours queues behind us, so the application waits as long as we do. A
+block therefore gives up after `lock_timeout`, lets the queue pass, and tries again until `lock_budget` is used up.
+https://www.postgresql.org/docs/current/explicit-locking.html
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pandas as pd
+import psycopg
+import tenacity
+from pglast.parser import ParseError, normalize
+
+from pgrunbook import catalog
+from pgrunbook.catalog import Connection
+from pgrunbook.parameters import milliseconds
+
+T = TypeVar("T")
+
+# Pauses grow from the first to the second of these, in seconds, each with up to as much at random as the first. The
+# longest decides how soon after a reader has left we notice; the shortest, how often the application feels us.
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 3.0
+
+_QUERY_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that held, or was queued before us for, the lock that we waited for.
+
+    `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut, its literals
+    replaced by `$1`, `$2`…
+    """
+
+    pid: int
+    application: str
+    role: str
+    state: str
+    transaction_s: float
+    lock: str
+    query: str
+
+    def __str__(self) -> str:
+        who = f"pid {self.pid} ({self.application or 'no application name'}, {self.role})"
+        return f"{who}, {self.state}, transaction open for {self.transaction_s:.0f} s, holds {self.lock}: {self.query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a block to get its locks: when it began, how long it lasted, and who was in the way."""
+
+    block: str
+    number: int
+    started_at: datetime
+    waited_ms: float
+    got_locks: bool
+    blockers: tuple[Blocker, ...]
+
+
+# What an attempt is handed to as soon as it is over.
+Report = Callable[[Attempt], None]
+
+
+def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
+    """One row an attempt and blocker: index `attempt`; columns `at`, `waited_ms`, `pid`, `application`, `role`,
+    `state`, `transaction_s`, `lock`, `query`; the blocker's are missing where none was seen.
+    """
+    rows: list[dict[str, Any]] = []
+    for attempt in attempts:
+        own = {"attempt": attempt.number, "at": f"{attempt.started_at:%H:%M:%S}", "waited_ms": attempt.waited_ms}
+        rows += [own | asdict(blocker) for blocker in attempt.blockers] or [own]
+    columns = ["attempt", "at", "waited_ms", *Blocker.__slots__]
+    return pd.DataFrame(rows, columns=columns).astype({"attempt": "Int64", "pid": "Int64"}).set_index("attempt")
+
+
+def retry(
+    action: Callable[[], T],
+    *,
+    block: str,
+    budget: str,
+    watch: Callable[[], Watch],
+    report: Report,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up.
+
+    An attempt that did not get them is reported at once; so is one that did after others had not. Raises the last
+    psycopg.errors.LockNotAvailable if the budget is used up.
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type((psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)),
+        wait=tenacity.wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
+        + tenacity.wait_random(0, FIRST_PAUSE_S),
+        stop=tenacity.stop_before_delay(milliseconds(budget) / 1000),
+        sleep=sleep,
+        reraise=True,
+    )
+    for attempt in retrying:
+        number = attempt.retry_state.attempt_number
+        with attempt:
+            result = _try(action, block, number, watch(), report)
+    return result
+
+
+def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report: Report) -> T:
+    started_at, start = datetime.now(UTC), time.perf_counter()
+    got_locks = False
+    try:
+        with watch:
+            result = action()
+        got_locks = True
+    finally:
+        if number > 1 or not got_locks:
+            waited_ms = round((time.perf_counter() - start) * 1000, 1)
+            report(Attempt(block, number, started_at, waited_ms, got_locks, watch.blockers))
+    return result
+
+
+class Watch:
+    """Looks, from a session of its own, who blocks another session, as long as the `with` block lasts.
+
+    After the attempt it would be too late to ask: with our request the reason to be blocked is gone.
+    """
+
+    def __init__(self, look: Connection, pid: int, lock_timeout: str) -> None:
+        self.blockers: tuple[Blocker, ...] = ()
+        self._look = look
+        self._pid = pid
+        self._interval_s = milliseconds(lock_timeout) / 1000 / 4
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._interval_s):
+            try:
+                self.blockers = tuple(blockers(self._look, self._pid)) or self.blockers
+            except psycopg.Error:  # that we cannot look must not fail the block
+                return
+
+
+def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
+    """Who blocks this session now. Reads only. Without pg_read_all_stats, other roles' queries are hidden."""
+    for row in catalog.rows(conn, "blockers", pid=pid):
+        yield Blocker(**row | {"query": _without_literals(row["query"])})
+
+
+def _without_literals(query: str) -> str:
+    try:
+        text = normalize(query)
+    except ParseError:  # cut by track_activity_query_size, or not SQL
+        text = query.split("'", 1)[0]
+    text = " ".join(text.split())
+    return text if len(text) <= _QUERY_LENGTH else text[: _QUERY_LENGTH - 1] + "…"

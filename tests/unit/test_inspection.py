@@ -1,0 +1,87 @@
+"""What an Admission tells, and that the SQL it leads to is all there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pgrunbook.admission import Admission, Constraint, Obstacle
+from pgrunbook.errors import Problem
+from pgrunbook.inspection import _free_name
+from pgrunbook.scripts import Script
+
+RUNBOOK = Path(__file__).parents[2] / "sql" / "001_import_connector"
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "free"),
+    [
+        ("c", ["c"], "c_new"),
+        ("c", ["c", "c_new", "c_new1"], "c_new2"),
+        ("x" * 63, ["x" * 63], "x" * 59 + "_new"),
+        ("é" * 31, ["é" * 31], "é" * 29 + "_new"),
+    ],
+)
+def test_a_temporary_name_is_free_and_short_enough(name: str, taken: list[str], free: str) -> None:
+    assert _free_name(name, taken) == free
+    assert len(free.encode()) <= 63
+
+
+CHECK = Constraint("check", "c_check", "CHECK (c = 'a')", accepts=False, validated=True, owner="t")
+FOUND = Admission(
+    "s", "t", "c", "new", "text", (CHECK,), (Obstacle("check", {"table": "t"}, "CHECK c_check rejects 'new'", True),)
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "summary"),
+    [
+        (Admission("s", "t", "c", "new", "text"), "free text: any value is accepted"),
+        (FOUND, "CHECK c_check rejects 'new'"),
+        (Admission("s", "t", "c", "new", "text", (CHECK,)), "CHECK c_check accepts it already"),
+        (Admission("s", "t", "c", "new", problems=(Problem("no such column"),)), "no such column"),
+    ],
+)
+def test_summary(found: Admission, summary: str) -> None:
+    assert found.summary == summary
+
+
+@pytest.mark.parametrize("found", [FOUND, Admission("s", "t", "c", "new")])
+def test_frame_has_its_columns_and_types_even_if_empty(found: Admission) -> None:
+    frame = found.frame()
+    assert dict(frame.dtypes.astype(str)) == {
+        "kind": "str",
+        "owner": "str",
+        "name": "str",
+        "definition": "str",
+        "accepts": "bool",
+        "validated": "bool",
+    }
+    assert len(frame) == len(found.constraints)
+
+
+def test_is_data_for_the_ledger() -> None:
+    data = json.loads(json.dumps(FOUND.as_json()))
+    assert data["accepts"] is False
+    assert data["obstacles"][0]["variables"] == {"table": "t"}
+
+
+FILES = sorted(RUNBOOK.glob("*/0[78]0_*/*.sql"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(RUNBOOK)))
+def test_usage_gives_every_variable(path: Path) -> None:
+    script = Script.read(path, RUNBOOK)
+    usage = script.header.get("usage", "")
+    assert [name for name in script.variables if f"-v {name}=" not in usage] == []
+    assert not script.variables or usage.endswith(f"-f {path.name}")
+
+
+def test_what_is_deployed_can_be_reverted() -> None:
+    deployed, reverted = (
+        {path.relative_to(RUNBOOK / folder) for path in FILES if path.is_relative_to(RUNBOOK / folder)}
+        for folder in ("deploy", "revert")
+    )
+    assert deployed == reverted

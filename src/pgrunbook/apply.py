@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """`lock_timeout`, `statement_timeout`, and for how long to go on trying for locks, as PostgreSQL writes durations."""
+    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes durations."""
 
     lock_timeout: str
     statement_timeout: str

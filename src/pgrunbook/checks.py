@@ -205,7 +205,7 @@ def _table(name: str, relation: Mapping[str, Any] | None) -> CheckResult:
         "is not a table" if relation else "the table is missing",
         expected="a table",
         found=f"a {relation['kind']}" if relation else "nothing of that name",
-        remedy="name the table itself" if relation else "create it first, or correct the parameter `schema`",
+        remedy="use the schema that holds the table" if relation else "create it, or correct the parameter `schema`",
     )
 
 

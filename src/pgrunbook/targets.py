@@ -15,6 +15,12 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.project import Project, TargetSettings
 from pgrunbook.redaction import redact
 
+_SECRETS = {"password", "sslpassword", "oauth_client_secret"}  # keywords of libpq
+
+# A URL with an @ after the first @ or /: it stands in the password as it is, and libpq ends the password before it,
+# as it does at a /. What follows would be shown as the name of a host or of a database that there is not.
+_AMBIGUOUS = re.compile(r"\w+://[^@?]*[@/][^?]*@")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -31,7 +37,7 @@ class Target:
 
     def redact(self, text: str) -> str:
         """The text without this target's password."""
-        return redact(text, *(str(v) for k, v in self._parts().items() if k in {"password", "sslpassword"}))
+        return redact(text, *(str(v) for k, v in self._parts().items() if k in _SECRETS))
 
     def _parts(self) -> dict[str, object]:
         return dict(conninfo_to_dict(self.conninfo))
@@ -86,6 +92,8 @@ def _from_environment(name: str) -> str:
         )
     url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url)  # SQLAlchemy names its driver in the scheme
     try:
+        if _AMBIGUOUS.match(url):
+            raise psycopg.ProgrammingError("libpq would take part of the password for a host or a database")
         conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its text repeats the string, which may hold a password
         raise Refused.of(

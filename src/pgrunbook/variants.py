@@ -19,9 +19,8 @@ def admitting(source: Source, folder: str, found: Admission, entry: Entry | None
 
     `entry` is its row in the ledger, if it was applied before.
     """
-    replaced = [o.variables["constraint"] for o in found.obstacles if o.validate]
     makes = {Key("value", found.table, found.column): found.value}
-    makes |= {Key("check", found.table, name): found.value for name in replaced}
+    makes |= {key: found.value for key in _replaced(found)}
     choices = [(o.variant, o.variables) for o in found.obstacles]
     recorded = entry.variants if entry else ()
     block = source.chosen(folder, choices, makes, _admits(found), recorded=recorded, otherwise=found.summary)
@@ -33,10 +32,9 @@ def validating(source: Source, folder: str, found: Admission, entry: Entry | Non
 
     A constraint that was not valid before stays so: rows that break it may be there.
     """
-    replaced = {o.variables["constraint"] for o in found.obstacles if o.validate}
-    replaced |= {key.name for key in (entry.facts if entry else ()) if key.kind == "check"}
-    concerned = [c for c in _checks(found) if c.name in replaced]
-    makes = {Key("validated", found.table, c.name): "yes" for c in concerned}
+    replaced = {*_replaced(found), *(entry.facts if entry else ())}
+    concerned = [c for c in _checks(found) if Key("check", c.owner, c.name) in replaced]
+    makes = {Key("validated", c.owner, c.name): "yes" for c in concerned}
     choices = [(c.kind, {_OWNER[c.kind]: c.owner, "constraint": c.name}) for c in concerned]
     return source.chosen(folder, choices, makes, _admits(found), otherwise="no constraint was replaced")
 
@@ -50,9 +48,9 @@ def facts(found: Admission) -> dict[Key, str]:
     """
     holding = {Key("value", found.table, found.column): found.value} if found.accepts else {}
     for constraint in (c for c in _checks(found) if c.accepts):
-        holding[Key("check", found.table, constraint.name)] = found.value
+        holding[Key("check", constraint.owner, constraint.name)] = found.value
         if constraint.validated:
-            holding[Key("validated", found.table, constraint.name)] = "yes"
+            holding[Key("validated", constraint.owner, constraint.name)] = "yes"
     return holding
 
 
@@ -66,6 +64,15 @@ def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
         "because": [a.summary for a in inspected],
     }
     return pd.DataFrame(data, dtype="str").set_index(["table", "column"])
+
+
+def _replaced(found: Admission) -> list[Key]:
+    """The constraints that are replaced and were validated before, so that they are to be validated again."""
+    return [
+        Key("check", o.variables[_OWNER[o.variant.removesuffix("_no_inherit")]], o.variables["constraint"])
+        for o in found.obstacles
+        if o.validate
+    ]
 
 
 def _checks(found: Admission) -> Iterator[Constraint]:

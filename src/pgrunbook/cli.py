@@ -80,12 +80,12 @@ def run(
     given = _given(declaration, [*pairs, ("target", target), ("mode", mode)])
     chosen = parameters.validate(declaration, given)
     bar = sys.stderr.isatty() if progress is None else progress
-    done = execution.execute(project, notebook, chosen, given, bar=bar)
-    _say(done.verdict, done.error or f"{done.verdict.upper()}: {done.reason}")
-    click.echo(f"notebook: {_relative(done.notebook)}")
+    path, ending = execution.execute(project, notebook, chosen, given, bar=bar)
+    _say(ending.verdict, ending.error or f"{ending.verdict.upper()}: {ending.reason}")
+    click.echo(f"notebook: {_relative(path)}")
     if html:
-        click.echo(f"page:     {_relative(report.page(done.notebook))}")
-    sys.exit(done.verdict.exit_code)
+        click.echo(f"page:     {_relative(report.page(path))}")
+    sys.exit(ending.verdict.exit_code)
 
 
 def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:

@@ -21,7 +21,9 @@ from pgrunbook.decisions import Decision
 from pgrunbook.errors import Verdict
 from pgrunbook.waiting import Attempt
 
+# What programs read in an executed notebook: how the run ended, and what was done with a block.
 VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
+BLOCK_MIME = "application/vnd.pgrunbook.block+json"
 
 # Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well there without.
 _STYLE = (
@@ -92,7 +94,8 @@ def decision(chosen: Decision) -> None:
 
 def outcome(done: Outcome) -> None:
     """A block after it was dealt with: what happened, when, and how long each statement took."""
-    show(Markdown(f"**{done.event}** in {milliseconds(done.elapsed_ms)}, {moment(done.started_at)}"))
+    text = f"**{done.event}** in {milliseconds(done.elapsed_ms)}, {moment(done.started_at)}"
+    show({BLOCK_MIME: {"block": done.block, "event": done.event}, "text/markdown": text, "text/plain": text}, raw=True)
     if done.event == "applied":
         show(done.frame())
 
@@ -156,6 +159,13 @@ class VerdictCard:
             f'<p style="font-size: 1.3em; margin: 0"><strong style="color: {color}">{self.verdict.upper()}</strong> '
             f"{_escape(self.reason)}</p>{_STYLE}<table>{rows}</table></div>"
         )
+
+
+def banner(verdict: Verdict, reason: str, cell: str, committed: str) -> str:
+    """Markdown for the top of a notebook that did not pass: verdict, reason, the cell's id, what was committed."""
+    where = f" In the cell `{cell}`." if cell else ""
+    lines = [f"## {verdict.upper()}", f"{_escape(reason).rstrip('.')}.{where}", committed]
+    return "\n>\n".join(f"> {line}" for line in lines if line)
 
 
 def _escape(value: object) -> str:

@@ -72,6 +72,14 @@ def runs(conn: Connection, runbook: str) -> list[dict[str, Any]]:
     return catalog.rows(conn, "ledger_runs", runbook=runbook) if exists(conn) else []
 
 
+def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
+    """Block and event of each row that a run has written, in order. Reads only."""
+    if not exists(conn):
+        return []
+    query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
+    return [(block, event) for block, event in conn.execute(query, [run_id])]
+
+
 def install(conn: Connection) -> None:
     """Create the ledger if there is none, in one transaction."""
     if exists(conn):

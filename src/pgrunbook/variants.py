@@ -20,7 +20,7 @@ def admitting(source: Source, folder: str, found: Admission, entry: Entry | None
     `entry` is its row in the ledger, if it was applied before.
     """
     makes = {Key("value", found.table, found.column): found.value}
-    makes |= {key: found.value for key in _replaced(found)}
+    makes |= dict.fromkeys(_replaced(found), found.value)
     choices = [(o.variant, o.variables) for o in found.obstacles]
     recorded = entry.variants if entry else ()
     block = source.chosen(folder, choices, makes, _admits(found), recorded=recorded, otherwise=found.summary)

@@ -1,0 +1,315 @@
+"""The papermill engine that tells the truth about how a run ended.
+
+`papermill --engine pgrunbook …`, or `pgrunbook run`. Where papermill's own engine marks the cell that died with its
+kernel, and every cell that never ran, as completed, this one says what became of each, puts a banner on top, and
+ends with an error that has the verdict's exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import click
+import nbformat
+import psycopg
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager
+from papermill.iorw import write_ipynb
+
+from pgrunbook import errors, ledger, parameters, targets
+from pgrunbook.connection import connect
+from pgrunbook.display import BLOCK_MIME, VERDICT_MIME, banner
+from pgrunbook.errors import Refused, RunbookError, Verdict
+from pgrunbook.parameters import Parameters
+from pgrunbook.project import Project
+from pgrunbook.redaction import redact
+from pgrunbook.run import RUN_ID
+
+# How long a cell that was told to stop may take to roll back, before its kernel is killed.
+STOPPING_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an executed notebook ended: `reason` is one line, `error` the whole text where there is one; `cell` is the
+    index of the cell that it ended in.
+    """
+
+    verdict: Verdict
+    reason: str
+    error: str = ""
+    cell: int | None = None
+
+
+class NotPassed(click.ClickException):
+    """The run did not pass. A click exception, so that papermill's command line shows it without a traceback and
+    exits with the verdict's code.
+    """
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.error or f"{ending.verdict.upper()}: {ending.reason}")
+        self.ending = ending
+        self.exit_code = ending.verdict.exit_code  # type: ignore[misc]  # click has it on the class
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message, as it is."""
+        click.echo(self.message, file=file, err=file is None)
+
+
+class RunbookEngine(NBClientEngine):  # type: ignore[misc]
+    """Executes a notebook as papermill's default engine does, with a record that is true whatever happens."""
+
+    @classmethod
+    def execute_notebook(
+        cls, nb: NotebookNode, kernel_name: str, output_path: str | None = None, **options: Any
+    ) -> NotebookNode:
+        """Execute the notebook. Raises NotPassed if it did not end with the verdict `passed`."""
+        options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
+        made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
+        record = Record(nb, output_path, **made)
+        run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        try:
+            chosen = _chosen_parameters(nb)
+            record.notebook_start()
+            with environment({RUN_ID: run_id}):
+                ending = cls._execute(record, kernel_name, **options)
+            record.end(ending, _committed(chosen, run_id, nb) if ending.verdict is not Verdict.PASSED else "")
+        except Refused as exc:  # before a kernel was started
+            _mask(nb)
+            record.notebook_start()
+            ending = Ending(exc.verdict, exc.message, str(exc))
+            record.end(ending)
+        if ending.verdict is not Verdict.PASSED:
+            raise NotPassed(ending)
+        return cast(NotebookNode, record.nb)
+
+    @classmethod
+    def _execute(cls, record: Record, kernel_name: str, **options: Any) -> Ending:
+        try:
+            cls.execute_managed_notebook(record, kernel_name, **options)
+        except DeadKernelError:
+            return Ending(Verdict.INTERRUPTED, "the kernel died", cell=record.current)
+        except (CellTimeoutError, TimeoutError):
+            return Ending(Verdict.INTERRUPTED, "the cell ran into its timeout", cell=record.current)
+        except KeyboardInterrupt:
+            return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=record.current)
+        return judge(record.nb.cells)
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Record, kernel_name: str, **options: Any) -> NotebookNode:
+        """Run the cells in a kernel, as papermill's default engine does."""
+        options.pop("input_path", None)
+        timeout = options.pop("execution_timeout", None)
+        client = _Client(
+            nb_man,
+            kernel_name=kernel_name,
+            timeout=timeout,
+            startup_timeout=options.pop("start_timeout", 60),
+            **options,
+        )
+        return cast(NotebookNode, client.execute())
+
+
+class Record(NotebookExecutionManager):  # type: ignore[misc]
+    """The executed notebook while it comes into being, saved after each cell.
+
+    Cells have one of these states: `pending` (never run), `running`, `completed`, `failed`, `interrupted`.
+    """
+
+    current: int | None = None
+
+    def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
+        """Note which cell runs."""
+        self.current = cell_index
+        super().cell_start(cell, cell_index, **options)
+
+    def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
+        """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
+        self.cell_exception(cell, cell_index)
+        self.cell_complete(cell, cell_index)
+        cell.metadata.papermill["status"] = "interrupted"
+
+    def end(self, ending: Ending, committed: str = "") -> None:
+        """Put the banner on top and write the last state. A run that passed needs no banner: its card is its end."""
+        states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
+        self.notebook_complete()  # which marks what is pending as completed
+        for cell, state in zip(self.nb.cells, states, strict=True):
+            cell.metadata.papermill["status"] = state
+        if ending.verdict is not Verdict.PASSED:
+            self.nb.metadata.papermill["exception"] = True
+            self.nb.cells.insert(0, _banner(ending, self.nb.cells, committed))
+        self.nb.metadata["pgrunbook"] = {"verdict": str(ending.verdict), "reason": ending.reason}
+        self.save()
+
+    def save(self, **_: Any) -> None:
+        """Write the notebook so that the file is at each moment the old one or the new one, on the disk as a whole."""
+        if self.output_path:
+            _write(self.nb, str(self.output_path))
+        self.last_save_time = self.now()
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc]
+    """nbclient with true states, and with signals that stop the cell before they stop the runner."""
+
+    def papermill_execute_cells(self) -> None:
+        """Run the cells one after the other, up to the first that fails."""
+        with self._stopping_on_signals():
+            for index, cell in enumerate(self.nb.cells):
+                self.nb_man.cell_start(cell, index)
+                try:
+                    self.execute_cell(cell, index)
+                except CellExecutionError as exc:
+                    self.nb_man.cell_exception(cell, cell_index=index, exception=exc)
+                    self.nb_man.cell_complete(cell, cell_index=index)
+                    break
+                except BaseException:
+                    self.nb_man.cell_interrupted(cell, index)
+                    raise
+                self.nb_man.cell_complete(cell, cell_index=index)
+
+    @contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        """On SIGINT or SIGTERM interrupt the kernel, as JupyterLab's stop button does: the statement is cancelled, the
+        block rolled back, the ledger told. Kill the kernel if that takes too long.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python lets only the main thread handle signals
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        kernel = self.km.provisioner.pid
+        killer = threading.Timer(STOPPING_S, _send, [kernel, signal.SIGKILL])
+
+        def stop(*_: object) -> None:
+            _send(kernel, signal.SIGINT)
+            if not killer.is_alive():
+                killer.start()
+
+        for number in before:
+            signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            killer.cancel()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the kernel, which inherits ours."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def judge(cells: Sequence[NotebookNode]) -> Ending:
+    """How executed cells ended, told by their outputs: an error, or the card of the last cell.
+
+    Cells with neither did not get to the end, whatever they are marked as: `sys.exit(0)` leaves such.
+    """
+    for index, cell in enumerate(cells):
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                return _of_error(output, index)
+            if card := output.get("data", {}).get(VERDICT_MIME):
+                return Ending(Verdict(card["verdict"]), card["reason"], cell=index)
+    return Ending(Verdict.FAILED, "the notebook ended without a verdict")
+
+
+def _of_error(output: NotebookNode, index: int) -> Ending:
+    if output.ename == "KeyboardInterrupt":
+        return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=index)
+    if output.ename == "SystemExit":
+        return Ending(Verdict.FAILED, "a cell ended the kernel", cell=index)
+    kind = getattr(errors, output.ename, None)
+    if isinstance(kind, type) and issubclass(kind, RunbookError):
+        return Ending(kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index)
+    return Ending(Verdict.FAILED, f"{output.ename}: {output.evalue}".split("\n", 1)[0], cell=index)
+
+
+def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> NotebookNode:
+    cell = cells[ending.cell] if ending.cell is not None else None
+    text = banner(ending.verdict, ending.reason, cell.get("id", "") if cell else "", committed)
+    made = nbformat.v4.new_markdown_cell(text, id="verdict-banner")
+    made.metadata["tags"] = ["pgrunbook-banner"]
+    made.metadata["papermill"] = {"status": "completed"}
+    return cast(NotebookNode, made)
+
+
+def _chosen_parameters(nb: NotebookNode) -> Parameters:
+    """Refuse bad parameters before a kernel is started; a notebook that declares none takes none."""
+    cells = [cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
+    declaration = parameters.assignments(cells[0], "parameters cell") if cells else {}
+    return parameters.validate(declaration, nb.metadata.papermill.get("parameters") or {})
+
+
+def _committed(chosen: Parameters, run_id: str, nb: NotebookNode) -> str:
+    """What the run committed, as the target's ledger says: the kernel that could have told may be dead.
+
+    Markdown. Where the notebook does not show what the ledger has, it says so; the ledger is right.
+    """
+    try:
+        target = targets.resolve(chosen.target, Project.find())
+        with connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn:
+            done = ledger.of_run(conn, run_id)
+    except (RunbookError, psycopg.Error) as exc:
+        return f"What was committed is in the target's ledger, which could not be asked: {str(exc).splitlines()[0]}"
+    if not done:
+        return "The target's ledger has nothing of this run: nothing was committed."
+    shown = {data["block"] for data in _data(nb.cells, BLOCK_MIME)}
+    listed = [f"`{block}` {event}{'' if block in shown else ', **not shown below**'}" for block, event in done]
+    return "Committed, as the target's ledger says: " + "; ".join(listed) + "."
+
+
+def _data(cells: Sequence[NotebookNode], mime: str) -> Iterator[Any]:
+    """What the cells' outputs hold under a MIME type."""
+    for output in (output for cell in cells for output in cell.get("outputs", ())):
+        if mime in output.get("data", {}):
+            yield output["data"][mime]
+
+
+def _mask(nb: NotebookNode) -> None:
+    """Take what looks like a secret out of a notebook that was refused because of it."""
+    given = nb.metadata.papermill.get("parameters") or {}
+    nb.metadata.papermill["parameters"] = {name: redact(str(value)) for name, value in given.items()}
+    for cell in nb.cells:
+        cell.source = redact(cell.source)
+
+
+def _write(nb: NotebookNode, path: str) -> None:
+    if "://" in path:  # papermill's other stores write as a whole themselves
+        write_ipynb(nb, path)
+        return
+    target = Path(path)
+    text = nbformat.writes(nb)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -78,9 +78,18 @@ def preflight(
 
 
 def schema(conn: Connection, name: str) -> list[CheckResult]:
-    """Whether the schema is there and may be used. Reads only."""
+    """Whether the schema is there and may be used, and the ledger, if there is one, may be read. Reads only."""
     privileges = catalog.rows(conn, "privileges", schema=name)[0]
-    return list(_schema(name, privileges, conn.info.user, creates=False))
+    ledger = _result(
+        "ledger",
+        "can be read",
+        privileges["ledger_readable"],
+        "cannot be read",
+        expected="USAGE on schema pgrunbook; SELECT on its tables",
+        found=f"role {conn.info.user} lacks one of them",
+        remedy="run as the role that made the ledger, or let it grant them",
+    )
+    return [*_schema(name, privileges, conn.info.user, creates=False), ledger]
 
 
 def _server(identity: Identity, privileges: Mapping[str, Any]) -> Iterator[CheckResult]:
@@ -308,6 +317,16 @@ def _decided(decision: Decision, found: Facts, named: Collection[str]) -> list[C
 def _result(where: str, check: str, passed: bool, what: str, **details: str) -> CheckResult:
     """The result of a check; `what` and the details say what is wrong if it has not passed."""
     return CheckResult(where, check, None if passed else Problem(what, where=where, **details))
+
+
+def finished(decision: Decision) -> CheckResult:
+    """Whether nothing is left to do with a block: it is in the ledger, and the catalog still agrees."""
+    where = decision.block.name
+    problem = decision.problems[0] if decision.problems else None
+    if decision.action is not Action.SKIP and not problem:
+        expected = "applied or adopted by a run"
+        problem = Problem("is not in the ledger", where=where, expected=expected, found=decision.reason)
+    return CheckResult(where, "is in the ledger, and the catalog agrees", problem)
 
 
 def expected_columns(found: pd.DataFrame, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:

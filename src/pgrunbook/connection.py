@@ -34,7 +34,7 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=f"pgrunbook {label}".strip()[:63],
         )
-    except psycopg.OperationalError as exc:
+    except (psycopg.Error, UnicodeError) as exc:  # UnicodeError: a host's name that cannot be one
         raise _unreachable(target, exc) from None  # its context may hold the connection string
     path = sql.Identifier(schema).as_string(conn)
     conn.execute("SELECT set_config('search_path', %s, false), set_config('timezone', 'UTC', false)", [path])
@@ -43,7 +43,7 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
     return conn
 
 
-def _unreachable(target: Target, exc: psycopg.OperationalError) -> Refused:
+def _unreachable(target: Target, exc: Exception) -> Refused:
     return Refused(
         "The target cannot be reached: nothing was changed.",
         problems=[

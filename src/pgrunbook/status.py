@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pgrunbook import ledger, targets
+from pgrunbook import checks, ledger, targets
 from pgrunbook.blocks import Source
-from pgrunbook.connection import connect
+from pgrunbook.connection import connect, driver_errors
+from pgrunbook.errors import Refused
 from pgrunbook.project import Project
 
 
@@ -18,17 +19,22 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
     """One mapping a runbook: `runbook`, `target`, `schema`, `blocks` and the last run, all JSON values.
 
     A block is `pending` until the ledger has it; a block with variants is listed once for each of its columns.
+    Raises Refused if the target, its schema or its ledger cannot be reached.
     """
     resolved = targets.resolve(target, project)
-    with connect(resolved, schema=schema, label="status", read_only=True) as conn:
+    with (
+        driver_errors("The target could not be read.", where=f"target {target!r}"),
+        connect(resolved, schema=schema, label="status", read_only=True) as conn,
+    ):
         targets.check_identity(resolved, targets.identify(conn))
+        checks.require(checks.schema(conn, schema), Refused, "The target cannot be read.")
         return [
             {
                 "runbook": runbook,
                 "target": target,
                 "schema": schema,
                 "blocks": _blocks(Source.read(project.sql(runbook)), ledger.entries(conn, runbook, schema)),
-                "last_run": _last(ledger.runs(conn, runbook)),
+                "last_run": _last([run for run in ledger.runs(conn, runbook) if run["schema_name"] == schema]),
             }
             for runbook in runbooks
         ]
@@ -69,5 +75,6 @@ def text(reports: Sequence[dict[str, Any]]) -> str:
                 table.add_row(block["block"], block["state"], block["when"] or "", (block["run"] or "")[:8])
             console.print(table)
             if last := report["last_run"]:
-                console.print(f"last run {last['run'][:8]} by {last['operator']}: {last['verdict']}", markup=False)
+                ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))
+                console.print(f"last run {last['run'][:8]} by {last['operator']}: {ended}", markup=False)
     return capture.get().rstrip()

@@ -17,9 +17,9 @@ from pgrunbook.redaction import redact
 
 _SECRETS = {"password", "sslpassword", "oauth_client_secret"}  # keywords of libpq
 
-# A URL with an @ after the first @ or /: it stands in the password as it is, and libpq ends the password before it,
-# as it does at a /. What follows would be shown as the name of a host or of a database that there is not.
-_AMBIGUOUS = re.compile(r"\w+://[^@?]*[@/][^?]*@")
+# A URL with an @ after the first @ or /, not percent-encoded: libpq ends the password too early, and takes the rest for
+# the name of a host or of a database, which error messages repeat.
+_MISREAD = re.compile(r"\w+://[^@?]*[@/][^?]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +91,23 @@ def _from_environment(name: str) -> str:
             remedy=f"export {name}=postgresql://user@host/database (the password: in PGPASSFILE)",
         )
     url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url)  # SQLAlchemy names its driver in the scheme
-    try:
-        if _AMBIGUOUS.match(url):
-            raise psycopg.ProgrammingError("libpq would take part of the password for a host or a database")
-        conninfo_to_dict(url)
-    except psycopg.ProgrammingError:  # its text repeats the string, which may hold a password
+    if not _readable(url):  # libpq's own text would repeat the string, which may hold a password
         raise Refused.of(
             "libpq cannot read the connection string",
             where=f"environment variable {name}",
             expected="postgresql://user@host:port/database, or keyword=value pairs",
             remedy="percent-encode special characters in the user, the password and the database's name",
-        ) from None
+        )
     return url
+
+
+def _readable(conninfo: str) -> bool:
+    """Whether libpq reads the string, and as it was meant."""
+    try:
+        conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        return False
+    return not _MISREAD.match(conninfo)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,12 @@ SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s) AS schema_ex
        has_database_privilege(current_database(), 'CREATE') AS database_create,
        has_database_privilege(current_database(), 'TEMPORARY') AS database_temporary,
        EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pgrunbook') AS ledger_exists,
-       coalesce((SELECT bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
-                                   AND has_table_privilege(c.oid, 'INSERT'))
-                   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname = 'pgrunbook' AND c.relkind = 'r'), false) AS ledger_writable,
+       coalesce(ledger.readable, true) AS ledger_readable,
+       coalesce(ledger.readable AND ledger.insertable, false) AS ledger_writable,
        current_setting('server_version_num')::integer AS server_version_num
+  FROM (SELECT bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) AS readable,
+               bool_and(has_table_privilege(c.oid, 'INSERT')) AS insertable
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'pgrunbook'
+           AND c.relkind = 'r') AS ledger

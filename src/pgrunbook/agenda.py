@@ -32,6 +32,7 @@ class Agenda:
     variables: dict[str, str] = field(default_factory=dict)
     _admitting: list[Block] = field(default_factory=list)
     _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
 
     def entries(self) -> dict[str, ledger.Entry]:
         """The ledger's latest row on each block."""
@@ -48,8 +49,16 @@ class Agenda:
             first = variants.admitting(self.source, by, found, entry)
             second = variants.validating(self.source, then, found, entry)
             self._admitting = [b for b in self._admitting if b.admits != admits] + [first, second]
-            self._probes[first.name] = self._probe(admits)
+            self._probes.setdefault(first.name, self._probe(admits))
+            self._folders[admits] = (by, then)
         return inspected
+
+    def renewed(self, block: Block) -> Block:
+        """The block as the target wants it now: what constrains a column may have changed since the plan."""
+        if not block.admits:
+            return block
+        self.admit(block.admits.value, [block.admits[:2]], *self._folders[block.admits])
+        return next(b for b in self._admitting if b.name == block.name)
 
     def _inspect(self, table: str, column: str, value: str) -> Admission:
         return admission.inspect(self.look, self.schema, table, column, value)

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import pandas as pd
 import psycopg
 
-from pgrunbook import ledger, waiting
+from pgrunbook import catalog, ledger, waiting
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
-from pgrunbook.errors import Failed, Problem
+from pgrunbook.errors import Failed, Problem, RunbookError
 from pgrunbook.scripts import Statement
 from pgrunbook.shape import Facts
 from pgrunbook.waiting import Attempt, Report, Watch
@@ -26,7 +26,7 @@ Observe = Callable[[Connection, Block], Facts]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done with a block: `event` is applied, adopted or skipped; times in milliseconds."""
+    """What was done with a block: `event` is applied or adopted; times in milliseconds."""
 
     block: str
     event: str
@@ -53,12 +53,20 @@ class Timeouts:
 
 
 def apply(
-    sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe, report: Report
+    sessions: Sessions,
+    decision: Decision,
+    run_id: str,
+    timeouts: Timeouts,
+    *,
+    decide: Callable[[], Decision],
+    observe: Observe,
+    report: Report,
 ) -> Outcome:
     """Run what the decision says and record it, in one transaction: all of it is there afterwards, or nothing.
 
-    It is tried again, and each attempt reported, as long as others hold its locks. Raises Failed, with everything
-    rolled back, if a statement fails, if the shape is not what the SQL says, or if the lock budget is used up.
+    It is tried again, and each attempt reported, as long as others hold its locks and `decide` still comes to the same
+    SQL. Raises Failed, with everything rolled back, if a statement fails, if the shape is not what the SQL says, or if
+    the lock budget is used up; and if the connection is lost and nobody can be asked what was committed.
     """
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts: list[Attempt] = []
@@ -67,9 +75,15 @@ def apply(
         attempts.append(attempt)
         report(attempt)
 
+    def attempt() -> Outcome:
+        if attempts and decide().sql != decision.sql:
+            remedy = "run the cell again: it shows what is to be done now"
+            raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
+        return _once(sessions.work, decision, run_id, timeouts, observe)
+
     try:
         return waiting.retry(
-            lambda: _once(sessions.work, decision, run_id, timeouts, observe),
+            attempt,
             block=block.name,
             budget=timeouts.lock_budget,
             watch=lambda: Watch(sessions.look, sessions.work.info.backend_pid, timeouts.lock_timeout),
@@ -77,8 +91,34 @@ def apply(
         )
     except psycopg.errors.LockNotAvailable as exc:
         raise Failed(_ROLLED_BACK, problems=[_blocked(block, timeouts, attempts)]) from exc
+    except psycopg.OperationalError as exc:
+        return _settled(sessions, decision, run_id, exc)
     except psycopg.Error as exc:
         raise Failed(_ROLLED_BACK, problems=[problem_of(exc, where=block.name)]) from exc
+
+
+def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.OperationalError) -> Outcome:
+    """What became of a block whose connection was lost: the ledger knows, once the lost session has ended."""
+    block = decision.block
+    try:
+        pid = sessions.lost_pid()
+        deadline = time.monotonic() + _SETTLING_S
+        while catalog.rows(sessions.work, "backend", pid=pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        row = ledger.row(sessions.work, run_id, block.name)
+    except (psycopg.Error, RunbookError) as unreachable:
+        problem = Problem(
+            f"the connection was lost, and the ledger cannot be asked: {str(unreachable).splitlines()[0]}",
+            where=block.name,
+            remedy="run again: the next run finds in the ledger whether the block was committed",
+        )
+        raise Failed("It is not known whether the block was committed.", problems=[problem]) from exc
+    if row is None:
+        raise Failed(_ROLLED_BACK, problems=[problem_of(exc, where=block.name)]) from exc
+    event, started_at, finished_at = row
+    elapsed_ms = (finished_at - started_at).total_seconds() * 1000
+    lost = ("the connection was lost; the ledger has the block", elapsed_ms)
+    return Outcome(block.name, event, (lost,), started_at, elapsed_ms)
 
 
 def _once(conn: Connection, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
@@ -120,13 +160,20 @@ def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> P
     )
 
 
+# If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back after this.
+_IDLE = "3s"
+
+# How long a lost session may take to end: it may be in the middle of its commit.
+_SETTLING_S = 10.0
+
 _ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
 
 
 def _set_timeouts(conn: Connection, timeouts: Timeouts) -> None:
     conn.execute(
-        "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
-        [timeouts.lock_timeout, timeouts.statement_timeout],
+        "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
+        " set_config('idle_in_transaction_session_timeout', %s, true)",
+        [timeouts.lock_timeout, timeouts.statement_timeout, _IDLE],
     )
 
 
@@ -141,7 +188,8 @@ def _execute(conn: Connection, block: Block, statement: Statement) -> None:
 
 def _located(exc: psycopg.Error, block: Block, statement: Statement) -> Problem:
     """The server's error with the statement, and a caret where the server gives a position."""
-    problem = problem_of(exc, where=f"{block.name}, line {statement.line}")
+    remedy = "raise the parameter statement_timeout" if isinstance(exc, psycopg.errors.QueryCanceled) else ""
+    problem = problem_of(exc, where=f"{block.name}, line {statement.line}", remedy=remedy)
     lines = [problem.found] if problem.found else []
     if position := exc.diag.statement_position:
         index = int(position) - 1
@@ -189,14 +237,3 @@ class _Clock:
     @property
     def total_ms(self) -> float:
         return (self._last - self._start) * 1000
-
-
-def frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """One row a block: index `block`; columns `event` (str), `statements` (int), `ms` (float)."""
-    data = {
-        "block": [o.block for o in outcomes],
-        "event": [o.event for o in outcomes],
-        "statements": [max(len(o.statements) - 1, 0) for o in outcomes],
-        "ms": [round(o.elapsed_ms, 1) for o in outcomes],
-    }
-    return pd.DataFrame(data).set_index("block")

@@ -20,7 +20,7 @@ from pgrunbook.scripts import Statement
 from pgrunbook.shape import Facts, Key, Need
 from pgrunbook.targets import Identity
 
-OLDEST_SERVER = 150000  # server_version_num of the oldest major version that the tests run on
+OLDEST_SERVER = 150000  # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _server(identity: Identity, privileges: Mapping[str, Any]) -> Iterator[Check
     )
     yield _result(
         where,
-        "has a tested version",
+        "is not too old",
         privileges["server_version_num"] >= OLDEST_SERVER,
         "is too old",
         expected="PostgreSQL 15 or later",
@@ -361,8 +361,9 @@ def verify(conn: Connection, name: str, statements: Sequence[Statement], timeout
     results: list[CheckResult] = []
     with conn.transaction(force_rollback=True):
         conn.execute(
-            "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
-            [timeouts.lock_timeout, timeouts.statement_timeout],
+            # Probes take no lock that the application would queue behind: they may wait for theirs.
+            "SELECT set_config('lock_timeout', %(limit)s, true), set_config('statement_timeout', %(limit)s, true)",
+            {"limit": timeouts.statement_timeout},
         )
         for statement in statements:
             problem = _try(conn, name, statement)
@@ -374,11 +375,23 @@ def verify(conn: Connection, name: str, statements: Sequence[Statement], timeout
     return results
 
 
+# What keeps a check from being tried says nothing about what it checks.
+_NOT_TRIED = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+
+
 def _try(conn: Connection, name: str, statement: Statement) -> Problem | None:
     try:
         with conn.transaction():
             conn.execute(statement.sql.encode())
     except psycopg.Error as exc:
         problem = problem_of(exc, where=f"verify {name}, line {statement.line}")
-        return Problem(problem.what.removesuffix(" (SQLSTATE P0001)"), problem.where, found=problem.found)
+        what = problem.what.removesuffix(" (SQLSTATE P0001)")
+        if isinstance(exc, _NOT_TRIED):
+            what = f"could not be tried: {what}"
+        return Problem(what, problem.where, found=problem.found, remedy=problem.remedy)
     return None

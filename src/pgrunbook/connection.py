@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -33,14 +34,52 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=f"pgrunbook {label}".strip()[:63],
+            **_ALIVE,
         )
     except (psycopg.Error, UnicodeError) as exc:  # UnicodeError: a host's name that cannot be one
         raise _unreachable(target, exc) from None  # its context may hold the connection string
-    path = sql.Identifier(schema).as_string(conn)
-    conn.execute("SELECT set_config('search_path', %s, false), set_config('timezone', 'UTC', false)", [path])
+    settings = _SETTINGS | {"search_path": sql.Identifier(schema).as_string(conn)}
     if read_only:
-        conn.execute("SET default_transaction_read_only = on")
+        settings["default_transaction_read_only"] = "on"
+    for name, value in settings.items():
+        conn.execute("SELECT set_config(%s, %s, false)", [name, value])
+    _refuse_pooler(conn, target)
     return conn
+
+
+# A connection that broke without a word is noticed within half a minute. Not for a local socket, which ignores them.
+_ALIVE: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+# What decides how the server reads our SQL and how it prints what we compare, whatever the role, the database and the
+# environment say.
+_SETTINGS = {
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "idle_session_timeout": "0",
+}
+
+
+def _refuse_pooler(conn: Connection, target: Target) -> None:
+    """Behind a transaction pooler, the search path and the advisory lock would stay with somebody else's session."""
+    row = conn.execute("SELECT pg_backend_pid()").fetchone()
+    if row and row[0] != conn.info.backend_pid:
+        conn.close()
+        raise Refused.of(
+            "a connection pooler answers, and not the server itself",
+            where=f"target {target.name!r}",
+            expected="a session of our own",
+            found="another backend than the one that we connected to",
+            remedy="connect to the server's own port",
+        )
 
 
 def _unreachable(target: Target, exc: Exception) -> Refused:
@@ -60,7 +99,8 @@ def _unreachable(target: Target, exc: Exception) -> Refused:
 class Sessions:
     """A run's sessions: `look` is read-only, `work` applies blocks, and the lock has a session of its own.
 
-    `work` and the lock are opened when they are first needed: a plan never has them.
+    `work` and the lock are opened when they are first needed: a plan never has them. Each must reach the database
+    that `look` has reached.
     """
 
     target: Target
@@ -68,6 +108,7 @@ class Sessions:
     label: str
     look: Connection = field(init=False)
     _work: Connection | None = None
+    _pids: list[int] = field(default_factory=list)
     _lock: Connection | None = None
 
     def __post_init__(self) -> None:
@@ -79,10 +120,29 @@ class Sessions:
 
     @property
     def work(self) -> Connection:
-        """The session that applies blocks."""
-        if self._work is None:
-            self._work = connect(self.target, schema=self.schema, label=self.label)
+        """The session that applies blocks; a new one if it was lost."""
+        if self._work is None or self._work.closed:
+            self._work = self._open(self.label)
+            self._pids.append(self._work.info.backend_pid)
         return self._work
+
+    def lost_pid(self) -> int:
+        """The server process of the session that was lost before `work` became another one; 0 if none was."""
+        return self._pids[-2] if self.work and len(self._pids) > 1 else 0
+
+    def _open(self, label: str) -> Connection:
+        conn = connect(self.target, schema=self.schema, label=label)
+        here, there = (catalog.rows(session, "place")[0] for session in (self.look, conn))
+        if here == there:
+            return conn
+        conn.close()
+        raise Refused.of(
+            "the name of the target leads to different databases",
+            where=f"target {self.target.name!r}",
+            expected=", ".join(map(str, here.values())),
+            found=", ".join(map(str, there.values())),
+            remedy="name one host in the connection string or the service",
+        )
 
     def lock(self) -> None:
         """Take the one-run-at-a-time lock until `close`, with no transaction held open.
@@ -91,13 +151,27 @@ class Sessions:
         """
         if self._lock is not None:
             return
-        conn = connect(self.target, schema=self.schema, label=f"{self.label} lock")
+        conn = self._open(f"{self.label} lock")
         row = conn.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
         if row and row[0]:
             self._lock = conn
             return
         conn.close()
         raise LockedOut(problems=[self._holder()])
+
+    def require_lock(self) -> None:
+        """Raise Failed unless the lock is still ours: it went with its session, if that was lost."""
+        try:
+            if self._lock is not None:
+                self._lock.execute("SELECT")
+                return
+        except psycopg.OperationalError:
+            pass
+        raise Failed.of(
+            "the session that held the run's lock is gone: another run may be at work",
+            where=f"target {self.target.name!r}",
+            remedy="run the cells again from the target on",
+        )
 
     def _holder(self) -> Problem:
         holders = catalog.rows(self.look, "lock_holder", key=LOCK_KEY)

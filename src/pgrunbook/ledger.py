@@ -12,7 +12,6 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-import pandas as pd
 from psycopg.types.json import Jsonb
 
 from pgrunbook import catalog
@@ -57,16 +56,6 @@ def entries(conn: Connection, runbook: str, schema: str) -> dict[str, Entry]:
     }
 
 
-def blocks(conn: Connection, runbook: str, schema: str) -> pd.DataFrame:
-    """The ledger's rows on a runbook, oldest first. Reads only.
-
-    Columns: `block`, `event`, `finished_at`, `run` (its first eight digits), `operator`, `ticket`.
-    """
-    if not exists(conn):
-        return pd.DataFrame(columns=["block", "event", "finished_at", "run", "operator", "ticket"])
-    return catalog.frame(conn, "ledger_blocks", runbook=runbook, schema=schema)
-
-
 def runs(conn: Connection, runbook: str) -> list[dict[str, Any]]:
     """The runs of a runbook, the latest first, each with its verdict or None. Reads only."""
     return catalog.rows(conn, "ledger_runs", runbook=runbook) if exists(conn) else []
@@ -78,6 +67,12 @@ def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
         return []
     query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
     return [(block, event) for block, event in conn.execute(query, [run_id])]
+
+
+def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:
+    """Event, start and end of a block in a run; None if it was not committed. Reads only."""
+    query = "SELECT event, started_at, finished_at FROM pgrunbook.blocks WHERE run_id = %s AND block = %s"
+    return conn.execute(query, [run_id, block]).fetchone()
 
 
 def install(conn: Connection) -> None:

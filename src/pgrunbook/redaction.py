@@ -10,14 +10,20 @@ MASK = "***"
 # Where in doubt, more is masked rather than less. libpq's forms:
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _PATTERNS = (
-    # scheme://user:password@…: up to the last @ of the word; with spaces in it, up to the last @ before a slash.
+    # scheme://user:password@…, up to the last @ of the word; with spaces in it, up to the last @ before a slash.
     re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?:\S+|[^/]+)(?=@)", re.IGNORECASE),
-    # password=…, also sslpassword, PGPASSWORD and in a URL's query; 'password': … of a mapping; SQL's PASSWORD '…'.
+    # password=…, sslpassword=…, PGPASSWORD=…; in single quotes or to the next space that no backslash escapes.
     re.compile(
-        r"""(?P<before>(?:password|client_secret)(?:\s*=\s*|["']\s*:\s*)|\bpassword\s+(?=E?'))"""
-        r"""(?:E?'(?:\\.|''|[^'\\])*'?|"(?:\\.|[^"\\])*"?|(?:\\.|\S)+)""",
+        r"""(?P<before>(?:password|client_secret)\s*=\s*)(?:'(?:\\.|''|[^'\\])*'?|(?:"[^"]*"|\\.|\S)(?:\\.|\S)*)""",
         re.IGNORECASE | re.DOTALL,
     ),
+    # 'password': … as Python and JSON write a mapping.
+    re.compile(
+        r"""(?P<before>(?:password|client_secret)["']\s*:\s*)(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\S+)""",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    # PASSWORD '…' of SQL.
+    re.compile(r"(?P<before>\bpassword\s+)E?'(?:\\.|''|[^'\\])*'?", re.IGNORECASE | re.DOTALL),
 )
 
 

@@ -54,6 +54,8 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     chosen = parameters.validate(declaration, parameters.given(declaration, namespace))
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
+    for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
+        earlier.close()  # the same cell, run again: it holds the lock that this run needs
     return Run(notebook.stem, chosen, source, target)
 
 
@@ -72,15 +74,16 @@ class Run:
     def __init__(self, runbook: str, chosen: parameters.Parameters, source: Source, target: targets.Target) -> None:
         self.runbook = runbook
         self.parameters = chosen
-        self.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        self.run_id = os.environ.pop(RUN_ID, "") or str(uuid.uuid4())  # a second run in this kernel is another one
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
         self.outcomes: list[apply.Outcome] = []
         self._decisions: list[Decision] = []
-        self._problems: list[Problem] = []
+        self._problems: dict[tuple[str, ...], tuple[Problem, ...]] = {}
         self._before: Snapshot | None = None
         self._observed: list[str] = []
-        self._recorded = False
+        self._recorded = self._closed = self._verified = False
+        self._verdict: Verdict | None = None
         self._sessions = Sessions(target, chosen.schema_, f"{runbook} {self.run_id[:8]}")
         self._agenda = Agenda(self._sessions.look, runbook, chosen.schema_, source)
         self._identity = self._check_target(target)
@@ -145,8 +148,9 @@ class Run:
             column = Column(tables[0], columns[0])
             try:
                 column = Column(*self._find(tables, columns, *candidates))
+                self._problems.pop(tuple(candidates), None)
             except Refused as exc:
-                self._problems += exc.problems
+                self._problems[tuple(candidates)] = exc.problems
             self._agenda.variables |= dict(zip(candidates, column, strict=True))
             return column
 
@@ -174,9 +178,10 @@ class Run:
             blocks = self._agenda.blocks()
             found = self._agenda.found(blocks)
             decided = self._agenda.decide(blocks, found)
-            results = [checks.CheckResult(problem.where, problem.what, problem) for problem in self._problems]
+            problems = [problem for found_by in self._problems.values() for problem in found_by]
+            results = [checks.CheckResult(problem.where, problem.what, problem) for problem in problems]
             results += checks.preflight(self._look, self._schema, self._identity, decided, found)
-            if self.parameters.mode != "verify" or self._problems:
+            if self.parameters.mode != "verify" or problems:
                 checks.require(results, Refused, "The target is not ready: nothing was changed.")
             self._decisions = decided
             return checks.frame(results)
@@ -226,19 +231,32 @@ class Run:
                 self._apply(block)
 
     def _apply(self, block: Block) -> None:
-        (chosen,) = self._agenda.decide([block], self._agenda.found([block]))
+        chosen = self._decide(block)
         display.decision(chosen)
         if chosen.problems:
             raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)
         if self.parameters.mode == "apply" and chosen.action is not Action.SKIP:
             self._in_order(block)
+            self._sessions.require_lock()
             self._record_run()
+            self._verified = False
             waits = display.Waits()
             done = apply.apply(
-                self._sessions, chosen, self.run_id, self._timeouts, self._observe_from_inside, waits.report
+                self._sessions,
+                chosen,
+                self.run_id,
+                self._timeouts,
+                decide=lambda: self._decide(block),
+                observe=self._observe_from_inside,
+                report=waits.report,
             )
             self.outcomes.append(done)
             display.outcome(done)
+
+    def _decide(self, block: Block) -> Decision:
+        """What to do with the block now, which may be something else than what was planned."""
+        current = self._agenda.renewed(block)
+        return self._agenda.decide([current], self._agenda.found([current]))[0]
 
     def _in_order(self, block: Block) -> None:
         """Refuse a block whose predecessors are not in the ledger: each may rely on those before it."""
@@ -264,6 +282,7 @@ class Run:
         with self._ending():
             if self.parameters.mode == "plan" or self._identity.recovery == "standby":
                 why = "mode plan" if self.parameters.mode == "plan" else "a standby takes no temporary tables"
+                self._verified = not names
                 return checks.frame([checks.CheckResult(self.runbook, "behaviour", not_run=why)])
             if self.parameters.mode == "verify":
                 self._finished()
@@ -273,6 +292,7 @@ class Run:
                 for result in checks.verify(self._sessions.work, about, script, self._timeouts)
             ]
             checks.require(results, Failed, "The target is not in the verified state.")
+            self._verified = self._verified or not names
             return checks.frame(results)
 
     def difference(self) -> pd.DataFrame:
@@ -283,14 +303,19 @@ class Run:
     def finish(self) -> display.VerdictCard:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions.
 
-        Raises Failed unless the ledger lists every block and the catalog holds what was recorded; in mode `plan`
-        it is enough that every block could be decided.
+        Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and `verify` passed
+        after the last change; in mode `plan` it is enough that every block could be decided.
         """
         with self._ending():
-            return self._end(Verdict.PASSED, self._summary(self._finished()))
+            final = self._finished()
+            if self.parameters.mode != "plan" and not self._verified:
+                raise Failed.of("is not verified", where=self.runbook, remedy="run the cell of the verification first")
+            return self._end(Verdict.PASSED, self._summary(final))
 
     def _finished(self) -> list[Decision]:
         """Decide about every block once more; but for mode `plan`, raise Failed unless all of them are in place."""
+        if not self._decisions:
+            raise Refused.of("nothing is decided", where=self.runbook, remedy="run the cell of the preconditions first")
         blocks = [d.block for d in self._decisions]
         final = self._agenda.decide(blocks, self._agenda.found(blocks))
         if self.parameters.mode != "plan":
@@ -305,30 +330,48 @@ class Run:
         done = ", ".join(f"{events.count(event)} {event}" for event in ("applied", "adopted") if event in events)
         return f"all {len(final)} blocks are in place: {done or 'nothing was left to do'}"
 
+    def close(self) -> None:
+        """End the run's sessions, and with them its lock. A run that has written but not ended is `interrupted`."""
+        if not self._closed and self._recorded and not self._verdict:
+            self._end(Verdict.INTERRUPTED, "given up for another run in the same kernel")
+        self._sessions.close()
+        self._closed = True
+
     # -- inside ----------------------------------------------------------------------------------------------
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
         """Turn what goes wrong inside into one of our errors, and write into the ledger how the run ended."""
+        if self._closed:
+            raise Refused("The run has ended. To begin another, run the cells again from the target on.")
         try:
             yield
+        except Refused as exc:
+            error: RunbookError = Failed(_BEGUN, problems=exc.problems) if self.outcomes else exc
         except RunbookError as exc:
-            self._end(exc.verdict, _first_line(exc))
-            raise
+            error = exc
         except psycopg.Error as exc:
-            failed = Failed(problems=[problem_of(exc, where=f"target {self.parameters.target!r}")])
-            self._end(failed.verdict, _first_line(failed))
-            raise failed from exc
+            error = Failed(problems=[problem_of(exc, where=f"target {self.parameters.target!r}")])
+            error.__cause__ = exc
         except KeyboardInterrupt as exc:
-            self._end(Verdict.INTERRUPTED, "stopped by hand")
-            raise Interrupted from exc
+            error = Interrupted("Stopped by hand. What was committed before is in the ledger.")
+            error.__cause__ = exc
+        except Exception as exc:  # a fault of ours: it is shown as it is, and the ledger knows that the run failed
+            self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
+            raise
+        else:
+            return
+        self._end(error.verdict, _first_line(error))
+        raise error
 
     def _end(self, verdict: Verdict, reason: str) -> display.VerdictCard:
         if self._recorded:
-            with suppress(psycopg.Error):  # the connection may be what failed; the ledger then lacks the verdict
+            # What failed may be the connection, and the first error counts; but no verdict that is not written passes.
+            with suppress(*(() if verdict is Verdict.PASSED else (psycopg.Error, RunbookError))):
                 ledger.finish(self._sessions.work, self.run_id, verdict, reason)
+        self._verdict = verdict
         if verdict is Verdict.PASSED:
-            self._sessions.close()
+            self.close()
         ended = datetime.now(UTC)
         return display.VerdictCard(
             verdict,
@@ -357,6 +400,9 @@ class Run:
                 parameters=self.parameters.record(),
             )
             self._recorded = True
+
+
+_BEGUN = "The run cannot go on. What it committed before is in the ledger."
 
 
 def _first_line(exc: RunbookError) -> str:

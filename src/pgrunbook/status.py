@@ -10,9 +10,11 @@ from rich.table import Table
 
 from pgrunbook import checks, ledger, targets
 from pgrunbook.blocks import Source
+from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect, driver_errors
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Refused, Verdict
 from pgrunbook.project import Project
+from pgrunbook.scripts import Script
 
 
 def collect(project: Project, runbooks: Sequence[str], target: str, schema: str) -> list[dict[str, Any]]:
@@ -28,23 +30,29 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
     ):
         targets.check_identity(resolved, targets.identify(conn))
         checks.require(checks.schema(conn, schema), Refused, "The target cannot be read.")
-        return [
-            {
-                "runbook": runbook,
-                "target": target,
-                "schema": schema,
-                "blocks": _blocks(Source.read(project.sql(runbook)), ledger.entries(conn, runbook, schema)),
-                "last_run": _last([run for run in ledger.runs(conn, runbook) if run["schema_name"] == schema]),
-            }
-            for runbook in runbooks
-        ]
+        return [_report(conn, runbook, Source.read(project.sql(runbook)), target, schema) for runbook in runbooks]
 
 
-def _blocks(source: Source, entries: dict[str, ledger.Entry]) -> list[dict[str, Any]]:
+def _report(conn: Connection, runbook: str, source: Source, target: str, schema: str) -> dict[str, Any]:
+    runs = [run for run in ledger.runs(conn, runbook) if run["schema_name"] == schema]
+    complete = any(run["verdict"] == Verdict.PASSED for run in runs)
+    return {
+        "runbook": runbook,
+        "target": target,
+        "schema": schema,
+        "blocks": _blocks(source, ledger.entries(conn, runbook, schema), complete=complete),
+        "last_run": _last(runs),
+    }
+
+
+def _blocks(source: Source, entries: dict[str, ledger.Entry], *, complete: bool) -> list[dict[str, Any]]:
+    """Which columns a folder of variants is for, only a run knows: unless one passed, there may be more."""
     listed: list[dict[str, Any]] = []
     for name in source.deploy:
         recorded = [entries[key] for key in sorted(entries) if key.partition(":")[0] == name]
         listed += [_done(entry) for entry in recorded] or [_pending(name)]
+        if not complete and recorded and not isinstance(source.deploy[name], Script):
+            listed.append(_pending(f"{name}:…"))
     return listed
 
 

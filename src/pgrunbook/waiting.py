@@ -7,6 +7,7 @@ https://www.postgresql.org/docs/current/explicit-locking.html
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,8 @@ from typing import Any, TypeVar
 import pandas as pd
 import psycopg
 import tenacity
-from pglast.parser import ParseError, normalize
+from pglast import ast, parse_sql
+from pglast.parser import ParseError, normalize, scan
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
@@ -162,9 +164,21 @@ def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
 
 
 def _without_literals(query: str) -> str:
+    """A query's text without literals and comments. Of what cannot be parsed (it was cut), and of other commands than
+    queries, only the first word or two: there is no telling what else is in them.
+    """
     try:
+        (raw, *_) = parse_sql(query)
         text = normalize(query)
-    except ParseError:  # cut by track_activity_query_size, or not SQL
-        text = query.split("'", 1)[0]
+    except (ParseError, ValueError):
+        return " ".join(re.findall(r"^\s*([A-Za-z]+)", query)).upper() + " …"
+    if not isinstance(raw.stmt, _QUERIES):
+        return type(raw.stmt).__name__.removesuffix("Stmt")
+    comments = [token for token in scan(text) if token.name in ("SQL_COMMENT", "C_COMMENT")]
+    for comment in reversed(comments):
+        text = text[: comment.start] + text[comment.end + 1 :]
     text = " ".join(text.split())
     return text if len(text) <= _QUERY_LENGTH else text[: _QUERY_LENGTH - 1] + "…"
+
+
+_QUERIES = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)

@@ -170,7 +170,10 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
         runner = subprocess.Popen(
             [sys.executable, "-m", "pgrunbook", *arguments], cwd=project.root, env=env, stderr=subprocess.DEVNULL
         )
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            " AND query LIKE 'ALTER TABLE deals%'"
+        )
         _wait_for(lambda: crm.execute(waiting) != [(0,)])
         runner.send_signal(signal.SIGTERM)
         assert runner.wait(timeout=10) == 3

@@ -125,7 +125,10 @@ def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
     ("query", "shown"),
     [
         ("SELECT * FROM t WHERE name = 'secret' AND n = 42", "SELECT * FROM t WHERE name = $1 AND n = $2"),
-        ("UPDATE t SET a = 'unfinished secre", "UPDATE t SET a = "),
+        ("UPDATE t SET a = $a$unfinished secre", "UPDATE …"),
+        ("/* token=s3cret */ SELECT 1 -- s3cret", "SELECT $1"),
+        ("COPY t FROM PROGRAM 'curl s3cret'", "Copy"),
+        ("", " …"),
         ("select\n  1", "select $1"),
     ],
 )

@@ -1,0 +1,83 @@
+"""Cells as a DBA runs them in JupyterLab: twice, out of order, again after a mistake. Through papermill here."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from databases import Database
+from projects import RUNBOOK, Project
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+Cell = dict[str, Any]
+
+
+def edit(project: Project, change: Callable[[list[Cell]], list[Cell]]) -> None:
+    """Change the cells of the project's runbook."""
+    path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"] = change(notebook["cells"])
+    path.write_text(json.dumps(notebook))
+
+
+def again(cell: Cell, suffix: str = "-again") -> Cell:
+    return copy.deepcopy(cell) | {"id": cell["id"] + suffix}
+
+
+def test_every_cell_run_twice_does_no_harm(crm: Database, project: Project) -> None:
+    def twice(cells: list[Cell]) -> list[Cell]:
+        return [
+            c for cell in cells for c in ([cell] if cell["id"] in ("parameters", "verdict") else [cell, again(cell)])
+        ]
+
+    edit(project, twice)
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    assert "**applied**" in done.cells["stage-mappings"]
+    assert "skip, applied" in done.cells["stage-mappings-again"]
+    assert crm.execute("SELECT count(*), count(DISTINCT block) FROM pgrunbook.blocks") == [(16, 16)]
+
+
+def test_the_whole_notebook_run_again_in_the_same_kernel(crm: Database, project: Project) -> None:
+    edit(project, lambda cells: cells + [again(c) for c in cells if c["id"] != "parameters"])
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    assert "skip" in done.cells["import-batches-again"]
+
+
+def test_begun_again_in_the_middle_the_first_run_is_interrupted(crm: Database, project: Project) -> None:
+    def begun_again(cells: list[Cell]) -> list[Cell]:
+        index = next(n for n, cell in enumerate(cells) if cell["id"] == "deals-source-data")
+        restart = next(n for n, cell in enumerate(cells) if cell["id"] == "target")
+        return cells[:index] + [again(cell) for cell in cells[restart:]]
+
+    edit(project, begun_again)
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]
+
+
+def test_a_block_before_its_turn_is_refused(crm: Database, project: Project) -> None:
+    edit(project, lambda cells: [c for c in cells if c["id"] != "import-batches"])
+    before = crm.dump()
+    done = project.run(crm)
+    assert done.code == 2
+    assert "020_stage_mappings: comes before its turn" in done.text
+    assert "expected: 010_import_batches first" in done.text
+    assert crm.dump() == before
+
+
+def test_a_block_before_the_preconditions_is_refused(crm: Database, project: Project) -> None:
+    edit(project, lambda cells: [c for c in cells if c["id"] != "preconditions"])
+    done = project.run(crm)
+    assert done.code == 2
+    assert "run the cell of the preconditions first" in done.text
+
+
+def test_a_cell_after_the_end_is_refused(crm: Database, project: Project) -> None:
+    edit(project, lambda cells: cells + [again(c) for c in cells if c["id"] == "import-batches"])
+    done = project.papermill(crm)
+    assert "The run has ended" in done.text

@@ -24,6 +24,7 @@ from pgrunbook import (
     ledger,
     magics,
     parameters,
+    preflight,
     targets,
     variants,
 )
@@ -95,7 +96,7 @@ class Run:
         """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""
         identity = targets.identify(self._look)
         targets.check_identity(target, identity)
-        schema = checks.schema(self._look, self._schema)
+        schema = preflight.schema(self._look, self._schema)
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
         if self.parameters.mode == "apply" and identity.recovery == "primary":
             self._sessions.lock()
@@ -180,7 +181,7 @@ class Run:
             decided = self._agenda.decide(blocks, found)
             problems = [problem for found_by in self._problems.values() for problem in found_by]
             results = [checks.CheckResult(problem.where, problem.what, problem) for problem in problems]
-            results += checks.preflight(self._look, self._schema, self._identity, decided, found)
+            results += preflight.check(self._look, self._schema, self._identity, decided, found)
             if self.parameters.mode != "verify" or problems:
                 checks.require(results, Refused, "The target is not ready: nothing was changed.")
             self._decisions = decided

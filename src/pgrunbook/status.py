@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pgrunbook import checks, ledger, targets
+from pgrunbook import checks, ledger, preflight, targets
 from pgrunbook.blocks import Source
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect, driver_errors
@@ -29,7 +29,7 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
         connect(resolved, schema=schema, label="status", read_only=True) as conn,
     ):
         targets.check_identity(resolved, targets.identify(conn))
-        checks.require(checks.schema(conn, schema), Refused, "The target cannot be read.")
+        checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
         return [_report(conn, runbook, Source.read(project.sql(runbook)), target, schema) for runbook in runbooks]
 
 

@@ -1,0 +1,270 @@
+"""Preflight: everything that a run needs of its target, checked before anything is changed. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from pgrunbook import catalog
+from pgrunbook.catalog import Connection
+from pgrunbook.checks import CheckResult, result
+from pgrunbook.decisions import Action, Decision
+from pgrunbook.shape import Facts, Key, Need
+from pgrunbook.targets import Identity
+
+OLDEST_SERVER = 150000  # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
+
+
+def check(
+    conn: Connection, schema: str, identity: Identity, decisions: Sequence[Decision], found: Facts
+) -> list[CheckResult]:
+    """Everything that the blocks need of the target, one result each. Reads only."""
+    privileges = catalog.rows(conn, "privileges", schema=schema)[0]
+    results = list(_server(identity, privileges))
+    results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
+    if any(d.action is not Action.SKIP for d in decisions):
+        results += [_ledger(privileges, identity), _temporary(privileges, identity)]
+    results += _needs(conn, schema, decisions, found)
+    results += _changed(conn, decisions)
+    named = {result.where for result in results if result.problem}
+    results += [result for decision in decisions for result in _decided(decision, found, named)]
+    return list(dict.fromkeys(results))
+
+
+def schema(conn: Connection, name: str) -> list[CheckResult]:
+    """Whether the schema is there and may be used, and the ledger, if there is one, may be read. Reads only."""
+    privileges = catalog.rows(conn, "privileges", schema=name)[0]
+    ledger = result(
+        "ledger",
+        "can be read",
+        privileges["ledger_readable"],
+        "cannot be read",
+        expected="USAGE on schema pgrunbook; SELECT on its tables",
+        found=f"role {conn.info.user} lacks one of them",
+        remedy="run as the role that made the ledger, or let it grant them",
+    )
+    return [*_schema(name, privileges, conn.info.user, creates=False), ledger]
+
+
+def _server(identity: Identity, privileges: Mapping[str, Any]) -> Iterator[CheckResult]:
+    where = "server"
+    yield result(
+        where,
+        "is a primary",
+        identity.recovery == "primary",
+        "is not a primary",
+        expected="a primary",
+        found="a standby, in recovery",
+        remedy="connect to the primary",
+    )
+    yield result(
+        where,
+        "takes writes",
+        not identity.read_only,
+        "is read-only for this role",
+        expected="default_transaction_read_only = off",
+        found="on, set for the server, the database or the role",
+        remedy="connect with a role, or to a database, that may write",
+    )
+    yield result(
+        where,
+        "is not too old",
+        privileges["server_version_num"] >= OLDEST_SERVER,
+        "is too old",
+        expected="PostgreSQL 15 or later",
+        found=identity.server_version,
+        remedy="upgrade the server",
+    )
+
+
+def _schema(schema: str, privileges: Mapping[str, Any], role: str, *, creates: bool) -> Iterator[CheckResult]:
+    where = f"schema {schema}"
+    exists = privileges["schema_exists"]
+    yield result(
+        where,
+        "exists, and we may use it",
+        exists and privileges["schema_usage"],
+        "may not be used" if exists else "does not exist",
+        expected="a schema that this role may use",
+        found="no USAGE privilege" if exists else "no schema of that name",
+        remedy=_grant("USAGE", "SCHEMA", schema, role) if exists else "correct the parameter `schema`",
+    )
+    if creates and exists:
+        yield result(
+            where,
+            "lets us create objects",
+            privileges["schema_create"],
+            "takes no objects of this role",
+            expected="CREATE privilege",
+            found="none",
+            remedy=_grant("CREATE", "SCHEMA", schema, role),
+        )
+
+
+def _ledger(privileges: Mapping[str, Any], identity: Identity) -> CheckResult:
+    if privileges["ledger_exists"]:
+        return result(
+            "ledger",
+            "can be written",
+            privileges["ledger_writable"],
+            "cannot be written",
+            expected="USAGE on schema pgrunbook; SELECT and INSERT on its tables",
+            found=f"role {identity.role} lacks one of them",
+            remedy="run as the role that made the ledger, or let it grant them",
+        )
+    return result(
+        "ledger",
+        "can be created",
+        privileges["database_create"],
+        "cannot be created",
+        expected=f"CREATE privilege on database {identity.database}, to make the schema pgrunbook",
+        found="none",
+        remedy=_grant("CREATE", "DATABASE", identity.database, identity.role),
+    )
+
+
+def _temporary(privileges: Mapping[str, Any], identity: Identity) -> CheckResult:
+    return result(
+        "verification",
+        "may probe temporary copies",
+        privileges["database_temporary"],
+        "may make no temporary tables",
+        expected=f"TEMPORARY privilege on database {identity.database}",
+        found="none",
+        remedy=_grant("TEMPORARY", "DATABASE", identity.database, identity.role),
+    )
+
+
+def _grant(privilege: str, kind: str, name: str, role: str) -> str:
+    return f"GRANT {privilege} ON {kind} {_quoted(name)} TO {_quoted(role)}"
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string()
+
+
+def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: Facts) -> Iterator[CheckResult]:
+    """Tables and columns that must be there, and what the blocks that are to run must be allowed to do with them."""
+    made = {key.table for d in decisions for key in d.block.facts if key.kind == "table"}
+    needs = {need for d in decisions for need in d.block.needs if need.table not in made}
+    pending = needs & {need for d in decisions if d.pending for need in d.block.needs}
+    names = sorted({need.table for need in needs})
+    relations = {r["name"]: r for r in catalog.rows(conn, "relations", schema=schema, names=names)}
+    for name in names:
+        yield _table(name, relations.get(name))
+    for name, use in sorted({(n.table, n.use) for n in pending if Key("table", n.table) in found}):
+        yield _may(use, relations[name], conn.info.user)
+    for need in sorted(n for n in needs if n.column and Key("table", n.table) in found):
+        yield _column(need, found)
+    there = {n for n in pending if Key("column", n.table, n.column) in found}
+    yield from _referenced(conn, schema, there)
+
+
+def _table(name: str, relation: Mapping[str, Any] | None) -> CheckResult:
+    return result(
+        name,
+        "is a table",
+        relation is not None and relation["kind"] in ("table", "partitioned table"),
+        "is not a table" if relation else "the table is missing",
+        expected="a table",
+        found=f"a {relation['kind']}" if relation else "nothing of that name",
+        remedy="use the schema that holds the table" if relation else "create it, or correct the parameter `schema`",
+    )
+
+
+# For each use of an object: the check, the catalog's answer, what is wrong if it is no, what is expected, the remedy.
+_MAY = {
+    "alter": (
+        "is ours to change",
+        "owned",
+        "is not ours to change",
+        "owned by this role, or by one that it is a member of",
+        "run as {owner}",
+    ),
+    "reference": (
+        "may be referenced",
+        "referable",
+        "may not be referenced by this role",
+        "REFERENCES privilege",
+        "as its owner: GRANT REFERENCES ON {name} TO {role}",
+    ),
+    "insert": (
+        "takes rows from us",
+        "insertable",
+        "takes no rows from this role",
+        "SELECT and INSERT privileges",
+        "as its owner: GRANT SELECT, INSERT ON {name} TO {role}",
+    ),
+}
+
+
+def _may(use: str, relation: Mapping[str, Any], role: str) -> CheckResult:
+    check, answer, what, expected, remedy = _MAY[use]
+    names = {"owner": relation["owner"], "name": _quoted(relation["name"]), "role": _quoted(role)}
+    found = f"owned by {relation['owner']}"
+    remedy = remedy.format(**names)
+    return result(relation["name"], check, relation[answer], what, expected=expected, found=found, remedy=remedy)
+
+
+def _column(need: Need, found: Facts) -> CheckResult:
+    there = found.get(Key("column", need.table, need.column))
+    return result(
+        f"{need.table}.{need.column}",
+        f"is there{f', {need.type}' if need.type else ''}",
+        there is not None and need.type in ("", there),
+        "the column is missing" if there is None else "the column is of another type",
+        expected=need.type or "a column",
+        found=there or "no such column",
+        remedy="bring the table to the expected shape first",
+    )
+
+
+def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterator[CheckResult]:
+    """A column that a foreign key references must be a unique key, or part of one that is referenced as a whole."""
+    wanted = {(need.table, need.column) for need in needs if need.use == "reference"}
+    rows = catalog.rows(conn, "unique_keys", schema=schema, tables=sorted({table for table, _ in wanted}))
+    keys = [{(row["table"], column) for column in row["columns"]} for row in rows]
+    for table, column in sorted(wanted):
+        yield result(
+            f"{table}.{column}",
+            "is unique, so that it can be referenced",
+            any((table, column) in key and key <= wanted for key in keys),
+            "is not unique, so no foreign key can reference it",
+            expected=f"PRIMARY KEY ({column}) or UNIQUE ({column})",
+            found="neither",
+            remedy="add one to the table first",
+        )
+
+
+# What each variant changes: the variable that names it, the kind of thing that it is, and the use.
+_CHANGES = {
+    "check": ("table", "table", "alter"),
+    "check_no_inherit": ("table", "table", "alter"),
+    "varchar": ("table", "table", "alter"),
+    "lookup": ("table", "table", "insert"),
+    "enum": ("type", "type", "alter"),
+    "domain": ("domain", "type", "alter"),
+}
+
+
+def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+    """What the chosen variants change: a table or type must be ours, a lookup table must take our rows."""
+    for variant, variables in (choice for d in decisions if d.pending for choice in d.block.choices):
+        variable, kind, use = _CHANGES[variant]
+        names = {"table": None, "type": None} | {kind: variables[variable]}
+        for row in catalog.rows(conn, "changed", **names):
+            yield _may(use, row, conn.info.user)
+
+
+def _decided(decision: Decision, found: Facts, named: Collection[str]) -> list[CheckResult]:
+    """The problems of the decision, unless all there is to say is that a table or column that was named is missing."""
+    block = decision.block
+    if block.admits and Key("column", *block.admits[:2]) not in found:
+        table, column, _ = block.admits
+        if table in named or f"{table}.{column}" in named:
+            return []
+    if decision.problems:
+        return [CheckResult(block.name, problem.what, problem) for problem in decision.problems]
+    return [CheckResult(block.name, f"can be decided: {decision.action}")]

@@ -1,0 +1,78 @@
+"""A run that fails in the middle: what was done stays and is in the ledger, the next run goes on from there."""
+
+from __future__ import annotations
+
+import pytest
+from databases import Database
+from projects import Outcome, Project
+from refusals import assert_presentable
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+# Holds up one statement of block 020, which creates a table and then this index.
+SLOW_INDEX = """
+CREATE FUNCTION hold_up() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity ~ 'idx_stage_mappings_workspace') THEN
+    PERFORM pg_sleep(60);
+  END IF;
+END $$;
+CREATE EVENT TRIGGER hold_up ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION hold_up();
+"""
+
+
+def ledger(database: Database) -> list[tuple[str, str]]:
+    """Block and event of each row."""
+    return [
+        (block, event) for block, event in database.execute("SELECT block, event FROM pgrunbook.blocks ORDER BY id")
+    ]
+
+
+def verdicts(database: Database) -> list[str]:
+    return [verdict for (verdict,) in database.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id")]
+
+
+def assert_failed(done: Outcome, project: Project) -> None:
+    assert done.code == 1, done.text
+    assert "The block failed and was rolled back: nothing of it is there." in done.text
+    assert_presentable(done, project)
+
+
+def assert_goes_on(database: Database, project: Project, *, before: list[tuple[str, str]]) -> None:
+    done = project.run(database)
+    assert done.code == 0, done.text
+    assert ledger(database)[: len(before)] == before
+    assert len({block for block, _ in ledger(database)}) == len(ledger(database))
+    assert verdicts(database) == ["failed", "passed"]
+
+
+def test_a_statement_that_takes_too_long(crm: Database, project: Project) -> None:
+    crm.load(SLOW_INDEX)
+    done = project.run(crm, "-p", "statement_timeout", "1s")
+    assert_failed(done, project)
+    assert "020_stage_mappings, line " in done.text
+    assert "canceling statement due to statement timeout" in done.text
+    assert "CREATE INDEX idx_stage_mappings_workspace ON stage_mappings" in done.text
+    assert ledger(crm) == [("010_import_batches", "applied")]
+    assert crm.execute("SELECT to_regclass('import_batches')::text, to_regclass('stage_mappings')::text") == [
+        ("import_batches", None)
+    ]
+    crm.load("DROP EVENT TRIGGER hold_up")
+    assert_goes_on(crm, project, before=[("010_import_batches", "applied")])
+
+
+def test_a_table_that_stays_locked(crm: Database, project: Project) -> None:
+    before = [("010_import_batches", "applied"), ("020_stage_mappings", "applied")]
+    with crm.connect(application_name="report") as reader, reader.transaction():
+        reader.execute("SELECT FROM deals")
+        done = project.run(crm, "-p", "lock_timeout", "150ms", "-p", "lock_budget", "1s")
+        assert_failed(done, project)
+        assert "030_deals_source_data: its locks could not be had in" in done.text
+        assert str(reader.info.backend_pid) in done.text
+        assert "remedy:   wait until these sessions have ended their transactions" in done.text
+        assert "ALTER TABLE deals ADD COLUMN IF NOT EXISTS source_data" in done.cells["deals-source-data"]
+        assert ledger(crm) == before
+        assert not crm.execute(
+            "SELECT FROM pg_attribute WHERE attrelid = 'deals'::regclass AND attname = 'source_data'"
+        )
+    assert_goes_on(crm, project, before=before)

@@ -1,0 +1,117 @@
+"""`pgrunbook status`: blocks that are pending or done, as text and as JSON; it only looks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from databases import Database, Role
+from projects import ROOT, RUNBOOK, Outcome, Project
+from refusals import assert_presentable, problems
+
+pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
+
+BLOCKS = [path.stem for path in sorted((ROOT / "sql" / RUNBOOK / "deploy").iterdir())]
+
+
+def status(project: Project, database: Database, *arguments: str) -> Outcome:
+    """See that the command leaves the database as it is."""
+    project.env["CRM_URL"] = database.url
+    before = database.dump()
+    done = project.command("status", "--target", "env:CRM_URL", *arguments)
+    assert database.dump() == before
+    return done
+
+
+def report(project: Project, database: Database, *arguments: str) -> Any:
+    done = status(project, database, *arguments, "--json")
+    assert done.code == 0, done.text
+    return json.loads(done.text)
+
+
+def test_before_any_run_all_is_pending(crm: Database, project: Project) -> None:
+    done = status(project, crm)
+    assert done.code == 0, done.text
+    assert f"{RUNBOOK} on env:CRM_URL" in done.text
+    assert re.findall(r"^│ (\S+) +│ (\w+) +│", done.text, re.MULTILINE) == [(block, "pending") for block in BLOCKS]
+    assert report(project, crm, "001") == [
+        {
+            "runbook": RUNBOOK,
+            "target": "env:CRM_URL",
+            "schema": "public",
+            "blocks": [{"block": block, "state": "pending", "when": None, "run": None} for block in BLOCKS],
+            "last_run": None,
+        }
+    ]
+
+
+def test_after_a_run_all_is_done_and_says_by_which(crm: Database, project: Project) -> None:
+    ran = project.run(crm, "-p", "operator", "ada")
+    (found,) = report(project, crm)
+    assert {block["block"].partition(":")[0] for block in found["blocks"]} == set(BLOCKS)
+    assert {block["state"] for block in found["blocks"]} == {"applied", "adopted"}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", block["when"]) for block in found["blocks"])
+    (run,) = {block["run"] for block in found["blocks"]}
+    assert ran.notebook
+    assert run[:8] in ran.notebook.name
+    assert (found["last_run"]["run"], found["last_run"]["verdict"]) == (run, "passed")
+    text = status(project, crm).text
+    assert f"last run {run[:8]} by ada: passed" in text
+    assert "pending" not in text
+
+
+def test_after_a_failed_run_it_says_where_that_stopped(crm: Database, project: Project) -> None:
+    with crm.connect() as reader, reader.transaction():
+        reader.execute("SELECT FROM deals")
+        assert project.run(crm, "-p", "lock_budget", "300ms").code == 1
+        (found,) = report(project, crm)
+    states = {block["block"]: block["state"] for block in found["blocks"]}
+    assert list(states.values()) == ["applied", "applied", *["pending"] * (len(BLOCKS) - 2)]
+    assert found["last_run"]["verdict"] == "failed"
+    assert "lock" in found["last_run"]["reason"]
+    assert found["last_run"]["reason"] in " ".join(status(project, crm).text.split())
+
+
+def test_another_schema_has_a_ledger_of_its_own(crm: Database, project: Project) -> None:
+    assert project.run(crm).code == 0
+    crm.execute("CREATE SCHEMA other")
+    (found,) = report(project, crm, "--schema", "other")
+    assert {block["state"] for block in found["blocks"]} == {"pending"}
+    assert found["last_run"] is None
+
+
+def test_a_standby_can_be_asked(standby: Database, project: Project) -> None:
+    assert report(project, standby)[0]["last_run"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--target", "staging"), "target: unknown target"),
+        (("002", "--target", "env:CRM_URL"), "runbooks/: no runbook is called '002'"),
+        (("--target", "env:CRM_URL", "--schema", "nope"), "schema nope: does not exist"),
+        (("--target", "postgresql://me:hunter2@db/crm"), "target: a URL is not the name of a target"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    crm: Database, project: Project, arguments: tuple[str, ...], problem: str
+) -> None:
+    project.env["CRM_URL"] = crm.url
+    done = project.command("status", *arguments)
+    assert done.code == 2
+    assert problems(done) == [problem]
+    assert_presentable(done, project)
+
+
+def test_a_ledger_that_this_role_may_not_read(
+    crm: Database, project: Project, login_role: Callable[[Database], Role]
+) -> None:
+    crm.psql("-f", ROOT / "src" / "pgrunbook" / "sql" / "ledger.sql")
+    project.env["ROLE_URL"] = login_role(crm).url
+    done = project.command("status", "--target", "env:ROLE_URL")
+    assert done.code == 2
+    assert problems(done) == ["ledger: cannot be read"]
+    assert_presentable(done, project)

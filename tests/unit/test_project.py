@@ -1,0 +1,111 @@
+"""The project is found from wherever a kernel or papermill was started, and read strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgrunbook import Refused
+from pgrunbook.project import EmbeddedSettings, Project, Settings, TargetSettings
+
+
+@pytest.fixture(autouse=True)
+def _no_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGRUNBOOK_ROOT", raising=False)
+
+
+def make(root: Path, toml: str = "") -> Path:
+    (root / "runbooks").mkdir(parents=True)
+    (root / "pgrunbook.toml").write_text(toml)
+    return root.resolve()
+
+
+@pytest.mark.parametrize("below", [".", "runbooks", "sql/001_x/deploy"])
+def test_it_is_found_by_walking_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
+    root = make(tmp_path / "project")
+    (root / below).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(root / below)
+    assert Project.find().root == root
+    assert Project.find(root / below).root == root
+
+
+def test_the_nearest_one_counts(tmp_path: Path) -> None:
+    inner = make(make(tmp_path / "outer") / "inner")
+    assert Project.find(inner / "runbooks").root == inner
+
+
+def test_the_environment_variable_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = make(tmp_path / "here"), make(tmp_path / "there")
+    monkeypatch.setenv("PGRUNBOOK_ROOT", str(there))
+    assert Project.find(here).root == there
+
+
+def test_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Refused, match=r"the working directory and those above it: no pgrunbook\.toml found"):
+        Project.find(tmp_path)
+    monkeypatch.setenv("PGRUNBOOK_ROOT", str(tmp_path))
+    with pytest.raises(Refused, match=r"PGRUNBOOK_ROOT: no pgrunbook\.toml found"):
+        Project.find(make(tmp_path / "project"))
+
+
+def test_the_settings_are_typed_and_have_defaults(tmp_path: Path) -> None:
+    assert Project.find(make(tmp_path / "a")).settings == Settings()
+    toml = '[embedded]\nversion = 16\n[targets.staging]\nservice = "crm"\nsystem_identifier = "7412"\n'
+    assert Project.find(make(tmp_path / "b", toml)).settings == Settings(
+        embedded=EmbeddedSettings(version=16),
+        targets={"staging": TargetSettings(service="crm", system_identifier="7412")},
+    )
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[targets.staging\n", "pgrunbook.toml: .*(at line 1|Expected)"),
+        ("[targets.staging]\nurl = 'postgresql://me:hunter2@db'\n", r"targets\.staging\.url: unknown setting"),
+        ("[targets.staging]\nsystem_identifier = 7412\n", r"targets\.staging\.system_identifier: .*valid string"),
+        ("[target.staging]\n", "target: unknown setting"),
+        ("[embedded]\nversion = 'new'\n", r"embedded\.version: .*valid integer"),
+    ],
+)
+def test_bad_settings_are_refused_and_not_repeated(tmp_path: Path, toml: str, message: str) -> None:
+    with pytest.raises(Refused, match=message) as caught:
+        Project.find(make(tmp_path / "project", toml))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settings_are_utf_8(tmp_path: Path) -> None:
+    root = make(tmp_path / "project")
+    (root / "pgrunbook.toml").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(Refused, match="expected: TOML, in UTF-8"):
+        Project.find(root)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = make(tmp_path / "project")
+    for name in ("010_later", "001_import", "1_short", "draft", "001 copy"):
+        (root / "runbooks" / f"{name}.ipynb").touch()
+    return Project.find(root)
+
+
+def test_runbooks_are_in_order_and_nothing_else_is_one(project: Project) -> None:
+    assert [path.stem for path in project.runbooks()] == ["001_import", "010_later", "1_short"]
+    assert project.sql("001_import") == project.root / "sql" / "001_import"
+
+
+@pytest.mark.parametrize("name", ["001", "001_import", "001_import.ipynb", "runbooks/001_import.ipynb"])
+def test_a_runbook_by_its_number_name_or_path(project: Project, name: str) -> None:
+    assert project.runbook(name).stem == "001_import"
+
+
+def test_an_unknown_runbook_is_refused_with_those_that_are_known(project: Project) -> None:
+    with pytest.raises(Refused, match=r"no runbook is called '002'\n *expected: one of 001_import, 010_later"):
+        project.runbook("002")
+
+
+def test_a_number_that_two_runbooks_have(project: Project) -> None:
+    (project.root / "runbooks" / "001_again.ipynb").touch()
+    with pytest.raises(Refused, match="several runbooks are called '001'"):
+        project.runbook("001")
+    assert project.runbook("001_again").stem == "001_again"

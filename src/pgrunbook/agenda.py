@@ -45,9 +45,9 @@ class Agenda:
         inspected = [self._inspect(*column, value) for column in columns]
         for found in inspected:
             admits = Admits(found.table, found.column, found.value)
-            entry = entries.get(f"{by}:{admits.table}.{admits.column}")
+            entry, own = (entries.get(f"{folder}:{admits.table}.{admits.column}") for folder in (by, then))
             first = variants.admitting(self.source, by, found, entry)
-            second = variants.validating(self.source, then, found, entry)
+            second = variants.validating(self.source, then, found, entry, own)
             self._admitting = [b for b in self._admitting if b.admits != admits] + [first, second]
             self._probes.setdefault(first.name, self._probe(admits))
             self._folders[admits] = (by, then)

@@ -95,7 +95,7 @@ def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
 def _altered(entry: Entry, found: Facts) -> Iterator[Problem]:
     """Facts recorded for the block that no longer hold, and what was added to a table that it made."""
     for key, recorded in entry.facts.items():
-        if found.get(key) != recorded:
+        if found.get(key) != recorded and not _implied(key, entry.facts, found):
             yield _difference(key, recorded, found.get(key), entry.block, f"was {entry.event} and then altered")
     yield from _extras(entry.facts, found, entry.block)
 
@@ -106,10 +106,16 @@ def _conflicts(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator
         for key, expected in made.facts.items():
             there = found.get(key)
             left_alone = made.lenient and (there is None or key.kind not in OBJECTS)
-            if begun and there != expected and not left_alone:
+            if begun and there != expected and not left_alone and not _implied(key, made.facts, found):
                 yield _difference(key, expected, there, block.name)
     yield from _extras(block.facts, found, block.name)
     yield from _taken(block, found, names)
+
+
+def _implied(key: Key, expected: Facts, found: Facts) -> bool:
+    """Whether a fact does not hold because the table or the column that has it is absent: it is enough to name that."""
+    owners = {Key("table", key.table), Key("column", key.table, key.name)} - {key}
+    return any(owner in expected and owner not in found for owner in owners)
 
 
 def _taken(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:

@@ -55,6 +55,11 @@ def table(frame: pd.DataFrame) -> str:
     return f'<div class="pgrunbook">{_STYLE}{body}{empty}</div>'
 
 
+def frame(shown: pd.DataFrame) -> None:
+    """Show a frame now, and not as the value of its cell."""
+    show(shown)
+
+
 def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
     """The index as columns; in all but the last of them a value that repeats the row above is left out."""
     labels = frame.index.to_frame(index=False)

@@ -154,7 +154,8 @@ def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: 
     relations = {r["name"]: r for r in catalog.rows(conn, "relations", schema=schema, names=names)}
     for name in names:
         yield _table(name, relations.get(name))
-    for name, use in sorted({(n.table, n.use) for n in pending if Key("table", n.table) in found}):
+    uses = {(n.table, n.use) for n in pending} | {(n.table, "read") for n in needs - pending if n.use == "alter"}
+    for name, use in sorted(pair for pair in uses if Key("table", pair[0]) in found):
         yield _may(use, relations[name], conn.info.user)
     for need in sorted(n for n in needs if n.column and Key("table", n.table) in found):
         yield _column(need, found)
@@ -176,6 +177,13 @@ def _table(name: str, relation: Mapping[str, Any] | None) -> CheckResult:
 
 # For each use of an object: the check, the catalog's answer, what is wrong if it is no, what is expected, the remedy.
 _MAY = {
+    "read": (  # by the verification
+        "may be read",
+        "readable",
+        "may not be read by this role",
+        "SELECT privilege",
+        "as its owner: GRANT SELECT ON {name} TO {role}",
+    ),
     "alter": (
         "is ours to change",
         "owned",

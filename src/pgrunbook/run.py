@@ -182,10 +182,11 @@ class Run:
             problems = [problem for found_by in self._problems.values() for problem in found_by]
             results = [checks.CheckResult(problem.where, problem.what, problem) for problem in problems]
             results += preflight.check(self._look, self._schema, self._identity, decided, found)
+            shown = checks.frame(results)
             if self.parameters.mode != "verify" or problems:
-                checks.require(results, Refused, "The target is not ready: nothing was changed.")
+                self._require(results, shown, Refused, "The target is not ready: nothing was changed.")
             self._decisions = decided
-            return checks.frame(results)
+            return shown
 
     def observe(self, *also: str) -> Snapshot:
         """The tables that the blocks concern, and others named, as they are now. The first one is the `before`."""
@@ -292,9 +293,19 @@ class Run:
                 for about, script in self._agenda.verifications(names)
                 for result in checks.verify(self._sessions.work, about, script, self._timeouts)
             ]
-            checks.require(results, Failed, "The target is not in the verified state.")
+            shown = checks.frame(results)
+            self._require(results, shown, Failed, "The target is not in the verified state.")
             self._verified = self._verified or not names
-            return checks.frame(results)
+            return shown
+
+    @staticmethod
+    def _require(
+        results: Sequence[checks.CheckResult], shown: pd.DataFrame, error: type[RunbookError], message: str
+    ) -> None:
+        """Show the frame and raise, if something does not hold: a cell that raises shows no value."""
+        if any(result.problem for result in results):
+            display.frame(shown)
+        checks.require(results, error, message)
 
     def difference(self) -> pd.DataFrame:
         """What has changed since the first `observe`: see `diff.diff`."""
@@ -317,7 +328,7 @@ class Run:
         """Decide about every block once more; but for mode `plan`, raise Failed unless all of them are in place."""
         if not self._decisions:
             raise Refused.of("nothing is decided", where=self.runbook, remedy="run the cell of the preconditions first")
-        blocks = [d.block for d in self._decisions]
+        blocks = [self._agenda.renewed(d.block) for d in self._decisions]
         final = self._agenda.decide(blocks, self._agenda.found(blocks))
         if self.parameters.mode != "plan":
             checks.require(map(checks.finished, final), Failed, "The target is not in the verified state.")
@@ -355,7 +366,7 @@ class Run:
             error = Failed(problems=[problem_of(exc, where=f"target {self.parameters.target!r}")])
             error.__cause__ = exc
         except KeyboardInterrupt as exc:
-            error = Interrupted("Stopped by hand. What was committed before is in the ledger.")
+            error = Interrupted()
             error.__cause__ = exc
         except Exception as exc:  # a fault of ours: it is shown as it is, and the ledger knows that the run failed
             self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")

@@ -27,8 +27,9 @@ def admitting(source: Source, folder: str, found: Admission, entry: Entry | None
     return replace(block, problems=found.problems)
 
 
-def validating(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
-    """The block that validates the constraints that `admitting` replaces, or has replaced: `entry` is its ledger row.
+def validating(source: Source, folder: str, found: Admission, entry: Entry | None, own: Entry | None) -> Block:
+    """The block that validates the constraints that `admitting` replaces, or has replaced: `entry` is its ledger row,
+    `own` this block's.
 
     A constraint that was not valid before stays so: rows that break it may be there.
     """
@@ -36,7 +37,10 @@ def validating(source: Source, folder: str, found: Admission, entry: Entry | Non
     concerned = [c for c in _checks(found) if Key("check", c.owner, c.name) in replaced]
     makes = {Key("validated", c.owner, c.name): "yes" for c in concerned}
     choices = [(c.kind, {_OWNER[c.kind]: c.owner, "constraint": c.name}) for c in concerned]
-    return source.chosen(folder, choices, makes, _admits(found), otherwise="no constraint was replaced")
+    recorded = own.variants if own else ()
+    return source.chosen(
+        folder, choices, makes, _admits(found), recorded=recorded, otherwise="no constraint was replaced"
+    )
 
 
 _OWNER = {"check": "table", "domain": "domain"}

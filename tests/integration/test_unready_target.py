@@ -34,6 +34,7 @@ def test_every_missing_privilege_is_named_at_once(crm: Database, project: Projec
         "schema public: takes no objects of this role",
         "ledger: cannot be created",
         "verification: may make no temporary tables",
+        "accounts: may not be read by this role",
         "connections: is not ours to change",
         "contacts: is not ours to change",
         "deals: is not ours to change",
@@ -57,7 +58,7 @@ def test_what_constrains_a_source_must_be_ours_too(crm: Database, project: Proje
         GRANT CREATE ON DATABASE {crm.name} TO {role.name};
         GRANT CREATE ON SCHEMA public TO {role.name};
         GRANT REFERENCES ON workspaces TO {role.name};
-        GRANT SELECT ON sources TO {role.name};
+        GRANT SELECT ON sources, accounts, deals TO {role.name};
         ALTER TABLE connections OWNER TO {role.name};
         ALTER TABLE contacts OWNER TO {role.name};
         """

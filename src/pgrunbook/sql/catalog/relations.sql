@@ -7,6 +7,7 @@ SELECT c.relname::text AS name,
          WHERE x.indexrelid = c.oid) AS on_table,
        pg_get_userbyid(c.relowner)::text AS owner,
        pg_has_role(c.relowner, 'USAGE') AS owned,
+       c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT') AS readable,
        c.relkind IN ('r', 'p') AND (has_table_privilege(c.oid, 'REFERENCES')
                                     OR has_any_column_privilege(c.oid, 'REFERENCES')) AS referable
   FROM pg_class c
@@ -15,7 +16,7 @@ SELECT c.relname::text AS name,
 UNION ALL
 SELECT t.typname::text,
        CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range type' ELSE 'type' END,
-       NULL, pg_get_userbyid(t.typowner)::text, pg_has_role(t.typowner, 'USAGE'), false
+       NULL, pg_get_userbyid(t.typowner)::text, pg_has_role(t.typowner, 'USAGE'), false, false
   FROM pg_type t
  WHERE t.typnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
    AND t.typname = ANY (%(names)s)

@@ -49,7 +49,8 @@ class Agenda:
             first = variants.admitting(self.source, by, found, entry)
             second = variants.validating(self.source, then, found, entry, own)
             self._admitting = [b for b in self._admitting if b.admits != admits] + [first, second]
-            self._probes.setdefault(first.name, self._probe(admits))
+            if first.name not in self._probes:  # what was rejected before the first change counts, and is asked once
+                self._probes[first.name] = self._probe(admits)
             self._folders[admits] = (by, then)
         return inspected
 

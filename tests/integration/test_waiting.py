@@ -7,29 +7,42 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from databases import Database
 from projects import Outcome
+from psycopg.rows import TupleRow
 
 Run = Callable[..., Outcome]
 
 
 @contextmanager
-def reader(database: Database, table: str, seconds: float = 0) -> Iterator[int]:
-    """A transaction that has read the table and stays open, for so long or for the whole block."""
+def reader(database: Database, table: str, *, leaves: bool) -> Iterator[int]:
+    """A transaction that has read the table and stays open: for the whole block, or until three seconds after somebody
+    has been seen to wait for it.
+    """
     with database.connect(application_name="slow report") as conn:
         conn.execute("BEGIN")
         conn.execute(f"SELECT count(*) FROM {table} WHERE id IS NOT NULL AND 'secret' <> ''".encode())
-        timer = threading.Timer(seconds, conn.execute, ["COMMIT"]) if seconds else None
-        if timer:
-            timer.start()
+        leaving = threading.Thread(target=_leave, args=(database, conn))
+        if leaves:
+            leaving.start()
         yield conn.info.backend_pid
-        if timer:
-            timer.join()
+        if leaves:
+            leaving.join()
+
+
+def _leave(database: Database, conn: psycopg.Connection[TupleRow]) -> None:
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'deals'::regclass"
+    deadline = time.monotonic() + 60
+    while not database.execute(waiting) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(3)  # long enough to tell our waits from the reader's
+    conn.execute("COMMIT")
 
 
 def test_a_run_waits_for_a_reader_and_says_whom_it_waited_for(crm: Database, run: Run) -> None:
-    with reader(crm, "deals", seconds=15) as pid:
+    with reader(crm, "deals", leaves=True) as pid:
         done = run(crm)
     assert done.code == 0, done.text
     shown = done.cells["deals-source-data"]
@@ -42,7 +55,7 @@ def test_a_run_waits_for_a_reader_and_says_whom_it_waited_for(crm: Database, run
 
 @pytest.mark.parametrize("server", [18], indirect=True)
 def test_a_reader_that_never_leaves_fails_the_run_and_nothing_is_half_done(crm: Database, run: Run) -> None:
-    with reader(crm, "deals") as pid:
+    with reader(crm, "deals", leaves=False) as pid:
         done = run(crm, "-p", "lock_budget", "2s")
         assert done.code == 1
         assert "030_deals_source_data: its locks could not be had in" in done.text
@@ -71,7 +84,7 @@ def test_the_application_waits_no_longer_than_the_lock_timeout(crm: Database, ru
 
     client = threading.Thread(target=application)
     client.start()
-    with reader(crm, "deals", seconds=15):
+    with reader(crm, "deals", leaves=True):
         done = run(crm)
     over.set()
     client.join()

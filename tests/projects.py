@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +65,18 @@ class Project:
         done = self._call([sys.executable, "-m", "papermill", notebook, output, *given], cwd)
         return Outcome(done.code, done.text, output if output.exists() else None)
 
+    def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """Start `pgrunbook` with these arguments, and do not wait for it; a target is `env:CRM_URL`, if it was run on
+        before.
+        """
+        command = [sys.executable, "-m", "pgrunbook", *arguments]
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(command, cwd=self.root, env=self._env, stdin=quiet, stdout=quiet, stderr=quiet)
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if not k.startswith(("PG", "JPY"))} | self.env
+
     def _name(self, target: Database | str) -> str:
         if isinstance(target, str):
             return target
@@ -70,12 +84,11 @@ class Project:
         return "env:CRM_URL"
 
     def _call(self, command: list[Any], cwd: Path | None) -> Outcome:
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "JPY"))} | self.env
         before = set(self.root.glob("outputs/**/*.ipynb"))
         done = subprocess.run(
             command,
             cwd=cwd or self.root,
-            env=env,
+            env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -84,3 +97,23 @@ class Project:
         )
         made = set(self.root.glob("outputs/**/*.ipynb")) - before
         return Outcome(done.returncode, done.stdout, made.pop() if made else None)
+
+
+def kernel_of(runner: int) -> int:
+    """The process id of the kernel that a runner has started."""
+    (kernel,) = [pid for pid in _children(runner) if b"ipykernel" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return kernel
+
+
+def _children(parent: int) -> list[int]:
+    """The processes that any thread of this one has started."""
+    tasks = Path(f"/proc/{parent}/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Wait until the condition holds; fail if it does not come to hold in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to hold in time"
+        time.sleep(0.05)

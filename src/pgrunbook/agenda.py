@@ -79,6 +79,8 @@ class Agenda:
         conn = conn or self.look
         tables = {key.table for b in blocks for key in b.facts} | {need.table for b in blocks for need in b.needs}
         facts = shape.of_catalog(conn, self.schema, tables)
+        if detached := {key.table for block in blocks for key in block.facts if key.kind == "standalone"}:
+            facts |= shape.standalone(conn, self.schema, detached)
         for admits in {block.admits for block in blocks if block.admits}:
             facts |= variants.facts(admission.inspect(conn, self.schema, *admits))
         return facts

@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 import pandas as pd
 import psycopg
 
-from pgrunbook import catalog, ledger, waiting
+from pgrunbook import ledger, waiting
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError
+from pgrunbook.locks import Lock, Trace
 from pgrunbook.scripts import Statement
-from pgrunbook.shape import Facts
+from pgrunbook.shape import Facts, Made
 from pgrunbook.waiting import Attempt, Report, Watch
 
 # What the catalog says of a block's objects, seen from inside the block's own transaction.
@@ -26,17 +27,25 @@ Observe = Callable[[Connection, Block], Facts]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done with a block: `event` is applied or adopted; times in milliseconds."""
+    """What was done with a block: `event` is applied or adopted; each statement's text and time, and the locks that
+    were held until the end. Times in milliseconds.
+    """
 
     block: str
     event: str
     statements: tuple[tuple[str, float], ...]
     started_at: datetime
     elapsed_ms: float
+    locks: tuple[Lock, ...] = ()
 
     def frame(self) -> pd.DataFrame:
-        """One row a statement, the commit last: columns `statement` (str), `ms` (float)."""
-        return pd.DataFrame(self.statements, columns=["statement", "ms"]).round({"ms": 1})
+        """One row a statement, the commit last: columns `statement` (its first line, comments all in one), `ms`."""
+        rows: list[tuple[str, float]] = []
+        for sql, ms in self.statements:
+            label = "COMMENT ON …" if sql.startswith("COMMENT ON") else sql.splitlines()[0]
+            before = rows.pop()[1] if rows and rows[-1][0] == label else 0.0
+            rows.append((label, before + ms))
+        return pd.DataFrame(rows, columns=["statement", "ms"]).round({"ms": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +83,15 @@ def apply(
     def note(attempt: Attempt) -> None:
         attempts.append(attempt)
         report(attempt)
+        ledger.note_attempt(sessions.work, run_id, attempt)
 
     def attempt() -> Outcome:
-        if attempts and decide().sql != decision.sql:
-            remedy = "run the cell again: it shows what is to be done now"
-            raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
-        return _once(sessions.work, decision, run_id, timeouts, observe)
+        if attempts:
+            sessions.require_lock()
+            if decide().sql != decision.sql:
+                remedy = "run the cell again: it shows what is to be done now"
+                raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
+        return _once(sessions, decision, run_id, timeouts, observe)
 
     try:
         return waiting.retry(
@@ -89,7 +101,7 @@ def apply(
             watch=lambda: Watch(sessions.look, sessions.work.info.backend_pid, timeouts.lock_timeout),
             report=note,
         )
-    except psycopg.errors.LockNotAvailable as exc:
+    except waiting.WITHOUT_LOCKS as exc:
         raise Failed(_ROLLED_BACK, problems=[_blocked(block, timeouts, attempts)]) from exc
     except psycopg.OperationalError as exc:
         return _settled(sessions, decision, run_id, exc)
@@ -101,10 +113,6 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.O
     """What became of a block whose connection was lost: the ledger knows, once the lost session has ended."""
     block = decision.block
     try:
-        pid = sessions.lost_pid()
-        deadline = time.monotonic() + _SETTLING_S
-        while catalog.rows(sessions.work, "backend", pid=pid) and time.monotonic() < deadline:
-            time.sleep(0.1)
         row = ledger.row(sessions.work, run_id, block.name)
     except (psycopg.Error, RunbookError) as unreachable:
         problem = Problem(
@@ -121,31 +129,54 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.O
     return Outcome(block.name, event, (lost,), started_at, elapsed_ms)
 
 
-def _once(conn: Connection, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
+def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
     """One attempt. Before the commit, the catalog is compared with the shape that the block makes."""
-    block = decision.block
-    clock = _Clock()
-    started_at = datetime.now(UTC)
+    block, conn = decision.block, sessions.work
+    clock = Clock()
+    trace = Trace(sessions.look, conn.info.backend_pid)
     with conn.transaction():
         _set_timeouts(conn, timeouts)
-        for statement in (block.statements[n] for n in decision.statements):
+        clock.lap()
+        for number, statement in enumerate((block.statements[n] for n in decision.statements), 1):
+            sent = time.perf_counter()
             _execute(conn, block, statement)
-            clock.lap(_label(statement))
+            clock.lap(statement.sql)
+            trace.note(number, sent)
+            clock.lap()
         found = observe(conn, block)
-        _check(decision, found)
-        event = "adopted" if decision.action is Action.ADOPT else "applied"
-        ledger.record(
-            conn,
-            run_id,
-            block,
-            event=event,
-            reason=decision.reason,
-            sql=decision.sql,
-            facts={key: found[key] for key in block.facts if key in found},
-            started_at=started_at,
-        )
-    clock.lap("COMMIT, with the ledger's row")
-    return Outcome(block.name, event, tuple(clock.laps), started_at, clock.total_ms)
+        if problems := differences(block, [block.mades[n] for n in decision.statements], found):
+            raise Failed(_ROLLED_BACK, problems=problems)
+        locks = trace.locks(conn)
+        _record(conn, decision, run_id, clock, locks, found)
+        written = time.perf_counter()
+    clock.lap("COMMIT, with the ledger's rows")
+    ended_ms = (time.perf_counter() - written) * 1000
+    locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
+    return Outcome(block.name, _event(decision), tuple(clock.laps), clock.started_at, clock.total_ms, locks)
+
+
+def _record(
+    conn: Connection, decision: Decision, run_id: str, clock: Clock, locks: Sequence[Lock], found: Facts
+) -> None:
+    """Write the block's rows into the ledger, in its transaction."""
+    block = decision.block
+    ledger.note_statements(conn, run_id, block.name, clock.laps)
+    ledger.note_locks(conn, run_id, block.name, locks)
+    ledger.record(
+        conn,
+        run_id,
+        block,
+        event=_event(decision),
+        reason=decision.reason,
+        sql=decision.sql,
+        facts={key: found[key] for key in block.facts if key in found},
+        started_at=clock.started_at,
+        revision=decision.revision,
+    )
+
+
+def _event(decision: Decision) -> str:
+    return "adopted" if decision.action is Action.ADOPT else "applied"
 
 
 def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
@@ -163,9 +194,6 @@ def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> P
 # If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back after this.
 _IDLE = "3s"
 
-# How long a lost session may take to end: it may be in the middle of its commit.
-_SETTLING_S = 10.0
-
 _ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
 
 
@@ -180,60 +208,69 @@ def _set_timeouts(conn: Connection, timeouts: Timeouts) -> None:
 def _execute(conn: Connection, block: Block, statement: Statement) -> None:
     try:
         conn.execute(statement.sql.encode())
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+    except waiting.WITHOUT_LOCKS:
         raise  # to be tried again
     except psycopg.Error as exc:
         raise Failed(_ROLLED_BACK, problems=[_located(exc, block, statement)]) from exc
 
 
 def _located(exc: psycopg.Error, block: Block, statement: Statement) -> Problem:
-    """The server's error with the statement, and a caret where the server gives a position."""
-    remedy = "raise the parameter statement_timeout" if isinstance(exc, psycopg.errors.QueryCanceled) else ""
-    problem = problem_of(exc, where=f"{block.name}, line {statement.line}", remedy=remedy)
-    lines = [problem.found] if problem.found else []
-    if position := exc.diag.statement_position:
-        index = int(position) - 1
-        start = statement.sql.rfind("\n", 0, index) + 1
-        lines += [statement.sql[start:].split("\n", 1)[0], " " * (index - start) + "^"]
-    else:
-        lines.append(statement.sql.splitlines()[0])
-    return Problem(problem.what, where=problem.where, found="\n".join(lines), remedy=problem.remedy)
+    """The server's error with its file, its line and what stands there; a caret where the server gives a position."""
+    position = exc.diag.statement_position
+    index = int(position) - 1 if position else 0
+    start = statement.sql.rfind("\n", 0, index) + 1
+    shown = [statement.sql[start:].split("\n", 1)[0]]
+    shown += [" " * (index - start) + "^"] if position else []
+    problem = problem_of(exc, where=statement.place(index), remedy=_remedy(exc, block))
+    return replace(problem, found="\n".join(filter(None, [problem.found, *shown])))
 
 
-def _check(decision: Decision, found: Facts) -> None:
-    """The catalog must now hold what the statements that ran make; what was adopted, what it makes loosely."""
-    ran = [decision.block.mades[n] for n in decision.statements]
-    made = {key: value for m in ran for key, value in m.facts.items()}
-    problems = [
-        Problem(f"{key} did not come out as its SQL says", where=decision.block.name, expected=value, found=there)
+# By SQLSTATE, how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_REMEDIES = {
+    "08": "see that the server can be reached, then run again",
+    "23": "correct the rows that break the constraint, then run again",
+    "25006": "connect to a primary, as a role that may write",
+    "42501": "grant this role the privilege, or run as one that has it",
+    "53100": "make room on the server's disk, then run again",
+    "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
+    "57P": "see that the server is up, then run again",
+    "": "correct the SQL or the data, then run again: nothing of this block is there",
+}
+
+
+def _remedy(exc: psycopg.Error, block: Block) -> str:
+    code = exc.sqlstate or "08"  # no answer: the connection was lost
+    remedy = next(text for start, text in _REMEDIES.items() if code.startswith(start))
+    own = "statement_timeout" in block.timeouts
+    return remedy.format(statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout")
+
+
+def differences(block: Block, mades: Sequence[Made], found: Facts) -> list[Problem]:
+    """Where the catalog does not hold what these statements of the block make."""
+    made = {key: value for m in mades for key, value in m.facts.items()}
+    return [
+        Problem(f"{key} did not come out as its SQL says", where=block.name, expected=value, found=there)
         for key, value in made.items()
         if (there := found.get(key, "absent")) != value
     ]
-    if problems:
-        raise Failed(_ROLLED_BACK, problems=problems)
 
 
-def _label(statement: Statement) -> str:
-    """The statement's first line; comments all alike, so that they count as one."""
-    first = statement.sql.splitlines()[0]
-    return "COMMENT ON …" if first.startswith("COMMENT ON") else first
-
-
-class _Clock:
-    """Laps in milliseconds; laps of one name that follow each other are one."""
+class Clock:
+    """Laps in milliseconds, each named after the statement that it measured."""
 
     def __init__(self) -> None:
+        self.started_at = datetime.now(UTC)
         self.laps: list[tuple[str, float]] = []
         self._start = self._last = time.perf_counter()
 
-    def lap(self, name: str) -> None:
+    def lap(self, name: str = "") -> None:
+        """End a lap; one without a name counts into no statement."""
         now = time.perf_counter()
-        elapsed = (now - self._last) * 1000
-        if self.laps and self.laps[-1][0] == name:
-            elapsed += self.laps.pop()[1]
-        self.laps.append((name, elapsed))
+        if name:
+            self.laps.append((name, (now - self._last) * 1000))
         self._last = now
 
     @property
     def total_ms(self) -> float:
+        """From the start to the last lap."""
         return (self._last - self._start) * 1000

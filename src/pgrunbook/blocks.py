@@ -6,15 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pglast
-from pglast import ast
 
-from pgrunbook import shape
+from pgrunbook import shape, transactions
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.parameters import milliseconds
-from pgrunbook.scripts import Script, Statement, statements, substitute
+from pgrunbook.scripts import Script, Statement, substitute
 from pgrunbook.shape import Facts, Key, Made, Need
 
 # Variants of one block, side by side: the name of the file without its ending, and the file.
@@ -35,7 +34,9 @@ class Block:
 
     `mades` goes with `statements`, one each. `choices` are the variants that were chosen, each with its variables,
     for a block that has variants; `admits` then says what for. `source_sha256` and `tree_sha256` are of the files as
-    they stand in git, before placeholders are filled in; `sql` is what is displayed, sent and recorded.
+    they stand in git, before placeholders are filled in; `sql` is what is displayed, sent and recorded. `fills` are
+    the columns, as (table, column), of the rows that the product will write once the block is there. `transaction`:
+    whether its statements run in one, or each by itself because PostgreSQL refuses them inside one.
     """
 
     name: str
@@ -50,7 +51,9 @@ class Block:
     timeouts: Mapping[str, str] = field(default_factory=dict)
     admits: Admits | None = None
     choices: tuple[tuple[str, Mapping[str, str]], ...] = ()
+    fills: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
+    transaction: bool = True
 
     @property
     def sql_sha256(self) -> str:
@@ -97,11 +100,11 @@ class Source:
         if not isinstance(script, Script):
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
         sql = script.render(variables)
-        parsed = statements(sql)
-        mades = tuple(_made(script, statement) for statement in parsed)
-        needs = [need for made in mades for need in made.needs]
-        needs += _required(substitute(script.header.get("requires", ""), variables), script.name)
-        return _block(name, [script], sql, parsed, mades, needs)
+        parsed = script.filled(variables)
+        mades = tuple(_made(statement) for statement in parsed)
+        needs = [*(need for made in mades for need in made.needs), *_listed(script, "requires", variables)]
+        block = _block(name, [script], sql, parsed, mades, needs)
+        return replace(block, fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables)))
 
     def chosen(
         self,
@@ -124,7 +127,7 @@ class Source:
         if missing := [variant for variant, _ in choices if variant not in variants]:
             raise Refused.of(f"no variant {', '.join(missing)}", where=f"deploy/{name}/", expected=", ".join(variants))
         sql = "\n".join(variants[variant].render(variables) for variant, variables in choices)
-        parsed = statements(sql) if sql else ()
+        parsed = tuple(s for variant, variables in choices for s in variants[variant].filled(variables))
         mades = (*(Made({}) for _ in parsed[1:]), Made(makes))
         wanted = [variant for variant, _ in choices] or recorded
         scripts = [variants[variant] for variant in wanted if variant in variants]
@@ -152,6 +155,7 @@ def _block(
         needs=tuple(dict.fromkeys(needs)),
         source_sha256=_digest(s.source_sha256 for s in scripts),
         tree_sha256=_digest(s.tree_sha256 for s in scripts),
+        transaction=all(header.get("transaction") != "no" for header in headers),
         timeouts={k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h},
     )
 
@@ -187,45 +191,26 @@ def _header_problems(script: Script) -> Iterable[Problem]:
             milliseconds(script.header.get(key, "1s"))
         except ValueError as exc:
             yield Problem(str(exc), where=f"{script.name}, header {key}", found=script.header[key])
-    if script.header.get("transaction", "yes") != "yes":
-        yield Problem("blocks outside a transaction are not supported yet", where=script.name)
-    for statement in script.parsed:
-        if _needs_no_transaction(statement.node):
-            yield Problem(
-                "cannot run inside a transaction",
-                where=f"{script.name}:{statement.line}",
-                found=statement.sql.splitlines()[0],
-                remedy="leave out CONCURRENTLY",
-            )
+    yield from transactions.problems(script)
 
 
-def _needs_no_transaction(node: Any) -> bool:
-    """Whether PostgreSQL refuses the statement inside a transaction block (PreventInTransactionBlock)."""
-    match node:
-        case ast.IndexStmt(concurrent=True) | ast.DropStmt(concurrent=True):
-            return True
-        case ast.ReindexStmt(params=params):
-            return any(p.defname == "concurrently" for p in params or ())
-        case ast.AlterTableStmt(cmds=cmds):
-            return any(getattr(c.def_, "concurrent", False) for c in cmds)
-    return isinstance(node, ast.VacuumStmt | ast.CreatedbStmt | ast.DropdbStmt | ast.AlterSystemStmt)
-
-
-def _made(script: Script, statement: Statement) -> Made:
+def _made(statement: Statement) -> Made:
     try:
         return shape.made(statement.node)
     except shape.UnknownShape as exc:
         raise Refused.of(
             str(exc),
-            where=f"{script.name}:{statement.line}",
-            expected="CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD, or COMMENT ON",
+            where=statement.place(),
+            expected="CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD or DETACH, COMMENT ON, REINDEX, or VACUUM",
             found=statement.sql.splitlines()[0],
         ) from exc
 
 
-def _required(requires: str, where: str) -> list[Need]:
-    """`users (name, email); teams (id uuid)` as needs: columns of any type, or of one type."""
-    return [need for part in requires.split(";") if part.strip() for need in _columns(part.strip(), where)]
+def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:
+    """What a header lists, `users (name, email); teams (id uuid)`, as needs: columns of any type, or of one type."""
+    parts = substitute(script.header.get(key, ""), variables).split(";")
+    where = f"{script.name}, header {key}"
+    return [need for part in parts if part.strip() for need in _columns(part.strip(), where)]
 
 
 def _columns(part: str, where: str) -> list[Need]:
@@ -237,6 +222,6 @@ def _columns(part: str, where: str) -> list[Need]:
     try:
         (raw,) = pglast.parse_sql(f"CREATE TABLE {part}")
     except pglast.parser.ParseError as exc:
-        raise Refused.of(str(exc.args[0]), where=f"{where}, header requires", found=part) from exc
+        raise Refused.of(str(exc.args[0]), where=where, found=part) from exc
     facts = shape.made(raw.stmt).facts.items()
     return [Need(key.table, "alter", key.name, type_) for key, type_ in facts if key.kind == "column"]

@@ -81,7 +81,7 @@ def run(
     chosen = parameters.validate(declaration, given)
     bar = sys.stderr.isatty() if progress is None else progress
     path, ending = execution.execute(project, notebook, chosen, given, bar=bar)
-    _say(ending.verdict, ending.error or f"{ending.verdict.upper()}: {ending.reason}")
+    _say(ending.verdict, ending.text)
     click.echo(f"notebook: {_relative(path)}")
     if html:
         click.echo(f"page:     {_relative(report.page(path))}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +17,19 @@ from pgrunbook.catalog import Connection
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused
 from pgrunbook.targets import Target
 
-# One key for every run: the lock is per database, as the ledger is. pg_try_advisory_lock takes a bigint.
-LOCK_KEY = int.from_bytes(hashlib.sha256(b"pgrunbook").digest()[:8], signed=True)
+
+def _key(name: bytes) -> int:
+    """One key for every run: a lock is per database, as the ledger is. pg_try_advisory_lock takes a bigint."""
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
+
+
+# The run's lock, on a session of its own; and that of the session which applies blocks, which may outlive a killed run
+# by the statement that it is executing.
+LOCK_KEY = _key(b"pgrunbook")
+WORK_KEY = _key(b"pgrunbook work")
+
+# How long the session of a killed run, or a lost one of ours, may take to end: it may be in the middle of its commit.
+SETTLING_S = 10.0
 
 CONNECT_TIMEOUT_S = 10
 
@@ -41,10 +53,16 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
     settings = _SETTINGS | {"search_path": sql.Identifier(schema).as_string(conn)}
     if read_only:
         settings["default_transaction_read_only"] = "on"
-    for name, value in settings.items():
-        conn.execute("SELECT set_config(%s, %s, false)", [name, value])
+    _set(conn, settings)
+    with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
+        _set(conn, {"client_connection_check_interval": "1s"})
     _refuse_pooler(conn, target)
     return conn
+
+
+def _set(conn: Connection, settings: Mapping[str, str]) -> None:
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+    conn.execute(f"SELECT {calls}".encode(), [text for pair in settings.items() for text in pair])
 
 
 # A connection that broke without a word is noticed within half a minute. Not for a local socket, which ignores them.
@@ -108,7 +126,6 @@ class Sessions:
     label: str
     look: Connection = field(init=False)
     _work: Connection | None = None
-    _pids: list[int] = field(default_factory=list)
     _lock: Connection | None = None
 
     def __post_init__(self) -> None:
@@ -120,15 +137,27 @@ class Sessions:
 
     @property
     def work(self) -> Connection:
-        """The session that applies blocks; a new one if it was lost."""
+        """The session that applies blocks; a new one if it was lost.
+
+        For a run that holds the lock it is the only one that does: a session of a killed run, or a lost one of ours,
+        has ended, and what it did is settled. Raises LockedOut if such a session does not end.
+        """
         if self._work is None or self._work.closed:
-            self._work = self._open(self.label)
-            self._pids.append(self._work.info.backend_pid)
+            conn = self._open(self.label)
+            if self._lock is not None:
+                self._claim(conn)
+            self._work = conn
         return self._work
 
-    def lost_pid(self) -> int:
-        """The server process of the session that was lost before `work` became another one; 0 if none was."""
-        return self._pids[-2] if self.work and len(self._pids) > 1 else 0
+    def _claim(self, conn: Connection) -> None:
+        deadline = time.monotonic() + SETTLING_S
+        while not _try_lock(conn, WORK_KEY):  # waiting inside the server would hold a snapshot meanwhile
+            if time.monotonic() > deadline:
+                conn.close()
+                what = "a session of an earlier run is still executing a statement"
+                remedy = "wait until it has ended, or end it with pg_terminate_backend; then run again"
+                raise LockedOut(problems=[self._holder(WORK_KEY, what, remedy)])
+            time.sleep(0.1)
 
     def _open(self, label: str) -> Connection:
         conn = connect(self.target, schema=self.schema, label=label)
@@ -152,12 +181,22 @@ class Sessions:
         if self._lock is not None:
             return
         conn = self._open(f"{self.label} lock")
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
-        if row and row[0]:
-            self._lock = conn
-            return
-        conn.close()
-        raise LockedOut(problems=[self._holder()])
+        if not _try_lock(conn, LOCK_KEY):
+            conn.close()
+            remedy = "wait until it has ended, then run again; `pgrunbook status` shows its run"
+            raise LockedOut(problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)])
+        self._lock = conn
+        try:
+            _ = self.work
+        except BaseException:
+            conn.close()
+            self._lock = None
+            raise
+
+    @property
+    def locked(self) -> bool:
+        """Whether this run has taken the lock."""
+        return self._lock is not None
 
     def require_lock(self) -> None:
         """Raise Failed unless the lock is still ours: it went with its session, if that was lost."""
@@ -173,15 +212,11 @@ class Sessions:
             remedy="run the cells again from the target on",
         )
 
-    def _holder(self) -> Problem:
-        holders = catalog.rows(self.look, "lock_holder", key=LOCK_KEY)
+    def _holder(self, key: int, what: str, remedy: str) -> Problem:
+        holders = holding(self.look, key)
         found = "; ".join(f"pid {h['pid']}, {h['application']!r}, since {h['since']}" for h in holders)
-        return Problem(
-            "another run holds the advisory lock",
-            where=f"target {self.target.name!r}",
-            found=found or "it has just let go of it",
-            remedy="wait until it has ended, then run again; `pgrunbook status` shows its run",
-        )
+        where = f"target {self.target.name!r}"
+        return Problem(what, where=where, found=found or "it has just let go of it", remedy=remedy)
 
     def close(self) -> None:
         """End every session; the lock goes with its own."""
@@ -189,6 +224,19 @@ class Sessions:
             if conn is not None:
                 conn.close()
         self._work = self._lock = None
+
+
+def holding(conn: Connection, key: int = LOCK_KEY) -> list[dict[str, Any]]:
+    """The session that holds a lock of a run: `pid`, `application`, `role`, `since`. Reads only.
+
+    Without pg_read_all_stats, `application` is None for the sessions of other roles.
+    """
+    return catalog.rows(conn, "lock_holder", key=key)
+
+
+def _try_lock(conn: Connection, key: int) -> bool:
+    row = conn.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+    return bool(row and row[0])
 
 
 @contextmanager

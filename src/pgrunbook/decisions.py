@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import pandas as pd
 from pgrunbook.blocks import Block
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import Entry
-from pgrunbook.shape import OBJECTS, Facts, Key, relation_names
+from pgrunbook.shape import INVALID, OBJECTS, PENDING, Facts, Key, relation_names
 
 
 class Action(enum.StrEnum):
@@ -26,20 +27,26 @@ class Action(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with one block, and why. `statements` are the indexes of those to run, in order."""
+    """What to do with one block, and why. `statements` are the indexes of those to run, in order.
+
+    `repairs` are statements to run before them, which clear away what an earlier attempt has left. `revision` is the
+    number of rows that the ledger has on the block.
+    """
 
     block: Block
     action: Action
     reason: str
     statements: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
+    repairs: tuple[str, ...] = ()
+    revision: int = 0
 
     @property
     def sql(self) -> str:
         """Exactly what is to run; the block as it is written where all of it is."""
-        if len(self.statements) == len(self.block.statements):
+        if len(self.statements) == len(self.block.statements) and not self.repairs:
             return self.block.sql
-        return "\n".join(f"{self.block.statements[n].sql};" for n in self.statements)
+        return "\n".join(f"{sql};" for sql in [*self.repairs, *(self.block.statements[n].sql for n in self.statements)])
 
     @property
     def pending(self) -> bool:
@@ -55,18 +62,44 @@ def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | 
     """
     if block.problems:
         return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
-    if entry is not None:
+    if entry is not None and entry.event != "started":
         return _recorded(block, found, entry)
-    if problems := list(_conflicts(block, found, names)):
+    broken = set(_broken(block, found, entry))
+    sound = {key: value for key, value in found.items() if key not in broken}
+    others = {name: what for name, what in names.items() if name not in {key.name for key in broken}}
+    if problems := list(_conflicts(block, sound, others)):
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
-    missing = {key for key in block.facts if key not in found and not _settled(block, key, found)}
-    if not missing:
+    missing = {key for key in block.facts if key not in sound and not _settled(block, key, found)}
+    revision = entry.revision + 1 if entry else 0
+    if not missing and not entry and (block.facts or not block.sql):
         return Decision(block, Action.ADOPT, "identical" if block.sql else block.why)
     run = tuple(n for n, made in enumerate(block.mades) if not made.facts or missing & made.facts.keys())
-    there = [str(key) for key in block.facts if key.kind in OBJECTS and key in found and key.kind != "column"]
-    if there:
-        return Decision(block, Action.COMPLETE, f"there already: {', '.join(there)}", run)
-    return Decision(block, Action.APPLY, "absent", run)
+    there = [str(key) for key in block.facts if key.kind in OBJECTS and key in sound and key.kind != "column"]
+    reasons = [f"started by run {entry.run_id[:8]} and not finished"] if entry else []
+    reasons += [f"there already: {', '.join(there)}"] if there else []
+    reasons += [f"left half done: {', '.join(map(str, sorted(broken)))}"] if broken else []
+    if reasons:
+        repairs = tuple(f"DROP INDEX CONCURRENTLY {_quoted(key.name)}" for key in sorted(broken) if key.kind == "index")
+        return Decision(block, Action.COMPLETE, "; ".join(reasons), run, repairs=repairs, revision=revision)
+    return Decision(block, Action.APPLY, "absent" if block.facts else "not done yet", run, revision=revision)
+
+
+def _broken(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
+    """What an attempt outside a transaction has left half done: ours of an earlier run, or another's of the same.
+
+    An index that is not valid, a partition that is about to be detached, the copy that REINDEX CONCURRENTLY makes.
+    """
+    if block.transaction:
+        return
+    for key, there in found.items():
+        expected = block.facts.get(key)
+        copy = entry and key.kind == "index" and there.endswith(INVALID) and re.search(r"_cc(new|old)\d*$", key.name)
+        if (expected and there in (expected + INVALID, PENDING)) or copy:
+            yield key
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _settled(block: Block, key: Key, found: Facts) -> bool:

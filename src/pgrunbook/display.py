@@ -15,10 +15,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, Markdown
 from IPython.display import display as show
 
-from pgrunbook import waiting
+from pgrunbook import locks, waiting
 from pgrunbook.apply import Outcome
 from pgrunbook.decisions import Decision
 from pgrunbook.errors import Verdict
+from pgrunbook.stepwise import Progress
 from pgrunbook.waiting import Attempt
 
 # What programs read in an executed notebook: how the run ended, and what was done with a block.
@@ -103,6 +104,9 @@ def outcome(done: Outcome) -> None:
     show({BLOCK_MIME: {"block": done.block, "event": done.event}, "text/markdown": text, "text/plain": text}, raw=True)
     if done.event == "applied":
         show(done.frame())
+    if len(held := locks.frame(done.locks)):
+        show(Markdown("Locks on what existed before, each held at most for so long:"))
+        show(held)
 
 
 class Waits:
@@ -121,6 +125,23 @@ class Waits:
         else:
             show(Markdown("**waiting** for locks that others hold; between the attempts nobody waits for us"))
             self._shown = show(shown, display_id=True)
+
+
+class Progresses:
+    """How far a statement outside a transaction has come, in one line that changes; nothing if it is done at once."""
+
+    def __init__(self) -> None:
+        self._shown: DisplayHandle | None = None
+
+    def report(self, progress: Progress) -> None:
+        """Show how far it has come now."""
+        share = f", {progress.done:,} of {progress.total:,}" if progress.total else ""
+        lines = [f"**{_escape(progress.phase)}**{share}", *(_escape(blocker) for blocker in progress.blockers)]
+        text = Markdown("  \n".join(lines))
+        if self._shown:
+            self._shown.update(text)
+        else:
+            self._shown = show(text, display_id=True)
 
 
 def milliseconds(value: float) -> str:

@@ -13,8 +13,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Any, cast
 
 import click
@@ -26,29 +25,18 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import write_ipynb
 
-from pgrunbook import errors, ledger, parameters, targets
+from pgrunbook import ledger, parameters, targets
 from pgrunbook.connection import connect
-from pgrunbook.display import BLOCK_MIME, VERDICT_MIME, banner
+from pgrunbook.display import BLOCK_MIME, banner
+from pgrunbook.ending import Ending, judge, shown
 from pgrunbook.errors import Refused, RunbookError, Verdict
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
-from pgrunbook.redaction import redact
+from pgrunbook.redaction import MASK, looks_secret, redact
 from pgrunbook.run import RUN_ID
 
 # How long a cell that was told to stop may take to roll back, before its kernel is killed.
 STOPPING_S = 4.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an executed notebook ended: `reason` is one line, `error` the whole text where there is one; `cell` is the
-    index of the cell that it ended in.
-    """
-
-    verdict: Verdict
-    reason: str
-    error: str = ""
-    cell: int | None = None
 
 
 class NotPassed(click.ClickException):
@@ -57,7 +45,7 @@ class NotPassed(click.ClickException):
     """
 
     def __init__(self, ending: Ending) -> None:
-        super().__init__(ending.error or f"{ending.verdict.upper()}: {ending.reason}")
+        super().__init__(ending.text)
         self.ending = ending
         self.exit_code = ending.verdict.exit_code  # type: ignore[misc]  # click has it on the class
 
@@ -76,6 +64,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         """Execute the notebook. Raises NotPassed if it did not end with the verdict `passed`."""
         options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
         made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
+        _leave_out_the_host(nb)
         record = Record(nb, output_path, **made)
         run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         try:
@@ -83,11 +72,11 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             record.notebook_start()
             with environment({RUN_ID: run_id}):
                 ending = cls._execute(record, kernel_name, **options)
-            record.end(ending, _committed(chosen, run_id, nb) if ending.verdict is not Verdict.PASSED else "")
+            record.end(ending, _committed(chosen, run_id, nb) if _may_have_written(ending, nb.cells) else "")
         except Refused as exc:  # before a kernel was started
             _mask(nb)
             record.notebook_start()
-            ending = Ending(exc.verdict, exc.message, str(exc))
+            ending = Ending(exc.verdict, exc.message, redact(str(exc)))
             record.end(ending)
         if ending.verdict is not Verdict.PASSED:
             raise NotPassed(ending)
@@ -224,31 +213,6 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def judge(cells: Sequence[NotebookNode]) -> Ending:
-    """How executed cells ended, told by their outputs: an error, or the card of the last cell.
-
-    Cells with neither did not get to the end, whatever they are marked as: `sys.exit(0)` leaves such.
-    """
-    for index, cell in enumerate(cells):
-        for output in cell.get("outputs", ()):
-            if output.output_type == "error":
-                return _of_error(output, index)
-            if card := output.get("data", {}).get(VERDICT_MIME):
-                return Ending(Verdict(card["verdict"]), card["reason"], cell=index)
-    return Ending(Verdict.FAILED, "the notebook ended without a verdict")
-
-
-def _of_error(output: NotebookNode, index: int) -> Ending:
-    if output.ename == "KeyboardInterrupt":
-        return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=index)
-    if output.ename == "SystemExit":
-        return Ending(Verdict.FAILED, "a cell ended the kernel", cell=index)
-    kind = getattr(errors, output.ename, None)
-    if isinstance(kind, type) and issubclass(kind, RunbookError):
-        return Ending(kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index)
-    return Ending(Verdict.FAILED, f"{output.ename}: {output.evalue}".split("\n", 1)[0], cell=index)
-
-
 def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> NotebookNode:
     cell = cells[ending.cell] if ending.cell is not None else None
     text = banner(ending.verdict, ending.reason, cell.get("id", "") if cell else "", committed)
@@ -262,7 +226,23 @@ def _chosen_parameters(nb: NotebookNode) -> Parameters:
     """Refuse bad parameters before a kernel is started; a notebook that declares none takes none."""
     cells = [cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
     declaration = parameters.assignments(cells[0], "parameters cell") if cells else {}
-    return parameters.validate(declaration, nb.metadata.papermill.get("parameters") or {})
+    given = nb.metadata.papermill.get("parameters") or {}
+    chosen = parameters.validate(declaration, given)
+    # A default that another value replaces is written too; and a name may say what its value does not.
+    for name, value in [*declaration.items(), *given.items()]:
+        if looks_secret({name: value}):
+            remedy = "put it where libpq finds it: PGPASSFILE, a service file, or an environment variable"
+            raise Refused.of("holds a password", where=name, remedy=remedy)
+    return chosen
+
+
+def _may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
+    """Whether the target is to be asked. Not after what ends a run before its first block: bad parameters, bad SQL, a
+    target that is not ready or is locked; then it may be one that should not even be connected to.
+    """
+    if ending.verdict in (Verdict.REFUSED, Verdict.LOCKED_OUT):
+        return any(shown(cells, BLOCK_MIME))
+    return ending.verdict is not Verdict.PASSED
 
 
 def _committed(chosen: Parameters, run_id: str, nb: NotebookNode) -> str:
@@ -278,24 +258,43 @@ def _committed(chosen: Parameters, run_id: str, nb: NotebookNode) -> str:
         return f"What was committed is in the target's ledger, which could not be asked: {str(exc).splitlines()[0]}"
     if not done:
         return "The target's ledger has nothing of this run: nothing was committed."
-    shown = {data["block"] for data in _data(nb.cells, BLOCK_MIME)}
-    listed = [f"`{block}` {event}{'' if block in shown else ', **not shown below**'}" for block, event in done]
+    below = {data["block"] for data, _ in shown(nb.cells, BLOCK_MIME)}
+    listed = [f"`{block}` {event}{'' if block in below else ', **not shown below**'}" for block, event in done]
     return "Committed, as the target's ledger says: " + "; ".join(listed) + "."
 
 
-def _data(cells: Sequence[NotebookNode], mime: str) -> Iterator[Any]:
-    """What the cells' outputs hold under a MIME type."""
-    for output in (output for cell in cells for output in cell.get("outputs", ())):
-        if mime in output.get("data", {}):
-            yield output["data"][mime]
+def _leave_out_the_host(nb: NotebookNode) -> None:
+    """Of where papermill reads and writes, keep the names of the files: who reads the record knows the rest, or need
+    not know it.
+    """
+    noted = nb.metadata.papermill
+    noted["environment_variables"] = {}
+    for name in ("input_path", "output_path"):
+        path = noted.get(name)
+        noted[name] = PurePath(path).name if isinstance(path, str) else None
 
 
 def _mask(nb: NotebookNode) -> None:
     """Take what looks like a secret out of a notebook that was refused because of it."""
     given = nb.metadata.papermill.get("parameters") or {}
-    nb.metadata.papermill["parameters"] = {name: redact(str(value)) for name, value in given.items()}
+    nb.metadata.papermill["parameters"] = _masked(given)
     for cell in nb.cells:
-        cell.source = redact(cell.source)
+        cell.source = _masked_source(cell.source)
+
+
+def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: MASK if looks_secret({name: value}) else value for name, value in values.items()}
+
+
+def _masked_source(source: str) -> str:
+    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and backslashes."""
+    try:
+        values = parameters.assignments(source, "")
+    except (Refused, SyntaxError):
+        values = {}
+    if values == (masked := _masked(values)):
+        return redact(source)
+    return "\n".join(f"{name} = {value!r}" for name, value in masked.items())
 
 
 def _write(nb: NotebookNode, path: str) -> None:

@@ -13,7 +13,8 @@ import papermill
 from papermill.engines import papermill_engines
 
 from pgrunbook import targets
-from pgrunbook.engine import Ending, NotPassed, RunbookEngine, environment, judge
+from pgrunbook.ending import Ending, judge
+from pgrunbook.engine import NotPassed, RunbookEngine, environment
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
 from pgrunbook.run import RUN_ID

@@ -5,8 +5,8 @@ The functions that read say so and write nothing; before the first run there is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -18,9 +18,11 @@ from pgrunbook import catalog
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Verdict
+from pgrunbook.locks import Lock
 from pgrunbook.shape import Facts, Key
+from pgrunbook.waiting import Attempt
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,12 @@ def exists(conn: Connection) -> bool:
     return bool(row and row[0])
 
 
+def installed(conn: Connection) -> int:
+    """The version of the target's ledger; 0 if it has none. Reads only."""
+    row = conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone() if exists(conn) else None
+    return row[0] if row and row[0] else 0
+
+
 def entries(conn: Connection, runbook: str, schema: str) -> dict[str, Entry]:
     """The latest row on each block of a runbook in a schema, by the block's name. Reads only."""
     if not exists(conn):
@@ -61,30 +69,53 @@ def runs(conn: Connection, runbook: str) -> list[dict[str, Any]]:
     return catalog.rows(conn, "ledger_runs", runbook=runbook) if exists(conn) else []
 
 
+def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Of each block that a run has done, by run id and block: `elapsed_ms`, `locks` and failed `attempts`. Reads only.
+
+    A ledger that is still of version 1 does not say.
+    """
+    if installed(conn) < 2:
+        return {}
+    found = catalog.rows(conn, "ledger_details", runbook=runbook, schema=schema)
+    return {(row.pop("run_id"), row.pop("block")): row for row in found}
+
+
+def unfinished(conn: Connection) -> list[dict[str, Any]]:
+    """The runs of any runbook that have written and have no verdict, the oldest first: at work, or dead. Reads only.
+
+    A ledger that is still of version 1 does not say.
+    """
+    return catalog.rows(conn, "ledger_unfinished") if installed(conn) > 1 else []
+
+
 def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
     """Block and event of each row that a run has written, in order. Reads only."""
     if not exists(conn):
         return []
-    query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
+    query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s AND event <> 'started' ORDER BY id"
     return [(block, event) for block, event in conn.execute(query, [run_id])]
 
 
 def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:
     """Event, start and end of a block in a run; None if it was not committed. Reads only."""
-    query = "SELECT event, started_at, finished_at FROM pgrunbook.blocks WHERE run_id = %s AND block = %s"
+    query = (
+        "SELECT event, started_at, finished_at FROM pgrunbook.blocks"
+        " WHERE run_id = %s AND block = %s AND event <> 'started'"
+    )
     return conn.execute(query, [run_id, block]).fetchone()
 
 
 def install(conn: Connection) -> None:
-    """Create the ledger if there is none, in one transaction."""
-    if exists(conn):
+    """Create the ledger, or bring an older one up to this version, in one transaction."""
+    if (found := installed(conn)) >= SCHEMA_VERSION:
         return
     with conn.transaction():
-        conn.execute((files("pgrunbook") / "sql" / "ledger.sql").read_bytes())
-        conn.execute(
-            "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, %s)",
-            [SCHEMA_VERSION, version("pgrunbook")],
-        )
+        for number in range(found + 1, SCHEMA_VERSION + 1):
+            conn.execute((files("pgrunbook") / "sql" / "ledger" / f"{number:03}.sql").read_bytes())
+            conn.execute(
+                "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, %s)",
+                [number, version("pgrunbook")],
+            )
 
 
 def start(
@@ -110,7 +141,10 @@ def record(
     started_at: datetime,
     revision: int = 0,
 ) -> None:
-    """Write the block's row, inside the transaction of its DDL: both commit or neither does."""
+    """Write the block's row, inside the transaction of its DDL: both commit or neither does.
+
+    `revision` is the number of rows that the ledger has on the block already: no two runs can write the same.
+    """
     conn.execute(
         "INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, event, reason, sql,"
         " source_sha256, tree_sha256, sql_sha256, variants, facts, started_at)"
@@ -129,6 +163,55 @@ def record(
             Jsonb([[*key, value] for key, value in facts.items()]),
             started_at,
             run_id,
+        ],
+    )
+
+
+def note_statements(conn: Connection, run_id: str, block: str, laps: Sequence[tuple[str, float]]) -> None:
+    """Write the statements of a block that have finished, with their times in milliseconds."""
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO pgrunbook.statements (run_id, block, number, event, sql, elapsed_ms)"
+            " VALUES (%s, %s, %s, 'finished', %s, %s)",
+            [(run_id, block, number, sql, ms) for number, (sql, ms) in enumerate(laps, 1)],
+        )
+
+
+def note_statement(
+    conn: Connection, run_id: str, block: str, number: int, sql: str, elapsed_ms: float | None = None
+) -> None:
+    """Write that a statement outside a transaction has started, or that it has finished, with the time it took."""
+    event = "started" if elapsed_ms is None else "finished"
+    conn.execute(
+        "INSERT INTO pgrunbook.statements (run_id, block, number, event, sql, elapsed_ms)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [run_id, block, number, event, sql, elapsed_ms],
+    )
+
+
+def note_locks(conn: Connection, run_id: str, block: str, locks: Sequence[Lock]) -> None:
+    """Write which locks a block has taken."""
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO pgrunbook.locks (run_id, block, number, relation, mode, held_ms, rewritten)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [(run_id, block, k.number, k.relation, k.mode, k.held_ms, k.rewritten) for k in locks],
+        )
+
+
+def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
+    """Write how an attempt at a block's locks went."""
+    conn.execute(
+        "INSERT INTO pgrunbook.attempts (run_id, block, number, started_at, waited_ms, got_locks, blockers)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        [
+            run_id,
+            attempt.block,
+            attempt.number,
+            attempt.started_at,
+            attempt.waited_ms,
+            attempt.got_locks,
+            Jsonb([asdict(blocker) for blocker in attempt.blockers]),
         ],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pglast.stream import maybe_double_quote_name
 from psycopg import sql
 
 from pgrunbook import catalog
@@ -161,6 +162,9 @@ def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: 
         yield _column(need, found)
     there = {n for n in pending if Key("column", n.table, n.column) in found}
     yield from _referenced(conn, schema, there)
+    filled = {pair for d in decisions for pair in d.block.fills if Key("table", pair[0]) in found}
+    for name in sorted({table for table, _ in filled}):
+        yield from _filled(name, {column for table, column in filled if table == name}, found)
 
 
 def _table(name: str, relation: Mapping[str, Any] | None) -> CheckResult:
@@ -244,6 +248,34 @@ def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterato
             found="neither",
             remedy="add one to the table first",
         )
+
+
+def _filled(table: str, columns: Collection[str], found: Facts) -> Iterator[CheckResult]:
+    """What the product will write fills these columns: no other one may ask it for a value.
+
+    But for a key of one column: whoever writes a row has a way to get its key, whatever else it fills.
+    """
+    facts = {key: value for key, value in found.items() if key.table == table}
+    mandatory = {key.name for key in facts if key.kind == "not null"} - set(columns)
+    filled = {key.name for key in facts if key.kind in ("default", "generated")}
+    others = sorted(name for name in mandatory - filled if not _is_key(name, facts))
+    if not others:
+        yield CheckResult(table, "takes what will be written to it")
+    for name in others:
+        yield result(
+            f"{table}.{name}",
+            "asks for no value",
+            False,
+            "is mandatory, and what will be written does not fill it",
+            expected="a default, or NULL allowed",
+            found=f"{facts[Key('column', table, name)]} NOT NULL, without a default",
+            remedy=f"ALTER TABLE {_quoted(table)} ALTER {_quoted(name)} SET DEFAULT …, or DROP NOT NULL",
+        )
+
+
+def _is_key(column: str, facts: Facts) -> bool:
+    alone = f"PRIMARY KEY ({maybe_double_quote_name(column)})"
+    return any(definition.startswith(alone) for definition in facts.values())
 
 
 # What each variant changes: the variable that names it, the kind of thing that it is, and the use.

@@ -6,8 +6,9 @@ import getpass
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -21,14 +22,16 @@ from pgrunbook import (
     checks,
     decisions,
     display,
-    ledger,
+    locks,
     magics,
     parameters,
     preflight,
+    stepwise,
     targets,
     variants,
 )
 from pgrunbook.agenda import Agenda
+from pgrunbook.apply import Outcome
 from pgrunbook.blocks import Block, Source
 from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.connection import Sessions, problem_of
@@ -36,6 +39,7 @@ from pgrunbook.decisions import Action, Decision
 from pgrunbook.diff import diff
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, Verdict
 from pgrunbook.project import Project
+from pgrunbook.recorder import Recorder, so_far
 from pgrunbook.shape import Facts
 
 # The command line gives its run an id beforehand, to name the notebook after it.
@@ -78,14 +82,15 @@ class Run:
         self.run_id = os.environ.pop(RUN_ID, "") or str(uuid.uuid4())  # a second run in this kernel is another one
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
-        self.outcomes: list[apply.Outcome] = []
+        self.outcomes: list[Outcome] = []
         self._decisions: list[Decision] = []
         self._problems: dict[tuple[str, ...], tuple[Problem, ...]] = {}
         self._before: Snapshot | None = None
         self._observed: list[str] = []
-        self._recorded = self._closed = self._verified = False
+        self._closed = self._verified = False
         self._verdict: Verdict | None = None
-        self._sessions = Sessions(target, chosen.schema_, f"{runbook} {self.run_id[:8]}")
+        self._sessions = Sessions(target, chosen.schema_, f"{self.run_id[:8]} {runbook}")
+        self._recorder = Recorder(self._sessions, self.run_id, runbook, self.operator, chosen)
         self._agenda = Agenda(self._sessions.look, runbook, chosen.schema_, source)
         self._identity = self._check_target(target)
         if shell := get_ipython():
@@ -121,6 +126,7 @@ class Run:
     @property
     def identity(self) -> pd.DataFrame:
         """The target's identity card and this run's: index `identity`, column `value`."""
+        state = "died" if self._sessions.locked else "at work, or died"
         own = {
             "run": self.run_id,
             "mode": self.parameters.mode,
@@ -128,6 +134,7 @@ class Run:
             "operator": self.operator,
             "ticket": self.parameters.ticket or "none given",
             "started": display.moment(self.started_at),
+            **{f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}" for r in self._recorder.unfinished()},
         }
         return pd.concat([self._identity.frame(), pd.DataFrame({"value": own}, dtype="str")]).rename_axis("identity")
 
@@ -186,6 +193,8 @@ class Run:
             if self.parameters.mode != "verify" or problems:
                 self._require(results, shown, Refused, "The target is not ready: nothing was changed.")
             self._decisions = decided
+            if self.parameters.mode == "apply" and self._recorder.unfinished():
+                self._recorder.close_dead()
             return shown
 
     def observe(self, *also: str) -> Snapshot:
@@ -240,20 +249,20 @@ class Run:
         if self.parameters.mode == "apply" and chosen.action is not Action.SKIP:
             self._in_order(block)
             self._sessions.require_lock()
-            self._record_run()
+            self._recorder.begin()
             self._verified = False
-            waits = display.Waits()
-            done = apply.apply(
-                self._sessions,
-                chosen,
-                self.run_id,
-                self._timeouts,
-                decide=lambda: self._decide(block),
-                observe=self._observe_from_inside,
-                report=waits.report,
-            )
+            done = self._execute(chosen)
             self.outcomes.append(done)
             display.outcome(done)
+
+    def _execute(self, chosen: Decision) -> Outcome:
+        report = display.Waits().report
+        on = (self._sessions, chosen, self.run_id, self._timeouts)
+        if chosen.block.transaction:
+            decide = partial(self._decide, chosen.block)
+            return apply.apply(*on, decide=decide, observe=self._observe_from_inside, report=report)
+        progress = display.Progresses().report
+        return stepwise.apply(*on, observe=self._observe_from_inside, report=report, progress=progress)
 
     def _decide(self, block: Block) -> Decision:
         """What to do with the block now, which may be something else than what was planned."""
@@ -344,7 +353,7 @@ class Run:
 
     def close(self) -> None:
         """End the run's sessions, and with them its lock. A run that has written but not ended is `interrupted`."""
-        if not self._closed and self._recorded and not self._verdict:
+        if not self._closed and self._recorder.begun and not self._verdict:
             self._end(Verdict.INTERRUPTED, "given up for another run in the same kernel")
         self._sessions.close()
         self._closed = True
@@ -377,10 +386,7 @@ class Run:
         raise error
 
     def _end(self, verdict: Verdict, reason: str) -> display.VerdictCard:
-        if self._recorded:
-            # What failed may be the connection, and the first error counts; but no verdict that is not written passes.
-            with suppress(*(() if verdict is Verdict.PASSED else (psycopg.Error, RunbookError))):
-                ledger.finish(self._sessions.work, self.run_id, verdict, reason)
+        self._recorder.end(verdict, reason)
         self._verdict = verdict
         if verdict is Verdict.PASSED:
             self.close()
@@ -395,23 +401,19 @@ class Run:
                 "target": f"{self.parameters.target}: {self._identity.database}, schema {self._schema}",
                 "ended": display.moment(ended),
                 "took": display.milliseconds((ended - self.started_at).total_seconds() * 1000),
+                **self._long_locks(),
             },
         )
 
-    def _record_run(self) -> None:
-        """Write this run into the ledger, once, making the ledger first if need be."""
-        if not self._recorded:
-            ledger.install(self._sessions.work)
-            ledger.start(
-                self._sessions.work,
-                self.run_id,
-                self.runbook,
-                schema=self._schema,
-                mode=self.parameters.mode,
-                operator=self.operator,
-                parameters=self.parameters.record(),
-            )
-            self._recorded = True
+    def _long_locks(self) -> dict[str, str]:
+        """The locks that kept readers waiting longer than the application was to wait, if there were any."""
+        limit = self.parameters.lock_timeout
+        long = [
+            f"{lock.relation} for {display.milliseconds(lock.held_ms)} in {outcome.block}"
+            for outcome in self.outcomes
+            for lock in locks.longer(outcome.locks, limit)
+        ]
+        return {f"ACCESS EXCLUSIVE longer than {limit}": "; ".join(long)} if long else {}
 
 
 _BEGUN = "The run cannot go on. What it committed before is in the ledger."

@@ -18,7 +18,7 @@ from pglast.parser import ParseError, parse_sql_json, scan
 
 from pgrunbook.errors import Problem, Refused
 
-HEADER_KEYS = ("title", "why", "requires", "usage", "transaction", "lock_timeout", "statement_timeout")
+HEADER_KEYS = ("title", "why", "requires", "fills", "usage", "transaction", "lock_timeout", "statement_timeout")
 
 # psql's own forms, without its :{?name}:
 # https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-INTERPOLATION
@@ -27,12 +27,20 @@ _NAME = re.compile(r"""(?P<quote>["']?)(?P<name>[A-Za-z0-9_]+)(?P=quote)""")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement as it is sent. `check` is the sentence of the `-- check:` line before it, if any."""
+    """One statement as it is sent, and the line of its file that it begins in. `check` is the sentence of the
+    `-- check:` line before it, if any.
+    """
 
     sql: str
     line: int
     node: ast.Node
     check: str = ""
+    file: str = ""
+
+    def place(self, index: int = 0) -> str:
+        """Where the character of that index is: `file:line`."""
+        line = self.line + self.sql.count("\n", 0, index)
+        return f"{self.file}:{line}"
 
 
 @dataclass(frozen=True)
@@ -86,10 +94,14 @@ class Script:
             raise Refused.of(f"no value for {', '.join(missing)}", where=self.name)
         return substitute(self.body, variables)
 
+    def filled(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
+        """The statements of `render`, which know the lines of the file: its header is counted."""
+        return statements(substitute(self.text, variables), self.name)
+
     @cached_property
     def parsed(self) -> tuple[Statement, ...]:
         """The statements, with each placeholder read as an identifier of its own name."""
-        return statements(self._parsable)
+        return statements(self._parsable, self.name)
 
     @property
     def _parsable(self) -> str:
@@ -115,8 +127,8 @@ class Script:
                 )
 
 
-def statements(sql: str) -> tuple[Statement, ...]:
-    """Split and parse SQL with PostgreSQL's own parser. Raises pglast's ParseError."""
+def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
+    """Split and parse SQL, of a file or not, with PostgreSQL's own parser. Raises pglast's ParseError."""
     found = []
     end = 0
     for raw in pglast.parse_sql(sql):
@@ -126,7 +138,7 @@ def statements(sql: str) -> tuple[Statement, ...]:
         offset = start + len(body) - len(body.lstrip())
         checks = re.findall(r"^-- check: *(.+)$", sql[end:offset], re.MULTILINE)
         line = sql.count("\n", 0, offset) + 1
-        found.append(Statement(body.strip(), line, raw.stmt, checks[-1].strip() if checks else ""))
+        found.append(Statement(body.strip(), line, raw.stmt, checks[-1].strip() if checks else "", file))
         end = stop
     return tuple(found)
 

@@ -24,7 +24,8 @@ class Key(NamedTuple):
     """What a fact is about: its kind, the table, and the name of the column, constraint or index.
 
     A table is described by facts of these kinds: `table`; `column` (its type), `not null`, `default` and
-    `generated`; `constraint`; `index` (those behind a constraint left out).
+    `generated`; `constraint`; `index` (those behind a constraint left out); and of what was a partition, `standalone`
+    (yes, or pending while it is being detached).
     """
 
     kind: str
@@ -36,6 +37,10 @@ class Key(NamedTuple):
 
 
 Facts = Mapping[Key, str]
+
+# How a fact ends that is about an index that is not valid, and how one reads about a partition half detached.
+INVALID = " (invalid)"
+PENDING = "pending"
 
 # What exists by itself; a default or a NOT NULL is a property of its column.
 OBJECTS = ("table", "column", "constraint", "index")
@@ -77,8 +82,10 @@ def made(node: ast.Node) -> Made:
             return _create_index(node)
         case ast.AlterTableStmt(objtype=enums.ObjectType.OBJECT_TABLE):
             return _alter_table(node)
-        case ast.CommentStmt():
+        case ast.CommentStmt() | ast.ReindexStmt():
             return Made({})
+        case ast.VacuumStmt():
+            return Made({}, tuple(Need(rel.relation.relname, "alter") for rel in node.rels or ()))
     raise UnknownShape(f"cannot tell from {type(node).__name__.removesuffix('Stmt')} what it makes")
 
 
@@ -111,6 +118,10 @@ def _alter_table(node: ast.AlterTableStmt) -> Made:
                 lenient = lenient or bool(command.missing_ok)
             case enums.AlterTableType.AT_AddConstraint:
                 reader.constraint(command.def_)
+            case enums.AlterTableType.AT_DetachPartition:
+                partition = command.def_.name.relname
+                reader.needs.append(Need(partition, "alter"))
+                reader.facts[Key("standalone", partition)] = "yes"
             case other:
                 raise UnknownShape(f"ALTER TABLE {reader.table}: cannot tell what {other.name} makes")
     return Made(reader.facts, tuple(reader.needs), lenient)
@@ -230,8 +241,14 @@ def of_catalog(conn: Connection, schema: str, tables: Iterable[str]) -> dict[Key
     """
     facts: dict[Key, str] = {}
     for row in rows(conn, "ddl", schema=schema, tables=sorted(set(tables))):
-        facts |= {key._replace(table=row["table"]): value for key, value in _read(row["ddl"])}
+        facts |= {key._replace(table=row["table"]): value + row["state"] for key, value in _read(row["ddl"])}
     return facts
+
+
+def standalone(conn: Connection, schema: str, tables: Iterable[str]) -> dict[Key, str]:
+    """The facts of kind `standalone` that hold now for these tables of the schema."""
+    found = rows(conn, "standalone", schema=schema, tables=sorted(set(tables)))
+    return {Key("standalone", row["table"]): row["state"] for row in found}
 
 
 @lru_cache(maxsize=100_000)

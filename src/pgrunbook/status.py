@@ -11,16 +11,21 @@ from rich.table import Table
 from pgrunbook import checks, ledger, preflight, targets
 from pgrunbook.blocks import Source
 from pgrunbook.catalog import Connection
-from pgrunbook.connection import connect, driver_errors
+from pgrunbook.connection import connect, driver_errors, holding
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.project import Project
+from pgrunbook.recorder import so_far
 from pgrunbook.scripts import Script
+
+# The least that the table takes, in characters: its names are to be copied.
+WIDTH = 140
 
 
 def collect(project: Project, runbooks: Sequence[str], target: str, schema: str) -> list[dict[str, Any]]:
     """One mapping a runbook: `runbook`, `target`, `schema`, `blocks` and the last run, all JSON values.
 
-    A block is `pending` until the ledger has it; a block with variants is listed once for each of its columns.
+    A block is `pending` until the ledger has it; a block with variants is listed once for each of its columns. Times
+    are in milliseconds.
     Raises Refused if the target, its schema or its ledger cannot be reached.
     """
     resolved = targets.resolve(target, project)
@@ -36,13 +41,18 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
 def _report(conn: Connection, runbook: str, source: Source, target: str, schema: str) -> dict[str, Any]:
     runs = [run for run in ledger.runs(conn, runbook) if run["schema_name"] == schema]
     complete = any(run["verdict"] == Verdict.PASSED for run in runs)
+    blocks = _blocks(source, ledger.entries(conn, runbook, schema), complete=complete)
+    details = ledger.details(conn, runbook, schema)
     return {
         "runbook": runbook,
         "target": target,
         "schema": schema,
-        "blocks": _blocks(source, ledger.entries(conn, runbook, schema), complete=complete),
-        "last_run": _last(runs),
+        "blocks": [block | details.get((block["run"], block["block"]), _NO_DETAILS) for block in blocks],
+        "last_run": _last(conn, runs),
     }
+
+
+_NO_DETAILS: dict[str, Any] = {"elapsed_ms": None, "locks": [], "attempts": 0}
 
 
 def _blocks(source: Source, entries: dict[str, ledger.Entry], *, complete: bool) -> list[dict[str, Any]]:
@@ -65,24 +75,47 @@ def _done(entry: ledger.Entry) -> dict[str, Any]:
     return {"block": entry.block, "state": entry.event, "when": when, "run": entry.run_id}
 
 
-def _last(runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _last(conn: Connection, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The last run: its verdict, or for one that has none, whether it is at work, and the last thing known of it."""
     if not runs:
         return None
     run = runs[0]
-    verdict = run["verdict"] or "no verdict: at work, or died"
-    return {"run": run["run_id"], "verdict": verdict, "reason": run["reason"], "operator": run["operator"]}
+    verdict, reason = run["verdict"], run["reason"]
+    if not verdict:
+        verdict = _without_verdict(conn, run["run_id"])
+        reason = next((so_far(row) for row in ledger.unfinished(conn) if row["run_id"] == run["run_id"]), None)
+    return {"run": run["run_id"], "verdict": verdict, "reason": reason, "operator": run["operator"]}
+
+
+def _without_verdict(conn: Connection, run_id: str) -> str:
+    """A run is at work as long as it holds the lock; whose session that is, not every role may see."""
+    holders = [holder["application"] for holder in holding(conn)]
+    if any(application is None for application in holders):
+        return "no verdict: at work, or died"
+    return "at work" if any(run_id[:8] in application for application in holders) else "died"
 
 
 def text(reports: Sequence[dict[str, Any]]) -> str:
     """The reports as tables for a terminal."""
     console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
     with console.capture() as capture:
         for report in reports:
-            table = Table("block", "state", "when", "run", title=f"{report['runbook']} on {report['target']}")
-            for block in report["blocks"]:
-                table.add_row(block["block"], block["state"], block["when"] or "", (block["run"] or "")[:8])
-            console.print(table)
+            console.print(_table(report))
             if last := report["last_run"]:
                 ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))
                 console.print(f"last run {last['run'][:8]} by {last['operator']}: {ended}", markup=False)
     return capture.get().rstrip()
+
+
+def _table(report: dict[str, Any]) -> Table:
+    table = Table(title=f"{report['runbook']} on {report['target']}")
+    for heading in ("block", "state", "when", "run", "took"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("locks, each held at most for so long")
+    for block in report["blocks"]:
+        took = "" if block["elapsed_ms"] is None else f"{block['elapsed_ms']:,.0f} ms"
+        held = [f"{lock['relation']} {lock['mode']} {lock['held_ms']:,.0f} ms" for lock in block["locks"]]
+        run = (block["run"] or "")[:8]
+        table.add_row(block["block"], block["state"], block["when"] or "", run, took, "\n".join(held))
+    return table

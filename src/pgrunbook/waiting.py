@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -33,6 +34,9 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 3.0
 
 _QUERY_LENGTH = 100
+
+# What the server says to an attempt that did not get its locks.
+WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ def retry(
     psycopg.errors.LockNotAvailable if the budget is used up.
     """
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type((psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)),
+        retry=tenacity.retry_if_exception_type(WITHOUT_LOCKS),
         wait=tenacity.wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
         + tenacity.wait_random(0, FIRST_PAUSE_S),
         stop=tenacity.stop_before_delay(milliseconds(budget) / 1000),
@@ -115,16 +119,45 @@ def retry(
 
 def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report: Report) -> T:
     started_at, start = datetime.now(UTC), time.perf_counter()
-    got_locks = False
+
+    def attempt(*, got_locks: bool) -> Attempt:
+        waited_ms = round((time.perf_counter() - start) * 1000, 1)
+        return Attempt(block, number, started_at, waited_ms, got_locks, watch.blockers)
+
     try:
         with watch:
             result = action()
-        got_locks = True
-    finally:
-        if number > 1 or not got_locks:
-            waited_ms = round((time.perf_counter() - start) * 1000, 1)
-            report(Attempt(block, number, started_at, waited_ms, got_locks, watch.blockers))
+    except WITHOUT_LOCKS:
+        report(attempt(got_locks=False))
+        raise
+    if number > 1:
+        report(attempt(got_locks=True))
     return result
+
+
+class Every:
+    """Calls a function every so many seconds, in a thread, as long as the `with` block lasts.
+
+    It is for looking at what the block is waiting for: that we cannot look must not fail it.
+    """
+
+    def __init__(self, interval_s: float, look: Callable[[], None]) -> None:
+        self._interval_s = interval_s
+        self._look = look
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with suppress(psycopg.Error):
+            while not self._over.wait(self._interval_s):
+                self._look()
 
 
 class Watch:
@@ -137,24 +170,17 @@ class Watch:
         self.blockers: tuple[Blocker, ...] = ()
         self._look = look
         self._pid = pid
-        self._interval_s = milliseconds(lock_timeout) / 1000 / 4
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._every = Every(milliseconds(lock_timeout) / 1000 / 4, self._ask)
 
     def __enter__(self) -> Watch:
-        self._thread.start()
+        self._every.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+        self._every.__exit__()
 
-    def _run(self) -> None:
-        while not self._over.wait(self._interval_s):
-            try:
-                self.blockers = tuple(blockers(self._look, self._pid)) or self.blockers
-            except psycopg.Error:  # that we cannot look must not fail the block
-                return
+    def _ask(self) -> None:
+        self.blockers = tuple(blockers(self._look, self._pid)) or self.blockers
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:

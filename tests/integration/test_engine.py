@@ -24,10 +24,10 @@ PASSED = (
 )
 
 
-def notebook(folder: Path, *cells: str) -> Path:
+def notebook(folder: Path, *cells: str, declared: str = 'target = "embedded"') -> Path:
     made = nbformat.v4.new_notebook()
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made.cells = [nbformat.v4.new_code_cell('target = "embedded"', metadata={"tags": ["parameters"]})]
+    made.cells = [nbformat.v4.new_code_cell(declared, metadata={"tags": ["parameters"]})]
     made.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
     path = folder / "in.ipynb"
     nbformat.write(made, path)
@@ -50,6 +50,10 @@ def record(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """The executed notebook, and the state of each of its own code cells."""
     loaded = json.loads((folder / "out.ipynb").read_text())
     return loaded, [c["metadata"]["papermill"]["status"] for c in loaded["cells"] if c["cell_type"] == "code"]
+
+
+def banner(folder: Path) -> str:
+    return "".join(record(folder)[0]["cells"][0]["source"])
 
 
 def test_a_run_that_passed_has_no_banner(tmp_path: Path) -> None:
@@ -82,15 +86,24 @@ def test_what_became_of_each_cell_is_told(
     loaded, states = record(tmp_path)
     assert done.returncode == code, done.stderr
     assert states == ["completed", "completed", state, "pending"]
-    assert said in "".join(loaded["cells"][0]["source"])
-    assert loaded["metadata"]["pgrunbook"]["verdict"] in "".join(loaded["cells"][0]["source"]).lower()
+    verdict = loaded["metadata"]["pgrunbook"]["verdict"].upper()
+    assert said in banner(tmp_path)
+    assert f"## {verdict}" in banner(tmp_path)
+    assert f"\n{verdict}: {said}" in done.stderr
     assert "Traceback" not in done.stderr
+    assert ("the target's ledger" in banner(tmp_path)) == (verdict in ("FAILED", "INTERRUPTED"))
 
 
 def test_a_notebook_without_a_verdict_did_not_pass(tmp_path: Path) -> None:
     notebook(tmp_path, "1 + 1")
     assert execute(tmp_path).returncode == 1
-    assert "without a verdict" in "".join(record(tmp_path)[0]["cells"][0]["source"])
+    assert "without a verdict" in banner(tmp_path)
+
+
+def test_an_error_after_the_verdict_counts(tmp_path: Path) -> None:
+    notebook(tmp_path, PASSED, "1 / 0")
+    assert execute(tmp_path).returncode == 1
+    assert "ZeroDivisionError" in banner(tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -103,9 +116,8 @@ def test_a_signal_stops_the_cell_first_and_then_the_runner(tmp_path: Path, numbe
     runner.send_signal(number)
     assert runner.wait(timeout=20) == 3
     assert time.monotonic() - begun < 5
-    loaded, states = record(tmp_path)
-    assert states[-1] == "pending"
-    assert "stopped by a signal" in "".join(loaded["cells"][0]["source"])
+    assert record(tmp_path)[1][-1] == "pending"
+    assert "stopped by a signal" in banner(tmp_path)
 
 
 def test_a_cell_that_does_not_listen_is_killed(tmp_path: Path) -> None:
@@ -135,11 +147,64 @@ def test_bad_parameters_refuse_before_a_kernel_is_started(tmp_path: Path, given:
     assert not touched.exists()
 
 
-def test_a_secret_given_as_a_parameter_is_not_written(tmp_path: Path) -> None:
-    notebook(tmp_path, PASSED)
-    done = execute(tmp_path, "-p", "target", "postgresql://app:hunter2@db/crm")
-    assert done.returncode == 2
-    assert "hunter2" not in done.stderr + (tmp_path / "out.ipynb").read_text()
+URL = "postgresql://app:hunter2@db/crm"
+QUOTED = r"host=db password='it\'s hunter2'"
+SECRETS = {
+    "given": ("target = 'embedded'", ["-p", "target", URL]),
+    "given, its quotes escaped": ("target = 'embedded'", ["-p", "target", QUOTED]),
+    "given, unknown": ("target = 'embedded'", ["-p", "url", URL]),
+    "given, its name says so": ("target = 'embedded'", ["-p", "password", "hunter2"]),
+    "given, its name is declared": ("target = 'embedded'\npassword = ''", ["-p", "password", "hunter2"]),
+    "default": (f"target = {URL!r}  # ours", []),
+    "default, its quotes escaped": (f"target: str = {QUOTED!r}", []),
+    "default, replaced": (f"target = {URL!r}", ["-p", "target", "embedded"]),
+    "not a literal": (f"target = {URL!r}.strip()", []),
+}
+
+
+@pytest.mark.parametrize(("declared", "given"), SECRETS.values(), ids=SECRETS)
+def test_a_secret_in_a_parameter_is_not_written(tmp_path: Path, declared: str, given: list[str]) -> None:
+    """Nor printed; and the run is refused before a kernel could do either."""
+    notebook(tmp_path, PASSED, declared=declared)
+    done = execute(tmp_path, *given)
+    assert done.returncode == 2, done.stderr
+    assert set(record(tmp_path)[1]) == {"pending"}
+    for text in (done.stdout, done.stderr, (tmp_path / "out.ipynb").read_text()):
+        assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("last", [PASSED, "1 / 0"])
+def test_neither_paths_nor_the_environment_are_written(tmp_path: Path, last: str) -> None:
+    source = notebook(tmp_path, last)
+    loaded = json.loads(source.read_text())
+    noted = {"environment_variables": {"TOKEN": "from-the-environment"}, "parameters": {}, "version": "2.7.0"}
+    loaded["metadata"]["papermill"] = noted
+    source.write_text(json.dumps(loaded))
+    execute(tmp_path)
+    written = (tmp_path / "out.ipynb").read_text()
+    assert str(tmp_path) not in written
+    assert "from-the-environment" not in written
+    kept = record(tmp_path)[0]["metadata"]["papermill"]
+    assert (kept["input_path"], kept["output_path"]) == ("in.ipynb", "out.ipynb")
+
+
+def test_a_run_that_cannot_have_written_opens_no_connection(crm: Database, project: Project) -> None:
+    """A syntax error in the SQL: the target need not even be there."""
+    (project.root / "sql" / "001_import_connector" / "deploy" / "020_stage_mappings.sql").write_text(
+        "CREATE TABEL t ();"
+    )
+    with crm.logged() as statements:
+        done = project.run(crm)
+    assert done.code == 2
+    assert done.text.startswith("REFUSED: The runbook's SQL cannot be used")
+    assert statements == []
+
+
+def test_a_refusal_after_a_block_asks_the_ledger(tmp_path: Path) -> None:
+    block = "display({'application/vnd.pgrunbook.block+json': {'block': '010_x', 'event': 'applied'}}, raw=True)"
+    notebook(tmp_path, block, "import pgrunbook; raise pgrunbook.LockedOut")
+    execute(tmp_path)
+    assert "the target's ledger" in banner(tmp_path)
 
 
 def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from databases import Database
-from projects import Outcome, Project
+from projects import RUNBOOK, Outcome, Project
 from refusals import assert_presentable
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -46,19 +46,71 @@ def assert_goes_on(database: Database, project: Project, *, before: list[tuple[s
     assert verdicts(database) == ["failed", "passed"]
 
 
+def _place(project: Project, block: str, line: str) -> str:
+    """`file:line` of the line of the block that begins so."""
+    file = project.root / "sql" / RUNBOOK / "deploy" / f"{block}.sql"
+    number = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if text.startswith(line))
+    return f"deploy/{block}.sql:{number}"
+
+
 def test_a_statement_that_takes_too_long(crm: Database, project: Project) -> None:
     crm.load(SLOW_INDEX)
     done = project.run(crm, "-p", "statement_timeout", "1s")
     assert_failed(done, project)
-    assert "020_stage_mappings, line " in done.text
-    assert "canceling statement due to statement timeout" in done.text
-    assert "CREATE INDEX idx_stage_mappings_workspace ON stage_mappings" in done.text
+    statement = "CREATE INDEX idx_stage_mappings_workspace ON stage_mappings"
+    place = _place(project, "020_stage_mappings", statement)
+    assert f"  {place}: canceling statement due to statement timeout (SQLSTATE 57014)\n" in done.text
+    assert f"found:    {statement}" in done.text
+    assert "remedy:   raise the parameter statement_timeout" in done.text
     assert ledger(crm) == [("010_import_batches", "applied")]
     assert crm.execute("SELECT to_regclass('import_batches')::text, to_regclass('stage_mappings')::text") == [
         ("import_batches", None)
     ]
     crm.load("DROP EVENT TRIGGER hold_up")
     assert_goes_on(crm, project, before=[("010_import_batches", "applied")])
+
+
+def test_a_timeout_of_the_file_itself(crm: Database, project: Project) -> None:
+    crm.load(SLOW_INDEX)
+    file = project.root / "sql" / RUNBOOK / "deploy" / "020_stage_mappings.sql"
+    file.write_text("-- statement_timeout: 1s\n" + file.read_text())
+    done = project.run(crm)
+    assert_failed(done, project)
+    assert f"  {_place(project, '020_stage_mappings', 'CREATE INDEX')}: canceling statement due to" in done.text
+    assert "remedy:   raise the header statement_timeout" in done.text
+
+
+def test_a_statement_that_the_server_rejects(crm: Database, project: Project) -> None:
+    """The line and the caret are those of what the server means, not of the statement's beginning."""
+    file = project.root / "sql" / RUNBOOK / "deploy" / "020_stage_mappings.sql"
+    line = "  (workspace_id, (raw_stage + 1))"
+    file.write_text(f"{file.read_text()}CREATE INDEX odd ON stage_mappings\n{line};\n")
+    done = project.run(crm)
+    assert_failed(done, project)
+    assert f"  {_place(project, '020_stage_mappings', line)}: operator does not exist" in done.text
+    assert f"      found:    {line}\n{' ' * (16 + line.index('+'))}^\n" in done.text
+    assert "then run again: nothing of this block is there" in done.text
+
+
+FULL_DISK = """
+CREATE FUNCTION fill_the_disk() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_query() LIKE '%ADD CONSTRAINT%NOT VALID%' THEN
+    RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'No space left on device', HINT = 'Check free disk space.';
+  END IF;
+END $$;
+CREATE EVENT TRIGGER full_disk ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION fill_the_disk();
+"""
+
+
+def test_a_statement_of_a_variant(crm: Database, project: Project) -> None:
+    """Its place is in the variant's file. What the server advises comes first."""
+    crm.load(FULL_DISK)
+    done = project.run(crm)
+    assert_failed(done, project)
+    place = _place(project, "070_admit_csv_import/check", "ALTER TABLE")
+    assert f"  {place}: No space left on device (SQLSTATE 53100)\n" in done.text
+    assert "remedy:   Check free disk space. make room on the server's disk, then run again" in done.text
 
 
 def test_a_table_that_stays_locked(crm: Database, project: Project) -> None:

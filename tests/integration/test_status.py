@@ -14,6 +14,7 @@ from refusals import assert_presentable, problems
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 
+PENDING = {"state": "pending", "when": None, "run": None, "elapsed_ms": None, "locks": [], "attempts": 0}
 BLOCKS = [path.stem for path in sorted((ROOT / "sql" / RUNBOOK / "deploy").iterdir())]
 
 
@@ -42,7 +43,7 @@ def test_before_any_run_all_is_pending(crm: Database, project: Project) -> None:
             "runbook": RUNBOOK,
             "target": "env:CRM_URL",
             "schema": "public",
-            "blocks": [{"block": block, "state": "pending", "when": None, "run": None} for block in BLOCKS],
+            "blocks": [PENDING | {"block": block} for block in BLOCKS],
             "last_run": None,
         }
     ]
@@ -53,6 +54,9 @@ def test_after_a_run_all_is_done_and_says_by_which(crm: Database, project: Proje
     (found,) = report(project, crm)
     assert {block["block"].partition(":")[0] for block in found["blocks"]} == set(BLOCKS)
     assert {block["state"] for block in found["blocks"]} == {"applied", "adopted"}
+    assert all(block["elapsed_ms"] > 0 for block in found["blocks"])
+    (lock,) = found["blocks"][2]["locks"]
+    assert (lock["relation"], lock["mode"], lock["rewritten"]) == ("deals", "ACCESS EXCLUSIVE", False)
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", block["when"]) for block in found["blocks"])
     (run,) = {block["run"] for block in found["blocks"]}
     assert ran.notebook
@@ -109,7 +113,7 @@ def test_what_cannot_be_asked_is_refused(
 def test_a_ledger_that_this_role_may_not_read(
     crm: Database, project: Project, login_role: Callable[[Database], Role]
 ) -> None:
-    crm.psql("-f", ROOT / "src" / "pgrunbook" / "sql" / "ledger.sql")
+    crm.psql("-f", ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql")
     project.env["ROLE_URL"] = login_role(crm).url
     done = project.command("status", "--target", "env:ROLE_URL")
     assert done.code == 2

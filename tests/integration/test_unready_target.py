@@ -79,7 +79,7 @@ READ = "GRANT USAGE ON SCHEMA pgrunbook TO {0}; GRANT SELECT ON ALL TABLES IN SC
     [("", "ledger: cannot be read"), (READ, "ledger: cannot be written")],
 )
 def test_a_ledger_of_another_role(crm: Database, project: Project, role: Role, grants: str, problem: str) -> None:
-    crm.psql("-f", ROOT / "src" / "pgrunbook" / "sql" / "ledger.sql")
+    crm.psql("-f", ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql")
     crm.load(grants.format(role.name))
     done = refused(project, crm, target="env:ROLE_URL")
     assert problem in problems(done)
@@ -139,6 +139,24 @@ CASES = {
         ],
         "expected: jsonb\n      found:    text",
     ),
+    "mandatory columns that nothing fills": (
+        "ALTER TABLE connections ADD tenant text NOT NULL DEFAULT '', ADD \"Region\" int NOT NULL DEFAULT 1,"
+        " ADD number bigserial, ADD row_number int GENERATED ALWAYS AS IDENTITY, ADD last_sync_day date"
+        " NOT NULL GENERATED ALWAYS AS ('2026-01-01') STORED;"
+        'ALTER TABLE connections ALTER tenant DROP DEFAULT, ALTER "Region" DROP DEFAULT, ALTER id DROP DEFAULT',
+        [
+            f"connections.{name}: is mandatory, and what will be written does not fill it"
+            for name in ("Region", "tenant")
+        ],
+        "expected: a default, or NULL allowed\n      found:    integer NOT NULL, without a default\n"
+        '      remedy:   ALTER TABLE "connections" ALTER "Region" SET DEFAULT …, or DROP NOT NULL\n',
+    ),
+    "a key of several columns": (
+        "ALTER TABLE sync_log DROP CONSTRAINT sync_log_connection_id_fkey; ALTER TABLE connections"
+        " DROP CONSTRAINT connections_pkey, ADD PRIMARY KEY (workspace_id, id), ALTER id DROP DEFAULT",
+        ["connections.id: is mandatory, and what will be written does not fill it"],
+        "found:    uuid NOT NULL, without a default",
+    ),
     "several tables of connections": (
         "CREATE TABLE integrations (provider text)",
         ["schema 'public': it is not plain which table is meant"],
@@ -159,6 +177,13 @@ def test_the_target_is_not_ready(crm: Database, project: Project, prepare: str, 
     assert "The target is not ready: nothing was changed.\n" in done.text
     assert problems(done) == expected
     assert also in done.text
+
+
+def test_a_key_of_one_column_needs_no_default(crm: Database, project: Project) -> None:
+    """As the verification sees it, which leaves it empty."""
+    crm.load('ALTER TABLE connections ALTER id DROP DEFAULT; ALTER TABLE connections RENAME id TO "Key"')
+    done = project.run(crm)
+    assert done.code == 0, done.text
 
 
 def test_the_difference_from_a_table_in_another_shape_is_shown(crm: Database, project: Project) -> None:

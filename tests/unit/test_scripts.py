@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgrunbook import Refused
+from pgrunbook.blocks import Source
 from pgrunbook.scripts import Script, statements, substitute
 
 
@@ -23,6 +24,23 @@ def test_the_header_is_read_and_continued(tmp_path: Path) -> None:
     )
     assert read.header == {"title": "Make t", "why": "Because of this."}
     assert read.body.startswith("CREATE TABLE")
+
+
+FILLS = """-- fills: :"t" (a, :"c"); "U v" (d)\n\nCREATE INDEX i ON :"t" (a);\n"""
+
+
+def test_the_columns_that_are_filled_are_named(tmp_path: Path) -> None:
+    script(tmp_path, FILLS)
+    block = Source.read(tmp_path).block("010_x", {"t": "Odd", "c": "k"})
+    assert block.fills == (("Odd", "a"), ("Odd", "k"), ("U v", "d"))
+
+
+def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) -> None:
+    script(tmp_path, FILLS)
+    with pytest.raises(Refused) as caught:
+        Source.read(tmp_path).block("010_x", {"t": "Odd"})
+    assert caught.value.problems[0].where == "deploy/010_x.sql, header fills"
+    assert caught.value.problems[0].found == '"Odd" (a, :"c")'
 
 
 @pytest.mark.parametrize(
@@ -70,6 +88,17 @@ def test_comments_and_white_space_change_the_bytes_and_not_the_tree(tmp_path: Pa
     three = script(tmp_path, "CREATE TABLE t (a bigint);")
     assert one.source_sha256 != two.source_sha256
     assert one.tree_sha256 == two.tree_sha256 != three.tree_sha256
+
+
+def test_a_filled_statement_knows_its_place_in_the_file(tmp_path: Path) -> None:
+    """The header counts, though it is not sent."""
+    text = """-- title: t\n-- why: because\n\nALTER TABLE :"t"\n  ADD a int;\n\nCREATE INDEX i ON :"t" (a);\n"""
+    read = script(tmp_path, text)
+    filled = read.filled({"t": "odd; -- name"})
+    rendered = statements(read.render({"t": "odd; -- name"}))
+    assert [s.sql for s in filled] == [s.sql for s in rendered]
+    assert [s.place() for s in filled] == ["deploy/010_x.sql:4", "deploy/010_x.sql:7"]
+    assert filled[0].place(filled[0].sql.index("ADD")) == "deploy/010_x.sql:5"
 
 
 def test_statements_know_their_line_and_their_check() -> None:

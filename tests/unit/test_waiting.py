@@ -108,9 +108,10 @@ def test_the_budget_ends_it_with_the_error_and_is_not_exceeded(clock: Clock) -> 
 
 def test_another_error_is_not_tried_again(clock: Clock) -> None:
     action = Locks(clock, held=1, error=psycopg.errors.UndefinedTable)
+    attempts: list[Attempt] = []
     with pytest.raises(psycopg.errors.UndefinedTable):
-        retry(clock, action, [])
-    assert action.calls == 1
+        retry(clock, action, attempts)
+    assert (action.calls, attempts) == (1, [])  # nor is it an attempt that did not get its locks
 
 
 def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:

@@ -1,4 +1,4 @@
--- The ledger: which run applied which block. Rows are only ever added.
+-- Version 1 of the ledger: which run applied which block. Rows are only ever added.
 CREATE SCHEMA pgrunbook;
 COMMENT ON SCHEMA pgrunbook IS 'Ledger of pgrunbook: which run applied which block. Append-only.';
 

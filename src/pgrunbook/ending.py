@@ -1,0 +1,65 @@
+"""How an executed notebook ended, told by the outputs of its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbformat import NotebookNode
+
+from pgrunbook import errors
+from pgrunbook.display import VERDICT_MIME
+from pgrunbook.errors import RunbookError, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an executed notebook ended: `reason` is one line, `error` the whole text where there is one; `cell` is the
+    index of the cell that it ended in.
+    """
+
+    verdict: Verdict
+    reason: str
+    error: str = ""
+    cell: int | None = None
+
+    @property
+    def text(self) -> str:
+        """`REFUSED: …`: the verdict, and all that is known about it."""
+        return f"{self.verdict.upper()}: {self.error or self.reason}"
+
+
+def judge(cells: Sequence[NotebookNode]) -> Ending:
+    """How executed cells ended: with an error, wherever it is; else as the card says.
+
+    Cells with neither did not get to the end, whatever they are marked as: `sys.exit(0)` leaves such.
+    """
+    for output, index in _outputs(cells):
+        if output.output_type == "error":
+            return _of_error(output, index)
+    for card, index in shown(cells, VERDICT_MIME):
+        return Ending(Verdict(card["verdict"]), card["reason"], cell=index)
+    return Ending(Verdict.FAILED, "the notebook ended without a verdict")
+
+
+def shown(cells: Sequence[NotebookNode], mime: str) -> Iterator[tuple[Any, int]]:
+    """What the cells' outputs hold under a MIME type, and the index of the cell."""
+    for output, index in _outputs(cells):
+        if mime in output.get("data", {}):
+            yield output["data"][mime], index
+
+
+def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]]:
+    return ((output, index) for index, cell in enumerate(cells) for output in cell.get("outputs", ()))
+
+
+def _of_error(output: NotebookNode, index: int) -> Ending:
+    if output.ename == "KeyboardInterrupt":
+        return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=index)
+    if output.ename == "SystemExit":
+        return Ending(Verdict.FAILED, "a cell ended the kernel", cell=index)
+    kind = getattr(errors, output.ename, None)
+    if isinstance(kind, type) and issubclass(kind, RunbookError):
+        return Ending(kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index)
+    return Ending(Verdict.FAILED, f"{output.ename}: {output.evalue}".split("\n", 1)[0], cell=index)

@@ -1,0 +1,102 @@
+"""Locks that a block takes on what existed before, seen from another session: in which mode, for how long.
+
+https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pgrunbook import catalog
+from pgrunbook.catalog import Connection
+from pgrunbook.parameters import milliseconds
+
+STRONGEST = "ACCESS EXCLUSIVE"
+
+# What an application feels of each mode, from the table of conflicts in the manual.
+BLOCKS: Mapping[str, str] = {
+    "ACCESS SHARE": "DROP, TRUNCATE, most of ALTER TABLE",
+    "ROW SHARE": "DDL that locks rows out",
+    "ROW EXCLUSIVE": "DDL that locks writes out",
+    "SHARE UPDATE EXCLUSIVE": "other DDL, VACUUM; no reads, no writes",
+    "SHARE": "writes",
+    "SHARE ROW EXCLUSIVE": "writes",
+    "EXCLUSIVE": "writes, SELECT FOR UPDATE",
+    STRONGEST: "reads and writes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock that a statement took: the number of the statement, counted from 1, the relation, and the mode.
+
+    `held_ms` is for how many milliseconds at most: from when the statement was sent, so that the wait for the lock is
+    included, to the end of the transaction. `rewritten`: the block wrote the relation anew, as a whole.
+    """
+
+    number: int
+    relation: str
+    mode: str
+    held_ms: float
+    rewritten: bool = False
+
+
+def longer(locks: Sequence[Lock], limit: str) -> list[Lock]:
+    """The locks that let nobody even read for longer than `limit`, a PostgreSQL duration."""
+    return [lock for lock in locks if lock.mode == STRONGEST and lock.held_ms > milliseconds(limit)]
+
+
+def frame(locks: Sequence[Lock]) -> pd.DataFrame:
+    """The strongest lock on each relation: index `relation`; columns `lock`, `blocks`, `held_ms`, `rewritten`.
+
+    Locks that every query takes are left out, where nothing stronger was taken.
+    """
+    strongest: dict[str, Lock] = {}
+    for lock in sorted(locks, key=lambda lock: list(BLOCKS).index(lock.mode)):
+        if lock.mode not in ("ACCESS SHARE", "ROW SHARE"):
+            strongest[lock.relation] = lock
+    shown = list(strongest.values())
+    return pd.DataFrame(
+        {
+            "relation": pd.Series([lock.relation for lock in shown], dtype="str"),
+            "lock": pd.Series([lock.mode for lock in shown], dtype="str"),
+            "blocks": pd.Series([BLOCKS[lock.mode] for lock in shown], dtype="str"),
+            "held_ms": pd.Series([round(lock.held_ms, 1) for lock in shown], dtype="float64"),
+            "rewritten": pd.Series([lock.rewritten for lock in shown], dtype="bool"),
+        }
+    ).set_index("relation")
+
+
+class Trace:
+    """Notes the locks of one session's transaction, statement by statement. Asks another session: what that one sees
+    in the catalog existed before.
+    """
+
+    def __init__(self, look: Connection, pid: int) -> None:
+        self.pid = pid
+        self._look = look
+        self._found: dict[tuple[int, str], tuple[int, float, str, int]] = {}
+
+    def note(self, number: int, sent: float) -> None:
+        """Note the locks that are new since the last call: statement `number`, sent at `sent` by time.perf_counter.
+
+        Where nobody else can have any lock, a weaker one changes nothing.
+        """
+        for row in catalog.rows(self._look, "locks", pid=self.pid):
+            if (row["oid"], STRONGEST) in self._found:
+                continue
+            self._found.setdefault((row["oid"], row["mode"]), (number, sent, row["relation"], row["filenode"]))
+
+    def locks(self, inside: Connection) -> tuple[Lock, ...]:
+        """The locks so far, held until now; `inside` is the session itself, which alone sees what it has rewritten."""
+        now = time.perf_counter()
+        oids = sorted({oid for oid, _ in self._found})
+        files = {row["oid"]: row["filenode"] for row in catalog.rows(inside, "filenodes", oids=oids)} if oids else {}
+        return tuple(
+            Lock(number, relation, mode, (now - sent) * 1000, files.get(oid, filenode) != filenode)
+            for (oid, mode), (number, sent, relation, filenode) in self._found.items()
+        )

@@ -1,0 +1,71 @@
+"""What a run writes into the ledger about itself: that it began, how it ended, and of runs before it that they died."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from pgrunbook import ledger
+from pgrunbook.connection import Sessions
+from pgrunbook.errors import RunbookError, Verdict
+from pgrunbook.parameters import Parameters
+
+
+@dataclass(slots=True)
+class Recorder:
+    """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace in the target."""
+
+    sessions: Sessions
+    run_id: str
+    runbook: str
+    operator: str
+    parameters: Parameters
+    begun: bool = False
+
+    def begin(self) -> None:
+        """Write the run's row, once, making the ledger or bringing it up to date first if need be."""
+        if self.begun:
+            return
+        work = self.sessions.work
+        ledger.install(work)
+        p = self.parameters
+        ledger.start(
+            work,
+            self.run_id,
+            self.runbook,
+            schema=p.schema_,
+            mode=p.mode,
+            operator=self.operator,
+            parameters=p.record(),
+        )
+        self.begun = True
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """The runs that have begun and not ended. If this run holds the lock they are dead, but for itself."""
+        found = ledger.unfinished(self.sessions.look)
+        return [run for run in found if run["run_id"] != self.run_id]
+
+    def close_dead(self) -> None:
+        """Write of each run that died that it was interrupted, with the last thing known of it. Needs the lock."""
+        self.sessions.require_lock()
+        ledger.install(self.sessions.work)
+        for run in self.unfinished():
+            reason = f"it died; {so_far(run)}; found by run {self.run_id[:8]}"
+            ledger.finish(self.sessions.work, run["run_id"], Verdict.INTERRUPTED, reason)
+
+    def end(self, verdict: Verdict, reason: str) -> None:
+        """Write how the run ended, if it has begun.
+
+        What failed may be the connection, and the first error counts; but no verdict that is not written passes.
+        """
+        if self.begun:
+            with suppress(*(() if verdict is Verdict.PASSED else (psycopg.Error, RunbookError))):
+                ledger.finish(self.sessions.work, self.run_id, verdict, reason)
+
+
+def so_far(run: dict[str, Any]) -> str:
+    """What an unfinished run, a row of `ledger.unfinished`, has done, and the last thing known of it."""
+    return f"committed: {run['committed']}; last known: {run['last']}, {run['last_at']:%Y-%m-%d %H:%M:%S} UTC"

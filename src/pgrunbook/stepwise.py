@@ -1,0 +1,208 @@
+"""A block outside a transaction: statement by statement, each recorded before and after, judged by the catalog.
+
+CREATE INDEX CONCURRENTLY and its kind take locks that let reads and writes pass, and then wait, as long as it takes,
+for transactions that are older. A short lock_timeout would only break them, so `lock_budget` takes its place.
+https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+import psycopg
+from pglast import ast
+from pglast.enums import AlterTableType
+
+from pgrunbook import catalog, ledger, shape, waiting
+from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, differences
+from pgrunbook.blocks import Block
+from pgrunbook.catalog import Connection
+from pgrunbook.connection import Sessions, problem_of
+from pgrunbook.decisions import Decision
+from pgrunbook.errors import Failed, Problem, RunbookError
+from pgrunbook.locks import Lock, Trace
+from pgrunbook.scripts import Statement
+from pgrunbook.shape import INVALID, PENDING, Facts, Key
+from pgrunbook.waiting import Attempt, Blocker, Every, Report, Watch
+
+# How often to look how far a statement has come.
+LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a statement has come: the server's name of its phase, how much of it is done, and who is waited for.
+
+    `done` and `total` count blocks or rows, or while it waits, the transactions to wait for.
+    """
+
+    block: str
+    phase: str
+    done: int
+    total: int
+    blockers: tuple[Blocker, ...]
+
+
+def apply(
+    sessions: Sessions,
+    decision: Decision,
+    run_id: str,
+    timeouts: Timeouts,
+    *,
+    observe: Observe,
+    report: Report,
+    progress: Callable[[Progress], None],
+) -> Outcome:
+    """Run what the decision says: a row `started`, then each statement with a row before and after, then `applied`.
+
+    Raises Failed if a statement fails or the shape is not what the SQL says. What is there then is left as it is, and
+    said: the next run goes on from there.
+    """
+    steps = _Steps(sessions, decision, run_id, timeouts.of(decision.block), report, progress)
+    block = decision.block
+    try:
+        steps.record("started", {})
+        with _limits(sessions.work, block.timeouts.get("lock_timeout", timeouts.lock_budget), _statement(block)):
+            steps.run()
+        found = observe(sessions.work, block)
+        if problems := differences(block, block.mades, found):
+            raise Failed(_HALF_DONE, problems=problems)
+        steps.record("applied", {key: found[key] for key in block.facts}, later=1)
+    except psycopg.Error as exc:
+        raise Failed(_HALF_DONE, problems=[steps.problem(exc, observe)]) from exc
+    clock = steps.clock
+    clock.lap()
+    return Outcome(block.name, "applied", tuple(clock.laps), clock.started_at, clock.total_ms, tuple(steps.locks))
+
+
+_HALF_DONE = "The block failed. It is outside a transaction: what was done of it is there."
+
+
+def _statement(block: Block) -> str:
+    return block.timeouts.get("statement_timeout", "0")  # a big index takes as long as it takes
+
+
+@contextmanager
+def _limits(conn: Connection, lock_timeout: str, statement_timeout: str) -> Iterator[None]:
+    """The session's timeouts as long as the `with` block lasts."""
+    settings = ("lock_timeout", "statement_timeout")
+    before = conn.execute("SELECT current_setting(%s), current_setting(%s)", settings).fetchone() or ()
+    change = "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)"
+    conn.execute(change, [lock_timeout, statement_timeout])
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):  # a lost session has none
+            conn.execute(change, before)
+
+
+@dataclass(slots=True)
+class _Steps:
+    """The statements of one block, and what is needed to send them."""
+
+    sessions: Sessions
+    decision: Decision
+    run_id: str
+    timeouts: Timeouts
+    report: Report
+    progress: Callable[[Progress], None]
+    clock: Clock = field(default_factory=Clock)
+    locks: list[Lock] = field(default_factory=list)
+    at: str = ""
+    blockers: tuple[Blocker, ...] = ()
+
+    @property
+    def block(self) -> str:
+        return self.decision.block.name
+
+    def record(self, event: str, facts: Facts, later: int = 0) -> None:
+        """Write a row of the block into the ledger."""
+        decision = self.decision
+        ledger.record(
+            self.sessions.work,
+            self.run_id,
+            decision.block,
+            event=event,
+            reason=decision.reason,
+            sql=decision.sql,
+            facts=facts,
+            started_at=self.clock.started_at,
+            revision=decision.revision + later,
+        )
+
+    def run(self) -> None:
+        """Send the repairs and the statements, each with a row before and after."""
+        statements = (self.decision.block.statements[n] for n in self.decision.statements)
+        steps = [(sql, "") for sql in self.decision.repairs]
+        steps += [(statement.sql, _detached(statement)) for statement in statements]
+        conn = self.sessions.work
+        for number, (sql, partition) in enumerate(steps, 1):
+            self.at = sql
+            ledger.note_statement(conn, self.run_id, self.block, number, sql)
+            elapsed_ms = self._send(conn, number, sql, partition)
+            ledger.note_statement(conn, self.run_id, self.block, number, sql, elapsed_ms)
+
+    def _send(self, conn: Connection, number: int, sql: str, partition: str) -> float:
+        trace = Trace(self.sessions.look, conn.info.backend_pid)
+        sent = time.perf_counter()
+        self.clock.lap()
+        with Every(LOOK_S, lambda: self._look(trace, number, sent)):
+            if partition:
+                self._detach(conn, sql, partition)
+            else:
+                conn.execute(sql.encode())
+        self.clock.lap(sql)
+        self.locks += trace.locks(conn)
+        return (time.perf_counter() - sent) * 1000
+
+    def _look(self, trace: Trace, number: int, sent: float) -> None:
+        trace.note(number, sent)
+        self.blockers = tuple(waiting.blockers(self.sessions.look, trace.pid))
+        for row in catalog.rows(self.sessions.look, "progress", pid=trace.pid):
+            self.progress(Progress(self.block, blockers=self.blockers, **row))
+
+    def _detach(self, conn: Connection, sql: str, partition: str) -> None:
+        """At its end, detaching locks readers of the partition out, and others would queue behind us: short attempts.
+        What an attempt has left half done is not begun again, but finalized.
+        """
+        key = Key("standalone", partition)
+
+        def attempt() -> None:
+            half = shape.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
+            conn.execute((re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode())
+
+        with _limits(conn, self.timeouts.lock_timeout, _statement(self.decision.block)):
+            waiting.retry(
+                attempt,
+                block=self.block,
+                budget=self.timeouts.lock_budget,
+                watch=lambda: Watch(self.sessions.look, conn.info.backend_pid, self.timeouts.lock_timeout),
+                report=self._note,
+            )
+
+    def _note(self, attempt: Attempt) -> None:
+        self.report(attempt)
+        self.blockers = attempt.blockers or self.blockers
+        ledger.note_attempt(self.sessions.work, self.run_id, attempt)
+
+    def problem(self, exc: psycopg.Error, observe: Observe) -> Problem:
+        """What failed, who was in the way if it was a lock, and what is left."""
+        found = [self.at, *map(str, self.blockers if isinstance(exc, waiting.WITHOUT_LOCKS) else ())]
+        with suppress(psycopg.Error, RunbookError):
+            left = observe(self.sessions.work, self.decision.block).items()
+            found += [f"left half done: {key}" for key, value in left if value.endswith((INVALID, PENDING))]
+        remedy = "run again: the next run finds in the catalog how far it came, and goes on from there"
+        problem = problem_of(exc, where=self.block, remedy=remedy)
+        return replace(problem, found="\n".join(filter(None, [problem.found, *found])))
+
+
+def _detached(statement: Statement) -> str:
+    """The partition that a statement detaches; empty if it does something else."""
+    match statement.node:
+        case ast.AlterTableStmt(cmds=[command]) if command.subtype == AlterTableType.AT_DetachPartition:
+            return str(command.def_.name.relname)
+    return ""

@@ -1,0 +1,183 @@
+"""Blocks outside a transaction: recorded before and after, judged by the catalog, and finished by the next run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from databases import Database
+from projects import Project, kernel_of, wait_for
+
+BLOCK = "090_deals_lookup"
+INDEX = "idx_deals_import_batch"
+CREATE = f"""
+CREATE INDEX CONCURRENTLY {INDEX} ON deals ((source_data ->> 'import_batch_id'));
+COMMENT ON INDEX {INDEX} IS 'Finds the deals of an import batch.';
+"""
+VALID = f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{INDEX}'::regclass"
+
+
+def add(project: Project, sql: str, header: str = "transaction: no") -> None:
+    """Add the block to runbook 001, at its end, with a cell that applies it."""
+    path = project.root / "sql" / "001_import_connector" / "deploy" / f"{BLOCK}.sql"
+    path.write_text(f"-- title: Find deals by import batch\n-- why: An import is taken back by it.\n-- {header}\n{sql}")
+    runbook = project.root / "runbooks" / "001_import_connector.ipynb"
+    loaded = json.loads(runbook.read_text())
+    at = next(n for n, cell in enumerate(loaded["cells"]) if cell["id"] == "validate") + 1
+    cell = loaded["cells"][at - 1] | {"id": "lookup", "source": [f'run.apply("{BLOCK}")']}
+    loaded["cells"].insert(at, cell)
+    runbook.write_text(json.dumps(loaded))
+
+
+@pytest.fixture
+def lookup(project: Project) -> Project:
+    add(project, CREATE)
+    return project
+
+
+def events(database: Database) -> list[str]:
+    found = database.execute("SELECT event FROM pgrunbook.blocks WHERE block = %s ORDER BY revision", [BLOCK])
+    return [event for (event,) in found]
+
+
+def test_each_statement_is_recorded_before_and_after(crm: Database, lookup: Project) -> None:
+    done = lookup.run(crm)
+    assert done.code == 0, done.text
+    assert events(crm) == ["started", "applied"]
+    rows = crm.execute("SELECT number, event FROM pgrunbook.statements WHERE block = %s ORDER BY id", [BLOCK])
+    assert rows == [(1, "started"), (1, "finished"), (2, "started"), (2, "finished")]
+    assert crm.execute(VALID) == [(True,)]
+    assert "CREATE INDEX CONCURRENTLY" in done.cells["lookup"]
+    again = lookup.run(crm)
+    assert (again.code, events(crm)) == (0, ["started", "applied"]), again.text
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_an_index_that_was_left_invalid_is_dropped_and_built_again(crm: Database, lookup: Project) -> None:
+    """As a CREATE INDEX CONCURRENTLY that was broken off leaves it, here by hand, before any run."""
+    crm.execute("ALTER TABLE deals ADD source_data JSONB")
+    crm.execute(CREATE.split(";")[0])
+    crm.execute(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{INDEX}'::regclass")
+    done = lookup.run(crm)
+    assert done.code == 0, done.text
+    assert f'DROP INDEX CONCURRENTLY "{INDEX}"' in done.cells["lookup"]
+    assert "left half done" in done.cells["lookup"]
+    assert crm.execute(VALID) == [(True,)]
+
+
+@pytest.fixture
+def applied(crm: Database, project: Project) -> Database:
+    """A database with all the blocks before this one: what is left to do does not wait for anybody else."""
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    add(project, CREATE)
+    return crm
+
+
+@contextmanager
+def writer(database: Database) -> Iterator[int]:
+    """A transaction that has written to the table and stays open: the build waits for it."""
+    with database.connect(application_name="slow report") as conn:
+        conn.execute("BEGIN")
+        conn.execute("LOCK TABLE deals IN ROW EXCLUSIVE MODE")
+        yield conn.info.backend_pid
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: Database, project: Project) -> None:
+    with writer(applied) as pid:
+        done = project.run(applied, "-p", "lock_budget", "3s")
+    assert done.code == 1, done.text
+    shown = done.cells["lookup"]
+    assert "waiting for writers before build" in shown
+    assert f"pid {pid} (slow report, postgres), idle in transaction" in shown
+    assert f"left half done: index deals.{INDEX}" in shown
+    assert events(applied) == ["started"]
+
+    after = project.run(applied)
+    assert after.code == 0, after.text
+    assert "complete, started by run" in after.cells["lookup"]
+    assert events(applied) == ["started", "started", "applied"]
+    assert applied.execute(VALID) == [(True,)]
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
+    applied: Database, project: Project, number: int
+) -> None:
+    """SIGKILL goes to the kernel, which cannot say a word; SIGTERM to the runner, which cancels and records."""
+    with writer(applied):
+        runner = project.start("run", "001", "--target", "env:CRM_URL")
+        building = "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"
+        wait_for(lambda: applied.execute(building) != [])
+        os.kill(kernel_of(runner.pid) if number == signal.SIGKILL else runner.pid, number)
+        assert runner.wait(timeout=15) == 3
+    assert events(applied) == ["started"]
+
+    after = project.run(applied)
+    assert after.code == 0, after.text
+    assert events(applied) == ["started", "started", "applied"]
+    verdicts = applied.execute("SELECT verdict, reason FROM pgrunbook.verdicts ORDER BY id")
+    assert [verdict for verdict, _ in verdicts] == ["passed", "interrupted", "passed"]
+    if number == signal.SIGKILL:
+        assert "died; committed: nothing" in after.cells["target"]
+        assert "last known: statement 1 of 090_deals_lookup started" in verdicts[1][1]
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_a_partition_is_detached_in_short_attempts_and_finalized(crm: Database, project: Project) -> None:
+    """A reader of the partition itself: it is locked out at the very end, when the partition is half detached."""
+    crm.load(
+        "CREATE TABLE history (at date) PARTITION BY RANGE (at);"
+        "CREATE TABLE history_2025 PARTITION OF history FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+    )
+    assert project.run(crm).code == 0
+    add(project, "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY;")
+    with crm.connect(application_name="slow report") as conn:
+        conn.execute("BEGIN")
+        conn.execute("SELECT 1 FROM history_2025")
+        done = project.run(crm, "-p", "lock_budget", "3s")
+        assert done.code == 1, done.text
+        assert "slow report" in done.cells["lookup"]
+        assert "left half done: standalone history_2025" in done.cells["lookup"]
+        conn.execute("COMMIT")
+    after = project.run(crm)
+    assert after.code == 0, after.text
+    assert crm.execute("SELECT relispartition FROM pg_class WHERE relname = 'history_2025'") == [(False,)]
+    assert project.run(crm).code == 0
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_statements_that_leave_no_trace_run_again_until_the_ledger_has_them(crm: Database, project: Project) -> None:
+    assert project.run(crm).code == 0
+    add(project, "REINDEX TABLE CONCURRENTLY deals; VACUUM (ANALYZE) deals;")
+    assert project.run(crm).code == 0
+    assert events(crm) == ["started", "applied"]
+    assert project.run(crm).code == 0
+    assert events(crm) == ["started", "applied"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "header", "said"),
+    [
+        (CREATE, "lock_timeout: 1s", "cannot run inside a transaction"),
+        ("ALTER TABLE deals ADD x TEXT;", "transaction: no", "can run inside a transaction"),
+        ("VACUUM FULL deals;", "transaction: no", "locks reads and writes out"),
+        ("VACUUM;", "transaction: no", "name the tables"),
+        ("REINDEX SCHEMA CONCURRENTLY public;", "transaction: no", "name the table or the index"),
+        (CREATE, "transaction: maybe", "is neither yes nor no"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_when_it_is_read(
+    project: Project, sql: str, header: str, said: str
+) -> None:
+    add(project, sql, header)
+    done = project.command("run", "001", "--target", "service:nowhere")
+    assert done.code == 2
+    assert said in done.text
+    assert f"deploy/{BLOCK}.sql" in done.text

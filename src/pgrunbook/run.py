@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -17,30 +16,26 @@ from IPython.core.getipython import get_ipython
 
 from pgrunbook import (
     admission,
-    apply,
     catalog,
     checks,
     decisions,
     display,
-    locks,
     magics,
     parameters,
     preflight,
-    stepwise,
     targets,
     variants,
 )
 from pgrunbook.agenda import Agenda
-from pgrunbook.apply import Outcome
-from pgrunbook.blocks import Block, Source
+from pgrunbook.blocks import Source
 from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.connection import Sessions, problem_of
-from pgrunbook.decisions import Action, Decision
+from pgrunbook.decisions import Decision
 from pgrunbook.diff import diff
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, Verdict
 from pgrunbook.project import Project
 from pgrunbook.recorder import Recorder, so_far
-from pgrunbook.shape import Facts
+from pgrunbook.worker import Worker
 
 # The command line gives its run an id beforehand, to name the notebook after it.
 RUN_ID = "PGRUNBOOK_RUN_ID"
@@ -82,7 +77,6 @@ class Run:
         self.run_id = os.environ.pop(RUN_ID, "") or str(uuid.uuid4())  # a second run in this kernel is another one
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
-        self.outcomes: list[Outcome] = []
         self._decisions: list[Decision] = []
         self._problems: dict[tuple[str, ...], tuple[Problem, ...]] = {}
         self._before: Snapshot | None = None
@@ -92,6 +86,7 @@ class Run:
         self._sessions = Sessions(target, chosen.schema_, f"{self.run_id[:8]} {runbook}")
         self._recorder = Recorder(self._sessions, self.run_id, runbook, self.operator, chosen)
         self._agenda = Agenda(self._sessions.look, runbook, chosen.schema_, source)
+        self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
         self._identity = self._check_target(target)
         if shell := get_ipython():
             display.install(shell)
@@ -110,14 +105,6 @@ class Run:
     @property
     def _schema(self) -> str:
         return self.parameters.schema_
-
-    @property
-    def _timeouts(self) -> apply.Timeouts:
-        p = self.parameters
-        return apply.Timeouts(p.lock_timeout, p.statement_timeout, p.lock_budget)
-
-    def _observe_from_inside(self, conn: Connection, block: Block) -> Facts:
-        return self._agenda.found([block], conn)
 
     @property
     def _look(self) -> Connection:
@@ -239,48 +226,9 @@ class Run:
                 remedy = "" if known else "run the cell of the preconditions first"
                 raise Refused.of(f"no block is called {name!r}", expected=known, remedy=remedy)
             for block in mine:
-                self._apply(block)
-
-    def _apply(self, block: Block) -> None:
-        chosen = self._decide(block)
-        display.decision(chosen)
-        if chosen.problems:
-            raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)
-        if self.parameters.mode == "apply" and chosen.action is not Action.SKIP:
-            self._in_order(block)
-            self._sessions.require_lock()
-            self._recorder.begin()
-            self._verified = False
-            done = self._execute(chosen)
-            self.outcomes.append(done)
-            display.outcome(done)
-
-    def _execute(self, chosen: Decision) -> Outcome:
-        report = display.Waits().report
-        on = (self._sessions, chosen, self.run_id, self._timeouts)
-        if chosen.block.transaction:
-            decide = partial(self._decide, chosen.block)
-            return apply.apply(*on, decide=decide, observe=self._observe_from_inside, report=report)
-        progress = display.Progresses().report
-        return stepwise.apply(*on, observe=self._observe_from_inside, report=report, progress=progress)
-
-    def _decide(self, block: Block) -> Decision:
-        """What to do with the block now, which may be something else than what was planned."""
-        current = self._agenda.renewed(block)
-        return self._agenda.decide([current], self._agenda.found([current]))[0]
-
-    def _in_order(self, block: Block) -> None:
-        """Refuse a block whose predecessors are not in the ledger: each may rely on those before it."""
-        entries = self._agenda.entries()
-        names = [d.block.name for d in self._decisions]
-        missing = [name for name in names[: names.index(block.name)] if name not in entries]
-        if missing:
-            raise Refused.of(
-                "comes before its turn",
-                where=block.name,
-                expected=f"{', '.join(missing)} first",
-                remedy="run the cells from top to bottom",
-            )
+                before = [d.block.name for d in self._decisions]
+                if self._worker.apply(block, before[: before.index(block.name)]):
+                    self._verified = False
 
     # -- after -----------------------------------------------------------------------------------------------
 
@@ -300,7 +248,7 @@ class Run:
             results = [
                 result
                 for about, script in self._agenda.verifications(names)
-                for result in checks.verify(self._sessions.work, about, script, self._timeouts)
+                for result in checks.verify(self._sessions.work, about, script, self._worker.timeouts)
             ]
             shown = checks.frame(results)
             self._require(results, shown, Failed, "The target is not in the verified state.")
@@ -347,7 +295,7 @@ class Run:
         pending = sum(d.pending for d in final)
         if self.parameters.mode == "plan":
             return f"planned: {pending} of {len(final)} blocks to apply, nothing was changed"
-        events = [outcome.event for outcome in self.outcomes]
+        events = [outcome.event for outcome in self._worker.outcomes]
         done = ", ".join(f"{events.count(event)} {event}" for event in ("applied", "adopted") if event in events)
         return f"all {len(final)} blocks are in place: {done or 'nothing was left to do'}"
 
@@ -368,7 +316,7 @@ class Run:
         try:
             yield
         except Refused as exc:
-            error: RunbookError = Failed(_BEGUN, problems=exc.problems) if self.outcomes else exc
+            error: RunbookError = Failed(_BEGUN, problems=exc.problems) if self._worker.outcomes else exc
         except RunbookError as exc:
             error = exc
         except psycopg.Error as exc:
@@ -387,6 +335,7 @@ class Run:
 
     def _end(self, verdict: Verdict, reason: str) -> display.VerdictCard:
         self._recorder.end(verdict, reason)
+        held = self._worker.long_locks()
         self._verdict = verdict
         if verdict is Verdict.PASSED:
             self.close()
@@ -401,19 +350,9 @@ class Run:
                 "target": f"{self.parameters.target}: {self._identity.database}, schema {self._schema}",
                 "ended": display.moment(ended),
                 "took": display.milliseconds((ended - self.started_at).total_seconds() * 1000),
-                **self._long_locks(),
+                **({f"ACCESS EXCLUSIVE longer than {self.parameters.lock_timeout}": held} if held else {}),
             },
         )
-
-    def _long_locks(self) -> dict[str, str]:
-        """The locks that kept readers waiting longer than the application was to wait, if there were any."""
-        limit = self.parameters.lock_timeout
-        long = [
-            f"{lock.relation} for {display.milliseconds(lock.held_ms)} in {outcome.block}"
-            for outcome in self.outcomes
-            for lock in locks.longer(outcome.locks, limit)
-        ]
-        return {f"ACCESS EXCLUSIVE longer than {limit}": "; ".join(long)} if long else {}
 
 
 _BEGUN = "The run cannot go on. What it committed before is in the ledger."

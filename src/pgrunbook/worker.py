@@ -1,0 +1,91 @@
+"""What applies a run's blocks: each decided about anew, in its turn, under the run's lock, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from pgrunbook import apply, display, locks, stepwise
+from pgrunbook.agenda import Agenda
+from pgrunbook.apply import Outcome, Timeouts
+from pgrunbook.blocks import Block
+from pgrunbook.catalog import Connection
+from pgrunbook.connection import Sessions
+from pgrunbook.decisions import Action, Decision
+from pgrunbook.errors import Refused
+from pgrunbook.parameters import Parameters
+from pgrunbook.recorder import Recorder
+from pgrunbook.shape import Facts
+
+
+@dataclass(slots=True)
+class Worker:
+    """Applies blocks in mode `apply`; in the others it only shows what it would do."""
+
+    sessions: Sessions
+    agenda: Agenda
+    recorder: Recorder
+    parameters: Parameters
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The run's; a block may have its own."""
+        chosen = self.parameters
+        return Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget)
+
+    def apply(self, block: Block, before: Sequence[str]) -> bool:
+        """Decide about the block, show it, and do it; `before` are the blocks that come before it.
+
+        Returns whether anything was done. Raises Refused if it cannot be applied, or not yet; Failed if that fails.
+        """
+        chosen = self.decide(block)
+        display.decision(chosen)
+        if chosen.problems:
+            raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)
+        if self.parameters.mode != "apply" or chosen.action is Action.SKIP:
+            return False
+        self._in_order(block, before)
+        self.sessions.require_lock()
+        self.recorder.begin()
+        done = self._execute(chosen)
+        self.outcomes.append(done)
+        display.outcome(done)
+        return True
+
+    def decide(self, block: Block) -> Decision:
+        """What to do with the block now, which may be something else than what was planned."""
+        current = self.agenda.renewed(block)
+        return self.agenda.decide([current], self.agenda.found([current]))[0]
+
+    def _execute(self, chosen: Decision) -> Outcome:
+        report = display.Waits().report
+        on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
+        if chosen.block.transaction:
+            decide = partial(self.decide, chosen.block)
+            return apply.apply(*on, decide=decide, observe=self._observe, report=report)
+        progress = display.Progresses().report
+        return stepwise.apply(*on, observe=self._observe, report=report, progress=progress)
+
+    def _observe(self, conn: Connection, block: Block) -> Facts:
+        return self.agenda.found([block], conn)
+
+    def _in_order(self, block: Block, before: Sequence[str]) -> None:
+        """Refuse a block whose predecessors are not done: each may rely on those before it."""
+        entries = self.agenda.entries()
+        if missing := [name for name in before if name not in entries or entries[name].event == "started"]:
+            raise Refused.of(
+                "comes before its turn",
+                where=block.name,
+                expected=f"{', '.join(missing)} first",
+                remedy="run the cells from top to bottom",
+            )
+
+    def long_locks(self) -> str:
+        """The locks that kept readers waiting longer than the application was to wait; empty if there were none."""
+        return "; ".join(
+            f"{lock.relation} for {display.milliseconds(lock.held_ms)} in {outcome.block}"
+            for outcome in self.outcomes
+            for lock in locks.longer(outcome.locks, self.parameters.lock_timeout)
+        )

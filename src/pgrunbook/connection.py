@@ -234,6 +234,18 @@ def holding(conn: Connection, key: int = LOCK_KEY) -> list[dict[str, Any]]:
     return catalog.rows(conn, "lock_holder", key=key)
 
 
+def wait_for_end(conn: Connection, run_id: str) -> None:
+    """Wait until the session that applied a run's blocks has ended: its process may be dead and its commit under way.
+
+    Reads only. Raises Failed if it does not end within SETTLING_S.
+    """
+    deadline = time.monotonic() + SETTLING_S
+    while working := [h for h in holding(conn, WORK_KEY) if run_id[:8] in (h["application"] or run_id)]:
+        if time.monotonic() > deadline:
+            raise Failed(f"its session, pid {working[0]['pid']}, has not ended, and may still commit")
+        time.sleep(0.1)
+
+
 def _try_lock(conn: Connection, key: int) -> bool:
     row = conn.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
     return bool(row and row[0])

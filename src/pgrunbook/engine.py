@@ -26,7 +26,7 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import write_ipynb
 
 from pgrunbook import ledger, parameters, targets
-from pgrunbook.connection import connect
+from pgrunbook.connection import connect, wait_for_end
 from pgrunbook.display import BLOCK_MIME, banner
 from pgrunbook.ending import Ending, judge, shown
 from pgrunbook.errors import Refused, RunbookError, Verdict
@@ -253,6 +253,7 @@ def _committed(chosen: Parameters, run_id: str, nb: NotebookNode) -> str:
     try:
         target = targets.resolve(chosen.target, Project.find())
         with connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn:
+            wait_for_end(conn, run_id)
             done = ledger.of_run(conn, run_id)
     except (RunbookError, psycopg.Error) as exc:
         return f"What was committed is in the target's ledger, which could not be asked: {str(exc).splitlines()[0]}"

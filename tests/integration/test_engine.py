@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 from databases import Database
-from projects import Project
+from projects import RUNBOOK, Project
 
 PASSED = (
     "from pgrunbook.display import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
@@ -71,7 +71,7 @@ def test_a_run_that_passed_has_no_banner(tmp_path: Path) -> None:
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", [], 3, "interrupted", "the kernel died"),
         ("import os; os._exit(0)", [], 3, "interrupted", "the kernel died"),
-        ("import time; time.sleep(30)", ["--execution-timeout", "2"], 3, "interrupted", "timeout"),
+        ("import time; time.sleep(30)", ["--execution-timeout", "2"], 3, "interrupted", "the cell ran into its"),
         ("import sys; sys.exit(0)", [], 1, "failed", "a cell ended the kernel"),
         ("1 / 0", [], 1, "failed", "ZeroDivisionError: division by zero"),
         ("import pgrunbook; raise pgrunbook.Refused.of('no')", [], 2, "failed", "The run was refused"),
@@ -190,9 +190,8 @@ def test_neither_paths_nor_the_environment_are_written(tmp_path: Path, last: str
 
 def test_a_run_that_cannot_have_written_opens_no_connection(crm: Database, project: Project) -> None:
     """A syntax error in the SQL: the target need not even be there."""
-    (project.root / "sql" / "001_import_connector" / "deploy" / "020_stage_mappings.sql").write_text(
-        "CREATE TABEL t ();"
-    )
+    file = project.root / "sql" / RUNBOOK / "deploy" / "020_stage_mappings.sql"
+    file.write_text("CREATE TABEL t ();")
     with crm.logged() as statements:
         done = project.run(crm)
     assert done.code == 2

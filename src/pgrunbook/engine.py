@@ -260,8 +260,14 @@ def _committed(chosen: Parameters, run_id: str, nb: NotebookNode) -> str:
     if not done:
         return "The target's ledger has nothing of this run: nothing was committed."
     below = {data["block"] for data, _ in shown(nb.cells, BLOCK_MIME)}
-    listed = [f"`{block}` {event}{'' if block in below else ', **not shown below**'}" for block, event in done]
+    listed = [_event(block, event, below) for block, event in done]
     return "Committed, as the target's ledger says: " + "; ".join(listed) + "."
+
+
+def _event(block: str, event: str, below: set[str]) -> str:
+    if event == "started":
+        return f"`{block}` in part, outside a transaction: what is there of it, the next run finds in the catalog"
+    return f"`{block}` {event}{'' if block in below else ', **not shown below**'}"
 
 
 def _leave_out_the_host(nb: NotebookNode) -> None:

@@ -89,11 +89,11 @@ def unfinished(conn: Connection) -> list[dict[str, Any]]:
 
 
 def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
-    """Block and event of each row that a run has written, in order. Reads only."""
+    """Each block that a run has begun, in order, and the last event of it: `started` if it is not done. Reads only."""
     if not exists(conn):
         return []
-    query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s AND event <> 'started' ORDER BY id"
-    return [(block, event) for block, event in conn.execute(query, [run_id])]
+    query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
+    return list(dict(conn.execute(query, [run_id]).fetchall()).items())
 
 
 def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:

@@ -199,7 +199,7 @@ def _without_literals(query: str) -> str:
     except (ParseError, ValueError):
         return " ".join(re.findall(r"^\s*([A-Za-z]+)", query)).upper() + " …"
     if not isinstance(raw.stmt, _QUERIES):
-        return type(raw.stmt).__name__.removesuffix("Stmt")
+        return re.sub("(?<=[a-z])(?=[A-Z])", " ", type(raw.stmt).__name__.removesuffix("Stmt")).upper()
     comments = [token for token in scan(text) if token.name in ("SQL_COMMENT", "C_COMMENT")]
     for comment in reversed(comments):
         text = text[: comment.start] + text[comment.end + 1 :]

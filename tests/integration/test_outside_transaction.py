@@ -95,7 +95,11 @@ def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: D
     shown = done.cells["lookup"]
     assert "waiting for writers before build" in shown
     assert f"pid {pid} (slow report, postgres), idle in transaction" in shown
+    assert "holds its transaction: LOCK" in shown
     assert f"left half done: index deals.{INDEX}" in shown
+    assert done.notebook
+    banner = json.loads(done.notebook.read_text())["cells"][0]["source"]
+    assert f"`{BLOCK}` in part, outside a transaction" in "".join(banner)
     assert events(applied) == ["started"]
 
     after = project.run(applied)

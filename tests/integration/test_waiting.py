@@ -49,7 +49,7 @@ def test_a_run_waits_for_a_reader_and_says_whom_it_waited_for(crm: Database, run
     assert "**waiting** for locks" in shown
     assert "slow report" in shown
     assert str(pid) in shown
-    assert "AccessShareLock" in shown
+    assert "ACCESS SHARE" in shown
     assert "secret" not in shown
 
 

@@ -11,7 +11,7 @@ import tenacity
 from pgrunbook import waiting
 from pgrunbook.waiting import Attempt, Blocker
 
-BLOCKER = Blocker(7, "report", "analyst", "idle in transaction", 61.0, "AccessShareLock", "SELECT $1")
+BLOCKER = Blocker(7, "report", "analyst", "idle in transaction", 61.0, "ACCESS SHARE", "SELECT $1")
 
 
 class Clock:
@@ -128,7 +128,8 @@ def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
         ("SELECT * FROM t WHERE name = 'secret' AND n = 42", "SELECT * FROM t WHERE name = $1 AND n = $2"),
         ("UPDATE t SET a = $a$unfinished secre", "UPDATE …"),
         ("/* token=s3cret */ SELECT 1 -- s3cret", "SELECT $1"),
-        ("COPY t FROM PROGRAM 'curl s3cret'", "Copy"),
+        ("COPY t FROM PROGRAM 'curl s3cret'", "COPY"),
+        ("ALTER TABLE t ADD note text DEFAULT 's3cret'", "ALTER TABLE"),
         ("", " …"),
         ("select\n  1", "select $1"),
     ],

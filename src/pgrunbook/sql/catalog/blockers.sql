@@ -4,7 +4,9 @@ SELECT a.pid,
        coalesce(a.usename::text, a.backend_type) AS role,
        coalesce(a.state, 'no client') AS state,
        coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS transaction_s,
-       coalesce((SELECT string_agg(DISTINCT h.mode || CASE WHEN h.granted THEN '' ELSE ' (queued)' END, ', ')
+       coalesce((SELECT string_agg(DISTINCT CASE WHEN w.locktype IN ('virtualxid', 'transactionid') THEN 'its transaction'
+                                                 ELSE upper(regexp_replace(replace(h.mode, 'Lock', ''), '([a-z])([A-Z])', '\1 \2', 'g')) END
+                                            || CASE WHEN h.granted THEN '' ELSE ' (queued)' END, ', ')
                    FROM pg_locks w
                    JOIN pg_locks h ON h.locktype = w.locktype
                                   AND h.database IS NOT DISTINCT FROM w.database

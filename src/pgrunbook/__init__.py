@@ -1,7 +1,11 @@
 """PostgreSQL schema changes as notebooks whose record can be trusted."""
 
+from typing import TYPE_CHECKING, Any
+
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError, Verdict
-from pgrunbook.run import Run, begin
+
+if TYPE_CHECKING:
+    from pgrunbook.run import Run, begin
 
 __all__ = [
     "Failed",
@@ -14,3 +18,12 @@ __all__ = [
     "Verdict",
     "begin",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`begin` and `Run` bring pandas and SQLAlchemy with them, which what runs the notebook does not need."""
+    if name in ("Run", "begin"):
+        from pgrunbook import run
+
+        return getattr(run, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

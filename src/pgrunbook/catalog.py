@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pandas as pd
 import psycopg
 from psycopg.rows import dict_row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Connection: TypeAlias = psycopg.Connection[Any]
 
@@ -42,6 +44,8 @@ def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: 
 
     Boolean columns have dtype `boolean`, whole numbers `Int64`, texts `str`; no rows still have columns.
     """
+    import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
     with conn.cursor() as cursor:
         cursor.execute(query(name), parameters)
         columns = cursor.description or []

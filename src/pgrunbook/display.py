@@ -1,11 +1,8 @@
-"""How frames, SQL and verdicts look in a notebook, on a page made of it, and as plain text."""
+"""How frames, SQL and blocks look in a notebook, on a page made of it, and as plain text."""
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,27 +14,10 @@ from IPython.display import display as show
 
 from pgrunbook import locks, waiting
 from pgrunbook.apply import Outcome
+from pgrunbook.card import BLOCK_MIME, STYLE, escape
 from pgrunbook.decisions import Decision
-from pgrunbook.errors import Verdict
 from pgrunbook.stepwise import Progress
 from pgrunbook.waiting import Attempt
-
-# What programs read in an executed notebook: how the run ended, and what was done with a block.
-VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
-BLOCK_MIME = "application/vnd.pgrunbook.block+json"
-
-# Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well there without.
-_STYLE = (
-    "<style>.pgrunbook td, .pgrunbook th {text-align: left !important; vertical-align: top;"
-    " white-space: pre-wrap; overflow-wrap: break-word}</style>"
-)
-_COLORS = {
-    Verdict.PASSED: "#1a7f37",
-    Verdict.FAILED: "#cf222e",
-    Verdict.REFUSED: "#9a6700",
-    Verdict.INTERRUPTED: "#9a6700",
-    Verdict.LOCKED_OUT: "#9a6700",
-}
 
 
 def install(shell: InteractiveShell) -> None:
@@ -53,7 +33,7 @@ def table(frame: pd.DataFrame) -> str:
         plain.isetitem(position, [_cell(value) for value in plain[column]])
     body = plain.to_html(index=False, border=0, justify="left")
     empty = "" if len(frame) else "<p><em>none</em></p>"
-    return f'<div class="pgrunbook">{_STYLE}{body}{empty}</div>'
+    return f'<div class="pgrunbook">{STYLE}{body}{empty}</div>'
 
 
 def frame(shown: pd.DataFrame) -> None:
@@ -93,7 +73,7 @@ def sql(text: str) -> Markdown:
 def decision(chosen: Decision) -> None:
     """A block before anything is done: what will be, why, and exactly the SQL that is to run, if any."""
     block = chosen.block
-    show(Markdown(f"**{_escape(block.title)}** (`{block.name}`): {chosen.action}, {_escape(chosen.reason)}."))
+    show(Markdown(f"**{escape(block.title)}** (`{block.name}`): {chosen.action}, {escape(chosen.reason)}."))
     if chosen.pending:
         show(sql(chosen.sql))
 
@@ -136,7 +116,7 @@ class Progresses:
     def report(self, progress: Progress) -> None:
         """Show how far it has come now."""
         share = f", {progress.done:,} of {progress.total:,}" if progress.total else ""
-        lines = [f"**{_escape(progress.phase)}**{share}", *(_escape(blocker) for blocker in progress.blockers)]
+        lines = [f"**{escape(progress.phase)}**{share}", *(escape(blocker) for blocker in progress.blockers)]
         text = Markdown("  \n".join(lines))
         if self._shown:
             self._shown.update(text)
@@ -157,42 +137,3 @@ def milliseconds(value: float) -> str:
 def moment(when: datetime) -> str:
     """`2026-01-31 12:00:00 UTC`, of a time that is in UTC."""
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictCard:
-    """How the run ended, for people and, under a MIME type of its own, for programs."""
-
-    verdict: Verdict
-    reason: str
-    facts: Mapping[str, Any]
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        lines = [f"{name}: {value}" for name, value in self.facts.items()]
-        return {
-            VERDICT_MIME: {"verdict": str(self.verdict), "reason": self.reason, **self.facts},
-            "text/html": self._html(),
-            "text/plain": "\n".join([f"{self.verdict.upper()}: {self.reason}", *lines]),
-        }
-
-    def _html(self) -> str:
-        rows = "".join(
-            f"<tr><th>{_escape(name)}</th><td>{_escape(value)}</td></tr>" for name, value in self.facts.items()
-        )
-        color = _COLORS[self.verdict]
-        return (
-            f'<div class="pgrunbook" style="border-left: 6px solid {color}; padding: 0.4em 1em">'
-            f'<p style="font-size: 1.3em; margin: 0"><strong style="color: {color}">{self.verdict.upper()}</strong> '
-            f"{_escape(self.reason)}</p>{_STYLE}<table>{rows}</table></div>"
-        )
-
-
-def banner(verdict: Verdict, reason: str, cell: str, committed: str) -> str:
-    """Markdown for the top of a notebook that did not pass: verdict, reason, the cell's id, what was committed."""
-    where = f" In the cell `{cell}`." if cell else ""
-    lines = [f"## {verdict.upper()}", f"{_escape(reason).rstrip('.')}.{where}", committed]
-    return "\n>\n".join(f"> {line}" for line in lines if line)
-
-
-def _escape(value: object) -> str:
-    return html.escape(str(value))

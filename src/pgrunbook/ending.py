@@ -9,7 +9,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from pgrunbook import errors
-from pgrunbook.display import VERDICT_MIME
+from pgrunbook.card import VERDICT_MIME
 from pgrunbook.errors import RunbookError, Verdict
 
 

@@ -26,14 +26,13 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import write_ipynb
 
 from pgrunbook import ledger, parameters, targets
+from pgrunbook.card import BLOCK_MIME, banner
 from pgrunbook.connection import connect, wait_for_end
-from pgrunbook.display import BLOCK_MIME, banner
 from pgrunbook.ending import Ending, judge, shown
 from pgrunbook.errors import Refused, RunbookError, Verdict
-from pgrunbook.parameters import Parameters
+from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
 from pgrunbook.redaction import MASK, looks_secret, redact
-from pgrunbook.run import RUN_ID
 
 # How long a cell that was told to stop may take to roll back, before its kernel is killed.
 STOPPING_S = 4.0

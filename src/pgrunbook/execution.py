@@ -15,9 +15,8 @@ from papermill.engines import papermill_engines
 from pgrunbook import targets
 from pgrunbook.ending import Ending, judge
 from pgrunbook.engine import NotPassed, RunbookEngine, environment
-from pgrunbook.parameters import Parameters
+from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
-from pgrunbook.run import RUN_ID
 
 ENGINE = "pgrunbook"
 papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed

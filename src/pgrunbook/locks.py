@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
 from pgrunbook.parameters import milliseconds
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STRONGEST = "ACCESS EXCLUSIVE"
 
@@ -55,6 +57,8 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
 
     Locks that every query takes are left out, where nothing stronger was taken.
     """
+    import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
     strongest: dict[str, Lock] = {}
     for lock in sorted(locks, key=lambda lock: list(BLOCKS).index(lock.mode)):
         if lock.mode not in ("ACCESS SHARE", "ROW SHARE"):

@@ -14,6 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.redaction import looks_secret
 
+# The environment variable by which a run is given its id beforehand, to name the notebook after it.
+RUN_ID = "PGRUNBOOK_RUN_ID"
+
 # https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-NAMES-VALUES
 _UNITS_MS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*")

@@ -28,6 +28,7 @@ from pgrunbook import (
 )
 from pgrunbook.agenda import Agenda
 from pgrunbook.blocks import Source
+from pgrunbook.card import VerdictCard
 from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Decision
@@ -36,9 +37,6 @@ from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError
 from pgrunbook.project import Project
 from pgrunbook.recorder import Recorder, so_far
 from pgrunbook.worker import Worker
-
-# The command line gives its run an id beforehand, to name the notebook after it.
-RUN_ID = "PGRUNBOOK_RUN_ID"
 
 
 def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
@@ -74,7 +72,9 @@ class Run:
     def __init__(self, runbook: str, chosen: parameters.Parameters, source: Source, target: targets.Target) -> None:
         self.runbook = runbook
         self.parameters = chosen
-        self.run_id = os.environ.pop(RUN_ID, "") or str(uuid.uuid4())  # a second run in this kernel is another one
+        self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(
+            uuid.uuid4()
+        )  # a second run in this kernel is another one
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
         self._decisions: list[Decision] = []
@@ -269,7 +269,7 @@ class Run:
         with self._ending():
             return diff(self._before or self.observe(), self.observe())
 
-    def finish(self) -> display.VerdictCard:
+    def finish(self) -> VerdictCard:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions.
 
         Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and `verify` passed
@@ -333,14 +333,14 @@ class Run:
         self._end(error.verdict, _first_line(error))
         raise error
 
-    def _end(self, verdict: Verdict, reason: str) -> display.VerdictCard:
+    def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
         self._recorder.end(verdict, reason)
         held = self._worker.long_locks()
         self._verdict = verdict
         if verdict is Verdict.PASSED:
             self.close()
         ended = datetime.now(UTC)
-        return display.VerdictCard(
+        return VerdictCard(
             verdict,
             reason,
             {

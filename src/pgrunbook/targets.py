@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -14,6 +14,9 @@ from pgrunbook import catalog
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.project import Project, TargetSettings
 from pgrunbook.redaction import redact
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SECRETS = {"password", "sslpassword", "oauth_client_secret"}  # keywords of libpq
 
@@ -126,6 +129,8 @@ class Identity:
 
     def frame(self) -> pd.DataFrame:
         """One row a fact: index `identity` (str), column `value` (str)."""
+        import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
         rows = {
             "database": self.database,
             "host": self.host,

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
 import psycopg
 import tenacity
 from pglast import ast, parse_sql
@@ -25,6 +24,9 @@ from pglast.parser import ParseError, normalize, scan
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
 from pgrunbook.parameters import milliseconds
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
@@ -80,6 +82,8 @@ def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
     """One row an attempt and blocker: index `attempt`; columns `at`, `waited_ms`, `pid`, `application`, `role`,
     `state`, `transaction_s`, `lock`, `query`; the blocker's are missing where none was seen.
     """
+    import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
     rows: list[dict[str, Any]] = []
     for attempt in attempts:
         own = {"attempt": attempt.number, "at": f"{attempt.started_at:%H:%M:%S}", "waited_ms": attempt.waited_ms}

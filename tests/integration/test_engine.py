@@ -19,7 +19,7 @@ from databases import Database
 from projects import RUNBOOK, Project
 
 PASSED = (
-    "from pgrunbook.display import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
+    "from pgrunbook.card import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
     "VerdictCard(Verdict.PASSED, 'done', {})"
 )
 

@@ -14,16 +14,19 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
 
 import click
 import nbformat
 import psycopg
+from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import write_ipynb
+from traitlets.config import Config
 
 from pgrunbook import ledger, parameters, targets
 from pgrunbook.card import BLOCK_MIME, banner
@@ -91,6 +94,10 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             return Ending(Verdict.INTERRUPTED, "the cell ran into its timeout", cell=record.current)
         except KeyboardInterrupt:
             return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=record.current)
+        except (RuntimeError, NoSuchKernel) as exc:
+            if record.current is not None:
+                raise
+            return Ending(Verdict.INTERRUPTED, f"the kernel could not be started: {exc}")
         return judge(record.nb.cells)
 
     @classmethod
@@ -98,14 +105,23 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         """Run the cells in a kernel, as papermill's default engine does."""
         options.pop("input_path", None)
         timeout = options.pop("execution_timeout", None)
-        client = _Client(
-            nb_man,
-            kernel_name=kernel_name,
-            timeout=timeout,
-            startup_timeout=options.pop("start_timeout", 60),
-            **options,
-        )
-        return cast(NotebookNode, client.execute())
+        with TemporaryDirectory(prefix="pgrunbook-") as folder:
+            client = _Client(
+                nb_man,
+                config=_sockets(folder),
+                kernel_name=kernel_name,
+                timeout=timeout,
+                startup_timeout=options.pop("start_timeout", 60),
+                **options,
+            )
+            return cast(NotebookNode, client.execute())
+
+
+def _sockets(folder: str) -> Config:
+    """Local sockets between us and the kernel: two runs that start at once can choose the same free TCP port."""
+    if os.name == "nt":
+        return Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
 
 
 class Record(NotebookExecutionManager):  # type: ignore[misc]

@@ -94,6 +94,15 @@ def test_what_became_of_each_cell_is_told(
     assert ("the target's ledger" in banner(tmp_path)) == (verdict in ("FAILED", "INTERRUPTED"))
 
 
+def test_a_kernel_that_does_not_start_interrupts_the_run(tmp_path: Path) -> None:
+    notebook(tmp_path, PASSED)
+    done = execute(tmp_path, "--kernel", "nowhere")
+    loaded, states = record(tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert set(states) == {"pending"}
+    assert "the kernel could not be started" in "".join(loaded["cells"][0]["source"])
+
+
 def test_a_notebook_without_a_verdict_did_not_pass(tmp_path: Path) -> None:
     notebook(tmp_path, "1 + 1")
     assert execute(tmp_path).returncode == 1

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lab clean
+.PHONY: demo test test-faults bench lab clean
 
 demo: .venv/demo.stamp  ## run 001 against the embedded PostgreSQL
 	$(BIN)/pgrunbook run 001 --html
@@ -17,8 +17,15 @@ test: .venv/test.stamp  ## all that CI checks
 	$(BIN)/pgrunbook lint
 	$(BIN)/pytest --numprocesses auto
 
-clean:  ## forget the environment and the embedded database; outputs/ stays
-	rm -rf .venv .pgrunbook
+test-faults: .venv/test.stamp  ## the whole fault matrix, for hours; writes docs/fault-matrix.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-all]'
+	$(BIN)/pytest tests/faults --whole docs/fault-matrix.md --numprocesses auto
+
+bench: .venv/demo.stamp  ## how long the application waits, beside psql, Alembic and dbmate; 8 minutes
+	$(BIN)/python benchmarks/stall.py
+
+clean:  ## forget the environments and the embedded database; outputs/ stays
+	rm -rf .venv .venv-bench .pgrunbook
 
 .venv/demo.stamp: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

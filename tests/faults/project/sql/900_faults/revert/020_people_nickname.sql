@@ -1,0 +1,3 @@
+-- title: Drop people.nickname
+
+ALTER TABLE people DROP COLUMN nickname;

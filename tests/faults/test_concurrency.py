@@ -1,0 +1,50 @@
+"""Many runs at once on one database: one applies, the others are locked out or find everything applied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from faults import truth
+from faults.reference import Reference
+from faults.runbooks import RUNBOOK_900, Runbook
+from faults.trial import Ended, Trial
+
+from pgrunbook.embedded import Server
+from pgrunbook.errors import Verdict
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+def chosen(*, whole: bool) -> pytest.MarkDecorator:
+    """How many runs at once; each case is one time over."""
+    cases = [20] * 10 if whole else [3]
+    return pytest.mark.parametrize(("server", "cases"), [(18, runs) for runs in cases], indirect=["server"])
+
+
+def test_one_applies_and_the_others_are_locked_out_or_find_all_applied(
+    cases: int,
+    server: Server,
+    reference: Callable[[Runbook], Reference],
+    tmp_path: Path,
+    tell: Callable[..., None],
+) -> None:
+    expected = reference(RUNBOOK_900)
+    project = RUNBOOK_900.copy(tmp_path)
+    with RUNBOOK_900.database(server) as database, ThreadPoolExecutor(cases) as pool:
+        ended = list(pool.map(lambda _: Trial(database, project, RUNBOOK_900.name).run(), range(cases)))
+        tell("concurrency", f"{cases} runs at once, 10 times over")
+        verdicts = Counter(map(_verdict, ended))
+        assert {*verdicts} <= {"passed", "locked_out"}, [run.text for run in ended if run.code not in (0, 4)]
+        truth.check_finished(next(run for run in ended if run.code == 0), database, expected)
+
+
+def _verdict(ended: Ended) -> str:
+    """What the record says, which is what the exit code says."""
+    assert ended.record, ended.text
+    assert ended.record.verdict, ended.text
+    assert Verdict(ended.record.verdict).exit_code == ended.code
+    return ended.record.verdict

@@ -1,0 +1,60 @@
+"""Every fault at every moment: afterwards the record is true, and the next run finishes the job (I1, I3, I6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from faults import truth
+from faults.actions import FAULTS
+from faults.cases import BLOCKS, VERSIONS, Case, Stop, matrix
+from faults.reference import Reference
+from faults.runbooks import RUNBOOK_900, Runbook
+from faults.trial import Trial, When
+
+from pgrunbook.embedded import Server
+
+# What every `make test` tries: faults one after the other, each in the run that goes on after the one before.
+SAMPLE = (
+    (
+        18,
+        Case(FAULTS["kernel"], BLOCKS[0], Stop.COMMIT, When.DURING),
+        Case(FAULTS["sigterm"], BLOCKS[1], Stop.DDL, When.DURING),
+        Case(FAULTS["backend"], BLOCKS[2], Stop.DDL, When.DURING),
+    ),
+    (
+        18,
+        Case(FAULTS["network"], BLOCKS[0], Stop.ROW, When.AFTER),
+        Case(FAULTS["postmaster"], BLOCKS[1], Stop.COMMIT, When.BEFORE),
+        Case(FAULTS["runner"], BLOCKS[2], Stop.ROW, When.BEFORE),
+    ),
+)
+
+
+def chosen(*, whole: bool) -> pytest.MarkDecorator:
+    """The cases, each in a list of its own, on every version; or those of the sample."""
+    chains = [(version, case) for case in matrix() for version in VERSIONS] if whole else SAMPLE
+    params = [
+        pytest.param(version, cases, id="+".join([f"pg{version}", *map(str, cases)])) for version, *cases in chains
+    ]
+    return pytest.mark.parametrize(("server", "cases"), params, indirect=["server"])
+
+
+def test_the_record_is_true_and_the_next_run_finishes(
+    cases: Sequence[Case],
+    server: Server,
+    reference: Callable[[Runbook], Reference],
+    tmp_path: Path,
+    tell: Callable[..., None],
+) -> None:
+    expected = reference(RUNBOOK_900)
+    project = RUNBOOK_900.copy(tmp_path)
+    with RUNBOOK_900.database(server) as database:
+        for case in cases:
+            ended = Trial(database, project, RUNBOOK_900.name, case.hit(expected.scripts)).run()
+            tell("matrix", "runbook 900, engine `pgrunbook`", case, truth.told(ended, case.block, database))
+            truth.check_record(ended, case.fault, database, expected)
+            truth.check_ledger(database, expected)
+        after = Trial(database, project, RUNBOOK_900.name).run()
+        truth.check_finished(after, database, expected)

@@ -1,0 +1,66 @@
+"""The first runbook of the project, its kernel killed at every command of each of its blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from faults import truth
+from faults.actions import FAULTS
+from faults.cases import Case, Stop
+from faults.reference import Reference
+from faults.runbooks import RUNBOOK_001, Runbook
+from faults.trial import Trial, When
+
+from pgrunbook.embedded import Server
+
+# On the sample: the blocks with something to do, and those whose objects are there already.
+APPLIED = (
+    "010_import_batches",
+    "020_stage_mappings",
+    "030_deals_source_data",
+    "040_contacts_source_data",
+    "060_connections_source_label",
+    "061_connections_config",
+    "070_admit_csv_import:connections.source_type",
+    "070_admit_csv_import:deals.source",
+    "080_validate_csv_import:connections.source_type",
+    "080_validate_csv_import:deals.source",
+)
+ADOPTED = (
+    "050_accounts_source_data",
+    "062_connections_last_sync_at",
+    "070_admit_csv_import:accounts.source",
+    "070_admit_csv_import:contacts.source",
+    "080_validate_csv_import:accounts.source",
+    "080_validate_csv_import:contacts.source",
+)
+STOPS = [(block, stop) for block in APPLIED for stop in (Stop.DDL, Stop.ROW, Stop.COMMIT)]
+STOPS += [(block, Stop.COMMIT) for block in ADOPTED]
+
+
+def chosen(*, whole: bool) -> pytest.MarkDecorator:
+    """Every command of each block. Only the whole matrix collects this module."""
+    assert whole
+    cases = [Case(FAULTS["kernel"], *stop, when) for stop in STOPS for when in When]
+    params = [pytest.param(18, [case], id=str(case)) for case in cases]
+    return pytest.mark.parametrize(("server", "cases"), params, indirect=["server"])
+
+
+def test_the_record_is_true_and_the_next_run_finishes(
+    cases: Sequence[Case],
+    server: Server,
+    reference: Callable[[Runbook], Reference],
+    tmp_path: Path,
+    tell: Callable[..., None],
+) -> None:
+    (case,) = cases
+    expected = reference(RUNBOOK_001)
+    project = RUNBOOK_001.copy(tmp_path)
+    with RUNBOOK_001.database(server) as database:
+        ended = Trial(database, project, RUNBOOK_001.name, case.hit(expected.scripts)).run()
+        tell("001", "runbook 001, kernel killed", case)
+        truth.check_record(ended, case.fault, database, expected)
+        truth.check_ledger(database, expected)
+        truth.check_finished(Trial(database, project, RUNBOOK_001.name).run(), database, expected)

@@ -5,9 +5,9 @@
 Each contestant gets a fresh copy of the sample database (embedded PostgreSQL 18, fsync on), the same blocks, the same
 reader, and the same application: clients that read and write the tables concerned, by a timetable. In the first table
 the reader leaves some time after the contestant has queued behind it; in the second it never does, and a contestant
-that does not give up is ended. What
-those that finished have made is compared with pg_dump. Everything runs on this machine's sockets, bounded in time.
-Prints tables in Markdown.
+that does not give up is ended. The row of nobody shows what the machine itself makes the application wait. What those
+that finished have made is compared with pg_dump. Everything runs on this machine's sockets, bounded in time. Prints
+tables in Markdown.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ T = TypeVar("T")
 # Pauses grow from the first to the second of these, in seconds, each with up to as much at random as the first. The
 # longest decides how soon after a reader has left we notice; the shortest, how often the application feels us.
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 3.0
+LONGEST_PAUSE_S = 2.0
 
 _QUERY_LENGTH = 100
 

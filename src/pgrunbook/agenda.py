@@ -11,7 +11,7 @@ from pgrunbook.admission import Admission
 from pgrunbook.blocks import Admits, Block, Source
 from pgrunbook.catalog import Connection
 from pgrunbook.decisions import Decision
-from pgrunbook.scripts import Script, Statement, statements
+from pgrunbook.scripts import Script, Statement
 from pgrunbook.shape import Facts, Key
 
 # So short that it is not its length that keeps it out of a column.
@@ -99,11 +99,11 @@ class Agenda:
             if names and name not in names:
                 continue
             if isinstance(entry, Script):
-                yield name, statements(entry.render(self.variables))
+                yield name, _statements(entry, self.variables)
                 continue
             for block in (b for b in self._admitting if b.name.startswith(f"{name}:")):
                 for script, variables in self._scripts(block, entry):
-                    yield block.name, statements(script.render(variables))
+                    yield block.name, _statements(script, variables)
 
     def _scripts(self, block: Block, verify: Mapping[str, Script]) -> Iterator[tuple[Script, Mapping[str, str]]]:
         """The scripts of the chosen variants, with their variables, and `admitted`, about the column itself."""
@@ -112,6 +112,11 @@ class Agenda:
                 yield script, variables
         if (probe := self._probes.get(block.name)) and (script := verify.get("admitted")):
             yield script, probe
+
+
+def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:
+    script.render(variables)  # which refuses a script that lacks one
+    return script.filled(variables)
 
 
 def _describe(relation: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ def verify(conn: Connection, name: str, statements: Sequence[Statement], timeout
             {"limit": timeouts.statement_timeout},
         )
         for statement in statements:
-            problem = _try(conn, name, statement)
+            problem = _try(conn, statement)
             if statement.check:
                 results.append(CheckResult(name, statement.check, problem))
             elif problem:
@@ -124,12 +124,13 @@ _NOT_TRIED = (
 )
 
 
-def _try(conn: Connection, name: str, statement: Statement) -> Problem | None:
+def _try(conn: Connection, statement: Statement) -> Problem | None:
     try:
         with conn.transaction():
             conn.execute(statement.sql.encode())
     except psycopg.Error as exc:
-        problem = problem_of(exc, where=f"verify {name}, line {statement.line}")
+        position = exc.diag.statement_position
+        problem = problem_of(exc, where=statement.place(int(position) - 1 if position else 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")
         if isinstance(exc, _NOT_TRIED):
             what = f"could not be tried: {what}"

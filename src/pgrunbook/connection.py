@@ -261,13 +261,12 @@ def driver_errors(message: str, *, where: str, remedy: str = "") -> Iterator[Non
 
 
 def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
-    """What the server said, as a Problem: its message and SQLSTATE, detail, hint, and what to do next."""
+    """What the server said, as a Problem: its message and SQLSTATE, detail, hint, and below that what to do next."""
     diag = exc.diag
     what = diag.message_primary or str(exc).strip() or type(exc).__name__
-    hint = " ".join(filter(None, [diag.message_hint, remedy]))
     return Problem(
         f"{what} (SQLSTATE {exc.sqlstate})" if exc.sqlstate else what,
         where=where,
         found=diag.message_detail or "",
-        remedy=hint,
+        remedy="\n".join(filter(None, [diag.message_hint, remedy])),
     )

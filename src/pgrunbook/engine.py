@@ -25,7 +25,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
-from papermill.iorw import write_ipynb
+from papermill.iorw import LocalHandler, papermill_io
 from traitlets.config import Config
 
 from pgrunbook import ledger, parameters, targets
@@ -66,6 +66,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         """Execute the notebook. Raises NotPassed if it did not end with the verdict `passed`."""
         options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
         made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
+        _write_as_a_whole(nb.metadata.papermill.get("output_path"))
         _leave_out_the_host(nb)
         record = Record(nb, output_path, **made)
         run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
@@ -155,12 +156,6 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
         self.nb.metadata["pgrunbook"] = {"verdict": str(ending.verdict), "reason": ending.reason}
         self.save()
 
-    def save(self, **_: Any) -> None:
-        """Write the notebook so that the file is at each moment the old one or the new one, on the disk as a whole."""
-        if self.output_path:
-            _write(self.nb, str(self.output_path))
-        self.last_save_time = self.now()
-
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
     """nbclient with true states, and with signals that stop the cell before they stop the runner."""
@@ -241,14 +236,7 @@ def _chosen_parameters(nb: NotebookNode) -> Parameters:
     """Refuse bad parameters before a kernel is started; a notebook that declares none takes none."""
     cells = [cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
     declaration = parameters.assignments(cells[0], "parameters cell") if cells else {}
-    given = nb.metadata.papermill.get("parameters") or {}
-    chosen = parameters.validate(declaration, given)
-    # A default that another value replaces is written too; and a name may say what its value does not.
-    for name, value in [*declaration.items(), *given.items()]:
-        if looks_secret({name: value}):
-            remedy = "put it where libpq finds it: PGPASSFILE, a service file, or an environment variable"
-            raise Refused.of("holds a password", where=name, remedy=remedy)
-    return chosen
+    return parameters.validate(declaration, nb.metadata.papermill.get("parameters") or {})
 
 
 def _may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
@@ -301,36 +289,56 @@ def _mask(nb: NotebookNode) -> None:
     given = nb.metadata.papermill.get("parameters") or {}
     nb.metadata.papermill["parameters"] = _masked(given)
     for cell in nb.cells:
-        cell.source = _masked_source(cell.source)
+        cell.source = _masked_source(cell.source, declares="parameters" in cell.metadata.get("tags", []))
 
 
 def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: MASK if looks_secret({name: value}) else value for name, value in values.items()}
 
 
-def _masked_source(source: str) -> str:
-    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and backslashes."""
+def _masked_source(source: str, *, declares: bool) -> str:
+    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and backslashes. Of a cell
+    that should hold nothing else and cannot be read, nothing is left: there is no telling where the secret ends.
+    """
     try:
         values = parameters.assignments(source, "")
-    except (Refused, SyntaxError):
+    except Refused:
+        if declares and looks_secret(source):
+            return f"# {MASK}"
         values = {}
     if values == (masked := _masked(values)):
         return redact(source)
     return "\n".join(f"{name} = {value!r}" for name, value in masked.items())
 
 
-def _write(nb: NotebookNode, path: str) -> None:
-    if "://" in path:  # papermill's other stores write as a whole themselves
-        write_ipynb(nb, path)
-        return
-    target = Path(path)
-    text = nbformat.writes(nb)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+class _WholeFiles(LocalHandler):  # type: ignore[misc]
+    """Writes local files as papermill's own handler does, but each is at any moment the old one or the new one."""
+
+    def __init__(self, handler: LocalHandler) -> None:
+        super().__init__()
+        self._handler = handler
+
+    def write(self, buf: str, path: str) -> None:
+        """Write the text beside the file, and put it in the file's place once all of it is on the disk."""
+        folder = self._handler.cwd(None)  # not ours, if the kernel is to have another
+        self._handler.cwd(folder)
+        target = Path(folder or "", path)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(buf)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _write_as_a_whole(path: str | None) -> None:
+    """Have this file written as a whole, by papermill too, which writes it once more when the engine is done.
+
+    Its other stores do so themselves. It goes by the newest scheme that a path begins with, so the path is given for
+    one: of the handlers for the scheme `local` it would take the oldest.
+    """
+    if path and type(handler := papermill_io.get_handler(path)) is LocalHandler:
+        papermill_io.register(path, _WholeFiles(handler))

@@ -91,19 +91,53 @@ def declared(notebook: Path) -> dict[str, Any]:
 
 
 def assignments(source: str, where: str) -> dict[str, Any]:
-    """`name = literal` lines of a cell as a mapping. Raises Refused for any other line."""
+    """`name = literal` lines of a cell as a mapping. Raises Refused, with line and caret, for anything else."""
     values = {}
-    for node in ast.parse(source).body:
+    for node in _parsed(source, where):
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                values[name] = _literal(value, where)
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                values[name] = _literal(value, where)
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                values[name] = _literal(value, source, where)
             case _:
-                raise Refused.of(
-                    "more than assignments", where=where, expected="name = literal", found=ast.unparse(node)
-                )
+                raise _misplaced("more than assignments", node, source, where)
     return values
+
+
+def _parsed(source: str, where: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except SyntaxError as exc:
+        line, column = exc.lineno or 1, max((exc.offset or 1) - 1, 0)
+        raise _unreadable(exc.msg, source, where, line, column) from None  # it holds the line, and a secret with it
+    except (ValueError, RecursionError, MemoryError):  # what is no text, or nested without end
+        raise Refused.of("cannot be read", where=where, expected="name = literal") from None
+
+
+def _literal(node: ast.expr, source: str, where: str) -> Any:
+    try:
+        value = ast.literal_eval(node)
+        json.dumps(value, allow_nan=False)  # the ledger and the notebook keep it so
+        return value
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        raise _misplaced("not a literal that JSON has", node, source, where) from None
+
+
+def _misplaced(what: str, node: ast.stmt | ast.expr, source: str, where: str) -> Refused:
+    column = len(_line(source, node.lineno).encode()[: node.col_offset].decode())
+    return _unreadable(what, source, where, node.lineno, column)
+
+
+def _unreadable(what: str, source: str, where: str, line: int, column: int) -> Refused:
+    """With the line and a caret under it; but not out of a cell with a password, of which it may be any part."""
+    found = "" if looks_secret(source) else f"{_line(source, line)}\n{' ' * column}^"
+    return Refused.of(what, where=f"{where}, line {line}", expected="name = literal", found=found)
+
+
+def _line(source: str, number: int) -> str:
+    """One line, counted from 1, as Python counts them: for `splitlines` a form feed ends one too."""
+    return re.split(r"\r\n?|\n", source)[number - 1]
 
 
 def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,19 +152,13 @@ def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[
     return values
 
 
-def _literal(node: ast.expr, where: str) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except ValueError as exc:
-        raise Refused.of("not a literal", where=where, found=ast.unparse(node)) from exc
-
-
 def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parameters:
     """Check what was given against what the runbook declares; what is not given keeps its default.
 
     A runbook's own parameter takes values of its default's type. Nothing is converted: papermill's `-p ticket
     007` arrives as the number 7, and is an error rather than the text '7'. Raises Refused, naming every
-    parameter that is wrong, what it got and what it takes; a value that looks like a secret is not repeated.
+    parameter that is wrong, what it got and what it takes. What looks like a secret is refused and not repeated: a
+    default that another value replaces too, for it is written all the same.
     """
     own = {
         name: (type(default), default)
@@ -139,7 +167,8 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     }
     model = create_model("RunbookParameters", __base__=Parameters, **own)  # type: ignore[call-overload]
     values = {**declaration, **given}
-    problems = [_secret(name) for name, value in values.items() if looks_secret(value)]
+    secret = [name for name, value in [*declaration.items(), *given.items()] if looks_secret({name: value})]
+    problems = [_secret(name) for name in dict.fromkeys(secret)]
     if not problems:
         try:
             parameters: Parameters = model.model_validate(values)

@@ -8,7 +8,7 @@ from typing import Any
 from pglast.stream import maybe_double_quote_name
 from psycopg import sql
 
-from pgrunbook import catalog
+from pgrunbook import catalog, ledger
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.decisions import Action, Decision
@@ -26,7 +26,7 @@ def check(
     results = list(_server(identity, privileges))
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.action is not Action.SKIP for d in decisions):
-        results += [_ledger(privileges, identity), _temporary(privileges, identity)]
+        results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     results += _needs(conn, schema, decisions, found)
     results += _changed(conn, decisions)
     named = {result.where for result in results if result.problem}
@@ -35,9 +35,9 @@ def check(
 
 
 def schema(conn: Connection, name: str) -> list[CheckResult]:
-    """Whether the schema is there and may be used, and the ledger, if there is one, may be read. Reads only."""
+    """Whether the schema is there and may be used, and the ledger, if there is one, can be read. Reads only."""
     privileges = catalog.rows(conn, "privileges", schema=name)[0]
-    ledger = result(
+    readable = result(
         "ledger",
         "can be read",
         privileges["ledger_readable"],
@@ -46,7 +46,20 @@ def schema(conn: Connection, name: str) -> list[CheckResult]:
         found=f"role {conn.info.user} lacks one of them",
         remedy="run as the role that made the ledger, or let it grant them",
     )
-    return [*_schema(name, privileges, conn.info.user, creates=False), ledger]
+    known = [_known(ledger.installed(conn))] if privileges["ledger_readable"] else []
+    return [*_schema(name, privileges, conn.info.user, creates=False), readable, *known]
+
+
+def _known(version: int) -> CheckResult:
+    return result(
+        "ledger",
+        "is of a version that we know",
+        version <= ledger.SCHEMA_VERSION,
+        "is of a newer version",
+        expected=f"version {ledger.SCHEMA_VERSION} at most",
+        found=f"version {version}",
+        remedy="upgrade pgrunbook",
+    )
 
 
 def _server(identity: Identity, privileges: Mapping[str, Any]) -> Iterator[CheckResult]:
@@ -104,17 +117,32 @@ def _schema(schema: str, privileges: Mapping[str, Any], role: str, *, creates: b
         )
 
 
-def _ledger(privileges: Mapping[str, Any], identity: Identity) -> CheckResult:
-    if privileges["ledger_exists"]:
-        return result(
+def _ledger(conn: Connection, privileges: Mapping[str, Any], identity: Identity) -> Iterator[CheckResult]:
+    if not privileges["ledger_exists"]:
+        yield _can_be_created(privileges, identity)
+        return
+    yield result(
+        "ledger",
+        "can be written",
+        privileges["ledger_writable"],
+        "cannot be written",
+        expected="USAGE on schema pgrunbook; SELECT and INSERT on its tables",
+        found=f"role {identity.role} lacks one of them",
+        remedy="run as the role that made the ledger, or let it grant them",
+    )
+    if (version := ledger.installed(conn)) < ledger.SCHEMA_VERSION:
+        yield result(
             "ledger",
-            "can be written",
-            privileges["ledger_writable"],
-            "cannot be written",
-            expected="USAGE on schema pgrunbook; SELECT and INSERT on its tables",
-            found=f"role {identity.role} lacks one of them",
-            remedy="run as the role that made the ledger, or let it grant them",
+            f"can be brought up to version {ledger.SCHEMA_VERSION}",
+            privileges["ledger_owned"],
+            f"cannot be brought up to version {ledger.SCHEMA_VERSION} by this role",
+            expected="its schema and tables owned by this role, or by one that it is a member of",
+            found=f"version {version}, owned by {privileges['ledger_owner']}",
+            remedy=f"run as {privileges['ledger_owner']}, which also has to grant what this role is to write",
         )
+
+
+def _can_be_created(privileges: Mapping[str, Any], identity: Identity) -> CheckResult:
     return result(
         "ledger",
         "can be created",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MASK = "***"
@@ -28,8 +29,19 @@ _PATTERNS = (
 
 
 def looks_secret(value: Any) -> bool:
-    """Whether a value, or a value inside a list or mapping, holds a password in one of the usual forms."""
-    return any(pattern.search(str(value)) for pattern in _PATTERNS)
+    """Whether a value, or a value inside a list or mapping, holds a password in one of the usual forms.
+
+    In a mapping the name counts too: `{"password": "hunter2"}`.
+    """
+    return any(pattern.search(text) for text in _texts(value) for pattern in _PATTERNS)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The value as a text, and what it consists of: the text of a whole escapes the quotes of its parts."""
+    yield str(value)
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for part in parts:
+        yield from _texts(part)
 
 
 def redact(text: str, *secrets: str) -> str:

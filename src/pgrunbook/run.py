@@ -33,7 +33,7 @@ from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Decision
 from pgrunbook.diff import diff
-from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, Verdict
+from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError, Verdict
 from pgrunbook.project import Project
 from pgrunbook.recorder import Recorder, so_far
 from pgrunbook.worker import Worker
@@ -315,8 +315,8 @@ class Run:
             raise Refused("The run has ended. To begin another, run the cells again from the target on.")
         try:
             yield
-        except Refused as exc:
-            error: RunbookError = Failed(_BEGUN, problems=exc.problems) if self._worker.outcomes else exc
+        except (Refused, LockedOut) as exc:  # which both say that nothing was changed
+            error: RunbookError = Failed(_BEGUN, problems=exc.problems) if self._recorder.begun else exc
         except RunbookError as exc:
             error = exc
         except psycopg.Error as exc:

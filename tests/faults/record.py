@@ -74,4 +74,6 @@ class Record:
 
 
 def _ran(cell: dict[str, Any]) -> bool:
-    return cell["cell_type"] != "code" or cell["execution_count"] is not None
+    if cell["cell_type"] != "code":  # text leaves no trace
+        return bool(cell["metadata"]["papermill"]["status"] == "completed")
+    return cell["execution_count"] is not None

@@ -47,6 +47,10 @@ def test_a_password_in_a_parameter_is_refused_and_not_repeated(crm: Database, pr
         (("-p", "tabel", "users"), "tabel: unknown parameter"),
         (("-p", "ticket", "007"), "ticket: takes a text"),
         (("-p", "mode", "true"), "mode: Input should be 'plan', 'apply' or 'verify'"),
+        (
+            ("-p", "password", "hunter2"),
+            "password: holds a password; parameters are written into the archived notebook",
+        ),
     ],
 )
 def test_plain_papermill_refuses_bad_parameters_too(

@@ -60,6 +60,37 @@ def test_begun_again_in_the_middle_the_first_run_is_interrupted(crm: Database, p
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]
 
 
+# The session that applies blocks is lost, and somebody else holds what the next one would need.
+LOST = """
+import os, psycopg
+from pgrunbook import connection
+connection.SETTLING_S = 0.5
+other = psycopg.connect(os.environ["CRM_URL"], autocommit=True, application_name="another run")
+(working,) = connection.holding(other, connection.WORK_KEY)
+other.execute("SELECT pg_terminate_backend(%s), pg_advisory_lock(%s)", [working["pid"], connection.WORK_KEY])
+try:
+    run.verify("010_import_batches")
+except pgrunbook.Failed:
+    pass
+"""
+
+
+def test_a_session_lost_for_good_after_a_block_fails_the_run(crm: Database, project: Project) -> None:
+    """It is another run that is in the way; but this one cannot say that nothing was changed."""
+
+    def lost(cells: list[Cell]) -> list[Cell]:
+        index = next(n for n, cell in enumerate(cells) if cell["id"] == "import-batches") + 1
+        again_to_be_verified = again(cells[index - 1]) | {"source": 'run.verify("010_import_batches")'}
+        return [*cells[:index], again(cells[index - 1], "-lost") | {"source": LOST}, again_to_be_verified]
+
+    edit(project, lost)
+    done = project.run(crm)
+    assert done.code == 1, done.text
+    assert done.text.startswith("FAILED: The run cannot go on. What it committed before is in the ledger.\n")
+    assert "a session of an earlier run is still executing a statement" in done.text
+    assert "'another run'" in done.text
+
+
 def test_a_block_before_its_turn_is_refused(crm: Database, project: Project) -> None:
     edit(project, lambda cells: [c for c in cells if c["id"] != "import-batches"])
     before = crm.dump()

@@ -156,6 +156,28 @@ def test_bad_parameters_refuse_before_a_kernel_is_started(tmp_path: Path, given:
     assert not touched.exists()
 
 
+@pytest.mark.parametrize("given", [[], ["-p", "target", "embedded"]])
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ('target = "embedded', "line 1: unterminated string literal (detected at line 1)"),
+        ("mode = 'plan'\nimport os", "line 2: more than assignments"),
+        ("target = {[]: 1}", "line 1: not a literal"),
+    ],
+)
+def test_a_parameters_cell_that_cannot_be_read_refuses(
+    tmp_path: Path, declared: str, said: str, given: list[str]
+) -> None:
+    notebook(tmp_path, PASSED, declared=declared)
+    done = execute(tmp_path, *given)
+    assert done.returncode == 2, done.stderr
+    assert f"REFUSED: The run was refused: nothing was changed.\n  parameters cell, {said}" in done.stderr
+    assert f"found:    {declared.splitlines()[-1]}\n" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert set(record(tmp_path)[1]) == {"pending"}
+    assert "## REFUSED" in banner(tmp_path)
+
+
 URL = "postgresql://app:hunter2@db/crm"
 QUOTED = r"host=db password='it\'s hunter2'"
 SECRETS = {
@@ -167,7 +189,10 @@ SECRETS = {
     "default": (f"target = {URL!r}  # ours", []),
     "default, its quotes escaped": (f"target: str = {QUOTED!r}", []),
     "default, replaced": (f"target = {URL!r}", ["-p", "target", "embedded"]),
+    "default, its name says so": ("target = 'embedded'\npassword = 'hunter2'", []),
     "not a literal": (f"target = {URL!r}.strip()", []),
+    "not a literal, its quotes escaped": (f"target = {QUOTED!r}.strip()", []),
+    "not Python": (f"target = {QUOTED!r}\nmode = (", []),
 }
 
 
@@ -230,6 +255,44 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
     _, states = record(tmp_path)
     assert states[1] == "completed"
     assert list(tmp_path.glob(".out*")) == []
+
+
+FULL_AT_THE_END = """
+import papermill, resource, signal
+from pgrunbook.engine import Record
+
+end = Record.end
+
+def fill_the_disk(*given):
+    end(*given)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+Record.end = fill_the_disk
+papermill.execute_notebook("in.ipynb", "out.ipynb", engine_name="pgrunbook", progress_bar=False)
+"""
+
+
+def test_a_disk_that_is_full_after_the_run_leaves_its_record(tmp_path: Path) -> None:
+    """papermill writes the notebook once more when the engine is done."""
+    notebook(tmp_path, PASSED)
+    command = [sys.executable, "-c", FULL_AT_THE_END]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60)
+    assert "File too large" in done.stderr
+    loaded, states = record(tmp_path)
+    assert (loaded["metadata"]["pgrunbook"]["verdict"], states) == ("passed", ["completed"] * 2)
+    assert list(tmp_path.glob(".out*")) == []
+
+
+@pytest.mark.parametrize("last", [PASSED, "1 / 0"])
+def test_the_folder_of_the_kernel_is_not_that_of_the_record(tmp_path: Path, last: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    notebook(tmp_path, "open('here', 'w').close()", last)
+    source, output = "in.ipynb", "out.ipynb"
+    papermill = [sys.executable, "-m", "papermill", "--engine", "pgrunbook", "--no-progress-bar"]
+    subprocess.run([*papermill, "--cwd", "elsewhere", source, output], cwd=tmp_path, capture_output=True, check=False)
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["here"]
+    assert record(tmp_path)[1][1] == "completed"
 
 
 def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project: Project) -> None:

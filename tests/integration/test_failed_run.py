@@ -46,11 +46,11 @@ def assert_goes_on(database: Database, project: Project, *, before: list[tuple[s
     assert verdicts(database) == ["failed", "passed"]
 
 
-def _place(project: Project, block: str, line: str) -> str:
+def _place(project: Project, block: str, line: str, kind: str = "deploy") -> str:
     """`file:line` of the line of the block that begins so."""
-    file = project.root / "sql" / RUNBOOK / "deploy" / f"{block}.sql"
+    file = project.root / "sql" / RUNBOOK / kind / f"{block}.sql"
     number = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if text.startswith(line))
-    return f"deploy/{block}.sql:{number}"
+    return f"{kind}/{block}.sql:{number}"
 
 
 def test_a_statement_that_takes_too_long(crm: Database, project: Project) -> None:
@@ -110,7 +110,28 @@ def test_a_statement_of_a_variant(crm: Database, project: Project) -> None:
     assert_failed(done, project)
     place = _place(project, "070_admit_csv_import/check", "ALTER TABLE")
     assert f"  {place}: No space left on device (SQLSTATE 53100)\n" in done.text
-    assert "remedy:   Check free disk space. make room on the server's disk, then run again" in done.text
+    assert f"remedy:   Check free disk space.\n{' ' * 16}make room on the server's disk, then run again\n" in done.text
+
+
+@pytest.mark.parametrize("block", ["030_deals_source_data", "070_admit_csv_import/admitted"])
+def test_a_verification_that_does_not_hold(crm: Database, project: Project, block: str) -> None:
+    """Its place is in the file of the verification, header and all."""
+    file = project.root / "sql" / RUNBOOK / "verify" / f"{block}.sql"
+    line = "  (1 + 'x'::text);"
+    file.write_text(f"{file.read_text()}\n-- check: it adds up\nSELECT\n{line}\n")
+    done = project.run(crm)
+    assert done.code == 1, done.text
+    assert f"  {_place(project, block, line, 'verify')}: operator does not exist: integer + text" in done.text
+    assert_presentable(done, project)
+
+
+def test_a_verification_with_an_unknown_placeholder(crm: Database, project: Project) -> None:
+    """Blocks are committed by then, so that nothing was changed can no longer be said."""
+    file = project.root / "sql" / RUNBOOK / "verify" / "030_deals_source_data.sql"
+    file.write_text(f"{file.read_text()}\nSELECT :'nobody';\n")
+    done = project.run(crm)
+    assert done.code == 1, done.text
+    assert "  verify/030_deals_source_data.sql: no value for nobody\n" in done.text
 
 
 def test_a_table_that_stays_locked(crm: Database, project: Project) -> None:
@@ -125,6 +146,6 @@ def test_a_table_that_stays_locked(crm: Database, project: Project) -> None:
         assert "ALTER TABLE deals ADD COLUMN IF NOT EXISTS source_data" in done.cells["deals-source-data"]
         assert ledger(crm) == before
         assert not crm.execute(
-            "SELECT FROM pg_attribute WHERE attrelid = 'deals'::regclass AND attname = 'source_data'"
+            "SELECT 1 FROM pg_attribute WHERE attrelid = 'deals'::regclass AND attname = 'source_data'"
         )
     assert_goes_on(crm, project, before=before)

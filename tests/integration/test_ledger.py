@@ -12,6 +12,8 @@ from psycopg import sql
 
 from pgrunbook import ledger
 
+pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
+
 TABLES = ("versions", "runs", "blocks", "statements", "locks", "attempts", "verdicts")
 DATA = [f"--table=pgrunbook.{name}" for name in ("runs", "blocks", "verdicts")]
 VERSION_1 = ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql"
@@ -69,7 +71,6 @@ def test_attempts_are_recorded_with_who_was_in_the_way(crm: Database, project: P
 
 @pytest.mark.parametrize("change", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("server", [18], indirect=True)
 def test_no_row_can_be_changed_even_by_a_superuser(empty: Database, table: str, change: str) -> None:
     with empty.connect() as conn:
         ledger.install(conn)

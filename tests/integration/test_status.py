@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from databases import Database, Role
-from projects import ROOT, RUNBOOK, Outcome, Project
+from projects import ROOT, RUNBOOK, Outcome, Project, wait_for
 from refusals import assert_presentable, problems
+
+from pgrunbook import ledger
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 
@@ -79,6 +82,31 @@ def test_after_a_failed_run_it_says_where_that_stopped(crm: Database, project: P
     assert found["last_run"]["reason"] in " ".join(status(project, crm).text.split())
 
 
+def test_a_run_that_waits_for_a_lock_right_now_is_at_work(crm: Database, project: Project) -> None:
+    project.env["CRM_URL"] = crm.url
+    attempts = "SELECT 1 FROM pg_class WHERE relname = 'attempts' AND pg_relation_size(oid) > 0"
+    command = ("status", RUNBOOK, "--target", "env:CRM_URL")
+    with crm.connect() as reader, reader.transaction():
+        reader.execute("SELECT FROM deals")
+        runner = project.start("run", RUNBOOK, "--target", "env:CRM_URL", "-p", "operator", "ada")
+        try:
+            wait_for(lambda: crm.execute(attempts) != [])
+            (found,) = json.loads(project.command(*command, "--json").text)
+            text = " ".join(project.command(*command).text.split())
+        finally:
+            runner.send_signal(signal.SIGTERM)
+            code = runner.wait(timeout=30)
+    assert code == 3
+    states = [block["state"] for block in found["blocks"]]
+    assert states == ["applied", "applied", *["pending"] * (len(BLOCKS) - 2)]
+    last = found["last_run"]
+    assert (last["verdict"], last["operator"]) == ("at work", "ada")
+    known = "committed: 010_import_batches, 020_stage_mappings; last known: attempt"
+    assert re.match(rf"{known} \d+ at 030_deals_source_data did not get its locks, \d{{4}}-", last["reason"])
+    assert f"last run {last['run'][:8]} by ada: at work: {known}" in text
+    assert report(project, crm)[0]["last_run"]["verdict"] == "interrupted"
+
+
 def test_another_schema_has_a_ledger_of_its_own(crm: Database, project: Project) -> None:
     assert project.run(crm).code == 0
     crm.execute("CREATE SCHEMA other")
@@ -108,6 +136,16 @@ def test_what_cannot_be_asked_is_refused(
     assert done.code == 2
     assert problems(done) == [problem]
     assert_presentable(done, project)
+
+
+def test_a_ledger_of_a_newer_version(crm: Database, project: Project) -> None:
+    with crm.connect() as conn:
+        ledger.install(conn)
+    crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (99, '9.0')")
+    done = status(project, crm)
+    assert done.code == 2
+    assert problems(done) == ["ledger: is of a newer version"]
+    assert "remedy:   upgrade pgrunbook" in done.text
 
 
 def test_a_ledger_that_this_role_may_not_read(

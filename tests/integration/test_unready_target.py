@@ -10,7 +10,7 @@ from databases import Database, Role
 from projects import ROOT, RUNBOOK, Project
 from refusals import problems, refused
 
-from pgrunbook import embedded
+from pgrunbook import embedded, ledger
 from pgrunbook.embedded import Server
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -84,6 +84,83 @@ def test_a_ledger_of_another_role(crm: Database, project: Project, role: Role, g
     done = refused(project, crm, target="env:ROLE_URL")
     assert problem in problems(done)
     assert "remedy:   run as the role that made the ledger, or let it grant them" in done.text
+
+
+@pytest.fixture
+def owner(crm: Database, role: Role) -> Role:
+    """A role that may do all that the blocks need; the ledger is another matter."""
+    crm.load(
+        f"""
+        GRANT CREATE ON SCHEMA public TO {role.name};
+        GRANT REFERENCES ON workspaces TO {role.name};
+        ALTER TABLE accounts OWNER TO {role.name};
+        ALTER TABLE connections OWNER TO {role.name};
+        ALTER TABLE contacts OWNER TO {role.name};
+        ALTER TABLE deals OWNER TO {role.name};
+        """
+    )
+    return role
+
+
+WRITE = "GRANT USAGE ON SCHEMA pgrunbook TO {0}; GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA pgrunbook TO {0}"
+
+
+def version_1(database: Database) -> None:
+    database.psql("-f", ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql")
+    database.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (1, '0.1.0')")
+
+
+def test_adding_rows_is_all_that_the_ledger_asks_for(crm: Database, project: Project, owner: Role) -> None:
+    with crm.connect() as conn:
+        ledger.install(conn)
+    crm.load(WRITE.format(owner.name))
+    done = project.run("env:ROLE_URL")
+    assert done.code == 0, done.text
+
+
+@pytest.mark.parametrize("lacking", ["USAGE ON SCHEMA pgrunbook", "SELECT ON pgrunbook.attempts"])
+def test_all_of_the_ledger_must_be_readable(crm: Database, project: Project, owner: Role, lacking: str) -> None:
+    with crm.connect() as conn:
+        ledger.install(conn)
+    crm.load(f"{WRITE}; REVOKE {lacking} FROM {{0}}".format(owner.name))
+    assert problems(refused(project, crm, target="env:ROLE_URL")) == ["ledger: cannot be read"]
+
+
+def test_a_table_of_the_ledger_that_takes_no_rows(crm: Database, project: Project, owner: Role) -> None:
+    with crm.connect() as conn:
+        ledger.install(conn)
+    crm.load(f"{WRITE}; REVOKE INSERT ON pgrunbook.locks FROM {{0}}".format(owner.name))
+    assert problems(refused(project, crm, target="env:ROLE_URL")) == ["ledger: cannot be written"]
+
+
+def test_a_ledger_of_version_1_that_is_not_ours(crm: Database, project: Project, owner: Role) -> None:
+    """Rows could be added, but its tables cannot be altered."""
+    version_1(crm)
+    crm.load(WRITE.format(owner.name))
+    done = refused(project, crm, target="env:ROLE_URL")
+    assert problems(done) == ["ledger: cannot be brought up to version 2 by this role"]
+    assert "found:    version 1, owned by postgres\n      remedy:   run as postgres, " in done.text
+
+
+def test_a_ledger_of_version_1_of_a_group_that_we_belong_to(crm: Database, project: Project, owner: Role) -> None:
+    version_1(crm)
+    tables = ("versions", "runs", "blocks", "verdicts")
+    group = f"group_{owner.name}"
+    crm.load(f"CREATE ROLE {group}; GRANT {group} TO {owner.name}; ALTER SCHEMA pgrunbook OWNER TO {group}")
+    crm.load("; ".join(f"ALTER TABLE pgrunbook.{table} OWNER TO {group}" for table in tables))
+    done = project.run("env:ROLE_URL")
+    assert done.code == 0, done.text
+    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(2,)]
+
+
+@pytest.mark.parametrize("mode", ["apply", "plan", "verify"])
+def test_a_ledger_of_a_newer_version(crm: Database, project: Project, mode: str) -> None:
+    with crm.connect() as conn:
+        ledger.install(conn)
+    crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (99, '9.0')")
+    done = refused(project, crm, "--mode", mode)
+    assert problems(done) == ["ledger: is of a newer version"]
+    assert "expected: version 2 at most\n      found:    version 99\n      remedy:   upgrade pgrunbook\n" in done.text
 
 
 # -- tables, columns, names --------------------------------------------------------------------------------------

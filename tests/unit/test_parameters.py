@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,27 @@ def test_a_password_is_refused_and_not_repeated(name: str, value: str) -> None:
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("declaration", "given"),
+    [
+        ({**DECLARED, "password": "hunter2"}, {}),
+        ({**DECLARED, "password": ""}, {"password": "hunter2"}),
+        (DECLARED, {"password": "hunter2"}),
+        ({**DECLARED, "password": "hunter2"}, {"password": "hunter2"}),
+    ],
+)
+def test_a_name_may_say_what_its_value_does_not(declaration: dict[str, Any], given: dict[str, str]) -> None:
+    with pytest.raises(Refused) as caught:
+        validate(declaration, given)
+    assert [problem.where for problem in caught.value.problems] == ["password"]
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_in_a_default_is_refused_even_if_it_is_replaced() -> None:
+    with pytest.raises(Refused, match="target: holds a password"):
+        validate({**DECLARED, "target": "postgresql://app:hunter2@db/crm"}, {"target": "embedded"})
+
+
 def notebook(tmp_path: Path, *cells: str) -> Path:
     path = tmp_path / "001_x.ipynb"
     tagged = [{"source": [cell], "metadata": {"tags": ["parameters"]}} for cell in cells]
@@ -89,7 +111,47 @@ def test_there_is_exactly_one_such_cell(tmp_path: Path, cells: list[str]) -> Non
         declared(notebook(tmp_path, *cells))
 
 
-@pytest.mark.parametrize("source", ["import os", "a = os.environ", "a = b = 1", "f(1)"])
-def test_a_parameter_is_a_literal(source: str) -> None:
-    with pytest.raises(Refused):
+UNREADABLE = [
+    ('a = 1\n\ntarget = "embedded', "line 3: unterminated string literal", 'target = "embedded\n         ^'),
+    ("target = (\n  1", "line 1: '(' was never closed", "target = (\n         ^"),
+    ("%load_ext sql", "line 1: invalid syntax", "%load_ext sql\n^"),
+    ("  a = 1", "line 1: unexpected indent", "  a = 1\n ^"),
+    ("a = 1\f\r\nimport os", "line 2: more than assignments", "import os\n^"),
+    ("a = 1; f(1)", "line 1: more than assignments", "a = 1; f(1)\n       ^"),
+    ("a: int", "line 1: more than assignments", "a: int\n^"),
+    ("a = b = 1", "line 1: more than assignments", "a = b = 1\n^"),
+    ("a, b = 1, 2", "line 1: more than assignments", "a, b = 1, 2\n^"),
+    ("a += 1", "line 1: more than assignments", "a += 1\n^"),
+    ("é = os.environ", "line 1: not a literal", "é = os.environ\n    ^"),
+    ("a: int = 1 + 2", "line 1: not a literal", "a: int = 1 + 2\n         ^"),
+    ("a = {[]: 1}", "line 1: not a literal", "a = {[]: 1}\n    ^"),
+    ("a = b'x'", "line 1: not a literal that JSON has", "a = b'x'\n    ^"),
+    ("a = 1e999", "line 1: not a literal that JSON has", "a = 1e999\n    ^"),
+    ("a = {1}", "line 1: not a literal that JSON has", "a = {1}\n    ^"),
+]
+
+
+@pytest.mark.parametrize(("source", "message", "found"), UNREADABLE)
+def test_what_is_not_an_assignment_of_a_literal_is_refused_with_its_place(
+    source: str, message: str, found: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        assignments(source, "001_x.ipynb, parameters cell")
+    assert str(caught.value).splitlines()[1].startswith(f"  001_x.ipynb, parameters cell, {message}")
+    assert caught.value.problems[0].found == found
+
+
+@pytest.mark.parametrize(
+    "source", ["a = '\0'", "a = '\ud800'", f"a = {'-' * 100_000}1", f"a = {'(' * 300}", "a = " + "9" * 5000]
+)
+def test_what_python_itself_cannot_take_is_refused_too(source: str) -> None:
+    with pytest.raises(Refused, match="here"):
         assignments(source, "here")
+
+
+@pytest.mark.parametrize("end", ["", "'", "'.strip()", "'\nimport os", "'\nb = ("])
+def test_no_password_is_shown_out_of_a_cell_that_cannot_be_read(end: str) -> None:
+    with pytest.raises(Refused) as caught:
+        validate(assignments(rf"target = 'host=db password=\'it\\\'s hunter2\'{end}", "here"), {})
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.problems[0].found == ""

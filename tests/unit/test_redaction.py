@@ -62,6 +62,14 @@ def test_in_a_mapping(password: str) -> None:
     assert looks_secret([{"connections": (value,)}])
 
 
+@given(PASSWORDS)
+def test_in_a_text_of_a_mapping(password: str) -> None:
+    """Whose quotes and line ends are escaped in the text of the whole."""
+    text = f'-- it\'s for\nALTER ROLE "app" PASSWORD {sql.Literal(password).as_string().lstrip()}'
+    assert looks_secret({"note": [text]})
+    assert looks_secret({"note": f"host = db\npassword\n=\n{make_conninfo(password=password).partition('=')[2]}"})
+
+
 @given(TEXT, PASSWORDS, TEXT)
 def test_a_known_secret_is_masked_wherever_it_stands(before: str, password: str, after: str) -> None:
     assert password not in redact(before + password + after, password).replace("***", "")

@@ -176,9 +176,7 @@ def _quoted(name: str) -> str:
 
 def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: Facts) -> Iterator[CheckResult]:
     """Tables and columns that must be there, and what the blocks that are to run must be allowed to do with them."""
-    made = {key.table for d in decisions for key in d.block.facts if key.kind == "table"}
-    needs = {need for d in decisions for need in d.block.needs if need.table not in made}
-    pending = needs & {need for d in decisions if d.pending for need in d.block.needs}
+    needs, pending = set(_needed(decisions)), set(_needed(decisions, only_pending=True))
     names = sorted({need.table for need in needs})
     relations = {r["name"]: r for r in catalog.rows(conn, "relations", schema=schema, names=names)}
     for name in names:
@@ -193,6 +191,17 @@ def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: 
     filled = {pair for d in decisions for pair in d.block.fills if Key("table", pair[0]) in found}
     for name in sorted({table for table, _ in filled}):
         yield from _filled(name, {column for table, column in filled if table == name}, found)
+
+
+def _needed(decisions: Sequence[Decision], *, only_pending: bool = False) -> Iterator[Need]:
+    """What the blocks need, but for what they or the blocks before them make."""
+    made: set[Key] = set()
+    for decision in decisions:
+        made.update(decision.block.facts)
+        if decision.pending or not only_pending:
+            for need in decision.block.needs:
+                if made.isdisjoint((Key("table", need.table), Key("column", need.table, need.column))):
+                    yield need
 
 
 def _table(name: str, relation: Mapping[str, Any] | None) -> CheckResult:

@@ -15,7 +15,7 @@ from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
-from pgrunbook.errors import Failed, Problem, RunbookError
+from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.locks import Lock, Trace
 from pgrunbook.scripts import Statement
 from pgrunbook.shape import Facts, Made
@@ -116,7 +116,7 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.O
         row = ledger.row(sessions.work, run_id, block.name)
     except (psycopg.Error, RunbookError) as unreachable:
         problem = Problem(
-            f"the connection was lost, and the ledger cannot be asked: {str(unreachable).splitlines()[0]}",
+            f"the connection was lost, and the ledger cannot be asked: {first_line(unreachable)}",
             where=block.name,
             remedy="run again: the next run finds in the ledger whether the block was committed",
         )

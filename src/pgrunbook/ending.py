@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nbformat import NotebookNode
@@ -35,12 +35,31 @@ def judge(cells: Sequence[NotebookNode]) -> Ending:
 
     Cells with neither did not get to the end, whatever they are marked as: `sys.exit(0)` leaves such.
     """
+    return told(cells) or Ending(Verdict.FAILED, "the notebook ended without a verdict")
+
+
+def told(cells: Sequence[NotebookNode]) -> Ending | None:
+    """How the cells themselves say that the run ended; None if they do not."""
     for output, index in _outputs(cells):
         if output.output_type == "error":
             return _of_error(output, index)
     for card, index in shown(cells, VERDICT_MIME):
         return Ending(Verdict(card["verdict"]), card["reason"], cell=index)
-    return Ending(Verdict.FAILED, "the notebook ended without a verdict")
+    return None
+
+
+def settled(cut: Ending, cells: Sequence[NotebookNode], noted: tuple[Verdict, str] | None) -> Ending:
+    """How a run ended that was cut off: as it had said by then, in a cell or, by verdict and reason, in the ledger.
+
+    One that passed has to have come to its last cell, too.
+    """
+    first = told(cells) or (Ending(*noted, cell=cut.cell) if noted else None)
+    if first is None or first.verdict is Verdict.INTERRUPTED:
+        return cut
+    left = [cell for cell in cells[(cut.cell or 0) + 1 :] if cell.cell_type == "code"]
+    if first.verdict is Verdict.PASSED and left:
+        return cut
+    return replace(first, reason=f"{first.reason.rstrip('.')}; after that, {cut.reason}")
 
 
 def shown(cells: Sequence[NotebookNode], mime: str) -> Iterator[tuple[Any, int]]:

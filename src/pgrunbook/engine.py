@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
@@ -31,8 +32,8 @@ from traitlets.config import Config
 from pgrunbook import ledger, parameters, targets
 from pgrunbook.card import BLOCK_MIME, banner
 from pgrunbook.connection import connect, wait_for_end
-from pgrunbook.ending import Ending, judge, shown
-from pgrunbook.errors import Refused, RunbookError, Verdict
+from pgrunbook.ending import Ending, judge, settled, shown
+from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
 from pgrunbook.redaction import MASK, looks_secret, redact
@@ -75,7 +76,10 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             record.notebook_start()
             with environment({RUN_ID: run_id}):
                 ending = cls._execute(record, kernel_name, **options)
-            record.end(ending, _committed(chosen, run_id, nb) if _may_have_written(ending, nb.cells) else "")
+            asked = _asked(chosen, run_id, nb) if _may_have_written(ending, nb.cells) else _Asked()
+            if record.cut:
+                ending = settled(ending, nb.cells, asked.verdict)
+            record.end(ending, asked.committed)
         except Refused as exc:  # before a kernel was started
             _mask(nb)
             record.notebook_start()
@@ -90,11 +94,11 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         try:
             cls.execute_managed_notebook(record, kernel_name, **options)
         except DeadKernelError:
-            return Ending(Verdict.INTERRUPTED, "the kernel died", cell=record.current)
+            return record.cut_off("the kernel died")
         except (CellTimeoutError, TimeoutError):
-            return Ending(Verdict.INTERRUPTED, "the cell ran into its timeout", cell=record.current)
+            return record.cut_off("the cell ran into its timeout")
         except KeyboardInterrupt:
-            return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=record.current)
+            return record.cut_off("stopped by a signal")
         except (RuntimeError, NoSuchKernel) as exc:
             if record.current is not None:
                 raise
@@ -132,6 +136,7 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
     """
 
     current: int | None = None
+    cut = False
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
         """Note which cell runs."""
@@ -140,18 +145,25 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
 
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
         """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
-        self.cell_exception(cell, cell_index)
         self.cell_complete(cell, cell_index)
         cell.metadata.papermill["status"] = "interrupted"
 
+    def cut_off(self, reason: str) -> Ending:
+        """Note that a cell did not come to its end."""
+        self.cut = True
+        return Ending(Verdict.INTERRUPTED, reason, cell=self.current)
+
     def end(self, ending: Ending, committed: str = "") -> None:
-        """Put the banner on top and write the last state. A run that passed needs no banner: its card is its end."""
+        """Put the banner on top and write the last state. A run that passed and was not cut off needs no banner: its
+        card is its end.
+        """
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
         self.notebook_complete()  # which marks what is pending as completed
         for cell, state in zip(self.nb.cells, states, strict=True):
             cell.metadata.papermill["status"] = state
         if ending.verdict is not Verdict.PASSED:
             self.nb.metadata.papermill["exception"] = True
+        if ending.verdict is not Verdict.PASSED or self.cut:
             self.nb.cells.insert(0, _banner(ending, self.nb.cells, committed))
         self.nb.metadata["pgrunbook"] = {"verdict": str(ending.verdict), "reason": ending.reason}
         self.save()
@@ -248,23 +260,31 @@ def _may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
     return ending.verdict is not Verdict.PASSED
 
 
-def _committed(chosen: Parameters, run_id: str, nb: NotebookNode) -> str:
-    """What the run committed, as the target's ledger says: the kernel that could have told may be dead.
+@dataclass(frozen=True)
+class _Asked:
+    """What the target's ledger says of a run: in Markdown, what it committed; its verdict, with the reason."""
 
-    Markdown. Where the notebook does not show what the ledger has, it says so; the ledger is right.
+    committed: str = ""
+    verdict: tuple[Verdict, str] | None = None
+
+
+def _asked(chosen: Parameters, run_id: str, nb: NotebookNode) -> _Asked:
+    """Ask the target's ledger, as the kernel that could have told may be dead.
+
+    Where the notebook does not show what the ledger has, the answer says so; the ledger is right.
     """
     try:
         target = targets.resolve(chosen.target, Project.find())
         with connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn:
             wait_for_end(conn, run_id)
-            done = ledger.of_run(conn, run_id)
+            done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
     except (RunbookError, psycopg.Error) as exc:
-        return f"What was committed is in the target's ledger, which could not be asked: {str(exc).splitlines()[0]}"
+        return _Asked(f"What was committed is in the target's ledger, which could not be asked: {first_line(exc)}")
     if not done:
-        return "The target's ledger has nothing of this run: nothing was committed."
+        return _Asked("The target's ledger has nothing of this run: nothing was committed.", verdict)
     below = {data["block"] for data, _ in shown(nb.cells, BLOCK_MIME)}
     listed = [_event(block, event, below) for block, event in done]
-    return "Committed, as the target's ledger says: " + "; ".join(listed) + "."
+    return _Asked("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
 
 
 def _event(block: str, event: str, below: set[str]) -> str:

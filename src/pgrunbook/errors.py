@@ -66,6 +66,12 @@ class RunbookError(Exception):
         return f"{self.verdict.upper()}: {self}".splitlines()
 
 
+def first_line(exc: Exception) -> str:
+    """What went wrong, in one line: of an error of ours its first problem, as the rest is about this very run."""
+    text = exc.problems[0].what if isinstance(exc, RunbookError) and exc.problems else str(exc)
+    return text.split("\n", 1)[0]
+
+
 class Failed(RunbookError):
     """A statement or a check failed. What was committed before is in the ledger."""
 

@@ -13,8 +13,9 @@ import papermill
 from papermill.engines import papermill_engines
 
 from pgrunbook import targets
-from pgrunbook.ending import Ending, judge
+from pgrunbook.ending import Ending
 from pgrunbook.engine import NotPassed, RunbookEngine, environment
+from pgrunbook.errors import Verdict
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
 
@@ -44,7 +45,8 @@ def execute(
                 engine_name=ENGINE,
                 progress_bar=bar,
             )
-            ending = judge(nb.cells)
+            noted = nb.metadata["pgrunbook"]
+            ending = Ending(Verdict(noted["verdict"]), noted["reason"])
         except NotPassed as exc:
             ending = exc.ending
     return project.root / output, ending

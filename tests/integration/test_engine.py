@@ -18,10 +18,10 @@ import pytest
 from databases import Database
 from projects import RUNBOOK, Project
 
-PASSED = (
-    "from pgrunbook.card import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
-    "VerdictCard(Verdict.PASSED, 'done', {})"
-)
+CARD = "VerdictCard(Verdict.PASSED, 'done', {})"
+IMPORTS = "from pgrunbook.card import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
+PASSED = IMPORTS + CARD
+SHOWN = f"{IMPORTS}display({CARD})"
 
 
 def notebook(folder: Path, *cells: str, declared: str = 'target = "embedded"') -> Path:
@@ -92,6 +92,43 @@ def test_what_became_of_each_cell_is_told(
     assert f"\n{verdict}: {said}" in done.stderr
     assert "Traceback" not in done.stderr
     assert ("the target's ledger" in banner(tmp_path)) == (verdict in ("FAILED", "INTERRUPTED"))
+
+
+DIES = "import os, signal, time; time.sleep(0.5)\nos.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.parametrize(
+    ("cells", "code", "said"),
+    [
+        ([f"{SHOWN}\n{DIES}"], 0, "PASSED\n>\n> done; after that, the kernel died"),
+        ([f"{SHOWN}\n{DIES}", "1 + 1"], 3, "INTERRUPTED\n>\n> the kernel died"),
+        (
+            [f"get_ipython().showtraceback((ValueError, ValueError('no'), None))\n{DIES}"],
+            1,
+            "ValueError: no; after that",
+        ),
+    ],
+)
+def test_a_kernel_that_dies_after_the_verdict(tmp_path: Path, cells: list[str], code: int, said: str) -> None:
+    notebook(tmp_path, *cells)
+    done = execute(tmp_path)
+    loaded, states = record(tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in banner(tmp_path)
+    assert states[1:] == ["interrupted", *["pending"] * (len(cells) - 1)]
+    assert bool(loaded["metadata"]["papermill"]["exception"]) == (code != 0)
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_a_kernel_that_dies_once_the_ledger_has_the_verdict(crm: Database, project: Project) -> None:
+    """Before the card could be shown."""
+    path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    path.write_text(path.read_text().replace('"run.finish()"', json.dumps(f"run.finish()\n{DIES}")))
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    assert done.notebook
+    assert "all 16 blocks are in place: 10 applied, 6 adopted; after that, the kernel died" in done.notebook.read_text()
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("passed",)]
 
 
 def test_a_kernel_that_does_not_start_interrupts_the_run(tmp_path: Path) -> None:

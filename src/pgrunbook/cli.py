@@ -72,7 +72,7 @@ def run(
     The last lines are the verdict and the path of the notebook. A parameter that the runbook does not declare,
     or of another type, refuses the run before anything is started.
     """
-    from pgrunbook import execution, report
+    from pgrunbook import execution
 
     project = Project.find()
     notebook = project.runbook(runbook)
@@ -84,6 +84,8 @@ def run(
     _say(ending.verdict, ending.text)
     click.echo(f"notebook: {_relative(path)}")
     if html:
+        from pgrunbook import report  # nbconvert takes half a second to import
+
         click.echo(f"page:     {_relative(report.page(path))}")
     sys.exit(ending.verdict.exit_code)
 

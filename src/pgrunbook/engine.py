@@ -7,6 +7,7 @@ ends with an error that has the verdict's exit code.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -143,6 +144,18 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
         self.current = cell_index
         super().cell_start(cell, cell_index, **options)
 
+    def text_passed(self, cell: NotebookNode) -> None:
+        """A cell without code is done as soon as it is reached."""
+        cell.metadata.papermill["status"] = self.COMPLETED
+        if self.pbar:
+            self.pbar.update(1)
+
+    def save(self, **_: Any) -> None:
+        """Write the notebook as it is now. Not in nbformat's way, which is slow: papermill does that at the end."""
+        self.last_save_time = self.now()
+        if self.output_path:
+            papermill_io.write(json.dumps(self.nb, ensure_ascii=False, indent=1) + "\n", self.output_path)
+
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
         """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
         self.cell_complete(cell, cell_index)
@@ -176,6 +189,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         """Run the cells one after the other, up to the first that fails."""
         with self._stopping_on_signals():
             for index, cell in enumerate(self.nb.cells):
+                if cell.cell_type != "code":
+                    self.nb_man.text_passed(cell)
+                    continue
                 self.nb_man.cell_start(cell, index)
                 try:
                     self.execute_cell(cell, index)

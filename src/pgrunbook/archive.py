@@ -1,0 +1,226 @@
+"""The archive: executed notebooks and what belongs to each, sealed one after the other into a chain.
+
+A record is the file `….ipynb`, with `….snapshots.json` and the like beside it, and its seal `….dsse.json`: an envelope
+that holds the digest of each of these files and of the seal before it. `HEAD` in the archive's root names the last
+seal, as sha256sum writes it. So whatever is changed, removed, added or put elsewhere shows; but for the end of the
+chain, cut off together with `HEAD`: that shows where somebody else has noted the head, as the targets' ledgers do.
+
+Nothing outside this module knows that an archive is a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import Signer
+
+from pgrunbook import attestation
+from pgrunbook.attestation import Predicate, Resource, Statement, Unreadable
+from pgrunbook.errors import Failed, Refused
+
+SEAL = ".dsse.json"
+HEAD = "HEAD"
+_LOCK = ".lock"
+_NEW = ".seal"  # a seal that is not in its place yet
+
+# What is in the root of an archive and is no record: how to read it, and what can be made anew from the records.
+_BESIDE = {"README.md", HEAD, _LOCK}
+_MADE = "site"
+
+# How long to wait for another run that is just sealing its record.
+_LOCK_S = 60
+
+
+class Head(NamedTuple):
+    """The last seal of an archive, and the first, which tells one archive from another."""
+
+    sequence: int
+    name: str
+    sha256: str
+    archive: str
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A seal as it is on the disk: its path from the root on, the digest of its bytes, and what they say."""
+
+    name: str
+    sha256: str
+    statement: Statement
+    envelope: Envelope = field(repr=False)
+
+    @property
+    def sequence(self) -> int:
+        """Its place in the chain, counted from 1."""
+        return self.statement.predicate.sequence
+
+    @property
+    def archive(self) -> str:
+        """The digest of the first seal of its chain."""
+        return self.statement.predicate.archive or self.sha256
+
+    @property
+    def notebook(self) -> str:
+        """The executed notebook, from the root on."""
+        return self.statement.subject[0].name
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A folder of records."""
+
+    root: Path
+
+    def seal(self, notebook: Path, run: Mapping[str, Any], sources: Mapping[str, str], signer: Signer | None) -> Head:
+        """Seal the record of this executed notebook, whose files will not change any more; the new head.
+
+        Raises Refused if it has a seal, Failed if the archive is not whole enough to add to it. What a seal that was
+        interrupted has left is finished, or removed, first.
+        """
+        name = self.name(notebook)
+        target = notebook.with_name(notebook.stem + SEAL)
+        with self._alone():
+            head = self._settled_head()
+            if target.exists():
+                raise Refused.of("the record is sealed already", where=name, remedy="pgrunbook archive verify")
+            predicate = Predicate(
+                archive=head.archive if head else None,
+                sequence=head.sequence + 1 if head else 1,
+                previous=Resource.of(head.name, head.sha256) if head else None,
+                sealed_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                sealed_by=f"pgrunbook {version('pgrunbook')}",
+                run=run,
+                sources=sources,
+            )
+            statement = Statement(
+                subject=[Resource.of(self.name(file), sha256_of(file)) for file in self._record(notebook)],
+                predicate=predicate,
+            )
+            data = attestation.sealed(statement, signer)
+            sha256 = hashlib.sha256(data).hexdigest()
+            # The head before the seal is in its place: cut off in between, it is finished by the next.
+            write(self.root / _NEW, data)
+            write(self.root / HEAD, f"{sha256}  {self.name(target)}\n".encode())
+            (self.root / _NEW).replace(target)
+            return Head(predicate.sequence, self.name(target), sha256, predicate.archive or sha256)
+
+    def is_sealed(self, notebook: Path) -> bool:
+        """Whether the record of this executed notebook has a seal."""
+        return notebook.with_name(notebook.stem + SEAL).exists()
+
+    def noted_head(self) -> tuple[str, str] | None:
+        """Digest and name of the last seal, as `HEAD` says; None if there is none yet. Raises Unreadable."""
+        try:
+            text = (self.root / HEAD).read_bytes().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return None
+        if not (match := re.fullmatch(r"([0-9a-f]{64})  ([^\n]+)\n", text)):
+            raise Unreadable("not a line as sha256sum writes it")
+        return match[1], match[2]
+
+    def files(self) -> Iterator[Path]:
+        """Everything in the archive that is no folder, but for what is not of it."""
+        for path in sorted(self.root.rglob("*")):
+            parts = path.relative_to(self.root).parts
+            if (
+                parts[0] != _MADE
+                and not (len(parts) == 1 and parts[0] in _BESIDE)
+                and not (path.is_dir() and not path.is_symlink())
+            ):
+                yield path
+
+    def read(self, path: Path) -> Sealed:
+        """The seal in a file. Raises Unreadable or OSError."""
+        data = path.read_bytes()
+        statement, envelope = attestation.opened(data)
+        return Sealed(self.name(path), hashlib.sha256(data).hexdigest(), statement, envelope)
+
+    def interrupted(self) -> tuple[str, str] | None:
+        """Digest and name of the seal that could not be put into its place any more, though `HEAD` names it."""
+        noted, new = self.noted_head(), self.root / _NEW
+        if noted and new.is_file() and sha256_of(new) == noted[0] and not (self.root / noted[1]).exists():
+            return noted
+        return None
+
+    def _record(self, notebook: Path) -> list[Path]:
+        """The files of a record, the notebook first."""
+        beside = [file for file in notebook.parent.iterdir() if file.name.startswith(f"{notebook.stem}.")]
+        return [notebook, *sorted(file for file in beside if file != notebook and not file.name.endswith(SEAL))]
+
+    def name(self, path: Path) -> str:
+        """The path from the root on. Raises Refused if it is not below the root."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            remedy = f"move it below {self.root.name}/, to <target>/<runbook>/"
+            raise Refused.of("is not in the archive", where=path.name, remedy=remedy) from None
+
+    # -- the end of the chain --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / _LOCK, timeout=_LOCK_S)
+        try:
+            lock.acquire()
+        except Timeout:
+            what = f"another process has been sealing a record for {_LOCK_S} s"
+            raise Failed.of(what, where=_LOCK, remedy="see what it does; then: pgrunbook archive seal FILE") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _settled_head(self) -> Sealed | None:
+        """The last seal, after putting into its place what an interrupted seal has left. Raises Failed if the chain
+        has no end to go on from.
+        """
+        try:
+            if left := self.interrupted():
+                (self.root / _NEW).replace(self.root / left[1])
+            (self.root / _NEW).unlink(missing_ok=True)
+            noted = self.noted_head()
+            head = self.read(self.root / noted[1]) if noted else None
+        except (Unreadable, OSError) as exc:
+            found = exc.strerror if isinstance(exc, OSError) else str(exc)
+            raise _broken("the last seal cannot be read", found or "") from exc
+        if noted and head and head.sha256 != noted[0]:
+            raise _broken("the last seal is not the one that HEAD names", head.name)
+        if head is None and any(self.root.rglob(f"*{SEAL}")):
+            raise _broken("there are seals, but no HEAD", "")
+        return head
+
+
+def _broken(what: str, found: str) -> Failed:
+    remedy = "pgrunbook archive verify; bring back what is missing, or begin another archive elsewhere"
+    return Failed.of(what, where=HEAD, found=found, remedy=remedy)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file as a whole: at any moment it is the old one or the new one, whatever breaks off."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

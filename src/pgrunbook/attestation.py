@@ -1,0 +1,146 @@
+"""Statements about a record, and who vouches for them: in-toto statements in DSSE envelopes.
+
+https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md,
+https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
+
+from pgrunbook.errors import Refused
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+PREDICATE_TYPE = "urn:pgrunbook:run:v1"
+
+
+class Unreadable(ValueError):
+    """What is not one of our envelopes."""
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, strict=True)
+
+
+class Digest(_Closed):
+    """A SHA-256, in hexadecimal."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Resource(_Closed):
+    """A file of the archive, its path from the root on, and what its bytes are."""
+
+    name: str
+    digest: Digest
+
+    @classmethod
+    def of(cls, name: str, sha256: str) -> Resource:
+        """The resource with this name and this SHA-256."""
+        return cls(name=name, digest=Digest(sha256=sha256))
+
+    @property
+    def sha256(self) -> str:
+        """The digest itself."""
+        return self.digest.sha256
+
+
+class Predicate(_Closed):
+    """What is said about the files of a record: its place in the chain, `previous` being the seal before it and
+    `archive` the digest of the first one; the run; the digests of what was run, by file.
+    """
+
+    archive: str | None
+    sequence: int = Field(ge=1)
+    previous: Resource | None
+    sealed_at: str = Field(alias="sealedAt")
+    sealed_by: str = Field(alias="sealedBy")
+    run: Mapping[str, Any]
+    sources: Mapping[str, str]
+
+
+class Statement(_Closed):
+    """An in-toto statement: the files of one record, the executed notebook first, and the predicate about them."""
+
+    type_: Literal["https://in-toto.io/Statement/v1"] = Field("https://in-toto.io/Statement/v1", alias="_type")
+    subject: Sequence[Resource] = Field(min_length=1)
+    predicate_type: Literal["urn:pgrunbook:run:v1"] = Field("urn:pgrunbook:run:v1", alias="predicateType")
+    predicate: Predicate
+
+
+def sealed(statement: Statement, signer: Signer | None) -> bytes:
+    """The file of an envelope around the statement; without a signer it has no signatures."""
+    payload = json.dumps(statement.model_dump(mode="json", by_alias=True), ensure_ascii=False, indent=1)
+    envelope = Envelope(payload.encode(), PAYLOAD_TYPE, {})
+    if signer:
+        envelope.sign(signer)
+    return json.dumps(envelope.to_dict(), indent=1).encode() + b"\n"
+
+
+def opened(data: bytes) -> tuple[Statement, Envelope]:
+    """The statement in the file of an envelope, whoever signed it. Raises Unreadable, saying why."""
+    try:
+        envelope = Envelope.from_dict(json.loads(data))
+        if envelope.payload_type != PAYLOAD_TYPE:
+            raise Unreadable(f"the payload is of type {envelope.payload_type!r}, not {PAYLOAD_TYPE!r}")
+        return Statement.model_validate_json(envelope.payload), envelope
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        raise Unreadable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+    except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as exc:
+        raise Unreadable(f"not a DSSE envelope: {type(exc).__name__}: {exc}") from exc
+
+
+def vouched(envelope: Envelope, keys: Sequence[Key]) -> bool:
+    """Whether one of the keys has signed it."""
+    try:
+        return bool(envelope.verify(list(keys), threshold=1))
+    except (VerificationError, ValueError):
+        return False
+
+
+def signer(path: Path) -> Signer:
+    """What signs with the private key in a PEM file. Raises Refused if it is not of Ed25519, or has a passphrase."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as exc:
+        raise _unusable(path, "openssl genpkey -algorithm ed25519 -out KEY.pem", exc) from exc
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unusable(path, "openssl genpkey -algorithm ed25519 -out KEY.pem")
+    return CryptoSigner(key)
+
+
+def public_key(path: Path) -> Key:
+    """The public key in a PEM file. Raises Refused if it is not one of Ed25519."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError, UnsupportedAlgorithm) as exc:
+        raise _unusable(path, "openssl pkey -in KEY.pem -pubout -out PUBLIC.pem", exc) from exc
+    if not isinstance(key, Ed25519PublicKey):
+        raise _unusable(path, "openssl pkey -in KEY.pem -pubout -out PUBLIC.pem")
+    return SSlibKey.from_crypto(key)
+
+
+def _unusable(path: Path, remedy: str, exc: Exception | None = None) -> Refused:
+    if isinstance(exc, OSError):
+        found = exc.strerror or "cannot be read"
+    else:
+        found = "another kind of key" if exc is None else "not a PEM file with such a key, or one with a passphrase"
+    return Refused.of(
+        "the key cannot be used",
+        where=path.name,
+        expected="an Ed25519 key in a PEM file, without a passphrase",
+        found=found,
+        remedy=remedy,
+    )

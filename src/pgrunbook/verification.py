@@ -1,0 +1,147 @@
+"""Whether an archive is as it was sealed: every file changed, removed, added or put elsewhere, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from securesystemslib.signer import Key
+
+from pgrunbook import attestation
+from pgrunbook.archive import HEAD, SEAL, Archive, Head, Sealed, sha256_of
+from pgrunbook.attestation import Resource, Unreadable
+from pgrunbook.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found in an archive: how many seals can be read, how many of them a key of ours has signed, the last
+    of the chain, and all that is wrong.
+    """
+
+    seals: int
+    signed: int
+    head: Head | None
+    problems: tuple[Problem, ...]
+
+
+def verify(archive: Archive, keys: Sequence[Key] = (), heads: Iterable[Head] = ()) -> Verification:
+    """Check every byte of the archive.
+
+    With `keys`, every seal must be signed with one of them. `heads` are what others have noted as the head at some
+    time, the ledgers of targets for example: the chain must still hold them.
+    """
+    files = {archive.name(path): path for path in archive.files()}
+    seals, problems = _read(archive, files)
+    chain = sorted(seals.values(), key=lambda seal: seal.sequence)
+    signed = [seal for seal in chain if keys and attestation.vouched(seal.envelope, keys)]
+    if keys:
+        problems += [_unsigned(seal) for seal in chain if seal not in signed]
+    problems += _links(chain, seals)
+    problems += _end(archive, chain)
+    for seal in chain:
+        problems += _record(seal, files)
+    problems += _not_sealed(files, seals)
+    problems += _cut_off(chain, heads)
+    last = chain[-1] if chain else None
+    head = Head(last.sequence, last.name, last.sha256, last.archive) if last else None
+    return Verification(len(chain), len(signed), head, tuple(problems))
+
+
+def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
+    """Check one record that lies outside of its archive: its bytes, and who signed them; not its place in the chain."""
+    seal = Archive(notebook.parent).read(notebook.with_name(notebook.stem + SEAL))
+    here = {resource.name: notebook.with_name(Path(resource.name).name) for resource in seal.statement.subject}
+    problems = list(_record(seal, {name: path for name, path in here.items() if path.exists()}))
+    signed = bool(keys) and attestation.vouched(seal.envelope, keys)
+    if keys and not signed:
+        problems.append(_unsigned(seal))
+    return Verification(1, int(signed), None, tuple(problems))
+
+
+def _read(archive: Archive, files: Mapping[str, Path]) -> tuple[dict[str, Sealed], list[Problem]]:
+    """The seals by name, and those that cannot be read."""
+    seals, problems = {}, []
+    for name, path in files.items():
+        if name.endswith(SEAL):
+            try:
+                seals[name] = archive.read(path)
+            except (Unreadable, OSError) as exc:
+                problems.append(Problem("changed: the seal cannot be read", where=name, found=str(exc)))
+    return seals, problems
+
+
+def _unsigned(seal: Sealed) -> Problem:
+    found = "a signature that does not hold" if seal.envelope.signatures else "no signature"
+    return Problem("not signed with any of the keys", where=seal.name, found=found)
+
+
+def _links(chain: Sequence[Sealed], seals: Mapping[str, Sealed]) -> Iterator[Problem]:
+    """Each seal names the one before it, and stands where it was made."""
+    for seal in chain:
+        if seal.name != seal.notebook.removesuffix(".ipynb") + SEAL:
+            yield Problem("not where it was sealed", where=seal.name, expected=f"the seal of {seal.notebook}")
+        previous = seal.statement.predicate.previous
+        if previous is None:
+            if seal.sequence != 1:
+                yield Problem("names no seal before it", where=seal.name, found=f"number {seal.sequence}")
+        elif previous.name not in seals:
+            yield Problem("removed, or it cannot be read", where=previous.name, expected=f"number {seal.sequence - 1}")
+        elif not _leads_to(seals[previous.name], seal, previous):
+            what = f"changed: it is not the one that number {seal.sequence} was made after"
+            yield Problem(what, where=previous.name, expected=previous.sha256, found=seals[previous.name].sha256)
+    for one, other in pairwise(chain):
+        if one.sequence == other.sequence:
+            yield Problem(f"two seals are number {one.sequence}", where=other.name, found=f"the other is {one.name}")
+
+
+def _leads_to(previous: Sealed, seal: Sealed, named: Resource) -> bool:
+    same_chain = previous.archive == seal.archive and previous.sequence == seal.sequence - 1
+    return previous.sha256 == named.sha256 and same_chain
+
+
+def _end(archive: Archive, chain: Sequence[Sealed]) -> Iterator[Problem]:
+    """HEAD names the last seal."""
+    try:
+        noted = archive.noted_head()
+    except (Unreadable, OSError) as exc:
+        yield Problem("changed: it cannot be read", where=HEAD, found=str(exc))
+        return
+    if left := archive.interrupted():
+        remedy = "the next seal finishes it; or pgrunbook archive seal FILE"
+        yield Problem("its seal was interrupted", where=left[1], remedy=remedy)
+    elif noted is None and chain:
+        yield Problem("removed", where=HEAD, expected=f"{chain[-1].sha256}  {chain[-1].name}")
+    elif noted and noted != (last := (chain[-1].sha256, chain[-1].name) if chain else ("", "")):
+        what = "the chain does not end as it says: it was changed, or seals were, or some were removed or added"
+        yield Problem(what, where=HEAD, expected="  ".join(noted), found="  ".join(last).strip() or "no seals")
+
+
+def _record(seal: Sealed, files: Mapping[str, Path]) -> Iterator[Problem]:
+    """The files of a record, each byte of them."""
+    for resource in seal.statement.subject:
+        if resource.name not in files:
+            yield Problem("removed", where=resource.name, expected=f"a file with SHA-256 {resource.sha256}")
+        elif (found := sha256_of(files[resource.name])) != resource.sha256:
+            yield Problem("changed", where=resource.name, expected=resource.sha256, found=found)
+
+
+def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Sealed]) -> Iterator[Problem]:
+    """Files that no seal is about. Those beside a seal that cannot be read are not named one by one."""
+    sealed = {resource.name for seal in seals.values() for resource in seal.statement.subject}
+    unreadable = tuple(name.removesuffix(SEAL) for name in files if name.endswith(SEAL) and name not in seals)
+    for name in files.keys() - sealed - seals.keys():
+        if not (unreadable and name.startswith(unreadable)):
+            remedy = "pgrunbook archive seal FILE" if name.endswith(".ipynb") else ""
+            yield Problem("added, or not sealed yet: no seal is about it", where=name, remedy=remedy)
+
+
+def _cut_off(chain: Sequence[Sealed], heads: Iterable[Head]) -> Iterator[Problem]:
+    """What others have noted of this archive is still there."""
+    digests = {seal.sha256 for seal in chain}
+    for head in heads:
+        if head.sha256 not in digests:
+            what = "removed or changed: a target's ledger names it as the head of this archive"
+            yield Problem(what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}")

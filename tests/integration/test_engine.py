@@ -18,6 +18,8 @@ import pytest
 from databases import Database
 from projects import RUNBOOK, Project
 
+PG18 = pytest.mark.parametrize("server", [18], indirect=True)
+
 CARD = "VerdictCard(Verdict.PASSED, 'done', {})"
 IMPORTS = "from pgrunbook.card import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
 PASSED = IMPORTS + CARD
@@ -119,7 +121,7 @@ def test_a_kernel_that_dies_after_the_verdict(tmp_path: Path, cells: list[str], 
     assert bool(loaded["metadata"]["papermill"]["exception"]) == (code != 0)
 
 
-@pytest.mark.parametrize("server", [18], indirect=True)
+@PG18
 def test_a_kernel_that_dies_once_the_ledger_has_the_verdict(crm: Database, project: Project) -> None:
     """Before the card could be shown."""
     path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
@@ -259,6 +261,7 @@ def test_neither_paths_nor_the_environment_are_written(tmp_path: Path, last: str
     assert (kept["input_path"], kept["output_path"]) == ("in.ipynb", "out.ipynb")
 
 
+@PG18
 def test_a_run_that_cannot_have_written_opens_no_connection(crm: Database, project: Project) -> None:
     """A syntax error in the SQL: the target need not even be there."""
     file = project.root / "sql" / RUNBOOK / "deploy" / "020_stage_mappings.sql"
@@ -332,6 +335,7 @@ def test_the_folder_of_the_kernel_is_not_that_of_the_record(tmp_path: Path, last
     assert record(tmp_path)[1][1] == "completed"
 
 
+@PG18
 def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project: Project) -> None:
     """SIGTERM while a block waits for a lock: cancelled, rolled back, the ledger told, exit code 3."""
     project.env["CRM_URL"] = crm.url
@@ -356,6 +360,7 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
     assert after.code == 0, after.text
 
 
+@PG18
 def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Project) -> None:
     """Killed after the commit of 020 and before its cell could show it: the banner has it from the ledger."""
     runbook = project.root / "runbooks" / "001_import_connector.ipynb"

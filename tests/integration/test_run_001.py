@@ -25,6 +25,7 @@ def test_apply_then_again(crm: Database, run: Run) -> None:
     assert crm.dump("--schema-only", "--exclude-schema=pgrunbook") == schema
 
 
+@PG18
 def test_the_record_shows_sql_time_and_schema(crm: Database, run: Run) -> None:
     done = run(crm, "-p", "ticket", "CRM-7")
     assert "CRM-7" in done.cells["target"]
@@ -93,6 +94,7 @@ def test_plan_works_on_a_standby(standby: Database, run: Run) -> None:
     assert "a standby, in recovery" in done.text
 
 
+@PG18
 def test_verify_only_looks(crm: Database, run: Run) -> None:
     before = crm.dump()
     pending = run(crm, "--mode", "verify")
@@ -149,6 +151,7 @@ def test_plain_papermill_from_anywhere_in_the_project(crm: Database, project: Pr
     assert "PASSED: planned" in done.cells["verdict"]
 
 
+@PG18
 def test_other_schemas_with_odd_names(crm: Database, run: Run) -> None:
     crm.execute('ALTER SCHEMA public RENAME TO "My ""odd"" Schema"')
     done = run(crm, "-p", "schema", 'My "odd" Schema')

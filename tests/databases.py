@@ -61,7 +61,10 @@ class Database:
         """The rows of one statement; of none, if it returns none."""
         with self.connect() as conn:
             cursor = conn.execute(query, params)
-            return cursor.fetchall() if cursor.description else []
+            try:
+                return cursor.fetchall()
+            except psycopg.ProgrammingError:  # it returns no rows, which rows without columns are not
+                return []
 
     def load(self, script: str) -> None:
         """Run any number of statements, all of them or none."""

@@ -87,7 +87,17 @@ def run(
         from pgrunbook import report  # nbconvert takes half a second to import
 
         click.echo(f"page:     {_relative(report.page(path))}")
+    click.echo(f"seal:     {_sealed(project, path)}")
     sys.exit(ending.verdict.exit_code)
+
+
+def _sealed(project: Project, notebook: Path) -> str:
+    from pgrunbook import sealing
+
+    head, problems = sealing.seal(project, notebook)
+    for problem in problems:
+        click.secho(f"warning: {problem}", fg="yellow", err=True)
+    return f"number {head.sequence}, {head.name}" + ("" if sealing.signer(project) else " (no key: not signed)")
 
 
 def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
@@ -146,3 +156,41 @@ def lint() -> None:
         click.echo(str(finding))
     click.echo(f"{len(findings)} finding{'s' * (len(findings) != 1)}")
     sys.exit(Verdict.FAILED.exit_code if findings else 0)
+
+
+@main.group()
+def archive() -> None:
+    """Seal the executed notebooks under outputs/, and check that nothing was changed since.
+
+    `pgrunbook run` seals what it writes, whatever the verdict. Signed with the Ed25519 key in the PEM file that
+    `[archive] key` of pgrunbook.toml or PGRUNBOOK_KEY names.
+    """
+
+
+@archive.command()
+@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def seal(notebook: Path) -> None:
+    """Seal NOTEBOOK, which lies under outputs/ and was executed by papermill itself, or whose runner was killed."""
+    click.echo(f"seal: {_sealed(Project.find(), notebook.resolve())}")
+
+
+@archive.command()
+@click.argument("notebook", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key", "keys", multiple=True, type=click.Path(path_type=Path), help="A public key that must have signed."
+)
+@click.option(
+    "--target", "names", multiple=True, metavar="NAME", help="Compare with the heads in this target's ledger."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...], as_json: bool) -> None:
+    """Check every byte of the archive, or of the record of NOTEBOOK. Exits with 0, or with 1 if anything is wrong.
+
+    Names what was changed, removed, added or put elsewhere. That the end of the archive was cut off shows only in
+    the ledgers of the targets: name them with --target.
+    """
+    from pgrunbook import verification
+
+    report = verification.of_project(Project.find(), keys, names, only=notebook)
+    click.echo(json.dumps(report.data(), indent=2) if as_json else report.text())
+    sys.exit(Verdict.FAILED.exit_code if report.problems else 0)

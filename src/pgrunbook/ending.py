@@ -9,7 +9,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from pgrunbook import errors
-from pgrunbook.card import VERDICT_MIME
+from pgrunbook.card import BLOCK_MIME, VERDICT_MIME
 from pgrunbook.errors import RunbookError, Verdict
 
 
@@ -60,6 +60,14 @@ def settled(cut: Ending, cells: Sequence[NotebookNode], noted: tuple[Verdict, st
     if first.verdict is Verdict.PASSED and left:
         return cut
     return replace(first, reason=f"{first.reason.rstrip('.')}; after that, {cut.reason}")
+
+
+def may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
+    """Whether the target is to be asked. Not after what ends a run before its first block: bad parameters, bad SQL, a
+    target that is not ready or is locked; then it may be one that should not even be connected to.
+    """
+    before_the_first = ending.verdict in (Verdict.REFUSED, Verdict.LOCKED_OUT)
+    return not before_the_first or any(shown(cells, BLOCK_MIME))
 
 
 def shown(cells: Sequence[NotebookNode], mime: str) -> Iterator[tuple[Any, int]]:

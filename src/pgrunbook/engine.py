@@ -33,7 +33,7 @@ from traitlets.config import Config
 from pgrunbook import ledger, parameters, targets
 from pgrunbook.card import BLOCK_MIME, banner
 from pgrunbook.connection import connect, wait_for_end
-from pgrunbook.ending import Ending, judge, settled, shown
+from pgrunbook.ending import Ending, judge, may_have_written, settled, shown
 from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
@@ -71,13 +71,13 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         _write_as_a_whole(nb.metadata.papermill.get("output_path"))
         _leave_out_the_host(nb)
         record = Record(nb, output_path, **made)
-        run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        record.run_id = run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         try:
-            chosen = _chosen_parameters(nb)
+            chosen = parameters.chosen(nb)  # before a kernel is started
             record.notebook_start()
             with environment({RUN_ID: run_id}):
                 ending = cls._execute(record, kernel_name, **options)
-            asked = _asked(chosen, run_id, nb) if _may_have_written(ending, nb.cells) else _Asked()
+            asked = _asked(chosen, run_id, nb) if _leaves_questions(ending, nb.cells) else _Asked()
             if record.cut:
                 ending = settled(ending, nb.cells, asked.verdict)
             record.end(ending, asked.committed)
@@ -138,6 +138,7 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
 
     current: int | None = None
     cut = False
+    run_id = ""
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
         """Note which cell runs."""
@@ -178,7 +179,11 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
             self.nb.metadata.papermill["exception"] = True
         if ending.verdict is not Verdict.PASSED or self.cut:
             self.nb.cells.insert(0, _banner(ending, self.nb.cells, committed))
-        self.nb.metadata["pgrunbook"] = {"verdict": str(ending.verdict), "reason": ending.reason}
+        self.nb.metadata["pgrunbook"] = {
+            "verdict": str(ending.verdict),
+            "reason": ending.reason,
+            "run_id": self.run_id,
+        }
         self.save()
 
 
@@ -260,20 +265,8 @@ def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> No
     return cast(NotebookNode, made)
 
 
-def _chosen_parameters(nb: NotebookNode) -> Parameters:
-    """Refuse bad parameters before a kernel is started; a notebook that declares none takes none."""
-    cells = [cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
-    declaration = parameters.assignments(cells[0], "parameters cell") if cells else {}
-    return parameters.validate(declaration, nb.metadata.papermill.get("parameters") or {})
-
-
-def _may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
-    """Whether the target is to be asked. Not after what ends a run before its first block: bad parameters, bad SQL, a
-    target that is not ready or is locked; then it may be one that should not even be connected to.
-    """
-    if ending.verdict in (Verdict.REFUSED, Verdict.LOCKED_OUT):
-        return any(shown(cells, BLOCK_MIME))
-    return ending.verdict is not Verdict.PASSED
+def _leaves_questions(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
+    return ending.verdict is not Verdict.PASSED and may_have_written(ending, cells)
 
 
 @dataclass(frozen=True)

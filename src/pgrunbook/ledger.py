@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
@@ -22,7 +22,10 @@ from pgrunbook.locks import Lock
 from pgrunbook.shape import Facts, Key
 from pgrunbook.waiting import Attempt
 
-SCHEMA_VERSION = 2
+if TYPE_CHECKING:
+    from pgrunbook.archive import Head
+
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,32 @@ def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datet
         " WHERE run_id = %s AND block = %s AND event <> 'started'"
     )
     return conn.execute(query, [run_id, block]).fetchone()
+
+
+def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
+    """Every row on a run, by table, as JSON; None if the run has written nothing. Reads only."""
+    if installed(conn) < 2:
+        return None
+    found: dict[str, list[dict[str, Any]] | None] = catalog.rows(conn, "ledger_record", run_id=run_id)[0]["record"]
+    return found if found["runs"] else None
+
+
+def heads(conn: Connection) -> list[Head]:
+    """Every head of an archive that a run has noted, in order. Reads only."""
+    from pgrunbook.archive import Head  # here, because a run does not need what signs
+
+    if installed(conn) < 3:
+        return []
+    query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
+    return [Head(*row) for row in conn.execute(query)]
+
+
+def note_head(conn: Connection, run_id: str, head: Head) -> None:
+    """Write where the record of a run is, and that it is the last one of its archive."""
+    conn.execute(
+        "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, %s, %s, %s, %s)",
+        [run_id, head.archive, head.sequence, head.name, head.sha256],
+    )
 
 
 def install(conn: Connection) -> None:

@@ -90,6 +90,13 @@ def declared(notebook: Path) -> dict[str, Any]:
     return assignments(cells[0], where=f"{notebook.name}, parameters cell")
 
 
+def chosen(nb: Mapping[str, Any]) -> Parameters:
+    """The parameters that papermill was given for this notebook; one that declares none takes none. Raises Refused."""
+    cells = ["".join(cell["source"]) for cell in nb["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    declaration = assignments(cells[0], "parameters cell") if cells else {}
+    return validate(declaration, nb["metadata"].get("papermill", {}).get("parameters") or {})
+
+
 def assignments(source: str, where: str) -> dict[str, Any]:
     """`name = literal` lines of a cell as a mapping. Raises Refused, with line and caret, for anything else."""
     values = {}

@@ -37,10 +37,20 @@ class EmbeddedSettings(_Closed):
     sample: str = ""
 
 
+class ArchiveSettings(_Closed):
+    """`[archive]`: the private key that signs records, and the public ones that they are checked with; paths of PEM
+    files, from the project root. The environment variable `PGRUNBOOK_KEY` goes before `key`.
+    """
+
+    key: str = ""
+    public_keys: tuple[str, ...] = ()
+
+
 class Settings(_Closed):
     """The whole of `pgrunbook.toml`."""
 
     embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
     targets: dict[str, TargetSettings] = Field(default_factory=dict)
 
 
@@ -91,6 +101,11 @@ class Project:
         """Every `runbooks/NNN_name.ipynb`, in order."""
         named = (self.root / "runbooks").glob("*.ipynb")
         return sorted(p for p in named if re.fullmatch(r"\d+_\w+", p.stem))
+
+    @property
+    def outputs(self) -> Path:
+        """The archive's folder."""
+        return self.root / "outputs"
 
     def sql(self, runbook: str) -> Path:
         """The folder of a runbook's SQL."""

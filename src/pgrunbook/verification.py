@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from securesystemslib.signer import Key
 
@@ -13,6 +14,7 @@ from pgrunbook import attestation
 from pgrunbook.archive import HEAD, SEAL, Archive, Head, Sealed, sha256_of
 from pgrunbook.attestation import Resource, Unreadable
 from pgrunbook.errors import Problem
+from pgrunbook.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,49 @@ class Verification:
     signed: int
     head: Head | None
     problems: tuple[Problem, ...]
+
+    def text(self) -> str:
+        """All that is wrong, and a line that sums it up."""
+        lines = [line for problem in self.problems for line in problem.lines()]
+        last = f", the last is {self.head.name}" if self.head else ""
+        found = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}" if self.problems else "unchanged"
+        return "\n".join([*lines, f"{found}: {self.seals} sealed, {self.signed} of them signed by a key given{last}"])
+
+    def data(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "seals": self.seals,
+            "signed": self.signed,
+            "head": self.head._asdict() if self.head else None,
+            "problems": [asdict(problem) for problem in self.problems],
+        }
+
+
+def of_project(
+    project: Project, keys: Sequence[Path] = (), targets: Sequence[str] = (), only: Path | None = None
+) -> Verification:
+    """Check the project's archive, or one record, which may lie elsewhere.
+
+    Without `keys` the ones of `pgrunbook.toml` are taken. `targets`: whose ledgers to ask for the heads that they have
+    noted. Raises Refused if a key cannot be read or a target cannot be reached.
+    """
+    paths = keys or [project.root / path for path in project.settings.archive.public_keys]
+    known = [attestation.public_key(path) for path in paths]
+    if only and not only.resolve().is_relative_to(project.outputs):
+        return verify_alone(only, known)
+    found = verify(Archive(project.outputs), known, [head for name in targets for head in _noted(project, name)])
+    if only is None:
+        return found
+    stem = Archive(project.outputs).name(only.resolve()).removesuffix(".ipynb")
+    about = [problem for problem in found.problems if problem.where.startswith(f"{stem}.")]
+    return replace(found, problems=tuple(about))
+
+
+def _noted(project: Project, name: str) -> list[Head]:
+    from pgrunbook import connection, ledger, targets  # here, because an archive can be checked without its targets
+
+    with connection.connect(targets.resolve(name, project), schema="public", label="verify", read_only=True) as conn:
+        return ledger.heads(conn)
 
 
 def verify(archive: Archive, keys: Sequence[Key] = (), heads: Iterable[Head] = ()) -> Verification:
@@ -141,7 +186,8 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Sealed]) -> Itera
 def _cut_off(chain: Sequence[Sealed], heads: Iterable[Head]) -> Iterator[Problem]:
     """What others have noted of this archive is still there."""
     digests = {seal.sha256 for seal in chain}
+    archives = {seal.archive for seal in chain}
     for head in heads:
-        if head.sha256 not in digests:
+        if head.archive in archives and head.sha256 not in digests:
             what = "removed or changed: a target's ledger names it as the head of this archive"
             yield Problem(what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}")

@@ -1,0 +1,128 @@
+"""Sealing: what belongs to an executed notebook is put beside it, and all of it into the archive's chain."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psycopg
+from nbformat import NotebookNode
+from securesystemslib.signer import Signer
+
+from pgrunbook import attestation, ledger, parameters, targets
+from pgrunbook.archive import Archive, Head, write
+from pgrunbook.catalog import Connection
+from pgrunbook.connection import connect
+from pgrunbook.ending import judge, may_have_written
+from pgrunbook.errors import Failed, Refused, RunbookError, first_line
+from pgrunbook.parameters import Parameters
+from pgrunbook.project import Project
+
+KEY = "PGRUNBOOK_KEY"
+
+
+@dataclass
+class Sealing:
+    """One executed notebook of the archive on its way to being sealed. `problems`: what could not be had for it."""
+
+    project: Project
+    notebook: Path
+    nb: NotebookNode
+    chosen: Parameters | None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def run_id(self) -> str:
+        """The run's; empty if the notebook does not say."""
+        return str(self.nb.metadata.get("pgrunbook", {}).get("run_id", ""))
+
+    def run(self) -> Head:
+        """Seal it; the new head of the archive."""
+        with self._target() as conn:
+            rows = ledger.everything(conn, self.run_id) if conn else None
+            if rows:
+                write(self.notebook.with_suffix(".ledger.json"), _json(rows))
+            head = Archive(self.project.outputs).seal(
+                self.notebook, self._facts(), self._sources(), signer(self.project)
+            )
+            if conn and rows:
+                self._note(conn, head)
+            return head
+
+    @contextmanager
+    def _target(self) -> Iterator[Connection | None]:
+        """A session on the run's target, if it can have written there."""
+        if not (self.chosen and self.run_id and may_have_written(judge(self.nb.cells), self.nb.cells)):
+            yield None
+            return
+        try:
+            target = targets.resolve(self.chosen.target, self.project)
+            conn = connect(target, schema=self.chosen.schema_, label="seal")
+        except (RunbookError, psycopg.Error) as exc:
+            self.problems.append(f"the ledger's rows are not in the record: {first_line(exc)}")
+            yield None
+            return
+        with closing(conn):
+            yield conn
+
+    def _note(self, conn: Connection, head: Head) -> None:
+        try:
+            ledger.note_head(conn, self.run_id, head)
+        except psycopg.Error as exc:
+            self.problems.append(f"the head of the archive is not in the ledger: {first_line(exc)}")
+
+    def _facts(self) -> Mapping[str, Any]:
+        ending = judge(self.nb.cells)
+        noted = self.nb.metadata.get("pgrunbook", {})
+        return {
+            "id": self.run_id,
+            "runbook": Path(self.nb.metadata.get("papermill", {}).get("input_path") or self.notebook.name).stem,
+            "verdict": noted.get("verdict", str(ending.verdict)),
+            "reason": noted.get("reason", ending.reason),
+            "parameters": self.chosen.record() if self.chosen else {},
+        }
+
+    def _sources(self) -> Mapping[str, str]:
+        return {}
+
+
+def seal(project: Project, notebook: Path) -> tuple[Head, list[str]]:
+    """Seal the record of a run that has ended: the new head of the archive, and what could not be had for the record.
+
+    The ledger's rows on the run are put beside the executed notebook, and the head is noted in the ledger; the target
+    need not be there. Raises Refused if the file is no notebook of the archive, or is sealed already; Failed if the
+    archive is broken, or cannot be written.
+    """
+    name = Archive(project.outputs).name(notebook)
+    try:
+        nb = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)
+        sealing = Sealing(project, notebook, nb, _chosen(nb))
+        return sealing.run(), sealing.problems
+    except (UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError) as exc:
+        raise Refused.of("is not a notebook", where=name, found=first_line(exc)) from exc
+    except OSError as exc:
+        remedy = "pgrunbook archive seal FILE, once the disk can be written"
+        raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc
+
+
+def signer(project: Project) -> Signer | None:
+    """What signs this project's records; None if no key is given. Raises Refused if the key cannot be used."""
+    path = os.environ.get(KEY) or project.settings.archive.key
+    return attestation.signer(project.root / path) if path else None
+
+
+def _chosen(nb: NotebookNode) -> Parameters | None:
+    try:
+        return parameters.chosen(nb)
+    except Refused:  # as the run was, because of them
+        return None
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"

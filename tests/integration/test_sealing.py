@@ -1,0 +1,168 @@
+"""Runs are sealed when they end, however they end; and a stranger can check a record with standard tools."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from databases import Database
+from projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
+
+from pgrunbook.archive import HEAD, SEAL, Archive
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+
+@pytest.fixture
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The files of a private key and of its public one, made as the documentation says."""
+    folder = tmp_path_factory.mktemp("keys")
+    commands = re.findall(r"^    (openssl .*)$", (ROOT / "docs" / "archive.md").read_text(), re.MULTILINE)
+    subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=folder, check=True, capture_output=True)
+    return folder / "private.pem", folder / "public.pem"
+
+
+def seals(project: Project) -> list[Path]:
+    found = [Archive(project.root / "outputs").read(path) for path in (project.root / "outputs").rglob(f"*{SEAL}")]
+    return [project.root / "outputs" / seal.name for seal in sorted(found, key=lambda seal: seal.sequence)]
+
+
+def test_runs_are_sealed_one_after_the_other_whatever_their_verdict(
+    crm: Database, project: Project, keys: tuple[Path, Path]
+) -> None:
+    project.env["PGRUNBOOK_KEY"] = str(keys[0])
+    passed = project.run(crm)
+    assert passed.code == 0, passed.text
+    refused = project.run(crm, "-p", "schema", "nowhere")
+    assert refused.code == 2, refused.text
+    runbook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    runbook.write_text(runbook.read_text().replace("run.finish()", "1 / 0"))
+    failed = project.run(crm, "--mode", "verify")
+    assert failed.code == 1, failed.text
+    assert [done.text.splitlines()[-1].split(",")[0] for done in (passed, refused, failed)] == [
+        "seal:     number 1",
+        "seal:     number 2",
+        "seal:     number 3",
+    ]
+    said = [Archive(project.root / "outputs").read(seal).statement.predicate.run for seal in seals(project)]
+    assert [run["verdict"] for run in said] == ["passed", "refused", "failed"]
+    assert said[0]["runbook"] == RUNBOOK
+
+    verify = ["archive", "verify", "--key", keys[1], "--target", "env:CRM_URL"]
+    whole = project.command(*verify)
+    assert whole.code == 0, whole.text
+    assert "unchanged: 3 sealed, 3 of them signed by a key given" in whole.text
+
+    # What the ledger says is in the record, and the record in the ledger.
+    assert passed.notebook
+    rows = json.loads(passed.notebook.with_suffix(".ledger.json").read_text())
+    assert len(rows["blocks"]) == 16
+    assert [row["verdict"] for row in rows["verdicts"]] == ["passed"]
+    assert crm.execute("SELECT sequence, seal FROM pgrunbook.heads") == [
+        (1, Archive(project.root / "outputs").name(seals(project)[0]))
+    ]
+
+    for path in seals(project)[1:]:
+        for file in path.parent.glob(f"{path.name.removesuffix(SEAL)}.*"):
+            file.unlink()
+    passed.notebook.write_text(passed.notebook.read_text().replace("PASSED", "passed", 1))
+    broken = project.command(*verify, "--json")
+    assert broken.code == 1
+    assert {problem["where"].rsplit("/", 1)[-1] for problem in json.loads(broken.text)["problems"]} == {
+        passed.notebook.name,
+        HEAD,
+    }
+    one = project.command("archive", "verify", passed.notebook)
+    assert one.code == 1
+    assert "changed" in one.text
+
+
+def test_the_end_that_was_cut_off_shows_in_the_ledger(crm: Database, project: Project) -> None:
+    first = project.run(crm, "--mode", "plan")
+    second = project.run(crm)
+    assert (first.code, second.code) == (0, 0), first.text + second.text
+    assert second.notebook
+    kept, gone = seals(project)
+    for file in gone.parent.glob(f"{second.notebook.stem}.*"):
+        file.unlink()
+    last = Archive(project.root / "outputs").read(kept)
+    (project.root / "outputs" / HEAD).write_text(f"{last.sha256}  {last.name}\n")
+    assert project.command("archive", "verify").code == 0
+    done = project.command("archive", "verify", "--target", "env:CRM_URL")
+    assert done.code == 1
+    assert f"{gone.name}: removed or changed: a target's ledger names it" in done.text
+
+
+def test_what_papermill_itself_wrote_can_be_sealed(crm: Database, project: Project) -> None:
+    done = project.papermill(crm)
+    assert done.code == 0, done.text
+    assert done.notebook
+    before = project.command("archive", "verify")
+    assert before.code == 1
+    assert "x.ipynb: added, or not sealed yet" in before.text
+    sealed = project.command("archive", "seal", done.notebook)
+    assert sealed.code == 0, sealed.text
+    assert "number 1" in sealed.text
+    assert project.command("archive", "verify").code == 0
+    again = project.command("archive", "seal", done.notebook)
+    assert again.code == 2
+    assert "the record is sealed already" in again.text
+
+
+def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database, project: Project) -> None:
+    project.env["CRM_URL"] = crm.url
+    with crm.connect() as reader, reader.transaction():
+        reader.execute("LOCK TABLE workspaces IN SHARE ROW EXCLUSIVE MODE")  # the run waits
+        runner = project.start("run", RUNBOOK, "--target", "env:CRM_URL")
+        wait_for(lambda: bool(crm.execute("SELECT FROM pg_tables WHERE schemaname = 'pgrunbook'")))
+        kernel = kernel_of(runner.pid)
+        runner.kill()
+        runner.wait()
+        os.kill(kernel, 9)
+    (notebook,) = project.root.glob("outputs/**/*.ipynb")
+    assert project.command("archive", "verify").code == 1
+    sealed = project.command("archive", "seal", notebook)
+    assert sealed.code == 0, sealed.text
+    assert project.command("archive", "verify").code == 0
+
+
+def test_a_record_that_cannot_be_sealed_does_not_pass_silently(crm: Database, project: Project) -> None:
+    assert project.run(crm, "--mode", "plan").code == 0
+    (project.root / "outputs" / HEAD).unlink()
+    done = project.run(crm, "--mode", "plan")
+    assert done.code == 1
+    assert "PASSED" in done.text
+    assert "HEAD: there are seals, but no HEAD" in done.text
+    assert done.notebook
+
+
+def test_a_stranger_checks_a_record_with_standard_tools(
+    crm: Database, project: Project, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """By the commands of the documentation, as they stand there."""
+    project.env["PGRUNBOOK_KEY"] = str(keys[0])
+    done = project.run(crm, "--mode", "plan")
+    assert done.notebook
+    archive = tmp_path / "copy"
+    shutil.copytree(project.root / "outputs", archive)
+    (commands,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "archive.md").read_text(), re.DOTALL)
+    record = done.notebook.relative_to(project.root / "outputs").with_suffix("")
+    env = os.environ | {"RECORD": str(record), "PUBLIC_KEY": str(keys[1])}
+
+    def check() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-ec", commands], cwd=archive, env=env, capture_output=True, encoding="utf-8", check=False
+        )
+
+    good = check()
+    assert good.returncode == 0, good.stderr
+    assert "Signature Verified Successfully" in good.stdout
+    assert f"{record}.ipynb: OK" in good.stdout
+    notebook = archive / f"{record}.ipynb"
+    notebook.write_text(notebook.read_text() + " ")
+    assert f"{record}.ipynb: FAILED" in check().stdout

@@ -11,6 +11,7 @@ from pgrunbook.admission import Admission
 from pgrunbook.blocks import Admits, Block, Source
 from pgrunbook.catalog import Connection
 from pgrunbook.decisions import Decision
+from pgrunbook.errors import Problem, Refused
 from pgrunbook.scripts import Script, Statement
 from pgrunbook.shape import Facts, Key
 
@@ -32,11 +33,32 @@ class Agenda:
     variables: dict[str, str] = field(default_factory=dict)
     _admitting: list[Block] = field(default_factory=list)
     _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
 
     def entries(self) -> dict[str, ledger.Entry]:
         """The ledger's latest row on each block."""
         return ledger.entries(self.look, self.runbook, self.schema)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Why it is not plain which tables and columns are meant."""
+        return [problem for found in self._unplain.values() for problem in found]
+
+    def locate(self, candidates: Mapping[str, Sequence[str]], given: Mapping[str, str]) -> tuple[str, str]:
+        """The table and the column of two lists of candidates, where none is given: see `Run.locate`."""
+        tables, columns = ([given[name]] if given[name] else list(names) for name, names in candidates.items())
+        table, column = candidates
+        place = tables[0], columns[0]
+        self._unplain.pop((table, column), None)
+        try:
+            place = admission.find_column(
+                self.look, self.schema, tables, columns, table_parameter=table, column_parameter=column
+            )
+        except Refused as exc:
+            self._unplain[table, column] = exc.problems
+        self.variables |= dict(zip(candidates, place, strict=True))
+        return place
 
     def admit(self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str) -> list[Admission]:
         """Add, for each column, the block that admits the value and the one that validates; what was found."""

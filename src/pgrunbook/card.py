@@ -9,9 +9,13 @@ from typing import Any
 
 from pgrunbook.errors import Verdict
 
-# What programs read in an executed notebook: how the run ended, and what was done with a block.
+# What programs read in an executed notebook. How the run ended, and what was done with a block:
 VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
 BLOCK_MIME = "application/vnd.pgrunbook.block+json"
+# What was decided about a block, with its SQL; a frame that one of our methods returned; the state of the tables.
+DECISION_MIME = "application/vnd.pgrunbook.decision+json"
+FRAME_MIME = "application/vnd.pgrunbook.frame+json"
+SNAPSHOT_MIME = "application/vnd.pgrunbook.snapshot+json"
 
 # Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well there without.
 STYLE = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -14,26 +15,75 @@ from IPython.display import display as show
 
 from pgrunbook import locks, waiting
 from pgrunbook.apply import Outcome
-from pgrunbook.card import BLOCK_MIME, STYLE, escape
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, STYLE, escape
+from pgrunbook.catalog import Snapshot
 from pgrunbook.decisions import Decision
 from pgrunbook.stepwise import Progress
 from pgrunbook.waiting import Attempt
 
 
 def install(shell: InteractiveShell) -> None:
-    """Show every DataFrame in this notebook as `table` does; `display(frame)` and a cell's last value alike."""
+    """Show every DataFrame in this notebook as `table` does, and as plain text as `lines` does; `display(frame)` and a
+    cell's last value alike.
+    """
     assert shell.display_formatter is not None
     shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, table)
+    shell.display_formatter.formatters["text/plain"].for_type(pd.DataFrame, lambda f, page, _: page.text(lines(f)))
+    shell.display_formatter.mimebundle_formatter.for_type(pd.DataFrame, _data)
+
+
+def named(frame: pd.DataFrame, kind: str, **about: Any) -> pd.DataFrame:
+    """The frame, which a notebook will hold as data too: what kind it is, and what it is about."""
+    frame.attrs["pgrunbook"] = {"kind": kind, **about}
+    return frame
+
+
+def _data(frame: pd.DataFrame, **_: Any) -> dict[str, Any] | None:
+    """A frame of ours under its MIME type: `kind`, what it is about, `columns` (the index first) and `rows`."""
+    if "pgrunbook" not in frame.attrs:
+        return None
+    return {FRAME_MIME: frame.attrs["pgrunbook"] | plain(frame)}
+
+
+def plain(frame: pd.DataFrame) -> dict[str, Any]:
+    """The frame as JSON values: `columns`, the index first, and `rows`; what is missing is null."""
+    flat = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
+    split = json.loads(flat.to_json(orient="split", index=False, date_format="iso", default_handler=str))
+    return {"columns": split["columns"], "rows": split["data"]}
+
+
+def snapshot(taken: Snapshot, when: str) -> None:
+    """Say that the tables were looked at, and keep all that was seen."""
+    text = f"{len(taken.tables)} tables, {len(taken.columns)} columns, {moment(datetime.now(UTC))}"
+    data = {"when": when, "frames": {name: plain(frame) for name, frame in taken}}
+    show({SNAPSHOT_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
 
 
 def table(frame: pd.DataFrame) -> str:
     """The frame as HTML: its index as the first columns, text to the left and escaped, missing values blank."""
-    plain = frame.copy(deep=False) if isinstance(frame.index, pd.RangeIndex) else _with_index(frame)
-    for position, column in enumerate(plain.columns):
-        plain.isetitem(position, [_cell(value) for value in plain[column]])
-    body = plain.to_html(index=False, border=0, justify="left")
+    body = re.sub(r">\s+<", "><", _texts(frame).to_html(index=False, border=0, justify="left"))
     empty = "" if len(frame) else "<p><em>none</em></p>"
     return f'<div class="pgrunbook">{STYLE}{body}{empty}</div>'
+
+
+_WIDE = 24  # characters: to where plain text is aligned
+
+
+def lines(frame: pd.DataFrame) -> str:
+    """The frame as lines of text: nothing left out, however wide; what is longer than most is not waited for."""
+    shown = _texts(frame)
+    rows = [[str(column) for column in shown.columns], *shown.to_numpy().tolist()]
+    widths = [min(max(map(len, column)), _WIDE) for column in zip(*rows, strict=True)]
+    text = "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return text if len(frame) else f"{text}\nnone"
+
+
+def _texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame as it is read: each value a text, the index as the first columns."""
+    shown = frame.copy(deep=False) if isinstance(frame.index, pd.RangeIndex) else _with_index(frame)
+    for position in range(shown.shape[1]):
+        shown.isetitem(position, [_cell(value) for value in shown.iloc[:, position]])
+    return shown
 
 
 def frame(shown: pd.DataFrame) -> None:
@@ -73,7 +123,17 @@ def sql(text: str) -> Markdown:
 def decision(chosen: Decision) -> None:
     """A block before anything is done: what will be, why, and exactly the SQL that is to run, if any."""
     block = chosen.block
-    show(Markdown(f"**{escape(block.title)}** (`{block.name}`): {chosen.action}, {escape(chosen.reason)}."))
+    text = f"**{escape(block.title)}** (`{block.name}`): {chosen.action}, {escape(chosen.reason)}."
+    data = {
+        "block": block.name,
+        "title": block.title,
+        "action": str(chosen.action),
+        "reason": chosen.reason,
+        "sql": chosen.sql if chosen.pending else "",
+        "source_sha256": block.source_sha256,
+        "makes": [[*key, value] for key, value in block.facts.items()],
+    }
+    show({DECISION_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
     if chosen.pending:
         show(sql(chosen.sql))
 
@@ -81,12 +141,18 @@ def decision(chosen: Decision) -> None:
 def outcome(done: Outcome) -> None:
     """A block after it was dealt with: what happened, when, and how long each statement took."""
     text = f"**{done.event}** in {milliseconds(done.elapsed_ms)}, {moment(done.started_at)}"
-    show({BLOCK_MIME: {"block": done.block, "event": done.event}, "text/markdown": text, "text/plain": text}, raw=True)
+    data = {
+        "block": done.block,
+        "event": done.event,
+        "started_at": done.started_at.isoformat(),
+        "elapsed_ms": round(done.elapsed_ms, 1),
+    }
+    show({BLOCK_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
     if done.event == "applied":
-        show(done.frame())
+        show(named(done.frame(), "statements", block=done.block))
     if len(held := locks.frame(done.locks)):
         show(Markdown("Locks on what existed before, each held at most for so long:"))
-        show(held)
+        show(named(held, "locks", block=done.block))
 
 
 class Waits:
@@ -99,7 +165,7 @@ class Waits:
     def report(self, attempt: Attempt) -> None:
         """Add an attempt to the frame."""
         self._attempts.append(attempt)
-        shown = waiting.frame(self._attempts)
+        shown = named(waiting.frame(self._attempts), "attempts", block=attempt.block)
         if self._shown:
             self._shown.update(shown)
         else:

@@ -15,7 +15,6 @@ import psycopg
 from IPython.core.getipython import get_ipython
 
 from pgrunbook import (
-    admission,
     catalog,
     checks,
     decisions,
@@ -33,9 +32,10 @@ from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Decision
 from pgrunbook.diff import diff
-from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError, Verdict
+from pgrunbook.errors import Failed, Interrupted, LockedOut, Refused, RunbookError, Verdict
 from pgrunbook.project import Project
 from pgrunbook.recorder import Recorder, so_far
+from pgrunbook.sources import Sources
 from pgrunbook.worker import Worker
 
 
@@ -54,7 +54,7 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     target = targets.resolve(chosen.target, project)
     for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
         earlier.close()  # the same cell, run again: it holds the lock that this run needs
-    return Run(notebook.stem, chosen, source, target)
+    return Run(notebook.stem, chosen, source, target, Sources.of(notebook, source))
 
 
 class Column(NamedTuple):
@@ -69,8 +69,11 @@ class Run:
     cannot go on. What was committed is in the ledger whatever happens.
     """
 
-    def __init__(self, runbook: str, chosen: parameters.Parameters, source: Source, target: targets.Target) -> None:
+    def __init__(
+        self, runbook: str, chosen: parameters.Parameters, source: Source, target: targets.Target, sources: Sources
+    ) -> None:
         self.runbook = runbook
+        self._sources = sources
         self.parameters = chosen
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(
             uuid.uuid4()
@@ -78,7 +81,6 @@ class Run:
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
         self._decisions: list[Decision] = []
-        self._problems: dict[tuple[str, ...], tuple[Problem, ...]] = {}
         self._before: Snapshot | None = None
         self._observed: list[str] = []
         self._closed = self._verified = False
@@ -121,9 +123,22 @@ class Run:
             "operator": self.operator,
             "ticket": self.parameters.ticket or "none given",
             "started": display.moment(self.started_at),
+            "versions": self._sources.versions,
             **{f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}" for r in self._recorder.unfinished()},
         }
-        return pd.concat([self._identity.frame(), pd.DataFrame({"value": own}, dtype="str")]).rename_axis("identity")
+        both = pd.concat([self._identity.frame(), pd.DataFrame({"value": own}, dtype="str")])
+        return display.named(both.rename_axis("identity"), "identity")
+
+    @property
+    def sources(self) -> pd.DataFrame:
+        """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each file begins."""
+        return display.named(self._sources.frame(), "sources", files=self._sources.files)
+
+    def circumstances(self) -> pd.DataFrame:
+        """What is going on in the database: index `what`; columns `found`, `remark`."""
+        with self._ending():
+            found = catalog.frame(self._look, "circumstances", ["what"], schema=self._schema)
+            return display.named(found, "circumstances")
 
     # -- what the runbook works on ---------------------------------------------------------------------------
 
@@ -136,23 +151,8 @@ class Run:
         are, the preconditions refuse the run and name the parameter.
         """
         with self._ending():
-            tables, columns = (
-                [self.parameters.own[name]] if self.parameters.own.get(name) else list(names)
-                for name, names in candidates.items()
-            )
-            column = Column(tables[0], columns[0])
-            try:
-                column = Column(*self._find(tables, columns, *candidates))
-                self._problems.pop(tuple(candidates), None)
-            except Refused as exc:
-                self._problems[tuple(candidates)] = exc.problems
-            self._agenda.variables |= dict(zip(candidates, column, strict=True))
-            return column
-
-    def _find(self, tables: Sequence[str], columns: Sequence[str], table: str, column: str) -> tuple[str, str]:
-        return admission.find_column(
-            self._look, self._schema, tables, columns, table_parameter=table, column_parameter=column
-        )
+            given = {name: self.parameters.own.get(name, "") for name in candidates}
+            return Column(*self._agenda.locate(candidates, given))
 
     def admit(self, value: str, columns: Sequence[tuple[str, str]], *, by: str, then: str) -> pd.DataFrame:
         """Plan to let each column accept the value: blocks of the variants in `deploy/<by>/`, then `deploy/<then>/`.
@@ -161,7 +161,7 @@ class Run:
         The value becomes that of the placeholder `value`.
         """
         with self._ending():
-            return variants.frame(self._agenda.admit(value, columns, by, then))
+            return display.named(variants.frame(self._agenda.admit(value, columns, by, then)), "admission")
 
     # -- before ----------------------------------------------------------------------------------------------
 
@@ -173,10 +173,10 @@ class Run:
             blocks = self._agenda.blocks()
             found = self._agenda.found(blocks)
             decided = self._agenda.decide(blocks, found)
-            problems = [problem for found_by in self._problems.values() for problem in found_by]
+            problems = self._agenda.problems
             results = [checks.CheckResult(problem.where, problem.what, problem) for problem in problems]
             results += preflight.check(self._look, self._schema, self._identity, decided, found)
-            shown = checks.frame(results)
+            shown = display.named(checks.frame(results), "preconditions")
             if self.parameters.mode != "verify" or problems:
                 self._require(results, shown, Refused, "The target is not ready: nothing was changed.")
             self._decisions = decided
@@ -190,12 +190,13 @@ class Run:
             concerned = [key.table for d in self._decisions for key in d.block.facts]
             self._observed = self._observed or list(dict.fromkeys([*also, *concerned]))
             snapshot = catalog.snapshot(self._look, self._schema, self._observed)
+            display.snapshot(snapshot, "after" if self._before else "before")
             self._before = self._before or snapshot
             return snapshot
 
     def decisions(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
-        return decisions.frame(self._decisions)
+        return display.named(decisions.frame(self._decisions), "decisions")
 
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`, `comment`."""
@@ -211,7 +212,7 @@ class Run:
         """
         with self._ending():
             found = catalog.frame(self._look, "columns", ["table", "column"], schema=self._schema, tables=list(tables))
-            return checks.expected_columns(found, tables, expected)
+            return display.named(checks.expected_columns(found, tables, expected), "expected columns")
 
     # -- blocks ----------------------------------------------------------------------------------------------
 
@@ -242,7 +243,8 @@ class Run:
             if self.parameters.mode == "plan" or self._identity.recovery == "standby":
                 why = "mode plan" if self.parameters.mode == "plan" else "a standby takes no temporary tables"
                 self._verified = not names
-                return checks.frame([checks.CheckResult(self.runbook, "behaviour", not_run=why)])
+                unproven = checks.frame([checks.CheckResult(self.runbook, "behaviour", not_run=why)])
+                return display.named(unproven, "verification")
             if self.parameters.mode == "verify":
                 self._finished()
             results = [
@@ -250,7 +252,7 @@ class Run:
                 for about, script in self._agenda.verifications(names)
                 for result in checks.verify(self._sessions.work, about, script, self._worker.timeouts)
             ]
-            shown = checks.frame(results)
+            shown = display.named(checks.frame(results), "verification")
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._verified = self._verified or not names
             return shown
@@ -267,7 +269,8 @@ class Run:
     def difference(self) -> pd.DataFrame:
         """What has changed since the first `observe`: see `diff.diff`."""
         with self._ending():
-            return diff(self._before or self.observe(), self.observe())
+            after = catalog.snapshot(self._look, self._schema, self._observed)
+            return display.named(diff(self._before or after, after), "difference")
 
     def finish(self) -> VerdictCard:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions.

@@ -17,12 +17,14 @@ from securesystemslib.signer import Signer
 
 from pgrunbook import attestation, ledger, parameters, targets
 from pgrunbook.archive import Archive, Head, write
+from pgrunbook.card import SNAPSHOT_MIME
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect
-from pgrunbook.ending import judge, may_have_written
+from pgrunbook.ending import judge, may_have_written, shown
 from pgrunbook.errors import Failed, Refused, RunbookError, first_line
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
+from pgrunbook.record import Record
 
 KEY = "PGRUNBOOK_KEY"
 
@@ -40,7 +42,7 @@ class Sealing:
     @property
     def run_id(self) -> str:
         """The run's; empty if the notebook does not say."""
-        return str(self.nb.metadata.get("pgrunbook", {}).get("run_id", ""))
+        return str(self._record.noted.get("run_id") or self._record.identity.get("run", ""))
 
     def run(self) -> Head:
         """Seal it; the new head of the archive."""
@@ -48,9 +50,9 @@ class Sealing:
             rows = ledger.everything(conn, self.run_id) if conn else None
             if rows:
                 write(self.notebook.with_suffix(".ledger.json"), _json(rows))
-            head = Archive(self.project.outputs).seal(
-                self.notebook, self._facts(), self._sources(), signer(self.project)
-            )
+            facts, sources = self._facts(), self._record.sources
+            self._take_out_snapshots()
+            head = Archive(self.project.outputs).seal(self.notebook, facts, sources, signer(self.project))
             if conn and rows:
                 self._note(conn, head)
             return head
@@ -79,17 +81,33 @@ class Sealing:
 
     def _facts(self) -> Mapping[str, Any]:
         ending = judge(self.nb.cells)
-        noted = self.nb.metadata.get("pgrunbook", {})
+        noted = self._record.noted
+        identity = self._record.identity
         return {
             "id": self.run_id,
             "runbook": Path(self.nb.metadata.get("papermill", {}).get("input_path") or self.notebook.name).stem,
+            "operator": identity.get("operator", self.chosen.operator if self.chosen else ""),
+            "database": identity.get("database", ""),
+            "system_identifier": identity.get("system identifier", ""),
             "verdict": noted.get("verdict", str(ending.verdict)),
             "reason": noted.get("reason", ending.reason),
             "parameters": self.chosen.record() if self.chosen else {},
         }
 
-    def _sources(self) -> Mapping[str, str]:
-        return {}
+    def _take_out_snapshots(self) -> None:
+        """Into a file of their own, which a program can read without the notebook, and which may be large."""
+        if not (snapshots := self._record.snapshots()):
+            return
+        beside = self.notebook.with_suffix(".snapshots.json")
+        write(beside, _json(snapshots))
+        for data, _ in shown(self.nb.cells, SNAPSHOT_MIME):
+            if data.pop("frames", None):
+                data["file"] = beside.name
+        write(self.notebook, nbformat.writes(self.nb).encode() + b"\n")
+
+    @property
+    def _record(self) -> Record:
+        return Record(self.nb)
 
 
 def seal(project: Project, notebook: Path) -> tuple[Head, list[str]]:
@@ -125,4 +143,4 @@ def _chosen(nb: NotebookNode) -> Parameters | None:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -45,7 +45,7 @@ def test_nothing_of_the_record_is_noise(crm: Database, run: Run) -> None:
     assert done.notebook
     outputs = [o for c in json.loads(done.notebook.read_text())["cells"] for o in c.get("outputs", ())]
     assert [o for o in outputs if o["output_type"] == "stream"] == []
-    assert done.text.count("\n") == 2, done.text
+    assert done.text.count("\n") == 3, done.text
     assert done.notebook.stat().st_size < 300_000
     assert str(ROOT) not in done.notebook.read_text()
 

@@ -1,0 +1,162 @@
+"""What an executed notebook says, read as data: by the reviewer's page, and by whoever compares two runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, VERDICT_MIME
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame that a method of a run returned: its kind, the cell that shows it, and its rows by column, the index's
+    columns first. `about` holds what else is known, such as the block that it is about.
+    """
+
+    kind: str
+    cell: str
+    rows: Sequence[Row]
+    about: Row
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block in a run: what was decided and why, its SQL if it was to run, and what came of it.
+
+    `event` is `applied`, `adopted`, or empty where nothing was done; `elapsed_ms` and `started_at` (ISO 8601, UTC) go
+    with it.
+    """
+
+    name: str
+    cell: str
+    title: str
+    action: str
+    reason: str
+    sql: str
+    event: str = ""
+    started_at: str = ""
+    elapsed_ms: float = 0.0
+    statements: Sequence[Row] = ()
+    locks: Sequence[Row] = ()
+    attempts: Sequence[Row] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """An executed notebook. What it does not hold, because the run did not get so far, is empty."""
+
+    notebook: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        """The record in a file. Raises ValueError if it is no notebook."""
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(notebook, dict) or "cells" not in notebook:
+            raise ValueError("not a notebook")
+        return cls(notebook)
+
+    @cached_property
+    def noted(self) -> Row:
+        """What the engine has noted: `verdict`, `reason`, `run_id`."""
+        noted: Row = self.notebook["metadata"].get("pgrunbook", {})
+        return noted
+
+    @property
+    def parameters(self) -> Row:
+        """What papermill was given."""
+        given: Row = self.notebook["metadata"].get("papermill", {}).get("parameters") or {}
+        return given
+
+    @property
+    def started_at(self) -> str:
+        """When the notebook was started, ISO 8601; empty if papermill did not run it."""
+        return str(self.notebook["metadata"].get("papermill", {}).get("start_time") or "")
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran."""
+        return float(self.notebook["metadata"].get("papermill", {}).get("duration") or 0)
+
+    @cached_property
+    def frames(self) -> Sequence[Frame]:
+        """All frames of ours, in the order of the cells."""
+        found = []
+        for data, cell in self._shown(FRAME_MIME):
+            rows = [dict(zip(data["columns"], row, strict=True)) for row in data["rows"]]
+            about = {key: value for key, value in data.items() if key not in ("kind", "columns", "rows")}
+            found.append(Frame(data["kind"], cell, rows, about))
+        return found
+
+    def last(self, kind: str) -> Frame | None:
+        """The last frame of a kind: where a cell was run again, what counts."""
+        return next((frame for frame in reversed(self.frames) if frame.kind == kind), None)
+
+    def rows(self, kind: str) -> Sequence[Row]:
+        """The rows of the last frame of a kind; none if there is no such frame."""
+        frame = self.last(kind)
+        return frame.rows if frame else ()
+
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
+        """The target's identity card and the run's."""
+        return {row["identity"]: row["value"] for row in self.rows("identity")}
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """SHA-256 of each file that was run, by its path from the project's root."""
+        frame = self.last("sources")
+        return frame.about["files"] if frame else {}
+
+    @cached_property
+    def blocks(self) -> Sequence[Block]:
+        """The blocks that the run came to, in order."""
+        done = {data["block"]: data for data, _ in self._shown(BLOCK_MIME)}
+        decided = {data["block"]: (data, cell) for data, cell in self._shown(DECISION_MIME)}
+        return [self._block(data, cell, done.get(name, {})) for name, (data, cell) in decided.items()]
+
+    def _block(self, decided: Row, cell: str, done: Row) -> Block:
+        def about(kind: str) -> Sequence[Row]:
+            found = [f for f in self.frames if f.kind == kind and f.about.get("block") == decided["block"]]
+            return found[-1].rows if found else ()
+
+        return Block(
+            name=decided["block"],
+            cell=cell,
+            title=decided["title"],
+            action=decided["action"],
+            reason=decided["reason"],
+            sql=decided["sql"],
+            event=done.get("event", ""),
+            started_at=done.get("started_at", ""),
+            elapsed_ms=done.get("elapsed_ms", 0.0),
+            statements=about("statements"),
+            locks=about("locks"),
+            attempts=about("attempts"),
+        )
+
+    @property
+    def card(self) -> Row:
+        """The verdict's card; empty if the run did not come to its end."""
+        return next((data for data, _ in self._shown(VERDICT_MIME)), {})
+
+    def snapshots(self) -> dict[str, Any]:
+        """`before` and `after`, each with its frames, as far as the run took them, and what the blocks make.
+
+        Frames are mappings of `columns` and `rows`. `expected` has, by block, lists of kind, table, name and value.
+        """
+        taken = {data["when"]: data["frames"] for data, _ in self._shown(SNAPSHOT_MIME) if "frames" in data}
+        made = {data["block"]: data["makes"] for data, _ in self._shown(DECISION_MIME)}
+        return {**taken, **({"expected": made} if made else {})}
+
+    def _shown(self, mime: str) -> Iterator[tuple[Any, str]]:
+        for cell in self.notebook["cells"]:
+            for output in cell.get("outputs", ()):
+                if mime in output.get("data", {}):
+                    yield output["data"][mime], cell.get("id", "")

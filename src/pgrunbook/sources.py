@@ -1,0 +1,61 @@
+"""What is run: the digests of a runbook's files and the versions of what runs them, so that they can be found again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pgrunbook.blocks import Source
+from pgrunbook.scripts import Script
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = 12  # of the 64 digits of a digest
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of a runbook: SHA-256 of each by its path from the project's root, the notebook first."""
+
+    files: Mapping[str, str]
+
+    @classmethod
+    def of(cls, notebook: Path, source: Source) -> Sources:
+        """Those of a runbook as it stands on the disk, and of its SQL as it was read."""
+        digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
+        folder = f"sql/{notebook.stem}"
+        scripts = {f"{folder}/{script.name}": script.source_sha256 for script in _scripts(source)}
+        return cls({f"runbooks/{notebook.name}": digest, **scripts})
+
+    @property
+    def versions(self) -> str:
+        """The versions of pgrunbook and of what it stands on."""
+        used = [f"{name} {version(name)}" for name in ("pgrunbook", "psycopg", "pglast", "papermill")]
+        return ", ".join([*used, f"Python {platform.python_version()}"])
+
+    def frame(self) -> pd.DataFrame:
+        """One row a file but for its kind: index `file`; columns `deploy`, `verify`, `revert`, how each digest begins.
+
+        The notebook, which is of no kind, stands under `deploy`.
+        """
+        import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
+        rows: dict[str, dict[str, str]] = {}
+        for path, digest in self.files.items():
+            _, _, *below = path.split("/")
+            kind, name = (below[0], "/".join(below[1:])) if below else ("deploy", path.split("/")[1])
+            rows.setdefault(name.removesuffix(".sql"), {})[kind] = digest[:_SHOWN]
+        frame = pd.DataFrame.from_dict(rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str")
+        return frame.fillna("").rename_axis("file")
+
+
+def _scripts(source: Source) -> list[Script]:
+    kinds = (source.deploy, source.verify, source.revert)
+    entries = [entry for kind in kinds for entry in kind.values()]
+    return [script for e in entries for script in ([e] if isinstance(e, Script) else e.values())]

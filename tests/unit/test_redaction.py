@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgrunbook.redaction import looks_secret, redact
+from pgrunbook.redaction import looks_secret, redact, shapes
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 AWKWARD = st.text(st.sampled_from("aZ0 @:/?&=#%'\"\\$[]{}\n\té"), min_size=1)
@@ -116,3 +116,49 @@ def test_other_forms(text: str, expected: str) -> None:
 def test_what_holds_no_password_is_left_alone(value: Any) -> None:
     assert not looks_secret(value)
     assert redact(str(value)) == str(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("postgresql://app:hunter2@db", "a password in a URL"),
+        ("PGPASSWORD=hunter2", "a password in a connection string"),
+        ("{'password': 'hunter2'}", "a password in a mapping"),
+        ("ALTER ROLE app PASSWORD 'hunter2'", "a password in SQL"),
+        ("# mine\ndb:5432:*:app:hunter\\:2\n", "a line of a password file"),
+        ("*:*:*:*:hunter2", "a line of a password file"),
+        ("Authorization: Basic YXBwOmh1bnRlcjI=", "an Authorization header"),
+        ('"authorization": "Bearer abc.def"', "an Authorization header"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", "a private key"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIE", "a private key"),
+        ("token ghp_" + "a1B2" * 9, "an access token"),
+        ("AKIA" + "ABCD" * 4, "an access token"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhcHAifQ.c2lnbmF0dXJl", "an access token"),
+        (f"SCRAM-SHA-256$4096:{'a' * 24}${'b' * 44}:{'c' * 44}", "an access token"),
+    ],
+)
+def test_shapes_of_secrets(text: str, shape: str) -> None:
+    assert shapes(text) == [shape]
+    assert shapes(redact(text)) == []
+    assert looks_secret(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://app:***@db",
+        "postgresql://user:password@host/database",
+        "password=*** user=app",
+        "password = $1 AND password = %(password)s OR password = :'password' OR password = NULL",
+        "connect(password=os.environ['CRM_PASSWORD'], password=password)",
+        "{'password': None, \"password\": \"\", 'password': '***'}",
+        "COMMENT ON COLUMN users.password IS 'hashed'; password text NOT NULL",
+        "PGPASSWORD=$CRM_PASSWORD psql",
+        "Authorization: Bearer <token>",
+        "2026-01-31 12:00:00 UTC",
+        "fe80:1234:0:0:1:2:3:4",
+        "checks.py:5432: error",
+    ],
+)
+def test_placeholders_are_no_secrets(text: str) -> None:
+    assert shapes(text) == []

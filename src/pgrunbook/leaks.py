@@ -171,7 +171,7 @@ def _pair(key: str, value: Any) -> str:
 
 def _found(text: str, secrets: Sequence[str]) -> list[str]:
     """What leaks from the text."""
-    searched = _searched(secrets)
+    searched = [secret for secret in _searched(secrets) if len(secret.characters) <= len(text)]
     shortest = min((len(secret.characters) for secret in searched), default=0)
     known = searched and any(secret.find(view) for view in views(text, shortest) for secret in searched)
     return [*(["a password that the run knew"] if known else []), *shapes(text)]

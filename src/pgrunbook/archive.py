@@ -11,7 +11,6 @@ Nothing outside this module knows that an archive is a folder.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from filelock import FileLock, Timeout
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signer
 
-from pgrunbook import attestation
+from pgrunbook import atomic, attestation
 from pgrunbook.attestation import Predicate, Resource, Statement, Unreadable
 from pgrunbook.errors import Failed, Refused
 
@@ -110,8 +109,8 @@ class Archive:
             data = attestation.sealed(statement, signer)
             sha256 = hashlib.sha256(data).hexdigest()
             # The head before the seal is in its place: cut off in between, it is finished by the next.
-            write(self.root / _NEW, data)
-            write(self.root / HEAD, f"{sha256}  {self.name(target)}\n".encode())
+            atomic.write(self.root / _NEW, data)
+            atomic.write(self.root / HEAD, f"{sha256}  {self.name(target)}\n".encode())
             (self.root / _NEW).replace(target)
             return Head(predicate.sequence, self.name(target), sha256, predicate.archive or sha256)
 
@@ -211,16 +210,3 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file as a whole: at any moment it is the old one or the new one, whatever breaks off."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

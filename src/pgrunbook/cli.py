@@ -87,7 +87,8 @@ def run(
         from pgrunbook import report  # nbconvert takes half a second to import
 
         click.echo(f"page:     {_relative(report.page(path))}")
-    click.echo(f"seal:     {_sealed(project, path)}")
+    if not ending.leaked:
+        click.echo(f"seal:     {_sealed(project, path)}")
     sys.exit(ending.verdict.exit_code)
 
 

@@ -16,13 +16,14 @@ from pgrunbook.errors import RunbookError, Verdict
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How an executed notebook ended: `reason` is one line, `error` the whole text where there is one; `cell` is the
-    index of the cell that it ended in.
+    index of the cell that it ended in. `leaked`: a secret was in the notebook, which is not to be sealed unseen.
     """
 
     verdict: Verdict
     reason: str
     error: str = ""
     cell: int | None = None
+    leaked: bool = False
 
     @property
     def text(self) -> str:

@@ -30,14 +30,15 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
 from traitlets.config import Config
 
-from pgrunbook import ledger, parameters, targets
+from pgrunbook import atomic, leaks, ledger, parameters, targets
 from pgrunbook.card import BLOCK_MIME, banner
 from pgrunbook.connection import connect, wait_for_end
 from pgrunbook.ending import Ending, judge, may_have_written, settled, shown
-from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
+from pgrunbook.errors import Failed, Refused, RunbookError, Verdict, first_line
+from pgrunbook.leaks import Leak
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
-from pgrunbook.redaction import MASK, looks_secret, redact
+from pgrunbook.redaction import redact
 
 # How long a cell that was told to stop may take to roll back, before its kernel is killed.
 STOPPING_S = 4.0
@@ -74,15 +75,21 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         record.run_id = run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         try:
             chosen = parameters.chosen(nb)  # before a kernel is started
+            record.secrets = _secrets(chosen)
+            if found := leaks.search(nb, record.secrets):
+                raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
             record.notebook_start()
             with environment({RUN_ID: run_id}):
                 ending = cls._execute(record, kernel_name, **options)
             asked = _asked(chosen, run_id, nb) if _leaves_questions(ending, nb.cells) else _Asked()
-            if record.cut:
+            if record.leaks:
+                ending = _leaked(ending, record.leaks)
+            elif record.cut:
                 ending = settled(ending, nb.cells, asked.verdict)
             record.end(ending, asked.committed)
         except Refused as exc:  # before a kernel was started
-            _mask(nb)
+            leaks.mask_parameters(nb)
+            leaks.mask(nb, record.secrets)
             record.notebook_start()
             ending = Ending(exc.verdict, exc.message, redact(str(exc)))
             record.end(ending)
@@ -139,6 +146,11 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
     current: int | None = None
     cut = False
     run_id = ""
+    secrets: Sequence[str] = ()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.leaks: list[Leak] = []
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
         """Note which cell runs."""
@@ -153,9 +165,19 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
 
     def save(self, **_: Any) -> None:
         """Write the notebook as it is now. Not in nbformat's way, which is slow: papermill does that at the end."""
+        self._keep_secrets()
         self.last_save_time = self.now()
         if self.output_path:
             papermill_io.write(json.dumps(self.nb, ensure_ascii=False, indent=1) + "\n", self.output_path)
+
+    def _keep_secrets(self) -> None:
+        """Mask what the current cell gives away; what the others do was masked before."""
+        if self.current is not None and self.nb.cells[self.current].get("outputs"):
+            part = nbformat.v4.new_notebook()
+            part.cells = [self.nb.cells[self.current]]
+            if found := leaks.search(part, self.secrets):
+                self.leaks += found
+                leaks.mask(part, self.secrets)
 
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
         """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
@@ -183,6 +205,7 @@ class Record(NotebookExecutionManager):  # type: ignore[misc]
             "verdict": str(ending.verdict),
             "reason": ending.reason,
             "run_id": self.run_id,
+            **({"masked": len(self.leaks)} if self.leaks else {}),
         }
         self.save()
 
@@ -256,6 +279,24 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _secrets(chosen: Parameters) -> tuple[str, ...]:
+    """What must not get into the record. The embedded server has no password."""
+    if chosen.target == "embedded":
+        return ()
+    try:
+        return leaks.credentials(targets.resolve(chosen.target, Project.find()))
+    except RunbookError:  # the kernel will say why
+        return ()
+
+
+def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
+    """A run whose notebook gave a secret away has failed, however it went on the target."""
+    message = f"A secret was in the notebook, and is masked: the record is not sealed. The run itself: {ending.reason}"
+    return Ending(
+        Verdict.FAILED, message, str(Failed(message, problems=leaks.problems(found))), ending.cell, leaked=True
+    )
+
+
 def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> NotebookNode:
     cell = cells[ending.cell] if ending.cell is not None else None
     text = banner(ending.verdict, ending.reason, cell.get("id", "") if cell else "", committed)
@@ -313,33 +354,6 @@ def _leave_out_the_host(nb: NotebookNode) -> None:
         noted[name] = PurePath(path).name if isinstance(path, str) else None
 
 
-def _mask(nb: NotebookNode) -> None:
-    """Take what looks like a secret out of a notebook that was refused because of it."""
-    given = nb.metadata.papermill.get("parameters") or {}
-    nb.metadata.papermill["parameters"] = _masked(given)
-    for cell in nb.cells:
-        cell.source = _masked_source(cell.source, declares="parameters" in cell.metadata.get("tags", []))
-
-
-def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: MASK if looks_secret({name: value}) else value for name, value in values.items()}
-
-
-def _masked_source(source: str, *, declares: bool) -> str:
-    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and backslashes. Of a cell
-    that should hold nothing else and cannot be read, nothing is left: there is no telling where the secret ends.
-    """
-    try:
-        values = parameters.assignments(source, "")
-    except Refused:
-        if declares and looks_secret(source):
-            return f"# {MASK}"
-        values = {}
-    if values == (masked := _masked(values)):
-        return redact(source)
-    return "\n".join(f"{name} = {value!r}" for name, value in masked.items())
-
-
 class _WholeFiles(LocalHandler):  # type: ignore[misc]
     """Writes local files as papermill's own handler does, but each is at any moment the old one or the new one."""
 
@@ -352,15 +366,7 @@ class _WholeFiles(LocalHandler):  # type: ignore[misc]
         folder = self._handler.cwd(None)  # not ours, if the kernel is to have another
         self._handler.cwd(folder)
         target = Path(folder or "", path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(buf)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        atomic.write(target, buf.encode())
 
 
 def _write_as_a_whole(path: str | None) -> None:

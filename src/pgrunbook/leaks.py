@@ -14,8 +14,10 @@ import psycopg
 from nbformat import NotebookNode
 from psycopg.conninfo import conninfo_to_dict
 
+from pgrunbook import parameters
 from pgrunbook.disguises import Disguised, disguised, views
-from pgrunbook.redaction import KEYWORDS, MASK, redact, shapes
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.redaction import KEYWORDS, MASK, looks_secret, redact, shapes
 from pgrunbook.targets import Target
 
 SHORTEST = 4  # characters, white space not counted: anything shorter is found by chance
@@ -219,3 +221,39 @@ def _unused(key: str, used: Mapping[str, Any]) -> str:
     while key in used:
         key, number = f"{key.partition(' #')[0]} #{number}", number + 1
     return key
+
+
+# -- what is refused because of one ----------------------------------------------------------------------------------
+
+
+def problems(found: Sequence[Leak]) -> list[Problem]:
+    """Each leak as a problem."""
+    remedy = "keep it out of the notebook; and change it, as it may have been read meanwhile"
+    return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
+
+
+def mask_parameters(nb: NotebookNode) -> None:
+    """Take what looks like a secret out of a notebook that was refused because of it."""
+    given = nb.metadata.papermill.get("parameters") or {}
+    nb.metadata.papermill["parameters"] = _masked_values(given)
+    for cell in nb.cells:
+        cell.source = _masked_cell(cell.source, declares="parameters" in cell.metadata.get("tags", []))
+
+
+def _masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: MASK if looks_secret({name: value}) else value for name, value in values.items()}
+
+
+def _masked_cell(source: str, *, declares: bool) -> str:
+    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and backslashes. Of a cell
+    that should hold nothing else and cannot be read, nothing is left: there is no telling where the secret ends.
+    """
+    try:
+        values = parameters.assignments(source, "")
+    except Refused:
+        if declares and looks_secret(source):
+            return f"# {MASK}"
+        values = {}
+    if values == (masked := _masked_values(values)):
+        return redact(source)
+    return "\n".join(f"{name} = {value!r}" for name, value in masked.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import psycopg
 from nbformat import NotebookNode
 from securesystemslib.signer import Signer
 
-from pgrunbook import attestation, ledger, parameters, targets
-from pgrunbook.archive import Archive, Head, write
+from pgrunbook import atomic, attestation, leaks, ledger, parameters, targets
+from pgrunbook.archive import Archive, Head
 from pgrunbook.card import SNAPSHOT_MIME
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect
@@ -46,16 +46,26 @@ class Sealing:
 
     def run(self) -> Head:
         """Seal it; the new head of the archive."""
+        self._search()
         with self._target() as conn:
             rows = ledger.everything(conn, self.run_id) if conn else None
             if rows:
-                write(self.notebook.with_suffix(".ledger.json"), _json(rows))
+                atomic.write(self.notebook.with_suffix(".ledger.json"), _json(rows))
             facts, sources = self._facts(), self._record.sources
             self._take_out_snapshots()
             head = Archive(self.project.outputs).seal(self.notebook, facts, sources, signer(self.project))
             if conn and rows:
                 self._note(conn, head)
             return head
+
+    def _search(self) -> None:
+        """Refuse to seal a secret: what papermill itself has written was not searched before."""
+        secrets: tuple[str, ...] = ()
+        if self.chosen:
+            with suppress(RunbookError):
+                secrets = leaks.credentials(targets.resolve(self.chosen.target, self.project))
+        if found := leaks.search(self.nb, secrets):
+            raise Failed("The notebook holds a secret: it is not sealed.", problems=leaks.problems(found))
 
     @contextmanager
     def _target(self) -> Iterator[Connection | None]:
@@ -99,11 +109,11 @@ class Sealing:
         if not (snapshots := self._record.snapshots()):
             return
         beside = self.notebook.with_suffix(".snapshots.json")
-        write(beside, _json(snapshots))
+        atomic.write(beside, _json(snapshots))
         for data, _ in shown(self.nb.cells, SNAPSHOT_MIME):
             if data.pop("frames", None):
                 data["file"] = beside.name
-        write(self.notebook, nbformat.writes(self.nb).encode() + b"\n")
+        atomic.write(self.notebook, nbformat.writes(self.nb).encode() + b"\n")
 
     @property
     def _record(self) -> Record:

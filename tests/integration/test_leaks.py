@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import nbformat
 import pytest
 from databases import Database, Role
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from projects import Project
 
 from pgrunbook import leaks
@@ -28,3 +30,46 @@ def test_the_record_of_a_run_with_a_password(crm: Database, project: Project, lo
     record = nbformat.read(done.notebook, as_version=4)
     assert leaks.search(record, secrets) == []
     assert leaks.search_text(done.notebook.read_text(), secrets, "file") == []
+
+
+GIVES_AWAY = """
+import base64, json, os, urllib.parse
+word = urllib.parse.unquote(os.environ["CRM_URL"].split(":", 2)[2].split("@")[0])
+print("connecting with", repr(word), base64.b64encode(word.encode()).decode())
+raise ValueError(json.dumps({"tried": word}))
+"""
+
+
+def test_a_cell_that_gives_a_password_away(crm: Database, project: Project, login_role: Callable[..., Role]) -> None:
+    """It is masked before anything is written, fails the run, and keeps the record from being sealed."""
+    role = login_role(crm, 'it\'s "p@ss" %41\\wörd')
+    project.env["CRM_URL"] = role.url
+    runbook = project.root / "runbooks" / "001_import_connector.ipynb"
+    runbook.write_text(runbook.read_text().replace('"run.identity"', f"{json.dumps(GIVES_AWAY)}"))
+    done = project.run("env:CRM_URL", "--mode", "plan")
+    assert done.code == 1, done.text
+    assert "A secret was in the notebook, and is masked" in done.text
+    assert "cell `target`, output 1: a password that the run knew" in done.text
+    assert "seal:" not in done.text
+    assert done.notebook
+    secrets = leaks.credentials(Target("env:CRM_URL", role.url))
+    for path in [*project.root.glob("outputs/**/*")]:
+        if path.is_file():
+            assert leaks.search_text(path.read_text(), secrets, path.name) == []
+    assert leaks.search_text(done.text, secrets, "terminal") == []
+
+
+def test_what_papermill_itself_wrote_is_searched_before_it_is_sealed(
+    crm: Database, project: Project, login_role: Callable[..., Role]
+) -> None:
+    role = login_role(crm, "correct horse battery")
+    project.env["CRM_URL"] = role.url
+    notebook = project.root / "outputs" / "x.ipynb"
+    notebook.parent.mkdir()
+    parameters = new_code_cell("target = 'env:CRM_URL'", metadata={"tags": ["parameters"]})
+    shown = new_output("stream", text="the password is correct horse battery\n")
+    nbformat.write(new_notebook(cells=[parameters, new_code_cell("1", id="one", outputs=[shown])]), notebook)
+    done = project.command("archive", "seal", notebook)
+    assert done.code == 1
+    assert "cell `one`, output 1: a password that the run knew" in done.text
+    assert not list(notebook.parent.glob("*.dsse.json"))

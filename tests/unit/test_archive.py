@@ -35,9 +35,9 @@ def record(archive: Archive, number: int) -> Path:
     return notebook
 
 
-def seal(archive: Archive, number: int, key: Path | None = None) -> Head:
+def seal(archive: Archive, number: int, key: Path | None = None, verdict: str = "passed") -> Head:
     signer = attestation.signer(key) if key else None
-    return archive.seal(record(archive, number), {"verdict": "passed"}, {"deploy/010.sql": "0" * 64}, signer)
+    return archive.seal(record(archive, number), {"verdict": verdict}, {"deploy/010.sql": "0" * 64}, signer)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_a_record_with_a_seal_of_its_own_does_not_pass(copy: Archive, tmp_path: 
     """Made elsewhere as the fifth of its chain."""
     other = Archive(tmp_path / "other")
     for number in range(1, RUNS + 2):
-        seal(other, number)
+        seal(other, number, verdict="failed")
     for ending in ENDINGS:
         shutil.copy(file(other, RUNS + 1, ending), file(copy, RUNS + 1, ending))
     assert {f"run{RUNS}{SEAL}", HEAD} <= wrong(copy).keys()

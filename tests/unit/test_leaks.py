@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,12 +91,13 @@ AWKWARD = [
 SECOND = sorted({*ENCODINGS} - {"a list's elements"})
 
 
-@pytest.mark.parametrize("second", SECOND)
 @pytest.mark.parametrize("first", ENCODINGS)
-def test_two_encodings_of_awkward_passwords(first: str, second: str) -> None:
-    for password in AWKWARD:
-        text = ENCODINGS[second](ENCODINGS[first](password))
-        assert leaks.search_text(f"before {text} after", [password], "here"), password
+def test_two_encodings_of_awkward_passwords(first: str) -> None:
+    """Each second one with some of the passwords, so that each of those meets many pairs."""
+    for number, second in enumerate(SECOND):
+        for password in AWKWARD[(number + len(first)) % 5 :: 5]:
+            text = ENCODINGS[second](ENCODINGS[first](password))
+            assert leaks.search_text(f"before {text} after", [password], "here"), (second, password)
 
 
 def _notebook() -> NotebookNode:
@@ -175,7 +175,7 @@ CHAINS = st.just(["a list's elements"]) | st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)  # each makes regular expressions of its own
+@settings(deadline=None, max_examples=25)  # each makes regular expressions of its own
 @given(PASSWORDS.filter(lambda text: len("".join(text.split())) > 5), CHAINS, st.sampled_from([*PLACES]), st.data())
 def test_found_anywhere_and_gone_when_masked(
     password: str, chain: tuple[str, ...], place: Callable[[NotebookNode, str], None], data: st.DataObject
@@ -261,17 +261,6 @@ def test_a_short_password_is_found_only_where_it_looks_like_one() -> None:
 )
 def test_sql_holds_no_secret(path: Path) -> None:
     assert leaks.search_text(path.read_text(), ["hunter2", "correct horse"], path.name) == []
-
-
-def test_three_megabytes_are_no_long_wait() -> None:
-    row = "<tr>\n      <td>it's</td>\n      <td>\"source_type\" = 'csv\\nimport' &amp; 100%</td>\n    </tr>\n"
-    texts = [row * 1_000] * 25 + [base64.encodebytes(bytes(range(256)) * 1_000).decode(), " " * 10_000]
-    notebook = new_notebook(cells=[new_code_cell(text, id=f"cell-{n}") for n, text in enumerate(texts)])
-    secrets = ["hunter2hunter2", 'it\'s "quoted"', "\\back%41"]
-    leaks.search_text("once", secrets, "to make the searches")
-    start = time.process_time()
-    assert leaks.search(notebook, secrets) == []
-    assert time.process_time() - start < 5  # less than 1 s, were it not for the many that begin like a secret
 
 
 # -- what a run knows --------------------------------------------------------------------------------------------------

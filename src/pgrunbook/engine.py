@@ -14,14 +14,12 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
 
 import click
 import nbformat
-import psycopg
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -30,11 +28,10 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
 from traitlets.config import Config
 
-from pgrunbook import atomic, leaks, ledger, parameters, targets
-from pgrunbook.card import BLOCK_MIME, banner
-from pgrunbook.connection import connect, wait_for_end
-from pgrunbook.ending import Ending, judge, may_have_written, settled, shown
-from pgrunbook.errors import Failed, Refused, RunbookError, Verdict, first_line
+from pgrunbook import atomic, inquiry, leaks, parameters, targets
+from pgrunbook.card import banner
+from pgrunbook.ending import Ending, judge, settled
+from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
 from pgrunbook.leaks import Leak
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
@@ -71,50 +68,50 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
         _write_as_a_whole(nb.metadata.papermill.get("output_path"))
         _leave_out_the_host(nb)
-        record = Record(nb, output_path, **made)
-        record.run_id = run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        manager = ExecutionManager(nb, output_path, **made)
+        manager.run_id = run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         try:
             chosen = parameters.chosen(nb)  # before a kernel is started
-            record.secrets = _secrets(chosen)
-            if found := leaks.search(nb, record.secrets):
+            manager.secrets = _secrets(chosen)
+            if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
-            record.notebook_start()
+            manager.notebook_start()
             with environment({RUN_ID: run_id}):
-                ending = cls._execute(record, kernel_name, **options)
-            asked = _asked(chosen, run_id, nb) if _leaves_questions(ending, nb.cells) else _Asked()
-            if record.leaks:
-                ending = _leaked(ending, record.leaks)
-            elif record.cut:
-                ending = settled(ending, nb.cells, asked.verdict)
-            record.end(ending, asked.committed)
+                ending = cls._execute(manager, kernel_name, **options)
+            answer = inquiry.ask(chosen, run_id, nb.cells) if inquiry.needed(ending, nb.cells) else inquiry.Answer()
+            if manager.leaks:
+                ending = _leaked(ending, manager.leaks)
+            elif manager.cut:
+                ending = settled(ending, nb.cells, answer.verdict)
+            manager.end(ending, answer.committed)
         except Refused as exc:  # before a kernel was started
             leaks.mask_parameters(nb)
-            leaks.mask(nb, record.secrets)
-            record.notebook_start()
+            leaks.mask(nb, manager.secrets)
+            manager.notebook_start()
             ending = Ending(exc.verdict, exc.message, redact(str(exc)))
-            record.end(ending)
+            manager.end(ending)
         if ending.verdict is not Verdict.PASSED:
             raise NotPassed(ending)
-        return cast(NotebookNode, record.nb)
+        return cast(NotebookNode, manager.nb)
 
     @classmethod
-    def _execute(cls, record: Record, kernel_name: str, **options: Any) -> Ending:
+    def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
         try:
-            cls.execute_managed_notebook(record, kernel_name, **options)
+            cls.execute_managed_notebook(manager, kernel_name, **options)
         except DeadKernelError:
-            return record.cut_off("the kernel died")
+            return manager.cut_off("the kernel died")
         except (CellTimeoutError, TimeoutError):
-            return record.cut_off("the cell ran into its timeout")
+            return manager.cut_off("the cell ran into its timeout")
         except KeyboardInterrupt:
-            return record.cut_off("stopped by a signal")
+            return manager.cut_off("stopped by a signal")
         except (RuntimeError, NoSuchKernel) as exc:
-            if record.current is not None:
+            if manager.current is not None:
                 raise
             return Ending(Verdict.INTERRUPTED, f"the kernel could not be started: {exc}")
-        return judge(record.nb.cells)
+        return judge(manager.nb.cells)
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: Record, kernel_name: str, **options: Any) -> NotebookNode:
+    def execute_managed_notebook(cls, nb_man: ExecutionManager, kernel_name: str, **options: Any) -> NotebookNode:
         """Run the cells in a kernel, as papermill's default engine does."""
         options.pop("input_path", None)
         timeout = options.pop("execution_timeout", None)
@@ -137,7 +134,7 @@ def _sockets(folder: str) -> Config:
     return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
 
 
-class Record(NotebookExecutionManager):  # type: ignore[misc]
+class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     """The executed notebook while it comes into being, saved after each cell.
 
     Cells have one of these states: `pending` (never run), `running`, `completed`, `failed`, `interrupted`.
@@ -304,43 +301,6 @@ def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> No
     made.metadata["tags"] = ["pgrunbook-banner"]
     made.metadata["papermill"] = {"status": "completed"}
     return cast(NotebookNode, made)
-
-
-def _leaves_questions(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
-    return ending.verdict is not Verdict.PASSED and may_have_written(ending, cells)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What the target's ledger says of a run: in Markdown, what it committed; its verdict, with the reason."""
-
-    committed: str = ""
-    verdict: tuple[Verdict, str] | None = None
-
-
-def _asked(chosen: Parameters, run_id: str, nb: NotebookNode) -> _Asked:
-    """Ask the target's ledger, as the kernel that could have told may be dead.
-
-    Where the notebook does not show what the ledger has, the answer says so; the ledger is right.
-    """
-    try:
-        target = targets.resolve(chosen.target, Project.find())
-        with connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn:
-            wait_for_end(conn, run_id)
-            done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
-    except (RunbookError, psycopg.Error) as exc:
-        return _Asked(f"What was committed is in the target's ledger, which could not be asked: {first_line(exc)}")
-    if not done:
-        return _Asked("The target's ledger has nothing of this run: nothing was committed.", verdict)
-    below = {data["block"] for data, _ in shown(nb.cells, BLOCK_MIME)}
-    listed = [_event(block, event, below) for block, event in done]
-    return _Asked("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
-
-
-def _event(block: str, event: str, below: set[str]) -> str:
-    if event == "started":
-        return f"`{block}` in part, outside a transaction: what is there of it, the next run finds in the catalog"
-    return f"`{block}` {event}{'' if block in below else ', **not shown below**'}"
 
 
 def _leave_out_the_host(nb: NotebookNode) -> None:

@@ -299,16 +299,16 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
 
 FULL_AT_THE_END = """
 import papermill, resource, signal
-from pgrunbook.engine import Record
+from pgrunbook.engine import ExecutionManager
 
-end = Record.end
+end = ExecutionManager.end
 
 def fill_the_disk(*given):
     end(*given)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
-Record.end = fill_the_disk
+ExecutionManager.end = fill_the_disk
 papermill.execute_notebook("in.ipynb", "out.ipynb", engine_name="pgrunbook", progress_bar=False)
 """
 

@@ -1,0 +1,55 @@
+"""What the target's ledger says of a run, once the kernel that could have told may be dead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from nbformat import NotebookNode
+
+from pgrunbook import ledger, targets
+from pgrunbook.card import BLOCK_MIME
+from pgrunbook.connection import connect, wait_for_end
+from pgrunbook.ending import Ending, may_have_written, shown
+from pgrunbook.errors import RunbookError, Verdict, first_line
+from pgrunbook.parameters import Parameters
+from pgrunbook.project import Project
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the target's ledger says of a run: in Markdown, what it committed; its verdict, with the reason."""
+
+    committed: str = ""
+    verdict: tuple[Verdict, str] | None = None
+
+
+def needed(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
+    """Whether the cells leave it open what was committed."""
+    return ending.verdict is not Verdict.PASSED and may_have_written(ending, cells)
+
+
+def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answer:
+    """Ask the target's ledger, as the kernel that could have told may be dead.
+
+    Where the notebook does not show what the ledger has, the answer says so; the ledger is right.
+    """
+    try:
+        target = targets.resolve(chosen.target, Project.find())
+        with connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn:
+            wait_for_end(conn, run_id)
+            done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
+    except (RunbookError, psycopg.Error) as exc:
+        return Answer(f"What was committed is in the target's ledger, which could not be asked: {first_line(exc)}")
+    if not done:
+        return Answer("The target's ledger has nothing of this run: nothing was committed.", verdict)
+    below = {data["block"] for data, _ in shown(cells, BLOCK_MIME)}
+    listed = [_event(block, event, below) for block, event in done]
+    return Answer("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
+
+
+def _event(block: str, event: str, below: set[str]) -> str:
+    if event == "started":
+        return f"`{block}` in part, outside a transaction: what is there of it, the next run finds in the catalog"
+    return f"`{block}` {event}{'' if block in below else ', **not shown below**'}"

@@ -1,6 +1,7 @@
 # The commands of the README. Everything is installed into .venv; nothing else is needed but Python 3.11 and make.
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 3  # more than two cores have, as tests wait about half of the time
 
 .PHONY: demo test test-faults bench lab clean
 
@@ -15,7 +16,7 @@ test: .venv/test.stamp  ## all that CI checks
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pgrunbook lint
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-faults: .venv/test.stamp  ## the whole fault matrix, for hours; writes docs/fault-matrix.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-all]'

@@ -79,17 +79,17 @@ Report = Callable[[Attempt], None]
 
 
 def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
-    """One row an attempt and blocker: index `attempt`; columns `at`, `waited_ms`, `pid`, `application`, `role`,
-    `state`, `transaction_s`, `lock`, `query`; the blocker's are missing where none was seen.
+    """One row an attempt and blocker: index `attempt`; columns `at`, `waited_ms`, `pid` (str, as no quantity),
+    `application`, `role`, `state`, `transaction_s`, `lock`, `query`; the blocker's are missing where none was seen.
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
     rows: list[dict[str, Any]] = []
     for attempt in attempts:
         own = {"attempt": attempt.number, "at": f"{attempt.started_at:%H:%M:%S}", "waited_ms": attempt.waited_ms}
-        rows += [own | asdict(blocker) for blocker in attempt.blockers] or [own]
+        rows += [own | asdict(blocker) | {"pid": str(blocker.pid)} for blocker in attempt.blockers] or [own]
     columns = ["attempt", "at", "waited_ms", *Blocker.__slots__]
-    return pd.DataFrame(rows, columns=columns).astype({"attempt": "Int64", "pid": "Int64"}).set_index("attempt")
+    return pd.DataFrame(rows, columns=columns).astype({"attempt": "Int64"}).set_index("attempt")
 
 
 def retry(
@@ -101,7 +101,7 @@ def retry(
     report: Report,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up.
+    """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up; none begins after that.
 
     An attempt that did not get them is reported at once; so is one that did after others had not. Raises the last
     psycopg.errors.LockNotAvailable if the budget is used up.

@@ -11,7 +11,7 @@ demo: .venv/demo.stamp  ## run 001 against the embedded PostgreSQL
 lab: .venv/demo.stamp  ## step through 001 in JupyterLab
 	$(BIN)/jupyter lab runbooks/001_import_connector.ipynb
 
-test: .venv/test.stamp  ## all that CI checks
+test: .venv/test.stamp .venv/chromium.stamp  ## all that CI checks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -35,4 +35,9 @@ clean:  ## forget the environments and the embedded database; outputs/ stays
 
 .venv/test.stamp: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable '.[test]'
+	touch $@
+
+.venv/chromium.stamp: .venv/test.stamp  # the page that a reviewer opens is opened in a browser
+	command -v chromium || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium) \
+	  || echo 'NOT TESTED: the pages in a browser. Install chromium.'
 	touch $@

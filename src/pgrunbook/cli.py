@@ -195,3 +195,15 @@ def verify(notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...]
     report = verification.of_project(Project.find(), keys, names, only=notebook)
     click.echo(json.dumps(report.data(), indent=2) if as_json else report.text())
     sys.exit(Verdict.FAILED.exit_code if report.problems else 0)
+
+
+@archive.command()
+@click.option("--rebuild", is_flag=True, help="Make every page anew.")
+def site(rebuild: bool) -> None:
+    """Make the reviewer's pages, outputs/site/: an index, and one page a record. Adds only what is missing."""
+    from pgrunbook.archive import Archive
+    from pgrunbook.site import Site
+
+    pages = Site(Archive(Project.find().outputs))
+    made, records = pages.build(anew=rebuild)
+    click.echo(f"{made} of {records} pages made: {_relative(pages.root / 'index.html')}")

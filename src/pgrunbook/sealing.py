@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from pgrunbook.errors import Failed, Refused, RunbookError, first_line
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
 from pgrunbook.record import Record
+from pgrunbook.targets import Target
 
 KEY = "PGRUNBOOK_KEY"
+_WITHOUT_ROWS = "the ledger's rows are not in the record"
 
 
 @dataclass
@@ -46,9 +48,10 @@ class Sealing:
 
     def run(self) -> Head:
         """Seal it; the new head of the archive."""
-        self._search()
-        with self._target() as conn:
-            rows = ledger.everything(conn, self.run_id) if conn else None
+        target = self._target()
+        self._search(target)
+        with self._session(target) as conn:
+            rows = self._rows(conn)
             if rows:
                 atomic.write(self.notebook.with_suffix(".ledger.json"), _json(rows))
             facts, sources = self._facts(), self._record.sources
@@ -58,30 +61,37 @@ class Sealing:
                 self._note(conn, head)
             return head
 
-    def _search(self) -> None:
+    def _target(self) -> Target | None:
+        """Where the run was to work; None if that cannot be had any more."""
+        with suppress(RunbookError):
+            return targets.resolve(self.chosen.target, self.project) if self.chosen else None
+        return None
+
+    def _search(self, target: Target | None) -> None:
         """Refuse to seal a secret: what papermill itself has written was not searched before."""
-        secrets: tuple[str, ...] = ()
-        if self.chosen:
-            with suppress(RunbookError):
-                secrets = leaks.credentials(targets.resolve(self.chosen.target, self.project))
-        if found := leaks.search(self.nb, secrets):
+        if found := leaks.search(self.nb, leaks.credentials(target) if target else ()):
             raise Failed("The notebook holds a secret: it is not sealed.", problems=leaks.problems(found))
 
     @contextmanager
-    def _target(self) -> Iterator[Connection | None]:
-        """A session on the run's target, if it can have written there."""
-        if not (self.chosen and self.run_id and may_have_written(judge(self.nb.cells), self.nb.cells)):
-            yield None
-            return
-        try:
-            target = targets.resolve(self.chosen.target, self.project)
-            conn = connect(target, schema=self.chosen.schema_, label="seal")
-        except (RunbookError, psycopg.Error) as exc:
-            self.problems.append(f"the ledger's rows are not in the record: {first_line(exc)}")
-            yield None
-            return
-        with closing(conn):
+    def _session(self, target: Target | None) -> Iterator[Connection | None]:
+        """A session on the target, if the run can have written there."""
+        conn = None
+        if self.chosen and self.run_id and may_have_written(judge(self.nb.cells), self.nb.cells):
+            try:
+                if target is None:
+                    raise Refused("the run's target cannot be had")
+                conn = connect(target, schema=self.chosen.schema_, label="seal")
+            except RunbookError as exc:
+                self.problems.append(f"{_WITHOUT_ROWS}: {first_line(exc)}")
+        with closing(conn) if conn else nullcontext():
             yield conn
+
+    def _rows(self, conn: Connection | None) -> Any:
+        try:
+            return ledger.everything(conn, self.run_id) if conn else None
+        except psycopg.Error as exc:
+            self.problems.append(f"{_WITHOUT_ROWS}: {first_line(exc)}")
+            return None
 
     def _note(self, conn: Connection, head: Head) -> None:
         try:
@@ -90,9 +100,7 @@ class Sealing:
             self.problems.append(f"the head of the archive is not in the ledger: {first_line(exc)}")
 
     def _facts(self) -> Mapping[str, Any]:
-        ending = judge(self.nb.cells)
-        noted = self._record.noted
-        identity = self._record.identity
+        ending, noted, identity = judge(self.nb.cells), self._record.noted, self._record.identity
         return {
             "id": self.run_id,
             "runbook": Path(self.nb.metadata.get("papermill", {}).get("input_path") or self.notebook.name).stem,

@@ -1,0 +1,214 @@
+"""What an auditor asks of a record, and what the record answers: each with the cell that proves it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pgrunbook.archive import Sealed
+from pgrunbook.record import Block, Record, Row
+
+NOT_SO_FAR = "The run did not get so far."
+
+
+class Answer(NamedTuple):
+    """One of the twelve questions, its answer in a few sentences, and the id of the cell that shows it, or empty."""
+
+    question: str
+    text: str
+    cell: str = ""
+
+
+def answers(record: Record, seal: Sealed | None) -> list[Answer]:
+    """All twelve, in order."""
+    return [
+        Answer("What changed?", _changed(record), _cell(record, "difference")),
+        Answer("Which SQL ran, exactly?", _sql(record), next((b.cell for b in record.blocks if b.sql), "")),
+        Answer("On which database?", _database(record), _cell(record, "identity")),
+        Answer("Who ran it, who approved it, under which ticket?", _who(record), _cell(record, "identity")),
+        Answer("When, and how long did each step take?", _when(record), _slowest(record)),
+        Answer("Which locks were taken, and who waited?", _locks(record), _cell(record, "attempts", "locks")),
+        Answer("Was it rehearsed?", "No rehearsal is on record: this version of pgrunbook has none."),
+        Answer("What was verified, with what evidence?", _verified(record), _cell(record, "verification")),
+        Answer("What failed, was retried or was skipped?", _failed(record), _troubled(record)),
+        Answer("Which versions of runbook, SQL and tool?", _versions(record), _cell(record, "sources")),
+        Answer("What was true before it started?", _before(record), _cell(record, "circumstances")),
+        Answer("Has the record been altered since?", _sealed(seal), ""),
+    ]
+
+
+def _cell(record: Record, *kinds: str) -> str:
+    """The cell of the last frame of the first kind that there is."""
+    found = [frame for kind in kinds if (frame := record.last(kind))]
+    return found[0].cell if found else ""
+
+
+def _changed(record: Record) -> str:
+    if record.last("difference") is None:
+        done = [block.name for block in record.blocks if block.event == "applied"]
+        return f"{NOT_SO_FAR} It had applied {_listed(done)}." if done else f"{NOT_SO_FAR} It applied no block."
+    rows = record.rows("difference")
+    if not rows:
+        return "Nothing: what the blocks make was there already."
+    counts = Counter((row["change"], row["kind"]) for row in rows)
+    by_change = {change: [_counted(n, kind) for (c, kind), n in counts.items() if c == change] for change, _ in counts}
+    tables = dict.fromkeys(row["table"] for row in rows)
+    what = "; ".join(f"{change}: {', '.join(kinds)}" for change, kinds in by_change.items())
+    return f"{_sentence(what)} In {_listed(list(tables))}."
+
+
+def _sql(record: Record) -> str:
+    ran = [block for block in record.blocks if block.event == "applied"]
+    if not record.blocks:
+        return NOT_SO_FAR
+    if not ran:
+        planned = [block.name for block in record.blocks if block.sql]
+        return f"None. To be run: {_listed(planned)}." if planned else "None: nothing was left to do."
+    statements = sum(len(block.statements) for block in ran)
+    return (
+        f"{_counted(len(ran), 'block')}, each shown with the SQL that was sent; {_counted(statements, 'step')} timed."
+    )
+
+
+def _database(record: Record) -> str:
+    known = record.identity
+    if not known:
+        return f"{NOT_SO_FAR} The target was called {record.parameters.get('target', 'embedded')!r}."
+    return (
+        f"{known['database']} on {known['host']}, schema {known['schema']}; PostgreSQL {known['server version']},"
+        f" {known['primary or standby']}, system identifier {known['system identifier']}."
+    )
+
+
+def _who(record: Record) -> str:
+    known = record.identity
+    operator = known.get("operator") or record.parameters.get("operator") or "not known"
+    role = f" as role {known['role']}" if known else ""
+    ticket = known.get("ticket") or record.parameters.get("ticket") or "none given"
+    return f"{operator}{role}. Ticket: {ticket}. No approval was asked for."
+
+
+def _when(record: Record) -> str:
+    started = moment(record.started_at) or record.identity.get("started", "")
+    if not started:
+        return "papermill did not run it, and it does not say."
+    blocks = sorted((b for b in record.blocks if b.event), key=lambda b: b.elapsed_ms, reverse=True)
+    slowest = f" Longest block: {blocks[0].name}, {blocks[0].elapsed_ms:,.0f} ms." if blocks else ""
+    return f"{started}, for {record.seconds:.1f} s.{slowest}"
+
+
+def _slowest(record: Record) -> str:
+    blocks = [block for block in record.blocks if block.event]
+    return max(blocks, key=lambda block: block.elapsed_ms).cell if blocks else ""
+
+
+def _locks(record: Record) -> str:
+    held = [(lock, block) for block in record.blocks for lock in block.locks]
+    text = "No lock on anything that existed before."
+    if held:
+        strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held
+        lock, block = max(strongest, key=lambda pair: float(pair[0]["held_ms"]))
+        text = (
+            f"{_counted(len(held), 'lock')}; the longest that blocked {lock['blocks']}: {lock['lock']} on"
+            f" {lock['relation']}, at most {lock['held_ms']:.0f} ms, in {block.name}."
+        )
+    return f"{text} {_waits(record)}"
+
+
+def _waits(record: Record) -> str:
+    waited = [block for block in record.blocks if block.attempts]
+    if not waited:
+        return "The run waited for nobody."
+    named = [_wait(block) for block in waited]
+    return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
+
+
+def _wait(block: Block) -> str:
+    attempts = len({row["attempt"] for row in block.attempts})
+    blockers = dict.fromkeys(_blocker(row) for row in block.attempts if row["pid"])
+    return f"{block.name} in {_counted(attempts, 'attempt')}, for {', '.join(blockers) or 'nobody that was seen'}"
+
+
+def _blocker(row: Row) -> str:
+    return f"{row['application'] or 'a session without a name'} (pid {row['pid']}, {row['role']}, {row['state']})"
+
+
+def _verified(record: Record) -> str:
+    before, after = record.rows("preconditions"), record.rows("verification")
+    if not before:
+        return NOT_SO_FAR
+    text = f"Preconditions: {_results(before)}."
+    return f"{text} Behaviour afterwards: {_results(after)}." if after else f"{text} Behaviour was not verified."
+
+
+def _results(rows: Sequence[Row]) -> str:
+    return ", ".join(f"{n} {result}" for result, n in Counter(row["result"] for row in rows).items())
+
+
+def _failed(record: Record) -> str:
+    cells = [f"cell {name} {state}" for name, state in _states(record) if state in ("failed", "interrupted")]
+    never = [name for name, state in _states(record) if state == "pending"]
+    others = Counter(block.action for block in record.blocks if block.action in ("skip", "adopt"))
+    tried = [block.name for block in record.blocks if block.attempts]
+    parts = [
+        *cells,
+        *([f"{_counted(len(never), 'cell')} never ran"] if never else []),
+        *([f"retried: {_listed(tried)}"] if tried else []),
+        *(
+            f"{'skipped' if action == 'skip' else 'adopted as it was'}: {_counted(n, 'block')}"
+            for action, n in others.items()
+        ),
+    ]
+    return _sentence("; ".join(parts)) if parts else "Nothing."
+
+
+def _states(record: Record) -> Iterator[tuple[str, str]]:
+    for cell in record.notebook["cells"]:
+        yield cell.get("id", ""), cell["metadata"].get("papermill", {}).get("status", "")
+
+
+def _troubled(record: Record) -> str:
+    return next((name for name, state in _states(record) if state in ("failed", "interrupted")), "")
+
+
+def _versions(record: Record) -> str:
+    if not record.sources:
+        return NOT_SO_FAR
+    notebook, digest = next(iter(record.sources.items()))
+    return (
+        f"{record.identity.get('versions', 'not known')}. {notebook} with SHA-256 {digest[:12]}…, and"
+        f" {_counted(len(record.sources) - 1, 'SQL file')}, each with its own."
+    )
+
+
+def _before(record: Record) -> str:
+    rows = record.rows("circumstances")
+    if not rows:
+        return NOT_SO_FAR
+    return _sentence("; ".join(f"{row['what']}: {row['found']}" for row in rows))
+
+
+def _sealed(seal: Sealed | None) -> str:
+    if seal is None:
+        return "That cannot be told: the record is not sealed."
+    signed = "signed" if seal.envelope.signatures else "not signed"
+    return f"Sealed as number {seal.sequence} of the archive, {signed}. See below how to check it."
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _counted(number: int, noun: str) -> str:
+    plural = "indexes" if noun == "index" else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def moment(iso: str) -> str:
+    """`2026-01-31 12:00:00 UTC` of what papermill has noted; empty for an empty text."""
+    return f"{iso[:19].replace('T', ' ')} UTC" if iso else ""

@@ -1,0 +1,113 @@
+"""The cells of an executed notebook as HTML for a page of our own: nothing in it runs or loads anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import bleach
+import mistune
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+
+_FORMATTER = HtmlFormatter(nowrap=True)
+# What frames are made of. Styles are the page's own.
+_TAGS = {
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "p",
+    "em",
+    "strong",
+    "code",
+    "pre",
+    "div",
+    "span",
+    "br",
+    "ul",
+    "li",
+}
+_ANSI = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its id and state, and as HTML its text, or its code and outputs."""
+
+    id: str
+    state: str
+    text: Markup
+    code: Markup
+    outputs: list[Markup]
+
+
+class _Renderer(mistune.HTMLRenderer):
+    """Headings two levels down, as the page has its own; code highlighted."""
+
+    def heading(self, text: str, level: int, **_: Any) -> str:
+        return f"<h{min(level + 2, 6)}>{text}</h{min(level + 2, 6)}>\n"
+
+    def block_code(self, code: str, info: str | None = None) -> str:
+        return _code(code, "sql" if info == "sql" else "text")
+
+
+_MARKDOWN = mistune.create_markdown(renderer=_Renderer(escape=True), plugins=["table"])
+
+
+def cells(notebook: Mapping[str, Any]) -> Iterator[Cell]:
+    """The cells of a notebook, in order."""
+    for cell in notebook["cells"]:
+        source = _text(cell["source"])
+        code = cell["cell_type"] == "code"
+        yield Cell(
+            cell.get("id", ""),
+            cell["metadata"].get("papermill", {}).get("status", ""),
+            Markup() if code else _markdown(source),
+            Markup(_code(source, "python")) if code and source else Markup(),  # noqa: S704  # highlighted, so escaped
+            [html for output in cell.get("outputs", ()) if (html := _output(output))],
+        )
+
+
+def _output(output: Mapping[str, Any]) -> Markup:
+    """An output in the best form that is safe to show; no scripts, no frames, no links to elsewhere."""
+    data = output.get("data", {})
+    if output["output_type"] == "error":
+        return _preformatted(_text("\n".join(output.get("traceback", []))) or _text(output.get("evalue", "")))
+    if output["output_type"] == "stream":
+        return _preformatted(_text(output["text"]))
+    if "text/html" in data:
+        html = re.sub(r"<style>.*?</style>", "", _text(data["text/html"]), flags=re.DOTALL)
+        return Markup(bleach.clean(html, tags=_TAGS, attributes={}, strip=True))  # noqa: S704  # cleaned
+    if "text/markdown" in data:
+        return _markdown(_text(data["text/markdown"]))
+    if "image/png" in data:
+        png = re.sub(r"[^A-Za-z0-9+/=]", "", _text(data["image/png"]))
+        return Markup('<img alt="A picture that the cell made" src="data:image/png;base64,{}">').format(png)
+    return _preformatted(_text(data.get("text/plain", "")))
+
+
+def _markdown(text: str) -> Markup:
+    return Markup(_MARKDOWN(text))  # noqa: S704  # HTML in it is escaped
+
+
+def _preformatted(text: str) -> Markup:
+    return Markup("<pre>{}</pre>").format(_ANSI.sub("", text)) if text else Markup()
+
+
+def _code(source: str, language: str) -> str:
+    if language == "text":
+        return f"<pre>{escape(source)}</pre>"
+    return f"<pre>{highlight(source, get_lexer_by_name(language), _FORMATTER)}</pre>"
+
+
+def _text(value: Any) -> str:
+    """nbformat splits texts into lines."""
+    return "".join(value) if isinstance(value, list) else str(value)

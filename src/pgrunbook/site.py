@@ -1,0 +1,171 @@
+"""The reviewer's pages: a static site made of an archive, an index and one page a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from os.path import relpath
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from nbformat import NotebookNode, from_dict
+
+from pgrunbook import atomic, rendering
+from pgrunbook.answers import answers, moment
+from pgrunbook.archive import SEAL, Archive, Sealed, sha256_of
+from pgrunbook.attestation import Unreadable
+from pgrunbook.ending import judge
+from pgrunbook.record import Record
+
+COLUMNS = ["started", "verdict", "runbook", "target", "database", "mode", "took", "operator", "ticket", "seal"]
+FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record in the index. `name`: the notebook, from the archive's root on; `page`: its page, from the site's."""
+
+    name: str
+    page: str
+    started: str
+    verdict: str
+    runbook: str
+    target: str
+    database: str
+    mode: str
+    seconds: float
+    operator: str
+    ticket: str
+    seal: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """The site of an archive, in its folder `site`.
+
+    The page of a sealed record is made once, as nothing that it says can change; `index.jsonl` keeps the rows of the
+    index for it. Both are made anew for another version of pgrunbook.
+    """
+
+    archive: Archive
+
+    @property
+    def root(self) -> Path:
+        """The site's folder."""
+        return self.archive.root / "site"
+
+    def build(self, *, anew: bool = False) -> tuple[int, int]:
+        """Write what is missing, or all of it; how many pages were made, and how many records there are."""
+        known = {} if anew else self._known()
+        rows, made = [], 0
+        for notebook in self._notebooks():
+            row = known.get(self.archive.name(notebook))
+            if row is None or not row.seal.startswith("number") or not self.archive.is_sealed(notebook):
+                row, made = self._page(notebook), made + 1
+            rows.append(row)
+        rows.sort(key=lambda row: row.started, reverse=True)
+        self._index(rows)
+        return made, len(rows)
+
+    def _notebooks(self) -> Iterator[Path]:
+        return (path for path in self.archive.files() if path.suffix == ".ipynb" and not path.name.startswith("."))
+
+    # -- the index -------------------------------------------------------------------------------------------
+
+    def _known(self) -> dict[str, Row]:
+        try:
+            first, *lines = (self.root / "index.jsonl").read_text(encoding="utf-8").splitlines()
+            if json.loads(first) != _MADE_BY:
+                return {}
+            return {row.name: row for row in (Row(**json.loads(line)) for line in lines)}
+        except (OSError, ValueError, TypeError):  # it can be made anew
+            return {}
+
+    def _index(self, rows: list[Row]) -> None:
+        values = {name: sorted({getattr(row, name) for row in rows} - {""}) for name in FILTERS}
+        filters = [(name, name.capitalize()) for name in FILTERS]
+        html = _render("index.html.j2", root="", rows=rows, columns=COLUMNS, filters=filters, values=values)
+        self._write("index.html", html)
+        for name in ("style.css", "index.js"):
+            self._write(name, (files("pgrunbook") / "templates" / name).read_text(encoding="utf-8"))
+        kept = [json.dumps(asdict(row), ensure_ascii=False) for row in rows]
+        self._write("index.jsonl", "\n".join([json.dumps(_MADE_BY), *kept]) + "\n")
+
+    # -- a record --------------------------------------------------------------------------------------------
+
+    def _page(self, notebook: Path) -> Row:
+        seal, altered = self._seal(notebook)
+        try:
+            record = Record.read(notebook)
+        except ValueError:
+            record, altered = Record({"cells": [], "metadata": {}}), [f"{notebook.name} is no notebook any more"]
+        row = self._row(notebook, record, seal, altered)
+        verdict = record.noted.get("verdict") or row.verdict
+        html = _render(
+            "record.html.j2",
+            root=f"{relpath('.', Path(row.page).parent)}/",
+            row=row,
+            verdict=verdict,
+            reason=record.noted.get("reason") or "",
+            altered=altered,
+            answers=answers(record, seal),
+            cells=list(rendering.cells(record.notebook)),
+            seal=seal,
+            keys=[keyid[:12] for keyid in seal.envelope.signatures] if seal else [],
+        )
+        self._write(row.page, html)
+        return row
+
+    def _seal(self, notebook: Path) -> tuple[Sealed | None, list[str]]:
+        """The seal of a record, and which of its files are not as it says."""
+        path = notebook.with_name(notebook.stem + SEAL)
+        if not path.exists():
+            return None, []
+        try:
+            seal = self.archive.read(path)
+        except (Unreadable, OSError):
+            return None, [path.name]
+        subjects = {resource.name: self.archive.root / resource.name for resource in seal.statement.subject}
+        digests = {name: sha256_of(file) if file.is_file() else "" for name, file in subjects.items()}
+        return seal, [r.name for r in seal.statement.subject if digests[r.name] != r.sha256]
+
+    def _row(self, notebook: Path, record: Record, seal: Sealed | None, altered: list[str]) -> Row:
+        name = self.archive.name(notebook)
+        known, given = record.identity, record.parameters
+        signed = ", signed" if seal and seal.envelope.signatures else ", not signed"
+        state = f"number {seal.sequence}{signed}" if seal else "not sealed"
+        return Row(
+            name=name,
+            page=f"{name.removesuffix('.ipynb')}.html",
+            started=moment(record.started_at) or known.get("started", "") or "not known",
+            verdict=record.noted.get("verdict") or str(judge(_cells(record)).verdict),
+            runbook=notebook.parent.name,
+            target=str(given.get("target") or name.split("/")[0]),
+            database=known.get("database", ""),
+            mode=str(known.get("mode") or given.get("mode") or "apply"),
+            seconds=record.seconds,
+            operator=known.get("operator") or str(given.get("operator") or ""),
+            ticket=str(given.get("ticket") or ""),
+            seal="CHANGED" if altered else state,
+        )
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, text.encode())
+
+
+_MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 1}
+
+
+def _cells(record: Record) -> list[NotebookNode]:
+    return [from_dict(cell) for cell in record.notebook["cells"]]
+
+
+def _render(template: str, **values: object) -> str:
+    loader = PackageLoader("pgrunbook", "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template(template).render(**values)

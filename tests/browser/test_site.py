@@ -1,0 +1,136 @@
+"""The reviewer's pages in a browser: read, filtered, sorted; small, dark, without scripts, by a screen reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+VERDICTS = ["refused", "interrupted", "failed", "passed", "passed"]  # in the order of the runs
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: errors.append(request.url) if not request.url.startswith("file:") else None)
+    yield page
+    context.close()
+    assert errors == [], "a script failed, or something was loaded from elsewhere"
+
+
+def index(site: Path) -> str:
+    return (site / "index.html").as_uri()
+
+
+def shown(page: Page) -> list[str]:
+    return [text.lower() for text in page.locator("#records tbody tr:visible .verdict").all_inner_texts()]
+
+
+def open_run(page: Page, site: Path, number: int) -> None:
+    """The page of the n-th run."""
+    page.goto(index(site))
+    page.locator("#records tbody tr").nth(len(VERDICTS) - 1 - number).get_by_role("link").click()
+
+
+def test_the_index_lists_every_run_the_newest_first(page: Page, site: Path) -> None:
+    page.goto(index(site))
+    assert shown(page) == VERDICTS[::-1]
+    expect(page.get_by_role("status")).to_have_text("5 records")
+
+
+def test_the_index_is_filtered_and_the_filter_kept_in_the_address(page: Page, site: Path) -> None:
+    page.goto(index(site))
+    page.get_by_label("Verdict").select_option("refused")
+    assert shown(page) == ["refused"]
+    expect(page.get_by_role("status")).to_have_text("1 of 5 records")
+    page.reload()
+    assert shown(page) == ["refused"]
+    page.get_by_label("Verdict").select_option("")
+    page.get_by_label("Text").fill("crm-7")
+    assert shown(page) == ["passed"]
+    page.get_by_label("Text").fill("")
+    page.get_by_label("From").fill("2999-01-01")
+    assert shown(page) == []
+
+
+def test_the_index_is_sorted_with_the_keyboard(page: Page, site: Path) -> None:
+    page.goto(index(site))
+    page.get_by_role("button", name="verdict").focus()
+    page.keyboard.press("Enter")
+    assert shown(page) == sorted(VERDICTS)
+    expect(page.get_by_role("columnheader", name="verdict")).to_have_attribute("aria-sort", "ascending")
+    page.keyboard.press("Enter")
+    assert shown(page) == sorted(VERDICTS, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, ["refused", "The run did not get so far.", "never ran"]),
+        (1, ["interrupted", "the kernel died", "nothing was committed", "never ran"]),
+        (2, ["failed", "canceling statement due to statement timeout"]),
+        (3, ["passed", "It waited for locks: 030_deals_source_data", "monthly report", "10 blocks"]),
+        (4, ["passed", "CRM-7", "Skipped: 16 blocks", "Nothing: what the blocks make was there already."]),
+    ],
+)
+def test_a_run_is_read(page: Page, site: Path, number: int, said: list[str]) -> None:
+    open_run(page, site, number)
+    text = page.locator("body").inner_text().lower()
+    for each in said:
+        assert each.lower() in text, each
+    expect(page.locator(".answers li")).to_have_count(12)
+
+
+def test_the_answers_lead_to_where_they_are_proven(page: Page, site: Path) -> None:
+    open_run(page, site, 3)
+    links = page.locator(".answers a")
+    assert links.count() == 10  # all but the rehearsal, and that nothing failed
+    for link in links.all():
+        assert page.locator(link.get_attribute("href") or "").count() == 1
+
+
+def test_everything_is_there_without_scripts(browser: Browser, site: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(index(site))
+    assert page.locator("#records tbody tr").count() == len(VERDICTS)
+    expect(page.locator("#filter")).to_be_hidden()
+    page.locator("#records a").first.click()
+    expect(page.locator(".answers li")).to_have_count(12)
+    context.close()
+
+
+@pytest.mark.parametrize("number", [None, 1, 3])
+def test_a_narrow_screen_is_not_scrolled_sideways(page: Page, site: Path, number: int | None) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(index(site))
+    if number is not None:
+        open_run(page, site, number)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("number", [None, 0, 1, 2, 3])
+def test_no_serious_finding_of_axe(page: Page, site: Path, number: int | None, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(index(site))
+    if number is not None:
+        open_run(page, site, number)
+    found = Axe().run(page).response["violations"]
+    serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+    assert serious == []
+
+
+def test_a_page_is_printed_as_a_whole(page: Page, site: Path) -> None:
+    open_run(page, site, 3)
+    page.emulate_media(media="print")
+    expect(page.get_by_role("navigation")).to_be_hidden()
+    assert page.evaluate(
+        "[...document.querySelectorAll('.wide')].every(e => getComputedStyle(e).overflow === 'visible')"
+    )

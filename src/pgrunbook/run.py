@@ -135,9 +135,14 @@ class Run:
         return display.named(self._sources.frame(), "sources", files=self._sources.files)
 
     def circumstances(self) -> pd.DataFrame:
-        """What is going on in the database: index `what`; columns `found`, `remark`."""
+        """What is going on in the database: index `what`; columns `found`, `remark` (str).
+
+        Its size, sessions, oldest transaction id and durability; transactions open for more than a minute, and prepared
+        ones; replicas and replication slots; indexes of the schema that are not valid; vacuums at work. A row says so
+        if the role is not shown all of it.
+        """
         with self._ending():
-            found = catalog.frame(self._look, "circumstances", ["what"], schema=self._schema)
+            found = catalog.frame(self._look, "circumstances", ["what"], schema=self._schema, longer_than="1 minute")
             return display.named(found, "circumstances")
 
     # -- what the runbook works on ---------------------------------------------------------------------------

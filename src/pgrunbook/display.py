@@ -29,19 +29,26 @@ def install(shell: InteractiveShell) -> None:
     assert shell.display_formatter is not None
     shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, table)
     shell.display_formatter.formatters["text/plain"].for_type(pd.DataFrame, lambda f, page, _: page.text(lines(f)))
-    shell.display_formatter.mimebundle_formatter.for_type(pd.DataFrame, _data)
+    shell.display_formatter.mimebundle_formatter.for_type(Named, _data)
+
+
+class Named(pd.DataFrame):
+    """A frame of ours. What is made of it, such as a part of it, is somebody else's: an ordinary frame again."""
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.DataFrame
 
 
 def named(frame: pd.DataFrame, kind: str, **about: Any) -> pd.DataFrame:
     """The frame, which a notebook will hold as data too: what kind it is, and what it is about."""
-    frame.attrs["pgrunbook"] = {"kind": kind, **about}
-    return frame
+    ours = Named(frame)
+    ours.attrs["pgrunbook"] = {"kind": kind, **about}
+    return ours
 
 
-def _data(frame: pd.DataFrame, **_: Any) -> dict[str, Any] | None:
+def _data(frame: Named, **_: Any) -> dict[str, Any]:
     """A frame of ours under its MIME type: `kind`, what it is about, `columns` (the index first) and `rows`."""
-    if "pgrunbook" not in frame.attrs:
-        return None
     return {FRAME_MIME: frame.attrs["pgrunbook"] | plain(frame)}
 
 
@@ -131,6 +138,7 @@ def decision(chosen: Decision) -> None:
         "reason": chosen.reason,
         "sql": chosen.sql if chosen.pending else "",
         "source_sha256": block.source_sha256,
+        "tree_sha256": block.tree_sha256,
         "makes": [[*key, value] for key, value in block.facts.items()],
     }
     show({DECISION_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)

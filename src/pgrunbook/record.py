@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,10 @@ Row = Mapping[str, Any]
 class Frame:
     """A frame that a method of a run returned: its kind, the cell that shows it, and its rows by column, the index's
     columns first. `about` holds what else is known, such as the block that it is about.
+
+    Kinds, each named after the method: `identity`, `sources`, `circumstances`, `admission`, `preconditions`,
+    `decisions`, `columns`, `expected columns`, `verification` (`part of the verification` if only some blocks were
+    verified), `difference`; and about a block: `statements`, `locks`, `attempts`.
     """
 
     kind: str
@@ -27,11 +31,22 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell: its id, its kind (`markdown` or `code`), and what became of it: `pending` (never run), `running`,
+    `completed`, `failed`, `interrupted`; empty if papermill did not run it.
+    """
+
+    name: str
+    kind: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Block:
     """A block in a run: what was decided and why, its SQL if it was to run, and what came of it.
 
     `event` is `applied`, `adopted`, or empty where nothing was done; `elapsed_ms` and `started_at` (ISO 8601, UTC) go
-    with it.
+    with it. The digests are those of `blocks.Block`.
     """
 
     name: str
@@ -40,6 +55,8 @@ class Block:
     action: str
     reason: str
     sql: str
+    source_sha256: str
+    tree_sha256: str
     event: str = ""
     started_at: str = ""
     elapsed_ms: float = 0.0
@@ -53,36 +70,43 @@ class Record:
     """An executed notebook. What it does not hold, because the run did not get so far, is empty."""
 
     notebook: Mapping[str, Any]
+    beside: Mapping[str, Any] = field(default_factory=dict)  # the snapshots that sealing has moved out of it
 
     @classmethod
     def read(cls, path: Path) -> Record:
-        """The record in a file. Raises ValueError if it is no notebook."""
+        """The record in a file, with the snapshots beside it. Raises ValueError if it is no notebook."""
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(notebook, dict) or "cells" not in notebook:
+        if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
             raise ValueError("not a notebook")
-        return cls(notebook)
+        snapshots = path.with_suffix(".snapshots.json")
+        return cls(notebook, json.loads(snapshots.read_text(encoding="utf-8")) if snapshots.exists() else {})
+
+    @property
+    def cells(self) -> Sequence[Cell]:
+        """All cells, in order."""
+        return [Cell(cell.get("id", ""), cell["cell_type"], _state(cell)) for cell in self.notebook["cells"]]
 
     @cached_property
     def noted(self) -> Row:
         """What the engine has noted: `verdict`, `reason`, `run_id`."""
-        noted: Row = self.notebook["metadata"].get("pgrunbook", {})
+        noted: Row = self._metadata.get("pgrunbook") or {}
         return noted
 
     @property
     def parameters(self) -> Row:
         """What papermill was given."""
-        given: Row = self.notebook["metadata"].get("papermill", {}).get("parameters") or {}
+        given: Row = self._papermill.get("parameters") or {}
         return given
 
     @property
     def started_at(self) -> str:
         """When the notebook was started, ISO 8601; empty if papermill did not run it."""
-        return str(self.notebook["metadata"].get("papermill", {}).get("start_time") or "")
+        return str(self._papermill.get("start_time") or "")
 
     @property
     def seconds(self) -> float:
         """How long it ran."""
-        return float(self.notebook["metadata"].get("papermill", {}).get("duration") or 0)
+        return float(self._papermill.get("duration") or 0)
 
     @cached_property
     def frames(self) -> Sequence[Frame]:
@@ -133,6 +157,8 @@ class Record:
             action=decided["action"],
             reason=decided["reason"],
             sql=decided["sql"],
+            source_sha256=decided["source_sha256"],
+            tree_sha256=decided.get("tree_sha256", ""),
             event=done.get("event", ""),
             started_at=done.get("started_at", ""),
             elapsed_ms=done.get("elapsed_ms", 0.0),
@@ -153,10 +179,22 @@ class Record:
         """
         taken = {data["when"]: data["frames"] for data, _ in self._shown(SNAPSHOT_MIME) if "frames" in data}
         made = {data["block"]: data["makes"] for data, _ in self._shown(DECISION_MIME)}
-        return {**taken, **({"expected": made} if made else {})}
+        return {**taken, **({"expected": made} if made else {}), **self.beside}
+
+    @property
+    def _metadata(self) -> Row:
+        return self.notebook.get("metadata") or {}
+
+    @property
+    def _papermill(self) -> Row:
+        return self._metadata.get("papermill") or {}
 
     def _shown(self, mime: str) -> Iterator[tuple[Any, str]]:
         for cell in self.notebook["cells"]:
             for output in cell.get("outputs", ()):
                 if mime in output.get("data", {}):
                     yield output["data"][mime], cell.get("id", "")
+
+
+def _state(cell: Row) -> str:
+    return str(cell.get("metadata", {}).get("papermill", {}).get("status") or "")

@@ -14,17 +14,7 @@ import pandas as pd
 import psycopg
 from IPython.core.getipython import get_ipython
 
-from pgrunbook import (
-    catalog,
-    checks,
-    decisions,
-    display,
-    magics,
-    parameters,
-    preflight,
-    targets,
-    variants,
-)
+from pgrunbook import catalog, checks, decisions, display, magics, parameters, preflight, targets, variants
 from pgrunbook.agenda import Agenda
 from pgrunbook.blocks import Source
 from pgrunbook.card import VerdictCard
@@ -206,9 +196,8 @@ class Run:
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`, `comment`."""
         with self._ending():
-            return catalog.frame(self._look, "columns", ["column"], schema=self._schema, tables=[table]).drop(
-                columns="table"
-            )
+            found = catalog.frame(self._look, "columns", ["column"], schema=self._schema, tables=[table])
+            return display.named(found.drop(columns="table"), "columns", table=table)
 
     def expect(self, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
         """Columns that several tables should have, with their types: index `table`, `column`.
@@ -257,7 +246,7 @@ class Run:
                 for about, script in self._agenda.verifications(names)
                 for result in checks.verify(self._sessions.work, about, script, self._worker.timeouts)
             ]
-            shown = display.named(checks.frame(results), "verification")
+            shown = display.named(checks.frame(results), "part of the verification" if names else "verification")
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._verified = self._verified or not names
             return shown

@@ -46,11 +46,10 @@ class Sources:
         """
         import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
-        rows: dict[str, dict[str, str]] = {}
-        for path, digest in self.files.items():
-            _, _, *below = path.split("/")
-            kind, name = (below[0], "/".join(below[1:])) if below else ("deploy", path.split("/")[1])
-            rows.setdefault(name.removesuffix(".sql"), {})[kind] = digest[:_SHOWN]
+        notebook, *scripts = self.files
+        rows = {notebook.split("/")[1]: {"deploy": self.files[notebook][:_SHOWN]}}
+        for name, kind, path in sorted((*reversed(path.split("/", 3)[2:]), path) for path in scripts):
+            rows.setdefault(name.removesuffix(".sql"), {})[kind] = self.files[path][:_SHOWN]
         frame = pd.DataFrame.from_dict(rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str")
         return frame.fillna("").rename_axis("file")
 

@@ -65,13 +65,13 @@ class Run:
         self.runbook = runbook
         self._sources = sources
         self.parameters = chosen
-        self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(
-            uuid.uuid4()
-        )  # a second run in this kernel is another one
+        # Taken away, as a second run in this kernel is another one.
+        self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
         self._decisions: list[Decision] = []
         self._before: Snapshot | None = None
+        self._after: int | None = None  # how many blocks were done when the last snapshot after them was taken
         self._observed: list[str] = []
         self._closed = self._verified = False
         self._verdict: Verdict | None = None
@@ -184,10 +184,14 @@ class Run:
         with self._ending():
             concerned = [key.table for d in self._decisions for key in d.block.facts]
             self._observed = self._observed or list(dict.fromkeys([*also, *concerned]))
-            snapshot = catalog.snapshot(self._look, self._schema, self._observed)
-            display.snapshot(snapshot, "after" if self._before else "before")
-            self._before = self._before or snapshot
-            return snapshot
+            return self._snapshot()
+
+    def _snapshot(self) -> Snapshot:
+        snapshot = catalog.snapshot(self._look, self._schema, self._observed)
+        display.snapshot(snapshot, "after" if self._before else "before")
+        self._after = len(self._worker.outcomes) if self._before else None
+        self._before = self._before or snapshot
+        return snapshot
 
     def decisions(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
@@ -267,7 +271,8 @@ class Run:
             return display.named(diff(self._before or after, after), "difference")
 
     def finish(self) -> VerdictCard:
-        """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions.
+        """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions. What was
+        observed before is in the record as it is after, whether or not the runbook observes it again.
 
         Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and `verify` passed
         after the last change; in mode `plan` it is enough that every block could be decided.
@@ -276,6 +281,8 @@ class Run:
             final = self._finished()
             if self.parameters.mode != "plan" and not self._verified:
                 raise Failed.of("is not verified", where=self.runbook, remedy="run the cell of the verification first")
+            if self._before and self._after != len(self._worker.outcomes):
+                self._snapshot()
             return self._end(Verdict.PASSED, self._summary(final))
 
     def _finished(self) -> list[Decision]:

@@ -207,3 +207,20 @@ def site(rebuild: bool) -> None:
     pages = Site(Archive(Project.find().outputs))
     made, records = pages.build(anew=rebuild)
     click.echo(f"{made} of {records} pages made: {_relative(pages.root / 'index.html')}")
+
+
+@archive.command()
+@click.argument("one", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("other", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def diff(one: Path, other: Path, as_json: bool) -> None:
+    """Compare two records: staging and production, last quarter and today. Exits with 1 if they differ.
+
+    The same SQL, decisions, locks and result count; times are shown, and never count.
+    """
+    from pgrunbook import comparison
+    from pgrunbook.record import Record
+
+    parts = comparison.compare(Record.read(one), Record.read(other))
+    click.echo(json.dumps(comparison.data(parts), indent=2) if as_json else comparison.text(parts))
+    sys.exit(0 if all(part.same for part in parts) else Verdict.FAILED.exit_code)

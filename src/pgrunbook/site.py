@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from os.path import relpath
@@ -101,7 +102,8 @@ class Site:
         try:
             record = Record.read(notebook)
         except ValueError:
-            record, altered = Record({"cells": [], "metadata": {}}), [f"{notebook.name} is no notebook any more"]
+            record = Record({"cells": [], "metadata": {}})
+            altered = [f"{notebook.name}, or what is beside it, cannot be read"]
         row = self._row(notebook, record, seal, altered)
         verdict = record.noted.get("verdict") or row.verdict
         html = _render(
@@ -166,6 +168,10 @@ def _cells(record: Record) -> list[NotebookNode]:
 
 
 def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
     loader = PackageLoader("pgrunbook", "templates")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.get_template(template).render(**values)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)

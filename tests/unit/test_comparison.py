@@ -1,0 +1,78 @@
+"""Two records compared: what counts as different, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME
+from pgrunbook.comparison import compare, text
+from pgrunbook.record import Record
+
+SQL = "ALTER TABLE people ADD nickname TEXT;\n"
+
+
+def frame(kind: str, row: Mapping[str, Any], **about: Any) -> dict[str, Any]:
+    return {FRAME_MIME: {"kind": kind, "columns": list(row), "rows": [list(row.values())], **about}}
+
+
+def record(
+    *, sql: str = SQL, event: str = "applied", lock: str = "ACCESS EXCLUSIVE", ms: float = 10.0, sha256: str = "a" * 64
+) -> Record:
+    decided = {
+        "block": "010_people",
+        "title": "People",
+        "action": "apply",
+        "reason": "absent",
+        "sql": sql,
+        "source_sha256": sha256,
+        "tree_sha256": sha256,
+        "makes": [],
+    }
+    done = {"block": "010_people", "event": event, "started_at": "2026-01-31T12:00:00+00:00", "elapsed_ms": ms}
+    shown = [
+        frame("sources", {"file": "010_people"}, files={"sql/001_x/deploy/010_people.sql": sha256}),
+        {DECISION_MIME: decided},
+        {BLOCK_MIME: done},
+        frame("locks", {"relation": "people", "lock": lock, "held_ms": ms}, block="010_people"),
+        frame("difference", {"change": "added", "kind": "column", "table": "people", "name": "nickname"}),
+    ]
+    outputs = [{"output_type": "display_data", "data": data, "metadata": {}} for data in shown]
+    cell = {"cell_type": "code", "id": "cell", "metadata": {}, "source": "", "outputs": outputs}
+    return Record({"cells": [cell], "metadata": {"pgrunbook": {"verdict": "passed"}}})
+
+
+def different(one: Record, other: Record) -> list[str]:
+    return [part.what for part in compare(one, other) if not part.same]
+
+
+def test_the_same_run_twice_is_the_same_however_long_it_took() -> None:
+    assert different(record(), record(ms=500)) == []
+    assert "50.0 times" in text(compare(record(), record(ms=500)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"sql": SQL.replace("TEXT", "VARCHAR")}, "010_people: SQL"),
+        ({"event": "adopted"}, "010_people: done"),
+        ({"lock": "SHARE ROW EXCLUSIVE"}, "010_people: locks"),
+        ({"sha256": "b" * 64}, "files run"),
+    ],
+)
+def test_what_counts(changed: dict[str, Any], what: str) -> None:
+    assert different(record(), record(**changed)) == [what]
+
+
+def test_a_block_that_one_of_them_did_not_come_to() -> None:
+    refused = Record({"cells": [], "metadata": {"pgrunbook": {"verdict": "refused"}}})
+    assert different(record(), refused) == ["verdict", "files run", "010_people", "objects changed"]
+
+
+def test_what_differs_is_shown() -> None:
+    shown = text(compare(record(), record(sql=SQL.replace("TEXT", "VARCHAR"))))
+    assert "-ALTER TABLE people ADD nickname TEXT;" in shown
+    assert "+ALTER TABLE people ADD nickname VARCHAR;" in shown
+    assert shown.endswith("1 parts differ")

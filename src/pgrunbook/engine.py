@@ -75,7 +75,6 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             manager.secrets = _secrets(chosen)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
-            manager.notebook_start()
             with environment({RUN_ID: run_id}):
                 ending = cls._execute(manager, kernel_name, **options)
             answer = inquiry.ask(chosen, run_id, nb.cells) if inquiry.needed(ending, nb.cells) else inquiry.Answer()
@@ -83,13 +82,12 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 ending = _leaked(ending, manager.leaks)
             elif manager.cut:
                 ending = settled(ending, nb.cells, answer.verdict)
-            manager.end(ending, answer.committed)
+            ending = manager.ended(ending, answer.committed)
         except Refused as exc:  # before a kernel was started
             leaks.mask_parameters(nb)
             leaks.mask(nb, manager.secrets)
             manager.notebook_start()
-            ending = Ending(exc.verdict, exc.message, redact(str(exc)))
-            manager.end(ending)
+            ending = manager.ended(Ending(exc.verdict, exc.message, redact(str(exc))))
         if ending.verdict is not Verdict.PASSED:
             raise NotPassed(ending)
         return cast(NotebookNode, manager.nb)
@@ -97,6 +95,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
         try:
+            manager.notebook_start()
             cls.execute_managed_notebook(manager, kernel_name, **options)
         except DeadKernelError:
             return manager.cut_off("the kernel died")
@@ -104,6 +103,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             return manager.cut_off("the cell ran into its timeout")
         except KeyboardInterrupt:
             return manager.cut_off("stopped by a signal")
+        except OSError as exc:
+            return manager.cut_off(_not_written(exc))
         except (RuntimeError, NoSuchKernel) as exc:
             if manager.current is not None:
                 raise
@@ -185,6 +186,14 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         """Note that a cell did not come to its end."""
         self.cut = True
         return Ending(Verdict.INTERRUPTED, reason, cell=self.current)
+
+    def ended(self, ending: Ending, committed: str = "") -> Ending:
+        """How the run ended once its last state was to be written: what cannot be written has not passed."""
+        try:
+            self.end(ending, committed)
+        except OSError as exc:
+            return ending if ending.verdict is not Verdict.PASSED else Ending(Verdict.INTERRUPTED, _not_written(exc))
+        return ending
 
     def end(self, ending: Ending, committed: str = "") -> None:
         """Put the banner on top and write the last state. A run that passed and was not cut off needs no banner: its
@@ -274,6 +283,10 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _not_written(exc: OSError) -> str:
+    return f"the notebook could not be written: {exc.strerror or type(exc).__name__}"
 
 
 def _secrets(chosen: Parameters) -> tuple[str, ...]:

@@ -289,9 +289,10 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     done = subprocess.run(
-        command(tmp_path), cwd=tmp_path, capture_output=True, check=False, timeout=60, preexec_fn=small_disk
+        command(tmp_path), cwd=tmp_path, capture_output=True, check=False, timeout=60, preexec_fn=small_disk, text=True
     )
-    assert done.returncode != 0
+    assert done.returncode == 3
+    assert done.stderr.endswith("INTERRUPTED: the notebook could not be written: File too large\n")
     _, states = record(tmp_path)
     assert states[1] == "completed"
     assert list(tmp_path.glob(".out*")) == []

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from databases import Database
+
+from pgrunbook import RunbookError
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = "001_import_connector"
@@ -64,6 +67,34 @@ class Project:
         given = ["-p", "target", self._name(target), *arguments]
         done = self._call([sys.executable, "-m", "papermill", notebook, output, *given], cwd)
         return Outcome(done.code, done.text, output if output.exists() else None)
+
+    def step(self, target: Database | str, *arguments: str) -> Outcome:
+        """Run the cells of 001 here, without papermill and its kernel, up to the one that raises. Quicker by seconds:
+        for what is refused, which papermill and the engine have tests of their own for.
+        """
+        options = dict(zip(arguments[::2], arguments[1::2], strict=True)) if "-p" not in arguments else {}
+        pairs = zip(arguments[1::3], arguments[2::3], strict=True) if "-p" in arguments else ()
+        namespace: dict[str, Any] = {}
+        given = {
+            "target": self._name(target),
+            **{name.strip("-"): value for name, value in options.items()},
+            **dict(pairs),
+        }
+        cells = json.loads((self.root / "runbooks" / f"{RUNBOOK}.ipynb").read_text())["cells"]
+        with patch.dict(os.environ, self._env | {"PGRUNBOOK_ROOT": str(self.root)}, clear=True):
+            try:
+                for cell in cells:
+                    source = "".join(cell["source"])
+                    if cell["cell_type"] == "code" and not source.startswith("%"):
+                        exec(source, namespace)
+                        if "parameters" in cell["metadata"].get("tags", ()):
+                            namespace |= given
+            except RunbookError as error:
+                return Outcome(error.verdict.exit_code, f"{error.verdict.upper()}: {error}\n")
+            finally:
+                if run := namespace.get("run"):
+                    run.close()
+        return Outcome(0, "PASSED")
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """Start `pgrunbook` with these arguments, and do not wait for it; a target is `env:CRM_URL`, if it was run on

@@ -12,10 +12,15 @@ from psycopg.conninfo import conninfo_to_dict
 REFUSED, LOCKED_OUT = 2, 4
 
 
-def refused(project: Project, database: Database, *arguments: str, target: str = "", code: int = REFUSED) -> Outcome:
-    """Run 001, and see that it ends with this exit code, leaves the database as it was, and says so presentably."""
+def refused(
+    project: Project, database: Database, *arguments: str, target: str = "", code: int = REFUSED, step: bool = False
+) -> Outcome:
+    """Run 001, and see that it ends with this exit code, leaves the database as it was, and says so presentably.
+
+    `step`: in this process, without papermill.
+    """
     before = database.dump()
-    done = project.run(target or database, *arguments)
+    done = (project.step if step else project.run)(target or database, *arguments)
     assert done.code == code, done.text
     assert database.dump() == before
     assert_presentable(done, project)

@@ -127,6 +127,7 @@ def _is_ours(statement: str) -> bool:
     return bool(re.search(r"\bpgrunbook\.|SCHEMA pgrunbook|\bTEMP\b|pg_temp|\bprobe_", statement))
 
 
+@PG18
 def test_half_done_by_hand_ends_complete(crm: Database, run: Run) -> None:
     _by_hand(crm, "010", "030", "061")
     crm.load("DROP INDEX idx_import_batches_status")

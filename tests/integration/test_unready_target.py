@@ -29,7 +29,7 @@ def role(crm: Database, project: Project, login_role: Callable[[Database], Role]
 
 def test_every_missing_privilege_is_named_at_once(crm: Database, project: Project, role: Role) -> None:
     crm.execute(f"REVOKE TEMPORARY ON DATABASE {crm.name} FROM PUBLIC")
-    done = refused(project, crm, target="env:ROLE_URL")
+    done = refused(project, crm, target="env:ROLE_URL", step=True)
     assert problems(done) == [
         "schema public: takes no objects of this role",
         "ledger: cannot be created",
@@ -63,7 +63,7 @@ def test_what_constrains_a_source_must_be_ours_too(crm: Database, project: Proje
         ALTER TABLE contacts OWNER TO {role.name};
         """
     )
-    done = refused(project, crm, target="env:ROLE_URL")
+    done = refused(project, crm, target="env:ROLE_URL", step=True)
     assert problems(done) == [
         "source_kind: is not ours to change",
         "sources: takes no rows from this role",
@@ -81,7 +81,7 @@ READ = "GRANT USAGE ON SCHEMA pgrunbook TO {0}; GRANT SELECT ON ALL TABLES IN SC
 def test_a_ledger_of_another_role(crm: Database, project: Project, role: Role, grants: str, problem: str) -> None:
     crm.psql("-f", ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql")
     crm.load(grants.format(role.name))
-    done = refused(project, crm, target="env:ROLE_URL")
+    done = refused(project, crm, target="env:ROLE_URL", step=True)
     assert problem in problems(done)
     assert "remedy:   run as the role that made the ledger, or let it grant them" in done.text
 
@@ -123,21 +123,21 @@ def test_all_of_the_ledger_must_be_readable(crm: Database, project: Project, own
     with crm.connect() as conn:
         ledger.install(conn)
     crm.load(f"{WRITE}; REVOKE {lacking} FROM {{0}}".format(owner.name))
-    assert problems(refused(project, crm, target="env:ROLE_URL")) == ["ledger: cannot be read"]
+    assert problems(refused(project, crm, target="env:ROLE_URL", step=True)) == ["ledger: cannot be read"]
 
 
 def test_a_table_of_the_ledger_that_takes_no_rows(crm: Database, project: Project, owner: Role) -> None:
     with crm.connect() as conn:
         ledger.install(conn)
     crm.load(f"{WRITE}; REVOKE INSERT ON pgrunbook.locks FROM {{0}}".format(owner.name))
-    assert problems(refused(project, crm, target="env:ROLE_URL")) == ["ledger: cannot be written"]
+    assert problems(refused(project, crm, target="env:ROLE_URL", step=True)) == ["ledger: cannot be written"]
 
 
 def test_a_ledger_of_version_1_that_is_not_ours(crm: Database, project: Project, owner: Role) -> None:
     """Rows could be added, but its tables cannot be altered."""
     version_1(crm)
     crm.load(WRITE.format(owner.name))
-    done = refused(project, crm, target="env:ROLE_URL")
+    done = refused(project, crm, target="env:ROLE_URL", step=True)
     assert problems(done) == ["ledger: cannot be brought up to version 3 by this role"]
     assert "found:    version 1, owned by postgres\n      remedy:   run as postgres, " in done.text
 
@@ -158,7 +158,7 @@ def test_a_ledger_of_a_newer_version(crm: Database, project: Project, mode: str)
     with crm.connect() as conn:
         ledger.install(conn)
     crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (99, '9.0')")
-    done = refused(project, crm, "--mode", mode)
+    done = refused(project, crm, "--mode", mode, step=True)
     assert problems(done) == ["ledger: is of a newer version"]
     assert "expected: version 3 at most\n      found:    version 99\n      remedy:   upgrade pgrunbook\n" in done.text
 
@@ -250,7 +250,7 @@ CASES = {
 @pytest.mark.parametrize(("prepare", "expected", "also"), CASES.values(), ids=CASES)
 def test_the_target_is_not_ready(crm: Database, project: Project, prepare: str, expected: list[str], also: str) -> None:
     crm.load(prepare)
-    done = refused(project, crm)
+    done = refused(project, crm, step=True)
     assert "The target is not ready: nothing was changed.\n" in done.text
     assert problems(done) == expected
     assert also in done.text
@@ -270,7 +270,7 @@ def test_the_difference_from_a_table_in_another_shape_is_shown(crm: Database, pr
         "ALTER TABLE import_batches DROP warnings, ADD note text, ALTER row_count TYPE bigint,"
         " ALTER status SET DEFAULT 'new', DROP CONSTRAINT import_batches_workspace_id_fkey"
     )
-    done = refused(project, crm)
+    done = refused(project, crm, step=True)
     assert set(problems(done)) == {
         "010_import_batches: column import_batches.note is not as expected",
         "010_import_batches: column import_batches.row_count is not as expected",
@@ -285,7 +285,7 @@ def test_the_difference_from_a_table_in_another_shape_is_shown(crm: Database, pr
 @pytest.mark.parametrize("given", [(), ("-p", "connections_table", "sources")])
 def test_no_table_of_connections(crm: Database, project: Project, given: tuple[str, ...]) -> None:
     crm.execute("ALTER TABLE connections RENAME TO links")
-    done = refused(project, crm, *given)
+    done = refused(project, crm, *given, step=True)
     assert problems(done)[0] == "schema 'public': no such table"
     assert "remedy:   name the table with the parameter connections_table" in done.text
     assert ("sources" if given else "one of connections, connector_configs") in done.text
@@ -317,7 +317,7 @@ def applied(template: Database) -> Iterator[Database]:
 def test_a_file_edited_after_it_was_applied(applied: Database, project: Project) -> None:
     file = project.root / "sql" / RUNBOOK / "deploy" / "010_import_batches.sql"
     file.write_text(file.read_text().replace("row_count INTEGER", "row_count BIGINT"))
-    done = refused(project, applied)
+    done = refused(project, applied, step=True)
     assert problems(done) == ["010_import_batches: the file was edited after it was applied"]
     assert "expected: sha256 " in done.text
     assert "remedy:   restore the file, and make the change in a new block or a new runbook" in done.text
@@ -377,7 +377,7 @@ def test_a_table_altered_by_hand_afterwards(
     applied: Database, project: Project, alter: str, problem: str, also: str
 ) -> None:
     applied.load(alter)
-    done = refused(project, applied)
+    done = refused(project, applied, step=True)
     assert problem in problems(done)
     assert also in done.text
 

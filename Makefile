@@ -38,6 +38,6 @@ clean:  ## forget the environments and the embedded database; outputs/ stays
 	touch $@
 
 .venv/chromium.stamp: .venv/test.stamp  # the page that a reviewer opens is opened in a browser
-	command -v chromium || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium) \
+	command -v chromium || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium fonts-dejavu-core) \
 	  || echo 'NOT TESTED: the pages in a browser. Install chromium.'
 	touch $@

@@ -55,6 +55,10 @@ class _Renderer(mistune.HTMLRenderer):
     def heading(self, text: str, level: int, **_: Any) -> str:
         return f"<h{min(level + 2, 6)}>{text}</h{min(level + 2, 6)}>\n"
 
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        """Its words alone: a picture from elsewhere would tell its host who reads, and could be another tomorrow."""
+        return super().image(text, url, title) if url.startswith("data:") else f"{text} ({escape(url)})"
+
     def block_code(self, code: str, info: str | None = None) -> str:
         return _code(code, "sql" if info == "sql" else "text")
 
@@ -69,7 +73,7 @@ def cells(notebook: Mapping[str, Any]) -> Iterator[Cell]:
         code = cell["cell_type"] == "code"
         yield Cell(
             cell.get("id", ""),
-            cell["metadata"].get("papermill", {}).get("status", ""),
+            cell.get("metadata", {}).get("papermill", {}).get("status", ""),
             Markup() if code else _markdown(source),
             Markup(_code(source, "python")) if code and source else Markup(),  # noqa: S704  # highlighted, so escaped
             [html for output in cell.get("outputs", ()) if (html := _output(output))],
@@ -84,7 +88,7 @@ def _output(output: Mapping[str, Any]) -> Markup:
     if output["output_type"] == "stream":
         return _preformatted(_text(output["text"]))
     if "text/html" in data:
-        html = re.sub(r"<style>.*?</style>", "", _text(data["text/html"]), flags=re.DOTALL)
+        html = re.sub(r"<style\b.*?</style\s*>", "", _text(data["text/html"]), flags=re.DOTALL | re.IGNORECASE)
         return Markup(bleach.clean(html, tags=_TAGS, attributes={}, strip=True))  # noqa: S704  # cleaned
     if "text/markdown" in data:
         return _markdown(_text(data["text/markdown"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -92,19 +92,27 @@ class Site:
         self._write("index.html", html)
         for name in ("style.css", "index.js"):
             self._write(name, (files("pgrunbook") / "templates" / name).read_text(encoding="utf-8"))
-        kept = [json.dumps(asdict(row), ensure_ascii=False) for row in rows]
+        kept = [json.dumps(vars(row), ensure_ascii=False) for row in rows]
         self._write("index.jsonl", "\n".join([json.dumps(_MADE_BY), *kept]) + "\n")
 
     # -- a record --------------------------------------------------------------------------------------------
 
     def _page(self, notebook: Path) -> Row:
+        """Write the page of a record. One bad notebook, or one of another version, must not cost the others theirs."""
         seal, altered = self._seal(notebook)
         try:
-            record = Record.read(notebook)
-        except ValueError:
-            record = Record({"cells": [], "metadata": {}})
-            altered = [f"{notebook.name}, or what is beside it, cannot be read"]
+            return self._write_page(notebook, Record.read(notebook), seal, altered)
+        except (ValueError, LookupError, TypeError, AttributeError) as exc:
+            empty = Record({"cells": [], "metadata": {}})
+            why = f"{type(exc).__name__}, {exc}"
+            return self._write_page(notebook, empty, seal, altered, unreadable=why)
+
+    def _write_page(
+        self, notebook: Path, record: Record, seal: Sealed | None, altered: list[str], *, unreadable: str = ""
+    ) -> Row:
         row = self._row(notebook, record, seal, altered)
+        if unreadable:
+            row = replace(row, verdict="unknown")
         verdict = record.noted.get("verdict") or row.verdict
         html = _render(
             "record.html.j2",
@@ -113,6 +121,7 @@ class Site:
             verdict=verdict,
             reason=record.noted.get("reason") or "",
             altered=altered,
+            unreadable=unreadable,
             answers=answers(record, seal),
             cells=list(rendering.cells(record.notebook)),
             seal=seal,
@@ -160,7 +169,7 @@ class Site:
         atomic.write(path, text.encode())
 
 
-_MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 1}
+_MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 2}
 
 
 def _cells(record: Record) -> list[NotebookNode]:

@@ -1,0 +1,91 @@
+"""The reviewer's pages of notebooks that are odd, or not ours: one of them costs no other its page, and none loads
+anything.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgrunbook.archive import Archive
+from pgrunbook.card import FRAME_MIME
+from pgrunbook.site import Site
+
+
+def markdown(source: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "id": "text", "metadata": {}, "source": source}
+
+
+def output(**data: Any) -> dict[str, Any]:
+    outputs = [
+        {"output_type": "display_data", "metadata": {}, "data": {k.replace("_", "/"): v for k, v in data.items()}}
+    ]
+    return {"cell_type": "code", "id": "code", "metadata": {}, "source": "1", "outputs": outputs}
+
+
+def notebook(*cells: dict[str, Any]) -> str:
+    noted = {"verdict": "passed", "reason": "done"}
+    return json.dumps({"cells": cells, "metadata": {"pgrunbook": noted}, "nbformat": 4, "nbformat_minor": 5})
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    (tmp_path / "outputs" / "crm" / "001_x").mkdir(parents=True)
+    return Site(Archive(tmp_path / "outputs"))
+
+
+def page(site: Site, text: str, name: str = "run") -> str:
+    """The page of an executed notebook with this text."""
+    (site.archive.root / "crm" / "001_x" / f"{name}.ipynb").write_text(text)
+    site.build()
+    return (site.root / "crm" / "001_x" / f"{name}.html").read_text()
+
+
+OLD = {FRAME_MIME: {"kind": "identity", "columns": ["other"], "rows": [["words"]]}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        notebook()[:40],
+        "[]",
+        '{"cells": [{}]}',
+        '{"cells": [1]}',
+        notebook({"cell_type": "code", "source": "1", "outputs": [{"output_type": "display_data", "data": OLD}]}),
+    ],
+)
+def test_a_notebook_that_cannot_be_read_costs_no_other_its_page(site: Site, text: str) -> None:
+    page(site, notebook(markdown("all is well")), name="good")
+    assert "This record cannot be read" in page(site, text, name="bad")
+    assert "all is well" in (site.root / "crm" / "001_x" / "good.html").read_text()
+    index = (site.root / "index.html").read_text()
+    assert index.count('<tr data-target="crm"') == 2
+    assert '<span class="verdict unknown">' in index
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        markdown("![chart](https://example.com/a.png) <img src=https://example.com/b.png>"),
+        markdown("[all](javascript:alert(1)) <script>alert(1)</script>"),
+        output(text_html="<img src=https://example.com/a.png><iframe src=https://example.com/></iframe>"),
+        output(text_html="<table onclick=alert(1)><tr><td>1</td></tr></table><script>alert(1)</script>"),
+        output(**{"image_svg+xml": "<svg onload=alert(1)></svg>", "text_plain": "a chart"}),
+    ],
+)
+def test_nothing_in_a_notebook_runs_or_loads_anything(site: Site, cell: dict[str, Any]) -> None:
+    made = page(site, notebook(cell))
+    for each in ("<img", "<iframe", "<script", "<svg", "<table onclick", 'href="javascript'):
+        assert each not in made, each
+
+
+def test_styles_of_a_cell_do_not_leak(site: Site) -> None:
+    assert "display:none" not in page(site, notebook(output(text_html="<STYLE>body{display:none}</style ><p>1</p>")))
+
+
+def test_a_link_leads_to_its_page_whatever_the_file_is_called(site: Site) -> None:
+    page(site, notebook(), name="50%_a#1?")
+    assert 'href="crm/001_x/50%25_a%231%3F.html"' in (site.root / "index.html").read_text()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pgrunbook.archive import Sealed
 from pgrunbook.record import Block, Record, Row
 
 NOT_SO_FAR = "The run did not get so far."
+UNREADABLE = "This version of pgrunbook cannot read it in the record. See the notebook below."
 
 
 class Answer(NamedTuple):
@@ -23,19 +24,27 @@ class Answer(NamedTuple):
 def answers(record: Record, seal: Sealed | None) -> list[Answer]:
     """All twelve, in order."""
     return [
-        Answer("What changed?", _changed(record), _cell(record, "difference")),
-        Answer("Which SQL ran, exactly?", _sql(record), next((b.cell for b in record.blocks if b.sql), "")),
-        Answer("On which database?", _database(record), _cell(record, "identity")),
-        Answer("Who ran it, who approved it, under which ticket?", _who(record), _cell(record, "identity")),
-        Answer("When, and how long did each step take?", _when(record), _slowest(record)),
-        Answer("Which locks were taken, and who waited?", _locks(record), _cell(record, "attempts", "locks")),
+        Answer("What changed?", _told(_changed, record), _cell(record, "difference")),
+        Answer("Which SQL ran, exactly?", _told(_sql, record), next((b.cell for b in record.blocks if b.sql), "")),
+        Answer("On which database?", _told(_database, record), _cell(record, "identity")),
+        Answer("Who ran it, who approved it, under which ticket?", _told(_who, record), _cell(record, "identity")),
+        Answer("When, and how long did each step take?", _told(_when, record), _slowest(record)),
+        Answer("Which locks were taken, and who waited?", _told(_locks, record), _cell(record, "attempts", "locks")),
         Answer("Was it rehearsed?", "No rehearsal is on record: this version of pgrunbook has none."),
-        Answer("What was verified, with what evidence?", _verified(record), _cell(record, "verification")),
-        Answer("What failed, was retried or was skipped?", _failed(record), _troubled(record)),
-        Answer("Which versions of runbook, SQL and tool?", _versions(record), _cell(record, "sources")),
-        Answer("What was true before it started?", _before(record), _cell(record, "circumstances")),
+        Answer("What was verified, with what evidence?", _told(_verified, record), _cell(record, "verification")),
+        Answer("What failed, was retried or was skipped?", _told(_failed, record), _troubled(record)),
+        Answer("Which versions of runbook, SQL and tool?", _told(_versions, record), _cell(record, "sources")),
+        Answer("What was true before it started?", _told(_before, record), _cell(record, "circumstances")),
         Answer("Has the record been altered since?", _sealed(seal), ""),
     ]
+
+
+def _told(answer: Callable[[Record], str], record: Record) -> str:
+    """The answer; or that a record of another version says it in other words, which must not cost the other answers."""
+    try:
+        return answer(record)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return UNREADABLE
 
 
 def _cell(record: Record, *kinds: str) -> str:
@@ -47,7 +56,10 @@ def _cell(record: Record, *kinds: str) -> str:
 def _changed(record: Record) -> str:
     if record.last("difference") is None:
         done = [block.name for block in record.blocks if block.event == "applied"]
-        return f"{NOT_SO_FAR} It had applied {_listed(done)}." if done else f"{NOT_SO_FAR} It applied no block."
+        text = f"It had applied {_listed(done)}." if done else "It had applied no block."
+        if begun := _begun(record):
+            text += f" {_listed(begun)} was begun; how much of it was committed, the top of the notebook says."
+        return f"{NOT_SO_FAR} {text}"
     rows = record.rows("difference")
     if not rows:
         return "Nothing: what the blocks make was there already."
@@ -58,16 +70,28 @@ def _changed(record: Record) -> str:
     return f"{_sentence(what)} In {_listed(list(tables))}."
 
 
+def _begun(record: Record) -> list[str]:
+    """Blocks that were at work when their cell was cut off or failed: anything may have come of them, or nothing."""
+    cut = {cell.name for cell in record.cells if cell.state in ("failed", "interrupted", "running")}
+    planned = record.identity.get("mode") == "plan"
+    return [b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned]
+
+
 def _sql(record: Record) -> str:
+    begun = _begun(record)
+    unfinished = f" Begun, and not ended: {_listed(begun)}." if begun else ""
     ran = [block for block in record.blocks if block.event == "applied"]
     if not record.blocks:
         return NOT_SO_FAR
+    if not ran and begun:
+        return f"No block ended.{unfinished}"
     if not ran:
         planned = [block.name for block in record.blocks if block.sql]
         return f"None. To be run: {_listed(planned)}." if planned else "None: nothing was left to do."
     statements = sum(len(block.statements) for block in ran)
     return (
         f"{_counted(len(ran), 'block')}, each shown with the SQL that was sent; {_counted(statements, 'step')} timed."
+        f"{unfinished}"
     )
 
 
@@ -113,13 +137,17 @@ def _locks(record: Record) -> str:
             f"{_counted(len(held), 'lock')}; the longest that blocked {lock['blocks']}: {lock['lock']} on"
             f" {lock['relation']}, at most {lock['held_ms']:.0f} ms, in {block.name}."
         )
+    if begun := _begun(record):
+        text = text if held else "No lock is on record."
+        rest = f"What {_listed(begun)} held, and for whom it waited when it ended, may not be on record."
+        return f"{text} {_waits(record)} {rest}"
     return f"{text} {_waits(record)}"
 
 
 def _waits(record: Record) -> str:
     waited = [block for block in record.blocks if block.attempts]
     if not waited:
-        return "The run waited for nobody."
+        return "No wait is on record." if _begun(record) else "The run waited for nobody."
     named = [_wait(block) for block in waited]
     return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
 
@@ -165,11 +193,12 @@ def _failed(record: Record) -> str:
 
 def _states(record: Record) -> Iterator[tuple[str, str]]:
     for cell in record.notebook["cells"]:
-        yield cell.get("id", ""), cell["metadata"].get("papermill", {}).get("status", "")
+        yield cell.get("id", ""), cell.get("metadata", {}).get("papermill", {}).get("status", "")
 
 
 def _troubled(record: Record) -> str:
-    return next((name for name, state in _states(record) if state in ("failed", "interrupted")), "")
+    failed = [name for name, state in _states(record) if state in ("failed", "interrupted")]
+    return next(iter([*failed, *(block.cell for block in record.blocks if block.attempts)]), "")
 
 
 def _versions(record: Record) -> str:

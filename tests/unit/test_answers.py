@@ -1,0 +1,126 @@
+"""The twelve answers: what is known is said, what is not is said to be unknown, and nothing is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pgrunbook.answers import NOT_SO_FAR, UNREADABLE, answers
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME
+from pgrunbook.record import Record
+
+QUESTIONS = 12
+IDENTITY = {
+    "database": "crm",
+    "host": "db.example",
+    "schema": "public",
+    "server version": "18.1",
+    "primary or standby": "primary",
+    "system identifier": "42",
+    "role": "owner",
+    "operator": "kim",
+    "ticket": "CRM-7",
+    "versions": "pgrunbook 0.1.0",
+}
+ATTEMPT = {"attempt": 1, "pid": 77, "application": "report", "role": "reader", "state": "idle in transaction"}
+LOCK = {"relation": "people", "lock": "ACCESS EXCLUSIVE", "blocks": "everything", "held_ms": 3.0}
+DECIDED = {
+    "block": "010_people",
+    "title": "People",
+    "action": "apply",
+    "reason": "absent",
+    "sql": "ALTER TABLE people ADD nickname TEXT;",
+    "source_sha256": "a" * 64,
+    "makes": [],
+}
+DONE = {"block": "010_people", "event": "applied", "started_at": "2026-01-31T12:00:00+00:00", "elapsed_ms": 1234.0}
+
+
+def frame(kind: str, *rows: Mapping[str, Any], **about: Any) -> dict[str, Any]:
+    columns = list(rows[0]) if rows else []
+    return {FRAME_MIME: {"kind": kind, "columns": columns, "rows": [list(row.values()) for row in rows], **about}}
+
+
+def cell(name: str, *shown: Mapping[str, Any], state: str = "completed") -> dict[str, Any]:
+    outputs = [{"output_type": "display_data", "data": data, "metadata": {}} for data in shown]
+    papermill = {"papermill": {"status": state}}
+    return {"cell_type": "code", "id": name, "metadata": papermill, "source": "", "outputs": outputs}
+
+
+def record(*cells: Mapping[str, Any], **parameters: str) -> Record:
+    papermill = {"parameters": parameters, "start_time": "2026-01-31T12:00:00.5+00:00", "duration": 61.04}
+    return Record({"cells": list(cells), "metadata": {"papermill": papermill}})
+
+
+def target(**other: str) -> dict[str, Any]:
+    return cell("target", frame("identity", *({"identity": k, "value": v} for k, v in (IDENTITY | other).items())))
+
+
+def told(read: Record) -> dict[str, str]:
+    """The answers by the question's first three words."""
+    found = {" ".join(each.question.split()[:3]): each.text for each in answers(read, None)}
+    assert len(found) == QUESTIONS
+    return found
+
+
+def test_a_run_that_reached_nothing_says_so_and_guesses_nothing() -> None:
+    read = told(record(cell("setup", state="failed"), cell("observe", state="pending"), target="service:crm"))
+    for question in (
+        "What changed?",
+        "Which SQL ran,",
+        "What was verified,",
+        "What was true",
+        "Which versions of",
+        "On which database?",
+    ):
+        assert read[question].startswith(NOT_SO_FAR), question
+    assert "'service:crm'" in read["On which database?"]
+    assert read["What failed, was"] == "Cell setup failed; 1 cell never ran."
+    assert read["Who ran it,"] == "not known. Ticket: none given. No approval was asked for."
+    assert "cannot be told" in read["Has the record"]
+
+
+def test_where_it_ran_by_whom_and_when() -> None:
+    read = told(record(target()))
+    assert read["On which database?"] == (
+        "crm on db.example, schema public; PostgreSQL 18.1, primary, system identifier 42."
+    )
+    assert read["Who ran it,"] == "kim as role owner. Ticket: CRM-7. No approval was asked for."
+    assert read["When, and how"] == "2026-01-31 12:00:00 UTC, for 61.0 s."
+
+
+def test_a_block_that_waited_names_whom_it_waited_for() -> None:
+    frames = [frame("attempts", ATTEMPT, block="010_people"), frame("locks", LOCK, block="010_people")]
+    read = answers(record(target(), cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE}, *frames)), None)
+    locks = next(each for each in read if each.question.startswith("Which locks"))
+    assert "ACCESS EXCLUSIVE on people, at most 3 ms, in 010_people" in locks.text
+    assert "in 1 attempt, for report (pid 77, reader, idle in transaction)" in locks.text
+    assert locks.cell == "act"
+
+
+def test_what_an_interrupted_run_had_applied_is_not_called_nothing() -> None:
+    read = told(record(cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE}), cell("next", state="interrupted")))
+    assert read["What changed?"] == f"{NOT_SO_FAR} It had applied 010_people."
+    assert read["When, and how"].endswith("Longest block: 010_people, 1,234 ms.")
+
+
+def test_a_frame_of_another_version_costs_one_answer_only() -> None:
+    read = told(record(target(), cell("before", frame("circumstances", {"other": "words"}))))
+    assert [question for question, text in read.items() if text == UNREADABLE] == ["What was true"]
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed", "running"])
+def test_of_a_block_that_was_cut_off_nothing_is_denied(state: str) -> None:
+    read = told(record(target(), cell("act", {DECISION_MIME: DECIDED}, state=state)))
+    assert read["Which SQL ran,"] == "No block ended. Begun, and not ended: 010_people."
+    assert "010_people was begun" in read["What changed?"]
+    assert "waited for nobody" not in read["Which locks were"]
+    assert "No lock on anything" not in read["Which locks were"]
+
+
+def test_a_plan_has_begun_nothing() -> None:
+    read = told(record(target(mode="plan"), cell("act", {DECISION_MIME: DECIDED}, state="failed")))
+    assert read["Which SQL ran,"] == "None. To be run: 010_people."
+    assert read["Which locks were"].endswith("The run waited for nobody.")

@@ -6,13 +6,16 @@ import ast
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pgrunbook import parameters
-from pgrunbook.errors import Refused, RunbookError, Verdict
+from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
 from pgrunbook.project import Project
+
+if TYPE_CHECKING:
+    from pgrunbook.record import Record
 
 TARGET = click.option(
     "--target",
@@ -219,8 +222,16 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
     The same SQL, decisions, locks and result count; times are shown, and never count.
     """
     from pgrunbook import comparison
-    from pgrunbook.record import Record
 
-    parts = comparison.compare(Record.read(one), Record.read(other))
+    parts = comparison.compare(_record(one), _record(other))
     click.echo(json.dumps(comparison.data(parts), indent=2) if as_json else comparison.text(parts))
     sys.exit(0 if all(part.same for part in parts) else Verdict.FAILED.exit_code)
+
+
+def _record(path: Path) -> Record:
+    from pgrunbook.record import Record
+
+    try:
+        return Record.read(path)
+    except ValueError as exc:
+        raise Refused.of("is not an executed notebook", where=path.name, found=first_line(exc)) from exc

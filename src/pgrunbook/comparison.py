@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
+from textwrap import fill
 from typing import Any
 
 from pgrunbook.record import Block, Record
@@ -87,10 +88,16 @@ def text(parts: list[Part]) -> str:
     for part in parts:
         mark = " " if part.same else "≠"
         values = part.one if part.same and part.one == part.other else f"{part.one}  |  {part.other}"
-        lines.append(f"{mark} {part.what:<44} {values}")
-        lines += [f"      {line}" for line in part.detail.splitlines()]
+        lines.append(_folded(f"{mark} {part.what:<44} {values}", indent=47))
+        lines += [_folded(f"      {line}", indent=8) for line in part.detail.splitlines()]
     differing = sum(not part.same for part in parts)
-    return "\n".join([*lines, f"{differing} parts differ" if differing else "the same SQL, locks and result"])
+    summary = f"{differing} part{' differs' if differing == 1 else 's differ'}"
+    return "\n".join([*lines, summary if differing else "the same SQL, locks and result"])
+
+
+def _folded(line: str, *, indent: int) -> str:
+    """The line, in as many of 100 columns as it takes; nothing of it is left out."""
+    return fill(line, 100, subsequent_indent=" " * indent, break_on_hyphens=False, expand_tabs=False)
 
 
 def data(parts: list[Part]) -> list[Mapping[str, Any]]:

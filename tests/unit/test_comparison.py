@@ -75,4 +75,4 @@ def test_what_differs_is_shown() -> None:
     shown = text(compare(record(), record(sql=SQL.replace("TEXT", "VARCHAR"))))
     assert "-ALTER TABLE people ADD nickname TEXT;" in shown
     assert "+ALTER TABLE people ADD nickname VARCHAR;" in shown
-    assert shown.endswith("1 parts differ")
+    assert shown.endswith("1 part differs")

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 3  # more than two cores have, as tests wait about half of the time
 
-.PHONY: demo test test-faults bench lab clean
+.PHONY: demo test test-versions test-faults bench lab clean
 
 demo: .venv/demo.stamp  ## run 001 against the embedded PostgreSQL
 	$(BIN)/pgrunbook run 001 --html
@@ -17,6 +17,9 @@ test: .venv/test.stamp .venv/chromium.stamp  ## all that CI checks
 	$(BIN)/mypy
 	$(BIN)/pgrunbook lint
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+
+test-versions: .venv/test.stamp  ## the tests on every version of PostgreSQL that is embedded
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --every-version
 
 test-faults: .venv/test.stamp  ## the whole fault matrix, for hours; writes docs/fault-matrix.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-all]'

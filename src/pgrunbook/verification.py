@@ -83,7 +83,8 @@ def verify(archive: Archive, keys: Sequence[Key] = (), heads: Iterable[Head] = (
     chain = sorted(seals.values(), key=lambda seal: seal.sequence)
     signed = [seal for seal in chain if keys and attestation.vouched(seal.envelope, keys)]
     if keys:
-        problems += [_unsigned(seal) for seal in chain if seal not in signed]
+        names = {seal.name for seal in signed}
+        problems += [_unsigned(seal) for seal in chain if seal.name not in names]
     problems += _links(chain, seals)
     problems += _end(archive, chain)
     for seal in chain:

@@ -140,7 +140,7 @@ def test_a_narrow_screen_is_not_scrolled_sideways(page: Page, site: Path, number
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("number", [None, 0, 1, 2, 3])
+@pytest.mark.parametrize("number", [None, 1])
 def test_no_serious_finding_of_axe(page: Page, site: Path, number: int | None, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(index(site))

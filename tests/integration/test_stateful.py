@@ -44,7 +44,7 @@ from pgrunbook.embedded import Server
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
 SETTINGS = settings(
-    max_examples=EXAMPLES or 12,
+    max_examples=EXAMPLES or 8,
     stateful_step_count=15 if EXAMPLES else 10,
     derandomize=not EXAMPLES,
     phases=[Phase.generate, *([Phase.reuse, Phase.shrink] if EXAMPLES else [])],

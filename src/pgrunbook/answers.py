@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from pgrunbook.archive import Sealed
@@ -23,12 +23,13 @@ class Answer(NamedTuple):
 
 def answers(record: Record, seal: Sealed | None) -> list[Answer]:
     """All twelve, in order."""
+    slowest = _slowest(record)
     return [
         Answer("What changed?", _told(_changed, record), _cell(record, "difference")),
         Answer("Which SQL ran, exactly?", _told(_sql, record), next((b.cell for b in record.blocks if b.sql), "")),
         Answer("On which database?", _told(_database, record), _cell(record, "identity")),
         Answer("Who ran it, who approved it, under which ticket?", _told(_who, record), _cell(record, "identity")),
-        Answer("When, and how long did each step take?", _told(_when, record), _slowest(record)),
+        Answer("When, and how long did each step take?", _told(_when, record), slowest.cell if slowest else ""),
         Answer("Which locks were taken, and who waited?", _told(_locks, record), _cell(record, "attempts", "locks")),
         Answer("Was it rehearsed?", "No rehearsal is on record: this version of pgrunbook has none."),
         Answer("What was verified, with what evidence?", _told(_verified, record), _cell(record, "verification")),
@@ -72,7 +73,7 @@ def _changed(record: Record) -> str:
 
 def _begun(record: Record) -> list[str]:
     """Blocks that were at work when their cell was cut off or failed: anything may have come of them, or nothing."""
-    cut = {cell.name for cell in record.cells if cell.state in ("failed", "interrupted", "running")}
+    cut = {cell.name for cell in record.cells if cell.state in (*_BROKEN_OFF, "running")}
     planned = record.identity.get("mode") == "plan"
     return [b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned]
 
@@ -117,14 +118,13 @@ def _when(record: Record) -> str:
     started = moment(record.started_at) or record.identity.get("started", "")
     if not started:
         return "papermill did not run it, and it does not say."
-    blocks = sorted((b for b in record.blocks if b.event), key=lambda b: b.elapsed_ms, reverse=True)
-    slowest = f" Longest block: {blocks[0].name}, {blocks[0].elapsed_ms:,.0f} ms." if blocks else ""
+    block = _slowest(record)
+    slowest = f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms." if block else ""
     return f"{started}, for {record.seconds:.1f} s.{slowest}"
 
 
-def _slowest(record: Record) -> str:
-    blocks = [block for block in record.blocks if block.event]
-    return max(blocks, key=lambda block: block.elapsed_ms).cell if blocks else ""
+def _slowest(record: Record) -> Block | None:
+    return max((b for b in record.blocks if b.event), key=lambda block: block.elapsed_ms, default=None)
 
 
 def _locks(record: Record) -> str:
@@ -175,8 +175,8 @@ def _results(rows: Sequence[Row]) -> str:
 
 
 def _failed(record: Record) -> str:
-    cells = [f"cell {name} {state}" for name, state in _states(record) if state in ("failed", "interrupted")]
-    never = [name for name, state in _states(record) if state == "pending"]
+    cells = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in _BROKEN_OFF]
+    never = [cell.name for cell in record.cells if cell.state == "pending"]
     others = Counter(block.action for block in record.blocks if block.action in ("skip", "adopt"))
     tried = [block.name for block in record.blocks if block.attempts]
     parts = [
@@ -191,13 +191,11 @@ def _failed(record: Record) -> str:
     return _sentence("; ".join(parts)) if parts else "Nothing."
 
 
-def _states(record: Record) -> Iterator[tuple[str, str]]:
-    for cell in record.notebook["cells"]:
-        yield cell.get("id", ""), cell.get("metadata", {}).get("papermill", {}).get("status", "")
+_BROKEN_OFF = ("failed", "interrupted")
 
 
 def _troubled(record: Record) -> str:
-    failed = [name for name, state in _states(record) if state in ("failed", "interrupted")]
+    failed = [cell.name for cell in record.cells if cell.state in _BROKEN_OFF]
     return next(iter([*failed, *(block.cell for block in record.blocks if block.attempts)]), "")
 
 

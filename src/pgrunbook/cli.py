@@ -98,10 +98,10 @@ def run(
 def _sealed(project: Project, notebook: Path) -> str:
     from pgrunbook import sealing
 
-    head, problems = sealing.seal(project, notebook)
-    for problem in problems:
+    done = sealing.seal(project, notebook)
+    for problem in done.problems:
         click.secho(f"warning: {problem}", fg="yellow", err=True)
-    return f"number {head.sequence}, {head.name}" + ("" if sealing.signer(project) else " (no key: not signed)")
+    return f"number {done.head.sequence}, {done.head.name}{'' if done.signed else ' (no key: not signed)'}"
 
 
 def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:

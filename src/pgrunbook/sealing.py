@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 import psycopg
@@ -20,7 +21,7 @@ from pgrunbook.archive import Archive, Head
 from pgrunbook.card import SNAPSHOT_MIME
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect
-from pgrunbook.ending import judge, may_have_written, shown
+from pgrunbook.ending import Ending, judge, may_have_written, shown
 from pgrunbook.errors import Failed, Refused, RunbookError, first_line
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
@@ -29,6 +30,14 @@ from pgrunbook.targets import Target
 
 KEY = "PGRUNBOOK_KEY"
 _WITHOUT_ROWS = "the ledger's rows are not in the record"
+
+
+class Sealed(NamedTuple):
+    """The new head of the archive, whether its seal is signed, and what could not be had for the record."""
+
+    head: Head
+    signed: bool
+    problems: list[str]
 
 
 @dataclass
@@ -46,8 +55,9 @@ class Sealing:
         """The run's; empty if the notebook does not say."""
         return str(self._record.noted.get("run_id") or self._record.identity.get("run", ""))
 
-    def run(self) -> Head:
-        """Seal it; the new head of the archive."""
+    def run(self) -> Sealed:
+        """Seal it."""
+        signer = _signer(self.project)
         target = self._target()
         self._search(target)
         with self._session(target) as conn:
@@ -56,10 +66,10 @@ class Sealing:
                 atomic.write(self.notebook.with_suffix(".ledger.json"), _json(rows))
             facts, sources = self._facts(), self._record.sources
             self._take_out_snapshots()
-            head = Archive(self.project.outputs).seal(self.notebook, facts, sources, signer(self.project))
+            head = Archive(self.project.outputs).seal(self.notebook, facts, sources, signer)
             if conn and rows:
                 self._note(conn, head)
-            return head
+            return Sealed(head, signer is not None, self.problems)
 
     def _target(self) -> Target | None:
         """Where the run was to work; None if that cannot be had any more."""
@@ -76,7 +86,7 @@ class Sealing:
     def _session(self, target: Target | None) -> Iterator[Connection | None]:
         """A session on the target, if the run can have written there."""
         conn = None
-        if self.chosen and self.run_id and may_have_written(judge(self.nb.cells), self.nb.cells):
+        if self.chosen and self.run_id and may_have_written(self._ending, self.nb.cells):
             try:
                 if target is None:
                     raise Refused("the run's target cannot be had")
@@ -100,7 +110,7 @@ class Sealing:
             self.problems.append(f"the head of the archive is not in the ledger: {first_line(exc)}")
 
     def _facts(self) -> Mapping[str, Any]:
-        ending, noted, identity = judge(self.nb.cells), self._record.noted, self._record.identity
+        ending, noted, identity = self._ending, self._record.noted, self._record.identity
         return {
             "id": self.run_id,
             "runbook": Path(self.nb.metadata.get("papermill", {}).get("input_path") or self.notebook.name).stem,
@@ -123,13 +133,17 @@ class Sealing:
                 data["file"] = beside.name
         atomic.write(self.notebook, nbformat.writes(self.nb).encode() + b"\n")
 
-    @property
+    @cached_property
     def _record(self) -> Record:
         return Record(self.nb)
 
+    @cached_property
+    def _ending(self) -> Ending:
+        return judge(self.nb.cells)
 
-def seal(project: Project, notebook: Path) -> tuple[Head, list[str]]:
-    """Seal the record of a run that has ended: the new head of the archive, and what could not be had for the record.
+
+def seal(project: Project, notebook: Path) -> Sealed:
+    """Seal the record of a run that has ended.
 
     The ledger's rows on the run are put beside the executed notebook, and the head is noted in the ledger; the target
     need not be there. Raises Refused if the file is no notebook of the archive, or is sealed already; Failed if the
@@ -139,7 +153,7 @@ def seal(project: Project, notebook: Path) -> tuple[Head, list[str]]:
     try:
         nb = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)
         sealing = Sealing(project, notebook, nb, _chosen(nb))
-        return sealing.run(), sealing.problems
+        return sealing.run()
     except (UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError) as exc:
         raise Refused.of("is not a notebook", where=name, found=first_line(exc)) from exc
     except OSError as exc:
@@ -147,7 +161,7 @@ def seal(project: Project, notebook: Path) -> tuple[Head, list[str]]:
         raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc
 
 
-def signer(project: Project) -> Signer | None:
+def _signer(project: Project) -> Signer | None:
     """What signs this project's records; None if no key is given. Raises Refused if the key cannot be used."""
     path = os.environ.get(KEY) or project.settings.archive.key
     return attestation.signer(project.root / path) if path else None

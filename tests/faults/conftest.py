@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cache, partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from faults.cases import Case
 from faults.reference import Reference
 from faults.report import PROPERTY, Report
 from faults.runbooks import Runbook
+from faults.stage import Stage, staged
 
 from pgrunbook.embedded import Server
 
@@ -81,6 +83,14 @@ def references() -> Callable[[Server, Runbook], Reference]:
 def reference(server: Server, references: Callable[[Server, Runbook], Reference]) -> Callable[[Runbook], Reference]:
     """The same, on the server of the test."""
     return partial(references, server)
+
+
+@pytest.fixture
+def stage(
+    server: Server, reference: Callable[[Runbook], Reference], tmp_path: Path
+) -> Callable[[Runbook], AbstractContextManager[Stage]]:
+    """`with stage(runbook) as on`: its project and database, for runs that are hit."""
+    return lambda runbook: staged(runbook, server, reference(runbook), tmp_path / "project")
 
 
 @pytest.fixture

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
 from faults import truth
-from faults.reference import Reference
 from faults.runbooks import RUNBOOK_900, Runbook
-from faults.trial import Ended, Trial
+from faults.stage import Stage
+from faults.trial import Ended
 
-from pgrunbook.embedded import Server
 from pgrunbook.errors import Verdict
 
 pytestmark = pytest.mark.timeout(3600)
@@ -27,19 +26,15 @@ def chosen(*, whole: bool) -> pytest.MarkDecorator:
 
 def test_one_applies_and_the_others_are_locked_out_or_find_all_applied(
     cases: int,
-    server: Server,
-    reference: Callable[[Runbook], Reference],
-    tmp_path: Path,
+    stage: Callable[[Runbook], AbstractContextManager[Stage]],
     tell: Callable[..., None],
 ) -> None:
-    expected = reference(RUNBOOK_900)
-    project = RUNBOOK_900.copy(tmp_path)
-    with RUNBOOK_900.database(server) as database, ThreadPoolExecutor(cases) as pool:
-        ended = list(pool.map(lambda _: Trial(database, project, RUNBOOK_900.name).run(), range(cases)))
+    with stage(RUNBOOK_900) as on, ThreadPoolExecutor(cases) as pool:
+        ended = list(pool.map(lambda _: on.run(), range(cases)))
         tell("concurrency", f"{cases} runs at once, 10 times over")
         verdicts = Counter(map(_verdict, ended))
         assert {*verdicts} <= {"passed", "locked_out"}, [run.text for run in ended if run.code not in (0, 4)]
-        truth.check_finished(next(run for run in ended if run.code == 0), database, expected)
+        truth.check_finished(next(run for run in ended if run.code == 0), on.database, on.expected)
 
 
 def _verdict(ended: Ended) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
 from faults import truth
 from faults.actions import FAULTS
 from faults.cases import BLOCKS, VERSIONS, Case, Stop, matrix
-from faults.reference import Reference
 from faults.runbooks import RUNBOOK_900, Runbook
-from faults.trial import Trial, When
-
-from pgrunbook.embedded import Server
+from faults.stage import Stage
+from faults.trial import When
 
 # What every `make test` tries: faults one after the other, each in the run that goes on after the one before.
 SAMPLE = (
@@ -43,18 +41,13 @@ def chosen(*, whole: bool) -> pytest.MarkDecorator:
 
 def test_the_record_is_true_and_the_next_run_finishes(
     cases: Sequence[Case],
-    server: Server,
-    reference: Callable[[Runbook], Reference],
-    tmp_path: Path,
+    stage: Callable[[Runbook], AbstractContextManager[Stage]],
     tell: Callable[..., None],
 ) -> None:
-    expected = reference(RUNBOOK_900)
-    project = RUNBOOK_900.copy(tmp_path)
-    with RUNBOOK_900.database(server) as database:
+    with stage(RUNBOOK_900) as on:
         for case in cases:
-            ended = Trial(database, project, RUNBOOK_900.name, case.hit(expected.scripts)).run()
-            tell("matrix", "runbook 900, engine `pgrunbook`", case, truth.told(ended, case.block, database))
-            truth.check_record(ended, case.fault, database, expected)
-            truth.check_ledger(database, expected)
-        after = Trial(database, project, RUNBOOK_900.name).run()
-        truth.check_finished(after, database, expected)
+            ended = on.run(case.hit(on.expected.scripts))
+            tell("matrix", "runbook 900, engine `pgrunbook`", case, truth.told(ended, case.block, on.database))
+            truth.check_record(ended, case.fault, on.database, on.expected)
+            truth.check_ledger(on.database, on.expected)
+        on.finish()

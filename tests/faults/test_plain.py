@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
 from faults import truth
 from faults.actions import FAULTS
 from faults.cases import BLOCKS, Case, Stop, matrix
-from faults.reference import Reference
 from faults.runbooks import RUNBOOK_900, Runbook
-from faults.trial import PLAIN, Trial, When
-
-from pgrunbook.embedded import Server
+from faults.stage import Stage
+from faults.trial import PLAIN, When
 
 SAMPLE = ((16, Case(FAULTS["sigterm"], BLOCKS[1], Stop.COMMIT, When.DURING)),)
 
@@ -27,17 +25,12 @@ def chosen(*, whole: bool) -> pytest.MarkDecorator:
 
 def test_the_ledger_is_true_and_the_next_run_finishes(
     cases: Sequence[Case],
-    server: Server,
-    reference: Callable[[Runbook], Reference],
-    tmp_path: Path,
+    stage: Callable[[Runbook], AbstractContextManager[Stage]],
     tell: Callable[..., None],
 ) -> None:
     (case,) = cases
-    expected = reference(RUNBOOK_900)
-    project = RUNBOOK_900.copy(tmp_path)
-    with RUNBOOK_900.database(server) as database:
-        Trial(database, project, RUNBOOK_900.name, case.hit(expected.scripts), PLAIN).run()
+    with stage(RUNBOOK_900) as on:
+        on.run(case.hit(on.expected.scripts), PLAIN)
         tell("plain", "runbook 900, papermill without our engine", case)
-        truth.check_ledger(database, expected)
-        after = Trial(database, project, RUNBOOK_900.name, program=PLAIN).run()
-        truth.check_finished(after, database, expected)
+        truth.check_ledger(on.database, on.expected)
+        on.finish(PLAIN)

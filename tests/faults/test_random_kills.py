@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,9 @@ import pytest
 from faults import many, truth
 from faults.actions import FAULTS
 from faults.proxy import Command, Session
-from faults.reference import Reference
 from faults.runbooks import RUNBOOK_900, Runbook
+from faults.stage import Stage
 from faults.trial import Hit, Trial
-
-from pgrunbook.embedded import Server
 
 # How long after a run has come to its database, or has begun to write, its kernel is killed, in seconds, at the latest.
 ANY_TIME_S, WHILE_WRITING_S = 2.5, 0.6
@@ -32,8 +30,7 @@ def chosen(*, whole: bool) -> pytest.MarkDecorator:
 
 def test_after_many_kills_one_run_passes(
     cases: tuple[int, int],
-    server: Server,
-    reference: Callable[[Runbook], Reference],
+    stage: Callable[[Runbook], AbstractContextManager[Stage]],
     tmp_path: Path,
     tell: Callable[..., None],
 ) -> None:
@@ -42,19 +39,17 @@ def test_after_many_kills_one_run_passes(
     print(f"seed {seed}")  # shown if the test fails
     chance = random.Random(seed)
     runbook = many.make(tmp_path / "source", blocks) if blocks else RUNBOOK_900
-    expected = reference(runbook)
-    project = runbook.copy(tmp_path / "project")
-    with runbook.database(server) as database:
+    with stage(runbook) as on:
         for _ in range(kills):
-            writing = chance.random() < 0.75 and len(truth.rows(database)) < len(expected.blocks)
+            writing = chance.random() < 0.75 and len(truth.rows(on.database)) < len(on.expected.blocks)
             seconds = chance.uniform(0, WHILE_WRITING_S if writing else ANY_TIME_S)
             fault = replace(FAULTS["kernel"], act=_kill_later(seconds), codes={0, 3}, cuts=False)
             hit = Hit(fault, _begins_to_write if writing else _comes)
-            ended = Trial(database, project, runbook.name, hit).run()
+            ended = on.run(hit)
             tell("random", f"kernel killed at a random moment, {kills} times in a row on one database")
-            truth.check_record(ended, fault, database, expected)
-            truth.check_ledger(database, expected)
-        truth.check_finished(Trial(database, project, runbook.name).run(), database, expected)
+            truth.check_record(ended, fault, on.database, on.expected)
+            truth.check_ledger(on.database, on.expected)
+        on.finish()
 
 
 def _kill_later(seconds: float) -> Callable[[Trial, Session], None]:

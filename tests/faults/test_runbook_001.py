@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
 from faults import truth
 from faults.actions import FAULTS
 from faults.cases import Case, Stop
-from faults.reference import Reference
 from faults.runbooks import RUNBOOK_001, Runbook
-from faults.trial import Trial, When
-
-from pgrunbook.embedded import Server
+from faults.stage import Stage
+from faults.trial import When
 
 # On the sample: the blocks with something to do, and those whose objects are there already.
 APPLIED = (
@@ -50,17 +48,13 @@ def chosen(*, whole: bool) -> pytest.MarkDecorator:
 
 def test_the_record_is_true_and_the_next_run_finishes(
     cases: Sequence[Case],
-    server: Server,
-    reference: Callable[[Runbook], Reference],
-    tmp_path: Path,
+    stage: Callable[[Runbook], AbstractContextManager[Stage]],
     tell: Callable[..., None],
 ) -> None:
     (case,) = cases
-    expected = reference(RUNBOOK_001)
-    project = RUNBOOK_001.copy(tmp_path)
-    with RUNBOOK_001.database(server) as database:
-        ended = Trial(database, project, RUNBOOK_001.name, case.hit(expected.scripts)).run()
+    with stage(RUNBOOK_001) as on:
+        ended = on.run(case.hit(on.expected.scripts))
         tell("001", "runbook 001, kernel killed", case)
-        truth.check_record(ended, case.fault, database, expected)
-        truth.check_ledger(database, expected)
-        truth.check_finished(Trial(database, project, RUNBOOK_001.name).run(), database, expected)
+        truth.check_record(ended, case.fault, on.database, on.expected)
+        truth.check_ledger(on.database, on.expected)
+        on.finish()

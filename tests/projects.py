@@ -68,9 +68,10 @@ class Project:
         done = self._call([sys.executable, "-m", "papermill", notebook, output, *given], cwd)
         return Outcome(done.code, done.text, output if output.exists() else None)
 
-    def step(self, target: Database | str, *arguments: str) -> Outcome:
+    def step(self, target: Database | str, *arguments: str, upto: str | None = None) -> Outcome:
         """Run the cells of 001 here, without papermill and its kernel, up to the one that raises. Quicker by seconds:
-        for what is refused, which papermill and the engine have tests of their own for.
+        for what is refused, which papermill and the engine have tests of their own for. `upto` is the last block that
+        is applied, empty for none; then the kernel is gone.
         """
         options = dict(zip(arguments[::2], arguments[1::2], strict=True)) if "-p" not in arguments else {}
         pairs = zip(arguments[1::3], arguments[2::3], strict=True) if "-p" in arguments else ()
@@ -85,6 +86,8 @@ class Project:
             try:
                 for cell in cells:
                     source = "".join(cell["source"])
+                    if upto is not None and source.startswith("run.apply(") and upto < source.split('"')[1]:
+                        break
                     if cell["cell_type"] == "code" and not source.startswith("%"):
                         exec(source, namespace)
                         if "parameters" in cell["metadata"].get("tags", ()):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgrunbook import admission, catalog, decisions, ledger, shape, variants
+from pgrunbook import admission, catalog, decisions, ledger, reversion, shape, variants
 from pgrunbook.admission import Admission
 from pgrunbook.blocks import Admits, Block, Source
 from pgrunbook.catalog import Connection
@@ -23,7 +23,8 @@ NONSENSE = "?"
 class Agenda:
     """The blocks of one runbook for one schema of a target. Reads only; `look` is a read-only session.
 
-    `variables` are what psql would be given for the placeholders of the SQL.
+    `variables` are what psql would be given for the placeholders of the SQL. With `reverting`, what is decided about a
+    block is what to undo of it; blocks in `discard` may take rows with them.
     """
 
     look: Connection
@@ -31,6 +32,8 @@ class Agenda:
     schema: str
     source: Source
     variables: dict[str, str] = field(default_factory=dict)
+    reverting: bool = False
+    discard: frozenset[str] = frozenset()
     _admitting: list[Block] = field(default_factory=list)
     _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
@@ -110,10 +113,16 @@ class Agenda:
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
         """What to do with each of these blocks, now."""
         entries = self.entries()
+        if self.reverting:
+            return [self._undo(block, found, entries.get(block.name)) for block in blocks]
         wanted = [name for block in blocks for name in shape.relation_names(block.facts)]
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         names = {row["name"]: _describe(row) for row in taken}
         return [decisions.decide(block, found, names, entries.get(block.name)) for block in blocks]
+
+    def _undo(self, block: Block, found: Facts, entry: ledger.Entry | None) -> Decision:
+        discard = not self.discard.isdisjoint({block.name, block.name.partition(":")[0]})
+        return reversion.decide(block, found, entry, self.source, self.variables, discard)
 
     def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
         """Each verify script, with what it is about: a block, or the whole runbook. `names` selects blocks."""

@@ -27,8 +27,8 @@ Observe = Callable[[Connection, Block], Facts]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done with a block: `event` is applied or adopted; each statement's text and time, and the locks that
-    were held until the end. Times in milliseconds.
+    """What was done with a block: `event` is applied, adopted or reverted; each statement's text and time, and the
+    locks that were held until the end. Times in milliseconds.
     """
 
     block: str
@@ -144,7 +144,7 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
             trace.note(number, sent)
             clock.lap()
         found = observe(conn, block)
-        if problems := differences(block, [block.mades[n] for n in decision.statements], found):
+        if problems := differences(decision, [block.mades[n] for n in decision.statements], found):
             raise Failed(_ROLLED_BACK, problems=problems)
         locks = trace.locks(conn)
         _record(conn, decision, run_id, clock, locks, found)
@@ -152,7 +152,7 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - written) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
-    return Outcome(block.name, _event(decision), tuple(clock.laps), clock.started_at, clock.total_ms, locks)
+    return Outcome(block.name, decision.event, tuple(clock.laps), clock.started_at, clock.total_ms, locks)
 
 
 def _record(
@@ -166,17 +166,14 @@ def _record(
         conn,
         run_id,
         block,
-        event=_event(decision),
+        event=decision.event,
         reason=decision.reason,
         sql=decision.sql,
         facts={key: found[key] for key in block.facts if key in found},
         started_at=clock.started_at,
         revision=decision.revision,
+        kept=decision.kept,
     )
-
-
-def _event(decision: Decision) -> str:
-    return "adopted" if decision.action is Action.ADOPT else "applied"
 
 
 def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
@@ -245,8 +242,14 @@ def _remedy(exc: psycopg.Error, block: Block) -> str:
     return remedy.format(statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout")
 
 
-def differences(block: Block, mades: Sequence[Made], found: Facts) -> list[Problem]:
-    """Where the catalog does not hold what these statements of the block make."""
+def differences(decision: Decision, mades: Sequence[Made], found: Facts) -> list[Problem]:
+    """Where the catalog does not hold what these statements make; or still holds what the block had made, if it is to
+    be reverted.
+    """
+    block = decision.block
+    if decision.action is Action.REVERT:
+        left = [key for key in block.facts if key in found]
+        return [Problem(f"{key} is still there", block.name, "absent", found[key]) for key in left]
     made = {key: value for m in mades for key, value in m.facts.items()}
     return [
         Problem(f"{key} did not come out as its SQL says", where=block.name, expected=value, found=there)

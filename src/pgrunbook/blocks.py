@@ -135,6 +135,28 @@ class Source:
         block = replace(block, admits=admits, choices=tuple(choices))
         return block if choices else replace(block, title="No SQL is needed", why=otherwise)
 
+    def undoing(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
+        """The revert script of a block, as a block of the same name: the facts of it are what it takes away.
+
+        The scripts of variants come in reverse order, each with the variables in `block.choices`; `variables` are for
+        a block that is one file. Raises Refused if there is no such script, or a placeholder has no value.
+        """
+        name = block.name.partition(":")[0]
+        entry = self.revert.get(name)
+        if isinstance(entry, Script):
+            chosen = [(entry, variables)]
+        else:
+            chosen = [(s, v) for variant, v in reversed(block.choices) if (s := (entry or {}).get(variant))]
+        if not chosen:
+            raise Refused.of("has no revert script", where=block.name, expected=f"revert/{name}.sql")
+        sql = "\n".join(script.render(values) for script, values in chosen)
+        parsed = tuple(statement for script, values in chosen for statement in script.filled(values))
+        mades = (*(Made({}) for _ in parsed[1:]), Made(undone))
+        tables = {key.table for key in block.facts} | ({block.admits.table} if block.admits else set())
+        needs = [Need(table, "alter") for table in sorted(tables)]
+        undo = _block(block.name, [script for script, _ in chosen], sql, parsed, mades, needs)
+        return replace(undo, admits=block.admits, choices=block.choices)
+
 
 def _block(
     name: str,
@@ -181,7 +203,7 @@ def _script(path: Path, root: Path, problems: list[Problem]) -> Script | None:
     except Refused as exc:
         problems += exc.problems
         return None
-    problems += [problem for problem in _header_problems(script) if path.relative_to(root).parts[0] == "deploy"]
+    problems += [problem for problem in _header_problems(script) if path.relative_to(root).parts[0] != "verify"]
     return script
 
 

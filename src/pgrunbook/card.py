@@ -16,6 +16,8 @@ BLOCK_MIME = "application/vnd.pgrunbook.block+json"
 DECISION_MIME = "application/vnd.pgrunbook.decision+json"
 FRAME_MIME = "application/vnd.pgrunbook.frame+json"
 SNAPSHOT_MIME = "application/vnd.pgrunbook.snapshot+json"
+# What the run was going to do, which can be approved.
+PLAN_MIME = "application/vnd.pgrunbook.plan+json"
 
 # Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well there without.
 STYLE = (

@@ -6,7 +6,7 @@ import ast
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -56,7 +56,12 @@ def main() -> None:
 @main.command()
 @click.argument("runbook")
 @TARGET
-@click.option("--mode", type=click.Choice(["plan", "apply", "verify"]), help="plan writes nothing.  [default: apply]")
+@click.option(
+    "--mode",
+    type=click.Choice(get_args(parameters.Mode)),
+    help="plan writes nothing; rehearse applies the blocks to a copy of the schema; verify only looks; revert undoes"
+    " what was applied.  [default: apply]",
+)
 @click.option(
     "-p", "--parameter", "pairs", type=(str, str), multiple=True, metavar="NAME VALUE", help="Any other parameter."
 )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pgrunbook.blocks import Block
 from pgrunbook.errors import Problem
-from pgrunbook.ledger import Entry
+from pgrunbook.ledger import BROKEN_OFF, Entry
 from pgrunbook.shape import INVALID, OBJECTS, PENDING, Facts, Key, relation_names
 
 
@@ -22,6 +22,7 @@ class Action(enum.StrEnum):
     COMPLETE = "complete"  # some of its objects are there as they should be, the others are not there
     ADOPT = "adopt"  # all of it is there, made by something else: recorded, no DDL
     SKIP = "skip"  # applied before, unchanged since
+    REVERT = "revert"  # applied before: to be undone
     REFUSE = "refuse"  # in another shape, or altered since it was applied
 
 
@@ -30,7 +31,8 @@ class Decision:
     """What to do with one block, and why. `statements` are the indexes of those to run, in order.
 
     `repairs` are statements to run before them, which clear away what an earlier attempt has left. `revision` is the
-    number of rows that the ledger has on the block.
+    number of rows that the ledger has on the block; `kept` is what was there before it was first applied. To revert,
+    the block is that of the revert script, and its facts are what it takes away.
     """
 
     block: Block
@@ -40,6 +42,7 @@ class Decision:
     problems: tuple[Problem, ...] = ()
     repairs: tuple[str, ...] = ()
     revision: int = 0
+    kept: frozenset[Key] = frozenset()
 
     @property
     def sql(self) -> str:
@@ -51,7 +54,12 @@ class Decision:
     @property
     def pending(self) -> bool:
         """Whether DDL is to run."""
-        return self.action in (Action.APPLY, Action.COMPLETE)
+        return self.action in (Action.APPLY, Action.COMPLETE, Action.REVERT)
+
+    @property
+    def event(self) -> str:
+        """What the ledger says once it is done."""
+        return {Action.ADOPT: "adopted", Action.REVERT: "reverted"}.get(self.action, "applied")
 
 
 def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | None) -> Decision:
@@ -62,26 +70,28 @@ def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | 
     """
     if block.problems:
         return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
-    if entry is not None and entry.event != "started":
+    if entry and entry.done:
         return _recorded(block, found, entry)
-    broken = set(_broken(block, found, entry))
+    begun = entry if entry and entry.event in BROKEN_OFF else None
+    broken = set(_broken(block, found, begun))
     sound = {key: value for key, value in found.items() if key not in broken}
     others = {name: what for name, what in names.items() if name not in {key.name for key in broken}}
     if problems := list(_conflicts(block, sound, others)):
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
     missing = {key for key in block.facts if key not in sound and not _settled(block, key, found)}
     revision = entry.revision + 1 if entry else 0
-    if not missing and not entry and (block.facts or not block.sql):
-        return Decision(block, Action.ADOPT, "identical" if block.sql else block.why)
+    if not missing and not begun and (block.facts or not block.sql):
+        return Decision(block, Action.ADOPT, "identical" if block.sql else block.why, revision=revision)
+    kept = begun.kept if begun else frozenset(key for key in block.facts if key in sound)
     run = tuple(n for n, made in enumerate(block.mades) if not made.facts or missing & made.facts.keys())
     there = [str(key) for key in block.facts if key.kind in OBJECTS and key in sound and key.kind != "column"]
-    reasons = [f"started by run {entry.run_id[:8]} and not finished"] if entry else []
+    reasons = [f"{begun.event} by run {begun.run_id[:8]} and not finished"] if begun else []
     reasons += [f"there already: {', '.join(there)}"] if there else []
     reasons += [f"left half done: {', '.join(map(str, sorted(broken)))}"] if broken else []
     if reasons:
         repairs = tuple(f"DROP INDEX CONCURRENTLY {_quoted(key.name)}" for key in sorted(broken) if key.kind == "index")
-        return Decision(block, Action.COMPLETE, "; ".join(reasons), run, repairs=repairs, revision=revision)
-    return Decision(block, Action.APPLY, "absent" if block.facts else "not done yet", run, revision=revision)
+        return Decision(block, Action.COMPLETE, "; ".join(reasons), run, (), repairs, revision, kept)
+    return Decision(block, Action.APPLY, "absent" if block.facts else "not done yet", run, (), (), revision, kept)
 
 
 def _broken(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
@@ -108,10 +118,10 @@ def _settled(block: Block, key: Key, found: Facts) -> bool:
 
 
 def _recorded(block: Block, found: Facts, entry: Entry) -> Decision:
-    problems = [*_edited(block, entry), *_altered(entry, found)]
+    problems = [*_edited(block, entry), *altered(entry, found)]
     if problems:
         return Decision(block, Action.REFUSE, f"altered since it was {entry.event}", problems=tuple(problems))
-    return Decision(block, Action.SKIP, f"{entry.event} {entry.finished_at:%Y-%m-%d %H:%M} UTC, run {entry.run_id[:8]}")
+    return Decision(block, Action.SKIP, entry.when)
 
 
 def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
@@ -125,7 +135,7 @@ def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
         )
 
 
-def _altered(entry: Entry, found: Facts) -> Iterator[Problem]:
+def altered(entry: Entry, found: Facts) -> Iterator[Problem]:
     """Facts recorded for the block that no longer hold, and what was added to a table that it made."""
     for key, recorded in entry.facts.items():
         if found.get(key) != recorded and not _implied(key, entry.facts, found):

@@ -15,9 +15,10 @@ from IPython.display import display as show
 
 from pgrunbook import locks, waiting
 from pgrunbook.apply import Outcome
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, STYLE, escape
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, SNAPSHOT_MIME, STYLE, escape
 from pgrunbook.catalog import Snapshot
 from pgrunbook.decisions import Decision
+from pgrunbook.plan import Plan
 from pgrunbook.stepwise import Progress
 from pgrunbook.waiting import Attempt
 
@@ -127,6 +128,16 @@ def sql(text: str) -> Markdown:
     return Markdown(f"{fence}sql\n{text.strip()}\n{fence}")
 
 
+def plan(made: Plan, *, sql_too: bool = False) -> None:
+    """A plan by its digest, all of it as data; with `sql_too`, each block's SQL, for whoever is to approve it."""
+    text = f"**Plan** `{made.digest}` to {made.direction}: {made.summary}"
+    show({PLAN_MIME: made.data, "text/markdown": text, "text/plain": text}, raw=True)
+    for step in made.steps if sql_too else ():
+        show(Markdown(f"`{step.block}`: {step.action}"))
+        if step.sql:
+            show(sql(step.sql))
+
+
 def decision(chosen: Decision) -> None:
     """A block before anything is done: what will be, why, and exactly the SQL that is to run, if any."""
     block = chosen.block
@@ -156,7 +167,7 @@ def outcome(done: Outcome) -> None:
         "elapsed_ms": round(done.elapsed_ms, 1),
     }
     show({BLOCK_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
-    if done.event == "applied":
+    if done.event != "adopted":
         show(named(done.frame(), "statements", block=done.block))
     if len(held := locks.frame(done.locks)):
         show(Markdown("Locks on what existed before, each held at most for so long:"))

@@ -50,6 +50,6 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
 
 
 def _event(block: str, event: str, below: set[str]) -> str:
-    if event == "started":
+    if event in ledger.BROKEN_OFF:
         return f"`{block}` in part, outside a transaction: what is there of it, the next run finds in the catalog"
     return f"`{block}` {event}{'' if block in below else ', **not shown below**'}"

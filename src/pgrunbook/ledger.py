@@ -5,7 +5,7 @@ The functions that read say so and write nothing; before the first run there is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -25,12 +25,19 @@ from pgrunbook.waiting import Attempt
 if TYPE_CHECKING:
     from pgrunbook.archive import Head
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+
+# Events after which a block counts as done; `started` and `reverting` are those of a block that was broken off.
+DONE = ("applied", "adopted")
+BROKEN_OFF = ("started", "reverting")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The ledger's latest row on one block."""
+    """The ledger's latest row on one block.
+
+    `variables` go with `variants`, None if a version before 4 has written the row; `kept` was there before the block.
+    """
 
     block: str
     event: str
@@ -42,6 +49,24 @@ class Entry:
     variants: tuple[str, ...]
     facts: Facts
     finished_at: datetime
+    variables: Sequence[Mapping[str, str]] | None = None
+    kept: frozenset[Key] = frozenset()
+
+    @property
+    def done(self) -> bool:
+        """Whether the block is in place, as far as the ledger knows."""
+        return self.event in DONE
+
+    @property
+    def when(self) -> str:
+        """`applied 2026-01-31 12:00 UTC, run 0123abcd`."""
+        return f"{self.event} {self.finished_at:%Y-%m-%d %H:%M} UTC, run {self.run_id[:8]}"
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Entry:
+        """The entry of a row of the query `ledger_entries`."""
+        kept = frozenset(Key(*key) for key in row["kept"] or ())
+        return cls(**{**row, "variants": tuple(row["variants"]), "facts": _facts(row["facts"]), "kept": kept})
 
 
 def exists(conn: Connection) -> bool:
@@ -61,10 +86,7 @@ def entries(conn: Connection, runbook: str, schema: str) -> dict[str, Entry]:
     if not exists(conn):
         return {}
     found = catalog.rows(conn, "ledger_entries", runbook=runbook, schema=schema)
-    return {
-        row["block"]: Entry(**row | {"variants": tuple(row["variants"]), "facts": _facts(row["facts"])})
-        for row in found
-    }
+    return {row["block"]: Entry.of(row) for row in found}
 
 
 def runs(conn: Connection, runbook: str) -> list[dict[str, Any]]:
@@ -92,7 +114,7 @@ def unfinished(conn: Connection) -> list[dict[str, Any]]:
 
 
 def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
-    """Each block that a run has begun, in order, and the last event of it: `started` if it is not done. Reads only."""
+    """Each block that a run has begun, in order, and the last event of it. Reads only."""
     if not exists(conn):
         return []
     query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
@@ -112,9 +134,9 @@ def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datet
     """Event, start and end of a block in a run; None if it was not committed. Reads only."""
     query = (
         "SELECT event, started_at, finished_at FROM pgrunbook.blocks"
-        " WHERE run_id = %s AND block = %s AND event <> 'started'"
+        " WHERE run_id = %s AND block = %s AND event <> ALL(%s)"
     )
-    return conn.execute(query, [run_id, block]).fetchone()
+    return conn.execute(query, [run_id, block, list(BROKEN_OFF)]).fetchone()
 
 
 def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
@@ -157,13 +179,21 @@ def install(conn: Connection) -> None:
 
 
 def start(
-    conn: Connection, run_id: str, runbook: str, *, schema: str, mode: str, operator: str, parameters: dict[str, Any]
+    conn: Connection,
+    run_id: str,
+    runbook: str,
+    *,
+    schema: str,
+    mode: str,
+    operator: str,
+    parameters: dict[str, Any],
+    plan: str = "",
 ) -> None:
     """Write the run's row."""
     conn.execute(
-        "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, parameters, tool_version)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        [run_id, runbook, schema, mode, operator, parameters["ticket"], Jsonb(parameters), version("pgrunbook")],
+        "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, parameters, tool_version,"
+        " plan) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [run_id, runbook, schema, mode, operator, parameters["ticket"], Jsonb(parameters), version("pgrunbook"), plan],
     )
 
 
@@ -178,6 +208,7 @@ def record(
     facts: Facts,
     started_at: datetime,
     revision: int = 0,
+    kept: Iterable[Key] = (),
 ) -> None:
     """Write the block's row, inside the transaction of its DDL: both commit or neither does.
 
@@ -185,8 +216,8 @@ def record(
     """
     conn.execute(
         "INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, event, reason, sql,"
-        " source_sha256, tree_sha256, sql_sha256, variants, facts, started_at)"
-        " SELECT run_id, runbook, schema_name, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
+        " source_sha256, tree_sha256, sql_sha256, variants, facts, started_at, variables, kept)"
+        " SELECT run_id, runbook, schema_name, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
         " FROM pgrunbook.runs WHERE run_id = %s",
         [
             block.name,
@@ -198,9 +229,47 @@ def record(
             block.tree_sha256,
             block.sql_sha256,
             [variant for variant, _ in block.choices],
-            Jsonb([[*key, value] for key, value in facts.items()]),
+            _json(facts),
             started_at,
+            Jsonb([dict(variables) for _, variables in block.choices]),
+            Jsonb(sorted(kept)),
             run_id,
+        ],
+    )
+
+
+def repeat(conn: Connection, runbook: str, schema: str, entries: Iterable[Entry]) -> None:
+    """Write rows that another ledger has, for a rehearsal: those of runs that are over."""
+    rows = list(entries)
+    runs = {entry.run_id: entry for entry in rows}
+    with conn.transaction():
+        for run_id in runs:
+            given: dict[str, Any] = {"ticket": ""}
+            start(conn, run_id, runbook, schema=schema, mode="copied", operator="", parameters=given)
+            finish(conn, run_id, Verdict.PASSED, "copied for a rehearsal")
+        for entry in rows:
+            _repeat(conn, entry)
+
+
+def _repeat(conn: Connection, entry: Entry) -> None:
+    conn.execute(
+        "INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, event, reason, sql,"
+        " source_sha256, tree_sha256, sql_sha256, variants, facts, started_at, variables, kept)"
+        " SELECT run_id, runbook, schema_name, %s, %s, %s, 'copied', %s, %s, %s, '', %s, %s, %s, %s, %s"
+        " FROM pgrunbook.runs WHERE run_id = %s",
+        [
+            entry.block,
+            entry.revision,
+            entry.event,
+            entry.sql,
+            entry.source_sha256,
+            entry.tree_sha256,
+            list(entry.variants),
+            _json(entry.facts),
+            entry.finished_at,
+            Jsonb(entry.variables),
+            Jsonb(sorted(entry.kept)),
+            entry.run_id,
         ],
     )
 
@@ -259,6 +328,10 @@ def finish(conn: Connection, run_id: str, verdict: Verdict, reason: str) -> None
     conn.execute(
         "INSERT INTO pgrunbook.verdicts (run_id, verdict, reason) VALUES (%s, %s, %s)", [run_id, verdict, reason]
     )
+
+
+def _json(facts: Facts) -> Jsonb:
+    return Jsonb([[*key, value] for key, value in facts.items()])
 
 
 def _facts(recorded: list[list[str]]) -> Mapping[Key, str]:

@@ -48,6 +48,13 @@ def _identifier(text: str) -> str:
     return text
 
 
+def _digest(text: str) -> str:
+    if text and not re.fullmatch("[0-9a-f]{64}", text):
+        raise ValueError("takes the SHA-256 of a plan: 64 digits, as mode plan shows them")
+    return text
+
+
+Mode = Literal["plan", "rehearse", "apply", "verify", "revert"]
 Duration = Annotated[str, AfterValidator(_duration)]
 
 
@@ -57,13 +64,26 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     target: Annotated[str, Field(min_length=1)] = "embedded"
-    mode: Literal["plan", "apply", "verify"] = "apply"
+    mode: Mode = "apply"
     schema_: Annotated[str, AfterValidator(_identifier)] = Field("public", alias="schema")
     ticket: str = ""
     operator: str = ""
     lock_timeout: Duration = "150ms"
     lock_budget: Duration = "5min"
     statement_timeout: Duration = "30s"
+    approved_plan: Annotated[str, AfterValidator(_digest)] = ""
+    approver: str = ""
+    discard: str = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the run is to write: to the target, or to the copy that it rehearses on."""
+        return self.mode in ("rehearse", "apply", "revert")
+
+    @property
+    def discarded(self) -> frozenset[str]:
+        """The names in `discard`, of which there may be several with commas between."""
+        return frozenset(name.strip() for name in self.discard.split(",") if name.strip())
 
     @property
     def own(self) -> dict[str, Any]:

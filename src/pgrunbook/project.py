@@ -21,12 +21,18 @@ class _Closed(BaseModel):
 
 
 class TargetSettings(_Closed):
-    """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another."""
+    """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another.
+
+    A `protected` one takes only the plan that somebody else has approved; with `rehearsal`, one that has also passed a
+    rehearsal.
+    """
 
     service: str = ""
     env: str = ""
     database: str = ""
     system_identifier: str = ""
+    protected: bool = False
+    rehearsal: bool = False
 
 
 class EmbeddedSettings(_Closed):

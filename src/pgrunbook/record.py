@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, VERDICT_MIME
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, SNAPSHOT_MIME, VERDICT_MIME
 
 Row = Mapping[str, Any]
 
@@ -166,6 +166,11 @@ class Record:
             locks=about("locks"),
             attempts=about("attempts"),
         )
+
+    @property
+    def plan(self) -> Row:
+        """The plan, as `plan.Plan.data`; empty if the run did not come to one."""
+        return next((data for data, _ in self._shown(PLAN_MIME)), {})
 
     @property
     def card(self) -> Row:

@@ -16,7 +16,10 @@ from pgrunbook.parameters import Parameters
 
 @dataclass(slots=True)
 class Recorder:
-    """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace in the target."""
+    """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace in the target.
+
+    `plan` is the digest of what it works by.
+    """
 
     sessions: Sessions
     run_id: str
@@ -24,6 +27,7 @@ class Recorder:
     operator: str
     parameters: Parameters
     begun: bool = False
+    plan: str = ""
 
     def begin(self) -> None:
         """Write the run's row, once, making the ledger or bringing it up to date first if need be."""
@@ -40,6 +44,7 @@ class Recorder:
             mode=p.mode,
             operator=self.operator,
             parameters=p.record(),
+            plan=self.plan,
         )
         self.begun = True
 

@@ -14,7 +14,19 @@ import pandas as pd
 import psycopg
 from IPython.core.getipython import get_ipython
 
-from pgrunbook import catalog, checks, decisions, display, magics, parameters, preflight, targets, variants
+from pgrunbook import (
+    approval,
+    catalog,
+    checks,
+    decisions,
+    display,
+    losses,
+    magics,
+    parameters,
+    preflight,
+    targets,
+    variants,
+)
 from pgrunbook.agenda import Agenda
 from pgrunbook.blocks import Source
 from pgrunbook.card import VerdictCard
@@ -23,8 +35,11 @@ from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Decision
 from pgrunbook.diff import diff
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Refused, RunbookError, Verdict
+from pgrunbook.plan import Plan
 from pgrunbook.project import Project
 from pgrunbook.recorder import Recorder, so_far
+from pgrunbook.rehearsal import Rehearsal
+from pgrunbook.shape import Facts
 from pgrunbook.sources import Sources
 from pgrunbook.worker import Worker
 
@@ -44,7 +59,7 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     target = targets.resolve(chosen.target, project)
     for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
         earlier.close()  # the same cell, run again: it holds the lock that this run needs
-    return Run(notebook.stem, chosen, source, target, Sources.of(notebook, source))
+    return Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source))
 
 
 class Column(NamedTuple):
@@ -60,9 +75,17 @@ class Run:
     """
 
     def __init__(
-        self, runbook: str, chosen: parameters.Parameters, source: Source, target: targets.Target, sources: Sources
+        self,
+        project: Project,
+        runbook: str,
+        chosen: parameters.Parameters,
+        source: Source,
+        target: targets.Target,
+        sources: Sources,
     ) -> None:
         self.runbook = runbook
+        self._project = project
+        self._target = target
         self._sources = sources
         self.parameters = chosen
         # Taken away, as a second run in this kernel is another one.
@@ -70,14 +93,24 @@ class Run:
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
         self._decisions: list[Decision] = []
+        self._plan: Plan | None = None
         self._before: Snapshot | None = None
         self._after: int | None = None  # how many blocks were done when the last snapshot after them was taken
         self._observed: list[str] = []
         self._closed = self._verified = False
         self._verdict: Verdict | None = None
-        self._sessions = Sessions(target, chosen.schema_, f"{self.run_id[:8]} {runbook}")
+        label = f"{self.run_id[:8]} {runbook}"
+        self._rehearsal = Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
+        self._sessions = Sessions(self._rehearsal.target if self._rehearsal else target, chosen.schema_, label)
         self._recorder = Recorder(self._sessions, self.run_id, runbook, self.operator, chosen)
-        self._agenda = Agenda(self._sessions.look, runbook, chosen.schema_, source)
+        self._agenda = Agenda(
+            self._sessions.look,
+            runbook,
+            chosen.schema_,
+            source,
+            reverting=chosen.mode == "revert",
+            discard=chosen.discarded,
+        )
         self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
         self._identity = self._check_target(target)
         if shell := get_ipython():
@@ -86,12 +119,14 @@ class Run:
 
     def _check_target(self, target: targets.Target) -> targets.Identity:
         """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""
-        identity = targets.identify(self._look)
+        identity = self._rehearsal.identity if self._rehearsal else targets.identify(self._look)
         targets.check_identity(target, identity)
         schema = preflight.schema(self._look, self._schema)
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
-        if self.parameters.mode == "apply" and identity.recovery == "primary":
+        if self.parameters.writes and identity.recovery == "primary":
             self._sessions.lock()
+        if self._rehearsal:
+            self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
         return identity
 
     @property
@@ -114,6 +149,7 @@ class Run:
             "ticket": self.parameters.ticket or "none given",
             "started": display.moment(self.started_at),
             "versions": self._sources.versions,
+            **(self._rehearsal.facts if self._rehearsal else {}),
             **{f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}" for r in self._recorder.unfinished()},
         }
         both = pd.concat([self._identity.frame(), pd.DataFrame({"value": own}, dtype="str")])
@@ -170,14 +206,30 @@ class Run:
             decided = self._agenda.decide(blocks, found)
             problems = self._agenda.problems
             results = [checks.CheckResult(problem.where, problem.what, problem) for problem in problems]
-            results += preflight.check(self._look, self._schema, self._identity, decided, found)
-            shown = display.named(checks.frame(results), "preconditions")
+            target = self._rehearsal.look if self._rehearsal else self._look
+            results += preflight.check(target, self._schema, self._identity, decided, found)
+            if self._rehearsal:
+                results += self._rehearsal.check(found, self._agenda.found(blocks, target))
+            if self.parameters.mode == "revert":
+                results += self._lost(decided, found)
+            self._plan = Plan.of(self.runbook, self._schema, self._identity, decided, found, self._sources)
+            approved = approval.check(self._project, self._target, self._plan, self.parameters, self.operator)
+            shown = display.named(checks.frame([*results, *approved]), "preconditions")
+            if any(result.problem for result in approved):
+                display.plan(self._plan, sql_too=True)
             if self.parameters.mode != "verify" or problems:
-                self._require(results, shown, Refused, "The target is not ready: nothing was changed.")
+                self._require([*results, *approved], shown, Refused, "The target is not ready: nothing was changed.")
             self._decisions = decided
-            if self.parameters.mode == "apply" and self._recorder.unfinished():
+            self._recorder.plan = self._plan.digest
+            if self.parameters.writes and self._recorder.unfinished():
                 self._recorder.close_dead()
             return shown
+
+    def _lost(self, decided: Sequence[Decision], found: Facts) -> list[checks.CheckResult]:
+        """What a revert would take with it."""
+        chosen = self.parameters
+        kept = chosen.discarded, chosen.statement_timeout
+        return losses.check(self._look, self.runbook, self._schema, decided, found, *kept)
 
     def observe(self, *also: str) -> Snapshot:
         """The tables that the blocks concern, and others named, as they are now. The first one is the `before`."""
@@ -195,6 +247,8 @@ class Run:
 
     def decisions(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
+        if self._plan and self._plan.steps:
+            display.plan(self._plan)
         return display.named(decisions.frame(self._decisions), "decisions")
 
     def columns(self, table: str) -> pd.DataFrame:
@@ -216,7 +270,7 @@ class Run:
 
     def apply(self, name: str) -> None:
         """Do what was decided about the block `name`, or each block of the folder `name`, and show what, and how long
-        it took. In modes `plan` and `verify` only the decision is shown.
+        it took. In modes `plan` and `verify` only the decision is shown; in mode `revert` it is `revert` that does it.
         """
         with self._ending():
             mine = [d.block for d in self._decisions if d.block.name.partition(":")[0] == name]
@@ -224,10 +278,20 @@ class Run:
                 known = ", ".join(dict.fromkeys(d.block.name.partition(":")[0] for d in self._decisions))
                 remedy = "" if known else "run the cell of the preconditions first"
                 raise Refused.of(f"no block is called {name!r}", expected=known, remedy=remedy)
+            if self.parameters.mode == "revert":
+                return
             for block in mine:
                 before = [d.block.name for d in self._decisions]
                 if self._worker.apply(block, before[: before.index(block.name)]):
                     self._verified = False
+
+    def revert(self) -> None:
+        """In mode `revert`, undo what runs have applied, the last block first, each as `apply` does it: with the same
+        locks, the same rows in the ledger, the same evidence. In other modes nothing.
+        """
+        with self._ending():
+            for decision in reversed(self._decisions if self.parameters.mode == "revert" else ()):
+                self._worker.apply(decision.block, ())
 
     # -- after -----------------------------------------------------------------------------------------------
 
@@ -238,8 +302,7 @@ class Run:
         In mode `plan`, and on a standby, nothing can be probed.
         """
         with self._ending():
-            if self.parameters.mode == "plan" or self._identity.recovery == "standby":
-                why = "mode plan" if self.parameters.mode == "plan" else "a standby takes no temporary tables"
+            if why := self._unprovable:
                 self._verified = not names
                 unproven = checks.frame([checks.CheckResult(self.runbook, "behaviour", not_run=why)])
                 return display.named(unproven, "verification")
@@ -254,6 +317,14 @@ class Run:
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._verified = self._verified or not names
             return shown
+
+    @property
+    def _unprovable(self) -> str:
+        """Why behaviour cannot be probed; empty if it can."""
+        if self.parameters.mode in ("plan", "revert"):
+            return f"mode {self.parameters.mode}"
+        standby = self._identity.recovery == "standby" and not self._rehearsal
+        return "a standby takes no temporary tables" if standby else ""
 
     @staticmethod
     def _require(
@@ -300,14 +371,21 @@ class Run:
         if self.parameters.mode == "plan":
             return f"planned: {pending} of {len(final)} blocks to apply, nothing was changed"
         events = [outcome.event for outcome in self._worker.outcomes]
-        done = ", ".join(f"{events.count(event)} {event}" for event in ("applied", "adopted") if event in events)
-        return f"all {len(final)} blocks are in place: {done or 'nothing was left to do'}"
+        done = (
+            ", ".join(f"{events.count(event)} {event}" for event in dict.fromkeys(events)) or "nothing was left to do"
+        )
+        if self.parameters.mode == "revert":
+            return f"none of {len(final)} blocks is applied any more: {done}"
+        where = "in place on the copy" if self._rehearsal else "in place"
+        return f"all {len(final)} blocks are {where}: {done}"
 
     def close(self) -> None:
         """End the run's sessions, and with them its lock. A run that has written but not ended is `interrupted`."""
         if not self._closed and self._recorder.begun and not self._verdict:
             self._end(Verdict.INTERRUPTED, "given up for another run in the same kernel")
         self._sessions.close()
+        if self._rehearsal:
+            self._rehearsal.close()
         self._closed = True
 
     # -- inside ----------------------------------------------------------------------------------------------
@@ -354,6 +432,7 @@ class Run:
                 "target": f"{self.parameters.target}: {self._identity.database}, schema {self._schema}",
                 "ended": display.moment(ended),
                 "took": display.milliseconds((ended - self.started_at).total_seconds() * 1000),
+                **({"plan": self._plan.digest} if self._plan and self._plan.steps else {}),
                 **({f"ACCESS EXCLUSIVE longer than {self.parameters.lock_timeout}": held} if held else {}),
             },
         )

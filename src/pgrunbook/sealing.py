@@ -131,7 +131,7 @@ class Sealing:
         for data, _ in shown(self.nb.cells, SNAPSHOT_MIME):
             if data.pop("frames", None):
                 data["file"] = beside.name
-        atomic.write(self.notebook, nbformat.writes(self.nb).encode() + b"\n")
+        atomic.write(self.notebook, _json(self.nb))  # as nbformat writes it, a seventh would be indentation
 
     @cached_property
     def _record(self) -> Record:

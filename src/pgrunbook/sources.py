@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,17 +22,22 @@ _SHOWN = 12  # of the 64 digits of a digest
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of a runbook: SHA-256 of each by its path from the project's root, the notebook first."""
+    """The files of a runbook: SHA-256 of each by its path from the project's root, the notebook first.
+
+    `code` is that of the notebook's code, under its path: neither of its text nor its outputs, which JupyterLab saves
+    into it, nor of its parameters.
+    """
 
     files: Mapping[str, str]
+    code: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, notebook: Path, source: Source) -> Sources:
         """Those of a runbook as it stands on the disk, and of its SQL as it was read."""
-        digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
+        path, content = f"runbooks/{notebook.name}", notebook.read_bytes()
         folder = f"sql/{notebook.stem}"
         scripts = {f"{folder}/{script.name}": script.source_sha256 for script in _scripts(source)}
-        return cls({f"runbooks/{notebook.name}": digest, **scripts})
+        return cls({path: _sha256(content), **scripts}, {path: _sha256(_code(content))})
 
     @property
     def versions(self) -> str:
@@ -52,6 +58,16 @@ class Sources:
             rows.setdefault(name.removesuffix(".sql"), {})[kind] = self.files[path][:_SHOWN]
         frame = pd.DataFrame.from_dict(rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str")
         return frame.fillna("").rename_axis("file")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _code(notebook: bytes) -> bytes:
+    cells = json.loads(notebook)["cells"]
+    code = [c for c in cells if c["cell_type"] == "code" and "parameters" not in c["metadata"].get("tags", ())]
+    return "\n\n".join("".join(cell["source"]) for cell in code).encode()
 
 
 def _scripts(source: Source) -> list[Script]:

@@ -22,7 +22,7 @@ from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, differences
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
-from pgrunbook.decisions import Decision
+from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError
 from pgrunbook.locks import Lock, Trace
 from pgrunbook.scripts import Statement
@@ -57,7 +57,8 @@ def apply(
     report: Report,
     progress: Callable[[Progress], None],
 ) -> Outcome:
-    """Run what the decision says: a row `started`, then each statement with a row before and after, then `applied`.
+    """Run what the decision says: a row `started`, then each statement with a row before and after, then
+    `applied`; or `reverting` and `reverted`.
 
     Raises Failed if a statement fails or the shape is not what the SQL says. What is there then is left as it is, and
     said: the next run goes on from there.
@@ -65,18 +66,18 @@ def apply(
     steps = _Steps(sessions, decision, run_id, timeouts.of(decision.block), report, progress)
     block = decision.block
     try:
-        steps.record("started", {})
+        steps.record("reverting" if decision.action is Action.REVERT else "started", {})
         with _limits(sessions.work, block.timeouts.get("lock_timeout", timeouts.lock_budget), _statement(block)):
             steps.run()
         found = observe(sessions.work, block)
-        if problems := differences(block, block.mades, found):
+        if problems := differences(decision, block.mades, found):
             raise Failed(_HALF_DONE, problems=problems)
-        steps.record("applied", {key: found[key] for key in block.facts}, later=1)
+        steps.record(decision.event, {key: found[key] for key in block.facts if key in found}, later=1)
     except psycopg.Error as exc:
         raise Failed(_HALF_DONE, problems=[steps.problem(exc, observe)]) from exc
     clock = steps.clock
     clock.lap()
-    return Outcome(block.name, "applied", tuple(clock.laps), clock.started_at, clock.total_ms, tuple(steps.locks))
+    return Outcome(block.name, decision.event, tuple(clock.laps), clock.started_at, clock.total_ms, tuple(steps.locks))
 
 
 _HALF_DONE = "The block failed. It is outside a transaction: what was done of it is there."
@@ -132,6 +133,7 @@ class _Steps:
             facts=facts,
             started_at=self.clock.started_at,
             revision=decision.revision + later,
+            kept=decision.kept,
         )
 
     def run(self) -> None:

@@ -44,7 +44,7 @@ class Worker:
         display.decision(chosen)
         if chosen.problems:
             raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)
-        if self.parameters.mode != "apply" or chosen.action is Action.SKIP:
+        if not self.parameters.writes or chosen.action is Action.SKIP:
             return False
         self._in_order(block, before)
         self.sessions.require_lock()
@@ -74,7 +74,7 @@ class Worker:
     def _in_order(self, block: Block, before: Sequence[str]) -> None:
         """Refuse a block whose predecessors are not done: each may rely on those before it."""
         entries = self.agenda.entries()
-        if missing := [name for name in before if name not in entries or entries[name].event == "started"]:
+        if missing := [name for name in before if name not in entries or not entries[name].done]:
             raise Refused.of(
                 "comes before its turn",
                 where=block.name,

@@ -46,7 +46,7 @@ def test_a_password_in_a_parameter_is_refused_and_not_repeated(crm: Database, pr
     [
         (("-p", "tabel", "users"), "tabel: unknown parameter"),
         (("-p", "ticket", "007"), "ticket: takes a text"),
-        (("-p", "mode", "true"), "mode: Input should be 'plan', 'apply' or 'verify'"),
+        (("-p", "mode", "true"), "mode: Input should be 'plan', 'rehearse', 'apply', 'verify' or 'revert'"),
         (
             ("-p", "password", "hunter2"),
             "password: holds a password; parameters are written into the archived notebook",

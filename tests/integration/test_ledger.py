@@ -116,6 +116,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(crm: Databa
     with crm.connect() as reader, reader.transaction():
         reader.execute("SELECT 1 FROM deals")
         assert project.run(crm, "-p", "lock_budget", "300ms").code == 1
+    crm.load("ALTER TABLE pgrunbook.runs DROP plan; ALTER TABLE pgrunbook.blocks DROP variables, DROP kept")
     rows = crm.dump("--data-only", *DATA)
     crm.execute("DROP SCHEMA pgrunbook CASCADE")
     crm.psql("-f", VERSION_1)
@@ -130,7 +131,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(crm: Databa
 
     done = project.run(crm)
     assert done.code == 0, done.text
-    assert crm.execute("SELECT version FROM pgrunbook.versions ORDER BY 1") == [(1,), (2,), (3,)]
+    assert crm.execute("SELECT version FROM pgrunbook.versions ORDER BY 1") == [(1,), (2,), (3,), (4,)]
     assert crm.execute("SELECT DISTINCT block FROM pgrunbook.statements ORDER BY 1 LIMIT 1") == [
         ("030_deals_source_data",)
     ]

@@ -10,4 +10,4 @@ SELECT b.run_id::text AS run_id, b.block,
   FROM pgrunbook.blocks b
  WHERE b.runbook = %(runbook)s
    AND b.schema_name = %(schema)s
-   AND b.event <> 'started'
+   AND b.event NOT IN ('started', 'reverting')

@@ -1,7 +1,7 @@
 -- Which runs have written and not ended, and what is the last thing known of each?
 SELECT r.run_id::text AS run_id, r.runbook, r.schema_name, r.operator, r.started_at,
        (SELECT coalesce(string_agg(block, ', ' ORDER BY id), 'nothing') FROM pgrunbook.blocks b
-         WHERE b.run_id = r.run_id AND b.event <> 'started') AS committed,
+         WHERE b.run_id = r.run_id AND b.event NOT IN ('started', 'reverting')) AS committed,
        coalesce(last.what, 'it began') AS last,
        coalesce(last.at, r.started_at) AS last_at
   FROM pgrunbook.runs r

@@ -1,0 +1,69 @@
+"""A rehearsal: a run on a copy of the target's schema. The target itself is only read."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+from pgrunbook import ledger, targets
+from pgrunbook.catalog import Connection
+from pgrunbook.checks import CheckResult, result
+from pgrunbook.connection import connect
+from pgrunbook.project import Project
+from pgrunbook.shape import Facts
+from pgrunbook.targets import Target
+
+
+class Rehearsal:
+    """The copy, and the target beside it.
+
+    `target` is the copy; `look` a read-only session on what was copied, and `identity` who that is: as a primary, which
+    the copy is, even if it was copied from a standby. `close` drops the copy.
+    """
+
+    def __init__(self, project: Project, target: Target, schema: str, label: str) -> None:
+        from pgrunbook import schemacopy  # here, because only rehearsals need it
+
+        self._schema = schema
+        with ExitStack() as stack:
+            self.look = connect(target, schema=schema, label=label, read_only=True)
+            stack.callback(self.look.close)
+            found = targets.identify(self.look)
+            targets.check_identity(target, found)
+            self.identity = replace(found, recovery="primary", read_only=False)
+            copied = schemacopy.copied(target, self.look, project.root / ".pgrunbook", label.partition(" ")[0])
+            self._copy = stack.enter_context(copied)
+            self.target = self._copy.target
+            self._stack = stack.pop_all()
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """For the identity card: where it is rehearsed, and what could not be copied."""
+        left = {f"not copied {number}": str(text) for number, text in enumerate(self._copy.warnings, 1)}
+        return {"rehearsed on": f"a copy of the schema, without rows, on {self._copy.server_version}", **left}
+
+    def repeat_ledger(self, conn: Connection, runbook: str) -> None:
+        """Write into the copy's ledger what the target's ledger last says of each block."""
+        if entries := ledger.entries(self.look, runbook, self._schema):
+            ledger.install(conn)
+            ledger.repeat(conn, runbook, self._schema, entries.values())
+
+    def check(self, found: Facts, there: Facts) -> list[CheckResult]:
+        """Whether the copy, which holds `found`, has the shape of the target."""
+        differing = sorted(key for key in {*found, *there} if found.get(key) != there.get(key))
+        return [
+            result(
+                "copy",
+                f"has {key} as the target has it",
+                False,
+                f"{key} is not as in the target",
+                expected=there.get(key, "absent"),
+                found=found.get(key, "absent"),
+                remedy="see what could not be copied, on the identity card",
+            )
+            for key in differing
+        ] or [CheckResult("copy", "has the shape of the target")]
+
+    def close(self) -> None:
+        """Drop the copy, and end the session."""
+        self._stack.close()

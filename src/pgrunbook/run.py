@@ -209,7 +209,9 @@ class Run:
             target = self._rehearsal.look if self._rehearsal else self._look
             results += preflight.check(target, self._schema, self._identity, decided, found)
             if self._rehearsal:
-                results += self._rehearsal.check(found, self._agenda.found(blocks, target))
+                there = self._agenda.found(blocks, target)
+                results += self._rehearsal.check(found, there)
+                found = there  # the plan is that of the target
             if self.parameters.mode == "revert":
                 results += self._lost(decided, found)
             self._plan = Plan.of(self.runbook, self._schema, self._identity, decided, found, self._sources)

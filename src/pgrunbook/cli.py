@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -54,7 +55,8 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("runbook")
+@click.argument("runbook", required=False)
+@click.option("--pending", is_flag=True, help="Run every runbook with pending blocks, in order, up to one that fails.")
 @TARGET
 @click.option(
     "--mode",
@@ -68,7 +70,8 @@ def main() -> None:
 @click.option("--html", is_flag=True, help="Write the executed notebook as an HTML page too.")
 @click.option("--progress/--no-progress", default=None, help="Show a bar.  [default: if this is a terminal]")
 def run(
-    runbook: str,
+    runbook: str | None,
+    pending: bool,
     target: str | None,
     mode: str | None,
     pairs: tuple[tuple[str, str], ...],
@@ -79,15 +82,57 @@ def run(
 
     The last lines are the verdict and the path of the notebook. A parameter that the runbook does not declare,
     or of another type, refuses the run before anything is started.
+
+    A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block is run, and
+    none after the first that does not pass. A parameter goes to the runbooks that declare it.
     """
+    if pending == bool(runbook):
+        raise click.UsageError("Name a RUNBOOK, or give --pending.")
+    project = Project.find()
+    all_pairs = [*pairs, ("target", target), ("mode", mode)]
+    notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
+    chosen = _chosen(notebooks, all_pairs)
+    if pending:
+        chosen = _pending(project, chosen)
+        click.echo(f"pending: {', '.join(path.stem for path in chosen) or 'nothing'}")
+    bar = sys.stderr.isatty() if progress is None else progress
+    for path, given in chosen.items():
+        verdict = _run(project, path, given, html=html, bar=bar)
+        if verdict is not Verdict.PASSED:
+            sys.exit(verdict.exit_code)
+
+
+def _chosen(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dict[Path, dict[str, Any]]:
+    """What each of the runbooks is given of the parameters: of several, what it declares."""
+    declared = {path: parameters.declared(path) for path in notebooks}
+    known = {name for declaration in declared.values() for name in declaration}
+    unknown = [name for name, _ in pairs if name not in known]
+    chosen = {}
+    for path, declaration in declared.items():
+        given = _given(declaration, [(n, v) for n, v in pairs if n in declaration or n in unknown])
+        parameters.validate(declaration, given)
+        chosen[path] = given
+    return chosen
+
+
+def _pending(project: Project, chosen: dict[Path, dict[str, Any]]) -> dict[Path, dict[str, Any]]:
+    """Those of the runbooks that have pending blocks, as far as the ledger and the files tell."""
+    from pgrunbook import status as report
+
+    waiting = {}
+    for path, given in chosen.items():
+        taken = parameters.validate(parameters.declared(path), given)
+        (found,) = report.collect(project, [path.stem], taken.target, taken.schema_)
+        if report.pending(found):
+            waiting[path] = given
+    return waiting
+
+
+def _run(project: Project, notebook: Path, given: dict[str, Any], *, html: bool, bar: bool) -> Verdict:
+    """Run one runbook, seal its record, and say how it ended and where the record is."""
     from pgrunbook import execution
 
-    project = Project.find()
-    notebook = project.runbook(runbook)
-    declaration = parameters.declared(notebook)
-    given = _given(declaration, [*pairs, ("target", target), ("mode", mode)])
-    chosen = parameters.validate(declaration, given)
-    bar = sys.stderr.isatty() if progress is None else progress
+    chosen = parameters.validate(parameters.declared(notebook), given)
     path, ending = execution.execute(project, notebook, chosen, given, bar=bar)
     _say(ending.verdict, ending.text)
     click.echo(f"notebook: {_relative(path)}")
@@ -97,7 +142,7 @@ def run(
         click.echo(f"page:     {_relative(report.page(path))}")
     if not ending.leaked:
         click.echo(f"seal:     {_sealed(project, path)}")
-    sys.exit(ending.verdict.exit_code)
+    return ending.verdict
 
 
 def _sealed(project: Project, notebook: Path) -> str:
@@ -152,6 +197,19 @@ def status(runbook: str | None, target: str | None, schema: str, as_json: bool) 
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
     reports = report.collect(project, [n.stem for n in notebooks], target or "embedded", schema)
     click.echo(json.dumps(reports, indent=2) if as_json else report.text(reports))
+
+
+@main.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Make a runbook called NAME: its notebook, and one block of SQL that works as it stands, to be edited."""
+    from pgrunbook import scaffold
+
+    made = scaffold.new(Project.find(), name)
+    for path in made:
+        click.echo(_relative(path))
+    number = made[0].stem.partition("_")[0]
+    click.echo(f"next: edit them; pgrunbook lint; pgrunbook run {number} --mode plan")
 
 
 @main.command()

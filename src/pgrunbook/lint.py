@@ -33,6 +33,9 @@ EXCLUDED = {
     "require-lock-timeout": "the engine sets lock_timeout for every block",
     "require-statement-timeout": "the engine sets statement_timeout for every block",
 }
+EXCLUDED_OUTSIDE_TRANSACTION = {
+    "prefer-robust-stmts": "the catalog says how far a broken-off block came; IF NOT EXISTS keeps an invalid index",
+}
 EXCLUDED_FROM_REVERT = EXCLUDED | {
     "ban-drop-table": "takes away the table that the block made",
     "ban-drop-column": "takes away the column that the block made",
@@ -128,8 +131,12 @@ def _squawk(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
     if not program:
         raise Refused.of("squawk is not installed", where="lint", remedy="pip install squawk-cli")
     options = [f"--config={os.devnull}", "--reporter=json", f"--pg-version={POSTGRES_VERSION}"]
+    if script.header.get("transaction") == "no":
+        excluded = {**excluded, **EXCLUDED_OUTSIDE_TRANSACTION}
+    else:
+        options.append("--assume-in-transaction")
     done = subprocess.run(  # noqa: S603  # what is run is squawk; the SQL is its input
-        [program, *options, "--assume-in-transaction", f"--exclude={','.join(excluded)}"],
+        [program, *options, f"--exclude={','.join(excluded)}"],
         input=substitute(script.text, {name: name for name in script.variables}, bare='"'),
         capture_output=True,
         encoding="utf-8",

@@ -38,6 +38,11 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
         return [_report(conn, runbook, Source.read(project.sql(runbook)), target, schema) for runbook in runbooks]
 
 
+def pending(report: dict[str, Any]) -> list[str]:
+    """The blocks of a report that are not done: for a scheduled run, reason to run the runbook."""
+    return [block["block"] for block in report["blocks"] if block["state"] not in ledger.DONE]
+
+
 def _report(conn: Connection, runbook: str, source: Source, target: str, schema: str) -> dict[str, Any]:
     runs = [run for run in ledger.runs(conn, runbook) if run["schema_name"] == schema]
     complete = any(run["verdict"] == Verdict.PASSED for run in runs)

@@ -1,0 +1,88 @@
+"""Runbook 002, an index built CONCURRENTLY, to show that the engine is general; and how a runbook is begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from databases import Database
+from projects import Project
+
+pytestmark = pytest.mark.usefixtures("server")
+on_18 = pytest.mark.parametrize("server", [18], indirect=True)
+
+BLOCK = "010_deals_import_batch"
+SQL = Path("sql") / "002_import_batches_lookup"
+WITHOUT_LEDGER = "--exclude-schema=pgrunbook"
+
+
+def run(project: Project, database: Database, *arguments: str) -> tuple[int, str]:
+    project.env["CRM_URL"] = database.url
+    done = project.command("run", "002", "--target", "env:CRM_URL", *arguments)
+    return done.code, done.text
+
+
+def test_plan_rehearse_apply_revert(crm: Database, project: Project) -> None:
+    refused, text = run(project, crm)
+    assert refused == 2
+    assert "deals.source_data: the column is missing" in text
+    crm.psql("-f", project.root / "sql" / "001_import_connector" / "deploy" / "030_deals_source_data.sql")
+    before = crm.dump(WITHOUT_LEDGER)
+
+    code, text = run(project, crm, "--mode", "rehearse")
+    assert code == 0, text
+    assert crm.dump(WITHOUT_LEDGER) == before
+    code, text = run(project, crm)
+    assert code == 0, text
+    applied = crm.dump("--schema-only", WITHOUT_LEDGER)
+    assert "idx_deals_import_batch" in applied
+
+    code, text = run(project, crm, "--mode", "revert")
+    assert (code, crm.dump(WITHOUT_LEDGER)) == (0, before), text
+    events = "SELECT event FROM pgrunbook.blocks ORDER BY id"
+    assert [event for (event,) in crm.execute(events)] == ["started", "applied", "reverting", "reverted"]
+
+    crm.psql("-f", project.root / SQL / "deploy" / f"{BLOCK}.sql")
+    assert crm.dump("--schema-only", WITHOUT_LEDGER) == applied  # psql makes the same
+
+
+@on_18
+def test_a_revert_that_was_broken_off_goes_on(crm: Database, project: Project) -> None:
+    """The index was dropped, and then the session was gone: no row says so but `reverting`."""
+    crm.psql("-f", project.root / "sql" / "001_import_connector" / "deploy" / "030_deals_source_data.sql")
+    assert run(project, crm)[0] == 0
+    crm.load(
+        "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END';"
+        "CREATE TRIGGER gone BEFORE INSERT ON pgrunbook.statements FOR EACH ROW"
+        " WHEN (NEW.event = 'finished' AND NEW.sql LIKE 'DROP%') EXECUTE FUNCTION gone()"
+    )
+    code, text = run(project, crm, "--mode", "revert")
+    assert code == 1, text
+    crm.load("DROP TRIGGER gone ON pgrunbook.statements")
+    assert crm.execute("SELECT to_regclass('idx_deals_import_batch')") == [(None,)]
+    code, text = run(project, crm, "--mode", "revert")
+    assert code == 0, text
+    assert crm.execute("SELECT event FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == [("reverted",)]
+    assert run(project, crm)[0] == 0
+
+
+@on_18
+def test_a_new_runbook_works_as_it_stands(empty: Database, project: Project) -> None:
+    project.env["CRM_URL"] = empty.url
+    made = project.command("new", "support_notes")
+    assert made.code == 0, made.text
+    assert made.text.startswith(
+        "runbooks/003_support_notes.ipynb\nsql/003_support_notes/deploy/010_support_notes.sql\n"
+    )
+    linted = project.command("lint")
+    assert linted.code == 0, linted.text
+    done = project.command("run", "003", "--target", "env:CRM_URL")
+    assert done.code == 0, done.text
+    assert "created_at fills in" in done.cells["verify"]
+    again = project.command("new", "support_notes")
+    assert again.code == 2
+    assert "there is a runbook of that name" in again.text
+    odd = project.command("new", "Support notes;")
+    assert odd.code == 2
+    assert "cannot be the name of a runbook" in odd.text

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -171,12 +172,17 @@ def _pair(key: str, value: Any) -> str:
     return f"{key!r}: {value!r}" if isinstance(value, _PLAIN) else ""
 
 
-def _found(text: str, secrets: Sequence[str]) -> list[str]:
+def _found(text: str, secrets: Sequence[str]) -> tuple[str, ...]:
     """What leaks from the text."""
+    return _remembered(text, tuple(secrets))
+
+
+@lru_cache(maxsize=100_000)  # a record is searched while it comes into being, and once more before it is sealed
+def _remembered(text: str, secrets: tuple[str, ...]) -> tuple[str, ...]:
     searched = [secret for secret in _searched(secrets) if len(secret.characters) <= len(text)]
     shortest = min((len(secret.characters) for secret in searched), default=0)
     known = searched and any(secret.find(view) for view in views(text, shortest) for secret in searched)
-    return [*(["a password that the run knew"] if known else []), *shapes(text)]
+    return (*(["a password that the run knew"] if known else []), *shapes(text))
 
 
 def _searched(secrets: Iterable[str]) -> list[Disguised]:

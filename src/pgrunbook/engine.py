@@ -12,10 +12,9 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
 
 import click
@@ -26,9 +25,8 @@ from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
-from traitlets.config import Config
 
-from pgrunbook import atomic, inquiry, leaks, parameters, targets
+from pgrunbook import atomic, inquiry, kernels, leaks, parameters, targets
 from pgrunbook.card import banner
 from pgrunbook.ending import Ending, judge, settled
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
@@ -75,7 +73,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             manager.secrets = _secrets(chosen)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
-            with environment({RUN_ID: run_id}):
+            with kernels.environment({RUN_ID: run_id}):
                 ending = cls._execute(manager, kernel_name, **options)
             answer = inquiry.ask(chosen, run_id, nb.cells) if inquiry.needed(ending, nb.cells) else inquiry.Answer()
             if manager.leaks:
@@ -116,23 +114,19 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         """Run the cells in a kernel, as papermill's default engine does."""
         options.pop("input_path", None)
         timeout = options.pop("execution_timeout", None)
-        with TemporaryDirectory(prefix="pgrunbook-") as folder:
+        early = options.pop("kernel", None)
+        with nullcontext(early) if early else kernels.started(kernel_name) as kernel:
             client = _Client(
                 nb_man,
-                config=_sockets(folder),
+                km=kernel,
                 kernel_name=kernel_name,
                 timeout=timeout,
                 startup_timeout=options.pop("start_timeout", 60),
+                # The one that starts kernels early has the embedded server too, and stops it: no need to let this end.
+                shutdown_kernel="immediate" if early else "graceful",
                 **options,
             )
-            return cast(NotebookNode, client.execute())
-
-
-def _sockets(folder: str) -> Config:
-    """Local sockets between us and the kernel: two runs that start at once can choose the same free TCP port."""
-    if os.name == "nt":
-        return Config()
-    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
+            return cast(NotebookNode, client.execute(cleanup_kc=True))
 
 
 class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
@@ -145,6 +139,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     cut = False
     run_id = ""
     secrets: Sequence[str] = ()
+    _saves = True
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -155,6 +150,15 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         self.current = cell_index
         super().cell_start(cell, cell_index, **options)
 
+    def cell_passed(self, cell: NotebookNode, cell_index: int) -> None:
+        """Note that a cell has run. If another one follows, it is written with that one's start."""
+        self._keep_secrets()
+        self._saves = not any(later.cell_type == "code" for later in self.nb.cells[cell_index + 1 :])
+        try:
+            self.cell_complete(cell, cell_index)
+        finally:
+            self._saves = True
+
     def text_passed(self, cell: NotebookNode) -> None:
         """A cell without code is done as soon as it is reached."""
         cell.metadata.papermill["status"] = self.COMPLETED
@@ -162,11 +166,13 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             self.pbar.update(1)
 
     def save(self, **_: Any) -> None:
-        """Write the notebook as it is now. Not in nbformat's way, which is slow: papermill does that at the end."""
+        """Write the notebook as it is now: all in one line, as papermill writes it once more at the end."""
+        if not self._saves:
+            return
         self._keep_secrets()
         self.last_save_time = self.now()
         if self.output_path:
-            papermill_io.write(json.dumps(self.nb, ensure_ascii=False, indent=1) + "\n", self.output_path)
+            papermill_io.write(json.dumps(self.nb, ensure_ascii=False) + "\n", self.output_path)
 
     def _keep_secrets(self) -> None:
         """Mask what the current cell gives away; what the others do was masked before."""
@@ -236,7 +242,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 except BaseException:
                     self.nb_man.cell_interrupted(cell, index)
                     raise
-                self.nb_man.cell_complete(cell, cell_index=index)
+                self.nb_man.cell_passed(cell, index)
 
     @contextmanager
     def _stopping_on_signals(self) -> Iterator[None]:
@@ -268,21 +274,6 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 def _send(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for the kernel, which inherits ours."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _not_written(exc: OSError) -> str:

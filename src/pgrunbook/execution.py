@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import papermill
-from papermill.engines import papermill_engines
-
-from pgrunbook import targets
-from pgrunbook.ending import Ending
-from pgrunbook.engine import NotPassed, RunbookEngine, environment
+from pgrunbook import kernels
 from pgrunbook.errors import Verdict
+from pgrunbook.kernels import Kernel
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
 
+if TYPE_CHECKING:
+    from pgrunbook.ending import Ending
+
 ENGINE = "pgrunbook"
-papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed
 
 
 def execute(
@@ -31,22 +32,43 @@ def execute(
     The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after each cell.
     Raises Refused if the target is unknown or cannot be had.
     """
-    target = targets.resolve(chosen.target, project)  # keeps the embedded server up until we are done
     run_id = str(uuid.uuid4())
-    name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
-    output = Path("outputs", target.folder, notebook.stem, name)
-    with contextlib.chdir(project.root), environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}):
+    with (
+        contextlib.chdir(project.root),
+        kernels.environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}),
+        kernels.started(_kernel_of(notebook)) as kernel,  # and while it starts, papermill and the rest are imported
+    ):
+        from pgrunbook import targets
+
+        target = targets.resolve(chosen.target, project)  # keeps the embedded server up until we are done
+        name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
+        output = Path("outputs", target.folder, notebook.stem, name)
         output.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            nb = papermill.execute_notebook(
-                str(notebook.relative_to(project.root)),
-                str(output),
-                parameters=dict(given),
-                engine_name=ENGINE,
-                progress_bar=bar,
-            )
-            noted = nb.metadata["pgrunbook"]
-            ending = Ending(Verdict(noted["verdict"]), noted["reason"])
-        except NotPassed as exc:
-            ending = exc.ending
+        ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
     return project.root / output, ending
+
+
+def _kernel_of(notebook: Path) -> str:
+    """The name of the kernel that the notebook asks for."""
+    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+    return str(metadata.get("kernelspec", {}).get("name", ""))
+
+
+def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: Kernel | None, *, bar: bool) -> Ending:
+    import papermill
+    from papermill.engines import papermill_engines
+
+    from pgrunbook.ending import Ending
+    from pgrunbook.engine import NotPassed, RunbookEngine
+
+    papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed
+    # What comes after the run is imported while the kernel works and this process waits.
+    threading.Thread(target=import_module, args=["pgrunbook.sealing"], daemon=True).start()
+    try:
+        nb = papermill.execute_notebook(
+            str(notebook), str(output), parameters=dict(given), engine_name=ENGINE, progress_bar=bar, kernel=kernel
+        )
+    except NotPassed as exc:
+        return exc.ending
+    noted = nb.metadata["pgrunbook"]
+    return Ending(Verdict(noted["verdict"]), noted["reason"])

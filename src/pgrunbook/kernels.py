@@ -1,0 +1,65 @@
+"""The kernel that a notebook runs in: started before the runner is ready for it, ended without waiting for a clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+from traitlets.config import Config
+
+# What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
+_READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run');"
+_NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
+
+_POLL_S = 0.01  # how often to look whether a kernel has ended; jupyter_client looks ten times a second
+
+
+class Kernel(AsyncKernelManager):
+    """jupyter_client's manager of one kernel."""
+
+    async def _async_wait(self, pollinterval: float = _POLL_S) -> None:
+        await super()._async_wait(min(pollinterval, _POLL_S))
+
+
+@contextmanager
+def started(name: str) -> Iterator[Kernel | None]:
+    """A kernel of that name on its way, ended with the `with` block if nobody else has; None if it cannot start.
+
+    Local sockets between us and it: two runs that start at once can choose the same free TCP port.
+    """
+    if not name:
+        yield None
+        return
+    with TemporaryDirectory(prefix="pgrunbook-") as folder:
+        sockets = {} if os.name == "nt" else {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
+        kernel = Kernel(kernel_name=name, config=Config(sockets))
+        try:
+            run_sync(kernel.start_kernel)(extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])])
+        except (NoSuchKernel, OSError, RuntimeError):
+            yield None
+            return
+        try:
+            yield kernel
+        finally:
+            if kernel.has_kernel:
+                run_sync(kernel.shutdown_kernel)(now=True)
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the kernel, which inherits ours."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,12 @@ def snapshot(taken: Snapshot, when: str) -> None:
 
 def table(frame: pd.DataFrame) -> str:
     """The frame as HTML: its index as the first columns, text to the left and escaped, missing values blank."""
-    body = re.sub(r">\s+<", "><", _texts(frame).to_html(index=False, border=0, justify="left"))
-    empty = "" if len(frame) else "<p><em>none</em></p>"
-    return f'<div class="pgrunbook">{STYLE}{body}{empty}</div>'
+    names, rows = _texts(frame)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows)
+    head = f'<thead><tr style="text-align: left">{head}</tr></thead>'
+    made = f'<table border="0" class="dataframe">{head}<tbody>{body}</tbody></table>'
+    return f'<div class="pgrunbook">{STYLE}{made}{"" if rows else "<p><em>none</em></p>"}</div>'
 
 
 _WIDE = 24  # characters: to where plain text is aligned
@@ -79,19 +83,22 @@ _WIDE = 24  # characters: to where plain text is aligned
 
 def lines(frame: pd.DataFrame) -> str:
     """The frame as lines of text: nothing left out, however wide; what is longer than most is not waited for."""
-    shown = _texts(frame)
-    rows = [[str(column) for column in shown.columns], *shown.to_numpy().tolist()]
+    names, texts = _texts(frame)
+    rows = [names, *texts]
     widths = [min(max(map(len, column)), _WIDE) for column in zip(*rows, strict=True)]
     text = "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return text if len(frame) else f"{text}\nnone"
+    return text if texts else f"{text}\nnone"
 
 
-def _texts(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame as it is read: each value a text, the index as the first columns."""
-    shown = frame.copy(deep=False) if isinstance(frame.index, pd.RangeIndex) else _with_index(frame)
-    for position in range(shown.shape[1]):
-        shown.isetitem(position, [_cell(value) for value in shown.iloc[:, position]])
-    return shown
+def _texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """The frame as it is read: the names of its columns, the index first, and each value as a text."""
+    names = [str(column) for column in frame.columns]
+    columns = [[_cell(value) for value in frame.iloc[:, position]] for position in range(frame.shape[1])]
+    if not isinstance(frame.index, pd.RangeIndex):
+        labels = frame.index.to_frame(index=False)
+        names = [*map(str, labels.columns), *names]
+        columns = [*_labels(labels), *columns]
+    return names, [list(row) for row in zip(*columns, strict=True)]
 
 
 def frame(shown: pd.DataFrame) -> None:
@@ -99,14 +106,15 @@ def frame(shown: pd.DataFrame) -> None:
     show(shown)
 
 
-def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
-    """The index as columns; in all but the last of them a value that repeats the row above is left out."""
-    labels = frame.index.to_frame(index=False)
-    for position in range(frame.index.nlevels - 1):
-        upper = labels.iloc[:, : position + 1]
-        repeated = (upper == upper.shift()).all(axis="columns")
-        labels.isetitem(position, labels.iloc[:, position].where(~repeated, "").to_list())
-    return pd.concat([labels, frame.reset_index(drop=True)], axis="columns")
+def _labels(labels: pd.DataFrame) -> list[list[str]]:
+    """The columns of an index; in all but the last of them a value that repeats the row above is left out."""
+    rows = [[_cell(value) for value in row] for row in labels.itertuples(index=False)]
+    shown = [list(row) for row in rows[:1]]
+    for above, row in pairwise(rows):
+        same = next((n for n, pair in enumerate(zip(above, row, strict=True)) if pair[0] != pair[1]), len(row))
+        hidden = min(same, len(row) - 1)
+        shown.append([*[""] * hidden, *row[hidden:]])
+    return [list(column) for column in zip(*shown, strict=True)] or [[] for _ in labels.columns]
 
 
 def _cell(value: Any) -> str:

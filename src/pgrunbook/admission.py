@@ -69,7 +69,7 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
     Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
     be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read.
     """
-    with conn.transaction(force_rollback=True):
+    with conn.transaction():  # read-only: nothing to roll back, after which psycopg forgets what it has prepared
         conn.execute("SET TRANSACTION READ ONLY")
         conn.execute(  # the server prints names and expressions for this path, and is given them back
             "SELECT set_config('search_path', %s, true), set_config('quote_all_identifiers', 'off', true),"

@@ -38,10 +38,16 @@ class Agenda:
     _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
+    # What was found meanwhile, in `decide_now`, of the columns and in the ledger; None outside of it.
+    _seen: dict[Admits, Admission] | None = None
+    _known: dict[str, ledger.Entry] | None = None
 
     def entries(self) -> dict[str, ledger.Entry]:
         """The ledger's latest row on each block."""
-        return ledger.entries(self.look, self.runbook, self.schema)
+        if self._known is None:
+            return ledger.entries(self.look, self.runbook, self.schema)
+        self._known = self._known or ledger.entries(self.look, self.runbook, self.schema)
+        return self._known
 
     @property
     def problems(self) -> list[Problem]:
@@ -86,8 +92,23 @@ class Agenda:
         self.admit(block.admits.value, [block.admits[:2]], *self._folders[block.admits])
         return next(b for b in self._admitting if b.name == block.name)
 
-    def _inspect(self, table: str, column: str, value: str) -> Admission:
-        return admission.inspect(self.look, self.schema, table, column, value)
+    def decide_now(self, blocks: Sequence[Block]) -> list[Decision]:
+        """What to do with each of these blocks as the target is now; columns and ledger are asked once."""
+        self._seen, self._known = {}, {}
+        try:
+            renewed = [self.renewed(block) for block in blocks]
+            return self.decide(renewed, self.found(renewed))
+        finally:
+            self._seen = self._known = None
+
+    def _inspect(self, table: str, column: str, value: str, conn: Connection | None = None) -> Admission:
+        about, seen = Admits(table, column, value), self._seen
+        if conn is None and seen is not None and about in seen:
+            return seen[about]
+        found = admission.inspect(conn or self.look, self.schema, *about)
+        if conn is None and seen is not None:
+            seen[about] = found
+        return found
 
     def _probe(self, admits: Admits) -> Mapping[str, str]:
         """What the verification of a column is given: nonsense that is rejected now is to be rejected afterwards."""
@@ -101,13 +122,12 @@ class Agenda:
 
     def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Key, str]:
         """What the catalog says, to this session or another, of all that these blocks make or need."""
-        conn = conn or self.look
         tables = {key.table for b in blocks for key in b.facts} | {need.table for b in blocks for need in b.needs}
-        facts = shape.of_catalog(conn, self.schema, tables)
+        facts = shape.of_catalog(conn or self.look, self.schema, tables)
         if detached := {key.table for block in blocks for key in block.facts if key.kind == "standalone"}:
-            facts |= shape.standalone(conn, self.schema, detached)
+            facts |= shape.standalone(conn or self.look, self.schema, detached)
         for admits in {block.admits for block in blocks if block.admits}:
-            facts |= variants.facts(admission.inspect(conn, self.schema, *admits))
+            facts |= variants.facts(self._inspect(*admits, conn))
         return facts
 
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:

@@ -36,7 +36,7 @@ def query(name: str) -> str:
 def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
     """The rows of a named query, each a mapping from column to value."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query(name), parameters).fetchall()
+        return cursor.execute(query(name), parameters, prepare=True).fetchall()
 
 
 def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: object) -> pd.DataFrame:

@@ -83,6 +83,8 @@ _SETTINGS = {
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
     "idle_session_timeout": "0",
+    "plan_cache_mode": "force_generic_plan",  # each catalog query is planned once a session
+    "jit": "off",
 }
 
 

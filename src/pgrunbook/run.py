@@ -362,8 +362,7 @@ class Run:
         """Decide about every block once more; but for mode `plan`, raise Failed unless all of them are in place."""
         if not self._decisions:
             raise Refused.of("nothing is decided", where=self.runbook, remedy="run the cell of the preconditions first")
-        blocks = [self._agenda.renewed(d.block) for d in self._decisions]
-        final = self._agenda.decide(blocks, self._agenda.found(blocks))
+        final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
             checks.require(map(checks.finished, final), Failed, "The target is not in the verified state.")
         return final

@@ -56,8 +56,7 @@ class Worker:
 
     def decide(self, block: Block) -> Decision:
         """What to do with the block now, which may be something else than what was planned."""
-        current = self.agenda.renewed(block)
-        return self.agenda.decide([current], self.agenda.found([current]))[0]
+        return self.agenda.decide_now([block])[0]
 
     def _execute(self, chosen: Decision) -> Outcome:
         report = display.Waits().report

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
@@ -69,7 +70,8 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
     Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
     be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read.
     """
-    with conn.transaction():  # read-only: nothing to roll back, after which psycopg forgets what it has prepared
+    inside = conn.info.transaction_status is not TransactionStatus.IDLE
+    with conn.transaction(force_rollback=inside):  # else a commit ends it: after a rollback psycopg prepares all anew
         conn.execute("SET TRANSACTION READ ONLY")
         conn.execute(  # the server prints names and expressions for this path, and is given them back
             "SELECT set_config('search_path', %s, true), set_config('quote_all_identifiers', 'off', true),"

@@ -38,16 +38,11 @@ class Agenda:
     _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
-    # What was found meanwhile, in `decide_now`, of the columns and in the ledger; None outside of it.
-    _seen: dict[Admits, Admission] | None = None
-    _known: dict[str, ledger.Entry] | None = None
+    _seen: dict[Admits, Admission] | None = None  # what was found meanwhile, in `decide_now`
 
-    def entries(self) -> dict[str, ledger.Entry]:
-        """The ledger's latest row on each block."""
-        if self._known is None:
-            return ledger.entries(self.look, self.runbook, self.schema)
-        self._known = self._known or ledger.entries(self.look, self.runbook, self.schema)
-        return self._known
+    def entries(self, blocks: Sequence[str] | None = None) -> dict[str, ledger.Entry]:
+        """The ledger's latest row on each block, or on these."""
+        return ledger.entries(self.look, self.runbook, self.schema, blocks)
 
     @property
     def problems(self) -> list[Problem]:
@@ -72,7 +67,7 @@ class Agenda:
     def admit(self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str) -> list[Admission]:
         """Add, for each column, the block that admits the value and the one that validates; what was found."""
         self.variables["value"] = value
-        entries = self.entries()
+        entries = self.entries([f"{folder}:{table}.{column}" for folder in (by, then) for table, column in columns])
         inspected = [self._inspect(*column, value) for column in columns]
         for found in inspected:
             admits = Admits(found.table, found.column, found.value)
@@ -93,13 +88,13 @@ class Agenda:
         return next(b for b in self._admitting if b.name == block.name)
 
     def decide_now(self, blocks: Sequence[Block]) -> list[Decision]:
-        """What to do with each of these blocks as the target is now; columns and ledger are asked once."""
-        self._seen, self._known = {}, {}
+        """What to do with each of these blocks as the target is now; each column is asked once."""
+        self._seen = {}
         try:
             renewed = [self.renewed(block) for block in blocks]
             return self.decide(renewed, self.found(renewed))
         finally:
-            self._seen = self._known = None
+            self._seen = None
 
     def _inspect(self, table: str, column: str, value: str, conn: Connection | None = None) -> Admission:
         about, seen = Admits(table, column, value), self._seen
@@ -132,7 +127,7 @@ class Agenda:
 
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
         """What to do with each of these blocks, now."""
-        entries = self.entries()
+        entries = self.entries([block.name for block in blocks])
         if self.reverting:
             return [self._undo(block, found, entries.get(block.name)) for block in blocks]
         wanted = [name for block in blocks for name in shape.relation_names(block.facts)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -150,36 +152,115 @@ def decision(chosen: Decision) -> None:
     """A block before anything is done: what will be, why, and exactly the SQL that is to run, if any."""
     block = chosen.block
     text = f"**{escape(block.title)}** (`{block.name}`): {chosen.action}, {escape(chosen.reason)}."
-    data = {
-        "block": block.name,
-        "title": block.title,
-        "action": str(chosen.action),
-        "reason": chosen.reason,
-        "sql": chosen.sql if chosen.pending else "",
-        "source_sha256": block.source_sha256,
-        "tree_sha256": block.tree_sha256,
-        "makes": [[*key, value] for key, value in block.facts.items()],
-    }
+    data = _decided(chosen) | {"makes": [[*key, value] for key, value in block.facts.items()]}
     show({DECISION_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
     if chosen.pending:
         show(sql(chosen.sql))
 
 
+def _decided(chosen: Decision) -> dict[str, str]:
+    return {
+        "block": chosen.block.name,
+        "title": chosen.block.title,
+        "action": str(chosen.action),
+        "reason": chosen.reason,
+        "sql": chosen.sql if chosen.pending else "",
+        "source_sha256": chosen.block.source_sha256,
+        "tree_sha256": chosen.block.tree_sha256,
+    }
+
+
 def outcome(done: Outcome) -> None:
     """A block after it was dealt with: what happened, when, and how long each statement took."""
     text = f"**{done.event}** in {milliseconds(done.elapsed_ms)}, {moment(done.started_at)}"
-    data = {
-        "block": done.block,
-        "event": done.event,
-        "started_at": done.started_at.isoformat(),
-        "elapsed_ms": round(done.elapsed_ms, 1),
-    }
-    show({BLOCK_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
+    show({BLOCK_MIME: _done(done), "text/markdown": text, "text/plain": text}, raw=True)
     if done.event != "adopted":
         show(named(done.frame(), "statements", block=done.block))
     if len(held := locks.frame(done.locks)):
         show(Markdown("Locks on what existed before, each held at most for so long:"))
         show(named(held, "locks", block=done.block))
+
+
+def _done(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "block": outcome.block,
+        "event": outcome.event,
+        "started_at": outcome.started_at.isoformat(),
+        "elapsed_ms": round(outcome.elapsed_ms, 1),
+    }
+
+
+class Shows(Protocol):
+    """How the blocks of a cell are shown."""
+
+    def decision(self, chosen: Decision) -> None:
+        """A block before anything is done."""
+
+    def outcome(self, done: Outcome) -> None:
+        """A block after it was dealt with."""
+
+
+class _Each:
+    """Each block by itself, with its SQL, statements and locks."""
+
+    decision = staticmethod(decision)
+    outcome = staticmethod(outcome)
+
+
+EACH: Shows = _Each()
+_TOGETHER_S = 2.0
+
+
+class Together:
+    """Many blocks in few frames, one every two seconds, so that it is seen how far the run is: index `block`; columns
+    `title`, `decision`, `reason`, `event`, `ms`, `locks`. The data of each block is what it would be by itself, but for
+    what it makes, which the ledger has.
+    """
+
+    def __init__(self) -> None:
+        self._chosen: list[Decision] = []
+        self._outcomes: dict[str, Outcome] = {}
+        self._shown_at = time.monotonic()
+
+    def decision(self, chosen: Decision) -> None:
+        """Keep it."""
+        if time.monotonic() - self._shown_at > _TOGETHER_S:
+            self.show()
+        self._chosen.append(chosen)
+
+    def outcome(self, done: Outcome) -> None:
+        """Keep it."""
+        self._outcomes[done.block] = done
+
+    def show(self) -> None:
+        """Show what was kept since the last time."""
+        if self._chosen:
+            frame = self._frame()
+            data = {
+                DECISION_MIME: [_decided(chosen) for chosen in self._chosen],
+                BLOCK_MIME: [_done(done) for done in self._outcomes.values()],
+            }
+            show(data | {"text/html": table(frame), "text/plain": self._summary()}, raw=True)
+        self._chosen, self._outcomes, self._shown_at = [], {}, time.monotonic()
+
+    def _summary(self) -> str:
+        """In a line: whoever reads the record as text has the rows in its data."""
+        first, last = (self._chosen[place].block.name for place in (0, -1))
+        events = Counter(done.event for done in self._outcomes.values())
+        return f"{first} to {last}: {', '.join(f'{n} {event}' for event, n in events.items()) or 'nothing was done'}"
+
+    def _frame(self) -> pd.DataFrame:
+        rows = [
+            (d.block.name, d.block.title, str(d.action), d.reason, *self._came_of(d.block.name)) for d in self._chosen
+        ]
+        columns = ["block", "title", "decision", "reason", "event", "ms", "locks"]
+        return pd.DataFrame(rows, columns=columns).set_index("block")
+
+    def _came_of(self, block: str) -> tuple[str, float | None, str]:
+        if (done := self._outcomes.get(block)) is None:
+            return "", None, ""
+        held = [f"{lock.mode} {lock.relation}" for lock in locks.strongest(done.locks)]
+        return done.event, round(done.elapsed_ms, 1), ", ".join(held)
 
 
 class Waits:

@@ -75,7 +75,8 @@ def shown(cells: Sequence[NotebookNode], mime: str) -> Iterator[tuple[Any, int]]
     """What the cells' outputs hold under a MIME type, and the index of the cell."""
     for output, index in _outputs(cells):
         if mime in output.get("data", {}):
-            yield output["data"][mime], index
+            data = output["data"][mime]
+            yield from ((each, index) for each in (data if isinstance(data, list) else [data]))
 
 
 def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]]:

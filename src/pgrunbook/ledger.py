@@ -81,11 +81,14 @@ def installed(conn: Connection) -> int:
     return row[0] if row and row[0] else 0
 
 
-def entries(conn: Connection, runbook: str, schema: str) -> dict[str, Entry]:
-    """The latest row on each block of a runbook in a schema, by the block's name. Reads only."""
+def entries(conn: Connection, runbook: str, schema: str, blocks: Sequence[str] | None = None) -> dict[str, Entry]:
+    """The latest row on each block of a runbook in a schema, or of those named, by the block's name. Reads only."""
     if not exists(conn):
         return {}
-    found = catalog.rows(conn, "ledger_entries", runbook=runbook, schema=schema)
+    if blocks is None:
+        found = catalog.rows(conn, "ledger_entries", runbook=runbook, schema=schema)
+    else:
+        found = catalog.rows(conn, "ledger_entries_of", runbook=runbook, schema=schema, blocks=list(blocks))
     return {row["block"]: Entry.of(row) for row in found}
 
 

@@ -52,6 +52,15 @@ def longer(locks: Sequence[Lock], limit: str) -> list[Lock]:
     return [lock for lock in locks if lock.mode == STRONGEST and lock.held_ms > milliseconds(limit)]
 
 
+def strongest(locks: Sequence[Lock]) -> list[Lock]:
+    """The strongest lock on each relation, but for locks that every query takes."""
+    found: dict[str, Lock] = {}
+    for lock in sorted(locks, key=lambda lock: list(BLOCKS).index(lock.mode)):
+        if lock.mode not in ("ACCESS SHARE", "ROW SHARE"):
+            found[lock.relation] = lock
+    return list(found.values())
+
+
 def frame(locks: Sequence[Lock]) -> pd.DataFrame:
     """The strongest lock on each relation: index `relation`; columns `lock`, `blocks`, `held_ms`, `rewritten`.
 
@@ -59,11 +68,7 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
-    strongest: dict[str, Lock] = {}
-    for lock in sorted(locks, key=lambda lock: list(BLOCKS).index(lock.mode)):
-        if lock.mode not in ("ACCESS SHARE", "ROW SHARE"):
-            strongest[lock.relation] = lock
-    shown = list(strongest.values())
+    shown = strongest(locks)
     return pd.DataFrame(
         {
             "relation": pd.Series([lock.relation for lock in shown], dtype="str"),

@@ -183,7 +183,7 @@ class Record:
         Frames are mappings of `columns` and `rows`. `expected` has, by block, lists of kind, table, name and value.
         """
         taken = {data["when"]: data["frames"] for data, _ in self._shown(SNAPSHOT_MIME) if "frames" in data}
-        made = {data["block"]: data["makes"] for data, _ in self._shown(DECISION_MIME)}
+        made = {data["block"]: data["makes"] for data, _ in self._shown(DECISION_MIME) if "makes" in data}
         return {**taken, **({"expected": made} if made else {}), **self.beside}
 
     @property
@@ -198,7 +198,8 @@ class Record:
         for cell in self.notebook["cells"]:
             for output in cell.get("outputs", ()):
                 if mime in output.get("data", {}):
-                    yield output["data"][mime], cell.get("id", "")
+                    data = output["data"][mime]
+                    yield from ((each, cell.get("id", "")) for each in (data if isinstance(data, list) else [data]))
 
 
 def _state(cell: Row) -> str:

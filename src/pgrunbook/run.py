@@ -287,6 +287,23 @@ class Run:
                 if self._worker.apply(block, before[: before.index(block.name)]):
                     self._verified = False
 
+    def apply_all(self) -> None:
+        """Do with every block, in order, what `apply` does, and show many in one frame: for a runbook of hundreds.
+
+        Columns: see `display.Together`. What was done before a block that fails is shown too.
+        """
+        with self._ending():
+            if self.parameters.mode == "revert":
+                return
+            shows, before = display.Together(), list[str]()
+            try:
+                for decision in self._decisions:
+                    if self._worker.apply(decision.block, before, shows):
+                        self._verified = False
+                    before.append(decision.block.name)
+            finally:
+                shows.show()
+
     def revert(self) -> None:
         """In mode `revert`, undo what runs have applied, the last block first, each as `apply` does it: with the same
         locks, the same rows in the ledger, the same evidence. In other modes nothing.

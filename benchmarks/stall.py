@@ -13,18 +13,15 @@ tables in Markdown.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import re
 import statistics
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import peers
@@ -47,6 +44,7 @@ ALTER TABLE connections ALTER source_type DROP DEFAULT,
 """
 SCHEMAS = {"CHECK": b"SELECT 1", "enum": ENUM}
 NEVER_S = threading.TIMEOUT_MAX
+READER_S, PATIENCE_S, CLIENTS = 10, 20, 4
 ENOUGH_S = 60  # for any contestant to be done after the reader has left
 PERIOD_S = 0.01  # between two questions of a client
 LOCK_BUDGET = {True: "5min", False: "8s"}  # the runbook's default if the reader leaves; less if it never does
@@ -188,40 +186,50 @@ class Benchmark:
             raise SystemExit(f"{contestant} has made another schema than the contestants before it")
 
 
-def machine(server: embedded.Server) -> str:
-    """What the figures depend on."""
-    with psycopg.connect(server.conninfo()) as conn:
-        postgres = conn.info.server_version
-    versions = {"PostgreSQL": f"{postgres // 10000}.{postgres % 10000}", "pgrunbook": version("pgrunbook")}
-    versions |= peers.PINNED | {"Python": platform.python_version()}
-    return f"{os.cpu_count()} cores, {platform.system()}; " + ", ".join(f"{k} {v}" for k, v in versions.items())
+def section(
+    server: embedded.Server,
+    reader_s: float = READER_S,
+    patience_s: float = PATIENCE_S,
+    clients: int = CLIENTS,
+    only: Sequence[str] = (),
+) -> str:
+    """Measure every contestant on every schema, one after the other, behind both readers; in Markdown."""
+    benchmark = Benchmark(server, clients, patience_s)
+    parts = [f"## The application's wait, {clients} clients, {clients / PERIOD_S:.0f} questions a second"]
+    for stays, seconds in ((f"stays {reader_s:g} s", reader_s), ("never leaves", NEVER_S)):
+        rows = [
+            benchmark.measure(contestant, schema, seconds).row(contestant, schema)
+            for schema in SCHEMAS
+            for contestant in only or peers.CONTESTANTS
+        ]
+        parts += [f"A reader that {stays}:", "\n".join([HEADING, *rows])]
+    return "\n\n".join(parts)
 
 
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--reader", type=float, default=10, help="seconds that the reader stays (default 10)")
     parser.add_argument(
-        "--patience", type=float, default=20, help="seconds given to those whom it does not leave (default 20)"
+        "--reader", type=float, default=READER_S, help=f"seconds that the reader stays (default {READER_S})"
     )
-    parser.add_argument("--clients", type=int, default=4, help="clients of the application (default 4)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_S,
+        help=f"seconds given to those whom it does not leave (default {PATIENCE_S})",
+    )
+    parser.add_argument("--clients", type=int, default=CLIENTS, help=f"clients of the application (default {CLIENTS})")
     parser.add_argument("--only", choices=peers.CONTESTANTS, action="append", help="only this contestant; repeatable")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure every contestant on every schema, one after the other, behind both readers."""
+    """Measure, and print."""
     given = options()
     peers.install()
     with tempfile.TemporaryDirectory(prefix="stall-") as folder:
         server = embedded.start(Path(folder, "pg"), 18)
-        benchmark = Benchmark(server, given.clients, given.patience)
-        print(f"{machine(server)}; {given.clients} clients, {given.clients / PERIOD_S:.0f} questions a second.")
-        for stays, reader_s in ((f"stays {given.reader:g} s", given.reader), ("never leaves", NEVER_S)):
-            print(f"\nA reader that {stays}:\n\n{HEADING}")
-            for schema in SCHEMAS:
-                for contestant in given.only or peers.CONTESTANTS:
-                    print(benchmark.measure(contestant, schema, reader_s).row(contestant, schema), flush=True)
+        print(section(server, given.reader, given.patience, given.clients, given.only or ()))
         server.stop()
 
 

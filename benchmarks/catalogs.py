@@ -22,11 +22,14 @@ from measuring import table
 
 from pgrunbook import embedded
 from pgrunbook.catalog import snapshot
+from pgrunbook.connection import connect
+from pgrunbook.targets import Target
 
 COUNTS = (1_000, 10_000, 100_000)
 OURS, FEW, REFLECTION, DUMP = "pgrunbook", "the seven of 001", "SQLAlchemy get_multi_*", "pg_dump -s"
 _LARGEST = {REFLECTION: 10_000, DUMP: 10_000}  # pg_dump needs a lock for each table, SQLAlchemy gigabytes
 _SEVEN = ("import_batches", "stage_mappings", "deals", "contacts", "accounts", "connections", "workspaces")
+_KINDS = ("columns", "constraints", "indexes", "types")  # what SQLAlchemy reflects; it knows no sizes of tables
 _BATCH = 500  # tables in a transaction: each takes locks, of which there is a limit
 
 _MAKE = """
@@ -115,13 +118,13 @@ def _dumped(server: embedded.Server, conninfo: str) -> Reading:
 
 
 def _ours(conninfo: str, schema: str) -> Callable[[], object]:
-    conn = psycopg.connect(conninfo, autocommit=True)
-    conn.execute(f"SET search_path = {schema}".encode())
+    conn = connect(Target("bench", conninfo), schema=schema, read_only=True)
     query = "SELECT relname::text FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1"
     names = [row[0] for row in conn.execute(query, [schema])] if schema == "many" else list(_SEVEN)
     import pandas  # noqa: F401  # importing does not count
 
-    return lambda: snapshot(conn, schema, names)
+    kinds = _KINDS if schema == "many" else ("tables", *_KINDS)
+    return lambda: snapshot(conn, schema, names, kinds)
 
 
 def _reflection(conninfo: str) -> Callable[[], object]:

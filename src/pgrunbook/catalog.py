@@ -6,6 +6,7 @@ Reads only. A query is a file in `sql/catalog/`, one question each; its paramete
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
@@ -46,16 +47,32 @@ def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: 
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
-    with conn.cursor() as cursor:
-        cursor.execute(query(name), parameters)
-        columns = cursor.description or []
-        values = zip(*cursor.fetchall(), strict=True) if cursor.rowcount else iter([()] * len(columns))
-        data = {
-            column.name: pd.Series(list(column_values), dtype=_dtype(column.type_code))
-            for column, column_values in zip(columns, values, strict=True)
-        }
-    result = pd.DataFrame(data)
+    with _asked(conn, name, parameters) as cursor:
+        columns = {column.name: list[Any]() for column in cursor.description or ()}
+        dtypes = [_dtype(column.type_code) for column in cursor.description or ()]
+        known: dict[Any, Any] = {}  # a value that comes again, as types and names do, is kept once
+        while batch := cursor.fetchmany(_BATCH):
+            for values, more in zip(columns.values(), zip(*batch, strict=True), strict=True):
+                values += [known.setdefault(value, value) for value in more]
+    data = {name: pd.Series(columns.pop(name), dtype=dtype) for name, dtype in zip([*columns], dtypes, strict=True)}
+    result = pd.DataFrame(data, copy=False)
     return result.set_index(list(index)) if index else result
+
+
+_MANY = 1_000  # tables
+_BATCH = 10_000  # rows at a time: as psycopg has them, they are several times as large as in a frame
+
+
+@contextmanager
+def _asked(conn: Connection, name: str, parameters: Mapping[str, object]) -> Iterator[psycopg.Cursor[Any]]:
+    """The answer to a named query; about many tables it stays on the server until it is fetched."""
+    tables = parameters.get("tables")
+    if not isinstance(tables, list) or len(tables) <= _MANY:
+        with conn.cursor() as cursor:
+            yield cursor.execute(query(name), parameters, prepare=True)
+        return
+    with conn.transaction(), conn.cursor(name="pgrunbook_catalog") as named:
+        yield named.execute(query(name), parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +119,14 @@ _INDEXES: Mapping[str, Sequence[str]] = {
 }
 
 
-def snapshot(conn: Connection, schema: str, tables: Sequence[str]) -> Snapshot:
-    """The state of these tables of the schema, with the enums and domains that their columns use."""
-    names = list(tables)
-    return Snapshot(**{kind: frame(conn, kind, index, schema=schema, tables=names) for kind, index in _INDEXES.items()})
+def snapshot(conn: Connection, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)) -> Snapshot:
+    """The state of these tables of the schema, with the enums and domains that their columns use.
+
+    Frames of other kinds than those asked for have no rows. Sizes, in `tables` and `indexes`, take the server longest.
+    """
+    names = list(dict.fromkeys(tables))
+
+    def taken(kind: str, index: Sequence[str]) -> pd.DataFrame:
+        return frame(conn, kind, index, schema=schema, tables=names if kind in kinds else [])
+
+    return Snapshot(**{kind: taken(kind, index) for kind, index in _INDEXES.items()})

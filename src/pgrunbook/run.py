@@ -265,7 +265,8 @@ class Run:
         Columns: `present` (yes or NO), `type`, `nullable`, `default`, `as_expected` (yes or NO), all str.
         """
         with self._ending():
-            found = catalog.frame(self._look, "columns", ["table", "column"], schema=self._schema, tables=list(tables))
+            names = list(dict.fromkeys(tables))
+            found = catalog.frame(self._look, "columns", ["table", "column"], schema=self._schema, tables=names)
             return display.named(checks.expected_columns(found, tables, expected), "expected columns")
 
     # -- blocks ----------------------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ SELECT c.relname::text AS "table",
                       WHEN 'c' THEN 'CHECK' WHEN 'x' THEN 'EXCLUDE' WHEN 't' THEN 'TRIGGER' END AS kind,
        pg_get_constraintdef(k.oid, true) AS definition,
        k.convalidated AS validated
-  FROM pg_class c
+  FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS wanted (name, place)
+  JOIN pg_class c ON c.relname = wanted.name AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
   JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype <> 'n'
- WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
-   AND c.relname = ANY (%(tables)s)
- ORDER BY array_position(%(tables)s::text[], c.relname::text), array_position('{p,u,f,c}', k.contype::text), k.conname
+ ORDER BY wanted.place, array_position('{p,u,f,c}', k.contype::text), k.conname

@@ -5,9 +5,8 @@ SELECT c.relname::text AS "table",
        x.indisunique AS "unique",
        x.indisvalid AS valid,
        pg_relation_size(x.indexrelid) AS bytes
-  FROM pg_class c
+  FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS wanted (name, place)
+  JOIN pg_class c ON c.relname = wanted.name AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
   JOIN pg_index x ON x.indrelid = c.oid
   JOIN pg_class i ON i.oid = x.indexrelid
- WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
-   AND c.relname = ANY (%(tables)s)
- ORDER BY array_position(%(tables)s::text[], c.relname::text), i.relname
+ ORDER BY wanted.place, i.relname

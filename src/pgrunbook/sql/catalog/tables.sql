@@ -6,8 +6,7 @@ SELECT c.relname::text AS "table",
        nullif(c.reltuples, -1)::bigint AS estimated_rows,
        pg_total_relation_size(c.oid) AS bytes,
        obj_description(c.oid, 'pg_class') AS comment
-  FROM pg_class c
- WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
-   AND c.relname = ANY (%(tables)s)
-   AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
- ORDER BY array_position(%(tables)s::text[], c.relname::text)
+  FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS wanted (name, place)
+  JOIN pg_class c ON c.relname = wanted.name AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+ ORDER BY wanted.place

@@ -9,12 +9,11 @@ SELECT format_type(t.oid, NULL) AS type,
                               FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'))
        END AS "values",
        string_agg(c.relname || '.' || a.attname, ', '
-                  ORDER BY array_position(%(tables)s::text[], c.relname::text), a.attnum) AS used_by
-  FROM pg_class c
+                  ORDER BY wanted.place, a.attnum) AS used_by
+  FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS wanted (name, place)
+  JOIN pg_class c ON c.relname = wanted.name AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid AND t.typtype IN ('e', 'd')
- WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
-   AND c.relname = ANY (%(tables)s)
-   AND c.relkind IN ('r', 'p')
+ WHERE c.relkind IN ('r', 'p')
  GROUP BY t.oid
  ORDER BY 1

@@ -115,6 +115,11 @@ def start(data: Path, version: int = 18) -> Server:
     return server
 
 
+def used(data: Path) -> bool:
+    """Whether this process has started or joined the server of the data directory, and not stopped using it."""
+    return data.expanduser().resolve() in _uses
+
+
 def _use(server: Server) -> None:
     """Count this process among the users. A lock, since the kernel takes it from whom it kills; a list would not."""
     users = os.open(_beside(server.data, ".users"), os.O_RDWR | os.O_CREAT, 0o600)

@@ -74,7 +74,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
             with kernels.environment({RUN_ID: run_id}):
-                ending = cls._execute(manager, kernel_name, **options)
+                ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
             answer = inquiry.ask(chosen, run_id, nb.cells) if inquiry.needed(ending, nb.cells) else inquiry.Answer()
             if manager.leaks:
                 ending = _leaked(ending, manager.leaks)
@@ -114,7 +114,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         """Run the cells in a kernel, as papermill's default engine does."""
         options.pop("input_path", None)
         timeout = options.pop("execution_timeout", None)
-        early = options.pop("kernel", None)
+        early, rehearses = options.pop("kernel", None), options.pop("rehearses", False)
         with nullcontext(early) if early else kernels.started(kernel_name) as kernel:
             client = _Client(
                 nb_man,
@@ -122,8 +122,9 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 kernel_name=kernel_name,
                 timeout=timeout,
                 startup_timeout=options.pop("start_timeout", 60),
-                # The one that starts kernels early has the embedded server too, and stops it: no need to let this end.
-                shutdown_kernel="immediate" if early else "graceful",
+                # Who starts kernels early has the embedded server too, and stops it; but the copy of a rehearsal is the
+                # kernel's own.
+                shutdown_kernel="immediate" if early and not rehearses else "graceful",
                 **options,
             )
             return cast(NotebookNode, client.execute(cleanup_kc=True))

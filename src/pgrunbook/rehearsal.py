@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ class Rehearsal:
             self._copy = stack.enter_context(copied)
             self.target = self._copy.target
             self._stack = stack.pop_all()
+        atexit.register(self.close)  # of a run that did not come to its end
 
     @property
     def facts(self) -> dict[str, str]:
@@ -61,6 +63,7 @@ class Rehearsal:
 
     def close(self) -> None:
         """Drop the copy, and end the session."""
+        atexit.unregister(self.close)
         self._stack.close()
 
 

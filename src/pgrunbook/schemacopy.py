@@ -59,9 +59,9 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
     all tables, or the target is newer than every embedded version; Failed if it cannot be dumped.
     """
     wanted = conn.info.server_version // 10_000
-    server = _server(folder, wanted)
     _require_readable(conn)
     with ExitStack() as stack:
+        server = stack.enter_context(_server(folder, wanted))
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
         dump = Path(place, "schema.dump")
         _dump(target, server, dump, Path(place))
@@ -71,7 +71,8 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
         yield Copy(replace(target, conninfo=server.conninfo(copy)), _version(server), tuple(warnings))
 
 
-def _server(folder: Path, version: int) -> Server:
+@contextmanager
+def _server(folder: Path, version: int) -> Iterator[Server]:
     newer = [known for known in sorted(embedded.PROGRAMS) if known >= version]
     if not newer:
         raise Refused.of(
@@ -81,7 +82,14 @@ def _server(folder: Path, version: int) -> Server:
             found=f"PostgreSQL {version}",
             remedy="upgrade pgrunbook, or rehearse on a staging database of your own",
         )
-    return embedded.start(folder / f"postgres-{newer[0]}", newer[0])
+    data = folder / f"postgres-{newer[0]}"
+    used = embedded.used(data)  # by this run's target, which needs it longer
+    server = embedded.start(data, newer[0])
+    try:
+        yield server
+    finally:
+        if not used:
+            server.stop()
 
 
 def _other_version(wanted: int, server: Server) -> list[str]:

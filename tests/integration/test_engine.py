@@ -369,7 +369,7 @@ def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Proje
     cell = next(c for c in loaded["cells"] if c["id"] == "stage-mappings")
     cell["source"] = [
         "import os, signal, pgrunbook.display\n",
-        "pgrunbook.display.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
+        "pgrunbook.display.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
         *cell["source"],
     ]
     runbook.write_text(json.dumps(loaded))

@@ -74,10 +74,15 @@ def table(frame: pd.DataFrame) -> str:
     """The frame as HTML: its index as the first columns, text to the left and escaped, missing values blank."""
     names, rows = _texts(frame)
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(f'<td>{_html(text)}</td>' for text in row)}</tr>" for row in rows)
     head = f'<thead><tr style="text-align: left">{head}</tr></thead>'
     made = f'<table border="0" class="dataframe">{head}<tbody>{body}</tbody></table>'
     return f'<div class="pgrunbook">{STYLE}{made}{"" if rows else "<p><em>none</em></p>"}</div>'
+
+
+def _html(text: str) -> str:
+    """Escaped; a long name may be broken after an underscore, so that frames fit the screen."""
+    return re.sub(r"\w{20,}", lambda name: name[0].replace("_", "_<wbr>"), escape(text))
 
 
 _WIDE = 24  # characters: to where plain text is aligned

@@ -24,6 +24,7 @@ _TAGS = {
     "tr",
     "th",
     "td",
+    "wbr",
     "p",
     "em",
     "strong",

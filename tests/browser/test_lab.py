@@ -1,0 +1,177 @@
+"""JupyterLab in a browser: a DBA steps through the runbook, stops it in the middle of a wait, and goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import databases
+import pytest
+from databases import Database
+from playwright.sync_api import Browser, Locator, Page, expect
+from projects import ROOT, RUNBOOK, Project, wait_for
+
+from pgrunbook import embedded
+from pgrunbook.embedded import Server
+
+SAMPLE = ROOT / "sql" / "sample.sql"
+SCREENSHOTS = ROOT / ".pgrunbook" / "screenshots"  # kept, to be looked at
+# Every cell is in the page, and not only those in sight.
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false"},
+}
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """The runbook in an open JupyterLab."""
+
+    page: Page
+    names: list[str]
+
+    def cell(self, name: str) -> Locator:
+        """A code cell, by its id."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(self.names.index(name))
+
+    def run(self, name: str, timeout_s: float = 30) -> Locator:
+        """Run a cell as Shift+Enter does, and wait until it has ended."""
+        before = self.prompt(name)
+        self.start(name)
+        expect(self.cell(name).locator(".jp-InputPrompt")).not_to_have_text(before, timeout=timeout_s * 1000)
+        return self.ended(name, timeout_s)
+
+    def start(self, name: str) -> None:
+        """Run a cell, and do not wait."""
+        self.cell(name).locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+
+    def ended(self, name: str, timeout_s: float = 30) -> Locator:
+        expect(self.cell(name).locator(".jp-InputPrompt")).to_have_text(
+            re.compile(r"\[\d+\]"), timeout=timeout_s * 1000
+        )
+        return self.cell(name).locator(".jp-OutputArea").first
+
+    def prompt(self, name: str) -> str:
+        return self.cell(name).locator(".jp-InputPrompt").inner_text()
+
+    def upto(self, last: str) -> None:
+        """Step through the cells from the top to this one."""
+        for name in self.names[: self.names.index(last) + 1]:
+            self.run(name)
+
+    def shot(self, name: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+@pytest.fixture
+def crm(servers: Callable[[int], Server]) -> Iterator[Database]:
+    server = servers(18)
+    embedded.database(server, "sample", SAMPLE)
+    with databases.temporary(server, template="sample") as database:
+        yield database
+
+
+@pytest.fixture
+def notebook(crm: Database, browser: Browser, tmp_path: Path) -> Iterator[Notebook]:
+    """A project of its own, and the runbook in JupyterLab with the DBA's target in its parameters."""
+    for name in ("runbooks", "sql"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "pgrunbook.toml").write_text("")
+    path = tmp_path / "runbooks" / f"{RUNBOOK}.ipynb"
+    path.write_text(path.read_text().replace('target = \\"embedded\\"', 'target = \\"env:CRM_URL\\"'))
+    names = [cell["id"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    with lab(Project(tmp_path, {"CRM_URL": crm.url})) as url:
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(len(names), timeout=60_000)
+        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=60_000)  # the kernel's state
+        yield Notebook(page, names)
+        context.close()
+
+
+@contextmanager
+def lab(project: Project) -> Iterator[str]:
+    """A JupyterLab of the project's own, on loopback; its address with the token."""
+    token, home = secrets.token_hex(16), project.root / "jupyter"
+    for name, values in SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(values))
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "JPY", "JUPYTER"))} | project.env
+    env |= {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
+    options = ["--no-browser", "--allow-root", "--port=0", "--ip=127.0.0.1", f"--IdentityProvider.token={token}"]
+    log = project.root / "lab.log"
+    with log.open("w") as said:
+        command = [sys.executable, "-m", "jupyter", "lab", *options]
+        server = subprocess.Popen(
+            command, cwd=project.root, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+        )
+    try:
+        running = re.compile(r"(http://127\.0\.0\.1:\d+)/lab\?")
+        wait_for(lambda: running.search(log.read_text()) is not None)
+        (address,) = running.findall(log.read_text())
+        yield f"{address}/lab/tree/runbooks/{RUNBOOK}.ipynb?token={token}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def test_a_dba_steps_through_to_passed(notebook: Notebook, crm: Database) -> None:
+    notebook.upto("import-batches")
+    expect(notebook.cell("target").locator("table")).to_contain_text(crm.name)
+    expect(notebook.cell("preconditions").locator("table")).to_contain_text("may probe temporary copies")
+    expect(notebook.cell("sql-sources").locator("table")).to_contain_text("hubspot")
+    expect(notebook.cell("import-batches")).to_contain_text("applied")
+    notebook.shot("block")
+
+    again = notebook.run("import-batches")  # a cell run twice does no harm
+    expect(again).to_contain_text("skip")
+    for name in notebook.names[notebook.names.index("import-batches") + 1 :]:
+        notebook.run(name)
+    expect(notebook.cell("verdict")).to_contain_text("PASSED all 16 blocks are in place")
+    notebook.shot("verdict")
+    wide = (
+        "[...document.querySelectorAll('.jp-OutputArea-output')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    )
+    assert notebook.page.evaluate(wide) == 0  # every frame fits the screen
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("passed",)]
+    assert crm.execute("SELECT count(*) FROM pgrunbook.blocks WHERE block = '010_import_batches'") == [(1,)]
+
+
+def test_a_wait_is_seen_and_stopped_and_the_run_goes_on(notebook: Notebook, crm: Database) -> None:
+    notebook.upto("stage-mappings-schema")
+    with crm.connect(application_name="monthly report") as reader, reader.transaction():
+        reader.execute("SELECT count(*) FROM deals")
+        notebook.start("deals-source-data")
+        waiting = notebook.cell("deals-source-data")
+        expect(waiting).to_contain_text("monthly report", timeout=10_000)  # live, while it waits
+        expect(waiting).to_contain_text("idle in transaction")
+        assert "*" in notebook.prompt("deals-source-data")
+        notebook.shot("waiting")
+        stopped = time.monotonic()
+        notebook.page.locator('[data-command="notebook:interrupt-kernel"] >> visible=true').first.click()
+        expect(waiting).to_contain_text("INTERRUPTED", timeout=5_000)
+        assert time.monotonic() - stopped < 5
+        notebook.shot("stopped")
+    column = "SELECT FROM information_schema.columns WHERE table_name = 'deals' AND column_name = 'source_data'"
+    assert crm.execute(column) == []
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("interrupted",)]
+
+    for name in notebook.names:
+        notebook.run(name)
+    expect(notebook.cell("verdict")).to_contain_text("PASSED")
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]

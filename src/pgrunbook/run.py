@@ -20,8 +20,8 @@ from pgrunbook import (
     checks,
     decisions,
     display,
+    looking,
     losses,
-    magics,
     parameters,
     preflight,
     targets,
@@ -115,7 +115,7 @@ class Run:
         self._identity = self._check_target(target)
         if shell := get_ipython():
             display.install(shell)
-            magics.register(shell, self._sessions.open_look)
+            looking.register(shell, self._sessions.open_look)
 
     def _check_target(self, target: targets.Target) -> targets.Identity:
         """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""

@@ -6,13 +6,14 @@ text lies with the runbook.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
+import psycopg
 from psycopg import sql
-from psycopg.pq import TransactionStatus
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
@@ -70,15 +71,10 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
     Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
     be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read.
     """
-    inside = conn.info.transaction_status is not TransactionStatus.IDLE
-    with conn.transaction(force_rollback=inside):  # else a commit ends it: after a rollback psycopg prepares all anew
+    with conn.transaction():
         conn.execute("SET TRANSACTION READ ONLY")
-        conn.execute(  # the server prints names and expressions for this path, and is given them back
-            "SELECT set_config('search_path', %s, true), set_config('quote_all_identifiers', 'off', true),"
-            " set_config('standard_conforming_strings', 'on', true)",
-            [sql.Identifier(schema).as_string(conn)],
-        )
-        found = Inspection(conn, schema, table, column, value).run()
+        with _settings(conn, schema):
+            found = Inspection(conn, schema, table, column, value).run()
     return Admission(
         schema,
         table,
@@ -89,6 +85,26 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
         tuple(found.obstacles),
         tuple(found.problems),
     )
+
+
+@contextmanager
+def _settings(conn: Connection, schema: str) -> Iterator[None]:
+    """The server prints names and expressions for this path, and is given them back.
+
+    Put back, and not rolled back: after a rollback psycopg prepares every query anew.
+    """
+    settings = {
+        "search_path": sql.Identifier(schema).as_string(conn),
+        "quote_all_identifiers": "off",
+        "standard_conforming_strings": "on",
+    }
+    row_of = conn.cursor(row_factory=psycopg.rows.tuple_row)
+    reading = ", ".join(f"current_setting('{name}')" for name in settings)
+    before = row_of.execute(f"SELECT {reading}".encode()).fetchone() or ()
+    setting = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
+    conn.execute(f"SELECT {setting}".encode(), [*settings.values()])
+    yield
+    conn.execute(f"SELECT {setting}".encode(), before)
 
 
 def find_column(

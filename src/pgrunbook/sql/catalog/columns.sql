@@ -12,7 +12,7 @@ SELECT c.relname::text AS "table",
   FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS wanted (name, place)
   JOIN pg_class c ON c.relname = wanted.name AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-  LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   LEFT JOIN pg_description k ON k.objoid = c.oid AND k.classoid = 'pg_class'::regclass AND k.objsubid = a.attnum
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
  ORDER BY wanted.place, a.attnum

@@ -22,7 +22,7 @@ SELECT "table",
   FROM concerned c
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
-  LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 UNION ALL
 SELECT "table", format('ALTER TABLE t ADD CONSTRAINT %%I %%s', k.conname, pg_get_constraintdef(k.oid, true)), ''
   FROM concerned c
@@ -31,4 +31,5 @@ UNION ALL
 SELECT "table", pg_get_indexdef(x.indexrelid, 0, true), CASE WHEN x.indisvalid THEN '' ELSE ' (invalid)' END
   FROM concerned c
   JOIN pg_index x ON x.indrelid = c.oid
- WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
+ WHERE NOT EXISTS (SELECT FROM pg_constraint k
+                    WHERE k.conrelid = x.indrelid AND k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))

@@ -133,7 +133,12 @@ class Agenda:
         wanted = [name for block in blocks for name in shape.relation_names(block.facts)]
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         names = {row["name"]: _describe(row) for row in taken}
-        return [decisions.decide(block, found, names, entries.get(block.name)) for block in blocks]
+        of_table = _by_table(found)
+        return [
+            decisions.decide(block, _about(block, entry, of_table), names, entry)
+            for block in blocks
+            for entry in [entries.get(block.name)]
+        ]
 
     def _undo(self, block: Block, found: Facts, entry: ledger.Entry | None) -> Decision:
         discard = not self.discard.isdisjoint({block.name, block.name.partition(":")[0]})
@@ -158,6 +163,22 @@ class Agenda:
                 yield script, variables
         if (probe := self._probes.get(block.name)) and (script := verify.get("admitted")):
             yield script, probe
+
+
+def _by_table(found: Facts) -> dict[str, list[tuple[int, Key, str]]]:
+    """The facts of each table, with their places among all."""
+    of_table: dict[str, list[tuple[int, Key, str]]] = {}
+    for place, (key, value) in enumerate(found.items()):
+        of_table.setdefault(key.table, []).append((place, key, value))
+    return of_table
+
+
+def _about(
+    block: Block, entry: ledger.Entry | None, of_table: Mapping[str, Sequence[tuple[int, Key, str]]]
+) -> dict[Key, str]:
+    """The facts of the tables that a block makes or needs, now or when it was recorded."""
+    tables = {key.table for key in (*block.facts, *(entry.facts if entry else ()))} | {n.table for n in block.needs}
+    return {key: value for _, key, value in sorted(f for table in tables for f in of_table.get(table, ()))}
 
 
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:

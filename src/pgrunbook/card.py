@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,3 +71,16 @@ def banner(verdict: Verdict, reason: str, cell: str, committed: str) -> str:
 def escape(value: object) -> str:
     """A value as text that HTML and Markdown take as it is."""
     return html.escape(str(value))
+
+
+def packed(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The data of many blocks in one output: the names once, as `columns`, and for each block its values."""
+    columns = list(blocks[0]) if blocks else []
+    return {"columns": columns, "blocks": [[block[name] for name in columns] for block in blocks]}
+
+
+def unpacked(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The data of each block, or what else the one output is about."""
+    if "blocks" not in data:
+        return [data]
+    return [dict(zip(data["columns"], values, strict=True)) for values in data["blocks"]]

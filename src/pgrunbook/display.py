@@ -18,7 +18,7 @@ from IPython.display import display as show
 
 from pgrunbook import locks, waiting
 from pgrunbook.apply import Outcome
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, SNAPSHOT_MIME, STYLE, escape
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, SNAPSHOT_MIME, STYLE, escape, packed
 from pgrunbook.catalog import Snapshot
 from pgrunbook.decisions import Decision
 from pgrunbook.plan import Plan
@@ -242,8 +242,8 @@ class Together:
         if self._chosen:
             frame = self._frame()
             data = {
-                DECISION_MIME: [_decided(chosen) for chosen in self._chosen],
-                BLOCK_MIME: [_done(done) for done in self._outcomes.values()],
+                DECISION_MIME: packed([_decided(chosen) for chosen in self._chosen]),
+                BLOCK_MIME: packed([_done(done) for done in self._outcomes.values()]),
             }
             show(data | {"text/html": table(frame), "text/plain": self._summary()}, raw=True)
         self._chosen, self._outcomes, self._shown_at = [], {}, time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from pgrunbook import errors
-from pgrunbook.card import BLOCK_MIME, VERDICT_MIME
+from pgrunbook.card import BLOCK_MIME, VERDICT_MIME, unpacked
 from pgrunbook.errors import RunbookError, Verdict
 
 
@@ -76,7 +76,7 @@ def shown(cells: Sequence[NotebookNode], mime: str) -> Iterator[tuple[Any, int]]
     for output, index in _outputs(cells):
         if mime in output.get("data", {}):
             data = output["data"][mime]
-            yield from ((each, index) for each in (data if isinstance(data, list) else [data]))
+            yield from ((each, index) for each in unpacked(data))
 
 
 def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]]:

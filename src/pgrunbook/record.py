@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, SNAPSHOT_MIME, VERDICT_MIME
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, SNAPSHOT_MIME, VERDICT_MIME, unpacked
 
 Row = Mapping[str, Any]
 
@@ -199,7 +199,7 @@ class Record:
             for output in cell.get("outputs", ()):
                 if mime in output.get("data", {}):
                     data = output["data"][mime]
-                    yield from ((each, cell.get("id", "")) for each in (data if isinstance(data, list) else [data]))
+                    yield from ((each, cell.get("id", "")) for each in unpacked(data))
 
 
 def _state(cell: Row) -> str:

@@ -160,20 +160,21 @@ def _record(
 ) -> None:
     """Write the block's rows into the ledger, in its transaction."""
     block = decision.block
-    ledger.note_statements(conn, run_id, block.name, clock.laps)
-    ledger.note_locks(conn, run_id, block.name, locks)
-    ledger.record(
-        conn,
-        run_id,
-        block,
-        event=decision.event,
-        reason=decision.reason,
-        sql=decision.sql,
-        facts={key: found[key] for key in block.facts if key in found},
-        started_at=clock.started_at,
-        revision=decision.revision,
-        kept=decision.kept,
-    )
+    with conn.pipeline():  # one round trip
+        ledger.note_statements(conn, run_id, block.name, clock.laps)
+        ledger.note_locks(conn, run_id, block.name, locks)
+        ledger.record(
+            conn,
+            run_id,
+            block,
+            event=decision.event,
+            reason=decision.reason,
+            sql=decision.sql,
+            facts={key: found[key] for key in block.facts if key in found},
+            started_at=clock.started_at,
+            revision=decision.revision,
+            kept=decision.kept,
+        )
 
 
 def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pgrunbook.archive import Sealed
 from pgrunbook.record import Block, Record, Row
 
+_RAN = ("applied", "reverted")
 NOT_SO_FAR = "The run did not get so far."
 UNREADABLE = "This version of pgrunbook cannot read it in the record. See the notebook below."
 
@@ -31,7 +32,7 @@ def answers(record: Record, seal: Sealed | None) -> list[Answer]:
         Answer("Who ran it, who approved it, under which ticket?", _told(_who, record), _cell(record, "identity")),
         Answer("When, and how long did each step take?", _told(_when, record), slowest.cell if slowest else ""),
         Answer("Which locks were taken, and who waited?", _told(_locks, record), _cell(record, "attempts", "locks")),
-        Answer("Was it rehearsed?", "No rehearsal is on record: this version of pgrunbook has none."),
+        Answer("Was it rehearsed?", _told(_rehearsed, record), record.plan_cell),
         Answer("What was verified, with what evidence?", _told(_verified, record), _cell(record, "verification")),
         Answer("What failed, was retried or was skipped?", _told(_failed, record), _troubled(record)),
         Answer("Which versions of runbook, SQL and tool?", _told(_versions, record), _cell(record, "sources")),
@@ -56,8 +57,8 @@ def _cell(record: Record, *kinds: str) -> str:
 
 def _changed(record: Record) -> str:
     if record.last("difference") is None:
-        done = [block.name for block in record.blocks if block.event == "applied"]
-        text = f"It had applied {_listed(done)}." if done else "It had applied no block."
+        done = [f"{block.event} {block.name}" for block in record.blocks if block.event in _RAN]
+        text = f"It had {_listed(done)}." if done else "It had applied no block."
         if begun := _begun(record):
             text += f" {_listed(begun)} was begun; how much of it was committed, the top of the notebook says."
         return f"{NOT_SO_FAR} {text}"
@@ -81,7 +82,7 @@ def _begun(record: Record) -> list[str]:
 def _sql(record: Record) -> str:
     begun = _begun(record)
     unfinished = f" Begun, and not ended: {_listed(begun)}." if begun else ""
-    ran = [block for block in record.blocks if block.event == "applied"]
+    ran = [block for block in record.blocks if block.event in _RAN]
     if not record.blocks:
         return NOT_SO_FAR
     if not ran and begun:
@@ -111,7 +112,21 @@ def _who(record: Record) -> str:
     operator = known.get("operator") or record.parameters.get("operator") or "not known"
     role = f" as role {known['role']}" if known else ""
     ticket = known.get("ticket") or record.parameters.get("ticket") or "none given"
-    return f"{operator}{role}. Ticket: {ticket}. No approval was asked for."
+    return f"{operator}{role}. Ticket: {ticket}. {_approval(record)}"
+
+
+def _approval(record: Record) -> str:
+    approved = record.identity.get("approved") or record.parameters.get("approved_plan")
+    return f"Approved: {approved}. Another plan would have been refused." if approved else "No approval was asked for."
+
+
+def _rehearsed(record: Record) -> str:
+    if record.identity.get("mode") == "rehearse":
+        return f"This is a rehearsal, on {record.identity['rehearsed on']}. The target was only read."
+    if not record.plan:
+        return "Nothing was to be done." if record.last("preconditions") else NOT_SO_FAR
+    found = record.plan["rehearsals"]
+    return f"The same plan was, on {'; on '.join(found)}." if found else "No rehearsal of this plan is in the archive."
 
 
 def _when(record: Record) -> str:

@@ -15,6 +15,7 @@ from pgrunbook.record import Record
 from pgrunbook.targets import Target
 
 WHERE = "plan"
+_LOOKED_AT = 200  # records of one runbook on one target: a plan that is older is stale by then
 
 
 def check(project: Project, target: Target, plan: Plan, chosen: Parameters, operator: str) -> list[CheckResult]:
@@ -70,9 +71,19 @@ def _stale(folder: Path, plan: Plan, digest: str) -> Iterator[Problem]:
         yield from differences(approved, plan)
 
 
+def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
+    """The rehearsals of this plan that the archive has, the latest first: where, how each ended, and its record."""
+    folder = project.outputs / target.folder / plan.runbook
+    return [
+        f"{record.identity.get('rehearsed on', '')}: {record.noted.get('verdict', 'no verdict')} ({path.name})"
+        for path, record, _ in _planned(folder, plan.digest)
+        if record.identity.get("mode") == "rehearse"
+    ]
+
+
 def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
-    """The records of the plan with that digest, the latest first."""
-    for path in sorted(folder.glob("*.ipynb"), reverse=True):
+    """The records of the plan with that digest, the latest first; none that are older than the last so many."""
+    for path in sorted(folder.glob("*.ipynb"), reverse=True)[:_LOOKED_AT]:
         if digest in path.read_text(encoding="utf-8", errors="replace"):
             with suppress(ValueError, LookupError, TypeError):  # what is no record, or not ours
                 record = Record.read(path)

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Protocol
@@ -143,10 +144,14 @@ def sql(text: str) -> Markdown:
     return Markdown(f"{fence}sql\n{text.strip()}\n{fence}")
 
 
-def plan(made: Plan, *, sql_too: bool = False) -> None:
-    """A plan by its digest, all of it as data; with `sql_too`, each block's SQL, for whoever is to approve it."""
-    text = f"**Plan** `{made.digest}` to {made.direction}: {made.summary}"
-    show({PLAN_MIME: made.data, "text/markdown": text, "text/plain": text}, raw=True)
+def plan(made: Plan, rehearsals: Sequence[str] = (), *, sql_too: bool = False) -> None:
+    """A plan by its digest, all of it as data, and its rehearsals; with `sql_too`, each block's SQL, for whoever is to
+    approve it.
+    """
+    rehearsed = "".join(f"  \nrehearsed on {escape(text)}" for text in rehearsals)
+    text = f"**Plan** `{made.digest}` to {made.direction}: {made.summary}{rehearsed}"
+    data = {**made.data, "digest": made.digest, "rehearsals": list(rehearsals)}
+    show({PLAN_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
     for step in made.steps if sql_too else ():
         show(Markdown(f"`{step.block}`: {step.action}"))
         if step.sql:

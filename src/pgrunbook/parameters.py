@@ -86,6 +86,11 @@ class Parameters(BaseModel):
         return frozenset(name.strip() for name in self.discard.split(",") if name.strip())
 
     @property
+    def approval(self) -> str:
+        """Which plan is approved, and by whom; empty if none is."""
+        return f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}" if self.approved_plan else ""
+
+    @property
     def own(self) -> dict[str, Any]:
         """The runbook's own parameters, by name."""
         return {k: v for k, v in self.model_dump().items() if k not in Parameters.model_fields}

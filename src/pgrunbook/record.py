@@ -173,6 +173,11 @@ class Record:
         return next((data for data, _ in self._shown(PLAN_MIME)), {})
 
     @property
+    def plan_cell(self) -> str:
+        """The cell that shows the plan; empty if none does."""
+        return next((cell for _, cell in self._shown(PLAN_MIME)), "")
+
+    @property
     def card(self) -> Row:
         """The verdict's card; empty if the run did not come to its end."""
         return next((data for data, _ in self._shown(VERDICT_MIME)), {})

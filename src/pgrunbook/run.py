@@ -147,6 +147,7 @@ class Run:
             "schema": self._schema,
             "operator": self.operator,
             "ticket": self.parameters.ticket or "none given",
+            **({"approved": approved} if (approved := self.parameters.approval) else {}),
             "started": display.moment(self.started_at),
             "versions": self._sources.versions,
             **(self._rehearsal.facts if self._rehearsal else {}),
@@ -250,7 +251,8 @@ class Run:
     def decisions(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
         if self._plan and self._plan.steps:
-            display.plan(self._plan)
+            rehearsals = approval.rehearsals(self._project, self._target, self._plan)
+            display.plan(self._plan, () if self._rehearsal else rehearsals)
         return display.named(decisions.frame(self._decisions), "decisions")
 
     def columns(self, table: str) -> pd.DataFrame:

@@ -114,7 +114,7 @@ def test_a_run_is_read(page: Page, site: Path, number: int, said: list[str]) -> 
 def test_the_answers_lead_to_where_they_are_proven(page: Page, site: Path) -> None:
     open_run(page, site, 3)
     links = page.locator(".answers a")
-    assert links.count() == 11  # all but the rehearsal
+    assert links.count() == 12
     for link in links.all():
         assert page.locator(link.get_attribute("href") or "").count() == 1
 

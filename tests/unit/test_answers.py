@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgrunbook.answers import NOT_SO_FAR, UNREADABLE, answers
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME
 from pgrunbook.record import Record
 
 QUESTIONS = 12
@@ -109,6 +109,23 @@ def test_what_an_interrupted_run_had_applied_is_not_called_nothing() -> None:
 def test_a_frame_of_another_version_costs_one_answer_only() -> None:
     read = told(record(target(), cell("before", frame("circumstances", {"other": "words"}))))
     assert [question for question, text in read.items() if text == UNREADABLE] == ["What was true"]
+
+
+def test_who_approved_it_and_where_it_was_rehearsed() -> None:
+    plan = {"digest": "2f" * 32, "rehearsals": ["a copy on PostgreSQL 18.4: passed (x.ipynb)"]}
+    read = told(record(target(approved="plan 2f2f by grace"), cell("plan", {PLAN_MIME: plan})))
+    assert read["Who ran it,"].endswith("Approved: plan 2f2f by grace. Another plan would have been refused.")
+    assert read["Was it rehearsed?"] == "The same plan was, on a copy on PostgreSQL 18.4: passed (x.ipynb)."
+    assert told(record(target(), cell("plan", {PLAN_MIME: plan | {"rehearsals": []}})))["Was it rehearsed?"] == (
+        "No rehearsal of this plan is in the archive."
+    )
+    rehearsal = target(**{"mode": "rehearse", "rehearsed on": "a copy on PostgreSQL 18.4"})
+    assert told(record(rehearsal))["Was it rehearsed?"].startswith("This is a rehearsal, on a copy on PostgreSQL 18.4.")
+
+
+def test_what_was_reverted_ran_too() -> None:
+    read = told(record(target(), cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE | {"event": "reverted"}})))
+    assert read["Which SQL ran,"].startswith("1 block, each shown with the SQL that was sent")
 
 
 @pytest.mark.parametrize("state", ["interrupted", "failed", "running"])

@@ -217,9 +217,8 @@ def _install(environment: Path, requirements: Sequence[str]) -> None:
 
 def versions(environment: Path, names: Sequence[str]) -> dict[str, str]:
     """The versions of these packages in an environment."""
-    packages = {
-        d.name: d.version for d in distributions(path=[str(p) for p in environment.glob("lib/*/site-packages")])
-    }
+    found = distributions(path=[str(path) for path in environment.glob("lib/*/site-packages")])
+    packages = {package.name.lower(): package.version for package in found}
     return {name: packages[name] for name in names}
 
 

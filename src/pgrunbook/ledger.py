@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 from psycopg.types.json import Jsonb
 
 from pgrunbook import catalog
-from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Verdict
-from pgrunbook.locks import Lock
-from pgrunbook.shape import Facts, Key
-from pgrunbook.waiting import Attempt
 
 if TYPE_CHECKING:
     from pgrunbook.archive import Head
+
+    # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger does not need.
+    from pgrunbook.blocks import Block
+    from pgrunbook.locks import Lock
+    from pgrunbook.shape import Facts, Key
+    from pgrunbook.waiting import Attempt
 
 SCHEMA_VERSION = 4
 
@@ -65,6 +67,8 @@ class Entry:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Entry:
         """The entry of a row of the query `ledger_entries`."""
+        from pgrunbook.shape import Key
+
         kept = frozenset(Key(*key) for key in row["kept"] or ())
         return cls(**{**row, "variants": tuple(row["variants"]), "facts": _facts(row["facts"]), "kept": kept})
 
@@ -338,4 +342,6 @@ def _json(facts: Facts) -> Jsonb:
 
 
 def _facts(recorded: list[list[str]]) -> Mapping[Key, str]:
+    from pgrunbook.shape import Key
+
     return {Key(kind, table, name): value for kind, table, name, value in recorded}

@@ -1,7 +1,8 @@
 """The contestants of the benchmarks: the same blocks, run by each tool as its manual says.
 
 Each of them commits every block by itself, so that all take the same locks; for Alembic that is an option, kinder to
-the application than its default, one transaction for everything. They are installed into environments of their own
+the application than its default, one transaction for everything. Only pgmigrate, which is not among those that are
+measured behind a reader, commits several blocks at once. They are installed into environments of their own
 below `.venv-bench`: the tools in one, papermill and JupyterLab, as pip gives them today, in another.
 """
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from pglast.keywords import RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS
 
 from pgrunbook import atomic
 from pgrunbook.errors import Problem, Refused
@@ -37,6 +38,9 @@ def _require(project: Project, name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > _LONGEST:
         expected = f"lower-case words with underscores between, {_LONGEST} characters at most"
         problems.append(Problem("cannot be the name of a runbook", where="NAME", expected=expected, found=repr(name)))
+    if name in RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS:  # the template's table is called so, unquoted
+        remedy = f"add a word: {name}_lookup, say"
+        problems.append(Problem("is a reserved word of SQL", where="NAME", found=repr(name), remedy=remedy))
     if taken := [path.stem for path in project.runbooks() if path.stem.partition("_")[2] == name]:
         problems.append(Problem("there is a runbook of that name", where="runbooks/", found=", ".join(taken)))
     if problems:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from databases import Database
 from projects import Project
@@ -21,6 +23,13 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
     unknown = project.command(*GIVEN, "-p", "tabel", "x")
     assert (unknown.code, crm.dump()) == (2, before)
     assert "tabel: unknown parameter" in unknown.text
+
+    # The second needs what the first makes, which a plan does not: it says so.
+    planned = project.command(*GIVEN, "--mode", "plan")
+    assert (planned.code, crm.dump()) == (2, before), planned.text
+    assert "deals.source_data: the column is missing" in planned.text
+    assert records(project) == ["001_import_connector", "002_import_batches_lookup"]
+    shutil.rmtree(project.root / "outputs")
 
     # Only the first declares this parameter; it does not pass, so that the second is not begun.
     failed = project.command(*GIVEN, "-p", "connections_table", "nowhere")

@@ -47,6 +47,25 @@ def test_plan_rehearse_apply_revert(crm: Database, project: Project) -> None:
 
 
 @on_18
+def test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips(crm: Database, project: Project) -> None:
+    for path in ("sql/001_import_connector/deploy/030_deals_source_data.sql", SQL / "deploy" / f"{BLOCK}.sql"):
+        crm.psql("-f", project.root / path)
+    index = "idx_deals_import_batch"
+    crm.execute(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass")
+    project.env["CRM_URL"] = crm.url
+    built = project.command("run", "002", "--target", "env:CRM_URL")
+    assert built.code == 0, built.text
+    assert f'DROP INDEX CONCURRENTLY "{index}"' in built.cells["deals-import-batch"]
+    state = f"SELECT indexrelid, indisvalid FROM pg_index WHERE indexrelid = '{index}'::regclass"
+    ((oid, valid),) = crm.execute(state)
+    assert valid
+    again = project.command("run", "002", "--target", "env:CRM_URL")
+    assert again.code == 0, again.text
+    assert "skip" in again.cells["deals-import-batch"]
+    assert crm.execute(state) == [(oid, True)]
+
+
+@on_18
 def test_a_revert_that_was_broken_off_goes_on(crm: Database, project: Project) -> None:
     """The index was dropped, and then the session was gone: no row says so but `reverting`."""
     crm.psql("-f", project.root / "sql" / "001_import_connector" / "deploy" / "030_deals_source_data.sql")
@@ -77,6 +96,10 @@ def test_a_new_runbook_works_as_it_stands(empty: Database, project: Project) -> 
     )
     linted = project.command("lint")
     assert linted.code == 0, linted.text
+    before = empty.dump()
+    planned = project.command("run", "003", "--target", "env:CRM_URL", "--mode", "plan")
+    assert (planned.code, empty.dump()) == (0, before), planned.text
+    assert "CREATE TABLE support_notes" in planned.cells["010-support-notes"]
     done = project.command("run", "003", "--target", "env:CRM_URL")
     assert done.code == 0, done.text
     assert "created_at fills in" in done.cells["verify"]
@@ -86,3 +109,8 @@ def test_a_new_runbook_works_as_it_stands(empty: Database, project: Project) -> 
     odd = project.command("new", "Support notes;")
     assert odd.code == 2
     assert "cannot be the name of a runbook" in odd.text
+    (project.root / "pgrunbook.toml").unlink()
+    nowhere = project.command("new", "other_notes")
+    assert nowhere.code == 2
+    assert "pgrunbook.toml" in nowhere.text
+    assert not list(project.root.glob("*/004_*"))

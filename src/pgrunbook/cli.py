@@ -88,6 +88,8 @@ def run(
     """
     if pending == bool(runbook):
         raise click.UsageError("Name a RUNBOOK, or give --pending.")
+    if pending and mode == "revert":
+        raise click.UsageError("Name the RUNBOOK to revert: --pending is for what is to be applied.")
     project = Project.find()
     all_pairs = [*pairs, ("target", target), ("mode", mode)]
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()

@@ -83,9 +83,9 @@ class Plan:
 
     @property
     def summary(self) -> str:
-        """`12 blocks: 10 apply, 2 adopt`."""
+        """`blocks: 10 apply, 2 adopt`."""
         counts = {step.action: [s.action for s in self.steps].count(step.action) for step in self.steps}
-        return f"{len(self.steps)} blocks: " + ", ".join(f"{n} {action}" for action, n in counts.items())
+        return "blocks: " + ", ".join(f"{n} {action}" for action, n in counts.items())
 
 
 def differences(approved: Plan, now: Plan) -> Iterator[Problem]:

@@ -15,13 +15,11 @@ import psycopg
 from IPython.core.getipython import get_ipython
 
 from pgrunbook import (
-    approval,
     catalog,
     checks,
     decisions,
     display,
     looking,
-    losses,
     parameters,
     preflight,
     targets,
@@ -36,10 +34,10 @@ from pgrunbook.decisions import Decision
 from pgrunbook.diff import diff
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Refused, RunbookError, Verdict
 from pgrunbook.plan import Plan
+from pgrunbook.preparation import Preparation
 from pgrunbook.project import Project
 from pgrunbook.recorder import Recorder, so_far
 from pgrunbook.rehearsal import Rehearsal
-from pgrunbook.shape import Facts
 from pgrunbook.sources import Sources
 from pgrunbook.worker import Worker
 
@@ -84,16 +82,12 @@ class Run:
         sources: Sources,
     ) -> None:
         self.runbook = runbook
-        self._project = project
-        self._target = target
         self._sources = sources
         self.parameters = chosen
         # Taken away, as a second run in this kernel is another one.
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
-        self._decisions: list[Decision] = []
-        self._plan: Plan | None = None
         self._before: Snapshot | None = None
         self._after: int | None = None  # how many blocks were done when the last snapshot after them was taken
         self._observed: list[str] = []
@@ -113,6 +107,9 @@ class Run:
         )
         self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
         self._identity = self._check_target(target)
+        self._preparation = Preparation(
+            project, target, self._identity, sources, chosen, self.operator, self._agenda, self._rehearsal
+        )
         if shell := get_ipython():
             display.install(shell)
             looking.register(shell, self._sessions.open_look)
@@ -128,6 +125,14 @@ class Run:
         if self._rehearsal:
             self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
         return identity
+
+    @property
+    def _decisions(self) -> Sequence[Decision]:
+        return self._preparation.decisions
+
+    @property
+    def _plan(self) -> Plan | None:
+        return self._preparation.plan
 
     @property
     def _schema(self) -> str:
@@ -169,7 +174,9 @@ class Run:
         if the role is not shown all of it.
         """
         with self._ending():
-            found = catalog.frame(self._look, "circumstances", ["what"], schema=self._schema, longer_than="1 minute")
+            found = catalog.frame(
+                self._preparation.look, "circumstances", ["what"], schema=self._schema, longer_than="1 minute"
+            )
             return display.named(found, "circumstances")
 
     # -- what the runbook works on ---------------------------------------------------------------------------
@@ -202,37 +209,17 @@ class Run:
         `found`. Raises Refused, naming every problem at once, before anything is changed.
         """
         with self._ending():
-            blocks = self._agenda.blocks()
-            found = self._agenda.found(blocks)
-            decided = self._agenda.decide(blocks, found)
-            problems = self._agenda.problems
-            results = [checks.CheckResult(problem.where, problem.what, problem) for problem in problems]
-            target = self._rehearsal.look if self._rehearsal else self._look
-            results += preflight.check(target, self._schema, self._identity, decided, found)
-            if self._rehearsal:
-                there = self._agenda.found(blocks, target)
-                results += self._rehearsal.check(found, there)
-                found = there  # the plan is that of the target
-            if self.parameters.mode == "revert":
-                results += self._lost(decided, found)
-            self._plan = Plan.of(self.runbook, self._schema, self._identity, decided, found, self._sources)
-            approved = approval.check(self._project, self._target, self._plan, self.parameters, self.operator)
-            shown = display.named(checks.frame([*results, *approved]), "preconditions")
-            if any(result.problem for result in approved):
+            results = self._preparation.check()
+            shown = display.named(checks.frame(results), "preconditions")
+            if self._plan and not self._preparation.approved:
                 display.plan(self._plan, sql_too=True)
-            if self.parameters.mode != "verify" or problems:
-                self._require([*results, *approved], shown, Refused, "The target is not ready: nothing was changed.")
-            self._decisions = decided
-            self._recorder.plan = self._plan.digest
+            if self.parameters.mode != "verify" or self._agenda.problems:
+                self._require(results, shown, Refused, "The target is not ready: nothing was changed.")
+            self._preparation.accept()
+            self._recorder.plan = self._plan.digest if self._plan else ""
             if self.parameters.writes and self._recorder.unfinished():
                 self._recorder.close_dead()
             return shown
-
-    def _lost(self, decided: Sequence[Decision], found: Facts) -> list[checks.CheckResult]:
-        """What a revert would take with it."""
-        chosen = self.parameters
-        kept = chosen.discarded, chosen.statement_timeout
-        return losses.check(self._look, self.runbook, self._schema, decided, found, *kept)
 
     def observe(self, *also: str) -> Snapshot:
         """The tables that the blocks concern, and others named, as they are now. The first one is the `before`."""
@@ -251,8 +238,7 @@ class Run:
     def decisions(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
         if self._plan and self._plan.steps:
-            rehearsals = approval.rehearsals(self._project, self._target, self._plan)
-            display.plan(self._plan, () if self._rehearsal else rehearsals)
+            display.plan(self._plan, self._preparation.rehearsals())
         return display.named(decisions.frame(self._decisions), "decisions")
 
     def columns(self, table: str) -> pd.DataFrame:

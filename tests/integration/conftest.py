@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from projects import ROOT, Outcome, Project
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A project of the test's own, with this repository's runbooks and SQL: free to be edited."""
+def project(place: Path) -> Project:
+    """A project of the test's own, with this repository's runbooks and SQL: free to be edited. A rehearsal keeps a
+    server in it, so it lies where the servers do.
+    """
+    root = Path(tempfile.mkdtemp(dir=place, prefix="project-"))
     for name in ("runbooks", "sql"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "pgrunbook.toml").write_text("")
-    return Project(tmp_path)
+        shutil.copytree(ROOT / name, root / name)
+    (root / "pgrunbook.toml").write_text("")
+    return Project(root)
 
 
 @pytest.fixture

@@ -1,0 +1,79 @@
+"""What a run is going to do, and whether it may: all that is checked before anything is changed. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pgrunbook import approval, losses, preflight
+from pgrunbook.agenda import Agenda
+from pgrunbook.catalog import Connection
+from pgrunbook.checks import CheckResult
+from pgrunbook.decisions import Decision
+from pgrunbook.parameters import Parameters
+from pgrunbook.plan import Plan
+from pgrunbook.project import Project
+from pgrunbook.rehearsal import Rehearsal
+from pgrunbook.shape import Facts
+from pgrunbook.sources import Sources
+from pgrunbook.targets import Identity, Target
+
+
+@dataclass
+class Preparation:
+    """The decisions about all blocks, the plan that they make, and the checks; empty before `check`.
+
+    In a rehearsal what is decided is about the copy, and the target is what is checked.
+    """
+
+    project: Project
+    target: Target
+    identity: Identity
+    sources: Sources
+    parameters: Parameters
+    operator: str
+    agenda: Agenda
+    rehearsal: Rehearsal | None
+    decisions: Sequence[Decision] = ()
+    plan: Plan | None = None
+    approved: bool = True
+
+    _decided: Sequence[Decision] = field(default=(), init=False)
+
+    @property
+    def look(self) -> Connection:
+        """The read-only session on the target itself."""
+        return self.rehearsal.look if self.rehearsal else self.agenda.look
+
+    def check(self) -> list[CheckResult]:
+        """Decide, plan, and check everything that the blocks need; one result each. `accept` takes the decisions."""
+        blocks = self.agenda.blocks()
+        found = self.agenda.found(blocks)
+        decided = self._decided = self.agenda.decide(blocks, found)
+        results = [CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems]
+        results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
+        if self.rehearsal:
+            there = self.agenda.found(blocks, self.look)
+            results += self.rehearsal.check(found, there)
+            found = there  # the plan is that of the target
+        if self.agenda.reverting:
+            results += self._lost(decided, found)
+        self.plan = Plan.of(self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources)
+        allowed = approval.check(self.project, self.target, self.plan, self.parameters, self.operator)
+        self.approved = not any(result.problem for result in allowed)
+        return [*results, *allowed]
+
+    def accept(self) -> None:
+        """Go by what `check` has decided."""
+        self.decisions = self._decided
+
+    def _lost(self, decided: Sequence[Decision], found: Facts) -> list[CheckResult]:
+        """What a revert would take with it."""
+        about = self.look, self.agenda.runbook, self.agenda.schema
+        return losses.check(*about, decided, found, self.parameters.discarded, self.parameters.statement_timeout)
+
+    def rehearsals(self) -> list[str]:
+        """The rehearsals of the plan that the archive has."""
+        if self.rehearsal or not self.plan:
+            return []
+        return approval.rehearsals(self.project, self.target, self.plan)

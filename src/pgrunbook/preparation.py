@@ -37,7 +37,6 @@ class Preparation:
     decisions: Sequence[Decision] = ()
     plan: Plan | None = None
     approved: bool = True
-
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
@@ -66,6 +65,13 @@ class Preparation:
     def accept(self) -> None:
         """Go by what `check` has decided."""
         self.decisions = self._decided
+
+    @property
+    def approved_sql(self) -> dict[str, str] | None:
+        """The SQL of each block of the plan, if it is one that was approved."""
+        return (
+            {step.block: step.sql for step in self.plan.steps} if self.plan and self.parameters.approved_plan else None
+        )
 
     def _lost(self, decided: Sequence[Decision], found: Facts) -> list[CheckResult]:
         """What a revert would take with it."""

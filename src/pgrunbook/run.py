@@ -217,6 +217,7 @@ class Run:
                 self._require(results, shown, Refused, "The target is not ready: nothing was changed.")
             self._preparation.accept()
             self._recorder.plan = self._plan.digest if self._plan else ""
+            self._worker.approved = self._preparation.approved_sql
             if self.parameters.writes and self._recorder.unfinished():
                 self._recorder.close_dead()
             return shown

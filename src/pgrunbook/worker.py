@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,12 +22,16 @@ from pgrunbook.shape import Facts
 
 @dataclass(slots=True)
 class Worker:
-    """Applies blocks in mode `apply`; in the others it only shows what it would do."""
+    """Applies blocks in the modes that write; in the others it only shows what it would do.
+
+    `approved` is the SQL of each block of the plan that was approved, if there is one: nothing else is run.
+    """
 
     sessions: Sessions
     agenda: Agenda
     recorder: Recorder
     parameters: Parameters
+    approved: Mapping[str, str] | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)  # blocks that the ledger has, as far as somebody has asked
 
@@ -48,6 +52,7 @@ class Worker:
             raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)
         if not self.parameters.writes or chosen.action is Action.SKIP:
             return False
+        self._require_approved(chosen)
         self._in_order(block, before)
         self.sessions.require_lock()
         self.recorder.begin()
@@ -72,6 +77,20 @@ class Worker:
 
     def _observe(self, conn: Connection, block: Block) -> Facts:
         return self.agenda.found([block], conn)
+
+    def _require_approved(self, chosen: Decision) -> None:
+        """Refuse SQL that is not in the approved plan: the target may have changed since the preconditions."""
+        if self.approved is None or not chosen.pending:
+            return
+        planned = self.approved.get(chosen.block.name, "")
+        if chosen.sql != planned:
+            raise Refused.of(
+                "is not what was approved: the target has changed meanwhile",
+                where=chosen.block.name,
+                expected=planned or "nothing to be done",
+                found=chosen.sql,
+                remedy="plan again, and have the new plan approved",
+            )
 
     def _in_order(self, block: Block, before: Sequence[str]) -> None:
         """Refuse a block whose predecessors are not done: each may rely on those before it."""

@@ -146,6 +146,30 @@ def test_without_the_record_of_the_plan_it_is_refused_all_the_same(crm: Database
     assert "its record is not in the archive, so what differs cannot be shown" in done.text
 
 
+def test_nothing_but_the_approved_sql_runs_though_the_target_changes_meanwhile(
+    crm: Database, production: Project
+) -> None:
+    """Somebody alters a CHECK between the preconditions and the block that replaces it."""
+    change = (
+        "ALTER TABLE deals DROP CONSTRAINT deals_source_check, ADD CONSTRAINT deals_source_check"
+        " CHECK (source IN ('hubspot', 'salesforce', 'pipedrive', 'manual', 'fax'))"
+    )
+    path = production.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    nb = json.loads(path.read_text())
+    (cell,) = [cell for cell in nb["cells"] if cell["id"] == "admit"]
+    cell["source"] = (
+        "import os, psycopg\nif os.environ.get('MEANWHILE'):\n"
+        f"    psycopg.connect(os.environ['CRM_URL'], autocommit=True).execute({change!r})\n{cell['source'][0]}"
+    )
+    path.write_text(json.dumps(nb))
+    digest = planned(production)
+    production.env["MEANWHILE"] = "yes"
+    done = approved(production, digest)
+    assert done.code == 1, done.text  # blocks before it were applied
+    assert "070_admit_csv_import:deals.source: is not what was approved" in done.text
+    assert "'fax'" in crm.dump("--schema-only")
+
+
 def test_a_digest_that_is_none(production: Project) -> None:
     done = approved(production, "2f3a")
     assert done.code == 2

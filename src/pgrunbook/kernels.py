@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from queue import Empty
 from tempfile import TemporaryDirectory
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
+from traitlets import Type
 from traitlets.config import Config
 
 # What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
@@ -19,8 +24,35 @@ _NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
 _POLL_S = 0.01  # how often to look whether a kernel has ended; jupyter_client looks ten times a second
 
 
+class Client(AsyncKernelClient):
+    """jupyter_client's client, which waits until the kernel answers, and not a fifth of a second longer to be sure that
+    nothing comes any more: nbclient knows which message answers what.
+    """
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait for so many seconds until the kernel is there and is heard. Raises RuntimeError if it is not."""
+        deadline = time.monotonic() + (timeout or math.inf)
+        while not await self._answers():
+            if not await self.is_alive():
+                raise RuntimeError("the kernel died before it answered")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the kernel did not answer in {timeout:.0f} seconds")
+
+    async def _answers(self) -> bool:
+        self.kernel_info()
+        try:
+            reply = await self.get_shell_msg(timeout=1)
+            await self.get_iopub_msg(timeout=0.2)  # the channel of outputs has something to say too: it is connected
+        except Empty:
+            return False
+        self._handle_kernel_info_reply(reply)
+        return True
+
+
 class Kernel(AsyncKernelManager):
     """jupyter_client's manager of one kernel."""
+
+    client_factory = Type(Client)
 
     async def _async_wait(self, pollinterval: float = _POLL_S) -> None:
         await super()._async_wait(min(pollinterval, _POLL_S))

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,29 +71,45 @@ class Notebook:
         for name in self.names[: self.names.index(last) + 1]:
             self.run(name)
 
+    def all(self, upto: str = "verdict", **given: str) -> Locator:
+        """Change these parameters, and run all cells as the menu does; what this one says, once it has run."""
+        parameters = self.cell("parameters").locator(".cm-content")
+        text = parameters.inner_text()
+        for name, value in given.items():
+            text = re.sub(rf"^{name} = .*$", f'{name} = "{value}"', text, flags=re.MULTILINE)
+        parameters.click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(text)
+        before = self.prompt(upto)
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        expect(self.cell(upto).locator(".jp-InputPrompt")).not_to_have_text(before, timeout=60_000)
+        return self.ended(upto, 60)
+
     def shot(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
-@pytest.fixture
-def crm(servers: Callable[[int], Server]) -> Iterator[Database]:
-    server = servers(18)
+@pytest.fixture(params=[18])
+def crm(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -> Iterator[Database]:
+    server = servers(request.param)
     embedded.database(server, "sample", SAMPLE)
     with databases.temporary(server, template="sample") as database:
         yield database
 
 
 @pytest.fixture
-def notebook(crm: Database, browser: Browser, tmp_path: Path) -> Iterator[Notebook]:
+def notebook(crm: Database, browser: Browser, place: Path) -> Iterator[Notebook]:
     """A project of its own, and the runbook in JupyterLab with the DBA's target in its parameters."""
+    root = Path(tempfile.mkdtemp(dir=place))
     for name in ("runbooks", "sql"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "pgrunbook.toml").write_text("")
-    path = tmp_path / "runbooks" / f"{RUNBOOK}.ipynb"
+        shutil.copytree(ROOT / name, root / name)
+    (root / "pgrunbook.toml").write_text('[targets.production]\nenv = "CRM_URL"\nprotected = true\n')
+    path = root / "runbooks" / f"{RUNBOOK}.ipynb"
     path.write_text(path.read_text().replace('target = \\"embedded\\"', 'target = \\"env:CRM_URL\\"'))
     names = [cell["id"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    with lab(Project(tmp_path, {"CRM_URL": crm.url})) as url:
+    with lab(Project(root, {"CRM_URL": crm.url})) as url:
         context = browser.new_context(viewport={"width": 1400, "height": 1000})
         page = context.new_page()
         page.goto(url)
@@ -175,3 +192,21 @@ def test_a_wait_is_seen_and_stopped_and_the_run_goes_on(notebook: Notebook, crm:
         notebook.run(name)
     expect(notebook.cell("verdict")).to_contain_text("PASSED")
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]
+
+
+@pytest.mark.parametrize("crm", [16, 18], indirect=True)
+def test_plan_rehearse_approve_apply_revert(notebook: Notebook, crm: Database) -> None:
+    before = crm.dump()
+    planned = notebook.all(target="production", mode="plan")
+    expect(planned).to_contain_text("PASSED planned: 10 of 16 blocks to apply")
+    (digest,) = re.findall(r"[0-9a-f]{64}", planned.inner_text())
+    expect(notebook.all(mode="rehearse")).to_contain_text("PASSED all 16 blocks are in place on the copy")
+    assert crm.dump() == before
+    applied = notebook.all(mode="apply", operator="ada", approver="grace", approved_plan=digest)
+    expect(applied).to_contain_text("PASSED all 16 blocks are in place: 10 applied")
+
+    refused = notebook.all("preconditions", mode="revert")
+    (way_back,) = set(re.findall(r"approved_plan=([0-9a-f]{64})", refused.inner_text()))
+    reverted = notebook.all(mode="revert", approved_plan=way_back)
+    expect(reverted).to_contain_text("PASSED none of 16 blocks is applied any more: 10 reverted")
+    assert crm.dump("--exclude-schema=pgrunbook") == before

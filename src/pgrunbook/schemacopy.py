@@ -6,14 +6,14 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from pgrunbook import catalog, embedded
 from pgrunbook.catalog import Connection
@@ -21,7 +21,7 @@ from pgrunbook.embedded import Server
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.targets import Target
 
-_PREFIX = "rehearsal_"
+_PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
 
 # What is left out: owners and privileges, as roles belong to the cluster; replication; our own ledger, whose tables are
 # nothing without their rows. pg_dump holds ACCESS SHARE on every table meanwhile: it gives up rather than wait for it.
@@ -39,6 +39,7 @@ _DUMP = (
 )
 _STATISTICS = 18  # the first version that can take over what its planner knew
 _READ_ONLY = "-c default_transaction_read_only=on"
+_ELSEWHERE = ("service", "servicefile", "password", "passfile", "hostaddr")  # what a session has made use of already
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,14 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
     _require_readable(conn)
     with ExitStack() as stack:
         server = stack.enter_context(_server(folder, wanted))
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
-        dump = Path(place, "schema.dump")
-        _dump(target, server, dump, Path(place))
-        copy = stack.enter_context(_database(server, f"{_PREFIX}{name}", conn.info.parameter_status("server_encoding")))
-        _create_roles(conn, server)
-        warnings = [*_other_version(wanted, server), *_restore(server, copy, dump)]
-        yield Copy(replace(target, conninfo=server.conninfo(copy)), _version(server), tuple(warnings))
+        with tempfile.TemporaryDirectory(prefix="pgrunbook-") as place:
+            dump = Path(place, "schema.dump")
+            _dump(target, conn, server, dump)
+            encoding = conn.info.parameter_status("server_encoding")
+            copy = stack.enter_context(_database(server, f"{_PREFIX}{name}", encoding))
+            _create_roles(conn, server)
+            warnings = [*_other_version(wanted, server), *_restore(server, copy, dump)]
+        yield Copy(replace(target, conninfo=_conninfo(server, copy)), _version(server), tuple(warnings))
 
 
 @contextmanager
@@ -119,11 +121,13 @@ def _require_readable(conn: Connection) -> None:
         raise Refused("The target cannot be rehearsed: nothing was changed.", problems=problems)
 
 
-def _dump(target: Target, server: Server, file: Path, place: Path) -> None:
+def _dump(target: Target, conn: Connection, server: Server, file: Path) -> None:
     content = ("--no-data", "--statistics") if server.version >= _STATISTICS else ("--schema-only",)
-    service = place / "pg_service.conf"
-    conninfo, env = _outside_the_command_line(target, service)
-    done = _execute(server.bin / "pg_dump", *_DUMP, *content, "--file", str(file), "--dbname", conninfo, env=env)
+    service = file.with_name("pg_service.conf")
+    env = _same_server(conn, service)
+    where = ("--file", str(file), "--dbname", "service=target")
+    done = _execute(server.bin / "pg_dump", *_DUMP, *content, *where, env=env)
+    service.unlink()
     if done.returncode:
         raise Failed.of(
             "pg_dump cannot copy the schema",
@@ -133,21 +137,30 @@ def _dump(target: Target, server: Server, file: Path, place: Path) -> None:
         )
 
 
-def _outside_the_command_line(target: Target, service: Path) -> tuple[str, dict[str, str]]:
-    """A connection string without a secret, as all users of the machine could read it; that is in a service file."""
-    parts = {key: str(value) for key, value in conninfo_to_dict(target.conninfo).items()}
-    options = f"{parts.pop('options', os.environ.get('PGOPTIONS', ''))} {_READ_ONLY}".strip()
-    if "service" in parts:
-        return make_conninfo(**parts, options=options), dict(os.environ)
+def _same_server(conn: Connection, service: Path) -> dict[str, str]:
+    """The environment, and the service file `target`, that lead pg_dump to the very server of the session: of several
+    hosts it could choose another. Nothing is on the command line, which all users of the machine can read; and the
+    password is not in the file, which takes no blank at the end of a line, and might outlive us.
+    """
+    found = {o.keyword.decode(): o.val.decode() for o in conn.pgconn.info if o.val not in (None, o.compiled)}
+    own = {name: value for name, value in found.items() if name not in _ELSEWHERE}
+    own |= {"host": conn.info.host, "port": str(conn.info.port)}
+    own |= {"hostaddr": conn.info.hostaddr} if found.get("hostaddr") else {}
+    own["options"] = f"{found.get('options', '')} {_READ_ONLY}".strip()
     service.touch(0o600)
-    lines = [f"{key}={value}" for key, value in {**parts, "options": options}.items()]
+    lines = [f"{name}={value}" for name, value in own.items()]
     service.write_text("\n".join(["[target]", *lines, ""]), encoding="utf-8")
-    return "service=target", {**os.environ, "PGSERVICEFILE": str(service)}
+    return _environment(PGSERVICEFILE=str(service), PGPASSWORD=conn.info.password)
+
+
+def _environment(**given: str) -> dict[str, str]:
+    """Ours, with these settings of libpq in place of the user's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | given
 
 
 @contextmanager
 def _database(server: Server, name: str, encoding: str | None) -> Iterator[str]:
-    """A new database, dropped at the end; before, those that killed rehearsals have left.
+    """A new database and its owner of the same name, dropped at the end; before, those that killed rehearsals left.
 
     Whoever has made one holds an advisory lock of its name.
     """
@@ -159,6 +172,8 @@ def _database(server: Server, name: str, encoding: str | None) -> Iterator[str]:
         create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}")
         conn.execute(create.format(sql.Identifier(name), encoding or "UTF8"))
         try:
+            for owned in ("CREATE ROLE {0} LOGIN SUPERUSER", "ALTER DATABASE {0} OWNER TO {0}"):
+                conn.execute(sql.SQL(owned).format(sql.Identifier(name)))
             yield name
         finally:
             _drop(conn, name)
@@ -171,31 +186,72 @@ def _lock(conn: Connection, name: str) -> bool:
 
 def _drop(conn: Connection, name: str) -> None:
     conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def _conninfo(server: Server, name: str) -> str:
+    """How to get to a copy, as its owner."""
+    return make_conninfo(server.conninfo(name), user=name)
+
+
+def _demote(server: Server, owner: str) -> None:
+    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as conn:
+        conn.execute(sql.SQL("ALTER ROLE {} NOSUPERUSER").format(sql.Identifier(owner)))
 
 
 def _create_roles(conn: Connection, server: Server) -> None:
     """The roles that policies name: policies are copied, and roles are not in a dump. They may not log in."""
-    names = [row["name"] for row in catalog.rows(conn, "policy_roles")]
     with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
-        for name in names:
-            if not own.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone():
-                own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+        for row in catalog.rows(conn, "policy_roles"):
+            with suppress(psycopg.errors.DuplicateObject):  # of an earlier rehearsal, or one at the same time
+                own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(row["name"])))
 
 
 def _restore(server: Server, name: str, dump: Path) -> list[str]:
-    """Fill the copy; what failed, a line each. Nothing of it has to survive a crash."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"PGOPTIONS": "-c synchronous_commit=off"}
-    listed = _execute(server.bin / "pg_restore", "--list", str(dump), env=env).stdout.splitlines(keepends=True)
-    wanted = dump.with_name("list")
-    # A user mapping may hold a password, and what it is for cannot be reached from here.
-    wanted.write_text("".join(line for line in listed if " USER MAPPING " not in line), encoding="utf-8")
-    options = ("--no-owner", "--no-privileges", "--use-list", str(wanted), "--dbname", server.conninfo(name), str(dump))
-    if server.version < _STATISTICS:
-        return _errors(_execute(server.bin / "pg_restore", *options, env=env).stderr)
-    done = _execute(server.bin / "pg_restore", "--no-statistics", *options, env=env)
-    # After the indexes, each of which counts the rows of its table anew when it is made.
-    _execute(server.bin / "pg_restore", "--statistics-only", *options, env=env)
-    return _errors(done.stderr)
+    """Fill the copy; what failed, a line each.
+
+    Some of what a schema holds takes a superuser to make; but its functions are somebody else's code, and a superuser's
+    code can do on this machine what we can. So the owner is one no more before an index or a run calls any of them.
+    """
+    env = _environment(PGOPTIONS="-c synchronous_commit=off")  # nothing of the copy has to survive a crash
+    listed = _pg_restore(server, "--list", str(dump), env=env).stdout.splitlines(keepends=True)
+
+    def filled(conninfo: str, entries: Callable[[str], bool], *options: str) -> str:
+        chosen = dump.with_name("list")
+        chosen.write_text("".join(filter(entries, listed)), encoding="utf-8")
+        given = ("--no-owner", "--no-privileges", "--use-list", str(chosen), *options, "--dbname", conninfo, str(dump))
+        return _pg_restore(server, *given, env=env).stderr
+
+    owner, plain = _conninfo(server, name), () if server.version < _STATISTICS else ("--no-statistics",)
+    said = filled(owner, _copied, "--section=pre-data", *plain)
+    _demote(server, name)
+    said += filled(owner, _copied, "--section=post-data", *plain)
+    said += filled(server.conninfo(name), _is_event_trigger, "--section=post-data", *plain)
+    if plain:  # after the indexes, each of which counts the rows of its table anew when it is made
+        filled(owner, _copied, "--statistics-only")
+    return _errors(said)
+
+
+def _copied(entry: str) -> bool:
+    """Not a user mapping: it may hold a password, and what it is for cannot be reached from here."""
+    return " USER MAPPING " not in entry and not _is_event_trigger(entry)
+
+
+def _is_event_trigger(entry: str) -> bool:
+    return " EVENT TRIGGER " in entry
+
+
+def _pg_restore(server: Server, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Raises Failed if it is broken off; what it could not do and went on after is among its errors."""
+    done = _execute(server.bin / "pg_restore", *arguments, env=env)
+    if done.returncode and "errors ignored on restore" not in done.stderr:
+        raise Failed.of(
+            "pg_restore was broken off: the copy is not complete",
+            where="mode rehearse",
+            found=done.stderr.strip() or f"it ended with {done.returncode}",
+            remedy="see the log of the embedded PostgreSQL, and whether the disk is full; then run again",
+        )
+    return done
 
 
 def _errors(said: str) -> list[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -36,9 +40,27 @@ ALTER TABLE many ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON many FOR SELECT TO {role} USING (name = current_user);
 CREATE VIEW short AS SELECT id, name FROM many;
 CREATE MATERIALIZED VIEW held AS SELECT count(*) FROM many;
-CREATE TABLE parts (id int, at date) PARTITION BY RANGE (at);
-CREATE TABLE parts_2026 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE TABLE parts (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE parts_2026 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2027-01-01') PARTITION BY LIST (id);
+CREATE TABLE parts_2026_1 PARTITION OF parts_2026 FOR VALUES IN (1);
 CREATE TABLE parts_rest PARTITION OF parts DEFAULT;
+CREATE INDEX parts_at ON parts (at);
+CREATE TABLE of_parts (id int, at date, FOREIGN KEY (id, at) REFERENCES parts DEFERRABLE INITIALLY DEFERRED);
+CREATE DOMAIN half AS percent NOT NULL DEFAULT 3 CHECK (VALUE <= 50);
+CREATE TYPE pair AS (a half, b text);
+CREATE UNLOGGED TABLE "Odd ""name"" :x %" ("a'b" half, "ünï" pair, c int[] CHECK (cardinality(c) < 3));
+ALTER TABLE "Odd ""name"" :x %" ADD CONSTRAINT later CHECK ("a'b" > 1) NOT VALID, REPLICA IDENTITY FULL;
+CREATE INDEX ON "Odd ""name"" :x %" ((("ünï").b)) INCLUDE ("a'b");
+CREATE TABLE child (extra text COMPRESSION pglz) INHERITS (many) WITH (fillfactor = 70);
+CREATE STATISTICS both_of (dependencies) ON name, upper FROM many;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON many DEFERRABLE FOR EACH ROW EXECUTE FUNCTION touch();
+ALTER TABLE many DISABLE TRIGGER late, FORCE ROW LEVEL SECURITY;
+CREATE RULE nothing AS ON INSERT TO short DO INSTEAD NOTHING;
+CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER on_ddl ON ddl_command_end EXECUTE FUNCTION on_ddl();
+CREATE FOREIGN DATA WRAPPER far;
+CREATE SERVER away FOREIGN DATA WRAPPER far;
+CREATE FOREIGN TABLE there (a int) SERVER away;
 CREATE SEQUENCE counted START 7;
 INSERT INTO many (name) SELECT 'n' || i FROM generate_series(1, 500) i; ANALYZE many;
 """
@@ -59,7 +81,7 @@ def databases_of(folder: Path, conn: Connection) -> set[str]:
     version = conn.info.server_version // 10_000
     server = embedded.start(folder / f"postgres-{version}", version)
     with psycopg.connect(server.conninfo()) as own:
-        rows = own.execute("SELECT datname FROM pg_database WHERE datname LIKE 'rehearsal%'").fetchall()
+        rows = own.execute("SELECT datname FROM pg_database WHERE datname LIKE 'pgrunbook_rehearsal%'").fetchall()
     return {name for (name,) in rows}
 
 
@@ -81,9 +103,10 @@ def test_the_copy_has_everything_but_rows(crm: Database, folder: Path, login_rol
         with schemacopy.copied(target(crm), conn, folder, "0123abcd") as copy:
             assert copy.warnings == ()
             assert structure(crm, copy.target.conninfo) == structure(crm)
-            with psycopg.connect(copy.target.conninfo) as there:
+            with psycopg.connect(copy.target.conninfo, user=embedded.SUPERUSER) as there:  # whom no policy concerns
                 tables = there.execute(
-                    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+                    "SELECT oid::regclass::text FROM pg_class"
+                    " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
                 )
                 for (name,) in tables.fetchall():
                     assert there.execute(f"SELECT count(*) FROM {name}").fetchone() == (0,)
@@ -92,6 +115,8 @@ def test_the_copy_has_everything_but_rows(crm: Database, folder: Path, login_rol
                     assert estimate == (500,)
             assert conn.info.server_version // 10_000 == int(re.findall(r"PostgreSQL (\d+)", copy.server)[0])
         assert databases_of(folder, conn) == set()
+        with schemacopy.copied(target(crm), conn, folder, "again") as copy:  # the roles are there now
+            assert copy.warnings == ()
     assert not [text for text in statements if re.search(r"\bCOPY\b|INSERT|UPDATE|DELETE FROM|CREATE|ALTER", text)]
     crm.execute("SELECT pg_stat_clear_snapshot()")
     assert (crm.execute(read), crm.dump()) == (rows, before)
@@ -172,10 +197,89 @@ def test_copies_of_killed_rehearsals_go_and_those_at_work_stay(crm: Database, fo
         with schemacopy.copied(target(crm), conn, folder, "one") as first:
             server = embedded.start(folder / "postgres-18", 18)
             with psycopg.connect(server.conninfo(), autocommit=True) as own:
-                own.execute("CREATE DATABASE rehearsal_killed")
+                own.execute("CREATE DATABASE pgrunbook_rehearsal_killed")
+                own.execute("CREATE DATABASE rehearsal_of_somebody")
             with schemacopy.copied(target(crm), conn, folder, "two"):
-                assert databases_of(folder, conn) == {"rehearsal_one", "rehearsal_two"}
+                assert databases_of(folder, conn) == {"pgrunbook_rehearsal_one", "pgrunbook_rehearsal_two"}
             psycopg.connect(first.target.conninfo).close()
+            psycopg.connect(server.conninfo("rehearsal_of_somebody")).close()
+        assert databases_of(folder, conn) == set()
+
+
+@on_18
+def test_the_target_s_own_code_is_not_run_by_a_superuser(crm: Database, folder: Path) -> None:
+    """A superuser runs programs on the machine: COPY … TO PROGRAM. Making an index calls what it is made with."""
+    crm.load(
+        "CREATE FUNCTION harm(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+        " IF current_setting('is_superuser')::bool AND current_database() LIKE 'pgrunbook%' THEN"
+        " RAISE EXCEPTION 'harm is done'; END IF; RETURN 1; END $$;"
+        "CREATE INDEX harmful ON deals (harm(1))"
+    )
+    with (
+        connect(target(crm), schema="public", read_only=True) as conn,
+        schemacopy.copied(target(crm), conn, folder, "x") as copy,
+    ):
+        assert copy.warnings == ()
+        with psycopg.connect(copy.target.conninfo) as there:
+            assert there.execute("SELECT harm(1), to_regclass('harmful') IS NOT NULL").fetchone() == (1, True)
+
+
+@on_18
+def test_pg_dump_reaches_the_server_of_the_session(
+    crm: Database,
+    folder: Path,
+    login_role: Callable[..., Role],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a service, with a password in the URL, which no other user of the machine gets to read, whatever happens."""
+    role = login_role(crm, "two\nlines = # 'and' a blank ")
+    crm.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}")
+    services = tmp_path / "services"
+    services.write_text(f"[crm]\nhost={crm.server.socket}\nport=5432\ndbname={crm.name}\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    monkeypatch.setenv("PGPORT", "1")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    commands, files, run = list[str](), list[str](), subprocess.run
+
+    def spied(command: Any, **options: Any) -> Any:
+        commands.append(" ".join(map(str, command)))
+        files.extend(path.read_text() for path in tmp_path.glob("temporary/*/pg_service.conf"))
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", spied)
+    for url in (
+        f"postgresql://{role.name}:{quote(role.password)}@/?service=crm",
+        f"postgresql://{role.name}:{quote(role.password)}@{quote(str(tmp_path), safe='')},"
+        f"{quote(str(crm.server.socket), safe='')}:5432,5432/{crm.name}",
+    ):
+        reader = Target("env:CRM_URL", url)
+        with (
+            connect(reader, schema="public", read_only=True) as conn,
+            schemacopy.copied(reader, conn, folder, "x") as copy,
+        ):
+            assert copy.warnings == ()
+            assert not list((tmp_path / "temporary").iterdir())
+    assert files
+    assert not [text for text in [*commands, *files] if "and' a blank" in text]
+
+
+@on_18
+def test_a_copy_that_is_not_complete_is_none(crm: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pg_restore ends in the middle, which it has no line for about any command."""
+    execute = schemacopy._execute
+
+    def cut(program: Path, *arguments: str, env: dict[str, str]) -> Any:
+        if "--section=post-data" in arguments:
+            dump = Path(arguments[-1])
+            dump.write_bytes(dump.read_bytes()[:100])
+        return execute(program, *arguments, env=env)
+
+    monkeypatch.setattr(schemacopy, "_execute", cut)
+    with connect(target(crm), schema="public", read_only=True) as conn:
+        with pytest.raises(Failed, match="broken off"), schemacopy.copied(target(crm), conn, folder, "x"):
+            pass
         assert databases_of(folder, conn) == set()
 
 

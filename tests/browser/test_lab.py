@@ -206,7 +206,7 @@ def test_plan_rehearse_approve_apply_revert(notebook: Notebook, crm: Database) -
     expect(applied).to_contain_text("PASSED all 16 blocks are in place: 10 applied")
 
     refused = notebook.all("preconditions", mode="revert")
-    (way_back,) = set(re.findall(r"approved_plan=([0-9a-f]{64})", refused.inner_text()))
+    (way_back,) = re.findall(r"Plan ([0-9a-f]{64})", refused.inner_text())
     reverted = notebook.all(mode="revert", approved_plan=way_back)
     expect(reverted).to_contain_text("PASSED none of 16 blocks is applied any more: 10 reverted")
     assert crm.dump("--exclude-schema=pgrunbook") == before

@@ -31,15 +31,16 @@ def status(project: Project, database: Database, *arguments: str) -> Outcome:
 
 
 def report(project: Project, database: Database, *arguments: str) -> Any:
-    done = status(project, database, *arguments, "--json")
+    done = status(project, database, *(arguments or (RUNBOOK,)), "--json")
     assert done.code == 0, done.text
     return json.loads(done.text)
 
 
 def test_before_any_run_all_is_pending(crm: Database, project: Project) -> None:
-    done = status(project, crm)
+    every = status(project, crm)
+    assert re.findall(r"(\w+) on env:CRM_URL", every.text) == [RUNBOOK, "002_import_batches_lookup"]
+    done = status(project, crm, RUNBOOK)
     assert done.code == 0, done.text
-    assert f"{RUNBOOK} on env:CRM_URL" in done.text
     assert re.findall(r"^│ (\S+) +│ (\w+) +│", done.text, re.MULTILINE) == [(block, "pending") for block in BLOCKS]
     assert report(project, crm, "001") == [
         {
@@ -65,7 +66,7 @@ def test_after_a_run_all_is_done_and_says_by_which(crm: Database, project: Proje
     assert ran.notebook
     assert run[:8] in ran.notebook.name
     assert (found["last_run"]["run"], found["last_run"]["verdict"]) == (run, "passed")
-    text = status(project, crm).text
+    text = status(project, crm, RUNBOOK).text
     assert f"last run {run[:8]} by ada: passed" in text
     assert "pending" not in text
 
@@ -79,7 +80,7 @@ def test_after_a_failed_run_it_says_where_that_stopped(crm: Database, project: P
     assert list(states.values()) == ["applied", "applied", *["pending"] * (len(BLOCKS) - 2)]
     assert found["last_run"]["verdict"] == "failed"
     assert "lock" in found["last_run"]["reason"]
-    assert found["last_run"]["reason"] in " ".join(status(project, crm).text.split())
+    assert found["last_run"]["reason"] in " ".join(status(project, crm, RUNBOOK).text.split())
 
 
 def test_a_run_that_waits_for_a_lock_right_now_is_at_work(crm: Database, project: Project) -> None:
@@ -110,7 +111,7 @@ def test_a_run_that_waits_for_a_lock_right_now_is_at_work(crm: Database, project
 def test_another_schema_has_a_ledger_of_its_own(crm: Database, project: Project) -> None:
     assert project.run(crm).code == 0
     crm.execute("CREATE SCHEMA other")
-    (found,) = report(project, crm, "--schema", "other")
+    (found,) = report(project, crm, RUNBOOK, "--schema", "other")
     assert {block["state"] for block in found["blocks"]} == {"pending"}
     assert found["last_run"] is None
 
@@ -123,7 +124,7 @@ def test_a_standby_can_be_asked(standby: Database, project: Project) -> None:
     ("arguments", "problem"),
     [
         (("--target", "staging"), "target: unknown target"),
-        (("002", "--target", "env:CRM_URL"), "runbooks/: no runbook is called '002'"),
+        (("009", "--target", "env:CRM_URL"), "runbooks/: no runbook is called '009'"),
         (("--target", "env:CRM_URL", "--schema", "nope"), "schema nope: does not exist"),
         (("--target", "postgresql://me:hunter2@db/crm"), "target: a URL is not the name of a target"),
     ],

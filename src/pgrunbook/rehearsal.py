@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from pgrunbook import ledger, targets
-from pgrunbook.catalog import Connection
+from psycopg.sql import SQL
+
+from pgrunbook import admission, ledger, targets
+from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.connection import connect
+from pgrunbook.evaluation import as_it_is
 from pgrunbook.project import Project
 from pgrunbook.shape import Facts, Key
 from pgrunbook.targets import Target
@@ -53,6 +57,21 @@ class Rehearsal:
         if entries := ledger.entries(self.look, runbook, self._schema):
             ledger.install(conn)
             ledger.repeat(conn, runbook, self._schema, entries.values())
+
+    def fill_lookups(self, conn: Connection, value: str, columns: Sequence[tuple[str, str]]) -> None:
+        """Give the value to the copy's lookup tables where the target's have it, as rows are not copied."""
+        for table, column in columns:
+            there, here = (admission.inspect(c, self._schema, table, column, value) for c in (self.look, conn))
+            had = [(o.variant, o.variables) for o in there.obstacles]
+            for lacking in here.obstacles:
+                if lacking.variant == "lookup" and (lacking.variant, lacking.variables) not in had:
+                    parts = (as_it_is(lacking.variables[name]) for name in ("table", "columns", "values"))
+                    conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
+
+    def as_there(self, snapshot: Snapshot) -> Snapshot:
+        """What the copy holds, with the owner that it will have on the target: the role of the run."""
+        owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
+        return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
 
     def check(self, found: Facts, there: Facts) -> list[CheckResult]:
         """Whether the copy, which holds `found`, has the shape of the target; it may lack an index, but no column."""

@@ -200,6 +200,8 @@ class Run:
         The value becomes that of the placeholder `value`.
         """
         with self._ending():
+            if self._rehearsal:
+                self._rehearsal.fill_lookups(self._sessions.work, value, columns)
             return display.named(variants.frame(self._agenda.admit(value, columns, by, then)), "admission")
 
     # -- before ----------------------------------------------------------------------------------------------
@@ -230,11 +232,15 @@ class Run:
             return self._snapshot()
 
     def _snapshot(self) -> Snapshot:
-        snapshot = catalog.snapshot(self._look, self._schema, self._observed)
+        snapshot = self._taken()
         display.snapshot(snapshot, "after" if self._before else "before")
         self._after = len(self._worker.outcomes) if self._before else None
         self._before = self._before or snapshot
         return snapshot
+
+    def _taken(self) -> Snapshot:
+        snapshot = catalog.snapshot(self._look, self._schema, self._observed)
+        return self._rehearsal.as_there(snapshot) if self._rehearsal else snapshot
 
     def decisions(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
@@ -347,7 +353,7 @@ class Run:
     def difference(self) -> pd.DataFrame:
         """What has changed since the first `observe`: see `diff.diff`."""
         with self._ending():
-            after = catalog.snapshot(self._look, self._schema, self._observed)
+            after = self._taken()
             return display.named(diff(self._before or after, after), "difference")
 
     def finish(self) -> VerdictCard:

@@ -44,9 +44,12 @@ _ELSEWHERE = ("service", "servicefile", "password", "passfile", "hostaddr")  # w
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Where the copy is, which server that is (`PostgreSQL 18.4`), and what could not be copied, a line each."""
+    """Where the copy is, whose it is, which server that is (`PostgreSQL 18.4`), and what could not be copied, a line
+    each.
+    """
 
     target: Target
+    owner: str
     server: str
     warnings: tuple[str, ...]
 
@@ -70,7 +73,7 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
             copy = stack.enter_context(_database(server, f"{_PREFIX}{name}", encoding))
             _create_roles(conn, server)
             warnings = [*_other_version(wanted, server), *_restore(server, copy, dump)]
-        yield Copy(replace(target, conninfo=_conninfo(server, copy)), _version(server), tuple(warnings))
+        yield Copy(replace(target, conninfo=_conninfo(server, copy)), copy, _version(server), tuple(warnings))
 
 
 @contextmanager

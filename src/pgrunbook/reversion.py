@@ -85,6 +85,7 @@ def _dropped_indexes(statement: Statement) -> set[str]:
 _GUARD = """\
 LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE;
 DO $guard$ BEGIN
+  PERFORM set_config('row_security', 'off', true);
   IF EXISTS (SELECT FROM {name}) THEN
     RAISE EXCEPTION USING MESSAGE = {message}, HINT = {hint};
   END IF;
@@ -93,8 +94,13 @@ END $guard$;
 
 
 def _guarded(undo: Block, discard: bool) -> Block:
-    """The block with a look at each table before it is dropped, unless its rows may go."""
-    tables = [] if discard else [loss.table for loss in losses(undo.statements) if not loss.column]
+    """The block with a look at each table before it is dropped. If what it holds may go, with a line that says so: that
+    is a part of the SQL that somebody approves.
+    """
+    lost = losses(undo.statements)
+    if discard and lost:
+        return replace(undo, sql=f"-- with all that is in {', '.join(map(str, lost))}\n{undo.sql}")
+    tables = [loss.table for loss in lost if not loss.column]
     if not tables:
         return undo
     guard = "".join(map(_guard, tables))

@@ -177,12 +177,16 @@ def test_a_digest_that_is_none(production: Project) -> None:
 
 
 def test_a_revert_of_a_protected_target_is_approved_too(crm: Database, production: Project) -> None:
-    """Its refusal shows the plan of it."""
+    """Its refusal shows the plan of it. To lose more than that is another plan."""
     assert approved(production, planned(production)).code == 0
     refused = production.run(NAME, "--mode", "revert", *BY)
     assert refused.code == 2
     (digest,) = set(re.findall(r"approved_plan=([0-9a-f]{64})", refused.text))
     assert "DROP TABLE stage_mappings" in refused.cells["preconditions"]
+    crm.execute("UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)")
+    more = approved(production, digest, "-p", "mode", "revert", "-p", "discard", "030_deals_source_data")
+    assert (more.code, "plan: is not the one that was approved" in more.text) == (2, True), more.text
+    crm.execute("UPDATE deals SET source_data = '{}'")
     done = approved(production, digest, "-p", "mode", "revert")
     assert done.code == 0, done.text
     assert crm.execute("SELECT to_regclass('import_batches')") == [(None,)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from databases import Database, temporary
+from databases import Database, Role, temporary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from projects import RUNBOOK, Project
@@ -128,6 +128,45 @@ def test_nothing_that_is_held_is_lost_unless_it_is_said_block_by_block(crm: Data
 
     both = project.step(crm, *REVERT, "-p", "discard", "010_import_batches,030_deals_source_data")
     assert both.code == 0, both.text
+
+
+@on_18
+def test_rows_that_a_policy_hides_are_not_lost(
+    crm: Database, project: Project, login_role: Callable[..., Role]
+) -> None:
+    """From the owner too, with FORCE ROW LEVEL SECURITY. A run as superuser sees them anyhow."""
+    role = login_role(crm)
+    tables = crm.execute(
+        "SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
+    crm.load("".join(f"ALTER TABLE {name} OWNER TO {role.name};" for (name,) in tables))
+    crm.load(f"GRANT CREATE ON DATABASE {crm.name} TO {role.name}; GRANT ALL ON SCHEMA public TO {role.name}")
+    project.env["CRM_URL"] = role.url
+    assert project.step("env:CRM_URL").code == 0
+    crm.load(BATCH)
+    crm.execute("UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)")
+    for table in ("import_batches", "deals"):
+        crm.load(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    before = crm.dump()
+    refused = project.step("env:CRM_URL", *REVERT)
+    assert (refused.code, crm.dump()) == (2, before)
+    for table in ("import_batches", "deals"):
+        assert f'query would be affected by row-level security policy for table "{table}"' in refused.text
+
+
+@on_18
+def test_a_column_of_a_type_that_has_no_equality(crm: Database, project: Project) -> None:
+    """json, with and without a value that is not its default."""
+    for kind in ("deploy", "verify"):
+        path = project.root / "sql" / RUNBOOK / kind / "030_deals_source_data.sql"
+        path.write_text(path.read_text().replace("JSONB", "JSON") if kind == "deploy" else "SELECT 1;\n")
+    assert project.step(crm, upto="030_deals_source_data").code == 0
+    crm.execute("UPDATE deals SET source_data = '[]' WHERE id = (SELECT id FROM deals LIMIT 1)")
+    refused = project.step(crm, *REVERT)
+    assert (refused.code, "deals.source_data: has values" in refused.text) == (2, True), refused.text
+    crm.execute("UPDATE deals SET source_data = '{}'")
+    done = project.step(crm, *REVERT)
+    assert done.code == 0, done.text
 
 
 @on_18

@@ -9,17 +9,20 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pglast import ast, enums
 from pglast.visitors import Visitor
 
-from pgrunbook.blocks import Source, Variants
+from pgrunbook.blocks import Block, Source, Variants
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.scripts import Script, substitute
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KINDS = ("deploy", "verify", "revert")
 SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_temp", "pgrunbook"})
@@ -103,9 +106,9 @@ def _findings(folder: Path) -> Iterator[Finding]:
     for rule in RULES:
         yield from rule.findings(source)
     for script in _scripts(source.deploy):
-        yield from _squawk(script, EXCLUDED)
+        yield from _squawk_file(script, EXCLUDED)
     for script in _scripts(source.revert):
-        yield from _squawk(script, EXCLUDED_FROM_REVERT)
+        yield from _squawk_file(script, EXCLUDED_FROM_REVERT)
 
 
 def _unusable(problem: Problem, folder: str) -> Finding:
@@ -125,29 +128,46 @@ def _all_scripts(source: Source) -> Iterator[Script]:
         yield from _scripts(getattr(source, kind))
 
 
-def _squawk(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
-    """squawk's view of a file, every placeholder filled in with its own name. No .squawk.toml is read."""
+def hazards(blocks: Iterable[Block]) -> pd.DataFrame:
+    """What squawk says of the SQL of blocks, as it is to run: what a file has an exception for is said too.
+
+    Index `block`; columns `rule`, `hazard` (str). Raises Refused if squawk is missing.
+    """
+    import pandas as pd  # here, because linting needs none
+
+    found = [(b.name, f.rule, f.message) for b in blocks for f in _squawk(b.sql, b.name, EXCLUDED, b.transaction)]
+    return pd.DataFrame(found, columns=["block", "rule", "hazard"], dtype="str").drop_duplicates().set_index("block")
+
+
+def _squawk_file(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
+    """squawk's view of a file, every placeholder filled in with its own name."""
+    sql = substitute(script.text, {name: name for name in script.variables}, bare='"')
+    return _squawk(sql, script.name, excluded, script.header.get("transaction") != "no")
+
+
+def _squawk(sql: str, name: str, excluded: Mapping[str, str], transaction: bool) -> Iterator[Finding]:
+    """squawk's view of SQL. No .squawk.toml is read."""
     program = shutil.which("squawk", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}")
     if not program:
         raise Refused.of("squawk is not installed", where="lint", remedy="pip install squawk-cli")
     options = [f"--config={os.devnull}", "--reporter=json", f"--pg-version={POSTGRES_VERSION}"]
-    if script.header.get("transaction") == "no":
-        excluded = {**excluded, **EXCLUDED_OUTSIDE_TRANSACTION}
-    else:
+    if transaction:
         options.append("--assume-in-transaction")
+    else:
+        excluded = {**excluded, **EXCLUDED_OUTSIDE_TRANSACTION}
     done = subprocess.run(  # noqa: S603  # what is run is squawk; the SQL is its input
         [program, *options, f"--exclude={','.join(excluded)}"],
-        input=substitute(script.text, {name: name for name in script.variables}, bare='"'),
+        input=sql,
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
     if done.returncode not in (0, 1):  # 1: it has complaints
-        raise Failed.of("squawk does not work", where=script.name, found=done.stderr.strip())
+        raise Failed.of("squawk does not work", where=name, found=done.stderr.strip())
     for found in json.loads(done.stdout):
         rule = found["rule_name"]
         remedy = found["help"] or f"see https://squawkhq.com/docs/{rule}"
-        yield Finding(script.name, found["line"] + 1, f"squawk:{rule}", found["message"], remedy)
+        yield Finding(name, found["line"] + 1, f"squawk:{rule}", found["message"], remedy)
 
 
 def _without_header(source: Source) -> Complaints:

@@ -20,8 +20,8 @@ class Frame:
     columns first. `about` holds what else is known, such as the block that it is about.
 
     Kinds, each named after the method: `identity`, `sources`, `circumstances`, `admission`, `preconditions`,
-    `decisions`, `columns`, `expected columns`, `verification` (`part of the verification` if only some blocks were
-    verified), `difference`; and about a block: `statements`, `locks`, `attempts`.
+    `decisions`, `hazards`, `columns`, `expected columns`, `verification` (`part of the verification` if
+    only some blocks were verified), `difference`; and about a block: `statements`, `locks`, `attempts`.
     """
 
     kind: str

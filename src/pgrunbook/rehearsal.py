@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
+import pandas as pd
 from psycopg.sql import SQL
 
 from pgrunbook import admission, ledger, targets
+from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.connection import connect
@@ -72,6 +74,12 @@ class Rehearsal:
         """What the copy holds, with the owner that it will have on the target: the role of the run."""
         owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
+
+    def hazards(self, blocks: Sequence[Block]) -> pd.DataFrame:
+        """What squawk knows of the SQL that is to run: see `lint.hazards`."""
+        from pgrunbook import lint  # here, because it is for rehearsals alone
+
+        return lint.hazards(blocks)
 
     def check(self, found: Facts, there: Facts) -> list[CheckResult]:
         """Whether the copy, which holds `found`, has the shape of the target; it may lack an index, but no column."""

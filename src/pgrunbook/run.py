@@ -246,6 +246,9 @@ class Run:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
         if self._plan and self._plan.steps:
             display.plan(self._plan, self._preparation.rehearsals())
+        if self._rehearsal:
+            pending = [d.block for d in self._decisions if d.pending]
+            display.frame(display.named(self._rehearsal.hazards(pending), "hazards"))
         return display.named(decisions.frame(self._decisions), "decisions")
 
     def columns(self, table: str) -> pd.DataFrame:

@@ -153,6 +153,7 @@ def test_a_rehearsal_is_the_production_run_without_it(crm: Database, project: Pr
     assert "all 16 blocks are in place on the copy: 10 applied, 6 adopted" in rehearsed.text
     assert "rehearsed on" in rehearsed.cells["target"]
     assert "has the shape of the target" in rehearsed.cells["preconditions"]
+    assert "squawk:ban-drop-constraint" in rehearsed.cells["plan"]
     assert "ACCESS EXCLUSIVE" in rehearsed.cells["deals-source-data"]
 
     done = project.run(crm)
@@ -351,3 +352,20 @@ def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(crm: Databa
     rehearsed.notebook.write_bytes(whole)
     done = project.step("production", *given)
     assert done.code == 0, done.text
+
+
+@on_18
+def test_a_schema_of_2000_tables(crm: Database, folder: Path) -> None:
+    crm.load(
+        "DO $$ BEGIN FOR i IN 1..2000 LOOP"
+        " EXECUTE format('CREATE TABLE many_%s (id int PRIMARY KEY, a text NOT NULL DEFAULT %L)', i, 'x');"
+        " END LOOP; END $$"
+    )
+    count = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    with (
+        connect(target(crm), schema="public", read_only=True) as conn,
+        schemacopy.copied(target(crm), conn, folder, "many") as copy,
+        psycopg.connect(copy.target.conninfo) as there,
+    ):
+        assert copy.warnings == ()
+        assert there.execute(count).fetchone() == crm.execute(count)[0]

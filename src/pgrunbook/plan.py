@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from difflib import SequenceMatcher
 from typing import Any, NamedTuple, Self
 
 from pgrunbook.decisions import Action, Decision
@@ -120,9 +121,11 @@ def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
 
 
 def _changed(then: Step, found: Step) -> tuple[str, str]:
-    """The lines of the SQL that differ."""
-    lines = [[f"{step.action}:", *step.sql.splitlines()] for step in (then, found)]
-    return tuple("\n".join(line for line in lines[n] if line not in lines[1 - n]) for n in (0, 1))  # type: ignore[return-value]
+    """The lines of the SQL that differ, or stand elsewhere."""
+    one, other = ([f"{step.action}:", *step.sql.splitlines()] for step in (then, found))
+    parts = [part[1:] for part in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if part[0] != "equal"]
+    before = [line for start, end, _, _ in parts for line in one[start:end]]
+    return "\n".join(before), "\n".join(line for _, _, start, end in parts for line in other[start:end])
 
 
 def _short(text: str | None) -> str:

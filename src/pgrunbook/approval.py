@@ -21,19 +21,20 @@ _LOOKED_AT = 200  # records of one runbook on one target: a plan that is older i
 def check(project: Project, target: Target, plan: Plan, chosen: Parameters, operator: str) -> list[CheckResult]:
     """One result each for the approval, the plan, and the rehearsal; none if nothing is to be done, or asked for.
 
-    A plan that is given is compared on targets that are not protected too.
+    A plan that is given is compared, and a rehearsal asked for, on targets that are not protected too.
     """
-    protected = target.expected.protected
-    if not plan.steps or chosen.mode not in ("apply", "revert") or not (protected or chosen.approved_plan):
+    protected, rehearsal = target.expected.protected, target.expected.rehearsal and plan.direction == "apply"
+    if not plan.steps or chosen.mode not in ("apply", "revert") or not (protected or rehearsal or chosen.approved_plan):
         return []
     folder = project.outputs / target.folder / plan.runbook
     problems = list(_approved(plan, chosen, operator)) if protected else []
     if chosen.approved_plan and chosen.approved_plan != plan.digest:
         problems += _stale(folder, plan, chosen.approved_plan)
-    if target.expected.rehearsal and plan.direction == "apply":
+    if rehearsal:
         problems += _rehearsed(project, folder, plan)
     checked = [CheckResult(problem.where, problem.what, problem) for problem in problems]
-    return checked or [CheckResult(WHERE, f"{plan.digest[:12]}… is the one that was approved")]
+    what = "approved" if chosen.approved_plan else "rehearsed"
+    return checked or [CheckResult(WHERE, f"{plan.digest[:12]}… is the one that was {what}")]
 
 
 def _approved(plan: Plan, chosen: Parameters, operator: str) -> Iterator[Problem]:

@@ -23,8 +23,8 @@ class _Closed(BaseModel):
 class TargetSettings(_Closed):
     """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another.
 
-    A `protected` one takes only the plan that somebody else has approved; with `rehearsal`, one that has also passed a
-    rehearsal.
+    A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`, protected or not, only
+    a plan that has passed a rehearsal.
     """
 
     service: str = ""

@@ -328,6 +328,17 @@ def test_a_standby_can_be_rehearsed(standby: Database, project: Project) -> None
 
 
 @on_18
+def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(crm: Database, project: Project) -> None:
+    (project.root / "pgrunbook.toml").write_text('[targets.staging]\nenv = "CRM_URL"\nrehearsal = true\n')
+    project.env["CRM_URL"] = crm.url
+    before = crm.dump()
+    refused = project.step("staging")
+    assert (refused.code, crm.dump()) == (2, before)
+    assert "plan: was not rehearsed" in refused.text
+    assert "approve" not in refused.text
+
+
+@on_18
 def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(crm: Database, project: Project) -> None:
     (project.root / "pgrunbook.toml").write_text(
         '[targets.production]\nenv = "CRM_URL"\nprotected = true\nrehearsal = true\n'

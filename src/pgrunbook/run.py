@@ -106,7 +106,11 @@ class Run:
             discard=chosen.discarded,
         )
         self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
-        self._identity = self._check_target(target)
+        try:
+            self._identity = self._check_target(target)
+        except BaseException:  # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
+            self.close()
+            raise
         self._preparation = Preparation(
             project, target, self._identity, sources, chosen, self.operator, self._agenda, self._rehearsal
         )

@@ -322,6 +322,14 @@ def test_a_copy_that_is_not_complete_is_none(crm: Database, folder: Path, monkey
 
 
 @on_18
+def test_a_rehearsal_that_does_not_begin_leaves_nothing(crm: Database, project: Project, folder: Path) -> None:
+    done = project.step(crm, "-p", "mode", "rehearse", "-p", "schema", "nowhere")
+    assert (done.code, "schema nowhere: does not exist" in done.text) == (2, True)
+    with crm.connect() as conn:
+        assert databases_of(folder, conn) == set()
+
+
+@on_18
 def test_a_standby_can_be_rehearsed(standby: Database, project: Project) -> None:
     done = project.step(standby, "--mode", "rehearse")
     assert done.code == 0, done.text

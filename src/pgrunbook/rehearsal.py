@@ -26,8 +26,8 @@ _SHOWN = 8  # of what could not be copied: one thing often leads to many
 class Rehearsal:
     """The copy, and the target beside it.
 
-    `target` is the copy; `look` a read-only session on what was copied, and `identity` who that is: as a primary, which
-    the copy is, even if it was copied from a standby. `close` drops the copy.
+    `target` is the copy; `look` a read-only session on what was copied, and `there` who that is. `identity` is the same
+    as a primary, which the copy is, even if it was copied from a standby. `close` drops the copy.
     """
 
     def __init__(self, project: Project, target: Target, schema: str, label: str) -> None:
@@ -37,9 +37,9 @@ class Rehearsal:
         with ExitStack() as stack:
             self.look = connect(target, schema=schema, label=label, read_only=True)
             stack.callback(self.look.close)
-            found = targets.identify(self.look)
-            targets.check_identity(target, found)
-            self.identity = replace(found, recovery="primary", read_only=False)
+            self.there = targets.identify(self.look)
+            targets.check_identity(target, self.there)
+            self.identity = replace(self.there, recovery="primary", read_only=False)
             copied = schemacopy.copied(target, self.look, project.root / ".pgrunbook", label.partition(" ")[0])
             self._copy = stack.enter_context(copied)
             self.target = self._copy.target

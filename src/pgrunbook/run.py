@@ -162,7 +162,8 @@ class Run:
             **(self._rehearsal.facts if self._rehearsal else {}),
             **{f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}" for r in self._recorder.unfinished()},
         }
-        both = pd.concat([self._identity.frame(), pd.DataFrame({"value": own}, dtype="str")])
+        found = self._rehearsal.there if self._rehearsal else self._identity
+        both = pd.concat([found.frame(), pd.DataFrame({"value": own}, dtype="str")])
         return display.named(both.rename_axis("identity"), "identity")
 
     @property

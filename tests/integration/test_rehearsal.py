@@ -331,8 +331,9 @@ def test_a_rehearsal_that_does_not_begin_leaves_nothing(crm: Database, project: 
 
 @on_18
 def test_a_standby_can_be_rehearsed(standby: Database, project: Project) -> None:
-    done = project.step(standby, "--mode", "rehearse")
+    done = project.run(standby, "--mode", "rehearse")
     assert done.code == 0, done.text
+    assert re.search(r"primary or standby\W+standby", done.cells["target"]), done.cells["target"]
 
 
 @on_18

@@ -18,8 +18,18 @@ from pgrunbook.embedded import Server
 
 SAMPLE = Path(__file__).parents[1] / "sql" / "sample.sql"
 VERSIONS = (16, 18)
-# Hundreds of small tests each, which run on 18 only, unless another version is asked for: a landing cannot wait longer.
-ON_THE_NEWEST = {"test_admission.py", "test_magics.py", "test_shape.py", "test_sql_001.py"}
+# Hundreds of small tests each, or long ones: on 18 only unless another version is asked for, as a landing cannot wait.
+ON_THE_NEWEST = {
+    "test_admission.py",
+    "test_change_control.py",
+    "test_lab.py",
+    "test_magics.py",
+    "test_rehearsal.py",
+    "test_revert.py",
+    "test_run_002.py",
+    "test_shape.py",
+    "test_sql_001.py",
+}
 # Asked for, one of these takes the place of 18 in every test. Each with how to get it.
 STAND_INS = {15: "apt-get install postgresql-15", 17: "pip install --editable '.[test-all]'"}
 

@@ -11,21 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import databases
 import pytest
 from databases import Database
 from playwright.sync_api import Browser, Locator, Page, expect
 from projects import ROOT, RUNBOOK, Project, wait_for
 
-from pgrunbook import embedded
-from pgrunbook.embedded import Server
-
-SAMPLE = ROOT / "sql" / "sample.sql"
+on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 SCREENSHOTS = ROOT / ".pgrunbook" / "screenshots"  # kept, to be looked at
 # Every cell is in the page, and not only those in sight.
 SETTINGS = {
@@ -91,14 +87,6 @@ class Notebook:
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
-@pytest.fixture(params=[18])
-def crm(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -> Iterator[Database]:
-    server = servers(request.param)
-    embedded.database(server, "sample", SAMPLE)
-    with databases.temporary(server, template="sample") as database:
-        yield database
-
-
 @pytest.fixture
 def notebook(crm: Database, browser: Browser, place: Path) -> Iterator[Notebook]:
     """A project of its own, and the runbook in JupyterLab with the DBA's target in its parameters."""
@@ -147,6 +135,7 @@ def lab(project: Project) -> Iterator[str]:
         server.wait(timeout=20)
 
 
+@on_18
 def test_a_dba_steps_through_to_passed(notebook: Notebook, crm: Database) -> None:
     notebook.upto("import-batches")
     expect(notebook.cell("target").locator("table")).to_contain_text(crm.name)
@@ -169,6 +158,7 @@ def test_a_dba_steps_through_to_passed(notebook: Notebook, crm: Database) -> Non
     assert crm.execute("SELECT count(*) FROM pgrunbook.blocks WHERE block = '010_import_batches'") == [(1,)]
 
 
+@on_18
 def test_a_wait_is_seen_and_stopped_and_the_run_goes_on(notebook: Notebook, crm: Database) -> None:
     notebook.upto("stage-mappings-schema")
     with crm.connect(application_name="monthly report") as reader, reader.transaction():
@@ -194,7 +184,6 @@ def test_a_wait_is_seen_and_stopped_and_the_run_goes_on(notebook: Notebook, crm:
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]
 
 
-@pytest.mark.parametrize("crm", [16, 18], indirect=True)
 def test_plan_rehearse_approve_apply_revert(notebook: Notebook, crm: Database) -> None:
     before = crm.dump()
     planned = notebook.all(target="production", mode="plan")

@@ -374,7 +374,7 @@ def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(crm: Databa
     assert done.code == 0, done.text
 
 
-@on_18
+@pytest.mark.parametrize("server", [16], indirect=True)  # half a minute, which make test has not
 def test_a_schema_of_2000_tables(crm: Database, folder: Path) -> None:
     crm.load(
         "DO $$ BEGIN FOR i IN 1..2000 LOOP"

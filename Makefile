@@ -18,7 +18,7 @@ test: .venv/test.stamp .venv/chromium.stamp  ## all that CI checks
 	$(BIN)/pgrunbook lint
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
-test-versions: .venv/test.stamp  ## the tests on every version of PostgreSQL that is embedded
+test-versions: .venv/test.stamp  ## all tests, on every version of PostgreSQL that is embedded
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --every-version
 
 test-faults: .venv/test.stamp  ## the whole fault matrix, for hours; writes docs/fault-matrix.md

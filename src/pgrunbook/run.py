@@ -31,8 +31,8 @@ from pgrunbook.card import VerdictCard
 from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Decision
-from pgrunbook.diff import diff
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Refused, RunbookError, Verdict
+from pgrunbook.observation import Observation
 from pgrunbook.plan import Plan
 from pgrunbook.preparation import Preparation
 from pgrunbook.project import Project
@@ -88,9 +88,6 @@ class Run:
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
-        self._before: Snapshot | None = None
-        self._after: int | None = None  # how many blocks were done when the last snapshot after them was taken
-        self._observed: list[str] = []
         self._closed = self._verified = False
         self._verdict: Verdict | None = None
         label = f"{self.run_id[:8]} {runbook}"
@@ -106,6 +103,7 @@ class Run:
             discard=chosen.discarded,
         )
         self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
+        self._observation = Observation(self._sessions.look, chosen.schema_, self._rehearsal)
         try:
             self._identity = self._check_target(target)
         except BaseException:  # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
@@ -232,20 +230,8 @@ class Run:
     def observe(self, *also: str) -> Snapshot:
         """The tables that the blocks concern, and others named, as they are now. The first one is the `before`."""
         with self._ending():
-            concerned = [key.table for d in self._decisions for key in d.block.facts]
-            self._observed = self._observed or list(dict.fromkeys([*also, *concerned]))
-            return self._snapshot()
-
-    def _snapshot(self) -> Snapshot:
-        snapshot = self._taken()
-        display.snapshot(snapshot, "after" if self._before else "before")
-        self._after = len(self._worker.outcomes) if self._before else None
-        self._before = self._before or snapshot
-        return snapshot
-
-    def _taken(self) -> Snapshot:
-        snapshot = catalog.snapshot(self._look, self._schema, self._observed)
-        return self._rehearsal.as_there(snapshot) if self._rehearsal else snapshot
+            self._observation.choose([*also, *(key.table for d in self._decisions for key in d.block.facts)])
+            return self._observation.snapshot(len(self._worker.outcomes))
 
     def decisions(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
@@ -361,8 +347,7 @@ class Run:
     def difference(self) -> pd.DataFrame:
         """What has changed since the first `observe`: see `diff.diff`."""
         with self._ending():
-            after = self._taken()
-            return display.named(diff(self._before or after, after), "difference")
+            return display.named(self._observation.difference(), "difference")
 
     def finish(self) -> VerdictCard:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions. What was
@@ -375,8 +360,8 @@ class Run:
             final = self._finished()
             if self.parameters.mode != "plan" and not self._verified:
                 raise Failed.of("is not verified", where=self.runbook, remedy="run the cell of the verification first")
-            if self._before and self._after != len(self._worker.outcomes):
-                self._snapshot()
+            if self._observation.lacks(done := len(self._worker.outcomes)):
+                self._observation.snapshot(done)
             return self._end(Verdict.PASSED, self._summary(final))
 
     def _finished(self) -> list[Decision]:

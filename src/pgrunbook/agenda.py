@@ -141,8 +141,7 @@ class Agenda:
         ]
 
     def _undo(self, block: Block, found: Facts, entry: ledger.Entry | None) -> Decision:
-        discard = not self.discard.isdisjoint({block.name, block.name.partition(":")[0]})
-        return reversion.decide(block, found, entry, self.source, self.variables, discard)
+        return reversion.decide(block, found, entry, self.source, self.variables, block.named_in(self.discard))
 
     def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
         """Each verify script, with what it is about: a block, or the whole runbook. `names` selects blocks."""

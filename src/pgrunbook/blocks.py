@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +54,15 @@ class Block:
     fills: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
     transaction: bool = True
+
+    @property
+    def entry(self) -> str:
+        """What of `deploy/` it comes from, without the ending: of a block that has variants, the folder."""
+        return entry_of(self.name)
+
+    def named_in(self, names: Collection[str]) -> bool:
+        """Whether these names name the block, or the folder that it comes from."""
+        return self.name in names or self.entry in names
 
     @property
     def sql_sha256(self) -> str:
@@ -141,14 +150,13 @@ class Source:
         The scripts of variants come in reverse order, each with the variables in `block.choices`; `variables` are for
         a block that is one file. Raises Refused if there is no such script, or a placeholder has no value.
         """
-        name = block.name.partition(":")[0]
-        entry = self.revert.get(name)
+        entry = self.revert.get(block.entry)
         if isinstance(entry, Script):
             chosen = [(entry, variables)]
         else:
             chosen = [(s, v) for variant, v in reversed(block.choices) if (s := (entry or {}).get(variant))]
         if not chosen:
-            raise Refused.of("has no revert script", where=block.name, expected=f"revert/{name}.sql")
+            raise Refused.of("has no revert script", where=block.name, expected=f"revert/{block.entry}.sql")
         sql = "\n".join(script.render(values) for script, values in chosen)
         parsed = tuple(statement for script, values in chosen for statement in script.filled(values))
         mades = (*(Made({}) for _ in parsed[1:]), Made(undone))
@@ -156,6 +164,11 @@ class Source:
         needs = [Need(table, "alter") for table in sorted(tables)]
         undo = _block(block.name, [script for script, _ in chosen], sql, parsed, mades, needs)
         return replace(undo, admits=block.admits, choices=block.choices)
+
+
+def entry_of(block: str) -> str:
+    """The part of a block's name that is in `deploy/` and `revert/`: `020_admit` of `020_admit:table.column`."""
+    return block.partition(":")[0]
 
 
 def _block(

@@ -54,7 +54,7 @@ def check(
 ) -> list[CheckResult]:
     """Whether nothing is lost but what the blocks in `discard` may lose, and no later runbook stands on it."""
     undone = [d for d in decisions if d.action is Action.REVERT]
-    kept = [d for d in undone if discard.isdisjoint({d.block.name, d.block.name.partition(":")[0]})]
+    kept = [d for d in undone if not d.block.named_in(discard)]
     results = list(_known(discard, decisions))
     with conn.transaction():
         conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
@@ -65,7 +65,7 @@ def check(
 
 
 def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[CheckResult]:
-    names = dict.fromkeys(name for d in decisions for name in (d.block.name, d.block.name.partition(":")[0]))
+    names = dict.fromkeys(name for d in decisions for name in (d.block.name, d.block.entry))
     for name in sorted(discard - names.keys()):
         yield result(
             "discard", f"names the block {name}", False, f"no block is called {name}", expected=", ".join(names)

@@ -265,9 +265,9 @@ class Run:
         it took. In modes `plan` and `verify` only the decision is shown; in mode `revert` it is `revert` that does it.
         """
         with self._ending():
-            mine = [d.block for d in self._decisions if d.block.name.partition(":")[0] == name]
+            mine = [d.block for d in self._decisions if d.block.entry == name]
             if not mine:
-                known = ", ".join(dict.fromkeys(d.block.name.partition(":")[0] for d in self._decisions))
+                known = ", ".join(dict.fromkeys(d.block.entry for d in self._decisions))
                 remedy = "" if known else "run the cell of the preconditions first"
                 raise Refused.of(f"no block is called {name!r}", expected=known, remedy=remedy)
             if self.parameters.mode == "revert":

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pgrunbook import checks, ledger, preflight, targets
-from pgrunbook.blocks import Source
+from pgrunbook.blocks import Source, entry_of
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect, driver_errors, holding
 from pgrunbook.errors import Refused, Verdict
@@ -64,7 +64,7 @@ def _blocks(source: Source, entries: dict[str, ledger.Entry], *, complete: bool)
     """Which columns a folder of variants is for, only a run knows: unless one passed, there may be more."""
     listed: list[dict[str, Any]] = []
     for name in source.deploy:
-        recorded = [entries[key] for key in sorted(entries) if key.partition(":")[0] == name]
+        recorded = [entries[key] for key in sorted(entries) if entry_of(key) == name]
         listed += [_done(entry) for entry in recorded] or [_pending(name)]
         if not complete and recorded and not isinstance(source.deploy[name], Script):
             listed.append(_pending(f"{name}:…"))

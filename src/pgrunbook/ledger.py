@@ -89,10 +89,8 @@ def entries(conn: Connection, runbook: str, schema: str, blocks: Sequence[str] |
     """The latest row on each block of a runbook in a schema, or of those named, by the block's name. Reads only."""
     if not exists(conn):
         return {}
-    if blocks is None:
-        found = catalog.rows(conn, "ledger_entries", runbook=runbook, schema=schema)
-    else:
-        found = catalog.rows(conn, "ledger_entries_of", runbook=runbook, schema=schema, blocks=list(blocks))
+    wanted = None if blocks is None else list(blocks)
+    found = catalog.rows(conn, "ledger_entries", runbook=runbook, schema=schema, blocks=wanted)
     return {row["block"]: Entry.of(row) for row in found}
 
 
@@ -221,27 +219,22 @@ def record(
 
     `revision` is the number of rows that the ledger has on the block already: no two runs can write the same.
     """
-    conn.execute(
-        "INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, event, reason, sql,"
-        " source_sha256, tree_sha256, sql_sha256, variants, facts, started_at, variables, kept)"
-        " SELECT run_id, runbook, schema_name, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
-        " FROM pgrunbook.runs WHERE run_id = %s",
-        [
-            block.name,
-            revision,
-            event,
-            reason,
-            sql,
-            block.source_sha256,
-            block.tree_sha256,
-            block.sql_sha256,
-            [variant for variant, _ in block.choices],
-            _json(facts),
-            started_at,
-            Jsonb([dict(variables) for _, variables in block.choices]),
-            Jsonb(sorted(kept)),
-            run_id,
-        ],
+    _insert(
+        conn,
+        run_id,
+        block=block.name,
+        revision=revision,
+        event=event,
+        reason=reason,
+        sql=sql,
+        source_sha256=block.source_sha256,
+        tree_sha256=block.tree_sha256,
+        sql_sha256=block.sql_sha256,
+        variants=[variant for variant, _ in block.choices],
+        facts=_json(facts),
+        started_at=started_at,
+        variables=Jsonb([dict(variables) for _, variables in block.choices]),
+        kept=Jsonb(sorted(kept)),
     )
 
 
@@ -259,26 +252,36 @@ def repeat(conn: Connection, runbook: str, schema: str, entries: Iterable[Entry]
 
 
 def _repeat(conn: Connection, entry: Entry) -> None:
-    conn.execute(
-        "INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, event, reason, sql,"
-        " source_sha256, tree_sha256, sql_sha256, variants, facts, started_at, variables, kept)"
-        " SELECT run_id, runbook, schema_name, %s, %s, %s, 'copied', %s, %s, %s, '', %s, %s, %s, %s, %s"
-        " FROM pgrunbook.runs WHERE run_id = %s",
-        [
-            entry.block,
-            entry.revision,
-            entry.event,
-            entry.sql,
-            entry.source_sha256,
-            entry.tree_sha256,
-            list(entry.variants),
-            _json(entry.facts),
-            entry.finished_at,
-            Jsonb(entry.variables),
-            Jsonb(sorted(entry.kept)),
-            entry.run_id,
-        ],
+    _insert(
+        conn,
+        entry.run_id,
+        block=entry.block,
+        revision=entry.revision,
+        event=entry.event,
+        reason="copied",
+        sql=entry.sql,
+        source_sha256=entry.source_sha256,
+        tree_sha256=entry.tree_sha256,
+        sql_sha256="",
+        variants=list(entry.variants),
+        facts=_json(entry.facts),
+        started_at=entry.finished_at,
+        variables=Jsonb(entry.variables),
+        kept=Jsonb(sorted(entry.kept)),
     )
+
+
+def _insert(conn: Connection, run_id: str, **values: Any) -> None:
+    """Write the row of a block: these columns, and those that the run's row has."""
+    conn.execute(_INSERT, {**values, "run_id": run_id})
+
+
+_INSERT = """\
+INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, event, reason, sql, source_sha256,
+                              tree_sha256, sql_sha256, variants, facts, started_at, variables, kept)
+SELECT run_id, runbook, schema_name, %(block)s, %(revision)s, %(event)s, %(reason)s, %(sql)s, %(source_sha256)s,
+       %(tree_sha256)s, %(sql_sha256)s, %(variants)s, %(facts)s, %(started_at)s, %(variables)s, %(kept)s
+  FROM pgrunbook.runs WHERE run_id = %(run_id)s"""
 
 
 def note_statements(conn: Connection, run_id: str, block: str, laps: Sequence[tuple[str, float]]) -> None:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
@@ -93,49 +93,49 @@ def run(
     project = Project.find()
     all_pairs = [*pairs, ("target", target), ("mode", mode)]
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
-    chosen = _chosen(notebooks, all_pairs)
+    asked = _asked(notebooks, all_pairs)
     if pending:
-        chosen = _pending(project, chosen)
-        click.echo(f"pending: {', '.join(path.stem for path in chosen) or 'nothing'}")
+        asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
+        click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}")
     bar = sys.stderr.isatty() if progress is None else progress
-    for path, given in chosen.items():
-        verdict = _run(project, path, given, html=html, bar=bar)
+    for path, each in asked.items():
+        verdict = _run(project, path, each, html=html, bar=bar)
         if verdict is not Verdict.PASSED:
             sys.exit(verdict.exit_code)
 
 
-def _chosen(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dict[Path, dict[str, Any]]:
+class _Asked(NamedTuple):
+    """What a runbook is given, and all its parameters with that."""
+
+    given: dict[str, Any]
+    chosen: parameters.Parameters
+
+
+def _asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dict[Path, _Asked]:
     """What each of the runbooks is given of the parameters: of several, what it declares."""
     declared = {path: parameters.declared(path) for path in notebooks}
     known = {name for declaration in declared.values() for name in declaration}
     unknown = [name for name, _ in pairs if name not in known]
-    chosen = {}
+    asked = {}
     for path, declaration in declared.items():
         given = _given(declaration, [(n, v) for n, v in pairs if n in declaration or n in unknown])
-        parameters.validate(declaration, given)
-        chosen[path] = given
-    return chosen
+        asked[path] = _Asked(given, parameters.validate(declaration, given))
+    return asked
 
 
-def _pending(project: Project, chosen: dict[Path, dict[str, Any]]) -> dict[Path, dict[str, Any]]:
-    """Those of the runbooks that have pending blocks, as far as the ledger and the files tell."""
+def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
+    """Whether a runbook has pending blocks, as far as the ledger and the files tell."""
     from pgrunbook import status as report
 
-    waiting = {}
-    for path, given in chosen.items():
-        taken = parameters.validate(parameters.declared(path), given)
-        (found,) = report.collect(project, [path.stem], taken.target, taken.schema_)
-        if report.pending(found):
-            waiting[path] = given
-    return waiting
+    (found,) = report.collect(project, [notebook.stem], chosen.target, chosen.schema_)
+    return bool(report.pending(found))
 
 
-def _run(project: Project, notebook: Path, given: dict[str, Any], *, html: bool, bar: bool) -> Verdict:
+def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bool) -> Verdict:
     """Run one runbook, seal its record, and say how it ended and where the record is."""
     from pgrunbook import execution
 
-    chosen = parameters.validate(parameters.declared(notebook), given)
-    path, ending = execution.execute(project, notebook, chosen, given, bar=bar)
+    path, ending = execution.execute(project, notebook, asked.chosen, asked.given, bar=bar)
     _say(ending.verdict, ending.text)
     click.echo(f"notebook: {_relative(path)}")
     if html:

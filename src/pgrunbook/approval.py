@@ -85,7 +85,7 @@ def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
 def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
     """The records of the plan with that digest, the latest first; none that are older than the last so many."""
     for path in sorted(folder.glob("*.ipynb"), reverse=True)[:_LOOKED_AT]:
-        if digest in path.read_text(encoding="utf-8", errors="replace"):
+        if digest.encode() in path.read_bytes():
             with suppress(ValueError, LookupError, TypeError):  # what is no record, or not ours
                 record = Record.read(path)
                 if record.plan and (plan := Plan.read(record.plan)).digest == digest:

@@ -135,7 +135,7 @@ class Project:
 
 def kernel_of(runner: int) -> int:
     """The process id of the kernel that a runner has started."""
-    (kernel,) = [pid for pid in _children(runner) if b"ipykernel" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    (kernel,) = [pid for pid in _children(runner) if os.getsid(pid) == pid]  # as Jupyter starts kernels
     return kernel
 
 

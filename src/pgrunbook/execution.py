@@ -36,7 +36,10 @@ def execute(
     with (
         contextlib.chdir(project.root),
         kernels.environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}),
-        kernels.started(_kernel_of(notebook)) as kernel,  # and while it starts, papermill and the rest are imported
+        # A rehearsal's kernel has a server of its own to stop when it exits.
+        kernels.started(
+            _kernel_of(notebook), fork=chosen.mode != "rehearse"
+        ) as kernel,  # and while it starts, papermill and the rest are imported
     ):
         from pgrunbook import targets
 

@@ -107,7 +107,7 @@ class Trial:
     def kernel(self) -> psutil.Process:
         """The kernel of the runner."""
         children = psutil.Process(self.runner.pid).children()
-        (kernel,) = [child for child in children if "ipykernel_launcher" in child.cmdline()]
+        (kernel,) = [child for child in children if os.getsid(child.pid) == child.pid]  # as Jupyter starts kernels
         self._kernels.append(kernel)
         return kernel
 

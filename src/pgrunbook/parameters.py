@@ -192,11 +192,8 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     parameter that is wrong, what it got and what it takes. What looks like a secret is refused and not repeated: a
     default that another value replaces too, for it is written all the same.
     """
-    own = {
-        name: (type(default), default)
-        for name, default in declaration.items()
-        if name not in Parameters.model_json_schema()["properties"]
-    }
+    everybodys = {field.alias or name for name, field in Parameters.model_fields.items()}
+    own = {name: (type(default), default) for name, default in declaration.items() if name not in everybodys}
     model = create_model("RunbookParameters", __base__=Parameters, **own)  # type: ignore[call-overload]
     values = {**declaration, **given}
     secret = [name for name, value in [*declaration.items(), *given.items()] if looks_secret({name: value})]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Protocol
@@ -32,9 +31,7 @@ def install(shell: InteractiveShell) -> None:
     cell's last value alike.
     """
     assert shell.display_formatter is not None
-    shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, table)
-    shell.display_formatter.formatters["text/plain"].for_type(pd.DataFrame, lambda f, page, _: page.text(lines(f)))
-    shell.display_formatter.mimebundle_formatter.for_type(Named, _data)
+    shell.display_formatter.mimebundle_formatter.for_type(pd.DataFrame, _bundle)
 
 
 class Named(pd.DataFrame):
@@ -52,16 +49,36 @@ def named(frame: pd.DataFrame, kind: str, **about: Any) -> pd.DataFrame:
     return ours
 
 
-def _data(frame: Named, **_: Any) -> dict[str, Any]:
-    """A frame of ours under its MIME type: `kind`, what it is about, `columns` (the index first) and `rows`."""
-    return {FRAME_MIME: frame.attrs["pgrunbook"] | plain(frame)}
+def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
+    """A frame in every form. One of ours under its MIME type too: `kind`, what it is about, `columns` (the index first)
+    and `rows`.
+    """
+    names, texts = _texts(frame)
+    data = {FRAME_MIME: frame.attrs["pgrunbook"] | plain(frame)} if isinstance(frame, Named) else {}
+    return data | {"text/html": _table(names, texts), "text/plain": _lines(names, texts)}
 
 
 def plain(frame: pd.DataFrame) -> dict[str, Any]:
     """The frame as JSON values: `columns`, the index first, and `rows`; what is missing is null."""
-    flat = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
-    split = json.loads(flat.to_json(orient="split", index=False, date_format="iso", default_handler=str))
-    return {"columns": split["columns"], "rows": split["data"]}
+    names, columns = _columns(frame)
+    rows = zip(*([_plain(value) for value in column] for column in columns), strict=True)
+    return {"columns": names, "rows": [list(row) for row in rows]}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple | set):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if pd.isna(value):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def snapshot(taken: Snapshot, when: str) -> None:
@@ -73,7 +90,10 @@ def snapshot(taken: Snapshot, when: str) -> None:
 
 def table(frame: pd.DataFrame) -> str:
     """The frame as HTML: its index as the first columns, text to the left and escaped, missing values blank."""
-    names, rows = _texts(frame)
+    return _table(*_texts(frame))
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join(f"<tr>{''.join(f'<td>{_html(text)}</td>' for text in row)}</tr>" for row in rows)
     head = f'<thead><tr style="text-align: left">{head}</tr></thead>'
@@ -89,9 +109,8 @@ def _html(text: str) -> str:
 _WIDE = 24  # characters: to where plain text is aligned
 
 
-def lines(frame: pd.DataFrame) -> str:
-    """The frame as lines of text: nothing left out, however wide; what is longer than most is not waited for."""
-    names, texts = _texts(frame)
+def _lines(names: list[str], texts: list[list[str]]) -> str:
+    """As lines of text: nothing left out, however wide; what is longer than most is not waited for."""
     rows = [names, *texts]
     widths = [min(max(map(len, column)), _WIDE) for column in zip(*rows, strict=True)]
     text = "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
@@ -100,13 +119,22 @@ def lines(frame: pd.DataFrame) -> str:
 
 def _texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """The frame as it is read: the names of its columns, the index first, and each value as a text."""
+    names, columns = _columns(frame)
+    texts = [[_cell(value) for value in column] for column in columns]
+    labels = frame.index.nlevels if len(names) > frame.shape[1] else 0
+    texts[:labels] = _once(texts[:labels])
+    return names, [list(row) for row in zip(*texts, strict=True)]
+
+
+def _columns(frame: pd.DataFrame) -> tuple[list[str], list[Iterable[Any]]]:
+    """The names of the columns, and the values of each; those of the index first, unless it only counts the rows."""
     names = [str(column) for column in frame.columns]
-    columns = [[_cell(value) for value in frame.iloc[:, position]] for position in range(frame.shape[1])]
-    if not isinstance(frame.index, pd.RangeIndex):
-        labels = frame.index.to_frame(index=False)
-        names = [*map(str, labels.columns), *names]
-        columns = [*_labels(labels), *columns]
-    return names, [list(row) for row in zip(*columns, strict=True)]
+    values: list[Iterable[Any]] = [column.array for _, column in frame.items()]
+    if isinstance(frame.index, pd.RangeIndex):
+        return names, values
+    levels = range(frame.index.nlevels)
+    labels = [str(level if name is None else name) for level, name in enumerate(frame.index.names)]
+    return [*labels, *names], [*(frame.index.get_level_values(level) for level in levels), *values]
 
 
 def frame(shown: pd.DataFrame) -> None:
@@ -114,18 +142,20 @@ def frame(shown: pd.DataFrame) -> None:
     show(shown)
 
 
-def _labels(labels: pd.DataFrame) -> list[list[str]]:
+def _once(labels: Sequence[list[str]]) -> list[list[str]]:
     """The columns of an index; in all but the last of them a value that repeats the row above is left out."""
-    rows = [[_cell(value) for value in row] for row in labels.itertuples(index=False)]
+    rows = [*zip(*labels, strict=True)]
     shown = [list(row) for row in rows[:1]]
     for above, row in pairwise(rows):
         same = next((n for n, pair in enumerate(zip(above, row, strict=True)) if pair[0] != pair[1]), len(row))
         hidden = min(same, len(row) - 1)
         shown.append([*[""] * hidden, *row[hidden:]])
-    return [list(column) for column in zip(*shown, strict=True)] or [[] for _ in labels.columns]
+    return [list(column) for column in zip(*shown, strict=True)] or [*labels]
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, list | dict | tuple | set):
         return str(value)
     if pd.isna(value):

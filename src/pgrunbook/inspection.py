@@ -128,7 +128,7 @@ class Inspection:
             self._judge_enum(base)
         elif base["max_length"]:
             self._judge_length(base)
-        elif base["category"] == "A" or not self._holds(base["full_name"]):
+        elif base["full_name"] != "text" and (base["category"] == "A" or not self._holds(base["full_name"])):
             self._constraint("type", self.type, self.type, accepts=False)
             self._problem(
                 f"type {self.type} cannot hold {self.value!r}",

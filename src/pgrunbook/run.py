@@ -17,6 +17,7 @@ from IPython.core.getipython import get_ipython
 from pgrunbook import (
     catalog,
     checks,
+    conclusion,
     decisions,
     display,
     looking,
@@ -362,7 +363,7 @@ class Run:
                 raise Failed.of("is not verified", where=self.runbook, remedy="run the cell of the verification first")
             if self._observation.lacks(done := len(self._worker.outcomes)):
                 self._observation.snapshot(done)
-            return self._end(Verdict.PASSED, self._summary(final))
+            return self._end(Verdict.PASSED, conclusion.summary(self.parameters, final, self._worker.outcomes))
 
     def _finished(self) -> list[Decision]:
         """Decide about every block once more; but for mode `plan`, raise Failed unless all of them are in place."""
@@ -372,19 +373,6 @@ class Run:
         if self.parameters.mode != "plan":
             checks.require(map(checks.finished, final), Failed, "The target is not in the verified state.")
         return final
-
-    def _summary(self, final: Sequence[Decision]) -> str:
-        pending = sum(d.pending for d in final)
-        if self.parameters.mode == "plan":
-            return f"planned: {pending} of {len(final)} blocks to apply, nothing was changed"
-        events = [outcome.event for outcome in self._worker.outcomes]
-        done = (
-            ", ".join(f"{events.count(event)} {event}" for event in dict.fromkeys(events)) or "nothing was left to do"
-        )
-        if self.parameters.mode == "revert":
-            return f"none of {len(final)} blocks is applied any more: {done}"
-        where = "in place on the copy" if self._rehearsal else "in place"
-        return f"all {len(final)} blocks are {where}: {done}"
 
     def close(self) -> None:
         """End the run's sessions, and with them its lock. A run that has written but not ended is `interrupted`."""

@@ -34,6 +34,7 @@ def test_plan_rehearse_apply_revert(crm: Database, project: Project) -> None:
     assert crm.dump(WITHOUT_LEDGER) == before
     code, text = run(project, crm)
     assert code == 0, text
+    assert "PASSED: 1 block is in place: 1 applied" in text
     applied = crm.dump("--schema-only", WITHOUT_LEDGER)
     assert "idx_deals_import_batch" in applied
 

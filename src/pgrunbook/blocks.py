@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,6 +74,12 @@ class Block:
     def facts(self) -> dict[Key, str]:
         """All that the block makes."""
         return {key: value for made in self.mades for key, value in made.facts.items()}
+
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        """Those that it makes, alters, or refers to."""
+        admitting = {self.admits.table} if self.admits else set()
+        return frozenset({key.table for key in self.facts} | {need.table for need in self.needs} | admitting)
 
     @property
     def lenient(self) -> frozenset[Key]:

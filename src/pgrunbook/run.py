@@ -89,7 +89,8 @@ class Run:
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
-        self._closed = self._verified = False
+        self._closed = False
+        self._verified: int | None = None  # how many blocks had been dealt with when everything was verified
         self._verdict: Verdict | None = None
         label = f"{self.run_id[:8]} {runbook}"
         self._rehearsal = Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
@@ -275,8 +276,7 @@ class Run:
                 return
             for block in mine:
                 before = [d.block.name for d in self._decisions]
-                if self._worker.apply(block, before[: before.index(block.name)]):
-                    self._verified = False
+                self._worker.apply(block, before[: before.index(block.name)])
 
     def apply_all(self) -> None:
         """Do with every block, in order, what `apply` does, and show many in one frame: for a runbook of hundreds.
@@ -286,12 +286,9 @@ class Run:
         with self._ending():
             if self.parameters.mode == "revert":
                 return
-            shows, before = display.Together(), list[str]()
+            shows = display.Together()
             try:
-                for decision in self._decisions:
-                    if self._worker.apply(decision.block, before, shows):
-                        self._verified = False
-                    before.append(decision.block.name)
+                self._worker.apply_all([d.block for d in self._decisions], shows)
             finally:
                 shows.show()
 
@@ -313,7 +310,7 @@ class Run:
         """
         with self._ending():
             if why := self._unprovable:
-                self._verified = not names
+                self._note_verified(names)
                 unproven = checks.frame([checks.CheckResult(self.runbook, "behaviour", not_run=why)])
                 return display.named(unproven, "verification")
             if self.parameters.mode == "verify":
@@ -325,8 +322,12 @@ class Run:
             ]
             shown = display.named(checks.frame(results), "part of the verification" if names else "verification")
             self._require(results, shown, Failed, "The target is not in the verified state.")
-            self._verified = self._verified or not names
+            self._note_verified(names)
             return shown
+
+    def _note_verified(self, names: Sequence[str]) -> None:
+        if not names:
+            self._verified = len(self._worker.outcomes)
 
     @property
     def _unprovable(self) -> str:
@@ -359,7 +360,7 @@ class Run:
         """
         with self._ending():
             final = self._finished()
-            if self.parameters.mode != "plan" and not self._verified:
+            if self.parameters.mode != "plan" and self._verified != len(self._worker.outcomes):
                 raise Failed.of("is not verified", where=self.runbook, remedy="run the cell of the verification first")
             if self._observation.lacks(done := len(self._worker.outcomes)):
                 self._observation.snapshot(done)

@@ -41,12 +41,29 @@ class Worker:
         chosen = self.parameters
         return Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget)
 
-    def apply(self, block: Block, before: Sequence[str], shows: Shows = display.EACH) -> bool:
+    def apply_all(self, blocks: Sequence[Block], shows: Shows) -> None:
+        """Do what `apply` does with each of these, in order. They are decided about together, and those once more
+        whose tables a block before them has touched.
+        """
+        touched: set[str] = set()
+        before: list[str] = []
+        for decision in self.agenda.decide_now(blocks):
+            block = decision.block
+            chosen = self.decide(block) if touched & block.tables else decision
+            if self._apply(chosen, before, shows):
+                touched |= block.tables
+            before.append(block.name)
+
+    def apply(self, block: Block, before: Sequence[str]) -> None:
         """Decide about the block, show it, and do it; `before` are the blocks that come before it.
 
-        Returns whether anything was done. Raises Refused if it cannot be applied, or not yet; Failed if that fails.
+        Raises Refused if it cannot be applied, or not yet; Failed if that fails.
         """
-        chosen = self.decide(block)
+        self._apply(self.decide(block), before, display.EACH)
+
+    def _apply(self, chosen: Decision, before: Sequence[str], shows: Shows) -> bool:
+        """Show the block, and do what was decided. Returns whether anything was done."""
+        block = chosen.block
         shows.decision(chosen)
         if chosen.problems:
             raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)

@@ -53,3 +53,15 @@ def test_one_cell_applies_all_blocks_and_says_how_far_it_came(crm: Database, pro
     assert {block.action for block in record.blocks if block.name in ledger} == {"skip"}
     assert all(block.sql for block in record.blocks if block.event == "applied")
     assert crm.execute("SELECT count(DISTINCT block), count(*) FROM pgrunbook.blocks") == [(16, 16)]
+
+
+def test_a_block_is_decided_about_anew_if_another_has_touched_its_table(crm: Database, project: Project) -> None:
+    with_one_cell(project)
+    sql = project.root / "sql" / RUNBOOK
+    for kind in ("deploy", "revert"):
+        once = (sql / kind / "030_deals_source_data.sql").read_text()
+        (sql / kind / "031_deals_source_data_again.sql").write_text(once)
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    again = "SELECT event FROM pgrunbook.blocks WHERE block = '031_deals_source_data_again'"
+    assert crm.execute(again) == [("adopted",)]

@@ -7,6 +7,7 @@ two equal pieces look different, and a run refuses: it never takes different one
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pglast import ast, enums
@@ -20,6 +21,19 @@ def text(node: ast.Node) -> str:
     """The canonical text of a piece of a parse tree."""
     printed: str = RawStream()(_canonical(node))
     return printed
+
+
+def type_name(node: ast.TypeName) -> str:
+    """The canonical text of a type."""
+    if node.typmods or node.arrayBounds or node.setof or node.pct_type:
+        return text(node)
+    return _plain_type(tuple(part.sval for part in node.names))
+
+
+@lru_cache(maxsize=1_000)
+def _plain_type(names: tuple[str, ...]) -> str:
+    """The same of a type that is no more than its name: most columns have one of a few."""
+    return text(ast.TypeName(names=tuple(ast.String(sval=name) for name in names), typemod=-1))
 
 
 def replace(node: ast.Node, **changes: Any) -> Any:

@@ -92,11 +92,11 @@ class Script:
         """
         if missing := sorted(self.variables - variables.keys()):
             raise Refused.of(f"no value for {', '.join(missing)}", where=self.name)
-        return substitute(self.body, variables)
+        return substitute(self.body, variables) if self.variables else self.body
 
     def filled(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
         """The statements of `render`, which know the lines of the file: its header is counted."""
-        return statements(substitute(self.text, variables), self.name)
+        return statements(substitute(self.text, variables), self.name) if self.variables else self.parsed
 
     @cached_property
     def parsed(self) -> tuple[Statement, ...]:
@@ -105,7 +105,7 @@ class Script:
 
     @property
     def _parsable(self) -> str:
-        return substitute(self.text, {name: name for name in self.variables}, bare='"')
+        return substitute(self.text, {name: name for name in self.variables}, bare='"') if self.variables else self.text
 
     def _problems(self) -> Iterator[Problem]:
         for key in self.header.keys() - set(HEADER_KEYS):
@@ -177,6 +177,8 @@ def _header(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _placeholders(sql: str) -> Iterator[tuple[int, int, re.Match[str]]]:
+    if not re.search(rf":{_NAME.pattern}", sql):
+        return  # most files have none, and are not worth scanning
     try:
         tokens = scan(sql)
     except ParseError:  # an unterminated string: parsing it says so, with its place

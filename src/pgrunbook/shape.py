@@ -138,7 +138,7 @@ class _Reader:
     def column(self, column: ast.ColumnDef) -> None:
         name = column.colname
         collation = f" {canonical.text(column.collClause)}" if column.collClause else ""
-        self.facts[Key("column", self.table, name)] = canonical.text(column.typeName) + collation
+        self.facts[Key("column", self.table, name)] = canonical.type_name(column.typeName) + collation
         for constraint in column.constraints or ():
             match constraint.contype:
                 case ConstrType.CONSTR_NOTNULL:
@@ -241,7 +241,9 @@ def of_catalog(conn: Connection, schema: str, tables: Iterable[str]) -> dict[Key
     """
     facts: dict[Key, str] = {}
     for row in rows(conn, "ddl", schema=schema, tables=sorted(set(tables))):
-        facts |= {key._replace(table=row["table"]): value + row["state"] for key, value in _read(row["ddl"])}
+        for key, value in _read(row["ddl"]):
+            name = row["name"] if key.kind == "constraint" else key.name
+            facts[Key(key.kind, row["table"], name)] = value + row["state"]
     return facts
 
 

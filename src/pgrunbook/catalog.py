@@ -6,10 +6,10 @@ Reads only. A query is a file in `sql/catalog/`, one question each; its paramete
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
@@ -47,11 +47,13 @@ def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: 
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
-    with _asked(conn, name, parameters) as cursor:
+    with conn.cursor() as cursor:
+        batches = _batches(cursor, name, parameters)
+        first = next(batches, [])
         columns = {column.name: list[Any]() for column in cursor.description or ()}
         dtypes = [_dtype(column.type_code) for column in cursor.description or ()]
         known: dict[Any, Any] = {}  # a value that comes again, as types and names do, is kept once
-        while batch := cursor.fetchmany(_BATCH):
+        for batch in chain([first] if first else [], batches):
             for values, more in zip(columns.values(), zip(*batch, strict=True), strict=True):
                 values += [known.setdefault(value, value) for value in more]
     data = {name: pd.Series(columns.pop(name), dtype=dtype) for name, dtype in zip([*columns], dtypes, strict=True)}
@@ -60,19 +62,22 @@ def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: 
 
 
 _MANY = 1_000  # tables
-_BATCH = 10_000  # rows at a time: as psycopg has them, they are several times as large as in a frame
+_BATCH = 10_000  # rows: as psycopg has them, they are several times as large as in a frame
 
 
-@contextmanager
-def _asked(conn: Connection, name: str, parameters: Mapping[str, object]) -> Iterator[psycopg.Cursor[Any]]:
-    """The answer to a named query; about many tables it stays on the server until it is fetched."""
+def _batches(
+    cursor: psycopg.Cursor[Any], name: str, parameters: Mapping[str, object]
+) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of a named query; about many tables the first are taken while the server looks for the rest."""
     tables = parameters.get("tables")
-    if not isinstance(tables, list) or len(tables) <= _MANY:
-        with conn.cursor() as cursor:
-            yield cursor.execute(query(name), parameters, prepare=True)
-        return
-    with conn.transaction(), conn.cursor(name="pgrunbook_catalog") as named:
-        yield named.execute(query(name), parameters)
+    if isinstance(tables, list) and len(tables) > _MANY:
+        rows = cursor.stream(query(name), parameters, size=_BATCH // 10)
+        while batch := list(islice(rows, _BATCH)):
+            yield batch
+        if cursor.description:
+            return  # otherwise there was no row, and nothing has said which columns there are
+    if found := cursor.execute(query(name), parameters, prepare=True).fetchall():
+        yield found
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,9 @@ class Snapshot:
     | `indexes`     | table, index       | definition, unique (boolean), valid (boolean), bytes (Int64)    |
     | `types`       | type               | kind, values (an enum's labels, a domain's checks), used_by     |
 
-    `estimated_rows` is the planner's estimate, missing before the first VACUUM or ANALYZE. `default` holds a
-    generated column's expression too. Everything else has dtype `str`.
+    `estimated_rows` is the planner's estimate, missing before the first VACUUM or ANALYZE; where more than 1,000 tables
+    are asked for, the `bytes` of indexes are as old. `default` holds a generated column's expression too. Everything
+    else has dtype `str`.
     """
 
     tables: pd.DataFrame

@@ -40,6 +40,8 @@ def machine(server: embedded.Server, command: str, times: int) -> str:
     """What the figures depend on, in Markdown."""
     tools = {"pgrunbook": version("pgrunbook"), "Python": platform.python_version()} | peers.PINNED
     default = peers.versions(peers.PAPERMILL, COMPARED)
+    if sqitch := peers.sqitch_version():
+        tools["sqitch"] = sqitch
     ours = {name: version(name) for name in COMPARED}
     facts = {
         "Command": f"`{command}`, {datetime.now(UTC):%Y-%m-%d}",

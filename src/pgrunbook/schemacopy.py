@@ -132,11 +132,14 @@ def _dump(target: Target, conn: Connection, server: Server, file: Path) -> None:
     done = _execute(server.bin / "pg_dump", *_DUMP, *content, *where, env=env)
     service.unlink()
     if done.returncode:
+        locked = "LOCK TABLE" in done.stderr  # the statement that it gave up
         raise Failed.of(
             "pg_dump cannot copy the schema",
             where=f"target {target.name!r}",
             found=target.redact(done.stderr.strip()),
-            remedy="see that pg_dump --schema-only works for this role",
+            remedy="wait until whoever alters a table is done, then rehearse again"
+            if locked
+            else "see that pg_dump --schema-only works for this role",
         )
 
 

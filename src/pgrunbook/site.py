@@ -59,14 +59,18 @@ class Site:
         return self.archive.root / "site"
 
     def build(self, *, anew: bool = False) -> tuple[int, int]:
-        """Write what is missing, or all of it; how many pages were made, and how many records there are."""
-        known = {} if anew else self._known()
+        """Write what is missing, or all of it; how many pages were made, and how many records there are. The page of a
+        record that is gone goes too.
+        """
+        known = self._known()
         rows, made = [], 0
         for notebook in self._notebooks():
-            row = known.get(self.archive.name(notebook))
-            if row is None or not row.seal.startswith("number") or not self.archive.is_sealed(notebook):
+            row = known.pop(self.archive.name(notebook), None)
+            if anew or row is None or not row.seal.startswith("number") or not self.archive.is_sealed(notebook):
                 row, made = self._page(notebook), made + 1
             rows.append(row)
+        for gone in known.values():
+            (self.root / gone.page).unlink(missing_ok=True)
         rows.sort(key=lambda row: row.started, reverse=True)
         self._index(rows)
         return made, len(rows)

@@ -89,3 +89,13 @@ def test_styles_of_a_cell_do_not_leak(site: Site) -> None:
 def test_a_link_leads_to_its_page_whatever_the_file_is_called(site: Site) -> None:
     page(site, notebook(), name="50%_a#1?")
     assert 'href="crm/001_x/50%25_a%231%3F.html"' in (site.root / "index.html").read_text()
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_the_page_of_a_record_that_is_gone_goes_too(site: Site, anew: bool) -> None:
+    page(site, notebook(), name="gone")
+    page(site, notebook(), name="kept")
+    folder = site.archive.root / "crm" / "001_x"
+    (folder / "gone.ipynb").unlink()
+    site.build(anew=anew)
+    assert [path.name for path in (site.root / "crm" / "001_x").iterdir()] == ["kept.html"]

@@ -11,12 +11,13 @@ import pandas as pd
 import psycopg
 
 from pgrunbook import ledger, waiting
+from pgrunbook.batch import Batch
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
-from pgrunbook.locks import Lock, Trace
+from pgrunbook.locks import Lock
 from pgrunbook.scripts import Statement
 from pgrunbook.shape import Facts, Made
 from pgrunbook.waiting import Attempt, Report, Watch
@@ -59,6 +60,15 @@ class Timeouts:
     def of(self, block: Block) -> Timeouts:
         """A block's own, where its header gives them."""
         return replace(self, **block.timeouts)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of a block's transaction."""
+        return {
+            "lock_timeout": self.lock_timeout,
+            "statement_timeout": self.statement_timeout,
+            "idle_in_transaction_session_timeout": _IDLE,
+        }
 
 
 def apply(
@@ -132,27 +142,34 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.O
 def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
     """One attempt. Before the commit, the catalog is compared with the shape that the block makes."""
     block, conn = decision.block, sessions.work
-    clock = Clock()
-    trace = Trace(sessions.look, conn.info.backend_pid)
+    clock, batch = Clock(), Batch(conn)
     with conn.transaction():
-        _set_timeouts(conn, timeouts)
+        _send(batch, decision, timeouts)
+        clock.laps += batch.laps
         clock.lap()
-        for number, statement in enumerate((block.statements[n] for n in decision.statements), 1):
-            sent = time.perf_counter()
-            _execute(conn, block, statement)
-            clock.lap(statement.sql)
-            trace.note(number, sent)
-            clock.lap()
         found = observe(conn, block)
         if problems := differences(decision, [block.mades[n] for n in decision.statements], found):
             raise Failed(_ROLLED_BACK, problems=problems)
-        locks = trace.locks(conn)
+        locks = batch.locks(sessions.look)
         _record(conn, decision, run_id, clock, locks, found)
         written = time.perf_counter()
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - written) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
     return Outcome(block.name, decision.event, tuple(clock.laps), clock.started_at, clock.total_ms, locks)
+
+
+def _send(batch: Batch, decision: Decision, timeouts: Timeouts) -> None:
+    block = decision.block
+    try:
+        batch.send(timeouts.settings, [block.statements[n] for n in decision.statements])
+    except waiting.WITHOUT_LOCKS:
+        raise  # to be tried again
+    except psycopg.Error as exc:
+        # Who has lost the connection does not know how far the server came.
+        if exc.sqlstate and (statement := batch.failed):
+            raise Failed(_ROLLED_BACK, problems=[_located(exc, block, statement)]) from exc
+        raise
 
 
 def _record(
@@ -193,23 +210,6 @@ def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> P
 _IDLE = "3s"
 
 _ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
-
-
-def _set_timeouts(conn: Connection, timeouts: Timeouts) -> None:
-    conn.execute(
-        "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
-        " set_config('idle_in_transaction_session_timeout', %s, true)",
-        [timeouts.lock_timeout, timeouts.statement_timeout, _IDLE],
-    )
-
-
-def _execute(conn: Connection, block: Block, statement: Statement) -> None:
-    try:
-        conn.execute(statement.sql.encode())
-    except waiting.WITHOUT_LOCKS:
-        raise  # to be tried again
-    except psycopg.Error as exc:
-        raise Failed(_ROLLED_BACK, problems=[_located(exc, block, statement)]) from exc
 
 
 def _located(exc: psycopg.Error, block: Block, statement: Statement) -> Problem:

@@ -5,10 +5,11 @@ https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
@@ -81,24 +82,21 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
 
 
 class Trace:
-    """Notes the locks of one session's transaction, statement by statement. Asks another session: what that one sees
-    in the catalog existed before.
-    """
+    """Collects the locks of one session on what existed before, statement by statement."""
 
-    def __init__(self, look: Connection, pid: int) -> None:
-        self.pid = pid
-        self._look = look
+    def __init__(self) -> None:
         self._found: dict[tuple[int, str], tuple[int, float, str, int]] = {}
 
-    def note(self, number: int, sent: float) -> None:
-        """Note the locks that are new since the last call: statement `number`, sent at `sent` by time.perf_counter.
+    def note(self, number: int, sent: float, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Note the locks that are new since the last call: of statement `number`, sent at `sent` by time.perf_counter.
 
-        Where nobody else can have any lock, a weaker one changes nothing.
+        Each of `rows` is a lock: `oid`, `relation` and `filenode` as another session sees them, and `mode` as the
+        server writes it. Where nobody else can have any lock, a weaker one changes nothing.
         """
-        for row in catalog.rows(self._look, "locks", pid=self.pid):
-            if (row["oid"], STRONGEST) in self._found:
-                continue
-            self._found.setdefault((row["oid"], row["mode"]), (number, sent, row["relation"], row["filenode"]))
+        locks = sorted((row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]) for row in rows)
+        for relation, mode, oid, filenode in locks:  # the strongest, ACCESS EXCLUSIVE, comes first
+            if (oid, STRONGEST) not in self._found:
+                self._found.setdefault((oid, mode), (number, sent, relation, filenode))
 
     def locks(self, inside: Connection) -> tuple[Lock, ...]:
         """The locks so far, held until now; `inside` is the session itself, which alone sees what it has rewritten."""
@@ -109,3 +107,8 @@ class Trace:
             Lock(number, relation, mode, (now - sent) * 1000, files.get(oid, filenode) != filenode)
             for (oid, mode), (number, sent, relation, filenode) in self._found.items()
         )
+
+
+def _mode(name: str) -> str:
+    """`AccessExclusiveLock` of pg_locks as ACCESS EXCLUSIVE, as the manual and LOCK TABLE have it."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Lock")).upper()

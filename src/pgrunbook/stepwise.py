@@ -149,7 +149,7 @@ class _Steps:
             ledger.note_statement(conn, self.run_id, self.block, number, sql, elapsed_ms)
 
     def _send(self, conn: Connection, number: int, sql: str, partition: str) -> float:
-        trace = Trace(self.sessions.look, conn.info.backend_pid)
+        trace = Trace()
         sent = time.perf_counter()
         self.clock.lap()
         with Every(LOOK_S, lambda: self._look(trace, number, sent)):
@@ -162,9 +162,10 @@ class _Steps:
         return (time.perf_counter() - sent) * 1000
 
     def _look(self, trace: Trace, number: int, sent: float) -> None:
-        trace.note(number, sent)
-        self.blockers = tuple(waiting.blockers(self.sessions.look, trace.pid))
-        for row in catalog.rows(self.sessions.look, "progress", pid=trace.pid):
+        look, pid = self.sessions.look, self.sessions.work.info.backend_pid
+        trace.note(number, sent, catalog.rows(look, "locks", pid=pid))
+        self.blockers = tuple(waiting.blockers(look, pid))
+        for row in catalog.rows(look, "progress", pid=pid):
             self.progress(Progress(self.block, blockers=self.blockers, **row))
 
     def _detach(self, conn: Connection, sql: str, partition: str) -> None:

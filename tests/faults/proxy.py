@@ -20,6 +20,7 @@ PORT_FILE = ".s.PGSQL.5432"
 
 _CANCEL_REQUEST = 80877102
 _PATIENCE_S = 60.0
+_FLUSH = b"H\0\0\0\4"
 
 
 class Command(NamedTuple):
@@ -32,7 +33,7 @@ class Command(NamedTuple):
 # The commands of one session so far: whether the last of them is the one that is waited for.
 Point = Callable[[Sequence[Command]], bool]
 
-# What to do with the session when the point is reached; the bytes are the batch that holds the command, not yet sent.
+# What to do with the session when the point is reached; the bytes are what holds the command, not yet sent.
 Handler = Callable[["Session", bytes], None]
 
 
@@ -108,6 +109,7 @@ class Session:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self._proxy = proxy
         self._commands: list[Command] = []
+        self._piped = self._answered = 0  # commands of a pipeline that has not ended, and how many are done
         self._client = _Stream(client)
         self._server = _Stream(socket.socket(socket.AF_UNIX))
         self.thread.start()
@@ -124,12 +126,15 @@ class Session:
         self._server.send(batch)
 
     def reply(self) -> bytes:
-        """What the server answers, up to its ReadyForQuery."""
+        """What the server answers: up to its ReadyForQuery; in the middle of a pipeline, to the end of a command."""
+        if self._piped:
+            self._server.send(_FLUSH)
         received = b""
         while True:
             for kind, message in self._server.receive():
                 received += message
-                if kind == b"Z":
+                self._note(kind, message)
+                if kind in b"ZE"[: 1 + bool(self._piped)] or 0 < self._piped <= self._answered:
                     return received
 
     def deliver(self, reply: bytes) -> None:
@@ -179,10 +184,12 @@ class Session:
             for stream in _readable(self._client, self._server):
                 messages = stream.receive()
                 if stream is self._server:
-                    self._note_pid(messages)
+                    for kind, message in messages:
+                        self._note(kind, message)
                     self._client.send(b"".join(message for _, message in messages))
                     continue
-                for commands, batch in batches.add(messages):
+                for commands, batch, piped in batches.add(messages):
+                    self._piped = self._piped + len(commands) if piped else 0
                     self._pass_on(commands, batch)
 
     def _pass_on(self, commands: Sequence[Command], batch: bytes) -> None:
@@ -195,10 +202,13 @@ class Session:
         else:
             self._server.send(batch)
 
-    def _note_pid(self, messages: Sequence[tuple[bytes, bytes]]) -> None:
-        for kind, message in messages:
-            if kind == b"K":
-                self.backend_pid = struct.unpack_from("!i", message, 5)[0]
+    def _note(self, kind: bytes, message: bytes) -> None:
+        if kind == b"K":
+            self.backend_pid = struct.unpack_from("!i", message, 5)[0]
+        elif kind == b"Z":
+            self._answered = 0
+        elif kind in b"CIs":  # CommandComplete, EmptyQueryResponse, PortalSuspended
+            self._answered += 1
 
 
 class _Stream:
@@ -252,7 +262,9 @@ def _readable(*streams: _Stream) -> list[_Stream]:
 
 
 class _Batches:
-    """Puts a client's messages together to what the server answers as a whole: up to Query, Sync, or what is alone."""
+    """Puts a client's messages together to what can be held back: one command, or in a pipeline, what comes before the
+    end of one. Each ends with an Execute and the Sync that follows it at once, or with a message that stands alone.
+    """
 
     def __init__(self) -> None:
         self._prepared: dict[bytes, str] = {}
@@ -260,15 +272,22 @@ class _Batches:
         self._commands: list[Command] = []
         self._pending = b""
 
-    def add(self, messages: Sequence[tuple[bytes, bytes]]) -> Iterator[tuple[list[Command], bytes]]:
-        """The batches that these messages complete: the commands of each, and its bytes."""
+    def add(self, messages: Sequence[tuple[bytes, bytes]]) -> Iterator[tuple[list[Command], bytes, bool]]:
+        """The batches that these messages complete: the command of each, if any, its bytes, and whether the pipeline
+        goes on after it.
+        """
         for kind, message in messages:
+            if self._commands and kind != b"S":
+                yield self._complete(piped=True)
             self._pending += message
             self._read(kind, message[5:])
-            if kind not in b"PBDEC":  # Parse, Bind, Describe, Execute, Close wait for their Sync
-                commands, batch = self._commands, self._pending
-                self._commands, self._pending = [], b""
-                yield commands, batch
+            if kind not in b"PBDEC":  # Parse, Bind, Describe, Execute, Close wait for what follows them
+                yield self._complete(piped=kind == b"H")
+
+    def _complete(self, *, piped: bool) -> tuple[list[Command], bytes, bool]:
+        commands, batch = self._commands, self._pending
+        self._commands, self._pending = [], b""
+        return commands, batch, piped
 
     def _read(self, kind: bytes, body: bytes) -> None:
         if kind == b"Q":

@@ -1,7 +1,7 @@
 -- Which locks does a session hold on relations that others see too, and so existed before its transaction?
 SELECT c.oid::bigint AS oid,
        c.oid::regclass::text AS relation,
-       upper(regexp_replace(replace(l.mode, 'Lock', ''), '([a-z])([A-Z])', '\1 \2', 'g')) AS mode,
+       l.mode,
        coalesce(pg_relation_filenode(c.oid), 0)::bigint AS filenode
   FROM pg_locks l
   JOIN pg_class c ON c.oid = l.relation
@@ -11,4 +11,3 @@ SELECT c.oid::bigint AS oid,
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND c.relnamespace NOT IN (SELECT oid FROM pg_namespace
                                WHERE nspname IN ('pg_catalog', 'pg_toast', 'information_schema', 'pgrunbook'))
- ORDER BY relation, mode -- the strongest, ACCESS EXCLUSIVE, comes first

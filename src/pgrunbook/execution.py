@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook import kernels
+from pgrunbook import kernels, targets
 from pgrunbook.errors import Verdict
 from pgrunbook.kernels import Kernel
 from pgrunbook.parameters import RUN_ID, Parameters
@@ -41,8 +41,6 @@ def execute(
             _kernel_of(notebook), fork=chosen.mode != "rehearse"
         ) as kernel,  # and while it starts, papermill and the rest are imported
     ):
-        from pgrunbook import targets
-
         target = targets.resolve(chosen.target, project)  # keeps the embedded server up until we are done
         name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
         output = Path("outputs", target.folder, notebook.stem, name)

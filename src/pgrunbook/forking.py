@@ -126,6 +126,7 @@ def _become(arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
 def _kernel(arguments: Sequence[str]) -> int:
     from ipykernel.kernelapp import launch_new_instance
 
+    _do_without_debugger()
     try:
         launch_new_instance(argv=list(arguments))
     except SystemExit as exc:
@@ -134,3 +135,13 @@ def _kernel(arguments: Sequence[str]) -> int:
         sys.excepthook(*sys.exc_info())
         return 1
     return 0
+
+
+def _do_without_debugger() -> None:
+    """Of this kernel only the runner knows. debugpy, for whoever would attach, is a tenth of its memory; ipykernel does
+    without where it cannot be imported, and a cell can import it later.
+    """
+    sys.modules["debugpy"] = None  # type: ignore[assignment]  # as the manual of `import` says of what is not to be found
+    import ipykernel.debugger  # noqa: F401
+
+    del sys.modules["debugpy"]

@@ -20,7 +20,7 @@ from pgrunbook.errors import Verdict
 VerdictCard(Verdict.PASSED, "done", {})"""
 
 LOOK = """\
-import asyncio, json, os, signal, sys, threading
+import asyncio, debugpy, json, os, signal, sys, threading
 await asyncio.sleep(0)
 told = {
     "program": [os.path.basename(sys.argv[0]), *sys.argv[1:2]],
@@ -34,6 +34,7 @@ told = {
     "folder": os.getcwd(),
     "threads": sorted({thread.name.partition("-")[0] for thread in threading.enumerate()}),
     "outside": "click" in globals(),
+    "debugger": hasattr(debugpy, "listen"),
 }
 print(json.dumps(told))"""
 
@@ -81,6 +82,12 @@ def test_its_end_is_noticed(project: Project, empty: Database, cell: str, code: 
     cells(project, cell, PASSED)
     done = run(project, empty)
     assert (done.code, said in done.text) == (code, True), done.text
+
+
+def test_nobody_waits_for_a_debugger(project: Project, empty: Database) -> None:
+    cells(project, "import sys; print([name for name in sys.modules if name.startswith(('debugpy', 'pydev'))])", PASSED)
+    done = run(project, empty)
+    assert done.cells["cell0"].strip() == "[]"
 
 
 def test_it_is_a_copy_where_it_can_be(project: Project, empty: Database) -> None:

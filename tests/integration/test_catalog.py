@@ -20,6 +20,7 @@ CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%');
 CREATE TABLE kinds (
   id bigint PRIMARY KEY, name text, code varchar(20) UNIQUE, fixed char(3), state state, mail email, tags text[],
   place point, span int4range, body jsonb, "On" int, "user" int, "a b" int, here text COLLATE "C", raw bytea,
+  kept information_schema.yes_or_no,
   EXCLUDE USING gist (span WITH &&));
 CREATE INDEX kinds_several ON kinds (name, code, id);
 CREATE INDEX "Kinds on" ON kinds ("On", "user", "a b");
@@ -70,6 +71,12 @@ def test_every_index_is_defined_as_the_server_says(look: Connection) -> None:
     expected = {(table, index): text for table, index, text in look.execute(DEFINITIONS)}
     assert found["definition"].to_dict() == expected
     assert len(expected) > 25
+
+
+def test_types_are_enums_and_domains_the_server_s_own_too(look: Connection) -> None:
+    types = snapshot(look, "public", TABLES).types
+    assert types["kind"].to_dict() == {"state": "enum", "email": "domain", "information_schema.yes_or_no": "domain"}
+    assert set(types["used_by"]) == {"kinds.state", "kinds.mail", "kinds.kept"}
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)

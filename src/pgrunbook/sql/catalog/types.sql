@@ -15,5 +15,7 @@ SELECT format_type(t.oid, NULL) AS type,
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid AND t.typtype IN ('e', 'd')
  WHERE c.relkind IN ('r', 'p')
+   -- known beforehand to be neither, so that the type of next to no column is looked up: the system's own have low OIDs
+   AND a.atttypid NOT IN (SELECT oid FROM pg_type WHERE oid < 16384 AND typtype NOT IN ('e', 'd'))
  GROUP BY t.oid
  ORDER BY 1

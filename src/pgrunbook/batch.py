@@ -73,14 +73,16 @@ class Batch:
         """The locks on what existed before the transaction, held until now. `look` is another session: what that one
         sees in the catalog existed before.
         """
-        oids = sorted({oid for note in self._notes[1:] for oid in note["oids"]})
-        there = {row["oid"]: row for row in catalog.rows(look, "existed", oids=oids)} if oids else {}
+        notes = self._notes[1:]
+        filenodes = {oid: file for note in notes for oid, file in zip(note["oids"], note["filenodes"], strict=True)}
+        there = catalog.rows(look, "existed", oids=sorted(filenodes)) if filenodes else []
+        existed = {row["oid"]: row for row in there}
         trace = Trace()
-        for number, (note, (began_ms, _)) in enumerate(zip(self._notes[1:], self._spans(), strict=True), 1):
+        for number, (note, (began_ms, _)) in enumerate(zip(notes, self._spans(), strict=True), 1):
             held = zip(note["oids"], note["modes"], strict=True)
-            rows = [there[oid] | {"mode": mode} for oid, mode in held if oid in there]
+            rows = [existed[oid] | {"mode": mode} for oid, mode in held if oid in existed]
             trace.note(number, self._sent_at + began_ms / 1000, rows)
-        return trace.locks(self.conn)
+        return trace.locks(filenodes)
 
 
 @contextmanager

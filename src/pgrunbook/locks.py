@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook import catalog
-from pgrunbook.catalog import Connection
 from pgrunbook.parameters import milliseconds
 
 if TYPE_CHECKING:
@@ -98,13 +96,18 @@ class Trace:
             if (oid, STRONGEST) not in self._found:
                 self._found.setdefault((oid, mode), (number, sent, relation, filenode))
 
-    def locks(self, inside: Connection) -> tuple[Lock, ...]:
-        """The locks so far, held until now; `inside` is the session itself, which alone sees what it has rewritten."""
+    @property
+    def oids(self) -> list[int]:
+        """The relations on which there are locks."""
+        return sorted({oid for oid, _ in self._found})
+
+    def locks(self, filenodes: Mapping[int, int]) -> tuple[Lock, ...]:
+        """The locks so far, held until now. `filenodes` are those that the session itself sees, which alone knows what
+        it has rewritten, by OID.
+        """
         now = time.perf_counter()
-        oids = sorted({oid for oid, _ in self._found})
-        files = {row["oid"]: row["filenode"] for row in catalog.rows(inside, "filenodes", oids=oids)} if oids else {}
         return tuple(
-            Lock(number, relation, mode, (now - sent) * 1000, files.get(oid, filenode) != filenode)
+            Lock(number, relation, mode, (now - sent) * 1000, filenodes.get(oid, filenode) != filenode)
             for (oid, mode), (number, sent, relation, filenode) in self._found.items()
         )
 

@@ -1,0 +1,85 @@
+"""The statements of a transaction, sent at once: what the server says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from databases import Database
+
+from pgrunbook import catalog
+from pgrunbook.batch import Batch
+from pgrunbook.catalog import Connection
+from pgrunbook.connection import connect
+from pgrunbook.scripts import statements
+from pgrunbook.targets import Target
+
+SETTINGS = {"lock_timeout": "1s", "statement_timeout": "5s"}
+
+
+@pytest.fixture
+def sessions(empty: Database) -> Iterator[tuple[Connection, Connection]]:
+    """One that works, and one that looks."""
+    empty.execute("CREATE TABLE there (id int, name varchar(10))")
+    target = Target("test", empty.url)
+    with connect(target, schema="public") as work, connect(target, schema="public", read_only=True) as look:
+        yield work, look
+
+
+def test_each_statement_has_its_time(sessions: tuple[Connection, Connection]) -> None:
+    work, _ = sessions
+    batch = Batch(work)
+    with work.transaction():
+        batch.send(SETTINGS, statements("CREATE TABLE a (); SELECT pg_sleep(0.3); CREATE TABLE b ();"))
+        assert work.execute("SELECT current_setting('lock_timeout')").fetchone() == ("1s",)
+    assert [sql for sql, _ in batch.laps] == ["CREATE TABLE a ()", "SELECT pg_sleep(0.3)", "CREATE TABLE b ()"]
+    first, second, third = (ms for _, ms in batch.laps)
+    assert second >= 300 > max(first, third) > 0
+
+
+def test_the_one_that_fails_is_known_and_no_other_is_run(sessions: tuple[Connection, Connection]) -> None:
+    work, look = sessions
+    batch = Batch(work)
+    with pytest.raises(psycopg.errors.DivisionByZero), work.transaction():
+        batch.send(SETTINGS, statements("CREATE TABLE a (); SELECT 1 / 0; SELECT pg_sleep(1);"))
+    assert batch.failed is not None
+    assert batch.failed.sql == "SELECT 1 / 0"
+    assert look.execute("SELECT to_regclass('a')").fetchone() == (None,)
+
+
+def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Connection, Connection]) -> None:
+    work, look = sessions
+    batch = Batch(work)
+    look.execute("BEGIN")
+    look.execute("SELECT FROM there")
+    with pytest.raises(psycopg.errors.LockNotAvailable), work.transaction():
+        batch.send(SETTINGS | {"lock_timeout": "50ms"}, statements("CREATE TABLE a (); ALTER TABLE there ADD a int;"))
+    assert batch.failed is not None
+    assert batch.failed.sql.startswith("ALTER")
+
+
+def test_locks_are_those_on_what_existed_before(sessions: tuple[Connection, Connection]) -> None:
+    work, look = sessions
+    batch = Batch(work)
+    with work.transaction():
+        sql = "CREATE TABLE made (id int); CREATE INDEX ON there (id); ALTER TABLE there ALTER name TYPE int USING 1;"
+        batch.send(SETTINGS, statements(sql))
+        held = batch.locks(look)
+    assert [(lock.number, lock.relation, lock.mode, lock.rewritten) for lock in held] == [
+        (2, "there", "SHARE", True),
+        (3, "there", "ACCESS EXCLUSIVE", True),
+    ]
+    assert all(lock.held_ms > 0 for lock in held)
+
+
+def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Connection, Connection]) -> None:
+    work, _ = sessions
+    prepared = "SELECT name FROM pg_prepared_statements ORDER BY 1"
+    catalog.rows(work, "place")
+    before = work.execute(prepared).fetchall()
+    with work.transaction():
+        Batch(work).send(SETTINGS, statements("ALTER TABLE there ADD more int;"))
+        catalog.rows(work, "place")
+    assert (len(before), work.execute(prepared).fetchall()) == (1, before)
+    catalog.rows(work, "place")

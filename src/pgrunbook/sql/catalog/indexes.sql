@@ -17,12 +17,13 @@ SELECT c.relname::text AS "table",
   LEFT JOIN LATERAL (
        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.place) AS columns
          FROM unnest(x.indkey::int2[], x.indclass::oid[], x.indcollation::oid[]) WITH ORDINALITY AS k (attnum, class, collated, place)
-         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-         JOIN pg_opclass o ON o.oid = k.class
-       HAVING bool_and(o.opcdefault AND k.collated = a.attcollation
-                       AND (o.opcintype = a.atttypid OR o.opcintype = 'text'::regtype AND a.atttypid = 'varchar'::regtype
-                                                        AND NOT EXISTS (SELECT FROM pg_opclass own WHERE own.opcdefault
-                                                                           AND own.opcintype = 'varchar'::regtype)))
+        CROSS JOIN LATERAL (SELECT * FROM pg_attribute WHERE attrelid = c.oid AND attnum = k.attnum LIMIT 1) a
+       HAVING bool_and(k.collated = a.attcollation AND (k.class, a.atttypid) IN (
+              SELECT oid, opcintype FROM pg_opclass WHERE opcdefault -- these need not be named
+               UNION ALL
+              SELECT o.oid, 'varchar'::regtype FROM pg_opclass o
+               WHERE o.opcdefault AND o.opcintype = 'text'::regtype
+                 AND NOT EXISTS (SELECT FROM pg_opclass own WHERE own.opcdefault AND own.opcintype = 'varchar'::regtype)))
   ) plain ON i.relkind = 'i' AND i.relam = (SELECT oid FROM pg_am WHERE amname = 'btree') AND i.reloptions IS NULL
          AND i.reltablespace = 0 AND x.indexprs IS NULL AND x.indpred IS NULL AND x.indnatts = x.indnkeyatts
          AND NOT x.indnullsnotdistinct AND 0 = ALL (x.indoption::int2[]) AND pg_table_is_visible(c.oid)

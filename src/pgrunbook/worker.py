@@ -52,7 +52,7 @@ class Worker:
             chosen = self.decide(block) if touched & block.tables else decision
             if self._apply(chosen, before, shows):
                 touched |= block.tables
-            before.append(block.name)
+            before = [block.name]  # which has come in its turn, and so have those before it
 
     def apply(self, block: Block, before: Sequence[str]) -> None:
         """Decide about the block, show it, and do it; `before` are the blocks that come before it.

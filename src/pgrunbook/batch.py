@@ -74,15 +74,16 @@ class Batch:
         sees in the catalog existed before.
         """
         notes = self._notes[1:]
-        filenodes = {oid: file for note in notes for oid, file in zip(note["oids"], note["filenodes"], strict=True)}
-        there = catalog.rows(look, "existed", oids=sorted(filenodes)) if filenodes else []
+        oids = sorted({oid for note in notes for oid in note["oids"]})
+        there = catalog.rows(look, "existed", oids=oids) if oids else []
         existed = {row["oid"]: row for row in there}
         trace = Trace()
         for number, (note, (began_ms, _)) in enumerate(zip(notes, self._spans(), strict=True), 1):
             held = zip(note["oids"], note["modes"], strict=True)
             rows = [existed[oid] | {"mode": mode} for oid, mode in held if oid in existed]
             trace.note(number, self._sent_at + began_ms / 1000, rows)
-        return trace.locks(filenodes)
+        files = (file for note in notes for file in zip(note["oids"], note["filenodes"], strict=True))
+        return trace.locks({oid: filenode for oid, filenode in files if filenode})  # what was dropped has none
 
 
 @contextmanager

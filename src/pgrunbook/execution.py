@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +61,6 @@ def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: K
     from pgrunbook.engine import NotPassed, RunbookEngine
 
     papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed
-    # What comes after the run is imported while the kernel works and this process waits.
-    threading.Thread(target=import_module, args=["pgrunbook.sealing"], daemon=True).start()
     try:
         nb = papermill.execute_notebook(
             str(notebook), str(output), parameters=dict(given), engine_name=ENGINE, progress_bar=bar, kernel=kernel

@@ -73,6 +73,16 @@ def test_locks_are_those_on_what_existed_before(sessions: tuple[Connection, Conn
     assert all(lock.held_ms > 0 for lock in held)
 
 
+def test_what_is_dropped_is_not_rewritten(sessions: tuple[Connection, Connection]) -> None:
+    work, look = sessions
+    work.execute("CREATE VIEW seen AS SELECT FROM there")
+    batch = Batch(work)
+    with work.transaction():
+        batch.send(SETTINGS, statements("DROP VIEW seen; DROP TABLE there;"))
+        held = {lock.relation: lock.rewritten for lock in batch.locks(look)}
+    assert held == {"seen": False, "there": False}
+
+
 def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Connection, Connection]) -> None:
     work, _ = sessions
     prepared = "SELECT name FROM pg_prepared_statements ORDER BY 1"

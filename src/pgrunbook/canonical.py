@@ -54,12 +54,15 @@ def _values(node: ast.Node) -> list[Any]:
 
 
 def _canonical(node: Any) -> Any:
-    """The same tree in canonical form, from the leaves upwards."""
+    """The same tree in canonical form, from the leaves upwards; the same object where it is that already."""
     if isinstance(node, tuple):
-        return tuple(_canonical(part) for part in node)
+        parts = tuple(_canonical(part) for part in node)
+        return node if all(new is old for new, old in zip(parts, node, strict=True)) else parts
     if not isinstance(node, ast.Node):
         return node
-    copy = replace(node, **{name: _canonical(getattr(node, name)) for name in node})
+    fields = {name: getattr(node, name) for name in node}
+    changes = {name: new for name, old in fields.items() if (new := _canonical(old)) is not old}
+    copy = type(node)(**fields | changes) if changes else node
     match copy:
         case ast.TypeName():
             return _type(copy)

@@ -273,7 +273,7 @@ def _repeat(conn: Connection, entry: Entry) -> None:
 
 def _insert(conn: Connection, run_id: str, **values: Any) -> None:
     """Write the row of a block: these columns, and those that the run's row has."""
-    conn.execute(_INSERT, {**values, "run_id": run_id})
+    conn.execute(_INSERT, {**values, "run_id": run_id}, prepare=True)
 
 
 _INSERT = """\
@@ -286,12 +286,13 @@ SELECT run_id, runbook, schema_name, %(block)s, %(revision)s, %(event)s, %(reaso
 
 def note_statements(conn: Connection, run_id: str, block: str, laps: Sequence[tuple[str, float]]) -> None:
     """Write the statements of a block that have finished, with their times in milliseconds."""
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO pgrunbook.statements (run_id, block, number, event, sql, elapsed_ms)"
-            " VALUES (%s, %s, %s, 'finished', %s, %s)",
-            [(run_id, block, number, sql, ms) for number, (sql, ms) in enumerate(laps, 1)],
-        )
+    conn.execute(
+        "INSERT INTO pgrunbook.statements (run_id, block, number, event, sql, elapsed_ms)"
+        " SELECT %s, %s, number, 'finished', sql, elapsed_ms"
+        " FROM unnest(%s::text[], %s::float8[]) WITH ORDINALITY AS s (sql, elapsed_ms, number)",
+        [run_id, block, [sql for sql, _ in laps], [ms for _, ms in laps]],
+        prepare=True,
+    )
 
 
 def note_statement(

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks [PART …] [--times N] [--quick] [--write FILE]
 
-Parts: startup, many, catalog, stall. All of them take about 50 minutes on two cores, most of it making 100,000 tables,
-and the stalls. --quick is for development: fewer, smaller, once each, in 4 minutes, and without the stalls.
+Parts: startup, many, catalog, stall. All of them take about 20 minutes on two cores. --quick is for development: fewer,
+smaller, once each, in 4 minutes, and without the stalls.
 """
 
 from __future__ import annotations

@@ -37,4 +37,6 @@ def section(server: embedded.Server, times: int, some: int = SOME, many: int = M
         ]
         before, seconds = count, {n: wall(u) for n, u in found.items()}
     heading = ("", "blocks", "from start to exit, s", "processor time, s", "ms per additional block", f"times {PSQL}")
-    return "\n\n".join(["## Many blocks", table(heading, rows), f"Our record, the executed notebook, by blocks: {'; '.join(sizes)}."])
+    return "\n\n".join(
+        ["## Many blocks", table(heading, rows), f"Our record, the executed notebook, by blocks: {'; '.join(sizes)}."]
+    )

@@ -132,7 +132,8 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.O
         )
         raise Failed("It is not known whether the block was committed.", problems=[problem]) from exc
     if row is None:
-        raise Failed(_ROLLED_BACK, problems=[problem_of(exc, where=block.name)]) from exc
+        problem = problem_of(exc, where=block.name, remedy=_remedy(exc, block))
+        raise Failed(_ROLLED_BACK, problems=[problem]) from exc
     event, started_at, finished_at = row
     elapsed_ms = (finished_at - started_at).total_seconds() * 1000
     lost = ("the connection was lost; the ledger has the block", elapsed_ms)
@@ -166,7 +167,7 @@ def _send(batch: Batch, decision: Decision, timeouts: Timeouts) -> None:
     except waiting.WITHOUT_LOCKS:
         raise  # to be tried again
     except psycopg.Error as exc:
-        # Who has lost the connection does not know how far the server came.
+        # Who has lost the connection does not know how far the server came; nor, in a pipeline, what it said last.
         if exc.sqlstate and (statement := batch.failed):
             raise Failed(_ROLLED_BACK, problems=[_located(exc, block, statement)]) from exc
         raise
@@ -225,7 +226,7 @@ def _located(exc: psycopg.Error, block: Block, statement: Statement) -> Problem:
 
 # By SQLSTATE, how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REMEDIES = {
-    "08": "see that the server can be reached, then run again",
+    "08": "the server's log says why the connection ended; see that it can be reached, then run again",
     "23": "correct the rows that break the constraint, then run again",
     "25006": "connect to a primary, as a role that may write",
     "42501": "grant this role the privilege, or run as one that has it",

@@ -70,6 +70,30 @@ def test_a_statement_that_takes_too_long(crm: Database, project: Project) -> Non
     assert_goes_on(crm, project, before=[("010_import_batches", "applied")])
 
 
+DYING = """
+CREATE FUNCTION die() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.stage_mappings') THEN
+    PERFORM pg_terminate_backend(pg_backend_pid());
+    PERFORM pg_sleep(60); -- is interrupted
+  END IF;
+END $$;
+CREATE EVENT TRIGGER dying ON ddl_command_end EXECUTE FUNCTION die();
+"""
+
+
+def test_a_session_that_somebody_ends(crm: Database, project: Project) -> None:
+    crm.load(DYING)
+    done = project.run(crm)
+    assert_failed(done, project)
+    # What the server said last comes through, or does not: libpq has it only until it finds the connection closed.
+    lost = "server closed the connection unexpectedly" in done.text and "the server's log says why" in done.text
+    assert lost or "terminating connection due to administrator command" in done.text
+    assert ledger(crm) == [("010_import_batches", "applied")]
+    crm.load("DROP EVENT TRIGGER dying")
+    assert_goes_on(crm, project, before=[("010_import_batches", "applied")])
+
+
 def test_a_timeout_of_the_file_itself(crm: Database, project: Project) -> None:
     crm.load(SLOW_INDEX)
     file = project.root / "sql" / RUNBOOK / "deploy" / "020_stage_mappings.sql"

@@ -98,10 +98,14 @@ def run(
         asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}")
     bar = sys.stderr.isatty() if progress is None else progress
+    passed: list[str] = []
     for path, each in asked.items():
         verdict = _run(project, path, each, html=html, bar=bar)
         if verdict is not Verdict.PASSED:
+            if passed and each.chosen.mode in ("plan", "rehearse"):
+                click.echo(f"note:     {', '.join(passed)} comes before it and is not applied there yet", err=True)
             sys.exit(verdict.exit_code)
+        passed.append(path.stem)
 
 
 class _Asked(NamedTuple):

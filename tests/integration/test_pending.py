@@ -24,10 +24,11 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
     assert (unknown.code, crm.dump()) == (2, before)
     assert "tabel: unknown parameter" in unknown.text
 
-    # The second needs what the first makes, which a plan does not: it says so.
+    # The second needs what the first makes, and a plan does not: it says so.
     planned = project.command(*GIVEN, "--mode", "plan")
     assert (planned.code, crm.dump()) == (2, before), planned.text
     assert "deals.source_data: the column is missing" in planned.text
+    assert "note:     001_import_connector comes before it and is not applied there yet\n" in planned.text
     assert records(project) == ["001_import_connector", "002_import_batches_lookup"]
     shutil.rmtree(project.root / "outputs")
 
@@ -36,6 +37,7 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
     assert failed.code == 2
     assert "pending: 001_import_connector, 002_import_batches_lookup\n" in failed.text
     assert records(project) == ["001_import_connector"]
+    assert "note:" not in failed.text
 
     done = project.command(*GIVEN, "-p", "connections_table", "connections", "-p", "ticket", "007")
     assert done.code == 0, done.text

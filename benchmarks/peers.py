@@ -16,17 +16,18 @@ import sys
 import time
 import venv
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-import psycopg
-
 from pgrunbook import embedded
 from pgrunbook.agenda import Agenda
 from pgrunbook.blocks import Source
+from pgrunbook.connection import Sessions
+from pgrunbook.targets import Target
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = "001_import_connector"
@@ -78,9 +79,9 @@ def blocks(conninfo: str) -> dict[str, str]:
     connections, column = "connections", "source_type"
     source = Source.read(ROOT / "sql" / RUNBOOK)
     columns = [(connections, column), ("deals", "source"), ("contacts", "source"), ("accounts", "source")]
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with closing(Sessions(Target("benchmark", conninfo), "public", "blocks")) as sessions:
         variables = {"connections_table": connections, "source_type_column": column}
-        agenda = Agenda(conn, RUNBOOK, "public", source, variables)
+        agenda = Agenda(sessions, RUNBOOK, "public", source, variables)
         agenda.admit("csv_import", columns, by="070_admit_csv_import", then="080_validate_csv_import")
         return {block.name: block.sql for block in agenda.blocks() if block.statements}
 

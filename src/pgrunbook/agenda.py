@@ -10,6 +10,7 @@ from pgrunbook import admission, catalog, decisions, ledger, reversion, shape, v
 from pgrunbook.admission import Admission
 from pgrunbook.blocks import Admits, Block, Source
 from pgrunbook.catalog import Connection
+from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Decision
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.scripts import Script, Statement
@@ -21,13 +22,13 @@ NONSENSE = "?"
 
 @dataclass(slots=True)
 class Agenda:
-    """The blocks of one runbook for one schema of a target. Reads only; `look` is a read-only session.
+    """The blocks of one runbook for one schema of a target. Reads only, in the session `look`.
 
     `variables` are what psql would be given for the placeholders of the SQL. With `reverting`, what is decided about a
     block is what to undo of it; blocks in `discard` may take rows with them.
     """
 
-    look: Connection
+    sessions: Sessions
     runbook: str
     schema: str
     source: Source
@@ -39,6 +40,11 @@ class Agenda:
     _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
     _seen: dict[Admits, Admission] | None = None  # what was found meanwhile, in `decide_now`
+
+    @property
+    def look(self) -> Connection:
+        """The read-only session."""
+        return self.sessions.look
 
     def entries(self, blocks: Sequence[str] | None = None) -> dict[str, ledger.Entry]:
         """The ledger's latest row on each block, or on these."""

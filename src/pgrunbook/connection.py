@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import PQGen
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
@@ -34,6 +35,25 @@ SETTLING_S = 10.0
 CONNECT_TIMEOUT_S = 10
 
 
+T = TypeVar("T")
+
+
+class Session(psycopg.Connection[Any]):
+    """A connection that an interrupt closes, after it has cancelled what the server is at.
+
+    Between sending a query and taking its results, psycopg executes Python too, where the signal may come; what is
+    asked next would be given those results, or would be in a transaction that nobody ends.
+    """
+
+    def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
+        """Consume a generator that operates on the connection."""
+        try:
+            return super().wait(gen, *args, **kwargs)
+        except KeyboardInterrupt:
+            self.close()
+            raise
+
+
 def connect(target: Target, *, schema: str, label: str = "", read_only: bool = False) -> Connection:
     """A session in autocommit whose search path is the one schema.
 
@@ -41,7 +61,7 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
     does not let us in; the text never holds the password.
     """
     try:
-        conn = psycopg.connect(
+        conn = Session.connect(
             target.conninfo,
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_S,
@@ -120,22 +140,27 @@ class Sessions:
     """A run's sessions: `look` is read-only, `work` applies blocks, and the lock has a session of its own.
 
     `work` and the lock are opened when they are first needed: a plan never has them. Each must reach the database
-    that `look` has reached.
+    that the first has reached; each but the lock is opened anew if it was lost.
     """
 
     target: Target
     schema: str
     label: str
-    look: Connection = field(init=False)
+    _look: Connection | None = None
     _work: Connection | None = None
     _lock: Connection | None = None
+    _place: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.look = self.open_look()
+    @property
+    def look(self) -> Connection:
+        """The session that reads."""
+        if self._look is None or self._look.closed:
+            self._look = self.open_look()
+        return self._look
 
     def open_look(self) -> Connection:
         """One more read-only session, for `%sql`."""
-        return connect(self.target, schema=self.schema, label=self.label, read_only=True)
+        return self._open(self.label, read_only=True)
 
     @property
     def work(self) -> Connection:
@@ -161,9 +186,10 @@ class Sessions:
                 raise LockedOut(problems=[self._holder(WORK_KEY, what, remedy)])
             time.sleep(0.1)
 
-    def _open(self, label: str) -> Connection:
-        conn = connect(self.target, schema=self.schema, label=label)
-        here, there = (catalog.rows(session, "place")[0] for session in (self.look, conn))
+    def _open(self, label: str, *, read_only: bool = False) -> Connection:
+        conn = connect(self.target, schema=self.schema, label=label, read_only=read_only)
+        there = catalog.rows(conn, "place")[0]
+        self._place = here = self._place or there
         if here == there:
             return conn
         conn.close()
@@ -222,10 +248,10 @@ class Sessions:
 
     def close(self) -> None:
         """End every session; the lock goes with its own."""
-        for conn in (self._work, self._lock, self.look):
+        for conn in (self._work, self._lock, self._look):
             if conn is not None:
                 conn.close()
-        self._work = self._lock = None
+        self._look = self._work = self._lock = None
 
 
 def holding(conn: Connection, key: int = LOCK_KEY) -> list[dict[str, Any]]:

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pgrunbook import catalog, display
-from pgrunbook.catalog import Connection, Snapshot
+from pgrunbook.catalog import Snapshot
+from pgrunbook.connection import Sessions
 from pgrunbook.diff import diff
 from pgrunbook.rehearsal import Rehearsal
 
 
 @dataclass
 class Observation:
-    """The tables, once they are chosen, and the first snapshot of them. Reads only; `look` is a read-only session."""
+    """The tables, once they are chosen, and the first snapshot of them. Reads only."""
 
-    look: Connection
+    sessions: Sessions
     schema: str
     rehearsal: Rehearsal | None
     _tables: Sequence[str] = field(default=(), init=False)
@@ -46,5 +47,5 @@ class Observation:
         return diff(self._before or after, after)
 
     def _taken(self) -> Snapshot:
-        taken = catalog.snapshot(self.look, self.schema, self._tables)
+        taken = catalog.snapshot(self.sessions.look, self.schema, self._tables)
         return self.rehearsal.as_there(taken) if self.rehearsal else taken

@@ -97,7 +97,7 @@ class Run:
         self._sessions = Sessions(self._rehearsal.target if self._rehearsal else target, chosen.schema_, label)
         self._recorder = Recorder(self._sessions, self.run_id, runbook, self.operator, chosen)
         self._agenda = Agenda(
-            self._sessions.look,
+            self._sessions,
             runbook,
             chosen.schema_,
             source,
@@ -105,7 +105,7 @@ class Run:
             discard=chosen.discarded,
         )
         self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
-        self._observation = Observation(self._sessions.look, chosen.schema_, self._rehearsal)
+        self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
         try:
             self._identity = self._check_target(target)
         except BaseException:  # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
@@ -149,22 +149,23 @@ class Run:
     @property
     def identity(self) -> pd.DataFrame:
         """The target's identity card and this run's: index `identity`, column `value`."""
-        state = "died" if self._sessions.locked else "at work, or died"
-        own = {
-            "run": self.run_id,
-            "mode": self.parameters.mode,
-            "schema": self._schema,
-            "operator": self.operator,
-            "ticket": self.parameters.ticket or "none given",
-            **({"approved": approved} if (approved := self.parameters.approval) else {}),
-            "started": display.moment(self.started_at),
-            "versions": self._sources.versions,
-            **(self._rehearsal.facts if self._rehearsal else {}),
-            **{f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}" for r in self._recorder.unfinished()},
-        }
-        found = self._rehearsal.there if self._rehearsal else self._identity
-        both = pd.concat([found.frame(), pd.DataFrame({"value": own}, dtype="str")])
-        return display.named(both.rename_axis("identity"), "identity")
+        with self._ending():
+            state = "died" if self._sessions.locked else "at work, or died"
+            own = {
+                "run": self.run_id,
+                "mode": self.parameters.mode,
+                "schema": self._schema,
+                "operator": self.operator,
+                "ticket": self.parameters.ticket or "none given",
+                **({"approved": approved} if (approved := self.parameters.approval) else {}),
+                "started": display.moment(self.started_at),
+                "versions": self._sources.versions,
+                **(self._rehearsal.facts if self._rehearsal else {}),
+                **{f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}" for r in self._recorder.unfinished()},
+            }
+            found = self._rehearsal.there if self._rehearsal else self._identity
+            both = pd.concat([found.frame(), pd.DataFrame({"value": own}, dtype="str")])
+            return display.named(both.rename_axis("identity"), "identity")
 
     @property
     def sources(self) -> pd.DataFrame:

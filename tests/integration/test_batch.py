@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
+import threading
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from databases import Database
+from psycopg.pq import TransactionStatus
 
 from pgrunbook import catalog
 from pgrunbook.batch import Batch
@@ -93,3 +98,38 @@ def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Connection, 
         catalog.rows(work, "place")
     assert (len(before), work.execute(prepared).fetchall()) == (1, before)
     catalog.rows(work, "place")
+
+
+def test_an_interrupt_at_any_moment_leaves_a_session_in_step_or_closed(empty: Database) -> None:
+    """Otherwise what is asked next is answered with what was asked before, or nobody ends the transaction."""
+    target = Target("test", empty.url)
+    block = statements("CREATE TABLE a (); CREATE TABLE b (); DROP TABLE a; DROP TABLE b;")
+    armed, interrupted = False, 0
+
+    def interrupt(*_: object) -> None:
+        if armed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    work = connect(target, schema="public")
+    try:
+        for moment in range(200):
+            if work.closed:
+                work = connect(target, schema="public")
+            timer = threading.Timer(random.uniform(0, 0.005), os.kill, [os.getpid(), signal.SIGUSR1])
+            timer.start()
+            try:
+                armed = True
+                with work.transaction():
+                    Batch(work).send(SETTINGS, block)
+                armed = False
+            except KeyboardInterrupt:
+                armed = False
+                interrupted += 1
+            timer.join()
+            assert work.closed or work.execute("SELECT %s::int", [moment]).fetchone() == (moment,)
+            assert work.closed or work.info.transaction_status == TransactionStatus.IDLE
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        work.close()
+    assert interrupted > 20

@@ -91,6 +91,32 @@ def test_a_session_lost_for_good_after_a_block_fails_the_run(crm: Database, proj
     assert "'another run'" in done.text
 
 
+# What the interrupt button of JupyterLab sends, while a cell waits for what the catalog says.
+STOPPED = """
+import os, psycopg, signal
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+with psycopg.connect(os.environ["CRM_URL"]) as other:
+    other.execute("LOCK pg_description")
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        run.columns("deals")
+    except pgrunbook.Interrupted:
+        print("stopped")
+"""
+
+
+def test_a_cell_that_was_interrupted_can_be_run_again(crm: Database, project: Project) -> None:
+    def stopped(cells: list[Cell]) -> list[Cell]:
+        index = next(n for n, cell in enumerate(cells) if cell["id"] == "deals-source-data")
+        return [*cells[:index], again(cells[index], "-stopped") | {"source": STOPPED}, *cells[index:]]
+
+    edit(project, stopped)
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    assert "stopped" in done.cells["deals-source-data-stopped"]
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]
+
+
 def test_a_block_before_its_turn_is_refused(crm: Database, project: Project) -> None:
     edit(project, lambda cells: [c for c in cells if c["id"] != "import-batches"])
     before = crm.dump()

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from traitlets import Int
 
 from pgrunbook.connection import problem_of
-from pgrunbook.errors import Failed, Problem, Refused
+from pgrunbook.errors import Failed, Interrupted, Problem, Refused
 from pgrunbook.redaction import redact
 from pgrunbook.scripts import Statement, statements, syntax_problem
 
@@ -97,7 +97,7 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
         transaction that is rolled back. A function that acts outside of transactions still does so, such as
         `pg_terminate_backend()`.
 
-        Raises Refused for everything else, Failed for what PostgreSQL reports.
+        Raises Refused for everything else, Failed for what PostgreSQL reports, Interrupted if it is stopped.
         """
         assignment = _ASSIGNMENT.fullmatch(text := f"{line}\n{cell}")
         frame = self._look(_readable(assignment["sql"] if assignment else text))
@@ -126,6 +126,8 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
                 if prefix:
                     result = connection.exec_driver_sql(f"FETCH FORWARD {limit + 1} FROM looking")
                 frame = _frame(result)
+        except KeyboardInterrupt as exc:
+            raise Interrupted("The query was interrupted.") from exc
         except DBAPIError as exc:
             raise Failed("The query failed.", problems=[_problem(exc, statement, len(prefix))]) from exc.orig
         return (frame.head(limit), len(frame) <= limit) if prefix else (frame, True)

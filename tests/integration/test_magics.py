@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -23,7 +26,7 @@ from traitlets.config import Config
 
 from pgrunbook.connection import connect
 from pgrunbook.embedded import Server
-from pgrunbook.errors import Failed, Refused
+from pgrunbook.errors import Failed, Interrupted, Refused
 from pgrunbook.magics import ONLY_LOOKS, ROW_LIMIT, ReadOnlySqlMagic, register
 from pgrunbook.targets import Target
 
@@ -103,6 +106,19 @@ def test_whatever_goes_wrong_raises(shell, cell, message):
     with pytest.raises(Failed, match=message):
         ask(shell, cell)
     assert rows(ask(shell, "%sql SELECT 1")) == [(1,)]
+
+
+def test_an_interrupt_stops_the_query_and_says_so_in_a_line(bare_shell, app, capsys):
+    register(bare_shell, lambda: connect(Target("app", app.url), schema="public", read_only=True))
+    stop = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+    stop.start()
+    with pytest.raises(Interrupted):
+        ask(bare_shell, "%sql SELECT pg_sleep(30)")
+    assert capsys.readouterr().out.strip() == "INTERRUPTED: The query was interrupted."
+    assert app.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' AND state = 'active'"
+    ) == [(0,)]
+    assert rows(ask(bare_shell, "%sql SELECT 1")) == [(1,)]
 
 
 def test_a_connection_that_fails_raises(bare_shell):

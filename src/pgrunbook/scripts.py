@@ -118,13 +118,25 @@ class Script:
         if not found:
             yield Problem("holds no statement", where=self.name, remedy="write its SQL, or delete the file")
         for statement in found:
-            if isinstance(statement.node, ast.TransactionStmt):
-                yield Problem(
-                    "controls the transaction itself",
-                    where=f"{self.name}:{statement.line}",
-                    found=statement.sql,
-                    remedy="delete the statement: the block and its ledger row commit together",
-                )
+            what, remedy = _misplaced(statement.node, rolled_back=self.name.startswith("verify/"))
+            if what:
+                yield Problem(what, where=f"{self.name}:{statement.line}", found=statement.sql, remedy=remedy)
+
+
+def _misplaced(node: ast.Node, *, rolled_back: bool) -> tuple[str, str]:
+    """What is wrong with a statement in a file, and what to do about it; empty texts if nothing is."""
+    match node:
+        case ast.TransactionStmt():
+            return (
+                "controls the transaction itself",
+                "delete the statement: the block and its ledger row commit together",
+            )
+        case ast.CopyStmt(filename=None):
+            return "copies rows from or to a client that has none", "use INSERT, or SELECT"
+        case ast.VariableSetStmt() | ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt() if not rolled_back:
+            own = "timeouts belong into the header, and a function can have settings of its own"
+            return "changes the session, which is the ledger's and the next block's too", f"delete the statement: {own}"
+    return "", ""
 
 
 def statements(sql: str, file: str = "") -> tuple[Statement, ...]:

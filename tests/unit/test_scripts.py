@@ -51,6 +51,12 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("", "holds no statement"),
         ("-- title: nothing\n", "holds no statement"),
         ("BEGIN;\nSELECT 1;\nCOMMIT;", "010_x.sql:1: controls the transaction itself"),
+        ("SELECT 1;\nCOPY t FROM STDIN;", "010_x.sql:2: copies rows from or to a client"),
+        ("COPY (SELECT 1) TO STDOUT;", "010_x.sql:1: copies rows from or to a client"),
+        ("SET LOCAL search_path = pg_temp;", "010_x.sql:1: changes the session"),
+        ("SET ROLE admin;", "010_x.sql:1: changes the session"),
+        ("RESET ALL;", "010_x.sql:1: changes the session"),
+        ("DISCARD PLANS;", "010_x.sql:1: changes the session"),
         (b"-- title: ok\nCOMMENT ON TABLE t IS 'caf\xe9';", "010_x.sql:2: is not UTF-8"),
         ("-- titel: oops\nSELECT 1;", "unknown header key 'titel'"),
     ],
@@ -59,6 +65,13 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, te
     with pytest.raises(Refused) as caught:
         script(tmp_path, text)
     assert message in str(caught.value)
+
+
+def test_a_verify_script_may_change_the_session_as_it_is_rolled_back(tmp_path: Path) -> None:
+    path = tmp_path / "verify" / "010_x.sql"
+    path.parent.mkdir()
+    path.write_text("SET LOCAL ROLE app;\n-- check: the application may read it\nSELECT FROM t;\n")
+    assert len(Script.read(path, tmp_path).parsed) == 2
 
 
 def test_a_syntax_error_has_a_caret_under_it(tmp_path: Path) -> None:

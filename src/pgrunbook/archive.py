@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,11 +81,19 @@ class Archive:
 
     root: Path
 
-    def seal(self, notebook: Path, run: Mapping[str, Any], sources: Mapping[str, str], signer: Signer | None) -> Head:
+    def seal(
+        self,
+        notebook: Path,
+        run: Mapping[str, Any],
+        sources: Mapping[str, str],
+        signer: Signer | None,
+        complete: Callable[[], None] = lambda: None,
+    ) -> Head:
         """Seal the record of this executed notebook, whose files will not change any more; the new head.
 
-        Raises Refused if it has a seal, Failed if the archive is not whole enough to add to it. What a seal that was
-        interrupted has left is finished, or removed, first.
+        `complete` writes what is missing of its files, once nothing else can refuse. Raises Refused if it has a seal,
+        Failed if the archive is not whole enough to add to it. What an interrupted seal has left is finished, or
+        removed, first.
         """
         name = self.name(notebook)
         target = notebook.with_name(notebook.stem + SEAL)
@@ -93,6 +101,7 @@ class Archive:
             head = self._settled_head()
             if target.exists():
                 raise Refused.of("the record is sealed already", where=name, remedy="pgrunbook archive verify")
+            complete()
             predicate = Predicate(
                 archive=head.archive if head else None,
                 sequence=head.sequence + 1 if head else 1,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 import click
 
 from pgrunbook import parameters
-from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict, first_line
 from pgrunbook.project import Project
 
 if TYPE_CHECKING:
@@ -33,9 +33,14 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except RunbookError as exc:
-            click.secho(f"{exc.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
-            click.echo(str(exc), err=True)
-            sys.exit(exc.verdict.exit_code)
+            error = exc
+        except OSError as exc:
+            if exc.filename is None:  # a pipe that nobody reads any more, which click knows
+                raise
+            error = Failed("A file could not be read or written.", problems=[Problem(str(exc.strerror), exc.filename)])
+        click.secho(f"{error.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
+        click.echo(str(error), err=True)
+        sys.exit(error.verdict.exit_code)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -97,6 +102,7 @@ def run(
     if pending:
         asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}")
+    _check_key(project)
     bar = sys.stderr.isatty() if progress is None else progress
     passed: list[str] = []
     for path, each in asked.items():
@@ -127,6 +133,14 @@ def _asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> di
     return asked
 
 
+def _check_key(project: Project) -> None:
+    """Raise Refused if what is to sign the records cannot be used: afterwards it would be too late."""
+    if key := project.signing_key:
+        from pgrunbook import attestation  # what signs takes a quarter of a second to import
+
+        attestation.signer(key)
+
+
 def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
     """Whether a runbook has pending blocks, as far as the ledger and the files tell."""
     from pgrunbook import status as report
@@ -147,7 +161,12 @@ def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bo
 
         click.echo(f"page:     {_relative(report.page(path))}")
     if not ending.leaked:
-        click.echo(f"seal:     {_sealed(project, path)}")
+        try:
+            click.echo(f"seal:     {_sealed(project, path)}")
+        except RunbookError as exc:
+            raise Failed(
+                "The run has ended as it says above. Its record is not sealed.", problems=exc.problems
+            ) from exc
     return ending.verdict
 
 

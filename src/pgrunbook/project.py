@@ -113,6 +113,12 @@ class Project:
         """The archive's folder."""
         return self.root / "outputs"
 
+    @property
+    def signing_key(self) -> Path | None:
+        """The file of the private key that signs records, if one is given."""
+        path = os.environ.get("PGRUNBOOK_KEY") or self.settings.archive.key
+        return self.root / path if path else None
+
     def sql(self, runbook: str) -> Path:
         """The folder of a runbook's SQL."""
         return self.root / "sql" / runbook

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from typing import Any, NamedTuple
 import nbformat
 import psycopg
 from nbformat import NotebookNode
-from securesystemslib.signer import Signer
 
 from pgrunbook import atomic, attestation, leaks, ledger, parameters, targets
 from pgrunbook.archive import Archive, Head
@@ -28,7 +26,6 @@ from pgrunbook.project import Project
 from pgrunbook.record import Record
 from pgrunbook.targets import Target
 
-KEY = "PGRUNBOOK_KEY"
 _WITHOUT_ROWS = "the ledger's rows are not in the record"
 
 
@@ -57,16 +54,20 @@ class Sealing:
 
     def run(self) -> Sealed:
         """Seal it."""
-        signer = _signer(self.project)
+        key = self.project.signing_key
+        signer = attestation.signer(key) if key else None
         target = self._target()
         self._search(target)
         with self._session(target) as conn:
             rows = self._rows(conn)
-            if rows:
-                atomic.write(self.notebook.with_suffix(".ledger.json"), _json(rows))
-            facts, sources = self._facts(), self._record.sources
-            self._take_out_snapshots()
-            head = Archive(self.project.outputs).seal(self.notebook, facts, sources, signer)
+
+            def complete() -> None:
+                if rows:
+                    atomic.write(self.notebook.with_suffix(".ledger.json"), _json(rows))
+                self._take_out_snapshots()
+
+            archive = Archive(self.project.outputs)
+            head = archive.seal(self.notebook, self._facts(), self._record.sources, signer, complete)
             if conn and rows:
                 self._note(conn, head)
             return Sealed(head, signer is not None, self.problems)
@@ -123,10 +124,16 @@ class Sealing:
         }
 
     def _take_out_snapshots(self) -> None:
-        """Into a file of their own, which a program can read without the notebook, and which may be large."""
+        """Into a file of their own, which a program can read without the notebook, and which may be large; unless they
+        are there, since it could not be sealed then.
+        """
+        beside = self.notebook.with_suffix(".snapshots.json")
+        if any("file" in data for data, _ in shown(self.nb.cells, SNAPSHOT_MIME)):
+            if not beside.exists():
+                self.problems.append(f"the state of the tables is not in the record: there is no {beside.name}")
+            return
         if not (snapshots := self._record.snapshots()):
             return
-        beside = self.notebook.with_suffix(".snapshots.json")
         atomic.write(beside, _json(snapshots))
         for data, _ in shown(self.nb.cells, SNAPSHOT_MIME):
             if data.pop("frames", None):
@@ -159,12 +166,6 @@ def seal(project: Project, notebook: Path) -> Sealed:
     except OSError as exc:
         remedy = "pgrunbook archive seal FILE, once the disk can be written"
         raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc
-
-
-def _signer(project: Project) -> Signer | None:
-    """What signs this project's records; None if no key is given. Raises Refused if the key cannot be used."""
-    path = os.environ.get(KEY) or project.settings.archive.key
-    return attestation.signer(project.root / path) if path else None
 
 
 def _chosen(nb: NotebookNode) -> Parameters | None:

@@ -133,14 +133,49 @@ def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database
     assert project.command("archive", "verify").code == 0
 
 
-def test_a_record_that_cannot_be_sealed_does_not_pass_silently(crm: Database, project: Project) -> None:
+def files(project: Project) -> dict[str, bytes]:
+    """What is in the archive, by name."""
+    found = sorted(path for path in (project.root / "outputs").rglob("*") if path.is_file())
+    return {path.name: path.read_bytes() for path in found}
+
+
+def test_to_seal_a_record_again_changes_nothing(crm: Database, project: Project) -> None:
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    before = files(project)
+    again = project.command("archive", "seal", done.notebook)
+    assert (again.code, files(project)) == (2, before), again.text
+    assert "the record is sealed already" in again.text
+
+
+def test_a_record_that_cannot_be_sealed_is_told_and_loses_nothing(crm: Database, project: Project) -> None:
     assert project.run(crm, "--mode", "plan").code == 0
-    (project.root / "outputs" / HEAD).unlink()
-    done = project.run(crm, "--mode", "plan")
+    head = project.root / "outputs" / HEAD
+    kept = head.read_bytes()
+    head.unlink()
+    done = project.run(crm)
     assert done.code == 1
     assert "PASSED" in done.text
+    assert "FAILED: The run has ended as it says above. Its record is not sealed.\n" in done.text
     assert "HEAD: there are seals, but no HEAD" in done.text
     assert done.notebook
+    for _ in range(2):
+        assert project.command("archive", "seal", done.notebook).code == 1
+
+    head.write_bytes(kept)
+    sealed = project.command("archive", "seal", done.notebook)
+    assert sealed.code == 0, sealed.text
+    assert set(json.loads(done.notebook.with_suffix(".snapshots.json").read_text())) == {"before", "after", "expected"}
+    assert len(json.loads(done.notebook.with_suffix(".ledger.json").read_text())["blocks"]) == 16
+    assert project.command("archive", "verify", "--target", "env:CRM_URL").code == 0
+
+
+def test_a_key_that_cannot_be_used_refuses_the_run_before_it_begins(crm: Database, project: Project) -> None:
+    project.env["PGRUNBOOK_KEY"] = "nowhere.pem"
+    done = project.run(crm)
+    assert done.code == 2
+    assert "nowhere.pem: the key cannot be used" in done.text
+    assert not crm.execute("SELECT FROM pg_namespace WHERE nspname = 'pgrunbook'")
 
 
 def test_a_stranger_checks_a_record_with_standard_tools(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgrunbook import kernels, targets
-from pgrunbook.errors import Verdict
+from pgrunbook.errors import Refused, Verdict
 from pgrunbook.kernels import Kernel
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
@@ -28,7 +28,7 @@ def execute(
     """Run the notebook with papermill; where its executed copy is, and how it ended.
 
     The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after each cell.
-    Raises Refused if the target is unknown or cannot be had.
+    Raises Refused if the target is unknown or cannot be had, or there is no place for the copy.
     """
     run_id = str(uuid.uuid4())
     with (
@@ -42,9 +42,18 @@ def execute(
         target = targets.resolve(chosen.target, project)  # keeps the embedded server up until we are done
         name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
         output = Path("outputs", target.folder, notebook.stem, name)
-        output.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(output.parent)
         ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
     return project.root / output, ending
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        remedy = "make outputs/ a folder that can be written"
+        found = exc.strerror or str(exc)
+        raise Refused.of("the record could not be written", where=f"{folder}/", found=found, remedy=remedy) from exc
 
 
 def _kernel_of(notebook: Path) -> str:

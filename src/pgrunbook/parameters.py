@@ -103,13 +103,14 @@ class Parameters(BaseModel):
 def declared(notebook: Path) -> dict[str, Any]:
     """Name and default of each parameter in the notebook's cell tagged `parameters`.
 
-    Raises Refused if there is not exactly one such cell, or if it holds more than plain assignments.
+    Raises Refused if the file is no notebook, if there is not exactly one such cell, or if it holds more than plain
+    assignments.
     """
-    cells = [
-        "".join(cell["source"])
-        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
+    try:
+        found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, LookupError, TypeError) as exc:
+        raise Refused.of("is not a notebook", where=notebook.name, found=str(exc)) from exc
+    cells = ["".join(cell["source"]) for cell in found if "parameters" in cell["metadata"].get("tags", [])]
     if len(cells) != 1:
         raise Refused.of(f"{len(cells)} cells are tagged 'parameters'", where=notebook.name, expected="exactly one")
     return assignments(cells[0], where=f"{notebook.name}, parameters cell")

@@ -41,6 +41,21 @@ def test_a_password_in_a_parameter_is_refused_and_not_repeated(crm: Database, pr
     assert not list(project.root.glob("outputs/**/*"))
 
 
+def test_a_record_without_a_place_refuses_the_run(crm: Database, project: Project) -> None:
+    (project.root / "outputs").write_text("a file")
+    done = refused(project, crm)
+    assert problems(done) == ["outputs/env-CRM_URL/001_import_connector/: the record could not be written"]
+    site = project.command("archive", "site")
+    assert (site.code, "Traceback" in site.text) == (1, False), site.text
+    assert "FAILED: A file could not be read or written.\n" in site.text
+
+
+@pytest.mark.parametrize("text", ['{"cells": [', "{}", "[]"])
+def test_a_file_that_is_no_notebook_is_refused(crm: Database, project: Project, text: str) -> None:
+    (project.root / "runbooks" / f"{RUNBOOK}.ipynb").write_text(text)
+    assert problems(refused(project, crm)) == [f"{RUNBOOK}.ipynb: is not a notebook"]
+
+
 @pytest.mark.parametrize(
     ("parameter", "problem"),
     [

@@ -107,7 +107,7 @@ class Run:
         self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
         self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
         try:
-            self._identity = self._check_target(target)
+            self._identity = self._check_target(target, project)
         except BaseException:  # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
             self.close()
             raise
@@ -118,10 +118,12 @@ class Run:
             display.install(shell)
             looking.register(shell, self._sessions.open_look)
 
-    def _check_target(self, target: targets.Target) -> targets.Identity:
+    def _check_target(self, target: targets.Target, project: Project) -> targets.Identity:
         """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""
         identity = self._rehearsal.identity if self._rehearsal else targets.identify(self._look)
         targets.check_identity(target, identity)
+        if self.parameters.mode in ("apply", "revert"):
+            targets.check_name(target, identity, project)
         schema = preflight.schema(self._look, self._schema)
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
         if self.parameters.writes and identity.recovery == "primary":

@@ -166,3 +166,31 @@ def check_identity(target: Target, identity: Identity) -> None:
     ]
     if problems:
         raise Refused("This is not the target: nothing was changed.", problems=problems)
+
+
+def check_name(target: Target, identity: Identity, project: Project) -> None:
+    """Raise Refused if this is a protected target under another name, which asks for less."""
+    problems = [
+        Problem(
+            f"is the target {name!r}, which is protected",
+            where=f"target {target.name!r}",
+            expected=f"target {name!r}",
+            remedy=f"name it so: --target {name}",
+        )
+        for name, settings in project.settings.targets.items()
+        if _asks_less(target.expected, settings) and _are_same(name, settings, target, identity)
+    ]
+    if problems:
+        raise Refused("The target is protected under another name: nothing was changed.", problems=problems)
+
+
+def _asks_less(given: TargetSettings, other: TargetSettings) -> bool:
+    return (other.protected and not given.protected) or (other.rehearsal and not given.rehearsal)
+
+
+def _are_same(name: str, settings: TargetSettings, target: Target, identity: Identity) -> bool:
+    """Whether it is reached in the same way, or is the same database of the same cluster."""
+    if target.name == (f"env:{settings.env}" if settings.env else f"service:{settings.service or name}"):
+        return True
+    known = settings.system_identifier == identity.system_identifier
+    return known and settings.database in ("", identity.database)

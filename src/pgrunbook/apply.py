@@ -198,12 +198,14 @@ def _record(
 def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
     """Who was in the way at the end, when the budget is used up."""
     seen = [blocker for attempt in attempts[-1:] for blocker in attempt.blockers]
+    hidden = any(blocker.transaction_s is None for blocker in seen)
+    remedy = "wait until these sessions have ended their transactions, or end them; then run again"
     return Problem(
         f"its locks could not be had in {len(attempts)} attempts of {timeouts.lock_timeout} each",
         where=block.name,
         expected=f"all of them at once, within the lock_budget of {timeouts.lock_budget}",
         found="\n".join(map(str, seen)) or "no blocker was seen",
-        remedy="wait until these sessions have ended their transactions, or end them; then run again",
+        remedy=f"{remedy}. What they do is shown to a role that has pg_read_all_stats" if hidden else remedy,
     )
 
 

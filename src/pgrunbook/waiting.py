@@ -47,20 +47,21 @@ class Blocker:
     """A session that held, or was queued before us for, the lock that we waited for.
 
     `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut, its literals
-    replaced by `$1`, `$2`…
+    replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and `state` says so.
     """
 
     pid: int
     application: str
     role: str
     state: str
-    transaction_s: float
+    transaction_s: float | None
     lock: str
     query: str
 
     def __str__(self) -> str:
         who = f"pid {self.pid} ({self.application or 'no application name'}, {self.role})"
-        return f"{who}, {self.state}, transaction open for {self.transaction_s:.0f} s, holds {self.lock}: {self.query}"
+        age = "" if self.transaction_s is None else f", transaction open for {self.transaction_s:.0f} s"
+        return f"{who}, {self.state}{age}, holds {self.lock}{self.query and f': {self.query}'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +193,9 @@ class Watch:
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
-    """Who blocks this session now. Reads only. Without pg_read_all_stats, other roles' queries are hidden."""
+    """Who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of other roles."""
     for row in catalog.rows(conn, "blockers", pid=pid):
-        yield Blocker(**row | {"query": _without_literals(row["query"])})
+        yield Blocker(**row | {"query": row["query"] and _without_literals(row["query"])})
 
 
 def _without_literals(query: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
-from databases import Database
+from databases import Database, Role
 from projects import Outcome
 from psycopg.rows import TupleRow
+
+from pgrunbook.waiting import blockers
 
 Run = Callable[..., Outcome]
 
@@ -90,3 +92,31 @@ def test_the_application_waits_no_longer_than_the_lock_timeout(crm: Database, ru
     client.join()
     assert done.code == 0, done.text
     assert 0.1 < max(waits) < 1  # it felt us, and not for as long as the reader stayed
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_what_is_not_shown_to_the_role_is_not_made_up(empty: Database, login_role: Callable[[Database], Role]) -> None:
+    """Of other roles' sessions an ordinary role is told who they are and what they hold, and no more."""
+    role = login_role(empty)
+    empty.execute(f"CREATE TABLE notes (); GRANT ALL ON notes TO {role.name}")
+    with reader(empty, "(SELECT 1 AS id FROM notes) AS n", leaves=False) as pid, psycopg.connect(role.url) as waiting:
+        asked = threading.Thread(target=_lock, args=(waiting, "notes"))
+        asked.start()
+        with psycopg.connect(role.url) as own, empty.connect() as superuser:
+            deadline = time.monotonic() + 10
+            while not (told := list(blockers(own, waiting.info.backend_pid))) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            known = list(blockers(superuser, waiting.info.backend_pid))
+        waiting.cancel_safe()
+        asked.join()
+    assert [str(blocker) for blocker in told] == [
+        f"pid {pid} (slow report, postgres), not shown to this role, holds ACCESS SHARE"
+    ]
+    assert (told[0].transaction_s, told[0].query) == (None, "")
+    assert known[0].state == "idle in transaction"
+    assert known[0].transaction_s is not None
+
+
+def _lock(conn: psycopg.Connection[TupleRow], table: str) -> None:
+    with suppress(psycopg.errors.QueryCanceled):
+        conn.execute(f"LOCK TABLE {table}".encode())

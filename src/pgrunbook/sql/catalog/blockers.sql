@@ -1,9 +1,10 @@
 -- Who blocks a session: who holds what it waits for, or waits for it too and came first?
+-- Of other roles' sessions, a role without pg_read_all_stats is told little: what it is not told is NULL here.
 SELECT a.pid,
        coalesce(a.application_name, '') AS application,
-       coalesce(a.usename::text, a.backend_type) AS role,
-       coalesce(a.state, 'no client') AS state,
-       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS transaction_s,
+       coalesce(a.usename::text, a.backend_type, 'background process') AS role,
+       CASE WHEN seen THEN coalesce(a.state, 'no client') ELSE 'not shown to this role' END AS state,
+       CASE WHEN seen THEN coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 END AS transaction_s,
        coalesce((SELECT string_agg(DISTINCT CASE WHEN w.locktype IN ('virtualxid', 'transactionid') THEN 'its transaction'
                                                  ELSE upper(regexp_replace(replace(h.mode, 'Lock', ''), '([a-z])([A-Z])', '\1 \2', 'g')) END
                                             || CASE WHEN h.granted THEN '' ELSE ' (queued)' END, ', ')
@@ -14,7 +15,9 @@ SELECT a.pid,
                                   AND h.transactionid IS NOT DISTINCT FROM w.transactionid
                                   AND h.virtualxid IS NOT DISTINCT FROM w.virtualxid
                   WHERE w.pid = %(pid)s AND NOT w.granted AND h.pid = a.pid), '') AS lock,
-       coalesce(a.query, '') AS query
+       CASE WHEN seen THEN coalesce(a.query, '') ELSE '' END AS query
   FROM unnest(pg_blocking_pids(%(pid)s)) AS blocking (pid)
   JOIN pg_stat_activity a USING (pid)
+ CROSS JOIN LATERAL (SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
+                         OR coalesce(pg_has_role(current_user, a.usesysid, 'USAGE'), false)) AS told (seen)
  ORDER BY a.xact_start NULLS LAST, a.pid

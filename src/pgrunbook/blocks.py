@@ -243,7 +243,7 @@ def _made(statement: Statement) -> Made:
         raise Refused.of(
             str(exc),
             where=statement.place(),
-            expected="CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD or DETACH, COMMENT ON, REINDEX, or VACUUM",
+            expected=shape.KNOWN,
             found=statement.sql.splitlines()[0],
         ) from exc
 

@@ -134,5 +134,5 @@ def _try(conn: Connection, statement: Statement) -> Problem | None:
         what = problem.what.removesuffix(" (SQLSTATE P0001)")
         if isinstance(exc, _NOT_TRIED):
             what = f"could not be tried: {what}"
-        return Problem(what, problem.where, found=problem.found, remedy=problem.remedy)
+        return Problem(what, problem.where, statement.check, problem.found, problem.remedy)
     return None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pglast import ast, enums
 from pglast.visitors import Visitor
 
+from pgrunbook import shape
 from pgrunbook.blocks import Block, Source, Variants
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.scripts import Script, substitute
@@ -218,6 +219,17 @@ def _without_partner(source: Source) -> Complaints:
             yield f"{kind}/{name}.sql", 1, f"is missing beside {' and '.join(f'{k}/{name}' for k in there)}"
 
 
+def _without_known_shape(source: Source) -> Complaints:
+    for name in source.plain():
+        script = source.deploy[name]
+        assert isinstance(script, Script)
+        for statement in script.parsed:
+            try:
+                shape.made(statement.node)
+            except shape.UnknownShape as exc:
+                yield script.name, statement.line, str(exc)
+
+
 def _without_effect(source: Source) -> Complaints:
     raising = re.compile(r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE)
     for script in _scripts(source.verify):
@@ -297,6 +309,12 @@ RULES = (
         "A block that cannot be verified or taken back is not finished.",
         "give deploy/, verify/ and revert/ files, or folders of variants, of the same name",
         _without_partner,
+    ),
+    Rule(
+        "shape",
+        "What a block makes is compared with the catalog before it commits, so that it has to be known.",
+        f"a block may hold {shape.KNOWN}; what else there is to do belongs into a script outside of the runbook",
+        _without_known_shape,
     ),
     Rule(
         "verify-raises",

@@ -169,7 +169,9 @@ def substitute(sql: str, variables: Mapping[str, str], bare: str = "") -> str:
 def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
     """A syntax error with its file, line and caret."""
     message, *rest = exc.args
-    index = min(rest[0] if rest else len(sql), len(sql))
+    end = len(sql.rstrip())
+    index = min(end if not rest or rest[0] is None else rest[0], end)  # None: at the end of the input
+    message = message.split("\n", 1)[0]  # of what is not terminated it repeats the rest of the file
     line = sql.count("\n", 0, index) + 1
     start = sql.rfind("\n", 0, index) + 1
     shown = sql[start:].split("\n", 1)[0]

@@ -69,6 +69,10 @@ class Made:
     lenient: bool = False
 
 
+# The statements whose shape is known.
+KNOWN = "CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD or DETACH, COMMENT ON, REINDEX, or VACUUM"
+
+
 class UnknownShape(ValueError):
     """What the statement makes cannot be told from its text."""
 

@@ -85,9 +85,9 @@ REVERTS = "-- title: x\n-- why: x\nALTER TABLE notes DROP COLUMN tag;"
         ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE EXCEPTION 'no'; END $$;"),
         ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE NOTICE 'so far'; RAISE 'no'; END $$;"),
         ("verify/010_notes.sql", "-- title: x\nSELECT 1;\nDO $$ BEGIN PERFORM pg_temp.f(); RAISE; END $$;"),
-        ("deploy/010_notes.sql", NOTES + "SELECT pg_catalog.now(), notes.id FROM notes;"),
+        ("revert/010_notes.sql", "-- title: x\n-- why: x\nSELECT pg_catalog.now(), notes.id FROM notes;"),
         ("deploy/010_notes.sql", NOTES + "COMMENT ON CONSTRAINT notes_pkey ON notes IS 'x';"),
-        ("deploy/010_notes.sql", NOTES + "DROP TRIGGER a ON notes; DROP POLICY a ON notes;"),
+        ("revert/010_notes.sql", "-- title: x\n-- why: x\nDROP TRIGGER a ON notes; DROP POLICY a ON notes;"),
         ("deploy/010_notes.sql", NOTES + "CREATE INDEX notes_body ON notes (body);"),
         ("deploy/010_notes.sql", f"{NOTES.replace('bigint', 'int')}-- It will never hold more.\n{IGNORE}"),
         ("revert/010_notes.sql", "-- title: x\n-- why: x\nALTER TABLE notes RENAME CONSTRAINT a TO b;"),
@@ -173,6 +173,8 @@ def test_a_schema_is_found_wherever_it_is_named(sql, statement):
     ("text", "line", "message"),
     [
         (deploy("CREATE TABL notes ();"), 4, "syntax error"),
+        (deploy("CREATE TABLE notes (\n  id bigint\n\n"), 5, "syntax error at end of input"),
+        (deploy("SELECT 1;\nSELECT 'open\nand more"), 5, "unterminated quoted string"),
         (deploy("BEGIN;"), 4, "controls the transaction itself"),
         (deploy("SELECT 1;\nCOMMIT;"), 5, "controls the transaction itself"),
         (b"-- title: x\n-- why: \xff\nSELECT 1;", 2, "is not UTF-8"),
@@ -186,6 +188,19 @@ def test_what_the_engine_would_refuse(sql, text, line, message):
     assert (finding.rule, finding.file, finding.line) == ("usable", "sql/001_notes/deploy/020_more.sql", line)
     assert message in finding.message
     assert finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("GRANT SELECT ON notes TO app;", "cannot tell from Grant what it makes"),
+        ("ALTER TABLE notes ALTER body SET NOT NULL;", "ALTER TABLE notes: cannot tell what AT_SetNotNull makes"),
+        ("CREATE INDEX ON notes (body);", "CREATE INDEX ON notes: give the index a name"),
+    ],
+)
+def test_a_block_whose_shape_is_not_known_is_found_before_it_is_planned(sql, statement, message):
+    write(sql, {"deploy/010_notes.sql": f"{NOTES}\n{statement}"})
+    assert [(f.line, f.message) for f in lint(sql) if f.rule == "shape"] == [(12, message)]
 
 
 def test_a_runbook_without_blocks(sql):
@@ -268,7 +283,7 @@ def test_findings_are_in_order_and_say_what_to_do(sql):
     write(sql, {"deploy/010_notes.sql": NOTES + "DROP TABLE s.notes;\nDROP TABLE s.notes;"})
     found = lint(sql)
     assert found == sorted(found)
-    assert str(found[0]) == (
+    assert str(next(finding for finding in found if finding.rule.startswith("squawk"))) == (
         "sql/001_notes/deploy/010_notes.sql:11: Dropping a table may break existing clients."
         " [squawk:ban-drop-table]\n    see https://squawkhq.com/docs/ban-drop-table"
     )

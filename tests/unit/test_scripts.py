@@ -81,6 +81,14 @@ def test_a_syntax_error_has_a_caret_under_it(tmp_path: Path) -> None:
     assert line[caret.index("^")] == ","
 
 
+def test_sql_that_ends_too_early_is_pointed_at_where_it_ends(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as caught:
+        script(tmp_path, "SELECT 1;\nALTER TABLE t ADD COLUMN\n\n")
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.what) == ("deploy/010_x.sql:2", "syntax error at end of input")
+    assert problem.found == "ALTER TABLE t ADD COLUMN\n                        ^"
+
+
 def test_placeholders_are_filled_in_as_psql_does_it() -> None:
     sql = """ALTER TABLE :"t" ADD c text DEFAULT :'v', ADD CHECK (:e); SELECT x::text, ':t', $$ :t $$, a[1:2] -- :t"""
     filled = substitute(sql, {"t": 'odd "name"', "v": "it's", "e": "c > 0"})

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pglast import ast, enums
 from pglast.visitors import Visitor
 
-from pgrunbook import shape
+from pgrunbook import cells, shape
 from pgrunbook.blocks import Block, Source, Variants
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.scripts import Script, substitute
@@ -83,7 +83,8 @@ class Rule:
 
 
 def lint(sql: Path) -> list[Finding]:
-    """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and lines.
+    """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and lines, and with the
+    cells of the notebooks beside it that apply it.
 
     Where a runbook's files cannot even be read, that alone is reported. Raises Refused if the folder or squawk
     is missing, Failed if squawk does not work.
@@ -91,11 +92,21 @@ def lint(sql: Path) -> list[Finding]:
     if not sql.is_dir():
         raise Refused.of("there is no such folder", where=str(sql), remedy="keep the SQL in sql/NNN_name/")
     folders = [path for path in sql.iterdir() if path.is_dir() and re.match(r"\d", path.name)]
-    return sorted(
+    found = [
         replace(finding, file=f"{sql.name}/{folder.name}/{finding.file}")
         for folder in folders
         for finding in _findings(folder)
-    )
+    ]
+    notebooks = (sql.parent / "runbooks" / f"{folder.name}.ipynb" for folder in folders)
+    return sorted([*found, *(f for notebook in notebooks if notebook.exists() for f in _of_notebook(notebook, sql))])
+
+
+def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
+    """What of its cells the preconditions would refuse."""
+    blocks = sorted({path.stem for path in (sql / notebook.stem / "deploy").glob("*")})
+    for problem in cells.problems(notebook, blocks):
+        remedy = problem.remedy or f"expected: {problem.expected or 'Python'}"
+        yield Finding(f"runbooks/{notebook.name}", 1, "cells", f"{problem.where}: {problem.what}", remedy)
 
 
 def _findings(folder: Path) -> Iterator[Finding]:

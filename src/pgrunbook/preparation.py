@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pgrunbook import approval, losses, preflight
+from pgrunbook import approval, cells, losses, preflight
 from pgrunbook.agenda import Agenda
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult
@@ -50,6 +50,7 @@ class Preparation:
         found = self.agenda.found(blocks)
         decided = self._decided = self.agenda.decide(blocks, found)
         results = [CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems]
+        results += self._cells(decided)
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
         if self.rehearsal:
             there = self.agenda.found(blocks, self.look)
@@ -65,6 +66,14 @@ class Preparation:
     def accept(self) -> None:
         """Go by what `check` has decided."""
         self.decisions = self._decided
+
+    def _cells(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What is wrong with the notebook's cells; none that only look, or undo, can leave a block out."""
+        if self.parameters.mode in ("verify", "revert"):
+            return []
+        entries = list(dict.fromkeys(decision.block.entry for decision in decided))
+        found = cells.problems(self.project.runbook(self.agenda.runbook), entries)
+        return [CheckResult(problem.where, problem.what, problem) for problem in found]
 
     @property
     def approved_sql(self) -> dict[str, str] | None:

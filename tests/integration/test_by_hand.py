@@ -81,7 +81,8 @@ def test_a_session_lost_for_good_after_a_block_fails_the_run(crm: Database, proj
     def lost(cells: list[Cell]) -> list[Cell]:
         index = next(n for n, cell in enumerate(cells) if cell["id"] == "import-batches") + 1
         again_to_be_verified = again(cells[index - 1]) | {"source": 'run.verify("010_import_batches")'}
-        return [*cells[:index], again(cells[index - 1], "-lost") | {"source": LOST}, again_to_be_verified]
+        lost = again(cells[index - 1], "-lost") | {"source": LOST}
+        return [*cells[:index], lost, again_to_be_verified, *cells[index:]]
 
     edit(project, lost)
     done = project.run(crm)
@@ -118,13 +119,46 @@ def test_a_cell_that_was_interrupted_can_be_run_again(crm: Database, project: Pr
 
 
 def test_a_block_before_its_turn_is_refused(crm: Database, project: Project) -> None:
-    edit(project, lambda cells: [c for c in cells if c["id"] != "import-batches"])
+    def swapped(cells: list[Cell]) -> list[Cell]:
+        first, second = (next(c for c in cells if c["id"] == name) for name in ("import-batches", "stage-mappings"))
+        return [{first["id"]: second, second["id"]: first}.get(cell["id"], cell) for cell in cells]
+
+    edit(project, swapped)
     before = crm.dump()
     done = project.run(crm)
     assert done.code == 2
     assert "020_stage_mappings: comes before its turn" in done.text
     assert "expected: 010_import_batches first" in done.text
     assert crm.dump() == before
+
+
+def test_cells_that_do_not_match_the_blocks_refuse_the_run_before_it_writes(crm: Database, project: Project) -> None:
+    def changed(cells: list[Cell]) -> list[Cell]:
+        for cell in cells:
+            cell["source"] = "".join(cell["source"]).replace("040_contacts_source_data", "040_contact_source_data")
+        return [c for c in cells if c["id"] != "import-batches"]
+
+    edit(project, changed)
+    before = crm.dump()
+    done = project.run(crm, "--mode", "plan")
+    assert done.code == 2
+    assert "cell contacts-source-data: no block is called '040_contact_source_data'" in done.text
+    assert "010_import_batches: no cell applies it" in done.text
+    assert "040_contacts_source_data: no cell applies it" in done.text
+    assert "050_accounts_source_data: no cell applies it" not in done.text
+    assert crm.dump() == before
+    found = project.command("lint").text
+    assert "runbooks/001_import_connector.ipynb:1: 010_import_batches: no cell applies it [cells]" in found
+
+
+def test_a_cell_that_is_no_python_is_named(crm: Database, project: Project) -> None:
+    def changed(cells: list[Cell]) -> list[Cell]:
+        return [cell | ({"source": "run.verify(\n"} if cell["id"] == "verify" else {}) for cell in cells]
+
+    edit(project, changed)
+    done = project.run(crm, "--mode", "plan")
+    assert done.code == 2
+    assert "001_import_connector.ipynb, cell verify, line 1: '(' was never closed" in done.text
 
 
 def test_a_block_before_the_preconditions_is_refused(crm: Database, project: Project) -> None:

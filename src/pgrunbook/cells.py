@@ -1,0 +1,63 @@
+"""The code cells of a runbook, as far as their text tells: are they Python, and which blocks do they apply?"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+from pgrunbook.errors import Problem
+
+
+def problems(notebook: Path, blocks: Collection[str]) -> Iterator[Problem]:
+    """Cells that are no Python; blocks that no cell applies, and such as are not there. `blocks` are the names of the
+    files and folders in `deploy/`, without endings.
+
+    Where a cell applies what only running it tells, such as the names in a loop, no block is missed.
+    """
+    calls: list[tuple[str, ast.Call]] = []
+    for cell, source in _code(notebook):
+        try:
+            calls += [(cell, node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        except SyntaxError as exc:
+            found = (exc.text or "").rstrip("\n")
+            yield Problem(exc.msg, where=f"{notebook.name}, cell {cell}, line {exc.lineno}", found=found)
+            return
+    named = {_named(call): cell for cell, call in calls if _method(call) == "apply"}
+    for name, cell in named.items():
+        if name is not None and name not in blocks:
+            where = f"{notebook.name}, cell {cell}"
+            yield Problem(f"no block is called {name!r}", where=where, expected=", ".join(blocks))
+    if None in named or any(_method(call) == "apply_all" for _, call in calls):
+        return
+    for block in blocks:
+        if block not in named:
+            remedy = f'add a cell with run.apply("{block}"), and save the notebook'
+            yield Problem("no cell applies it", where=block, found=notebook.name, remedy=remedy)
+
+
+def _code(notebook: Path) -> Iterator[tuple[str, str]]:
+    """The id of each code cell, and its text with IPython's magics turned into Python."""
+    python = TransformerManager()
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            yield cell.get("id", ""), python.transform_cell("".join(cell["source"]))
+
+
+def _method(call: ast.Call) -> str:
+    """The method that is called on `run`, or nothing."""
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="run"), attr=name):
+            return name
+    return ""
+
+
+def _named(call: ast.Call) -> str | None:
+    """The block that `run.apply` is given, if the text tells."""
+    match call.args:
+        case [ast.Constant(value=str(name))]:
+            return name
+    return None

@@ -85,7 +85,8 @@ def run(
 ) -> None:
     """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
 
-    The last lines are the verdict and the path of the notebook. A parameter that the runbook does not declare,
+    The last lines are the verdict, in the modes plan and rehearse the plan's digest, the path of the notebook, and its
+    seal. A parameter that the runbook does not declare,
     or of another type, refuses the run before anything is started.
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block is run, and
@@ -155,6 +156,8 @@ def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bo
 
     path, ending = execution.execute(project, notebook, asked.chosen, asked.given, bar=bar)
     _say(ending.verdict, ending.text)
+    if asked.chosen.mode in ("plan", "rehearse") and (digest := _record(path).plan.get("digest")):
+        click.echo(f"plan:     {digest}")
     click.echo(f"notebook: {_relative(path)}")
     if html:
         from pgrunbook import report  # nbconvert takes half a second to import

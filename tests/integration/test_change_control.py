@@ -35,6 +35,7 @@ def test_plan_rehearse_approve_apply_revert(crm: Database, project: Project) -> 
     planned = command(project, "plan")
     assert planned.code == 0, planned.text
     (digest,) = digests(planned.cells["verdict"])
+    assert f"plan:     {digest}\n" in planned.text
     early = command(project, "", digest)
     assert early.code == 2
     assert "plan: was not rehearsed" in early.text

@@ -161,6 +161,11 @@ class Agenda:
                 for script, variables in self._scripts(block, entry):
                     yield block.name, _statements(script, variables)
 
+    def unverified(self, names: Sequence[str]) -> list[str]:
+        """The blocks, files and folders of `deploy/`, that no verify script is about. `names` selects blocks."""
+        missing = [name for name in self.source.deploy if not self.source.verify.get(name)]
+        return [name for name in missing if not names or name in names]
+
     def _scripts(self, block: Block, verify: Mapping[str, Script]) -> Iterator[tuple[Script, Mapping[str, str]]]:
         """The scripts of the chosen variants, with their variables, and `admitted`, about the column itself."""
         for variant, variables in block.choices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,6 +216,13 @@ def test_every_bad_sql_file_is_named_at_once(crm: Database, project: Project, sq
     ]
     assert f"found:      id uuid,,\n{'^':>27}\n" in done.text
     assert "found:    byte 0xe9" in done.text
+
+
+def test_a_block_without_a_verify_script_is_shown_as_not_verified(crm: Database, project: Project, sql: Path) -> None:
+    (sql / "verify/040_contacts_source_data.sql").unlink()
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    assert re.search(r"040_contacts_source_data +behaviour +not run +it has no verify script", done.cells["verify"])
 
 
 def test_bad_sql_is_found_before_a_connection_is_opened(crm: Database, project: Project, sql: Path) -> None:

@@ -131,6 +131,8 @@ def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database
     sealed = project.command("archive", "seal", notebook)
     assert sealed.code == 0, sealed.text
     assert project.command("archive", "verify").code == 0
+    (said,) = [Archive(project.root / "outputs").read(seal).statement.predicate.run for seal in seals(project)]
+    assert (said["verdict"], said["reason"]) == ("interrupted", "whoever ran it was killed")
 
 
 def files(project: Project) -> dict[str, bytes]:

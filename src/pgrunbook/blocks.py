@@ -163,7 +163,9 @@ class Source:
         else:
             chosen = [(s, v) for variant, v in reversed(block.choices) if (s := (entry or {}).get(variant))]
         if not chosen:
-            raise Refused.of("has no revert script", where=block.name, expected=f"revert/{block.entry}.sql")
+            file = f"revert/{block.entry}.sql"
+            remedy = f"write {file}, or undo the block by hand"
+            raise Refused.of("has no revert script", where=block.name, expected=file, remedy=remedy)
         sql = "\n".join(script.render(values) for script, values in chosen)
         parsed = tuple(statement for script, values in chosen for statement in script.filled(values))
         mades = (*(Made({}) for _ in parsed[1:]), Made(undone))

@@ -82,7 +82,9 @@ def _empty(conn: Connection, decision: Decision, loss: Loss, found: Facts) -> Ch
         with conn.transaction():
             held = conn.execute(_question(loss, found)).fetchone()
     except psycopg.Error as exc:
-        remedy = f"raise statement_timeout; or name the block in the parameter `discard`, if {loss} may go as it is"
+        slow = isinstance(exc, psycopg.errors.QueryCanceled)
+        looked = "raise statement_timeout" if slow else "see that this role can read it"
+        remedy = f"{looked}; or name the block in the parameter `discard`, if {loss} may go as it is"
         return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
     return result(
         str(loss),

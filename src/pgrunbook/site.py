@@ -21,7 +21,7 @@ from pgrunbook.attestation import Unreadable
 from pgrunbook.ending import judge
 from pgrunbook.record import Record
 
-COLUMNS = ["started", "verdict", "runbook", "target", "database", "mode", "took", "operator", "ticket", "seal"]
+COLUMNS = ["started", "verdict", "seal", "runbook", "target", "database", "mode", "took", "operator", "ticket"]
 FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
 
 

@@ -19,7 +19,7 @@ from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.locks import Lock
 from pgrunbook.scripts import Statement
-from pgrunbook.shape import Facts, Made
+from pgrunbook.shape import Facts, Made, holds
 from pgrunbook.waiting import Attempt, Report, Watch
 
 # What the catalog says of a block's objects, seen from inside the block's own transaction.
@@ -258,7 +258,7 @@ def differences(decision: Decision, mades: Sequence[Made], found: Facts) -> list
     return [
         Problem(f"{key} did not come out as its SQL says", where=block.name, expected=value, found=there)
         for key, value in made.items()
-        if (there := found.get(key, "absent")) != value
+        if not holds(value, there := found.get(key, "absent"))
     ]
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pgrunbook.blocks import Block
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import BROKEN_OFF, Entry
-from pgrunbook.shape import INVALID, OBJECTS, PENDING, Facts, Key, relation_names
+from pgrunbook.shape import INVALID, OBJECTS, PENDING, Facts, Key, holds, relation_names
 
 
 class Action(enum.StrEnum):
@@ -138,7 +138,7 @@ def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
 def altered(entry: Entry, found: Facts) -> Iterator[Problem]:
     """Facts recorded for the block that no longer hold, and what was added to a table that it made."""
     for key, recorded in entry.facts.items():
-        if found.get(key) != recorded and not _implied(key, entry.facts, found):
+        if not holds(recorded, found.get(key)) and not _implied(key, entry.facts, found):
             yield _difference(key, recorded, found.get(key), entry.block, f"was {entry.event} and then altered")
     yield from _extras(entry.facts, found, entry.block)
 
@@ -149,7 +149,7 @@ def _conflicts(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator
         for key, expected in made.facts.items():
             there = found.get(key)
             left_alone = made.lenient and (there is None or key.kind not in OBJECTS)
-            if begun and there != expected and not left_alone and not _implied(key, made.facts, found):
+            if begun and not holds(expected, there) and not left_alone and not _implied(key, made.facts, found):
                 yield _difference(key, expected, there, block.name)
     yield from _extras(block.facts, found, block.name)
     yield from _taken(block, found, names)

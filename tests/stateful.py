@@ -146,7 +146,8 @@ class Folder:
             "metadata": {"tags": ["parameters"]},
             "source": 'target = "embedded"\nmode = "apply"',
         }
-        (self.root / f"runbooks/{RUNBOOK}.ipynb").write_text(json.dumps({"cells": [cell]}))
+        applied = [{"cell_type": "code", "metadata": {}, "source": f'run.apply("{name}")'} for name in BLOCKS]
+        (self.root / f"runbooks/{RUNBOOK}.ipynb").write_text(json.dumps({"cells": [cell, *applied]}))
         for name, block in BLOCKS.items():
             self.path("verify", name).write_text(
                 f"-- title: {name} is there\n\n-- check: it is of use\n{block.check}\n"

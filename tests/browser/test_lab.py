@@ -93,11 +93,11 @@ def notebook(crm: Database, browser: Browser, place: Path) -> Iterator[Notebook]
     root = Path(tempfile.mkdtemp(dir=place))
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, root / name)
-    (root / "pgrunbook.toml").write_text('[targets.production]\nenv = "CRM_URL"\nprotected = true\n')
+    (root / "pgrunbook.toml").write_text('[targets.production]\nenv = "PRODUCTION_URL"\nprotected = true\n')
     path = root / "runbooks" / f"{RUNBOOK}.ipynb"
     path.write_text(path.read_text().replace('target = \\"embedded\\"', 'target = \\"env:CRM_URL\\"'))
     names = [cell["id"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    with lab(Project(root, {"CRM_URL": crm.url})) as url:
+    with lab(Project(root, {"CRM_URL": crm.url, "PRODUCTION_URL": crm.url})) as url:
         context = browser.new_context(viewport={"width": 1400, "height": 1000})
         page = context.new_page()
         page.goto(url)

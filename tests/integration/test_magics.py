@@ -110,10 +110,11 @@ def test_whatever_goes_wrong_raises(shell, cell, message):
 
 def test_an_interrupt_stops_the_query_and_says_so_in_a_line(bare_shell, app, capsys):
     register(bare_shell, lambda: connect(Target("app", app.url), schema="public", read_only=True))
-    stop = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
-    stop.start()
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGUSR1]).start()
     with pytest.raises(Interrupted):
         ask(bare_shell, "%sql SELECT pg_sleep(30)")
+    signal.signal(signal.SIGUSR1, before)
     assert capsys.readouterr().out.strip() == "INTERRUPTED: The query was interrupted."
     assert app.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' AND state = 'active'"

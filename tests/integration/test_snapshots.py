@@ -13,7 +13,10 @@ from pgrunbook.run import Run, begin
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
-CELL = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": 'target = ""\nmode = "apply"'}
+CELLS = [
+    {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": 'target = ""\nmode = "apply"'},
+    {"cell_type": "code", "metadata": {}, "source": 'run.apply("010_t")'},
+]
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def run(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
     """Of a runbook that makes a table, up to the preconditions."""
     (tmp_path / "pgrunbook.toml").touch()
     (tmp_path / "runbooks").mkdir()
-    (tmp_path / "runbooks" / "001_t.ipynb").write_text(json.dumps({"cells": [CELL]}))
+    (tmp_path / "runbooks" / "001_t.ipynb").write_text(json.dumps({"cells": CELLS}))
     for kind, sql in {"deploy": "CREATE TABLE t (id int);", "verify": "TABLE t;", "revert": "DROP TABLE t;"}.items():
         (tmp_path / "sql" / "001_t" / kind).mkdir(parents=True)
         (tmp_path / "sql" / "001_t" / kind / "010_t.sql").write_text(f"-- title: t\n-- why: t\n\n{sql}\n")

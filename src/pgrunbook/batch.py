@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from psycopg import Cursor
 from psycopg.rows import dict_row
 
@@ -28,23 +29,47 @@ class Batch:
 
     conn: Connection
     _sent: list[tuple[Statement | None, Cursor[dict[str, Any]]]] = field(default_factory=list)
-    _sent_at: float = 0.0  # by time.perf_counter
+    _sent_at: float = 0.0  # by time.perf_counter, as is the next
+    _received_at: float = 0.0
     _notes: list[dict[str, Any]] = field(default_factory=list)
 
     def send(self, settings: Mapping[str, str], statements: Sequence[Statement]) -> None:
-        """Set the settings for the transaction and run the statements, in one round trip.
+        """Set the settings for the transaction and run the statements, eight of them in one round trip.
 
         Raises the psycopg.Error of the first that fails; those after it are not run.
         """
         self._sent_at = time.perf_counter()
-        with _not_preparing(self.conn), self.conn.pipeline():
+        with _not_preparing(self.conn):
+            for number, part in enumerate(_parts(statements)):
+                self._send(settings if number == 0 else {}, part)
+        self._received_at = time.perf_counter()
+        self._notes = [cursor.fetchone() or {} for statement, cursor in self._sent if not statement]
+
+    def _send(self, settings: Mapping[str, str], statements: Sequence[Statement]) -> None:
+        failure = None
+        try:
+            with self.conn.pipeline():
+                try:
+                    self._put_all(settings, statements)
+                except psycopg.Error as exc:
+                    failure = exc  # the pipeline is left as if nothing had happened: psycopg would log a warning
+                except KeyboardInterrupt:
+                    self.conn.cancel_safe(timeout=1)
+                    self.conn.close()
+                    raise
+        except psycopg.Error as exc:
+            failure = failure or exc
+        if failure:
+            raise failure
+
+    def _put_all(self, settings: Mapping[str, str], statements: Sequence[Statement]) -> None:
+        if settings:
             calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
             now = "extract(epoch FROM clock_timestamp())::float8 AS ended"
             self._put(f"SELECT {calls}, {now}", [text for pair in settings.items() for text in pair])
-            for statement in statements:
-                self._put(statement.sql, statement=statement)
-                self._put(catalog.query("held"))
-        self._notes = [cursor.fetchone() or {} for statement, cursor in self._sent if not statement]
+        for statement in statements:
+            self._put(statement.sql, statement=statement)
+            self._put(catalog.query("held"))
 
     def _put(self, query: str, parameters: Sequence[str] | None = None, statement: Statement | None = None) -> None:
         cursor = self.conn.cursor(row_factory=dict_row)
@@ -81,7 +106,8 @@ class Batch:
         for number, (note, (began_ms, _)) in enumerate(zip(notes, self._spans(), strict=True), 1):
             held = zip(note["oids"], note["modes"], strict=True)
             rows = [existed[oid] | {"mode": mode} for oid, mode in held if oid in existed]
-            trace.note(number, self._sent_at + began_ms / 1000, rows)
+            began = min(self._sent_at + began_ms / 1000, self._received_at)  # the server's clock may have been set
+            trace.note(number, began, rows)
         files = (file for note in notes for file in zip(note["oids"], note["filenodes"], strict=True))
         return trace.locks({oid: filenode for oid, filenode in files if filenode})  # what was dropped has none
 
@@ -96,3 +122,19 @@ def _not_preparing(conn: Connection) -> Iterator[None]:
         yield
     finally:
         conn.prepare_threshold = before
+
+
+# What is sent while the server works gets away as far as its socket takes it. As long as it waits for the rest, it does
+# not count the time that it is idle.
+_STATEMENTS, _CHARACTERS = 8, 8_000
+
+
+def _parts(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
+    """The statements in parts that are away at once, a long one by itself; one part at least."""
+    part: list[Statement] = []
+    for statement in statements:
+        if part and (len(part) == _STATEMENTS or sum(len(s.sql) for s in [*part, statement]) > _CHARACTERS):
+            yield part
+            part = []
+        part.append(statement)
+    yield part

@@ -15,7 +15,7 @@ from psycopg.abc import PQGen
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
-from pgrunbook.errors import Failed, LockedOut, Problem, Refused
+from pgrunbook.errors import Failed, LockedOut, Problem, Refused, first_line
 from pgrunbook.targets import Target
 
 
@@ -38,6 +38,19 @@ CONNECT_TIMEOUT_S = 10
 T = TypeVar("T")
 
 
+class _Pipeline(psycopg.Pipeline):
+    """A pipeline that ends with a Sync alone. psycopg sends a Flush behind it, and after that message the server does
+    not count the time for `idle_in_transaction_session_timeout`.
+    """
+
+    def _exit_gen(self) -> PQGen[None]:
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from self._fetch_gen(flush=False)
+
+
 class Session(psycopg.Connection[Any]):
     """A connection that an interrupt closes, after it has cancelled what the server is at.
 
@@ -52,6 +65,13 @@ class Session(psycopg.Connection[Any]):
         except KeyboardInterrupt:
             self.close()
             raise
+
+    @contextmanager
+    def pipeline(self) -> Iterator[psycopg.Pipeline]:
+        """Switch the connection into pipeline mode."""
+        self._pipeline = self._pipeline or _Pipeline(self)
+        with super().pipeline() as pipeline:
+            yield pipeline
 
 
 def connect(target: Target, *, schema: str, label: str = "", read_only: bool = False) -> Connection:
@@ -103,6 +123,8 @@ _SETTINGS = {
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
     "idle_session_timeout": "0",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",  # or a session that reads would wait for the one that writes
     "plan_cache_mode": "force_generic_plan",  # each catalog query is planned once a session
     "jit": "off",
 }
@@ -291,7 +313,7 @@ def driver_errors(message: str, *, where: str, remedy: str = "") -> Iterator[Non
 def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
     """What the server said, as a Problem: its message and SQLSTATE, detail, hint, and below that what to do next."""
     diag = exc.diag
-    what = diag.message_primary or str(exc).strip() or type(exc).__name__
+    what = diag.message_primary or first_line(exc).strip() or type(exc).__name__
     return Problem(
         f"{what} (SQLSTATE {exc.sqlstate})" if exc.sqlstate else what,
         where=where,

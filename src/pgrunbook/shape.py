@@ -158,6 +158,9 @@ class _Reader:
                     self.facts[Key("not null", self.table, name)] = "NOT NULL"
                 case ConstrType.CONSTR_NULL:
                     pass
+                case attribute if attribute.name.startswith("CONSTR_ATTR_"):
+                    told = "write DEFERRABLE and the like with a constraint of the table, not of a column"
+                    raise UnknownShape(f"{self.table}.{name}: {told}")
                 case _:
                     self.constraint(_of_table(constraint, name))
 

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -62,6 +63,47 @@ def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Connection, 
         batch.send(SETTINGS | {"lock_timeout": "50ms"}, statements("CREATE TABLE a (); ALTER TABLE there ADD a int;"))
     assert batch.failed is not None
     assert batch.failed.sql.startswith("ALTER")
+
+
+def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Connection, Connection]) -> None:
+    """A laptop that sleeps gives its locks back."""
+    work, look = sessions
+    settings = SETTINGS | {"idle_in_transaction_session_timeout": "500ms"}
+
+    def fall_silent() -> None:
+        with work.transaction():
+            Batch(work).send(settings, statements("ALTER TABLE there ADD silent int;"))
+            time.sleep(1.5)
+            held = look.execute("SELECT count(*) FROM pg_locks WHERE pid = %s", [work.info.backend_pid]).fetchone()
+            assert held == (0,)
+            work.execute("SELECT")
+
+    with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+        fall_silent()
+
+
+def test_many_statements_are_sent_in_parts(sessions: tuple[Connection, Connection]) -> None:
+    work, _ = sessions
+    many = [f"CREATE TABLE t{n} ()" for n in range(20)] + [f"COMMENT ON TABLE t1 IS '{'x' * 10_000}'"] * 3
+    batch = Batch(work)
+    with work.transaction():
+        batch.send(SETTINGS, statements(";".join(many)))
+    assert [sql for sql, _ in batch.laps] == many
+    failing = Batch(work)
+    with pytest.raises(psycopg.errors.DuplicateTable), work.transaction():
+        failing.send(SETTINGS, statements("DROP TABLE t0;" + ";".join(many[1:])))
+    assert failing.failed is not None
+    assert failing.failed.sql == many[1]
+
+
+def test_a_failure_is_raised_and_not_logged_besides(
+    sessions: tuple[Connection, Connection], caplog: pytest.LogCaptureFixture
+) -> None:
+    work, _ = sessions
+    for _ in range(20):
+        with pytest.raises(psycopg.errors.DivisionByZero), work.transaction():
+            Batch(work).send(SETTINGS, statements("SELECT 1 / 0;" + "CREATE TABLE a ();" * 7))
+    assert caplog.messages == []
 
 
 def test_locks_are_those_on_what_existed_before(sessions: tuple[Connection, Connection]) -> None:

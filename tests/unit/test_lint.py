@@ -196,6 +196,10 @@ def test_what_the_engine_would_refuse(sql, text, line, message):
         ("GRANT SELECT ON notes TO app;", "cannot tell from Grant what it makes"),
         ("ALTER TABLE notes ALTER body SET NOT NULL;", "ALTER TABLE notes: cannot tell what AT_SetNotNull makes"),
         ("CREATE INDEX ON notes (body);", "CREATE INDEX ON notes: give the index a name"),
+        (
+            "CREATE TABLE more (id bigint UNIQUE DEFERRABLE);",
+            "more.id: write DEFERRABLE and the like with a constraint of the table, not of a column",
+        ),
     ],
 )
 def test_a_block_whose_shape_is_not_known_is_found_before_it_is_planned(sql, statement, message):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
-from pgrunbook import parameters
+from pgrunbook import garbage, parameters
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict, first_line
 from pgrunbook.project import Project
 
@@ -152,7 +152,8 @@ def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters)
 
 def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bool) -> Verdict:
     """Run one runbook, seal its record, and say how it ended and where the record is."""
-    from pgrunbook import execution
+    with garbage.ignored():
+        from pgrunbook import execution
 
     path, ending = execution.execute(project, notebook, asked.chosen, asked.given, bar=bar)
     _say(ending.verdict, ending.text)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook import kernels, targets
+from pgrunbook import garbage, kernels, targets
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.kernels import Kernel
 from pgrunbook.parameters import RUN_ID, Parameters
@@ -63,11 +63,12 @@ def _kernel_of(notebook: Path) -> str:
 
 
 def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: Kernel | None, *, bar: bool) -> Ending:
-    import papermill
-    from papermill.engines import papermill_engines
+    with garbage.ignored():
+        import papermill
+        from papermill.engines import papermill_engines
 
-    from pgrunbook.ending import Ending
-    from pgrunbook.engine import NotPassed, RunbookEngine
+        from pgrunbook.ending import Ending
+        from pgrunbook.engine import NotPassed, RunbookEngine
 
     papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed
     try:

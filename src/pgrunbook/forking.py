@@ -108,6 +108,7 @@ def _become(arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """Be what `python -m ipykernel_launcher` is, to the end."""
     code = 1
     try:
+        gc.enable()  # whatever the parent is at
         os.setsid()
         os.environ.clear()
         os.environ.update(env)

@@ -18,6 +18,7 @@ from jupyter_core.utils import run_sync
 from traitlets import Type
 from traitlets.config import Config
 
+from pgrunbook import garbage
 from pgrunbook.forking import ForkingProvisioner
 
 # What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
@@ -79,7 +80,8 @@ def started(name: str, *, fork: bool = False) -> Iterator[Kernel | None]:
                 kernel.provisioner = ForkingProvisioner(
                     kernel_id=kernel.kernel_id, kernel_spec=kernel.kernel_spec, parent=kernel
                 )
-            run_sync(kernel.start_kernel)(extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])])
+            with garbage.ignored():  # it imports IPython
+                run_sync(kernel.start_kernel)(extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])])
         except (NoSuchKernel, OSError, RuntimeError):
             yield None
             return

@@ -61,7 +61,7 @@ Duration = Annotated[str, AfterValidator(_duration)]
 class Parameters(BaseModel):
     """What every runbook takes. `own` holds what one runbook declares besides."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     target: Annotated[str, Field(min_length=1)] = "embedded"
     mode: Mode = "apply"

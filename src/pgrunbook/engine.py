@@ -145,10 +145,13 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.leaks: list[Leak] = []
+        self._settled = 0  # cells that have come to their end
+        self._kept: list[str] = []
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
         """Note which cell runs."""
         self.current = cell_index
+        self._settled = cell_index or 0
         super().cell_start(cell, cell_index, **options)
 
     def cell_passed(self, cell: NotebookNode, cell_index: int) -> None:
@@ -173,7 +176,18 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         self._keep_secrets()
         self.last_save_time = self.now()
         if self.output_path:
-            papermill_io.write(json.dumps(self.nb, ensure_ascii=False) + "\n", self.output_path)
+            papermill_io.write(self._text(), self.output_path)
+
+    def _text(self) -> str:
+        """The notebook as JSON. Of the cells that have come to their end the text is kept: it is most of the whole."""
+        self._kept += map(_json, self.nb.cells[len(self._kept) : self._settled])
+        cells = [*self._kept, *map(_json, self.nb.cells[len(self._kept) :])]
+        rest = {key: value for key, value in self.nb.items() if key != "cells"}
+        return f'{{"cells": [{", ".join(cells)}], {_json(rest)[1:]}\n'
+
+    def changed(self) -> None:
+        """Note that cells which have come to their end may have been changed."""
+        self._kept.clear()
 
     def _keep_secrets(self) -> None:
         """Mask what the current cell gives away; what the others do was masked before."""
@@ -207,6 +221,8 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         card is its end.
         """
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
+        self._settled = 0
+        self.changed()
         self.notebook_complete()  # which marks what is pending as completed
         for cell, state in zip(self.nb.cells, states, strict=True):
             cell.metadata.papermill["status"] = state
@@ -245,6 +261,12 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                     raise
                 self.nb_man.cell_passed(cell, index)
 
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        """Take a message of the kernel; what it shows may be an update of what an earlier cell has shown."""
+        if (msg["content"].get("transient") or {}).get("display_id"):
+            self.nb_man.changed()
+        return cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
+
     @contextmanager
     def _stopping_on_signals(self) -> Iterator[None]:
         """On SIGINT or SIGTERM interrupt the kernel, as JupyterLab's stop button does: the statement is cancelled, the
@@ -270,6 +292,10 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             killer.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _send(pid: int, number: int) -> None:

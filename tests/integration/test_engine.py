@@ -142,6 +142,15 @@ def test_a_kernel_that_does_not_start_interrupts_the_run(tmp_path: Path) -> None
     assert "the kernel could not be started" in "".join(loaded["cells"][0]["source"])
 
 
+def test_what_a_later_cell_updates_is_written_before_the_next_one_runs(tmp_path: Path) -> None:
+    show = "display('old', display_id='x')"
+    update = "from IPython.display import update_display; update_display('new', display_id='x')"
+    read = "import json; print(json.load(open('out.ipynb'))['cells'][1]['outputs'][0]['data'])"
+    notebook(tmp_path, show, "1 + 1", update, read, PASSED)
+    execute(tmp_path)
+    assert "new" in "".join(record(tmp_path)[0]["cells"][4]["outputs"][0]["text"])
+
+
 def test_a_notebook_without_a_verdict_did_not_pass(tmp_path: Path) -> None:
     notebook(tmp_path, "1 + 1")
     assert execute(tmp_path).returncode == 1

@@ -175,7 +175,8 @@ def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bo
 
 
 def _sealed(project: Project, notebook: Path) -> str:
-    from pgrunbook import sealing
+    with garbage.ignored():
+        from pgrunbook import sealing
 
     done = sealing.seal(project, notebook)
     for problem in done.problems:

@@ -18,6 +18,7 @@ from sql.magic import SqlMagic
 from sql.parse import _option_strings_from_parser
 from sql.run import unduplicate_field_names
 from sqlalchemy import CursorResult, NullPool, create_engine
+from sqlalchemy.dialects.postgresql import psycopg as _dialect  # noqa: F401  # now, and not when the cell waits for it
 from sqlalchemy.exc import DBAPIError
 from traitlets import Int
 

@@ -8,6 +8,7 @@ below `.venv-bench`: the tools in one, papermill and JupyterLab, as pip gives th
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 import shutil
@@ -214,8 +215,9 @@ CONTESTANTS: Mapping[str, Callable[[Job], list[Command]]] = {
 
 def install() -> None:
     """Make the environments: the tools pinned, with the drivers that the project has; papermill as it comes today.
-    sqitch comes from Debian, where we may install it.
+    sqitch comes from Debian, where we may install it. Ours is compiled as pip compiles what it installs.
     """
+    compileall.compile_dir(ROOT / "src", quiet=1)
     drivers = {name: version(name) for name in ("sqlalchemy", "psycopg", "psycopg-binary")}
     _install(TOOLS, [f"{name}=={pinned}" for name, pinned in {**PINNED, **drivers}.items()])
     _install(PAPERMILL, ["papermill", "jupyterlab", "pandas", "sqlalchemy", "psycopg[binary]"])

@@ -105,6 +105,7 @@ def verify(conn: Connection, name: str, statements: Sequence[Statement], timeout
             "SELECT set_config('lock_timeout', %(limit)s, true), set_config('statement_timeout', %(limit)s, true)",
             {"limit": timeouts.statement_timeout},
         )
+        conn.execute(_SAVEPOINT)
         for statement in statements:
             problem = _try(conn, statement)
             if statement.check:
@@ -124,11 +125,16 @@ _NOT_TRIED = (
 )
 
 
+_SAVEPOINT = b"SAVEPOINT pgrunbook_check"
+
+
 def _try(conn: Connection, statement: Statement) -> Problem | None:
+    """Run it after the savepoint, and make the next one with it, in one round trip."""
     try:
-        with conn.transaction():
-            conn.execute(statement.sql.encode())
+        conn.execute(statement.sql.encode() + b"\n; RELEASE pgrunbook_check; " + _SAVEPOINT, prepare=False)
     except psycopg.Error as exc:
+        if not conn.closed:
+            conn.execute("ROLLBACK TO pgrunbook_check")
         position = exc.diag.statement_position
         problem = problem_of(exc, where=statement.place(int(position) - 1 if position else 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")

@@ -25,7 +25,7 @@ from pgrunbook.forking import ForkingProvisioner
 _READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.preload');"
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
 
-_POLL_S = 0.01  # how often to look whether a kernel has ended; jupyter_client looks ten times a second
+_POLL_S = 0.002  # how often to look whether a kernel has ended; jupyter_client looks ten times a second
 
 
 class Client(AsyncKernelClient):

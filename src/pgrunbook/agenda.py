@@ -121,10 +121,14 @@ class Agenda:
         plain = [self.source.block(name, self.variables) for name in self.source.plain()]
         return sorted([*plain, *self._admitting], key=lambda block: block.name)
 
-    def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Key, str]:
-        """What the catalog says, to this session or another, of all that these blocks make or need."""
-        tables = {key.table for b in blocks for key in b.facts} | {need.table for b in blocks for need in b.needs}
-        facts = shape.of_catalog(conn or self.look, self.schema, tables)
+    def found(
+        self, blocks: Sequence[Block], conn: Connection | None = None, of_tables: Facts | None = None
+    ) -> dict[Key, str]:
+        """What the catalog says, to this session or another, of all that these blocks make or need. What it says of
+        their tables may be known already.
+        """
+        tables = {table for block in blocks for table in block.tables}
+        facts = dict(of_tables or shape.of_catalog(conn or self.look, self.schema, tables))
         if detached := {key.table for block in blocks for key in block.facts if key.kind == "standalone"}:
             facts |= shape.standalone(conn or self.look, self.schema, detached)
         for admits in {block.admits for block in blocks if block.admits}:
@@ -136,7 +140,7 @@ class Agenda:
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
             return [self._undo(block, found, entries.get(block.name)) for block in blocks]
-        wanted = [name for block in blocks for name in shape.relation_names(block.facts)]
+        wanted = [name for block in blocks for name in shape.relation_names(block.facts, block.facts)]
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         names = {row["name"]: _describe(row) for row in taken}
         of_table = _by_table(found)

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import psycopg
 
-from pgrunbook import ledger, waiting
+from pgrunbook import catalog, ledger, shape, waiting
 from pgrunbook.batch import Batch
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
@@ -19,11 +20,12 @@ from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.locks import Lock
 from pgrunbook.scripts import Statement
-from pgrunbook.shape import Facts, Made, holds
+from pgrunbook.shape import Facts, Key, Made, holds
 from pgrunbook.waiting import Attempt, Report, Watch
 
-# What the catalog says of a block's objects, seen from inside the block's own transaction.
-Observe = Callable[[Connection, Block], Facts]
+# What the catalog says of a block's objects, seen from inside its own transaction; what it says of the tables may
+# be known already.
+Observe = Callable[[Connection, Block, Facts | None], Facts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,9 @@ def apply(
         ledger.note_attempt(sessions.work, run_id, attempt)
 
     def attempt() -> Outcome:
-        if attempts:
-            sessions.require_lock()
-            if decide().sql != decision.sql:
-                remedy = "run the cell again: it shows what is to be done now"
-                raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
+        if attempts and decide().sql != decision.sql:
+            remedy = "run the cell again: it shows what is to be done now"
+            raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
         return _once(sessions, decision, run_id, timeouts, observe)
 
     try:
@@ -108,7 +108,7 @@ def apply(
             attempt,
             block=block.name,
             budget=timeouts.lock_budget,
-            watch=lambda: Watch(sessions.look, sessions.work.info.backend_pid, timeouts.lock_timeout),
+            watch=lambda: Watch(sessions.look, sessions.work, timeouts.lock_timeout),
             report=note,
         )
     except waiting.WITHOUT_LOCKS as exc:
@@ -141,58 +141,51 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.O
 
 
 def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
-    """One attempt. Before the commit, the catalog is compared with the shape that the block makes."""
+    """One attempt, in two messages. Before the second, the catalog is compared with the shape that the block makes."""
     block, conn = decision.block, sessions.work
-    clock, batch = Clock(), Batch(conn)
-    with conn.transaction():
-        _send(batch, decision, timeouts)
+    traced = block.alters or decision.action is Action.REVERT
+    clock, batch = Clock(), Batch(conn, [block.statements[n] for n in decision.statements], traced)
+    with conn.undoing():
+        batch.send(timeouts.settings, catalog.asking(conn, "ddl", schema=sessions.schema, tables=sorted(block.tables)))
+        # While the server works:
+        sessions.require_lock()
+        row = ledger.prepared(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        wanted = expected([block.mades[n] for n in decision.statements])
+        found = observe(conn, block, shape.read(_received(batch, block)))
         clock.laps += batch.laps
         clock.lap()
-        found = observe(conn, block)
-        if problems := differences(decision, [block.mades[n] for n in decision.statements], found):
+        if problems := differences(decision, wanted, found):
             raise Failed(_ROLLED_BACK, problems=problems)
         locks = batch.locks(sessions.look)
-        _record(conn, decision, run_id, clock, locks, found)
+        done = ledger.recording(
+            conn,
+            run_id,
+            row,
+            event=decision.event,
+            facts={key: found[key] for key in block.facts if key in found},
+            started_at=clock.started_at,
+            revision=decision.revision,
+            laps=clock.laps,
+            locks=locks,
+        )
         written = time.perf_counter()
+        conn.execute(f"{done}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - written) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
     return Outcome(block.name, decision.event, tuple(clock.laps), clock.started_at, clock.total_ms, locks)
 
 
-def _send(batch: Batch, decision: Decision, timeouts: Timeouts) -> None:
-    block = decision.block
+def _received(batch: Batch, block: Block) -> list[dict[str, Any]]:
     try:
-        batch.send(timeouts.settings, [block.statements[n] for n in decision.statements])
+        return batch.receive()
     except waiting.WITHOUT_LOCKS:
         raise  # to be tried again
     except psycopg.Error as exc:
-        # Who has lost the connection does not know how far the server came; nor, in a pipeline, what it said last.
-        if exc.sqlstate and (statement := batch.failed):
-            raise Failed(_ROLLED_BACK, problems=[_located(exc, block, statement)]) from exc
+        # Who has lost the connection does not know how far the server came.
+        if exc.sqlstate and batch.failed:
+            raise Failed(_ROLLED_BACK, problems=[_located(exc, block, batch.failed, batch.offset)]) from exc
         raise
-
-
-def _record(
-    conn: Connection, decision: Decision, run_id: str, clock: Clock, locks: Sequence[Lock], found: Facts
-) -> None:
-    """Write the block's rows into the ledger, in its transaction."""
-    block = decision.block
-    with conn.pipeline():  # one round trip
-        ledger.note_statements(conn, run_id, block.name, clock.laps)
-        ledger.note_locks(conn, run_id, block.name, locks)
-        ledger.record(
-            conn,
-            run_id,
-            block,
-            event=decision.event,
-            reason=decision.reason,
-            sql=decision.sql,
-            facts={key: found[key] for key in block.facts if key in found},
-            started_at=clock.started_at,
-            revision=decision.revision,
-            kept=decision.kept,
-        )
 
 
 def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
@@ -215,10 +208,10 @@ _IDLE = "3s"
 _ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
 
 
-def _located(exc: psycopg.Error, block: Block, statement: Statement) -> Problem:
+def _located(exc: psycopg.Error, block: Block, statement: Statement, offset: int) -> Problem:
     """The server's error with its file, its line and what stands there; a caret where the server gives a position."""
     position = exc.diag.statement_position
-    index = int(position) - 1 if position else 0
+    index = int(position) - 1 - offset if position else 0
     start = statement.sql.rfind("\n", 0, index) + 1
     shown = [statement.sql[start:].split("\n", 1)[0]]
     shown += [" " * (index - start) + "^"] if position else []
@@ -246,18 +239,20 @@ def _remedy(exc: psycopg.Error, block: Block) -> str:
     return remedy.format(statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout")
 
 
-def differences(decision: Decision, mades: Sequence[Made], found: Facts) -> list[Problem]:
-    """Where the catalog does not hold what these statements make; or still holds what the block had made, if it is to
-    be reverted.
-    """
+def expected(mades: Sequence[Made]) -> dict[Key, str]:
+    """All that these statements make."""
+    return {key: value for made in mades for key, value in made.facts.items()}
+
+
+def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem]:
+    """Where the catalog does not hold what was wanted; or still holds what the block had made, if that is undone."""
     block = decision.block
     if decision.action is Action.REVERT:
         left = [key for key in block.facts if key in found]
         return [Problem(f"{key} is still there", block.name, "absent", found[key]) for key in left]
-    made = {key: value for m in mades for key, value in m.facts.items()}
     return [
         Problem(f"{key} did not come out as its SQL says", where=block.name, expected=value, found=there)
-        for key, value in made.items()
+        for key, value in wanted.items()
         if not holds(value, there := found.get(key, "absent"))
     ]
 

@@ -1,140 +1,129 @@
-"""The statements of a transaction, sent at once: how long each took, which locks it took, and which of them failed.
+"""The statements of a transaction, sent as one message: how long each took, which locks it took, which of them failed.
 
 While the transaction is open others may wait for it, so nothing is waited for between two of its statements: after
 each, the server itself says what time it is and what the transaction holds.
-https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import psycopg
-from psycopg import Cursor
-from psycopg.rows import dict_row
+from psycopg import sql
+from psycopg.pq import ExecStatus
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
 from pgrunbook.locks import Lock, Trace
 from pgrunbook.scripts import Statement
+from pgrunbook.session import Session
+
+_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
+_BETWEEN = "\n;\n"  # a statement may end with a comment
+
+
+class _Part(NamedTuple):
+    """A part of the message, and what its result is."""
+
+    sql: str
+    result: Literal["", "done", "now", "held", "last"] = ""
+    statement: Statement | None = None
+
+
+class _Seen(NamedTuple):
+    """The locks that were held after so many statements, and how many were done at the look before."""
+
+    since: int
+    number: int
+    held: Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Batch:
-    """Statements of a transaction that `conn` has begun, with its settings: names of parameters, and their values."""
+    """Statements that begin a transaction on `conn`. `traced`: whether to look after each of them, and not only after
+    the last, which locks are held. pg_locks is read as a whole, and others wait for a lock meanwhile.
+    """
 
-    conn: Connection
-    _sent: list[tuple[Statement | None, Cursor[dict[str, Any]]]] = field(default_factory=list)
+    conn: Session
+    statements: Sequence[Statement]
+    traced: bool = True
+    failed: Statement | None = None  # the one that has failed, if it was one of them
+    offset: int = 0  # and how many characters of the message come before it
+    _parts: list[_Part] = field(default_factory=list)
     _sent_at: float = 0.0  # by time.perf_counter, as is the next
     _received_at: float = 0.0
-    _notes: list[dict[str, Any]] = field(default_factory=list)
+    _spans: list[tuple[float, float]] = field(default_factory=list)  # of each statement, in seconds of the server's
+    _seen: list[_Seen] = field(default_factory=list)
 
-    def send(self, settings: Mapping[str, str], statements: Sequence[Statement]) -> None:
-        """Set the settings for the transaction and run the statements, eight of them in one round trip.
-
-        Raises the psycopg.Error of the first that fails; those after it are not run.
+    def send(self, settings: Mapping[str, str], last: str) -> None:
+        """Begin the transaction with these settings, names of parameters and their values; run the statements, then
+        the query `last`. Returns when all of it is on its way: `receive` has the answers.
         """
+        self._parts = [*self._message(settings, last)]
         self._sent_at = time.perf_counter()
-        with _not_preparing(self.conn):
-            for number, part in enumerate(_parts(statements)):
-                self._send(settings if number == 0 else {}, part)
+        self.conn.send(_BETWEEN.join(part.sql for part in self._parts))
+
+    def _message(self, settings: Mapping[str, str], last: str) -> Iterator[_Part]:
+        values = ((sql.Literal(name).as_string(), sql.Literal(value).as_string()) for name, value in settings.items())
+        held = catalog.asking(self.conn, "held")
+        yield _Part("BEGIN")
+        yield _Part(f"SELECT {', '.join(f'set_config({name}, {value}, true)' for name, value in values)}")
+        yield _Part(_NOW, "now")
+        for statement in self.statements:
+            yield _Part(statement.sql, "done", statement)
+            yield _Part(_NOW, "now")
+            if self.traced or statement is self.statements[-1]:
+                yield _Part(held, "held")
+                yield _Part(_NOW, "now")
+        yield _Part(last, "last")
+
+    def receive(self) -> list[dict[str, Any]]:
+        """The rows of the last query. Raises the psycopg.Error of what fails; nothing after it is run."""
+        results = self.conn.results()
         self._received_at = time.perf_counter()
-        self._notes = [cursor.fetchone() or {} for statement, cursor in self._sent if not statement]
-
-    def _send(self, settings: Mapping[str, str], statements: Sequence[Statement]) -> None:
-        failure = None
-        try:
-            with self.conn.pipeline():
-                try:
-                    self._put_all(settings, statements)
-                except psycopg.Error as exc:
-                    failure = exc  # the pipeline is left as if nothing had happened: psycopg would log a warning
-                except KeyboardInterrupt:
-                    self.conn.cancel_safe(timeout=1)
-                    self.conn.close()
-                    raise
-        except psycopg.Error as exc:
-            failure = failure or exc
-        if failure:
-            raise failure
-
-    def _put_all(self, settings: Mapping[str, str], statements: Sequence[Statement]) -> None:
-        if settings:
-            calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
-            now = "extract(epoch FROM clock_timestamp())::float8 AS ended"
-            self._put(f"SELECT {calls}, {now}", [text for pair in settings.items() for text in pair])
-        for statement in statements:
-            self._put(statement.sql, statement=statement)
-            self._put(catalog.query("held"))
-
-    def _put(self, query: str, parameters: Sequence[str] | None = None, statement: Statement | None = None) -> None:
-        cursor = self.conn.cursor(row_factory=dict_row)
-        self._sent.append((statement, cursor))  # first: to send it may raise what one before it has said
-        cursor.execute(query.encode(), parameters)
-
-    @property
-    def failed(self) -> Statement | None:
-        """The statement that has failed; None if none has, or if it was something else."""
-        return next((statement for statement, cursor in self._sent if cursor.pgresult is None), None)
+        now, rows, done = 0.0, list[dict[str, Any]](), 0
+        for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):  # an error ends them
+            if result.status == ExecStatus.FATAL_ERROR:
+                self.failed = part.statement
+                self.offset = sum(len(before.sql) + len(_BETWEEN) for before in self._parts[:place])
+                raise psycopg.errors.error_from_result(result)
+            match part.result:
+                case "done":
+                    done += 1
+                case "now":
+                    before, now = now, self.conn.rows(result)[0]["now"]
+                    if done > len(self._spans):
+                        self._spans.append((before, max(before, now)))  # the clock may have been set back
+                case "held":
+                    since = self._seen[-1].number if self._seen else 0
+                    self._seen.append(_Seen(since, done, self.conn.rows(result)[0]))
+                case "last":
+                    rows = self.conn.rows(result)
+        return rows
 
     @property
     def laps(self) -> list[tuple[str, float]]:
         """Each statement's text, and how many milliseconds the server has worked on it."""
-        statements = (statement.sql for statement, _ in self._sent if statement)
-        return [(sql, ended_ms - began_ms) for sql, (began_ms, ended_ms) in zip(statements, self._spans(), strict=True)]
-
-    def _spans(self) -> list[tuple[float, float]]:
-        """When each statement began and ended, in milliseconds since the first began; no clock goes back."""
-        first = self._notes[0]["ended"]
-        began = [max(0.0, note["ended"] - first) * 1000 for note in self._notes[:-1]]
-        ended = [max(0.0, note["began"] - first) * 1000 for note in self._notes[1:]]
-        return [(start, max(start, end)) for start, end in zip(began, ended, strict=True)]
+        pairs = zip(self.statements, self._spans, strict=True)
+        return [(statement.sql, (ended - began) * 1000) for statement, (began, ended) in pairs]
 
     def locks(self, look: Connection) -> tuple[Lock, ...]:
         """The locks on what existed before the transaction, held until now. `look` is another session: what that one
-        sees in the catalog existed before.
+        sees in the catalog existed before. What was seen only at the end may be held since the first statement.
         """
-        notes = self._notes[1:]
-        oids = sorted({oid for note in notes for oid in note["oids"]})
+        oids = sorted({oid for seen in self._seen for oid in seen.held["oids"]})
         there = catalog.rows(look, "existed", oids=oids) if oids else []
         existed = {row["oid"]: row for row in there}
         trace = Trace()
-        for number, (note, (began_ms, _)) in enumerate(zip(notes, self._spans(), strict=True), 1):
-            held = zip(note["oids"], note["modes"], strict=True)
-            rows = [existed[oid] | {"mode": mode} for oid, mode in held if oid in existed]
-            began = min(self._sent_at + began_ms / 1000, self._received_at)  # the server's clock may have been set
-            trace.note(number, began, rows)
-        files = (file for note in notes for file in zip(note["oids"], note["filenodes"], strict=True))
-        return trace.locks({oid: filenode for oid, filenode in files if filenode})  # what was dropped has none
-
-
-@contextmanager
-def _not_preparing(conn: Connection) -> Iterator[None]:
-    """Neither prepare what is run meanwhile nor forget, because of an ALTER among it, what was prepared before: that is
-    about catalogs and the ledger, which no block alters.
-    """
-    before, conn.prepare_threshold = conn.prepare_threshold, None
-    try:
-        yield
-    finally:
-        conn.prepare_threshold = before
-
-
-# What is sent while the server works gets away as far as its socket takes it. As long as it waits for the rest, it does
-# not count the time that it is idle.
-_STATEMENTS, _CHARACTERS = 8, 8_000
-
-
-def _parts(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
-    """The statements in parts that are away at once, a long one by itself; one part at least."""
-    part: list[Statement] = []
-    for statement in statements:
-        if part and (len(part) == _STATEMENTS or sum(len(s.sql) for s in [*part, statement]) > _CHARACTERS):
-            yield part
-            part = []
-        part.append(statement)
-    yield part
+        files: dict[int, int] = {}
+        for since, number, held in self._seen:
+            modes = zip(held["oids"], held["modes"], strict=True)
+            rows = [existed[oid] | {"mode": mode} for oid, mode in modes if oid in existed]
+            after = self._spans[since][0] - self._spans[0][0]
+            trace.note(number, min(self._sent_at + max(0.0, after), self._received_at), rows)
+            files |= {oid: file for oid, file in zip(held["oids"], held["filenodes"], strict=True) if file}
+        return trace.locks(files)  # what was dropped has no file

@@ -34,10 +34,10 @@ class Block:
     """One block as it would run on a target: rendered, parsed, and with the facts that it makes.
 
     `mades` goes with `statements`, one each. `choices` are the variants that were chosen, each with its variables,
-    for a block that has variants; `admits` then says what for. `source_sha256` and `tree_sha256` are of the files as
-    they stand in git, before placeholders are filled in; `sql` is what is displayed, sent and recorded. `fills` are
-    the columns, as (table, column), of the rows that the product will write once the block is there. `transaction`:
-    whether its statements run in one, or each by itself because PostgreSQL refuses them inside one.
+    for a block that has variants; `admits` then says what for. `scripts` are its files as they stand in git, before
+    placeholders are filled in; `sql` is what is displayed, sent and recorded. `fills` are the columns, as (table,
+    column), of the rows that the product will write once the block is there. `transaction`: whether its statements run
+    in one, or each by itself because PostgreSQL refuses them inside one.
     """
 
     name: str
@@ -47,8 +47,7 @@ class Block:
     statements: tuple[Statement, ...]
     mades: tuple[Made, ...]
     needs: tuple[Need, ...]
-    source_sha256: str
-    tree_sha256: str
+    scripts: tuple[Script, ...] = ()
     timeouts: Mapping[str, str] = field(default_factory=dict)
     admits: Admits | None = None
     choices: tuple[tuple[str, Mapping[str, str]], ...] = ()
@@ -66,20 +65,36 @@ class Block:
         return self.name in names or self.entry in names
 
     @property
+    def source_sha256(self) -> str:
+        """Checksum of the files."""
+        return _digest(script.source_sha256 for script in self.scripts)
+
+    @property
+    def tree_sha256(self) -> str:
+        """Checksum of their parse trees."""
+        return _digest(script.tree_sha256 for script in self.scripts)
+
+    @property
     def sql_sha256(self) -> str:
         """Checksum of what is sent."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
-    @property
-    def facts(self) -> dict[Key, str]:
+    @cached_property
+    def facts(self) -> Facts:
         """All that the block makes."""
-        return {key: value for made in self.mades for key, value in made.facts.items()}
+        return shape.together(made.facts for made in self.mades)
 
     @cached_property
     def tables(self) -> frozenset[str]:
         """Those that it makes, alters, or refers to."""
         admitting = {self.admits.table} if self.admits else set()
         return frozenset({key.table for key in self.facts} | {need.table for need in self.needs} | admitting)
+
+    @property
+    def alters(self) -> bool:
+        """Whether it concerns tables that are there before it."""
+        made = {key.table for key in self.facts if key.kind == "table"}
+        return bool(self.admits) or not {need.table for need in self.needs} <= made
 
     @property
     def lenient(self) -> frozenset[Key]:
@@ -197,8 +212,7 @@ def _block(
         statements=parsed,
         mades=mades,
         needs=tuple(dict.fromkeys(needs)),
-        source_sha256=_digest(s.source_sha256 for s in scripts),
-        tree_sha256=_digest(s.tree_sha256 for s in scripts),
+        scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
         timeouts={k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h},
     )

@@ -36,6 +36,13 @@ def _plain_type(names: tuple[str, ...]) -> str:
     return text(ast.TypeName(names=tuple(ast.String(sval=name) for name in names), typemod=-1))
 
 
+@lru_cache(maxsize=1_000)
+def key(contype: int, columns: tuple[str, ...]) -> str:
+    """The canonical text of a PRIMARY KEY or UNIQUE constraint that is no more than its columns."""
+    keys = tuple(ast.String(sval=name) for name in columns)
+    return text(ast.Constraint(contype=contype, keys=keys, initially_valid=True))
+
+
 def replace(node: ast.Node, **changes: Any) -> Any:
     """A copy of the node with some of its fields changed; the copy shares what lies below."""
     return type(node)(**{name: getattr(node, name) for name in node} | changes)

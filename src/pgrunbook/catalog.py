@@ -10,15 +10,18 @@ from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
+
+from pgrunbook.session import Session
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Connection: TypeAlias = psycopg.Connection[Any]
+T = TypeVar("T")
 
 # Type OIDs of src/include/catalog/pg_type.dat to pandas dtypes that keep NULL apart from every value.
 _DTYPES = {16: "boolean", 20: "Int64", 21: "Int64", 23: "Int64", 25: "str", 701: "Float64", 1184: "object"}
@@ -37,7 +40,19 @@ def query(name: str) -> str:
 def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
     """The rows of a named query, each a mapping from column to value."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query(name), parameters, prepare=True).fetchall()
+        return _asked(cursor, name, parameters).fetchall()
+
+
+def asking(conn: Session, name: str, **parameters: object) -> str:
+    """A named query as a statement that can stand among others; `Session.rows` has its rows."""
+    return conn.prepared(name, query(name), parameters)
+
+
+def _asked(cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]) -> psycopg.Cursor[T]:
+    """The cursor, with a named query executed: planned once, if the session is one of ours."""
+    if isinstance(cursor.connection, Session):
+        return cursor.execute(asking(cursor.connection, name, **parameters).encode())
+    return cursor.execute(query(name), parameters)
 
 
 def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: object) -> pd.DataFrame:
@@ -76,7 +91,7 @@ def _batches(
             yield batch
         if cursor.description:
             return  # otherwise there was no row, and nothing has said which columns there are
-    if found := cursor.execute(query(name), parameters, prepare=True).fetchall():
+    if found := _asked(cursor, name, parameters).fetchall():
         yield found
 
 

@@ -7,15 +7,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.abc import PQGen
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused, first_line
+from pgrunbook.session import Session
 from pgrunbook.targets import Target
 
 
@@ -35,46 +35,7 @@ SETTLING_S = 10.0
 CONNECT_TIMEOUT_S = 10
 
 
-T = TypeVar("T")
-
-
-class _Pipeline(psycopg.Pipeline):
-    """A pipeline that ends with a Sync alone. psycopg sends a Flush behind it, and after that message the server does
-    not count the time for `idle_in_transaction_session_timeout`.
-    """
-
-    def _exit_gen(self) -> PQGen[None]:
-        try:
-            self._enqueue_sync()
-            yield from self._communicate_gen()
-        finally:
-            yield from self._fetch_gen(flush=False)
-
-
-class Session(psycopg.Connection[Any]):
-    """A connection that an interrupt closes, after it has cancelled what the server is at.
-
-    Between sending a query and taking its results, psycopg executes Python too, where the signal may come; what is
-    asked next would be given those results, or would be in a transaction that nobody ends.
-    """
-
-    def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
-        """Consume a generator that operates on the connection."""
-        try:
-            return super().wait(gen, *args, **kwargs)
-        except KeyboardInterrupt:
-            self.close()
-            raise
-
-    @contextmanager
-    def pipeline(self) -> Iterator[psycopg.Pipeline]:
-        """Switch the connection into pipeline mode."""
-        self._pipeline = self._pipeline or _Pipeline(self)
-        with super().pipeline() as pipeline:
-            yield pipeline
-
-
-def connect(target: Target, *, schema: str, label: str = "", read_only: bool = False) -> Connection:
+def connect(target: Target, *, schema: str, label: str = "", read_only: bool = False) -> Session:
     """A session in autocommit whose search path is the one schema.
 
     `read_only` sessions refuse writes on the server's side. Raises Refused if the server cannot be reached or
@@ -84,6 +45,7 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
         conn = Session.connect(
             target.conninfo,
             autocommit=True,
+            prepare_threshold=None,  # psycopg would deallocate ours with its own after each ALTER or ROLLBACK
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=f"pgrunbook {label}".strip()[:63],
             **_ALIVE,
@@ -168,24 +130,24 @@ class Sessions:
     target: Target
     schema: str
     label: str
-    _look: Connection | None = None
-    _work: Connection | None = None
-    _lock: Connection | None = None
+    _look: Session | None = None
+    _work: Session | None = None
+    _lock: Session | None = None
     _place: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def look(self) -> Connection:
+    def look(self) -> Session:
         """The session that reads."""
         if self._look is None or self._look.closed:
             self._look = self.open_look()
         return self._look
 
-    def open_look(self) -> Connection:
+    def open_look(self) -> Session:
         """One more read-only session, for `%sql`."""
         return self._open(self.label, read_only=True)
 
     @property
-    def work(self) -> Connection:
+    def work(self) -> Session:
         """The session that applies blocks; a new one if it was lost.
 
         For a run that holds the lock it is the only one that does: a session of a killed run, or a lost one of ours,
@@ -208,7 +170,7 @@ class Sessions:
                 raise LockedOut(problems=[self._holder(WORK_KEY, what, remedy)])
             time.sleep(0.1)
 
-    def _open(self, label: str, *, read_only: bool = False) -> Connection:
+    def _open(self, label: str, *, read_only: bool = False) -> Session:
         conn = connect(self.target, schema=self.schema, label=label, read_only=read_only)
         there = catalog.rows(conn, "place")[0]
         self._place = here = self._place or there

@@ -146,10 +146,10 @@ def altered(entry: Entry, found: Facts) -> Iterator[Problem]:
 def _conflicts(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
     for made in block.mades:
         begun = any(key in found for key in made.facts if key.kind in OBJECTS)
-        for key, expected in made.facts.items():
-            there = found.get(key)
+        for key in made.facts if begun else ():
+            expected, there = made.facts[key], found.get(key)
             left_alone = made.lenient and (there is None or key.kind not in OBJECTS)
-            if begun and not holds(expected, there) and not left_alone and not _implied(key, made.facts, found):
+            if not holds(expected, there) and not left_alone and not _implied(key, made.facts, found):
                 yield _difference(key, expected, there, block.name)
     yield from _extras(block.facts, found, block.name)
     yield from _taken(block, found, names)
@@ -162,7 +162,7 @@ def _implied(key: Key, expected: Facts, found: Facts) -> bool:
 
 
 def _taken(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
-    for name in relation_names({key: value for key, value in block.facts.items() if key not in found}):
+    for name in relation_names(block.facts, [key for key in block.facts if key not in found]):
         if name in names:
             yield Problem(
                 f"the name {name} is taken",

@@ -5,9 +5,11 @@ The functions that read say so and write nothing; before the first run there is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from psycopg.types.json import Jsonb
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Verdict
+from pgrunbook.session import Session
 
 if TYPE_CHECKING:
     from pgrunbook.archive import Head
@@ -170,13 +173,18 @@ def note_head(conn: Connection, run_id: str, head: Head) -> None:
     )
 
 
+@cache
+def _sql(name: str) -> str:
+    return (files("pgrunbook") / "sql" / "ledger" / f"{name}.sql").read_text(encoding="utf-8")
+
+
 def install(conn: Connection) -> None:
     """Create the ledger, or bring an older one up to this version, in one transaction."""
     if (found := installed(conn)) >= SCHEMA_VERSION:
         return
     with conn.transaction():
         for number in range(found + 1, SCHEMA_VERSION + 1):
-            conn.execute((files("pgrunbook") / "sql" / "ledger" / f"{number:03}.sql").read_bytes())
+            conn.execute(_sql(f"{number:03}").encode())
             conn.execute(
                 "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, %s)",
                 [number, version("pgrunbook")],
@@ -202,43 +210,56 @@ def start(
     )
 
 
-def record(
-    conn: Connection,
+def record(conn: Session, run_id: str, row: Mapping[str, Any], **done: Any) -> None:
+    """Write a block's row now: see `recording`."""
+    conn.execute(recording(conn, run_id, row, **done).encode())
+
+
+def recording(
+    conn: Session,
     run_id: str,
-    block: Block,
+    row: Mapping[str, Any],
     *,
     event: str,
-    reason: str,
-    sql: str,
     facts: Facts,
     started_at: datetime,
     revision: int = 0,
-    kept: Iterable[Key] = (),
-) -> None:
-    """Write the block's row, inside the transaction of its DDL: both commit or neither does.
+    laps: Sequence[tuple[str, float]] = (),
+    locks: Sequence[Lock] = (),
+) -> str:
+    """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are there, or neither is.
 
-    `revision` is the number of rows that the ledger has on the block already: no two runs can write the same.
+    `row` is what `prepared` says. `revision` is the number of rows that the ledger has on the block already: no two
+    runs can write the same. `laps` are the statements that have finished, with their times in milliseconds.
     """
-    _insert(
-        conn,
-        run_id,
-        block=block.name,
-        revision=revision,
-        event=event,
-        reason=reason,
-        sql=sql,
-        source_sha256=block.source_sha256,
-        tree_sha256=block.tree_sha256,
-        sql_sha256=block.sql_sha256,
-        variants=[variant for variant, _ in block.choices],
-        facts=_json(facts),
-        started_at=started_at,
-        variables=Jsonb([dict(variables) for _, variables in block.choices]),
-        kept=Jsonb(sorted(kept)),
-    )
+    done = {
+        "run_id": run_id,
+        "event": event,
+        "facts": [[*key, value] for key, value in facts.items()],
+        "started_at": started_at.isoformat(),
+        "revision": revision,
+        "statements": laps,
+        "locks": [asdict(lock) for lock in locks],
+    }
+    return conn.prepared("record", _sql("record"), {"row": json.dumps({**row, **done})})
 
 
-def repeat(conn: Connection, runbook: str, schema: str, entries: Iterable[Entry]) -> None:
+def prepared(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> dict[str, Any]:
+    """What a block's row will say, whatever comes of it."""
+    return {
+        "block": block.name,
+        "reason": reason,
+        "sql": sql,
+        "source_sha256": block.source_sha256,
+        "tree_sha256": block.tree_sha256,
+        "sql_sha256": block.sql_sha256,
+        "variants": [variant for variant, _ in block.choices],
+        "variables": [dict(variables) for _, variables in block.choices],
+        "kept": sorted(kept),
+    }
+
+
+def repeat(conn: Session, runbook: str, schema: str, entries: Iterable[Entry]) -> None:
     """Write rows that another ledger has, for a rehearsal: those of runs that are over."""
     rows = list(entries)
     runs = {entry.run_id: entry for entry in rows}
@@ -251,48 +272,20 @@ def repeat(conn: Connection, runbook: str, schema: str, entries: Iterable[Entry]
             _repeat(conn, entry)
 
 
-def _repeat(conn: Connection, entry: Entry) -> None:
-    _insert(
-        conn,
-        entry.run_id,
-        block=entry.block,
-        revision=entry.revision,
-        event=entry.event,
-        reason="copied",
-        sql=entry.sql,
-        source_sha256=entry.source_sha256,
-        tree_sha256=entry.tree_sha256,
-        sql_sha256="",
-        variants=list(entry.variants),
-        facts=_json(entry.facts),
-        started_at=entry.finished_at,
-        variables=Jsonb(entry.variables),
-        kept=Jsonb(sorted(entry.kept)),
-    )
-
-
-def _insert(conn: Connection, run_id: str, **values: Any) -> None:
-    """Write the row of a block: these columns, and those that the run's row has."""
-    conn.execute(_INSERT, {**values, "run_id": run_id}, prepare=True)
-
-
-_INSERT = """\
-INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, event, reason, sql, source_sha256,
-                              tree_sha256, sql_sha256, variants, facts, started_at, variables, kept)
-SELECT run_id, runbook, schema_name, %(block)s, %(revision)s, %(event)s, %(reason)s, %(sql)s, %(source_sha256)s,
-       %(tree_sha256)s, %(sql_sha256)s, %(variants)s, %(facts)s, %(started_at)s, %(variables)s, %(kept)s
-  FROM pgrunbook.runs WHERE run_id = %(run_id)s"""
-
-
-def note_statements(conn: Connection, run_id: str, block: str, laps: Sequence[tuple[str, float]]) -> None:
-    """Write the statements of a block that have finished, with their times in milliseconds."""
-    conn.execute(
-        "INSERT INTO pgrunbook.statements (run_id, block, number, event, sql, elapsed_ms)"
-        " SELECT %s, %s, number, 'finished', sql, elapsed_ms"
-        " FROM unnest(%s::text[], %s::float8[]) WITH ORDINALITY AS s (sql, elapsed_ms, number)",
-        [run_id, block, [sql for sql, _ in laps], [ms for _, ms in laps]],
-        prepare=True,
-    )
+def _repeat(conn: Session, entry: Entry) -> None:
+    row = {
+        "block": entry.block,
+        "reason": "copied",
+        "sql": entry.sql,
+        "source_sha256": entry.source_sha256,
+        "tree_sha256": entry.tree_sha256,
+        "sql_sha256": "",
+        "variants": entry.variants,
+        "variables": entry.variables,
+        "kept": sorted(entry.kept),
+    }
+    when = {"started_at": entry.finished_at, "revision": entry.revision}
+    record(conn, entry.run_id, row, event=entry.event, facts=entry.facts, **when)
 
 
 def note_statement(
@@ -305,16 +298,6 @@ def note_statement(
         " VALUES (%s, %s, %s, %s, %s, %s)",
         [run_id, block, number, event, sql, elapsed_ms],
     )
-
-
-def note_locks(conn: Connection, run_id: str, block: str, locks: Sequence[Lock]) -> None:
-    """Write which locks a block has taken."""
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO pgrunbook.locks (run_id, block, number, relation, mode, held_ms, rewritten)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            [(run_id, block, k.number, k.relation, k.mode, k.held_ms, k.rewritten) for k in locks],
-        )
 
 
 def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
@@ -339,10 +322,6 @@ def finish(conn: Connection, run_id: str, verdict: Verdict, reason: str) -> None
     conn.execute(
         "INSERT INTO pgrunbook.verdicts (run_id, verdict, reason) VALUES (%s, %s, %s)", [run_id, verdict, reason]
     )
-
-
-def _json(facts: Facts) -> Jsonb:
-    return Jsonb([[*key, value] for key, value in facts.items()])
 
 
 def _facts(recorded: list[list[str]]) -> Mapping[Key, str]:

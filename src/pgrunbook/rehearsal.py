@@ -17,6 +17,7 @@ from pgrunbook.checks import CheckResult, result
 from pgrunbook.connection import connect
 from pgrunbook.evaluation import as_it_is
 from pgrunbook.project import Project
+from pgrunbook.session import Session
 from pgrunbook.shape import Facts, Key
 from pgrunbook.targets import Target
 
@@ -54,7 +55,7 @@ class Rehearsal:
         rehearsed = {"rehearsed on": f"a copy of the schema, without rows, on {self._copy.server}"}
         return rehearsed | ({"not copied": "\n".join(shown)} if shown else {})
 
-    def repeat_ledger(self, conn: Connection, runbook: str) -> None:
+    def repeat_ledger(self, conn: Session, runbook: str) -> None:
         """Write into the copy's ledger what the target's ledger last says of each block."""
         if entries := ledger.entries(self.look, runbook, self._schema):
             ledger.install(conn)

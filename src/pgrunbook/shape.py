@@ -7,14 +7,15 @@ written, the catalog's as the server prints it. So a `VARCHAR(20) DEFAULT 'x'` e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 import pglast
 from pglast import ast, enums
 from pglast.enums import ConstrType
+from pglast.stream import maybe_double_quote_name
 
 from pgrunbook import canonical
 from pgrunbook.catalog import Connection, rows
@@ -44,6 +45,34 @@ PENDING = "pending"
 
 # What exists by itself; a default or a NOT NULL is a property of its column.
 OBJECTS = ("table", "column", "constraint", "index")
+
+
+class Written(Mapping[Key, str]):
+    """Facts of which some are only written down when somebody asks for them: most of a block's never are, before the
+    server is at work on it. Not to be written is to be a function without parameters.
+    """
+
+    def __init__(self, pieces: Mapping[Key, str | Callable[[], str]]) -> None:
+        self.pieces = pieces
+
+    def __getitem__(self, key: Key) -> str:
+        """The text of a fact."""
+        piece = self.pieces[key]
+        return piece if isinstance(piece, str) else piece()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.pieces
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.pieces)
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+
+def together(parts: Iterable[Facts]) -> Facts:
+    """The facts of several, as one."""
+    return Written({k: v for part in parts for k, v in (part.pieces if isinstance(part, Written) else part).items()})
 
 
 class Need(NamedTuple):
@@ -86,7 +115,9 @@ def made(node: ast.Node) -> Made:
             return _create_index(node)
         case ast.AlterTableStmt(objtype=enums.ObjectType.OBJECT_TABLE):
             return _alter_table(node)
-        case ast.CommentStmt() | ast.ReindexStmt():
+        case ast.CommentStmt():
+            return Made({}, tuple(_commented(node)))
+        case ast.ReindexStmt():
             return Made({})
         case ast.VacuumStmt():
             return Made({}, tuple(Need(rel.relation.relname, "alter") for rel in node.rels or ()))
@@ -108,7 +139,7 @@ def _create_table(node: ast.CreateStmt) -> Made:
                 reader.constraint(element)
             case _:
                 raise UnknownShape(f"CREATE TABLE {table}: LIKE is not known")
-    return Made(reader.facts, tuple(reader.needs))
+    return Made(Written(reader.facts), tuple(reader.needs))
 
 
 def _alter_table(node: ast.AlterTableStmt) -> Made:
@@ -130,7 +161,18 @@ def _alter_table(node: ast.AlterTableStmt) -> Made:
                 reader.facts[Key("standalone", partition)] = "yes"
             case other:
                 raise UnknownShape(f"ALTER TABLE {reader.table}: cannot tell what {other.name} makes")
-    return Made(reader.facts, tuple(reader.needs), lenient)
+    return Made(Written(reader.facts), tuple(reader.needs), lenient)
+
+
+def _commented(node: ast.CommentStmt) -> Iterator[Need]:
+    """The table, and the column, that a comment is about."""
+    match node.objtype, node.object:
+        case enums.ObjectType.OBJECT_TABLE, (*_, table):
+            yield Need(table.sval, "alter")
+        case enums.ObjectType.OBJECT_COLUMN, (*_, table, column):
+            yield Need(table.sval, "alter", column.sval)
+        case enums.ObjectType.OBJECT_TABCONSTRAINT, (*_, table, _):
+            yield Need(table.sval, "alter")
 
 
 class _Reader:
@@ -138,7 +180,7 @@ class _Reader:
 
     def __init__(self, table: str) -> None:
         self.table = table
-        self.facts: dict[Key, str] = {}
+        self.facts: dict[Key, str | Callable[[], str]] = {}
         self.needs: list[Need] = []
 
     def column(self, column: ast.ColumnDef) -> None:
@@ -150,11 +192,11 @@ class _Reader:
                 case ConstrType.CONSTR_NOTNULL:
                     self.facts[Key("not null", self.table, name)] = "NOT NULL"
                 case ConstrType.CONSTR_DEFAULT:
-                    self.facts[Key("default", self.table, name)] = canonical.text(constraint.raw_expr)
+                    self.facts[Key("default", self.table, name)] = _later(constraint.raw_expr)
                 case ConstrType.CONSTR_GENERATED:
-                    self.facts[Key("generated", self.table, name)] = canonical.text(constraint)
+                    self.facts[Key("generated", self.table, name)] = _later(constraint)
                 case ConstrType.CONSTR_IDENTITY:
-                    self.facts[Key("generated", self.table, name)] = canonical.text(constraint)
+                    self.facts[Key("generated", self.table, name)] = _later(constraint)
                     self.facts[Key("not null", self.table, name)] = "NOT NULL"
                 case ConstrType.CONSTR_NULL:
                     pass
@@ -166,8 +208,7 @@ class _Reader:
 
     def constraint(self, constraint: ast.Constraint) -> None:
         name = constraint.conname or self._choose_name(constraint)
-        unnamed = canonical.replace(constraint, conname=None)
-        self.facts[Key("constraint", self.table, name)] = canonical.text(unnamed)
+        self.facts[Key("constraint", self.table, name)] = _unnamed(constraint)
         if constraint.contype == ConstrType.CONSTR_PRIMARY:
             for key in constraint.keys:
                 self.facts[Key("not null", self.table, key.sval)] = "NOT NULL"
@@ -178,7 +219,7 @@ class _Reader:
         if not constraint.pk_attrs:
             raise UnknownShape(f"{self.table}: name the referenced columns, REFERENCES table (column)")
         for own, other in zip(constraint.fk_attrs, constraint.pk_attrs, strict=True):
-            type_ = self.facts.get(Key("column", self.table, own.sval), "")
+            type_ = str(self.facts.get(Key("column", self.table, own.sval), ""))
             self.needs.append(Need(constraint.pktable.relname, "reference", other.sval, type_))
 
     def _choose_name(self, constraint: ast.Constraint) -> str:
@@ -235,11 +276,29 @@ def _create_index(node: ast.IndexStmt) -> Made:
     table = node.relation.relname
     if not node.idxname:
         raise UnknownShape(f"CREATE INDEX ON {table}: give the index a name")
-    plain = canonical.replace(node, idxname=None, concurrent=False, if_not_exists=False)
     needs = [Need(table, "alter")]
     needs += [Need(table, "alter", element.name) for element in node.indexParams if element.name]
-    facts = {Key("index", table, node.idxname): canonical.text(plain).removeprefix("CREATE ")}
-    return Made(facts, tuple(needs))
+
+    @cache
+    def text() -> str:
+        plain = canonical.replace(node, idxname=None, concurrent=False, if_not_exists=False)
+        return canonical.text(plain).removeprefix("CREATE ")
+
+    return Made(Written({Key("index", table, node.idxname): text}), tuple(needs))
+
+
+def _later(node: ast.Node) -> Callable[[], str]:
+    """The canonical text of the node, when it is asked for."""
+    return cache(lambda: canonical.text(node))
+
+
+def _unnamed(constraint: ast.Constraint) -> str | Callable[[], str]:
+    """What a constraint says but for its name; at once of a plain key, as most tables have one."""
+    if constraint.contype in (ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE):
+        said = {name for name in constraint if getattr(constraint, name) not in (None, False, 0, "\0")}
+        if said <= {"contype", "conname", "keys", "location"}:
+            return canonical.key(constraint.contype, tuple(key.sval for key in constraint.keys))
+    return cache(lambda: canonical.text(canonical.replace(constraint, conname=None)))
 
 
 def of_catalog(conn: Connection, schema: str, tables: Iterable[str]) -> dict[Key, str]:
@@ -248,11 +307,20 @@ def of_catalog(conn: Connection, schema: str, tables: Iterable[str]) -> dict[Key
     The session's search path must be that schema alone, as `connection.connect` sets it: then the server
     prints names as the blocks write them.
     """
+    return read(rows(conn, "ddl", schema=schema, tables=sorted(set(tables))))
+
+
+def read(ddl: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
+    """The facts in the rows of the catalog query `ddl`."""
     facts: dict[Key, str] = {}
-    for row in rows(conn, "ddl", schema=schema, tables=sorted(set(tables))):
-        for key, value in _read(row["ddl"]):
-            name = row["name"] if key.kind == "constraint" else key.name
-            facts[Key(key.kind, row["table"], name)] = value + row["state"]
+    for row in ddl:
+        table, own = row["table"], row["name"]
+        for (kind, _, name), value in _read(row["ddl"]):
+            if kind == "index" and own is not None:
+                value = value.replace(" ON t ", f" ON {maybe_double_quote_name(table)} ", 1)
+            facts[Key(kind, table, own if kind in ("constraint", "index") and own is not None else name)] = (
+                value + row["state"]
+            )
     return facts
 
 
@@ -274,10 +342,10 @@ def _read(ddl: str) -> tuple[tuple[Key, str], ...]:
     return tuple(made(raw.stmt).facts.items())
 
 
-def relation_names(facts: Facts) -> Iterator[str]:
-    """The names that these facts take in the schema's one namespace of relations and types."""
-    for key, definition in facts.items():
+def relation_names(facts: Facts, keys: Iterable[Key]) -> Iterator[str]:
+    """The names that the facts of these keys take in the schema's one namespace of relations and types."""
+    for key in keys:
         if key.kind == "table":
             yield key.table
-        elif key.kind == "index" or definition.startswith(("PRIMARY KEY", "UNIQUE")):
+        elif key.kind == "index" or (key.kind == "constraint" and facts[key].startswith(("PRIMARY KEY", "UNIQUE"))):
             yield key.name

@@ -18,7 +18,7 @@ from pglast import ast
 from pglast.enums import AlterTableType
 
 from pgrunbook import catalog, ledger, shape, waiting
-from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, differences
+from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, differences, expected
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
@@ -26,8 +26,9 @@ from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError
 from pgrunbook.locks import Lock, Trace
 from pgrunbook.scripts import Statement
+from pgrunbook.session import Session
 from pgrunbook.shape import INVALID, PENDING, Facts, Key
-from pgrunbook.waiting import Attempt, Blocker, Every, Report, Watch
+from pgrunbook.waiting import Attempt, Blocker, Report, Watch
 
 # How often to look how far a statement has come.
 LOOK_S = 0.5
@@ -63,14 +64,15 @@ def apply(
     Raises Failed if a statement fails or the shape is not what the SQL says. What is there then is left as it is, and
     said: the next run goes on from there.
     """
+    sessions.require_lock()
     steps = _Steps(sessions, decision, run_id, timeouts.of(decision.block), report, progress)
     block = decision.block
     try:
         steps.record("reverting" if decision.action is Action.REVERT else "started", {})
         with _limits(sessions.work, block.timeouts.get("lock_timeout", timeouts.lock_budget), _statement(block)):
             steps.run()
-        found = observe(sessions.work, block)
-        if problems := differences(decision, block.mades, found):
+        found = observe(sessions.work, block, None)
+        if problems := differences(decision, expected(block.mades), found):
             raise Failed(_HALF_DONE, problems=problems)
         steps.record(decision.event, {key: found[key] for key in block.facts if key in found}, later=1)
     except psycopg.Error as exc:
@@ -123,18 +125,9 @@ class _Steps:
     def record(self, event: str, facts: Facts, later: int = 0) -> None:
         """Write a row of the block into the ledger."""
         decision = self.decision
-        ledger.record(
-            self.sessions.work,
-            self.run_id,
-            decision.block,
-            event=event,
-            reason=decision.reason,
-            sql=decision.sql,
-            facts=facts,
-            started_at=self.clock.started_at,
-            revision=decision.revision + later,
-            kept=decision.kept,
-        )
+        row = ledger.prepared(decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        when = {"started_at": self.clock.started_at, "revision": decision.revision + later}
+        ledger.record(self.sessions.work, self.run_id, row, event=event, facts=facts, **when)
 
     def run(self) -> None:
         """Send the repairs and the statements, each with a row before and after."""
@@ -148,11 +141,11 @@ class _Steps:
             elapsed_ms = self._send(conn, number, sql, partition)
             ledger.note_statement(conn, self.run_id, self.block, number, sql, elapsed_ms)
 
-    def _send(self, conn: Connection, number: int, sql: str, partition: str) -> float:
+    def _send(self, conn: Session, number: int, sql: str, partition: str) -> float:
         trace = Trace()
         sent = time.perf_counter()
         self.clock.lap()
-        with Every(LOOK_S, lambda: self._look(trace, number, sent)):
+        with conn.watched(LOOK_S, lambda: self._look(trace, number, sent)):
             if partition:
                 self._detach(conn, sql, partition)
             else:
@@ -169,7 +162,7 @@ class _Steps:
         for row in catalog.rows(look, "progress", pid=pid):
             self.progress(Progress(self.block, blockers=self.blockers, **row))
 
-    def _detach(self, conn: Connection, sql: str, partition: str) -> None:
+    def _detach(self, conn: Session, sql: str, partition: str) -> None:
         """At its end, detaching locks readers of the partition out, and others would queue behind us: short attempts.
         What an attempt has left half done is not begun again, but finalized.
         """
@@ -184,7 +177,7 @@ class _Steps:
                 attempt,
                 block=self.block,
                 budget=self.timeouts.lock_budget,
-                watch=lambda: Watch(self.sessions.look, conn.info.backend_pid, self.timeouts.lock_timeout),
+                watch=lambda: Watch(self.sessions.look, conn, self.timeouts.lock_timeout),
                 report=self._note,
             )
 
@@ -197,7 +190,7 @@ class _Steps:
         """What failed, who was in the way if it was a lock, and what is left."""
         found = [self.at, *map(str, self.blockers if isinstance(exc, waiting.WITHOUT_LOCKS) else ())]
         with suppress(psycopg.Error, RunbookError):
-            left = observe(self.sessions.work, self.decision.block).items()
+            left = observe(self.sessions.work, self.decision.block, None).items()
             found += [f"left half done: {key}" for key, value in left if value.endswith((INVALID, PENDING))]
         remedy = "run again: the next run finds in the catalog how far it came, and goes on from there"
         problem = problem_of(exc, where=self.block, remedy=remedy)

@@ -8,11 +8,8 @@ https://www.postgresql.org/docs/current/explicit-locking.html
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +22,7 @@ from pglast.parser import ParseError, normalize, scan
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
 from pgrunbook.parameters import milliseconds
+from pgrunbook.session import Session
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,52 +139,24 @@ def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report:
     return result
 
 
-# To start one for each block would take as long as a small block does. Of two that look at a time, none waits.
-_THREADS = ThreadPoolExecutor(2, "looking")
-
-
-class Every:
-    """Calls a function every so many seconds, in a thread, as long as the `with` block lasts.
-
-    It is for looking at what the block is waiting for: that we cannot look must not fail it.
-    """
-
-    def __init__(self, interval_s: float, look: Callable[[], None]) -> None:
-        self._interval_s = interval_s
-        self._look = look
-        self._over = threading.Event()
-
-    def __enter__(self) -> None:
-        self._looking = _THREADS.submit(self._run)
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._looking.exception()  # waits until it has ended, and raises nothing
-
-    def _run(self) -> None:
-        with suppress(psycopg.Error):
-            while not self._over.wait(self._interval_s):
-                self._look()
-
-
 class Watch:
-    """Looks, from a session of its own, who blocks another session, as long as the `with` block lasts.
+    """Looks, from a session of its own, who blocks the session `work`, as long as the `with` block lasts.
 
     After the attempt it would be too late to ask: with our request the reason to be blocked is gone.
     """
 
-    def __init__(self, look: Connection, pid: int, lock_timeout: str) -> None:
+    def __init__(self, look: Connection, work: Session, lock_timeout: str) -> None:
         self.blockers: tuple[Blocker, ...] = ()
         self._look = look
-        self._pid = pid
-        self._every = Every(milliseconds(lock_timeout) / 1000 / 4, self._ask)
+        self._pid = work.info.backend_pid
+        self._watching = work.watched(milliseconds(lock_timeout) / 1000 / 4, self._ask)
 
     def __enter__(self) -> Watch:
-        self._every.__enter__()
+        self._watching.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._every.__exit__()
+    def __exit__(self, *error: Any) -> None:
+        self._watching.__exit__(*error)
 
     def _ask(self) -> None:
         self.blockers = tuple(blockers(self._look, self._pid)) or self.blockers

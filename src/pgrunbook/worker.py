@@ -71,7 +71,6 @@ class Worker:
             return False
         self._require_approved(chosen)
         self._in_order(block, before)
-        self.sessions.require_lock()
         self.recorder.begin()
         done = self._execute(chosen)
         self.outcomes.append(done)
@@ -92,8 +91,8 @@ class Worker:
         progress = display.Progresses().report
         return stepwise.apply(*on, observe=self._observe, report=report, progress=progress)
 
-    def _observe(self, conn: Connection, block: Block) -> Facts:
-        return self.agenda.found([block], conn)
+    def _observe(self, conn: Connection, block: Block, of_tables: Facts | None) -> Facts:
+        return self.agenda.found([block], conn, of_tables)
 
     def _require_approved(self, chosen: Decision) -> None:
         """Refuse SQL that is not in the approved plan: the target may have changed since the preconditions."""

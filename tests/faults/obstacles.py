@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +29,7 @@ def held_up(
     nobody. Yields a function that returns as soon as the command waits.
     """
     if commits:
-        local = "LOCAL" if session.command.sql == "COMMIT" else ""
+        local = "LOCAL" if session.command.sql.endswith("COMMIT") else ""
         session.ask(f"SET {local} synchronous_commit = on")  # on the servers of these tests it is `local`
         hold = _standby(database, session.backend_pid)
     else:
@@ -50,8 +49,8 @@ def _standby(database: Database, pid: int) -> Iterator[str]:
 
 @contextmanager
 def _locks(database: Database, command: str, schema: str) -> Iterator[str]:
-    into_ledger = re.match(r"INSERT INTO (\w+)\.(\w+)", command)
-    tables = [into_ledger.groups()] if into_ledger else _tables(database, schema)
+    into_ledger = command.startswith("EXECUTE pgrunbook_record")
+    tables = [("pgrunbook", "blocks")] if into_ledger else _tables(database, schema)
     names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
     mode = sql.SQL(_MODES["CONCURRENTLY" in command])
     conn = database.connect(application_name="obstacle")

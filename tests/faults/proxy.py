@@ -20,11 +20,10 @@ PORT_FILE = ".s.PGSQL.5432"
 
 _CANCEL_REQUEST = 80877102
 _PATIENCE_S = 60.0
-_FLUSH = b"H\0\0\0\4"
 
 
 class Command(NamedTuple):
-    """One SQL command as a client sent it: by Query, or by Parse, Bind and Execute."""
+    """SQL as a client sent it: by Query, which may hold several statements, or by Parse, Bind and Execute."""
 
     sql: str
     parameters: tuple[str, ...] = ()
@@ -109,7 +108,6 @@ class Session:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self._proxy = proxy
         self._commands: list[Command] = []
-        self._piped = self._answered = 0  # commands of a pipeline that has not ended, and how many are done
         self._client = _Stream(client)
         self._server = _Stream(socket.socket(socket.AF_UNIX))
         self.thread.start()
@@ -126,15 +124,13 @@ class Session:
         self._server.send(batch)
 
     def reply(self) -> bytes:
-        """What the server answers: up to its ReadyForQuery; in the middle of a pipeline, to the end of a command."""
-        if self._piped:
-            self._server.send(_FLUSH)
+        """What the server answers, up to its ReadyForQuery."""
         received = b""
         while True:
             for kind, message in self._server.receive():
                 received += message
                 self._note(kind, message)
-                if kind in b"ZE"[: 1 + bool(self._piped)] or 0 < self._piped <= self._answered:
+                if kind == b"Z":
                     return received
 
     def deliver(self, reply: bytes) -> None:
@@ -188,8 +184,7 @@ class Session:
                         self._note(kind, message)
                     self._client.send(b"".join(message for _, message in messages))
                     continue
-                for commands, batch, piped in batches.add(messages):
-                    self._piped = self._piped + len(commands) if piped else 0
+                for commands, batch in batches.add(messages):
                     self._pass_on(commands, batch)
 
     def _pass_on(self, commands: Sequence[Command], batch: bytes) -> None:
@@ -205,10 +200,6 @@ class Session:
     def _note(self, kind: bytes, message: bytes) -> None:
         if kind == b"K":
             self.backend_pid = struct.unpack_from("!i", message, 5)[0]
-        elif kind == b"Z":
-            self._answered = 0
-        elif kind in b"CIs":  # CommandComplete, EmptyQueryResponse, PortalSuspended
-            self._answered += 1
 
 
 class _Stream:
@@ -262,8 +253,8 @@ def _readable(*streams: _Stream) -> list[_Stream]:
 
 
 class _Batches:
-    """Puts a client's messages together to what can be held back: one command, or in a pipeline, what comes before the
-    end of one. Each ends with an Execute and the Sync that follows it at once, or with a message that stands alone.
+    """Puts a client's messages together to what can be held back: what comes before a Sync, or a message that stands
+    alone, such as a Query.
     """
 
     def __init__(self) -> None:
@@ -272,22 +263,14 @@ class _Batches:
         self._commands: list[Command] = []
         self._pending = b""
 
-    def add(self, messages: Sequence[tuple[bytes, bytes]]) -> Iterator[tuple[list[Command], bytes, bool]]:
-        """The batches that these messages complete: the command of each, if any, its bytes, and whether the pipeline
-        goes on after it.
-        """
+    def add(self, messages: Sequence[tuple[bytes, bytes]]) -> Iterator[tuple[list[Command], bytes]]:
+        """The batches that these messages complete: the command of each, if any, and its bytes."""
         for kind, message in messages:
-            if self._commands and kind != b"S":
-                yield self._complete(piped=True)
             self._pending += message
             self._read(kind, message[5:])
             if kind not in b"PBDEC":  # Parse, Bind, Describe, Execute, Close wait for what follows them
-                yield self._complete(piped=kind == b"H")
-
-    def _complete(self, *, piped: bool) -> tuple[list[Command], bytes, bool]:
-        commands, batch = self._commands, self._pending
-        self._commands, self._pending = [], b""
-        return commands, batch, piped
+                yield self._commands, self._pending
+                self._commands, self._pending = [], b""
 
     def _read(self, kind: bytes, body: bytes) -> None:
         if kind == b"Q":

@@ -23,8 +23,8 @@ SAMPLE = (
     ),
     (
         18,
-        Case(FAULTS["network"], BLOCKS[0], Stop.ROW, When.AFTER),
-        Case(FAULTS["postmaster"], BLOCKS[1], Stop.COMMIT, When.BEFORE),
+        Case(FAULTS["network"], BLOCKS[0], Stop.COMMIT, When.AFTER),
+        Case(FAULTS["postmaster"], BLOCKS[1], Stop.ROW, When.BEFORE),
         Case(FAULTS["runner"], BLOCKS[2], Stop.ROW, When.BEFORE),
     ),
 )

@@ -8,10 +8,9 @@ from contextlib import AbstractContextManager
 import pytest
 from faults import truth
 from faults.actions import FAULTS
-from faults.cases import Case, Stop
+from faults.cases import MOMENTS, Case, Stop
 from faults.runbooks import RUNBOOK_001, Runbook
 from faults.stage import Stage
-from faults.trial import When
 
 # On the sample: the blocks with something to do, and those whose objects are there already.
 APPLIED = (
@@ -34,14 +33,14 @@ ADOPTED = (
     "080_validate_csv_import:accounts.source",
     "080_validate_csv_import:contacts.source",
 )
-STOPS = [(block, stop) for block in APPLIED for stop in (Stop.DDL, Stop.ROW, Stop.COMMIT)]
-STOPS += [(block, Stop.COMMIT) for block in ADOPTED]
+STOPS = [(block, *moment) for block in APPLIED for moment in MOMENTS]
+STOPS += [(block, *moment) for block in ADOPTED for moment in MOMENTS if moment[0] is not Stop.DDL]
 
 
 def chosen(*, whole: bool) -> pytest.MarkDecorator:
     """Every command of each block. Only the whole matrix collects this module."""
     assert whole
-    cases = [Case(FAULTS["kernel"], *stop, when) for stop in STOPS for when in When]
+    cases = [Case(FAULTS["kernel"], *stop) for stop in STOPS]
     params = [pytest.param(18, [case], id=str(case)) for case in cases]
     return pytest.mark.parametrize(("server", "cases"), params, indirect=["server"])
 

@@ -1,4 +1,4 @@
-"""The statements of a transaction, sent at once: what the server says of each."""
+"""The statements of a transaction, sent as one message: what the server says of each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -16,16 +17,16 @@ from psycopg.pq import TransactionStatus
 
 from pgrunbook import catalog
 from pgrunbook.batch import Batch
-from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect
 from pgrunbook.scripts import statements
+from pgrunbook.session import Session
 from pgrunbook.targets import Target
 
 SETTINGS = {"lock_timeout": "1s", "statement_timeout": "5s"}
 
 
 @pytest.fixture
-def sessions(empty: Database) -> Iterator[tuple[Connection, Connection]]:
+def sessions(empty: Database) -> Iterator[tuple[Session, Session]]:
     """One that works, and one that looks."""
     empty.execute("CREATE TABLE there (id int, name varchar(10))")
     target = Target("test", empty.url)
@@ -33,46 +34,96 @@ def sessions(empty: Database) -> Iterator[tuple[Connection, Connection]]:
         yield work, look
 
 
-def test_each_statement_has_its_time(sessions: tuple[Connection, Connection]) -> None:
+@contextmanager
+def ran(work: Session, sql: str, settings: dict[str, str] = SETTINGS, *, traced: bool = True) -> Iterator[Batch]:
+    """The statements in a transaction that is open as long as the `with` block lasts, and then committed."""
+    batch = Batch(work, statements(sql), traced)
+    with work.undoing():
+        batch.send(settings, "SELECT")
+        batch.receive()
+        yield batch
+        work.execute("COMMIT")
+
+
+def failed(work: Session, sql: str, settings: dict[str, str] = SETTINGS) -> tuple[Batch, psycopg.Error]:
+    """A batch of which a statement failed, and its error; it was rolled back."""
+    batch = Batch(work, statements(sql))
+    try:
+        with work.undoing():
+            batch.send(settings, "SELECT")
+            batch.receive()
+    except psycopg.Error as exc:
+        assert work.info.transaction_status == TransactionStatus.IDLE
+        return batch, exc
+    pytest.fail("nothing has failed")
+
+
+def test_each_statement_has_its_time(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
-    batch = Batch(work)
-    with work.transaction():
-        batch.send(SETTINGS, statements("CREATE TABLE a (); SELECT pg_sleep(0.3); CREATE TABLE b ();"))
+    with ran(work, "CREATE TABLE a (); SELECT pg_sleep(0.3); CREATE TABLE b ();") as batch:
         assert work.execute("SELECT current_setting('lock_timeout')").fetchone() == ("1s",)
     assert [sql for sql, _ in batch.laps] == ["CREATE TABLE a ()", "SELECT pg_sleep(0.3)", "CREATE TABLE b ()"]
     first, second, third = (ms for _, ms in batch.laps)
     assert second >= 300 > max(first, third) > 0
 
 
-def test_the_one_that_fails_is_known_and_no_other_is_run(sessions: tuple[Connection, Connection]) -> None:
+def test_a_statement_may_end_with_a_comment(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
-    batch = Batch(work)
-    with pytest.raises(psycopg.errors.DivisionByZero), work.transaction():
-        batch.send(SETTINGS, statements("CREATE TABLE a (); SELECT 1 / 0; SELECT pg_sleep(1);"))
+    with ran(work, "CREATE TABLE a () -- the first\n; CREATE TABLE b () /* the second */ -- really"):
+        pass
+    assert look.execute("SELECT to_regclass('a') IS NOT NULL, to_regclass('b') IS NOT NULL").fetchone() == (True, True)
+
+
+def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    batch = Batch(work, statements("CREATE TABLE a (id int)"))
+    with work.undoing():
+        batch.send(SETTINGS, catalog.asking(work, "ddl", schema="public", tables=["a"]))
+        assert [row["ddl"] for row in batch.receive()] == ["CREATE TABLE t ()", "ALTER TABLE t ADD COLUMN id integer"]
+        work.execute("ROLLBACK")
+
+
+def test_the_one_that_fails_is_known_and_no_other_is_run(sessions: tuple[Session, Session]) -> None:
+    work, look = sessions
+    batch, _ = failed(work, "CREATE TABLE a (); SELECT 1 / 0; SELECT pg_sleep(1);")
     assert batch.failed is not None
     assert batch.failed.sql == "SELECT 1 / 0"
     assert look.execute("SELECT to_regclass('a')").fetchone() == (None,)
 
 
-def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Connection, Connection]) -> None:
+def test_where_it_fails_is_counted_from_the_beginning_of_the_message(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    batch, error = failed(work, "CREATE TABLE a (); SELECT missing")
+    place = int(error.diag.statement_position or 0) - 1 - batch.offset
+    assert "SELECT missing"[place:] == "missing"
+
+
+def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
-    batch = Batch(work)
     look.execute("BEGIN")
     look.execute("SELECT FROM there")
-    with pytest.raises(psycopg.errors.LockNotAvailable), work.transaction():
-        batch.send(SETTINGS | {"lock_timeout": "50ms"}, statements("CREATE TABLE a (); ALTER TABLE there ADD a int;"))
+    batch, _ = failed(work, "CREATE TABLE a (); ALTER TABLE there ADD a int;", SETTINGS | {"lock_timeout": "50ms"})
     assert batch.failed is not None
     assert batch.failed.sql.startswith("ALTER")
 
 
-def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Connection, Connection]) -> None:
+def test_a_timeout_is_that_of_each_statement_and_not_of_all_together(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    settings = SETTINGS | {"statement_timeout": "400ms"}
+    with ran(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(0.25); SELECT pg_sleep(0.25)", settings):
+        pass
+    batch, _ = failed(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(5)", settings)
+    assert batch.failed is not None
+    assert batch.failed.sql == "SELECT pg_sleep(5)"
+
+
+def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Session, Session]) -> None:
     """A laptop that sleeps gives its locks back."""
     work, look = sessions
     settings = SETTINGS | {"idle_in_transaction_session_timeout": "500ms"}
 
     def fall_silent() -> None:
-        with work.transaction():
-            Batch(work).send(settings, statements("ALTER TABLE there ADD silent int;"))
+        with ran(work, "ALTER TABLE there ADD silent int;", settings):
             time.sleep(1.5)
             held = look.execute("SELECT count(*) FROM pg_locks WHERE pid = %s", [work.info.backend_pid]).fetchone()
             assert held == (0,)
@@ -82,36 +133,31 @@ def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Connectio
         fall_silent()
 
 
-def test_many_statements_are_sent_in_parts(sessions: tuple[Connection, Connection]) -> None:
+def test_why_a_session_was_ended_is_known(sessions: tuple[Session, Session], empty: Database) -> None:
     work, _ = sessions
-    many = [f"CREATE TABLE t{n} ()" for n in range(20)] + [f"COMMENT ON TABLE t1 IS '{'x' * 10_000}'"] * 3
-    batch = Batch(work)
-    with work.transaction():
-        batch.send(SETTINGS, statements(";".join(many)))
+    ending = threading.Timer(0.3, empty.execute, ["SELECT pg_terminate_backend(%s)", [work.info.backend_pid]])
+    ending.start()
+    with pytest.raises(psycopg.errors.AdminShutdown), ran(work, "SELECT pg_sleep(5)"):
+        pass
+    ending.join()
+
+
+def test_many_statements_are_one_message(sessions: tuple[Session, Session]) -> None:
+    """However long: the server has read all of it before it begins, and nobody waits for the other."""
+    work, _ = sessions
+    many = [f"CREATE TABLE t{n} ()" for n in range(20)] + [f"COMMENT ON TABLE t1 IS '{'x' * 300_000}'"] * 3
+    with ran(work, ";".join(many)) as batch:
+        pass
     assert [sql for sql, _ in batch.laps] == many
-    failing = Batch(work)
-    with pytest.raises(psycopg.errors.DuplicateTable), work.transaction():
-        failing.send(SETTINGS, statements("DROP TABLE t0;" + ";".join(many[1:])))
+    failing, _ = failed(work, "DROP TABLE t0;" + ";".join(many[1:]))
     assert failing.failed is not None
     assert failing.failed.sql == many[1]
 
 
-def test_a_failure_is_raised_and_not_logged_besides(
-    sessions: tuple[Connection, Connection], caplog: pytest.LogCaptureFixture
-) -> None:
-    work, _ = sessions
-    for _ in range(20):
-        with pytest.raises(psycopg.errors.DivisionByZero), work.transaction():
-            Batch(work).send(SETTINGS, statements("SELECT 1 / 0;" + "CREATE TABLE a ();" * 7))
-    assert caplog.messages == []
-
-
-def test_locks_are_those_on_what_existed_before(sessions: tuple[Connection, Connection]) -> None:
+def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
-    batch = Batch(work)
-    with work.transaction():
-        sql = "CREATE TABLE made (id int); CREATE INDEX ON there (id); ALTER TABLE there ALTER name TYPE int USING 1;"
-        batch.send(SETTINGS, statements(sql))
+    sql = "CREATE TABLE made (id int); CREATE INDEX ON there (id); ALTER TABLE there ALTER name TYPE int USING 1;"
+    with ran(work, sql) as batch:
         held = batch.locks(look)
     assert [(lock.number, lock.relation, lock.mode, lock.rewritten) for lock in held] == [
         (2, "there", "SHARE", True),
@@ -120,32 +166,40 @@ def test_locks_are_those_on_what_existed_before(sessions: tuple[Connection, Conn
     assert all(lock.held_ms > 0 for lock in held)
 
 
-def test_what_is_dropped_is_not_rewritten(sessions: tuple[Connection, Connection]) -> None:
+def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(sessions: tuple[Session, Session]) -> None:
+    """Of a block that was to make its own tables only, and does more."""
+    work, look = sessions
+    with ran(work, "SELECT FROM there; SELECT pg_sleep(0.2); CREATE TABLE made ();", traced=False) as batch:
+        (lock,) = batch.locks(look)
+    assert (lock.number, lock.relation, lock.mode) == (3, "there", "ACCESS SHARE")
+    assert lock.held_ms >= 200
+
+
+def test_what_is_dropped_is_not_rewritten(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
     work.execute("CREATE VIEW seen AS SELECT FROM there")
-    batch = Batch(work)
-    with work.transaction():
-        batch.send(SETTINGS, statements("DROP VIEW seen; DROP TABLE there;"))
+    with ran(work, "DROP VIEW seen; DROP TABLE there;") as batch:
         held = {lock.relation: lock.rewritten for lock in batch.locks(look)}
     assert held == {"seen": False, "there": False}
 
 
-def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Connection, Connection]) -> None:
+def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
     prepared = "SELECT name FROM pg_prepared_statements ORDER BY 1"
     catalog.rows(work, "place")
-    before = work.execute(prepared).fetchall()
-    with work.transaction():
-        Batch(work).send(SETTINGS, statements("ALTER TABLE there ADD more int;"))
+    with ran(work, "ALTER TABLE there ADD more int;"):
         catalog.rows(work, "place")
-    assert (len(before), work.execute(prepared).fetchall()) == (1, before)
+    failed(work, "DROP TABLE there; SELECT 1 / 0")
+    with work.transaction():
+        work.execute("ALTER TABLE there ADD still_more int")
+    assert work.execute(prepared).fetchall() == [("pgrunbook_held",), ("pgrunbook_place",)]
     catalog.rows(work, "place")
 
 
 def test_an_interrupt_at_any_moment_leaves_a_session_in_step_or_closed(empty: Database) -> None:
     """Otherwise what is asked next is answered with what was asked before, or nobody ends the transaction."""
     target = Target("test", empty.url)
-    block = statements("CREATE TABLE a (); CREATE TABLE b (); DROP TABLE a; DROP TABLE b;")
+    block = "CREATE TABLE a (); CREATE TABLE b (); DROP TABLE a; DROP TABLE b;"
     armed, interrupted = False, 0
 
     def interrupt(*_: object) -> None:
@@ -162,8 +216,8 @@ def test_an_interrupt_at_any_moment_leaves_a_session_in_step_or_closed(empty: Da
             timer.start()
             try:
                 armed = True
-                with work.transaction():
-                    Batch(work).send(SETTINGS, block)
+                with ran(work, block):
+                    pass
                 armed = False
             except KeyboardInterrupt:
                 armed = False

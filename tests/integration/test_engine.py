@@ -359,7 +359,7 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
         )
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            " AND query LIKE 'ALTER TABLE deals%'"
+            " AND query LIKE '%ALTER TABLE deals%'"
         )
         _wait_for(lambda: crm.execute(waiting) != [(0,)])
         runner.send_signal(signal.SIGTERM)

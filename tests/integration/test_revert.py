@@ -17,7 +17,9 @@ from projects import RUNBOOK, Project
 
 from pgrunbook import ledger
 from pgrunbook.blocks import Block
+from pgrunbook.connection import connect
 from pgrunbook.shape import Facts, Key, Made
+from pgrunbook.targets import Target
 
 pytestmark = pytest.mark.usefixtures("server")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -207,11 +209,11 @@ def test_what_was_altered_since_is_not_dropped(crm: Database, project: Project) 
     assert "column stage_mappings.by_hand" in refused.text
 
 
-HOW: dict[str, Any] = {"reason": "", "sql": "", "started_at": datetime(2026, 1, 2, tzinfo=UTC)}
+WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def block(name: str, facts: Facts) -> Block:
-    return Block(name, "", "", "", (), (Made(facts),), (), "", "")
+    return Block(name, "", "", "", (), (Made(facts),), ())
 
 
 @on_18
@@ -219,16 +221,18 @@ def test_a_later_runbook_on_the_same_tables_is_reverted_first(crm: Database, pro
     """An index on the column goes with it, without a word from PostgreSQL."""
     assert project.step(crm).code == 0
     later = str(uuid.uuid4())
-    with crm.connect() as conn:
+    target = Target("test", crm.url)
+    with connect(target, schema="public") as conn:
         ledger.start(conn, later, "002_later", schema="public", mode="apply", operator="", parameters={"ticket": ""})
         made = block("010_later", {Key("index", "deals", "i"): "x"})
-        ledger.record(conn, later, made, **HOW, event="applied", facts=made.facts)
+        row = ledger.prepared(made, reason="", sql="")
+        ledger.record(conn, later, row, event="applied", facts=made.facts, started_at=WHEN)
     refused = project.step(crm, *REVERT)
     assert refused.code == 2
     assert "002_later: is in place, and works on the same tables" in refused.text
     assert "010_later on deals" in refused.text
-    with crm.connect() as conn:
-        ledger.record(conn, later, made, **HOW, event="reverted", facts={}, revision=1)
+    with connect(target, schema="public") as conn:
+        ledger.record(conn, later, row, event="reverted", facts={}, started_at=WHEN, revision=1)
     assert project.step(crm, *REVERT).code == 0
 
 

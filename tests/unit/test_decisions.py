@@ -84,7 +84,7 @@ def test_a_missing_index_is_completed(block: Block) -> None:
     ],
 )
 def test_another_shape_is_refused_and_shown(block: Block, change: dict[Key, str], said: str) -> None:
-    decision = decide(block, block.facts | change, {}, None)
+    decision = decide(block, dict(block.facts) | change, {}, None)
     assert decision.action is Action.REFUSE
     assert said in problems(decision)
     assert next(iter(change.values())) in problems(decision)
@@ -99,7 +99,9 @@ def test_a_table_that_lacks_something_is_refused(block: Block, kind: str) -> Non
 
 
 def test_an_index_more_that_enforces_nothing_is_the_dbas_own(block: Block) -> None:
-    assert decide(block, block.facts | {Key("index", "t", "own"): "INDEX ON t (a)"}, {}, None).action is Action.ADOPT
+    assert (
+        decide(block, dict(block.facts) | {Key("index", "t", "own"): "INDEX ON t (a)"}, {}, None).action is Action.ADOPT
+    )
 
 
 @pytest.mark.parametrize("name", ["t", "i", "t_pkey"])
@@ -150,7 +152,7 @@ def test_a_comment_added_to_the_file_is_no_edit(block: Block, tmp_path: Path) ->
     ],
 )
 def test_a_table_altered_since_is_refused(block: Block, found: Facts) -> None:
-    decision = decide(block, block.facts | found, {}, entry(block))
+    decision = decide(block, dict(block.facts) | found, {}, entry(block))
     assert decision.action is Action.REFUSE
     assert next(iter(found)).name in problems(decision)
 

@@ -1,5 +1,5 @@
 -- As which DDL could these tables be written again, piece by piece, each piece on a table called t?
--- A constraint is called n there, so that the same one of two tables is the same piece; "name" is its own.
+-- A constraint or an index is called n there, so that the same one of two tables is the same piece; "name" is its own.
 WITH concerned AS (
     SELECT c.oid, c.relname::text AS "table"
       FROM pg_class c
@@ -29,8 +29,17 @@ SELECT "table", 'ALTER TABLE t ADD CONSTRAINT n ' || pg_get_constraintdef(k.oid,
   FROM concerned c
   JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x')
 UNION ALL
-SELECT "table", pg_get_indexdef(x.indexrelid, 0, true), CASE WHEN x.indisvalid THEN '' ELSE ' (invalid)' END, NULL
+SELECT "table",
+       CASE WHEN starts_with(definition, beginning) -- not of ONLY a partitioned table
+            THEN format('CREATE %%sINDEX n ON t', uniqueness) || substr(definition, length(beginning)) ELSE definition END,
+       CASE WHEN x.indisvalid THEN '' ELSE ' (invalid)' END,
+       CASE WHEN starts_with(definition, beginning) THEN i.relname::text END
   FROM concerned c
   JOIN pg_index x ON x.indrelid = c.oid
+  JOIN pg_class i ON i.oid = x.indexrelid
+ CROSS JOIN LATERAL (SELECT CASE WHEN x.indisunique THEN 'UNIQUE ' END) AS u (uniqueness)
+ CROSS JOIN LATERAL (SELECT pg_get_indexdef(x.indexrelid, 0, true),
+                            format('CREATE %%sINDEX %%I ON %%s ', uniqueness, i.relname, c.oid::regclass)
+                    OFFSET 0) AS d (definition, beginning) -- once, and not once for each time that it is named
  WHERE NOT EXISTS (SELECT FROM pg_constraint k
                     WHERE k.conrelid = x.indrelid AND k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))

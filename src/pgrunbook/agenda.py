@@ -140,7 +140,8 @@ class Agenda:
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
             return [self._undo(block, found, entries.get(block.name)) for block in blocks]
-        wanted = [name for block in blocks for name in shape.relation_names(block.facts, block.facts)]
+        undone = [block for block in blocks if not ((entry := entries.get(block.name)) and entry.done)]
+        wanted = [name for block in undone for name in shape.relation_names(block.facts, block.facts)]
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         names = {row["name"]: _describe(row) for row in taken}
         of_table = _by_table(found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import psycopg
@@ -30,7 +31,7 @@ class _Part(NamedTuple):
     """A part of the message, and what its result is."""
 
     sql: str
-    result: Literal["", "done", "now", "held", "last"] = ""
+    result: Literal["", "begun", "done", "now", "held", "last"] = ""
     statement: Statement | None = None
 
 
@@ -58,6 +59,7 @@ class Batch:
     _received_at: float = 0.0
     _spans: list[tuple[float, float]] = field(default_factory=list)  # of each statement, in seconds of the server's
     _seen: list[_Seen] = field(default_factory=list)
+    _last: int = 0  # the highest OID of what was there before
 
     def send(self, settings: Mapping[str, str], last: str) -> None:
         """Begin the transaction with these settings, names of parameters and their values; run the statements, then
@@ -68,11 +70,10 @@ class Batch:
         self.conn.send(_BETWEEN.join(part.sql for part in self._parts))
 
     def _message(self, settings: Mapping[str, str], last: str) -> Iterator[_Part]:
-        values = ((sql.Literal(name).as_string(), sql.Literal(value).as_string()) for name, value in settings.items())
         held = catalog.asking(self.conn, "held")
         yield _Part("BEGIN")
-        yield _Part(f"SELECT {', '.join(f'set_config({name}, {value}, true)' for name, value in values)}")
-        yield _Part(_NOW, "now")
+        yield _Part(_setting(tuple(settings.items())))
+        yield _Part(catalog.asking(self.conn, "begun"), "begun")
         for statement in self.statements:
             yield _Part(statement.sql, "done", statement)
             yield _Part(_NOW, "now")
@@ -92,6 +93,9 @@ class Batch:
                 self.offset = sum(len(before.sql) + len(_BETWEEN) for before in self._parts[:place])
                 raise psycopg.errors.error_from_result(result)
             match part.result:
+                case "begun":
+                    (row,) = self.conn.rows(result)
+                    now, self._last = row["now"], row["last"]
                 case "done":
                     done += 1
                 case "now":
@@ -115,7 +119,7 @@ class Batch:
         """The locks on what existed before the transaction, held until now. `look` is another session: what that one
         sees in the catalog existed before. What was seen only at the end may be held since the first statement.
         """
-        oids = sorted({oid for seen in self._seen for oid in seen.held["oids"]})
+        oids = sorted({oid for seen in self._seen for oid in seen.held["oids"] if oid <= self._last})
         there = catalog.rows(look, "existed", oids=oids) if oids else []
         existed = {row["oid"]: row for row in there}
         trace = Trace()
@@ -127,3 +131,9 @@ class Batch:
             trace.note(number, min(self._sent_at + max(0.0, after), self._received_at), rows)
             files |= {oid: file for oid, file in zip(held["oids"], held["filenodes"], strict=True) if file}
         return trace.locks(files)  # what was dropped has no file
+
+
+@lru_cache
+def _setting(settings: tuple[tuple[str, str], ...]) -> str:
+    calls = (f"set_config({sql.quote(name)}, {sql.quote(value)}, true)" for name, value in settings)
+    return f"SELECT {', '.join(calls)}"

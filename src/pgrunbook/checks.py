@@ -59,6 +59,17 @@ def result(where: str, check: str, passed: bool, what: str, **details: str) -> C
     return CheckResult(where, check, None if passed else Problem(what, where=where, **details))
 
 
+def unverified(blocks: Sequence[str]) -> list[CheckResult]:
+    """What is said of blocks that no verify script is about: of many of them together."""
+    about = dict.fromkeys(blocks, "it has no verify script")
+    if len(about) > _FEW:
+        about = {f"{len(blocks):,} blocks": f"they have no verify script: {', '.join(blocks)}"}
+    return [CheckResult(name, "behaviour", not_run=why) for name, why in about.items()]
+
+
+_FEW = 20
+
+
 def finished(decision: Decision) -> CheckResult:
     """Whether nothing is left to do with a block: it is in the ledger, and the catalog still agrees."""
     where = decision.block.name

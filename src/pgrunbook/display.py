@@ -107,14 +107,17 @@ def _html(text: str) -> str:
 
 
 _WIDE = 24  # characters: to where plain text is aligned
+_LONG = 200  # rows: of more, plain text has the first; who reads the record as text has all of them as HTML and as data
+_SHOWN = 20
 
 
 def _lines(names: list[str], texts: list[list[str]]) -> str:
-    """As lines of text: nothing left out, however wide; what is longer than most is not waited for."""
-    rows = [names, *texts]
+    """As lines of text, however wide; what is longer than most is not waited for."""
+    rows = [names, *(texts if len(texts) <= _LONG else texts[:_SHOWN])]
     widths = [min(max(map(len, column)), _WIDE) for column in zip(*rows, strict=True)]
-    text = "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return text if texts else f"{text}\nnone"
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    more = len(texts) - len(rows) + 1
+    return "\n".join([*lines, *([] if texts else ["none"]), *([f"… and {more:,} rows more"] if more else [])])
 
 
 def _texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -192,7 +195,8 @@ def decision(chosen: Decision) -> None:
     """A block before anything is done: what will be, why, and exactly the SQL that is to run, if any."""
     block = chosen.block
     text = f"**{escape(block.title)}** (`{block.name}`): {chosen.action}, {escape(chosen.reason)}."
-    data = _decided(chosen) | {"makes": [[*key, value] for key, value in block.facts.items()]}
+    makes = [[*key, value] for key, value in block.facts.items()]
+    data = _decided(chosen) | {"tree_sha256": block.tree_sha256, "makes": makes}
     show({DECISION_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
     if chosen.pending:
         show(sql(chosen.sql))
@@ -206,7 +210,6 @@ def _decided(chosen: Decision) -> dict[str, str]:
         "reason": chosen.reason,
         "sql": chosen.sql if chosen.pending else "",
         "source_sha256": chosen.block.source_sha256,
-        "tree_sha256": chosen.block.tree_sha256,
     }
 
 
@@ -254,7 +257,7 @@ _TOGETHER_S = 2.0
 class Together:
     """Many blocks in few frames, one every two seconds, so that it is seen how far the run is: index `block`; columns
     `title`, `decision`, `reason`, `event`, `ms`, `locks`. The data of each block is what it would be by itself, but for
-    what it makes, which the ledger has.
+    what the ledger has too: what it makes, and the checksum of its parse tree.
     """
 
     def __init__(self) -> None:

@@ -323,8 +323,7 @@ class Run:
                 for about, script in self._agenda.verifications(names)
                 for result in checks.verify(self._sessions.work, about, script, self._worker.timeouts)
             ]
-            missing = self._agenda.unverified(names)
-            results += [checks.CheckResult(name, "behaviour", not_run="it has no verify script") for name in missing]
+            results += checks.unverified(self._agenda.unverified(names))
             shown = display.named(checks.frame(results), "part of the verification" if names else "verification")
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._note_verified(names)

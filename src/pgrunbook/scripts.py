@@ -81,7 +81,7 @@ class Script:
     @cached_property
     def tree_sha256(self) -> str:
         """A checksum of the parse tree: comments, white space and the case of keywords do not count."""
-        tree = _without_locations(json.loads(parse_sql_json(self._parsable)))
+        tree = json.loads(parse_sql_json(self._parsable), object_hook=_without_places)
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     def render(self, variables: Mapping[str, str]) -> str:
@@ -207,10 +207,9 @@ def _quoted(value: str, quote: str) -> str:
     return quote + value.replace(quote, quote * 2) + quote if quote else value
 
 
-def _without_locations(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        places = {"location", "stmt_location", "stmt_len", "list_start", "list_end", "version"}
-        return {k: _without_locations(v) for k, v in tree.items() if k not in places}
-    if isinstance(tree, list):
-        return [_without_locations(item) for item in tree]
-    return tree
+def _without_places(node: dict[str, Any]) -> dict[str, Any]:
+    """The part of a tree without what says where it stands."""
+    return {key: value for key, value in node.items() if key not in _PLACES}
+
+
+_PLACES = {"location", "stmt_location", "stmt_len", "list_start", "list_end", "version"}

@@ -192,7 +192,7 @@ def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Session, Ses
     failed(work, "DROP TABLE there; SELECT 1 / 0")
     with work.transaction():
         work.execute("ALTER TABLE there ADD still_more int")
-    assert work.execute(prepared).fetchall() == [("pgrunbook_held",), ("pgrunbook_place",)]
+    assert work.execute(prepared).fetchall() == [("pgrunbook_begun",), ("pgrunbook_held",), ("pgrunbook_place",)]
     catalog.rows(work, "place")
 
 

@@ -1,4 +1,4 @@
--- Which locks on relations does this session hold, and in which files do these lie?
+-- Which locks does this session hold on relations that are not the system's own, and in which files do these lie?
 SELECT coalesce(array_agg(l.relation::bigint), '{}') AS oids,
        coalesce(array_agg(l.mode), '{}') AS modes,
        coalesce(array_agg(coalesce(pg_relation_filenode(l.relation), 0)::bigint), '{}') AS filenodes
@@ -6,4 +6,4 @@ SELECT coalesce(array_agg(l.relation::bigint), '{}') AS oids,
  WHERE l.pid = pg_backend_pid()
    AND l.locktype = 'relation'
    AND l.granted
-   AND l.database <> 0 -- not of a catalog that all databases share
+   AND l.relation >= 16384 -- FirstNormalObjectId

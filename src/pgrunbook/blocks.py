@@ -92,9 +92,10 @@ class Block:
 
     @property
     def alters(self) -> bool:
-        """Whether it concerns tables that are there before it."""
-        made = {key.table for key in self.facts if key.kind == "table"}
-        return bool(self.admits) or not {need.table for need in self.needs} <= made
+        """Whether it concerns what is there before it, as far as its statements tell."""
+        own = {key.table for key in self.facts if key.kind == "table"}
+        told = all(made.facts or made.needs for made in self.mades)
+        return not told or not {need.table for need in self.needs} <= own
 
     @property
     def lenient(self) -> frozenset[Key]:

@@ -241,7 +241,7 @@ def recording(
         "statements": laps,
         "locks": [asdict(lock) for lock in locks],
     }
-    return conn.prepared("record", _sql("record"), {"row": json.dumps({**row, **done})})
+    return conn.prepared("record", _sql("record"), {"row": json.dumps({**row, **done}, ensure_ascii=False)})
 
 
 def prepared(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> dict[str, Any]:

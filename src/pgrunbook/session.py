@@ -80,7 +80,7 @@ class Session(psycopg.Connection[Any]):
         """
         if name not in self._prepares:
             places = {parameter: f"${number}" for number, parameter in enumerate(parameters, 1)}
-            self.execute(f"PREPARE pgrunbook_{name} AS {query % places}".encode(), prepare=False)
+            self.execute(f"PREPARE pgrunbook_{name} AS {query % places}".encode())
             self._prepares.add(name)
         values = ", ".join(sql.Literal(value).as_string(self) for value in parameters.values())
         return f"EXECUTE pgrunbook_{name}" + (f" ({values})" if values else "")
@@ -113,9 +113,10 @@ class Session(psycopg.Connection[Any]):
             yield
         except BaseException:
             with suppress(psycopg.Error):
-                if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                    self.cancel_safe(timeout=1)
-                    self.close()
-                elif not self.closed:
-                    self.execute("ROLLBACK", prepare=False)
+                match self.info.transaction_status:
+                    case TransactionStatus.ACTIVE:
+                        self.cancel_safe(timeout=1)
+                        self.close()
+                    case TransactionStatus.INTRANS | TransactionStatus.INERROR:
+                        self.execute("ROLLBACK")
             raise

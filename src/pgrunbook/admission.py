@@ -89,10 +89,7 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
 
 @contextmanager
 def _settings(conn: Connection, schema: str) -> Iterator[None]:
-    """The server prints names and expressions for this path, and is given them back.
-
-    Put back, and not rolled back: after a rollback psycopg prepares every query anew.
-    """
+    """The server prints names and expressions for this path, as it does in a session of ours anyway."""
     settings = {
         "search_path": sql.Identifier(schema).as_string(conn),
         "quote_all_identifiers": "off",
@@ -101,6 +98,9 @@ def _settings(conn: Connection, schema: str) -> Iterator[None]:
     row_of = conn.cursor(row_factory=psycopg.rows.tuple_row)
     reading = ", ".join(f"current_setting('{name}')" for name in settings)
     before = row_of.execute(f"SELECT {reading}".encode()).fetchone() or ()
+    if before == (*settings.values(),):
+        yield
+        return
     setting = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
     conn.execute(f"SELECT {setting}".encode(), [*settings.values()])
     yield

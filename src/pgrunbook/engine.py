@@ -223,7 +223,9 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
         self._settled = 0
         self.changed()
-        self.notebook_complete()  # which marks what is pending as completed
+        self._saves = False
+        self.notebook_complete()  # which marks what is pending as completed, and would write that
+        self._saves = True
         for cell, state in zip(self.nb.cells, states, strict=True):
             cell.metadata.papermill["status"] = state
         if ending.verdict is not Verdict.PASSED:

@@ -16,7 +16,10 @@ from typing import Any
 import nbformat
 import pytest
 from databases import Database
+from papermill.iorw import papermill_io
 from projects import RUNBOOK, Project
+
+from pgrunbook.engine import ExecutionManager
 
 PG18 = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -390,3 +393,20 @@ def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Proje
     assert "In the cell `stage-mappings`" in banner
     assert "`010_import_batches` applied;" in banner
     assert "`020_stage_mappings` applied, **not shown below**" in banner
+
+
+def test_a_cell_that_never_ran_is_not_even_for_a_moment_marked_as_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As papermill marks it before it saves for the last time; the runner may be killed right then."""
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1"), nbformat.v4.new_code_cell("2")])
+    made.metadata.papermill = {}
+    manager = ExecutionManager(made, str(tmp_path / "out.ipynb"), progress_bar=False)
+    written: list[str] = []
+    monkeypatch.setattr(papermill_io, "write", lambda text, _: written.append(text))
+    manager.notebook_start()
+    manager.cell_start(made.cells[0], 0)
+    manager.end(manager.cut_off("the kernel died"))
+    states = [[c["metadata"]["papermill"]["status"] for c in json.loads(text)["cells"]][-1] for text in written]
+    assert set(states) == {"pending"}
+    assert len(states) >= 3

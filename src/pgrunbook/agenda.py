@@ -128,7 +128,7 @@ class Agenda:
         their tables may be known already.
         """
         tables = {table for block in blocks for table in block.tables}
-        facts = dict(of_tables or shape.of_catalog(conn or self.look, self.schema, tables))
+        facts = dict(shape.of_catalog(conn or self.look, self.schema, tables) if of_tables is None else of_tables)
         if detached := {key.table for block in blocks for key in block.facts if key.kind == "standalone"}:
             facts |= shape.standalone(conn or self.look, self.schema, detached)
         for admits in {block.admits for block in blocks if block.admits}:

@@ -116,7 +116,7 @@ def apply(
     except psycopg.OperationalError as exc:
         return _settled(sessions, decision, run_id, exc)
     except psycopg.Error as exc:
-        raise Failed(_ROLLED_BACK, problems=[problem_of(exc, where=block.name)]) from exc
+        raise Failed(_ROLLED_BACK, problems=[problem_of(exc, where=block.name, remedy=_remedy(exc, block))]) from exc
 
 
 def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.OperationalError) -> Outcome:
@@ -143,13 +143,14 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.O
 def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
     """One attempt, in two messages. Before the second, the catalog is compared with the shape that the block makes."""
     block, conn = decision.block, sessions.work
-    traced = block.alters or decision.action is Action.REVERT
+    traced = block.alters or decision.action is not Action.APPLY  # or its tables are there before
     clock, batch = Clock(), Batch(conn, [block.statements[n] for n in decision.statements], traced)
+    ledger.prepare(conn)
     with conn.undoing():
         batch.send(timeouts.settings, catalog.asking(conn, "ddl", schema=sessions.schema, tables=sorted(block.tables)))
         # While the server works:
         sessions.require_lock()
-        row = ledger.prepared(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        row = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         wanted = expected([block.mades[n] for n in decision.statements])
         found = observe(conn, block, shape.read(_received(batch, block)))
         clock.laps += batch.laps

@@ -8,9 +8,11 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-S
 from __future__ import annotations
 
 import time
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import psycopg
@@ -19,6 +21,7 @@ from psycopg.pq import ExecStatus
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
+from pgrunbook.errors import Failed
 from pgrunbook.locks import Lock, Trace
 from pgrunbook.scripts import Statement
 from pgrunbook.session import Session
@@ -86,12 +89,15 @@ class Batch:
         """The rows of the last query. Raises the psycopg.Error of what fails; nothing after it is run."""
         results = self.conn.results()
         self._received_at = time.perf_counter()
+        if len(results) > len(self._parts):
+            remedy = "see to the rules of the tables: one that is DO ALSO SELECT answers, too"
+            raise Failed.of("the server gives more answers than there are statements", remedy=remedy)
         now, rows, done = 0.0, list[dict[str, Any]](), 0
         for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):  # an error ends them
             if result.status == ExecStatus.FATAL_ERROR:
-                self.failed = part.statement
-                self.offset = sum(len(before.sql) + len(_BETWEEN) for before in self._parts[:place])
-                raise psycopg.errors.error_from_result(result)
+                error = psycopg.errors.error_from_result(result)
+                self._locate(place, error)
+                raise error
             match part.result:
                 case "begun":
                     (row,) = self.conn.rows(result)
@@ -109,6 +115,14 @@ class Batch:
                     rows = self.conn.rows(result)
         return rows
 
+    def _locate(self, place: int, error: psycopg.Error) -> None:
+        """Note which statement has failed. What is no SQL at all fails the message before its first part is run."""
+        ends = [*accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
+        if place == 0 and error.diag.statement_position:
+            place = bisect(ends, int(error.diag.statement_position) - 1)
+        self.failed = self._parts[place].statement
+        self.offset = ends[place - 1] if place else 0
+
     @property
     def laps(self) -> list[tuple[str, float]]:
         """Each statement's text, and how many milliseconds the server has worked on it."""
@@ -119,7 +133,8 @@ class Batch:
         """The locks on what existed before the transaction, held until now. `look` is another session: what that one
         sees in the catalog existed before. What was seen only at the end may be held since the first statement.
         """
-        oids = sorted({oid for seen in self._seen for oid in seen.held["oids"] if oid <= self._last})
+        # Of what was not there when the transaction began, others may have made some while it waited for them.
+        oids = sorted({oid for seen in self._seen for oid in seen.held["oids"] if self.traced or oid <= self._last})
         there = catalog.rows(look, "existed", oids=oids) if oids else []
         existed = {row["oid"]: row for row in there}
         trace = Trace()

@@ -137,15 +137,17 @@ _NOT_TRIED = (
 
 
 _SAVEPOINT = b"SAVEPOINT pgrunbook_check"
+_RELEASE = b"RELEASE pgrunbook_check"
+_ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
 def _try(conn: Connection, statement: Statement) -> Problem | None:
     """Run it after the savepoint, and make the next one with it, in one round trip."""
     try:
-        conn.execute(statement.sql.encode() + b"\n; RELEASE pgrunbook_check; " + _SAVEPOINT, prepare=False)
+        conn.execute(b"\n;".join([statement.sql.encode(), _RELEASE, _SAVEPOINT]))
     except psycopg.Error as exc:
         if not conn.closed:
-            conn.execute("ROLLBACK TO pgrunbook_check")
+            conn.execute(_ROLLBACK)
         position = exc.diag.statement_position
         problem = problem_of(exc, where=statement.place(int(position) - 1 if position else 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")

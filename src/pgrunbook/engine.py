@@ -141,6 +141,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     run_id = ""
     secrets: Sequence[str] = ()
     _saves = True
+    _changed = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -187,16 +188,20 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
 
     def changed(self) -> None:
         """Note that cells which have come to their end may have been changed."""
+        self._changed = True
         self._kept.clear()
 
     def _keep_secrets(self) -> None:
-        """Mask what the current cell gives away; what the others do was masked before."""
-        if self.current is not None and self.nb.cells[self.current].get("outputs"):
-            part = nbformat.v4.new_notebook()
-            part.cells = [self.nb.cells[self.current]]
-            if found := leaks.search(part, self.secrets):
-                self.leaks += found
-                leaks.mask(part, self.secrets)
+        """Mask what the current cell gives away; what the others do was masked before, unless it was changed since."""
+        if self.current is None:
+            return
+        part = nbformat.v4.new_notebook()
+        shown = self.nb.cells[0 if self._changed else self.current : self.current + 1]
+        part.cells = [cell for cell in shown if cell.get("outputs")]
+        self._changed = False
+        if found := leaks.search(part, self.secrets):
+            self.leaks += found
+            leaks.mask(part, self.secrets)
 
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
         """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
@@ -224,8 +229,10 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         self._settled = 0
         self.changed()
         self._saves = False
-        self.notebook_complete()  # which marks what is pending as completed, and would write that
-        self._saves = True
+        try:
+            self.notebook_complete()  # which marks what is pending as completed, and would write that
+        finally:
+            self._saves = True
         for cell, state in zip(self.nb.cells, states, strict=True):
             cell.metadata.papermill["status"] = state
         if ending.verdict is not Verdict.PASSED:

@@ -68,7 +68,6 @@ class Child:
         pid = os.fork()
         if not pid:
             _become(arguments, {**env, "JPY_PARENT_PID": str(parent)})
-        gc.unfreeze()
         return cls(pid)
 
     def poll(self) -> int | None:

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 @contextmanager
 def ignored() -> Iterator[None]:
     """Look for no garbage in the `with` block, nor later among what is there when it ends, which stays to the end."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if enabled:
+            gc.enable()

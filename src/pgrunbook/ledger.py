@@ -229,7 +229,7 @@ def recording(
 ) -> str:
     """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are there, or neither is.
 
-    `row` is what `prepared` says. `revision` is the number of rows that the ledger has on the block already: no two
+    `row` is what `about` says. `revision` is the number of rows that the ledger has on the block already: no two
     runs can write the same. `laps` are the statements that have finished, with their times in milliseconds.
     """
     done = {
@@ -244,7 +244,12 @@ def recording(
     return conn.prepared("record", _sql("record"), {"row": json.dumps({**row, **done}, ensure_ascii=False)})
 
 
-def prepared(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> dict[str, Any]:
+def prepare(conn: Session) -> None:
+    """Prepare what `recording` writes with, before anybody has to wait for it."""
+    conn.prepare("record", _sql("record"), ["row"])
+
+
+def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> dict[str, Any]:
     """What a block's row will say, whatever comes of it."""
     return {
         "block": block.name,
@@ -301,10 +306,13 @@ def note_statement(
 
 
 def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
-    """Write how an attempt at a block's locks went."""
+    """Write how an attempt at a block's locks went. What others do there may be in letters that the database lacks."""
+    blockers = json.dumps([asdict(blocker) for blocker in attempt.blockers], ensure_ascii=False)
+    if conn.info.parameter_status("server_encoding") not in ("UTF8", "SQL_ASCII"):
+        blockers = blockers.encode("ascii", "replace").decode()
     conn.execute(
         "INSERT INTO pgrunbook.attempts (run_id, block, number, started_at, waited_ms, got_locks, blockers)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        " VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb)",
         [
             run_id,
             attempt.block,
@@ -312,7 +320,7 @@ def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
             attempt.started_at,
             attempt.waited_ms,
             attempt.got_locks,
-            Jsonb([asdict(blocker) for blocker in attempt.blockers]),
+            blockers,
         ],
     )
 

@@ -123,6 +123,9 @@ class Script:
                 yield Problem(what, where=f"{self.name}:{statement.line}", found=statement.sql, remedy=remedy)
 
 
+_CHANGES_SESSION = "changes the session, which is the ledger's and the next block's too"
+
+
 def _misplaced(node: ast.Node, *, rolled_back: bool) -> tuple[str, str]:
     """What is wrong with a statement in a file, and what to do about it; empty texts if nothing is."""
     match node:
@@ -133,9 +136,11 @@ def _misplaced(node: ast.Node, *, rolled_back: bool) -> tuple[str, str]:
             )
         case ast.CopyStmt(filename=None):
             return "copies rows from or to a client that has none", "use INSERT, or SELECT"
-        case ast.VariableSetStmt() | ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt() if not rolled_back:
+        case ast.VariableSetStmt() if not rolled_back:
             own = "timeouts belong into the header, and a function can have settings of its own"
-            return "changes the session, which is the ledger's and the next block's too", f"delete the statement: {own}"
+            return _CHANGES_SESSION, f"delete the statement: {own}"
+        case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt():  # which nothing rolls back
+            return _CHANGES_SESSION, "delete the statement"
     return "", ""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
@@ -13,12 +15,16 @@ from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from pgrunbook.errors import RunbookError
-
 T = TypeVar("T")
 
-# What is done while a session waits, whenever the server has said nothing for so many seconds.
-Look = tuple[float, Callable[[], object]]
+
+@dataclass(slots=True)
+class _Look:
+    """What is done while a session waits: whenever the server has said nothing for so many seconds."""
+
+    every_s: float
+    look: Callable[[], object]
+    due: float = 0.0  # by time.monotonic
 
 
 class Session(psycopg.Connection[Any]):
@@ -30,15 +36,15 @@ class Session(psycopg.Connection[Any]):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._prepares: set[str] = set()
-        self._looks: list[Look] = []
+        self._prepared_with: dict[str, tuple[str, ...]] = {}  # by the names of queries, those of their parameters
+        self._looks: list[_Look] = []
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Consume a generator that operates on the connection."""
         try:
             if not self._looks:
                 return super().wait(gen, interval, timeout)
-            return super().wait(self._looking(gen), min(seconds for seconds, _ in self._looks), timeout)
+            return super().wait(self._looking(gen), min(look.every_s for look in self._looks), timeout)
         except KeyboardInterrupt:
             self.close()
             raise
@@ -56,39 +62,50 @@ class Session(psycopg.Connection[Any]):
             return end.value  # type: ignore[no-any-return]
 
     def _look(self) -> None:
-        for look in list(self._looks):
+        now = time.monotonic()
+        for each in [look for look in self._looks if look.due <= now]:
             try:
-                look[1]()
-            except (psycopg.Error, RunbookError):
-                self._looks.remove(look)
+                each.look()
+                each.due = now + each.every_s
+            except Exception:  # whatever it is: the one that waits is not to fail for it
+                self._looks.remove(each)
 
     @contextmanager
     def watched(self, every_s: float, look: Callable[[], object]) -> Iterator[None]:
         """Call `look`, which asks another session, as long as the `with` block lasts and this one waits."""
-        self._looks.append(mine := (every_s, look))
+        self._looks.append(mine := _Look(every_s, look))
         try:
             yield
         finally:
             with suppress(ValueError):  # it could not look, and was given up
                 self._looks.remove(mine)
 
-    def prepared(self, name: str, query: str, parameters: Mapping[str, object]) -> str:
-        """The query, whose placeholders are `%(name)s`, as an EXECUTE that can stand among other statements. Its name
-        stands for its text.
+    def prepare(self, name: str, query: str, parameters: Sequence[str]) -> None:
+        """Prepare a query whose placeholders are `%(name)s`, unless it is already. Its name stands for its text.
 
         It is parsed and planned once for the session, if its settings are those of `connection.connect`.
         """
-        if name not in self._prepares:
-            places = {parameter: f"${number}" for number, parameter in enumerate(parameters, 1)}
+        if name in self._prepared_with:
+            return
+        places = {parameter: f"${number}" for number, parameter in enumerate(parameters, 1)}
+        try:
             self.execute(f"PREPARE pgrunbook_{name} AS {query % places}".encode())
-            self._prepares.add(name)
-        values = ", ".join(sql.Literal(value).as_string(self) for value in parameters.values())
+            self._prepared_with[name] = tuple(parameters)
+        except KeyboardInterrupt:  # who knows whether it is
+            self.close()
+            raise
+
+    def prepared(self, name: str, query: str, parameters: Mapping[str, object]) -> str:
+        """The same query, prepared, as an EXECUTE with these values that can stand among other statements."""
+        self.prepare(name, query, [*parameters])
+        ordered = (parameters[parameter] for parameter in self._prepared_with[name])
+        values = ", ".join(sql.Literal(value).as_string(self) for value in ordered)
         return f"EXECUTE pgrunbook_{name}" + (f" ({values})" if values else "")
 
     def send(self, statements: str) -> None:
         """Send statements as one message; the server works on them while we do something else.
 
-        Whoever does not come to `results` has to see to `undoing`.
+        It is to be inside `undoing`, for who does not come to `results`.
         """
         self.pgconn.send_query(statements.encode())
         self.wait(generators.send(self.pgconn))
@@ -106,17 +123,25 @@ class Session(psycopg.Connection[Any]):
 
     @contextmanager
     def undoing(self) -> Iterator[None]:
-        """Roll back the transaction that is open if the `with` block fails; close the session if it is in the middle of
-        a message.
+        """Roll back the transaction that is open if the `with` block, which begins it, fails. Close the session in the
+        middle of a message, or if what it has prepared is gone.
         """
         try:
             yield
-        except BaseException:
-            with suppress(psycopg.Error):
-                match self.info.transaction_status:
-                    case TransactionStatus.ACTIVE:
-                        self.cancel_safe(timeout=1)
-                        self.close()
-                    case TransactionStatus.INTRANS | TransactionStatus.INERROR:
+        except BaseException as exc:
+            match self.info.transaction_status:
+                case TransactionStatus.ACTIVE:
+                    self._give_up()
+                case TransactionStatus.INTRANS | TransactionStatus.INERROR:
+                    with suppress(psycopg.Error):
                         self.execute("ROLLBACK")
+            if isinstance(exc, psycopg.errors.InvalidSqlStatementName):  # a function has called DEALLOCATE ALL
+                self.close()
             raise
+
+    def _give_up(self) -> None:
+        try:
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=1)
+        finally:
+            self.close()

@@ -125,7 +125,7 @@ class _Steps:
     def record(self, event: str, facts: Facts, later: int = 0) -> None:
         """Write a row of the block into the ledger."""
         decision = self.decision
-        row = ledger.prepared(decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        row = ledger.about(decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         when = {"started_at": self.clock.started_at, "revision": decision.revision + later}
         ledger.record(self.sessions.work, self.run_id, row, event=event, facts=facts, **when)
 

@@ -18,6 +18,7 @@ from psycopg.pq import TransactionStatus
 from pgrunbook import catalog
 from pgrunbook.batch import Batch
 from pgrunbook.connection import connect
+from pgrunbook.errors import Failed
 from pgrunbook.scripts import statements
 from pgrunbook.session import Session
 from pgrunbook.targets import Target
@@ -152,6 +153,18 @@ def test_many_statements_are_one_message(sessions: tuple[Session, Session]) -> N
     failing, _ = failed(work, "DROP TABLE t0;" + ";".join(many[1:]))
     assert failing.failed is not None
     assert failing.failed.sql == many[1]
+
+
+def test_a_rule_that_answers_too_is_said_to_be_the_reason(sessions: tuple[Session, Session]) -> None:
+    work, look = sessions
+    for name in ("one", "other"):
+        work.execute(f"CREATE RULE {name} AS ON INSERT TO there DO ALSO SELECT 1".encode())
+    with (
+        pytest.raises(Failed, match="more answers than there are statements"),
+        ran(work, "INSERT INTO there VALUES (1)"),
+    ):
+        pass
+    assert look.execute("SELECT count(*) FROM there").fetchone() == (0,)
 
 
 def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session]) -> None:

@@ -59,6 +59,30 @@ def test_a_cell_that_gives_a_password_away(crm: Database, project: Project, logi
     assert leaks.search_text(done.text, secrets, "terminal") == []
 
 
+LATER = """
+import os, urllib.parse
+shown.update(urllib.parse.unquote(os.environ["CRM_URL"].split(":", 2)[2].split("@")[0]))
+"""
+
+
+def test_a_cell_that_gives_a_password_away_where_an_earlier_one_has_shown_something(
+    crm: Database, project: Project, login_role: Callable[..., Role]
+) -> None:
+    role = login_role(crm, "correct horse battery")
+    project.env["CRM_URL"] = role.url
+    runbook = project.root / "runbooks" / "001_import_connector.ipynb"
+    cells = json.loads(runbook.read_text())
+    first, second, *_ = [c for c in cells["cells"] if c["cell_type"] == "code" and not c["metadata"].get("tags")]
+    first["source"] += '\nshown = display("nothing yet", display_id=True)'
+    second["source"] = LATER
+    runbook.write_text(json.dumps(cells))
+    done = project.run("env:CRM_URL", "--mode", "plan")
+    assert done.code == 1, done.text
+    assert "A secret was in the notebook, and is masked" in done.text
+    for path in [*project.root.glob("outputs/**/*")]:
+        assert path.is_dir() or role.password not in path.read_text()
+
+
 def test_what_papermill_itself_wrote_is_searched_before_it_is_sealed(
     crm: Database, project: Project, login_role: Callable[..., Role]
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from databases import Database
 
@@ -38,13 +37,21 @@ def test_what_it_waits_for_comes_though_nobody_can_look(session: Session) -> Non
 
     def fail() -> None:
         looks.append("failed")
-        raise psycopg.OperationalError("the other session is lost")
+        raise ValueError("whatever it is")
 
     with session.watched(0.05, fail), session.watched(0.02, lambda: looks.append("looked")):
         row = session.execute("SELECT pg_sleep(0.3), 7").fetchone()
     assert row == ("", 7)
     assert looks.count("failed") == 1  # and never again
     assert looks.count("looked") >= 5
+
+
+def test_each_look_has_its_own_interval(session: Session) -> None:
+    looks: list[str] = []
+    with session.watched(0.02, lambda: looks.append("often")), session.watched(0.2, lambda: looks.append("seldom")):
+        session.execute("SELECT pg_sleep(0.5)")
+    assert looks.count("often") >= 10
+    assert looks.count("seldom") <= 3
 
 
 def test_an_interrupt_while_it_looks_closes_it(session: Session, empty: Database) -> None:
@@ -67,6 +74,25 @@ def test_an_interrupt_in_the_middle_of_a_message_ends_it(session: Session, empty
         interrupted()
     assert session.closed
     assert empty.execute("SELECT to_regclass('made')") == [(None,)]
+
+
+def test_a_second_interrupt_while_it_cancels_leaves_nothing_open(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipeline may send the signal again and again."""
+
+    def interrupt(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with session.undoing():
+            session.send("BEGIN; SELECT pg_sleep(5)")
+            monkeypatch.setattr(session, "cancel_safe", interrupt)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert session.closed
 
 
 def test_what_failed_is_rolled_back_and_the_session_goes_on(session: Session, empty: Database) -> None:
@@ -94,3 +120,9 @@ def test_a_prepared_query_is_given_values_as_they_are(session: Session, value: o
         assert session.execute(asked.encode()).fetchone() == (value, "100 %")
     names = session.execute("SELECT name, generic_plans FROM pg_prepared_statements").fetchall()
     assert names == [("pgrunbook_asked", 2)]
+
+
+def test_values_go_to_the_parameters_of_their_names(session: Session) -> None:
+    query = "SELECT %(one)s::text, %(other)s::text"
+    for values in ({"one": "a", "other": "b"}, {"other": "b", "one": "a"}):
+        assert session.execute(session.prepared("two", query, values).encode()).fetchone() == ("a", "b")

@@ -11,8 +11,8 @@ from pgrunbook.blocks import Source
 from pgrunbook.scripts import Script, statements, substitute
 
 
-def script(tmp_path: Path, text: str | bytes) -> Script:
-    path = tmp_path / "deploy" / "010_x.sql"
+def script(tmp_path: Path, text: str | bytes, kind: str = "deploy") -> Script:
+    path = tmp_path / kind / "010_x.sql"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return Script.read(path, tmp_path)
@@ -68,10 +68,15 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, te
 
 
 def test_a_verify_script_may_change_the_session_as_it_is_rolled_back(tmp_path: Path) -> None:
-    path = tmp_path / "verify" / "010_x.sql"
-    path.parent.mkdir()
-    path.write_text("SET LOCAL ROLE app;\n-- check: the application may read it\nSELECT FROM t;\n")
-    assert len(Script.read(path, tmp_path).parsed) == 2
+    read = script(tmp_path, "SET LOCAL ROLE app;\n-- check: the application may read it\nSELECT FROM t;\n", "verify")
+    assert len(read.parsed) == 2
+
+
+@pytest.mark.parametrize("text", ["DEALLOCATE ALL;", "DISCARD ALL;", "PREPARE p AS SELECT 1;"])
+def test_what_no_rollback_undoes_is_refused_in_a_verify_script_too(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        script(tmp_path, text, "verify")
+    assert "verify/010_x.sql:1: changes the session" in str(caught.value)
 
 
 def test_a_syntax_error_has_a_caret_under_it(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ SELECT "table", 'ALTER TABLE t ADD CONSTRAINT n ' || pg_get_constraintdef(k.oid,
   JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x')
 UNION ALL
 SELECT "table",
-       CASE WHEN starts_with(definition, beginning) -- not of ONLY a partitioned table
+       CASE WHEN starts_with(definition, beginning)
             THEN format('CREATE %%sINDEX n ON t', uniqueness) || substr(definition, length(beginning)) ELSE definition END,
        CASE WHEN x.indisvalid THEN '' ELSE ' (invalid)' END,
        CASE WHEN starts_with(definition, beginning) THEN i.relname::text END
@@ -39,7 +39,9 @@ SELECT "table",
   JOIN pg_class i ON i.oid = x.indexrelid
  CROSS JOIN LATERAL (SELECT CASE WHEN x.indisunique THEN 'UNIQUE ' END) AS u (uniqueness)
  CROSS JOIN LATERAL (SELECT pg_get_indexdef(x.indexrelid, 0, true),
-                            format('CREATE %%sINDEX %%I ON %%s ', uniqueness, i.relname, c.oid::regclass)
+                            format('CREATE %%sINDEX %%I ON %%s%%s ', uniqueness, i.relname,
+                                   CASE i.relkind WHEN 'I' THEN 'ONLY ' END, -- of a partitioned table it always says so
+                                   c.oid::regclass)
                     OFFSET 0) AS d (definition, beginning) -- once, and not once for each time that it is named
  WHERE NOT EXISTS (SELECT FROM pg_constraint k
                     WHERE k.conrelid = x.indrelid AND k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))

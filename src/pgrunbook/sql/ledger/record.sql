@@ -18,4 +18,4 @@ INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, eve
 SELECT run_id, runbook, schema_name, block, revision, event, reason, sql, source_sha256,
        tree_sha256, sql_sha256, variants, facts, g.started_at, variables, kept
   FROM given g
-  JOIN pgrunbook.runs USING (run_id)
+  LEFT JOIN pgrunbook.runs USING (run_id) -- without it, nothing may be committed: the run's row gives columns that are NOT NULL

@@ -71,10 +71,8 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
     Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
     be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read.
     """
-    with conn.transaction():
-        conn.execute("SET TRANSACTION READ ONLY")
-        with _settings(conn, schema):
-            found = Inspection(conn, schema, table, column, value).run()
+    with conn.transaction(), _settings(conn, schema):
+        found = Inspection(conn, schema, table, column, value).run()
     return Admission(
         schema,
         table,
@@ -89,7 +87,9 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
 
 @contextmanager
 def _settings(conn: Connection, schema: str) -> Iterator[None]:
-    """The server prints names and expressions for this path, as it does in a session of ours anyway."""
+    """The transaction is read-only, and the server prints names and expressions for this path, as it does in a session
+    of ours anyway.
+    """
     settings = {
         "search_path": sql.Identifier(schema).as_string(conn),
         "quote_all_identifiers": "off",
@@ -97,7 +97,8 @@ def _settings(conn: Connection, schema: str) -> Iterator[None]:
     }
     row_of = conn.cursor(row_factory=psycopg.rows.tuple_row)
     reading = ", ".join(f"current_setting('{name}')" for name in settings)
-    before = row_of.execute(f"SELECT {reading}".encode()).fetchone() or ()
+    row_of.execute(f"SET TRANSACTION READ ONLY; SELECT {reading}".encode()).nextset()
+    before = row_of.fetchone() or ()
     if before == (*settings.values(),):
         yield
         return

@@ -44,6 +44,19 @@ def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, An
         return _asked(cursor, name, parameters).fetchall()
 
 
+def together(conn: Connection, questions: Mapping[str, Mapping[str, object]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of several named queries, each with its parameters; in one round trip, if the session is one of ours."""
+    if not isinstance(conn, Session):
+        return {name: rows(conn, name, **parameters) for name, parameters in questions.items()}
+    asked = "; ".join(asking(conn, name, **parameters) for name, parameters in questions.items())
+    with conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(asked.encode())
+        found = [cursor.fetchall()]
+        while cursor.nextset():
+            found.append(cursor.fetchall())
+    return dict(zip(questions, found, strict=True))
+
+
 def asking(conn: Session, name: str, **parameters: object) -> str:
     """A named query as a statement that can stand among others; `Session.rows` has its rows."""
     return conn.prepared(name, query(name), parameters)

@@ -108,17 +108,28 @@ class Inspection:
 
     def _judge(self, column: Row) -> None:
         self.relation, self.owner, self.type = column["relation"], column["owner"], column["type"]
-        self.types = self._rows("types", type_oid=column["type_oid"], modifier=column["modifier"])
-        for row in self._rows("row", relation=self.relation):
+        here = {"relation": self.relation}
+        known = catalog.together(
+            self.conn,
+            {
+                "admission_types": {"type_oid": column["type_oid"], "modifier": column["modifier"]},
+                "admission_row": here,
+                "admission_checks": here | {"column": self.column},
+                "admission_bounds": here,
+                "admission_foreign_keys": here | {"column": self.column},
+            },
+        )
+        self.types = known["admission_types"]
+        for row in known["admission_row"]:
             self.cells[row["column"]] = Cell(row["type"], row["default"], row["collation"])
         if not self._judge_type():
             return  # no expression can be evaluated for a value that the type cannot hold
         self._judge_domains()
         trial = self._trial(self.column, owner=self.owner, alias=self.table, cells=self.cells)
-        for check in self._of_column("checks"):
+        for check in known["admission_checks"]:
             self._judge_check(check, dataclasses.replace(trial, owner=check["owner"], alias=check["alias"]))
-        self._judge_partitions(trial)
-        for key in self._of_column("foreign_keys"):
+        self._judge_partitions(trial, [row["bound"] for row in known["admission_bounds"]])
+        for key in known["admission_foreign_keys"]:
             self._judge_foreign_key(key)
 
     def _judge_type(self) -> bool:
@@ -170,7 +181,9 @@ class Inspection:
         if len(self.types) > 1:
             remedy = f"a domain's own type cannot be altered: give the column a domain over {longer} by hand"
             self._problem(f"domain {self.types[0]['name']}: {found}", remedy=remedy)
-        elif dependents := [row["dependent"] for row in self._of_column("dependents")]:
+        elif dependents := [
+            row["dependent"] for row in self._rows("dependents", relation=self.relation, column=self.column)
+        ]:
             remedy = f"by hand: drop what depends on the column, alter it to {longer}, make it again"
             self._problem(found, found="its type depends on " + "; ".join(dependents), remedy=remedy)
         else:
@@ -229,8 +242,7 @@ class Inspection:
         )
         return expression
 
-    def _judge_partitions(self, trial: Trial) -> None:
-        bounds = [row["bound"] for row in self._rows("bounds", relation=self.relation)]
+    def _judge_partitions(self, trial: Trial, bounds: Sequence[str | None]) -> None:
         if not any(trial.concerns(bound) for bound in bounds):
             return
         accepts = any(trial.possible(bound) for bound in bounds)
@@ -320,9 +332,6 @@ class Inspection:
 
     def _rows(self, question: str, **parameters: object) -> list[dict[str, Any]]:
         return catalog.rows(self.conn, f"admission_{question}", **parameters)
-
-    def _of_column(self, question: str) -> list[dict[str, Any]]:
-        return self._rows(question, relation=self.relation, column=self.column)
 
     def _problem(self, what: str, **details: str) -> None:
         where = f"{self.schema}.{self.table}.{self.column}"

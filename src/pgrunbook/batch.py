@@ -83,6 +83,7 @@ class Batch:
             if self.traced or statement is self.statements[-1]:
                 yield _Part(held, "held")
                 yield _Part(_NOW, "now")
+        yield _Part("SET LOCAL enable_seqscan = off")  # the plan is kept, made when the catalog was small, and it grows
         yield _Part(last, "last")
 
     def receive(self) -> list[dict[str, Any]]:

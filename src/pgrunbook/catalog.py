@@ -90,7 +90,7 @@ def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: 
     return result.set_index(list(index)) if index else result
 
 
-_MANY = 1_000  # tables
+_MANY, _VERY_MANY = 1_000, 30_000  # tables
 _BATCH = 10_000  # rows: as psycopg has them, they are several times as large as in a frame
 
 
@@ -100,7 +100,10 @@ def _batches(
     """The rows of a named query; about many tables the first are taken while the server looks for the rest."""
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
-        rows = cursor.stream(_planned_for(name, parameters), size=_BATCH // 10)
+        asked: tuple[str, Mapping[str, object] | None] = query(name), parameters
+        if len(tables) > _VERY_MANY:  # the server had better read its catalogs as a whole, and then sort
+            asked = _written(name, parameters), None
+        rows = cursor.stream(*asked, size=_BATCH // 10)
         while batch := list(islice(rows, _BATCH)):
             yield batch
         if cursor.description:
@@ -109,9 +112,9 @@ def _batches(
         yield found
 
 
-def _planned_for(name: str, parameters: Mapping[str, object]) -> bytes:
-    """A named query with its values written out: the plan for a hundred thousand tables is not the one for a few."""
-    return (query(name) % {key: sql.Literal(value).as_string() for key, value in parameters.items()}).encode()
+def _written(name: str, parameters: Mapping[str, object]) -> str:
+    """A named query with its values written out: it is planned for just these."""
+    return query(name) % {key: sql.Literal(value).as_string() for key, value in parameters.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ test-faults: .venv/test.stamp  ## the whole fault matrix, for hours; writes docs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-all]'
 	$(BIN)/pytest tests/faults --whole docs/fault-matrix.md --numprocesses auto
 
-bench: .venv/demo.stamp  ## every part beside the peers, 20 minutes; writes docs/benchmarks.md
+bench: .venv/demo.stamp  ## every part beside the peers, 25 minutes; writes docs/benchmarks.md
 	$(BIN)/python benchmarks --write docs/benchmarks.md
 
 clean:  ## forget the environments and the embedded database; outputs/ stays

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks [PART …] [--times N] [--quick] [--write FILE]
 
-Parts: startup, many, catalog, stall. All of them take about 20 minutes on two cores. --quick is for development: fewer,
+Parts: startup, many, catalog, stall. All of them take about 25 minutes on two cores. --quick is for development: fewer,
 smaller, once each, in 4 minutes, and without the stalls.
 """
 

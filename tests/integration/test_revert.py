@@ -225,7 +225,7 @@ def test_a_later_runbook_on_the_same_tables_is_reverted_first(crm: Database, pro
     with connect(target, schema="public") as conn:
         ledger.start(conn, later, "002_later", schema="public", mode="apply", operator="", parameters={"ticket": ""})
         made = block("010_later", {Key("index", "deals", "i"): "x"})
-        row = ledger.prepared(made, reason="", sql="")
+        row = ledger.about(made, reason="", sql="")
         ledger.record(conn, later, row, event="applied", facts=made.facts, started_at=WHEN)
     refused = project.step(crm, *REVERT)
     assert refused.code == 2

@@ -90,7 +90,7 @@ def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: 
     return result.set_index(list(index)) if index else result
 
 
-_MANY, _VERY_MANY = 1_000, 30_000  # tables
+_MANY = 1_000  # tables
 _BATCH = 10_000  # rows: as psycopg has them, they are several times as large as in a frame
 
 
@@ -100,10 +100,7 @@ def _batches(
     """The rows of a named query; about many tables the first are taken while the server looks for the rest."""
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
-        asked: tuple[str, Mapping[str, object] | None] = query(name), parameters
-        if len(tables) > _VERY_MANY:  # the server had better read its catalogs as a whole, and then sort
-            asked = _written(name, parameters), None
-        rows = cursor.stream(*asked, size=_BATCH // 10)
+        rows = cursor.stream(_written(name, parameters), size=_BATCH // 10)
         while batch := list(islice(rows, _BATCH)):
             yield batch
         if cursor.description:

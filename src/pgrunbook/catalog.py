@@ -97,7 +97,7 @@ _BATCH = 10_000  # rows: as psycopg has them, they are several times as large as
 def _batches(
     cursor: psycopg.Cursor[Any], name: str, parameters: Mapping[str, object]
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a named query; about many tables the first are taken while the server looks for the rest."""
+    """The rows of a named query; about many tables it is planned for just these, and its rows are taken in parts."""
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
         rows = cursor.stream(_written(name, parameters), size=_BATCH // 10)

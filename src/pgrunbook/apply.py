@@ -65,7 +65,7 @@ class Timeouts:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings of a block's transaction."""
+        """Those of a block's transaction, by the names of the server's parameters."""
         return {
             "lock_timeout": self.lock_timeout,
             "statement_timeout": self.statement_timeout,
@@ -150,7 +150,7 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
         batch.send(timeouts.settings, catalog.asking(conn, "ddl", schema=sessions.schema, tables=sorted(block.tables)))
         # While the server works:
         sessions.require_lock()
-        row = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         wanted = expected([block.mades[n] for n in decision.statements])
         found = observe(conn, block, shape.read(_received(batch, block)))
         clock.laps += batch.laps
@@ -161,7 +161,7 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
         done = ledger.recording(
             conn,
             run_id,
-            row,
+            about,
             event=decision.event,
             facts={key: found[key] for key in block.facts if key in found},
             started_at=clock.started_at,

@@ -11,12 +11,10 @@ import time
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import psycopg
-from psycopg import sql
 from psycopg.pq import ExecStatus
 
 from pgrunbook import catalog
@@ -64,24 +62,25 @@ class Batch:
     _seen: list[_Seen] = field(default_factory=list)
     _last: int = 0  # the highest OID of what was there before
 
-    def send(self, settings: Mapping[str, str], last: str) -> None:
-        """Begin the transaction with these settings, names of parameters and their values; run the statements, then
-        the query `last`. Returns when all of it is on its way: `receive` has the answers.
+    def send(self, timeouts: Mapping[str, str], last: str) -> None:
+        """Begin the transaction with these timeouts, all three by their names; run the statements, then the query
+        `last`. Returns when all of it is on its way: `receive` has the answers.
         """
-        self._parts = [*self._message(settings, last)]
+        self._parts = [*self._message(timeouts, last)]
         self._sent_at = time.perf_counter()
         self.conn.send(_BETWEEN.join(part.sql for part in self._parts))
 
-    def _message(self, settings: Mapping[str, str], last: str) -> Iterator[_Part]:
+    def _message(self, timeouts: Mapping[str, str], last: str) -> Iterator[_Part]:
         held = catalog.asking(self.conn, "held")
         yield _Part("BEGIN")
-        yield _Part(_setting(tuple(settings.items())))
-        yield _Part(catalog.asking(self.conn, "begun"), "begun")
+        yield _Part(catalog.asking(self.conn, "begun", **timeouts), "begun")
         for statement in self.statements:
+            final = statement is self.statements[-1]
             yield _Part(statement.sql, "done", statement)
             yield _Part(_NOW, "now")
-            if self.traced or statement is self.statements[-1]:
+            if self.traced or final:
                 yield _Part(held, "held")
+            if self.traced and not final:  # the look is no part of the next one's time
                 yield _Part(_NOW, "now")
         yield _Part("SET LOCAL enable_seqscan = off")  # the plan is kept, made when the catalog was small, and it grows
         yield _Part(last, "last")
@@ -147,9 +146,3 @@ class Batch:
             trace.note(number, min(self._sent_at + max(0.0, after), self._received_at), rows)
             files |= {oid: file for oid, file in zip(held["oids"], held["filenodes"], strict=True) if file}
         return trace.locks(files)  # what was dropped has no file
-
-
-@lru_cache
-def _setting(settings: tuple[tuple[str, str], ...]) -> str:
-    calls = (f"set_config({sql.quote(name)}, {sql.quote(value)}, true)" for name, value in settings)
-    return f"SELECT {', '.join(calls)}"

@@ -210,15 +210,15 @@ def start(
     )
 
 
-def record(conn: Session, run_id: str, row: Mapping[str, Any], **done: Any) -> None:
+def record(conn: Session, run_id: str, about: str, **done: Any) -> None:
     """Write a block's row now: see `recording`."""
-    conn.execute(recording(conn, run_id, row, **done).encode())
+    conn.execute(recording(conn, run_id, about, **done).encode())
 
 
 def recording(
     conn: Session,
     run_id: str,
-    row: Mapping[str, Any],
+    about: str,
     *,
     event: str,
     facts: Facts,
@@ -229,8 +229,9 @@ def recording(
 ) -> str:
     """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are there, or neither is.
 
-    `row` is what `about` says. `revision` is the number of rows that the ledger has on the block already: no two
-    runs can write the same. `laps` are the statements that have finished, with their times in milliseconds.
+    `about` is what the function of that name says. `revision` is the number of rows that the ledger has on the block
+    already: no two runs can write the same. `laps` are the statements that have finished, with their times in
+    milliseconds.
     """
     done = {
         "run_id": run_id,
@@ -241,17 +242,17 @@ def recording(
         "statements": laps,
         "locks": [asdict(lock) for lock in locks],
     }
-    return conn.prepared("record", _sql("record"), {"row": json.dumps({**row, **done}, ensure_ascii=False)})
+    return conn.prepared("record", _sql("record"), {"about": about, "done": _json(done)})
 
 
 def prepare(conn: Session) -> None:
     """Prepare what `recording` writes with, before anybody has to wait for it."""
-    conn.prepare("record", _sql("record"), ["row"])
+    conn.prepare("record", _sql("record"), ["about", "done"])
 
 
-def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> dict[str, Any]:
-    """What a block's row will say, whatever comes of it."""
-    return {
+def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> str:
+    """What a block's row will say whatever comes of it, as JSON."""
+    row = {
         "block": block.name,
         "reason": reason,
         "sql": sql,
@@ -262,6 +263,7 @@ def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> d
         "variables": [dict(variables) for _, variables in block.choices],
         "kept": sorted(kept),
     }
+    return _json(row)
 
 
 def repeat(conn: Session, runbook: str, schema: str, entries: Iterable[Entry]) -> None:
@@ -290,7 +292,7 @@ def _repeat(conn: Session, entry: Entry) -> None:
         "kept": sorted(entry.kept),
     }
     when = {"started_at": entry.finished_at, "revision": entry.revision}
-    record(conn, entry.run_id, row, event=entry.event, facts=entry.facts, **when)
+    record(conn, entry.run_id, _json(row), event=entry.event, facts=entry.facts, **when)
 
 
 def note_statement(
@@ -330,6 +332,10 @@ def finish(conn: Connection, run_id: str, verdict: Verdict, reason: str) -> None
     conn.execute(
         "INSERT INTO pgrunbook.verdicts (run_id, verdict, reason) VALUES (%s, %s, %s)", [run_id, verdict, reason]
     )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _facts(recorded: list[list[str]]) -> Mapping[Key, str]:

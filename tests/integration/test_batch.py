@@ -23,7 +23,7 @@ from pgrunbook.scripts import statements
 from pgrunbook.session import Session
 from pgrunbook.targets import Target
 
-SETTINGS = {"lock_timeout": "1s", "statement_timeout": "5s"}
+TIMEOUTS = {"lock_timeout": "1s", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s"}
 
 
 @pytest.fixture
@@ -36,22 +36,22 @@ def sessions(empty: Database) -> Iterator[tuple[Session, Session]]:
 
 
 @contextmanager
-def ran(work: Session, sql: str, settings: dict[str, str] = SETTINGS, *, traced: bool = True) -> Iterator[Batch]:
+def ran(work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS, *, traced: bool = True) -> Iterator[Batch]:
     """The statements in a transaction that is open as long as the `with` block lasts, and then committed."""
     batch = Batch(work, statements(sql), traced)
     with work.undoing():
-        batch.send(settings, "SELECT")
+        batch.send(timeouts, "SELECT")
         batch.receive()
         yield batch
         work.execute("COMMIT")
 
 
-def failed(work: Session, sql: str, settings: dict[str, str] = SETTINGS) -> tuple[Batch, psycopg.Error]:
+def failed(work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS) -> tuple[Batch, psycopg.Error]:
     """A batch of which a statement failed, and its error; it was rolled back."""
     batch = Batch(work, statements(sql))
     try:
         with work.undoing():
-            batch.send(settings, "SELECT")
+            batch.send(timeouts, "SELECT")
             batch.receive()
     except psycopg.Error as exc:
         assert work.info.transaction_status == TransactionStatus.IDLE
@@ -79,7 +79,7 @@ def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, S
     work, _ = sessions
     batch = Batch(work, statements("CREATE TABLE a (id int)"))
     with work.undoing():
-        batch.send(SETTINGS, catalog.asking(work, "ddl", schema="public", tables=["a"]))
+        batch.send(TIMEOUTS, catalog.asking(work, "ddl", schema="public", tables=["a"]))
         assert [row["ddl"] for row in batch.receive()] == ["CREATE TABLE t ()", "ALTER TABLE t ADD COLUMN id integer"]
         work.execute("ROLLBACK")
 
@@ -103,17 +103,17 @@ def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Session, Ses
     work, look = sessions
     look.execute("BEGIN")
     look.execute("SELECT FROM there")
-    batch, _ = failed(work, "CREATE TABLE a (); ALTER TABLE there ADD a int;", SETTINGS | {"lock_timeout": "50ms"})
+    batch, _ = failed(work, "CREATE TABLE a (); ALTER TABLE there ADD a int;", TIMEOUTS | {"lock_timeout": "50ms"})
     assert batch.failed is not None
     assert batch.failed.sql.startswith("ALTER")
 
 
 def test_a_timeout_is_that_of_each_statement_and_not_of_all_together(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
-    settings = SETTINGS | {"statement_timeout": "400ms"}
-    with ran(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(0.25); SELECT pg_sleep(0.25)", settings):
+    timeouts = TIMEOUTS | {"statement_timeout": "400ms"}
+    with ran(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(0.25); SELECT pg_sleep(0.25)", timeouts):
         pass
-    batch, _ = failed(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(5)", settings)
+    batch, _ = failed(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(5)", timeouts)
     assert batch.failed is not None
     assert batch.failed.sql == "SELECT pg_sleep(5)"
 
@@ -121,10 +121,10 @@ def test_a_timeout_is_that_of_each_statement_and_not_of_all_together(sessions: t
 def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Session, Session]) -> None:
     """A laptop that sleeps gives its locks back."""
     work, look = sessions
-    settings = SETTINGS | {"idle_in_transaction_session_timeout": "500ms"}
+    timeouts = TIMEOUTS | {"idle_in_transaction_session_timeout": "500ms"}
 
     def fall_silent() -> None:
-        with ran(work, "ALTER TABLE there ADD silent int;", settings):
+        with ran(work, "ALTER TABLE there ADD silent int;", timeouts):
             time.sleep(1.5)
             held = look.execute("SELECT count(*) FROM pg_locks WHERE pid = %s", [work.info.backend_pid]).fetchone()
             assert held == (0,)

@@ -1,6 +1,6 @@
 -- A block's row in the ledger, with those of its statements and its locks. What the run's row says is taken from there.
 WITH given AS (
-    SELECT * FROM jsonb_to_record(%(row)s) AS g (
+    SELECT * FROM jsonb_to_record(%(about)s::jsonb || %(done)s::jsonb) AS g (
         run_id uuid, block text, revision integer, event text, reason text, sql text, source_sha256 text,
         tree_sha256 text, sql_sha256 text, variants text[], facts jsonb, started_at timestamptz, variables jsonb,
         kept jsonb, statements jsonb, locks jsonb)

@@ -84,7 +84,7 @@ def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: 
         known: dict[Any, Any] = {}  # a value that comes again, as types and names do, is kept once
         for batch in chain([first] if first else [], batches):
             for values, more in zip(columns.values(), zip(*batch, strict=True), strict=True):
-                values += [known.setdefault(value, value) for value in more]
+                values += map(known.setdefault, more, more)
     data = {name: pd.Series(columns.pop(name), dtype=dtype) for name, dtype in zip([*columns], dtypes, strict=True)}
     result = pd.DataFrame(data, copy=False)
     return result.set_index(list(index)) if index else result

@@ -21,7 +21,7 @@ from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.locks import Lock
 from pgrunbook.scripts import Statement
 from pgrunbook.shape import Facts, Key, Made, holds
-from pgrunbook.waiting import Attempt, Report, Watch
+from pgrunbook.waiting import Attempt, Report
 
 # What the catalog says of a block's objects, seen from inside its own transaction; what it says of the tables may
 # be known already.
@@ -108,7 +108,7 @@ def apply(
             attempt,
             block=block.name,
             budget=timeouts.lock_budget,
-            watch=lambda: Watch(sessions.look, sessions.work, timeouts.lock_timeout),
+            watch=lambda: waiting.watched(sessions.work, sessions.look, timeouts.lock_timeout),
             report=note,
         )
     except waiting.WITHOUT_LOCKS as exc:

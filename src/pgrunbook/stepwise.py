@@ -28,7 +28,7 @@ from pgrunbook.locks import Lock, Trace
 from pgrunbook.scripts import Statement
 from pgrunbook.session import Session
 from pgrunbook.shape import INVALID, PENDING, Facts, Key
-from pgrunbook.waiting import Attempt, Blocker, Report, Watch
+from pgrunbook.waiting import Attempt, Blocker, Report
 
 # How often to look how far a statement has come.
 LOOK_S = 0.5
@@ -177,7 +177,7 @@ class _Steps:
                 attempt,
                 block=self.block,
                 budget=self.timeouts.lock_budget,
-                watch=lambda: Watch(self.sessions.look, conn, self.timeouts.lock_timeout),
+                watch=lambda: waiting.watched(conn, self.sessions.look, self.timeouts.lock_timeout),
                 report=self._note,
             )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,8 +75,9 @@ class Attempt:
     blockers: tuple[Blocker, ...]
 
 
-# What an attempt is handed to as soon as it is over.
+# What an attempt is handed to as soon as it is over; and what watches during each of them, and whom it has seen.
 Report = Callable[[Attempt], None]
+Watch = Callable[[], AbstractContextManager[Sequence[Blocker]]]
 
 
 def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
@@ -97,7 +99,7 @@ def retry(
     *,
     block: str,
     budget: str,
-    watch: Callable[[], Watch],
+    watch: Watch,
     report: Report,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
@@ -117,19 +119,20 @@ def retry(
     for attempt in retrying:
         number = attempt.retry_state.attempt_number
         with attempt:
-            result = _try(action, block, number, watch(), report)
+            result = _try(action, block, number, watch, report)
     return result
 
 
 def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report: Report) -> T:
     started_at, start = datetime.now(UTC), time.perf_counter()
+    seen: Sequence[Blocker] = ()
 
     def attempt(*, got_locks: bool) -> Attempt:
         waited_ms = round((time.perf_counter() - start) * 1000, 1)
-        return Attempt(block, number, started_at, waited_ms, got_locks, watch.blockers)
+        return Attempt(block, number, started_at, waited_ms, got_locks, tuple(seen))
 
     try:
-        with watch:
+        with watch() as seen:
             result = action()
     except WITHOUT_LOCKS:
         report(attempt(got_locks=False))
@@ -139,27 +142,19 @@ def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report:
     return result
 
 
-class Watch:
-    """Looks, from a session of its own, who blocks the session `work`, as long as the `with` block lasts.
+@contextmanager
+def watched(work: Session, look: Connection, lock_timeout: str) -> Iterator[Sequence[Blocker]]:
+    """Look, in another session, who blocks the session `work`, as long as the `with` block lasts: whom it saw last.
 
     After the attempt it would be too late to ask: with our request the reason to be blocked is gone.
     """
+    seen: list[Blocker] = []
 
-    def __init__(self, look: Connection, work: Session, lock_timeout: str) -> None:
-        self.blockers: tuple[Blocker, ...] = ()
-        self._look = look
-        self._pid = work.info.backend_pid
-        self._watching = work.watched(milliseconds(lock_timeout) / 1000 / 4, self._ask)
+    def ask() -> None:
+        seen[:] = [*blockers(look, work.info.backend_pid)] or seen
 
-    def __enter__(self) -> Watch:
-        self._watching.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._watching.__exit__(*error)
-
-    def _ask(self) -> None:
-        self.blockers = tuple(blockers(self._look, self._pid)) or self.blockers
+    with work.watched(milliseconds(lock_timeout) / 1000 / 4, ask):
+        yield seen
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import psycopg
 import pytest
@@ -24,18 +25,6 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.now += seconds
-
-
-class Watched:
-    """Stands for a watch that saw one blocker."""
-
-    blockers = (BLOCKER,)
-
-    def __enter__(self) -> Watched:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -66,7 +55,7 @@ def retry(clock: Clock, action: Locks, attempts: list[Attempt], budget: str = "1
         action,
         block="010_x",
         budget=budget,
-        watch=Watched,  # type: ignore[arg-type]
+        watch=lambda: nullcontext([BLOCKER]),
         report=attempts.append,
         sleep=clock.sleep,
     )

@@ -52,7 +52,7 @@ def _locks(database: Database, command: str, schema: str) -> Iterator[str]:
     into_ledger = command.startswith("EXECUTE pgrunbook_record")
     tables = [("pgrunbook", "blocks")] if into_ledger else _tables(database, schema)
     names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
-    mode = sql.SQL(_MODES["CONCURRENTLY" in command])
+    mode = sql.SQL(_MODES[not into_ledger and "CONCURRENTLY" in command])  # a row of the ledger holds the SQL, too
     conn = database.connect(application_name="obstacle")
     try:
         conn.execute("SET lock_timeout = '5s'")

@@ -21,7 +21,7 @@ test: .venv/test.stamp .venv/chromium.stamp  ## all that CI checks
 test-versions: .venv/test.stamp  ## all tests, on every version of PostgreSQL that is embedded
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --every-version
 
-test-faults: .venv/test.stamp  ## the whole fault matrix, for hours; writes docs/fault-matrix.md
+test-faults: .venv/test.stamp  ## the whole fault matrix, for more than an hour; writes docs/fault-matrix.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-all]'
 	$(BIN)/pytest tests/faults --whole docs/fault-matrix.md --numprocesses auto
 

@@ -10,7 +10,7 @@ from pgrunbook.archive import Sealed
 from pgrunbook.record import Block, Record, Row
 
 _RAN = ("applied", "reverted")
-NOT_SO_FAR = "The run did not get so far."
+NOT_SO_FAR = "The run did not get that far."
 UNREADABLE = "This version of pgrunbook cannot read it in the record. See the notebook below."
 
 
@@ -63,13 +63,21 @@ def _changed(record: Record) -> str:
             text += f" {_listed(begun)} was begun; how much of it was committed, the top of the notebook says."
         return f"{NOT_SO_FAR} {text}"
     rows = record.rows("difference")
+    mode = record.identity.get("mode", "")
     if not rows:
-        return "Nothing: what the blocks make was there already."
+        return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
     counts = Counter((row["change"], row["kind"]) for row in rows)
     by_change = {change: [_counted(n, kind) for (c, kind), n in counts.items() if c == change] for change, _ in counts}
     tables = dict.fromkeys(row["table"] for row in rows)
     what = "; ".join(f"{change}: {', '.join(kinds)}" for change, kinds in by_change.items())
-    return f"{_sentence(what)} In {_listed(list(tables))}."
+    text = f"{_sentence(what)} In {_listed(list(tables))}."
+    return f"On the copy, not on the target: {text}" if mode == "rehearse" else text
+
+
+_UNCHANGED = {
+    "plan": "Nothing: a plan changes nothing.",
+    "revert": "Nothing: no block was left to revert.",
+}
 
 
 def _begun(record: Record) -> list[str]:
@@ -117,7 +125,7 @@ def _who(record: Record) -> str:
 
 def _approval(record: Record) -> str:
     approved = record.identity.get("approved") or record.parameters.get("approved_plan")
-    return f"Approved: {approved}. Another plan would have been refused." if approved else "No approval was asked for."
+    return f"Approved: {approved}. Another plan would have been refused." if approved else "No approved plan was given."
 
 
 def _rehearsed(record: Record) -> str:

@@ -98,7 +98,8 @@ def _rehearsed(project: Project, folder: Path, plan: Plan) -> Sequence[Problem]:
     passed = [path for path, record, _ in tried if record.noted.get("verdict") == Verdict.PASSED]
     if any(_sealed(project, path) for path in passed):
         return []
-    found = "its record is not sealed, or was changed" if passed else "one that did not pass" if tried else "none"
+    failed = "one that did not pass, or that `pgrunbook run` has not recorded"
+    found = "its record is not sealed, or was changed" if passed else failed if tried else "none"
     remedy = f"pgrunbook run {plan.runbook.split('_')[0]} --mode rehearse, with the same target and parameters"
     return [Problem("was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy)]
 
@@ -109,5 +110,5 @@ def _sealed(project: Project, notebook: Path) -> bool:
     keys = [attestation.public_key(project.root / path) for path in project.settings.archive.public_keys]
     try:
         return not verification.verify_alone(notebook, keys).problems
-    except (attestation.Unreadable, OSError):
+    except OSError:
         return False

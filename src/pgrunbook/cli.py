@@ -18,12 +18,7 @@ from pgrunbook.project import Project
 if TYPE_CHECKING:
     from pgrunbook.record import Record
 
-TARGET = click.option(
-    "--target",
-    default=None,
-    metavar="NAME",
-    help="embedded, env:NAME, service:NAME, or a name from pgrunbook.toml.  [default: the runbook's]",
-)
+_TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
 
 class _Commands(click.Group):
@@ -61,19 +56,30 @@ def main() -> None:
 
 @main.command()
 @click.argument("runbook", required=False)
-@click.option("--pending", is_flag=True, help="Run every runbook with pending blocks, in order, up to one that fails.")
-@TARGET
+@click.option(
+    "--pending",
+    is_flag=True,
+    help="Run every runbook with pending blocks, in order, up to the first that does not pass.",
+)
+@click.option("--target", metavar="NAME", help=f"{_TARGETS}  [default: the runbook's]")
 @click.option(
     "--mode",
     type=click.Choice(get_args(parameters.Mode)),
     help="plan writes nothing; rehearse applies the blocks to a copy of the schema; verify only looks; revert undoes"
-    " what was applied.  [default: apply]",
+    " what was applied.  [default: the runbook's, usually apply]",
 )
 @click.option(
-    "-p", "--parameter", "pairs", type=(str, str), multiple=True, metavar="NAME VALUE", help="Any other parameter."
+    "-p",
+    "--parameter",
+    "pairs",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, statement_timeout,"
+    " approved_plan, approver, discard, or one of its own. May be repeated.",
 )
-@click.option("--html", is_flag=True, help="Write the executed notebook as an HTML page too.")
-@click.option("--progress/--no-progress", default=None, help="Show a bar.  [default: if this is a terminal]")
+@click.option("--html", is_flag=True, help="Also write the record as an HTML page, beside the notebook.")
+@click.option("--progress/--no-progress", default=None, help="Show a progress bar.  [default: only on a terminal]")
 def run(
     runbook: str | None,
     pending: bool,
@@ -86,11 +92,10 @@ def run(
     """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
 
     The last lines are the verdict, in the modes plan and rehearse the plan's digest, the path of the notebook, and its
-    seal. A parameter that the runbook does not declare,
-    or of another type, refuses the run before anything is started.
+    seal. A parameter that the runbook does not declare, or of another type, refuses the run before anything is started.
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block is run, and
-    none after the first that does not pass. A parameter goes to the runbooks that declare it.
+    none after the first that does not pass, whose exit code it is. A parameter goes to the runbooks that declare it.
     """
     if pending == bool(runbook):
         raise click.UsageError("Name a RUNBOOK, or give --pending.")
@@ -109,8 +114,10 @@ def run(
     for path, each in asked.items():
         verdict = _run(project, path, each, html=html, bar=bar)
         if verdict is not Verdict.PASSED:
-            if passed and each.chosen.mode in ("plan", "rehearse"):
-                click.echo(f"note:     {', '.join(passed)} comes before it and is not applied there yet", err=True)
+            if passed:
+                dry = each.chosen.mode in ("plan", "rehearse")
+                note = "comes before it and is not applied there yet" if dry else "came before it and passed"
+                click.echo(f"note:     {', '.join(passed)} {note}", err=True)
             sys.exit(verdict.exit_code)
         passed.append(path.stem)
 
@@ -213,10 +220,12 @@ def _relative(path: Path) -> Path:
 
 @main.command()
 @click.argument("runbook", required=False)
-@TARGET
-@click.option("--schema", default="public", show_default=True)
+@click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
+@click.option(
+    "--schema", default="public", show_default=True, help="The schema that the runbooks were run in (`-p schema NAME`)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(runbook: str | None, target: str | None, schema: str, as_json: bool) -> None:
+def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None:
     """Show which blocks of RUNBOOK (of every runbook, if none is given) are pending or done, when, and by which run.
 
     Reads only.
@@ -225,14 +234,18 @@ def status(runbook: str | None, target: str | None, schema: str, as_json: bool) 
 
     project = Project.find()
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
-    reports = report.collect(project, [n.stem for n in notebooks], target or "embedded", schema)
+    reports = report.collect(project, [n.stem for n in notebooks], target, schema)
     click.echo(json.dumps(reports, indent=2) if as_json else report.text(reports))
 
 
 @main.command()
 @click.argument("name")
 def new(name: str) -> None:
-    """Make a runbook called NAME: its notebook, and one block of SQL that works as it stands, to be edited."""
+    """Make a runbook called NAME: its notebook, and one block of SQL that works as it stands, to be edited.
+
+    NAME is lower-case words joined by underscores, at most 40 characters, such as add_phone. The table of its first
+    block is called so, too.
+    """
     from pgrunbook import scaffold
 
     made = scaffold.new(Project.find(), name)
@@ -274,7 +287,12 @@ def seal(notebook: Path) -> None:
 @archive.command()
 @click.argument("notebook", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--key", "keys", multiple=True, type=click.Path(path_type=Path), help="A public key that must have signed."
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A public key (PEM); every seal must be signed with one of those given. May be repeated."
+    "  [default: public_keys in pgrunbook.toml]",
 )
 @click.option(
     "--target", "names", multiple=True, metavar="NAME", help="Compare with the heads in this target's ledger."
@@ -296,7 +314,7 @@ def verify(notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...]
 @archive.command()
 @click.option("--rebuild", is_flag=True, help="Make every page anew.")
 def site(rebuild: bool) -> None:
-    """Make the reviewer's pages, outputs/site/: an index, and one page a record. Adds only what is missing."""
+    """Make the reviewer's pages, outputs/site/: an index, and one page per record. Adds only what is missing."""
     from pgrunbook.archive import Archive
     from pgrunbook.site import Site
 
@@ -316,7 +334,7 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
     """
     from pgrunbook import comparison
 
-    parts = comparison.compare(_record(one), _record(other))
+    parts = comparison.compare(_executed(one), _executed(other))
     click.echo(json.dumps(comparison.data(parts), indent=2) if as_json else comparison.text(parts))
     sys.exit(0 if all(part.same for part in parts) else Verdict.FAILED.exit_code)
 
@@ -328,3 +346,12 @@ def _record(path: Path) -> Record:
         return Record.read(path)
     except ValueError as exc:
         raise Refused.of("is not an executed notebook", where=path.name, found=first_line(exc)) from exc
+
+
+def _executed(path: Path) -> Record:
+    """A record that can be compared. Raises Refused for a notebook that was not run, or did not reach its target."""
+    record = _record(path)
+    if not record.identity:
+        expected, remedy = "a record whose run reached its target", "name records under outputs/"
+        raise Refused.of("has nothing to compare", where=path.name, expected=expected, remedy=remedy)
+    return record

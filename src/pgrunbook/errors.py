@@ -79,7 +79,7 @@ class Failed(RunbookError):
 
 
 class Refused(RunbookError):
-    """The run was refused: nothing was changed."""
+    """Nothing was changed."""
 
     verdict = Verdict.REFUSED
 

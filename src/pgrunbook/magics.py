@@ -155,7 +155,10 @@ def _refuse_syntax_of_ipython_sql(text: str) -> None:
     """Refuse its options and connections. The text is not repeated: it may hold a password."""
     word = next(iter(text.split(maxsplit=1)), "")
     if word.partition("=")[0] in _OPTIONS or re.match(r"-[^-]", word):
-        raise Refused(ONLY_LOOKS, problems=[Problem("options are not taken", where="%sql")])
+        problem = Problem(
+            "options are not taken", where="%sql", remedy="start with the SQL: results are frames already"
+        )
+        raise Refused(ONLY_LOOKS, problems=[problem])
     if _CONNECTION.match(word):
         problem = Problem(
             "a connection is not taken: the session is the run's own",

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -218,7 +219,7 @@ def _secret(name: str) -> Problem:
 
 
 _TAKES = {
-    "string_type": ("takes a text", "papermill's -p turns 007 and true into numbers and booleans: use -r"),
+    "string_type": ("takes a string", "papermill's -p turns 007 and true into numbers and booleans: use its -r"),
     "int_type": ("takes a whole number", ""),
     "float_type": ("takes a number", ""),
     "bool_type": ("takes True or False", "papermill's -p takes True and False, with a capital"),
@@ -228,7 +229,10 @@ _TAKES = {
 def _problem(error: Any, known: list[str]) -> Problem:
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
-        return Problem("unknown parameter", where=name, expected="one of " + ", ".join(known))
+        near = get_close_matches(name, known, 1)
+        remedy = f"did you mean {near[0]}? " if near else ""
+        remedy += "A parameter is declared in the cell tagged `parameters`"
+        return Problem("unknown parameter", where=name, expected="one of " + ", ".join(known), remedy=remedy)
     takes, remedy = _TAKES.get(error["type"], (error["msg"].removeprefix("Value error, "), ""))
     got = error["input"]
     return Problem(takes, where=name, found=f"{got!r} ({type(got).__name__})", remedy=remedy)

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -130,13 +131,24 @@ def _read(path: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc
     except ValidationError as exc:
-        raise Refused(
-            f"{MARKER} is not valid.",
-            problems=[
-                Problem(
-                    "unknown setting" if error["type"] == "extra_forbidden" else error["msg"],
-                    where=".".join(map(str, error["loc"])),
-                )
-                for error in exc.errors(include_url=False, include_input=False)
-            ],
-        ) from exc
+        problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]
+        raise Refused(f"{MARKER} is not valid.", problems=problems) from exc
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "embedded": EmbeddedSettings,
+    "archive": ArchiveSettings,
+    "targets": TargetSettings,
+}
+
+
+def _problem(error: Any) -> Problem:
+    """What pydantic says of one setting. Its value is not repeated: it may be a password that somebody put there."""
+    table, *path = error["loc"]
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        known = _TABLES[table] if path else Settings
+        return Problem("unknown setting", where, expected="one of " + ", ".join(known.model_fields))
+    if error["type"].startswith("bool"):
+        return Problem("takes true or false", where, expected="true or false, without quotes")
+    return Problem(error["msg"], where)

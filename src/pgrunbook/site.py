@@ -1,4 +1,4 @@
-"""The reviewer's pages: a static site made of an archive, an index and one page a record."""
+"""The reviewer's pages: a static site made of an archive, an index and one page per record."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,21 +19,25 @@ from pgrunbook.project import Project
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found in an archive: how many seals can be read, how many of them a key of ours has signed, the last
-    of the chain, and all that is wrong.
+    """What was found in an archive: how many seals can be read, how many of them a key of ours has signed (None if
+    there was no key to check with), the last of the chain, and all that is wrong.
     """
 
     seals: int
-    signed: int
+    signed: int | None
     head: Head | None
     problems: tuple[Problem, ...]
 
     def text(self) -> str:
         """All that is wrong, and a line that sums it up."""
         lines = [line for problem in self.problems for line in problem.lines()]
+        if not self.seals and not lines:
+            return "no record is sealed here: nothing was checked"
         last = f", the last is {self.head.name}" if self.head else ""
         found = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}" if self.problems else "unchanged"
-        return "\n".join([*lines, f"{found}: {self.seals} sealed, {self.signed} of them signed by a key given{last}"])
+        unchecked = "signatures not checked, as no key is given"
+        signed = unchecked if self.signed is None else f"{self.signed} of them signed by a key given"
+        return "\n".join([*lines, f"{found}: {self.seals} sealed, {signed}{last}"])
 
     def data(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -57,7 +61,7 @@ def of_project(
     known = [attestation.public_key(path) for path in paths]
     if only and not only.resolve().is_relative_to(project.outputs):
         return verify_alone(only, known)
-    found = verify(Archive(project.outputs), known, [head for name in targets for head in _noted(project, name)])
+    found = verify(Archive(project.outputs), known, {name: _noted(project, name) for name in targets})
     if only is None:
         return found
     stem = Archive(project.outputs).name(only.resolve()).removesuffix(".ipynb")
@@ -72,11 +76,13 @@ def _noted(project: Project, name: str) -> list[Head]:
         return ledger.heads(conn)
 
 
-def verify(archive: Archive, keys: Sequence[Key] = (), heads: Iterable[Head] = ()) -> Verification:
+def verify(
+    archive: Archive, keys: Sequence[Key] = (), heads: Mapping[str, Sequence[Head]] | None = None
+) -> Verification:
     """Check every byte of the archive.
 
-    With `keys`, every seal must be signed with one of them. `heads` are what others have noted as the head at some
-    time, the ledgers of targets for example: the chain must still hold them.
+    With `keys`, every seal must be signed with one of them. `heads` are what the ledgers of targets, by their names,
+    have noted as the head at some time: the chain must still hold them.
     """
     files = {archive.name(path): path for path in archive.files()}
     seals, problems = _read(archive, files)
@@ -90,21 +96,36 @@ def verify(archive: Archive, keys: Sequence[Key] = (), heads: Iterable[Head] = (
     for seal in chain:
         problems += _record(seal, files)
     problems += _not_sealed(files, seals)
-    problems += _cut_off(chain, heads)
+    problems += [problem for name, noted in (heads or {}).items() for problem in _cut_off(chain, name, noted)]
     last = chain[-1] if chain else None
     head = Head(last.sequence, last.name, last.sha256, last.archive) if last else None
-    return Verification(len(chain), len(signed), head, tuple(problems))
+    return Verification(len(chain), len(signed) if keys else None, head, tuple(problems))
 
 
 def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
     """Check one record that lies outside of its archive: its bytes, and who signed them; not its place in the chain."""
-    seal = Archive(notebook.parent).read(notebook.with_name(notebook.stem + SEAL))
+    path = notebook.with_name(notebook.stem + SEAL)
+    try:
+        seal = Archive(notebook.parent).read(path)
+    except (Unreadable, OSError) as exc:
+        return Verification(0, None, None, (_unreadable(path, exc),))
     here = {resource.name: notebook.with_name(Path(resource.name).name) for resource in seal.statement.subject}
     problems = list(_record(seal, {name: path for name, path in here.items() if path.exists()}))
-    signed = bool(keys) and attestation.vouched(seal.envelope, keys)
-    if keys and not signed:
+    signed = int(attestation.vouched(seal.envelope, keys)) if keys else None
+    if signed == 0:
         problems.append(_unsigned(seal))
-    return Verification(1, int(signed), None, tuple(problems))
+    return Verification(1, signed, None, tuple(problems))
+
+
+def _unreadable(seal: Path, exc: Exception) -> Problem:
+    missing = isinstance(exc, FileNotFoundError)
+    return Problem(
+        "the seal is missing" if missing else "changed: the seal cannot be read",
+        where=seal.name,
+        expected="the seal beside the notebook",
+        found="no file of that name" if missing else str(exc),
+        remedy="copy the record with all its files, or check it in its archive",
+    )
 
 
 def _read(archive: Archive, files: Mapping[str, Path]) -> tuple[dict[str, Sealed], list[Problem]]:
@@ -184,11 +205,21 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Sealed]) -> Itera
             yield Problem("added, or not sealed yet: no seal is about it", where=name, remedy=remedy)
 
 
-def _cut_off(chain: Sequence[Sealed], heads: Iterable[Head]) -> Iterator[Problem]:
-    """What others have noted of this archive is still there."""
+def _cut_off(chain: Sequence[Sealed], target: str, heads: Sequence[Head]) -> Iterator[Problem]:
+    """What a target's ledger has noted of this archive is still there."""
     digests = {seal.sha256 for seal in chain}
     archives = {seal.archive for seal in chain}
-    for head in heads:
-        if head.archive in archives and head.sha256 not in digests:
-            what = "removed or changed: a target's ledger names it as the head of this archive"
+    own = [head for head in heads if head.archive in archives]
+    if heads and not own:
+        last = heads[-1]
+        yield Problem(
+            f"the ledger of {target} names heads of other archives only: this one was emptied, or begun anew",
+            where=HEAD,
+            expected=f"number {last.sequence}, {last.name}",
+            found="an archive that this target's runs are not in" if chain else "no seals",
+            remedy="bring the archive back, or name the target whose runs it holds",
+        )
+    for head in own:
+        if head.sha256 not in digests:
+            what = f"removed or changed: the ledger of {target} names it as the head of this archive"
             yield Problem(what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}")

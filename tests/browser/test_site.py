@@ -96,7 +96,7 @@ def test_the_index_is_sorted_with_the_keyboard(page: Page, site: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (0, ["refused", "The run did not get so far.", "never ran"]),
+        (0, ["refused", "The run did not get that far.", "never ran"]),
         (1, ["interrupted", "the kernel died", "nothing was committed", "never ran", "Begun, and not ended: 010"]),
         (2, ["failed", "canceling statement due to statement timeout"]),
         (3, ["passed", "It waited for locks: 030_deals_source_data", "monthly report", "10 blocks"]),

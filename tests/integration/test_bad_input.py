@@ -25,6 +25,7 @@ def test_every_bad_parameter_is_named_at_once(crm: Database, project: Project) -
     done = refused(project, crm, *(word for pair in bad.items() for word in ("-p", *pair)))
     assert {problem.partition(":")[0] for problem in problems(done)} == bad.keys()
     assert "tabel: unknown parameter\n      expected: one of target, mode, schema" in done.text
+    assert "remedy:   A parameter is declared in the cell tagged `parameters`" in done.text
     assert "found:    'aply' (str)" in done.text
     assert done.notebook is None
 
@@ -61,7 +62,7 @@ def test_a_file_that_is_no_notebook_is_refused(crm: Database, project: Project, 
     ("parameter", "problem"),
     [
         (("-p", "tabel", "users"), "tabel: unknown parameter"),
-        (("-p", "ticket", "007"), "ticket: takes a text"),
+        (("-p", "ticket", "007"), "ticket: takes a string"),
         (("-p", "mode", "true"), "mode: Input should be 'plan', 'rehearse', 'apply', 'verify' or 'revert'"),
         (
             ("-p", "password", "hunter2"),

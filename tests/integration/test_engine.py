@@ -79,7 +79,7 @@ def test_a_run_that_passed_has_no_banner(tmp_path: Path) -> None:
         ("import time; time.sleep(30)", ["--execution-timeout", "2"], 3, "interrupted", "the cell ran into its"),
         ("import sys; sys.exit(0)", [], 1, "failed", "a cell ended the kernel"),
         ("1 / 0", [], 1, "failed", "ZeroDivisionError: division by zero"),
-        ("import pgrunbook; raise pgrunbook.Refused.of('no')", [], 2, "failed", "The run was refused"),
+        ("import pgrunbook; raise pgrunbook.Refused.of('no')", [], 2, "failed", "Nothing was changed"),
         ("import pgrunbook; raise pgrunbook.LockedOut", [], 4, "failed", "Another run is at work"),
     ],
 )
@@ -222,7 +222,7 @@ def test_a_parameters_cell_that_cannot_be_read_refuses(
     notebook(tmp_path, PASSED, declared=declared)
     done = execute(tmp_path, *given)
     assert done.returncode == 2, done.stderr
-    assert f"REFUSED: The run was refused: nothing was changed.\n  parameters cell, {said}" in done.stderr
+    assert f"REFUSED: Nothing was changed.\n  parameters cell, {said}" in done.stderr
     assert f"found:    {declared.splitlines()[-1]}\n" in done.stderr
     assert "Traceback" not in done.stderr
     assert set(record(tmp_path)[1]) == {"pending"}

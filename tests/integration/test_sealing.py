@@ -95,7 +95,7 @@ def test_the_end_that_was_cut_off_shows_in_the_ledger(crm: Database, project: Pr
     assert project.command("archive", "verify").code == 0
     done = project.command("archive", "verify", "--target", "env:CRM_URL")
     assert done.code == 1
-    assert f"{gone.name}: removed or changed: a target's ledger names it" in done.text
+    assert f"{gone.name}: removed or changed: the ledger of env:CRM_URL names it" in done.text
 
 
 def test_what_papermill_itself_wrote_can_be_sealed(crm: Database, project: Project) -> None:

@@ -78,7 +78,7 @@ def test_a_run_that_reached_nothing_says_so_and_guesses_nothing() -> None:
         assert read[question].startswith(NOT_SO_FAR), question
     assert "'service:crm'" in read["On which database?"]
     assert read["What failed, was"] == "Cell setup failed; 1 cell never ran."
-    assert read["Who ran it,"] == "not known. Ticket: none given. No approval was asked for."
+    assert read["Who ran it,"] == "not known. Ticket: none given. No approved plan was given."
     assert "cannot be told" in read["Has the record"]
 
 
@@ -87,7 +87,7 @@ def test_where_it_ran_by_whom_and_when() -> None:
     assert read["On which database?"] == (
         "crm on db.example, schema public; PostgreSQL 18.1, primary, system identifier 42."
     )
-    assert read["Who ran it,"] == "kim as role owner. Ticket: CRM-7. No approval was asked for."
+    assert read["Who ran it,"] == "kim as role owner. Ticket: CRM-7. No approved plan was given."
     assert read["When, and how"] == "2026-01-31 12:00:00 UTC, for 61.0 s."
 
 
@@ -141,3 +141,22 @@ def test_a_plan_has_begun_nothing() -> None:
     read = told(record(target(mode="plan"), cell("act", {DECISION_MIME: DECIDED}, state="failed")))
     assert read["Which SQL ran,"] == "None. To be run: 010_people."
     assert read["Which locks were"].endswith("The run waited for nobody.")
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("apply", "Nothing: what the blocks make was there already."),
+        ("plan", "Nothing: a plan changes nothing."),
+        ("revert", "Nothing: no block was left to revert."),
+    ],
+)
+def test_why_nothing_changed_depends_on_the_mode(mode: str, text: str) -> None:
+    (changed, *_) = answers(record(target(mode=mode), cell("difference", frame("difference"))), None)
+    assert changed.text == text
+
+
+def test_what_a_rehearsal_changed_is_said_to_be_on_the_copy() -> None:
+    row = {"change": "added", "kind": "column", "table": "people"}
+    (changed, *_) = answers(record(target(mode="rehearse"), cell("difference", frame("difference", row))), None)
+    assert changed.text == "On the copy, not on the target: Added: 1 column. In people."

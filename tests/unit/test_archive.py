@@ -73,13 +73,14 @@ def file(archive: Archive, number: int, ending: str) -> Path:
     return archive.root / "staging" / "001_example" / f"run{number}{ending}"
 
 
-def wrong(archive: Archive, heads: tuple[Head, ...] = ()) -> dict[str, str]:
-    return {problem.where.rsplit("/", 1)[-1]: problem.what for problem in verify(archive, heads=heads).problems}
+def wrong(archive: Archive, *heads: Head) -> dict[str, str]:
+    found = verify(archive, heads={"staging": heads}).problems
+    return {problem.where.rsplit("/", 1)[-1]: problem.what for problem in found}
 
 
 def test_a_whole_archive_is_found_whole(whole: Archive) -> None:
     verified = verify(whole)
-    assert (verified.seals, verified.signed, verified.problems) == (RUNS, 0, ())
+    assert (verified.seals, verified.signed, verified.problems) == (RUNS, None, ())
     assert verified.head
     assert verified.head.sequence == RUNS
 
@@ -180,7 +181,31 @@ def test_a_tail_that_was_cut_off_with_its_head_shows_where_the_head_was_noted(co
     last = copy.read(file(copy, RUNS - 2, SEAL))
     (copy.root / HEAD).write_text(f"{last.sha256}  {last.name}\n")
     assert wrong(copy) == {}
-    assert "removed" in wrong(copy, (noted,))[f"run{RUNS}{SEAL}"]
+    assert "removed" in wrong(copy, noted)[f"run{RUNS}{SEAL}"]
+
+
+def test_an_archive_that_was_emptied_or_begun_anew_shows_where_the_head_was_noted(copy: Archive) -> None:
+    noted = verify(copy).head
+    assert noted
+    shutil.rmtree(copy.root)
+    assert (verify(copy).text(), wrong(copy)) == ("no record is sealed here: nothing was checked", {})
+    assert "was emptied, or begun anew" in wrong(copy, noted)[HEAD]
+    seal(copy, RUNS + 1)
+    assert wrong(copy) == {}
+    assert "was emptied, or begun anew" in wrong(copy, noted)[HEAD]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(None, "the seal is missing"), (b"{", "changed: the seal cannot be read")]
+)
+def test_a_record_outside_of_its_archive_whose_seal_cannot_be_read(
+    copy: Archive, content: bytes | None, what: str
+) -> None:
+    path = file(copy, 1, SEAL)
+    path.unlink()
+    if content:
+        path.write_bytes(content)
+    assert [(p.what, p.where) for p in verify_alone(file(copy, 1, ".ipynb")).problems] == [(what, path.name)]
 
 
 # -- keys ----------------------------------------------------------------------------------------------------

@@ -64,7 +64,9 @@ def test_the_settings_are_typed_and_have_defaults(tmp_path: Path) -> None:
         ("[targets.staging\n", "pgrunbook.toml: .*(at line 1|Expected)"),
         ("[targets.staging]\nurl = 'postgresql://me:hunter2@db'\n", r"targets\.staging\.url: unknown setting"),
         ("[targets.staging]\nsystem_identifier = 7412\n", r"targets\.staging\.system_identifier: .*valid string"),
-        ("[target.staging]\n", "target: unknown setting"),
+        ("[targets.staging]\nservic = 'crm'\n", r"servic: unknown setting\n +expected: one of service, env, database"),
+        ("[targets.staging]\nprotected = 'yes!'\n", r"protected: .*\n +expected: true or false, without quotes"),
+        ("[target.staging]\n", r"target: unknown setting\n +expected: one of embedded, archive, targets"),
         ("[embedded]\nversion = 'new'\n", r"embedded\.version: .*valid integer"),
     ],
 )

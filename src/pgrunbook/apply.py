@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -20,7 +21,7 @@ from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.locks import Lock
 from pgrunbook.scripts import Statement
-from pgrunbook.shape import Facts, Key, Made, holds
+from pgrunbook.shape import OBJECTS, Facts, Key, holds
 from pgrunbook.waiting import Attempt, Report
 
 # What the catalog says of a block's objects, seen from inside its own transaction; what it says of the tables may
@@ -95,7 +96,8 @@ def apply(
     def note(attempt: Attempt) -> None:
         attempts.append(attempt)
         report(attempt)
-        ledger.note_attempt(sessions.work, run_id, attempt)
+        with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):  # then the block is committed
+            ledger.note_attempt(sessions.work, run_id, attempt)
 
     def attempt() -> Outcome:
         if attempts and decide().sql != decision.sql:
@@ -113,20 +115,18 @@ def apply(
         )
     except waiting.WITHOUT_LOCKS as exc:
         raise Failed(_ROLLED_BACK, problems=[_blocked(block, timeouts, attempts)]) from exc
-    except psycopg.OperationalError as exc:
-        return _settled(sessions, decision, run_id, exc)
     except psycopg.Error as exc:
-        raise Failed(_ROLLED_BACK, problems=[problem_of(exc, where=block.name, remedy=_remedy(exc, block))]) from exc
+        return _settled(sessions, decision, run_id, exc)
 
 
-def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.OperationalError) -> Outcome:
-    """What became of a block whose connection was lost: the ledger knows, once the lost session has ended."""
+def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error) -> Outcome:
+    """What became of a block that was not heard to be committed: the ledger knows, once a lost session has ended."""
     block = decision.block
     try:
         row = ledger.row(sessions.work, run_id, block.name)
     except (psycopg.Error, RunbookError) as unreachable:
         problem = Problem(
-            f"the connection was lost, and the ledger cannot be asked: {first_line(unreachable)}",
+            f"{first_line(exc)}; and the ledger cannot be asked: {first_line(unreachable)}",
             where=block.name,
             remedy="run again: the next run finds in the ledger whether the block was committed",
         )
@@ -151,7 +151,7 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
         # While the server works:
         sessions.require_lock()
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
-        wanted = expected([block.mades[n] for n in decision.statements])
+        wanted = expected(decision)
         found = observe(conn, block, shape.read(_received(batch, block)))
         clock.laps += batch.laps
         clock.lap()
@@ -164,7 +164,7 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
             about,
             event=decision.event,
             facts={key: found[key] for key in block.facts if key in found},
-            started_at=clock.started_at,
+            started_at=batch.began_at,
             revision=decision.revision,
             laps=clock.laps,
             locks=locks,
@@ -174,7 +174,7 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - written) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
-    return Outcome(block.name, decision.event, tuple(clock.laps), clock.started_at, clock.total_ms, locks)
+    return Outcome(block.name, decision.event, tuple(clock.laps), batch.began_at, clock.total_ms, locks)
 
 
 def _received(batch: Batch, block: Block) -> list[dict[str, Any]]:
@@ -225,6 +225,7 @@ _REMEDIES = {
     "08": "the server's log says why the connection ended; see that it can be reached, then run again",
     "23": "correct the rows that break the constraint, then run again",
     "25006": "connect to a primary, as a role that may write",
+    "25P": "our side was silent for too long, or a time limit of the server ended the session; run again",
     "42501": "grant this role the privilege, or run as one that has it",
     "53100": "make room on the server's disk, then run again",
     "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
@@ -240,19 +241,32 @@ def _remedy(exc: psycopg.Error, block: Block) -> str:
     return remedy.format(statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout")
 
 
-def expected(mades: Sequence[Made]) -> dict[Key, str]:
-    """All that these statements make."""
-    return {key: value for made in mades for key, value in made.facts.items()}
+def expected(decision: Decision) -> dict[Key, str]:
+    """All that the block makes, whether a statement that is run makes it or it was there already. But what is there
+    already of a column may keep its default and nullability, if it is added IF NOT EXISTS.
+    """
+    return {
+        key: value
+        for number, made in enumerate(decision.block.mades)
+        for key, value in made.facts.items()
+        if number in decision.statements or not (made.lenient and key.kind not in OBJECTS)
+    }
 
 
 def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem]:
     """Where the catalog does not hold what was wanted; or still holds what the block had made, if that is undone."""
     block = decision.block
+    run = {key for number in decision.statements for key in block.mades[number].facts}
     if decision.action is Action.REVERT:
         left = [key for key in block.facts if key in found]
         return [Problem(f"{key} is still there", block.name, "absent", found[key]) for key in left]
     return [
-        Problem(f"{key} did not come out as its SQL says", where=block.name, expected=value, found=there)
+        Problem(
+            f"{key} {'did not come out as its SQL says' if key in run else 'has changed since it was decided about'}",
+            where=block.name,
+            expected=value,
+            found=there,
+        )
         for key, value in wanted.items()
         if not holds(value, there := found.get(key, "absent"))
     ]
@@ -262,7 +276,6 @@ class Clock:
     """Laps in milliseconds, each named after the statement that it measured."""
 
     def __init__(self) -> None:
-        self.started_at = datetime.now(UTC)
         self.laps: list[tuple[str, float]] = []
         self._start = self._last = time.perf_counter()
 

@@ -11,6 +11,7 @@ import time
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
@@ -58,7 +59,8 @@ class Batch:
     _parts: list[_Part] = field(default_factory=list)
     _sent_at: float = 0.0  # by time.perf_counter, as is the next
     _received_at: float = 0.0
-    _spans: list[tuple[float, float]] = field(default_factory=list)  # of each statement, in seconds of the server's
+    _began: float = 0.0  # in seconds of the server's
+    _spans: list[tuple[float, float]] = field(default_factory=list)  # of each statement, by the same clock
     _seen: list[_Seen] = field(default_factory=list)
     _last: int = 0  # the highest OID of what was there before
 
@@ -101,7 +103,8 @@ class Batch:
             match part.result:
                 case "begun":
                     (row,) = self.conn.rows(result)
-                    now, self._last = row["now"], row["last"]
+                    now = self._began = row["now"]
+                    self._last = row["last"]
                 case "done":
                     done += 1
                 case "now":
@@ -122,6 +125,11 @@ class Batch:
             place = bisect(ends, int(error.diag.statement_position) - 1)
         self.failed = self._parts[place].statement
         self.offset = ends[place - 1] if place else 0
+
+    @property
+    def began_at(self) -> datetime:
+        """When the transaction began, by the server's clock."""
+        return datetime.fromtimestamp(self._began, UTC)
 
     @property
     def laps(self) -> list[tuple[str, float]]:

@@ -52,10 +52,9 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
         )
     except (psycopg.Error, UnicodeError) as exc:  # UnicodeError: a host's name that cannot be one
         raise _unreachable(target, exc) from None  # its context may hold the connection string
-    settings = _SETTINGS | {"search_path": sql.Identifier(schema).as_string(conn)}
-    if read_only:
-        settings["default_transaction_read_only"] = "on"
+    settings = _SETTINGS | {"search_path": sql.Identifier(schema).as_string(conn)} | (_READS if read_only else {})
     _set(conn, settings)
+    conn.execute(_INHERITED)
     with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
         _set(conn, {"client_connection_check_interval": "1s"})
     _refuse_pooler(conn, target)
@@ -90,6 +89,17 @@ _SETTINGS = {
     "plan_cache_mode": "force_generic_plan",  # each catalog query is planned once a session
     "jit": "off",
 }
+
+# Whoever only looks waits for nobody for long: to print an index or a CHECK, the server locks its table.
+_READS = {"default_transaction_read_only": "on", "lock_timeout": "2s"}
+
+# What a role or a database may have set otherwise: a commit is on the disk before it is reported, and a transaction may
+# take as long as our own timeouts let it (of version 17).
+_INHERITED = """
+SELECT set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'local'), false),
+       CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+            THEN set_config('transaction_timeout', '0', false) END
+"""
 
 
 def _refuse_pooler(conn: Connection, target: Target) -> None:

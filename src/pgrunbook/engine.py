@@ -73,14 +73,16 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             manager.secrets = _secrets(chosen)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
-            with kernels.environment({RUN_ID: run_id}):
-                ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
-            answer = inquiry.ask(chosen, run_id, nb.cells) if inquiry.needed(ending, nb.cells) else inquiry.Answer()
-            if manager.leaks:
-                ending = _leaked(ending, manager.leaks)
-            elif manager.cut:
-                ending = settled(ending, nb.cells, answer.verdict)
-            ending = manager.ended(ending, answer.committed)
+            with _signals_as_before():
+                with kernels.environment({RUN_ID: run_id}):
+                    ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
+                _ignore_signals()
+                answer = inquiry.ask(chosen, run_id, nb.cells) if inquiry.needed(ending, nb.cells) else inquiry.Answer()
+                if manager.leaks:
+                    ending = _leaked(ending, manager.leaks)
+                elif manager.cut:
+                    ending = settled(ending, nb.cells, answer.verdict)
+                ending = manager.ended(ending, answer.committed)
         except Refused as exc:  # before a kernel was started
             leaks.mask_parameters(nb)
             leaks.mask(nb, manager.secrets)
@@ -158,11 +160,9 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     def cell_passed(self, cell: NotebookNode, cell_index: int) -> None:
         """Note that a cell has run. If another one follows, it is written with that one's start."""
         self._keep_secrets()
-        self._saves = not any(later.cell_type == "code" for later in self.nb.cells[cell_index + 1 :])
-        try:
+        follows = any(later.cell_type == "code" for later in self.nb.cells[cell_index + 1 :])
+        with self._unsaved() if follows else nullcontext():
             self.cell_complete(cell, cell_index)
-        finally:
-            self._saves = True
 
     def text_passed(self, cell: NotebookNode) -> None:
         """A cell without code is done as soon as it is reached."""
@@ -205,8 +205,19 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
 
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
         """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
-        self.cell_complete(cell, cell_index)
+        with self._unsaved():
+            self.cell_complete(cell, cell_index)  # which marks it as completed, and would write that
         cell.metadata.papermill["status"] = "interrupted"
+        self.save()
+
+    @contextmanager
+    def _unsaved(self) -> Iterator[None]:
+        """Write nothing in the `with` block."""
+        self._saves = False
+        try:
+            yield
+        finally:
+            self._saves = True
 
     def cut_off(self, reason: str) -> Ending:
         """Note that a cell did not come to its end."""
@@ -228,11 +239,8 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
         self._settled = 0
         self.changed()
-        self._saves = False
-        try:
+        with self._unsaved():
             self.notebook_complete()  # which marks what is pending as completed, and would write that
-        finally:
-            self._saves = True
         for cell, state in zip(self.nb.cells, states, strict=True):
             cell.metadata.papermill["status"] = state
         if ending.verdict is not Verdict.PASSED:
@@ -279,26 +287,46 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     @contextmanager
     def _stopping_on_signals(self) -> Iterator[None]:
         """On SIGINT or SIGTERM interrupt the kernel, as JupyterLab's stop button does: the statement is cancelled, the
-        block rolled back, the ledger told. Kill the kernel if that takes too long.
+        block rolled back, the ledger told. Kill the kernel if that takes too long. What comes later is ignored.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield  # Python lets only the main thread handle signals
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         kernel = self.km.provisioner.pid
         killer = threading.Timer(STOPPING_S, _send, [kernel, signal.SIGKILL])
 
         def stop(*_: object) -> None:
             _send(kernel, signal.SIGINT)
-            if not killer.is_alive():
+            if killer.ident is None:  # it was not started before
                 killer.start()
 
-        for number in before:
-            signal.signal(number, stop)
+        _handle_signals(stop)
         try:
             yield
         finally:
+            _ignore_signals()
             killer.cancel()
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _handle_signals(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():  # Python lets no other one
+        for number in _SIGNALS:
+            signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    """From here on only the end is written, which is a matter of seconds, and must not be left out."""
+    _handle_signals(signal.SIG_IGN)
+
+
+@contextmanager
+def _signals_as_before() -> Iterator[None]:
+    """Whatever is done about signals in the `with` block."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
 

@@ -203,11 +203,18 @@ def start(
     plan: str = "",
 ) -> None:
     """Write the run's row."""
+    given = Jsonb(parameters, _json)  # not with \u escapes, which a SQL_ASCII database does not take
     conn.execute(
         "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, parameters, tool_version,"
         " plan) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        [run_id, runbook, schema, mode, operator, parameters["ticket"], Jsonb(parameters), version("pgrunbook"), plan],
+        [run_id, runbook, schema, mode, operator, parameters["ticket"], given, version("pgrunbook"), plan],
     )
+
+
+def knows(conn: Connection, run_id: str) -> bool:
+    """Whether the run's row is there. Reads only."""
+    row = conn.execute("SELECT EXISTS (SELECT FROM pgrunbook.runs WHERE run_id = %s)", [run_id]).fetchone()
+    return bool(row and row[0])
 
 
 def record(conn: Session, run_id: str, about: str, **done: Any) -> None:

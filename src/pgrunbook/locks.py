@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pgrunbook import catalog
+from pgrunbook.catalog import Connection
 from pgrunbook.parameters import milliseconds
 
 if TYPE_CHECKING:
@@ -77,6 +79,23 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
             "rewritten": pd.Series([lock.rewritten for lock in shown], dtype="bool"),
         }
     ).set_index("relation")
+
+
+def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | None = None) -> str:
+    """Who else holds a lock of this mode on tables of the schema, or on these, a line each; empty if nobody does.
+
+    Reads only. Without pg_read_all_stats, little is shown of other roles.
+    """
+    name = mode.title().replace(" ", "") + "Lock"
+    listed = None if tables is None else sorted(tables)
+    rows = catalog.rows(conn, "table_locks", schema=schema, mode=name, tables=listed)
+    return "\n".join(map(_holder, rows))
+
+
+def _holder(row: Mapping[str, Any]) -> str:
+    who = f"pid {row['pid']} ({row['application'] or 'no application name'}, {row['role'] or 'role not shown'})"
+    age = "" if row["transaction_s"] is None else f", transaction open for {row['transaction_s']:.0f} s"
+    return f"{who}{age}: {row['table']}"
 
 
 class Trace:

@@ -28,6 +28,7 @@ class Recorder:
     parameters: Parameters
     begun: bool = False
     plan: str = ""
+    _tried: bool = False  # to write it: whoever was interrupted meanwhile does not know whether it is there
 
     def begin(self) -> None:
         """Write the run's row, once, making the ledger or bringing it up to date first if need be."""
@@ -35,17 +36,19 @@ class Recorder:
             return
         work = self.sessions.work
         ledger.install(work)
-        p = self.parameters
-        ledger.start(
-            work,
-            self.run_id,
-            self.runbook,
-            schema=p.schema_,
-            mode=p.mode,
-            operator=self.operator,
-            parameters=p.record(),
-            plan=self.plan,
-        )
+        if not (self._tried and ledger.knows(work, self.run_id)):
+            self._tried = True
+            p = self.parameters
+            ledger.start(
+                work,
+                self.run_id,
+                self.runbook,
+                schema=p.schema_,
+                mode=p.mode,
+                operator=self.operator,
+                parameters=p.record(),
+                plan=self.plan,
+            )
         self.begun = True
 
     def unfinished(self) -> list[dict[str, Any]]:

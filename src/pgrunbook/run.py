@@ -20,6 +20,7 @@ from pgrunbook import (
     conclusion,
     decisions,
     display,
+    locks,
     looking,
     parameters,
     preflight,
@@ -32,7 +33,7 @@ from pgrunbook.card import VerdictCard
 from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Decision
-from pgrunbook.errors import Failed, Interrupted, LockedOut, Refused, RunbookError, Verdict
+from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError, Verdict
 from pgrunbook.observation import Observation
 from pgrunbook.plan import Plan
 from pgrunbook.preparation import Preparation
@@ -402,7 +403,7 @@ class Run:
         except RunbookError as exc:
             error = exc
         except psycopg.Error as exc:
-            error = Failed(problems=[problem_of(exc, where=f"target {self.parameters.target!r}")])
+            error = self._failed(exc)
             error.__cause__ = exc
         except KeyboardInterrupt as exc:
             error = Interrupted()
@@ -414,6 +415,20 @@ class Run:
             return
         self._end(error.verdict, _first_line(error))
         raise error
+
+    def _failed(self, exc: psycopg.Error) -> RunbookError:
+        """What the server said; and if a table could not be read, who does not let us."""
+        where = f"target {self.parameters.target!r}"
+        if not isinstance(exc, psycopg.errors.LockNotAvailable):
+            return Failed(problems=[problem_of(exc, where=where)])
+        problem = Problem(
+            "a table cannot be read now: somebody else is changing it",
+            where=where,
+            expected=f"no {locks.STRONGEST} lock on a table of schema {self._schema}",
+            found=locks.holders(self._look, self._schema, locks.STRONGEST) or "it has just been let go of",
+            remedy="wait until these sessions have ended their transactions, or end them; then run again",
+        )
+        return Failed(_BEGUN, problems=[problem]) if self._recorder.begun else Refused(problems=[problem])
 
     def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
         self._recorder.end(verdict, reason)

@@ -12,18 +12,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import cast
 
 import psycopg
 from pglast import ast
 from pglast.enums import AlterTableType
 
-from pgrunbook import catalog, ledger, shape, waiting
+from pgrunbook import catalog, ledger, locks, shape, waiting
 from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, differences, expected
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
-from pgrunbook.errors import Failed, Problem, RunbookError
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError
 from pgrunbook.locks import Lock, Trace
 from pgrunbook.scripts import Statement
 from pgrunbook.session import Session
@@ -65,21 +67,42 @@ def apply(
     said: the next run goes on from there.
     """
     sessions.require_lock()
-    steps = _Steps(sessions, decision, run_id, timeouts.of(decision.block), report, progress)
+    _require_alone(sessions, decision)
+    steps = _Steps(sessions, decision, run_id, timeouts.of(decision.block), report, progress, _now(sessions.work))
     block = decision.block
     try:
         steps.record("reverting" if decision.action is Action.REVERT else "started", {})
         with _limits(sessions.work, block.timeouts.get("lock_timeout", timeouts.lock_budget), _statement(block)):
             steps.run()
         found = observe(sessions.work, block, None)
-        if problems := differences(decision, expected(block.mades), found):
+        if problems := differences(decision, expected(decision), found):
             raise Failed(_HALF_DONE, problems=problems)
         steps.record(decision.event, {key: found[key] for key in block.facts if key in found}, later=1)
     except psycopg.Error as exc:
         raise Failed(_HALF_DONE, problems=[steps.problem(exc, observe)]) from exc
     clock = steps.clock
     clock.lap()
-    return Outcome(block.name, decision.event, tuple(clock.laps), clock.started_at, clock.total_ms, tuple(steps.locks))
+    return Outcome(block.name, decision.event, tuple(clock.laps), steps.started_at, clock.total_ms, tuple(steps.locks))
+
+
+def _require_alone(sessions: Sessions, decision: Decision) -> None:
+    """Refuse to clear away what somebody else may be building right now: until it is done it is not valid either."""
+    if not decision.repairs:
+        return
+    if found := locks.holders(sessions.look, sessions.schema, "SHARE UPDATE EXCLUSIVE", decision.block.tables):
+        raise Refused.of(
+            "what is half done there may be somebody else's work, still going on",
+            where=decision.block.name,
+            expected="no SHARE UPDATE EXCLUSIVE lock on its tables, as CREATE INDEX CONCURRENTLY has one",
+            found=found,
+            remedy="wait until these sessions have done, then run again",
+        )
+
+
+def _now(conn: Connection) -> datetime:
+    """The server's time."""
+    row = conn.execute("SELECT clock_timestamp()").fetchone()
+    return cast(datetime, row and row[0])
 
 
 _HALF_DONE = "The block failed. It is outside a transaction: what was done of it is there."
@@ -113,6 +136,7 @@ class _Steps:
     timeouts: Timeouts
     report: Report
     progress: Callable[[Progress], None]
+    started_at: datetime
     clock: Clock = field(default_factory=Clock)
     locks: list[Lock] = field(default_factory=list)
     at: str = ""
@@ -126,7 +150,7 @@ class _Steps:
         """Write a row of the block into the ledger."""
         decision = self.decision
         row = ledger.about(decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
-        when = {"started_at": self.clock.started_at, "revision": decision.revision + later}
+        when = {"started_at": self.started_at, "revision": decision.revision + later}
         ledger.record(self.sessions.work, self.run_id, row, event=event, facts=facts, **when)
 
     def run(self) -> None:

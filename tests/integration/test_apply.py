@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,6 +22,7 @@ from pgrunbook.decisions import Decision
 from pgrunbook.embedded import Server
 from pgrunbook.errors import Failed
 from pgrunbook.targets import Target
+from pgrunbook.waiting import Attempt
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -31,6 +33,7 @@ class Applying:
 
     database: Database
     folder: Path
+    before: Callable[[], object] = lambda: None  # what happens once a block has been decided about
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(Target("test", self.database.url), "public", "test")
@@ -52,9 +55,11 @@ class Applying:
         def decide() -> Decision:
             return agenda.decide_now([source.block("010_block", {})])[0]
 
+        decision = decide()
+        self.before()
         return apply.apply(
             self.sessions,
-            decide(),
+            decision,
             self.run_id,
             Timeouts(lock_timeout, "5s", "20s"),
             decide=decide,
@@ -75,6 +80,69 @@ def failing(applying: Applying, sql: str) -> str:
     with pytest.raises(Failed) as raised:
         applying(sql)
     return str(raised.value)
+
+
+@on_18
+@pytest.mark.parametrize(
+    "there",
+    [
+        "CREATE TABLE t (id int, name text); CREATE INDEX i ON t (id);",  # adopted
+        "CREATE TABLE t (id int, name text);",  # completed
+    ],
+)
+def test_what_was_there_already_is_compared_again_before_it_is_recorded(applying: Applying, there: str) -> None:
+    applying.database.load(there)
+    applying.before = lambda: applying.database.execute("ALTER TABLE t DROP name")
+    said = failing(applying, "CREATE TABLE t (id int, name text); CREATE INDEX i ON t (id);")
+    assert "column t.name has changed since it was decided about\n      expected: text\n      found:    absent" in said
+    assert applying.database.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
+
+
+@on_18
+def test_a_column_that_if_not_exists_left_alone_may_keep_its_default(applying: Applying) -> None:
+    applying.database.load("CREATE TABLE t (id int, name text DEFAULT 'old')")
+    done = applying("ALTER TABLE t ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT ''; CREATE INDEX i ON t (id);")
+    assert done.event == "applied"
+
+
+@on_18
+def test_a_block_that_is_committed_stays_so_if_its_wait_cannot_be_noted(
+    applying: Applying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = ledger.note_attempt
+
+    def refuse(conn: psycopg.Connection[Any], run_id: str, attempt: Attempt) -> None:
+        if attempt.got_locks:
+            raise psycopg.errors.LockNotAvailable("somebody holds the table of attempts")
+        note(conn, run_id, attempt)
+
+    monkeypatch.setattr(ledger, "note_attempt", refuse)
+    applying.database.execute("CREATE TABLE t (id int)")
+    with psycopg.connect(applying.database.url) as blocker:
+        blocker.execute("LOCK TABLE t")
+        leaving = threading.Timer(0.3, blocker.commit)
+        leaving.start()
+        assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
+        leaving.join()
+    assert applying.database.execute("SELECT got_locks FROM pgrunbook.attempts")[0] == (False,)
+
+
+@on_18
+def test_who_only_looks_gives_up_behind_a_lock_and_the_attempt_is_noted(applying: Applying) -> None:
+    """An index or a CHECK cannot be printed without its table."""
+    applying.database.load("CREATE TABLE t (id int CHECK (id > 0)); CREATE INDEX i ON t (id)")
+    with psycopg.connect(applying.database.url) as blocker:
+        leaving = threading.Timer(3, blocker.commit)
+
+        def lock() -> None:
+            blocker.execute("LOCK TABLE t")
+            leaving.start()
+
+        applying.before = lock
+        assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
+        leaving.join()
+    waited = applying.database.execute("SELECT max(waited_ms) FROM pgrunbook.attempts WHERE NOT got_locks")
+    assert waited[0][0] > 1000
 
 
 @on_18

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from databases import Database
 
+from pgrunbook import shape
 from pgrunbook.catalog import Connection, snapshot
 from pgrunbook.connection import connect
 from pgrunbook.targets import Target
@@ -71,6 +72,14 @@ def test_every_index_is_defined_as_the_server_says(look: Connection) -> None:
     expected = {(table, index): text for table, index, text in look.execute(DEFINITIONS)}
     assert found["definition"].to_dict() == expected
     assert len(expected) > 25
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_what_rows_may_break_is_not_called_not_null(empty: Database) -> None:
+    empty.load("CREATE TABLE t (a int, b int NOT NULL); ALTER TABLE t ADD CONSTRAINT later NOT NULL a NOT VALID")
+    with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
+        assert snapshot(conn, "public", ["t"]).columns["nullable"].to_dict() == {("t", "a"): True, ("t", "b"): False}
+        assert [key.name for key in shape.of_catalog(conn, "public", ["t"]) if key.kind == "not null"] == ["b"]
 
 
 def test_types_are_enums_and_domains_the_server_s_own_too(look: Connection) -> None:

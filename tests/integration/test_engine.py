@@ -190,6 +190,23 @@ def test_a_cell_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     assert runner.wait(timeout=20) == 3
 
 
+def test_signals_that_come_again_and_again_do_not_cost_the_record(tmp_path: Path) -> None:
+    """While the kernel is told to stop, when it has just been killed, and while the end is written."""
+    started = tmp_path / "started"
+    deaf = "import pathlib, signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    notebook(tmp_path, f"{deaf}\npathlib.Path({str(started)!r}).touch(); time.sleep(60)", PASSED)
+    runner = subprocess.Popen(command(tmp_path), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    _wait_for(started.exists)
+    deadline = time.monotonic() + 20
+    while runner.poll() is None and "interrupted" not in (tmp_path / "out.ipynb").read_text():
+        assert time.monotonic() < deadline
+        runner.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+    _, errors = runner.communicate(timeout=20)
+    assert (runner.returncode, record(tmp_path)[1][1:]) == (3, ["interrupted", "pending"]), errors
+    assert "stopped by a signal" in banner(tmp_path) or "the kernel died" in banner(tmp_path)
+
+
 def _wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not condition():
@@ -410,3 +427,19 @@ def test_a_cell_that_never_ran_is_not_even_for_a_moment_marked_as_completed(
     states = [[c["metadata"]["papermill"]["status"] for c in json.loads(text)["cells"]][-1] for text in written]
     assert set(states) == {"pending"}
     assert len(states) >= 3
+
+
+def test_a_cell_that_was_cut_off_is_not_even_for_a_moment_marked_as_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the end is written the ledger is asked, which may take long; the runner may be killed meanwhile."""
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    made.metadata.papermill = {}
+    manager = ExecutionManager(made, str(tmp_path / "out.ipynb"), progress_bar=False)
+    written: list[str] = []
+    monkeypatch.setattr(papermill_io, "write", lambda text, _: written.append(text))
+    manager.notebook_start()
+    manager.cell_start(made.cells[0], 0)
+    manager.cell_interrupted(made.cells[0], 0)
+    states = [json.loads(text)["cells"][0]["metadata"]["papermill"]["status"] for text in written]
+    assert states == ["pending", "running", "interrupted"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,6 +12,11 @@ from projects import ROOT, RUNBOOK, Project
 from psycopg import sql
 
 from pgrunbook import ledger
+from pgrunbook.connection import Sessions
+from pgrunbook.errors import Verdict
+from pgrunbook.parameters import Parameters
+from pgrunbook.recorder import Recorder
+from pgrunbook.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 
@@ -67,6 +73,29 @@ def test_attempts_are_recorded_with_who_was_in_the_way(crm: Database, project: P
     assert attempts[0][2] >= 150
     assert (attempts[0][3][0]["pid"], attempts[0][3][0]["application"]) == (pid, "slow report")
     assert "secret" not in str(attempts)
+
+
+def test_a_run_whose_beginning_was_interrupted_can_begin_again(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row may be there: it waited, committed, for a standby."""
+    sessions = Sessions(Target("test", empty.url), "public", "test")
+    declared = Parameters.model_validate({"target": "env:X"})
+    recorder = Recorder(sessions, str(uuid.uuid4()), "900_x", "kim", declared)
+    start = ledger.start
+
+    def interrupted(*arguments: Any, **named: Any) -> None:
+        start(*arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.begin()
+    monkeypatch.setattr(ledger, "start", start)
+    recorder.begin()
+    recorder.end(Verdict.PASSED, "as before")
+    sessions.close()
+    assert empty.execute("SELECT count(*) FROM pgrunbook.runs") == [(1,)]
 
 
 @pytest.mark.parametrize("change", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"])

@@ -6,8 +6,10 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from databases import Database
 from projects import Project, kernel_of, wait_for
@@ -85,6 +87,20 @@ def writer(database: Database) -> Iterator[int]:
         conn.execute("BEGIN")
         conn.execute("LOCK TABLE deals IN ROW EXCLUSIVE MODE")
         yield conn.info.backend_pid
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_an_index_that_somebody_else_is_building_is_not_dropped(applied: Database, project: Project) -> None:
+    with writer(applied), applied.connect(application_name="by hand") as builder, ThreadPoolExecutor(1) as thread:
+        building = thread.submit(builder.execute, CREATE.split(";")[0].encode())
+        wait_for(lambda: bool(applied.execute(f"SELECT 1 FROM pg_class WHERE relname = '{INDEX}'")))
+        pid, done = builder.info.backend_pid, project.run(applied)
+        builder.cancel_safe()
+        assert isinstance(building.exception(), psycopg.errors.QueryCanceled)
+    assert done.code == 1, done.text
+    assert "may be somebody else's work, still going on" in done.cells["lookup"]
+    assert f"pid {pid} (by hand, postgres)" in done.cells["lookup"]
+    assert events(applied) == []
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)

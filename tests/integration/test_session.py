@@ -55,6 +55,17 @@ def test_each_look_has_its_own_interval(session: Session) -> None:
     assert looks.count("seldom") <= 3
 
 
+def test_settings_that_would_break_a_promise_are_not_inherited(empty: Database) -> None:
+    empty.execute(f"ALTER DATABASE {empty.name} SET synchronous_commit = off")
+    empty.execute(f"ALTER DATABASE {empty.name} SET transaction_timeout = '5min'")
+    with connect(Target("test", empty.url), schema="public") as conn:
+        asked = "SELECT current_setting('synchronous_commit'), current_setting('transaction_timeout')"
+        assert conn.execute(asked).fetchone() == ("local", "0")
+    empty.execute(f"ALTER DATABASE {empty.name} SET synchronous_commit = remote_apply")
+    with connect(Target("test", empty.url), schema="public") as conn:
+        assert conn.execute("SHOW synchronous_commit").fetchone() == ("remote_apply",)
+
+
 def test_an_interrupt_while_it_looks_closes_it(session: Session, empty: Database) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt

@@ -8,12 +8,27 @@ import databases
 import pytest
 from databases import Database, Role
 from projects import ROOT, RUNBOOK, Project
-from refusals import problems, refused
+from refusals import REFUSED, problems, refused
 
 from pgrunbook import embedded, ledger
 from pgrunbook.embedded import Server
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+
+# -- what others do ----------------------------------------------------------------------------------------------
+
+
+def test_who_does_not_let_a_table_be_read_is_named(crm: Database, project: Project) -> None:
+    """An index or a CHECK cannot be printed without its table."""
+    with crm.connect(application_name="somebody's migration") as conn:
+        conn.execute("BEGIN")
+        conn.execute("LOCK TABLE deals")
+        pid, done = conn.info.backend_pid, project.run(crm)
+    assert done.code == REFUSED, done.text
+    assert "a table cannot be read now: somebody else is changing it" in done.text
+    assert f"pid {pid} (somebody's migration, postgres), transaction open for" in done.text
+    assert " s: deals" in done.text
 
 
 # -- privileges --------------------------------------------------------------------------------------------------

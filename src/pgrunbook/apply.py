@@ -178,14 +178,16 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
 
 
 def _received(batch: Batch, block: Block) -> list[dict[str, Any]]:
+    """The rows of the block's shape. Raises Failed for a statement that fails, with its place."""
     try:
         return batch.receive()
     except waiting.WITHOUT_LOCKS:
         raise  # to be tried again
     except psycopg.Error as exc:
-        # Who has lost the connection does not know how far the server came.
-        if exc.sqlstate and batch.failed:
-            raise Failed(_ROLLED_BACK, problems=[_located(exc, block, batch.failed, batch.offset)]) from exc
+        if (
+            batch.failed and exc.sqlstate
+        ):  # without one the connection is lost, and nobody knows how far the server came
+            raise Failed(_ROLLED_BACK, problems=[_located(exc, block, *batch.failed)]) from exc
         raise
 
 
@@ -209,14 +211,12 @@ _IDLE = "3s"
 _ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
 
 
-def _located(exc: psycopg.Error, block: Block, statement: Statement, offset: int) -> Problem:
+def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int | None) -> Problem:
     """The server's error with its file, its line and what stands there; a caret where the server gives a position."""
-    position = exc.diag.statement_position
-    index = int(position) - 1 - offset if position else 0
-    start = statement.sql.rfind("\n", 0, index) + 1
+    start = statement.sql.rfind("\n", 0, index or 0) + 1
     shown = [statement.sql[start:].split("\n", 1)[0]]
-    shown += [" " * (index - start) + "^"] if position else []
-    problem = problem_of(exc, where=statement.place(index), remedy=_remedy(exc, block))
+    shown += [] if index is None else [" " * (index - start) + "^"]
+    problem = problem_of(exc, where=statement.place(index or 0), remedy=_remedy(exc, block))
     return replace(problem, found="\n".join(filter(None, [problem.found, *shown])))
 
 

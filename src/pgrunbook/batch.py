@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 
 from pgrunbook import catalog
 from pgrunbook.catalog import Connection
@@ -30,10 +31,10 @@ _BETWEEN = "\n;\n"  # a statement may end with a comment
 
 
 class _Part(NamedTuple):
-    """A part of the message, and what its result is."""
+    """A part of the message: what takes the rows of its result, and the statement, if it is one of those to be run."""
 
     sql: str
-    result: Literal["", "begun", "done", "now", "held", "last"] = ""
+    take: Callable[[list[dict[str, Any]]], object] | None = None
     statement: Statement | None = None
 
 
@@ -54,15 +55,17 @@ class Batch:
     conn: Session
     statements: Sequence[Statement]
     traced: bool = True
-    failed: Statement | None = None  # the one that has failed, if it was one of them
-    offset: int = 0  # and how many characters of the message come before it
+    # The statement that has failed, if it was one of them, and the index of the character where, if the server says.
+    failed: tuple[Statement, int | None] | None = None
     _parts: list[_Part] = field(default_factory=list)
+    _rows: list[dict[str, Any]] = field(default_factory=list)  # of the last query
     _sent_at: float = 0.0  # by time.perf_counter, as is the next
     _received_at: float = 0.0
-    _began: float = 0.0  # in seconds of the server's
-    _spans: list[tuple[float, float]] = field(default_factory=list)  # of each statement, by the same clock
+    _began: float = 0.0  # in seconds of the server's, as are the next two
+    _now: float = 0.0
+    _spans: list[tuple[float, float]] = field(default_factory=list)  # of each statement
     _seen: list[_Seen] = field(default_factory=list)
-    _last: int = 0  # the highest OID of what was there before
+    _newest: int = 0  # the highest OID of what was there before
 
     def send(self, timeouts: Mapping[str, str], last: str) -> None:
         """Begin the transaction with these timeouts, all three by their names; run the statements, then the query
@@ -75,17 +78,32 @@ class Batch:
     def _message(self, timeouts: Mapping[str, str], last: str) -> Iterator[_Part]:
         held = catalog.asking(self.conn, "held")
         yield _Part("BEGIN")
-        yield _Part(catalog.asking(self.conn, "begun", **timeouts), "begun")
+        yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
         for statement in self.statements:
             final = statement is self.statements[-1]
-            yield _Part(statement.sql, "done", statement)
-            yield _Part(_NOW, "now")
+            yield _Part(statement.sql, None, statement)
+            yield _Part(_NOW, self._ended)
             if self.traced or final:
-                yield _Part(held, "held")
-            if self.traced and not final:  # the look is no part of the next one's time
-                yield _Part(_NOW, "now")
+                yield _Part(held, self._looked)
+            if self.traced and not final:
+                yield _Part(_NOW, self._resumed)
         yield _Part("SET LOCAL enable_seqscan = off")  # the plan is kept, made when the catalog was small, and it grows
-        yield _Part(last, "last")
+        yield _Part(last, self._rows.extend)
+
+    def _begun(self, rows: list[dict[str, Any]]) -> None:
+        self._now = self._began = rows[0]["now"]
+        self._newest = rows[0]["last"]
+
+    def _ended(self, rows: list[dict[str, Any]]) -> None:
+        before, self._now = self._now, rows[0]["now"]
+        self._spans.append((before, max(before, self._now)))  # the clock may have been set back
+
+    def _looked(self, rows: list[dict[str, Any]]) -> None:
+        since = self._seen[-1].number if self._seen else 0
+        self._seen.append(_Seen(since, len(self._spans), rows[0]))
+
+    def _resumed(self, rows: list[dict[str, Any]]) -> None:
+        self._now = rows[0]["now"]  # to look was no part of the next statement's time
 
     def receive(self) -> list[dict[str, Any]]:
         """The rows of the last query. Raises the psycopg.Error of what fails; nothing after it is run."""
@@ -94,37 +112,26 @@ class Batch:
         if len(results) > len(self._parts):
             remedy = "see to the rules of the tables: one that is DO ALSO SELECT answers, too"
             raise Failed.of("the server gives more answers than there are statements", remedy=remedy)
-        now, rows, done = 0.0, list[dict[str, Any]](), 0
         for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):  # an error ends them
             if result.status == ExecStatus.FATAL_ERROR:
-                error = psycopg.errors.error_from_result(result)
-                self._locate(place, error)
-                raise error
-            match part.result:
-                case "begun":
-                    (row,) = self.conn.rows(result)
-                    now = self._began = row["now"]
-                    self._last = row["last"]
-                case "done":
-                    done += 1
-                case "now":
-                    before, now = now, self.conn.rows(result)[0]["now"]
-                    if done > len(self._spans):
-                        self._spans.append((before, max(before, now)))  # the clock may have been set back
-                case "held":
-                    since = self._seen[-1].number if self._seen else 0
-                    self._seen.append(_Seen(since, done, self.conn.rows(result)[0]))
-                case "last":
-                    rows = self.conn.rows(result)
-        return rows
+                raise self._error(place, result)
+            if part.take:
+                part.take(self.conn.rows(result))
+        return self._rows
 
-    def _locate(self, place: int, error: psycopg.Error) -> None:
-        """Note which statement has failed. What is no SQL at all fails the message before its first part is run."""
-        ends = [*accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
-        if place == 0 and error.diag.statement_position:
-            place = bisect(ends, int(error.diag.statement_position) - 1)
-        self.failed = self._parts[place].statement
-        self.offset = ends[place - 1] if place else 0
+    def _error(self, place: int, result: PGresult) -> psycopg.Error:
+        """What the server says; noted is of which statement. What is no SQL at all fails the message before its first
+        part is run.
+        """
+        error = psycopg.errors.error_from_result(result)
+        ends = [0, *accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
+        position = error.diag.statement_position
+        index = int(position) - 1 if position else None
+        if place == 0 and index is not None:
+            place = bisect(ends, index) - 1
+        if statement := self._parts[place].statement:
+            self.failed = statement, None if index is None else index - ends[place]
+        return error
 
     @property
     def began_at(self) -> datetime:
@@ -142,7 +149,7 @@ class Batch:
         sees in the catalog existed before. What was seen only at the end may be held since the first statement.
         """
         # Of what was not there when the transaction began, others may have made some while it waited for them.
-        oids = sorted({oid for seen in self._seen for oid in seen.held["oids"] if self.traced or oid <= self._last})
+        oids = sorted({oid for seen in self._seen for oid in seen.held["oids"] if self.traced or oid <= self._newest})
         there = catalog.rows(look, "existed", oids=oids) if oids else []
         existed = {row["oid"]: row for row in there}
         trace = Trace()

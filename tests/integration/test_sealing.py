@@ -205,3 +205,10 @@ def test_a_stranger_checks_a_record_with_standard_tools(
     notebook = archive / f"{record}.ipynb"
     notebook.write_text(notebook.read_text() + " ")
     assert f"{record}.ipynb: FAILED" in check().stdout
+
+
+def test_notebooks_that_reached_no_target_are_not_called_the_same(project: Project) -> None:
+    runbook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    compared = project.command("archive", "diff", runbook, runbook)
+    assert compared.code == 2, compared.text
+    assert f"{RUNBOOK}.ipynb: has nothing to compare" in compared.text

@@ -207,6 +207,7 @@ def test_a_stranger_checks_a_record_with_standard_tools(
     assert f"{record}.ipynb: FAILED" in check().stdout
 
 
+@pytest.mark.usefixtures("server")
 def test_notebooks_that_reached_no_target_are_not_called_the_same(project: Project) -> None:
     runbook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
     compared = project.command("archive", "diff", runbook, runbook)

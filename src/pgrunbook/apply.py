@@ -184,9 +184,8 @@ def _received(batch: Batch, block: Block) -> list[dict[str, Any]]:
     except waiting.WITHOUT_LOCKS:
         raise  # to be tried again
     except psycopg.Error as exc:
-        if (
-            batch.failed and exc.sqlstate
-        ):  # without one the connection is lost, and nobody knows how far the server came
+        # Without SQLSTATE the connection is lost, and nobody knows how far the server came.
+        if batch.failed and exc.sqlstate:
             raise Failed(_ROLLED_BACK, problems=[_located(exc, block, *batch.failed)]) from exc
         raise
 
@@ -256,10 +255,10 @@ def expected(decision: Decision) -> dict[Key, str]:
 def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem]:
     """Where the catalog does not hold what was wanted; or still holds what the block had made, if that is undone."""
     block = decision.block
-    run = {key for number in decision.statements for key in block.mades[number].facts}
     if decision.action is Action.REVERT:
         left = [key for key in block.facts if key in found]
         return [Problem(f"{key} is still there", block.name, "absent", found[key]) for key in left]
+    run = {key for number in decision.statements for key in block.mades[number].facts}
     return [
         Problem(
             f"{key} {'did not come out as its SQL says' if key in run else 'has changed since it was decided about'}",

@@ -26,7 +26,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
 
-from pgrunbook import atomic, inquiry, kernels, leaks, parameters, targets
+from pgrunbook import atomic, inquiry, kernels, leaks, parameters, signals, targets
 from pgrunbook.card import banner
 from pgrunbook.ending import Ending, judge, settled
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
@@ -73,10 +73,10 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             manager.secrets = _secrets(chosen)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
-            with _signals_as_before():
+            with signals.as_before():
                 with kernels.environment({RUN_ID: run_id}):
                     ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
-                _ignore_signals()
+                signals.ignore()
                 answer = inquiry.ask(chosen, run_id, nb.cells) if inquiry.needed(ending, nb.cells) else inquiry.Answer()
                 if manager.leaks:
                     ending = _leaked(ending, manager.leaks)
@@ -297,38 +297,12 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             if killer.ident is None:  # it was not started before
                 killer.start()
 
-        _handle_signals(stop)
+        signals.handle(stop)
         try:
             yield
         finally:
-            _ignore_signals()
+            signals.ignore()
             killer.cancel()
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-def _handle_signals(handler: Any) -> None:
-    if threading.current_thread() is threading.main_thread():  # Python lets no other one
-        for number in _SIGNALS:
-            signal.signal(number, handler)
-
-
-def _ignore_signals() -> None:
-    """From here on only the end is written, which is a matter of seconds, and must not be left out."""
-    _handle_signals(signal.SIG_IGN)
-
-
-@contextmanager
-def _signals_as_before() -> Iterator[None]:
-    """Whatever is done about signals in the `with` block."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _json(value: Any) -> str:

@@ -132,7 +132,7 @@ def test_who_only_looks_gives_up_behind_a_lock_and_the_attempt_is_noted(applying
     """An index or a CHECK cannot be printed without its table."""
     applying.database.load("CREATE TABLE t (id int CHECK (id > 0)); CREATE INDEX i ON t (id)")
     with psycopg.connect(applying.database.url) as blocker:
-        leaving = threading.Timer(3, blocker.commit)
+        leaving = threading.Timer(5, blocker.commit)  # after the second attempt has given up
 
         def lock() -> None:
             blocker.execute("LOCK TABLE t")

@@ -166,12 +166,22 @@ def test_an_error_after_the_verdict_counts(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in banner(tmp_path)
 
 
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+
+
+def sleeping(tmp_path: Path, before: str = "") -> subprocess.Popen[bytes]:
+    """A runner whose first cell does what comes before, and then sleeps, for a minute."""
+    started = tmp_path / "started"
+    sleep = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
+    notebook(tmp_path, f"{before}\n{sleep}", PASSED)
+    runner = subprocess.Popen(command(tmp_path), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    _wait_for(started.exists)
+    return runner
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_cell_first_and_then_the_runner(tmp_path: Path, number: int) -> None:
-    started = tmp_path / "started"
-    notebook(tmp_path, f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)", PASSED)
-    runner = subprocess.Popen(command(tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    _wait_for(started.exists)
+    runner = sleeping(tmp_path)
     begun = time.monotonic()
     runner.send_signal(number)
     assert runner.wait(timeout=20) == 3
@@ -181,22 +191,14 @@ def test_a_signal_stops_the_cell_first_and_then_the_runner(tmp_path: Path, numbe
 
 
 def test_a_cell_that_does_not_listen_is_killed(tmp_path: Path) -> None:
-    started = tmp_path / "started"
-    deaf = "import pathlib, signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-    notebook(tmp_path, f"{deaf}\npathlib.Path({str(started)!r}).touch(); time.sleep(60)", PASSED)
-    runner = subprocess.Popen(command(tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    _wait_for(started.exists)
+    runner = sleeping(tmp_path, DEAF)
     runner.send_signal(signal.SIGTERM)
     assert runner.wait(timeout=20) == 3
 
 
 def test_signals_that_come_again_and_again_do_not_cost_the_record(tmp_path: Path) -> None:
     """While the kernel is told to stop, when it has just been killed, and while the end is written."""
-    started = tmp_path / "started"
-    deaf = "import pathlib, signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-    notebook(tmp_path, f"{deaf}\npathlib.Path({str(started)!r}).touch(); time.sleep(60)", PASSED)
-    runner = subprocess.Popen(command(tmp_path), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    _wait_for(started.exists)
+    runner = sleeping(tmp_path, DEAF)
     deadline = time.monotonic() + 20
     while runner.poll() is None and "interrupted" not in (tmp_path / "out.ipynb").read_text():
         assert time.monotonic() < deadline

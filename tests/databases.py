@@ -113,6 +113,15 @@ class Database:
         return [text.replace("\n\t", "\n") for text in re.findall(entry, log, flags=re.MULTILINE)]
 
 
+def encoded(server: Server, encoding: str) -> Database:
+    """A new database in that encoding, with nothing in it, in place of the last one."""
+    name = encoding.lower()
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE IF EXISTS {name}".encode())
+        conn.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'".encode())
+    return Database(server, name)
+
+
 @dataclass(frozen=True)
 class Role:
     """A role that may log in, with its password only."""

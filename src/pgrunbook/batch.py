@@ -125,8 +125,7 @@ class Batch:
         """
         error = psycopg.errors.error_from_result(result)
         ends = [0, *accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
-        position = error.diag.statement_position
-        index = int(position) - 1 if position else None
+        index = self.conn.index(error, _BETWEEN.join(part.sql for part in self._parts))
         if place == 0 and index is not None:
             place = bisect(ends, index) - 1
         if statement := self._parts[place].statement:

@@ -9,11 +9,11 @@ import pandas as pd
 import psycopg
 
 from pgrunbook.apply import Timeouts
-from pgrunbook.catalog import Connection
 from pgrunbook.connection import problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Problem, RunbookError
 from pgrunbook.scripts import Statement
+from pgrunbook.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _yes(value: bool) -> str:
     return "yes" if value else "NO"
 
 
-def verify(conn: Connection, name: str, statements: Sequence[Statement], timeouts: Timeouts) -> list[CheckResult]:
+def verify(conn: Session, name: str, statements: Sequence[Statement], timeouts: Timeouts) -> list[CheckResult]:
     """Run a verify script in a transaction that is rolled back; one result for each `-- check:` statement.
 
     A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails does not
@@ -141,15 +141,14 @@ _RELEASE = b"RELEASE pgrunbook_check"
 _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
-def _try(conn: Connection, statement: Statement) -> Problem | None:
+def _try(conn: Session, statement: Statement) -> Problem | None:
     """Run it after the savepoint, and make the next one with it, in one round trip."""
     try:
         conn.execute(b"\n;".join([statement.sql.encode(), _RELEASE, _SAVEPOINT]))
     except psycopg.Error as exc:
         if not conn.closed:
             conn.execute(_ROLLBACK)
-        position = exc.diag.statement_position
-        problem = problem_of(exc, where=statement.place(int(position) - 1 if position else 0))
+        problem = problem_of(exc, where=statement.place(conn.index(exc, statement.sql) or 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")
         if isinstance(exc, _NOT_TRIED):
             what = f"could not be tried: {what}"

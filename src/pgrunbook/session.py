@@ -39,6 +39,18 @@ class Session(psycopg.Connection[Any]):
         self._prepared_with: dict[str, tuple[str, ...]] = {}  # by the names of queries, those of their parameters
         self._looks: list[_Look] = []
 
+    def index(self, error: psycopg.Error, sent: str) -> int | None:
+        """Of what was sent, the character that the server points to; None if it points to none.
+
+        A database whose encoding is SQL_ASCII knows no characters: it counts bytes.
+        """
+        if not (position := error.diag.statement_position):
+            return None
+        before = int(position) - 1
+        if self.info.parameter_status("server_encoding") == "SQL_ASCII":
+            return len(sent.encode()[:before].decode(errors="ignore"))
+        return before
+
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Consume a generator that operates on the connection."""
         try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import databases
 import psycopg
 import pytest
 from databases import Database
@@ -204,10 +205,7 @@ def test_an_index_on_a_partitioned_table_is_applied(applying: Applying) -> None:
 
 @on_18
 def test_a_blocker_is_noted_in_a_database_that_lacks_its_letters(server: Server, tmp_path: Path) -> None:
-    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
-        conn.execute("DROP DATABASE IF EXISTS latin")
-        conn.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
-    latin = Database(server, "latin")
+    latin = databases.encoded(server, "LATIN1")
     latin.execute("CREATE TABLE t (id int)")
     applying = Applying(latin, tmp_path)
     with psycopg.connect(latin.url) as blocker:
@@ -219,3 +217,11 @@ def test_a_blocker_is_noted_in_a_database_that_lacks_its_letters(server: Server,
     applying.sessions.close()
     (first, *_) = latin.execute("SELECT blockers -> 0 ->> 'query' FROM pgrunbook.attempts ORDER BY number")
     assert first[0].endswith("?")
+
+
+@on_18
+def test_a_database_of_bytes_counts_them_and_an_error_is_placed_by_characters(server: Server, tmp_path: Path) -> None:
+    applying = Applying(databases.encoded(server, "SQL_ASCII"), tmp_path)
+    said = failing(applying, "CREATE TABLE t (id int); COMMENT ON TABLE t IS 'éééé';\nCREATE TABLE u (id nothing);")
+    assert f"found:    CREATE TABLE u (id nothing)\n{'^':>{len('      found:    CREATE TABLE u (id ') + 1}}\n" in said
+    applying.sessions.close()

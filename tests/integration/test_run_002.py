@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 from databases import Database
-from projects import Project
+from nbformat.v4 import new_code_cell
+from projects import ROOT, RUNBOOK, Project
 
 pytestmark = pytest.mark.usefixtures("server")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -101,9 +105,14 @@ def test_a_new_runbook_works_as_it_stands(empty: Database, project: Project) -> 
     planned = project.command("run", "003", "--target", "env:CRM_URL", "--mode", "plan")
     assert (planned.code, empty.dump()) == (0, before), planned.text
     assert "CREATE TABLE support_notes" in planned.cells["010-support-notes"]
+    _as_the_page_has_it(project)
+    empty.load("CREATE TABLE invoices (number int PRIMARY KEY, state text CHECK (state IN ('paid')));")
     done = project.command("run", "003", "--target", "env:CRM_URL")
     assert done.code == 0, done.text
     assert "created_at fills in" in done.cells["verify"]
+    assert "the column accepts the value" in done.cells["verify"]
+    assert done.cells["locate"] == "Column(table='invoices', column='number')"
+    empty.execute("INSERT INTO invoices VALUES (1, 'void')")
     again = project.command("new", "support_notes")
     assert again.code == 2
     assert "there is a runbook of that name" in again.text
@@ -115,3 +124,21 @@ def test_a_new_runbook_works_as_it_stands(empty: Database, project: Project) -> 
     assert nowhere.code == 2
     assert "pgrunbook.toml" in nowhere.text
     assert not list(project.root.glob("*/004_*"))
+
+
+def _as_the_page_has_it(project: Project) -> None:
+    """Add to runbook 003 what docs/runbooks.md tells to find a table and to admit one more value."""
+    locate, admit, apply = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "runbooks.md").read_text(), re.DOTALL)
+    path = project.root / "runbooks" / "003_support_notes.ipynb"
+    notebook = nbformat.read(path, 4)
+    places = {cell.id: place for place, cell in enumerate(notebook.cells)}
+    notebook.cells[places["parameters"]].source += '\ninvoices_table = ""\nnumber_column = ""'
+    locate += "invoices"
+    notebook.cells[places["010-support-notes"]].source += f"\n{apply}"
+    before = [new_code_cell(locate, id="locate"), new_code_cell(admit, id="admit")]
+    notebook.cells[places["preconditions-text"] : places["preconditions-text"]] = before
+    nbformat.write(notebook, path)
+    for kind in ("deploy", "verify", "revert"):
+        for name in ("070_admit", "080_validate"):
+            own = project.root / "sql" / "003_support_notes" / kind / f"{name}_void"
+            shutil.copytree(ROOT / "sql" / RUNBOOK / kind / f"{name}_csv_import", own)

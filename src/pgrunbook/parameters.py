@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -198,14 +199,16 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     own = {name: (type(default), default) for name, default in declaration.items() if name not in everybodys}
     model = create_model("RunbookParameters", __base__=Parameters, **own)  # type: ignore[call-overload]
     values = {**declaration, **given}
-    secret = [name for name, value in [*declaration.items(), *given.items()] if looks_secret({name: value})]
-    problems = [_secret(name) for name in dict.fromkeys(secret)]
-    if not problems:
-        try:
-            parameters: Parameters = model.model_validate(values)
+    secret = {name for name, value in [*declaration.items(), *given.items()] if looks_secret({name: value})}
+    problems = [_secret(name) for name in values if name in secret]
+    try:
+        parameters: Parameters = model.model_validate({k: v for k, v in values.items() if k not in secret})
+        if not secret:
             return parameters
-        except ValidationError as exc:
-            problems = [_problem(error, list(declaration)) for error in exc.errors(include_url=False)]
+    except ValidationError as exc:
+        # The password may be their value too, and is not shown.
+        others = [_problem(error, list(declaration)) for error in exc.errors(include_url=False)]
+        problems += [replace(other, found="") for other in others] if secret else others
     raise Refused("The parameters are not valid: nothing was started.", problems=problems)
 
 

@@ -88,6 +88,14 @@ def test_a_name_may_say_what_its_value_does_not(declaration: dict[str, Any], giv
     assert "hunter2" not in str(caught.value)
 
 
+def test_beside_a_password_every_other_problem_is_named_but_no_value_shown() -> None:
+    given = {"target": "postgresql://app:123456@db/crm", "ticket": 123456, "tabel": "users"}
+    with pytest.raises(Refused) as caught:
+        validate(DECLARED, given)
+    assert {problem.where for problem in caught.value.problems} == {"target", "ticket", "tabel"}
+    assert "123456" not in str(caught.value)
+
+
 def test_a_password_in_a_default_is_refused_even_if_it_is_replaced() -> None:
     with pytest.raises(Refused, match="target: holds a password"):
         validate({**DECLARED, "target": "postgresql://app:hunter2@db/crm"}, {"target": "embedded"})

@@ -12,11 +12,12 @@ from typing import Any
 import databases
 import pytest
 from databases import Database
+from projects import ROOT, Project
 
 from pgrunbook import embedded
 from pgrunbook.embedded import Server
 
-SAMPLE = Path(__file__).parents[1] / "sql" / "sample.sql"
+SAMPLE = ROOT / "sql" / "sample.sql"
 VERSIONS = (16, 18)
 # Hundreds of small tests each, or long ones: on 18 only unless another version is asked for, as a landing cannot wait.
 ON_THE_NEWEST = {
@@ -135,6 +136,23 @@ def crm(server: Server) -> Iterator[Database]:
     """A database of the test's own, with the sample in it."""
     embedded.database(server, "sample", SAMPLE)
     with databases.temporary(server, template="sample") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def after_001(server: Server) -> Iterator[Database]:
+    """The sample after a run of 001 that passed, to be copied."""
+    embedded.database(server, "sample", SAMPLE)
+    with databases.temporary(server, template="sample") as database:
+        done = Project(ROOT).step(database)
+        assert done.code == 0, done.text
+        yield database
+
+
+@pytest.fixture
+def applied(server: Server, after_001: Database) -> Iterator[Database]:
+    """A database of the test's own, to which a run of 001 has applied all blocks."""
+    with databases.temporary(server, template=after_001.name) as database:
         yield database
 
 

@@ -226,13 +226,12 @@ def test_bad_parameters_refuse_before_a_kernel_is_started(tmp_path: Path, given:
     assert not touched.exists()
 
 
-@pytest.mark.parametrize("given", [[], ["-p", "target", "embedded"]])
 @pytest.mark.parametrize(
-    ("declared", "said"),
+    ("declared", "said", "given"),
     [
-        ('target = "embedded', "line 1: unterminated string literal (detected at line 1)"),
-        ("mode = 'plan'\nimport os", "line 2: more than assignments"),
-        ("target = {[]: 1}", "line 1: not a literal"),
+        ('target = "embedded', "line 1: unterminated string literal (detected at line 1)", []),
+        ("mode = 'plan'\nimport os", "line 2: more than assignments", ["-p", "target", "embedded"]),
+        ("target = {[]: 1}", "line 1: not a literal", []),
     ],
 )
 def test_a_parameters_cell_that_cannot_be_read_refuses(

@@ -144,7 +144,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(crm: Databa
     """With what a run that stopped half way had written into it; reading it needs no newer version."""
     with crm.connect() as reader, reader.transaction():
         reader.execute("SELECT 1 FROM deals")
-        assert project.run(crm, "-p", "lock_budget", "300ms").code == 1
+        assert project.step(crm, "-p", "lock_budget", "300ms").code == 1
     crm.load("ALTER TABLE pgrunbook.runs DROP plan; ALTER TABLE pgrunbook.blocks DROP variables, DROP kept")
     rows = crm.dump("--data-only", *DATA)
     crm.execute("DROP SCHEMA pgrunbook CASCADE")
@@ -155,7 +155,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(crm: Databa
     before = crm.dump()
     status = project.command("status", "--target", "env:CRM_URL")
     assert (status.code, crm.dump()) == (0, before), status.text
-    assert project.run(crm, "--mode", "plan").code == 0
+    assert project.step(crm, "--mode", "plan").code == 0
     assert crm.dump() == before
 
     done = project.run(crm)
@@ -166,21 +166,21 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(crm: Databa
     ]
 
 
-def test_a_run_that_died_is_closed_by_the_next_that_may_write(crm: Database, project: Project) -> None:
-    assert project.run(crm).code == 0
+def test_a_run_that_died_is_closed_by_the_next_that_may_write(applied: Database, project: Project) -> None:
     died = str(uuid.uuid4())
-    with crm.connect() as conn:
+    with applied.connect() as conn:
         parameters = {"ticket": ""}
         ledger.start(conn, died, RUNBOOK, schema="public", mode="apply", operator="ada", parameters=parameters)
+    project.env["CRM_URL"] = applied.url
     shown = project.command("status", "--target", "env:CRM_URL").text
     assert f"last run {died[:8]} by ada: died: committed: nothing; last known: it began" in " ".join(shown.split())
 
-    plan = project.run(crm, "--mode", "plan")
+    plan = project.run(applied, "--mode", "plan")
     assert "at work, or died" in plan.cells["target"]
     verdict = "SELECT verdict, reason FROM pgrunbook.verdicts WHERE run_id = %s"
-    assert crm.execute(verdict, [died]) == []
+    assert applied.execute(verdict, [died]) == []
 
-    assert project.run(crm).code == 0
-    ((ended, reason),) = crm.execute(verdict, [died])
+    assert project.run(applied).code == 0
+    ((ended, reason),) = applied.execute(verdict, [died])
     assert ended == "interrupted"
     assert reason.startswith("it died; committed: nothing; last known: it began")

@@ -46,16 +46,16 @@ def events(database: Database) -> list[str]:
     return [event for (event,) in found]
 
 
-def test_each_statement_is_recorded_before_and_after(crm: Database, lookup: Project) -> None:
-    done = lookup.run(crm)
+def test_each_statement_is_recorded_before_and_after(applied: Database, lookup: Project) -> None:
+    done = lookup.run(applied)
     assert done.code == 0, done.text
-    assert events(crm) == ["started", "applied"]
-    rows = crm.execute("SELECT number, event FROM pgrunbook.statements WHERE block = %s ORDER BY id", [BLOCK])
+    assert events(applied) == ["started", "applied"]
+    rows = applied.execute("SELECT number, event FROM pgrunbook.statements WHERE block = %s ORDER BY id", [BLOCK])
     assert rows == [(1, "started"), (1, "finished"), (2, "started"), (2, "finished")]
-    assert crm.execute(VALID) == [(True,)]
+    assert applied.execute(VALID) == [(True,)]
     assert "CREATE INDEX CONCURRENTLY" in done.cells["lookup"]
-    again = lookup.run(crm)
-    assert (again.code, events(crm)) == (0, ["started", "applied"]), again.text
+    again = lookup.run(applied)
+    assert (again.code, events(applied)) == (0, ["started", "applied"]), again.text
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
@@ -71,15 +71,6 @@ def test_an_index_that_was_left_invalid_is_dropped_and_built_again(crm: Database
     assert crm.execute(VALID) == [(True,)]
 
 
-@pytest.fixture
-def applied(crm: Database, project: Project) -> Database:
-    """A database with all the blocks before this one: what is left to do does not wait for anybody else."""
-    done = project.run(crm)
-    assert done.code == 0, done.text
-    add(project, CREATE)
-    return crm
-
-
 @contextmanager
 def writer(database: Database) -> Iterator[int]:
     """A transaction that has written to the table and stays open: the build waits for it."""
@@ -90,11 +81,11 @@ def writer(database: Database) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_an_index_that_somebody_else_is_building_is_not_dropped(applied: Database, project: Project) -> None:
+def test_an_index_that_somebody_else_is_building_is_not_dropped(applied: Database, lookup: Project) -> None:
     with writer(applied), applied.connect(application_name="by hand") as builder, ThreadPoolExecutor(1) as thread:
         building = thread.submit(builder.execute, CREATE.split(";")[0].encode())
         wait_for(lambda: bool(applied.execute(f"SELECT 1 FROM pg_class WHERE relname = '{INDEX}'")))
-        pid, done = builder.info.backend_pid, project.run(applied)
+        pid, done = builder.info.backend_pid, lookup.run(applied)
         builder.cancel_safe()
         assert isinstance(building.exception(), psycopg.errors.QueryCanceled)
     assert done.code == 1, done.text
@@ -104,9 +95,9 @@ def test_an_index_that_somebody_else_is_building_is_not_dropped(applied: Databas
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: Database, project: Project) -> None:
+def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: Database, lookup: Project) -> None:
     with writer(applied) as pid:
-        done = project.run(applied, "-p", "lock_budget", "3s")
+        done = lookup.run(applied, "-p", "lock_budget", "3s")
     assert done.code == 1, done.text
     shown = done.cells["lookup"]
     assert "waiting for writers before build" in shown
@@ -118,7 +109,7 @@ def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: D
     assert f"`{BLOCK}` in part, outside a transaction" in "".join(banner)
     assert events(applied) == ["started"]
 
-    after = project.run(applied)
+    after = lookup.run(applied)
     assert after.code == 0, after.text
     assert "complete, started by run" in after.cells["lookup"]
     assert events(applied) == ["started", "started", "applied"]
@@ -128,18 +119,19 @@ def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: D
 @pytest.mark.parametrize("server", [18], indirect=True)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
-    applied: Database, project: Project, number: int
+    applied: Database, lookup: Project, number: int
 ) -> None:
     """SIGKILL goes to the kernel, which cannot say a word; SIGTERM to the runner, which cancels and records."""
+    lookup.env["CRM_URL"] = applied.url
     with writer(applied):
-        runner = project.start("run", "001", "--target", "env:CRM_URL")
+        runner = lookup.start("run", "001", "--target", "env:CRM_URL")
         building = "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"
         wait_for(lambda: applied.execute(building) != [])
         os.kill(kernel_of(runner.pid) if number == signal.SIGKILL else runner.pid, number)
         assert runner.wait(timeout=15) == 3
     assert events(applied) == ["started"]
 
-    after = project.run(applied)
+    after = lookup.run(applied)
     assert after.code == 0, after.text
     assert events(applied) == ["started", "started", "applied"]
     verdicts = applied.execute("SELECT verdict, reason FROM pgrunbook.verdicts ORDER BY id")
@@ -150,36 +142,34 @@ def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_a_partition_is_detached_in_short_attempts_and_finalized(crm: Database, project: Project) -> None:
+def test_a_partition_is_detached_in_short_attempts_and_finalized(applied: Database, project: Project) -> None:
     """A reader of the partition itself: it is locked out at the very end, when the partition is half detached."""
-    crm.load(
+    applied.load(
         "CREATE TABLE history (at date) PARTITION BY RANGE (at);"
         "CREATE TABLE history_2025 PARTITION OF history FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
     )
-    assert project.run(crm).code == 0
     add(project, "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY;")
-    with crm.connect(application_name="slow report") as conn:
+    with applied.connect(application_name="slow report") as conn:
         conn.execute("BEGIN")
         conn.execute("SELECT 1 FROM history_2025")
-        done = project.run(crm, "-p", "lock_budget", "3s")
+        done = project.run(applied, "-p", "lock_budget", "3s")
         assert done.code == 1, done.text
         assert "slow report" in done.cells["lookup"]
         assert "left half done: standalone history_2025" in done.cells["lookup"]
         conn.execute("COMMIT")
-    after = project.run(crm)
+    after = project.run(applied)
     assert after.code == 0, after.text
-    assert crm.execute("SELECT relispartition FROM pg_class WHERE relname = 'history_2025'") == [(False,)]
-    assert project.run(crm).code == 0
+    assert applied.execute("SELECT relispartition FROM pg_class WHERE relname = 'history_2025'") == [(False,)]
+    assert project.step(applied).code == 0
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_statements_that_leave_no_trace_run_again_until_the_ledger_has_them(crm: Database, project: Project) -> None:
-    assert project.run(crm).code == 0
+def test_statements_that_leave_no_trace_run_until_the_ledger_has_them(applied: Database, project: Project) -> None:
     add(project, "REINDEX TABLE CONCURRENTLY deals; VACUUM (ANALYZE) deals;")
-    assert project.run(crm).code == 0
-    assert events(crm) == ["started", "applied"]
-    assert project.run(crm).code == 0
-    assert events(crm) == ["started", "applied"]
+    assert project.run(applied).code == 0
+    assert events(applied) == ["started", "applied"]
+    assert project.step(applied).code == 0
+    assert events(applied) == ["started", "applied"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_apply_then_again(crm: Database, run: Run) -> None:
 
 
 @PG18
-def test_the_record_shows_sql_time_and_schema(crm: Database, run: Run) -> None:
+def test_the_record_shows_sql_time_and_schema_and_no_noise(crm: Database, run: Run) -> None:
     done = run(crm, "-p", "ticket", "CRM-7")
     assert "CRM-7" in done.cells["target"]
     assert "```sql\n" in done.cells["import-batches"]
@@ -37,11 +37,6 @@ def test_the_record_shows_sql_time_and_schema(crm: Database, run: Run) -> None:
     assert "FAILED" not in done.cells["verify"]
     assert "connections_source_type_check" in done.cells["difference"]
     assert "PASSED" in done.cells["verdict"]
-
-
-@PG18
-def test_nothing_of_the_record_is_noise(crm: Database, run: Run) -> None:
-    done = run(crm)
     assert done.notebook
     outputs = [o for c in json.loads(done.notebook.read_text())["cells"] for o in c.get("outputs", ())]
     assert [o for o in outputs if o["output_type"] == "stream"] == []
@@ -95,16 +90,15 @@ def test_plan_works_on_a_standby(standby: Database, run: Run) -> None:
 
 
 @PG18
-def test_verify_only_looks(crm: Database, run: Run) -> None:
+def test_verify_only_looks(crm: Database, applied: Database, run: Run) -> None:
     before = crm.dump()
     pending = run(crm, "--mode", "verify")
     assert pending.code == 1
     assert "is not in the ledger" in pending.text
     assert crm.dump() == before
-    assert run(crm).code == 0
-    applied = crm.dump()
-    assert run(crm, "--mode", "verify").code == 0
-    assert crm.dump() == applied
+    after = applied.dump()
+    assert run(applied, "--mode", "verify").code == 0
+    assert applied.dump() == after
 
 
 def test_all_done_by_hand_is_adopted_without_any_ddl(crm: Database, run: Run) -> None:
@@ -128,15 +122,15 @@ def _is_ours(statement: str) -> bool:
 
 
 @PG18
-def test_half_done_by_hand_ends_complete(crm: Database, run: Run) -> None:
+def test_half_done_by_hand_ends_complete(crm: Database, project: Project) -> None:
     _by_hand(crm, "010", "030", "061")
     crm.load("DROP INDEX idx_import_batches_status")
-    done = run(crm)
+    done = project.run(crm)
     assert done.code == 0, done.text
     assert "there already: table import_batches" in done.cells["plan"]
     assert "CREATE TABLE" not in done.cells["import-batches"]
     assert "CREATE INDEX idx_import_batches_status" in done.cells["import-batches"]
-    assert run(crm, "--mode", "verify").code == 0
+    assert project.step(crm, "--mode", "verify").code == 0
 
 
 def _by_hand(database: Database, *numbers: str) -> None:
@@ -145,7 +139,7 @@ def _by_hand(database: Database, *numbers: str) -> None:
 
 
 @PG18
-@pytest.mark.parametrize("folder", [".", "runbooks", "sql/001_import_connector/deploy"])
+@pytest.mark.parametrize("folder", ["runbooks", "sql/001_import_connector/deploy"])
 def test_plain_papermill_from_anywhere_in_the_project(crm: Database, project: Project, folder: str) -> None:
     done = project.papermill(crm, "-p", "mode", "plan", cwd=project.root / folder)
     assert done.code == 0, done.text
@@ -153,8 +147,8 @@ def test_plain_papermill_from_anywhere_in_the_project(crm: Database, project: Pr
 
 
 @PG18
-def test_other_schemas_with_odd_names(crm: Database, run: Run) -> None:
+def test_other_schemas_with_odd_names(crm: Database, project: Project) -> None:
     crm.execute('ALTER SCHEMA public RENAME TO "My ""odd"" Schema"')
-    done = run(crm, "-p", "schema", 'My "odd" Schema')
+    done = project.run(crm, "-p", "schema", 'My "odd" Schema')
     assert done.code == 0, done.text
-    assert run(crm, "-p", "schema", 'My "odd" Schema', "--mode", "verify").code == 0
+    assert project.step(crm, "--schema", 'My "odd" Schema', "--mode", "verify").code == 0

@@ -141,8 +141,8 @@ def files(project: Project) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in found}
 
 
-def test_to_seal_a_record_again_changes_nothing(crm: Database, project: Project) -> None:
-    done = project.run(crm)
+def test_to_seal_a_record_again_changes_nothing(applied: Database, project: Project) -> None:
+    done = project.run(applied)
     assert done.code == 0, done.text
     before = files(project)
     again = project.command("archive", "seal", done.notebook)

@@ -74,7 +74,7 @@ def test_after_a_run_all_is_done_and_says_by_which(crm: Database, project: Proje
 def test_after_a_failed_run_it_says_where_that_stopped(crm: Database, project: Project) -> None:
     with crm.connect() as reader, reader.transaction():
         reader.execute("SELECT FROM deals")
-        assert project.run(crm, "-p", "lock_budget", "300ms").code == 1
+        assert project.step(crm, "-p", "lock_budget", "300ms").code == 1
         (found,) = report(project, crm)
     states = {block["block"]: block["state"] for block in found["blocks"]}
     assert list(states.values()) == ["applied", "applied", *["pending"] * (len(BLOCKS) - 2)]
@@ -108,10 +108,9 @@ def test_a_run_that_waits_for_a_lock_right_now_is_at_work(crm: Database, project
     assert report(project, crm)[0]["last_run"]["verdict"] == "interrupted"
 
 
-def test_another_schema_has_a_ledger_of_its_own(crm: Database, project: Project) -> None:
-    assert project.run(crm).code == 0
-    crm.execute("CREATE SCHEMA other")
-    (found,) = report(project, crm, RUNBOOK, "--schema", "other")
+def test_another_schema_has_a_ledger_of_its_own(applied: Database, project: Project) -> None:
+    applied.execute("CREATE SCHEMA other")
+    (found,) = report(project, applied, RUNBOOK, "--schema", "other")
     assert {block["state"] for block in found["blocks"]} == {"pending"}
     assert found["last_run"] is None
 

@@ -46,7 +46,7 @@ def test_added_and_validated_in_two_blocks_and_reverted(crm: Database, project: 
         ("SHARE UPDATE EXCLUSIVE",)
     ]
     for mode in ("apply", "verify"):
-        again = project.run(crm, "--mode", mode)
+        again = project.step(crm, "--mode", mode)
         assert again.code == 0, again.text
     reverted = project.run(crm, "--mode", "revert")
     assert reverted.code == 0, reverted.text
@@ -54,16 +54,16 @@ def test_added_and_validated_in_two_blocks_and_reverted(crm: Database, project: 
     assert crm.dump() == before
 
 
-def test_validated_by_hand_it_is_what_was_recorded_and_more(crm: Database, project: Project) -> None:
+def test_validated_by_hand_it_is_what_was_recorded_and_more(applied: Database, project: Project) -> None:
     add(project, "090_named")
-    assert project.run(crm).code == 0
-    assert crm.execute(VALID) == [(False,)]
-    crm.execute(f"ALTER TABLE contacts VALIDATE CONSTRAINT {NAME}")
-    again = project.run(crm)
+    assert project.step(applied).code == 0
+    assert applied.execute(VALID) == [(False,)]
+    applied.execute(f"ALTER TABLE contacts VALIDATE CONSTRAINT {NAME}")
+    again = project.run(applied)
     assert again.code == 0, again.text
     assert "nothing was left to do" in again.text
 
-    crm.execute(f"ALTER TABLE contacts DROP CONSTRAINT {NAME}, ADD CONSTRAINT {NAME} CHECK (id IS NOT NULL)")
-    other = project.run(crm)
+    applied.execute(f"ALTER TABLE contacts DROP CONSTRAINT {NAME}, ADD CONSTRAINT {NAME} CHECK (id IS NOT NULL)")
+    other = project.step(applied)
     assert other.code == 2
     assert f"constraint contacts.{NAME} was applied and then altered" in other.text

@@ -16,6 +16,7 @@ test: .venv/test.stamp .venv/chromium.stamp  ## all that CI checks
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pgrunbook lint
+	$(BIN)/python -m compileall -q src  # once, where Python may not write bytecode itself
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-versions: .venv/test.stamp  ## all tests, on every version of PostgreSQL that is embedded

@@ -59,9 +59,11 @@ class Project:
         """Run 001 against a database, or a target by its name."""
         return self.command("run", RUNBOOK, "--target", self._name(target), *arguments, cwd=cwd)
 
-    def papermill(self, target: Database | str, *arguments: str, cwd: Path | None = None) -> Outcome:
-        """The same with papermill itself; the paths are taken from the project's root."""
-        output = self.root / "outputs" / "x.ipynb"
+    def papermill(
+        self, target: Database | str, *arguments: str, cwd: Path | None = None, name: str = "x.ipynb"
+    ) -> Outcome:
+        """The same with papermill itself, into this file of the archive. Paths are taken from the project's root."""
+        output = self.root / "outputs" / name
         output.parent.mkdir(exist_ok=True)
         notebook = self.root / "runbooks" / f"{RUNBOOK}.ipynb"
         given = ["-p", "target", self._name(target), *arguments]

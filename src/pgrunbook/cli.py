@@ -17,6 +17,7 @@ from pgrunbook.project import Project
 
 if TYPE_CHECKING:
     from pgrunbook.record import Record
+    from pgrunbook.sealing import Sealed
 
 _TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
@@ -108,7 +109,7 @@ def run(
     if pending:
         asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}")
-    _check_key(project)
+    project.check_key()
     bar = sys.stderr.isatty() if progress is None else progress
     passed: list[str] = []
     for path, each in asked.items():
@@ -139,14 +140,6 @@ def _asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> di
         given = _given(declaration, [(n, v) for n, v in pairs if n in declaration or n in unknown])
         asked[path] = _Asked(given, parameters.validate(declaration, given))
     return asked
-
-
-def _check_key(project: Project) -> None:
-    """Raise Refused if what is to sign the records cannot be used: afterwards it would be too late."""
-    if key := project.signing_key:
-        from pgrunbook import attestation  # what signs takes a quarter of a second to import
-
-        attestation.signer(key)
 
 
 def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
@@ -181,14 +174,14 @@ def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bo
     return ending.verdict
 
 
-def _sealed(project: Project, notebook: Path) -> str:
+def _sealed(project: Project, notebook: Path) -> Sealed:
     with garbage.ignored():
         from pgrunbook import sealing
 
     done = sealing.seal(project, notebook)
     for problem in done.problems:
         click.secho(f"warning: {problem}", fg="yellow", err=True)
-    return f"number {done.head.sequence}, {done.head.name}{'' if done.signed else ' (no key: not signed)'}"
+    return done
 
 
 def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
@@ -272,15 +265,15 @@ def lint() -> None:
 def archive() -> None:
     """Seal the executed notebooks under outputs/, and check that nothing was changed since.
 
-    `pgrunbook run` seals what it writes, whatever the verdict. Signed with the Ed25519 key in the PEM file that
-    `[archive] key` of pgrunbook.toml or PGRUNBOOK_KEY names.
+    `pgrunbook run` and `papermill --engine pgrunbook` seal what they write, whatever the verdict. Signed with the
+    Ed25519 key in the PEM file that `[archive] key` of pgrunbook.toml or PGRUNBOOK_KEY names.
     """
 
 
 @archive.command()
 @click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def seal(notebook: Path) -> None:
-    """Seal NOTEBOOK, which lies under outputs/ and was executed by papermill itself, or whose runner was killed."""
+    """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose runner was killed."""
     click.echo(f"seal: {_sealed(Project.find(), notebook.resolve())}")
 
 

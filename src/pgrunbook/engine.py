@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path, PurePath
 from typing import IO, Any, cast
 
@@ -24,13 +25,14 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
-from papermill.iorw import LocalHandler, papermill_io
+from papermill.iorw import papermill_io
 
-from pgrunbook import atomic, inquiry, kernels, leaks, parameters, signals, targets
+from pgrunbook import inquiry, kernels, leaks, parameters, signals, targets
 from pgrunbook.card import banner
 from pgrunbook.ending import Ending, judge, settled
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
 from pgrunbook.leaks import Leak
+from pgrunbook.output import Output
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
 from pgrunbook.redaction import redact
@@ -61,15 +63,22 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     def execute_notebook(
         cls, nb: NotebookNode, kernel_name: str, output_path: str | None = None, **options: Any
     ) -> NotebookNode:
-        """Execute the notebook. Raises NotPassed if it did not end with the verdict `passed`."""
+        """Execute the notebook, and seal its record when papermill has written it for the last time: if it is in the
+        archive of a project, and not with the option `seal=False`.
+
+        Raises NotPassed if it did not end with the verdict `passed`; papermill does, if the record cannot be sealed.
+        """
         options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
         made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
-        _write_as_a_whole(nb.metadata.papermill.get("output_path"))
+        seals, output = options.pop("seal", True), Output.of(nb.metadata.papermill.get("output_path"))
+        archive = output.project if output and seals else None
         _leave_out_the_host(nb)
         manager = ExecutionManager(nb, output_path, **made)
         manager.run_id = run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         try:
             chosen = parameters.chosen(nb)  # before a kernel is started
+            if archive:
+                archive.check_key()
             manager.secrets = _secrets(chosen)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
@@ -88,8 +97,16 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             leaks.mask(nb, manager.secrets)
             manager.notebook_start()
             ending = manager.ended(Ending(exc.verdict, exc.message, redact(str(exc))))
+        seal = partial(_seal, archive, output.file) if archive and output and not ending.leaked else None
         if ending.verdict is not Verdict.PASSED:
+            try:
+                if seal:
+                    seal()
+            except NotPassed as unsealed:
+                unsealed.show()
             raise NotPassed(ending)
+        if output:
+            output.after = seal
         return cast(NotebookNode, manager.nb)
 
     @classmethod
@@ -328,6 +345,20 @@ def _secrets(chosen: Parameters) -> tuple[str, ...]:
         return ()
 
 
+def _seal(project: Project, notebook: Path) -> None:
+    """Seal the record, and say so. Raises NotPassed if that cannot be done: who is not watching has to know."""
+    from pgrunbook import sealing  # here, because the run has ended: it need not wait for what signs
+
+    try:
+        sealed = sealing.seal(project, notebook)
+    except RunbookError as exc:
+        error = Failed("The run has ended as its record says. That is not sealed.", problems=exc.problems)
+        raise NotPassed(Ending(error.verdict, error.message, str(error))) from exc
+    for problem in sealed.problems:
+        click.echo(f"warning: {problem}", err=True)
+    click.echo(f"seal: {sealed}", err=True)
+
+
 def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
     """A run whose notebook gave a secret away has failed, however it went on the target."""
     message = f"A secret was in the notebook, and is masked: the record is not sealed. The run itself: {ending.reason}"
@@ -354,28 +385,3 @@ def _leave_out_the_host(nb: NotebookNode) -> None:
     for name in ("input_path", "output_path"):
         path = noted.get(name)
         noted[name] = PurePath(path).name if isinstance(path, str) else None
-
-
-class _WholeFiles(LocalHandler):  # type: ignore[misc]
-    """Writes local files as papermill's own handler does, but each is at any moment the old one or the new one."""
-
-    def __init__(self, handler: LocalHandler) -> None:
-        super().__init__()
-        self._handler = handler
-
-    def write(self, buf: str, path: str) -> None:
-        """Write the text beside the file, and put it in the file's place once all of it is on the disk."""
-        folder = self._handler.cwd(None)  # not ours, if the kernel is to have another
-        self._handler.cwd(folder)
-        target = Path(folder or "", path)
-        atomic.write(target, buf.encode())
-
-
-def _write_as_a_whole(path: str | None) -> None:
-    """Have this file written as a whole, by papermill too, which writes it once more when the engine is done.
-
-    Its other stores do so themselves. It goes by the newest scheme that a path begins with, so the path is given for
-    one: of the handlers for the scheme `local` it would take the oldest.
-    """
-    if path and type(handler := papermill_io.get_handler(path)) is LocalHandler:
-        papermill_io.register(path, _WholeFiles(handler))

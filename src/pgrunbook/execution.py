@@ -73,7 +73,13 @@ def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: K
     papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed
     try:
         nb = papermill.execute_notebook(
-            str(notebook), str(output), parameters=dict(given), engine_name=ENGINE, progress_bar=bar, kernel=kernel
+            str(notebook),
+            str(output),
+            parameters=dict(given),
+            engine_name=ENGINE,
+            progress_bar=bar,
+            kernel=kernel,
+            seal=False,  # by the command, which says first how the run has ended
         )
     except NotPassed as exc:
         return exc.ending

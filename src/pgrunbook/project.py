@@ -75,7 +75,7 @@ class Project:
         Raises Refused if there is none, or if its `pgrunbook.toml` cannot be read.
         """
         if given := os.environ.get("PGRUNBOOK_ROOT"):
-            candidates: Sequence[Path] = [Path(given)]
+            candidates: Sequence[Path] = [Path(given).resolve()]
         else:
             here = (start or Path.cwd()).resolve()
             candidates = [here, *here.parents]
@@ -119,6 +119,13 @@ class Project:
         """The file of the private key that signs records, if one is given."""
         path = os.environ.get("PGRUNBOOK_KEY") or self.settings.archive.key
         return self.root / path if path else None
+
+    def check_key(self) -> None:
+        """Raise Refused if what is to sign the records cannot be used: afterwards it would be too late."""
+        if key := self.signing_key:
+            from pgrunbook import attestation  # what signs takes a quarter of a second to import
+
+            attestation.signer(key)
 
     def sql(self, runbook: str) -> Path:
         """The folder of a runbook's SQL."""

@@ -36,6 +36,9 @@ class Sealed(NamedTuple):
     signed: bool
     problems: list[str]
 
+    def __str__(self) -> str:
+        return f"number {self.head.sequence}, {self.head.name}{'' if self.signed else ' (no key: not signed)'}"
+
 
 @dataclass
 class Sealing:

@@ -116,6 +116,30 @@ def test_what_papermill_itself_wrote_can_be_sealed(crm: Database, project: Proje
     assert "the record is sealed already" in again.text
 
 
+def test_papermill_seals_with_our_engine_what_it_wrote(crm: Database, project: Project) -> None:
+    by_engine = ("--engine", "pgrunbook", "-p", "mode", "plan")
+    done = project.papermill(crm, *by_engine)
+    assert done.code == 0, done.text
+    assert re.search(r"^seal: number 1, x\.dsse\.json \(no key: not signed\)$", done.text, re.MULTILINE)
+    refused = project.papermill(crm, *by_engine, "-p", "tabel", "x", name="refused.ipynb")
+    assert (refused.code, "seal: number 2, refused.dsse.json" in refused.text) == (2, True), refused.text
+    assert project.command("archive", "verify").code == 0
+
+    (project.root / "outputs" / HEAD).unlink()
+    passed = project.papermill(crm, *by_engine, name="passed.ipynb")
+    assert passed.code == 1
+    assert "FAILED: The run has ended as its record says. That is not sealed.\n" in passed.text
+    assert "PASSED: planned" in passed.cells["verdict"]
+    refused_again = project.papermill(crm, *by_engine, "-p", "tabel", "x", name="refused-again.ipynb")
+    assert refused_again.code == 2
+    assert "That is not sealed.\n" in refused_again.text
+
+    project.env["PGRUNBOOK_KEY"] = "nowhere.pem"
+    without_key = project.papermill(crm, *by_engine, name="without-key.ipynb")
+    assert without_key.code == 2
+    assert "REFUSED: Nothing was changed.\n  nowhere.pem: the key cannot be used" in without_key.text
+
+
 def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database, project: Project) -> None:
     project.env["CRM_URL"] = crm.url
     with crm.connect() as reader, reader.transaction():

@@ -17,7 +17,6 @@ from projects import ROOT, Project
 from pgrunbook import embedded
 from pgrunbook.embedded import Server
 
-SAMPLE = ROOT / "sql" / "sample.sql"
 VERSIONS = (16, 18)
 # Hundreds of small tests each, or long ones: on 18 only unless another version is asked for, as a landing cannot wait.
 ON_THE_NEWEST = {
@@ -134,16 +133,14 @@ def server(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -> 
 @pytest.fixture
 def crm(server: Server) -> Iterator[Database]:
     """A database of the test's own, with the sample in it."""
-    embedded.database(server, "sample", SAMPLE)
-    with databases.temporary(server, template="sample") as database:
+    with databases.sampled(server) as database:
         yield database
 
 
 @pytest.fixture(scope="session")
 def after_001(server: Server) -> Iterator[Database]:
     """The sample after a run of 001 that passed, to be copied."""
-    embedded.database(server, "sample", SAMPLE)
-    with databases.temporary(server, template="sample") as database:
+    with databases.sampled(server) as database:
         done = Project(ROOT).step(database)
         assert done.code == 0, done.text
         yield database
@@ -173,7 +170,7 @@ def login_role() -> Callable[..., databases.Role]:
 def standby(place: Path, on_version: Callable[[int], int]) -> Iterator[Database]:
     """The sample on a server in recovery, which refuses writes. Its WAL comes from nowhere."""
     primary = databases.start(place / "standby", on_version(18))
-    embedded.database(primary, "crm", SAMPLE)
+    embedded.database(primary, "crm", databases.SAMPLE)
     primary.stop()
     (primary.data / "standby.signal").touch()
     server = embedded.start(primary.data, primary.version)

@@ -23,6 +23,8 @@ from pgrunbook.embedded import Server
 
 PASSWORD_ROLES = "password_roles"  # whoever is a member cannot connect without a password
 
+SAMPLE = Path(__file__).parents[1] / "sql" / "sample.sql"
+
 _SETTINGS = """
 fsync = off
 full_page_writes = off
@@ -111,6 +113,14 @@ class Database:
     def _statements(self, log: str) -> list[str]:
         entry = rf"^.* \[\d+\] {self.name} LOG:  (?:statement|execute [^:]+): (.*(?:\n\t.*)*)"
         return [text.replace("\n\t", "\n") for text in re.findall(entry, log, flags=re.MULTILINE)]
+
+
+@contextmanager
+def sampled(server: Server) -> Iterator[Database]:
+    """A database with the sample in it, gone at the end."""
+    embedded.database(server, "sample", SAMPLE)
+    with temporary(server, template="sample") as database:
+        yield database
 
 
 def encoded(server: Server, encoding: str) -> Database:

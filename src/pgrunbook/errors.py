@@ -61,6 +61,11 @@ class RunbookError(Exception):
     def __str__(self) -> str:
         return "\n".join([self.message, *(f"  {line}" for p in self.problems for line in p.lines())])
 
+    @property
+    def reason(self) -> str:
+        """The message and the first problem, in one line."""
+        return " ".join([self.message, *(p.what for p in self.problems[:1])])
+
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in place of a traceback: the reader needs the reason, not our call stack."""
         return f"{self.verdict.upper()}: {self}".splitlines()

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pandas as pd
-import psycopg
 from IPython.core.getipython import get_ipython
 
 from pgrunbook import (
@@ -20,7 +19,6 @@ from pgrunbook import (
     conclusion,
     decisions,
     display,
-    locks,
     looking,
     parameters,
     preflight,
@@ -31,9 +29,9 @@ from pgrunbook.agenda import Agenda
 from pgrunbook.blocks import Source
 from pgrunbook.card import VerdictCard
 from pgrunbook.catalog import Connection, Snapshot
-from pgrunbook.connection import Sessions, problem_of
+from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Decision
-from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError, Verdict
+from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
 from pgrunbook.observation import Observation
 from pgrunbook.plan import Plan
 from pgrunbook.preparation import Preparation
@@ -398,37 +396,14 @@ class Run:
             raise Refused("The run has ended. To begin another, run the cells again from the target on.")
         try:
             yield
-        except (Refused, LockedOut) as exc:  # which both say that nothing was changed
-            error: RunbookError = Failed(_BEGUN, problems=exc.problems) if self._recorder.begun else exc
-        except RunbookError as exc:
-            error = exc
-        except psycopg.Error as exc:
-            error = self._failed(exc)
-            error.__cause__ = exc
-        except KeyboardInterrupt as exc:
-            error = Interrupted()
-            error.__cause__ = exc
-        except Exception as exc:  # a fault of ours: it is shown as it is, and the ledger knows that the run failed
-            self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
-            raise
-        else:
             return
-        self._end(error.verdict, _first_line(error))
+        except (Exception, KeyboardInterrupt) as exc:
+            error = conclusion.error(exc, self.parameters, self._sessions, begun=self._recorder.begun)
+            if error is None:  # a fault of ours: it is shown as it is, and the ledger knows that the run failed
+                self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
+                raise
+        self._end(error.verdict, error.reason)
         raise error
-
-    def _failed(self, exc: psycopg.Error) -> RunbookError:
-        """What the server said; and if a table could not be read, who does not let us."""
-        where = f"target {self.parameters.target!r}"
-        if not isinstance(exc, psycopg.errors.LockNotAvailable):
-            return Failed(problems=[problem_of(exc, where=where)])
-        problem = Problem(
-            "a table cannot be read now: somebody else is changing it",
-            where=where,
-            expected=f"no {locks.STRONGEST} lock on a table of schema {self._schema}",
-            found=locks.holders(self._look, self._schema, locks.STRONGEST) or "it has just been let go of",
-            remedy="wait until these sessions have ended their transactions, or end them; then run again",
-        )
-        return Failed(_BEGUN, problems=[problem]) if self._recorder.begun else Refused(problems=[problem])
 
     def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
         self._recorder.end(verdict, reason)
@@ -436,25 +411,6 @@ class Run:
         self._verdict = verdict
         if verdict is Verdict.PASSED:
             self.close()
-        ended = datetime.now(UTC)
-        return VerdictCard(
-            verdict,
-            reason,
-            {
-                "run": self.run_id,
-                "runbook": self.runbook,
-                "mode": self.parameters.mode,
-                "target": f"{self.parameters.target}: {self._identity.database}, schema {self._schema}",
-                "ended": display.moment(ended),
-                "took": display.milliseconds((ended - self.started_at).total_seconds() * 1000),
-                **({"plan": self._plan.digest} if self._plan and self._plan.steps else {}),
-                **({f"ACCESS EXCLUSIVE longer than {self.parameters.lock_timeout}": held} if held else {}),
-            },
-        )
-
-
-_BEGUN = "The run cannot go on. What it committed before is in the ledger."
-
-
-def _first_line(exc: RunbookError) -> str:
-    return " ".join([exc.message, *(p.what for p in exc.problems[:1])])
+        facts = {"run": self.run_id, "runbook": self.runbook}
+        facts |= conclusion.facts(self.parameters, self._identity, self.started_at, self._plan, held)
+        return VerdictCard(verdict, reason, facts)

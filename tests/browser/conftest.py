@@ -12,10 +12,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
 
-from pgrunbook import embedded
 from pgrunbook.embedded import Server
 
-SAMPLE = ROOT / "sql" / "sample.sql"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -48,8 +46,7 @@ def site(servers: Callable[[int], Server], tmp_path_factory: pytest.TempPathFact
         shutil.copytree(ROOT / name, root / name)
     (root / "pgrunbook.toml").write_text("")
     project, server = Project(root), servers(18)
-    embedded.database(server, "sample", SAMPLE)
-    with databases.temporary(server, template="sample") as crm:
+    with databases.sampled(server) as crm:
         assert project.run(crm, "-p", "schema", "nowhere").code == 2
         _interrupted(project, crm)
         assert project.run(crm, "-p", "lock_budget", "1ms", "-p", "statement_timeout", "1ms").code == 1

@@ -19,7 +19,7 @@ from databases import Database
 from papermill.iorw import papermill_io
 from projects import RUNBOOK, Project
 
-from pgrunbook.engine import ExecutionManager
+from pgrunbook.manager import ExecutionManager
 
 PG18 = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -330,7 +330,7 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
 
 FULL_AT_THE_END = """
 import papermill, resource, signal
-from pgrunbook.engine import ExecutionManager
+from pgrunbook.manager import ExecutionManager
 
 end = ExecutionManager.end
 

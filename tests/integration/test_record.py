@@ -12,7 +12,6 @@ import pytest
 from databases import Database
 from projects import ROOT, RUNBOOK, Project, wait_for
 
-from pgrunbook import embedded
 from pgrunbook.embedded import Server
 from pgrunbook.record import Record
 
@@ -26,8 +25,7 @@ def record(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, root / name)
     (root / "pgrunbook.toml").write_text("")
-    embedded.database(server, "sample", ROOT / "sql" / "sample.sql")
-    with databases.temporary(server, template="sample") as database:
+    with databases.sampled(server) as database:
         database.load("ALTER TABLE contacts ADD COLUMN source_data jsonb DEFAULT '{}'")
         _run(database, Project(root))
         (notebook,) = root.glob("outputs/**/*.ipynb")

@@ -11,7 +11,6 @@ import databases
 import pytest
 from databases import Database
 
-from pgrunbook import embedded
 from pgrunbook.embedded import Server
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -85,8 +84,7 @@ def files(folder: str, names: Iterable[str]) -> list[str]:
 @pytest.fixture(scope="module")
 def deployed(server: Server) -> Iterator[Database]:
     """After deploy. One for all tests of a version: whoever changes it rolls back."""
-    embedded.database(server, "sample", SAMPLE)
-    with databases.temporary(server, template="sample") as database:
+    with databases.sampled(server) as database:
         psql(database, *files("deploy", BLOCKS), "-c", ADMIT_ANY_VALUE)
         yield database
 

@@ -10,7 +10,7 @@ from databases import Database, Role
 from projects import ROOT, RUNBOOK, Project
 from refusals import REFUSED, problems, refused
 
-from pgrunbook import embedded, ledger
+from pgrunbook import ledger
 from pgrunbook.embedded import Server
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -316,8 +316,7 @@ def template(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (root / "pgrunbook.toml").touch()
     for name in ("runbooks", "sql"):
         (root / name).symlink_to(ROOT / name)
-    embedded.database(server, "sample", ROOT / "sql" / "sample.sql")
-    with databases.temporary(server, template="sample") as database:
+    with databases.sampled(server) as database:
         assert Project(root).run(database).code == 0
         yield database
 

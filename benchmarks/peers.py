@@ -223,7 +223,7 @@ def install() -> None:
     _install(PAPERMILL, ["papermill", "jupyterlab", "pandas", "sqlalchemy", "psycopg[binary]"])
     if not SQITCH.exists() and shutil.which("apt-get") and os.geteuid() == 0:
         apt = ["apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "sqitch", "libdbd-pg-perl"]
-        subprocess.run(apt, check=True)
+        subprocess.run(apt, check=True, stdout=subprocess.DEVNULL)  # it tells of each package, however quiet
 
 
 def sqitch_version() -> str:

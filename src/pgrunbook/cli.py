@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -81,6 +81,7 @@ def main() -> None:
 )
 @click.option("--html", is_flag=True, help="Also write the record as an HTML page, beside the notebook.")
 @click.option("--progress/--no-progress", default=None, help="Show a progress bar.  [default: only on a terminal]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON when all is over: one object a runbook that was run.")
 def run(
     runbook: str | None,
     pending: bool,
@@ -89,11 +90,12 @@ def run(
     pairs: tuple[tuple[str, str], ...],
     html: bool,
     progress: bool | None,
+    as_json: bool,
 ) -> None:
     """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
 
     The last lines are the verdict, in the modes plan and rehearse the plan's digest, the path of the notebook, and its
-    seal. A parameter that the runbook does not declare, or of another type, refuses the run before anything is started.
+    seal; with --json they are runbook, verdict, message, plan, notebook, page and seal. A parameter that the runbook does not declare, or of another type, refuses the run before anything is started.
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block is run, and
     none after the first that does not pass, whose exit code it is. A parameter goes to the runbooks that declare it.
@@ -108,19 +110,32 @@ def run(
     asked = _asked(notebooks, all_pairs)
     if pending:
         asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
-        click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}")
+        click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
     project.check_key()
     bar = sys.stderr.isatty() if progress is None else progress
-    passed: list[str] = []
-    for path, each in asked.items():
-        verdict = _run(project, path, each, html=html, bar=bar)
-        if verdict is not Verdict.PASSED:
-            if passed:
-                dry = each.chosen.mode in ("plan", "rehearse")
-                note = "comes before it and is not applied there yet" if dry else "came before it and passed"
-                click.echo(f"note:     {', '.join(passed)} {note}", err=True)
-            sys.exit(verdict.exit_code)
-        passed.append(path.stem)
+    told: list[dict[str, str]] = []
+    try:
+        for path, each in asked.items():
+            told.append(facts := {"runbook": path.stem})
+            for name, value in _run(project, path, each, html=html, bar=bar):
+                facts[name] = value
+                if not as_json:
+                    _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
+            _go_on([facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"]))
+    finally:
+        if as_json:
+            click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
+    """Exit if the last of these runbooks did not pass, with a note about those before it."""
+    if verdict is Verdict.PASSED:
+        return
+    if passed := done[:-1]:
+        dry = mode in ("plan", "rehearse")
+        note = "comes before it and is not applied there yet" if dry else "came before it and passed"
+        click.echo(f"note:     {', '.join(passed)} {note}", err=True)
+    sys.exit(verdict.exit_code)
 
 
 class _Asked(NamedTuple):
@@ -150,28 +165,28 @@ def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters)
     return bool(report.pending(found))
 
 
-def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bool) -> Verdict:
-    """Run one runbook, seal its record, and say how it ended and where the record is."""
+def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, str]]:
+    """Run one runbook, and seal its record; what there is to say, as it becomes known: each with its name."""
     with garbage.ignored():
         from pgrunbook import execution
 
     path, ending = execution.execute(project, notebook, asked.chosen, asked.given, bar=bar)
-    _say(ending.verdict, ending.text)
+    yield "verdict", str(ending.verdict)
+    yield "message", ending.text
     if asked.chosen.mode in ("plan", "rehearse") and (digest := _record(path).plan.get("digest")):
-        click.echo(f"plan:     {digest}")
-    click.echo(f"notebook: {_relative(path)}")
+        yield "plan", digest
+    yield "notebook", str(_relative(path))
     if html:
         from pgrunbook import report  # nbconvert takes half a second to import
 
-        click.echo(f"page:     {_relative(report.page(path))}")
+        yield "page", str(_relative(report.page(path)))
     if not ending.leaked:
         try:
-            click.echo(f"seal:     {_sealed(project, path)}")
+            yield "seal", str(_sealed(project, path))
         except RunbookError as exc:
             raise Failed(
                 "The run has ended as it says above. Its record is not sealed.", problems=exc.problems
             ) from exc
-    return ending.verdict
 
 
 def _sealed(project: Project, notebook: Path) -> Sealed:
@@ -203,8 +218,12 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _say(verdict: Verdict, text: str) -> None:
-    click.secho(text, fg="green" if verdict is Verdict.PASSED else "red", err=verdict is not Verdict.PASSED)
+def _say(name: str, value: str, *, passed: bool) -> None:
+    """One thing about a run, for people. Why it did not pass is an error."""
+    if name == "message":
+        click.secho(value, fg="green" if passed else "red", err=not passed)
+    elif name != "verdict":
+        click.echo(f"{name + ':':<10}{value}")
 
 
 def _relative(path: Path) -> Path:

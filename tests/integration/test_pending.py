@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -39,13 +40,24 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
     assert records(project) == ["001_import_connector"]
     assert "note:" not in failed.text
 
-    done = project.command(*GIVEN, "-p", "connections_table", "connections", "-p", "ticket", "007")
+    done = project.command(*GIVEN, "-p", "connections_table", "connections", "-p", "ticket", "007", "--json")
     assert done.code == 0, done.text
+    pending, _, told = done.text.partition("\n")
+    assert pending == "pending: 001_import_connector, 002_import_batches_lookup"
+    assert [(run["runbook"], run["verdict"]) for run in json.loads(told)] == [
+        ("001_import_connector", "passed"),
+        ("002_import_batches_lookup", "passed"),
+    ]
+    for run in json.loads(told):
+        assert run["message"].startswith("PASSED: "), run
+        assert (project.root / run["notebook"]).is_file()
+        assert run["seal"].startswith("number "), run
     assert records(project) == ["001_import_connector", "001_import_connector", "002_import_batches_lookup"]
     assert crm.execute("SELECT DISTINCT ticket FROM pgrunbook.runs") == [("007",)]
 
     again = project.command(*GIVEN)
     assert (again.code, again.text) == (0, "pending: nothing\n")
+    assert project.command(*GIVEN, "--json").text == "pending: nothing\n[]\n"
     crm.execute("DROP INDEX idx_deals_import_batch")  # by hand: the ledger does not know; verify would say so
     assert project.command(*GIVEN).text == "pending: nothing\n"
 

@@ -30,6 +30,7 @@ fsync = off
 full_page_writes = off
 synchronous_commit = off
 log_line_prefix = '%m [%p] %d '
+max_prepared_transactions = 10
 """
 
 

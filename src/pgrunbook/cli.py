@@ -95,7 +95,9 @@ def run(
     """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
 
     The last lines are the verdict, in the modes plan and rehearse the plan's digest, the path of the notebook, and its
-    seal; with --json they are runbook, verdict, message, plan, notebook, page and seal. A parameter that the runbook does not declare, or of another type, refuses the run before anything is started.
+    seal. With --json they are the runbook, verdict, message, plan, notebook, page and seal, and an error if it could
+    not be begun or sealed. A parameter that the runbook does not declare, or of another type, refuses the run before
+    anything is started.
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block is run, and
     none after the first that does not pass, whose exit code it is. A parameter goes to the runbooks that declare it.
@@ -122,6 +124,9 @@ def run(
                 if not as_json:
                     _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
             _go_on([facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"]))
+    except RunbookError as exc:
+        told[-1] = {"verdict": str(exc.verdict)} | told[-1] | {"error": str(exc)}
+        raise
     finally:
         if as_json:
             click.echo(json.dumps(told, indent=2, ensure_ascii=False))

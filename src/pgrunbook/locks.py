@@ -82,20 +82,30 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
 
 
 def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | None = None) -> str:
-    """Who else holds a lock of this mode on tables of the schema, or on these, a line each; empty if nobody does.
+    """Who else holds a lock of this mode on tables of the schema, or on these: a line each; empty if nobody does.
 
     Reads only. Without pg_read_all_stats, little is shown of other roles.
     """
     name = mode.title().replace(" ", "") + "Lock"
     listed = None if tables is None else sorted(tables)
     rows = catalog.rows(conn, "table_locks", schema=schema, mode=name, tables=listed)
-    return "\n".join(map(_holder, rows))
+    return "\n".join(_held(**row) for row in rows)
 
 
-def _holder(row: Mapping[str, Any]) -> str:
-    who = f"pid {row['pid']} ({row['application'] or 'no application name'}, {row['role'] or 'role not shown'})"
-    age = "" if row["transaction_s"] is None else f", transaction open for {row['transaction_s']:.0f} s"
-    return f"{who}{age}: {row['table']}"
+def _held(table: str, **by: Any) -> str:
+    return f"{session(**by)}: {table}"
+
+
+def session(pid: int, application: str, role: str | None, state: str | None, transaction_s: float | None) -> str:
+    """Who has locks: `pid 1 (report, ada), idle in transaction, transaction open for 5 s`.
+
+    A prepared transaction, which belongs to no session any more, has the pid 0, and its name for a state.
+    """
+    role = role or "role not shown"
+    prepared = [f"{state} ({role})", "which COMMIT PREPARED or ROLLBACK PREPARED ends"]
+    parts = [f"pid {pid} ({application or 'no application name'}, {role})", state] if pid else prepared
+    age = "" if transaction_s is None else f"transaction open for {transaction_s:.0f} s"
+    return ", ".join(filter(None, [*parts, age]))
 
 
 class Trace:

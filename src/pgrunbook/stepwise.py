@@ -17,9 +17,9 @@ from typing import cast
 
 import psycopg
 from pglast import ast
-from pglast.enums import AlterTableType
+from pglast.enums import AlterTableType, ObjectType
 
-from pgrunbook import catalog, ledger, locks, shape, waiting
+from pgrunbook import catalog, ledger, locks, scripts, shape, waiting
 from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, differences, expected
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
@@ -147,34 +147,35 @@ class _Steps:
         return self.decision.block.name
 
     def record(self, event: str, facts: Facts, later: int = 0) -> None:
-        """Write a row of the block into the ledger."""
+        """Write a row of the block into the ledger, with the locks that its statements have had by now."""
         decision = self.decision
         row = ledger.about(decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         when = {"started_at": self.started_at, "revision": decision.revision + later}
-        ledger.record(self.sessions.work, self.run_id, row, event=event, facts=facts, **when)
+        ledger.record(self.sessions.work, self.run_id, row, event=event, facts=facts, locks=self.locks, **when)
 
     def run(self) -> None:
         """Send the repairs and the statements, each with a row before and after."""
-        statements = (self.decision.block.statements[n] for n in self.decision.statements)
-        steps = [(sql, "") for sql in self.decision.repairs]
-        steps += [(statement.sql, _detached(statement)) for statement in statements]
+        steps = [one for sql in self.decision.repairs for one in scripts.statements(sql)]
+        steps += [self.decision.block.statements[n] for n in self.decision.statements]
         conn = self.sessions.work
-        for number, (sql, partition) in enumerate(steps, 1):
-            self.at = sql
-            ledger.note_statement(conn, self.run_id, self.block, number, sql)
-            elapsed_ms = self._send(conn, number, sql, partition)
-            ledger.note_statement(conn, self.run_id, self.block, number, sql, elapsed_ms)
+        for number, statement in enumerate(steps, 1):
+            self.at = statement.sql
+            ledger.note_statement(conn, self.run_id, self.block, number, statement.sql)
+            elapsed_ms = self._send(conn, number, statement)
+            ledger.note_statement(conn, self.run_id, self.block, number, statement.sql, elapsed_ms)
 
-    def _send(self, conn: Session, number: int, sql: str, partition: str) -> float:
+    def _send(self, conn: Session, number: int, statement: Statement) -> float:
         trace = Trace()
+        there = catalog.rows(conn, "concerned", schema=self.sessions.schema, relations=[*_locked(statement.node)])
         sent = time.perf_counter()
+        trace.note(number, sent, there)  # it may be done before anybody has looked
         self.clock.lap()
         with conn.watched(LOOK_S, lambda: self._look(trace, number, sent)):
-            if partition:
-                self._detach(conn, sql, partition)
+            if partition := _detached(statement):
+                self._detach(conn, statement.sql, partition)
             else:
-                conn.execute(sql.encode())
-        self.clock.lap(sql)
+                conn.execute(statement.sql.encode())
+        self.clock.lap(statement.sql)
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
         self.locks += trace.locks({row["oid"]: row["filenode"] for row in files})
         return (time.perf_counter() - sent) * 1000
@@ -219,6 +220,23 @@ class _Steps:
         remedy = "run again: the next run finds in the catalog how far it came, and goes on from there"
         problem = problem_of(exc, where=self.block, remedy=remedy)
         return replace(problem, found="\n".join(filter(None, [problem.found, *found])))
+
+
+def _locked(node: ast.Node) -> Iterator[str]:
+    """The names of what a statement locks in mode SHARE UPDATE EXCLUSIVE, of all kinds that such a block may hold."""
+    match node:
+        case ast.AlterTableStmt(cmds=[command]):
+            yield from (node.relation.relname, command.def_.name.relname)
+        case ast.IndexStmt() | ast.ReindexStmt():
+            yield node.relation.relname
+        case ast.VacuumStmt():
+            yield from (vacuumed.relation.relname for vacuumed in node.rels)
+        case ast.DropStmt():
+            yield from (name.sval for *_, name in node.objects)
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=(*_, name)):
+            yield name.sval
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=(*_, name, _)):
+            yield name.sval
 
 
 def _detached(statement: Statement) -> str:

@@ -20,7 +20,7 @@ import tenacity
 from pglast import ast, parse_sql
 from pglast.parser import ParseError, normalize, scan
 
-from pgrunbook import catalog
+from pgrunbook import catalog, locks
 from pgrunbook.catalog import Connection
 from pgrunbook.parameters import milliseconds
 from pgrunbook.session import Session
@@ -43,7 +43,8 @@ WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetecte
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that held, or was queued before us for, the lock that we waited for.
+    """A session that held, or was queued before us for, the lock that we waited for; or a prepared transaction, which
+    has the pid 0, and its name for a state.
 
     `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut, its literals
     replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and `state` says so.
@@ -58,9 +59,8 @@ class Blocker:
     query: str
 
     def __str__(self) -> str:
-        who = f"pid {self.pid} ({self.application or 'no application name'}, {self.role})"
-        age = "" if self.transaction_s is None else f", transaction open for {self.transaction_s:.0f} s"
-        return f"{who}, {self.state}{age}, holds {self.lock}{self.query and f': {self.query}'}"
+        who = locks.session(self.pid, self.application, self.role, self.state, self.transaction_s)
+        return f"{who}, holds {self.lock}{self.query and f': {self.query}'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ def retry(
 ) -> T:
     """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up; none begins after that.
 
-    An attempt that did not get them is reported at once; so is one that did after others had not. Raises the last
-    psycopg.errors.LockNotAvailable if the budget is used up.
+    An attempt that did not get them is reported at once; so is one that did after others had not. Raises the last of
+    WITHOUT_LOCKS if the budget is used up.
     """
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(WITHOUT_LOCKS),

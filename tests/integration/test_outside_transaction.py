@@ -54,6 +54,7 @@ def test_each_statement_is_recorded_before_and_after(applied: Database, lookup: 
     assert rows == [(1, "started"), (1, "finished"), (2, "started"), (2, "finished")]
     assert applied.execute(VALID) == [(True,)]
     assert "CREATE INDEX CONCURRENTLY" in done.cells["lookup"]
+    assert locks(applied) == [(1, "deals", "SHARE UPDATE EXCLUSIVE")]
     again = lookup.run(applied)
     assert (again.code, events(applied)) == (0, ["started", "applied"]), again.text
 
@@ -67,8 +68,14 @@ def test_an_index_that_was_left_invalid_is_dropped_and_built_again(crm: Database
     done = lookup.run(crm)
     assert done.code == 0, done.text
     assert f'DROP INDEX CONCURRENTLY "{INDEX}"' in done.cells["lookup"]
+    assert {(1, "deals", "SHARE UPDATE EXCLUSIVE"), (1, INDEX, "SHARE UPDATE EXCLUSIVE")} <= set(locks(crm))
     assert "left half done" in done.cells["lookup"]
     assert crm.execute(VALID) == [(True,)]
+
+
+def locks(database: Database) -> list[tuple[int, str, str]]:
+    query = "SELECT DISTINCT number, relation, mode FROM pgrunbook.locks WHERE block = %s ORDER BY number, relation"
+    return database.execute(query, [BLOCK])
 
 
 @contextmanager
@@ -160,6 +167,7 @@ def test_a_partition_is_detached_in_short_attempts_and_finalized(applied: Databa
     after = project.run(applied)
     assert after.code == 0, after.text
     assert applied.execute("SELECT relispartition FROM pg_class WHERE relname = 'history_2025'") == [(False,)]
+    assert {name for _, name, _ in locks(applied)} == {"history", "history_2025"}
     assert project.step(applied).code == 0
 
 
@@ -168,6 +176,7 @@ def test_statements_that_leave_no_trace_run_until_the_ledger_has_them(applied: D
     add(project, "REINDEX TABLE CONCURRENTLY deals; VACUUM (ANALYZE) deals;")
     assert project.run(applied).code == 0
     assert events(applied) == ["started", "applied"]
+    assert {(1, "deals", "SHARE UPDATE EXCLUSIVE"), (2, "deals", "SHARE UPDATE EXCLUSIVE")} <= set(locks(applied))
     assert project.step(applied).code == 0
     assert events(applied) == ["started", "applied"]
 

@@ -33,6 +33,10 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
     assert records(project) == ["001_import_connector", "002_import_batches_lookup"]
     shutil.rmtree(project.root / "outputs")
 
+    nowhere = project.command("run", "001", "--target", "env:NOWHERE", "--json").text.partition("REFUSED")[0]
+    (run,) = json.loads(nowhere)
+    assert (run["verdict"], "the environment variable is not set" in run["error"]) == ("refused", True)
+
     # Only the first declares this parameter; it does not pass, so that the second is not begun.
     failed = project.command(*GIVEN, "-p", "connections_table", "nowhere")
     assert failed.code == 2

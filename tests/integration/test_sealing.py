@@ -134,7 +134,8 @@ def test_papermill_seals_with_our_engine_what_it_wrote(crm: Database, project: P
     assert told.code == 1
     ((run,), rest) = json.JSONDecoder().raw_decode(told.text)
     assert (run["verdict"], run.keys() & {"plan", "notebook", "seal"}) == ("passed", {"plan", "notebook"})
-    assert "Its record is not sealed." in told.text[rest:]
+    assert run["error"].startswith("The run has ended as it says above. Its record is not sealed.\n")
+    assert run["error"] in told.text[rest:]
     refused_again = project.papermill(crm, *by_engine, "-p", "tabel", "x", name="refused-again.ipynb")
     assert refused_again.code == 2
     assert "That is not sealed.\n" in refused_again.text

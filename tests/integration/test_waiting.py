@@ -95,6 +95,32 @@ def test_a_reader_that_never_leaves_fails_the_run_and_nothing_is_half_done(crm: 
     assert after.code == 0, after.text
 
 
+def test_a_prepared_transaction_is_named_and_how_it_ends(crm: Database, run: Run) -> None:
+    with crm.connect() as conn:
+        conn.execute("BEGIN")
+        conn.execute("LOCK TABLE deals IN ACCESS SHARE MODE")
+        conn.execute("PREPARE TRANSACTION 'left over'")
+    prepared = "prepared transaction 'left over' (postgres), which COMMIT PREPARED or ROLLBACK PREPARED ends, "
+    try:
+        blocked = run(crm, "-p", "lock_budget", "1s")
+        assert blocked.code == 1
+        assert prepared in blocked.text
+        assert " s, holds ACCESS SHARE\n" in blocked.text
+    finally:
+        crm.execute("ROLLBACK PREPARED 'left over'")
+
+    with crm.connect() as conn:
+        conn.execute("BEGIN")
+        conn.execute("ALTER TABLE deals ALTER COLUMN name SET DEFAULT 'x'")
+        conn.execute("PREPARE TRANSACTION 'left over'")
+    try:
+        unreadable = run(crm, "--mode", "plan")
+        assert unreadable.code == 2, unreadable.text
+        assert prepared in unreadable.text
+    finally:
+        crm.execute("ROLLBACK PREPARED 'left over'")
+
+
 @pytest.mark.parametrize("server", [18], indirect=True)
 def test_what_is_not_shown_to_the_role_is_not_made_up(empty: Database, login_role: Callable[[Database], Role]) -> None:
     """Of other roles' sessions an ordinary role is told who they are and what they hold, and no more."""

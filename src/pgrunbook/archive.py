@@ -26,7 +26,7 @@ from securesystemslib.signer import Signer
 
 from pgrunbook import atomic, attestation
 from pgrunbook.attestation import Predicate, Resource, Statement, Unreadable
-from pgrunbook.errors import Failed, Refused
+from pgrunbook.errors import Failed, Problem, Refused
 
 SEAL = ".dsse.json"
 HEAD = "HEAD"
@@ -123,6 +123,15 @@ class Archive:
             (self.root / _NEW).replace(target)
             return Head(predicate.sequence, self.name(target), sha256, predicate.archive or sha256)
 
+    def check(self) -> None:
+        """Raise Refused unless another record could be sealed now. What an interrupted seal has left is finished."""
+        try:
+            with self._alone():
+                self._settled_head()
+        except (Failed, OSError) as exc:
+            problems = exc.problems if isinstance(exc, Failed) else [Problem(exc.strerror or str(exc), where=_LOCK)]
+            raise Refused("The archive cannot take another record: nothing was started.", problems=problems) from exc
+
     def is_sealed(self, notebook: Path) -> bool:
         """Whether the record of this executed notebook has a seal."""
         return notebook.with_name(notebook.stem + SEAL).exists()
@@ -169,7 +178,7 @@ class Archive:
     def name(self, path: Path) -> str:
         """The path from the root on. Raises Refused if it is not below the root."""
         try:
-            return path.relative_to(self.root).as_posix()
+            return (path.parent.resolve() / path.name).relative_to(self.root).as_posix()
         except ValueError:
             remedy = f"move it below {self.root.name}/, to <target>/<runbook>/"
             raise Refused.of("is not in the archive", where=path.name, remedy=remedy) from None

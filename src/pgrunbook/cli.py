@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
-from pgrunbook import garbage, parameters
-from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict, first_line
+from pgrunbook import garbage, parameters, signals
+from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, Verdict, first_line
 from pgrunbook.project import Project
 
 if TYPE_CHECKING:
+    from pgrunbook.ending import Ending
     from pgrunbook.record import Record
-    from pgrunbook.sealing import Sealed
 
 _TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
@@ -113,7 +114,6 @@ def run(
     if pending:
         asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
-    project.check_key()
     bar = sys.stderr.isatty() if progress is None else progress
     told: list[dict[str, str]] = []
     try:
@@ -171,37 +171,59 @@ def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters)
 
 
 def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, str]]:
-    """Run one runbook, and seal its record; what there is to say, as it becomes known: each with its name."""
-    with garbage.ignored():
-        from pgrunbook import execution
-
-    path, ending = execution.execute(project, notebook, asked.chosen, asked.given, bar=bar)
+    """Run one runbook, and seal its record; what there is to say, each with its name, once nothing is left to be done:
+    nobody need listen to the end.
+    """
+    with signals.as_before():
+        path, ending = _execute(project, notebook, asked, bar=bar)
+        page = _page(path) if html else None
+        sealed = _sealed(project, path) if not ending.leaked else None
     yield "verdict", str(ending.verdict)
     yield "message", ending.text
     if asked.chosen.mode in ("plan", "rehearse") and (digest := _record(path).plan.get("digest")):
         yield "plan", digest
     yield "notebook", str(_relative(path))
-    if html:
-        from pgrunbook import report  # nbconvert takes half a second to import
-
-        yield "page", str(_relative(report.page(path)))
-    if not ending.leaked:
-        try:
-            yield "seal", str(_sealed(project, path))
-        except RunbookError as exc:
-            raise Failed(
-                "The run has ended as it says above. Its record is not sealed.", problems=exc.problems
-            ) from exc
+    if page:
+        yield "page", str(_relative(page))
+    if isinstance(sealed, RunbookError):
+        raise sealed
+    if sealed:
+        yield "seal", sealed
 
 
-def _sealed(project: Project, notebook: Path) -> Sealed:
+def _execute(project: Project, notebook: Path, asked: _Asked, *, bar: bool) -> tuple[Path, Ending]:
+    try:
+        signals.handle(signal.default_int_handler)  # SIGTERM too: before the engine takes over, it ends what was begun
+        with garbage.ignored():
+            from pgrunbook import execution
+
+        return execution.execute(project, notebook, asked.chosen, asked.given, bar=bar)
+    except KeyboardInterrupt as exc:
+        raise Interrupted("Stopped by a signal, before any cell was run.") from exc
+
+
+def _page(notebook: Path) -> Path:
+    from pgrunbook import report  # nbconvert takes half a second to import
+
+    return report.page(notebook)
+
+
+def _sealed(project: Project, notebook: Path) -> str | RunbookError:
+    """The seal, in a line, or why there is none."""
+    try:
+        return _seal(project, notebook)
+    except RunbookError as exc:
+        return Failed("The run has ended as it says above. Its record is not sealed.", problems=exc.problems)
+
+
+def _seal(project: Project, notebook: Path) -> str:
     with garbage.ignored():
         from pgrunbook import sealing
 
     done = sealing.seal(project, notebook)
     for problem in done.problems:
         click.secho(f"warning: {problem}", fg="yellow", err=True)
-    return done
+    return str(done)
 
 
 def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
@@ -298,7 +320,7 @@ def archive() -> None:
 @click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def seal(notebook: Path) -> None:
     """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose runner was killed."""
-    click.echo(f"seal: {_sealed(Project.find(), notebook.resolve())}")
+    click.echo(f"seal: {_seal(Project.find(), notebook)}")
 
 
 @archive.command()

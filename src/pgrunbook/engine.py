@@ -11,10 +11,9 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import IO, Any, cast
 
 import click
@@ -28,7 +27,7 @@ from pgrunbook import inquiry, kernels, leaks, parameters, signals, targets
 from pgrunbook.ending import Ending, judge, settled
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
 from pgrunbook.leaks import Leak
-from pgrunbook.manager import ExecutionManager, not_written
+from pgrunbook.manager import BANNER, ExecutionManager, not_written
 from pgrunbook.output import Output
 from pgrunbook.parameters import RUN_ID, Parameters
 from pgrunbook.project import Project
@@ -40,17 +39,17 @@ STOPPING_S = 4.0
 
 class NotPassed(click.ClickException):
     """The run did not pass. A click exception, so that papermill's command line shows it without a traceback and
-    exits with the verdict's code.
+    exits with the verdict's code. `seal` is what became of the record.
     """
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: Ending, seal: str = "") -> None:
         super().__init__(ending.text)
-        self.ending = ending
+        self.ending, self.seal = ending, seal
         self.exit_code = ending.verdict.exit_code  # type: ignore[misc]  # click has it on the class
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message, as it is."""
-        click.echo(self.message, file=file, err=file is None)
+        click.echo("\n".join(filter(None, [self.message, self.seal])), file=file, err=file is None)
 
 
 class RunbookEngine(NBClientEngine):  # type: ignore[misc]
@@ -60,55 +59,68 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     def execute_notebook(
         cls, nb: NotebookNode, kernel_name: str, output_path: str | None = None, **options: Any
     ) -> NotebookNode:
-        """Execute the notebook, and seal its record when papermill has written it for the last time: if it is in the
-        archive of a project, and not with the option `seal=False`.
+        """Execute the notebook, and seal its record if it lies in the archive of the project that is worked in.
 
-        Raises NotPassed if it did not end with the verdict `passed`; papermill does, if the record cannot be sealed.
+        With the option `seal=False` the caller does that, and until it has, SIGINT and SIGTERM stay ignored. Raises
+        NotPassed if the run did not end with the verdict `passed`, or if its record cannot be sealed.
         """
         options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
         made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
-        seals, output = options.pop("seal", True), Output.of(nb.metadata.papermill.get("output_path"))
-        archive = output.project if output and seals else None
+        seals, path = options.pop("seal", True), nb.metadata.papermill.get("output_path")
+        output = Output.of(path)
+        try:
+            archive = _archive(output) if seals else None
+        except Refused as exc:  # there could be no record, so there is nothing to write
+            raise NotPassed(_refused(exc)) from exc
+        _as_never_executed(nb)
         _leave_out_the_host(nb)
         manager = ExecutionManager(nb, output_path, **made)
-        manager.run_id = run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        manager.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        with signals.as_before() if seals else nullcontext():
+            ending, committed = cls._ending(manager, kernel_name, options)
+            manager.output_path = path  # papermill may not have it saved after each cell; its end is always written
+            ending = manager.ended(ending, committed)
+            if output:
+                output.final = manager.written
+            ending, seal = _sealed(manager, ending, output, archive) if seals else (ending, "")
+        if ending.verdict is not Verdict.PASSED:
+            raise NotPassed(ending, seal)
+        if seals:
+            with suppress(OSError):  # nobody need listen
+                click.echo(f"{ending.text}\n{seal}", err=True)
+        return cast(NotebookNode, manager.nb)
+
+    @classmethod
+    def _ending(cls, manager: ExecutionManager, kernel_name: str, options: Mapping[str, Any]) -> tuple[Ending, str]:
+        """How the run ended, and what the ledger says that it committed, if that has to be asked."""
+        nb = manager.nb
         try:
             chosen = parameters.chosen(nb)  # before a kernel is started
-            if archive:
-                archive.check_key()
             manager.secrets = _secrets(chosen)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
-            with signals.as_before():
-                with kernels.environment({RUN_ID: run_id}):
-                    ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
-                signals.ignore()
-                answer = inquiry.ask(chosen, run_id, nb.cells) if inquiry.needed(ending, nb.cells) else inquiry.Answer()
-                if manager.leaks:
-                    ending = _leaked(ending, manager.leaks)
-                elif manager.cut:
-                    ending = settled(ending, nb.cells, answer.verdict)
-                ending = manager.ended(ending, answer.committed)
-        except Refused as exc:  # before a kernel was started
+        except Refused as exc:
             leaks.mask_parameters(nb)
             leaks.mask(nb, manager.secrets)
-            manager.notebook_start()
-            ending = manager.ended(Ending(exc.verdict, exc.message, redact(str(exc))))
-        seal = partial(_seal, archive, output.file) if archive and output and not ending.leaked else None
-        if ending.verdict is not Verdict.PASSED:
-            try:
-                if seal:
-                    seal()
-            except NotPassed as unsealed:
-                unsealed.show()
-            raise NotPassed(ending)
-        if output:
-            output.after = seal
-        return cast(NotebookNode, manager.nb)
+            signals.ignore()
+            with manager.unsaved():
+                manager.notebook_start()
+            return _refused(exc), ""
+        with kernels.environment({RUN_ID: manager.run_id}):
+            ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
+        signals.ignore()
+        asks = inquiry.needed(ending, nb.cells)
+        answer = inquiry.ask(chosen, manager.run_id, nb.cells) if asks else inquiry.Answer()
+        if manager.leaks:
+            ending = _leaked(ending, manager.leaks)
+        elif manager.cut:
+            ending = settled(ending, nb.cells, answer.verdict)
+        return ending, answer.committed
 
     @classmethod
     def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
         try:
+            signals.handle(signal.default_int_handler)  # while no cell is running, an end of the run like any other
             manager.notebook_start()
             cls.execute_managed_notebook(manager, kernel_name, **options)
         except DeadKernelError:
@@ -210,18 +222,47 @@ def _secrets(chosen: Parameters) -> tuple[str, ...]:
         return ()
 
 
-def _seal(project: Project, notebook: Path) -> None:
-    """Seal the record, and say so. Raises NotPassed if that cannot be done: who is not watching has to know."""
+def _archive(output: Output | None) -> Project | None:
+    """The project in whose archive the record will be, if it will be in any. Raises Refused if it cannot be there."""
+    if output is None:
+        return None
+    output.require_folder()
+    try:
+        project = Project.find()
+    except Refused:  # the kernel will say why
+        return None
+    if not output.file.is_relative_to(project.outputs):
+        return None
+    if output.file.exists():
+        where = output.file.relative_to(project.outputs).as_posix()
+        remedy = "name another file: outputs/{pm[run_uuid]}.ipynb is another one each time"
+        raise Refused.of("is there already, and a record is not written over", where=where, remedy=remedy)
+    project.check_archive()
+    return project
+
+
+def _refused(exc: Refused) -> Ending:
+    return Ending(exc.verdict, exc.message, redact(str(exc)))
+
+
+def _sealed(
+    manager: ExecutionManager, ending: Ending, output: Output | None, archive: Project | None
+) -> tuple[Ending, str]:
+    """Seal the record. How the run ended: not well, if it passed and that cannot be done; and what came of the seal."""
     from pgrunbook import sealing  # here, because the run has ended: it need not wait for what signs
 
+    if output is None or archive is None:
+        return ending, f"not sealed: {output.file.name if output else 'it'} does not lie below outputs/ of this project"
+    if ending.leaked or not manager.written:
+        return ending, f"not sealed: {'it held a secret' if ending.leaked else 'its end could not be written'}"
     try:
-        sealed = sealing.seal(project, notebook)
+        done = sealing.seal(archive, output.file)
     except RunbookError as exc:
         error = Failed("The run has ended as its record says. That is not sealed.", problems=exc.problems)
-        raise NotPassed(Ending(error.verdict, error.message, str(error))) from exc
-    for problem in sealed.problems:
-        click.echo(f"warning: {problem}", err=True)
-    click.echo(f"seal: {sealed}", err=True)
+        if ending.verdict is Verdict.PASSED:
+            return Ending(error.verdict, error.message, str(error)), ""
+        return ending, str(error)
+    return ending, "\n".join([*(f"warning: {problem}" for problem in done.problems), f"seal: {done}"])
 
 
 def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
@@ -230,6 +271,12 @@ def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
     return Ending(
         Verdict.FAILED, message, str(Failed(message, problems=leaks.problems(found))), ending.cell, leaked=True
     )
+
+
+def _as_never_executed(nb: NotebookNode) -> None:
+    """Leave out what the engine has noted in a notebook that was executed before."""
+    nb.metadata.pop("pgrunbook", None)
+    nb.cells = [cell for cell in nb.cells if BANNER not in cell.metadata.get("tags", ())]
 
 
 def _leave_out_the_host(nb: NotebookNode) -> None:

@@ -27,8 +27,9 @@ def execute(
 ) -> tuple[Path, Ending]:
     """Run the notebook with papermill; where its executed copy is, and how it ended.
 
-    The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after each cell.
-    Raises Refused if the target is unknown or cannot be had, or there is no place for the copy.
+    The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after each cell. Once the
+    engine is done, SIGINT and SIGTERM are ignored, until who calls has sealed it. Raises Refused if the target is
+    unknown or cannot be had, there is no place for the copy, or it could not be sealed.
     """
     run_id = str(uuid.uuid4())
     with (
@@ -43,6 +44,7 @@ def execute(
         name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
         output = Path("outputs", target.folder, notebook.stem, name)
         _make_folder(output.parent)
+        project.check_archive()
         ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
     return project.root / output, ending
 
@@ -79,7 +81,7 @@ def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: K
             engine_name=ENGINE,
             progress_bar=bar,
             kernel=kernel,
-            seal=False,  # by the command, which says first how the run has ended
+            seal=False,  # by the command, once it has made the page
         )
     except NotPassed as exc:
         return exc.ending

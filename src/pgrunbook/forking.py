@@ -61,8 +61,8 @@ class Child:
     @classmethod
     def fork(cls, arguments: Sequence[str], env: Mapping[str, str]) -> Child:
         """Start ipykernel with these arguments, those of the interpreter, in a session of its own."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None is one that was closed when we were started
+            stream.flush()
         gc.freeze()  # what both have stays where it is, and is in memory once
         parent = os.getpid()
         pid = os.fork()
@@ -116,6 +116,7 @@ def _become(arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
         program = importlib.util.find_spec(arguments[1])
         sys.argv[:] = [program.origin if program and program.origin else arguments[1], *arguments[2:]]
         del sys.path[: not sys.flags.safe_path]  # where the program lies
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever it is to the parent
         signal.set_wakeup_fd(-1)
         asyncio.set_event_loop(asyncio.new_event_loop())  # the other one is the parent's
         code = contextvars.Context().run(_kernel, arguments[2:])

@@ -18,6 +18,9 @@ from pgrunbook.ending import Ending
 from pgrunbook.errors import Verdict
 from pgrunbook.leaks import Leak
 
+# The tag of the cell that says how a run ended.
+BANNER = "pgrunbook-banner"
+
 
 class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     """papermill's, with a notebook that is true at any moment, and saved after each cell.
@@ -29,6 +32,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     cut = False
     run_id = ""
     secrets: Sequence[str] = ()
+    written = False
     _saves = True
     _changed = False
 
@@ -48,7 +52,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         """Note that a cell has run. If another one follows, it is written with that one's start."""
         self._keep_secrets()
         follows = any(later.cell_type == "code" for later in self.nb.cells[cell_index + 1 :])
-        with self._unsaved() if follows else nullcontext():
+        with self.unsaved() if follows else nullcontext():
             self.cell_complete(cell, cell_index)
 
     def text_passed(self, cell: NotebookNode) -> None:
@@ -92,13 +96,13 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
 
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
         """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
-        with self._unsaved():
+        with self.unsaved():
             self.cell_complete(cell, cell_index)  # which marks it as completed, and would write that
         cell.metadata.papermill["status"] = "interrupted"
         self.save()
 
     @contextmanager
-    def _unsaved(self) -> Iterator[None]:
+    def unsaved(self) -> Iterator[None]:
         """Write nothing in the `with` block."""
         self._saves = False
         try:
@@ -112,11 +116,12 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         return Ending(Verdict.INTERRUPTED, reason, cell=self.current)
 
     def ended(self, ending: Ending, committed: str = "") -> Ending:
-        """How the run ended once its last state was to be written: what cannot be written has not passed."""
+        """How the run ended once its last state was to be written: what cannot be `written` has not passed."""
         try:
             self.end(ending, committed)
         except OSError as exc:
             return ending if ending.verdict is not Verdict.PASSED else Ending(Verdict.INTERRUPTED, not_written(exc))
+        self.written = True
         return ending
 
     def end(self, ending: Ending, committed: str = "") -> None:
@@ -126,7 +131,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
         self._settled = 0
         self.changed()
-        with self._unsaved():
+        with self.unsaved():
             self.notebook_complete()  # which marks what is pending as completed, and would write that
         for cell, state in zip(self.nb.cells, states, strict=True):
             cell.metadata.papermill["status"] = state
@@ -138,6 +143,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             "verdict": str(ending.verdict),
             "reason": ending.reason,
             "run_id": self.run_id,
+            "start_time": self.nb.metadata.papermill["start_time"],
             **({"masked": len(self.leaks)} if self.leaks else {}),
         }
         self.save()
@@ -156,6 +162,6 @@ def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> No
     cell = cells[ending.cell] if ending.cell is not None else None
     text = banner(ending.verdict, ending.reason, cell.get("id", "") if cell else "", committed)
     made = nbformat.v4.new_markdown_cell(text, id="verdict-banner")
-    made.metadata["tags"] = ["pgrunbook-banner"]
+    made.metadata["tags"] = [BANNER]
     made.metadata["papermill"] = {"status": "completed"}
     return cast(NotebookNode, made)

@@ -111,8 +111,8 @@ class Project:
 
     @property
     def outputs(self) -> Path:
-        """The archive's folder."""
-        return self.root / "outputs"
+        """The archive's folder, wherever a symbolic link leads."""
+        return (self.root / "outputs").resolve()
 
     @property
     def signing_key(self) -> Path | None:
@@ -120,12 +120,13 @@ class Project:
         path = os.environ.get("PGRUNBOOK_KEY") or self.settings.archive.key
         return self.root / path if path else None
 
-    def check_key(self) -> None:
-        """Raise Refused if what is to sign the records cannot be used: afterwards it would be too late."""
-        if key := self.signing_key:
-            from pgrunbook import attestation  # what signs takes a quarter of a second to import
+    def check_archive(self) -> None:
+        """Raise Refused if a record could not be sealed: afterwards it would be too late."""
+        from pgrunbook import archive, attestation  # what signs takes a quarter of a second to import
 
+        if key := self.signing_key:
             attestation.signer(key)
+        archive.Archive(self.outputs).check()
 
     def sql(self, runbook: str) -> Path:
         """The folder of a runbook's SQL."""

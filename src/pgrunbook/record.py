@@ -88,9 +88,9 @@ class Record:
 
     @cached_property
     def noted(self) -> Row:
-        """What the engine has noted: `verdict`, `reason`, `run_id`."""
+        """What our engine has noted of this execution: `verdict`, `reason`, `run_id`; nothing if another one ran it."""
         noted: Row = self._metadata.get("pgrunbook") or {}
-        return noted
+        return noted if noted.get("start_time", self.started_at) == self.started_at else {}
 
     @property
     def parameters(self) -> Row:

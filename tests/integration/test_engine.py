@@ -145,6 +145,48 @@ def test_a_kernel_that_does_not_start_interrupts_the_run(tmp_path: Path) -> None
     assert "the kernel could not be started" in "".join(loaded["cells"][0]["source"])
 
 
+def test_a_runner_that_is_stopped_while_the_kernel_starts(tmp_path: Path) -> None:
+    notebook(tmp_path, PASSED)
+    runner = subprocess.Popen(command(tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _wait_for((tmp_path / "out.ipynb").exists)
+    runner.terminate()
+    assert runner.wait(timeout=20) == 3
+    assert "stopped by a signal" in banner(tmp_path)
+
+
+def test_an_executed_notebook_is_executed_as_if_it_never_was(tmp_path: Path) -> None:
+    notebook(tmp_path, "1 / 0")
+    assert execute(tmp_path).returncode == 1
+    first, _ = record(tmp_path)
+    (tmp_path / "out.ipynb").rename(tmp_path / "in.ipynb")
+    assert execute(tmp_path, "-p", "tagret", "x").returncode == 2
+    second, _ = record(tmp_path)
+    assert first["metadata"]["pgrunbook"]["run_id"] != second["metadata"]["pgrunbook"]["run_id"]
+    assert ["## " in "".join(cell["source"]) for cell in second["cells"]] == [True, False, False, False]
+    assert "## REFUSED" in banner(tmp_path)
+
+
+def test_the_end_is_written_even_if_papermill_is_not_to_save_cells(tmp_path: Path) -> None:
+    notebook(tmp_path, "1 / 0")
+    done = execute(tmp_path, "--no-request-save-on-cell-execute")
+    assert done.returncode == 1, done.stderr
+    assert "## FAILED" in banner(tmp_path)
+
+
+def test_a_record_for_which_there_is_no_folder_refuses_the_run(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    notebook(tmp_path, f"open({str(touched)!r}, 'w')", PASSED)
+    (tmp_path / "out.ipynb").mkdir()
+    for output, found in {"out.ipynb": "a folder called out.ipynb", "nowhere/out.ipynb": "no such folder"}.items():
+        arguments = [*command(tmp_path)[:-1], output]
+        done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60)
+        assert done.returncode == 2, done.stderr
+        assert "the record could not be written" in done.stderr
+        assert f"found:    {found}\n" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not touched.exists()
+
+
 def test_what_a_later_cell_updates_is_written_before_the_next_one_runs(tmp_path: Path) -> None:
     show = "display('old', display_id='x')"
     update = "from IPython.display import update_display; update_display('new', display_id='x')"
@@ -322,7 +364,7 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
         command(tmp_path), cwd=tmp_path, capture_output=True, check=False, timeout=60, preexec_fn=small_disk, text=True
     )
     assert done.returncode == 3
-    assert done.stderr.endswith("INTERRUPTED: the notebook could not be written: File too large\n")
+    assert "\nINTERRUPTED: the notebook could not be written: File too large\nnot sealed: " in done.stderr
     _, states = record(tmp_path)
     assert states[1] == "completed"
     assert list(tmp_path.glob(".out*")) == []
@@ -345,11 +387,11 @@ papermill.execute_notebook("in.ipynb", "out.ipynb", engine_name="pgrunbook", pro
 
 
 def test_a_disk_that_is_full_after_the_run_leaves_its_record(tmp_path: Path) -> None:
-    """papermill writes the notebook once more when the engine is done."""
+    """papermill would write the notebook once more when the engine is done: what is final stays as it is."""
     notebook(tmp_path, PASSED)
     command = [sys.executable, "-c", FULL_AT_THE_END]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60)
-    assert "File too large" in done.stderr
+    assert done.returncode == 0, done.stderr
     loaded, states = record(tmp_path)
     assert (loaded["metadata"]["pgrunbook"]["verdict"], states) == ("passed", ["completed"] * 2)
     assert list(tmp_path.glob(".out*")) == []

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,8 @@ def test_what_papermill_itself_wrote_can_be_sealed(crm: Database, project: Proje
     assert "the record is sealed already" in again.text
 
 
-def test_papermill_seals_with_our_engine_what_it_wrote(crm: Database, project: Project) -> None:
+def test_papermill_seals_with_our_engine_what_it_wrote(crm: Database, project: Project, tmp_path: Path) -> None:
+    (project.root / "outputs").symlink_to(tmp_path)  # on a volume of its own
     by_engine = ("--engine", "pgrunbook", "-p", "mode", "plan")
     done = project.papermill(crm, *by_engine)
     assert done.code == 0, done.text
@@ -125,25 +127,36 @@ def test_papermill_seals_with_our_engine_what_it_wrote(crm: Database, project: P
     assert (refused.code, "seal: number 2, refused.dsse.json" in refused.text) == (2, True), refused.text
     assert project.command("archive", "verify").code == 0
 
-    (project.root / "outputs" / HEAD).unlink()
+    before = files(project)
+    again = project.papermill(crm, *by_engine)
+    assert (again.code, files(project)) == (2, before), again.text
+    assert "x.ipynb: is there already, and a record is not written over\n" in again.text
+    another = project.papermill(crm, *by_engine, name="{pm[run_uuid]}.ipynb")
+    assert another.code == 0, another.text
+    elsewhere = project.papermill(crm, *by_engine, name="../x.ipynb")
+    assert elsewhere.code == 0
+    assert "PASSED: planned" in elsewhere.text
+    assert "not sealed: x.ipynb does not lie below outputs/ of this project\n" in elsewhere.text
+
+    lose_the_head(project)
     passed = project.papermill(crm, *by_engine, name="passed.ipynb")
     assert passed.code == 1
     assert "FAILED: The run has ended as its record says. That is not sealed.\n" in passed.text
     assert "PASSED: planned" in passed.cells["verdict"]
-    told = project.command("run", RUNBOOK, "--target", "env:CRM_URL", "--mode", "plan", "--json")
-    assert told.code == 1
-    ((run,), rest) = json.JSONDecoder().raw_decode(told.text)
-    assert (run["verdict"], run.keys() & {"plan", "notebook", "seal"}) == ("passed", {"plan", "notebook"})
-    assert run["error"].startswith("The run has ended as it says above. Its record is not sealed.\n")
-    assert run["error"] in told.text[rest:]
-    refused_again = project.papermill(crm, *by_engine, "-p", "tabel", "x", name="refused-again.ipynb")
-    assert refused_again.code == 2
-    assert "That is not sealed.\n" in refused_again.text
+    before = files(project)
+    for name, text in {"PGRUNBOOK_KEY": "nowhere.pem: the key cannot be used", "": "no HEAD"}.items():
+        project.env.update({name: "nowhere.pem"} if name else {})
+        refused = project.papermill(crm, *by_engine, name="x2.ipynb")
+        assert (refused.code, files(project)) == (2, before)
+        assert text in refused.text
+        project.env.pop(name, None)
 
-    project.env["PGRUNBOOK_KEY"] = "nowhere.pem"
-    without_key = project.papermill(crm, *by_engine, name="without-key.ipynb")
-    assert without_key.code == 2
-    assert "REFUSED: Nothing was changed.\n  nowhere.pem: the key cannot be used" in without_key.text
+
+def lose_the_head(project: Project) -> None:
+    """Have the archive broken while the run is at work, by its own last cell."""
+    runbook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    lost = json.dumps(f"__import__('os').unlink('outputs/{HEAD}')\nrun.finish()")
+    runbook.write_text(runbook.read_text().replace('"run.finish()"', lost))
 
 
 def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database, project: Project) -> None:
@@ -165,6 +178,16 @@ def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database
     assert (said["verdict"], said["reason"]) == ("interrupted", "whoever ran it was killed")
 
 
+def test_nobody_need_listen_to_the_end_of_a_run(crm: Database, project: Project) -> None:
+    """`pgrunbook run … | grep -q PASSED` closes the pipe; a service may have no standard output at all."""
+    project.env["CRM_URL"] = crm.url
+    run = f"{sys.executable} -m pgrunbook run {RUNBOOK} --target env:CRM_URL --mode plan"
+    for command in (f"{run} | true", f"{run} >&-"):
+        subprocess.run(["sh", "-c", command], cwd=project.root, env=os.environ | project.env, check=True, timeout=60)
+    assert len(seals(project)) == 2
+    assert project.command("archive", "verify").code == 0
+
+
 def files(project: Project) -> dict[str, bytes]:
     """What is in the archive, by name."""
     found = sorted(path for path in (project.root / "outputs").rglob("*") if path.is_file())
@@ -184,13 +207,19 @@ def test_a_record_that_cannot_be_sealed_is_told_and_loses_nothing(crm: Database,
     assert project.run(crm, "--mode", "plan").code == 0
     head = project.root / "outputs" / HEAD
     kept = head.read_bytes()
-    head.unlink()
-    done = project.run(crm)
+    lose_the_head(project)
+    done = project.run(crm, "--json")
     assert done.code == 1
-    assert "PASSED" in done.text
+    ((run,), end) = json.JSONDecoder().raw_decode(done.text)
+    assert (run["verdict"], "notebook" in run, "seal" in run) == ("passed", True, False)
+    assert run["error"] in done.text[end:]
     assert "FAILED: The run has ended as it says above. Its record is not sealed.\n" in done.text
     assert "HEAD: there are seals, but no HEAD" in done.text
     assert done.notebook
+    before = crm.dump(), files(project)
+    refused = project.run(crm)
+    assert (refused.code, (crm.dump(), files(project))) == (2, before)
+    assert "REFUSED: The archive cannot take another record: nothing was started.\n" in refused.text
     for _ in range(2):
         assert project.command("archive", "seal", done.notebook).code == 1
 

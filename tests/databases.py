@@ -56,6 +56,12 @@ class Database:
         login = ":".join(quote(part, safe="") for part in (user, password) if part)
         return f"postgresql://{login}@/{quote(self.name)}?host={quote(str(self.server.socket), safe='')}&port=5432"
 
+    @property
+    def known_by(self) -> str:
+        """What `pgrunbook.toml` knows a target by, whatever its name."""
+        ((cluster,),) = self.execute("SELECT system_identifier FROM pg_control_system()")
+        return f'database = "{self.name}"\nsystem_identifier = "{cluster}"\n'
+
     def connect(self, **options: Any) -> psycopg.Connection[TupleRow]:
         """A session in autocommit, as the superuser."""
         return psycopg.connect(self.conninfo, autocommit=True, **options)

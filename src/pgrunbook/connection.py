@@ -52,13 +52,30 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
         )
     except (psycopg.Error, UnicodeError) as exc:  # UnicodeError: a host's name that cannot be one
         raise _unreachable(target, exc) from None  # its context may hold the connection string
-    settings = _SETTINGS | {"search_path": sql.Identifier(schema).as_string(conn)} | (_READS if read_only else {})
-    _set(conn, settings)
-    conn.execute(_INHERITED)
-    with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
-        _set(conn, {"client_connection_check_interval": "1s"})
-    _refuse_pooler(conn, target)
+    with _closing_unless_usable(conn, target):
+        _refuse_old_server(conn, target)
+        search_path = {"search_path": sql.Identifier(schema).as_string(conn)}
+        _set(conn, _SETTINGS | search_path | (_READS if read_only else {}))
+        conn.execute(_INHERITED)
+        with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
+            _set(conn, {"client_connection_check_interval": "1s"})
+        _refuse_pooler(conn, target)
     return conn
+
+
+@contextmanager
+def _closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
+    """Close the session if the `with` block fails; what the driver says there is a reason to refuse the target."""
+    try:
+        yield
+    except psycopg.Error as exc:
+        conn.close()
+        remedy = "see that this role may do so, then run again"
+        problems = [problem_of(exc, where=f"target {target.name!r}", remedy=remedy)]
+        raise Refused("The target cannot be used: nothing was changed.", problems=problems) from exc
+    except BaseException:
+        conn.close()
+        raise
 
 
 def _set(conn: Connection, settings: Mapping[str, str]) -> None:
@@ -102,11 +119,24 @@ SELECT set_config('synchronous_commit', replace(current_setting('synchronous_com
 """
 
 
+OLDEST_SERVER = 150000  # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
+
+
+def _refuse_old_server(conn: Connection, target: Target) -> None:
+    if conn.info.server_version < OLDEST_SERVER:
+        raise Refused.of(
+            "the server is too old",
+            where=f"target {target.name!r}",
+            expected="PostgreSQL 15 or later",
+            found=str(conn.info.parameter_status("server_version")),
+            remedy="upgrade the server",
+        )
+
+
 def _refuse_pooler(conn: Connection, target: Target) -> None:
     """Behind a transaction pooler, the search path and the advisory lock would stay with somebody else's session."""
     row = conn.execute("SELECT pg_backend_pid()").fetchone()
     if row and row[0] != conn.info.backend_pid:
-        conn.close()
         raise Refused.of(
             "a connection pooler answers, and not the server itself",
             where=f"target {target.name!r}",
@@ -165,8 +195,9 @@ class Sessions:
         """
         if self._work is None or self._work.closed:
             conn = self._open(self.label)
-            if self._lock is not None:
-                self._claim(conn)
+            with _closing_unless_usable(conn, self.target):
+                if self._lock is not None:
+                    self._claim(conn)
             self._work = conn
         return self._work
 
@@ -174,7 +205,6 @@ class Sessions:
         deadline = time.monotonic() + SETTLING_S
         while not _try_lock(conn, WORK_KEY):  # waiting inside the server would hold a snapshot meanwhile
             if time.monotonic() > deadline:
-                conn.close()
                 what = "a session of an earlier run is still executing a statement"
                 remedy = "wait until it has ended, or end it with pg_terminate_backend; then run again"
                 raise LockedOut(problems=[self._holder(WORK_KEY, what, remedy)])
@@ -182,18 +212,18 @@ class Sessions:
 
     def _open(self, label: str, *, read_only: bool = False) -> Session:
         conn = connect(self.target, schema=self.schema, label=label, read_only=read_only)
-        there = catalog.rows(conn, "place")[0]
-        self._place = here = self._place or there
-        if here == there:
-            return conn
-        conn.close()
-        raise Refused.of(
-            "the name of the target leads to different databases",
-            where=f"target {self.target.name!r}",
-            expected=", ".join(map(str, here.values())),
-            found=", ".join(map(str, there.values())),
-            remedy="name one host in the connection string or the service",
-        )
+        with _closing_unless_usable(conn, self.target):
+            there = catalog.rows(conn, "place")[0]
+            self._place = here = self._place or there
+            if here != there:
+                raise Refused.of(
+                    "the name of the target leads to different databases",
+                    where=f"target {self.target.name!r}",
+                    expected=", ".join(map(str, here.values())),
+                    found=", ".join(map(str, there.values())),
+                    remedy="name one host in the connection string or the service",
+                )
+        return conn
 
     def lock(self) -> None:
         """Take the one-run-at-a-time lock until `close`, with no transaction held open.
@@ -203,10 +233,10 @@ class Sessions:
         if self._lock is not None:
             return
         conn = self._open(f"{self.label} lock")
-        if not _try_lock(conn, LOCK_KEY):
-            conn.close()
-            remedy = "wait until it has ended, then run again; `pgrunbook status` shows its run"
-            raise LockedOut(problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)])
+        with _closing_unless_usable(conn, self.target):
+            if not _try_lock(conn, LOCK_KEY):
+                remedy = "wait until it has ended, then run again; `pgrunbook status` shows its run"
+                raise LockedOut(problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)])
         self._lock = conn
         try:
             _ = self.work

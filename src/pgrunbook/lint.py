@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KINDS = ("deploy", "verify", "revert")
 SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_temp", "pgrunbook"})
 
-# The oldest PostgreSQL that a run takes (preflight.OLDEST_SERVER): squawk leaves out what was mended by then.
+# The oldest PostgreSQL that a run takes (connection.OLDEST_SERVER): squawk leaves out what was mended by then.
 POSTGRES_VERSION = "15"
 
 # squawk's rules that do not hold for us, each with its reason. A rule that holds, but not for one file, is

@@ -187,6 +187,19 @@ def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[
     return values
 
 
+def changes(declaration: Mapping[str, Any], namespace: Mapping[str, Any], before: Mapping[str, Any]) -> list[Problem]:
+    """What has become of what was `given` before: each parameter that another value was given since. The value is not
+    repeated, as nobody has checked it.
+    """
+    now = given(declaration, namespace)
+    remedy = "set it back; or run the cell of the target again, which begins another run"
+    return [
+        Problem("was changed after the run began", where=name, expected=repr(before.get(name, "")), remedy=remedy)
+        for name in sorted(now.keys() | before.keys())
+        if now.get(name) != before.get(name)
+    ]
+
+
 def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parameters:
     """Check what was given against what the runbook declares; what is not given keeps its default.
 

@@ -15,15 +15,13 @@ from pgrunbook.decisions import Action, Decision
 from pgrunbook.shape import Facts, Key, Need
 from pgrunbook.targets import Identity
 
-OLDEST_SERVER = 150000  # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
-
 
 def check(
     conn: Connection, schema: str, identity: Identity, decisions: Sequence[Decision], found: Facts
 ) -> list[CheckResult]:
     """Everything that the blocks need of the target, one result each. Reads only."""
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
-    results = list(_server(identity, privileges))
+    results = list(_server(identity))
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
@@ -62,7 +60,7 @@ def _known(version: int) -> CheckResult:
     )
 
 
-def _server(identity: Identity, privileges: Mapping[str, Any]) -> Iterator[CheckResult]:
+def _server(identity: Identity) -> Iterator[CheckResult]:
     where = "server"
     yield result(
         where,
@@ -81,15 +79,6 @@ def _server(identity: Identity, privileges: Mapping[str, Any]) -> Iterator[Check
         expected="default_transaction_read_only = off",
         found="on, set for the server, the database or the role",
         remedy="connect with a role, or to a database, that may write",
-    )
-    yield result(
-        where,
-        "is not too old",
-        privileges["server_version_num"] >= OLDEST_SERVER,
-        "is too old",
-        expected="PostgreSQL 15 or later",
-        found=identity.server_version,
-        remedy="upgrade the server",
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -31,7 +32,7 @@ from pgrunbook.card import VerdictCard
 from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Decision
-from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.observation import Observation
 from pgrunbook.plan import Plan
 from pgrunbook.preparation import Preparation
@@ -52,12 +53,14 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     project = Project.find()
     notebook = project.runbook(runbook)
     declaration = parameters.declared(notebook)
-    chosen = parameters.validate(declaration, parameters.given(declaration, namespace))
+    given = parameters.given(declaration, namespace)
+    chosen = parameters.validate(declaration, given)
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
     for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
         earlier.close()  # the same cell, run again: it holds the lock that this run needs
-    return Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source))
+    changes = partial(parameters.changes, declaration, namespace, given)
+    return Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
 
 
 class Column(NamedTuple):
@@ -80,8 +83,10 @@ class Run:
         source: Source,
         target: targets.Target,
         sources: Sources,
+        changes: Callable[[], Sequence[Problem]],
     ) -> None:
         self.runbook = runbook
+        self._changes = changes  # of the parameters, since the run began
         self._sources = sources
         self.parameters = chosen
         # Taken away, as a second run in this kernel is another one.
@@ -394,6 +399,8 @@ class Run:
         """Turn what goes wrong inside into one of our errors, and write into the ledger how the run ended."""
         if self._closed:
             raise Refused("The run has ended. To begin another, run the cells again from the target on.")
+        if changed := self._changes():  # the run goes on as it began: to do what they say now is not its business
+            raise Refused("The parameters are not those that the run began with.", problems=changed)
         try:
             yield
             return

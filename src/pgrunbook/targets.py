@@ -169,7 +169,18 @@ def check_identity(target: Target, identity: Identity) -> None:
 
 
 def check_name(target: Target, identity: Identity, project: Project) -> None:
-    """Raise Refused if this is a protected target under another name, which asks for less."""
+    """Raise Refused if this is a protected target under another name, which asks for less; or one that would not be
+    known again under another name.
+    """
+    given = target.expected
+    if (given.protected or given.rehearsal) and not (given.database and given.system_identifier):
+        raise Refused.of(
+            "is protected by its name alone: under another one, the same database would take anything",
+            where=f"target {target.name!r}",
+            expected=f'database = "{identity.database}"\nsystem_identifier = "{identity.system_identifier}"',
+            found="\n".join(f'{name} = "{getattr(given, name)}"' for name in ("database", "system_identifier")),
+            remedy=f"write both into [targets.{target.name}] of pgrunbook.toml, if this is the database that is meant",
+        )
     problems = [
         Problem(
             f"is the target {name!r}, which is protected",

@@ -93,7 +93,8 @@ def notebook(crm: Database, browser: Browser, place: Path) -> Iterator[Notebook]
     root = Path(tempfile.mkdtemp(dir=place))
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, root / name)
-    (root / "pgrunbook.toml").write_text('[targets.production]\nenv = "PRODUCTION_URL"\nprotected = true\n')
+    production = f'[targets.production]\nenv = "PRODUCTION_URL"\n{crm.known_by}protected = true\n'
+    (root / "pgrunbook.toml").write_text(production)
     path = root / "runbooks" / f"{RUNBOOK}.ipynb"
     path.write_text(path.read_text().replace('target = \\"embedded\\"', 'target = \\"env:CRM_URL\\"'))
     names = [cell["id"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]

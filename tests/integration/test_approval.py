@@ -27,7 +27,7 @@ BY = ("-p", "operator", "ada", "-p", "approver", "grace")
 @pytest.fixture
 def production(crm: Database, project: Project) -> Project:
     """The project, whose target `production` is protected."""
-    (project.root / "pgrunbook.toml").write_text(CONFIGURATION)
+    (project.root / "pgrunbook.toml").write_text(CONFIGURATION + crm.known_by)
     project.env["CRM_URL"] = crm.url
     return project
 
@@ -68,8 +68,16 @@ def test_a_protected_target_takes_nothing_but_the_approved_plan(crm: Database, p
 
 def test_a_protected_target_is_protected_under_any_name(crm: Database, production: Project) -> None:
     before = crm.dump()
-    ((known,),) = crm.execute("SELECT system_identifier::text FROM pg_control_system()")
-    by_identity = f'env = "OTHER"\nsystem_identifier = "{known}"\ndatabase = "{crm.name}"\nrehearsal = true\n'
+    (production.root / "pgrunbook.toml").write_text(CONFIGURATION)
+    by_name_alone = production.step(NAME)
+    assert (by_name_alone.code, crm.dump()) == (2, before)
+    assert "target 'production': is protected by its name alone" in by_name_alone.text
+    for line in crm.known_by.splitlines():
+        assert f" {line}\n" in by_name_alone.text
+    assert production.step(NAME, "--mode", "plan").code == 0
+
+    known = crm.known_by.split('"')[3]
+    by_identity = f'env = "OTHER"\n{crm.known_by}rehearsal = true\n'
     for settings in ('env = "CRM_URL"\nprotected = true\n', by_identity):
         toml = f'[targets.production]\n{settings}[targets.staging]\nenv = "CRM_URL"\n'
         (production.root / "pgrunbook.toml").write_text(toml)
@@ -130,6 +138,7 @@ def test_another_order_and_another_database(crm: Database, production: Project, 
     other = Database(servers(16), crm.name)
     embedded.database(other.server, crm.name, SAMPLE)
     production.env["CRM_URL"] = other.url
+    (production.root / "pgrunbook.toml").write_text(CONFIGURATION + other.known_by)
     done = approved(production, digest)
     assert done.code == 2
     assert "system identifier: the target is another one" in done.text

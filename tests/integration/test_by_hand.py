@@ -48,6 +48,26 @@ def test_the_whole_notebook_run_again_in_the_same_kernel(crm: Database, project:
     assert "skip" in done.cells["import-batches-again"]
 
 
+def test_parameters_that_are_changed_in_the_middle_stop_it_and_set_back_it_goes_on(
+    crm: Database, project: Project
+) -> None:
+    """As somebody does who decides halfway that a plan would have been enough, or who mistakes the target."""
+
+    def changed(cells: list[Cell]) -> list[Cell]:
+        index = next(n for n, cell in enumerate(cells) if cell["id"] == "deals-source-data")
+        source = "mode = 'plan'; target = 'production'\ntry:\n    run.apply('030_deals_source_data')\n"
+        source += "except Exception as exc:\n    print(exc)\nmode, target = 'apply', 'env:CRM_URL'"
+        return [*cells[:index], cells[index] | {"id": "changed", "source": source}, *cells[index:]]
+
+    edit(project, changed)
+    done = project.run(crm)
+    assert done.code == 0, done.text
+    for line in ("mode: was changed after the run began", "      expected: 'apply'", "target: was changed after the"):
+        assert line in done.cells["changed"]
+    assert "**applied**" not in done.cells["changed"]
+    assert "**applied**" in done.cells["deals-source-data"]
+
+
 def test_begun_again_in_the_middle_the_first_run_is_interrupted(crm: Database, project: Project) -> None:
     def begun_again(cells: list[Cell]) -> list[Cell]:
         index = next(n for n, cell in enumerate(cells) if cell["id"] == "deals-source-data")

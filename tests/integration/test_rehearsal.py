@@ -338,7 +338,9 @@ def test_a_standby_can_be_rehearsed(standby: Database, project: Project) -> None
 
 @on_18
 def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(crm: Database, project: Project) -> None:
-    (project.root / "pgrunbook.toml").write_text('[targets.staging]\nenv = "CRM_URL"\nrehearsal = true\n')
+    (project.root / "pgrunbook.toml").write_text(
+        f'[targets.staging]\nenv = "CRM_URL"\n{crm.known_by}rehearsal = true\n'
+    )
     project.env["CRM_URL"] = crm.url
     before = crm.dump()
     refused = project.step("staging")
@@ -350,7 +352,7 @@ def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(crm: Databas
 @on_18
 def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(crm: Database, project: Project) -> None:
     (project.root / "pgrunbook.toml").write_text(
-        '[targets.production]\nenv = "CRM_URL"\nprotected = true\nrehearsal = true\n'
+        f'[targets.production]\nenv = "CRM_URL"\n{crm.known_by}protected = true\nrehearsal = true\n'
     )
     project.env["CRM_URL"] = crm.url
     by = ("-p", "operator", "ada", "-p", "approver", "grace")

@@ -27,7 +27,7 @@ def test_who_does_not_let_a_table_be_read_is_named(crm: Database, project: Proje
         pid, done = conn.info.backend_pid, project.run(crm)
     assert done.code == REFUSED, done.text
     assert "a table cannot be read now: somebody else is changing it" in done.text
-    assert f"pid {pid} (somebody's migration, postgres), transaction open for" in done.text
+    assert f"pid {pid} (somebody's migration, postgres), idle in transaction, transaction open for" in done.text
     assert " s: deals" in done.text
 
 
@@ -40,6 +40,22 @@ def role(crm: Database, project: Project, login_role: Callable[[Database], Role]
     role = login_role(crm)
     project.env["ROLE_URL"] = role.url
     return role
+
+
+def test_a_server_that_does_not_say_which_one_it_is_refuses(crm: Database, project: Project, role: Role) -> None:
+    crm.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+    done = refused(project, crm, target="env:ROLE_URL", step=True)
+    assert (
+        "REFUSED: The target cannot be used: nothing was changed.\n  target 'env:ROLE_URL': permission denied"
+        in done.text
+    )
+    assert crm.execute(f"SELECT FROM pg_stat_activity WHERE usename = '{role.name}'") == []
+
+
+def test_a_server_that_is_too_old_refuses(crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgrunbook.connection.OLDEST_SERVER", 10**6)
+    done = refused(project, crm, step=True)
+    assert "target 'env:CRM_URL': the server is too old\n      expected: PostgreSQL 15 or later\n" in done.text
 
 
 def test_every_missing_privilege_is_named_at_once(crm: Database, project: Project, role: Role) -> None:

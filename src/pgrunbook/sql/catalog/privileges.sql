@@ -8,8 +8,7 @@ SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s) AS schema_ex
        coalesce(ledger.readable, true) AS ledger_readable,
        coalesce(ledger.readable AND ledger.insertable, false) AS ledger_writable,
        coalesce(ledger.owned, false) AS ledger_owned,
-       ledger.owner AS ledger_owner,
-       current_setting('server_version_num')::integer AS server_version_num
+       ledger.owner AS ledger_owner
   FROM (SELECT bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) AS readable,
                bool_and(has_table_privilege(c.oid, 'INSERT')) AS insertable,
                bool_and(pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE')) AS owned,

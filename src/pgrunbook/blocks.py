@@ -225,13 +225,19 @@ def _digest(digests: Iterable[str]) -> str:
     return listed[0] if len(listed) == 1 else hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
 
+def paths(folder: Path) -> dict[str, Path]:
+    """The SQL files and the folders in a folder, in order, by the names of their blocks."""
+    found = sorted(path for path in folder.glob("*") if path.is_dir() or path.suffix == ".sql")
+    return {path.name.removesuffix(".sql"): path for path in found}
+
+
 def _entries(folder: Path, root: Path, problems: list[Problem]) -> Iterable[tuple[str, Script | Variants]]:
-    for path in sorted(folder.glob("*")):
+    for name, path in paths(folder).items():
         if path.is_dir():
             found = {p.stem: _script(p, root, problems) for p in sorted(path.glob("*.sql"))}
-            yield path.name, {stem: script for stem, script in found.items() if script}
-        elif path.suffix == ".sql" and (script := _script(path, root, problems)):
-            yield path.stem, script
+            yield name, {stem: script for stem, script in found.items() if script}
+        elif script := _script(path, root, problems):
+            yield name, script
 
 
 def _script(path: Path, root: Path, problems: list[Problem]) -> Script | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from pgrunbook import notebooks
 from pgrunbook.errors import Problem
 
 
@@ -16,7 +16,8 @@ def problems(notebook: Path, blocks: Collection[str]) -> Iterator[Problem]:
     """Cells that are no Python; blocks that no cell applies, and such as are not there. `blocks` are the names of the
     files and folders in `deploy/`, without endings.
 
-    Where a cell applies what only running it tells, such as the names in a loop, no block is missed.
+    Where a cell applies what only running it tells, such as the names in a loop, no block is missed. Raises Refused if
+    the file is no notebook.
     """
     calls: list[tuple[str, ast.Call]] = []
     for cell, source in _code(notebook):
@@ -42,9 +43,9 @@ def problems(notebook: Path, blocks: Collection[str]) -> Iterator[Problem]:
 def _code(notebook: Path) -> Iterator[tuple[str, str]]:
     """The id of each code cell, and its text with IPython's magics turned into Python."""
     python = TransformerManager()
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code":
-            yield cell.get("id", ""), python.transform_cell("".join(cell["source"]))
+    for cell in notebooks.cells(notebook):
+        if cell.kind == "code":
+            yield cell.id, python.transform_cell(cell.source)
 
 
 def _method(call: ast.Call) -> str:

@@ -18,7 +18,7 @@ from pglast import ast, enums
 from pglast.visitors import Visitor
 
 from pgrunbook import cells, shape
-from pgrunbook.blocks import Block, Source, Variants
+from pgrunbook.blocks import Block, Source, Variants, paths
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.scripts import Script, substitute
 
@@ -103,8 +103,12 @@ def lint(sql: Path) -> list[Finding]:
 
 def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
     """What of its cells the preconditions would refuse."""
-    blocks = sorted({path.stem for path in (sql / notebook.stem / "deploy").glob("*")})
-    for problem in cells.problems(notebook, blocks):
+    names = paths(sql / notebook.stem / "deploy")
+    try:
+        problems = list(cells.problems(notebook, names))
+    except Refused as exc:
+        problems = list(exc.problems)
+    for problem in problems:
         remedy = problem.remedy or f"expected: {problem.expected or 'Python'}"
         yield Finding(f"runbooks/{notebook.name}", 1, "cells", f"{problem.where}: {problem.what}", remedy)
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from pgrunbook import notebooks
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.redaction import looks_secret
 
@@ -108,14 +109,10 @@ def declared(notebook: Path) -> dict[str, Any]:
     Raises Refused if the file is no notebook, if there is not exactly one such cell, or if it holds more than plain
     assignments.
     """
-    try:
-        found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, LookupError, TypeError) as exc:
-        raise Refused.of("is not a notebook", where=notebook.name, found=str(exc)) from exc
-    cells = ["".join(cell["source"]) for cell in found if "parameters" in cell["metadata"].get("tags", [])]
-    if len(cells) != 1:
-        raise Refused.of(f"{len(cells)} cells are tagged 'parameters'", where=notebook.name, expected="exactly one")
-    return assignments(cells[0], where=f"{notebook.name}, parameters cell")
+    found = [cell.source for cell in notebooks.cells(notebook) if cell.declares]
+    if len(found) != 1:
+        raise Refused.of(f"{len(found)} cells are tagged 'parameters'", where=notebook.name, expected="exactly one")
+    return assignments(found[0], where=f"{notebook.name}, parameters cell")
 
 
 def chosen(nb: Mapping[str, Any]) -> Parameters:

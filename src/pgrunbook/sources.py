@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pgrunbook import notebooks
 from pgrunbook.blocks import Source
 from pgrunbook.scripts import Script
 
@@ -34,10 +34,10 @@ class Sources:
     @classmethod
     def of(cls, notebook: Path, source: Source) -> Sources:
         """Those of a runbook as it stands on the disk, and of its SQL as it was read."""
-        path, content = f"runbooks/{notebook.name}", notebook.read_bytes()
+        path = f"runbooks/{notebook.name}"
         folder = f"sql/{notebook.stem}"
         scripts = {f"{folder}/{script.name}": script.source_sha256 for script in _scripts(source)}
-        return cls({path: _sha256(content), **scripts}, {path: _sha256(_code(content))})
+        return cls({path: _sha256(notebook.read_bytes()), **scripts}, {path: _sha256(_code(notebook))})
 
     @property
     def versions(self) -> str:
@@ -64,10 +64,9 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _code(notebook: bytes) -> bytes:
-    cells = json.loads(notebook)["cells"]
-    code = [c for c in cells if c["cell_type"] == "code" and "parameters" not in c["metadata"].get("tags", ())]
-    return "\n\n".join("".join(cell["source"]) for cell in code).encode()
+def _code(notebook: Path) -> bytes:
+    code = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code" and not cell.declares]
+    return "\n\n".join(code).encode()
 
 
 def _scripts(source: Source) -> list[Script]:

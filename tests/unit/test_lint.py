@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,35 @@ def test_a_block_whose_shape_is_not_known_is_found_before_it_is_planned(sql, sta
 def test_a_runbook_without_blocks(sql):
     (sql / "001_notes/deploy/010_notes.sql").unlink()
     assert [(f.rule, f.file) for f in lint(sql)] == [("usable", "sql/001_notes/deploy/")]
+
+
+# The notebook
+
+CELLS = ['run = pgrunbook.begin("001_notes", globals())', 'run.apply("010_notes")']
+
+
+def notebook(sql, *cells):
+    """Write the notebook beside the SQL, with these code cells."""
+    path = sql.parent / "runbooks" / "001_notes.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    nodes = [{"id": f"c{i}", "cell_type": "code", "metadata": {}, "source": cell} for i, cell in enumerate(cells)]
+    path.write_text(json.dumps({"cells": nodes}))
+    return path
+
+
+def test_a_file_that_is_no_notebook_is_a_finding_beside_the_others(sql):
+    write(sql, {"deploy/010_notes.sql": NOTES.replace("why", "usage")})
+    notebook(sql).write_text("<html>")
+    assert [(f.rule, f.file) for f in lint(sql)] == [
+        ("cells", "runbooks/001_notes.ipynb"),
+        ("header", "sql/001_notes/deploy/010_notes.sql"),
+    ]
+
+
+def test_what_lies_in_deploy_beside_the_sql_is_no_block(sql):
+    notebook(sql, *CELLS)
+    write(sql, {"deploy/README.md": "# Notes", "deploy/.010_notes.sql.swp": ""})
+    assert lint(sql) == []
 
 
 # squawk

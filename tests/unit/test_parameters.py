@@ -103,7 +103,7 @@ def test_a_password_in_a_default_is_refused_even_if_it_is_replaced() -> None:
 
 def notebook(tmp_path: Path, *cells: str) -> Path:
     path = tmp_path / "001_x.ipynb"
-    tagged = [{"source": [cell], "metadata": {"tags": ["parameters"]}} for cell in cells]
+    tagged = [{"cell_type": "code", "source": [cell], "metadata": {"tags": ["parameters"]}} for cell in cells]
     path.write_text(json.dumps({"cells": tagged}))
     return path
 
@@ -117,6 +117,26 @@ def test_parameters_are_declared_in_the_tagged_cell(tmp_path: Path) -> None:
 def test_there_is_exactly_one_such_cell(tmp_path: Path, cells: list[str]) -> None:
     with pytest.raises(Refused, match="exactly one"):
         declared(notebook(tmp_path, *cells))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"", "Expecting value: line 1 column 1 (char 0)"),
+        (b"\xff", "invalid start byte"),
+        (b"[]", "JSON of another form"),
+        (b'{"cells": [{}]}', "JSON of another form"),
+        (b'{"cells": ["run = 1"]}', "JSON of another form"),
+    ],
+)
+def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, text: bytes, found: str) -> None:
+    path = tmp_path / "001_x.ipynb"
+    path.write_bytes(text)
+    with pytest.raises(Refused, match="is not a notebook") as caught:
+        declared(path)
+    (problem,) = caught.value.problems
+    assert problem.where == "001_x.ipynb"
+    assert found in problem.found
 
 
 UNREADABLE = [

@@ -205,21 +205,37 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     parameter that is wrong, what it got and what it takes. What looks like a secret is refused and not repeated: a
     default that another value replaces too, for it is written all the same.
     """
-    everybodys = {field.alias or name for name, field in Parameters.model_fields.items()}
-    own = {name: (type(default), default) for name, default in declaration.items() if name not in everybodys}
+    misnamed = [name for name in declaration if _taken(name)]
+    own = {k: (type(v), v) for k, v in declaration.items() if k not in _EVERYBODYS and k not in misnamed}
     model = create_model("RunbookParameters", __base__=Parameters, **own)  # type: ignore[call-overload]
     values = {**declaration, **given}
     secret = {name for name, value in [*declaration.items(), *given.items()] if looks_secret({name: value})}
-    problems = [_secret(name) for name in values if name in secret]
+    problems = [*map(_misnamed, misnamed), *(_secret(name) for name in values if name in secret)]
+    left_out = {*misnamed, *secret}
     try:
-        parameters: Parameters = model.model_validate({k: v for k, v in values.items() if k not in secret})
-        if not secret:
+        parameters: Parameters = model.model_validate({k: v for k, v in values.items() if k not in left_out})
+        if not problems:
             return parameters
     except ValidationError as exc:
         # The password may be their value too, and is not shown.
         others = [_problem(error, list(declaration)) for error in exc.errors(include_url=False)]
         problems += [replace(other, found="") for other in others] if secret else others
     raise Refused("The parameters are not valid: nothing was started.", problems=problems)
+
+
+_EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_fields.items())
+
+
+def _taken(name: str) -> bool:
+    """Whether the model of the parameters has a use of its own for the name."""
+    return name not in _EVERYBODYS and (name.startswith("_") or hasattr(Parameters, name) or name == "schema_")
+
+
+def _misnamed(name: str) -> Problem:
+    why = "begins with _" if name.startswith("_") else "means something else to pgrunbook"
+    other = f"{name.strip('_') or 'own'}_value"
+    remedy = f"call it {other}, say, in the notebook's cell tagged `parameters` and where it is used"
+    return Problem("cannot be the name of a parameter", where=name, found=why, remedy=remedy)
 
 
 def _secret(name: str) -> Problem:

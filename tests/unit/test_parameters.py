@@ -46,6 +46,19 @@ def test_every_wrong_parameter_is_named_at_once() -> None:
     assert "table" in problems["tabel"].expected
 
 
+def test_every_name_that_cannot_be_a_parameters_is_named_at_once() -> None:
+    """What the model of the parameters is made of would be broken by it, or break it."""
+    taken = ["_limit", "__", "record", "own", "model_dump", "model_config", "copy", "schema_"]
+    given = {"copy": 3, "limit": "many"}
+    with pytest.raises(Refused) as caught:
+        validate({**DECLARED, **dict.fromkeys(taken, 1), "model": "x", "mode": "plan"}, given)
+    *misnamed, wrong = caught.value.problems
+    assert [problem.where for problem in misnamed] == taken
+    assert {problem.what for problem in misnamed} == {"cannot be the name of a parameter"}
+    assert "call it limit_value" in misnamed[0].remedy
+    assert wrong.where == "limit"
+
+
 def test_nothing_is_converted() -> None:
     """papermill's `-p x false` arrives as a text; it must not become a truth value by having letters."""
     with pytest.raises(Refused, match="takes True or False"):

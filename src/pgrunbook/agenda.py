@@ -8,7 +8,7 @@ from typing import Any
 
 from pgrunbook import admission, catalog, decisions, ledger, reversion, shape, variants
 from pgrunbook.admission import Admission
-from pgrunbook.blocks import Admits, Block, Source
+from pgrunbook.blocks import Admits, Block, Source, Variants, entry_of
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Decision
@@ -117,9 +117,19 @@ class Agenda:
         return {**admits._asdict(), "nonsense": NONSENSE, "nonsense_rejected": str(rejected).lower()}
 
     def blocks(self) -> list[Block]:
-        """All blocks, rendered, in the order in which they are to be applied."""
+        """All blocks, rendered, in the order in which they are to be applied. Raises Refused if a placeholder of any of
+        the runbook's files has no value.
+        """
+        if lacking := list(self._lacking()):
+            raise Refused(problems=[*self.problems, *lacking])
         plain = [self.source.block(name, self.variables) for name in self.source.plain()]
         return sorted([*plain, *self._admitting], key=lambda block: block.name)
+
+    def _lacking(self) -> Iterator[Problem]:
+        """The placeholders without a value, of all files that this run would use, or one that undoes it."""
+        for kind in (self.source.deploy, self.source.verify, self.source.revert):
+            for _, script, variables in self._used(kind):
+                yield from script.lacking(variables)
 
     def found(
         self, blocks: Sequence[Block], conn: Connection | None = None, of_tables: Facts | None = None
@@ -156,27 +166,30 @@ class Agenda:
 
     def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
         """Each verify script, with what it is about: a block, or the whole runbook. `names` selects blocks."""
-        for name, entry in self.source.verify.items():
-            if names and name not in names:
-                continue
+        for about, script, variables in self._used(self.source.verify):
+            if not names or entry_of(about) in names:
+                yield about, _statements(script, variables)
+
+    def _used(self, kind: Mapping[str, Script | Variants]) -> Iterator[tuple[str, Script, Mapping[str, str]]]:
+        """The scripts of a kind for this target, each with what it is about, as above, and with its variables."""
+        for name, entry in kind.items():
             if isinstance(entry, Script):
-                yield name, _statements(entry, self.variables)
+                yield name, entry, self.variables
                 continue
-            for block in (b for b in self._admitting if b.name.startswith(f"{name}:")):
-                for script, variables in self._scripts(block, entry):
-                    yield block.name, _statements(script, variables)
+            for block in (b for b in self._admitting if b.entry == name):
+                yield from ((block.name, script, variables) for script, variables in self._scripts(block, entry))
 
     def unverified(self, names: Sequence[str]) -> list[str]:
         """The blocks, files and folders of `deploy/`, that no verify script is about. `names` selects blocks."""
         missing = [name for name in self.source.deploy if not self.source.verify.get(name)]
         return [name for name in missing if not names or name in names]
 
-    def _scripts(self, block: Block, verify: Mapping[str, Script]) -> Iterator[tuple[Script, Mapping[str, str]]]:
+    def _scripts(self, block: Block, there: Variants) -> Iterator[tuple[Script, Mapping[str, str]]]:
         """The scripts of the chosen variants, with their variables, and `admitted`, about the column itself."""
         for variant, variables in block.choices:
-            if script := verify.get(variant):
+            if script := there.get(variant):
                 yield script, variables
-        if (probe := self._probes.get(block.name)) and (script := verify.get("admitted")):
+        if (probe := self._probes.get(block.name)) and (script := there.get("admitted")):
             yield script, probe
 
 

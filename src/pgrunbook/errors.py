@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import ClassVar, Self
 
 
@@ -41,6 +42,12 @@ class Problem:
                 first, *rest = text.splitlines()
                 yield f"    {label + ':':<10}{first}"
                 yield from (f"    {'':<10}{line}" for line in rest)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """How a remedy begins where one of the names that are known is close; empty if none is."""
+    near = get_close_matches(name, list(known), 1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 class RunbookError(Exception):

@@ -7,14 +7,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from pgrunbook import notebooks
-from pgrunbook.errors import Problem, Refused
+from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.redaction import looks_secret
 
 # The environment variable by which a run is given its id beforehand, to name the notebook after it.
@@ -258,9 +257,7 @@ _TAKES = {
 def _problem(error: Any, known: list[str]) -> Problem:
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(name, known, 1)
-        remedy = f"did you mean {near[0]}? " if near else ""
-        remedy += "A parameter is declared in the cell tagged `parameters`"
+        remedy = f"{did_you_mean(name, known)}A parameter is declared in the cell tagged `parameters`"
         return Problem("unknown parameter", where=name, expected="one of " + ", ".join(known), remedy=remedy)
     takes, remedy = _TAKES.get(error["type"], (error["msg"].removeprefix("Value error, "), ""))
     got = error["input"]

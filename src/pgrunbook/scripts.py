@@ -16,7 +16,7 @@ import pglast
 from pglast import ast
 from pglast.parser import ParseError, parse_sql_json, scan
 
-from pgrunbook.errors import Problem, Refused
+from pgrunbook.errors import Problem, Refused, did_you_mean
 
 HEADER_KEYS = ("title", "why", "requires", "fills", "usage", "transaction", "lock_timeout", "statement_timeout")
 
@@ -88,11 +88,29 @@ class Script:
         """The text below the header with its placeholders filled in as psql does it.
 
         `:"name"` becomes a quoted identifier, `:'name'` a quoted literal, `:name` the bare text. As in psql,
-        strings, dollar-quoted bodies and comments stay as they are. Raises Refused for a missing variable.
+        strings, dollar-quoted bodies and comments stay as they are. Raises Refused for each that is `lacking`.
         """
-        if missing := sorted(self.variables - variables.keys()):
-            raise Refused.of(f"no value for {', '.join(missing)}", where=self.name)
+        if lacking := list(self.lacking(variables)):
+            raise Refused(problems=lacking)
         return substitute(self.body, variables) if self.variables else self.body
+
+    def lacking(self, variables: Mapping[str, str]) -> Iterator[Problem]:
+        """A problem for each placeholder that has no value, with its first place in the SQL or in a header's list."""
+        first = {match["name"]: (where, f":{match[0]}") for where, match in reversed([*self._uses()])}
+        expected = f"one of {', '.join(sorted(variables))}" if variables else ""
+        for name, (where, found) in first.items():
+            if name not in variables:
+                remedy = did_you_mean(name, variables) + (_GIVES_VARIANTS if self.name.count("/") > 1 else _GIVES)
+                yield Problem(f"no value for {name}", where, expected, found, remedy)
+
+    def _uses(self) -> Iterator[tuple[str, re.Match[str]]]:
+        """The place of each placeholder, and the placeholder without its colon."""
+        for start, _, match in _placeholders(self.text):
+            line = self.text.count("\n", 0, start) + 1
+            yield f"{self.name}:{line}", match
+        for key in ("requires", "fills"):
+            for _, _, match in _placeholders(self.header.get(key, "")):
+                yield f"{self.name}, header {key}", match
 
     def filled(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
         """The statements of `render`, which know the lines of the file: its header is counted."""
@@ -122,6 +140,13 @@ class Script:
             if what:
                 yield Problem(what, where=f"{self.name}:{statement.line}", found=statement.sql, remedy=remedy)
 
+
+# How placeholders get their values: those of a file, and those of a variant, which lies in a folder.
+_GIVES = (
+    "run.locate(…) gives the two placeholders that it names their values, and run.admit(…) gives `value`: "
+    "call it in a cell above the preconditions"
+)
+_GIVES_VARIANTS = "run.admit(…) gives a variant no others"
 
 _CHANGES_SESSION = "changes the session, which is the ledger's and the next block's too"
 

@@ -150,13 +150,18 @@ def test_a_verification_that_does_not_hold(applied: Database, project: Project) 
     assert_presentable(done, project)
 
 
-def test_a_verification_with_an_unknown_placeholder(crm: Database, project: Project) -> None:
-    """Blocks are committed by then, so that nothing was changed can no longer be said."""
-    file = project.root / "sql" / RUNBOOK / "verify" / "030_deals_source_data.sql"
-    file.write_text(f"{file.read_text()}\nSELECT :'nobody';\n")
-    done = project.run(crm)
-    assert done.code == 1, done.text
-    assert "  verify/030_deals_source_data.sql: no value for nobody\n" in done.text
+def test_placeholders_without_a_value_refuse_the_run_before_it_writes(crm: Database, project: Project) -> None:
+    """Those of the verifications too, and of the variants that were chosen."""
+    files, line = (("verify", "030_deals_source_data"), ("revert", "070_admit_csv_import/check")), "SELECT :'nobody';"
+    for kind, block in files:
+        file = project.root / "sql" / RUNBOOK / kind / f"{block}.sql"
+        file.write_text(f"{file.read_text()}\n{line}\n")
+    before = crm.dump()
+    done = project.step(crm)
+    assert done.code == 2, done.text
+    for kind, block in files:
+        assert f"  {_place(project, block, line, kind)}: no value for nobody\n" in done.text
+    assert crm.dump() == before
 
 
 def test_a_table_that_stays_locked(crm: Database, project: Project) -> None:

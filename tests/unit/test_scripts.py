@@ -36,11 +36,11 @@ def test_the_columns_that_are_filled_are_named(tmp_path: Path) -> None:
 
 
 def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) -> None:
-    script(tmp_path, FILLS)
+    script(tmp_path, FILLS.replace(", :", ",, :"))
     with pytest.raises(Refused) as caught:
-        Source.read(tmp_path).block("010_x", {"t": "Odd"})
+        Source.read(tmp_path).block("010_x", {"t": "Odd", "c": "k"})
     assert caught.value.problems[0].where == "deploy/010_x.sql, header fills"
-    assert caught.value.problems[0].found == '"Odd" (a, :"c")'
+    assert caught.value.problems[0].found == '"Odd" (a,, "k")'
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,25 @@ def test_a_missing_variable_is_named(tmp_path: Path) -> None:
     assert read.variables == {"t", "v"}
     with pytest.raises(Refused, match="no value for v"):
         read.render({"t": "x"})
+
+
+LACKS = """-- fills: :"t" (a, :"c")
+
+UPDATE :"deals_tabel" SET a = 1;
+UPDATE :"t" SET a = :'v', b = :deals_tabel;
+"""
+
+
+def test_a_placeholder_without_a_value_is_told_where_it_stands_first_and_what_may_be_meant(tmp_path: Path) -> None:
+    lacking = {p.what: p for p in script(tmp_path, LACKS).lacking({"deals_table": "deals", "t": "x"})}
+    assert {what: problem.where for what, problem in lacking.items()} == {
+        "no value for deals_tabel": "deploy/010_x.sql:3",
+        "no value for v": "deploy/010_x.sql:4",
+        "no value for c": "deploy/010_x.sql, header fills",
+    }
+    problem = lacking["no value for deals_tabel"]
+    assert (problem.expected, problem.found) == ("one of deals_table, t", ':"deals_tabel"')
+    assert problem.remedy.startswith("did you mean deals_table? run.locate(…) gives")
 
 
 def test_comments_and_white_space_change_the_bytes_and_not_the_tree(tmp_path: Path) -> None:

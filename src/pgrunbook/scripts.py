@@ -126,8 +126,11 @@ class Script:
         return substitute(self.text, {name: name for name in self.variables}, bare='"') if self.variables else self.text
 
     def _problems(self) -> Iterator[Problem]:
-        for key in self.header.keys() - set(HEADER_KEYS):
-            yield Problem(f"unknown header key {key!r}", where=self.name, expected="one of " + ", ".join(HEADER_KEYS))
+        for key in [key for key in self.header if key not in HEADER_KEYS]:
+            line = self.text.count("\n", 0, self.text.index(f"-- {key}:")) + 1
+            expected = f"one of {', '.join(HEADER_KEYS)}"
+            remedy = f"{did_you_mean(key, HEADER_KEYS)}correct it, or put an empty line above it, which ends the header"
+            yield Problem(f"unknown header key {key!r}", f"{self.name}:{line}", expected, remedy=remedy)
         try:
             found = self.parsed
         except ParseError as exc:

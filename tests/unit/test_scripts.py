@@ -67,6 +67,15 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, te
     assert message in str(caught.value)
 
 
+def test_a_check_directly_below_the_header_is_told_what_ends_the_header(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as caught:
+        script(tmp_path, "-- titel: x\n-- why: y\n-- check: it holds\nSELECT 1;", "verify")
+    title, check = caught.value.problems
+    assert (title.where, check.where) == ("verify/010_x.sql:1", "verify/010_x.sql:3")
+    assert title.remedy.startswith("did you mean title? ")
+    assert check.remedy == "correct it, or put an empty line above it, which ends the header"
+
+
 def test_a_verify_script_may_change_the_session_as_it_is_rolled_back(tmp_path: Path) -> None:
     read = script(tmp_path, "SET LOCAL ROLE app;\n-- check: the application may read it\nSELECT FROM t;\n", "verify")
     assert len(read.parsed) == 2

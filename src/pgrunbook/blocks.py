@@ -105,22 +105,31 @@ class Block:
 
 @dataclass(frozen=True)
 class Source:
-    """The SQL of one runbook, read and parsed: for each kind of script, its files by base name."""
+    """The SQL of one runbook, read and parsed: for each kind of script, its files by base name. `unusable` has what is
+    wrong with files, by their paths; one that cannot even be parsed is not among the others.
+    """
 
     deploy: Mapping[str, Script | Variants]
     verify: Mapping[str, Script | Variants]
     revert: Mapping[str, Script | Variants]
+    unusable: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Source:
         """Read every file. Raises Refused naming all that is wrong with any of them, before any connection."""
-        problems: list[Problem] = []
-        kinds = {kind: dict(_entries(folder / kind, folder, problems)) for kind in ("deploy", "verify", "revert")}
-        if not kinds["deploy"]:
-            problems.append(Problem("holds no block", where=f"{folder.name}/deploy/", expected="NNN_name.sql"))
-        if problems:
+        source = cls.usable(folder)
+        if problems := [problem for found in source.unusable.values() for problem in found]:
             raise Refused("The runbook's SQL cannot be used: nothing was started.", problems=problems)
-        return cls(**kinds)
+        return source
+
+    @classmethod
+    def usable(cls, folder: Path) -> Source:
+        """Read every file, as far as it can be used."""
+        unusable: dict[str, Sequence[Problem]] = {}
+        kinds = {kind: dict(_entries(folder / kind, folder, unusable)) for kind in ("deploy", "verify", "revert")}
+        if not paths(folder / "deploy"):
+            unusable["deploy/"] = [Problem("holds no block", where="deploy/", expected="NNN_name.sql")]
+        return cls(**kinds, unusable=unusable)
 
     def plain(self) -> list[str]:
         """The names of the blocks that are one file, in order."""
@@ -231,22 +240,26 @@ def paths(folder: Path) -> dict[str, Path]:
     return {path.name.removesuffix(".sql"): path for path in found}
 
 
-def _entries(folder: Path, root: Path, problems: list[Problem]) -> Iterable[tuple[str, Script | Variants]]:
+def _entries(
+    folder: Path, root: Path, unusable: dict[str, Sequence[Problem]]
+) -> Iterable[tuple[str, Script | Variants]]:
     for name, path in paths(folder).items():
         if path.is_dir():
-            found = {p.stem: _script(p, root, problems) for p in sorted(path.glob("*.sql"))}
+            found = {p.stem: _script(p, root, unusable) for p in sorted(path.glob("*.sql"))}
             yield name, {stem: script for stem, script in found.items() if script}
-        elif script := _script(path, root, problems):
+        elif script := _script(path, root, unusable):
             yield name, script
 
 
-def _script(path: Path, root: Path, problems: list[Problem]) -> Script | None:
+def _script(path: Path, root: Path, unusable: dict[str, Sequence[Problem]]) -> Script | None:
+    name = path.relative_to(root).as_posix()
     try:
         script = Script.read(path, root)
     except Refused as exc:
-        problems += exc.problems
+        unusable[name] = exc.problems
         return None
-    problems += [problem for problem in _header_problems(script) if path.relative_to(root).parts[0] != "verify"]
+    if not name.startswith("verify/") and (problems := list(_header_problems(script))):
+        unusable[name] = problems
     return script
 
 

@@ -1,4 +1,4 @@
-"""The code cells of a runbook, as far as their text tells: are they Python, and which blocks do they apply?"""
+"""The code cells of a runbook, as far as their text tells: are they Python, what do they apply and lack?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from pathlib import Path
 from IPython.core.inputtransformer2 import TransformerManager
 
 from pgrunbook import notebooks
-from pgrunbook.errors import Problem
+from pgrunbook.errors import Problem, did_you_mean
+
+# What a run cannot do without, and why.
+_NEEDED = {
+    "preconditions": "it decides what is done with each block",
+    "verify": "a run that is not verified fails",
+    "finish": "a run that nothing ends has no verdict, and fails",
+}
 
 
 def problems(notebook: Path, blocks: Collection[str]) -> Iterator[Problem]:
@@ -19,25 +26,46 @@ def problems(notebook: Path, blocks: Collection[str]) -> Iterator[Problem]:
     Where a cell applies what only running it tells, such as the names in a loop, no block is missed. Raises Refused if
     the file is no notebook.
     """
-    calls: list[tuple[str, ast.Call]] = []
-    for cell, source in _code(notebook):
-        try:
-            calls += [(cell, node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-        except SyntaxError as exc:
-            found = (exc.text or "").rstrip("\n")
-            yield Problem(exc.msg, where=f"{notebook.name}, cell {cell}, line {exc.lineno}", found=found)
-            return
+    calls, broken = _calls(notebook)
+    if broken:
+        yield from broken
+        return
     named = {_named(call): cell for cell, call in calls if _method(call) == "apply"}
     for name, cell in named.items():
         if name is not None and name not in blocks:
             where = f"{notebook.name}, cell {cell}"
-            yield Problem(f"no block is called {name!r}", where=where, expected=", ".join(blocks))
+            remedy = f"{did_you_mean(name, blocks)}correct the name, and save the notebook"
+            yield Problem(f"no block is called {name!r}", where, expected=", ".join(blocks), remedy=remedy)
     if None in named or any(_method(call) == "apply_all" for _, call in calls):
         return
     for block in blocks:
         if block not in named:
             remedy = f'add a cell with run.apply("{block}"), and save the notebook'
             yield Problem("no cell applies it", where=block, found=notebook.name, remedy=remedy)
+
+
+def lacking(notebook: Path) -> Iterator[Problem]:
+    """What every run needs and no cell calls: a verification of some blocks is none of the whole. Nothing if there are
+    cells that are no Python. Raises Refused if the file is no notebook.
+    """
+    calls, broken = _calls(notebook)
+    called = {_method(call) for _, call in calls if not call.args}
+    for name, why in _NEEDED.items():
+        if name not in called and not broken:
+            yield Problem(f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}")
+
+
+def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
+    """Each call, with the id of its cell; and what is wrong with cells that are no Python."""
+    calls: list[tuple[str, ast.Call]] = []
+    broken = []
+    for cell, source in _code(notebook):
+        try:
+            calls += [(cell, node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        except SyntaxError as exc:
+            where = f"{notebook.name}, cell {cell}, line {exc.lineno}"
+            broken.append(Problem(exc.msg, where, expected="Python", found=(exc.text or "").rstrip("\n")))
+    return calls, broken
 
 
 def _code(notebook: Path) -> Iterator[tuple[str, str]]:

@@ -12,12 +12,12 @@ import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pglast import ast, enums
 from pglast.visitors import Visitor
 
-from pgrunbook import cells, shape
+from pgrunbook import cells, parameters, shape
 from pgrunbook.blocks import Block, Source, Variants, paths
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.scripts import Script, substitute
@@ -58,9 +58,21 @@ class Finding:
     rule: str
     message: str
     remedy: str
+    expected: str = ""
+    found: str = ""
+
+    @classmethod
+    def of(cls, problem: Problem, file: str, rule: str) -> Self:
+        """What the engine itself says of a file, whose place is not repeated."""
+        place = problem.where.removeprefix(file)
+        line, subject = re.fullmatch(r"(?::(\d+))?(?:, )?(.*)", place, re.DOTALL).groups()  # type: ignore[union-attr]
+        message = f"{subject}: {problem.what}" if subject else problem.what
+        remedy = problem.remedy or "correct the file"
+        return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message} [{self.rule}]\n    {self.remedy}"
+        _, *details = Problem(self.message, "", self.expected, self.found, self.remedy).lines()
+        return "\n".join([f"{self.file}:{self.line}: {self.message} [{self.rule}]", *details])
 
 
 # The file, its line, and what is wrong there.
@@ -86,8 +98,8 @@ def lint(sql: Path) -> list[Finding]:
     """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and lines, and with the
     cells of the notebooks beside it that apply it.
 
-    Where a runbook's files cannot even be read, that alone is reported. Raises Refused if the folder or squawk
-    is missing, Failed if squawk does not work.
+    Of a file that cannot even be parsed, that alone is reported. Raises Refused if the folder or squawk is missing,
+    Failed if squawk does not work.
     """
     if not sql.is_dir():
         raise Refused.of("there is no such folder", where=str(sql), remedy="keep the SQL in sql/NNN_name/")
@@ -102,36 +114,28 @@ def lint(sql: Path) -> list[Finding]:
 
 
 def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
-    """What of its cells the preconditions would refuse."""
-    names = paths(sql / notebook.stem / "deploy")
+    """What a run would refuse of the notebook, or could not end without."""
+    problems: list[Problem] = []
     try:
-        problems = list(cells.problems(notebook, names))
+        problems += cells.problems(notebook, paths(sql / notebook.stem / "deploy"))
+        problems += cells.lacking(notebook)
+        parameters.declared(notebook)
     except Refused as exc:
-        problems = list(exc.problems)
+        problems += exc.problems
     for problem in problems:
-        remedy = problem.remedy or f"expected: {problem.expected or 'Python'}"
-        yield Finding(f"runbooks/{notebook.name}", 1, "cells", f"{problem.where}: {problem.what}", remedy)
+        yield replace(Finding.of(problem, notebook.name, "cells"), file=f"runbooks/{notebook.name}")
 
 
 def _findings(folder: Path) -> Iterator[Finding]:
-    try:
-        source = Source.read(folder)
-    except Refused as exc:
-        yield from (_unusable(problem, folder.name) for problem in exc.problems)
-        return
+    source = Source.usable(folder)
+    for file, problems in source.unusable.items():
+        yield from (Finding.of(problem, file, "usable") for problem in problems)
     for rule in RULES:
         yield from rule.findings(source)
     for script in _scripts(source.deploy):
         yield from _squawk_file(script, EXCLUDED)
     for script in _scripts(source.revert):
         yield from _squawk_file(script, EXCLUDED_FROM_REVERT)
-
-
-def _unusable(problem: Problem, folder: str) -> Finding:
-    """What the engine itself would refuse: not UTF-8, a syntax error, BEGIN, no statement."""
-    file, line = re.fullmatch(r"([^:,]*)(?::(\d+))?.*", problem.where, re.DOTALL).groups()  # type: ignore[union-attr]
-    remedy = problem.remedy or (problem.expected and f"expected: {problem.expected}") or "correct the file"
-    return Finding(file.removeprefix(f"{folder}/"), int(line or 1), "usable", problem.what, remedy)
 
 
 def _scripts(entries: Mapping[str, Script | Variants]) -> Iterator[Script]:
@@ -227,6 +231,8 @@ def _commented(node: Any) -> tuple[str, ...]:
 def _without_partner(source: Source) -> Complaints:
     """A file of `verify/` without a number is about the runbook as a whole and needs none."""
     names = {kind: {name for name, entry in getattr(source, kind).items() if entry} for kind in KINDS}
+    for kind, name in (file.removesuffix(".sql").split("/")[:2] for file in source.unusable):
+        names[kind] |= {name} - {""}
     names["verify"] = {name for name in names["verify"] if name[0].isdigit()}
     for name in set().union(*names.values()):
         there = [kind for kind in KINDS if name in names[kind]]

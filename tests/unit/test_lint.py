@@ -185,10 +185,36 @@ def test_a_schema_is_found_wherever_it_is_named(sql, statement):
 )
 def test_what_the_engine_would_refuse(sql, text, line, message):
     write(sql, {"deploy/020_more.sql": text})
-    (finding,) = lint(sql)
+    finding, *partners = lint(sql)
     assert (finding.rule, finding.file, finding.line) == ("usable", "sql/001_notes/deploy/020_more.sql", line)
     assert message in finding.message
     assert finding.remedy
+    assert [f.rule for f in partners] == ["partners", "partners"]
+
+
+def test_a_file_that_cannot_be_used_hides_neither_the_rest_nor_what_is_wrong_with_it(sql):
+    write(
+        sql,
+        {
+            "deploy/010_notes.sql": deploy("CREATE TABL notes ();"),
+            "deploy/020_more.sql": "-- transaction: maybe\n-- lock_timeout: soon\n" + ALTER.format("more"),
+            "verify/020_more.sql": "SELECT 1;",
+        },
+    )
+    found = lint(sql)
+    assert {(f.file.removeprefix("sql/001_notes/"), f.rule) for f in found} == {
+        ("deploy/010_notes.sql", "usable"),
+        ("deploy/020_more.sql", "usable"),
+        ("deploy/020_more.sql", "header"),
+        ("verify/020_more.sql", "header"),
+        ("verify/020_more.sql", "verify-raises"),
+        ("revert/020_more.sql", "partners"),
+    }
+    text = "\n".join(map(str, found))
+    assert 'deploy/010_notes.sql:4: syntax error at or near "TABL" [usable]\n' in text
+    assert "    found:    CREATE TABL notes ();\n                     ^\n" in text
+    assert "deploy/020_more.sql:1: header transaction: is neither yes nor no [usable]\n    found:    maybe\n" in text
+    assert "deploy/020_more.sql:1: header lock_timeout: takes a duration" in text
 
 
 @pytest.mark.parametrize(
@@ -210,21 +236,61 @@ def test_a_block_whose_shape_is_not_known_is_found_before_it_is_planned(sql, sta
 
 def test_a_runbook_without_blocks(sql):
     (sql / "001_notes/deploy/010_notes.sql").unlink()
-    assert [(f.rule, f.file) for f in lint(sql)] == [("usable", "sql/001_notes/deploy/")]
+    assert complaints(sql) == [("usable", "deploy/", 1), ("partners", "deploy/010_notes.sql", 1)]
 
 
 # The notebook
 
-CELLS = ['run = pgrunbook.begin("001_notes", globals())', 'run.apply("010_notes")']
+CELLS = {
+    "parameters": 'target = "embedded"',
+    "begin": 'run = pgrunbook.begin("001_notes", globals())',
+    "preconditions": "run.preconditions()",
+    "apply": 'run.apply("010_notes")',
+    "verify": "run.verify()",
+    "finish": "run.finish()",
+}
 
 
-def notebook(sql, *cells):
-    """Write the notebook beside the SQL, with these code cells."""
+def notebook(sql, **cells):
+    """Write the notebook beside the SQL, with these cells in place of `CELLS`; none for None."""
     path = sql.parent / "runbooks" / "001_notes.ipynb"
     path.parent.mkdir(exist_ok=True)
-    nodes = [{"id": f"c{i}", "cell_type": "code", "metadata": {}, "source": cell} for i, cell in enumerate(cells)]
+    nodes = [
+        {"id": name, "cell_type": "code", "metadata": {"tags": [name]}, "source": source}
+        for name, source in (CELLS | cells).items()
+        if source is not None
+    ]
     path.write_text(json.dumps({"cells": nodes}))
     return path
+
+
+@pytest.mark.parametrize(
+    ("cells", "messages"),
+    [
+        ({}, []),
+        ({"parameters": None}, ["0 cells are tagged 'parameters'"]),
+        ({"parameters": "import os"}, ["parameters cell, line 1: more than assignments"]),
+        ({"preconditions": "run.decisions()"}, ["no cell calls run.preconditions()"]),
+        (
+            {"verify": 'run.verify("010_notes")', "finish": "verify()"},
+            ["no cell calls run.finish()", "no cell calls run.verify()"],
+        ),
+        (
+            {"apply": 'run.apply("010_note")'},
+            ["010_notes: no cell applies it", "cell apply: no block is called '010_note'"],
+        ),
+        (
+            {"apply": "run.apply(", "verify": "run.verify("},
+            ["cell apply, line 1: '(' was never closed", "cell verify, line 1: '(' was never closed"],
+        ),
+    ],
+)
+def test_what_a_run_would_refuse_of_the_notebook_or_could_not_end_without(sql, cells, messages):
+    notebook(sql, **cells)
+    found = lint(sql)
+    assert [f.message for f in found] == messages
+    assert {(f.file, f.rule) for f in found} <= {("runbooks/001_notes.ipynb", "cells")}
+    assert all(f.remedy for f in found)
 
 
 def test_a_file_that_is_no_notebook_is_a_finding_beside_the_others(sql):
@@ -237,7 +303,7 @@ def test_a_file_that_is_no_notebook_is_a_finding_beside_the_others(sql):
 
 
 def test_what_lies_in_deploy_beside_the_sql_is_no_block(sql):
-    notebook(sql, *CELLS)
+    notebook(sql)
     write(sql, {"deploy/README.md": "# Notes", "deploy/.010_notes.sql.swp": ""})
     assert lint(sql) == []
 
@@ -319,7 +385,7 @@ def test_findings_are_in_order_and_say_what_to_do(sql):
     assert found == sorted(found)
     assert str(next(finding for finding in found if finding.rule.startswith("squawk"))) == (
         "sql/001_notes/deploy/010_notes.sql:11: Dropping a table may break existing clients."
-        " [squawk:ban-drop-table]\n    see https://squawkhq.com/docs/ban-drop-table"
+        " [squawk:ban-drop-table]\n    remedy:   see https://squawkhq.com/docs/ban-drop-table"
     )
 
 

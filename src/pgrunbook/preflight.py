@@ -165,16 +165,17 @@ def _quoted(name: str) -> str:
 
 def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: Facts) -> Iterator[CheckResult]:
     """Tables and columns that must be there, and what the blocks that are to run must be allowed to do with them."""
-    needs, pending = set(_needed(decisions)), set(_needed(decisions, only_pending=True))
+    needs, pending = ({n for n, _ in _needed(decisions, only_pending=only)} for only in (False, True))
+    by = _needing(decisions)
     names = sorted({need.table for need in needs})
     relations = {r["name"]: r for r in catalog.rows(conn, "relations", schema=schema, names=names)}
     for name in names:
-        yield _table(name, relations.get(name))
+        yield _table(name, relations.get(name), by[Need(name, "")])
     uses = {(n.table, n.use) for n in pending} | {(n.table, "read") for n in needs - pending if n.use == "alter"}
     for name, use in sorted(pair for pair in uses if Key("table", pair[0]) in found):
         yield _may(use, relations[name], conn.info.user)
-    for need in sorted(n for n in needs if n.column and Key("table", n.table) in found):
-        yield _column(need, found)
+    for need in sorted(n for n in by if n.column and Key("table", n.table) in found):
+        yield _column(need, found, by[need])
     there = {n for n in pending if Key("column", n.table, n.column) in found}
     yield from _referenced(conn, schema, there)
     filled = {pair for d in decisions for pair in d.block.fills if Key("table", pair[0]) in found}
@@ -182,26 +183,42 @@ def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: 
         yield from _filled(name, {column for table, column in filled if table == name}, found)
 
 
-def _needed(decisions: Sequence[Decision], *, only_pending: bool = False) -> Iterator[Need]:
-    """What the blocks need, but for what they or the blocks before them make."""
+def _needed(decisions: Sequence[Decision], *, only_pending: bool = False) -> Iterator[tuple[Need, str]]:
+    """What the blocks need, but for what they or the blocks before them make; each with the block."""
     made: set[Key] = set()
     for decision in decisions:
         made.update(decision.block.facts)
         if decision.pending or not only_pending:
             for need in decision.block.needs:
                 if made.isdisjoint((Key("table", need.table), Key("column", need.table, need.column))):
-                    yield need
+                    yield need, decision.block.name
 
 
-def _table(name: str, relation: Mapping[str, Any] | None) -> CheckResult:
+def _needing(decisions: Sequence[Decision]) -> dict[Need, str]:
+    """Each table and each column that is needed, whatever its use, and the blocks that need it: of many the first."""
+    blocks: dict[Need, dict[str, None]] = {}
+    for need, block in _needed(decisions):
+        for about in (Need(need.table, ""), need._replace(use="")):
+            blocks.setdefault(about, {})[block] = None
+    return {about: _first(list(names)) for about, names in blocks.items()}
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+
+
+_FEW = 5
+
+
+def _table(name: str, relation: Mapping[str, Any] | None, by: str) -> CheckResult:
     return result(
         name,
         "is a table",
         relation is not None and relation["kind"] in ("table", "partitioned table"),
         "is not a table" if relation else "the table is missing",
-        expected="a table",
+        expected=f"a table, needed by {by}",
         found=f"a {relation['kind']}" if relation else "nothing of that name",
-        remedy="use the schema that holds the table" if relation else "create it, or correct the parameter `schema`",
+        remedy=f"correct the block{'' if relation else ', create the table'}, or correct the parameter `schema`",
     )
 
 
@@ -246,16 +263,16 @@ def _may(use: str, relation: Mapping[str, Any], role: str) -> CheckResult:
     return result(relation["name"], check, relation[answer], what, expected=expected, found=found, remedy=remedy)
 
 
-def _column(need: Need, found: Facts) -> CheckResult:
+def _column(need: Need, found: Facts, by: str) -> CheckResult:
     there = found.get(Key("column", need.table, need.column))
     return result(
         f"{need.table}.{need.column}",
         f"is there{f', {need.type}' if need.type else ''}",
         there is not None and need.type in ("", there),
         "the column is missing" if there is None else "the column is of another type",
-        expected=need.type or "a column",
+        expected=f"{need.type or 'a column'}, needed by {by}",
         found=there or "no such column",
-        remedy="bring the table to the expected shape first",
+        remedy="correct the block, or bring the table to the expected shape first",
     )
 
 

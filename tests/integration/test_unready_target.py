@@ -209,12 +209,14 @@ CASES = {
             "deals.source: the column is missing",
             "deals.source_id: the column is missing",
         ],
-        "remedy:   create it, or correct the parameter `schema`",
+        "expected: a table, needed by 010_import_batches, 020_stage_mappings\n      found:    nothing of that name\n"
+        "      remedy:   correct the block, create the table, or correct the parameter `schema`\n",
     ),
     "key of another type": (
         ALTERED_KEY.format("ALTER id TYPE text, ADD PRIMARY KEY (id)"),
         ["workspaces.id: the column is of another type"],
-        "expected: uuid\n      found:    text",
+        "expected: uuid, needed by 010_import_batches, 020_stage_mappings\n      found:    text\n"
+        "      remedy:   correct the block, or bring the table to the expected shape first\n",
     ),
     "key not unique": (
         ALTERED_KEY.format("ADD PRIMARY KEY (id, slug)"),
@@ -225,7 +227,8 @@ CASES = {
         "ALTER TABLE contacts RENAME TO people; CREATE VIEW contacts AS SELECT * FROM people;"
         "ALTER TABLE accounts RENAME TO firms; CREATE MATERIALIZED VIEW accounts AS SELECT * FROM firms",
         ["accounts: is not a table", "contacts: is not a table"],
-        "expected: a table\n      found:    a materialized view",
+        "expected: a table, needed by 050_accounts_source_data\n      found:    a materialized view\n"
+        "      remedy:   correct the block, or correct the parameter `schema`\n",
     ),
     "names taken": (
         "CREATE VIEW import_batches AS SELECT 1;"
@@ -397,7 +400,7 @@ ALTERED = {
     "needed column dropped": (
         "ALTER TABLE deals DROP source_id",
         "deals.source_id: the column is missing",
-        "remedy:   bring the table to the expected shape first",
+        "expected: a column, needed by 030_deals_source_data\n",
     ),
 }
 

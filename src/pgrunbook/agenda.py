@@ -12,7 +12,7 @@ from pgrunbook.blocks import Admits, Block, Source, Variants, entry_of
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Decision
-from pgrunbook.errors import Problem, Refused
+from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.scripts import Script, Statement
 from pgrunbook.shape import Facts, Key
 
@@ -160,6 +160,17 @@ class Agenda:
             for block in blocks
             for entry in [entries.get(block.name)]
         ]
+
+    def undecided(self, name: str) -> Problem:
+        """Why nothing is decided about what a cell calls a block: a file or a folder of `deploy/`, or none."""
+        deploy = self.source.deploy
+        if name not in deploy:
+            remedy = f"{did_you_mean(name, deploy)}correct the name in the cell"
+            return Problem(f"no block is called {name!r}", expected=", ".join(deploy), remedy=remedy)
+        first = (
+            "the preconditions" if isinstance(deploy[name], Script) else "run.admit, then that of the preconditions,"
+        )
+        return Problem(f"nothing is decided about {name!r}", remedy=f"run the cell of {first} first")
 
     def _undo(self, block: Block, found: Facts, entry: ledger.Entry | None) -> Decision:
         return reversion.decide(block, found, entry, self.source, self.variables, block.named_in(self.discard))

@@ -19,9 +19,9 @@ _NEEDED = {
 }
 
 
-def problems(notebook: Path, blocks: Collection[str]) -> Iterator[Problem]:
+def problems(notebook: Path, blocks: Collection[str], undecided: Collection[str] = ()) -> Iterator[Problem]:
     """Cells that are no Python; blocks that no cell applies, and such as are not there. `blocks` are the names of the
-    files and folders in `deploy/`, without endings.
+    files and folders in `deploy/`, without endings, but for folders about which nothing is decided: `undecided`.
 
     Where a cell applies what only running it tells, such as the names in a loop, no block is missed. Raises Refused if
     the file is no notebook.
@@ -32,8 +32,11 @@ def problems(notebook: Path, blocks: Collection[str]) -> Iterator[Problem]:
         return
     named = {_named(call): cell for cell, call in calls if _method(call) == "apply"}
     for name, cell in named.items():
-        if name is not None and name not in blocks:
-            where = f"{notebook.name}, cell {cell}"
+        where = f"{notebook.name}, cell {cell}"
+        if name in undecided:
+            remedy = f"run the cell of run.admit that names {name} above the preconditions"
+            yield Problem(f"nothing is decided about {name!r}", where, remedy=remedy)
+        elif name is not None and name not in blocks:
             remedy = f"{did_you_mean(name, blocks)}correct the name, and save the notebook"
             yield Problem(f"no block is called {name!r}", where, expected=", ".join(blocks), remedy=remedy)
     if None in named or any(_method(call) == "apply_all" for _, call in calls):

@@ -72,7 +72,8 @@ class Preparation:
         if self.parameters.mode in ("verify", "revert"):
             return []
         entries = list(dict.fromkeys(decision.block.entry for decision in decided))
-        found = cells.problems(self.project.runbook(self.agenda.runbook), entries)
+        undecided = self.agenda.source.deploy.keys() - entries
+        found = cells.problems(self.project.runbook(self.agenda.runbook), entries, undecided)
         return [CheckResult(problem.where, problem.what, problem) for problem in found]
 
     @property

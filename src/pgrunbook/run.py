@@ -276,9 +276,7 @@ class Run:
         with self._ending():
             mine = [d.block for d in self._decisions if d.block.entry == name]
             if not mine:
-                known = ", ".join(dict.fromkeys(d.block.entry for d in self._decisions))
-                remedy = "" if known else "run the cell of the preconditions first"
-                raise Refused.of(f"no block is called {name!r}", expected=known, remedy=remedy)
+                raise Refused(problems=[self._agenda.undecided(name)])
             if self.parameters.mode == "revert":
                 return
             for block in mine:

@@ -164,6 +164,18 @@ def test_placeholders_without_a_value_refuse_the_run_before_it_writes(crm: Datab
     assert crm.dump() == before
 
 
+def test_a_cell_that_applies_no_block(crm: Database, project: Project) -> None:
+    """Others are committed by then, so that nothing was changed can no longer be said."""
+    notebook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    notebook.write_text(
+        notebook.read_text().replace('run.apply(\\"061_connections', 'run.apply(\\"061_\\" + \\"conection')
+    )
+    done = project.step(crm)
+    assert done.code == 1, done.text
+    assert "FAILED: The run cannot go on. What it committed before is in the ledger.\n  no block is called" in done.text
+    assert "remedy:   did you mean 061_connections_config? correct the name in the cell\n" in done.text
+
+
 def test_a_table_that_stays_locked(crm: Database, project: Project) -> None:
     before = [("010_import_batches", "applied"), ("020_stage_mappings", "applied")]
     with crm.connect(application_name="report") as reader, reader.transaction():

@@ -1,9 +1,9 @@
 """The archive: executed notebooks and what belongs to each, sealed one after the other into a chain.
 
-A record is the file `….ipynb`, with `….snapshots.json` and the like beside it, and its seal `….dsse.json`: an envelope
-that holds the digest of each of these files and of the seal before it. `HEAD` in the archive's root names the last
-seal, as sha256sum writes it. So whatever is changed, removed, added or put elsewhere shows; but for the end of the
-chain, cut off together with `HEAD`: that shows where somebody else has noted the head, as the targets' ledgers do.
+A record is the file `….ipynb`, the other `PARTS` that are beside it, and its seal `….dsse.json`: an envelope that
+holds the digest of each of these files and of the seal before it. `HEAD` in the archive's root names the last seal, as
+sha256sum writes it. So whatever is changed, removed, added or put elsewhere shows; but for the end of the chain, cut
+off together with `HEAD`: that shows where somebody else has noted the head, as the targets' ledgers do.
 
 Nothing outside this module knows that an archive is a folder.
 """
@@ -29,6 +29,7 @@ from pgrunbook.attestation import Predicate, Resource, Statement, Unreadable
 from pgrunbook.errors import Failed, Problem, Refused
 
 SEAL = ".dsse.json"
+PARTS = (".ipynb", ".html", ".ledger.json", ".snapshots.json")  # what a seal is about, the executed notebook first
 HEAD = "HEAD"
 _LOCK = ".lock"
 _NEW = ".seal"  # a seal that is not in its place yet
@@ -172,8 +173,8 @@ class Archive:
 
     def _record(self, notebook: Path) -> list[Path]:
         """The files of a record, the notebook first."""
-        beside = [file for file in notebook.parent.iterdir() if file.name.startswith(f"{notebook.stem}.")]
-        return [notebook, *sorted(file for file in beside if file != notebook and not file.name.endswith(SEAL))]
+        beside = [notebook.with_name(notebook.stem + part) for part in PARTS[1:]]
+        return [notebook, *(file for file in beside if file.exists())]
 
     def name(self, path: Path) -> str:
         """The path from the root on. Raises Refused if it is not below the root."""
@@ -222,6 +223,11 @@ class Archive:
 def _broken(what: str, found: str) -> Failed:
     remedy = "pgrunbook archive verify; bring back what is missing, or begin another archive elsewhere"
     return Failed.of(what, where=HEAD, found=found, remedy=remedy)
+
+
+def names(record: str) -> set[str]:
+    """What the files of a record and its seal can be called, by what all of them begin with."""
+    return {record + ending for ending in (*PARTS, SEAL)}
 
 
 def sha256_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from securesystemslib.signer import Key
 
 from pgrunbook import attestation
-from pgrunbook.archive import HEAD, SEAL, Archive, Head, Sealed, sha256_of
+from pgrunbook.archive import HEAD, SEAL, Archive, Head, Sealed, names, sha256_of
 from pgrunbook.attestation import Resource, Unreadable
 from pgrunbook.errors import Problem
 from pgrunbook.project import Project
@@ -65,7 +65,7 @@ def of_project(
     if only is None:
         return found
     stem = Archive(project.outputs).name(only.resolve()).removesuffix(".ipynb")
-    about = [problem for problem in found.problems if problem.where.startswith(f"{stem}.")]
+    about = [problem for problem in found.problems if problem.where in names(stem)]
     return replace(found, problems=tuple(about))
 
 
@@ -89,8 +89,8 @@ def verify(
     chain = sorted(seals.values(), key=lambda seal: seal.sequence)
     signed = [seal for seal in chain if keys and attestation.vouched(seal.envelope, keys)]
     if keys:
-        names = {seal.name for seal in signed}
-        problems += [_unsigned(seal) for seal in chain if seal.name not in names]
+        vouched = {seal.name for seal in signed}
+        problems += [_unsigned(seal) for seal in chain if seal.name not in vouched]
     problems += _links(chain, seals)
     problems += _end(archive, chain)
     for seal in chain:
@@ -198,11 +198,10 @@ def _record(seal: Sealed, files: Mapping[str, Path]) -> Iterator[Problem]:
 def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Sealed]) -> Iterator[Problem]:
     """Files that no seal is about. Those beside a seal that cannot be read are not named one by one."""
     sealed = {resource.name for seal in seals.values() for resource in seal.statement.subject}
-    unreadable = tuple(name.removesuffix(SEAL) for name in files if name.endswith(SEAL) and name not in seals)
-    for name in files.keys() - sealed - seals.keys():
-        if not (unreadable and name.startswith(unreadable)):
-            remedy = "pgrunbook archive seal FILE" if name.endswith(".ipynb") else ""
-            yield Problem("added, or not sealed yet: no seal is about it", where=name, remedy=remedy)
+    unreadable = [name.removesuffix(SEAL) for name in files if name.endswith(SEAL) and name not in seals]
+    for name in files.keys() - sealed - seals.keys() - {each for record in unreadable for each in names(record)}:
+        remedy = "pgrunbook archive seal FILE" if name.endswith(".ipynb") else ""
+        yield Problem("added, or not sealed yet: no seal is about it", where=name, remedy=remedy)
 
 
 def _cut_off(chain: Sequence[Sealed], target: str, heads: Sequence[Head]) -> Iterator[Problem]:

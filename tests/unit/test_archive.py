@@ -250,6 +250,32 @@ def test_a_record_is_sealed_once(tmp_path: Path) -> None:
     assert verify(archive).problems == ()
 
 
+def test_a_record_is_not_taken_for_one_whose_name_begins_like_its_own(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    longer = record(archive, 1).rename(file(archive, 1, ".2.ipynb"))
+    for kind in ("ledger", "snapshots"):
+        file(archive, 1, f".{kind}.json").rename(longer.with_suffix(f".{kind}.json"))
+    seal(archive, 1)
+    assert "run1.2.ipynb" in wrong(archive)
+    archive.seal(longer, {}, {}, None)
+    subjects = [
+        [Path(r.name).name for r in archive.read(file(archive, 1, end)).statement.subject]
+        for end in (SEAL, f".2{SEAL}")
+    ]
+    assert subjects == [
+        ["run1.ipynb", "run1.ledger.json", "run1.snapshots.json"],
+        ["run1.2.ipynb", "run1.2.ledger.json", "run1.2.snapshots.json"],
+    ]
+    assert wrong(archive) == {}
+
+
+def test_a_seal_that_cannot_be_read_hides_no_other_record(copy: Archive) -> None:
+    file(copy, 1, SEAL).write_bytes(b"{")
+    for name in ("run1.2.ipynb", "run1.2.html"):
+        (file(copy, 1, ".ipynb").parent / name).write_text("{}")
+    assert wrong(copy).keys() == {f"run1{SEAL}", "run1.2.ipynb", "run1.2.html"}
+
+
 def test_a_record_must_be_in_the_archive(tmp_path: Path) -> None:
     elsewhere = record(Archive(tmp_path / "elsewhere"), 1)
     with pytest.raises(Refused, match="is not in the archive"):

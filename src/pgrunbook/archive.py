@@ -92,16 +92,16 @@ class Archive:
     ) -> Head:
         """Seal the record of this executed notebook, whose files will not change any more; the new head.
 
-        `complete` writes what is missing of its files, once nothing else can refuse. Raises Refused if it has a seal,
-        Failed if the archive is not whole enough to add to it. What an interrupted seal has left is finished, or
-        removed, first.
+        `complete` writes what is missing of its files, once nothing else can refuse. Raises Refused if it has a seal
+        or no record can be called so, Failed if the archive is not whole enough to add to it. What an interrupted seal
+        has left is finished, or removed, first.
         """
-        name = self.name(notebook)
-        target = notebook.with_name(notebook.stem + SEAL)
+        record = self.record(notebook)
+        target = self.root / f"{record}{SEAL}"
         with self._alone():
             head = self._settled_head()
             if target.exists():
-                raise Refused.of("the record is sealed already", where=name, remedy="pgrunbook archive verify")
+                raise Refused.of("the record is sealed already", where=record, remedy="pgrunbook archive verify")
             complete()
             predicate = Predicate(
                 archive=head.archive if head else None,
@@ -183,6 +183,21 @@ class Archive:
         except ValueError:
             remedy = f"move it below {self.root.name}/, to <target>/<runbook>/"
             raise Refused.of("is not in the archive", where=path.name, remedy=remedy) from None
+
+    def record(self, notebook: Path) -> str:
+        """What the names of the record's files begin with, from the root on. Raises Refused if no record is called so,
+        as what is sealed has to be found again.
+        """
+        name, problems = self.name(notebook), []
+        if notebook.suffix != PARTS[0]:
+            what, expected = "is not called as the notebook of a record is", f"a name that ends in {PARTS[0]}"
+            problems.append(Problem(what, name, expected, remedy=f"name a notebook, or rename it to {name}{PARTS[0]}"))
+        if name.startswith(f"{_MADE}/"):
+            what, expected = "is where the pages are made, and no record is looked for", f"a folder other than {_MADE}/"
+            problems.append(Problem(what, name, expected, remedy=f"move it to {self.root.name}/<target>/<runbook>/"))
+        if problems:
+            raise Refused(problems=problems)
+        return name.removesuffix(PARTS[0])
 
     # -- the end of the chain --------------------------------------------------------------------------------
 

@@ -282,6 +282,34 @@ def test_a_record_must_be_in_the_archive(tmp_path: Path) -> None:
         Archive(tmp_path / "outputs").seal(elsewhere, {}, {}, None)
 
 
+NO_NOTEBOOK = "is not called as the notebook of a record is"
+AMONG_PAGES = "is where the pages are made, and no record is looked for"
+
+
+@pytest.mark.parametrize(
+    ("name", "problems"),
+    [
+        ("j.json", [NO_NOTEBOOK]),
+        ("noext", [NO_NOTEBOOK]),
+        (".ipynb", [NO_NOTEBOOK]),
+        ("site/s.ipynb", [AMONG_PAGES]),
+        ("site/j.json", [NO_NOTEBOOK, AMONG_PAGES]),
+    ],
+)
+def test_what_verify_could_not_check_is_not_sealed(copy: Archive, name: str, problems: list[str]) -> None:
+    notebook = copy.root / name
+    notebook.parent.mkdir(exist_ok=True)
+    notebook.write_text("{}")
+    with pytest.raises(Refused) as refused:
+        copy.seal(notebook, {}, {}, None)
+    assert [(p.what, p.where, bool(p.expected and p.remedy)) for p in refused.value.problems] == [
+        (what, name, True) for what in problems
+    ]
+    notebook.unlink()
+    seal(copy, RUNS + 1)
+    assert wrong(copy) == {}
+
+
 SEAL_SEVERAL = """
 import pathlib, sys
 from pgrunbook.archive import Archive

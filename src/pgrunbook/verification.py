@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from securesystemslib.signer import Key
 
@@ -15,6 +15,9 @@ from pgrunbook.archive import HEAD, SEAL, Archive, Head, Sealed, names, sha256_o
 from pgrunbook.attestation import Resource, Unreadable
 from pgrunbook.errors import Problem
 from pgrunbook.project import Project
+
+# How often to begin anew because a run has just sealed its record.
+_READINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +87,15 @@ def verify(
     With `keys`, every seal must be signed with one of them. `heads` are what the ledgers of targets, by their names,
     have noted as the head at some time: the chain must still hold them.
     """
-    files = {archive.name(path): path for path in archive.files()}
-    seals, problems = _read(archive, files)
+    reading = _settled(archive)
+    files, seals, problems = reading.files, reading.seals, [*reading.problems]
     chain = sorted(seals.values(), key=lambda seal: seal.sequence)
     signed = [seal for seal in chain if keys and attestation.vouched(seal.envelope, keys)]
     if keys:
         vouched = {seal.name for seal in signed}
         problems += [_unsigned(seal) for seal in chain if seal.name not in vouched]
     problems += _links(chain, seals)
-    problems += _end(archive, chain)
+    problems += _end(reading.end, chain)
     for seal in chain:
         problems += _record(seal, files)
     problems += _not_sealed(files, seals)
@@ -128,8 +131,51 @@ def _unreadable(seal: Path, exc: Exception) -> Problem:
     )
 
 
-def _read(archive: Archive, files: Mapping[str, Path]) -> tuple[dict[str, Sealed], list[Problem]]:
-    """The seals by name, and those that cannot be read."""
+class _End(NamedTuple):
+    """What `HEAD` notes, and the seal that is not in its place yet; or why that cannot be read."""
+
+    noted: tuple[str, str] | None = None
+    left: tuple[str, str] | None = None
+    problem: Problem | None = None
+
+    @classmethod
+    def of(cls, archive: Archive) -> _End:
+        """As it is at this moment."""
+        try:
+            return cls(archive.noted_head(), archive.interrupted())
+        except (Unreadable, OSError) as exc:
+            return cls(problem=Problem("changed: it cannot be read", where=HEAD, found=str(exc)))
+
+
+class _Reading(NamedTuple):
+    """An archive at one moment: where it ends, its files and its seals by name, and what could not be read."""
+
+    end: _End
+    files: Mapping[str, Path]
+    seals: Mapping[str, Sealed]
+    problems: Sequence[Problem]
+
+
+def _settled(archive: Archive) -> _Reading:
+    """The archive at a moment at which no run was sealing its record. No lock is taken: a copy may be read-only."""
+    for _ in range(_READINGS):
+        reading = _read(archive)
+        if _End.of(archive) == reading.end:
+            return reading
+    problem = Problem(
+        "runs seal their records faster than the archive is read",
+        where=HEAD,
+        expected="the same head before and after",
+        found=f"another one, {_READINGS} times",
+        remedy="check again when fewer runs end",
+    )
+    return reading._replace(problems=[*reading.problems, problem])
+
+
+def _read(archive: Archive) -> _Reading:
+    """Where the archive ends first, as seals are only ever added."""
+    end = _End.of(archive)
+    files = {archive.name(path): path for path in archive.files()}
     seals, problems = {}, []
     for name, path in files.items():
         if name.endswith(SEAL):
@@ -137,7 +183,7 @@ def _read(archive: Archive, files: Mapping[str, Path]) -> tuple[dict[str, Sealed
                 seals[name] = archive.read(path)
             except (Unreadable, OSError) as exc:
                 problems.append(Problem("changed: the seal cannot be read", where=name, found=str(exc)))
-    return seals, problems
+    return _Reading(end, files, seals, problems)
 
 
 def _unsigned(seal: Sealed) -> Problem:
@@ -169,16 +215,14 @@ def _leads_to(previous: Sealed, seal: Sealed, named: Resource) -> bool:
     return previous.sha256 == named.sha256 and same_chain
 
 
-def _end(archive: Archive, chain: Sequence[Sealed]) -> Iterator[Problem]:
+def _end(end: _End, chain: Sequence[Sealed]) -> Iterator[Problem]:
     """HEAD names the last seal."""
-    try:
-        noted = archive.noted_head()
-    except (Unreadable, OSError) as exc:
-        yield Problem("changed: it cannot be read", where=HEAD, found=str(exc))
-        return
-    if left := archive.interrupted():
+    noted = end.noted
+    if end.problem:
+        yield end.problem
+    elif end.left:
         remedy = "the next seal finishes it; or pgrunbook archive seal FILE"
-        yield Problem("its seal was interrupted", where=left[1], remedy=remedy)
+        yield Problem("its seal was interrupted", where=end.left[1], remedy=remedy)
     elif noted is None and chain:
         yield Problem("removed", where=HEAD, expected=f"{chain[-1].sha256}  {chain[-1].name}")
     elif noted and noted != (last := (chain[-1].sha256, chain[-1].name) if chain else ("", "")):

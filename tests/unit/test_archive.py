@@ -6,7 +6,8 @@ import itertools
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,48 @@ def test_a_record_outside_of_its_archive_whose_seal_cannot_be_read(
     if content:
         path.write_bytes(content)
     assert [(p.what, p.where) for p in verify_alone(file(copy, 1, ".ipynb")).problems] == [(what, path.name)]
+
+
+# -- beside runs at work -------------------------------------------------------------------------------------
+
+
+Meanwhile = Callable[[Iterable[Callable[[], object]]], None]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Have each of these happen when the files have just been listed, one a time."""
+    listed = Archive.files
+
+    def install(events: Iterable[Callable[[], object]]) -> None:
+        left = iter(events)
+
+        def files(archive: Archive) -> Iterator[Path]:
+            found = [*listed(archive)]
+            next(left, lambda: None)()
+            return iter(found)
+
+        monkeypatch.setattr(Archive, "files", files)
+
+    return install
+
+
+def test_a_run_that_seals_its_record_meanwhile_is_no_tampering(copy: Archive, meanwhile: Meanwhile) -> None:
+    meanwhile([partial(seal, copy, RUNS + 1), partial(seal, copy, RUNS + 2)])
+    verified = verify(copy)
+    assert (verified.seals, verified.problems) == (RUNS + 2, ())
+
+
+def test_a_seal_that_gets_into_its_place_meanwhile_was_not_interrupted(copy: Archive, meanwhile: Meanwhile) -> None:
+    new, place = copy.root / ".seal", file(copy, RUNS, SEAL)
+    place.rename(new)
+    meanwhile([partial(new.rename, place)])
+    assert wrong(copy) == {}
+
+
+def test_an_archive_that_never_rests_is_said_to(copy: Archive, meanwhile: Meanwhile) -> None:
+    meanwhile(partial(seal, copy, number) for number in itertools.count(RUNS + 1))
+    assert "runs seal their records faster than the archive is read" in [p.what for p in verify(copy).problems]
 
 
 # -- keys ----------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,18 +58,14 @@ def of_project(
     """Check the project's archive, or one record, which may lie elsewhere.
 
     Without `keys` the ones of `pgrunbook.toml` are taken. `targets`: whose ledgers to ask for the heads that they have
-    noted. Raises Refused if a key cannot be read or a target cannot be reached.
+    noted. Raises Refused if a key cannot be read, a target cannot be reached, or `only` is no notebook.
     """
     paths = keys or [project.root / path for path in project.settings.archive.public_keys]
     known = [attestation.public_key(path) for path in paths]
     if only and not only.resolve().is_relative_to(project.outputs):
         return verify_alone(only, known)
-    found = verify(Archive(project.outputs), known, {name: _noted(project, name) for name in targets})
-    if only is None:
-        return found
-    stem = Archive(project.outputs).name(only.resolve()).removesuffix(".ipynb")
-    about = [problem for problem in found.problems if problem.where in names(stem)]
-    return replace(found, problems=tuple(about))
+    archive, heads = Archive(project.outputs), {name: _noted(project, name) for name in targets}
+    return verify_one(archive, only.resolve(), known, heads) if only else verify(archive, known, heads)
 
 
 def _noted(project: Project, name: str) -> list[Head]:
@@ -88,21 +84,28 @@ def verify(
     have noted as the head at some time: the chain must still hold them.
     """
     reading = _settled(archive)
-    files, seals, problems = reading.files, reading.seals, [*reading.problems]
-    chain = sorted(seals.values(), key=lambda seal: seal.sequence)
-    signed = [seal for seal in chain if keys and attestation.vouched(seal.envelope, keys)]
-    if keys:
-        vouched = {seal.name for seal in signed}
-        problems += [_unsigned(seal) for seal in chain if seal.name not in vouched]
-    problems += _links(chain, seals)
-    problems += _end(reading.end, chain)
-    for seal in chain:
-        problems += _record(seal, files)
-    problems += _not_sealed(files, seals)
-    problems += [problem for name, noted in (heads or {}).items() for problem in _cut_off(chain, name, noted)]
+    chain = reading.chain
     last = chain[-1] if chain else None
     head = Head(last.sequence, last.name, last.sha256, last.archive) if last else None
-    return Verification(len(chain), len(signed) if keys else None, head, tuple(problems))
+    unsigned = _unsigned(chain, keys)
+    problems = [problem for problem, _ in _found(reading, chain, unsigned, heads or {})]
+    return Verification(len(chain), len(chain) - len(unsigned) if keys else None, head, tuple(problems))
+
+
+def verify_one(
+    archive: Archive, notebook: Path, keys: Sequence[Key] = (), heads: Mapping[str, Sequence[Head]] | None = None
+) -> Verification:
+    """Check one record of the archive: its bytes, who signed them, and its place in the chain.
+
+    `keys` and `heads` as for `verify`. Raises Refused if no record is called so.
+    """
+    own = names(archive.record(notebook))
+    reading = _settled(archive)
+    seals = [seal for seal in reading.chain if seal.name in own]
+    unsigned = _unsigned(seals, keys)
+    found = _found(reading, seals, unsigned, heads or {})
+    problems = [problem for problem, about in found if not own.isdisjoint(about)]
+    return Verification(len(seals), len(seals) - len(unsigned) if keys else None, None, tuple(problems))
 
 
 def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
@@ -114,10 +117,8 @@ def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
         return Verification(0, None, None, (_unreadable(path, exc),))
     here = {resource.name: notebook.with_name(Path(resource.name).name) for resource in seal.statement.subject}
     problems = list(_record(seal, {name: path for name, path in here.items() if path.exists()}))
-    signed = int(attestation.vouched(seal.envelope, keys)) if keys else None
-    if signed == 0:
-        problems.append(_unsigned(seal))
-    return Verification(1, signed, None, tuple(problems))
+    unsigned = _unsigned([seal], keys)
+    return Verification(1, 1 - len(unsigned) if keys else None, None, (*problems, *unsigned))
 
 
 def _unreadable(seal: Path, exc: Exception) -> Problem:
@@ -155,6 +156,30 @@ class _Reading(NamedTuple):
     seals: Mapping[str, Sealed]
     problems: Sequence[Problem]
 
+    @property
+    def chain(self) -> list[Sealed]:
+        """The seals in the order in which they were made."""
+        return sorted(self.seals.values(), key=lambda seal: seal.sequence)
+
+
+# A problem, and the names of the files that it is about, of which it need not name all.
+_Finding = tuple[Problem, Collection[str]]
+
+
+def _found(
+    reading: _Reading, asked: Sequence[Sealed], unsigned: Sequence[Problem], heads: Mapping[str, Sequence[Head]]
+) -> Iterator[_Finding]:
+    """All that is wrong with the chain, and with the records of the seals that are asked about."""
+    files, seals, chain = reading.files, reading.seals, reading.chain
+    for problem in (*reading.problems, *unsigned):
+        yield problem, [problem.where]
+    yield from _links(chain, seals)
+    yield from _end(reading.end, chain)
+    for problem in (*(problem for seal in asked for problem in _record(seal, files)), *_not_sealed(files, seals)):
+        yield problem, [problem.where]
+    for name, noted in heads.items():
+        yield from _cut_off(chain, name, noted)
+
 
 def _settled(archive: Archive) -> _Reading:
     """The archive at a moment at which no run was sealing its record. No lock is taken: a copy may be read-only."""
@@ -162,14 +187,14 @@ def _settled(archive: Archive) -> _Reading:
         reading = _read(archive)
         if _End.of(archive) == reading.end:
             return reading
-    problem = Problem(
+    restless = Problem(
         "runs seal their records faster than the archive is read",
         where=HEAD,
         expected="the same head before and after",
         found=f"another one, {_READINGS} times",
         remedy="check again when fewer runs end",
     )
-    return reading._replace(problems=[*reading.problems, problem])
+    return reading._replace(end=_End(problem=restless))
 
 
 def _read(archive: Archive) -> _Reading:
@@ -186,28 +211,37 @@ def _read(archive: Archive) -> _Reading:
     return _Reading(end, files, seals, problems)
 
 
-def _unsigned(seal: Sealed) -> Problem:
-    found = "a signature that does not hold" if seal.envelope.signatures else "no signature"
-    return Problem("not signed with any of the keys", where=seal.name, found=found)
+def _unsigned(seals: Sequence[Sealed], keys: Sequence[Key]) -> list[Problem]:
+    """The seals that none of the keys has signed; none without keys."""
+    what = "not signed with any of the keys"
+    return [
+        Problem(what, seal.name, found="a signature that does not hold" if seal.envelope.signatures else "no signature")
+        for seal in seals
+        if keys and not attestation.vouched(seal.envelope, keys)
+    ]
 
 
-def _links(chain: Sequence[Sealed], seals: Mapping[str, Sealed]) -> Iterator[Problem]:
+def _links(chain: Sequence[Sealed], seals: Mapping[str, Sealed]) -> Iterator[_Finding]:
     """Each seal names the one before it, and stands where it was made."""
     for seal in chain:
         if seal.name != seal.notebook.removesuffix(".ipynb") + SEAL:
-            yield Problem("not where it was sealed", where=seal.name, expected=f"the seal of {seal.notebook}")
+            yield Problem("not where it was sealed", seal.name, f"the seal of {seal.notebook}"), [seal.name]
         previous = seal.statement.predicate.previous
         if previous is None:
             if seal.sequence != 1:
-                yield Problem("names no seal before it", where=seal.name, found=f"number {seal.sequence}")
+                problem = Problem("names no seal before it", where=seal.name, found=f"number {seal.sequence}")
+                yield problem, [seal.name]
         elif previous.name not in seals:
-            yield Problem("removed, or it cannot be read", where=previous.name, expected=f"number {seal.sequence - 1}")
+            problem = Problem("removed, or it cannot be read", previous.name, f"number {seal.sequence - 1}")
+            yield problem, [previous.name, seal.name]
         elif not _leads_to(seals[previous.name], seal, previous):
             what = f"changed: it is not the one that number {seal.sequence} was made after"
-            yield Problem(what, where=previous.name, expected=previous.sha256, found=seals[previous.name].sha256)
+            problem = Problem(what, previous.name, previous.sha256, seals[previous.name].sha256)
+            yield problem, [previous.name, seal.name]
     for one, other in pairwise(chain):
         if one.sequence == other.sequence:
-            yield Problem(f"two seals are number {one.sequence}", where=other.name, found=f"the other is {one.name}")
+            problem = Problem(f"two seals are number {one.sequence}", other.name, found=f"the other is {one.name}")
+            yield problem, [one.name, other.name]
 
 
 def _leads_to(previous: Sealed, seal: Sealed, named: Resource) -> bool:
@@ -215,19 +249,20 @@ def _leads_to(previous: Sealed, seal: Sealed, named: Resource) -> bool:
     return previous.sha256 == named.sha256 and same_chain
 
 
-def _end(end: _End, chain: Sequence[Sealed]) -> Iterator[Problem]:
+def _end(end: _End, chain: Sequence[Sealed]) -> Iterator[_Finding]:
     """HEAD names the last seal."""
-    noted = end.noted
+    noted, last = end.noted, (chain[-1].sha256, chain[-1].name) if chain else ("", "")
+    about = [last[1], *(noted or ())[1:]]
     if end.problem:
-        yield end.problem
+        yield end.problem, about
     elif end.left:
         remedy = "the next seal finishes it; or pgrunbook archive seal FILE"
-        yield Problem("its seal was interrupted", where=end.left[1], remedy=remedy)
+        yield Problem("its seal was interrupted", where=end.left[1], remedy=remedy), [end.left[1]]
     elif noted is None and chain:
-        yield Problem("removed", where=HEAD, expected=f"{chain[-1].sha256}  {chain[-1].name}")
-    elif noted and noted != (last := (chain[-1].sha256, chain[-1].name) if chain else ("", "")):
+        yield Problem("removed", where=HEAD, expected="  ".join(last)), about
+    elif noted and noted != last:
         what = "the chain does not end as it says: it was changed, or seals were, or some were removed or added"
-        yield Problem(what, where=HEAD, expected="  ".join(noted), found="  ".join(last).strip() or "no seals")
+        yield Problem(what, HEAD, "  ".join(noted), "  ".join(last).strip() or "no seals"), about
 
 
 def _record(seal: Sealed, files: Mapping[str, Path]) -> Iterator[Problem]:
@@ -248,21 +283,23 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Sealed]) -> Itera
         yield Problem("added, or not sealed yet: no seal is about it", where=name, remedy=remedy)
 
 
-def _cut_off(chain: Sequence[Sealed], target: str, heads: Sequence[Head]) -> Iterator[Problem]:
+def _cut_off(chain: Sequence[Sealed], target: str, heads: Sequence[Head]) -> Iterator[_Finding]:
     """What a target's ledger has noted of this archive is still there."""
     digests = {seal.sha256 for seal in chain}
     archives = {seal.archive for seal in chain}
     own = [head for head in heads if head.archive in archives]
     if heads and not own:
         last = heads[-1]
-        yield Problem(
+        problem = Problem(
             f"the ledger of {target} names heads of other archives only: this one was emptied, or begun anew",
             where=HEAD,
             expected=f"number {last.sequence}, {last.name}",
             found="an archive that this target's runs are not in" if chain else "no seals",
             remedy="bring the archive back, or name the target whose runs it holds",
         )
+        yield problem, [seal.name for seal in chain]
     for head in own:
         if head.sha256 not in digests:
             what = f"removed or changed: the ledger of {target} names it as the head of this archive"
-            yield Problem(what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}")
+            problem = Problem(what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}")
+            yield problem, [head.name]

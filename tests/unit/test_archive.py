@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pgrunbook import attestation
 from pgrunbook.archive import HEAD, SEAL, Archive, Head
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.verification import verify, verify_alone
+from pgrunbook.verification import verify, verify_alone, verify_one
 
 RUNS = 4
 ENDINGS = (".ipynb", ".ledger.json", ".snapshots.json", SEAL)
@@ -424,6 +424,65 @@ def test_nothing_is_added_to_a_chain_whose_end_is_broken(copy: Archive, how: str
 
 
 # -- one record ----------------------------------------------------------------------------------------------
+
+
+def wrong_with(archive: Archive, number: int, *heads: Head) -> list[str]:
+    """What is said about one record of an archive."""
+    found = verify_one(archive, file(archive, number, ".ipynb"), heads={"staging": heads}).problems
+    return [problem.where.rsplit("/", 1)[-1] for problem in found]
+
+
+def test_of_one_record_what_concerns_others_is_not_told(copy: Archive, keys: tuple[Path, Path]) -> None:
+    public = [attestation.public_key(keys[1])]
+    seal(copy, RUNS + 1, keys[0])
+    for number, signed in ((1, 0), (RUNS + 1, 1)):
+        found = verify_one(copy, file(copy, number, ".ipynb"), public)
+        assert (found.seals, found.signed, found.head, len(found.problems)) == (1, signed, None, 1 - signed)
+    assert verify_one(copy, file(copy, 1, ".ipynb")).text().startswith("unchanged: 1 sealed, signatures not checked")
+    file(copy, 2, ".ipynb").write_text("{}")
+    file(copy, 1, ".2.ipynb").write_text("{}")
+    assert [wrong_with(copy, number) for number in range(1, RUNS + 2)] == [[], ["run2.ipynb"], [], [], []]
+    assert wrong_with(copy, 1, copy.seal(record(copy, 9), {}, {}, None)) == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_of_one_record_each_file_counts(copy: Archive, ending: str) -> None:
+    file(copy, 2, ending).write_bytes(b"{}")
+    assert file(copy, 2, ending).name in wrong_with(copy, 2)
+    file(copy, 2, ending).unlink()
+    if ending != ".ipynb":
+        assert file(copy, 2, ending).name in wrong_with(copy, 2)
+
+
+def test_of_one_record_its_place_in_the_chain_counts(copy: Archive, tmp_path: Path) -> None:
+    other = Archive(shutil.copytree(copy.root, tmp_path / "other"))
+    seal(other, RUNS + 1, verdict="failed")
+    for ending in ENDINGS:
+        shutil.copy(file(other, RUNS + 1, ending), file(copy, RUNS + 1, ending))
+    assert wrong_with(copy, RUNS + 1) == [HEAD]  # nothing else tells that it was added
+    assert wrong_with(copy, RUNS) == [HEAD]
+    assert wrong_with(copy, 2) == []
+    seal(copy, RUNS + 2)
+    assert [p.what for p in verify_one(copy, file(copy, RUNS + 1, ".ipynb")).problems] == [
+        f"two seals are number {RUNS + 1}"
+    ]
+    file(copy, 2, SEAL).rename(file(copy, 7, SEAL))
+    file(copy, 7, ".ipynb").write_text("{}")
+    assert wrong_with(copy, 7) == [f"run7{SEAL}", "run7.ipynb"]
+    assert wrong_with(copy, 3) == [f"run2{SEAL}"]
+
+
+def test_of_one_record_what_a_ledger_has_noted_counts(copy: Archive) -> None:
+    noted = copy.read(file(copy, 2, SEAL))
+    head = Head(noted.sequence, noted.name, "0" * 64, noted.archive)
+    assert [wrong_with(copy, number, head) for number in (1, 2)] == [[], [f"run2{SEAL}"]]
+    assert wrong_with(copy, 1, head._replace(archive="0" * 64)) == [HEAD]
+
+
+@pytest.mark.parametrize("name", ["run1", "run1.ledger.json", f"run1{SEAL}"])
+def test_what_is_no_notebook_is_not_called_unchanged(copy: Archive, name: str) -> None:
+    with pytest.raises(Refused, match=NO_NOTEBOOK):
+        verify_one(copy, file(copy, 1, ".ipynb").with_name(name))
 
 
 def test_a_record_can_be_checked_away_from_its_archive(tmp_path: Path, keys: tuple[Path, Path]) -> None:

@@ -117,6 +117,8 @@ def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
         return Verification(0, None, None, (_unreadable(path, exc),))
     here = {resource.name: notebook.with_name(Path(resource.name).name) for resource in seal.statement.subject}
     problems = list(_record(seal, {name: path for name, path in here.items() if path.exists()}))
+    if here[seal.notebook] != notebook:
+        problems.append(Problem("the seal is another record's", path.name, notebook.name, seal.notebook))
     unsigned = _unsigned([seal], keys)
     return Verification(1, 1 - len(unsigned) if keys else None, None, (*problems, *unsigned))
 

@@ -498,3 +498,10 @@ def test_a_record_can_be_checked_away_from_its_archive(tmp_path: Path, keys: tup
     assert [p.where.rsplit("/", 1)[-1] for p in verify_alone(away / "run1.ipynb", public).problems] == [
         "run1.ledger.json"
     ]
+
+
+def test_the_seal_of_another_record_does_not_vouch_for_one_away_from_its_archive(copy: Archive) -> None:
+    file(copy, 1, ".ipynb").write_text("{}")
+    shutil.copy(file(copy, 2, SEAL), file(copy, 1, SEAL))
+    (problem,) = verify_alone(file(copy, 1, ".ipynb")).problems
+    assert (problem.what, problem.where) == ("the seal is another record's", f"run1{SEAL}")

@@ -13,6 +13,8 @@ from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, SNA
 
 Row = Mapping[str, Any]
 
+UNENDED = "its run has not ended, or its runner was killed"
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -107,6 +109,11 @@ class Record:
     def seconds(self) -> float:
         """How long it ran."""
         return float(self._papermill.get("duration") or 0)
+
+    @property
+    def unended(self) -> bool:
+        """Whether papermill has not ended it, though it is at a cell or has some left: see UNENDED."""
+        return not self._papermill.get("end_time") and any(cell.state in ("running", "pending") for cell in self.cells)
 
     @cached_property
     def frames(self) -> Sequence[Frame]:

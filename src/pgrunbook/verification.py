@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from pgrunbook.archive import HEAD, SEAL, Archive, Head, Sealed, names, sha256_o
 from pgrunbook.attestation import Resource, Unreadable
 from pgrunbook.errors import Problem
 from pgrunbook.project import Project
+from pgrunbook.record import UNENDED, Record
 
 # How often to begin anew because a run has just sealed its record.
 _READINGS = 5
@@ -280,9 +282,21 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Sealed]) -> Itera
     """Files that no seal is about. Those beside a seal that cannot be read are not named one by one."""
     sealed = {resource.name for seal in seals.values() for resource in seal.statement.subject}
     unreadable = [name.removesuffix(SEAL) for name in files if name.endswith(SEAL) and name not in seals]
-    for name in files.keys() - sealed - seals.keys() - {each for record in unreadable for each in names(record)}:
+    beside = {each for record in unreadable for each in names(record)}
+    for name in sorted(files.keys() - sealed - seals.keys() - beside):
         remedy = "pgrunbook archive seal FILE" if name.endswith(".ipynb") else ""
-        yield Problem("added, or not sealed yet: no seal is about it", where=name, remedy=remedy)
+        if remedy and _unended(files[name]):
+            remedy = f"wait until it has ended; if its runner was killed: {remedy}"
+            yield Problem(f"not sealed yet: {UNENDED}", where=name, remedy=remedy)
+        else:
+            yield Problem("added, or not sealed yet: no seal is about it", where=name, remedy=remedy)
+
+
+def _unended(notebook: Path) -> bool:
+    """Whether it says so itself; not if it says nothing that can be read."""
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        return Record.read(notebook).unended
+    return False
 
 
 def _cut_off(chain: Sequence[Sealed], target: str, heads: Sequence[Head]) -> Iterator[_Finding]:

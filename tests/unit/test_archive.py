@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import subprocess
 import sys
@@ -148,6 +149,26 @@ def test_a_record_that_was_removed_is_found(copy: Archive, number: int) -> None:
 def test_a_file_that_was_added_is_named(copy: Archive, name: str) -> None:
     (copy.root / name).write_text("{}")
     assert wrong(copy) == {name.rsplit("/", 1)[-1]: "added, or not sealed yet: no seal is about it"}
+
+
+@pytest.mark.parametrize(
+    ("states", "ended", "what"),
+    [
+        (("completed", "running", "pending"), None, "not sealed yet: its run has not ended, or its runner was killed"),
+        (("completed", "pending"), None, "not sealed yet: its run has not ended, or its runner was killed"),
+        (("failed", "pending"), "2026-01-31T12:00:00+00:00", "added, or not sealed yet: no seal is about it"),
+        (("completed", "completed"), None, "added, or not sealed yet: no seal is about it"),
+    ],
+)
+def test_a_run_that_has_not_ended_is_told_from_a_file_that_was_added(
+    copy: Archive, states: tuple[str, ...], ended: str | None, what: str
+) -> None:
+    cells = [{"cell_type": "code", "metadata": {"papermill": {"status": state}}} for state in states]
+    file(copy, 5, ".ipynb").write_text(json.dumps({"cells": cells, "metadata": {"papermill": {"end_time": ended}}}))
+    (problem,) = verify(copy).problems
+    assert (problem.what, problem.where) == (what, "staging/001_example/run5.ipynb")
+    assert problem.remedy.endswith("pgrunbook archive seal FILE")
+    assert problem.remedy.startswith("wait until it has ended") is ("killed" in what)
 
 
 def test_a_record_with_a_seal_of_its_own_does_not_pass(copy: Archive, tmp_path: Path) -> None:

@@ -39,6 +39,16 @@ def judge(cells: Sequence[NotebookNode]) -> Ending:
     return told(cells) or Ending(Verdict.FAILED, "the notebook ended without a verdict")
 
 
+def final(cells: Sequence[NotebookNode]) -> Ending:
+    """How the cells ended that nobody is executing any more: as judged; but if they do not say, and some never ran,
+    whoever ran them was killed.
+    """
+    states = {cell.get("metadata", {}).get("papermill", {}).get("status") for cell in cells}
+    if told(cells) is None and states & {"running", "pending"}:
+        return Ending(Verdict.INTERRUPTED, "whoever ran it was killed")
+    return judge(cells)
+
+
 def told(cells: Sequence[NotebookNode]) -> Ending | None:
     """How the cells themselves say that the run ended; None if they do not."""
     for output, index in _outputs(cells):

@@ -19,8 +19,8 @@ from pgrunbook.archive import Archive, Head
 from pgrunbook.card import SNAPSHOT_MIME
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect
-from pgrunbook.ending import Ending, judge, may_have_written, shown, told
-from pgrunbook.errors import Failed, Refused, RunbookError, Verdict, first_line
+from pgrunbook.ending import Ending, final, may_have_written, shown
+from pgrunbook.errors import Failed, Refused, RunbookError, first_line
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
 from pgrunbook.record import Record
@@ -149,10 +149,7 @@ class Sealing:
 
     @cached_property
     def _ending(self) -> Ending:
-        """As the cells say; if they do not, and some never ran, whoever ran them was killed."""
-        if not told(self.nb.cells) and any(cell.state in ("running", "pending") for cell in self._record.cells):
-            return Ending(Verdict.INTERRUPTED, "whoever ran it was killed")
-        return judge(self.nb.cells)
+        return final(self.nb.cells)
 
 
 def seal(project: Project, notebook: Path) -> Sealed:

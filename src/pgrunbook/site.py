@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -12,14 +12,14 @@ from os.path import relpath
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from nbformat import NotebookNode, from_dict
+from nbformat import from_dict
 
 from pgrunbook import atomic, rendering
 from pgrunbook.answers import answers, moment
 from pgrunbook.archive import SEAL, Archive, Sealed, sha256_of
 from pgrunbook.attestation import Unreadable
-from pgrunbook.ending import judge
-from pgrunbook.record import Record
+from pgrunbook.ending import final
+from pgrunbook.record import UNENDED, Record
 
 COLUMNS = ["started", "verdict", "seal", "runbook", "target", "database", "mode", "took", "operator", "ticket"]
 FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
@@ -114,16 +114,14 @@ class Site:
     def _write_page(
         self, notebook: Path, record: Record, seal: Sealed | None, altered: list[str], *, unreadable: str = ""
     ) -> Row:
-        row = self._row(notebook, record, seal, altered)
-        if unreadable:
-            row = replace(row, verdict="unknown")
-        verdict = record.noted.get("verdict") or row.verdict
+        verdict, reason = ("unknown", "") if unreadable else _ending(record, is_sealed=bool(seal or altered))
+        row = self._row(notebook, record, verdict, seal, altered)
         html = _render(
             "record.html.j2",
             root=f"{relpath('.', Path(row.page).parent)}/",
             row=row,
             verdict=verdict,
-            reason=record.noted.get("reason") or "",
+            reason=reason,
             altered=altered,
             unreadable=unreadable,
             answers=answers(record, seal),
@@ -147,7 +145,7 @@ class Site:
         digests = {name: sha256_of(file) if file.is_file() else "" for name, file in subjects.items()}
         return seal, [r.name for r in seal.statement.subject if digests[r.name] != r.sha256]
 
-    def _row(self, notebook: Path, record: Record, seal: Sealed | None, altered: list[str]) -> Row:
+    def _row(self, notebook: Path, record: Record, verdict: str, seal: Sealed | None, altered: list[str]) -> Row:
         name = self.archive.name(notebook)
         known, given = record.identity, record.parameters
         signed = ", signed" if seal and seal.envelope.signatures else ", not signed"
@@ -156,7 +154,7 @@ class Site:
             name=name,
             page=f"{name.removesuffix('.ipynb')}.html",
             started=moment(record.started_at) or known.get("started", "") or "not known",
-            verdict=record.noted.get("verdict") or str(judge(_cells(record)).verdict),
+            verdict=verdict,
             runbook=notebook.parent.name,
             target=str(given.get("target") or name.split("/")[0]),
             database=known.get("database", ""),
@@ -173,11 +171,17 @@ class Site:
         atomic.write(path, text.encode())
 
 
-_MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 2}
+_MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 3}
 
 
-def _cells(record: Record) -> list[NotebookNode]:
-    return [from_dict(cell) for cell in record.notebook["cells"]]
+def _ending(record: Record, *, is_sealed: bool) -> tuple[str, str]:
+    """The verdict and the reason, as the seal has them; unknown as long as the run may be at work."""
+    if record.noted.get("verdict"):
+        return record.noted["verdict"], record.noted.get("reason") or ""
+    if record.unended and not is_sealed:
+        return "unknown", UNENDED
+    ending = final([from_dict(cell) for cell in record.notebook["cells"]])
+    return str(ending.verdict), ending.reason
 
 
 def _render(template: str, **values: object) -> str:

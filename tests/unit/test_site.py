@@ -26,6 +26,11 @@ def output(**data: Any) -> dict[str, Any]:
     return {"cell_type": "code", "id": "code", "metadata": {}, "source": "1", "outputs": outputs}
 
 
+def code(name: str, state: str) -> dict[str, Any]:
+    metadata = {"papermill": {"status": state}}
+    return {"cell_type": "code", "id": name, "metadata": metadata, "source": "1", "outputs": []}
+
+
 def notebook(*cells: dict[str, Any]) -> str:
     noted = {"verdict": "passed", "reason": "done"}
     return json.dumps({"cells": cells, "metadata": {"pgrunbook": noted}, "nbformat": 4, "nbformat_minor": 5})
@@ -80,6 +85,17 @@ def test_nothing_in_a_notebook_runs_or_loads_anything(site: Site, cell: dict[str
     made = page(site, notebook(cell))
     for each in ("<img", "<iframe", "<script", "<svg", "<table onclick", 'href="javascript'):
         assert each not in made, each
+
+
+def test_a_record_whose_runner_was_killed_is_called_what_its_seal_says(site: Site) -> None:
+    cells = [code("one", "completed"), code("two", "running"), code("three", "pending")]
+    text = json.dumps({"cells": cells, "metadata": {"papermill": {"end_time": None}}})
+    at_work = page(site, text)
+    assert '<span class="verdict unknown">unknown</span> its run has not ended, or its runner was killed' in at_work
+    site.archive.seal(site.archive.root / "crm" / "001_x" / "run.ipynb", {}, {}, None)
+    killed = page(site, text)
+    assert '<span class="verdict interrupted">interrupted</span> whoever ran it was killed' in killed
+    assert '<span class="verdict interrupted">' in (site.root / "index.html").read_text()
 
 
 def test_styles_of_a_cell_do_not_leak(site: Site) -> None:

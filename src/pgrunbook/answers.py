@@ -58,10 +58,12 @@ def _cell(record: Record, *kinds: str) -> str:
 def _changed(record: Record) -> str:
     if record.last("difference") is None:
         done = [f"{block.event} {block.name}" for block in record.blocks if block.event in _RAN]
-        text = f"It had {_listed(done)}." if done else "It had applied no block."
+        at_work = _at_work(record)
+        none = "No block is on record as applied." if at_work else "It had applied no block."
+        text = f"It had {_listed(done)}." if done else none
         if begun := _begun(record):
             text += f" {_listed(begun)} was begun; how much of it was committed, the top of the notebook says."
-        return f"{NOT_SO_FAR} {text}"
+        return f"{NOT_SO_FAR} {text}{at_work}"
     rows = record.rows("difference")
     mode = record.identity.get("mode", "")
     if not rows:
@@ -87,22 +89,34 @@ def _begun(record: Record) -> list[str]:
     return [b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned]
 
 
+def _at_work(record: Record) -> str:
+    """That a cell was running whose outputs are not in the record, as whoever ran it was killed, or is at work."""
+    running = [cell.name for cell in record.cells if cell.kind == "code" and cell.state == "running"]
+    if not running or _begun(record) or record.identity.get("mode") == "plan":
+        return ""
+    return f" Cell {running[0]} was running when this was written: what came of it, the ledger tells."
+
+
 def _sql(record: Record) -> str:
     begun = _begun(record)
-    unfinished = f" Begun, and not ended: {_listed(begun)}." if begun else ""
+    rest = f" Begun, and not ended: {_listed(begun)}." if begun else _at_work(record)
     ran = [block for block in record.blocks if block.event in _RAN]
     if not record.blocks:
-        return NOT_SO_FAR
-    if not ran and begun:
-        return f"No block ended.{unfinished}"
+        return f"{NOT_SO_FAR}{rest}"
     if not ran:
-        planned = [block.name for block in record.blocks if block.sql]
-        return f"None. To be run: {_listed(planned)}." if planned else "None: nothing was left to do."
+        return f"{'No block ended.' if begun else _none(record)}{rest}"
     statements = sum(len(block.statements) for block in ran)
     return (
         f"{_counted(len(ran), 'block')}, each shown with the SQL that was sent; {_counted(statements, 'step')} timed."
-        f"{unfinished}"
+        f"{rest}"
     )
+
+
+def _none(record: Record) -> str:
+    """Why no SQL ran."""
+    if planned := [block.name for block in record.blocks if block.sql]:
+        return f"None. To be run: {_listed(planned)}."
+    return "None: nothing was left to do." if record.card else "None is on record, and the run did not come to its end."
 
 
 def _database(record: Record) -> str:
@@ -143,7 +157,8 @@ def _when(record: Record) -> str:
         return "papermill did not run it, and it does not say."
     block = _slowest(record)
     slowest = f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms." if block else ""
-    return f"{started}, for {record.seconds:.1f} s.{slowest}"
+    ended = "; when it ended is not on record" if record.unended else f", for {record.seconds:.1f} s"
+    return f"{started}{ended}.{slowest}"
 
 
 def _slowest(record: Record) -> Block | None:
@@ -160,17 +175,18 @@ def _locks(record: Record) -> str:
             f"{_counted(len(held), 'lock')}; the longest that blocked {lock['blocks']}: {lock['lock']} on"
             f" {lock['relation']}, at most {lock['held_ms']:.0f} ms, in {block.name}."
         )
+    rest = _at_work(record)
     if begun := _begun(record):
-        text = text if held else "No lock is on record."
-        rest = f"What {_listed(begun)} held, and for whom it waited when it ended, may not be on record."
-        return f"{text} {_waits(record)} {rest}"
-    return f"{text} {_waits(record)}"
+        rest = f" What {_listed(begun)} held, and for whom it waited when it ended, may not be on record."
+    if rest and not held:
+        text = "No lock is on record."
+    return f"{text} {_waits(record)}{rest}"
 
 
 def _waits(record: Record) -> str:
     waited = [block for block in record.blocks if block.attempts]
     if not waited:
-        return "No wait is on record." if _begun(record) else "The run waited for nobody."
+        return "No wait is on record." if _begun(record) or _at_work(record) else "The run waited for nobody."
     named = [_wait(block) for block in waited]
     return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
 
@@ -199,11 +215,13 @@ def _results(rows: Sequence[Row]) -> str:
 
 def _failed(record: Record) -> str:
     cells = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in _BROKEN_OFF]
+    running = [f"cell {cell.name} was running" for cell in record.cells if cell.state == "running"]
     never = [cell.name for cell in record.cells if cell.state == "pending"]
     others = Counter(block.action for block in record.blocks if block.action in ("skip", "adopt"))
     tried = [block.name for block in record.blocks if block.attempts]
     parts = [
         *cells,
+        *running,
         *([f"{_counted(len(never), 'cell')} never ran"] if never else []),
         *([f"retried: {_listed(tried)}"] if tried else []),
         *(
@@ -218,7 +236,7 @@ _BROKEN_OFF = ("failed", "interrupted")
 
 
 def _troubled(record: Record) -> str:
-    failed = [cell.name for cell in record.cells if cell.state in _BROKEN_OFF]
+    failed = [cell.name for cell in record.cells if cell.state in (*_BROKEN_OFF, "running")]
     return next(iter([*failed, *(block.cell for block in record.blocks if block.attempts)]), "")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgrunbook.answers import NOT_SO_FAR, UNREADABLE, answers
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
 from pgrunbook.record import Record
 
 QUESTIONS = 12
@@ -35,6 +35,7 @@ DECIDED = {
     "source_sha256": "a" * 64,
     "makes": [],
 }
+SKIPPED = DECIDED | {"block": "005_old", "action": "skip", "reason": "applied before", "sql": ""}
 DONE = {"block": "010_people", "event": "applied", "started_at": "2026-01-31T12:00:00+00:00", "elapsed_ms": 1234.0}
 
 
@@ -51,6 +52,8 @@ def cell(name: str, *shown: Mapping[str, Any], state: str = "completed") -> dict
 
 def record(*cells: Mapping[str, Any], **parameters: str) -> Record:
     papermill = {"parameters": parameters, "start_time": "2026-01-31T12:00:00.5+00:00", "duration": 61.04}
+    if not any(each["metadata"]["papermill"]["status"] == "running" for each in cells):
+        papermill["end_time"] = "2026-01-31T12:01:01.54+00:00"
     return Record({"cells": list(cells), "metadata": {"papermill": papermill}})
 
 
@@ -135,6 +138,30 @@ def test_of_a_block_that_was_cut_off_nothing_is_denied(state: str) -> None:
     assert "010_people was begun" in read["What changed?"]
     assert "waited for nobody" not in read["Which locks were"]
     assert "No lock on anything" not in read["Which locks were"]
+
+
+@pytest.mark.parametrize("before", [[], [{DECISION_MIME: SKIPPED}]])
+def test_of_a_run_whose_runner_was_killed_nothing_is_denied(before: list[Mapping[str, Any]]) -> None:
+    """What the cell at work has shown is not in the record: whether its block was applied, the ledger tells."""
+    read = told(record(target(), cell("skip", *before), cell("act", state="running"), cell("later", state="pending")))
+    at_work = "Cell act was running when this was written: what came of it, the ledger tells."
+    for question in ("What changed?", "Which SQL ran,", "Which locks were"):
+        assert read[question].endswith(at_work), question
+    assert "nothing was left" not in read["Which SQL ran,"]
+    assert "had applied no block" not in read["What changed?"]
+    assert "waited for nobody" not in read["Which locks were"]
+    assert "No lock on anything" not in read["Which locks were"]
+    assert read["What failed, was"].startswith("Cell act was running; 1 cell never ran")
+    assert read["When, and how"] == "2026-01-31 12:00:00 UTC; when it ended is not on record."
+
+
+def test_nothing_was_left_to_do_only_where_the_run_came_to_its_end() -> None:
+    skipped = [target(), cell("act", {DECISION_MIME: SKIPPED})]
+    failed = told(record(*skipped, cell("next", state="failed"), cell("later", state="pending")))
+    assert failed["Which SQL ran,"] == "None is on record, and the run did not come to its end."
+    assert told(record(*skipped, cell("verdict", {VERDICT_MIME: {"verdict": "passed"}})))["Which SQL ran,"] == (
+        "None: nothing was left to do."
+    )
 
 
 def test_a_plan_has_begun_nothing() -> None:

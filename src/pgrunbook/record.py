@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, SNAPSHOT_MIME, VERDICT_MIME, unpacked
@@ -99,6 +99,12 @@ class Record:
         """What papermill was given."""
         given: Row = self._papermill.get("parameters") or {}
         return given
+
+    @property
+    def runbook(self) -> str:
+        """Which runbook was run, as papermill, the verdict's card or the list of what was run names it; or empty."""
+        named = self._papermill.get("input_path") or self.card.get("runbook") or next(iter(self.sources), "")
+        return PurePath(named).stem
 
     @property
     def started_at(self) -> str:

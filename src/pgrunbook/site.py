@@ -155,7 +155,7 @@ class Site:
             page=f"{name.removesuffix('.ipynb')}.html",
             started=moment(record.started_at) or known.get("started", "") or "not known",
             verdict=verdict,
-            runbook=notebook.parent.name,
+            runbook=record.runbook or notebook.parent.name,
             target=str(given.get("target") or name.split("/")[0]),
             database=known.get("database", ""),
             mode=str(known.get("mode") or given.get("mode") or "apply"),

@@ -13,11 +13,11 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 
 from pgrunbook import display
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME
+from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, VERDICT_MIME
 from pgrunbook.record import Cell, Record
 
 
-def frame(kind: str, *rows: tuple[object, ...], columns: str = "a b", **about: str) -> dict[str, Any]:
+def frame(kind: str, *rows: tuple[object, ...], columns: str = "a b", **about: Any) -> dict[str, Any]:
     return {FRAME_MIME: {"kind": kind, "columns": columns.split(), "rows": list(map(list, rows)), **about}}
 
 
@@ -69,6 +69,23 @@ def test_a_block_has_what_was_decided_and_what_came_of_it() -> None:
 def test_a_block_that_was_only_decided_on_has_no_event() -> None:
     (block,) = record(("one", [{DECISION_MIME: DECIDED}])).blocks
     assert (block.action, block.event, block.started_at, block.elapsed_ms) == ("apply", "", "", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown", "runbook"),
+    [
+        ({"input_path": "s3://runbooks/001_import.ipynb"}, [], "001_import"),
+        ({"input_path": None}, [{VERDICT_MIME: {"runbook": "002_index"}}], "002_index"),
+        (
+            {"input_path": None},
+            [frame("sources", files={"runbooks/003_x.ipynb": "5a", "sql/003_x/a.sql": "5b"})],
+            "003_x",
+        ),
+        ({}, [], ""),
+    ],
+)
+def test_a_record_names_its_runbook(given: dict[str, Any], shown: list[dict[str, Any]], runbook: str) -> None:
+    assert record(("one", shown), papermill=given).runbook == runbook
 
 
 def test_of_frames_of_a_kind_the_last_counts() -> None:

@@ -98,6 +98,15 @@ def test_a_record_whose_runner_was_killed_is_called_what_its_seal_says(site: Sit
     assert '<span class="verdict interrupted">' in (site.root / "index.html").read_text()
 
 
+@pytest.mark.parametrize(("given", "runbook"), [({"input_path": "002_y.ipynb"}, "002_y"), ({}, "001_x")])
+def test_the_runbook_is_the_one_that_the_record_names_or_the_folder(
+    site: Site, given: dict[str, str], runbook: str
+) -> None:
+    text = json.dumps({"cells": [], "metadata": {"papermill": given}})
+    assert f"<h1>{runbook}</h1>" in page(site, text)
+    assert f'data-runbook="{runbook}"' in (site.root / "index.html").read_text()
+
+
 def test_styles_of_a_cell_do_not_leak(site: Site) -> None:
     assert "display:none" not in page(site, notebook(output(text_html="<STYLE>body{display:none}</style ><p>1</p>")))
 

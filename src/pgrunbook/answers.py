@@ -22,8 +22,10 @@ class Answer(NamedTuple):
     cell: str = ""
 
 
-def answers(record: Record, seal: Sealed | None) -> list[Answer]:
-    """All twelve, in order."""
+def answers(record: Record, seal: Sealed | None, altered: Sequence[str] = ()) -> list[Answer]:
+    """All twelve, in order. `altered`: which files are not as they were sealed; without a seal, the one that cannot be
+    read.
+    """
     slowest = _slowest(record)
     return [
         Answer("What changed?", _told(_changed, record), _cell(record, "difference")),
@@ -37,7 +39,7 @@ def answers(record: Record, seal: Sealed | None) -> list[Answer]:
         Answer("What failed, was retried or was skipped?", _told(_failed, record), _troubled(record)),
         Answer("Which versions of runbook, SQL and tool?", _told(_versions, record), _cell(record, "sources")),
         Answer("What was true before it started?", _told(_before, record), _cell(record, "circumstances")),
-        Answer("Has the record been altered since?", _sealed(seal), ""),
+        Answer("Has the record been altered since?", _sealed(seal, altered), ""),
     ]
 
 
@@ -257,7 +259,10 @@ def _before(record: Record) -> str:
     return _sentence("; ".join(f"{row['what']}: {row['found']}" for row in rows))
 
 
-def _sealed(seal: Sealed | None) -> str:
+def _sealed(seal: Sealed | None, altered: Sequence[str]) -> str:
+    if altered:
+        number = f"It was changed since it was sealed as number {seal.sequence} of the archive" if seal else ""
+        return f"{number or 'Its seal cannot be read'}: {', '.join(altered)}. Do not rely on this page."
     if seal is None:
         return "That cannot be told: the record is not sealed."
     signed = "signed" if seal.envelope.signatures else "not signed"

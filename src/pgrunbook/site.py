@@ -124,7 +124,7 @@ class Site:
             reason=reason,
             altered=altered,
             unreadable=unreadable,
-            answers=answers(record, seal),
+            answers=answers(record, seal, altered),
             cells=list(rendering.cells(record.notebook)),
             seal=seal,
             keys=[keyid[:12] for keyid in seal.envelope.signatures] if seal else [],
@@ -140,10 +140,12 @@ class Site:
         try:
             seal = self.archive.read(path)
         except (Unreadable, OSError):
-            return None, [path.name]
+            return None, [self.archive.name(path)]
         subjects = {resource.name: self.archive.root / resource.name for resource in seal.statement.subject}
         digests = {name: sha256_of(file) if file.is_file() else "" for name, file in subjects.items()}
-        return seal, [r.name for r in seal.statement.subject if digests[r.name] != r.sha256]
+        changed = [r.name for r in seal.statement.subject if digests[r.name] != r.sha256]
+        own = self.archive.name(notebook)
+        return seal, changed if seal.notebook == own else [own, *changed]
 
     def _row(self, notebook: Path, record: Record, verdict: str, seal: Sealed | None, altered: list[str]) -> Row:
         name = self.archive.name(notebook)

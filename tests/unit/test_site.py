@@ -5,12 +5,13 @@ anything.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pgrunbook.archive import Archive
+from pgrunbook.archive import SEAL, Archive
 from pgrunbook.card import FRAME_MIME
 from pgrunbook.site import Site
 
@@ -96,6 +97,40 @@ def test_a_record_whose_runner_was_killed_is_called_what_its_seal_says(site: Sit
     killed = page(site, text)
     assert '<span class="verdict interrupted">interrupted</span> whoever ran it was killed' in killed
     assert '<span class="verdict interrupted">' in (site.root / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("ending", "answer"),
+    [
+        (".ipynb", "It was changed since it was sealed as number 1 of the archive: crm/001_x/run.ipynb."),
+        (SEAL, "Its seal cannot be read: crm/001_x/run.dsse.json."),
+    ],
+)
+def test_a_record_that_was_changed_is_nowhere_called_as_it_was_sealed(site: Site, ending: str, answer: str) -> None:
+    page(site, notebook())
+    path = site.archive.root / "crm" / "001_x" / "run.ipynb"
+    site.archive.seal(path, {}, {}, None)
+    assert "Sealed as number 1 of the archive, not signed." in page(site, notebook())
+    path.with_name(f"run{ending}").write_text(notebook(markdown("changed")))
+    site.build(anew=True)
+    read = (site.root / "crm" / "001_x" / "run.html").read_text()
+    assert answer in read
+    assert "Sealed as number" not in read
+    assert "cannot be told" not in read
+    assert "is not sealed" not in read
+
+
+def test_the_seal_of_another_record_vouches_for_no_page(site: Site) -> None:
+    folder = site.archive.root / "crm" / "001_x"
+    for name in ("one", "two"):
+        page(site, notebook(), name=name)
+        site.archive.seal(folder / f"{name}.ipynb", {}, {}, None)
+    shutil.copy(folder / "two.dsse.json", folder / "one.dsse.json")
+    (folder / "one.ipynb").write_text(notebook(markdown("changed")))
+    site.build(anew=True)
+    read = (site.root / "crm" / "001_x" / "one.html").read_text()
+    assert "crm/001_x/one.ipynb. Do not rely on this page." in read
+    assert "Do not rely" not in (site.root / "crm" / "001_x" / "two.html").read_text()
 
 
 @pytest.mark.parametrize(("given", "runbook"), [({"input_path": "002_y.ipynb"}, "002_y"), ({}, "001_x")])

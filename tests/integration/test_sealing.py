@@ -252,6 +252,8 @@ def test_a_stranger_checks_a_record_with_standard_tools(
     record = done.notebook.relative_to(project.root / "outputs").with_suffix("")
     env = os.environ | {"RECORD": str(record), "PUBLIC_KEY": str(keys[1])}
 
+    as_it_was = sorted(archive.rglob("*"))
+
     def check() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["sh", "-ec", commands], cwd=archive, env=env, capture_output=True, encoding="utf-8", check=False
@@ -261,6 +263,7 @@ def test_a_stranger_checks_a_record_with_standard_tools(
     assert good.returncode == 0, good.stderr
     assert "Signature Verified Successfully" in good.stdout
     assert f"{record}.ipynb: OK" in good.stdout
+    assert sorted(archive.rglob("*")) == as_it_was, "or archive verify would name what was added"
     notebook = archive / f"{record}.ipynb"
     notebook.write_text(notebook.read_text() + " ")
     assert f"{record}.ipynb: FAILED" in check().stdout

@@ -27,11 +27,7 @@ def compare(one: Record, other: Record) -> list[Part]:
     parts = [
         _part("verdict", one.noted.get("verdict", ""), other.noted.get("verdict", "")),
         Part("database", _database(one), _database(other), same=True),
-        _listed(
-            "files run",
-            [f"{sha[:12]}  {name}" for name, sha in one.sources.items()],
-            [f"{sha[:12]}  {name}" for name, sha in other.sources.items()],
-        ),
+        _listed("files run", _files(one), _files(other)),
     ]
     theirs = {block.name: block for block in other.blocks}
     ours = {block.name: block for block in one.blocks}
@@ -40,8 +36,13 @@ def compare(one: Record, other: Record) -> list[Part]:
     return [*parts, _listed("objects changed", _difference(one), _difference(other))]
 
 
-def _part(what: str, one: str, other: str, detail: str = "") -> Part:
-    return Part(what, one, other, one == other, detail)
+def _part(what: str, one: str, other: str) -> Part:
+    return Part(what, one, other, same=one == other)
+
+
+def _measured(what: str, one: str, other: str, diff: str) -> Part:
+    """Two texts or lists of which only the length is told, and what differs."""
+    return Part(what, one, f"{other}, different" if diff and one == other else other, not diff, diff)
 
 
 def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
@@ -50,9 +51,7 @@ def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
         return
     yield _part(f"{name}: done", one.event or one.action, other.event or other.action)
     diff = "\n".join(unified_diff(one.sql.splitlines(), other.sql.splitlines(), "one", "other", lineterm="", n=1))
-    yield _part(
-        f"{name}: SQL", _lines(one.sql), _lines(other.sql) if not diff else f"{_lines(other.sql)}, others", diff
-    )
+    yield _measured(f"{name}: SQL", _lines(one.sql), _lines(other.sql), diff)
     yield _part(f"{name}: locks", _locks(one), _locks(other))
     if one.event and other.event:
         ratio = f", {other.elapsed_ms / one.elapsed_ms:.1f} times" if one.elapsed_ms else ""
@@ -60,7 +59,12 @@ def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
 
 
 def _lines(sql: str) -> str:
-    return f"{len(sql.splitlines())} lines" if sql else "none"
+    count = len(sql.splitlines())
+    return f"{count} line{'s' * (count != 1)}" if sql else "none"
+
+
+def _files(record: Record) -> list[str]:
+    return [f"{sha[:12]}  {name}" for name, sha in sorted(record.sources.items())]
 
 
 def _locks(block: Block) -> str:
@@ -73,13 +77,13 @@ def _database(record: Record) -> str:
 
 
 def _difference(record: Record) -> list[str]:
-    return [" ".join(map(str, filter(None, row.values()))) for row in record.rows("difference")]
+    return sorted(" ".join(map(str, filter(None, row.values()))) for row in record.rows("difference"))
 
 
 def _listed(what: str, one: list[str], other: list[str]) -> Part:
     """Two lists, with what is only in one of them."""
     diff = "\n".join(list(unified_diff(one, other, lineterm="", n=0))[2:])
-    return Part(what, str(len(one)), str(len(other)), one == other, diff)
+    return _measured(what, str(len(one)), str(len(other)), diff)
 
 
 def text(parts: list[Part]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,8 @@ from pgrunbook.record import Record
 SQL = "ALTER TABLE people ADD nickname TEXT;\n"
 
 
-def frame(kind: str, row: Mapping[str, Any], **about: Any) -> dict[str, Any]:
-    return {FRAME_MIME: {"kind": kind, "columns": list(row), "rows": [list(row.values())], **about}}
+def frame(kind: str, *rows: Mapping[str, Any], **about: Any) -> dict[str, Any]:
+    return {FRAME_MIME: {"kind": kind, "columns": list(rows[0]), "rows": [list(row.values()) for row in rows], **about}}
 
 
 def record(
@@ -64,6 +65,25 @@ def test_the_same_run_twice_is_the_same_however_long_it_took() -> None:
 )
 def test_what_counts(changed: dict[str, Any], what: str) -> None:
     assert different(record(), record(**changed)) == [what]
+
+
+def test_in_which_order_files_and_objects_are_named_does_not_count() -> None:
+    one, other = record(), record()
+    for read, names in ((one, ["a.sql", "b.sql"]), (other, ["b.sql", "a.sql"])):
+        read.notebook["cells"][0]["outputs"] += [
+            {"output_type": "display_data", "data": data, "metadata": {}}
+            for data in (
+                frame("sources", {"file": "x"}, files=dict.fromkeys(names, "c" * 64)),
+                frame("difference", *({"change": "added", "kind": "table", "table": name} for name in names)),
+            )
+        ]
+    assert text(compare(one, other)).endswith("the same SQL, locks and result")
+
+
+def test_what_is_as_long_but_not_the_same_is_called_different() -> None:
+    shown = text(compare(record(), record(sql=SQL.replace("TEXT", "VARCHAR"), sha256="b" * 64)))
+    assert re.search(r"≠ files run +1  \|  1, different\n", shown)
+    assert re.search(r"≠ 010_people: SQL +1 line  \|  1 line, different\n", shown)
 
 
 def test_a_block_that_one_of_them_did_not_come_to() -> None:

@@ -124,8 +124,17 @@ class Archive:
             (self.root / _NEW).replace(target)
             return Head(predicate.sequence, self.name(target), sha256, predicate.archive or sha256)
 
-    def check(self) -> None:
-        """Raise Refused unless another record could be sealed now. What an interrupted seal has left is finished."""
+    def check(self, notebook: Path) -> None:
+        """Raise Refused unless a record of this name could be written and sealed. What an interrupted seal has left is
+        finished.
+        """
+        record = self.record(notebook)
+        if taken := sorted(name for name in names(record) if (self.root / name).exists()):
+            what, where = "is there already, and a record is not written over", f"{record}{PARTS[0]}"
+            remedy = f"name another file: outputs/{{pm[run_uuid]}}{PARTS[0]} is another one each time"
+            raise Refused.of(
+                what, where=where, expected="no file of that record", found=", ".join(taken), remedy=remedy
+            )
         try:
             with self._alone():
                 self._settled_head()
@@ -181,7 +190,7 @@ class Archive:
         try:
             return (path.parent.resolve() / path.name).relative_to(self.root).as_posix()
         except ValueError:
-            remedy = f"move it below {self.root.name}/, to <target>/<runbook>/"
+            remedy = "move it below outputs/, to <target>/<runbook>/"
             raise Refused.of("is not in the archive", where=path.name, remedy=remedy) from None
 
     def record(self, notebook: Path) -> str:
@@ -194,7 +203,7 @@ class Archive:
             problems.append(Problem(what, name, expected, remedy=f"name a notebook, or rename it to {name}{PARTS[0]}"))
         if name.startswith(f"{_MADE}/"):
             what, expected = "is where the pages are made, and no record is looked for", f"a folder other than {_MADE}/"
-            problems.append(Problem(what, name, expected, remedy=f"move it to {self.root.name}/<target>/<runbook>/"))
+            problems.append(Problem(what, name, expected, remedy="move it to outputs/<target>/<runbook>/"))
         if problems:
             raise Refused(problems=problems)
         return name.removesuffix(PARTS[0])

@@ -233,11 +233,7 @@ def _archive(output: Output | None) -> Project | None:
         return None
     if not output.file.is_relative_to(project.outputs):
         return None
-    if output.file.exists():
-        where = output.file.relative_to(project.outputs).as_posix()
-        remedy = "name another file: outputs/{pm[run_uuid]}.ipynb is another one each time"
-        raise Refused.of("is there already, and a record is not written over", where=where, remedy=remedy)
-    project.check_archive()
+    project.check_archive(output.file)
     return project
 
 

@@ -44,7 +44,7 @@ def execute(
         name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
         output = Path("outputs", target.folder, notebook.stem, name)
         _make_folder(output.parent)
-        project.check_archive()
+        project.check_archive(output)
         ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
     return project.root / output, ending
 

@@ -120,13 +120,13 @@ class Project:
         path = os.environ.get("PGRUNBOOK_KEY") or self.settings.archive.key
         return self.root / path if path else None
 
-    def check_archive(self) -> None:
-        """Raise Refused if a record could not be sealed: afterwards it would be too late."""
+    def check_archive(self, notebook: Path) -> None:
+        """Raise Refused if the record of this notebook could not be sealed: afterwards it would be too late."""
         from pgrunbook import archive, attestation  # what signs takes a quarter of a second to import
 
         if key := self.signing_key:
             attestation.signer(key)
-        archive.Archive(self.outputs).check()
+        archive.Archive(self.outputs).check(notebook)
 
     def sql(self, runbook: str) -> Path:
         """The folder of a runbook's SQL."""

@@ -102,8 +102,8 @@ class Record:
 
     @property
     def runbook(self) -> str:
-        """Which runbook was run, as papermill, the verdict's card or the list of what was run names it; or empty."""
-        named = self._papermill.get("input_path") or self.card.get("runbook") or next(iter(self.sources), "")
+        """Which runbook was run, as the verdict's card, the list of what was run or papermill names it; or empty."""
+        named = self.card.get("runbook") or next(iter(self.sources), "") or self._papermill.get("input_path") or ""
         return PurePath(named).stem
 
     @property

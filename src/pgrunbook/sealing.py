@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import nbformat
 import psycopg
@@ -20,7 +20,7 @@ from pgrunbook.card import SNAPSHOT_MIME
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect
 from pgrunbook.ending import Ending, final, may_have_written, shown
-from pgrunbook.errors import Failed, Refused, RunbookError, first_line
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
 from pgrunbook.record import Record
@@ -57,6 +57,7 @@ class Sealing:
 
     def run(self) -> Sealed:
         """Seal it."""
+        self._require_truth()
         key = self.project.signing_key
         signer = attestation.signer(key) if key else None
         target = self._target()
@@ -74,6 +75,36 @@ class Sealing:
             if conn and rows:
                 self._note(conn, head)
             return Sealed(head, signer is not None, self.problems)
+
+    def _require_truth(self) -> None:
+        """Refuse what was not executed, and parameters that are not those of the run: the seal would vouch for them."""
+        if not self._record.started_at and not any(cell.get("outputs") for cell in self.nb.cells):
+            remedy = "run its cells, save it with their outputs, and seal that"
+            raise Refused.of("was not executed", where=self.notebook.name, remedy=remedy)
+        if problems := list(self._changed_parameters()):
+            raise Refused("The notebook does not show what was run: it is not sealed.", problems=problems)
+
+    def _changed_parameters(self) -> Iterator[Problem]:
+        """Parameters that are not what the run says on its identity card and, if it has ended, on its verdict's: as
+        they are when somebody has edited their cell after the run.
+        """
+        if not self.chosen:
+            return
+        remedy = "put the parameters back as they were when the cell of the target was run"
+        changed = partial(Problem, "was changed after the run", remedy=remedy)
+        target = self._record.card.get("target", "")
+        if target and not target.startswith(f"{self.chosen.target}: "):
+            yield changed("parameter target", expected=target, found=self.chosen.target)
+        identity = self._record.identity
+        now = {
+            "mode": self.chosen.mode,
+            "schema": self.chosen.schema_,
+            "ticket": self.chosen.ticket or "none given",
+            "operator": self.chosen.operator or identity.get("operator", ""),
+        }
+        for name, value in now.items():
+            if (said := identity.get(name, value)) != value:
+                yield changed(f"parameter {name}", expected=said, found=value)
 
     def _target(self) -> Target | None:
         """Where the run was to work; None if that cannot be had any more."""
@@ -117,7 +148,7 @@ class Sealing:
         ending, noted, identity = self._ending, self._record.noted, self._record.identity
         return {
             "id": self.run_id,
-            "runbook": Path(self.nb.metadata.get("papermill", {}).get("input_path") or self.notebook.name).stem,
+            "runbook": self._record.runbook or self.notebook.stem,
             "operator": identity.get("operator", self.chosen.operator if self.chosen else ""),
             "database": identity.get("database", ""),
             "system_identifier": identity.get("system identifier", ""),
@@ -156,19 +187,24 @@ def seal(project: Project, notebook: Path) -> Sealed:
     """Seal the record of a run that has ended.
 
     The ledger's rows on the run are put beside the executed notebook, and the head is noted in the ledger; the target
-    need not be there. Raises Refused if the file is no notebook of the archive, or is sealed already; Failed if the
-    archive is broken, or cannot be written.
+    need not be there. Raises Refused if the file is no notebook of the archive, is sealed already, was not executed, or
+    has other parameters than the run; Failed if the archive is broken, or cannot be written.
     """
     name = Archive(project.outputs).name(notebook)
     try:
-        nb = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)
-        sealing = Sealing(project, notebook, nb, _chosen(nb))
-        return sealing.run()
-    except (UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError) as exc:
-        raise Refused.of("is not a notebook", where=name, found=first_line(exc)) from exc
+        nb = _read(notebook, name)
+        return Sealing(project, notebook, nb, _chosen(nb)).run()
     except OSError as exc:
         remedy = "pgrunbook archive seal FILE, once the disk can be written"
         raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc
+
+
+def _read(notebook: Path, name: str) -> NotebookNode:
+    try:
+        return cast(NotebookNode, nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4))
+    except (UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError) as exc:
+        found = "JSON of something else" if isinstance(exc, AttributeError) else first_line(exc)
+        raise Refused.of("is not a notebook", where=name, found=found) from exc
 
 
 def _chosen(nb: NotebookNode) -> Parameters | None:

@@ -178,6 +178,42 @@ def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database
     assert (said["verdict"], said["reason"]) == ("interrupted", "whoever ran it was killed")
 
 
+def test_what_a_notebook_does_not_show_is_not_sealed(applied: Database, project: Project) -> None:
+    """Saved by hand: before any cell was run; with parameters that were edited since, which the run did not have."""
+    done = project.papermill(applied, "-p", "mode", "verify", "-p", "ticket", "CRM-1")
+    assert done.code == 0, done.text
+    assert done.notebook
+    saved = done.notebook.with_name("by-hand.ipynb")
+    texts = {
+        (project.root / "runbooks" / f"{RUNBOOK}.ipynb").read_text(): ["by-hand.ipynb: was not executed"],
+        by_hand(done.notebook, 'target = "production"\nmode = "verify"\nticket = "CRM-2"'): [
+            "parameter target: was changed after the run\n      expected: env:CRM_URL: ",
+            "parameter ticket: was changed after the run\n      expected: CRM-1\n      found:    CRM-2\n",
+        ],
+        "[]": ["by-hand.ipynb: is not a notebook"],
+    }
+    for text, said in texts.items():
+        saved.write_text(text)
+        refused = project.command("archive", "seal", saved)
+        assert refused.code == 2, refused.text
+        assert [line for line in said if line not in refused.text] == []
+    saved.write_text(by_hand(done.notebook, 'target = "env:CRM_URL"\nmode = "verify"\nticket = "CRM-1"'))
+    assert project.command("archive", "seal", saved).code == 0
+    (seal,) = seals(project)
+    assert Archive(project.root / "outputs").read(seal).statement.predicate.run["runbook"] == RUNBOOK
+
+
+def by_hand(executed: Path, parameters: str) -> str:
+    """The notebook as JupyterLab saves it, with these parameters in their cell."""
+    notebook = json.loads(executed.read_text())
+    del notebook["metadata"]["papermill"]
+    notebook["cells"] = [c for c in notebook["cells"] if "injected-parameters" not in c["metadata"].get("tags", [])]
+    for cell in notebook["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = parameters
+    return json.dumps(notebook)
+
+
 def test_nobody_need_listen_to_the_end_of_a_run(crm: Database, project: Project) -> None:
     """`pgrunbook run … | grep -q PASSED` closes the pipe; a service may have no standard output at all."""
     project.env["CRM_URL"] = crm.url

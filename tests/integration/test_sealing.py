@@ -170,12 +170,17 @@ def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database
         runner.wait()
         os.kill(kernel, 9)
     (notebook,) = project.root.glob("outputs/**/*.ipynb")
-    assert project.command("archive", "verify").code == 1
+    before = project.command("archive", "verify", notebook)
+    assert before.code == 1
+    assert f"{notebook.name}: not sealed yet: its run has not ended, or its runner was killed" in before.text
     sealed = project.command("archive", "seal", notebook)
     assert sealed.code == 0, sealed.text
     assert project.command("archive", "verify").code == 0
     (said,) = [Archive(project.root / "outputs").read(seal).statement.predicate.run for seal in seals(project)]
     assert (said["verdict"], said["reason"]) == ("interrupted", "whoever ran it was killed")
+    assert project.command("archive", "site").code == 0
+    page = (project.root / "outputs" / "site" / notebook.relative_to(project.root / "outputs")).with_suffix(".html")
+    assert '<span class="verdict interrupted">interrupted</span> whoever ran it was killed' in page.read_text()
 
 
 def test_what_a_notebook_does_not_show_is_not_sealed(applied: Database, project: Project) -> None:

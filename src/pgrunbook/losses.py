@@ -1,4 +1,4 @@
-"""What a revert would take with it: rows, and what later runbooks have built on. Reads only."""
+"""What a revert would take with it, rows and what later runbooks have built on; and who holds it up. Reads only."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.connection import problem_of
 from pgrunbook.decisions import Action, Decision
+from pgrunbook.evaluation import as_it_is
 from pgrunbook.scripts import Statement
 from pgrunbook.shape import Facts, Key
 
@@ -52,7 +53,9 @@ def check(
     discard: frozenset[str],
     statement_timeout: str,
 ) -> list[CheckResult]:
-    """Whether nothing is lost but what the blocks in `discard` may lose, and no later runbook stands on it."""
+    """Whether nothing is lost but what the blocks in `discard` may lose, no row holds a value that is taken back, and
+    no later runbook stands on it.
+    """
     undone = [d for d in decisions if d.action is Action.REVERT]
     kept = [d for d in undone if not d.block.named_in(discard)]
     results = list(_known(discard, decisions))
@@ -61,6 +64,7 @@ def check(
         # Rows that a policy hides even from the owner would be lost with the others: now they are an error.
         conn.execute("SET LOCAL row_security = off")
         results += [_empty(conn, d, loss, found) for d in kept for loss in losses(d.block.statements)]
+        results += [_unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()]
     return [*results, *_later(conn, runbook, schema, undone)]
 
 
@@ -79,22 +83,32 @@ def _empty(conn: Connection, decision: Decision, loss: Loss, found: Facts) -> Ch
     """
     what = f"holds nothing that {decision.block.name} would drop"
     try:
-        with conn.transaction():
-            held = conn.execute(_question(loss, found)).fetchone()
+        held = _holds(conn, _question(loss, found))
     except psycopg.Error as exc:
-        slow = isinstance(exc, psycopg.errors.QueryCanceled)
-        looked = "raise statement_timeout" if slow else "see that this role can read it"
-        remedy = f"{looked}; or name the block in the parameter `discard`, if {loss} may go as it is"
+        remedy = f"{_readable(exc)}; or name the block in the parameter `discard`, if {loss} may go as it is"
         return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
     return result(
         str(loss),
         what,
-        not (held and held[0]),
+        not held,
         "has rows" if not loss.column else "has values",
         expected="no row" if not loss.column else "nothing but NULL and the default",
         found=f"they would be lost with the revert of {decision.block.name}",
         remedy=f"keep them elsewhere, then name the block: discard={decision.block.name}",
     )
+
+
+def _holds(conn: Connection, question: sql.SQL | sql.Composed) -> bool:
+    """What the question is answered with. Raises psycopg.Error, which the transaction outlasts."""
+    with conn.transaction():
+        row = conn.execute(question).fetchone()
+    return bool(row and row[0])
+
+
+def _readable(exc: psycopg.Error) -> str:
+    """What to do if it could not be seen what a table holds."""
+    slow = isinstance(exc, psycopg.errors.QueryCanceled)
+    return "raise statement_timeout" if slow else "see that this role can read it"
 
 
 def _question(loss: Loss, found: Facts) -> sql.Composed:
@@ -107,6 +121,57 @@ def _question(loss: Loss, found: Facts) -> sql.Composed:
     return sql.SQL(
         "SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL AND {}::text IS DISTINCT FROM CAST({} AS {})::text)"
     ).format(table, column, column, default, type_)
+
+
+class Holder(NamedTuple):
+    """A column that would no longer take a value. Its names are as SQL writes them."""
+
+    table: str
+    column: str
+    value: str
+
+    @property
+    def rows(self) -> str:
+        """The rows that hold the value, as SQL writes them."""
+        return f"FROM {self.table} WHERE {self.column} = {sql.Literal(self.value).as_string()}"
+
+
+def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[Holder, str]:
+    """Of the values that are taken back, each column that may hold one, with the block that takes it back: the column
+    itself, and those that share its type or its lookup table.
+    """
+    found: dict[Holder, str] = {}
+    for block in (d.block for d in undone):
+        if not block.admits or Key("value", block.admits.table, block.admits.column) not in block.facts:
+            continue
+        table, column, value = block.admits
+        types = [variables[_TYPES[variant]] for variant, variables in block.choices if variant in _TYPES]
+        lookups = [variables for variant, variables in block.choices if variant == "lookup"]
+        shared = {"types": types, "lookups": [v["table"] for v in lookups], "keys": [v["column"] for v in lookups]}
+        rows = catalog.rows(conn, "holders", schema=schema, table=table, column=column, **shared)
+        found |= {Holder(row["table"], row["column"], value): block.name for row in rows}
+    return found
+
+
+# Variants that change a type, and which of their placeholders names it.
+_TYPES = {"enum": "type", "domain": "domain"}
+
+
+def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
+    """Whether no row holds a value that is to be taken back."""
+    where, what = f"{holder.table}.{holder.column}", f"no row holds {holder.value!r}, which {block} takes back"
+    try:
+        held = _holds(conn, as_it_is(f"SELECT EXISTS (SELECT {holder.rows})"))
+    except psycopg.Error as exc:
+        return CheckResult(where, what, problem_of(exc, where=where, remedy=f"{_readable(exc)}, then run again"))
+    return result(
+        where,
+        what,
+        not held,
+        f"rows hold {holder.value!r}",
+        expected=f"none, as {block} is to be reverted",
+        remedy=f"change or delete these rows first: SELECT * {holder.rows}",
+    )
 
 
 def _later(conn: Connection, runbook: str, schema: str, undone: Sequence[Decision]) -> Iterator[CheckResult]:

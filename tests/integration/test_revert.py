@@ -14,6 +14,7 @@ from databases import Database, Role, temporary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from projects import RUNBOOK, Project
+from refusals import problems
 
 from pgrunbook import ledger
 from pgrunbook.blocks import Block
@@ -171,18 +172,49 @@ def test_a_column_of_a_type_that_has_no_equality(crm: Database, project: Project
     assert done.code == 0, done.text
 
 
+# A CHECK of deals alone; an enum of connections; a lookup table of accounts and contacts, whose row is added once.
+SHARED = """
+ALTER TABLE connections DROP CONSTRAINT connections_source_type_check;
+CREATE TYPE "Kind" AS ENUM ('hubspot', 'salesforce', 'pipedrive');
+ALTER TABLE connections ALTER source_type TYPE "Kind" USING source_type::"Kind";
+CREATE TABLE sources (code text PRIMARY KEY);
+INSERT INTO sources SELECT DISTINCT source FROM accounts UNION SELECT DISTINCT source FROM contacts;
+ALTER TABLE accounts ADD FOREIGN KEY (source) REFERENCES sources;
+ALTER TABLE contacts ADD FOREIGN KEY (source) REFERENCES sources ON DELETE CASCADE;
+"""
+HELD = {"contacts": "source", "connections": "source_type", "deals": "source"}
+
+
 @on_18
-def test_a_value_that_a_row_holds_stops_the_revert(crm: Database, project: Project) -> None:
-    """What comes before it in the order of the revert is undone, and said."""
+def test_a_value_that_a_row_holds_refuses_the_revert(crm: Database, project: Project) -> None:
+    """Before anything is undone, each column with the others and with rows that would be lost; no `discard` helps."""
+    crm.load(SHARED)
     assert project.step(crm).code == 0
-    crm.execute("UPDATE deals SET source = 'csv_import' WHERE id = (SELECT id FROM deals LIMIT 1)")
-    done = project.step(crm, *REVERT)
-    assert done.code == 1
-    assert "deals_source_check" in done.text
-    assert events(crm)["070_admit_csv_import:deals.source"] == "applied"
-    crm.execute("UPDATE deals SET source = 'manual' WHERE source = 'csv_import'")
-    goes_on = project.step(crm, *REVERT)
+    for table, column in HELD.items():
+        crm.execute(f"UPDATE {table} SET {column} = 'csv_import' WHERE id = (SELECT id FROM {table} LIMIT 1)")
+    crm.load(BATCH)
+    before = crm.dump()
+    refused = project.step(crm, *REVERT, "-p", "discard", "070_admit_csv_import")
+    assert (refused.code, crm.dump()) == (2, before)
+    assert problems(refused) == [
+        "import_batches: has rows",
+        *(f"{table}.{column}: rows hold 'csv_import'" for table, column in HELD.items()),
+    ]
+    for table, column in HELD.items():
+        assert f"first: SELECT * FROM {table} WHERE {column} = 'csv_import'\n" in refused.text
+        crm.execute(f"DELETE FROM {table} WHERE {column} = 'csv_import'")
+    goes_on = project.step(crm, *REVERT, "-p", "discard", "010_import_batches")
     assert goes_on.code == 0, goes_on.text
+    assert crm.execute("SELECT 1 FROM sources WHERE code = 'csv_import'") == []
+
+
+@on_18
+def test_where_a_value_is_not_taken_back_rows_may_hold_it(crm: Database, project: Project) -> None:
+    """Free text took it before, and does afterwards."""
+    assert project.step(crm).code == 0
+    crm.execute("UPDATE contacts SET source = 'csv_import' WHERE id = (SELECT id FROM contacts LIMIT 1)")
+    done = project.step(crm, *REVERT)
+    assert done.code == 0, done.text
 
 
 @on_18

@@ -1,0 +1,19 @@
+-- Which columns would no longer take a value: this one, those of these types, those that look it up in these columns?
+WITH lookups AS (
+    SELECT to_regclass(l.relation) AS relation, l.key
+      FROM unnest(%(lookups)s::text[], %(keys)s::text[]) AS l (relation, key)
+)
+SELECT c.oid::regclass::text AS "table", quote_ident(a.attname) AS "column"
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relkind IN ('r', 'p')
+   AND (n.nspname, c.relname, a.attname) = (%(schema)s, %(table)s, %(column)s)
+    OR c.relkind IN ('r', 'p') AND NOT c.relispartition
+   AND c.oid NOT IN (SELECT relation FROM lookups WHERE relation IS NOT NULL) -- its row goes with the value
+   AND (a.atttypid IN (SELECT to_regtype(type) FROM unnest(%(types)s::text[]) AS type)
+        OR EXISTS (SELECT FROM lookups
+                     JOIN pg_constraint k ON k.contype = 'f' AND k.conrelid = c.oid AND k.confrelid = lookups.relation
+                     JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attname = lookups.key
+                    WHERE b.attnum = k.confkey[array_position(k.conkey, a.attnum)]))
+ ORDER BY 1, 2

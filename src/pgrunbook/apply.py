@@ -114,7 +114,7 @@ def apply(
             report=note,
         )
     except waiting.WITHOUT_LOCKS as exc:
-        raise Failed(_ROLLED_BACK, problems=[_blocked(block, timeouts, attempts)]) from exc
+        raise Failed(_rolled_back(decision), problems=[_blocked(block, timeouts, attempts)]) from exc
     except psycopg.Error as exc:
         return _settled(sessions, decision, run_id, exc)
 
@@ -133,7 +133,7 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.E
         raise Failed("It is not known whether the block was committed.", problems=[problem]) from exc
     if row is None:
         problem = problem_of(exc, where=block.name, remedy=_remedy(exc, block))
-        raise Failed(_ROLLED_BACK, problems=[problem]) from exc
+        raise Failed(_rolled_back(decision), problems=[problem]) from exc
     event, started_at, finished_at = row
     elapsed_ms = (finished_at - started_at).total_seconds() * 1000
     lost = ("the connection was lost; the ledger has the block", elapsed_ms)
@@ -152,11 +152,11 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
         sessions.require_lock()
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         wanted = expected(decision)
-        found = observe(conn, block, shape.read(_received(batch, block)))
+        found = observe(conn, block, shape.read(_received(batch, decision)))
         clock.laps += batch.laps
         clock.lap()
         if problems := differences(decision, wanted, found):
-            raise Failed(_ROLLED_BACK, problems=problems)
+            raise Failed(_rolled_back(decision), problems=problems)
         locks = batch.locks(sessions.look)
         done = ledger.recording(
             conn,
@@ -177,7 +177,7 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
     return Outcome(block.name, decision.event, tuple(clock.laps), batch.began_at, clock.total_ms, locks)
 
 
-def _received(batch: Batch, block: Block) -> list[dict[str, Any]]:
+def _received(batch: Batch, decision: Decision) -> list[dict[str, Any]]:
     """The rows of the block's shape. Raises Failed for a statement that fails, with its place."""
     try:
         return batch.receive()
@@ -186,7 +186,7 @@ def _received(batch: Batch, block: Block) -> list[dict[str, Any]]:
     except psycopg.Error as exc:
         # Without SQLSTATE the connection is lost, and nobody knows how far the server came.
         if batch.failed and exc.sqlstate:
-            raise Failed(_ROLLED_BACK, problems=[_located(exc, block, *batch.failed)]) from exc
+            raise Failed(_rolled_back(decision), problems=[_located(exc, decision.block, *batch.failed)]) from exc
         raise
 
 
@@ -207,7 +207,11 @@ def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> P
 # If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back after this.
 _IDLE = "3s"
 
-_ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
+
+def _rolled_back(decision: Decision) -> str:
+    if decision.action is Action.REVERT:
+        return "The revert failed and was rolled back: the block is there as it was."
+    return "The block failed and was rolled back: nothing of it is there."
 
 
 def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int | None) -> Problem:
@@ -229,7 +233,7 @@ _REMEDIES = {
     "53100": "make room on the server's disk, then run again",
     "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
     "57P": "see that the server is up, then run again",
-    "": "correct the SQL or the data, then run again: nothing of this block is there",
+    "": "correct the SQL or the data, then run again",
 }
 
 

@@ -76,10 +76,10 @@ def apply(
             steps.run()
         found = observe(sessions.work, block, None)
         if problems := differences(decision, expected(decision), found):
-            raise Failed(_HALF_DONE, problems=problems)
+            raise Failed(_half_done(decision), problems=problems)
         steps.record(decision.event, {key: found[key] for key in block.facts if key in found}, later=1)
     except psycopg.Error as exc:
-        raise Failed(_HALF_DONE, problems=[steps.problem(exc, observe)]) from exc
+        raise Failed(_half_done(decision), problems=[steps.problem(exc, observe)]) from exc
     clock = steps.clock
     clock.lap()
     return Outcome(block.name, decision.event, tuple(clock.laps), steps.started_at, clock.total_ms, tuple(steps.locks))
@@ -105,7 +105,10 @@ def _now(conn: Connection) -> datetime:
     return cast(datetime, row and row[0])
 
 
-_HALF_DONE = "The block failed. It is outside a transaction: what was done of it is there."
+def _half_done(decision: Decision) -> str:
+    if decision.action is Action.REVERT:
+        return "The revert failed. It is outside a transaction: what was undone is gone, the rest is there."
+    return "The block failed. It is outside a transaction: what was done of it is there."
 
 
 def _statement(block: Block) -> str:

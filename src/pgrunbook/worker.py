@@ -66,7 +66,9 @@ class Worker:
         block = chosen.block
         shows.decision(chosen)
         if chosen.problems:
-            raise Refused("The block cannot be applied: nothing of it was done.", problems=chosen.problems)
+            reverting = self.parameters.mode == "revert"
+            message = "undone: it is there as it was." if reverting else "applied: nothing of it was done."
+            raise Refused(f"The block cannot be {message}", problems=chosen.problems)
         if not self.parameters.writes or chosen.action is Action.SKIP:
             return False
         self._require_approved(chosen)

@@ -228,6 +228,7 @@ def test_rows_that_come_while_it_waits_are_seen_under_the_lock(crm: Database, pr
     notebook.write_text(json.dumps(cells))
     done = project.step(crm, *REVERT)
     assert done.code == 1
+    assert "The revert failed and was rolled back: the block is there as it was." in done.text
     assert "import_batches has rows" in done.text
     assert crm.execute("SELECT count(*) FROM import_batches") == [(1,)]
 

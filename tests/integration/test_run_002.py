@@ -83,6 +83,7 @@ def test_a_revert_that_was_broken_off_goes_on(crm: Database, project: Project) -
     )
     code, text = run(project, crm, "--mode", "revert")
     assert code == 1, text
+    assert "The revert failed. It is outside a transaction: what was undone is gone, the rest is there." in text
     crm.load("DROP TRIGGER gone ON pgrunbook.statements")
     assert crm.execute("SELECT to_regclass('idx_deals_import_batch')") == [(None,)]
     code, text = run(project, crm, "--mode", "revert")

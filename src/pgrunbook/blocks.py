@@ -67,12 +67,12 @@ class Block:
     @property
     def source_sha256(self) -> str:
         """Checksum of the files."""
-        return _digest(script.source_sha256 for script in self.scripts)
+        return source_sha256(self.scripts)
 
     @property
     def tree_sha256(self) -> str:
         """Checksum of their parse trees."""
-        return _digest(script.tree_sha256 for script in self.scripts)
+        return tree_sha256(self.scripts)
 
     @property
     def sql_sha256(self) -> str:
@@ -171,10 +171,15 @@ class Source:
         parsed = tuple(s for variant, variables in choices for s in variants[variant].filled(variables))
         mades = (*(Made({}) for _ in parsed[1:]), Made(makes))
         wanted = [variant for variant, _ in choices] or recorded
-        scripts = [variants[variant] for variant in wanted if variant in variants]
+        scripts = self.files(name, wanted)
         block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, mades, ())
         block = replace(block, admits=admits, choices=tuple(choices))
         return block if choices else replace(block, title="No SQL is needed", why=otherwise)
+
+    def files(self, block: str, variants: Sequence[str]) -> Sequence[Script]:
+        """The files in `deploy/` of a block: its own; of one that has variants, those of these that are there."""
+        entry = self.deploy[entry_of(block)]
+        return [entry] if isinstance(entry, Script) else [entry[variant] for variant in variants if variant in entry]
 
     def undoing(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
         """The revert script of a block, as a block of the same name: the facts of it are what it takes away.
@@ -226,6 +231,16 @@ def _block(
         transaction=all(header.get("transaction") != "no" for header in headers),
         timeouts={k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h},
     )
+
+
+def source_sha256(scripts: Iterable[Script]) -> str:
+    """Checksum of files."""
+    return _digest(script.source_sha256 for script in scripts)
+
+
+def tree_sha256(scripts: Iterable[Script]) -> str:
+    """Checksum of their parse trees, to which comments and white space do not count."""
+    return _digest(script.tree_sha256 for script in scripts)
 
 
 def _digest(digests: Iterable[str]) -> str:

@@ -61,7 +61,7 @@ def main() -> None:
 @click.option(
     "--pending",
     is_flag=True,
-    help="Run every runbook with pending blocks, in order, up to the first that does not pass.",
+    help="Run every runbook that is not done, in order, up to the first that does not pass.",
 )
 @click.option("--target", metavar="NAME", help=f"{_TARGETS}  [default: the runbook's]")
 @click.option(
@@ -100,8 +100,9 @@ def run(
     not be begun or sealed. A parameter that the runbook does not declare, or of another type, refuses the run before
     anything is started.
 
-    A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block is run, and
-    none after the first that does not pass, whose exit code it is. A parameter goes to the runbooks that declare it.
+    A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block, a block was
+    edited since, or the last run did not pass; and none after the first that does not pass, whose exit code it is. A
+    parameter goes to the runbooks that declare it.
     """
     if pending == bool(runbook):
         raise click.UsageError("Name a RUNBOOK, or give --pending.")
@@ -163,11 +164,11 @@ def _asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> di
 
 
 def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
-    """Whether a runbook has pending blocks, as far as the ledger and the files tell."""
+    """Whether a runbook is to be run, as far as the ledger and the files tell."""
     from pgrunbook import status as report
 
     (found,) = report.collect(project, [notebook.stem], chosen.target, chosen.schema_)
-    return bool(report.pending(found))
+    return report.pending(found)
 
 
 def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, str]]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pgrunbook.blocks import Block
+from pgrunbook.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import BROKEN_OFF, Entry
+from pgrunbook.scripts import Script
 from pgrunbook.shape import INVALID, OBJECTS, PENDING, Facts, Key, holds, relation_names
 
 
@@ -124,8 +125,13 @@ def _recorded(block: Block, found: Facts, entry: Entry) -> Decision:
     return Decision(block, Action.SKIP, entry.when)
 
 
+def edited(files: Sequence[Script], entry: Entry) -> bool:
+    """Whether a block's files differ from those that were recorded, by more than comments and white space."""
+    return source_sha256(files) != entry.source_sha256 and tree_sha256(files) != entry.tree_sha256
+
+
 def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
-    if block.source_sha256 != entry.source_sha256 and block.tree_sha256 != entry.tree_sha256:
+    if edited(block.scripts, entry):
         yield Problem(
             f"the file was edited after it was {entry.event}",
             where=block.name,

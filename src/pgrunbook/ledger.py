@@ -97,9 +97,9 @@ def entries(conn: Connection, runbook: str, schema: str, blocks: Sequence[str] |
     return {row["block"]: Entry.of(row) for row in found}
 
 
-def runs(conn: Connection, runbook: str) -> list[dict[str, Any]]:
-    """The runs of a runbook, the latest first, each with its verdict or None. Reads only."""
-    return catalog.rows(conn, "ledger_runs", runbook=runbook) if exists(conn) else []
+def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
+    """The runs of a runbook in a schema, the latest first, each with its verdict or None. Reads only."""
+    return catalog.rows(conn, "ledger_runs", runbook=runbook, schema=schema) if exists(conn) else []
 
 
 def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str], dict[str, Any]]:

@@ -64,6 +64,14 @@ class Recorder:
             reason = f"it died; {so_far(run)}; found by run {self.run_id[:8]}"
             ledger.finish(self.sessions.work, run["run_id"], Verdict.INTERRUPTED, reason)
 
+    def settle(self) -> None:
+        """Begin a run that had nothing to do, if the last one of the runbook did not pass: the ledger is to have the
+        better end.
+        """
+        runs = ledger.runs(self.sessions.look, self.runbook, self.parameters.schema_)
+        if runs and runs[0]["verdict"] != Verdict.PASSED:
+            self.begin()
+
     def end(self, verdict: Verdict, reason: str) -> None:
         """Write how the run ended, if it has begun.
 

@@ -370,6 +370,8 @@ class Run:
                 raise Failed.of("is not verified", where=self.runbook, remedy="run the cell of the verification first")
             if self._observation.lacks(done := len(self._worker.outcomes)):
                 self._observation.snapshot(done)
+            if self.parameters.writes:
+                self._recorder.settle()
             return self._end(Verdict.PASSED, conclusion.summary(self.parameters, final, self._worker.outcomes))
 
     def _finished(self) -> list[Decision]:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pgrunbook import checks, ledger, preflight, targets
+from pgrunbook import checks, decisions, ledger, preflight, targets
 from pgrunbook.blocks import Source, entry_of
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect, driver_errors, holding
@@ -24,8 +24,8 @@ WIDTH = 140
 def collect(project: Project, runbooks: Sequence[str], target: str, schema: str) -> list[dict[str, Any]]:
     """One mapping a runbook: `runbook`, `target`, `schema`, `blocks` and the last run, all JSON values.
 
-    A block is `pending` until the ledger has it; a block with variants is listed once for each of its columns. Times
-    are in milliseconds.
+    A block is `pending` until the ledger has it; a block with variants is listed once for each of its columns. It is
+    `edited` if its files are no longer those that were applied. Times are in milliseconds.
     Raises Refused if the target, its schema or its ledger cannot be reached.
     """
     resolved = targets.resolve(target, project)
@@ -38,13 +38,18 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
         return [_report(conn, runbook, Source.read(project.sql(runbook)), target, schema) for runbook in runbooks]
 
 
-def pending(report: dict[str, Any]) -> list[str]:
-    """The blocks of a report that are not done: for a scheduled run, reason to run the runbook."""
-    return [block["block"] for block in report["blocks"] if block["state"] not in ledger.DONE]
+def pending(report: dict[str, Any]) -> bool:
+    """Whether a scheduled run has reason to run the runbook of a report: a block that is not done, or was edited since;
+    or a last run that did not pass.
+    """
+    last = report["last_run"]
+    return any(block["state"] not in ledger.DONE or block["edited"] for block in report["blocks"]) or (
+        last is not None and last["verdict"] != Verdict.PASSED
+    )
 
 
 def _report(conn: Connection, runbook: str, source: Source, target: str, schema: str) -> dict[str, Any]:
-    runs = [run for run in ledger.runs(conn, runbook) if run["schema_name"] == schema]
+    runs = ledger.runs(conn, runbook, schema)
     complete = any(run["verdict"] == Verdict.PASSED for run in runs)
     blocks = _blocks(source, ledger.entries(conn, runbook, schema), complete=complete)
     details = ledger.details(conn, runbook, schema)
@@ -65,19 +70,20 @@ def _blocks(source: Source, entries: dict[str, ledger.Entry], *, complete: bool)
     listed: list[dict[str, Any]] = []
     for name in source.deploy:
         recorded = [entries[key] for key in sorted(entries) if entry_of(key) == name]
-        listed += [_done(entry) for entry in recorded] or [_pending(name)]
+        listed += [_done(entry, source) for entry in recorded] or [_pending(name)]
         if not complete and recorded and not isinstance(source.deploy[name], Script):
             listed.append(_pending(f"{name}:…"))
     return listed
 
 
 def _pending(name: str) -> dict[str, Any]:
-    return {"block": name, "state": "pending", "when": None, "run": None}
+    return {"block": name, "state": "pending", "edited": False, "when": None, "run": None}
 
 
-def _done(entry: ledger.Entry) -> dict[str, Any]:
+def _done(entry: ledger.Entry, source: Source) -> dict[str, Any]:
     when = f"{entry.finished_at:%Y-%m-%dT%H:%M:%SZ}"
-    return {"block": entry.block, "state": entry.event, "when": when, "run": entry.run_id}
+    edited = entry.done and decisions.edited(source.files(entry.block, entry.variants), entry)
+    return {"block": entry.block, "state": entry.event, "edited": edited, "when": when, "run": entry.run_id}
 
 
 def _last(conn: Connection, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -122,5 +128,6 @@ def _table(report: dict[str, Any]) -> Table:
         took = "" if block["elapsed_ms"] is None else f"{block['elapsed_ms']:,.0f} ms"
         held = [f"{lock['relation']} {lock['mode']} {lock['held_ms']:,.0f} ms" for lock in block["locks"]]
         run = (block["run"] or "")[:8]
-        table.add_row(block["block"], block["state"], block["when"] or "", run, took, "\n".join(held))
+        state = f"{block['state']}; the file was edited since" if block["edited"] else block["state"]
+        table.add_row(block["block"], state, block["when"] or "", run, took, "\n".join(held))
     return table

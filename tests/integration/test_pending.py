@@ -66,6 +66,55 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
     assert project.command(*GIVEN).text == "pending: nothing\n"
 
 
+def test_what_did_not_pass_is_pending_until_it_does(applied: Database, project: Project) -> None:
+    """Its blocks are in place: nothing but the ledger's last verdict says that they were never verified."""
+    project.env["CRM_URL"] = applied.url
+    file = project.root / "sql" / "002_import_batches_lookup" / "verify" / "010_deals_import_batch.sql"
+    verify = file.read_text()
+    file.write_text(f"{verify}\n-- check: it adds up\nSELECT 1 / 0;\n")
+    assert project.command("run", "002", "--target", "env:CRM_URL").code == 1
+    failed = project.command(*GIVEN)
+    assert failed.code == 1
+    assert failed.text.startswith("pending: 002_import_batches_lookup\n")
+    assert "division by zero" in failed.text
+
+    file.write_text(verify)
+    assert project.command(*GIVEN).code == 0
+    assert applied.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id DESC LIMIT 2") == [
+        ("passed",),
+        ("failed",),
+    ]
+    before = applied.dump()
+    again = project.command(*GIVEN)
+    assert (again.code, again.text, applied.dump()) == (0, "pending: nothing\n", before)
+
+
+def test_a_file_that_was_edited_since_is_pending_and_refuses(applied: Database, project: Project) -> None:
+    """`status` says so, too; of blocks with variants, where one that was chosen was. A comment does not count."""
+    project.env["CRM_URL"] = applied.url
+    deploy = project.root / "sql" / "001_import_connector" / "deploy"
+    edits = {
+        "010_import_batches.sql": "\nALTER TABLE import_batches ADD COLUMN note TEXT;\n",
+        "020_stage_mappings.sql": "\n-- a comment\n",
+        "070_admit_csv_import/check.sql": "\nSELECT 1;\n",
+        "070_admit_csv_import/enum.sql": "\nSELECT 1;\n",
+    }
+    for name, more in edits.items():
+        (deploy / name).write_text((deploy / name).read_text() + more)
+    (found,) = json.loads(project.command("status", "001", "--target", "env:CRM_URL", "--json").text)
+    edited = ["010_import_batches", "070_admit_csv_import:connections.source_type", "070_admit_csv_import:deals.source"]
+    assert [block["block"] for block in found["blocks"] if block["edited"]] == edited
+    assert (
+        project.command("status", "001", "--target", "env:CRM_URL").text.count("applied; the file was edited since")
+        == 3
+    )
+    refused = project.command(*GIVEN)
+    assert refused.code == 2
+    assert refused.text.startswith("pending: 001_import_connector, 002_import_batches_lookup\n")
+    for block in edited:
+        assert f"{block}: the file was edited after it was applied" in refused.text
+
+
 def test_one_runbook_or_all_that_are_pending(project: Project) -> None:
     for arguments in (("run",), ("run", "001", "--pending")):
         refused = project.command(*arguments)

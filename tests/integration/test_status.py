@@ -17,7 +17,15 @@ from pgrunbook import ledger
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 
-PENDING = {"state": "pending", "when": None, "run": None, "elapsed_ms": None, "locks": [], "attempts": 0}
+PENDING = {
+    "state": "pending",
+    "edited": False,
+    "when": None,
+    "run": None,
+    "elapsed_ms": None,
+    "locks": [],
+    "attempts": 0,
+}
 BLOCKS = [path.stem for path in sorted((ROOT / "sql" / RUNBOOK / "deploy").iterdir())]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -70,14 +70,15 @@ def unverified(blocks: Sequence[str]) -> list[CheckResult]:
 _FEW = 20
 
 
-def finished(decision: Decision) -> CheckResult:
-    """Whether nothing is left to do with a block: it is in the ledger, and the catalog still agrees."""
-    where = decision.block.name
-    problem = decision.problems[0] if decision.problems else None
-    if decision.action is not Action.SKIP and not problem:
-        expected = "applied or adopted by a run"
-        problem = Problem("is not in the ledger", where=where, expected=expected, found=decision.reason)
-    return CheckResult(where, "is in the ledger, and the catalog agrees", problem)
+def finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
+    """Whether nothing is left to do with these blocks: they are in the ledger, and the catalog still agrees."""
+    for decision in decisions:
+        where, problems = decision.block.name, decision.problems
+        if decision.action is not Action.SKIP and not problems:
+            expected = "applied or adopted by a run"
+            problems = (Problem("is not in the ledger", where=where, expected=expected, found=decision.reason),)
+        for problem in problems or (None,):
+            yield CheckResult(where, "is in the ledger, and the catalog agrees", problem)
 
 
 def expected_columns(found: pd.DataFrame, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:

@@ -380,7 +380,7 @@ class Run:
             raise Refused.of("nothing is decided", where=self.runbook, remedy="run the cell of the preconditions first")
         final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
-            checks.require(map(checks.finished, final), Failed, "The target is not in the verified state.")
+            checks.require(checks.finished(final), Failed, "The target is not in the verified state.")
         return final
 
     def close(self) -> None:

@@ -57,7 +57,7 @@ class Worker:
     def apply(self, block: Block, before: Sequence[str]) -> None:
         """Decide about the block, show it, and do it; `before` are the blocks that come before it.
 
-        Raises Refused if it cannot be applied, or not yet; Failed if that fails.
+        Raises Refused if it cannot be applied, or not yet; Failed if that fails. In mode `verify` neither.
         """
         self._apply(self.decide(block), before, display.EACH)
 
@@ -65,7 +65,7 @@ class Worker:
         """Show the block, and do what was decided. Returns whether anything was done."""
         block = chosen.block
         shows.decision(chosen)
-        if chosen.problems:
+        if chosen.problems and self.parameters.mode != "verify":  # which names all of them when it has seen each
             reverting = self.parameters.mode == "revert"
             message = "undone: it is there as it was." if reverting else "applied: nothing of it was done."
             raise Refused(f"The block cannot be {message}", problems=chosen.problems)

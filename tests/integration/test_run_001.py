@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from databases import Database
 from projects import ROOT, RUNBOOK, Outcome, Project
+from refusals import problems
 
 Run = Callable[..., Outcome]
 PG18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -99,6 +100,21 @@ def test_verify_only_looks(crm: Database, applied: Database, run: Run) -> None:
     after = applied.dump()
     assert run(applied, "--mode", "verify").code == 0
     assert applied.dump() == after
+
+
+@PG18
+def test_verify_names_all_that_was_altered(applied: Database, project: Project) -> None:
+    applied.load(
+        "ALTER TABLE import_batches ADD one text, ADD other text;ALTER TABLE deals ALTER source_data DROP DEFAULT"
+    )
+    done = project.step(applied, "--mode", "verify")
+    assert done.code == 1
+    assert done.text.startswith("FAILED: The target is not in the verified state.\n")
+    assert problems(done) == [
+        "010_import_batches: column import_batches.one is not as expected",
+        "010_import_batches: column import_batches.other is not as expected",
+        "030_deals_source_data: default deals.source_data was applied and then altered",
+    ]
 
 
 def test_all_done_by_hand_is_adopted_without_any_ddl(crm: Database, run: Run) -> None:

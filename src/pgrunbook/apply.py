@@ -132,7 +132,7 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.E
         )
         raise Failed("It is not known whether the block was committed.", problems=[problem]) from exc
     if row is None:
-        problem = problem_of(exc, where=block.name, remedy=_remedy(exc, block))
+        problem = problem_of(exc, where=block.name, remedy=advice(exc, block))
         raise Failed(_rolled_back(decision), problems=[problem]) from exc
     event, started_at, finished_at = row
     elapsed_ms = (finished_at - started_at).total_seconds() * 1000
@@ -219,7 +219,7 @@ def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int 
     start = statement.sql.rfind("\n", 0, index or 0) + 1
     shown = [statement.sql[start:].split("\n", 1)[0]]
     shown += [] if index is None else [" " * (index - start) + "^"]
-    problem = problem_of(exc, where=statement.place(index or 0), remedy=_remedy(exc, block))
+    problem = problem_of(exc, where=statement.place(index or 0), remedy=advice(exc, block))
     return replace(problem, found="\n".join(filter(None, [problem.found, *shown])))
 
 
@@ -233,15 +233,15 @@ _REMEDIES = {
     "53100": "make room on the server's disk, then run again",
     "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
     "57P": "see that the server is up, then run again",
-    "": "correct the SQL or the data, then run again",
 }
 
 
-def _remedy(exc: psycopg.Error, block: Block) -> str:
+def advice(exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again") -> str:
+    """What to do about the server's error; `otherwise`, if nothing is known about it."""
     code = exc.sqlstate or "08"  # no answer: the connection was lost
-    remedy = next(text for start, text in _REMEDIES.items() if code.startswith(start))
+    known = next((text for start, text in _REMEDIES.items() if code.startswith(start)), otherwise)
     own = "statement_timeout" in block.timeouts
-    return remedy.format(statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout")
+    return known.format(statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout")
 
 
 def expected(decision: Decision) -> dict[Key, str]:

@@ -20,7 +20,7 @@ from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 
 from pgrunbook import catalog, ledger, locks, scripts, shape, waiting
-from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, differences, expected
+from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, advice, differences, expected
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
@@ -220,9 +220,15 @@ class _Steps:
         with suppress(psycopg.Error, RunbookError):
             left = observe(self.sessions.work, self.decision.block, None).items()
             found += [f"left half done: {key}" for key, value in left if value.endswith((INVALID, PENDING))]
-        remedy = "run again: the next run finds in the catalog how far it came, and goes on from there"
+        remedy = f"{self._advice(exc)}: the next run finds in the catalog how far it came, and goes on from there"
         problem = problem_of(exc, where=self.block, remedy=remedy)
         return replace(problem, found="\n".join(filter(None, [problem.found, *found])))
+
+    def _advice(self, exc: psycopg.Error) -> str:
+        block = self.decision.block
+        if isinstance(exc, psycopg.errors.QueryCanceled) and "statement_timeout" not in block.timeouts:
+            return "run again"  # it had no time limit: somebody cancelled it
+        return advice(exc, block, otherwise="run again")
 
 
 def _locked(node: ast.Node) -> Iterator[str]:

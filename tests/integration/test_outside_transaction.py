@@ -124,6 +124,30 @@ def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: D
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
+def test_rows_that_break_a_unique_index_are_to_be_corrected_first(applied: Database, project: Project) -> None:
+    add(project, f"CREATE UNIQUE INDEX CONCURRENTLY {INDEX} ON deals (source_data);")
+    done = project.step(applied)
+    assert done.code == 1
+    assert "is duplicated" in done.text
+    assert "remedy:   correct the rows that break the constraint, then run again: the next run finds" in done.text
+    applied.execute("UPDATE deals SET source_data = jsonb_build_object('n', id)")
+    again = project.step(applied)
+    assert (again.code, applied.execute(VALID)) == (0, [(True,)]), again.text
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_a_build_that_somebody_cancels_had_no_timeout_to_be_raised(applied: Database, lookup: Project) -> None:
+    with writer(applied), ThreadPoolExecutor(1) as thread:
+        running = thread.submit(lookup.step, applied)
+        cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"
+        wait_for(lambda: applied.execute(cancel) != [])
+        done = running.result()
+    assert done.code == 1
+    assert "canceling statement due to user request" in done.text
+    assert "remedy:   run again: the next run finds" in done.text
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
     applied: Database, lookup: Project, number: int

@@ -130,10 +130,10 @@ def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
 
 
 def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
-    """The verdict that a run has written, with its reason; None if it has not. Reads only."""
+    """The last verdict that a run has written, with its reason; None if it has not. Reads only."""
     if not exists(conn):
         return None
-    query = "SELECT verdict, reason FROM pgrunbook.verdicts WHERE run_id = %s ORDER BY id LIMIT 1"
+    query = "SELECT verdict, reason FROM pgrunbook.verdicts WHERE run_id = %s ORDER BY id DESC LIMIT 1"
     found = conn.execute(query, [run_id]).fetchone()
     return (Verdict(found[0]), found[1]) if found else None
 

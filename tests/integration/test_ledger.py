@@ -12,7 +12,7 @@ from projects import ROOT, RUNBOOK, Project
 from psycopg import sql
 
 from pgrunbook import ledger
-from pgrunbook.connection import Sessions
+from pgrunbook.connection import Sessions, connect
 from pgrunbook.errors import Verdict
 from pgrunbook.parameters import Parameters
 from pgrunbook.recorder import Recorder
@@ -96,6 +96,20 @@ def test_a_run_whose_beginning_was_interrupted_can_begin_again(
     recorder.end(Verdict.PASSED, "as before")
     sessions.close()
     assert empty.execute("SELECT count(*) FROM pgrunbook.runs") == [(1,)]
+
+
+def test_the_last_verdict_of_a_run_counts(empty: Database) -> None:
+    """A cell failed, and was run again in JupyterLab."""
+    run_id, given = str(uuid.uuid4()), {"ticket": ""}
+    with connect(Target("test", empty.url), schema="public") as conn:
+        ledger.install(conn)
+        ledger.start(conn, run_id, "900_x", schema="public", mode="apply", operator="kim", parameters=given)
+        assert ledger.verdict(conn, run_id) is None
+        ledger.finish(conn, run_id, Verdict.FAILED, "a statement failed")
+        ledger.finish(conn, run_id, Verdict.PASSED, "in place")
+        assert ledger.verdict(conn, run_id) == (Verdict.PASSED, "in place")
+        (listed,) = ledger.runs(conn, "900_x", "public")
+    assert (listed["verdict"], listed["reason"]) == (Verdict.PASSED, "in place")
 
 
 @pytest.mark.parametrize("change", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import psycopg
@@ -16,8 +17,8 @@ from pgrunbook.checks import CheckResult, result
 from pgrunbook.connection import problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.evaluation import as_it_is
-from pgrunbook.scripts import Statement
-from pgrunbook.shape import Facts, Key
+from pgrunbook.scripts import Statement, statements
+from pgrunbook.shape import Facts, Key, UnknownShape, made
 
 
 class Loss(NamedTuple):
@@ -180,12 +181,23 @@ def _later(conn: Connection, runbook: str, schema: str, undone: Sequence[Decisio
     if not tables or not ledger.exists(conn):
         return
     for row in catalog.rows(conn, "ledger_later", runbook=runbook, schema=schema, tables=tables):
+        if not (on := row["tables"] or sorted(_makes(row["begun"]) & {*tables})):
+            continue
         yield result(
             row["runbook"],
             "is reverted already",
             False,
             "is in place, and works on the same tables",
             expected="reverted first, as it came later",
-            found=f"{row['block']} on {', '.join(row['tables'])}",
+            found=f"{row['block']} on {', '.join(on)}",
             remedy=f"pgrunbook run {row['runbook'].split('_')[0]} --mode revert",
         )
+
+
+def _makes(begun: str) -> set[str]:
+    """The tables on which this SQL makes something."""
+    tables: set[str] = set()
+    for statement in statements(begun):
+        with suppress(UnknownShape):  # of what clears away an earlier attempt
+            tables |= {key.table for key in made(statement.node).facts}
+    return tables

@@ -266,6 +266,15 @@ def test_a_later_runbook_on_the_same_tables_is_reverted_first(crm: Database, pro
     assert "010_later on deals" in refused.text
     with connect(target, schema="public") as conn:
         ledger.record(conn, later, row, event="reverted", facts={}, started_at=WHEN, revision=1)
+        begun = 'DROP INDEX CONCURRENTLY "j"; CREATE INDEX CONCURRENTLY j ON contacts (id)'
+        row = ledger.about(block("020_broken_off", {}), reason="", sql=begun)
+        ledger.record(conn, later, row, event="started", facts={}, started_at=WHEN)
+    broken_off = project.step(crm, *REVERT)
+    assert broken_off.code == 2
+    assert "found:    020_broken_off on contacts" in broken_off.text
+    assert "010_later" not in broken_off.text
+    with connect(target, schema="public") as conn:
+        ledger.record(conn, later, row, event="reverted", facts={}, started_at=WHEN, revision=1)
     assert project.step(crm, *REVERT).code == 0
 
 

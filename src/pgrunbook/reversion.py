@@ -11,7 +11,7 @@ from psycopg.sql import Identifier, Literal
 
 from pgrunbook.blocks import Block, Source
 from pgrunbook.decisions import Action, Decision, altered
-from pgrunbook.errors import Problem
+from pgrunbook.errors import Problem, Refused
 from pgrunbook.ledger import Entry
 from pgrunbook.losses import losses
 from pgrunbook.scripts import Statement, statements
@@ -23,18 +23,21 @@ def decide(
 ) -> Decision:
     """Decide what is to be undone of a block. What a run has only adopted was there before, and stays.
 
-    `variables` are the placeholders' values for a block that is one file; with `discard`, rows may be lost. Raises
-    Refused if the revert script is missing.
+    `variables` are the placeholders' values for a block that is one file; with `discard`, rows may be lost.
     """
     if entry is None or entry.event == "reverted":
         return Decision(block, Action.SKIP, entry.when if entry else "not applied")
     if entry.event == "adopted":
         return Decision(block, Action.SKIP, f"{entry.when}: it was there before, and stays")
     block = _as_applied(block, entry)
-    if problems := list(_problems(block, found, entry)):
-        return Decision(block, Action.REFUSE, f"cannot be undone as it was {entry.event}", problems=tuple(problems))
     undone = {key: value for key, value in block.facts.items() if key.kind != "validated" and key not in entry.kept}
-    undo = _guarded(source.undoing(block, variables, undone), discard)
+    problems = list(_problems(block, found, entry))
+    try:
+        undo = _guarded(source.undoing(block, variables, undone), discard)
+    except Refused as exc:  # which is said already, if it is not known what to fill its variants in with
+        problems += exc.problems if len(block.choices) == len(entry.variants) else ()
+    if problems:
+        return Decision(block, Action.REFUSE, f"cannot be undone as it was {entry.event}", problems=tuple(problems))
     return Decision(undo, Action.REVERT, entry.when, _left(undo, found), revision=entry.revision + 1)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pgrunbook import reversion
 from pgrunbook.blocks import Block, Source
 from pgrunbook.decisions import Action, Decision, decide
 from pgrunbook.ledger import Entry
@@ -166,3 +167,13 @@ def test_a_block_of_which_the_target_cannot_take_anything_is_refused(block: Bloc
 
     decision = decide(replace(block, problems=(Problem("cannot"),)), {}, {}, None)
     assert (decision.action, problems(decision)) == (Action.REFUSE, "cannot")
+
+
+def test_variants_of_which_an_older_ledger_kept_no_variables_are_not_said_to_lack_a_script(
+    block: Block, tmp_path: Path
+) -> None:
+    recorded = replace(entry(block), variants=("check",))
+    decision = reversion.decide(block, block.facts, recorded, Source.read(tmp_path), {}, discard=False)
+    assert [problem.what for problem in decision.problems] == [
+        "was applied before the ledger kept what it takes to undo it"
+    ]

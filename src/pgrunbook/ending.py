@@ -17,6 +17,7 @@ from pgrunbook.errors import RunbookError, Verdict
 class Ending:
     """How an executed notebook ended: `reason` is one line, `error` the whole text where there is one; `cell` is the
     index of the cell that it ended in. `leaked`: a secret was in the notebook, which is not to be sealed unseen.
+    `committed`: what the target's ledger says of it.
     """
 
     verdict: Verdict
@@ -24,11 +25,16 @@ class Ending:
     error: str = ""
     cell: int | None = None
     leaked: bool = False
+    committed: str = ""
 
     @property
     def text(self) -> str:
         """`REFUSED: …`: the verdict, and all that is known about it."""
-        return f"{self.verdict.upper()}: {self.error or self.reason}"
+        more = [self.committed, _RUN_AGAIN] if self.verdict is Verdict.INTERRUPTED else []
+        return "\n".join(filter(None, [f"{self.verdict.upper()}: {self.error or self.reason}", *more]))
+
+
+_RUN_AGAIN = "Run again: the next run finds what is done already, and goes on from there."
 
 
 def judge(cells: Sequence[NotebookNode]) -> Ending:

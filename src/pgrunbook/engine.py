@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import PurePath
 from typing import IO, Any, cast
 
@@ -77,9 +78,9 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         manager = ExecutionManager(nb, output_path, **made)
         manager.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         with signals.as_before() if seals else nullcontext():
-            ending, committed = cls._ending(manager, kernel_name, options)
+            ending, answer = cls._ending(manager, kernel_name, options)
             manager.output_path = path  # papermill may not have it saved after each cell; its end is always written
-            ending = manager.ended(ending, committed)
+            ending = replace(manager.ended(ending, answer.committed), committed=answer.plain)
             if output:
                 output.final = manager.written
             ending, seal = _sealed(manager, ending, output, archive) if seals else (ending, "")
@@ -91,8 +92,10 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         return cast(NotebookNode, manager.nb)
 
     @classmethod
-    def _ending(cls, manager: ExecutionManager, kernel_name: str, options: Mapping[str, Any]) -> tuple[Ending, str]:
-        """How the run ended, and what the ledger says that it committed, if that has to be asked."""
+    def _ending(
+        cls, manager: ExecutionManager, kernel_name: str, options: Mapping[str, Any]
+    ) -> tuple[Ending, inquiry.Answer]:
+        """How the run ended, and what the ledger says of it, if that has to be asked."""
         nb = manager.nb
         try:
             chosen = parameters.chosen(nb)  # before a kernel is started
@@ -105,7 +108,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             signals.ignore()
             with manager.unsaved():
                 manager.notebook_start()
-            return _refused(exc), ""
+            return _refused(exc), inquiry.Answer()
         with kernels.environment({RUN_ID: manager.run_id}):
             ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
         signals.ignore()
@@ -115,7 +118,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             ending = _leaked(ending, manager.leaks)
         elif manager.cut:
             ending = settled(ending, nb.cells, answer.verdict)
-        return ending, answer.committed
+        return ending, answer
 
     @classmethod
     def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:

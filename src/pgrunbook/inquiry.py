@@ -24,6 +24,11 @@ class Answer:
     committed: str = ""
     verdict: tuple[Verdict, str] | None = None
 
+    @property
+    def plain(self) -> str:
+        """What it committed, for who does not read the notebook."""
+        return self.committed.replace("`", "").replace(_NOT_SHOWN, "")
+
 
 def needed(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
     """Whether the cells leave it open what was committed."""
@@ -52,4 +57,7 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
 def _event(block: str, event: str, below: set[str]) -> str:
     if event in ledger.BROKEN_OFF:
         return f"`{block}` in part, outside a transaction: what is there of it, the next run finds in the catalog"
-    return f"`{block}` {event}{'' if block in below else ', **not shown below**'}"
+    return f"`{block}` {event}{'' if block in below else _NOT_SHOWN}"
+
+
+_NOT_SHOWN = ", **not shown below**"

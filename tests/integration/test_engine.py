@@ -364,7 +364,8 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
         command(tmp_path), cwd=tmp_path, capture_output=True, check=False, timeout=60, preexec_fn=small_disk, text=True
     )
     assert done.returncode == 3
-    assert "\nINTERRUPTED: the notebook could not be written: File too large\nnot sealed: " in done.stderr
+    assert "\nINTERRUPTED: the notebook could not be written: File too large\n" in done.stderr
+    assert "\nnot sealed: out.ipynb does not lie below" in done.stderr
     _, states = record(tmp_path)
     assert states[1] == "completed"
     assert list(tmp_path.glob(".out*")) == []
@@ -418,7 +419,11 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
         reader.execute("SELECT FROM deals LIMIT 1")
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "JPY"))} | project.env
         runner = subprocess.Popen(
-            [sys.executable, "-m", "pgrunbook", *arguments], cwd=project.root, env=env, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "pgrunbook", *arguments],
+            cwd=project.root,
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -426,7 +431,10 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
         )
         _wait_for(lambda: crm.execute(waiting) != [(0,)])
         runner.send_signal(signal.SIGTERM)
-        assert runner.wait(timeout=10) == 3
+        _, said = runner.communicate(timeout=10)
+    assert runner.returncode == 3
+    committed = "010_import_batches applied; 020_stage_mappings applied"
+    assert f"\nCommitted, as the target's ledger says: {committed}.\nRun again: the next run finds" in said
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("interrupted",)]
     assert crm.execute("SELECT max(block) FROM pgrunbook.blocks") == [("020_stage_mappings",)]
     after = project.run(crm)

@@ -58,7 +58,8 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
     for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
-        earlier.close()  # the same cell, run again: it holds the lock that this run needs
+        # The same cell, run again: it holds the lock that this run needs.
+        earlier.close("given up for another run in the same kernel")
     changes = partial(parameters.changes, declaration, namespace, given)
     return Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
 
@@ -383,10 +384,12 @@ class Run:
             checks.require(checks.finished(final), Failed, "The target is not in the verified state.")
         return final
 
-    def close(self) -> None:
-        """End the run's sessions, and with them its lock. A run that has written but not ended is `interrupted`."""
+    def close(self, reason: str = "given up by hand") -> None:
+        """End the run's sessions, and with them its lock. A run that has written but not ended is `interrupted`, for
+        this reason.
+        """
         if not self._closed and self._recorder.begun and not self._verdict:
-            self._end(Verdict.INTERRUPTED, "given up for another run in the same kernel")
+            self._end(Verdict.INTERRUPTED, reason)
         self._sessions.close()
         if self._rehearsal:
             self._rehearsal.close()

@@ -112,6 +112,19 @@ def test_the_last_verdict_of_a_run_counts(empty: Database) -> None:
     assert (listed["verdict"], listed["reason"]) == (Verdict.PASSED, "in place")
 
 
+def test_it_says_why_a_run_was_given_up(crm: Database, project: Project) -> None:
+    """By hand, as what steps through the cells does at the end; or by the cell that begins one, run again."""
+    project.step(crm, upto="010_import_batches")
+    runbook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    cell, again = 'run.apply(\\"020_stage_mappings\\")', f'\\nrun = pgrunbook.begin(\\"{RUNBOOK}\\", globals())'
+    runbook.write_text(runbook.read_text().replace(cell, cell + again))
+    project.step(crm)
+    assert crm.execute("SELECT verdict, reason FROM pgrunbook.verdicts ORDER BY id") == [
+        ("interrupted", "given up by hand"),
+        ("interrupted", "given up for another run in the same kernel"),
+    ]
+
+
 @pytest.mark.parametrize("change", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 @pytest.mark.parametrize("table", TABLES)
 def test_no_row_can_be_changed_even_by_a_superuser(empty: Database, table: str, change: str) -> None:

@@ -297,7 +297,7 @@ def new(name: str) -> None:
 
 @main.command()
 def lint() -> None:
-    """Check the SQL of every runbook: with squawk, and against this project's own rules. Needs no database."""
+    """Check every runbook, its SQL and its notebook: with squawk, and against rules of our own. Needs no database."""
     from pgrunbook import lint as linting
 
     project = Project.find()

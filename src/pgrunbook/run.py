@@ -290,6 +290,7 @@ class Run:
         Columns: see `display.Together`. What was done before a block that fails is shown too.
         """
         with self._ending():
+            self._require_decisions()
             if self.parameters.mode == "revert":
                 return
             shows = display.Together()
@@ -375,10 +376,13 @@ class Run:
                 self._recorder.settle()
             return self._end(Verdict.PASSED, conclusion.summary(self.parameters, final, self._worker.outcomes))
 
-    def _finished(self) -> list[Decision]:
-        """Decide about every block once more; but for mode `plan`, raise Failed unless all of them are in place."""
+    def _require_decisions(self) -> None:
         if not self._decisions:
             raise Refused.of("nothing is decided", where=self.runbook, remedy="run the cell of the preconditions first")
+
+    def _finished(self) -> list[Decision]:
+        """Decide about every block once more; but for mode `plan`, raise Failed unless all of them are in place."""
+        self._require_decisions()
         final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
             checks.require(checks.finished(final), Failed, "The target is not in the verified state.")

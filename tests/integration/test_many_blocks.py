@@ -55,6 +55,16 @@ def test_one_cell_applies_all_blocks_and_says_how_far_it_came(crm: Database, pro
     assert crm.execute("SELECT count(DISTINCT block), count(*) FROM pgrunbook.blocks") == [(16, 16)]
 
 
+def test_before_anything_is_decided_nothing_can_be_applied(crm: Database, project: Project) -> None:
+    with_one_cell(project)
+    path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    path.write_text(path.read_text().replace("run.preconditions()", "pass"))
+    before = crm.dump()
+    done = project.step(crm)
+    assert (done.code, crm.dump()) == (2, before)
+    assert "nothing is decided\n      remedy:   run the cell of the preconditions first" in done.text
+
+
 def test_a_block_is_decided_about_anew_if_another_has_touched_its_table(crm: Database, project: Project) -> None:
     with_one_cell(project)
     sql = project.root / "sql" / RUNBOOK

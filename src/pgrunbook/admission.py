@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-import pandas as pd
 import psycopg
 from psycopg import sql
 
@@ -53,16 +51,6 @@ class Admission:
         if not self.constraints:
             return "free text: any value is accepted"
         return "; ".join(f"{c.title} accepts it already" for c in self.constraints)
-
-    def frame(self) -> pd.DataFrame:
-        """The constraints, one a row: kind, owner, name, definition (str), accepts, validated (bool)."""
-        columns = dict.fromkeys(("kind", "owner", "name", "definition"), "str")
-        columns |= dict.fromkeys(("accepts", "validated"), "bool")
-        return pd.DataFrame([asdict(c) for c in self.constraints], columns=list(columns)).astype(columns)
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain data, for the ledger."""
-        return asdict(self) | {"accepts": self.accepts, "summary": self.summary}
 
 
 def inspect(conn: Connection, schema: str, table: str, column: str, value: str) -> Admission:

@@ -72,9 +72,9 @@ def _changed(record: Record) -> str:
         return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
     counts = Counter((row["change"], row["kind"]) for row in rows)
     by_change = {change: [_counted(n, kind) for (c, kind), n in counts.items() if c == change] for change, _ in counts}
-    tables = dict.fromkeys(row["table"] for row in rows)
+    tables = dict.fromkeys(row["table"] for row in rows if row["table"])
     what = "; ".join(f"{change}: {', '.join(kinds)}" for change, kinds in by_change.items())
-    text = f"{_sentence(what)} In {_listed(list(tables))}."
+    text = f"{_sentence(what)} In {_listed(list(tables))}." if tables else _sentence(what)
     return f"On the copy, not on the target: {text}" if mode == "rehearse" else text
 
 

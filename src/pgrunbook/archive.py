@@ -186,12 +186,12 @@ class Archive:
         return [notebook, *(file for file in beside if file.exists())]
 
     def name(self, path: Path) -> str:
-        """The path from the root on. Raises Refused if it is not below the root."""
-        try:
-            return (path.parent.resolve() / path.name).relative_to(self.root).as_posix()
-        except ValueError:
-            remedy = "move it below outputs/, to <target>/<runbook>/"
-            raise Refused.of("is not in the archive", where=path.name, remedy=remedy) from None
+        """The path from the root on, wherever a symbolic link leads. Raises Refused if it is not below the root."""
+        for each in (path, path.parent.resolve() / path.name):
+            if each.is_relative_to(self.root):
+                return each.relative_to(self.root).as_posix()
+        remedy = "move it below outputs/, to <target>/<runbook>/"
+        raise Refused.of("is not in the archive", where=path.name, remedy=remedy)
 
     def record(self, notebook: Path) -> str:
         """What the names of the record's files begin with, from the root on. Raises Refused if no record is called so,

@@ -22,7 +22,6 @@ from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
 from pgrunbook.errors import Refused
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-PREDICATE_TYPE = "urn:pgrunbook:run:v1"
 
 
 class Unreadable(ValueError):

@@ -120,8 +120,8 @@ class Batch:
         return self._rows
 
     def _error(self, place: int, result: PGresult) -> psycopg.Error:
-        """What the server says; noted is of which statement. What is no SQL at all fails the message before its first
-        part is run.
+        """The server's error; `failed` is set to the statement that it is about. What is no SQL fails the message as a
+        whole, before its first part is run: then the position tells which statement.
         """
         error = psycopg.errors.error_from_result(result)
         ends = [0, *accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
@@ -147,7 +147,7 @@ class Batch:
         """The locks on what existed before the transaction, held until now. `look` is another session: what that one
         sees in the catalog existed before. What was seen only at the end may be held since the first statement.
         """
-        # Of what was not there when the transaction began, others may have made some while it waited for them.
+        # Of what was not there when our transaction began, others may have made some while it waited.
         oids = sorted({oid for seen in self._seen for oid in seen.held["oids"] if self.traced or oid <= self._newest})
         there = catalog.rows(look, "existed", oids=oids) if oids else []
         existed = {row["oid"]: row for row in there}

@@ -141,14 +141,6 @@ class Snapshot:
         """Name and frame, in the order above."""
         return ((f.name, getattr(self, f.name)) for f in fields(self))
 
-    def only(self, *tables: str) -> Snapshot:
-        """The part that is about these tables; `types` stays whole."""
-        kept = {
-            name: frame if name == "types" else frame[frame.index.get_level_values("table").isin(tables)]
-            for name, frame in self
-        }
-        return Snapshot(**kept)
-
 
 _INDEXES: Mapping[str, Sequence[str]] = {
     "tables": ["table"],

@@ -75,10 +75,18 @@ def finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
     for decision in decisions:
         where, problems = decision.block.name, decision.problems
         if decision.action is not Action.SKIP and not problems:
-            expected = "applied or adopted by a run"
-            problems = (Problem("is not in the ledger", where=where, expected=expected, found=decision.reason),)
+            problems = (_unfinished(decision),)
         for problem in problems or (None,):
             yield CheckResult(where, "is in the ledger, and the catalog agrees", problem)
+
+
+def _unfinished(decision: Decision) -> Problem:
+    where = decision.block.name
+    if decision.action is Action.REVERT:
+        remedy = "run the cell of run.revert() first"
+        return Problem("is not reverted", where, expected="undone by this run", found=decision.reason, remedy=remedy)
+    remedy = "run the cell that applies it, in mode apply"
+    return Problem("is not in the ledger", where, "applied or adopted by a run", decision.reason, remedy)
 
 
 def expected_columns(found: pd.DataFrame, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def error(exc: BaseException, chosen: Parameters, sessions: Sessions, *, begun: 
 
 
 def _unreadable(chosen: Parameters, sessions: Sessions) -> Problem:
-    """A table could not be read in the time of who only looks; and who does not let us."""
+    """A table could not be read within the reader's lock_timeout; and who holds it."""
     return Problem(
         "a table cannot be read now: somebody else is changing it",
         where=f"target {chosen.target!r}",

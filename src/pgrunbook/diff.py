@@ -22,11 +22,11 @@ _SINGULAR = {"indexes": "index"}
 def diff(before: Snapshot, after: Snapshot) -> pd.DataFrame:
     """What was added, removed or changed between two snapshots of the same tables.
 
-    Index: `change`, `kind`, `table`, `name`. Columns `before`, `after` (str, empty where the object is not
-    there). No rows if nothing changed.
+    Index: `change`, `kind`, `table` (empty for a type), `name` (empty for a table). Columns `before`, `after` (str,
+    empty where the object is not there). No rows if nothing changed.
     """
     rows = [
-        (_change(old, new), _SINGULAR.get(kind, kind[:-1]), *_table_and_name(label), old or "", new or "")
+        (_change(old, new), _SINGULAR.get(kind, kind[:-1]), *_table_and_name(kind, label), old or "", new or "")
         for (kind, then), (_, now) in zip(before, after, strict=True)
         for label, old, new in _pairs(_definitions(kind, then), _definitions(kind, now))
         if old != new
@@ -47,8 +47,10 @@ def _change(old: str | None, new: str | None) -> str:
     return "removed" if new is None else "changed"
 
 
-def _table_and_name(label: tuple[str, ...]) -> tuple[str, str]:
-    return (label[0], label[1]) if len(label) == 2 else (label[0], "")
+def _table_and_name(kind: str, label: tuple[str, ...]) -> tuple[str, str]:
+    if kind == "types":
+        return "", label[0]
+    return label[0], label[1] if len(label) == 2 else ""
 
 
 def _definitions(kind: str, frame: pd.DataFrame) -> dict[tuple[str, ...], str]:

@@ -27,8 +27,8 @@ from pgrunbook.waiting import Attempt
 
 
 def install(shell: InteractiveShell) -> None:
-    """Show every DataFrame in this notebook as `table` does, and as plain text as `lines` does; `display(frame)` and a
-    cell's last value alike.
+    """Show every DataFrame in this notebook as `table` does, and as plain text as `_lines` does; `display(frame)` and
+    a cell's last value alike.
     """
     assert shell.display_formatter is not None
     shell.display_formatter.mimebundle_formatter.for_type(pd.DataFrame, _bundle)

@@ -47,8 +47,8 @@ class Cell:
 class Block:
     """A block in a run: what was decided and why, its SQL if it was to run, and what came of it.
 
-    `event` is `applied`, `adopted`, or empty where nothing was done; `elapsed_ms` and `started_at` (ISO 8601, UTC) go
-    with it. The digests are those of `blocks.Block`.
+    `event` is `applied`, `adopted`, `reverted`, or empty where nothing was done; `elapsed_ms` and `started_at` (ISO
+    8601, UTC) go with it. The digests are those of `blocks.Block`.
     """
 
     name: str

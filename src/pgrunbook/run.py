@@ -313,7 +313,7 @@ class Run:
         """Run the verify scripts of all blocks, or of those named: index `where`; columns `check`, `result`, `found`.
 
         The probes run in transactions that are rolled back. Raises Failed, naming every check that does not hold.
-        In mode `plan`, and on a standby, nothing can be probed.
+        In the modes `plan` and `revert`, and on a standby, nothing can be probed.
         """
         with self._ending():
             if why := self._unprovable:

@@ -54,7 +54,7 @@ class Script:
 
     @classmethod
     def read(cls, path: Path, root: Path) -> Script:
-        """Read and check one file. Raises Refused for each thing that is wrong with it, with its line."""
+        """Read and check one file. Raises Refused, naming all that is wrong with it, each with its line."""
         name = path.relative_to(root).as_posix()
         raw = path.read_bytes()
         try:

@@ -47,9 +47,9 @@ PENDING = "pending"
 OBJECTS = ("table", "column", "constraint", "index")
 
 
-class Written(Mapping[Key, str]):
-    """Facts of which some are only written down when somebody asks for them: most of a block's never are, before the
-    server is at work on it. Not to be written is to be a function without parameters.
+class LazyFacts(Mapping[Key, str]):
+    """Facts whose text is made when it is first asked for: that of most of a block is not, before the server is at work
+    on it. A piece is a text, or a function that returns it.
     """
 
     def __init__(self, pieces: Mapping[Key, str | Callable[[], str]]) -> None:
@@ -72,7 +72,8 @@ class Written(Mapping[Key, str]):
 
 def together(parts: Iterable[Facts]) -> Facts:
     """The facts of several, as one."""
-    return Written({k: v for part in parts for k, v in (part.pieces if isinstance(part, Written) else part).items()})
+    pieces = (part.pieces if isinstance(part, LazyFacts) else part for part in parts)
+    return LazyFacts({key: piece for each in pieces for key, piece in each.items()})
 
 
 class Need(NamedTuple):
@@ -139,7 +140,7 @@ def _create_table(node: ast.CreateStmt) -> Made:
                 reader.constraint(element)
             case _:
                 raise UnknownShape(f"CREATE TABLE {table}: LIKE is not known")
-    return Made(Written(reader.facts), tuple(reader.needs))
+    return Made(LazyFacts(reader.facts), tuple(reader.needs))
 
 
 def _alter_table(node: ast.AlterTableStmt) -> Made:
@@ -161,7 +162,7 @@ def _alter_table(node: ast.AlterTableStmt) -> Made:
                 reader.facts[Key("standalone", partition)] = "yes"
             case other:
                 raise UnknownShape(f"ALTER TABLE {reader.table}: cannot tell what {other.name} makes")
-    return Made(Written(reader.facts), tuple(reader.needs), lenient)
+    return Made(LazyFacts(reader.facts), tuple(reader.needs), lenient)
 
 
 def _commented(node: ast.CommentStmt) -> Iterator[Need]:
@@ -284,7 +285,7 @@ def _create_index(node: ast.IndexStmt) -> Made:
         plain = canonical.replace(node, idxname=None, concurrent=False, if_not_exists=False)
         return canonical.text(plain).removeprefix("CREATE ")
 
-    return Made(Written({Key("index", table, node.idxname): text}), tuple(needs))
+    return Made(LazyFacts({Key("index", table, node.idxname): text}), tuple(needs))
 
 
 def _later(node: ast.Node) -> Callable[[], str]:

@@ -24,8 +24,8 @@ WIDTH = 140
 def collect(project: Project, runbooks: Sequence[str], target: str, schema: str) -> list[dict[str, Any]]:
     """One mapping a runbook: `runbook`, `target`, `schema`, `blocks` and the last run, all JSON values.
 
-    A block is `pending` until the ledger has it; a block with variants is listed once for each of its columns. It is
-    `edited` if its files are no longer those that were applied. Times are in milliseconds.
+    A block's state is `pending`, or the last event that the ledger has of it; one with variants is listed once for each
+    of its columns. It is `edited` if its files are no longer those that were applied. Times are in milliseconds.
     Raises Refused if the target, its schema or its ledger cannot be reached.
     """
     resolved = targets.resolve(target, project)

@@ -124,7 +124,6 @@ class Identity:
     system_identifier: str
     recovery: str
     read_only: bool
-    encoding: str
     superuser: bool
 
     def frame(self) -> pd.DataFrame:

@@ -611,8 +611,8 @@ def test_a_lookup_table_that_the_role_may_not_read(empty: Database, login_role: 
 
 def test_lists_what_constrains_a_lookup_tables_column_too(empty: Database) -> None:
     load(empty, LOOKUPS["lookup with check"])
-    rows = inspect(empty).frame()[["kind", "owner", "accepts"]].values.tolist()
-    assert rows == [["check", NAMES["t"], False], ["foreign key", NAMES["t"], False], ["check", "lookup", False]]
+    rows = [(found.kind, found.owner, found.accepts) for found in inspect(empty).constraints]
+    assert rows == [("check", NAMES["t"], False), ("foreign key", NAMES["t"], False), ("check", "lookup", False)]
 
 
 def test_names_who_shares_the_type(empty: Database) -> None:

@@ -11,6 +11,7 @@ from databases import Database
 from pgrunbook import shape
 from pgrunbook.catalog import Connection, snapshot
 from pgrunbook.connection import connect
+from pgrunbook.diff import diff
 from pgrunbook.targets import Target
 
 TABLES = ("kinds", "Parts", "parts_1", "pg_class")
@@ -86,6 +87,16 @@ def test_types_are_enums_and_domains_the_server_s_own_too(look: Connection) -> N
     types = snapshot(look, "public", TABLES).types
     assert types["kind"].to_dict() == {"state": "enum", "email": "domain", "information_schema.yes_or_no": "domain"}
     assert set(types["used_by"]) == {"kinds.state", "kinds.mail", "kinds.kept"}
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_a_type_that_has_changed_is_no_table(empty: Database) -> None:
+    empty.load("CREATE TYPE kind AS ENUM ('a'); CREATE TABLE t (kind kind)")
+    with connect(Target("t", empty.conninfo), schema="public", read_only=True) as conn:
+        before = snapshot(conn, "public", ["t"])
+        empty.execute("ALTER TYPE kind ADD VALUE 'b'")
+        found = diff(before, snapshot(conn, "public", ["t"]))
+    assert [*found.index] == [("changed", "type", "", "kind")]
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)

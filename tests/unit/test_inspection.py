@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -46,26 +45,6 @@ FOUND = Admission(
 )
 def test_summary(found: Admission, summary: str) -> None:
     assert found.summary == summary
-
-
-@pytest.mark.parametrize("found", [FOUND, Admission("s", "t", "c", "new")])
-def test_frame_has_its_columns_and_types_even_if_empty(found: Admission) -> None:
-    frame = found.frame()
-    assert dict(frame.dtypes.astype(str)) == {
-        "kind": "str",
-        "owner": "str",
-        "name": "str",
-        "definition": "str",
-        "accepts": "bool",
-        "validated": "bool",
-    }
-    assert len(frame) == len(found.constraints)
-
-
-def test_is_data_for_the_ledger() -> None:
-    data = json.loads(json.dumps(FOUND.as_json()))
-    assert data["accepts"] is False
-    assert data["obstacles"][0]["variables"] == {"table": "t"}
 
 
 FILES = sorted(RUNBOOK.glob("*/0[78]0_*/*.sql"))

@@ -17,7 +17,7 @@ from pgrunbook.project import Project, Settings, TargetSettings
 from pgrunbook.targets import Identity, Target
 
 PASSWORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
-IDENTITY = Identity("crm", "10.0.0.1:5432", "18.1", "app", "7412", "primary", False, "UTF8", False)
+IDENTITY = Identity("crm", "10.0.0.1:5432", "18.1", "app", "7412", "primary", False, False)
 
 
 def project(**settings: TargetSettings) -> Project:

@@ -1,4 +1,4 @@
--- As which DDL could these tables be written again, piece by piece, each piece on a table called t?
+-- Which DDL would make these tables, a piece a row, each piece written for a table called t?
 -- A constraint or an index is called n there, so that the same one of two tables is the same piece; "name" is its own.
 WITH concerned AS (
     SELECT c.oid, c.relname::text AS "table"

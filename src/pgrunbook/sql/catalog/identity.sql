@@ -8,7 +8,4 @@ SELECT current_database()::text AS database,
        -- reset_val: what this role gets here by default, whatever this session has set for itself
        (SELECT reset_val::boolean FROM pg_settings
          WHERE name = 'default_transaction_read_only') AS read_only,
-       pg_encoding_to_char(encoding)::text AS encoding,
        current_setting('is_superuser')::boolean AS superuser
-  FROM pg_database
- WHERE datname = current_database()

@@ -36,6 +36,7 @@ class Notebook:
 
     page: Page
     names: list[str]
+    configuration: Path
 
     def cell(self, name: str) -> Locator:
         """A code cell, by its id."""
@@ -93,8 +94,7 @@ def notebook(crm: Database, browser: Browser, place: Path) -> Iterator[Notebook]
     root = Path(tempfile.mkdtemp(dir=place))
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, root / name)
-    production = f'[targets.production]\nenv = "PRODUCTION_URL"\n{crm.known_by}protected = true\n'
-    (root / "pgrunbook.toml").write_text(production)
+    (root / "pgrunbook.toml").touch()
     path = root / "runbooks" / f"{RUNBOOK}.ipynb"
     path.write_text(path.read_text().replace('target = \\"embedded\\"', 'target = \\"env:CRM_URL\\"'))
     names = [cell["id"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
@@ -104,7 +104,7 @@ def notebook(crm: Database, browser: Browser, place: Path) -> Iterator[Notebook]
         page.goto(url)
         expect(page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(len(names), timeout=60_000)
         expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=60_000)  # the kernel's state
-        yield Notebook(page, names)
+        yield Notebook(page, names, root / "pgrunbook.toml")
         context.close()
 
 
@@ -180,6 +180,8 @@ def test_a_dba_steps_through_is_stopped_and_goes_on_to_passed(notebook: Notebook
 
 
 def test_plan_rehearse_approve_apply_revert(notebook: Notebook, crm: Database) -> None:
+    production = f'[targets.production]\nenv = "PRODUCTION_URL"\n{crm.known_by}protected = true\n'
+    notebook.configuration.write_text(production)
     before = crm.dump()
     planned = notebook.all(target="production", mode="plan")
     expect(planned).to_contain_text("PASSED planned: 10 of 16 blocks to apply")

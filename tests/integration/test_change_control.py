@@ -28,7 +28,8 @@ def digests(text: str) -> set[str]:
 
 def test_plan_rehearse_approve_apply_revert(crm: Database, project: Project) -> None:
     (configuration,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    (project.root / "pgrunbook.toml").write_text(configuration)
+    others = re.sub(r"^(database|system_identifier) .*\n", "", configuration, flags=re.MULTILINE)
+    (project.root / "pgrunbook.toml").write_text(others + crm.known_by)
     project.env["PRODUCTION_URL"] = crm.url
     before = crm.dump()
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pgrunbook.archive import Sealed
+from pgrunbook.archive import Seal
 from pgrunbook.record import Block, Record, Row
 
 _RAN = ("applied", "reverted")
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     cell: str = ""
 
 
-def answers(record: Record, seal: Sealed | None, altered: Sequence[str] = ()) -> list[Answer]:
+def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> list[Answer]:
     """All twelve, in order. `altered`: which files are not as they were sealed; without a seal, the one that cannot be
     read.
     """
@@ -259,7 +259,7 @@ def _before(record: Record) -> str:
     return _sentence("; ".join(f"{row['what']}: {row['found']}" for row in rows))
 
 
-def _sealed(seal: Sealed | None, altered: Sequence[str]) -> str:
+def _sealed(seal: Seal | None, altered: Sequence[str]) -> str:
     if altered:
         number = f"It was changed since it was sealed as number {seal.sequence} of the archive" if seal else ""
         return f"{number or 'Its seal cannot be read'}: {', '.join(altered)}. Do not rely on this page."

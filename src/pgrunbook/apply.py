@@ -250,9 +250,9 @@ def expected(decision: Decision) -> dict[Key, str]:
     """
     return {
         key: value
-        for number, made in enumerate(decision.block.mades)
-        for key, value in made.facts.items()
-        if number in decision.statements or not (made.lenient and key.kind not in OBJECTS)
+        for number, effect in enumerate(decision.block.effects)
+        for key, value in effect.facts.items()
+        if number in decision.statements or not (effect.lenient and key.kind not in OBJECTS)
     }
 
 
@@ -262,7 +262,7 @@ def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem
     if decision.action is Action.REVERT:
         left = [key for key in block.facts if key in found]
         return [Problem(f"{key} is still there", block.name, "absent", found[key]) for key in left]
-    run = {key for number in decision.statements for key in block.mades[number].facts}
+    run = {key for number in decision.statements for key in block.effects[number].facts}
     return [
         Problem(
             f"{key} {'did not come out as its SQL says' if key in run else 'has changed since it was decided about'}",

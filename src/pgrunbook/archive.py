@@ -52,7 +52,7 @@ class Head(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sealed:
+class Seal:
     """A seal as it is on the disk: its path from the root on, the digest of its bytes, and what they say."""
 
     name: str
@@ -167,11 +167,11 @@ class Archive:
             ):
                 yield path
 
-    def read(self, path: Path) -> Sealed:
+    def read(self, path: Path) -> Seal:
         """The seal in a file. Raises Unreadable or OSError."""
         data = path.read_bytes()
         statement, envelope = attestation.opened(data)
-        return Sealed(self.name(path), hashlib.sha256(data).hexdigest(), statement, envelope)
+        return Seal(self.name(path), hashlib.sha256(data).hexdigest(), statement, envelope)
 
     def interrupted(self) -> tuple[str, str] | None:
         """Digest and name of the seal that could not be put into its place any more, though `HEAD` names it."""
@@ -224,7 +224,7 @@ class Archive:
         finally:
             lock.release()
 
-    def _settled_head(self) -> Sealed | None:
+    def _settled_head(self) -> Seal | None:
         """The last seal, after putting into its place what an interrupted seal has left. Raises Failed if the chain
         has no end to go on from.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,10 @@ from pgrunbook import shape, transactions
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.parameters import milliseconds
 from pgrunbook.scripts import Script, Statement, substitute
-from pgrunbook.shape import Facts, Key, Made, Need
+from pgrunbook.shape import Effect, Facts, Key, Need
+
+# The folders of a runbook's SQL.
+KINDS = ("deploy", "verify", "revert")
 
 # Variants of one block, side by side: the name of the file without its ending, and the file.
 Variants = Mapping[str, Script]
@@ -33,7 +36,7 @@ class Admits(NamedTuple):
 class Block:
     """One block as it would run on a target: rendered, parsed, and with the facts that it makes.
 
-    `mades` goes with `statements`, one each. `choices` are the variants that were chosen, each with its variables,
+    `effects` goes with `statements`, one each. `choices` are the variants that were chosen, each with its variables,
     for a block that has variants; `admits` then says what for. `scripts` are its files as they stand in git, before
     placeholders are filled in; `sql` is what is displayed, sent and recorded. `fills` are the columns, as (table,
     column), of the rows that the product will write once the block is there. `transaction`: whether its statements run
@@ -45,7 +48,7 @@ class Block:
     why: str
     sql: str
     statements: tuple[Statement, ...]
-    mades: tuple[Made, ...]
+    effects: tuple[Effect, ...]
     needs: tuple[Need, ...]
     scripts: tuple[Script, ...] = ()
     timeouts: Mapping[str, str] = field(default_factory=dict)
@@ -82,7 +85,7 @@ class Block:
     @cached_property
     def facts(self) -> Facts:
         """All that the block makes."""
-        return shape.together(made.facts for made in self.mades)
+        return shape.together(effect.facts for effect in self.effects)
 
     @cached_property
     def tables(self) -> frozenset[str]:
@@ -94,13 +97,13 @@ class Block:
     def alters(self) -> bool:
         """Whether it concerns what is there before it, as far as its statements tell."""
         own = {key.table for key in self.facts if key.kind == "table"}
-        told = all(made.facts or made.needs for made in self.mades)
+        told = all(effect.facts or effect.needs for effect in self.effects)
         return not told or not {need.table for need in self.needs} <= own
 
     @property
     def lenient(self) -> frozenset[Key]:
         """The facts of IF NOT EXISTS statements."""
-        return frozenset(key for made in self.mades if made.lenient for key in made.facts)
+        return frozenset(key for effect in self.effects if effect.lenient for key in effect.facts)
 
 
 @dataclass(frozen=True)
@@ -126,10 +129,16 @@ class Source:
     def usable(cls, folder: Path) -> Source:
         """Read every file, as far as it can be used."""
         unusable: dict[str, Sequence[Problem]] = {}
-        kinds = {kind: dict(_entries(folder / kind, folder, unusable)) for kind in ("deploy", "verify", "revert")}
+        kinds = {kind: dict(_entries(folder / kind, folder, unusable)) for kind in KINDS}
         if not paths(folder / "deploy"):
             unusable["deploy/"] = [Problem("holds no block", where="deploy/", expected="NNN_name.sql")]
         return cls(**kinds, unusable=unusable)
+
+    def scripts(self, *kinds: str) -> Iterator[Script]:
+        """The files of these kinds, or of all, variants too."""
+        for kind in kinds or KINDS:
+            for entry in getattr(self, kind).values():
+                yield from [entry] if isinstance(entry, Script) else entry.values()
 
     def plain(self) -> list[str]:
         """The names of the blocks that are one file, in order."""
@@ -142,9 +151,9 @@ class Source:
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
         sql = script.render(variables)
         parsed = script.filled(variables)
-        mades = tuple(_made(statement) for statement in parsed)
-        needs = [*(need for made in mades for need in made.needs), *_listed(script, "requires", variables)]
-        block = _block(name, [script], sql, parsed, mades, needs)
+        effects = tuple(_effect_of(statement) for statement in parsed)
+        needs = [*(need for effect in effects for need in effect.needs), *_listed(script, "requires", variables)]
+        block = _block(name, [script], sql, parsed, effects, needs)
         return replace(block, fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables)))
 
     def chosen(
@@ -169,10 +178,10 @@ class Source:
             raise Refused.of(f"no variant {', '.join(missing)}", where=f"deploy/{name}/", expected=", ".join(variants))
         sql = "\n".join(variants[variant].render(variables) for variant, variables in choices)
         parsed = tuple(s for variant, variables in choices for s in variants[variant].filled(variables))
-        mades = (*(Made({}) for _ in parsed[1:]), Made(makes))
+        effects = (*(Effect({}) for _ in parsed[1:]), Effect(makes))
         wanted = [variant for variant, _ in choices] or recorded
         scripts = self.files(name, wanted)
-        block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, mades, ())
+        block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, effects, ())
         block = replace(block, admits=admits, choices=tuple(choices))
         return block if choices else replace(block, title="No SQL is needed", why=otherwise)
 
@@ -198,10 +207,10 @@ class Source:
             raise Refused.of("has no revert script", where=block.name, expected=file, remedy=remedy)
         sql = "\n".join(script.render(values) for script, values in chosen)
         parsed = tuple(statement for script, values in chosen for statement in script.filled(values))
-        mades = (*(Made({}) for _ in parsed[1:]), Made(undone))
+        effects = (*(Effect({}) for _ in parsed[1:]), Effect(undone))
         tables = {key.table for key in block.facts} | ({block.admits.table} if block.admits else set())
         needs = [Need(table, "alter") for table in sorted(tables)]
-        undo = _block(block.name, [script for script, _ in chosen], sql, parsed, mades, needs)
+        undo = _block(block.name, [script for script, _ in chosen], sql, parsed, effects, needs)
         return replace(undo, admits=block.admits, choices=block.choices)
 
 
@@ -215,7 +224,7 @@ def _block(
     scripts: Sequence[Script],
     sql: str,
     parsed: tuple[Statement, ...],
-    mades: tuple[Made, ...],
+    effects: tuple[Effect, ...],
     needs: Iterable[Need],
 ) -> Block:
     headers = [script.header for script in scripts]
@@ -225,7 +234,7 @@ def _block(
         why=" ".join(dict.fromkeys(header.get("why", "") for header in headers)),
         sql=sql,
         statements=parsed,
-        mades=mades,
+        effects=effects,
         needs=tuple(dict.fromkeys(needs)),
         scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
@@ -287,9 +296,9 @@ def _header_problems(script: Script) -> Iterable[Problem]:
     yield from transactions.problems(script)
 
 
-def _made(statement: Statement) -> Made:
+def _effect_of(statement: Statement) -> Effect:
     try:
-        return shape.made(statement.node)
+        return shape.effect_of(statement.node)
     except shape.UnknownShape as exc:
         raise Refused.of(
             str(exc),
@@ -316,5 +325,5 @@ def _columns(part: str, where: str) -> list[Need]:
         (raw,) = pglast.parse_sql(f"CREATE TABLE {part}")
     except pglast.parser.ParseError as exc:
         raise Refused.of(str(exc.args[0]), where=where, found=part) from exc
-    facts = shape.made(raw.stmt).facts.items()
+    facts = shape.effect_of(raw.stmt).facts.items()
     return [Need(key.table, "alter", key.name, type_) for key, type_ in facts if key.kind == "column"]

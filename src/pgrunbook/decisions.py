@@ -6,8 +6,10 @@ import enum
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
+from psycopg import sql
 
 from pgrunbook.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.errors import Problem
@@ -84,15 +86,17 @@ def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | 
     if not missing and not begun and (block.facts or not block.sql):
         return Decision(block, Action.ADOPT, "identical" if block.sql else block.why, revision=revision)
     kept = begun.kept if begun else frozenset(key for key in block.facts if key in sound)
-    run = tuple(n for n, made in enumerate(block.mades) if not made.facts or missing & made.facts.keys())
+    run = tuple(n for n, effect in enumerate(block.effects) if not effect.facts or missing & effect.facts.keys())
     there = [str(key) for key in block.facts if key.kind in OBJECTS and key in sound and key.kind != "column"]
     reasons = [f"{begun.event} by run {begun.run_id[:8]} and not finished"] if begun else []
     reasons += [f"there already: {', '.join(there)}"] if there else []
     reasons += [f"left half done: {', '.join(map(str, sorted(broken)))}"] if broken else []
+    decided = partial(Decision, block, statements=run, revision=revision, kept=kept)
     if reasons:
-        repairs = tuple(f"DROP INDEX CONCURRENTLY {_quoted(key.name)}" for key in sorted(broken) if key.kind == "index")
-        return Decision(block, Action.COMPLETE, "; ".join(reasons), run, (), repairs, revision, kept)
-    return Decision(block, Action.APPLY, "absent" if block.facts else "not done yet", run, (), (), revision, kept)
+        indexes = [sql.Identifier(key.name).as_string() for key in sorted(broken) if key.kind == "index"]
+        repairs = tuple(f"DROP INDEX CONCURRENTLY {index}" for index in indexes)
+        return decided(action=Action.COMPLETE, reason="; ".join(reasons), repairs=repairs)
+    return decided(action=Action.APPLY, reason="absent" if block.facts else "not done yet")
 
 
 def _broken(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
@@ -107,10 +111,6 @@ def _broken(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
         copy = entry and key.kind == "index" and there.endswith(INVALID) and re.search(r"_cc(new|old)\d*$", key.name)
         if (expected and there in (expected + INVALID, PENDING)) or copy:
             yield key
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _settled(block: Block, key: Key, found: Facts) -> bool:
@@ -150,12 +150,12 @@ def altered(entry: Entry, found: Facts) -> Iterator[Problem]:
 
 
 def _conflicts(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
-    for made in block.mades:
-        begun = any(key in found for key in made.facts if key.kind in OBJECTS)
-        for key in made.facts if begun else ():
-            expected, there = made.facts[key], found.get(key)
-            left_alone = made.lenient and (there is None or key.kind not in OBJECTS)
-            if not holds(expected, there) and not left_alone and not _implied(key, made.facts, found):
+    for effect in block.effects:
+        begun = any(key in found for key in effect.facts if key.kind in OBJECTS)
+        for key in effect.facts if begun else ():
+            expected, there = effect.facts[key], found.get(key)
+            left_alone = effect.lenient and (there is None or key.kind not in OBJECTS)
+            if not holds(expected, there) and not left_alone and not _implied(key, effect.facts, found):
                 yield _difference(key, expected, there, block.name)
     yield from _extras(block.facts, found, block.name)
     yield from _taken(block, found, names)

@@ -18,14 +18,13 @@ from pglast import ast, enums
 from pglast.visitors import Visitor
 
 from pgrunbook import cells, parameters, shape
-from pgrunbook.blocks import Block, Source, Variants, paths
+from pgrunbook.blocks import KINDS, Block, Source, paths
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.scripts import Script, substitute
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("deploy", "verify", "revert")
 SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_temp", "pgrunbook"})
 
 # The oldest PostgreSQL that a run takes (connection.OLDEST_SERVER): squawk leaves out what was mended by then.
@@ -132,20 +131,10 @@ def _findings(folder: Path) -> Iterator[Finding]:
         yield from (Finding.of(problem, file, "usable") for problem in problems)
     for rule in RULES:
         yield from rule.findings(source)
-    for script in _scripts(source.deploy):
+    for script in source.scripts("deploy"):
         yield from _squawk_file(script, EXCLUDED)
-    for script in _scripts(source.revert):
+    for script in source.scripts("revert"):
         yield from _squawk_file(script, EXCLUDED_FROM_REVERT)
-
-
-def _scripts(entries: Mapping[str, Script | Variants]) -> Iterator[Script]:
-    for entry in entries.values():
-        yield from [entry] if isinstance(entry, Script) else entry.values()
-
-
-def _all_scripts(source: Source) -> Iterator[Script]:
-    for kind in KINDS:
-        yield from _scripts(getattr(source, kind))
 
 
 def hazards(blocks: Iterable[Block]) -> pd.DataFrame:
@@ -192,20 +181,20 @@ def _squawk(sql: str, name: str, excluded: Mapping[str, str], transaction: bool)
 
 def _without_header(source: Source) -> Complaints:
     for kind, keys in {"deploy": ("title", "why"), "verify": ("title",), "revert": ("title", "why")}.items():
-        for script in _scripts(getattr(source, kind)):
+        for script in source.scripts(kind):
             yield from ((script.name, 1, f"the header has no {key}") for key in keys if not script.header.get(key))
 
 
 def _without_comment(source: Source) -> Complaints:
-    for script in _scripts(source.deploy):
+    for script in source.scripts("deploy"):
         commented = {_commented(statement.node) for statement in script.parsed}
         for statement in script.parsed:
-            for name in _made(statement.node):
+            for name in _named(statement.node):
                 if name not in commented:
                     yield script.name, statement.line, f"{'.'.join(name)} has no comment"
 
 
-def _made(node: Any) -> Iterator[tuple[str, ...]]:
+def _named(node: Any) -> Iterator[tuple[str, ...]]:
     """The tables, as (table,), and the columns, as (table, column), that a statement makes."""
     match node:
         case ast.CreateStmt(relation=relation):
@@ -246,14 +235,14 @@ def _without_known_shape(source: Source) -> Complaints:
         assert isinstance(script, Script)
         for statement in script.parsed:
             try:
-                shape.made(statement.node)
+                shape.effect_of(statement.node)
             except shape.UnknownShape as exc:
                 yield script.name, statement.line, str(exc)
 
 
 def _without_effect(source: Source) -> Complaints:
     raising = re.compile(r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE)
-    for script in _scripts(source.verify):
+    for script in source.scripts("verify"):
         bodies = [re.sub(r"--.*", "", s.sql) for s in script.parsed if isinstance(s.node, ast.DoStmt)]
         if not any(map(raising.search, bodies)):
             yield script.name, 1, "nothing in it can fail"
@@ -295,7 +284,7 @@ class _Schemas(Visitor):  # type: ignore[misc]  # pglast leaves it without types
 
 
 def _with_schema(source: Source) -> Complaints:
-    for script in _all_scripts(source):
+    for script in source.scripts():
         for statement in script.parsed:
             schemas = _Schemas()
             schemas(statement.node)
@@ -304,7 +293,7 @@ def _with_schema(source: Source) -> Complaints:
 
 
 def _without_reason(source: Source) -> Complaints:
-    for script in _all_scripts(source):
+    for script in source.scripts():
         lines = ["", *script.text.splitlines()]
         for number, (above, line) in enumerate(itertools.pairwise(lines), start=1):
             reason = above.startswith("-- ") and "squawk-ignore" not in above

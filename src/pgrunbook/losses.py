@@ -18,7 +18,7 @@ from pgrunbook.connection import problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.evaluation import as_it_is
 from pgrunbook.scripts import Statement, statements
-from pgrunbook.shape import Facts, Key, UnknownShape, made
+from pgrunbook.shape import Facts, Key, UnknownShape, effect_of
 
 
 class Loss(NamedTuple):
@@ -199,5 +199,5 @@ def _makes(begun: str) -> set[str]:
     tables: set[str] = set()
     for statement in statements(begun):
         with suppress(UnknownShape):  # of what clears away an earlier attempt
-            tables |= {key.table for key in made(statement.node).facts}
+            tables |= {key.table for key in effect_of(statement.node).facts}
     return tables

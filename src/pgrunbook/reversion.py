@@ -45,8 +45,8 @@ def _as_applied(block: Block, entry: Entry) -> Block:
     """With the variants that the ledger has, as what the target holds now asks for others; and their facts."""
     choices = tuple(zip(entry.variants, entry.variables or (), strict=False))
     made = entry.facts or block.facts  # of a block that was broken off there are none
-    mades = tuple(replace(one, facts=made if not number else {}) for number, one in enumerate(block.mades))
-    return replace(block, choices=choices, mades=mades)
+    effects = tuple(replace(one, facts=made if not number else {}) for number, one in enumerate(block.effects))
+    return replace(block, choices=choices, effects=effects)
 
 
 def _problems(block: Block, found: Facts, entry: Entry) -> Iterator[Problem]:
@@ -108,8 +108,8 @@ def _guarded(undo: Block, discard: bool) -> Block:
         return undo
     guard = "".join(map(_guard, tables))
     extra = statements(guard, "guard")
-    mades = (*(replace(undo.mades[0], facts={}) for _ in extra), *undo.mades)
-    return replace(undo, sql=f"{guard}\n{undo.sql}", statements=(*extra, *undo.statements), mades=mades)
+    effects = (*(replace(undo.effects[0], facts={}) for _ in extra), *undo.effects)
+    return replace(undo, sql=f"{guard}\n{undo.sql}", statements=(*extra, *undo.statements), effects=effects)
 
 
 def _guard(table: str) -> str:

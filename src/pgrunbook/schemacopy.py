@@ -116,7 +116,7 @@ def _require_readable(conn: Connection) -> None:
             "may not be read by this role, so the schema cannot be copied",
             where=row["name"],
             expected=f"USAGE on schema {row['schema']}, SELECT on the table",
-            remedy=grants.format(**row, role=conn.info.user),
+            remedy=grants.format(**row, role=sql.Identifier(conn.info.user).as_string()),
         )
         for row in catalog.rows(conn, "unreadable")
     ]

@@ -89,7 +89,7 @@ class Need(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Effect:
     """What one statement makes and needs. `lenient`: ADD COLUMN IF NOT EXISTS, where a column that is there
     already keeps its default and its nullability; only the type must agree.
     """
@@ -107,7 +107,7 @@ class UnknownShape(ValueError):
     """What the statement makes cannot be told from its text."""
 
 
-def made(node: ast.Node) -> Made:
+def effect_of(node: ast.Node) -> Effect:
     """What a statement makes. Raises UnknownShape for a statement that this module does not know."""
     match node:
         case ast.CreateStmt():
@@ -117,15 +117,15 @@ def made(node: ast.Node) -> Made:
         case ast.AlterTableStmt(objtype=enums.ObjectType.OBJECT_TABLE):
             return _alter_table(node)
         case ast.CommentStmt():
-            return Made({}, tuple(_commented(node)))
+            return Effect({}, tuple(_commented(node)))
         case ast.ReindexStmt():
-            return Made({})
+            return Effect({})
         case ast.VacuumStmt():
-            return Made({}, tuple(Need(rel.relation.relname, "alter") for rel in node.rels or ()))
+            return Effect({}, tuple(Need(rel.relation.relname, "alter") for rel in node.rels or ()))
     raise UnknownShape(f"cannot tell from {type(node).__name__.removesuffix('Stmt')} what it makes")
 
 
-def _create_table(node: ast.CreateStmt) -> Made:
+def _create_table(node: ast.CreateStmt) -> Effect:
     table = node.relation.relname
     if node.inhRelations or node.partspec or node.ofTypename or node.tablespacename:
         raise UnknownShape(f"CREATE TABLE {table}: INHERITS, PARTITION, OF and TABLESPACE are not known")
@@ -140,10 +140,10 @@ def _create_table(node: ast.CreateStmt) -> Made:
                 reader.constraint(element)
             case _:
                 raise UnknownShape(f"CREATE TABLE {table}: LIKE is not known")
-    return Made(LazyFacts(reader.facts), tuple(reader.needs))
+    return Effect(LazyFacts(reader.facts), tuple(reader.needs))
 
 
-def _alter_table(node: ast.AlterTableStmt) -> Made:
+def _alter_table(node: ast.AlterTableStmt) -> Effect:
     reader = _Reader(node.relation.relname)
     reader.needs.append(Need(reader.table, "alter"))
     lenient = False
@@ -162,7 +162,7 @@ def _alter_table(node: ast.AlterTableStmt) -> Made:
                 reader.facts[Key("standalone", partition)] = "yes"
             case other:
                 raise UnknownShape(f"ALTER TABLE {reader.table}: cannot tell what {other.name} makes")
-    return Made(LazyFacts(reader.facts), tuple(reader.needs), lenient)
+    return Effect(LazyFacts(reader.facts), tuple(reader.needs), lenient)
 
 
 def _commented(node: ast.CommentStmt) -> Iterator[Need]:
@@ -273,7 +273,7 @@ def _of_table(constraint: ast.Constraint, column: str) -> ast.Constraint:
     return constraint
 
 
-def _create_index(node: ast.IndexStmt) -> Made:
+def _create_index(node: ast.IndexStmt) -> Effect:
     table = node.relation.relname
     if not node.idxname:
         raise UnknownShape(f"CREATE INDEX ON {table}: give the index a name")
@@ -285,7 +285,7 @@ def _create_index(node: ast.IndexStmt) -> Made:
         plain = canonical.replace(node, idxname=None, concurrent=False, if_not_exists=False)
         return canonical.text(plain).removeprefix("CREATE ")
 
-    return Made(LazyFacts({Key("index", table, node.idxname): text}), tuple(needs))
+    return Effect(LazyFacts({Key("index", table, node.idxname): text}), tuple(needs))
 
 
 def _later(node: ast.Node) -> Callable[[], str]:
@@ -340,7 +340,7 @@ def holds(expected: str, found: str | None) -> bool:
 def _read(ddl: str) -> tuple[tuple[Key, str], ...]:
     """The facts of one piece of the catalog's DDL, the same piece read once."""
     (raw,) = pglast.parse_sql(ddl)
-    return tuple(made(raw.stmt).facts.items())
+    return tuple(effect_of(raw.stmt).facts.items())
 
 
 def relation_names(facts: Facts, keys: Iterable[Key]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from nbformat import from_dict
 
 from pgrunbook import atomic, rendering
 from pgrunbook.answers import answers, moment
-from pgrunbook.archive import SEAL, Archive, Sealed, sha256_of
+from pgrunbook.archive import SEAL, Archive, Seal, sha256_of
 from pgrunbook.attestation import Unreadable
 from pgrunbook.ending import final
 from pgrunbook.record import UNENDED, Record
@@ -112,7 +112,7 @@ class Site:
             return self._write_page(notebook, empty, seal, altered, unreadable=why)
 
     def _write_page(
-        self, notebook: Path, record: Record, seal: Sealed | None, altered: list[str], *, unreadable: str = ""
+        self, notebook: Path, record: Record, seal: Seal | None, altered: list[str], *, unreadable: str = ""
     ) -> Row:
         verdict, reason = ("unknown", "") if unreadable else _ending(record, is_sealed=bool(seal or altered))
         row = self._row(notebook, record, verdict, seal, altered)
@@ -132,7 +132,7 @@ class Site:
         self._write(row.page, html)
         return row
 
-    def _seal(self, notebook: Path) -> tuple[Sealed | None, list[str]]:
+    def _seal(self, notebook: Path) -> tuple[Seal | None, list[str]]:
         """The seal of a record, and which of its files are not as it says."""
         path = notebook.with_name(notebook.stem + SEAL)
         if not path.exists():
@@ -147,7 +147,7 @@ class Site:
         own = self.archive.name(notebook)
         return seal, changed if seal.notebook == own else [own, *changed]
 
-    def _row(self, notebook: Path, record: Record, verdict: str, seal: Sealed | None, altered: list[str]) -> Row:
+    def _row(self, notebook: Path, record: Record, verdict: str, seal: Seal | None, altered: list[str]) -> Row:
         name = self.archive.name(notebook)
         known, given = record.identity, record.parameters
         signed = ", signed" if seal and seal.envelope.signatures else ", not signed"

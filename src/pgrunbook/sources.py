@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from pgrunbook import notebooks
 from pgrunbook.blocks import Source
-from pgrunbook.scripts import Script
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +35,7 @@ class Sources:
         """Those of a runbook as it stands on the disk, and of its SQL as it was read."""
         path = f"runbooks/{notebook.name}"
         folder = f"sql/{notebook.stem}"
-        scripts = {f"{folder}/{script.name}": script.source_sha256 for script in _scripts(source)}
+        scripts = {f"{folder}/{script.name}": script.source_sha256 for script in source.scripts()}
         return cls({path: _sha256(notebook.read_bytes()), **scripts}, {path: _sha256(_code(notebook))})
 
     @property
@@ -67,9 +66,3 @@ def _sha256(content: bytes) -> str:
 def _code(notebook: Path) -> bytes:
     code = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code" and not cell.declares]
     return "\n\n".join(code).encode()
-
-
-def _scripts(source: Source) -> list[Script]:
-    kinds = (source.deploy, source.verify, source.revert)
-    entries = [entry for kind in kinds for entry in kind.values()]
-    return [script for e in entries for script in ([e] if isinstance(e, Script) else e.values())]

@@ -13,12 +13,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgrunbook import catalog
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.project import Project, TargetSettings
-from pgrunbook.redaction import redact
+from pgrunbook.redaction import KEYWORDS, redact
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SECRETS = {"password", "sslpassword", "oauth_client_secret"}  # keywords of libpq
 
 # A URL with an @ after the first @ or /, not percent-encoded: libpq ends the password too early, and takes the rest for
 # the name of a host or of a database, which error messages repeat.
@@ -40,7 +38,7 @@ class Target:
 
     def redact(self, text: str) -> str:
         """The text without this target's password."""
-        return redact(text, *(str(v) for k, v in self._parts().items() if k in _SECRETS))
+        return redact(text, *(str(v) for k, v in self._parts().items() if k in KEYWORDS))
 
     def _parts(self) -> dict[str, object]:
         return dict(conninfo_to_dict(self.conninfo))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from securesystemslib.signer import Key
 
 from pgrunbook import attestation
-from pgrunbook.archive import HEAD, SEAL, Archive, Head, Sealed, names, sha256_of
+from pgrunbook.archive import HEAD, SEAL, Archive, Head, Seal, names, sha256_of
 from pgrunbook.attestation import Resource, Unreadable
 from pgrunbook.errors import Problem
 from pgrunbook.project import Project
@@ -157,11 +157,11 @@ class _Reading(NamedTuple):
 
     end: _End
     files: Mapping[str, Path]
-    seals: Mapping[str, Sealed]
+    seals: Mapping[str, Seal]
     problems: Sequence[Problem]
 
     @property
-    def chain(self) -> list[Sealed]:
+    def chain(self) -> list[Seal]:
         """The seals in the order in which they were made."""
         return sorted(self.seals.values(), key=lambda seal: seal.sequence)
 
@@ -171,7 +171,7 @@ _Finding = tuple[Problem, Collection[str]]
 
 
 def _found(
-    reading: _Reading, asked: Sequence[Sealed], unsigned: Sequence[Problem], heads: Mapping[str, Sequence[Head]]
+    reading: _Reading, asked: Sequence[Seal], unsigned: Sequence[Problem], heads: Mapping[str, Sequence[Head]]
 ) -> Iterator[_Finding]:
     """All that is wrong with the chain, and with the records of the seals that are asked about."""
     files, seals, chain = reading.files, reading.seals, reading.chain
@@ -215,7 +215,7 @@ def _read(archive: Archive) -> _Reading:
     return _Reading(end, files, seals, problems)
 
 
-def _unsigned(seals: Sequence[Sealed], keys: Sequence[Key]) -> list[Problem]:
+def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:
     """The seals that none of the keys has signed; none without keys."""
     what = "not signed with any of the keys"
     return [
@@ -225,7 +225,7 @@ def _unsigned(seals: Sequence[Sealed], keys: Sequence[Key]) -> list[Problem]:
     ]
 
 
-def _links(chain: Sequence[Sealed], seals: Mapping[str, Sealed]) -> Iterator[_Finding]:
+def _links(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[_Finding]:
     """Each seal names the one before it, and stands where it was made."""
     for seal in chain:
         if seal.name != seal.notebook.removesuffix(".ipynb") + SEAL:
@@ -248,12 +248,12 @@ def _links(chain: Sequence[Sealed], seals: Mapping[str, Sealed]) -> Iterator[_Fi
             yield problem, [one.name, other.name]
 
 
-def _leads_to(previous: Sealed, seal: Sealed, named: Resource) -> bool:
+def _leads_to(previous: Seal, seal: Seal, named: Resource) -> bool:
     same_chain = previous.archive == seal.archive and previous.sequence == seal.sequence - 1
     return previous.sha256 == named.sha256 and same_chain
 
 
-def _end(end: _End, chain: Sequence[Sealed]) -> Iterator[_Finding]:
+def _end(end: _End, chain: Sequence[Seal]) -> Iterator[_Finding]:
     """HEAD names the last seal."""
     noted, last = end.noted, (chain[-1].sha256, chain[-1].name) if chain else ("", "")
     about = [last[1], *(noted or ())[1:]]
@@ -269,7 +269,7 @@ def _end(end: _End, chain: Sequence[Sealed]) -> Iterator[_Finding]:
         yield Problem(what, HEAD, "  ".join(noted), "  ".join(last).strip() or "no seals"), about
 
 
-def _record(seal: Sealed, files: Mapping[str, Path]) -> Iterator[Problem]:
+def _record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:
     """The files of a record, each byte of them."""
     for resource in seal.statement.subject:
         if resource.name not in files:
@@ -278,7 +278,7 @@ def _record(seal: Sealed, files: Mapping[str, Path]) -> Iterator[Problem]:
             yield Problem("changed", where=resource.name, expected=resource.sha256, found=found)
 
 
-def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Sealed]) -> Iterator[Problem]:
+def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterator[Problem]:
     """Files that no seal is about. Those beside a seal that cannot be read are not named one by one."""
     sealed = {resource.name for seal in seals.values() for resource in seal.statement.subject}
     unreadable = [name.removesuffix(SEAL) for name in files if name.endswith(SEAL) and name not in seals]
@@ -299,7 +299,7 @@ def _unended(notebook: Path) -> bool:
     return False
 
 
-def _cut_off(chain: Sequence[Sealed], target: str, heads: Sequence[Head]) -> Iterator[_Finding]:
+def _cut_off(chain: Sequence[Seal], target: str, heads: Sequence[Head]) -> Iterator[_Finding]:
     """What a target's ledger has noted of this archive is still there."""
     digests = {seal.sha256 for seal in chain}
     archives = {seal.archive for seal in chain}

@@ -19,7 +19,7 @@ from refusals import problems
 from pgrunbook import ledger
 from pgrunbook.blocks import Block
 from pgrunbook.connection import connect
-from pgrunbook.shape import Facts, Key, Made
+from pgrunbook.shape import Effect, Facts, Key
 from pgrunbook.targets import Target
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -261,7 +261,7 @@ WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def block(name: str, facts: Facts) -> Block:
-    return Block(name, "", "", "", (), (Made(facts),), ())
+    return Block(name, "", "", "", (), (Effect(facts),), ())
 
 
 @on_18

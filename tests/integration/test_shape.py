@@ -52,7 +52,7 @@ COLUMNS = [
 
 def both(database: Database, ddl: str, schema: str = "public") -> tuple[dict[Key, str], dict[Key, str]]:
     """The facts of the SQL, and those of the catalog after it ran."""
-    made = {key: value for s in statements(ddl) for key, value in shape.made(s.node).facts.items()}
+    made = {key: value for s in statements(ddl) for key, value in shape.effect_of(s.node).facts.items()}
     with database.connect() as conn:
         conn.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(schema)))
         conn.execute(ddl.encode())
@@ -132,4 +132,4 @@ def test_another_shape_reads_otherwise(empty: Database, other: str) -> None:
 )
 def test_what_cannot_be_told_is_said(ddl: str) -> None:
     with pytest.raises(shape.UnknownShape):
-        shape.made(statements(ddl)[0].node)
+        shape.effect_of(statements(ddl)[0].node)

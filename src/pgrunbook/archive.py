@@ -18,15 +18,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock, Timeout
-from securesystemslib.dsse import Envelope
-from securesystemslib.signer import Signer
 
-from pgrunbook import atomic, attestation
-from pgrunbook.attestation import Predicate, Resource, Statement, Unreadable
-from pgrunbook.errors import Failed, Problem, Refused
+from pgrunbook import atomic
+from pgrunbook.errors import Failed, Problem, Refused, Unreadable
+
+if TYPE_CHECKING:
+    # Not when a run begins, which only looks whether it could be sealed: what signs takes 8 MB.
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import Signer
+
+    from pgrunbook.attestation import Statement
 
 SEAL = ".dsse.json"
 PARTS = (".ipynb", ".html", ".ledger.json", ".snapshots.json")  # what a seal is about, the executed notebook first
@@ -96,10 +100,14 @@ class Archive:
         or no record can be called so, Failed if the archive is not whole enough to add to it. What an interrupted seal
         has left is finished, or removed, first.
         """
+        from pgrunbook import attestation
+        from pgrunbook.attestation import Predicate, Resource, Statement
+
         record = self.record(notebook)
         target = self.root / f"{record}{SEAL}"
         with self._alone():
-            head = self._settled_head()
+            name = self._settled()
+            head = self._head(name) if name else None
             if target.exists():
                 raise Refused.of("the record is sealed already", where=record, remedy="pgrunbook archive verify")
             complete()
@@ -137,7 +145,7 @@ class Archive:
             )
         try:
             with self._alone():
-                self._settled_head()
+                self._settled()
         except (Failed, OSError) as exc:
             problems = exc.problems if isinstance(exc, Failed) else [Problem(exc.strerror or str(exc), where=_LOCK)]
             raise Refused("The archive cannot take another record: nothing was started.", problems=problems) from exc
@@ -169,6 +177,8 @@ class Archive:
 
     def read(self, path: Path) -> Seal:
         """The seal in a file. Raises Unreadable or OSError."""
+        from pgrunbook import attestation
+
         data = path.read_bytes()
         statement, envelope = attestation.opened(data)
         return Seal(self.name(path), hashlib.sha256(data).hexdigest(), statement, envelope)
@@ -224,24 +234,34 @@ class Archive:
         finally:
             lock.release()
 
-    def _settled_head(self) -> Seal | None:
-        """The last seal, after putting into its place what an interrupted seal has left. Raises Failed if the chain
-        has no end to go on from.
+    def _settled(self) -> str | None:
+        """The name of the last seal, after putting into its place what an interrupted seal has left; None if there is
+        none yet. Raises Failed if the chain has no end to go on from.
         """
         try:
             if left := self.interrupted():
                 (self.root / _NEW).replace(self.root / left[1])
             (self.root / _NEW).unlink(missing_ok=True)
             noted = self.noted_head()
-            head = self.read(self.root / noted[1]) if noted else None
+            sha256 = sha256_of(self.root / noted[1]) if noted else ""
         except (Unreadable, OSError) as exc:
-            found = exc.strerror if isinstance(exc, OSError) else str(exc)
-            raise _broken("the last seal cannot be read", found or "") from exc
-        if noted and head and head.sha256 != noted[0]:
-            raise _broken("the last seal is not the one that HEAD names", head.name)
-        if head is None and any(self.root.rglob(f"*{SEAL}")):
+            raise _unreadable(exc) from exc
+        if noted and sha256 != noted[0]:
+            raise _broken("the last seal is not the one that HEAD names", noted[1])
+        if not noted and any(self.root.rglob(f"*{SEAL}")):
             raise _broken("there are seals, but no HEAD", "")
-        return head
+        return noted[1] if noted else None
+
+    def _head(self, name: str) -> Seal:
+        try:
+            return self.read(self.root / name)
+        except (Unreadable, OSError) as exc:
+            raise _unreadable(exc) from exc
+
+
+def _unreadable(exc: Exception) -> Failed:
+    found = exc.strerror if isinstance(exc, OSError) else str(exc)
+    return _broken("the last seal cannot be read", found or "")
 
 
 def _broken(what: str, found: str) -> Failed:

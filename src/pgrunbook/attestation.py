@@ -19,13 +19,9 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
 
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Refused, Unreadable
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-
-
-class Unreadable(ValueError):
-    """What is not one of our envelopes."""
 
 
 class _Closed(BaseModel):

@@ -78,6 +78,10 @@ class RunbookError(Exception):
         return f"{self.verdict.upper()}: {self}".splitlines()
 
 
+class Unreadable(ValueError):
+    """A file of the archive is not what it should be: a seal, or the line in `HEAD`."""
+
+
 def first_line(exc: Exception) -> str:
     """What went wrong, in one line: of an error of ours its first problem, as the rest is about this very run."""
     text = exc.problems[0].what if isinstance(exc, RunbookError) and exc.problems else str(exc)

@@ -122,11 +122,13 @@ class Project:
 
     def check_archive(self, notebook: Path) -> None:
         """Raise Refused if the record of this notebook could not be sealed: afterwards it would be too late."""
-        from pgrunbook import archive, attestation  # what signs takes a quarter of a second to import
+        from pgrunbook.archive import Archive
 
         if key := self.signing_key:
+            from pgrunbook import attestation  # what signs takes a while to import, and 8 MB
+
             attestation.signer(key)
-        archive.Archive(self.outputs).check(notebook)
+        Archive(self.outputs).check(notebook)
 
     def sql(self, runbook: str) -> Path:
         """The folder of a runbook's SQL."""

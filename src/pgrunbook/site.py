@@ -17,8 +17,8 @@ from nbformat import from_dict
 from pgrunbook import atomic, rendering
 from pgrunbook.answers import answers, moment
 from pgrunbook.archive import SEAL, Archive, Seal, sha256_of
-from pgrunbook.attestation import Unreadable
 from pgrunbook.ending import final
+from pgrunbook.errors import Unreadable
 from pgrunbook.record import UNENDED, Record
 
 COLUMNS = ["started", "verdict", "seal", "runbook", "target", "database", "mode", "took", "operator", "ticket"]

@@ -13,8 +13,8 @@ from securesystemslib.signer import Key
 
 from pgrunbook import attestation
 from pgrunbook.archive import HEAD, SEAL, Archive, Head, Seal, names, sha256_of
-from pgrunbook.attestation import Resource, Unreadable
-from pgrunbook.errors import Problem
+from pgrunbook.attestation import Resource
+from pgrunbook.errors import Problem, Unreadable
 from pgrunbook.project import Project
 from pgrunbook.record import UNENDED, Record
 

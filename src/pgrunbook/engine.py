@@ -248,12 +248,12 @@ def _sealed(
     manager: ExecutionManager, ending: Ending, output: Output | None, archive: Project | None
 ) -> tuple[Ending, str]:
     """Seal the record. How the run ended: not well, if it passed and that cannot be done; and what came of the seal."""
-    from pgrunbook import sealing  # here, because the run has ended: it need not wait for what signs
-
     if output is None or archive is None:
         return ending, f"not sealed: {output.file.name if output else 'it'} does not lie below outputs/ of this project"
     if ending.leaked or not manager.written:
         return ending, f"not sealed: {'it held a secret' if ending.leaked else 'its end could not be written'}"
+    from pgrunbook import sealing  # here, because the run has ended: it need not wait for what signs
+
     try:
         done = sealing.seal(archive, output.file)
     except RunbookError as exc:

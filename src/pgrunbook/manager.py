@@ -62,7 +62,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             self.pbar.update(1)
 
     def save(self, **_: Any) -> None:
-        """Write the notebook as it is now: all in one line, as papermill writes it once more at the end."""
+        """Write the notebook as it is now, all in one line."""
         if not self._saves:
             return
         self._keep_secrets()

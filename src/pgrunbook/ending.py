@@ -59,7 +59,7 @@ def told(cells: Sequence[NotebookNode]) -> Ending | None:
     """How the cells themselves say that the run ended; None if they do not."""
     for output, index in _outputs(cells):
         if output.output_type == "error":
-            return _of_error(output, index)
+            return _of_error(output, index, cells[index].get("id", ""))
     for card, index in shown(cells, VERDICT_MIME):
         return Ending(Verdict(card["verdict"]), card["reason"], cell=index)
     return None
@@ -99,7 +99,7 @@ def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]
     return ((output, index) for index, cell in enumerate(cells) for output in cell.get("outputs", ()))
 
 
-def _of_error(output: NotebookNode, index: int) -> Ending:
+def _of_error(output: NotebookNode, index: int, cell: str) -> Ending:
     if output.ename == "KeyboardInterrupt":
         return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=index)
     if output.ename == "SystemExit":
@@ -107,4 +107,5 @@ def _of_error(output: NotebookNode, index: int) -> Ending:
     kind = getattr(errors, output.ename, None)
     if isinstance(kind, type) and issubclass(kind, RunbookError):
         return Ending(kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index)
-    return Ending(Verdict.FAILED, f"{output.ename}: {output.evalue}".split("\n", 1)[0], cell=index)
+    reason = f"{output.ename}: {output.evalue}".split("\n", 1)[0]
+    return Ending(Verdict.FAILED, reason, f"{reason}\n  in the cell {cell}" if cell else "", index)

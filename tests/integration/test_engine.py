@@ -95,6 +95,7 @@ def test_what_became_of_each_cell_is_told(
     assert said in banner(tmp_path)
     assert f"## {verdict}" in banner(tmp_path)
     assert f"\n{verdict}: {said}" in done.stderr
+    assert (f"\n  in the cell {loaded['cells'][3]['id']}\n" in done.stderr) == ("ZeroDivision" in said)
     assert "Traceback" not in done.stderr
     assert ("the target's ledger" in banner(tmp_path)) == (verdict in ("FAILED", "INTERRUPTED"))
 

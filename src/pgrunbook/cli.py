@@ -96,8 +96,8 @@ def run(
     """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
 
     The last lines are the verdict, in the modes plan and rehearse the digest of the plan if anything is to do, the path
-    of the notebook, and its seal. With --json they are the runbook, verdict, message, plan, notebook, page and seal, and
-    an error if it could not be begun or sealed. A parameter that the runbook does not declare, or of another type,
+    of the notebook, and its seal. With --json they are the runbook, verdict, message, plan, notebook, page and seal;
+    and an error if it could not be begun or sealed. A parameter that the runbook does not declare, or of another type,
     refuses the run before anything is started.
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block, a block was

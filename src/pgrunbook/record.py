@@ -101,6 +101,11 @@ class Record:
         return given
 
     @property
+    def target(self) -> str:
+        """The target's name, as the verdict's card or what papermill was given has it; or empty."""
+        return str(self.card.get("target", "")).partition(": ")[0] or str(self.parameters.get("target") or "")
+
+    @property
     def runbook(self) -> str:
         """Which runbook was run, as the verdict's card, the list of what was run or papermill names it; or empty."""
         named = self.card.get("runbook") or next(iter(self.sources), "") or self._papermill.get("input_path") or ""

@@ -158,7 +158,7 @@ class Site:
             started=moment(record.started_at) or known.get("started", "") or "not known",
             verdict=verdict,
             runbook=record.runbook or notebook.parent.name,
-            target=str(given.get("target") or name.split("/")[0]),
+            target=record.target or (name.split("/")[0] if "/" in name else "not known"),
             database=known.get("database", ""),
             mode=str(known.get("mode") or given.get("mode") or "apply"),
             seconds=record.seconds,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pgrunbook.archive import SEAL, Archive
-from pgrunbook.card import FRAME_MIME
+from pgrunbook.card import FRAME_MIME, VERDICT_MIME
 from pgrunbook.site import Site
 
 
@@ -140,6 +140,17 @@ def test_the_runbook_is_the_one_that_the_record_names_or_the_folder(
     text = json.dumps({"cells": [], "metadata": {"papermill": given}})
     assert f"<h1>{runbook}</h1>" in page(site, text)
     assert f'data-runbook="{runbook}"' in (site.root / "index.html").read_text()
+
+
+def test_the_target_is_the_one_that_the_record_names_or_the_folder(site: Site) -> None:
+    """papermill may have written it anywhere below outputs/, and been given none: then it is the runbook's own."""
+    card = output(**{VERDICT_MIME: {"verdict": "passed", "reason": "", "target": "env:X: crm, schema public"}})
+    for cells, target in (((card,), "env:X"), ((), "not known")):
+        (site.archive.root / "run.ipynb").write_text(notebook(*cells))
+        site.build(anew=True)
+        assert f'data-target="{target}"' in (site.root / "index.html").read_text()
+    page(site, notebook(), name="below")
+    assert 'data-target="crm"' in (site.root / "index.html").read_text()
 
 
 def test_styles_of_a_cell_do_not_leak(site: Site) -> None:

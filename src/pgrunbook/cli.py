@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pgrunbook import garbage, parameters, signals
+from pgrunbook import arguments, garbage, parameters, signals
+from pgrunbook.arguments import Asked
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, Verdict, first_line
 from pgrunbook.project import Project
 
@@ -111,7 +111,7 @@ def run(
     project = Project.find()
     all_pairs = [*pairs, ("target", target), ("mode", mode)]
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
-    asked = _asked(notebooks, all_pairs)
+    asked = arguments.asked(notebooks, all_pairs)
     if pending:
         asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
@@ -144,25 +144,6 @@ def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
     sys.exit(verdict.exit_code)
 
 
-class _Asked(NamedTuple):
-    """What a runbook is given, and all its parameters with that."""
-
-    given: dict[str, Any]
-    chosen: parameters.Parameters
-
-
-def _asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dict[Path, _Asked]:
-    """What each of the runbooks is given of the parameters: of several, what it declares."""
-    declared = {path: parameters.declared(path) for path in notebooks}
-    known = {name for declaration in declared.values() for name in declaration}
-    unknown = [name for name, _ in pairs if name not in known]
-    asked = {}
-    for path, declaration in declared.items():
-        given = _given(declaration, [(n, v) for n, v in pairs if n in declaration or n in unknown])
-        asked[path] = _Asked(given, parameters.validate(declaration, given))
-    return asked
-
-
 def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
     """Whether a runbook is to be run, as far as the ledger and the files tell."""
     from pgrunbook import status as report
@@ -171,7 +152,7 @@ def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters)
     return report.pending(found)
 
 
-def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, str]]:
+def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, str]]:
     """Run one runbook, and seal its record; what there is to say, each with its name, once nothing is left to be done:
     nobody need listen to the end.
     """
@@ -192,7 +173,7 @@ def _run(project: Project, notebook: Path, asked: _Asked, *, html: bool, bar: bo
         yield "seal", sealed
 
 
-def _execute(project: Project, notebook: Path, asked: _Asked, *, bar: bool) -> tuple[Path, Ending]:
+def _execute(project: Project, notebook: Path, asked: Asked, *, bar: bool) -> tuple[Path, Ending]:
     try:
         signals.handle(signal.default_int_handler)  # SIGTERM too: before the engine takes over, it ends what was begun
         with garbage.ignored():
@@ -225,25 +206,6 @@ def _seal(project: Project, notebook: Path) -> str:
     for problem in done.problems:
         click.secho(f"warning: {problem}", fg="yellow", err=True)
     return str(done)
-
-
-def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
-    """Values as the declared types: a text stays a text, `007` and `true` too; the rest is read as Python writes it."""
-    given: dict[str, Any] = {}
-    for name, value in pairs:
-        if value is None:
-            continue
-        if name in given:
-            raise Refused.of("given twice", where=name, remedy="give each parameter once")
-        given[name] = value if isinstance(declaration.get(name, ""), str) else _literal(value)
-    return given
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def _say(name: str, value: str, *, passed: bool) -> None:

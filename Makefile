@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 3  # more than two cores have, as tests wait about half of the time
 
-.PHONY: demo test test-versions test-faults bench lab clean
+.PHONY: demo test test-versions test-hostile test-faults bench lab clean
 
 demo: .venv/demo.stamp  ## run 001 against the embedded PostgreSQL
 	$(BIN)/pgrunbook run 001 --html
@@ -11,7 +11,7 @@ demo: .venv/demo.stamp  ## run 001 against the embedded PostgreSQL
 lab: .venv/demo.stamp  ## step through 001 in JupyterLab
 	$(BIN)/jupyter lab runbooks/001_import_connector.ipynb
 
-test: .venv/test.stamp .venv/chromium.stamp  ## all that CI checks
+test: .venv/test.stamp .venv/chromium.stamp .venv/pgbouncer.stamp  ## all that CI checks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -21,6 +21,10 @@ test: .venv/test.stamp .venv/chromium.stamp  ## all that CI checks
 
 test-versions: .venv/test.stamp  ## all tests, on every version of PostgreSQL that is embedded
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --every-version
+
+test-hostile: .venv/test.stamp .venv/pgbouncer.stamp  ## servers, networks and roles that are not ours, on 15 and 18
+	$(BIN)/pytest tests/hostile --numprocesses $(WORKERS) --pg 18
+	$(BIN)/pytest tests/hostile --numprocesses $(WORKERS) --pg 15
 
 test-faults: .venv/test.stamp  ## the whole fault matrix, for more than an hour; writes docs/fault-matrix.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-all]'
@@ -44,4 +48,9 @@ clean:  ## forget the environments and the embedded database; outputs/ stays
 .venv/chromium.stamp: .venv/test.stamp  # the page that a reviewer opens is opened in a browser
 	command -v chromium || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium fonts-dejavu-core) \
 	  || echo 'NOT TESTED: the pages in a browser. Install chromium.'
+	touch $@
+
+.venv/pgbouncer.stamp: .venv/test.stamp  # a pooler in front of the server is a real one
+	test -x /usr/sbin/pgbouncer || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends pgbouncer) \
+	  || echo 'NOT TESTED: what a pooler does. Install pgbouncer.'
 	touch $@

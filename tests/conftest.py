@@ -60,6 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elif not config.getoption("--every-version"):
         other = [item for item in items if item.path.name in ON_THE_NEWEST and _version(item) not in (None, 18)]
         other += [item for item in items if item.nodeid.partition("[")[0] in LONGEST and item not in other]
+        other += [item for item in items if item.get_closest_marker("long") and item not in other]
     left = set(other)
     config.hook.pytest_deselected(items=other)
     items[:] = [item for item in items if item not in left]

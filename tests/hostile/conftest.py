@@ -1,0 +1,57 @@
+"""What servers, networks and roles that are not ours do to a run: on PostgreSQL 18, or what takes its place (--pg 15).
+
+A test marked `long` runs in `make test-hostile` alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import databases
+import pytest
+from databases import Database
+from projects import ROOT, Outcome, Project
+
+from pgrunbook.embedded import Server
+
+
+@pytest.fixture(scope="session", params=[18])
+def server(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -> Server:
+    """The session's server."""
+    return servers(request.param)
+
+
+@pytest.fixture
+def own_server(place: Path, on_version: Callable[[int], int]) -> Iterator[Server]:
+    """A server of the test's own: for settings of the whole cluster, and for copies. With the sample in `crm`."""
+    data = Path(tempfile.mkdtemp(dir=place, prefix="own-")) / "pg"
+    data.parent.chmod(0o711)
+    server = databases.start(data, on_version(18))
+    databases.embedded.database(server, "crm", databases.SAMPLE)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own(own_server: Server) -> Database:
+    """The sample on a server of the test's own."""
+    return Database(own_server, "crm")
+
+
+@pytest.fixture
+def project(place: Path) -> Project:
+    """A project of the test's own, with this repository's runbooks and SQL: free to be edited."""
+    root = Path(tempfile.mkdtemp(dir=place, prefix="project-"))
+    for name in ("runbooks", "sql"):
+        shutil.copytree(ROOT / name, root / name)
+    (root / "pgrunbook.toml").write_text("")
+    return Project(root)
+
+
+@pytest.fixture
+def run(project: Project) -> Callable[..., Outcome]:
+    """`run(database, "--mode", "plan")`: runbook 001 against a database, with papermill, from the command line."""
+    return project.run

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pgrunbook import arguments, garbage, parameters, signals
+from pgrunbook import arguments, parameters, signals
 from pgrunbook.arguments import Asked
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, Verdict, first_line
 from pgrunbook.project import Project
@@ -176,8 +176,7 @@ def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: boo
 def _execute(project: Project, notebook: Path, asked: Asked, *, bar: bool) -> tuple[Path, Ending]:
     try:
         signals.handle(signal.default_int_handler)  # SIGTERM too: before the engine takes over, it ends what was begun
-        with garbage.ignored():
-            from pgrunbook import execution
+        from pgrunbook import execution
 
         return execution.execute(project, notebook, asked.chosen, asked.given, bar=bar)
     except KeyboardInterrupt as exc:
@@ -199,8 +198,7 @@ def _sealed(project: Project, notebook: Path) -> str | RunbookError:
 
 
 def _seal(project: Project, notebook: Path) -> str:
-    with garbage.ignored():
-        from pgrunbook import sealing
+    from pgrunbook import sealing
 
     done = sealing.seal(project, notebook)
     for problem in done.problems:

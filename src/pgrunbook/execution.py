@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook import garbage, kernels, targets
+from pgrunbook import kernels, targets
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.kernels import Kernel
 from pgrunbook.parameters import RUN_ID, Parameters
@@ -35,10 +35,7 @@ def execute(
     with (
         contextlib.chdir(project.root),
         kernels.environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}),
-        # A rehearsal's kernel has a server of its own to stop when it exits.
-        kernels.started(
-            _kernel_of(notebook), fork=chosen.mode != "rehearse"
-        ) as kernel,  # and while it starts, papermill and the rest are imported
+        kernels.started(_kernel_of(notebook)) as kernel,  # and while it starts, papermill and the rest are imported
     ):
         target = targets.resolve(chosen.target, project)  # keeps the embedded server up until we are done
         name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
@@ -65,12 +62,11 @@ def _kernel_of(notebook: Path) -> str:
 
 
 def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: Kernel | None, *, bar: bool) -> Ending:
-    with garbage.ignored():
-        import papermill
-        from papermill.engines import papermill_engines
+    import papermill
+    from papermill.engines import papermill_engines
 
-        from pgrunbook.ending import Ending
-        from pgrunbook.engine import NotPassed, RunbookEngine
+    from pgrunbook.ending import Ending
+    from pgrunbook.engine import NotPassed, RunbookEngine
 
     papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed
     try:

@@ -18,11 +18,8 @@ from jupyter_core.utils import run_sync
 from traitlets import Type
 from traitlets.config import Config
 
-from pgrunbook import garbage
-from pgrunbook.forking import ForkingProvisioner
-
 # What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
-_READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.preload');"
+_READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run');"
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
 
 _POLL_S = 0.002  # how often to look whether a kernel has ended; jupyter_client looks ten times a second
@@ -63,10 +60,9 @@ class Kernel(AsyncKernelManager):
 
 
 @contextmanager
-def started(name: str, *, fork: bool = False) -> Iterator[Kernel | None]:
+def started(name: str) -> Iterator[Kernel | None]:
     """A kernel of that name on its way, ended with the `with` block if nobody else has; None if it cannot start.
 
-    With `fork` it begins as a copy of this process, if it can; nothing that it registers with `atexit` is then called.
     Local sockets between us and it: two runs that start at once can choose the same free TCP port.
     """
     if not name:
@@ -76,12 +72,7 @@ def started(name: str, *, fork: bool = False) -> Iterator[Kernel | None]:
         sockets = {} if os.name == "nt" else {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
         kernel = Kernel(kernel_name=name, kernel_id=str(uuid.uuid4()), config=Config(sockets))
         try:
-            if fork:
-                kernel.provisioner = ForkingProvisioner(
-                    kernel_id=kernel.kernel_id, kernel_spec=kernel.kernel_spec, parent=kernel
-                )
-            with garbage.ignored():  # it imports IPython
-                run_sync(kernel.start_kernel)(extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])])
+            run_sync(kernel.start_kernel)(extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])])
         except (NoSuchKernel, OSError, RuntimeError):
             yield None
             return

@@ -20,7 +20,7 @@ from pgrunbook import (
     conclusion,
     decisions,
     display,
-    looking,
+    magics,
     parameters,
     preflight,
     targets,
@@ -121,7 +121,7 @@ class Run:
         )
         if shell := get_ipython():
             display.install(shell)
-            looking.register(shell, self._sessions.open_look)
+            magics.register(shell, self._sessions.open_look)
 
     def _check_target(self, target: targets.Target, project: Project) -> targets.Identity:
         """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""

@@ -1,11 +1,6 @@
-"""The kernel of `pgrunbook run`, which begins as a copy of the runner: to the cells it is as any other."""
+"""The kernel of `pgrunbook run`, which is started before papermill asks for one: its end is noticed."""
 
 from __future__ import annotations
-
-import json
-import subprocess
-import sys
-from typing import Any
 
 import nbformat
 import pytest
@@ -18,25 +13,6 @@ PASSED = """\
 from pgrunbook.card import VerdictCard
 from pgrunbook.errors import Verdict
 VerdictCard(Verdict.PASSED, "done", {})"""
-
-LOOK = """\
-import asyncio, debugpy, json, os, signal, sys, threading
-await asyncio.sleep(0)
-told = {
-    "program": [os.path.basename(sys.argv[0]), *sys.argv[1:2]],
-    "path": sys.path,
-    "main": sys.modules["__main__"] is sys.modules[__name__],
-    "input": os.read(0, 1).decode(),
-    "group": os.getpgrp() == os.getsid(0) == os.getpid(),
-    "parent": os.environ["JPY_PARENT_PID"] == str(os.getppid()),
-    "interrupt": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
-    "terminate": str(signal.getsignal(signal.SIGTERM)),
-    "folder": os.getcwd(),
-    "threads": sorted({thread.name.partition("-")[0] for thread in threading.enumerate()}),
-    "outside": "click" in globals(),
-    "debugger": hasattr(debugpy, "listen"),
-}
-print(json.dumps(told))"""
 
 
 def cells(project: Project, *sources: str) -> None:
@@ -52,24 +28,6 @@ def run(project: Project, empty: Database) -> Outcome:
     return project.command("run", "900_cells", "--target", "env:CRM_URL")
 
 
-def told(notebook: Any) -> dict[str, Any]:
-    (text,) = [out["text"] for cell in notebook["cells"] for out in cell["outputs"] if "told" in cell["source"]]
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
-def test_it_is_what_another_interpreter_would_be(project: Project, empty: Database) -> None:
-    cells(project, LOOK, PASSED)
-    done = run(project, empty)
-    assert done.notebook, done.text
-    forked = told(nbformat.read(done.notebook, 4))
-
-    plain = project.root / "plain.ipynb"
-    papermill = [sys.executable, "-m", "papermill", "runbooks/900_cells.ipynb", str(plain), "--no-progress-bar"]
-    subprocess.run(papermill, cwd=project.root, check=True, capture_output=True)
-    assert forked == told(nbformat.read(plain, 4))
-
-
 @pytest.mark.parametrize(
     ("cell", "code", "said"),
     [
@@ -82,15 +40,3 @@ def test_its_end_is_noticed(project: Project, empty: Database, cell: str, code: 
     cells(project, cell, PASSED)
     done = run(project, empty)
     assert (done.code, said in done.text) == (code, True), done.text
-
-
-def test_nobody_waits_for_a_debugger(project: Project, empty: Database) -> None:
-    cells(project, "import sys; print([name for name in sys.modules if name.startswith(('debugpy', 'pydev'))])", PASSED)
-    done = run(project, empty)
-    assert done.cells["cell0"].strip() == "[]"
-
-
-def test_it_is_a_copy_where_it_can_be(project: Project, empty: Database) -> None:
-    cells(project, "import os; print(open(f'/proc/{os.getpid()}/cmdline').read())", PASSED)
-    done = run(project, empty)
-    assert "900_cells" in done.cells["cell0"]

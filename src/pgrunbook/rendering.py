@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import bleach
 import mistune
+import nh3
 from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -89,8 +89,7 @@ def _output(output: Mapping[str, Any]) -> Markup:
     if output["output_type"] == "stream":
         return _preformatted(_text(output["text"]))
     if "text/html" in data:
-        html = re.sub(r"<style\b.*?</style\s*>", "", _text(data["text/html"]), flags=re.DOTALL | re.IGNORECASE)
-        return Markup(bleach.clean(html, tags=_TAGS, attributes={}, strip=True))  # noqa: S704  # cleaned
+        return Markup(nh3.clean(_text(data["text/html"]), tags=_TAGS, attributes={}))  # noqa: S704  # cleaned
     if "text/markdown" in data:
         return _markdown(_text(data["text/markdown"]))
     if "image/png" in data:

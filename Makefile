@@ -9,7 +9,7 @@ demo: .venv/demo.stamp  ## run 001 against the embedded PostgreSQL
 	$(BIN)/pgrunbook run 001 --html
 
 lab: .venv/demo.stamp  ## step through 001 in JupyterLab
-	$(BIN)/jupyter lab runbooks/001_import_connector.ipynb
+	$(BIN)/jupyter lab --allow-root --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/runbooks/001_import_connector.ipynb
 
 test: .venv/test.stamp .venv/chromium.stamp .venv/pgbouncer.stamp  ## all that CI checks
 	$(BIN)/ruff check

@@ -1,10 +1,15 @@
-"""docs/runbooks.md lists what a cell may call, what a header holds, and what a variant is given: all, and no more."""
+"""What the pages list is what there is: cells, headers, variants, settings, environment variables, pages."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
+import pytest
+from pydantic import BaseModel
+
+from pgrunbook.project import ArchiveSettings, EmbeddedSettings, TargetSettings
 from pgrunbook.run import Run
 from pgrunbook.scripts import HEADER_KEYS, Script
 
@@ -43,3 +48,42 @@ def test_every_variant_and_its_placeholders() -> None:
     }
     assert told.keys() == used.keys()
     assert [f"{file}: {name}" for file in used for name in used[file] - set(told[file])] == []
+
+
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+
+
+def settings_table(section: str) -> dict[str, str]:
+    """The keys of a section of pgrunbook.toml, each with its default, as the page has them."""
+    (found,) = re.findall(rf"^### \[{re.escape(section)}\]\n(.*?)(?=^##|\Z)", CONFIGURATION, re.MULTILINE | re.DOTALL)
+    return dict(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", found, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"),
+    [("embedded", EmbeddedSettings), ("targets.NAME", TargetSettings), ("archive", ArchiveSettings)],
+)
+def test_every_key_of_the_project_file_with_its_default(section: str, settings: type[BaseModel]) -> None:
+    defaults = {name: field.default for name, field in settings.model_fields.items()}
+    assert tomllib.loads("\n".join(f"{k} = {v}" for k, v in settings_table(section).items())) == {
+        name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()
+    }
+
+
+def test_every_environment_variable() -> None:
+    modules = (ROOT / "src").rglob("*.py")
+    used = {name for path in modules for name in re.findall(r'"(PGRUNBOOK_\w+)"', path.read_text())}
+    assert set(re.findall(r"^\| `(PGRUNBOOK_\w+)`", CONFIGURATION, re.MULTILINE)) == used
+
+
+def test_every_page_is_listed_and_every_link_leads_somewhere() -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert set(re.findall(r"^\| \[(\w[\w-]*\.md)\]", index, re.MULTILINE)) == pages
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_readme_fits_a_glance() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 700

@@ -247,7 +247,7 @@ def _versions(record: Record) -> str:
         return NOT_SO_FAR
     notebook, digest = next(iter(record.sources.items()))
     return (
-        f"{record.identity.get('versions', 'not known')}. {notebook} with SHA-256 {digest[:12]}…, and"
+        f"{record.identity.get('versions', 'not known')}. {notebook} with SHA-256 {digest}, and"
         f" {_counted(len(record.sources) - 1, 'SQL file')}, each with its own."
     )
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pgrunbook.checks import CheckResult
+from pgrunbook.contained import is_regular
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.parameters import Parameters
 from pgrunbook.plan import Plan, differences
@@ -61,8 +62,8 @@ def _stale(folder: Path, plan: Plan, digest: str) -> Iterator[Problem]:
     yield Problem(
         "is not the one that was approved",
         where=WHERE,
-        expected=f"{digest[:12]}…",
-        found=f"{plan.digest[:12]}…: {plan.summary}",
+        expected=digest,
+        found=f"{plan.digest}: {plan.summary}",
         remedy="plan again, and have the new plan approved",
     )
     approved = next((found for _, _, found in _planned(folder, digest)), None)
@@ -85,7 +86,7 @@ def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
 def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
     """The records of the plan with that digest, the latest first; none that are older than the last so many."""
     for path in sorted(folder.glob("*.ipynb"), reverse=True)[:_LOOKED_AT]:
-        if digest.encode() in path.read_bytes():
+        if is_regular(path) and digest.encode() in path.read_bytes():
             with suppress(ValueError, LookupError, TypeError):  # what is no record, or not ours
                 record = Record.read(path)
                 if record.plan and (plan := Plan.read(record.plan)).digest == digest:

@@ -64,7 +64,7 @@ def _lines(sql: str) -> str:
 
 
 def _files(record: Record) -> list[str]:
-    return [f"{sha[:12]}  {name}" for name, sha in sorted(record.sources.items())]
+    return [f"{sha}  {name}" for name, sha in sorted(record.sources.items())]
 
 
 def _locks(block: Block) -> str:

@@ -135,8 +135,8 @@ def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
         yield Problem(
             f"the file was edited after it was {entry.event}",
             where=block.name,
-            expected=f"sha256 {entry.source_sha256[:12]}… (run {entry.run_id[:8]}, {entry.finished_at:%Y-%m-%d})",
-            found=f"sha256 {block.source_sha256[:12]}…",
+            expected=f"sha256 {entry.source_sha256} (run {entry.run_id[:8]}, {entry.finished_at:%Y-%m-%d})",
+            found=f"sha256 {block.source_sha256}",
             remedy="restore the file, and make the change in a new block or a new runbook",
         )
 

@@ -15,8 +15,6 @@ from pgrunbook.shape import Facts
 from pgrunbook.sources import Sources
 from pgrunbook.targets import Identity
 
-_SHOWN = 12  # of the 64 digits of a digest
-
 
 class Step(NamedTuple):
     """A block that is not done: what is to be done with it, and exactly the SQL that is to run."""
@@ -98,7 +96,7 @@ def differences(approved: Plan, now: Plan) -> Iterator[Problem]:
     ]:
         for name in sorted({*then, *found}):
             if then.get(name) != found.get(name):
-                yield Problem(what, name, _short(then.get(name)), _short(found.get(name)))
+                yield Problem(what, name, _told(then.get(name)), _told(found.get(name)))
     yield from _steps(approved, now)
 
 
@@ -128,8 +126,8 @@ def _changed(then: Step, found: Step) -> tuple[str, str]:
     return "\n".join(before), "\n".join(line for _, _, start, end in parts for line in other[start:end])
 
 
-def _short(text: str | None) -> str:
-    """A digest by how it begins; anything else as it is."""
+def _told(text: str | None) -> str:
+    """A digest as one, whole: it may differ from another in its last digit."""
     if text is None:
         return "absent"
-    return f"sha256 {text[:_SHOWN]}…" if len(text) == 64 and " " not in text else text
+    return f"sha256 {text}" if len(text) == 64 and " " not in text else text

@@ -10,13 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgrunbook import notebooks
+from pgrunbook import digests, notebooks
 from pgrunbook.blocks import Source
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SHOWN = 12  # of the 64 digits of a digest
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,10 @@ class Sources:
         import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
         notebook, *scripts = self.files
-        rows = {notebook.split("/")[1]: {"deploy": self.files[notebook][:_SHOWN]}}
+        shown = digests.short(self.files.values())
+        rows = {notebook.split("/")[1]: {"deploy": shown[self.files[notebook]]}}
         for name, kind, path in sorted((*reversed(path.split("/", 3)[2:]), path) for path in scripts):
-            rows.setdefault(name.removesuffix(".sql"), {})[kind] = self.files[path][:_SHOWN]
+            rows.setdefault(name.removesuffix(".sql"), {})[kind] = shown[self.files[path]]
         frame = pd.DataFrame.from_dict(rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str")
         return frame.fillna("").rename_axis("file")
 

@@ -115,7 +115,7 @@ def test_a_stale_plan_is_refused_with_all_that_differs(crm: Database, production
     done = approved(production, digest)
     assert (done.code, crm.dump()) == (2, before), done.text
     for text in [
-        f"plan: is not the one that was approved\n      expected: {digest[:12]}…",
+        f"plan: is not the one that was approved\n      expected: {digest}",
         "010_import_batches: is done already",
         "table import_batches: has changed in the target since",
         "sql/001_import_connector/deploy/020_stage_mappings.sql: was edited since",

@@ -36,3 +36,9 @@ def test_another_action_with_the_same_sql_is_shown() -> None:
 def test_the_same_plan_has_the_same_digest_after_it_was_written() -> None:
     assert Plan.read(PLAN.data).digest == PLAN.digest
     assert not list(differences(PLAN, Plan.read(PLAN.data)))
+
+
+def test_files_that_differ_in_the_last_digit_of_their_digests_look_different() -> None:
+    one, other = (replace(PLAN, files={"sql/001_x/deploy/010_a.sql": "a" * 63 + digit}) for digit in "bc")
+    (problem,) = differences(one, other)
+    assert (problem.expected[-2:], problem.found[-2:]) == ("ab", "ac")

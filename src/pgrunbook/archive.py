@@ -5,7 +5,8 @@ holds the digest of each of these files and of the seal before it. `HEAD` in the
 sha256sum writes it. So whatever is changed, removed, added or put elsewhere shows; but for the end of the chain, cut
 off together with `HEAD`: that shows where somebody else has noted the head, as the targets' ledgers do.
 
-Nothing outside this module knows that an archive is a folder.
+Nothing outside this module knows that an archive is a folder. Whoever can write to it may have put anything there: a
+name that stands in one of its files is taken by `Archive.file` alone, and nothing outside is read, written or removed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from pgrunbook import atomic
+from pgrunbook import atomic, contained
+from pgrunbook.contained import is_regular, is_there, printable
 from pgrunbook.errors import Failed, Problem, Refused, Unreadable
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ _NEW = ".seal"  # a seal that is not in its place yet
 # What is in the root of an archive and is no record: how to read it, and what can be made anew from the records.
 _BESIDE = {"README.md", HEAD, _LOCK}
 _MADE = "site"
+
+# What stands in a seal about how it was made, and is told wherever its record is shown.
+BY_HAND = "by hand"
+NOT_COMPARED = "not compared with the ledger"
 
 # How long to wait for another run that is just sealing its record.
 _LOCK_S = 60
@@ -79,6 +85,24 @@ class Seal:
         """The executed notebook, from the root on."""
         return self.statement.subject[0].name
 
+    @property
+    def origin(self) -> str:
+        """`sealed by hand, not compared with the ledger`: what is to be told of how it was made, if it says so; else
+        empty.
+        """
+        run = self.statement.predicate.run
+        by_hand = [f"sealed {BY_HAND}"] if run.get("sealed") == BY_HAND else []
+        said = run.get("ledger")
+        compared = said.get("compared") if isinstance(said, Mapping) else None
+        how = {False: [NOT_COMPARED], True: ["compared with the ledger"] if by_hand else []}
+        return ", ".join([*by_hand, *(how.get(compared, []) if isinstance(compared, bool) else [])])
+
+    @property
+    def says(self) -> str:
+        """What the target's ledger said, or why it could not be asked; empty if that is not known."""
+        said = self.statement.predicate.run.get("ledger")
+        return str(said.get("says", "")) if isinstance(said, Mapping) else ""
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -108,8 +132,7 @@ class Archive:
         with self._alone():
             name = self._settled()
             head = self._head(name) if name else None
-            if target.exists():
-                raise Refused.of("the record is sealed already", where=record, remedy="pgrunbook archive verify")
+            self.require_unsealed(notebook)
             complete()
             predicate = Predicate(
                 archive=head.archive if head else None,
@@ -120,24 +143,24 @@ class Archive:
                 run=run,
                 sources=sources,
             )
+            names = self._names(record)
             statement = Statement(
-                subject=[Resource.of(self.name(file), sha256_of(file)) for file in self._record(notebook)],
-                predicate=predicate,
+                subject=[Resource.of(name, sha256_of(self.file(name))) for name in names], predicate=predicate
             )
             data = attestation.sealed(statement, signer)
             sha256 = hashlib.sha256(data).hexdigest()
             # The head before the seal is in its place: cut off in between, it is finished by the next.
             atomic.write(self.root / _NEW, data)
-            atomic.write(self.root / HEAD, f"{sha256}  {self.name(target)}\n".encode())
+            atomic.write(self.root / HEAD, f"{sha256}  {record}{SEAL}\n".encode())
             (self.root / _NEW).replace(target)
-            return Head(predicate.sequence, self.name(target), sha256, predicate.archive or sha256)
+            return Head(predicate.sequence, f"{record}{SEAL}", sha256, predicate.archive or sha256)
 
     def check(self, notebook: Path) -> None:
         """Raise Refused unless a record of this name could be written and sealed. What an interrupted seal has left is
         finished.
         """
         record = self.record(notebook)
-        if taken := sorted(name for name in names(record) if (self.root / name).exists()):
+        if taken := sorted(name for name in names(record) if is_there(self.root / name)):
             what, where = "is there already, and a record is not written over", f"{record}{PARTS[0]}"
             remedy = f"name another file: outputs/{{pm[run_uuid]}}{PARTS[0]} is another one each time"
             raise Refused.of(
@@ -150,6 +173,11 @@ class Archive:
             problems = exc.problems if isinstance(exc, Failed) else [Problem(exc.strerror or str(exc), where=_LOCK)]
             raise Refused("The archive cannot take another record: nothing was started.", problems=problems) from exc
 
+    def require_unsealed(self, notebook: Path) -> None:
+        """Raise Refused if the record of this executed notebook has a seal."""
+        if is_there(self.root / f"{(record := self.record(notebook))}{SEAL}"):
+            raise Refused.of("the record is sealed already", where=record, remedy="pgrunbook archive verify")
+
     def is_sealed(self, notebook: Path) -> bool:
         """Whether the record of this executed notebook has a seal."""
         return notebook.with_name(notebook.stem + SEAL).exists()
@@ -157,11 +185,14 @@ class Archive:
     def noted_head(self) -> tuple[str, str] | None:
         """Digest and name of the last seal, as `HEAD` says; None if there is none yet. Raises Unreadable."""
         try:
-            text = (self.root / HEAD).read_bytes().decode("utf-8", "replace")
+            text = contained.whole(self.file(HEAD)).decode("utf-8", "replace")
         except FileNotFoundError:
             return None
         if not (match := re.fullmatch(r"([0-9a-f]{64})  ([^\n]+)\n", text)):
             raise Unreadable("not a line as sha256sum writes it")
+        if not match[2].endswith(SEAL):
+            raise Unreadable(f"{printable(match[2])} is not the name of a seal")
+        self.file(match[2])
         return match[1], match[2]
 
     def files(self) -> Iterator[Path]:
@@ -179,29 +210,34 @@ class Archive:
         """The seal in a file. Raises Unreadable or OSError."""
         from pgrunbook import attestation
 
-        data = path.read_bytes()
+        name = self.name(path)
+        data = contained.whole(self.file(name))
         statement, envelope = attestation.opened(data)
-        return Seal(self.name(path), hashlib.sha256(data).hexdigest(), statement, envelope)
+        return Seal(name, hashlib.sha256(data).hexdigest(), statement, envelope)
 
     def interrupted(self) -> tuple[str, str] | None:
         """Digest and name of the seal that could not be put into its place any more, though `HEAD` names it."""
         noted, new = self.noted_head(), self.root / _NEW
-        if noted and new.is_file() and sha256_of(new) == noted[0] and not (self.root / noted[1]).exists():
+        if noted and is_regular(new) and sha256_of(new) == noted[0] and not is_there(self.root / noted[1]):
             return noted
         return None
 
-    def _record(self, notebook: Path) -> list[Path]:
+    def _names(self, record: str) -> list[str]:
         """The files of a record, the notebook first."""
-        beside = [notebook.with_name(notebook.stem + part) for part in PARTS[1:]]
-        return [notebook, *(file for file in beside if file.exists())]
+        beside = [record + part for part in PARTS[1:]]
+        return [record + PARTS[0], *(name for name in beside if is_there(self.root / name))]
+
+    def file(self, name: str) -> Path:
+        """The file that a name in the archive stands for. Raises Unreadable if that cannot be one of it."""
+        return contained.below(self.root, name)
 
     def name(self, path: Path) -> str:
         """The path from the root on, wherever a symbolic link leads. Raises Refused if it is not below the root."""
-        for each in (path, path.parent.resolve() / path.name):
-            if each.is_relative_to(self.root):
-                return each.relative_to(self.root).as_posix()
+        resolved, root = path.parent.resolve() / path.name, self.root.resolve()
+        if resolved.is_relative_to(root) and path.name != "..":
+            return resolved.relative_to(root).as_posix()
         remedy = "move it below outputs/, to <target>/<runbook>/"
-        raise Refused.of("is not in the archive", where=path.name, remedy=remedy)
+        raise Refused.of("is not in the archive", where=printable(path.name), remedy=remedy)
 
     def record(self, notebook: Path) -> str:
         """What the names of the record's files begin with, from the root on. Raises Refused if no record is called so,
@@ -214,6 +250,12 @@ class Archive:
         if name.startswith(f"{_MADE}/"):
             what, expected = "is where the pages are made, and no record is looked for", f"a folder other than {_MADE}/"
             problems.append(Problem(what, name, expected, remedy="move it to outputs/<target>/<runbook>/"))
+        try:
+            for each in sorted(names(name.removesuffix(PARTS[0]))):
+                self.file(each)
+        except Unreadable as exc:
+            expected, remedy = "a regular file with a name that can be read", "copy it to another name below outputs/"
+            problems.append(Problem("is not kept in an archive", printable(name), expected, str(exc), remedy))
         if problems:
             raise Refused(problems=problems)
         return name.removesuffix(PARTS[0])
@@ -223,6 +265,11 @@ class Archive:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in (_LOCK, _NEW, HEAD):
+                self.file(name)
+        except Unreadable as exc:
+            raise _broken("the archive cannot be written to", str(exc)) from exc
         lock = FileLock(self.root / _LOCK, timeout=_LOCK_S)
         try:
             lock.acquire()
@@ -243,7 +290,7 @@ class Archive:
                 (self.root / _NEW).replace(self.root / left[1])
             (self.root / _NEW).unlink(missing_ok=True)
             noted = self.noted_head()
-            sha256 = sha256_of(self.root / noted[1]) if noted else ""
+            sha256 = sha256_of(self.file(noted[1])) if noted else ""
         except (Unreadable, OSError) as exc:
             raise _unreadable(exc) from exc
         if noted and sha256 != noted[0]:

@@ -4,54 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from securesystemslib.signer import Key
 
 from pgrunbook import attestation
 from pgrunbook.archive import HEAD, SEAL, Archive, Head, Seal, names, sha256_of
 from pgrunbook.attestation import Resource
+from pgrunbook.contained import is_regular, unnameable
 from pgrunbook.errors import Problem, Unreadable
+from pgrunbook.findings import Verification
 from pgrunbook.project import Project
 from pgrunbook.record import UNENDED, Record
 
 # How often to begin anew because a run has just sealed its record.
 _READINGS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was found in an archive: how many seals can be read, how many of them a key of ours has signed (None if
-    there was no key to check with), the last of the chain, and all that is wrong.
-    """
-
-    seals: int
-    signed: int | None
-    head: Head | None
-    problems: tuple[Problem, ...]
-
-    def text(self) -> str:
-        """All that is wrong, and a line that sums it up."""
-        lines = [line for problem in self.problems for line in problem.lines()]
-        if not self.seals and not lines:
-            return "no record is sealed here: nothing was checked"
-        last = f", the last is {self.head.name}" if self.head else ""
-        found = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}" if self.problems else "unchanged"
-        unchecked = "signatures not checked, as no key is given"
-        signed = unchecked if self.signed is None else f"{self.signed} of them signed by a key given"
-        return "\n".join([*lines, f"{found}: {self.seals} sealed, {signed}{last}"])
-
-    def data(self) -> dict[str, Any]:
-        """The same as JSON values."""
-        return {
-            "seals": self.seals,
-            "signed": self.signed,
-            "head": self.head._asdict() if self.head else None,
-            "problems": [asdict(problem) for problem in self.problems],
-        }
 
 
 def of_project(
@@ -73,7 +42,9 @@ def of_project(
 def _noted(project: Project, name: str) -> list[Head]:
     from pgrunbook import connection, ledger, targets  # here, because an archive can be checked without its targets
 
-    with connection.connect(targets.resolve(name, project), schema="public", label="verify", read_only=True) as conn:
+    with connection.connect(
+        targets.resolve(name, project), schema="pg_catalog", label="verify", read_only=True
+    ) as conn:
         return ledger.heads(conn)
 
 
@@ -82,8 +53,8 @@ def verify(
 ) -> Verification:
     """Check every byte of the archive.
 
-    With `keys`, every seal must be signed with one of them. `heads` are what the ledgers of targets, by their names,
-    have noted as the head at some time: the chain must still hold them.
+    With `keys`, every seal must be signed with one of them, and there must be some. `heads` are what the ledgers of
+    targets, by their names, have noted as the head at some time: the chain must still hold them.
     """
     reading = _settled(archive)
     chain = reading.chain
@@ -91,7 +62,10 @@ def verify(
     head = Head(last.sequence, last.name, last.sha256, last.archive) if last else None
     unsigned = _unsigned(chain, keys)
     problems = [problem for problem, _ in _found(reading, chain, unsigned, heads or {})]
-    return Verification(len(chain), len(chain) - len(unsigned) if keys else None, head, tuple(problems))
+    if not chain and not problems:
+        problems += _emptied(keys, heads or {})
+    signed = len(chain) - len(unsigned) if keys else None
+    return Verification.of(len(chain), signed, head, problems, chain)
 
 
 def verify_one(
@@ -107,7 +81,8 @@ def verify_one(
     unsigned = _unsigned(seals, keys)
     found = _found(reading, seals, unsigned, heads or {})
     problems = [problem for problem, about in found if not own.isdisjoint(about)]
-    return Verification(len(seals), len(seals) - len(unsigned) if keys else None, None, tuple(problems))
+    signed = len(seals) - len(unsigned) if keys else None
+    return Verification.of(len(seals), signed, None, problems, seals)
 
 
 def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
@@ -116,13 +91,30 @@ def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
     try:
         seal = Archive(notebook.parent).read(path)
     except (Unreadable, OSError) as exc:
-        return Verification(0, None, None, (_unreadable(path, exc),))
-    here = {resource.name: notebook.with_name(Path(resource.name).name) for resource in seal.statement.subject}
-    problems = list(_record(seal, {name: path for name, path in here.items() if path.exists()}))
-    if here[seal.notebook] != notebook:
+        return Verification.of(0, None, None, [_unreadable(path, exc)], [])
+    here = {name: notebook.with_name(Path(name).name) for name in _names(seal) if not unnameable(name)}
+    problems = list(_record(seal, {name: path for name, path in here.items() if is_regular(path)}))
+    if here.get(seal.notebook) != notebook:
         problems.append(Problem("the seal is another record's", path.name, notebook.name, seal.notebook))
     unsigned = _unsigned([seal], keys)
-    return Verification(1, 1 - len(unsigned) if keys else None, None, (*problems, *unsigned))
+    signed = 1 - len(unsigned) if keys else None
+    return Verification.of(1, signed, None, [*problems, *unsigned], [seal])
+
+
+def _names(seal: Seal) -> list[str]:
+    return [resource.name for resource in seal.statement.subject]
+
+
+def _emptied(keys: Sequence[Key], heads: Mapping[str, Sequence[Head]]) -> Iterator[Problem]:
+    """Where somebody expects records, none is as wrong as one that was changed."""
+    if asked := [*(["a key"] if keys else []), *(f"target {name!r}" for name in heads)]:
+        yield Problem(
+            f"nothing is sealed here that could be checked with {' and '.join(asked)}",
+            where="outputs/",
+            expected="at least one seal",
+            found="none: no run was recorded yet, or the archive was emptied",
+            remedy="bring the archive back; before the first run there is nothing to check",
+        )
 
 
 def _unreadable(seal: Path, exc: Exception) -> Problem:
@@ -204,8 +196,15 @@ def _settled(archive: Archive) -> _Reading:
 def _read(archive: Archive) -> _Reading:
     """Where the archive ends first, as seals are only ever added."""
     end = _End.of(archive)
-    files = {archive.name(path): path for path in archive.files()}
-    seals, problems = {}, []
+    found = {path.relative_to(archive.root).as_posix(): path for path in archive.files()}
+    files = {name: path for name, path in found.items() if is_regular(path)}
+    what, expected = "is no file of a record, and was not read", "a regular file"
+    problems = [
+        Problem(what, name, expected, "a symbolic link" if path.is_symlink() else "something else", "remove it")
+        for name, path in found.items()
+        if name not in files
+    ]
+    seals = {}
     for name, path in files.items():
         if name.endswith(SEAL):
             try:
@@ -294,7 +293,7 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterato
 
 def _unended(notebook: Path) -> bool:
     """Whether it says so itself; not if it says nothing that can be read."""
-    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Record.read(notebook).unended
     return False
 

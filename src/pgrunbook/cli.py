@@ -197,10 +197,10 @@ def _sealed(project: Project, notebook: Path) -> str | RunbookError:
         return Failed("The run has ended as it says above. Its record is not sealed.", problems=exc.problems)
 
 
-def _seal(project: Project, notebook: Path) -> str:
+def _seal(project: Project, notebook: Path, *, by_hand: bool = False) -> str:
     from pgrunbook import sealing
 
-    done = sealing.seal(project, notebook)
+    done = sealing.seal(project, notebook, by_hand=by_hand)
     for problem in done.problems:
         click.secho(f"warning: {problem}", fg="yellow", err=True)
     return str(done)
@@ -280,8 +280,12 @@ def archive() -> None:
 @archive.command()
 @click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def seal(notebook: Path) -> None:
-    """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose runner was killed."""
-    click.echo(f"seal: {_seal(Project.find(), notebook)}")
+    """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose runner was killed.
+
+    Refused if the target's ledger does not know the run, or tells otherwise. Where the ledger cannot be asked, the seal
+    says so.
+    """
+    click.echo(f"seal: {_seal(Project.find(), notebook, by_hand=True)}")
 
 
 @archive.command()

@@ -198,7 +198,40 @@ class Record:
     @property
     def card(self) -> Row:
         """The verdict's card; empty if the run did not come to its end."""
-        return next((data for data, _ in self._shown(VERDICT_MIME)), {})
+        return next(iter(self.cards), {})
+
+    @property
+    def cards(self) -> Sequence[Row]:
+        """The card of each run that came to its end: in a notebook that was begun again there may be several."""
+        return [data for data, _ in self._shown(VERDICT_MIME)]
+
+    @property
+    def identities(self) -> Sequence[Mapping[str, str]]:
+        """The identity card of each run, in order."""
+        frames = [frame for frame in self.frames if frame.kind == "identity"]
+        return [{row["identity"]: row["value"] for row in frame.rows} for frame in frames]
+
+    @property
+    def runs(self) -> Sequence[str]:
+        """The id of each run that it names, the one of our engine first."""
+        named = [self.noted, *({"run_id": card.get("run")} for card in (*self.identities, *self.cards))]
+        return list(dict.fromkeys(str(each["run_id"]) for each in named if each.get("run_id")))
+
+    @property
+    def done(self) -> Sequence[Row]:
+        """What was done with blocks, as each cell shows it: `block`, `event`, `started_at`."""
+        return [data for data, _ in self._shown(BLOCK_MIME)]
+
+    @property
+    def decided(self) -> Sequence[Row]:
+        """What was decided about blocks, as each cell shows it: `block`, `action`, `reason`, `sql`, its digests."""
+        return [data for data, _ in self._shown(DECISION_MIME)]
+
+    @property
+    def code(self) -> str:
+        """The code of its cells, but for the parameters."""
+        cells = [cell for cell in self.notebook["cells"] if cell["cell_type"] == "code"]
+        return "\n\n".join("".join(cell["source"]) for cell in cells if not _tags(cell) & _PARAMETERS)
 
     def snapshots(self) -> dict[str, Any]:
         """`before` and `after`, each with its frames, as far as the run took them, and what the blocks make.
@@ -223,6 +256,13 @@ class Record:
                 if mime in output.get("data", {}):
                     data = output["data"][mime]
                     yield from ((each, cell.get("id", "")) for each in unpacked(data))
+
+
+_PARAMETERS = {"parameters", "injected-parameters"}
+
+
+def _tags(cell: Row) -> set[str]:
+    return set(cell.get("metadata", {}).get("tags", ()))
 
 
 def _state(cell: Row) -> str:

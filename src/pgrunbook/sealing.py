@@ -15,39 +15,51 @@ import psycopg
 from nbformat import NotebookNode
 
 from pgrunbook import atomic, attestation, leaks, ledger, parameters, targets
-from pgrunbook.archive import Archive, Head
+from pgrunbook.archive import BY_HAND, NOT_COMPARED, SEAL, Archive, Head
 from pgrunbook.card import SNAPSHOT_MIME
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect
-from pgrunbook.ending import Ending, final, may_have_written, shown
-from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
+from pgrunbook.contradictions import Comparison
+from pgrunbook.ending import Ending, final, may_have_written, shown, told
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Unreadable, Verdict, first_line
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
 from pgrunbook.record import Record
 from pgrunbook.targets import Target
+from pgrunbook.testimony import Testimony, Witness, is_id
 
 _WITHOUT_ROWS = "the ledger's rows are not in the record"
 
 
+_READ = (LookupError, TypeError, ValueError, AttributeError, RecursionError)  # what is no record of ours raises these
+
+
 class Sealed(NamedTuple):
-    """The new head of the archive, whether its seal is signed, and what could not be had for the record."""
+    """The new head of the archive, whether its seal is signed, what could not be had for the record, and what the
+    target's ledger says of it, where somebody is to be told.
+    """
 
     head: Head
     signed: bool
     problems: list[str]
+    told: str = ""
 
     def __str__(self) -> str:
-        return f"number {self.head.sequence}, {self.head.name}{'' if self.signed else ' (no key: not signed)'}"
+        told = f"\n{self.told}" if self.told else ""
+        return f"number {self.head.sequence}, {self.head.name}{'' if self.signed else ' (no key: not signed)'}{told}"
 
 
 @dataclass
 class Sealing:
-    """One executed notebook of the archive on its way to being sealed. `problems`: what could not be had for it."""
+    """One executed notebook of the archive on its way to being sealed, `by_hand` or by who has just executed it.
+    `problems`: what could not be had for it.
+    """
 
     project: Project
     notebook: Path
     nb: NotebookNode
     chosen: Parameters | None
+    by_hand: bool
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -62,7 +74,12 @@ class Sealing:
         signer = attestation.signer(key) if key else None
         target = self._target()
         self._search(target)
+        archive = Archive(self.project.outputs)
+        archive.require_unsealed(self.notebook)
+        if self.by_hand:
+            self._require_first(archive)
         with self._session(target) as conn:
+            testimony = self._testimony(conn)
             rows = self._rows(conn)
 
             def complete() -> None:
@@ -70,18 +87,30 @@ class Sealing:
                     atomic.write(self.notebook.with_suffix(".ledger.json"), _json(rows))
                 self._take_out_snapshots()
 
-            archive = Archive(self.project.outputs)
-            head = archive.seal(self.notebook, self._facts(), self._record.sources, signer, complete)
+            facts = {
+                **self._facts(),
+                "sealed": BY_HAND if self.by_hand else "at its end",
+                "ledger": testimony._asdict(),
+            }
+            head = archive.seal(self.notebook, facts, self._record.sources, signer, complete)
             if conn and rows:
                 self._note(conn, head)
-            return Sealed(head, signer is not None, self.problems)
+            return Sealed(head, signer is not None, self.problems, testimony.says if self.by_hand else "")
 
     def _require_truth(self) -> None:
-        """Refuse what was not executed, and parameters that are not those of the run: the seal would vouch for them."""
+        """Refuse what was not executed, and what contradicts itself, such as parameters that are not those of the run:
+        the seal would vouch for it.
+        """
         if not self._record.started_at and not any(cell.get("outputs") for cell in self.nb.cells):
             remedy = "run its cells, save it with their outputs, and seal that"
             raise Refused.of("was not executed", where=self.notebook.name, remedy=remedy)
-        if problems := list(self._changed_parameters()):
+        try:
+            problems = [*self._changed_parameters(), *self._changed_verdict()]
+            self._facts()
+        except _READ as exc:
+            found = f"{type(exc).__name__}: {first_line(exc)}"
+            raise Refused.of("cannot be read as a record", where=self.notebook.name, found=found) from exc
+        if problems:
             raise Refused("The notebook does not show what was run: it is not sealed.", problems=problems)
 
     def _changed_parameters(self) -> Iterator[Problem]:
@@ -101,10 +130,34 @@ class Sealing:
             "schema": self.chosen.schema_,
             "ticket": self.chosen.ticket or "none given",
             "operator": self.chosen.operator or identity.get("operator", ""),
+            "approved": self.chosen.approval,
         }
-        for name, value in now.items():
-            if (said := identity.get(name, value)) != value:
-                yield changed(f"parameter {name}", expected=said, found=value)
+        for said in (*self._record.identities, {"mode": self._record.card.get("mode", self.chosen.mode)}):
+            for name, value in now.items():
+                if said.get(name, value) != value:
+                    yield changed(f"parameter {name}", expected=said[name], found=value)
+
+    def _changed_verdict(self) -> Iterator[Problem]:
+        """A verdict that was noted on top, and that the cells deny."""
+        noted, said = self._record.noted.get("verdict"), told(self.nb.cells)
+        if noted == Verdict.PASSED and said and said.verdict is not Verdict.PASSED:
+            remedy = "seal the notebook as it was executed"
+            yield Problem("was changed after the run", "verdict", str(said.verdict), noted, remedy)
+        if noted and noted not in list(Verdict):
+            yield Problem("is no verdict", "verdict", ", ".join(Verdict), str(noted))
+
+    def _require_first(self, archive: Archive) -> None:
+        """Refuse another notebook of a run whose record is in the archive: which of the two is it?"""
+        for path in archive.files() if self.run_id else ():
+            with suppress(Unreadable, OSError):  # what `archive verify` is for
+                if (
+                    path.name.endswith(SEAL)
+                    and (seal := archive.read(path)).statement.predicate.run.get("id") == self.run_id
+                ):
+                    what, remedy = "is not the record of that run: it has one", "pgrunbook archive diff ONE OTHER"
+                    raise Refused.of(
+                        what, where=self.notebook.name, expected=seal.notebook, found=self.run_id, remedy=remedy
+                    )
 
     def _target(self) -> Target | None:
         """Where the run was to work; None if that cannot be had any more."""
@@ -119,21 +172,51 @@ class Sealing:
 
     @contextmanager
     def _session(self, target: Target | None) -> Iterator[Connection | None]:
-        """A session on the target, if the run can have written there."""
+        """A session on the target, if the run can have written there; by hand, whatever the notebook says of that."""
         conn = None
-        if self.chosen and self.run_id and may_have_written(self._ending, self.nb.cells):
+        if self.chosen and (self.by_hand or (self.run_id and may_have_written(self._ending, self.nb.cells))):
             try:
                 if target is None:
                     raise Refused("the run's target cannot be had")
-                conn = connect(target, schema=self.chosen.schema_, label="seal")
+                conn = connect(target, schema="pg_catalog", label="seal")
             except RunbookError as exc:
                 self.problems.append(f"{_WITHOUT_ROWS}: {first_line(exc)}")
         with closing(conn) if conn else nullcontext():
             yield conn
 
+    def _testimony(self, conn: Connection | None) -> Testimony:
+        """What the target's ledger says of the record. Raises Refused if it does not know the run, or tells otherwise.
+
+        A record of before the ledger's time, or of another database than the one that answers, is not compared.
+        """
+        if conn is None or self.chosen is None:
+            reason = self.problems[-1].partition(": ")[2] if self.problems else ""
+            if not self.by_hand and not reason:
+                return Testimony(None, "the run ended before its first block")
+            return self._not_compared(reason or "its parameters cannot be read")
+        try:
+            witness = Witness.of(conn, self._record, self.chosen.schema_)
+            comparison = Comparison(self._record, self.chosen, self._ending, witness)
+            if elsewhere := comparison.elsewhere:
+                return self._not_compared(elsewhere)
+            if problems := comparison.problems():
+                raise Refused(
+                    "The target's ledger does not say what the notebook says: it is not sealed.", problems=problems
+                )
+            return Testimony(True, comparison.says)
+        except psycopg.Error as exc:
+            return self._not_compared(first_line(exc))
+        except _READ as exc:  # as another version has written it
+            return self._not_compared(f"this version cannot read it, {type(exc).__name__}: {first_line(exc)}")
+
+    def _not_compared(self, reason: str) -> Testimony:
+        if self.by_hand:
+            self.problems.append(f"sealed {BY_HAND}, {NOT_COMPARED}: {reason}")
+        return Testimony(False, reason)
+
     def _rows(self, conn: Connection | None) -> Any:
         try:
-            return ledger.everything(conn, self.run_id) if conn else None
+            return ledger.everything(conn, self.run_id) if conn and is_id(self.run_id) else None
         except psycopg.Error as exc:
             self.problems.append(f"{_WITHOUT_ROWS}: {first_line(exc)}")
             return None
@@ -183,17 +266,18 @@ class Sealing:
         return final(self.nb.cells)
 
 
-def seal(project: Project, notebook: Path) -> Sealed:
-    """Seal the record of a run that has ended.
+def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
+    """Seal the record of a run that has ended: `by_hand`, unless whoever has just executed it does.
 
     The ledger's rows on the run are put beside the executed notebook, and the head is noted in the ledger; the target
-    need not be there. Raises Refused if the file is no notebook of the archive, is sealed already, was not executed, or
-    has other parameters than the run; Failed if the archive is broken, or cannot be written.
+    need not be there. Raises Refused if the file is no notebook of the archive, is sealed already, was not executed,
+    has other parameters than the run, or tells otherwise than the ledger; Failed if the archive is broken, or cannot be
+    written.
     """
     name = Archive(project.outputs).name(notebook)
     try:
         nb = _read(notebook, name)
-        return Sealing(project, notebook, nb, _chosen(nb)).run()
+        return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
     except OSError as exc:
         remedy = "pgrunbook archive seal FILE, once the disk can be written"
         raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc

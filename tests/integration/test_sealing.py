@@ -106,6 +106,13 @@ def test_what_papermill_itself_wrote_can_be_sealed(crm: Database, project: Proje
     before = project.command("archive", "verify")
     assert before.code == 1
     assert "x.ipynb: added, or not sealed yet" in before.text
+    forged = done.notebook.with_name("forged.ipynb")
+    text = done.notebook.read_text()
+    run = crm.execute("SELECT run_id FROM pgrunbook.runs")[0][0]
+    forged.write_text(text.replace(str(run), "00000000-0000-4000-8000-000000000000"))
+    refused = project.command("archive", "seal", forged)
+    assert (refused.code, "the ledger does not know of it" in refused.text) == (2, True)
+    forged.unlink()
     del project.env["CRM_URL"]  # years later
     sealed = project.command("archive", "seal", done.notebook)
     assert sealed.code == 0, sealed.text

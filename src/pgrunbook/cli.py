@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import signal
 import sys
@@ -236,6 +237,27 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
     reports = report.collect(project, [n.stem for n in notebooks], target, schema)
     click.echo(json.dumps(reports, indent=2) if as_json else report.text(reports))
+
+
+@main.command()
+@click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
+@click.option("--schema", default="public", show_default=True, help="A schema of the target.")
+@click.option("--confirm", metavar="REASON", help="Say that it is this one from now on, and why.")
+@click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")
+def server(target: str, schema: str, confirm: str | None, operator: str) -> None:
+    """Show which server answers, and whether it is the one that the target's ledger was written on.
+
+    Backups, branches and standbys have a copy of the ledger. A target that is protected takes no other server for its
+    own until somebody has confirmed it. Without --confirm it reads only.
+    """
+    from pgrunbook import confirmation
+
+    project = Project.find()
+    standing = confirmation.look(project, target, schema)
+    click.echo(f"found:     {standing}")
+    if confirm is not None:
+        standing = confirmation.confirm(project, target, schema, operator=operator, reason=confirm)
+        click.echo(f"confirmed: {standing}")
 
 
 @main.command()

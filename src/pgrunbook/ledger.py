@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pgrunbook.shape import Facts, Key
     from pgrunbook.waiting import Attempt
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # Events after which a block counts as done; `started` and `reverting` are those of a block that was broken off.
 DONE = ("applied", "adopted")

@@ -28,9 +28,9 @@ class Step(NamedTuple):
 class Plan:
     """What is to be done, in order, and all that this rests on.
 
-    `target` is the database's identity: `database`, `system identifier`, `schema`. `files` has the SHA-256 of each SQL
-    file by its path, and under that of the notebook, the one of its code. `facts` are what the catalog says of the
-    tables concerned.
+    `target` is the database's identity: `database`, `system identifier`, `server`, `schema`. `files` has the
+    SHA-256 of each SQL file by its path, and under that of the notebook, the one of its code. `facts` are what the
+    catalog says of the tables concerned.
     """
 
     runbook: str
@@ -57,7 +57,12 @@ class Plan:
         return cls(
             runbook,
             "revert" if reverting else "apply",
-            {"database": identity.database, "system identifier": identity.system_identifier, "schema": schema},
+            {
+                "database": identity.database,
+                "system identifier": identity.system_identifier,
+                "server": identity.server,
+                "schema": schema,
+            },
             steps[::-1] if reverting else steps,
             {**sources.files, **sources.code},  # the notebook by its code alone
             {str(key): value for key, value in sorted(found.items())},

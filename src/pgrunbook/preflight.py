@@ -32,6 +32,11 @@ def check(
     return list(dict.fromkeys(results))
 
 
+def ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:
+    """What it takes to write into the ledger, and nothing else. Reads only."""
+    return [*_server(identity), *_ledger(conn, catalog.rows(conn, "privileges", schema=schema)[0], identity)]
+
+
 def schema(conn: Connection, name: str) -> list[CheckResult]:
     """Whether the schema is there and may be used, and the ledger, if there is one, can be read. Reads only."""
     privileges = catalog.rows(conn, "privileges", schema=name)[0]

@@ -10,6 +10,7 @@ from pgrunbook.agenda import Agenda
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult
 from pgrunbook.decisions import Decision
+from pgrunbook.origin import Standing
 from pgrunbook.parameters import Parameters
 from pgrunbook.plan import Plan
 from pgrunbook.project import Project
@@ -29,6 +30,7 @@ class Preparation:
     project: Project
     target: Target
     identity: Identity
+    standing: Standing
     sources: Sources
     parameters: Parameters
     operator: str
@@ -51,6 +53,7 @@ class Preparation:
         decided = self._decided = self.agenda.decide(blocks, found)
         results = [CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems]
         results += self._cells(decided)
+        results.append(self.standing.check(self.target))
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
         if self.rehearsal:
             there = self.agenda.found(blocks, self.look)

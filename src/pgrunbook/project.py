@@ -25,13 +25,15 @@ class TargetSettings(_Closed):
     """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another.
 
     A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`, protected or not, only
-    a plan that has passed a rehearsal.
+    a plan that has passed a rehearsal. One that is a `copy_of` another, as a backup restored every night is, is not
+    taken for that one.
     """
 
     service: str = ""
     env: str = ""
     database: str = ""
     system_identifier: str = ""
+    copy_of: str = ""
     protected: bool = False
     rehearsal: bool = False
 

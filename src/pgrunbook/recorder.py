@@ -11,6 +11,7 @@ import psycopg
 from pgrunbook import ledger
 from pgrunbook.connection import Sessions
 from pgrunbook.errors import RunbookError, Verdict
+from pgrunbook.origin import Standing
 from pgrunbook.parameters import Parameters
 
 
@@ -18,7 +19,7 @@ from pgrunbook.parameters import Parameters
 class Recorder:
     """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace in the target.
 
-    `plan` is the digest of what it works by.
+    `plan` is the digest of what it works by, `standing` the server that it works on; None for a copy of our own.
     """
 
     sessions: Sessions
@@ -28,6 +29,7 @@ class Recorder:
     parameters: Parameters
     begun: bool = False
     plan: str = ""
+    standing: Standing | None = None
     _tried: bool = False  # to write it: whoever was interrupted meanwhile does not know whether it is there
 
     def begin(self) -> None:
@@ -36,6 +38,9 @@ class Recorder:
             return
         work = self.sessions.work
         ledger.install(work)
+        if self.standing:
+            target, reason = self.parameters.target, f"run {self.run_id}"
+            self.standing.note(work, target=target, operator=self.operator, reason=reason)
         if not (self._tried and ledger.knows(work, self.run_id)):
             self._tried = True
             p = self.parameters

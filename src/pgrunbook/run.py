@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Decision
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.observation import Observation
+from pgrunbook.origin import Standing
 from pgrunbook.plan import Plan
 from pgrunbook.preparation import Preparation
 from pgrunbook.project import Project
@@ -117,7 +119,15 @@ class Run:
             self.close()
             raise
         self._preparation = Preparation(
-            project, target, self._identity, sources, chosen, self.operator, self._agenda, self._rehearsal
+            project,
+            target,
+            self._identity,
+            self._standing,
+            sources,
+            chosen,
+            self.operator,
+            self._agenda,
+            self._rehearsal,
         )
         if shell := get_ipython():
             display.install(shell)
@@ -125,17 +135,20 @@ class Run:
 
     def _check_target(self, target: targets.Target, project: Project) -> targets.Identity:
         """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""
-        identity = self._rehearsal.identity if self._rehearsal else targets.identify(self._look)
+        look = self._rehearsal.look if self._rehearsal else self._look
+        identity = self._rehearsal.identity if self._rehearsal else targets.identify(look)
         targets.check_identity(target, identity)
-        if self.parameters.mode in ("apply", "revert"):
-            targets.check_name(target, identity, project)
         schema = preflight.schema(self._look, self._schema)
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
+        self._standing = Standing.of(look)
+        if self.parameters.mode in ("apply", "revert"):
+            targets.check_name(target, identity, self._standing, project)
+            self._recorder.standing = self._standing
         if self.parameters.writes and identity.recovery == "primary":
             self._sessions.lock()
         if self._rehearsal:
             self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
-        return identity
+        return replace(identity, server=self._standing.server)
 
     @property
     def _decisions(self) -> Sequence[Decision]:
@@ -159,6 +172,7 @@ class Run:
         with self._ending():
             state = "died" if self._sessions.locked else "at work, or died"
             own = {
+                "server": str(self._standing),
                 "run": self.run_id,
                 "mode": self.parameters.mode,
                 "schema": self._schema,

@@ -13,6 +13,7 @@ from pgrunbook.blocks import Source, entry_of
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect, driver_errors, holding
 from pgrunbook.errors import Refused, Verdict
+from pgrunbook.origin import Standing
 from pgrunbook.project import Project
 from pgrunbook.recorder import so_far
 from pgrunbook.scripts import Script
@@ -22,7 +23,7 @@ WIDTH = 140
 
 
 def collect(project: Project, runbooks: Sequence[str], target: str, schema: str) -> list[dict[str, Any]]:
-    """One mapping a runbook: `runbook`, `target`, `schema`, `blocks` and the last run, all JSON values.
+    """One mapping a runbook: `runbook`, `target`, `server`, `schema`, `blocks` and the last run, all JSON values.
 
     A block's state is `pending`, or the last event that the ledger has of it; one with variants is listed once for each
     of its columns. It is `edited` if its files are no longer those that were applied. Times are in milliseconds.
@@ -35,7 +36,8 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
     ):
         targets.check_identity(resolved, targets.identify(conn))
         checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
-        return [_report(conn, runbook, Source.read(project.sql(runbook)), target, schema) for runbook in runbooks]
+        told = {"target": target, "server": str(Standing.of(conn)), "schema": schema}
+        return [_report(conn, runbook, Source.read(project.sql(runbook)), told) for runbook in runbooks]
 
 
 def pending(report: dict[str, Any]) -> bool:
@@ -48,15 +50,15 @@ def pending(report: dict[str, Any]) -> bool:
     )
 
 
-def _report(conn: Connection, runbook: str, source: Source, target: str, schema: str) -> dict[str, Any]:
+def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]) -> dict[str, Any]:
+    schema = told["schema"]
     runs = ledger.runs(conn, runbook, schema)
     complete = any(run["verdict"] == Verdict.PASSED for run in runs)
     blocks = _blocks(source, ledger.entries(conn, runbook, schema), complete=complete)
     details = ledger.details(conn, runbook, schema)
     return {
         "runbook": runbook,
-        "target": target,
-        "schema": schema,
+        **told,
         "blocks": [block | details.get((block["run"], block["block"]), _NO_DETAILS) for block in blocks],
         "last_run": _last(conn, runs),
     }
@@ -116,6 +118,8 @@ def text(reports: Sequence[dict[str, Any]]) -> str:
             if last := report["last_run"]:
                 ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))
                 console.print(f"last run {last['run'][:8]} by {last['operator']}: {ended}", markup=False)
+        if reports:
+            console.print(f"server: {reports[0]['server']}", markup=False)
     return capture.get().rstrip()
 
 

@@ -14,7 +14,7 @@ from pgrunbook import attestation
 from pgrunbook.archive import HEAD, SEAL, Archive, Head, Seal, names, sha256_of
 from pgrunbook.attestation import Resource
 from pgrunbook.contained import is_regular, unnameable
-from pgrunbook.errors import Problem, Unreadable
+from pgrunbook.errors import Problem, Refused, Unreadable
 from pgrunbook.findings import Verification
 from pgrunbook.project import Project
 from pgrunbook.record import UNENDED, Record
@@ -40,11 +40,13 @@ def of_project(
 
 
 def _noted(project: Project, name: str) -> list[Head]:
-    from pgrunbook import connection, ledger, targets  # here, because an archive can be checked without its targets
+    # Here, because an archive can be checked without its targets.
+    from pgrunbook import checks, connection, ledger, origin, targets
 
-    with connection.connect(
-        targets.resolve(name, project), schema="pg_catalog", label="verify", read_only=True
-    ) as conn:
+    target = targets.resolve(name, project)
+    with connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn:
+        ours = origin.Standing.of(conn).check(target)
+        checks.require([ours], Refused, "The ledger cannot tell what was sealed since it was copied.")
         return ledger.heads(conn)
 
 

@@ -18,11 +18,11 @@ STANDBY = "standby"
 
 
 @contextmanager
-def copied(primary: Server, data: Path, *, replicates: bool = False) -> Iterator[Server]:
+def copied(primary: Server, data: Path, *, replicates: bool = False, addresses: str = "") -> Iterator[Server]:
     """A copy of the server with all its databases, running, until the end of the `with` block.
 
     If it `replicates` it is a standby, which the primary calls STANDBY in synchronous_standby_names; else it goes its
-    own way from there, with the same system identifier.
+    own way from there, with the same system identifier. `addresses` as for `listening`.
     """
     data.parent.mkdir(parents=True, exist_ok=True)
     user = embedded._as_server_user(primary.bin / "pg_basebackup", data)
@@ -33,11 +33,28 @@ def copied(primary: Server, data: Path, *, replicates: bool = False) -> Iterator
     if user:
         shutil.chown(data.parent, user["user"], user["group"])
     subprocess.run(command, check=True, env=env, capture_output=True, stdin=subprocess.DEVNULL, cwd="/", **user)
+    _set_addresses(data, addresses)
     server = embedded.start(data, primary.version)
     try:
         yield server
     finally:
         server.stop()
+
+
+def listening(server: Server, addresses: str) -> Server:
+    """The server, started anew, by TCP on these addresses too, with commas between them."""
+    server.stop()
+    _set_addresses(server.data, addresses)
+    return embedded.start(server.data, server.version)
+
+
+def _set_addresses(data: Path, addresses: str) -> None:
+    for name, line in [
+        ("postgresql.conf", f"listen_addresses = '{addresses}'"),
+        ("pg_hba.conf", "host all all 127.0.0.0/8 trust"),
+    ]:
+        with (data / name).open("a") as settings:
+            settings.write(f"{line}\n")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from pgrunbook.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 
-TABLES = ("versions", "runs", "blocks", "statements", "locks", "attempts", "verdicts", "heads")
+TABLES = ("versions", "runs", "blocks", "statements", "locks", "attempts", "verdicts", "heads", "servers")
 DATA = [f"--table=pgrunbook.{name}" for name in ("runs", "blocks", "verdicts")]
 VERSION_1 = ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql"
 
@@ -187,7 +187,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(crm: Databa
 
     done = project.run(crm)
     assert done.code == 0, done.text
-    assert crm.execute("SELECT version FROM pgrunbook.versions ORDER BY 1") == [(1,), (2,), (3,), (4,)]
+    assert crm.execute("SELECT version FROM pgrunbook.versions ORDER BY 1") == [(1,), (2,), (3,), (4,), (5,)]
     assert crm.execute("SELECT DISTINCT block FROM pgrunbook.statements ORDER BY 1 LIMIT 1") == [
         ("030_deals_source_data",)
     ]

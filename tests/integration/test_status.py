@@ -14,6 +14,9 @@ from projects import ROOT, RUNBOOK, Outcome, Project, wait_for
 from refusals import assert_presentable, problems
 
 from pgrunbook import ledger
+from pgrunbook.connection import connect
+from pgrunbook.origin import Origin
+from pgrunbook.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 
@@ -38,6 +41,12 @@ def status(project: Project, database: Database, *arguments: str) -> Outcome:
     return done
 
 
+def named(database: Database) -> str:
+    """What a plan calls the server."""
+    with connect(Target("test", database.url), schema="public") as conn:
+        return Origin.of(conn).text
+
+
 def report(project: Project, database: Database, *arguments: str) -> Any:
     done = status(project, database, *(arguments or (RUNBOOK,)), "--json")
     assert done.code == 0, done.text
@@ -54,6 +63,7 @@ def test_before_any_run_all_is_pending(crm: Database, project: Project) -> None:
         {
             "runbook": RUNBOOK,
             "target": "env:CRM_URL",
+            "server": f"{named(crm)}; the ledger names none yet",
             "schema": "public",
             "blocks": [PENDING | {"block": block} for block in BLOCKS],
             "last_run": None,

@@ -169,7 +169,7 @@ def test_a_ledger_of_version_1_that_is_not_ours(crm: Database, project: Project,
     version_1(crm)
     crm.load(WRITE.format(owner.name))
     done = refused(project, crm, target="env:ROLE_URL", step=True)
-    assert problems(done) == ["ledger: cannot be brought up to version 4 by this role"]
+    assert problems(done) == ["ledger: cannot be brought up to version 5 by this role"]
     assert "found:    version 1, owned by postgres\n      remedy:   run as postgres, " in done.text
 
 
@@ -181,7 +181,7 @@ def test_a_ledger_of_version_1_of_a_group_that_we_belong_to(crm: Database, proje
     crm.load("; ".join(f"ALTER TABLE pgrunbook.{table} OWNER TO {group}" for table in tables))
     done = project.run("env:ROLE_URL")
     assert done.code == 0, done.text
-    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(4,)]
+    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(5,)]
 
 
 @pytest.mark.parametrize("mode", ["apply", "plan", "verify"])

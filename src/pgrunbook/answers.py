@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pgrunbook.archive import Seal
@@ -127,8 +127,13 @@ def _database(record: Record) -> str:
         return f"{NOT_SO_FAR} The target was called {record.parameters.get('target', 'embedded')!r}."
     return (
         f"{known['database']} on {known['host']}, schema {known['schema']}; PostgreSQL {known['server version']},"
-        f" {known['primary or standby']}, system identifier {known['system identifier']}."
+        f" {known['primary or standby']}, system identifier {known['system identifier']}.{_server(known)}"
     )
+
+
+def _server(known: Mapping[str, str]) -> str:
+    """Whether it was the one that the ledger was written on; records before version 5 of the ledger do not say."""
+    return f" Server: {known['server'].splitlines()[0]}." if "server" in known else ""
 
 
 def _who(record: Record) -> str:

@@ -138,7 +138,7 @@ class Standing:
 
     @property
     def says_copy(self) -> bool:
-        """Whether the ledger itself says that it is one: a run on it has written so."""
+        """Whether the ledger itself takes it for one: nobody has confirmed it, but a run has written on it."""
         return self.event == "copied" and not self.elsewhere
 
     @property
@@ -169,24 +169,27 @@ class Standing:
                 f"{self.here.text}: NOT the one that the ledger was written on, but a copy, or the same after a"
                 f" failover\n{self.differing}"
             )
-        return f"{self.server}: {'a copy, as the ledger says' if self.says_copy else 'as in the ledger'}"
+        if self.says_copy:
+            return f"{self.server}: as in the ledger, by a run that found another server than before"
+        return f"{self.server}: as in the ledger"
 
     def check(self, target: Target) -> CheckResult:
         """Whether the server is the one that the ledger was written on. A target that is protected, or asks for a
         rehearsal, takes no other one for it; elsewhere it is told, as databases are copied every night.
         """
         given, check = target.expected, "is the one that the ledger was written on"
-        if not (self.elsewhere or self.says_copy):
+        may_be_copy = given.copy_of or not (given.protected or given.rehearsal)
+        if not self.elsewhere and (may_be_copy or not self.says_copy):
             return CheckResult(WHERE, check)
-        if given.copy_of or not (given.protected or given.rehearsal):
+        if may_be_copy:
             return CheckResult(WHERE, check, not_run=str(self))
         return result(
             WHERE,
             check,
             False,
             "is not the one that the ledger was written on: a copy of it, or it after a failover",
-            expected=self.noted[-1].text if self.elsewhere else "the original",
-            found=self.differing if self.elsewhere else f"{self.here.text}: the ledger says that it is a copy",
+            expected=self.noted[-1].text if self.elsewhere else "a server that somebody has confirmed",
+            found=self.differing if self.elsewhere else str(self),
             remedy=f"connect to the right one; or, if this one is {target.name} now:\n"
             f'pgrunbook server --target {target.name} --confirm "failover of …"',
         )

@@ -1,4 +1,4 @@
-"""Who is who: copies of production have its system identifier, its database and its ledger, and are not taken for it."""
+"""Who is who: copies of production have its identifier, its database and its ledger, and are not taken for it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from psycopg import sql
 
 from pgrunbook import ledger
 from pgrunbook.connection import connect
+from pgrunbook.origin import Origin
 from pgrunbook.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server")]
@@ -60,6 +61,7 @@ def servers(database: Database) -> list[tuple[str, str]]:
     return [(event, target) for event, target in rows]
 
 
+@pytest.mark.long
 def test_a_base_backup_is_not_taken_for_production(own: Database, production: Project, place: Path) -> None:
     """Not even if it was made after the plan was approved. Under a name of its own it can be worked on, and told."""
     digest = begun(production)
@@ -75,13 +77,16 @@ def test_a_base_backup_is_not_taken_for_production(own: Database, production: Pr
 
         here = production.run("env:PRODUCTION_URL")  # as production is reached
         assert (here.code, copy.dump()) == (2, before), here.text
-        production.env |= {"PRODUCTION_URL": own.url, "STAGING_URL": copy.url}
+        production.env.update(PRODUCTION_URL=own.url, STAGING_URL=copy.url)
         done = production.run("env:STAGING_URL")
         assert done.code == 0, done.text
         assert "NOT the one that the ledger was written on" in done.cells["target"]
         assert "NOT the one that the ledger was written on" in done.cells["preconditions"]
         assert servers(copy) == [("first", "production"), ("copied", "env:STAGING_URL")]
-        assert "a copy, as the ledger says" in production.command("server", "--target", "env:STAGING_URL").text
+        assert (
+            "as in the ledger, by a run that found another server"
+            in production.command("server", "--target", "env:STAGING_URL").text
+        )
         production.env["PRODUCTION_URL"] = copy.url  # it says of itself that it is a copy, and is none the better
         again = approved(production, digest)
         assert (again.code, NOT_OURS in again.text) == (2, True), again.text
@@ -101,7 +106,7 @@ def test_a_copy_that_may_be_production_is_one_if_the_settings_say_so(
     with copied(own.server, place / "staging" / "pg") as server:
         copy = Database(server, own.name)
         copy.execute(sql.SQL("REVOKE postgres FROM {}").format(sql.Identifier(role.name)))
-        production.env |= {"STAGING_URL": copy.url_as(role.name, role.password)}
+        production.env["STAGING_URL"] = copy.url_as(role.name, role.password)
         before = copy.dump()
         done = production.step("env:STAGING_URL")
         assert (done.code, copy.dump()) == (2, before), done.text
@@ -143,7 +148,7 @@ def test_a_promoted_standby_is_production_once_somebody_says_so(
         assert re.search(r"found: +.*NOT the one.*\n(.*\n)*confirmed: .*: as in the ledger", said.text), said.text
         assert servers(standby)[1:] == [("confirmed", "production")]
         stale = approved(production, digest)
-        assert "server: the target is another one" in stale.text
+        assert (stale.code, "plan: is not the one that was approved" in stale.text) == (2, True), stale.text
         assert approved(production, to_approve(production)).code == 0
         assert production.step("env:OTHER_URL").code == 2
         assert production.command("server", "--target", "production", "--confirm", "again").code == 0
@@ -263,3 +268,13 @@ def test_an_upgrade_that_is_killed_half_way_is_undone_and_done_again(
 def suppressed(work: psycopg.Connection[psycopg.rows.TupleRow]) -> None:
     with pytest.raises(psycopg.OperationalError):
         ledger.install(work)
+
+
+def test_a_server_that_does_not_tell_its_timeline(crm: Database) -> None:
+    """As Aurora does; here a role may not ask."""
+    role = login_role(crm)
+    crm.execute("REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn() FROM PUBLIC")
+    with connect(Target("test", role.url), schema="public", read_only=True) as conn:
+        here = Origin.of(conn)
+    assert (here.timeline, here.data_directory) == (None, None)
+    assert "timeline not shown" in here.text

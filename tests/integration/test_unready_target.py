@@ -191,7 +191,7 @@ def test_a_ledger_of_a_newer_version(crm: Database, project: Project, mode: str)
     crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (99, '9.0')")
     done = refused(project, crm, "--mode", mode, step=True)
     assert problems(done) == ["ledger: is of a newer version"]
-    assert "expected: version 4 at most\n      found:    version 99\n      remedy:   upgrade pgrunbook\n" in done.text
+    assert "expected: version 5 at most\n      found:    version 99\n      remedy:   upgrade pgrunbook\n" in done.text
 
 
 # -- tables, columns, names --------------------------------------------------------------------------------------

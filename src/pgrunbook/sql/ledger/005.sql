@@ -18,7 +18,7 @@ CREATE TABLE pgrunbook.servers (
 COMMENT ON TABLE pgrunbook.servers IS 'Servers that the ledger was written on, each as runs have found it: the last row that is not seen, and those after it, are of the one in force.';
 COMMENT ON COLUMN pgrunbook.servers.id IS 'Order of the rows.';
 COMMENT ON COLUMN pgrunbook.servers.event IS
-  'first: the ledger named no server. seen: the same server as the row before, started anew, or reached at another address. copied: a run on a copy, by which the copy goes its own way. confirmed: somebody said that this server takes the place of the one before.';
+  'first: the ledger named no server. seen: the same server as the row before, started anew, or reached at another address. copied: a run went on, on another server than before, that nobody had confirmed: the copy goes its own way. confirmed: somebody said that this server takes the place of the one before.';
 COMMENT ON COLUMN pgrunbook.servers.system_identifier IS 'Of pg_control_system(): physical copies share it.';
 COMMENT ON COLUMN pgrunbook.servers.database_oid IS 'OID of the database: a copy made with CREATE DATABASE … TEMPLATE has another one.';
 COMMENT ON COLUMN pgrunbook.servers.timeline IS 'Timeline of its WAL: promotion and recovery from an archive begin another one. NULL if the server does not say, as Aurora does not.';

@@ -255,7 +255,9 @@ def server(target: str, schema: str, confirm: str | None, operator: str) -> None
     project = Project.find()
     standing = confirmation.look(project, target, schema)
     click.echo(f"found:     {standing}")
-    if confirm is not None:
+    if confirm is not None and standing.is_original:
+        click.echo("nothing to confirm")
+    elif confirm is not None:
         standing = confirmation.confirm(project, target, schema, operator=operator, reason=confirm)
         click.echo(f"confirmed: {standing}")
 

@@ -32,6 +32,7 @@ def confirm(project: Project, target: str, schema: str, *, operator: str, reason
         checks.require(problems, Refused, "The ledger cannot be written: nothing was changed.")
         targets.check_name(targets.resolve(target, project), identity, standing, project, confirming=True)
         sessions.lock()
+        standing.require_here(sessions.work, target)
         ledger.install(sessions.work)
         standing.note(sessions.work, target=target, operator=operator, reason=reason, confirmed=True)
         return Standing.of(sessions.look)

@@ -7,6 +7,7 @@ row of the ledger. It does not share all of: the timeline, the address, the data
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -191,11 +192,11 @@ class Standing:
             expected=self.noted[-1].text if self.elsewhere else "a server that somebody has confirmed",
             found=self.differing if self.elsewhere else str(self),
             remedy=f"connect to the right one; or, if this one is {target.name} now:\n"
-            f'pgrunbook server --target {target.name} --confirm "failover of …"',
+            f'pgrunbook server --target {shlex.quote(target.name)} --confirm "failover of …"',
         )
 
-    def note(self, conn: Connection, *, target: str, operator: str, reason: str, confirmed: bool = False) -> None:
-        """Write who answers into the ledger, unless it is there. Raises Refused if this session reached another one."""
+    def require_here(self, conn: Connection, target: str) -> None:
+        """Raise Refused if this session has reached another server: a name may lead to several. Reads only."""
         here = Origin.of(conn)
         if not here.is_same(self.here):
             raise Refused.of(
@@ -205,10 +206,13 @@ class Standing:
                 found=here.text,
                 remedy="name one host in the connection string or the service",
             )
+
+    def note(self, conn: Connection, *, target: str, operator: str, reason: str, confirmed: bool = False) -> None:
+        """Write who answers into the ledger, unless it is there."""
         event = "confirmed" if confirmed else "copied" if self.elsewhere else "seen" if self.noted else "first"
-        if event == "seen" and any(_as_noted(here, noted) for noted in self.noted):
+        if event == "seen" and any(_says_all(noted, self.here) for noted in self.noted):
             return
-        row = {"event": event, **here.facts(), "target": target, "operator": operator, "reason": reason}
+        row = {"event": event, **self.here.facts(), "target": target, "operator": operator, "reason": reason}
         conn.execute(_NOTE, row)
 
 
@@ -220,6 +224,6 @@ _NOTE = (
 )
 
 
-def _as_noted(here: Origin, noted: Origin) -> bool:
-    """Whether the row says all of it. A data directory that this role is not shown may be known already."""
+def _says_all(noted: Origin, here: Origin) -> bool:
+    """Whether the row has every fact. It may have one more: the data directory is not shown to every role."""
     return not here.differences(noted) and not (here.data_directory and noted.data_directory is None)

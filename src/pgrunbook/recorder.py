@@ -36,11 +36,12 @@ class Recorder:
         """Write the run's row, once, making the ledger or bringing it up to date first if need be."""
         if self.begun:
             return
-        work = self.sessions.work
+        work, target = self.sessions.work, self.parameters.target
+        if self.standing:
+            self.standing.require_here(work, target)
         ledger.install(work)
         if self.standing:
-            target, reason = self.parameters.target, f"run {self.run_id}"
-            self.standing.note(work, target=target, operator=self.operator, reason=reason)
+            self.standing.note(work, target=target, operator=self.operator, reason=f"run {self.run_id}")
         if not (self._tried and ledger.knows(work, self.run_id)):
             self._tried = True
             p = self.parameters

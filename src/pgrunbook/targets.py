@@ -220,8 +220,17 @@ def _under_another_name(target: Target, name: str, standing: Standing) -> Proble
         where,
         expected=f"target {name!r}, or a target of pgrunbook.toml that is said to be a copy of it",
         found=str(standing),
-        remedy=f'name it so: {there}; or, if it is a copy, write into its target in pgrunbook.toml: copy_of = "{name}"',
+        remedy=f"name it so: {there}; or, if it is a copy, write into pgrunbook.toml, and name that target:\n"
+        f'{_section(target)}\ncopy_of = "{name}"',
     )
+
+
+def _section(target: Target) -> str:
+    """How the target's own part of pgrunbook.toml begins, or could begin."""
+    kind, _, name = target.name.partition(":")
+    if not name:
+        return f"[targets.{kind}]"
+    return f'[targets.{re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "copy"}]\n{kind} = "{name}"'
 
 
 def _asks_less(given: TargetSettings, other: TargetSettings) -> bool:

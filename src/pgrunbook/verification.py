@@ -44,7 +44,10 @@ def _noted(project: Project, name: str) -> list[Head]:
     from pgrunbook import checks, connection, ledger, origin, targets
 
     target = targets.resolve(name, project)
-    with connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn:
+    with (
+        connection.driver_errors("The ledger could not be read.", where=f"target {name!r}"),
+        connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn,
+    ):
         ours = origin.Standing.of(conn).check(target)
         checks.require([ours], Refused, "The ledger cannot tell what was sealed since it was copied.")
         return ledger.heads(conn)

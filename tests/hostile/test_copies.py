@@ -17,7 +17,8 @@ from psycopg import sql
 
 from pgrunbook import ledger
 from pgrunbook.connection import connect
-from pgrunbook.origin import Origin
+from pgrunbook.errors import Refused
+from pgrunbook.origin import Origin, Standing
 from pgrunbook.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server")]
@@ -68,6 +69,13 @@ def test_a_base_backup_is_not_taken_for_production(own: Database, production: Pr
     with copied(own.server, place / "base-backup" / "pg") as server:
         copy = Database(server, own.name)
         before = copy.dump()
+        with (
+            connect(Target("x", own.url), schema="public") as one,
+            connect(Target("x", copy.url), schema="public") as two,
+        ):
+            Standing.of(one).require_here(one, "x")
+            with pytest.raises(Refused, match="leads to different servers"):
+                Standing.of(one).require_here(two, "x")
         production.env["PRODUCTION_URL"] = copy.url
         for done in (approved(production, digest), production.step("production", "--mode", "plan")):
             assert (done.code, copy.dump()) == (2, before), done.text
@@ -112,6 +120,10 @@ def test_a_copy_that_may_be_production_is_one_if_the_settings_say_so(
         assert (done.code, copy.dump()) == (2, before), done.text
         assert "is the target 'production', which is protected, after a failover; or a copy of it" in done.text
         assert "data directory: not shown to this role" in done.text
+        assert (
+            '[targets.staging-url]\n                env = "STAGING_URL"\n                copy_of = "production"'
+            in done.text
+        )
         production.env["STAGING_URL"] = copy.url
         assert production.step("staging").code == 0
     production.env["STAGING_URL"] = own.url

@@ -27,7 +27,7 @@ def digests(text: str) -> set[str]:
 
 
 def test_plan_rehearse_approve_apply_revert(crm: Database, project: Project) -> None:
-    (configuration,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    configuration, _ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)  # and that of a copy
     others = re.sub(r"^(database|system_identifier) .*\n", "", configuration, flags=re.MULTILINE)
     (project.root / "pgrunbook.toml").write_text(others + crm.known_by)
     project.env["PRODUCTION_URL"] = crm.url

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgrunbook import admission, catalog, decisions, ledger, reversion, shape, variants
+from pgrunbook import admission, catalog, decisions, ledger, literals, reversion, shape, variants
 from pgrunbook.admission import Admission
 from pgrunbook.blocks import Admits, Block, Source, Variants, entry_of
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Decision
 from pgrunbook.errors import Problem, Refused, did_you_mean
-from pgrunbook.scripts import Script, Statement
+from pgrunbook.scripts import Script, Statement, substitute
 from pgrunbook.shape import Facts, Key
 
 # So short that it is not its length that keeps it out of a column.
@@ -122,6 +122,8 @@ class Agenda:
         """
         if lacking := list(self._lacking()):
             raise Refused(problems=[*self.problems, *lacking])
+        if secrets := list(self._secrets()):
+            raise Refused("The SQL holds a secret: nothing was changed.", problems=secrets)
         plain = [self.source.block(name, self.variables) for name in self.source.plain()]
         return sorted([*plain, *self._admitting], key=lambda block: block.name)
 
@@ -130,6 +132,13 @@ class Agenda:
         for kind in (self.source.deploy, self.source.verify, self.source.revert):
             for _, script, variables in self._used(kind):
                 yield from script.lacking(variables)
+
+    def _secrets(self) -> Iterator[Problem]:
+        """What of those files is secret once the placeholders are filled in; each was searched by itself before."""
+        for kind in (self.source.deploy, self.source.verify, self.source.revert):
+            for _, script, variables in self._used(kind):
+                if script.variables and not script.exposed:
+                    yield from literals.problems(substitute(script.text, variables), script.name)
 
     def found(
         self, blocks: Sequence[Block], conn: Connection | None = None, of_tables: Facts | None = None

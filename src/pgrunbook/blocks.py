@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pglast
 
-from pgrunbook import shape, transactions
+from pgrunbook import literals, shape, transactions
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.parameters import milliseconds
 from pgrunbook.scripts import Script, Statement, substitute
@@ -139,6 +139,11 @@ class Source:
         for kind in kinds or KINDS:
             for entry in getattr(self, kind).values():
                 yield from [entry] if isinstance(entry, Script) else entry.values()
+
+    def holding(self, secrets: Sequence[str]) -> Iterator[Problem]:
+        """A problem for each line of a file that holds one of these passwords."""
+        for script in self.scripts():
+            yield from literals.problems(script.text, script.name, secrets, forms=False)
 
     def plain(self) -> list[str]:
         """The names of the blocks that are one file, in order."""

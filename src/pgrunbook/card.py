@@ -68,6 +68,12 @@ def banner(verdict: Verdict, reason: str, cell: str, committed: str) -> str:
     return "\n>\n".join(f"> {line}" for line in lines if line)
 
 
+def warning(masked: Sequence[str]) -> str:
+    """Markdown for the top of a notebook in which something was masked that need not be a secret: where it was."""
+    listed = [f"> - {escape(place).replace('`', '')}" for place in masked]
+    return "\n".join(["> **Masked**, as it looks like a secret. None of them is a password of this run:", ">", *listed])
+
+
 def escape(value: object) -> str:
     """A value as text that HTML and Markdown take as it is."""
     return html.escape(str(value))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from pgrunbook import notebooks
+from pgrunbook import leaks, literals, notebooks
 from pgrunbook.errors import Problem, did_you_mean
 
 # What a run cannot do without, and why.
@@ -56,6 +56,19 @@ def lacking(notebook: Path) -> Iterator[Problem]:
     for name, why in _NEEDED.items():
         if name not in called and not broken:
             yield Problem(f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}")
+
+
+def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
+    """What of the text of the cells is secret: in the usual forms, or one of those known. Raises Refused if the file is
+    no notebook.
+    """
+    for cell in notebooks.cells(notebook):
+        where = f"{notebook.name}, cell {cell.id}"
+        if cell.source.lstrip().startswith("%%sql"):
+            yield from literals.problems(cell.source.lstrip()[5:], where, known)
+        else:
+            found = leaks.search_text(cell.source, known, where, sql=leaks.is_sql(cell.source))
+            yield from leaks.problems(found)
 
 
 def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:

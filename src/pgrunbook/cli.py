@@ -160,7 +160,7 @@ def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: boo
     with signals.as_before():
         path, ending = _execute(project, notebook, asked, bar=bar)
         page = _page(path) if html else None
-        sealed = _sealed(project, path) if not ending.leaked else None
+        sealed = _sealed(project, path)
     yield "verdict", str(ending.verdict)
     yield "message", ending.text
     if asked.chosen.mode in ("plan", "rehearse") and (digest := _record(path).plan.get("digest")):

@@ -117,6 +117,35 @@ class Disguised:
         return "".join([*parts, text[start:]])
 
 
+SHORTEST = 8  # characters, white space not counted: anything shorter is found by chance
+_LONGEST_WORD = 16  # letters
+
+
+def distinctive(secret: str) -> bool:
+    """Whether a secret can be looked for wherever it may stand. One that is short, or an ordinary word, such as `wrong`
+    or `Administrator`, stands in a record by chance.
+    """
+    if len("".join(secret.split())) < SHORTEST:
+        return False
+    one_word = secret.isalpha() and (secret.islower() or secret.isupper() or secret.istitle())
+    return not (one_word and len(secret) <= _LONGEST_WORD)
+
+
+def searched(secrets: Iterable[str]) -> list[Disguised]:
+    """Those that can be looked for: the longest first, so that none is masked in part only because another is a part of
+    it.
+    """
+    found = [disguised(secret) for secret in secrets if distinctive(secret)]
+    return sorted(found, key=lambda secret: len(secret.characters), reverse=True)
+
+
+def holds(text: str, secrets: Iterable[str]) -> bool:
+    """Whether a text holds one of the secrets, in whatever form, as far as it can be looked for."""
+    wanted = [secret for secret in searched(secrets) if len(secret.characters) <= len(text)]
+    shortest = min((len(secret.characters) for secret in wanted), default=0)
+    return bool(wanted) and any(secret.find(view) for view in views(text, shortest) for secret in wanted)
+
+
 @lru_cache
 def disguised(secret: str) -> Disguised:
     """The search for this secret; making one takes 20 ms if it has many special characters."""

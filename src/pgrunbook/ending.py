@@ -16,21 +16,22 @@ from pgrunbook.errors import RunbookError, Verdict
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How an executed notebook ended: `reason` is one line, `error` the whole text where there is one; `cell` is the
-    index of the cell that it ended in. `leaked`: a secret was in the notebook, which is not to be sealed unseen.
-    `committed`: what the target's ledger says of it.
+    index of the cell that it ended in. `committed`: what the target's ledger says of it. `masked`: where what looks
+    like a secret was, and is masked: that is a warning, and no verdict.
     """
 
     verdict: Verdict
     reason: str
     error: str = ""
     cell: int | None = None
-    leaked: bool = False
     committed: str = ""
+    masked: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """`REFUSED: …`: the verdict, and all that is known about it."""
         more = [self.committed, _RUN_AGAIN] if self.verdict is Verdict.INTERRUPTED else []
+        more += [f"warning: what looks like a secret was masked: {place}" for place in self.masked]
         return "\n".join(filter(None, [f"{self.verdict.upper()}: {self.error or self.reason}", *more]))
 
 

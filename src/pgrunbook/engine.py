@@ -24,13 +24,13 @@ from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
 
-from pgrunbook import inquiry, kernels, leaks, parameters, signals, targets
+from pgrunbook import credentials, inquiry, kernels, leaks, parameters, signals
 from pgrunbook.ending import Ending, judge, settled
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
 from pgrunbook.leaks import Leak
 from pgrunbook.manager import BANNER, ExecutionManager, not_written
 from pgrunbook.output import Output
-from pgrunbook.parameters import RUN_ID, Parameters
+from pgrunbook.parameters import RUN_ID
 from pgrunbook.project import Project
 from pgrunbook.redaction import redact
 
@@ -99,7 +99,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         nb = manager.nb
         try:
             chosen = parameters.chosen(nb)  # before a kernel is started
-            manager.secrets = _secrets(chosen)
+            manager.secrets = credentials.of_name(chosen.target)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
         except Refused as exc:
@@ -114,11 +114,14 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         signals.ignore()
         asks = inquiry.needed(ending, nb.cells)
         answer = inquiry.ask(chosen, manager.run_id, nb.cells) if asks else inquiry.Answer()
-        if manager.leaks:
-            ending = _leaked(ending, manager.leaks)
-        elif manager.cut:
+        if manager.cut:
             ending = settled(ending, nb.cells, answer.verdict)
-        return ending, answer
+        own = [leak for leak in manager.leaks if leak.known]
+        if own:
+            ending = inquiry.tell(chosen, manager.run_id, _leaked(ending, own))
+        places = {leak.where for leak in own}
+        others = (str(leak) for leak in manager.leaks if leak.where not in places)
+        return replace(ending, masked=tuple(dict.fromkeys(others))), answer
 
     @classmethod
     def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
@@ -215,16 +218,6 @@ def _send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _secrets(chosen: Parameters) -> tuple[str, ...]:
-    """What must not get into the record. The embedded server has no password."""
-    if chosen.target == "embedded":
-        return ()
-    try:
-        return leaks.credentials(targets.resolve(chosen.target, Project.find()))
-    except RunbookError:  # the kernel will say why
-        return ()
-
-
 def _archive(output: Output | None) -> Project | None:
     """The project in whose archive the record will be, if it will be in any. Raises Refused if it cannot be there."""
     if output is None:
@@ -250,8 +243,8 @@ def _sealed(
     """Seal the record. How the run ended: not well, if it passed and that cannot be done; and what came of the seal."""
     if output is None or archive is None:
         return ending, f"not sealed: {output.file.name if output else 'it'} does not lie below outputs/ of this project"
-    if ending.leaked or not manager.written:
-        return ending, f"not sealed: {'it held a secret' if ending.leaked else 'its end could not be written'}"
+    if not manager.written:
+        return ending, "not sealed: its end could not be written"
     from pgrunbook import sealing  # here, because the run has ended: it need not wait for what signs
 
     try:
@@ -265,11 +258,13 @@ def _sealed(
 
 
 def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
-    """A run whose notebook gave a secret away has failed, however it went on the target."""
-    message = f"A secret was in the notebook, and is masked: the record is not sealed. The run itself: {ending.reason}"
-    return Ending(
-        Verdict.FAILED, message, str(Failed(message, problems=leaks.problems(found))), ending.cell, leaked=True
+    """A run whose notebook gave a password of its own away has failed, however it went on the target: who could read
+    the output has it. The record holds it no more.
+    """
+    message = (
+        f"A password of this run was in the notebook, and is masked. The run itself {ending.verdict}: {ending.reason}"
     )
+    return Ending(Verdict.FAILED, message, str(Failed(message, problems=leaks.problems(found))), ending.cell)
 
 
 def _as_never_executed(nb: NotebookNode) -> None:

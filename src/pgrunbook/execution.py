@@ -82,4 +82,4 @@ def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: K
     except NotPassed as exc:
         return exc.ending
     noted = nb.metadata["pgrunbook"]
-    return Ending(Verdict(noted["verdict"]), noted["reason"])
+    return Ending(Verdict(noted["verdict"]), noted["reason"], masked=tuple(noted.get("masked", ())))

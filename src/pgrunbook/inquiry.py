@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from nbformat import NotebookNode
@@ -52,6 +52,24 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
     below = {data["block"] for data, _ in shown(cells, BLOCK_MIME)}
     listed = [_event(block, event, below) for block, event in done]
     return Answer("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
+
+
+def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
+    """Write a verdict into the target's ledger that the kernel did not know of, so that it says what the record says.
+
+    A run that has written nothing has no row there. Where the ledger cannot be told, the ending says so.
+    """
+    if chosen.mode not in ("apply", "revert"):
+        return ending
+    try:
+        target = targets.resolve(chosen.target, Project.find())
+        with connect(target, schema=chosen.schema_, label="verdict") as conn:
+            wait_for_end(conn, run_id)
+            if ledger.exists(conn) and ledger.knows(conn, run_id):
+                ledger.finish(conn, run_id, ending.verdict, ending.reason)
+    except (RunbookError, psycopg.Error) as exc:
+        return replace(ending, error=f"{ending.error}\nThe target's ledger could not be told: {first_line(exc)}")
+    return ending
 
 
 def _event(block: str, event: str, below: set[str]) -> str:

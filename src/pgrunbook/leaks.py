@@ -1,28 +1,24 @@
-"""The search of a finished record for secrets: those that the run knew, in whatever form, and shapes of others."""
+"""The search of a record for secrets: those that the run could use, in whatever form, and shapes of others."""
 
 from __future__ import annotations
 
-import configparser
-import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
-
-import psycopg
-from nbformat import NotebookNode
-from psycopg.conninfo import conninfo_to_dict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgrunbook import parameters
-from pgrunbook.disguises import Disguised, disguised, views
+from pgrunbook.disguises import holds, searched
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.redaction import KEYWORDS, MASK, looks_secret, redact, shapes
-from pgrunbook.targets import Target
+from pgrunbook.redaction import KNOWN, MASK, looks_secret, mask_shapes, names_secret, shapes, values
 
-SHORTEST = 4  # characters, white space not counted: anything shorter is found by chance
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 WITHHELD = f"{MASK} withheld: this text held a secret {MASK}"
+
+
+_OURS = "application/vnd.pgrunbook."  # MIME types in which a name is a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,95 +28,48 @@ class Leak:
     where: str
     what: str
 
+    @property
+    def known(self) -> bool:
+        """Whether it is one of the run's own, and not only what looks like a secret."""
+        return self.what == KNOWN
 
-# -- what the run knew -----------------------------------------------------------------------------------------------
-
-
-def credentials(target: Target) -> tuple[str, ...]:
-    """The passwords that a run on this target can know, from wherever libpq looks for them.
-
-    Files that cannot be read are left out. So is a password that is part of what every record of the target shows (its
-    name, its database, host, service or role): it is no secret, and a search for it would stop every run.
-    """
-    given = _conninfo(target.conninfo)
-    service = _service(given.get("service") or os.environ.get("PGSERVICE", ""))
-    files = [source["passfile"] for source in (given, service) if source.get("passfile")]
-    found = [
-        *(source.get(keyword, "") for source in (given, service) for keyword in KEYWORDS),
-        os.environ.get("PGPASSWORD", ""),
-        *_password_file(Path(files[0] if files else os.environ.get("PGPASSFILE") or _own(".pgpass", "pgpass.conf"))),
-    ]
-    public = [target.name, "postgres", *_public(given), *_public(service), *_public(os.environ)]
-    return tuple(secret for secret in dict.fromkeys(found) if secret and not any(secret in name for name in public))
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
 
 
-def _conninfo(text: str) -> dict[str, str]:
-    try:
-        return {keyword: str(value) for keyword, value in conninfo_to_dict(text).items()}
-    except psycopg.ProgrammingError:
-        return {}
+class _Place(NamedTuple):
+    """Where a secret may stand: in words, and as a node with one of its keys. `sql`: it is about a database."""
 
+    where: str
+    holder: NotebookNode
+    key: str
+    sql: bool = False
 
-def _public(settings: Mapping[str, str]) -> Iterator[str]:
-    """What a record shows of these settings, or environment variables."""
-    for name in ("user", "dbname", "database", "host", "hostaddr", "port", "service", "logname"):
-        yield from (settings[key] for key in (name, name.upper(), f"PG{name.upper()}") if settings.get(key))
-
-
-def _own(name: str, on_windows: str) -> Path:
-    """A file of libpq's in the user's home."""
-    return Path(os.environ.get("APPDATA", ""), "postgresql", on_windows) if os.name == "nt" else Path("~", name)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.expanduser().read_text("utf-8", errors="replace").splitlines()
-    except (OSError, RuntimeError):  # RuntimeError: there is no home
-        return []
-
-
-def _service(name: str) -> dict[str, str]:
-    """The settings of a service: https://www.postgresql.org/docs/current/libpq-pgservice.html"""
-    own = Path(os.environ.get("PGSERVICEFILE") or _own(".pg_service.conf", ".pg_service.conf"))
-    system = Path(os.environ.get("PGSYSCONFDIR", "/etc/postgresql-common"), "pg_service.conf")
-    for path in (own, system):
-        parser = configparser.RawConfigParser(delimiters="=", comment_prefixes="#", strict=False, allow_no_value=True)
-        try:
-            parser.read_string("\n".join(map(str.strip, _lines(path))))
-        except configparser.Error:
-            continue
-        if parser.has_section(name):
-            return {key: value for key, value in parser.items(name) if value}
-    return {}
-
-
-def _password_file(path: Path) -> Iterator[str]:
-    """Every password in it: https://www.postgresql.org/docs/current/libpq-pgpass.html"""
-    for line in _lines(path):
-        fields = re.findall(r"((?:\\.|[^:\\])*)(?::|$)", line)
-        if not line.startswith("#") and len(fields) > 4:
-            yield re.sub(r"\\(.)", r"\1", fields[4])
-
-
-# -- the search --------------------------------------------------------------------------------------------------------
+    @property
+    def value(self) -> Any:
+        return self.holder[self.key]
 
 
 def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
     """The leaks in a notebook: in sources, outputs, attachments, metadata, in keys as well as values.
 
-    A secret of fewer than four characters, white space not counted, is found in its usual forms only
-    (`password=abc`): by itself it stands in any record by chance.
+    A secret that is short or an ordinary word is found where it stands as one (`password=abc`): by itself it stands in
+    any record by chance. In the outputs of our own methods each value is looked at by itself: what stands beside a
+    column called `password` is its type.
     """
     leaks = []
-    for where, holder, key in _places(notebook, secrets):
-        found = dict.fromkeys(what for text in _texts(holder[key]) for what in _found(text, secrets))
-        leaks += [Leak(where, what) for what in found]
+    for place in _places(notebook, secrets):
+        texts = _texts(place.value, sql=place.sql)
+        leaks += [
+            Leak(place.where, what)
+            for what in dict.fromkeys(w for text in texts for w in _found(text, secrets, place.sql))
+        ]
     return leaks
 
 
-def search_text(text: str, secrets: Sequence[str], where: str) -> list[Leak]:
-    """The leaks in a text, as `search` finds them; `where` says what text it is."""
-    return [Leak(where, what) for what in _found(text, secrets)]
+def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = False) -> list[Leak]:
+    """The leaks in a text, as `search` finds them; `where` says what text it is; `sql` as for `redaction.shapes`."""
+    return [Leak(where, what) for what in _found(text, secrets, sql)]
 
 
 def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
@@ -129,34 +78,45 @@ def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
     `***` stands for the secret where it can be told where it ends, and a note for the whole text where it cannot. A
     number with a leak becomes a text.
     """
-    for where, holder, key in list(_places(notebook, secrets)):
-        if any(_found(text, secrets) for text in _texts(holder[key])):
-            holder[key] = _clean(holder[key], secrets) if key != "id" else where.partition(",")[0].replace(" ", "-")
+    for place in list(_places(notebook, secrets)):
+        if any(_found(text, secrets, place.sql) for text in _texts(place.value, sql=place.sql)):
+            cleaned = clean(place.value, secrets, sql=place.sql)
+            place.holder[place.key] = cleaned if place.key != "id" else place.where.partition(",")[0].replace(" ", "-")
 
 
-def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[tuple[str, NotebookNode, str]]:
-    """Where a secret may stand: in words, and as a node with one of its keys. Left out is what is the format's own."""
+def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
+    """Left out is what is the format's own."""
     for key in notebook.keys() - {"cells", "nbformat", "nbformat_minor"}:
-        yield key, notebook, key
+        yield _Place(key, notebook, key)
     for number, cell in enumerate(notebook.cells, 1):
         name = f"cell `{cell.id}`" if cell.get("id") and not _found(cell.id, secrets) else f"cell {number}"
         for key in sorted(cell.keys() - {"cell_type", "execution_count", "outputs"}):
-            yield f"{name}, {key}", cell, key
+            yield _Place(f"{name}, {key}", cell, key, sql=key == "source" and is_sql(cell.source))
         for position, output in enumerate(cell.get("outputs", ()), 1):
+            ours = any(mime.startswith(_OURS) for mime in output.get("data", ()))
             for key in sorted(output.keys() - {"output_type", "name", "execution_count"}):
-                yield f"{name}, output {position}", output, key
+                yield _Place(f"{name}, output {position}", output, key, ours)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def is_sql(source: str) -> bool:
+    """Whether it is only in queries, for our `%sql`, that the text of a cell may seem to hold a secret."""
+    if source.lstrip().startswith("%%sql"):
+        return True
+    rest = [line for line in source.splitlines() if not line.lstrip().startswith("%sql ")]
+    return len(rest) < len(source.splitlines()) and not shapes("\n".join(rest))
+
+
+def _texts(value: Any, *, sql: bool) -> Iterator[str]:
     """Every text in a value; the parts of a list also as one, for a secret may be spread over them."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield str(key)
-            yield from [_pair(key, inner)] if _names_secret(key) else []
-            yield from _texts(inner)
+            yield from [_pair(key, inner)] if names_secret(key) and not sql else []
+            yield from _texts(inner, sql=sql)
     elif isinstance(value, list | tuple):
-        yield "\n".join(str(part) for part in value if isinstance(part, _PLAIN))
-        yield from (text for part in value if not isinstance(part, _PLAIN) for text in _texts(part))
+        if not sql:
+            yield "\n".join(str(part) for part in value if isinstance(part, _PLAIN))
+        yield from (text for part in value if sql or not isinstance(part, _PLAIN) for text in _texts(part, sql=sql))
     elif isinstance(value, _PLAIN):
         yield str(value)
 
@@ -164,58 +124,46 @@ def _texts(value: Any) -> Iterator[str]:
 _PLAIN = (str, int, float)
 
 
-def _names_secret(key: str) -> bool:
-    return str(key).casefold().endswith(KEYWORDS)
-
-
 def _pair(key: str, value: Any) -> str:
     return f"{key!r}: {value!r}" if isinstance(value, _PLAIN) else ""
 
 
-def _found(text: str, secrets: Sequence[str]) -> tuple[str, ...]:
+def _found(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, ...]:
     """What leaks from the text."""
-    return _remembered(text, tuple(secrets))
+    return _remembered(text, tuple(secrets), sql)
 
 
 @lru_cache(maxsize=100_000)  # a record is searched while it comes into being, and once more before it is sealed
-def _remembered(text: str, secrets: tuple[str, ...]) -> tuple[str, ...]:
-    searched = [secret for secret in _searched(secrets) if len(secret.characters) <= len(text)]
-    shortest = min((len(secret.characters) for secret in searched), default=0)
-    known = searched and any(secret.find(view) for view in views(text, shortest) for secret in searched)
-    return (*(["a password that the run knew"] if known else []), *shapes(text))
+def _remembered(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ...]:
+    shown = list(values(text, sql=sql))
+    known = holds(text, secrets) or any(value.strip("'\"") in secrets for _, value in shown)
+    return (*([KNOWN] if known else []), *dict.fromkeys(shape for shape, _ in shown))
 
 
-def _searched(secrets: Iterable[str]) -> list[Disguised]:
-    """The longest first, so that none is masked in part only because another is a part of it."""
-    searched = [disguised(secret) for secret in secrets if len("".join(secret.split())) >= SHORTEST]
-    return sorted(searched, key=lambda secret: len(secret.characters), reverse=True)
-
-
-def _clean(value: Any, secrets: Sequence[str]) -> Any:
-    """The value without its leaks."""
+def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
+    """The value without its leaks; `sql` as for `redaction.shapes`."""
     if isinstance(value, Mapping):
-        clean: dict[str, Any] = {}
+        cleaned: dict[str, Any] = {}
         for key, inner in value.items():
-            leaks = _names_secret(key) and shapes(_pair(key, inner))
-            clean[_unused(_masked(key, secrets), clean)] = MASK if leaks else _clean(inner, secrets)
-        return clean
+            leaks = names_secret(key) and not sql and _found(_pair(key, inner), ())
+            cleaned[_unused(_masked(key, secrets, sql), cleaned)] = MASK if leaks else clean(inner, secrets, sql=sql)
+        return cleaned
     if isinstance(value, list | tuple):
-        parts = [_clean(part, secrets) for part in value]
-        return [_note(secrets)] if any(_found(text, secrets) for text in _texts(parts)) else parts
+        parts = [clean(part, secrets, sql=sql) for part in value]
+        return [_note(secrets)] if any(_found(text, secrets, sql) for text in _texts(parts, sql=sql)) else parts
     if isinstance(value, str):
-        return _masked(value, secrets)
-    return MASK if isinstance(value, _PLAIN) and _found(str(value), secrets) else value
+        return _masked(value, secrets, sql)
+    return MASK if isinstance(value, _PLAIN) and _found(str(value), secrets, sql) else value
 
 
-def _masked(text: str, secrets: Sequence[str]) -> str:
-    if not _found(text, secrets):
+def _masked(text: str, secrets: Sequence[str], sql: bool) -> str:
+    if not _found(text, secrets, sql):
         return text
-    clean = text
-    for secret in _searched(secrets):
-        clean = secret.masked(clean)
-    if shapes(clean):
-        clean = redact(clean)
-    return _note(secrets) if _found(clean, secrets) else clean
+    cleaned = text
+    for secret in searched(secrets):
+        cleaned = secret.masked(cleaned)
+    cleaned = mask_shapes(cleaned, sql=sql)
+    return _note(secrets) if _found(cleaned, secrets, sql) else cleaned
 
 
 def _note(secrets: Sequence[str]) -> str:
@@ -261,5 +209,5 @@ def _masked_cell(source: str, *, declares: bool) -> str:
             return f"# {MASK}"
         values = {}
     if values == (masked := _masked_values(values)):
-        return redact(source)
+        return mask_shapes(source)
     return "\n".join(f"{name} = {value!r}" for name, value in masked.items())

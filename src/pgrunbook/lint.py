@@ -118,6 +118,7 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
     try:
         problems += cells.problems(notebook, paths(sql / notebook.stem / "deploy"))
         problems += cells.lacking(notebook)
+        problems += cells.secrets(notebook)
         parameters.declared(notebook)
     except Refused as exc:
         problems += exc.problems

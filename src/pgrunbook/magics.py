@@ -24,7 +24,7 @@ from traitlets import Int
 
 from pgrunbook.connection import problem_of
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused
-from pgrunbook.redaction import redact
+from pgrunbook.redaction import mask_shapes
 from pgrunbook.scripts import Statement, statements, syntax_problem
 
 ROW_LIMIT = 1_000
@@ -141,7 +141,9 @@ def _readable(sql: str) -> list[Statement]:
         script = list(statements(sql))
     except ParseError as exc:
         problem = syntax_problem(exc, sql, "%sql")
-        raise Failed("The query failed.", problems=[replace(problem, found=redact(problem.found))]) from exc
+        raise Failed(
+            "The query failed.", problems=[replace(problem, found=mask_shapes(problem.found, sql=True))]
+        ) from exc
     if not script:
         raise Refused("There is no SQL to run.")
     if problems := [
@@ -207,4 +209,4 @@ def _problem(exc: DBAPIError, statement: Statement, prefix: int) -> Problem:
     above = "\n" * (statement.line - 1)
     index = int(exc.orig.diag.statement_position) - 1 - prefix + len(above)
     seen = syntax_problem(ParseError(problem.what, index), above + statement.sql, "%sql")
-    return replace(problem, where=seen.where, found=f"{redact(seen.found)}\n{problem.found}".rstrip())
+    return replace(problem, where=seen.where, found=f"{mask_shapes(seen.found, sql=True)}\n{problem.found}".rstrip())

@@ -13,7 +13,7 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import papermill_io
 
 from pgrunbook import leaks
-from pgrunbook.card import banner
+from pgrunbook.card import banner, warning
 from pgrunbook.ending import Ending
 from pgrunbook.errors import Verdict
 from pgrunbook.leaks import Leak
@@ -137,6 +137,8 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             cell.metadata.papermill["status"] = state
         if ending.verdict is not Verdict.PASSED:
             self.nb.metadata.papermill["exception"] = True
+        if ending.masked:
+            self.nb.cells.insert(0, _note("masked-note", warning(ending.masked)))
         if ending.verdict is not Verdict.PASSED or self.cut:
             self.nb.cells.insert(0, _banner(ending, self.nb.cells, committed))
         self.nb.metadata["pgrunbook"] = {
@@ -144,7 +146,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             "reason": ending.reason,
             "run_id": self.run_id,
             "start_time": self.nb.metadata.papermill["start_time"],
-            **({"masked": len(self.leaks)} if self.leaks else {}),
+            **({"masked": list(ending.masked)} if ending.masked else {}),
         }
         self.save()
 
@@ -161,7 +163,12 @@ def _json(value: Any) -> str:
 def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> NotebookNode:
     cell = cells[ending.cell] if ending.cell is not None else None
     text = banner(ending.verdict, ending.reason, cell.get("id", "") if cell else "", committed)
-    made = nbformat.v4.new_markdown_cell(text, id="verdict-banner")
+    return _note("verdict-banner", text)
+
+
+def _note(name: str, text: str) -> NotebookNode:
+    """A cell of ours on top of the notebook."""
+    made = nbformat.v4.new_markdown_cell(text, id=name)
     made.metadata["tags"] = [BANNER]
     made.metadata["papermill"] = {"status": "completed"}
     return cast(NotebookNode, made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from pgrunbook import notebooks
+from pgrunbook.disguises import holds
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.redaction import looks_secret
 
@@ -220,6 +221,11 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
         others = [_problem(error, list(declaration)) for error in exc.errors(include_url=False)]
         problems += [replace(other, found="") for other in others] if secret else others
     raise Refused("The parameters are not valid: nothing was started.", problems=problems)
+
+
+def holding(given: Mapping[str, Any], secrets: Sequence[str]) -> list[Problem]:
+    """A problem for each value that holds one of the passwords that the run could use."""
+    return [_secret(name) for name, value in given.items() if holds(str(value), secrets)]
 
 
 _EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_fields.items())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pgrunbook import approval, cells, losses, preflight
 from pgrunbook.agenda import Agenda
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult
-from pgrunbook.decisions import Decision
+from pgrunbook.decisions import Action, Decision
+from pgrunbook.errors import Problem
 from pgrunbook.origin import Standing
 from pgrunbook.parameters import Parameters
 from pgrunbook.plan import Plan
@@ -54,6 +55,7 @@ class Preparation:
         results = [CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems]
         results += self._cells(decided)
         results.append(self.standing.check(self.target))
+        results += _exposed(decided)
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
         if self.rehearsal:
             there = self.agenda.found(blocks, self.look)
@@ -96,3 +98,17 @@ class Preparation:
         if self.rehearsal or not self.plan:
             return []
         return approval.rehearsals(self.project, self.target, self.plan)
+
+
+def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
+    """Blocks with a secret that is known to stand in the ledger: nothing writes it there again."""
+    for decision in decided:
+        for script in (script for script in decision.block.scripts if script.exposed):
+            check = f"holds an exposed secret: {script.header['exposed']}"
+            problem = Problem(
+                "holds a secret, and is not done",
+                where=script.name,
+                expected="`-- exposed:` only in the file of a block that the ledger has",
+                remedy="take the secret out of the file, and the line out of its header",
+            )
+            yield CheckResult(decision.block.name, check, None if decision.action is Action.SKIP else problem)

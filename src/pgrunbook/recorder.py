@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from pgrunbook import ledger
+from pgrunbook import leaks, ledger
 from pgrunbook.connection import Sessions
 from pgrunbook.errors import RunbookError, Verdict
 from pgrunbook.origin import Standing
@@ -19,7 +19,8 @@ from pgrunbook.parameters import Parameters
 class Recorder:
     """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace in the target.
 
-    `plan` is the digest of what it works by, `standing` the server that it works on; None for a copy of our own.
+    `plan` is the digest of what it works by, `standing` the server that it works on, None for a copy of our own;
+    `secrets` are the passwords that an error may repeat.
     """
 
     sessions: Sessions
@@ -30,6 +31,7 @@ class Recorder:
     begun: bool = False
     plan: str = ""
     standing: Standing | None = None
+    secrets: tuple[str, ...] = ()
     _tried: bool = False  # to write it: whoever was interrupted meanwhile does not know whether it is there
 
     def begin(self) -> None:
@@ -85,7 +87,7 @@ class Recorder:
         """
         if self.begun:
             with suppress(*(() if verdict is Verdict.PASSED else (psycopg.Error, RunbookError))):
-                ledger.finish(self.sessions.work, self.run_id, verdict, reason)
+                ledger.finish(self.sessions.work, self.run_id, verdict, leaks.clean(reason, self.secrets, sql=True))
 
 
 def so_far(run: dict[str, Any]) -> str:

@@ -7,26 +7,41 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MASK = "***"
+KNOWN = "a password that the run knew"
 
 # libpq's keywords whose values are secret.
 KEYWORDS = ("password", "sslpassword", "oauth_client_secret")
 
-# Where in doubt, more is masked rather than less. libpq's forms:
-# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
+# What may stand beside a password in a connection string.
+_BESIDE = (
+    r"(?:host|hostaddr|port|user|dbname|service|passfile|options|application_name|connect_timeout|ssl\w+"
+    r"|target_session_attrs|channel_binding|gssencmode|client_encoding|keepalives\w*)\s*=\s*"
+)
+_BEFORE = re.compile(rf"\b{_BESIDE}(?:'(?:\\.|[^'\\])*'|[^\s,']+)\s+$")
+_AFTER = re.compile(rf"\s+{_BESIDE}\S")
+
+# libpq's forms: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _SHAPES = {
     # scheme://user:password@…, up to the last @ of the word; with spaces in it, up to the last @ before a slash.
     "a password in a URL": re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?:\S+|[^/]+)(?=@)", re.IGNORECASE),
     # password=…, sslpassword=…, PGPASSWORD=…; in single quotes or to the next space that no backslash escapes.
     "a password in a connection string": re.compile(
-        r"""(?P<before>(?:password|client_secret)\s*=\s*)(?:'(?:\\.|''|[^'\\])*'?|(?:"[^"]*"|\\.|\S)(?:\\.|\S)*)""",
-        re.IGNORECASE | re.DOTALL,
+        r"""(?P<before>(?:password|client_secret)\s*=\s*)
+        (?:'(?:\\.|''|[^'\\])*'?|(?:"[^"]*"|\\.|(?!</)\S)(?:\\.|(?!</)\S)*)""",
+        re.IGNORECASE | re.DOTALL | re.VERBOSE,
     ),
-    # 'password': … as Python and JSON write a mapping.
+    # 'password': … as Python and JSON write a mapping. The whole key: a name that ends so is a column's.
     "a password in a mapping": re.compile(
-        r"""(?P<before>(?:password|client_secret)["']\s*:\s*)(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\S+)""",
-        re.IGNORECASE | re.DOTALL,
+        r"""(?P<before>["'](?:\w{1,40}[_-])?(?:password|client_secret)\\{0,3}["']\s*:\s*)
+        (?:\\{0,3}'(?:\\.|[^'\\])*\\{0,3}'|\\{0,3}"(?:\\.|[^"\\])*\\{0,3}"|\d{6,})""",
+        re.IGNORECASE | re.DOTALL | re.VERBOSE,
     ),
-    "a password in SQL": re.compile(r"(?P<before>\bpassword\s+)E?'(?:\\.|''|[^'\\])*'?", re.IGNORECASE | re.DOTALL),
+    # With ::type it is a default that the server prints, beside the name of its column.
+    "a password in SQL": re.compile(
+        r"""(?P<before>\b(?:ssl)?password\s+)
+        (?:(?:E|U&)?'(?:\\.|''|[^'\\])*(?:'(?!::)|\Z)|(?P<tag>\$\w*\$).*?(?:(?P=tag)|\Z)|&\#x27;.*?(?:&\#x27;|\Z))""",
+        re.IGNORECASE | re.DOTALL | re.VERBOSE,
+    ),
     # host:port:database:user:password on a line: https://www.postgresql.org/docs/current/libpq-pgpass.html
     "a line of a password file": re.compile(
         r"^(?P<before>(?:\\.|[^:\s\\#])+:(?:\d{4,5}|\*):(?:(?:\\.|[^:\s\\])+:){2})(?:\\.|[^:\s\\])+$", re.MULTILINE
@@ -54,21 +69,38 @@ _SHAPES = {
 
 # What stands where a password would and is none: masked, missing, a placeholder, the word itself, code that fetches it.
 _STAND_IN = re.compile(
-    r"""["']?+(?:
+    r"""(?!&\#)["'\\]*+(?:
         \*{3}
-        | (?: \$\d+ | \$\{?[A-Z_]+}? | %s | %\(\w+\)s | :["']?\w+ | \?+ | \{[\w.]*} | <[\w -]+> | …
-            | \.{3} | null | none | true | false | password | secret | ) (?![^\s"',;)\]}@&<])
+        | (?: \$\d+ | \$\{?[A-Z_]+}? | %(?:\d+\$)?[sLI] | %\(\w+\)s | :["']?\w+ | \?+ | \{[\w.]*} | <[\w -]+> | …
+            | \.{3} | null | none | true | false | default | password | secret | ) (?![^\s"',;)\]}@&<\\])
         | (?: os | getpass | config | settings ) [.(] | (?: getenv | crypt | current_setting ) \( | \{["']
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
+# An expression: a call, an element, or another name with the word in it: OLD.password, password_hash.
+_EXPRESSION = re.compile(r"\(|[a-z_][\w.]*[(\[]|[a-z_.]*password[a-z_]*(?![^\s,;)\]}])", re.IGNORECASE)
+# What the catalog says of a column of that name, and no password.
+_TYPE = re.compile(
+    r"""["'\\]*(?:
+        text | citext | name | bytea | uuid | jsonb? | string | str | object | bool(?:ean)? | (?:small|big)?int(?:eger)?
+        | (?: character\ varying | character | varchar | char | bpchar | numeric | bit ) (?:\s*\(\d+\))?
+        )(?:\[\])?(?:\ NOT\ NULL)?["'\\]*$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def names_secret(key: object) -> bool:
+    """Whether a key of a mapping is the name of a secret: `password`, `db_password`; not the path of a column."""
+    return bool(re.fullmatch(r"(?:\w+[_-])?(?:password|client_secret)", str(key), re.IGNORECASE))
 
 
 def looks_secret(value: Any) -> bool:
     """Whether a value, or a value inside a list or mapping, holds a secret in one of the usual forms.
 
-    In a mapping the name counts too: `{"password": "hunter2"}`.
+    Where in doubt, it does. In a mapping the name counts too: `{"password": "hunter2"}`.
     """
+    if isinstance(value, Mapping) and any(names_secret(key) and inner is not None for key, inner in value.items()):
+        return True
     return any(pattern.search(text) for text in _texts(value) for pattern in _SHAPES.values())
 
 
@@ -80,19 +112,71 @@ def _texts(value: Any) -> Iterator[str]:
         yield from _texts(part)
 
 
-def shapes(text: str) -> list[str]:
-    """The usual forms in which the text holds a secret: "a password in a URL". Placeholders are none."""
-    return [name for name, pattern in _SHAPES.items() if any(map(_is_secret, pattern.finditer(text)))]
+def shapes(text: str, *, sql: bool = False) -> list[str]:
+    """The usual forms in which the text holds a secret: "a password in a URL". Placeholders are none.
+
+    With `sql` the text is SQL, or shows what the catalog says: `password = 'x'` is about a column there.
+    """
+    return list(dict.fromkeys(name for name, _ in values(text, sql=sql)))
 
 
-def _is_secret(match: re.Match[str]) -> bool:
-    return not _STAND_IN.match(match[0], len(match["before"]))
+def values(text: str, *, sql: bool = False) -> Iterator[tuple[str, str]]:
+    """Each form, as `shapes` names it, with the secret as it is written there."""
+    for name, pattern in _SHAPES.items():
+        for match in pattern.finditer(text):
+            if _is_secret(name, match, sql=sql):
+                yield name, match[0][len(match["before"]) :]
+
+
+def is_stand_in(value: str) -> bool:
+    """Whether what stands where a password would is none."""
+    return bool(_STAND_IN.match(value) or _EXPRESSION.match(value))
+
+
+def _is_secret(name: str, match: re.Match[str], *, sql: bool) -> bool:
+    value = match[0][len(match["before"]) :]
+    if _STAND_IN.match(match[0], len(match["before"])):
+        return False
+    match name:
+        case "a password in a URL":
+            return not re.match(r"\d{1,5}/", value)  # a port, and an @ later on
+        case "a password in a mapping":
+            return not _TYPE.match(value)
+        case "a password in a connection string":
+            return _is_assigned(match, value, sql=sql)
+    return True
+
+
+def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
+    """Whether `password = value` gives a password to libpq or a program, and is not SQL about a column of that name."""
+    text, start = match.string, match.start()
+    if _BEFORE.search(text, max(0, start - 200), start) or _AFTER.match(text, match.end()):
+        return True
+    compact = not re.search(r"\s", match["before"])
+    if compact and text[max(0, start - 6) : start].casefold().endswith(("?", "&", "pg", "ssl", "oauth_")):
+        return True
+    if sql or _EXPRESSION.match(value):
+        return False
+    return compact or value.startswith(("'", '"'))
 
 
 def redact(text: str, *secrets: str) -> str:
-    """The text with secrets in the usual forms, and each of the given secrets, replaced by `***`."""
+    """The text with secrets in the usual forms, and each of the given secrets, replaced by `***`. For a text that is
+    about a connection: where in doubt, more is masked rather than less.
+    """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)
     for pattern in _SHAPES.values():
         text = pattern.sub(rf"\g<before>{MASK}", text)
+    return text
+
+
+def mask_shapes(text: str, *, sql: bool = False) -> str:
+    """The text with what `shapes` finds replaced by `***`, and nothing else."""
+    for name, pattern in _SHAPES.items():
+
+        def mask(match: re.Match[str], name: str = name) -> str:
+            return f"{match['before']}{MASK}" if _is_secret(name, match, sql=sql) else match[0]
+
+        text = pattern.sub(mask, text)
     return text

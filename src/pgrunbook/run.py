@@ -17,8 +17,10 @@ from IPython.core.getipython import get_ipython
 
 from pgrunbook import (
     catalog,
+    cells,
     checks,
     conclusion,
+    credentials,
     decisions,
     display,
     magics,
@@ -59,6 +61,10 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     chosen = parameters.validate(declaration, given)
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
+    secrets = credentials.of_target(target)
+    held = [*source.holding(secrets), *cells.secrets(notebook, secrets), *parameters.holding(given, secrets)]
+    if held:
+        raise Refused("The runbook holds a secret: nothing was started.", problems=held)
     for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
         # The same cell, run again: it holds the lock that this run needs.
         earlier.close("given up for another run in the same kernel")
@@ -102,7 +108,8 @@ class Run:
         label = f"{self.run_id[:8]} {runbook}"
         self._rehearsal = Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
         self._sessions = Sessions(self._rehearsal.target if self._rehearsal else target, chosen.schema_, label)
-        self._recorder = Recorder(self._sessions, self.run_id, runbook, self.operator, chosen)
+        secrets = credentials.of_target(target)
+        self._recorder = Recorder(self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets)
         self._agenda = Agenda(
             self._sessions,
             runbook,

@@ -16,9 +16,20 @@ import pglast
 from pglast import ast
 from pglast.parser import ParseError, parse_sql_json, scan
 
+from pgrunbook import literals
 from pgrunbook.errors import Problem, Refused, did_you_mean
 
-HEADER_KEYS = ("title", "why", "requires", "fills", "usage", "transaction", "lock_timeout", "statement_timeout")
+HEADER_KEYS = (
+    "title",
+    "why",
+    "requires",
+    "fills",
+    "usage",
+    "transaction",
+    "lock_timeout",
+    "statement_timeout",
+    "exposed",
+)
 
 # psql's own forms, without its :{?name}:
 # https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-INTERPOLATION
@@ -64,9 +75,16 @@ class Script:
             found = f"byte 0x{raw[exc.start]:02x}"
             raise Refused.of("is not UTF-8", where=f"{name}:{line}", found=found) from exc
         script = cls(name, dict(_header(text)), text, hashlib.sha256(raw).hexdigest())
+        if not script.exposed and (secrets := list(literals.problems(text, name))):  # first, as others repeat the SQL
+            raise Refused("A SQL file holds a secret: nothing was started.", problems=secrets)
         if problems := list(script._problems()):
             raise Refused("A SQL file cannot be used: nothing was started.", problems=problems)
         return script
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the ledger has a secret of it, from an earlier version, and that is known and worthless now."""
+        return bool(self.header.get("exposed")) and self.name.startswith("deploy/")
 
     @property
     def body(self) -> str:

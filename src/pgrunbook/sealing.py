@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,7 +14,7 @@ import nbformat
 import psycopg
 from nbformat import NotebookNode
 
-from pgrunbook import atomic, attestation, leaks, ledger, parameters, targets
+from pgrunbook import atomic, attestation, credentials, leaks, ledger, parameters, targets
 from pgrunbook.archive import BY_HAND, NOT_COMPARED, SEAL, Archive, Head
 from pgrunbook.card import SNAPSHOT_MIME
 from pgrunbook.catalog import Connection
@@ -22,6 +22,7 @@ from pgrunbook.connection import connect
 from pgrunbook.contradictions import Comparison
 from pgrunbook.ending import Ending, final, may_have_written, shown, told
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Unreadable, Verdict, first_line
+from pgrunbook.leaks import Leak
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
 from pgrunbook.record import Record
@@ -61,6 +62,7 @@ class Sealing:
     chosen: Parameters | None
     by_hand: bool
     problems: list[str] = field(default_factory=list)
+    _secrets: tuple[str, ...] = ()
 
     @property
     def run_id(self) -> str:
@@ -84,7 +86,8 @@ class Sealing:
 
             def complete() -> None:
                 if rows:
-                    atomic.write(self.notebook.with_suffix(".ledger.json"), _json(rows))
+                    shown = leaks.clean(rows, self._secrets, sql=True)
+                    atomic.write(self.notebook.with_suffix(".ledger.json"), _json(shown))
                 self._take_out_snapshots()
 
             facts = {
@@ -166,9 +169,17 @@ class Sealing:
         return None
 
     def _search(self, target: Target | None) -> None:
-        """Refuse to seal a secret: what papermill itself has written was not searched before."""
-        if found := leaks.search(self.nb, leaks.credentials(target) if target else ()):
-            raise Failed("The notebook holds a secret: it is not sealed.", problems=leaks.problems(found))
+        """Take secrets out of what another engine has written, and nobody searched before. Refuse to seal it unseen if
+        one is a password of the run; what only looks like a secret is told.
+        """
+        self._secrets = credentials.of_target(target) if target else ()
+        if not (found := leaks.search(self.nb, self._secrets)):
+            return
+        leaks.mask(self.nb, self._secrets)
+        atomic.write(self.notebook, _json(self.nb))
+        if own := [leak for leak in found if leak.known]:
+            raise Failed("The notebook held a secret, which is masked now: it is not sealed.", problems=_masked(own))
+        self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
 
     @contextmanager
     def _session(self, target: Target | None) -> Iterator[Connection | None]:
@@ -281,6 +292,11 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
     except OSError as exc:
         remedy = "pgrunbook archive seal FILE, once the disk can be written"
         raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc
+
+
+def _masked(found: Sequence[Leak]) -> list[Problem]:
+    remedy = "change it, as it may have been read meanwhile; read the record, then: pgrunbook archive seal FILE"
+    return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
 
 
 def _read(notebook: Path, name: str) -> NotebookNode:

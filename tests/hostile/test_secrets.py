@@ -1,0 +1,248 @@
+"""Secrets: a name is none, a password of another server is none, and one in the SQL stops a run before it begins."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+from databases import Database, Role
+from projects import Outcome, Project
+
+STRONG = "kX9-tr0ub4dor&3"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A project with a runbook that makes a table `account`, which has a column `password`."""
+
+    project: Project
+    name: str = "003_account"
+
+    @property
+    def deploy(self) -> Path:
+        return self.project.root / "sql" / self.name / "deploy" / "010_account.sql"
+
+    @property
+    def notebook(self) -> Path:
+        return self.project.root / "runbooks" / f"{self.name}.ipynb"
+
+    def edit(self, path: Path, before: str, after: str) -> None:
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+
+    def cell(self, source: str) -> None:
+        """Let the cell that observes do something else as well, after the blocks were applied."""
+        before = (
+            '"after = run.observe()\\n",' if "observe()\\n" in self.notebook.read_text() else '"after = run.observe()'
+        )
+        self.edit(self.notebook, before, before[0] + json.dumps(source + "\n")[1:-1] + before[1:])
+
+    def run(self, database: Database, *arguments: str) -> Outcome:
+        self.project.env.setdefault("CRM_URL", database.url)
+        return self.project.command("run", self.name, "--target", "env:CRM_URL", *arguments)
+
+    def leaves_nothing_of(self, secret: str, done: Outcome) -> None:
+        """Neither on the terminal nor in a file under outputs/."""
+        assert secret not in done.text
+        for path in self.project.root.glob("outputs/**/*"):
+            assert path.is_dir() or secret.encode() not in path.read_bytes(), path
+
+
+@pytest.fixture
+def account(project: Project) -> Account:
+    made = Account(project)
+    project.command("new", "account")
+    made.edit(
+        made.deploy,
+        "  body TEXT NOT NULL,\n",
+        "  body TEXT NOT NULL,\n  password TEXT CHECK (password <> ''),\n  client_secret TEXT DEFAULT 'none',\n"
+        "  api_password TEXT DEFAULT 'password: see the vault',\n",
+    )
+    made.edit(
+        made.deploy,
+        "COMMENT ON COLUMN account.body",
+        "CREATE INDEX account_password ON account (password);\n"
+        "COMMENT ON COLUMN account.password IS 'the password: hashed, as in password = crypt(password, salt)';\n"
+        "COMMENT ON COLUMN account.body",
+    )
+    return made
+
+
+@pytest.fixture
+def home(account: Account) -> Path:
+    """The home of whoever runs it."""
+    path = account.project.root / "home"
+    path.mkdir()
+    account.project.env["HOME"] = str(path)
+    return path
+
+
+def _passwords(home: Path, *lines: str) -> None:
+    file = home / ".pgpass"
+    file.write_text("".join(f"{line}\n" for line in lines))
+    file.chmod(0o600)
+
+
+def _noted(done: Outcome) -> dict[str, str]:
+    assert done.notebook, done.text
+    noted: dict[str, str] = nbformat.read(done.notebook, as_version=4).metadata["pgrunbook"]
+    return noted
+
+
+def _verdicts(database: Database) -> list[str]:
+    return [verdict for (verdict,) in database.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id")]
+
+
+# -- C: what is no secret ----------------------------------------------------------------------------------------------
+
+
+def test_a_column_called_password(crm: Database, account: Account, home: Path) -> None:
+    """And the passwords of other servers: words that stand everywhere."""
+    _passwords(home, "other:*:*:*:root", "elsewhere:5432:crm:*:public", "third:*:*:*:wrong", "fourth:*:*:*:account")
+    looks = "%sql SELECT password, client_secret, 'x' AS p FROM account WHERE password = 'never' OR password <> ''"
+    account.cell(f"display(run.columns('account'))\nprint(run.columns('account'))\n{looks}")
+    done = account.run(crm, "-p", "operator", "root", "--html")
+    assert done.code == 0, done.text
+    assert "\nseal: " in done.text
+    assert "warning" not in done.text
+    assert "***" not in done.notebook.read_text()
+    assert "masked" not in _noted(done)
+    again = account.run(crm)
+    assert again.code == 0, again.text
+
+
+def test_what_only_looks_like_a_secret_is_masked_and_told(crm: Database, account: Account) -> None:
+    """After the commit: the verdict and the seal stand."""
+    account.cell("print('see postgresql:/' + '/somebody:' + 'hsifdrows'[::-1] + '@elsewhere/crm')")
+    done = account.run(crm)
+    assert done.code == 0, done.text
+    assert "warning: what looks like a secret was masked: cell `after`, output 1: a password in a URL" in done.text
+    assert "\nseal: " in done.text
+    account.leaves_nothing_of("swordfish", done)
+    assert _noted(done)["verdict"] == "passed"
+    assert _verdicts(crm) == ["passed"]
+    assert done.notebook
+    assert "None of them is a password of this run" in nbformat.read(done.notebook, as_version=4).cells[0].source
+    verified = account.project.command("archive", "verify")
+    assert verified.code == 0, verified.text
+
+
+def test_a_password_of_the_run_is_masked_and_fails_it(
+    crm: Database, account: Account, home: Path, login_role: Callable[..., Role]
+) -> None:
+    """The record is sealed all the same, and the ledger says what the record says."""
+    role = login_role(crm, STRONG)
+    crm.execute(f"GRANT {crm.execute('SELECT current_user')[0][0]} TO {role.name}")
+    crm.execute(f"ALTER ROLE {role.name} SUPERUSER")
+    _passwords(
+        home, "other:*:*:*:wrong", f"{crm.server.socket}:*:{crm.name}:{role.name}:{STRONG.replace(':', chr(92) + ':')}"
+    )
+    account.project.env["CRM_URL"] = crm.url_as(role.name)
+    account.cell("import pathlib\nprint(pathlib.Path('~/.pgpass').expanduser().read_text())")
+    done = account.run(crm)
+    assert done.code == 1, done.text
+    assert "A password of this run was in the notebook, and is masked. The run itself passed" in done.text
+    assert "cell `after`, output 1: a password that the run knew" in done.text
+    assert "\nseal: " in done.text
+    account.leaves_nothing_of(STRONG, done)
+    assert _noted(done)["verdict"] == "failed"
+    assert _verdicts(crm) == ["passed", "failed"]
+    ((reason,),) = crm.execute("SELECT reason FROM pgrunbook.verdicts ORDER BY id DESC LIMIT 1")
+    assert reason == _noted(done)["reason"]
+    verified = account.project.command("archive", "verify", "--target", "env:CRM_URL")
+    assert verified.code == 0, verified.text
+
+
+# -- D: what stops a run before it begins ------------------------------------------------------------------------------
+
+SQL = {
+    "a connection string": "ALTER TABLE account ADD dsn text DEFAULT 'host=h password=hunter2-x';",
+    "one that is dollar-quoted": "ALTER TABLE account ADD dsn text DEFAULT $x$host=h password=hunter2-x$x$;",
+    "one with escapes": r"ALTER TABLE account ADD dsn text DEFAULT E'host=h passw\x6frd=hunter2-x';",
+    "a URL": "INSERT INTO account (body) VALUES ('postgres://u:hunter2-x@h/d');",
+    "a role": "CREATE ROLE app PASSWORD $$hunter2-x$$;",
+    "a role in Unicode": "ALTER ROLE app PASSWORD U&'hunter2-!0078' UESCAPE '!';",
+    "a user mapping": "CREATE USER MAPPING FOR u SERVER s OPTIONS (user 'u', password 'hunter2-x');",
+    "a subscription": "CREATE SUBSCRIPTION s CONNECTION 'host=h password=hunter2-x' PUBLICATION p;",
+    "dblink in a function": "DO $$ BEGIN\n PERFORM dblink('host=h password=hunter2-x', 'q');\nEND $$;",
+    "SQL in a function": "DO $$ BEGIN EXECUTE 'ALTER ROLE app PASSWORD ''hunter2-x'''; END $$;",
+    "a comment": "-- was: postgres://u:hunter2-x@h/d\nSELECT 1;",
+    "one that does not end": "CREATE ROLE app PASSWORD 'hunter2-x",
+    "a private key": "INSERT INTO account (body) VALUES ('-----BEGIN PRIVATE KEY-----\nhunter2-x');",
+}
+
+
+@pytest.mark.parametrize("mode", ["plan", pytest.param("apply", marks=pytest.mark.long)])
+def test_sql_with_a_secret_is_refused(crm: Database, account: Account, mode: str) -> None:
+    """All of it at once, with file and line, and by lint as well; nothing of it is anywhere."""
+    folder = account.deploy.parents[1]
+    for number, (name, sql) in enumerate(SQL.items()):
+        kind = ("deploy", "verify", "revert")[number % 3]
+        (folder / kind / f"{number + 20:03}_x.sql").write_text(f"-- title: {name}\n-- why: x\n\n{sql}\n")
+    before = crm.dump()
+    done = account.run(crm, "--mode", mode, "--html")
+    assert done.code == 2, done.text
+    assert crm.dump() == before
+    linted = account.project.command("lint")
+    for number in range(len(SQL)):
+        kind = ("deploy", "verify", "revert")[number % 3]
+        assert re.search(rf"^  {kind}/{number + 20:03}_x\.sql:\d: holds an? ", done.text, re.MULTILINE), done.text
+        assert re.search(rf"{kind}/{number + 20:03}_x\.sql:\d: holds an? ", linted.text), linted.text
+    assert "remedy:" in done.text
+    account.leaves_nothing_of("hunter2", done)
+    assert "hunter2" not in linted.text
+    assert done.notebook
+    assert _noted(done)["verdict"] == "refused"
+
+
+@pytest.mark.long
+def test_the_password_of_the_target_in_the_sql(
+    crm: Database, account: Account, login_role: Callable[..., Role]
+) -> None:
+    """Wherever it stands: in a name, in a value."""
+    role = login_role(crm, "kX9_trouble_3")
+    account.project.env["CRM_URL"] = role.url
+    account.edit(account.deploy, "DEFAULT 'none'", "DEFAULT 'with kX9_trouble_3 in it'")
+    done = account.run(crm, "--mode", "plan")
+    assert done.code == 2, done.text
+    assert "deploy/010_account.sql:8: holds a password that the run knew" in done.text
+    account.leaves_nothing_of("kX9_trouble_3", done)
+
+
+@pytest.mark.long
+def test_a_secret_in_a_cell(crm: Database, account: Account) -> None:
+    account.cell("%sql SELECT * FROM dblink('host=h password=hunter2-x', 'SELECT 1') AS t (a int)\n")
+    done = account.run(crm)
+    assert done.code == 2, done.text
+    linted = account.project.command("lint")
+    assert "cell after: a password in a connection string" in linted.text
+    account.leaves_nothing_of("hunter2", done)
+    assert "hunter2" not in linted.text
+
+
+@pytest.mark.long
+def test_one_that_an_earlier_version_has_written_into_the_ledger(crm: Database, account: Account) -> None:
+    """It does not stop the runs after it for ever: the file says that the secret is worthless now."""
+    account.edit(account.deploy, "DEFAULT 'none'", "DEFAULT 'with dsn'")
+    assert account.run(crm).code == 0
+    secret = "host=h password=hunter2-x"
+    crm.load(
+        "ALTER TABLE pgrunbook.blocks DISABLE TRIGGER ALL;"
+        f"UPDATE pgrunbook.blocks SET sql = replace(sql, 'with dsn', '{secret}'),"
+        f" facts = replace(facts::text, 'with dsn', '{secret}')::jsonb, source_sha256 = 'x', tree_sha256 = 'y';"
+        "ALTER TABLE pgrunbook.blocks ENABLE TRIGGER ALL;"
+        f"ALTER TABLE account ALTER client_secret SET DEFAULT '{secret}'"
+    )
+    account.edit(account.deploy, "with dsn", secret)
+    refused = account.run(crm)
+    assert refused.code == 2
+    assert "-- exposed: changed on …" in refused.text
+    account.edit(account.deploy, "\n\n", "\n-- exposed: changed on 2026-11-28, CHG-1\n\n")
+    pending = account.run(crm, "-p", "schema", "other")
+    assert pending.code == 2

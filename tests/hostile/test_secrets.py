@@ -13,6 +13,8 @@ import pytest
 from databases import Database, Role
 from projects import Outcome, Project
 
+from pgrunbook.scripts import Script
+
 STRONG = "kX9-tr0ub4dor&3"
 
 
@@ -232,17 +234,25 @@ def test_one_that_an_earlier_version_has_written_into_the_ledger(crm: Database, 
     account.edit(account.deploy, "DEFAULT 'none'", "DEFAULT 'with dsn'")
     assert account.run(crm).code == 0
     secret = "host=h password=hunter2-x"
-    crm.load(
-        "ALTER TABLE pgrunbook.blocks DISABLE TRIGGER ALL;"
-        f"UPDATE pgrunbook.blocks SET sql = replace(sql, 'with dsn', '{secret}'),"
-        f" facts = replace(facts::text, 'with dsn', '{secret}')::jsonb, source_sha256 = 'x', tree_sha256 = 'y';"
-        "ALTER TABLE pgrunbook.blocks ENABLE TRIGGER ALL;"
-        f"ALTER TABLE account ALTER client_secret SET DEFAULT '{secret}'"
-    )
     account.edit(account.deploy, "with dsn", secret)
     refused = account.run(crm)
     assert refused.code == 2
     assert "-- exposed: changed on …" in refused.text
     account.edit(account.deploy, "\n\n", "\n-- exposed: changed on 2026-11-28, CHG-1\n\n")
-    pending = account.run(crm, "-p", "schema", "other")
-    assert pending.code == 2
+    script = Script.read(account.deploy, account.deploy.parents[1])
+    crm.load(
+        "ALTER TABLE pgrunbook.blocks DISABLE TRIGGER ALL;"
+        f"UPDATE pgrunbook.blocks SET sql = replace(sql, 'with dsn', '{secret}'),"
+        f" facts = replace(facts::text, 'with dsn', '{secret}')::jsonb, tree_sha256 = '{script.tree_sha256}';"
+        "ALTER TABLE pgrunbook.blocks ENABLE TRIGGER ALL;"
+        f"ALTER TABLE account ALTER client_secret SET DEFAULT '{secret}'"
+    )
+    done = account.run(crm)
+    assert done.code == 0, done.text
+    assert "warning: what looks like a secret was masked" in done.text
+    account.leaves_nothing_of("hunter2", done)
+    crm.load("DROP TABLE account; DROP SCHEMA pgrunbook CASCADE")
+    pending = account.run(crm)
+    assert pending.code == 2, pending.text
+    assert "deploy/010_account.sql: holds a secret, and is not done" in pending.text
+    account.leaves_nothing_of("hunter2", pending)

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
 
-from pgrunbook import catalog
+from pgrunbook import catalog, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.inspection import TABLE_KINDS, Constraint, Inspection, Obstacle, kind_of_relation
@@ -59,8 +58,8 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
     Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
     be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read.
     """
-    with conn.transaction(), _settings(conn, schema):
-        found = Inspection(conn, schema, table, column, value).run()
+    with conn.transaction(), _settings(conn):
+        found = Inspection(conn, schema, table, column, value, schema).run()
     return Admission(
         schema,
         table,
@@ -74,12 +73,10 @@ def inspect(conn: Connection, schema: str, table: str, column: str, value: str) 
 
 
 @contextmanager
-def _settings(conn: Connection, schema: str) -> Iterator[None]:
-    """The transaction is read-only, and the server prints names and expressions for this path, as it does in a session
-    of ours anyway.
-    """
+def _settings(conn: Connection) -> Iterator[None]:
+    """The transaction is read-only, and the server reads and prints as it does in a session of ours anyway."""
     settings = {
-        "search_path": sql.Identifier(schema).as_string(conn),
+        "search_path": searchpath.OURS,
         "quote_all_identifiers": "off",
         "standard_conforming_strings": "on",
     }

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import psycopg
 
-from pgrunbook import catalog, ledger, shape, waiting
+from pgrunbook import catalog, ledger, searchpath, shape, waiting
 from pgrunbook.batch import Batch
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
@@ -170,7 +170,8 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
             locks=locks,
         )
         written = time.perf_counter()
-        conn.execute(f"{done}; COMMIT".encode())
+        # Triggers that are deferred until now see what they see in psql.
+        conn.execute(f"{done}; {searchpath.theirs(conn.schema)}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - written) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)

@@ -19,7 +19,7 @@ import psycopg
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from pgrunbook import catalog
+from pgrunbook import catalog, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Failed
 from pgrunbook.locks import Lock, Trace
@@ -81,7 +81,9 @@ class Batch:
         yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
         for statement in self.statements:
             final = statement is self.statements[-1]
+            yield _Part(searchpath.theirs(self.conn.schema))
             yield _Part(statement.sql, None, statement)
+            yield _Part(searchpath.ours())
             yield _Part(_NOW, self._ended)
             if self.traced or final:
                 yield _Part(held, self._looked)

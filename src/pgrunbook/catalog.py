@@ -35,7 +35,37 @@ def _dtype(oid: int) -> Any:
 @cache
 def query(name: str) -> str:
     """The text of the catalog query `sql/catalog/<name>.sql`."""
-    return (files("pgrunbook") / "sql" / "catalog" / f"{name}.sql").read_text(encoding="utf-8")
+    text = (files("pgrunbook") / "sql" / "catalog" / f"{name}.sql").read_text(encoding="utf-8")
+    return _PRINTING % text if _PRINTS in text else text
+
+
+# The second line of a query that prints, or reads, names as a statement in the schema would write them.
+_PRINTS = "\n-- printed for the schema\n"
+
+# What our queries name is looked up when they are analysed, in pg_catalog alone; what the server prints depends on the
+# search path when they are executed. So the path is set in the middle of it: the inner condition holds no column, and is
+# evaluated once, before the first row is made; the outer one counts all rows first, and puts the path back. It goes when
+# names are printed with their schemas.
+_PRINTING = """\
+WITH before AS MATERIALIZED (SELECT current_setting('search_path') AS path
+), printed AS MATERIALIZED (
+    SELECT * FROM (
+%s
+    ) AS asked
+     WHERE (SELECT set_config('search_path', quote_ident(%%(printed_for)s), true) FROM before WHERE path IS NOT NULL) IS NOT NULL
+)
+SELECT * FROM printed
+ WHERE (SELECT set_config('search_path', path, true) FROM before, (SELECT count(*) FROM printed) AS every (rows)
+         WHERE rows >= 0) IS NOT NULL
+"""
+
+
+def _complete(conn: Connection, name: str, parameters: Mapping[str, object]) -> Mapping[str, object]:
+    """The parameters, and if it prints, the schema to print for: the session's, or the one that is asked about."""
+    if "%(printed_for)s" not in query(name) or "printed_for" in parameters:
+        return parameters
+    schema = conn.schema if isinstance(conn, Session) else parameters["schema"]
+    return {**parameters, "printed_for": schema}
 
 
 def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
@@ -59,14 +89,14 @@ def together(conn: Connection, questions: Mapping[str, Mapping[str, object]]) ->
 
 def asking(conn: Session, name: str, **parameters: object) -> str:
     """A named query as a statement that can stand among others; `Session.rows` has its rows."""
-    return conn.prepared(name, query(name), parameters)
+    return conn.prepared(name, query(name), _complete(conn, name, parameters))
 
 
 def _asked(cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]) -> psycopg.Cursor[T]:
     """The cursor, with a named query executed: planned once, if the session is one of ours."""
     if isinstance(cursor.connection, Session):
         return cursor.execute(asking(cursor.connection, name, **parameters).encode())
-    return cursor.execute(query(name), parameters)
+    return cursor.execute(query(name), _complete(cursor.connection, name, parameters))
 
 
 def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: object) -> pd.DataFrame:
@@ -100,7 +130,7 @@ def _batches(
     """The rows of a named query; about many tables it is planned for just these, and its rows are taken in parts."""
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
-        rows = cursor.stream(_written(name, parameters), size=_BATCH // 10)
+        rows = cursor.stream(_written(name, _complete(cursor.connection, name, parameters)), size=_BATCH // 10)
         while batch := list(islice(rows, _BATCH)):
             yield batch
         if cursor.description:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import psycopg
 
+from pgrunbook import searchpath
 from pgrunbook.apply import Timeouts
 from pgrunbook.connection import problem_of
 from pgrunbook.decisions import Action, Decision
@@ -125,7 +126,7 @@ def verify(conn: Session, name: str, statements: Sequence[Statement], timeouts: 
             "SELECT set_config('lock_timeout', %(limit)s, true), set_config('statement_timeout', %(limit)s, true)",
             {"limit": timeouts.statement_timeout},
         )
-        conn.execute(_SAVEPOINT)
+        conn.execute(f"{searchpath.theirs(conn.schema)}; {_SAVEPOINT}".encode())
         for statement in statements:
             problem = _try(conn, statement)
             if statement.check:
@@ -145,15 +146,15 @@ _NOT_TRIED = (
 )
 
 
-_SAVEPOINT = b"SAVEPOINT pgrunbook_check"
-_RELEASE = b"RELEASE pgrunbook_check"
+_SAVEPOINT = "SAVEPOINT pgrunbook_check"
+_RELEASE = "RELEASE pgrunbook_check"
 _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
 def _try(conn: Session, statement: Statement) -> Problem | None:
     """Run it after the savepoint, and make the next one with it, in one round trip."""
     try:
-        conn.execute(b"\n;".join([statement.sql.encode(), _RELEASE, _SAVEPOINT]))
+        conn.execute("\n;".join([statement.sql, _RELEASE, _SAVEPOINT]).encode())
     except psycopg.Error as exc:
         if not conn.closed:
             conn.execute(_ROLLBACK)

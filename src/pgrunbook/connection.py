@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
-from pgrunbook import catalog
+from pgrunbook import catalog, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused, first_line
 from pgrunbook.session import Session
@@ -36,7 +35,7 @@ CONNECT_TIMEOUT_S = 10
 
 
 def connect(target: Target, *, schema: str, label: str = "", read_only: bool = False) -> Session:
-    """A session in autocommit whose search path is the one schema.
+    """A session in autocommit, which sees the schema only where `searchpath` lets it.
 
     `read_only` sessions refuse writes on the server's side. Raises Refused if the server cannot be reached or
     does not let us in; the text never holds the password.
@@ -54,8 +53,8 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
         raise _unreachable(target, exc) from None  # its context may hold the connection string
     with _closing_unless_usable(conn, target):
         _refuse_old_server(conn, target)
-        search_path = {"search_path": sql.Identifier(schema).as_string(conn)}
-        _set(conn, _SETTINGS | search_path | (_READS if read_only else {}))
+        conn.schema = schema
+        _set(conn, _SETTINGS | (_READS if read_only else {}))
         conn.execute(_INHERITED)
         with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
             _set(conn, {"client_connection_check_interval": "1s"})
@@ -79,7 +78,7 @@ def _closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
 
 
 def _set(conn: Connection, settings: Mapping[str, str]) -> None:
-    calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+    calls = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(settings))
     conn.execute(f"SELECT {calls}".encode(), [text for pair in settings.items() for text in pair])
 
 
@@ -94,6 +93,7 @@ _ALIVE: dict[str, Any] = {
 # What decides how the server reads our SQL and how it prints what we compare, whatever the role, the database and the
 # environment say.
 _SETTINGS = {
+    "search_path": searchpath.OURS,
     "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
@@ -135,7 +135,7 @@ def _refuse_old_server(conn: Connection, target: Target) -> None:
 
 def _refuse_pooler(conn: Connection, target: Target) -> None:
     """Behind a transaction pooler, the search path and the advisory lock would stay with somebody else's session."""
-    row = conn.execute("SELECT pg_backend_pid()").fetchone()
+    row = conn.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
     if row and row[0] != conn.info.backend_pid:
         raise Refused.of(
             "a connection pooler answers, and not the server itself",

@@ -10,7 +10,7 @@ from pglast import ast
 from pglast.parser import ParseError
 from psycopg import sql
 
-from pgrunbook import expressions
+from pgrunbook import expressions, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.expressions import Subject
 
@@ -32,12 +32,13 @@ class Cell:
 class Trial:
     """One value of one column, tried against expressions.
 
-    `owner` and `alias` are the table, qualified and not; both are empty for a domain, whose column is VALUE.
+    `path` is the schema for which the expressions were printed. `owner` and `alias` are the table, qualified and not; both are empty for a domain, whose column is VALUE.
     `cells` are the columns of its row. Expressions are evaluated over a row that is made up: for the other
     columns first nothing is assumed, then the row is the one that an INSERT of this one column makes.
     """
 
     conn: Connection
+    path: str
     subject: Subject
     value: str
     owner: str = ""
@@ -120,8 +121,7 @@ class Trial:
             self._row(expressions.columns(part), value, filled=filled),
             sql.Identifier(self.alias or "domain"),
         )
-        with self.conn.transaction():
-            row = self.conn.cursor(row_factory=psycopg.rows.tuple_row).execute(query).fetchone()
+        row = searchpath.asked(self.conn, self.path, query)
         assert row is not None
         answer: bool | None = row[0]
         return answer
@@ -130,7 +130,7 @@ class Trial:
         """A row of typed columns; where the expression reads a whole row, one of the table's own row type."""
         column = self.subject.column
         if "*" in columns:
-            row = sql.SQL("jsonb_populate_record(NULL::{}, jsonb_build_object({}, {}::text))")
+            row = sql.SQL("pg_catalog.jsonb_populate_record(NULL::{}, pg_catalog.jsonb_build_object({}, {}::text))")
             return row.format(as_it_is(self.owner), sql.Literal(column), sql.Literal(value))
         base = "text" if self.subject.as_text else self.subject.types[-1]
         own = self.cells.get(column, Cell(base))

@@ -75,6 +75,7 @@ class Inspection:
     table: str
     column: str
     value: str
+    path: str  # the schema for which names are printed: that of the first inspection
     depth: int = 0
     relation: int = 0
     owner: str = ""
@@ -88,7 +89,7 @@ class Inspection:
     def run(self) -> Inspection:
         """Fill in the findings."""
         names = {"schema": self.schema, "table": self.table, "column": self.column}
-        row = next(iter(catalog.rows(self.conn, "admission_column", **names)), None)
+        row = next(iter(self._rows("column", **names)), None)
         if row is None:
             self._problem("no such table", remedy="make the table, or name another")
         elif other := kind_of_relation(row["relkind"], "is a {}, not a table"):
@@ -108,11 +109,15 @@ class Inspection:
 
     def _judge(self, column: Row) -> None:
         self.relation, self.owner, self.type = column["relation"], column["owner"], column["type"]
-        here = {"relation": self.relation}
+        here = {"relation": self.relation, "printed_for": self.path}
         known = catalog.together(
             self.conn,
             {
-                "admission_types": {"type_oid": column["type_oid"], "modifier": column["modifier"]},
+                "admission_types": {
+                    "type_oid": column["type_oid"],
+                    "modifier": column["modifier"],
+                    "printed_for": self.path,
+                },
                 "admission_row": here,
                 "admission_checks": here | {"column": self.column},
                 "admission_bounds": here,
@@ -139,7 +144,7 @@ class Inspection:
             self._judge_enum(base)
         elif base["max_length"]:
             self._judge_length(base)
-        elif base["full_name"] != "text" and (base["category"] == "A" or not self._holds(base["full_name"])):
+        elif base["full_name"] != "text" and (base["category"] == "A" or not self._holds(base["qualified"])):
             self._constraint("type", self.type, self.type, accepts=False)
             self._problem(
                 f"type {self.type} cannot hold {self.value!r}",
@@ -152,9 +157,8 @@ class Inspection:
 
     def _holds(self, type_name: str) -> bool:
         """Whether the value comes back from the type as it went in."""
-        value = sql.Literal(self.value)
-        cast = sql.SQL("SELECT CAST(CAST({} AS {}) AS text) = {}")
-        return self._true(cast.format(value, as_it_is(type_name), value))
+        cast = sql.SQL("SELECT CAST(CAST({} AS {}) AS text)")
+        return self._answer(cast.format(sql.Literal(self.value), as_it_is(type_name))) == self.value
 
     def _judge_enum(self, enum: Row) -> None:
         labels = ", ".join(sql.Literal(label).as_string() for label in enum["labels"])
@@ -269,13 +273,15 @@ class Inspection:
 
     def _lookup(self, key: Row, column: str) -> Inspection:
         place = (key["lookup_schema"], key["lookup_table"], column)
-        return Inspection(self.conn, *place, self.value, self.depth + 1).run()
+        return Inspection(self.conn, *place, self.value, self.path, self.depth + 1).run()
 
     def _is_in(self, key: Row, lookup: Inspection) -> bool:
-        query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE CAST({} AS {}) = {})")
-        column = sql.Identifier(key["lookup_column"])
-        base = as_it_is(lookup.types[-1]["name"])
-        return self._true(query.format(as_it_is(key["lookup"]), column, base, sql.Literal(self.value)))
+        query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE CAST({} AS {}) {} {})")
+        table = sql.Identifier(key["lookup_schema"], key["lookup_table"])
+        base = lookup.types[-1]
+        parts = (as_it_is(base[name]) for name in ("qualified", "equals"))
+        found = query.format(table, sql.Identifier(key["lookup_column"]), *parts, sql.Literal(self.value))
+        return bool(self._answer(found))
 
     def _insert(self, key: Row, lookup: Inspection) -> None:
         """Note the INSERT into the lookup table, after all that has to make room for it there."""
@@ -308,7 +314,7 @@ class Inspection:
         is_enum = base["kind"] == "e"
         names = tuple(row["name"] for row in self.types)
         lacks = is_enum and self.value not in base["labels"]
-        return Trial(self.conn, Subject(column, names, is_enum, lacks), self.value, **place)
+        return Trial(self.conn, self.path, Subject(column, names, is_enum, lacks), self.value, **place)
 
     def _users(self, type_oid: int, *, inside: bool) -> str:
         rows = self._rows("type_users", type_oid=type_oid, relation=self.relation, column=self.column)
@@ -318,20 +324,20 @@ class Inspection:
         users = self._users(type_oid, inside=False)
         return f"; {users} will accept it too, by the same type" if users else ""
 
-    def _true(self, query: sql.Composed) -> bool:
-        """Whether the answer is true; an error means that it is not, and may be a problem."""
+    def _answer(self, query: sql.Composed) -> object:
+        """What the server says; nothing, if that is an error, which may be a problem."""
         try:
             with self.conn.transaction():
                 row = self.conn.cursor(row_factory=psycopg.rows.tuple_row).execute(query).fetchone()
         except psycopg.errors.InsufficientPrivilege as exc:
             self._problem(exc.diag.message_primary or str(exc), remedy="grant the role SELECT on it")
-            return False
+            return None
         except psycopg.Error:
-            return False
-        return bool(row and row[0])
+            return None
+        return row and row[0]
 
     def _rows(self, question: str, **parameters: object) -> list[dict[str, Any]]:
-        return catalog.rows(self.conn, f"admission_{question}", **parameters)
+        return catalog.rows(self.conn, f"admission_{question}", **parameters, printed_for=self.path)
 
     def _problem(self, what: str, **details: str) -> None:
         where = f"{self.schema}.{self.table}.{self.column}"

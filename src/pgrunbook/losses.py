@@ -11,7 +11,7 @@ from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 from psycopg import sql
 
-from pgrunbook import catalog, ledger
+from pgrunbook import catalog, ledger, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.connection import problem_of
@@ -64,7 +64,7 @@ def check(
         conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
         # Rows that a policy hides even from the owner would be lost with the others: now they are an error.
         conn.execute("SET LOCAL row_security = off")
-        results += [_empty(conn, d, loss, found) for d in kept for loss in losses(d.block.statements)]
+        results += [_empty(conn, schema, d, loss, found) for d in kept for loss in losses(d.block.statements)]
         results += [_unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()]
     return [*results, *_later(conn, runbook, schema, undone)]
 
@@ -77,14 +77,14 @@ def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[C
         )
 
 
-def _empty(conn: Connection, decision: Decision, loss: Loss, found: Facts) -> CheckResult:
+def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss, found: Facts) -> CheckResult:
     """Whether there is nothing to lose: no row; in a column nothing but NULL and its default.
 
     The two are compared as texts, as json, xml and others have no equality.
     """
     what = f"holds nothing that {decision.block.name} would drop"
     try:
-        held = _holds(conn, _question(loss, found))
+        held = (searchpath.asked(conn, schema, _question(schema, loss, found)) or (False,))[0]
     except psycopg.Error as exc:
         remedy = f"{_readable(exc)}; or name the block in the parameter `discard`, if {loss} may go as it is"
         return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
@@ -99,7 +99,7 @@ def _empty(conn: Connection, decision: Decision, loss: Loss, found: Facts) -> Ch
     )
 
 
-def _holds(conn: Connection, question: sql.SQL | sql.Composed) -> bool:
+def _holds(conn: Connection, question: sql.SQL) -> bool:
     """What the question is answered with. Raises psycopg.Error, which the transaction outlasts."""
     with conn.transaction():
         row = conn.execute(question).fetchone()
@@ -112,8 +112,8 @@ def _readable(exc: psycopg.Error) -> str:
     return "raise statement_timeout" if slow else "see that this role can read it"
 
 
-def _question(loss: Loss, found: Facts) -> sql.Composed:
-    table = sql.Identifier(loss.table)
+def _question(schema: str, loss: Loss, found: Facts) -> sql.Composed:
+    table = sql.Identifier(schema, loss.table)
     if not loss.column:
         return sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
     column = sql.Identifier(loss.column)
@@ -125,16 +125,25 @@ def _question(loss: Loss, found: Facts) -> sql.Composed:
 
 
 class Holder(NamedTuple):
-    """A column that would no longer take a value. Its names are as SQL writes them."""
+    """A column that would no longer take a value, and the operator by which values of its type are equal. Its names
+    are as SQL writes them, `qualified` is the table's with its schema.
+    """
 
     table: str
     column: str
+    qualified: str
+    equals: str
     value: str
 
     @property
     def rows(self) -> str:
-        """The rows that hold the value, as SQL writes them."""
+        """The rows that hold the value, as a statement in the schema writes them."""
         return f"FROM {self.table} WHERE {self.column} = {sql.Literal(self.value).as_string()}"
+
+    @property
+    def question(self) -> str:
+        """The same without a name that would have to be looked up."""
+        return f"FROM {self.qualified} WHERE {self.column} {self.equals} {sql.Literal(self.value).as_string()}"
 
 
 def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[Holder, str]:
@@ -150,7 +159,7 @@ def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[
         lookups = [variables for variant, variables in block.choices if variant == "lookup"]
         shared = {"types": types, "lookups": [v["table"] for v in lookups], "keys": [v["column"] for v in lookups]}
         rows = catalog.rows(conn, "holders", schema=schema, table=table, column=column, **shared)
-        found |= {Holder(row["table"], row["column"], value): block.name for row in rows}
+        found |= {Holder(**row, value=value): block.name for row in rows}
     return found
 
 
@@ -162,7 +171,7 @@ def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
     """Whether no row holds a value that is to be taken back."""
     where, what = f"{holder.table}.{holder.column}", f"no row holds {holder.value!r}, which {block} takes back"
     try:
-        held = _holds(conn, as_it_is(f"SELECT EXISTS (SELECT {holder.rows})"))
+        held = _holds(conn, as_it_is(f"SELECT EXISTS (SELECT {holder.question})"))
     except psycopg.Error as exc:
         return CheckResult(where, what, problem_of(exc, where=where, remedy=f"{_readable(exc)}, then run again"))
     return result(

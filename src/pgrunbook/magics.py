@@ -22,10 +22,12 @@ from sqlalchemy.dialects.postgresql import psycopg as _dialect  # noqa: F401  # 
 from sqlalchemy.exc import DBAPIError
 from traitlets import Int
 
+from pgrunbook import searchpath
 from pgrunbook.connection import problem_of
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused
 from pgrunbook.redaction import mask_shapes
 from pgrunbook.scripts import Statement, statements, syntax_problem
+from pgrunbook.session import Session
 
 ROW_LIMIT = 1_000
 ONLY_LOOKS = "%sql only looks; changes go through a block."
@@ -123,6 +125,8 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
         try:
             with self._engine.connect() as connection:  # left without a commit, it rolls back and closes
                 connection.exec_driver_sql(PIN)
+                if isinstance(session := connection.connection.driver_connection, Session):
+                    connection.exec_driver_sql(searchpath.theirs(session.schema))
                 result = connection.exec_driver_sql(prefix + statement.sql)
                 if prefix:
                     result = connection.exec_driver_sql(f"FETCH FORWARD {limit + 1} FROM looking")

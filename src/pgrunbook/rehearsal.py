@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 from psycopg.sql import SQL
 
-from pgrunbook import admission, ledger, targets
+from pgrunbook import admission, ledger, searchpath, targets
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection, Snapshot
 from pgrunbook.checks import CheckResult, result
@@ -61,7 +61,7 @@ class Rehearsal:
             ledger.install(conn)
             ledger.repeat(conn, runbook, self._schema, entries.values())
 
-    def fill_lookups(self, conn: Connection, value: str, columns: Sequence[tuple[str, str]]) -> None:
+    def fill_lookups(self, conn: Session, value: str, columns: Sequence[tuple[str, str]]) -> None:
         """Give the value to the copy's lookup tables where the target's have it, as rows are not copied."""
         for table, column in columns:
             there, here = (admission.inspect(c, self._schema, table, column, value) for c in (self.look, conn))
@@ -69,7 +69,8 @@ class Rehearsal:
             for lacking in here.obstacles:
                 if lacking.variant == "lookup" and (lacking.variant, lacking.variables) not in had:
                     parts = (as_it_is(lacking.variables[name]) for name in ("table", "columns", "values"))
-                    conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
+                    with searchpath.seeing(conn):
+                        conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
 
     def as_there(self, snapshot: Snapshot) -> Snapshot:
         """What the copy holds, with the owner that it will have on the target: the role of the run."""

@@ -36,6 +36,7 @@ class Session(psycopg.Connection[Any]):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.schema = ""  # the one that a block's statements see
         self._prepared_with: dict[str, tuple[str, ...]] = {}  # by the names of queries, those of their parameters
         self._looks: list[_Look] = []
 

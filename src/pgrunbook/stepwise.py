@@ -19,7 +19,7 @@ import psycopg
 from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 
-from pgrunbook import catalog, ledger, locks, scripts, shape, waiting
+from pgrunbook import catalog, ledger, locks, scripts, searchpath, shape, waiting
 from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, advice, differences, expected
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
@@ -177,7 +177,8 @@ class _Steps:
             if partition := _detached(statement):
                 self._detach(conn, statement.sql, partition)
             else:
-                conn.execute(statement.sql.encode())
+                with searchpath.seeing(conn):
+                    conn.execute(statement.sql.encode())
         self.clock.lap(statement.sql)
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
         self.locks += trace.locks({row["oid"]: row["filenode"] for row in files})
@@ -198,7 +199,8 @@ class _Steps:
 
         def attempt() -> None:
             half = shape.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
-            conn.execute((re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode())
+            with searchpath.seeing(conn):
+                conn.execute((re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode())
 
         with _limits(conn, self.timeouts.lock_timeout, _statement(self.decision.block)):
             waiting.retry(

@@ -72,7 +72,7 @@ def test_a_statement_may_end_with_a_comment(sessions: tuple[Session, Session]) -
     work, look = sessions
     with ran(work, "CREATE TABLE a () -- the first\n; CREATE TABLE b () /* the second */ -- really"):
         pass
-    assert look.execute("SELECT to_regclass('a') IS NOT NULL, to_regclass('b') IS NOT NULL").fetchone() == (True, True)
+    assert look.execute("SELECT to_regclass('public.a') IS NOT NULL, to_regclass('public.b') IS NOT NULL").fetchone() == (True, True)
 
 
 def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, Session]) -> None:
@@ -89,7 +89,7 @@ def test_the_one_that_fails_is_known_and_no_other_is_run(sessions: tuple[Session
     batch, _ = failed(work, "CREATE TABLE a (); SELECT 1 / 0; SELECT pg_sleep(1);")
     assert batch.failed is not None
     assert batch.failed[0].sql == "SELECT 1 / 0"
-    assert look.execute("SELECT to_regclass('a')").fetchone() == (None,)
+    assert look.execute("SELECT to_regclass('public.a')").fetchone() == (None,)
 
 
 def test_where_it_fails_is_counted_from_the_beginning_of_the_message(sessions: tuple[Session, Session]) -> None:
@@ -103,7 +103,7 @@ def test_where_it_fails_is_counted_from_the_beginning_of_the_message(sessions: t
 def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
     look.execute("BEGIN")
-    look.execute("SELECT FROM there")
+    look.execute("SELECT FROM public.there")
     batch, _ = failed(work, "CREATE TABLE a (); ALTER TABLE there ADD a int;", TIMEOUTS | {"lock_timeout": "50ms"})
     assert batch.failed is not None
     assert batch.failed[0].sql.startswith("ALTER")
@@ -159,13 +159,13 @@ def test_many_statements_are_one_message(sessions: tuple[Session, Session]) -> N
 def test_a_rule_that_answers_too_is_said_to_be_the_reason(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
     for name in ("one", "other"):
-        work.execute(f"CREATE RULE {name} AS ON INSERT TO there DO ALSO SELECT 1".encode())
+        work.execute(f"CREATE RULE {name} AS ON INSERT TO public.there DO ALSO SELECT 1".encode())
     with (
         pytest.raises(Failed, match="more answers than there are statements"),
         ran(work, "INSERT INTO there VALUES (1)"),
     ):
         pass
-    assert look.execute("SELECT count(*) FROM there").fetchone() == (0,)
+    assert look.execute("SELECT count(*) FROM public.there").fetchone() == (0,)
 
 
 def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session]) -> None:
@@ -191,7 +191,7 @@ def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(sessions: tupl
 
 def test_what_is_dropped_is_not_rewritten(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
-    work.execute("CREATE VIEW seen AS SELECT FROM there")
+    work.execute("CREATE VIEW public.seen AS SELECT FROM public.there")
     with ran(work, "DROP VIEW seen; DROP TABLE there;") as batch:
         held = {lock.relation: lock.rewritten for lock in batch.locks(look)}
     assert held == {"seen": False, "there": False}
@@ -205,7 +205,7 @@ def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Session, Ses
         catalog.rows(work, "place")
     failed(work, "DROP TABLE there; SELECT 1 / 0")
     with work.transaction():
-        work.execute("ALTER TABLE there ADD still_more int")
+        work.execute("ALTER TABLE public.there ADD still_more int")
     assert work.execute(prepared).fetchall() == [("pgrunbook_begun",), ("pgrunbook_held",), ("pgrunbook_place",)]
     catalog.rows(work, "place")
 

@@ -10,6 +10,7 @@ from databases import Database
 
 from pgrunbook import shape
 from pgrunbook.catalog import Connection, snapshot
+from pgrunbook import searchpath
 from pgrunbook.connection import connect
 from pgrunbook.diff import diff
 from pgrunbook.targets import Target
@@ -70,7 +71,8 @@ def look(empty: Database) -> Iterator[Connection]:
 
 def test_every_index_is_defined_as_the_server_says(look: Connection) -> None:
     found = snapshot(look, "public", TABLES).indexes
-    expected = {(table, index): text for table, index, text in look.execute(DEFINITIONS)}
+    with searchpath.seeing(look):
+        expected = {(table, index): text for table, index, text in look.execute(DEFINITIONS)}
     assert found["definition"].to_dict() == expected
     assert len(expected) > 25
 
@@ -102,7 +104,7 @@ def test_a_type_that_has_changed_is_no_table(empty: Database) -> None:
 @pytest.mark.parametrize("server", [18], indirect=True)
 def test_of_many_tables_the_same_is_seen_as_of_few(look: Connection) -> None:
     look.execute("SET default_transaction_read_only = off")
-    look.execute("ANALYZE kinds")
+    look.execute("ANALYZE public.kinds")
     absent = [f"absent_{n}" for n in range(1_000)]
     for (kind, few), (_, many) in zip(
         snapshot(look, "public", TABLES), snapshot(look, "public", [*TABLES, *absent]), strict=True

@@ -84,7 +84,7 @@ def test_an_interrupt_while_it_looks_closes_it(session: Session, empty: Database
 def test_an_interrupt_in_the_middle_of_a_message_ends_it(session: Session, empty: Database) -> None:
     def interrupted() -> None:
         with session.undoing():
-            session.send("BEGIN; CREATE TABLE made (); SELECT pg_sleep(5)")
+            session.send("BEGIN; CREATE TABLE public.made (); SELECT pg_sleep(5)")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -115,7 +115,7 @@ def test_a_second_interrupt_while_it_cancels_leaves_nothing_open(
 def test_what_failed_is_rolled_back_and_the_session_goes_on(session: Session, empty: Database) -> None:
     def failing() -> None:
         with session.undoing():
-            session.execute("BEGIN; CREATE TABLE made ()")
+            session.execute("BEGIN; CREATE TABLE public.made ()")
             raise ValueError("by hand")
 
     with pytest.raises(ValueError, match="by hand"):

@@ -1,4 +1,5 @@
 -- Which rows do the partitions at the end of this partition tree take? NULL: every row.
+-- printed for the schema
 SELECT relid::text AS partition,
        pg_get_partition_constraintdef(relid) AS bound
   FROM pg_partition_tree(%(relation)s::oid::regclass)

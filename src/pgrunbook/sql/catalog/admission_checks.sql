@@ -1,4 +1,5 @@
 -- Which CHECK constraints read this column, of the relation and (where they have their own) of its partitions?
+-- printed for the schema
 WITH RECURSIVE family (top, oid) AS (
     SELECT %(relation)s::oid, %(relation)s::oid
      UNION

@@ -1,4 +1,5 @@
 -- Which relation is this, and what is this column of it? No row: no such relation. NULLs: no such column.
+-- printed for the schema
 SELECT c.oid::int8 AS relation,
        c.oid::regclass::text AS owner,
        c.relkind::text AS relkind,

@@ -1,4 +1,5 @@
 -- What keeps this column's type from being altered, here or in a table that inherits it?
+-- printed for the schema
 WITH RECURSIVE family (oid) AS (
     SELECT %(relation)s::oid
      UNION

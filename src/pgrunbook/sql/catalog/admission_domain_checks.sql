@@ -1,4 +1,5 @@
 -- Which CHECK constraints do these domains have?
+-- printed for the schema
 SELECT k.contypid::int8 AS type_oid,
        k.contypid::regtype::text AS owner,
        k.conname::text AS name,

@@ -1,4 +1,5 @@
 -- Which foreign keys hold this column, and which column do they look its values up in?
+-- printed for the schema
 SELECT k.conname::text AS name,
        pg_get_constraintdef(k.oid) AS definition,
        k.convalidated AS validated,

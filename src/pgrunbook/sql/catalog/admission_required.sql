@@ -1,4 +1,5 @@
 -- Which columns of this relation must an INSERT fill in, besides the one?
+-- printed for the schema
 SELECT a.attname::text AS "column",
        format_type(a.atttypid, a.atttypmod) AS type
   FROM pg_attribute a

@@ -1,4 +1,5 @@
 -- Which columns does a row of this relation have, of which base type and collation, and with which default?
+-- printed for the schema
 WITH RECURSIVE base (attnum, oid) AS (
     SELECT attnum, atttypid FROM pg_attribute
      WHERE attrelid = %(relation)s::oid AND attnum > 0 AND NOT attisdropped

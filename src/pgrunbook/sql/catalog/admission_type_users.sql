@@ -1,4 +1,5 @@
 -- Which other columns have this type, as it is, under a domain, or inside another type?
+-- printed for the schema
 WITH RECURSIVE family (oid, inside) AS (
     SELECT %(type_oid)s::oid, false
      UNION

@@ -1,4 +1,5 @@
 -- Whose is this table or this type, named as the server writes it, and what may we do with it?
+-- printed for the schema
 SELECT c.relname::text AS name,
        pg_get_userbyid(c.relowner)::text AS owner,
        pg_has_role(c.relowner, 'USAGE') AS owned,

@@ -1,5 +1,6 @@
 -- What is going on in this database that a change of its schema has to live with?
 -- Of other roles' sessions, a role without pg_read_all_stats is told little: what it is not told is NULL here.
+-- printed for the schema
 WITH mine AS (
   SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all
 ), wal AS (

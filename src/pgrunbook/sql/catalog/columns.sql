@@ -1,4 +1,5 @@
 -- Which columns do these tables have, in order: type, nullable, default?
+-- printed for the schema
 SELECT c.relname::text AS "table",
        a.attname::text AS "column",
        format_type(a.atttypid, a.atttypmod) AS type,

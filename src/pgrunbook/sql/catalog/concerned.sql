@@ -1,6 +1,7 @@
 -- Which relations of the schema have these names, and which is the table of each that is an index? A statement that names
 -- them and needs no transaction locks them in this mode:
 -- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+-- printed for the schema
 WITH named AS (
     SELECT c.oid
       FROM pg_class c

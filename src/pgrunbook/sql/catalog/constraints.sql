@@ -1,4 +1,5 @@
 -- Which constraints do these tables have? NOT NULL is left to the columns: only version 18 names it here.
+-- printed for the schema
 SELECT c.relname::text AS "table",
        k.conname::text AS "constraint",
        CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' WHEN 'f' THEN 'FOREIGN KEY'

@@ -1,5 +1,6 @@
 -- Which DDL would make these tables, a piece a row, each piece written for a table called t?
 -- A constraint or an index is called n there, so that the same one of two tables is the same piece; "name" is its own.
+-- printed for the schema
 WITH concerned AS (
     SELECT c.oid, c.relname::text AS "table"
       FROM pg_class c

@@ -1,6 +1,7 @@
 -- Which indexes do these tables have, those behind a constraint included?
 -- One of plain columns is written here as pg_get_indexdef writes it, which would open the table for each. To ask for the
 -- size opens the index: where there are many, it is the one that VACUUM or ANALYZE has noted.
+-- printed for the schema
 SELECT c.relname::text AS "table",
        i.relname::text AS "index",
        CASE WHEN plain.columns IS NULL THEN pg_get_indexdef(x.indexrelid, 0, true)

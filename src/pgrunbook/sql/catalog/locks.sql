@@ -1,4 +1,5 @@
 -- Which locks does a session hold on relations that others see too, and so existed before its transaction?
+-- printed for the schema
 SELECT c.oid::bigint AS oid,
        c.oid::regclass::text AS relation,
        l.mode,

@@ -1,4 +1,5 @@
 -- Which enums and domains do the columns of these tables use, and which values do they take?
+-- printed for the schema
 SELECT format_type(t.oid, NULL) AS type,
        CASE t.typtype WHEN 'e' THEN 'enum' ELSE 'domain' END AS kind,
        CASE t.typtype

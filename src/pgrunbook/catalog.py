@@ -43,16 +43,17 @@ def query(name: str) -> str:
 _PRINTS = "\n-- printed for the schema\n"
 
 # What our queries name is looked up when they are analysed, in pg_catalog alone; what the server prints depends on the
-# search path when they are executed. So the path is set in the middle of it: the inner condition holds no column, and is
-# evaluated once, before the first row is made; the outer one counts all rows first, and puts the path back. It goes when
-# names are printed with their schemas.
+# search path when they are executed. So the path is set in the middle of it: the inner condition holds no column, and
+# is evaluated once, before the first row is made; the outer one counts all rows first, and puts the path back. It goes
+# when names are printed with their schemas.
 _PRINTING = """\
 WITH before AS MATERIALIZED (SELECT current_setting('search_path') AS path
 ), printed AS MATERIALIZED (
     SELECT * FROM (
 %s
     ) AS asked
-     WHERE (SELECT set_config('search_path', quote_ident(%%(printed_for)s), true) FROM before WHERE path IS NOT NULL) IS NOT NULL
+     WHERE (SELECT set_config('search_path', quote_ident(%%(printed_for)s), true) FROM before
+             WHERE path IS NOT NULL) IS NOT NULL
 )
 SELECT * FROM printed
  WHERE (SELECT set_config('search_path', path, true) FROM before, (SELECT count(*) FROM printed) AS every (rows)

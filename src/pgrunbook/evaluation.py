@@ -32,9 +32,10 @@ class Cell:
 class Trial:
     """One value of one column, tried against expressions.
 
-    `path` is the schema for which the expressions were printed. `owner` and `alias` are the table, qualified and not; both are empty for a domain, whose column is VALUE.
-    `cells` are the columns of its row. Expressions are evaluated over a row that is made up: for the other
-    columns first nothing is assumed, then the row is the one that an INSERT of this one column makes.
+    `path` is the schema for which the expressions were printed. `owner` and `alias` are the table, qualified and not;
+    both are empty for a domain, whose column is VALUE. `cells` are the columns of its row. Expressions are evaluated
+    over a row that is made up: for the other columns first nothing is assumed, then the row is the one that an INSERT
+    of this one column makes.
     """
 
     conn: Connection

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
-from pgrunbook import catalog
+from pgrunbook import catalog, trust
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Verdict
 from pgrunbook.session import Session
@@ -77,9 +77,8 @@ class Entry:
 
 
 def exists(conn: Connection) -> bool:
-    """Whether the target has a ledger. Reads only."""
-    row = conn.execute("SELECT to_regclass('pgrunbook.blocks') IS NOT NULL").fetchone()
-    return bool(row and row[0])
+    """Whether the target has a ledger. Reads only. Raises Refused if somebody else has put something in its place."""
+    return trust.ledger(conn)
 
 
 def installed(conn: Connection) -> int:
@@ -179,10 +178,10 @@ def _sql(name: str) -> str:
 
 
 def install(conn: Connection) -> None:
-    """Create the ledger, or bring an older one up to this version, in one transaction."""
+    """Create the ledger, or bring an older one up to this version, in one transaction; or raise Refused."""
     if (found := installed(conn)) >= SCHEMA_VERSION:
         return
-    with conn.transaction():
+    with trust.refusing(conn), conn.transaction():
         for number in range(found + 1, SCHEMA_VERSION + 1):
             conn.execute(_sql(f"{number:03}").encode())
             conn.execute(

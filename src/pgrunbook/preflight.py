@@ -8,7 +8,7 @@ from typing import Any
 from pglast.stream import maybe_double_quote_name
 from psycopg import sql
 
-from pgrunbook import catalog, ledger
+from pgrunbook import catalog, ledger, reliance
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.decisions import Action, Decision
@@ -25,6 +25,7 @@ def check(
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
+    results += [*reliance.names(conn, schema), *reliance.event_triggers(conn)]
     results += _needs(conn, schema, decisions, found)
     results += _changed(conn, decisions)
     named = {result.where for result in results if result.problem}
@@ -49,20 +50,9 @@ def schema(conn: Connection, name: str) -> list[CheckResult]:
         found=f"role {conn.info.user} lacks one of them",
         remedy="run as the role that made the ledger, or let it grant them",
     )
-    known = [_known(ledger.installed(conn))] if privileges["ledger_readable"] else []
-    return [*_schema(name, privileges, conn.info.user, creates=False), readable, *known]
-
-
-def _known(version: int) -> CheckResult:
-    return result(
-        "ledger",
-        "is of a version that we know",
-        version <= ledger.SCHEMA_VERSION,
-        "is of a newer version",
-        expected=f"version {ledger.SCHEMA_VERSION} at most",
-        found=f"version {version}",
-        remedy="upgrade pgrunbook",
-    )
+    usable = _schema(name, privileges, conn.info.user, creates=False)
+    ledgers = reliance.ledger_checks(conn, there=privileges["ledger_exists"], readable=privileges["ledger_readable"])
+    return [*usable, *reliance.names(conn, name), readable, *ledgers]
 
 
 def _server(identity: Identity) -> Iterator[CheckResult]:

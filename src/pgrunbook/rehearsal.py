@@ -12,7 +12,7 @@ from psycopg.sql import SQL
 
 from pgrunbook import admission, ledger, searchpath, targets
 from pgrunbook.blocks import Block
-from pgrunbook.catalog import Connection, Snapshot
+from pgrunbook.catalog import Snapshot
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.connection import connect
 from pgrunbook.evaluation import as_it_is

@@ -72,7 +72,9 @@ def test_a_statement_may_end_with_a_comment(sessions: tuple[Session, Session]) -
     work, look = sessions
     with ran(work, "CREATE TABLE a () -- the first\n; CREATE TABLE b () /* the second */ -- really"):
         pass
-    assert look.execute("SELECT to_regclass('public.a') IS NOT NULL, to_regclass('public.b') IS NOT NULL").fetchone() == (True, True)
+    assert look.execute(
+        "SELECT to_regclass('public.a') IS NOT NULL, to_regclass('public.b') IS NOT NULL"
+    ).fetchone() == (True, True)
 
 
 def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, Session]) -> None:

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 from databases import Database
 
-from pgrunbook import shape
+from pgrunbook import searchpath, shape
 from pgrunbook.catalog import Connection, snapshot
-from pgrunbook import searchpath
 from pgrunbook.connection import connect
 from pgrunbook.diff import diff
 from pgrunbook.targets import Target

@@ -1,0 +1,47 @@
+-- Is there a ledger, and what is there in its place, or hangs on it, that no trusted role has made? Trusted are our own role and
+-- those that it is a member of, superusers, and the owner of the database.
+WITH RECURSIVE ours (oid) AS (
+    SELECT oid FROM pg_roles WHERE rolname = current_user
+     UNION
+    SELECT m.roleid FROM ours JOIN pg_auth_members m ON m.member = ours.oid
+), trusted AS (
+    SELECT oid FROM ours
+     UNION ALL
+    SELECT oid FROM pg_roles WHERE rolsuper
+     UNION ALL
+    SELECT datdba FROM pg_database WHERE datname = current_database()
+     UNION ALL
+    SELECT oid FROM pg_roles WHERE rolname = 'pg_database_owner'
+), here AS (
+    SELECT oid, nspowner FROM pg_namespace WHERE nspname = 'pgrunbook'
+), tables AS (
+    SELECT c.oid, c.relname, c.relkind, c.relowner
+      FROM here
+      JOIN pg_class c ON c.relnamespace = here.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+), strange AS (
+    SELECT 1 AS place, 'schema pgrunbook' AS name, 'is another role''s' AS what, nspowner AS owner
+      FROM here
+     WHERE nspowner NOT IN (SELECT oid FROM trusted)
+     UNION ALL
+    SELECT 2, format('pgrunbook.%%I', relname),
+           CASE relkind WHEN 'r' THEN 'is another role''s' WHEN 'v' THEN 'is a view of another role''s'
+                        ELSE 'is no ordinary table, and another role''s' END, relowner
+      FROM tables
+     WHERE relowner NOT IN (SELECT oid FROM trusted)
+     UNION ALL
+    SELECT 3, format('trigger %%I on pgrunbook.%%I', g.tgname, tables.relname), 'is not the ledger''s own', p.proowner
+      FROM tables
+      JOIN pg_trigger g ON g.tgrelid = tables.oid AND NOT g.tgisinternal
+      JOIN pg_proc p ON p.oid = g.tgfoid
+     WHERE NOT (p.proname = 'refuse_change' AND p.pronamespace = (SELECT oid FROM here)
+                AND p.proowner IN (SELECT oid FROM trusted))
+     UNION ALL
+    SELECT 4, format('rule %%I on pgrunbook.%%I', r.rulename, tables.relname), 'is not the ledger''s own', tables.relowner
+      FROM tables
+      JOIN pg_rewrite r ON r.ev_class = tables.oid
+     WHERE tables.relkind = 'r'
+)
+SELECT EXISTS (SELECT FROM tables WHERE relname = 'blocks') AS there,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('name', name, 'what', what, 'owner', pg_get_userbyid(owner))
+                                  ORDER BY place, name)
+                   FROM strange), '[]') AS strange

@@ -1,0 +1,67 @@
+-- Which functions, operators, types and casts of the schema may be taken for those of pg_catalog, and whose are they?
+-- Left out is what a role has made that is trusted: our own and those that it is a member of, superusers, the owners of the
+-- database and of the schema; what an extension has made; what takes an argument of a type of its own maker's; and what takes
+-- the very same arguments, as pg_catalog comes first.
+WITH RECURSIVE ours (oid) AS (
+    SELECT oid FROM pg_roles WHERE rolname = current_user
+     UNION
+    SELECT m.roleid FROM ours JOIN pg_auth_members m ON m.member = ours.oid
+), trusted AS (
+    SELECT oid FROM ours
+     UNION ALL
+    SELECT oid FROM pg_roles WHERE rolsuper
+     UNION ALL
+    SELECT datdba FROM pg_database WHERE datname = current_database()
+     UNION ALL
+    SELECT nspowner FROM pg_namespace WHERE nspname = %(schema)s
+), here AS (
+    SELECT oid, nspname FROM pg_namespace WHERE nspname = %(schema)s
+), made AS (
+    SELECT 'FUNCTION' AS kind, 'pg_proc'::regclass AS class, p.oid, p.proowner AS owner,
+           format('%%I.%%I(%%s)', here.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name,
+           p.proargtypes::oid[] AS arguments
+      FROM here
+      JOIN pg_proc p ON p.pronamespace = here.oid
+     WHERE EXISTS (SELECT FROM pg_proc c
+                    WHERE c.pronamespace = 'pg_catalog'::regnamespace AND c.proname = p.proname
+                      AND (c.provariadic <> 0 OR c.pronargs >= p.pronargs - p.pronargdefaults)
+                      AND (p.provariadic <> 0 OR p.pronargs >= c.pronargs - c.pronargdefaults))
+       AND NOT EXISTS (SELECT FROM pg_proc c
+                        WHERE c.pronamespace = 'pg_catalog'::regnamespace AND c.proname = p.proname
+                          AND c.proargtypes = p.proargtypes AND p.provariadic = 0 AND p.pronargdefaults = 0)
+     UNION ALL
+    SELECT 'OPERATOR', 'pg_operator'::regclass, o.oid, o.oprowner,
+           format('%%I.%%s (%%s, %%s)', here.nspname, o.oprname,
+                  coalesce(format_type(nullif(o.oprleft, 0), NULL), 'NONE'), format_type(o.oprright, NULL)),
+           ARRAY[o.oprleft, o.oprright]
+      FROM here
+      JOIN pg_operator o ON o.oprnamespace = here.oid
+     WHERE EXISTS (SELECT FROM pg_operator c
+                    WHERE c.oprnamespace = 'pg_catalog'::regnamespace AND c.oprname = o.oprname
+                      AND (c.oprleft = 0) = (o.oprleft = 0))
+       AND NOT EXISTS (SELECT FROM pg_operator c
+                        WHERE c.oprnamespace = 'pg_catalog'::regnamespace AND c.oprname = o.oprname
+                          AND c.oprleft = o.oprleft AND c.oprright = o.oprright)
+     UNION ALL
+    SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, 'pg_type'::regclass, t.oid, t.typowner,
+           format('%%I.%%I', here.nspname, t.typname), '{}'
+      FROM here
+      JOIN pg_type t ON t.typnamespace = here.oid AND t.typtype <> 'm'
+     WHERE EXISTS (SELECT FROM pg_type c WHERE c.typnamespace = 'pg_catalog'::regnamespace AND c.typname = t.typname)
+       AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
+       AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class r WHERE r.oid = t.typrelid AND r.relkind = 'c')) -- no table's row
+     UNION ALL
+    SELECT 'CAST', 'pg_cast'::regclass, k.oid, t.typowner,
+           format('(%%s AS %%s)', format_type(k.castsource, NULL), format_type(k.casttarget, NULL)), '{}'
+      FROM here
+      JOIN pg_type t ON t.typnamespace = here.oid
+      JOIN pg_cast k ON k.castcontext = 'i' AND t.oid IN (k.castsource, k.casttarget)
+      JOIN pg_type c ON c.oid IN (k.castsource, k.casttarget) AND c.typnamespace = 'pg_catalog'::regnamespace
+)
+SELECT kind, name, pg_get_userbyid(owner)::text AS owner
+  FROM made
+ WHERE owner NOT IN (SELECT oid FROM trusted)
+   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = made.class AND e.objid = made.oid AND e.deptype = 'e')
+   AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_type element ON element.oid = t.typelem
+                    WHERE t.oid = ANY (made.arguments) AND made.owner IN (t.typowner, element.typowner))
+ ORDER BY kind, name

@@ -1,0 +1,227 @@
+"""What a role with nothing but CREATE on the schema makes to be taken for pg_catalog's: our queries never call it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from importlib.resources import files
+from itertools import product
+
+import databases
+import psycopg
+import pytest
+from databases import Database, Role
+from projects import Outcome
+from psycopg.rows import dict_row
+
+from pgrunbook import admission, catalog, ledger, searchpath, shape, trust
+from pgrunbook.connection import connect
+from pgrunbook.embedded import Server
+from pgrunbook.targets import Target
+
+QUERIES = sorted(path.name.removesuffix(".sql") for path in (files("pgrunbook") / "sql" / "catalog").iterdir())
+PRINTING = [name for name in QUERIES if "printed_for" in catalog.query(name)]
+OPERATORS = ("=", "<>", "<", ">", ">=", "||", "@>", "->", "->>", "~~", "!~", "<<", "|", "-", "*", "~")
+TYPES = ("text", "name", "oid", "integer", "bigint", "regclass", "regtype", "smallint", "boolean", '"char"', "varchar")
+ARRAYS = ("text[]", "name[]", "oid[]", "smallint[]", "int2vector", "oidvector", "jsonb", "state")
+MOVING = ("begun", "held", "circumstances", "lock_holder", "table_locks", "locks", "shadows")
+FEW = ("text", "integer", "name", "oid", "regclass")
+VALUES = {
+    "table": "things", "tables": ["things", "Others"], "names": ["things", "state"], "column": "Kind", "key": 1,
+    "columns": ["Kind", "id"], "relations": ["things"], "relation": "things", "type": "state", "types": ["state"],
+    "type_oid": "state", "modifier": -1, "oids": "things", "pid": 1, "mode": "AccessShareLock", "longer_than": "0 s",
+    "schema": "public", "runbook": "001_x", "blocks": None, "run_id": "00000000-0000-0000-0000-000000000000",
+    "lookups": ["Others"], "keys": ["id"], "lock_timeout": "1s", "statement_timeout": "1min",
+    "idle_in_transaction_session_timeout": "1min",
+}  # fmt: skip
+MADE = """
+CREATE TYPE state AS ENUM ('new', 'gone');
+CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%');
+CREATE TABLE "Others" (id text PRIMARY KEY);
+CREATE TABLE things (
+  id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "Kind" varchar(20) DEFAULT 'a' REFERENCES "Others"
+    CHECK ("Kind" IN ('a', 'b')), now state DEFAULT 'new', mail email, tags text[],
+  doubled int GENERATED ALWAYS AS (2) STORED);
+CREATE INDEX ON things (lower("Kind")) WHERE now = 'new';
+COMMENT ON TABLE things IS 'some';
+CREATE TABLE told (what text);
+GRANT INSERT ON told TO PUBLIC;
+"""
+
+
+def shadows(kinds: Sequence[str]) -> Iterator[str]:
+    """Statements that make a better match for every operator and function that a query of ours names."""
+    texts = [catalog.query(name) for name in QUERIES]
+    texts.append((files("pgrunbook") / "sql" / "ledger" / "record.sql").read_text(encoding="utf-8"))
+    names = {name for text in texts for name in re.findall(r"\b([a-z_0-9]+)\s*\(", text)}
+    yield """CREATE FUNCTION tell(what text) RETURNS text LANGUAGE plpgsql AS
+             $$BEGIN INSERT INTO public.told VALUES (what); RAISE 'called: %', what; END$$"""
+    for number, (left, right) in enumerate(product(kinds, repeat=2)):
+        yield f"""CREATE FUNCTION hidden_{number}({left}, {right}) RETURNS boolean LANGUAGE plpgsql AS
+                  $$BEGIN PERFORM public.tell('operator'); RETURN true; END$$"""
+        for operator in OPERATORS:
+            yield f"CREATE OPERATOR {operator} (FUNCTION = hidden_{number}, LEFTARG = {left}, RIGHTARG = {right})"
+    for name in sorted(names):
+        body = f"RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN public.tell('{name}'); END$$"
+        three = product(("text", "name", "integer"), repeat=3)
+        for types in [*product(kinds, repeat=1), *product(kinds[:6], repeat=2), *three]:
+            yield f"CREATE FUNCTION public.{name}({', '.join(types)}) {body}"
+        yield f"CREATE FUNCTION public.{name}(text, VARIADIC name[]) {body}"
+
+
+@pytest.fixture
+def made(server: Server) -> Iterator[tuple[Database, Role]]:
+    """A database with a ledger, and a role with nothing but CREATE on its schema public."""
+    with databases.temporary(server) as database:
+        database.load(MADE)
+        role = databases.login_role(database)
+        database.load(f"GRANT CREATE, USAGE ON SCHEMA public TO {role.name}")
+        with connect(Target("test", database.url), schema="public") as conn:
+            ledger.install(conn)
+        yield database, role
+
+
+def given(database: Database, name: str) -> dict[str, object]:
+    """Values for the parameters of a query."""
+    wanted = set(re.findall(r"%\((\w+)\)s", catalog.query(name))) - {"printed_for"}
+    values = {each: VALUES[each] for each in wanted}
+    oid = database.execute("SELECT 'public.things'::regclass::oid, 'public.state'::regtype::oid")[0]
+    for each, value in [("oids", [oid[0]]), ("type_oid", oid[1])]:
+        if each in values:
+            values[each] = value
+    if "relation" in values and name.startswith("admission"):
+        values["relation"] = oid[0]
+    if "types" in values and name == "admission_domain_checks":
+        values["types"] = [oid[1]]
+    return values
+
+
+def answers(database: Database) -> dict[str, object]:
+    """What every query says to a superuser; a time and what depends on the moment are left out."""
+    said: dict[str, object] = {}
+    with connect(Target("test", database.url), schema="public") as conn:
+        for name in QUERIES:
+            rows = catalog.rows(conn, name, **given(database, name))
+            said[name] = [sorted(row) for row in rows[:1]] if name in MOVING else rows
+        said["facts"] = shape.of_catalog(conn, "public", ["things", "Others"])
+        said["admission"] = admission.inspect(conn, "public", "things", "Kind", "c")
+        said["enum"] = admission.inspect(conn, "public", "things", "now", "old")
+    return said
+
+
+@pytest.mark.parametrize("kinds", [FEW, pytest.param(TYPES + ARRAYS, marks=pytest.mark.long)], ids=["few", "all"])
+def test_our_queries_call_nothing_of_the_schema_and_say_the_same(
+    made: tuple[Database, Role], kinds: Sequence[str]
+) -> None:
+    database, role = made
+    before = answers(database)
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        for statement in shadows(kinds):
+            with suppress(psycopg.errors.SyntaxError, psycopg.errors.InvalidFunctionDefinition):  # of keywords
+                conn.execute(statement.encode())
+    after = answers(database)
+    assert database.execute("SELECT what FROM told") == []
+    for name, said in before.items():
+        # That the schema has an = for its own enum, the server says wherever it prints pg_catalog's.
+        assert str(after[name]).replace("OPERATOR(pg_catalog.=)", "=") == str(said), name
+    with connect(Target("test", database.url), schema="public", read_only=True) as conn:
+        found = trust.shadows(conn, "public")
+    assert len(found) > 500
+    assert {problem.found for problem in found} == {f"owned by {role.name}"}
+
+
+@pytest.mark.parametrize("name", PRINTING)
+def test_what_is_printed_for_the_schema_is_looked_up_in_pg_catalog(made: tuple[Database, Role], name: str) -> None:
+    """As the same query says it in a session that sees the schema, and the path is as it was afterwards."""
+    database, _ = made
+    values = given(database, name)
+    raw = catalog.query(name).split("SELECT * FROM (\n", 1)[1].rsplit("\n    ) AS asked", 1)[0]
+    with connect(Target("test", database.url), schema="public") as conn, conn.transaction():
+        found = catalog.rows(conn, name, **values)
+        assert conn.execute("SELECT current_setting('search_path')").fetchone() == (searchpath.OURS,)
+        conn.execute(searchpath.theirs("public").encode())
+        expected = conn.cursor(row_factory=dict_row).execute(raw, values).fetchall()
+    moving = name in ("locks", "circumstances")
+    assert moving or found == expected
+
+
+def test_every_query_that_prints_is_marked() -> None:
+    prints = re.compile(r"format_type|pg_get_(?!userbyid|function_id)\w+\(|::reg(class|type)::text|to_reg|_is_visible")
+    unmarked = {name for name in QUERIES if name not in PRINTING and prints.search(catalog.query(name))}
+    assert unmarked == {"shadows"}  # whose names are to be pasted
+
+
+def refused(done: Outcome, *words: str) -> None:
+    assert done.code == 2, done.text
+    for word in words:
+        assert word in done.text, done.text
+
+
+def test_a_schema_with_shadows_is_refused_and_all_are_named(crm: Database, run: Callable[..., Outcome]) -> None:
+    role = databases.login_role(crm)
+    crm.load(f"GRANT CREATE, USAGE ON SCHEMA public TO {role.name}; CREATE TABLE told (what text)")
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        conn.execute("""
+            CREATE FUNCTION evil(text, integer) RETURNS text LANGUAGE sql AS 'SELECT $1';
+            CREATE OPERATOR || (FUNCTION = evil, LEFTARG = text, RIGHTARG = integer);
+            CREATE FUNCTION format(text, name, VARIADIC text[]) RETURNS text LANGUAGE sql AS 'SELECT $1';
+            CREATE DOMAIN jsonb AS text""")
+    for mode in ("plan", "apply", "verify"):
+        refused(
+            run(crm, "--mode", mode),
+            "operator public.|| (text, integer)",
+            "function public.format(text, name, VARIADIC text[])",
+            "domain public.jsonb",
+            f"owned by {role.name}",
+            "DROP FUNCTION public.format(text, name, VARIADIC text[]); REVOKE CREATE ON SCHEMA public",
+        )
+    assert crm.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
+
+
+OVERLOADS = """
+CREATE TYPE money_of AS (amount numeric, currency text);
+CREATE TYPE mood AS ENUM ('ok');
+CREATE FUNCTION same(money_of, money_of) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE OPERATOR = (FUNCTION = same, LEFTARG = money_of, RIGHTARG = money_of);
+CREATE FUNCTION lower(mood) RETURNS text LANGUAGE sql AS 'SELECT $1::text';
+CREATE FUNCTION length(mood[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION lower(text, text, text, text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION my_own(text, integer) RETURNS text LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE point (id int);
+"""
+
+
+def test_what_only_overloads_is_none(made: tuple[Database, Role]) -> None:
+    """Types of its own maker's, the same arguments, more arguments, another name; a table's row type."""
+    database, _ = made
+    database.load("CREATE SCHEMA fair")
+    role = databases.login_role(database)
+    database.load(f"GRANT CREATE, USAGE ON SCHEMA fair TO {role.name}")
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        conn.execute(f"SET search_path = fair; {OVERLOADS}".encode())
+    with connect(Target("test", database.url), schema="fair") as conn:
+        assert trust.shadows(conn, "fair") == []
+        database.load("CREATE FUNCTION fair.round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1'")
+        assert trust.shadows(conn, "fair") == []  # a superuser's
+        database.load(f"ALTER FUNCTION fair.round OWNER TO {role.name}")
+        assert [problem.where for problem in trust.shadows(conn, "fair")] == [
+            "function fair.round(double precision, integer)"
+        ]
+        database.load(f"ALTER SCHEMA fair OWNER TO {role.name}")
+        assert trust.shadows(conn, "fair") == []
+
+
+def test_shadows_elsewhere_on_the_path_of_the_role_do_nothing(crm: Database, run: Callable[..., Outcome]) -> None:
+    role = databases.login_role(crm)
+    crm.load(f"CREATE SCHEMA other; GRANT CREATE, USAGE ON SCHEMA other TO {role.name}; CREATE TABLE told (what text)")
+    crm.load(f"ALTER DATABASE {crm.name} SET search_path = other, public; GRANT INSERT ON told TO PUBLIC")
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        for statement in shadows(("text", "integer", "name")):
+            with suppress(psycopg.Error):
+                conn.execute(statement.replace("public.", "other.").replace("other.told", "public.told").encode())
+    for mode in ("plan", "apply", "verify"):
+        done = run(crm, "--mode", mode)
+        assert done.code == 0, done.text
+    assert crm.execute("SELECT what FROM public.told") == []

@@ -1,0 +1,77 @@
+"""A schema called pgrunbook that is somebody else's, triggers on the ledger, and event triggers that forbid DDL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import databases
+import psycopg
+import pytest
+from databases import Database
+from projects import Outcome
+
+LEDGER = "CREATE TABLE pgrunbook.blocks (id int); CREATE VIEW pgrunbook.runs AS SELECT 1 AS run_id"
+
+
+@pytest.mark.parametrize("mode", ["plan", "apply"])
+def test_a_ledger_of_another_role_is_refused_and_named(crm: Database, run: Callable[..., Outcome], mode: str) -> None:
+    role = databases.login_role(crm)
+    crm.load(f"GRANT CREATE ON DATABASE {crm.name} TO {role.name}")
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        conn.execute(f"CREATE SCHEMA pgrunbook; {LEDGER}".encode())
+    done = run(crm, "--mode", mode)
+    assert done.code == 2, done.text
+    for word in ("schema pgrunbook", "pgrunbook.blocks", "pgrunbook.runs", f"owned by {role.name}", "OWNER TO"):
+        assert word in done.text, done.text
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("CREATE SCHEMA pgrunbook", "is there, and is no ledger"),
+        (f"CREATE SCHEMA pgrunbook; {LEDGER}", "without version, installed_at"),
+        ("CREATE SCHEMA pgrunbook; CREATE TABLE pgrunbook.notes ()", "is there, and is no ledger"),
+    ],
+)
+def test_a_schema_of_that_name_that_is_no_ledger_is_refused(
+    crm: Database, run: Callable[..., Outcome], made: str, said: str
+) -> None:
+    crm.load(made)
+    before = crm.dump("--schema-only")
+    done = run(crm, "--mode", "apply")
+    assert (done.code, said in done.text) == (2, True), done.text
+    assert crm.dump("--schema-only") == before
+
+
+def test_a_trigger_on_the_ledger_is_refused(applied: Database, run: Callable[..., Outcome]) -> None:
+    role = databases.login_role(applied)
+    applied.load(f"GRANT USAGE, CREATE ON SCHEMA public TO {role.name}; GRANT USAGE ON SCHEMA pgrunbook TO {role.name}")
+    applied.load(f"GRANT TRIGGER ON pgrunbook.verdicts TO {role.name}")
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        conn.execute("""
+            CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+            CREATE TRIGGER spy BEFORE INSERT ON pgrunbook.verdicts FOR EACH ROW EXECUTE FUNCTION spy()""")
+    for mode in ("plan", "verify"):
+        done = run(applied, "--mode", mode)
+        assert (done.code, "trigger spy on pgrunbook.verdicts" in done.text) == (2, True), done.text
+
+
+FORBID = """
+CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no changes on Fridays'; END$$;
+CREATE EVENT TRIGGER no_fridays ON ddl_command_start EXECUTE FUNCTION forbid();
+"""
+
+
+def test_an_event_trigger_is_told_and_named_where_it_forbids_the_ledger(
+    crm: Database, run: Callable[..., Outcome]
+) -> None:
+    crm.load(FORBID)
+    planned = run(crm, "--mode", "plan")
+    assert planned.code == 0, planned.text
+    assert "event trigger no_fridays" in "".join(planned.cells.values())
+    done = run(crm, "--mode", "apply")
+    assert done.code == 2, done.text
+    for word in ("nothing was changed", "no changes on Fridays", "event trigger no_fridays: public.forbid()"):
+        assert word in done.text, done.text
+    crm.execute("ALTER EVENT TRIGGER no_fridays DISABLE")
+    assert crm.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]

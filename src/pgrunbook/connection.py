@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from pgrunbook import catalog, searchpath, texts
+from pgrunbook import catalog, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused, first_line
 from pgrunbook.session import Session
@@ -54,7 +54,6 @@ def connect(target: Target, *, schema: str, label: str = "", read_only: bool = F
     with _closing_unless_usable(conn, target):
         _refuse_old_server(conn, target)
         conn.schema = schema
-        texts.read_any(conn)
         _set(conn, _SETTINGS | (_READS if read_only else {}))
         conn.execute(_INHERITED)
         with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell

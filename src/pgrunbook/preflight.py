@@ -52,7 +52,7 @@ def schema(conn: Connection, name: str) -> list[CheckResult]:
     )
     usable = _schema(name, privileges, conn.info.user, creates=False)
     ledgers = reliance.ledger_checks(conn, there=privileges["ledger_exists"], readable=privileges["ledger_readable"])
-    return [*usable, *reliance.names(conn, name), readable, *ledgers]
+    return [*usable, *reliance.texts(conn, name), *reliance.names(conn, name), readable, *ledgers]
 
 
 def _server(identity: Identity) -> Iterator[CheckResult]:

@@ -51,6 +51,32 @@ def _all(where: str, check: str, problems: list[Problem]) -> list[CheckResult]:
     return [CheckResult(problem.where, check, problem) for problem in problems] or [CheckResult(where, check)]
 
 
+def texts(conn: Connection, schema: str) -> list[CheckResult]:
+    """Whether all that the schema holds can be read: a database in SQL_ASCII keeps whatever bytes it is given."""
+    if conn.info.parameter_status("server_encoding") != "SQL_ASCII":
+        return []
+    problems = [
+        Problem(
+            "holds bytes that are not UTF-8",
+            where=f"{row['kind']} {row['oid']}",
+            expected="names, definitions and comments in UTF-8",
+            found=row["bytes"].decode("utf-8", "backslashreplace"),
+            remedy="rename it, or write it anew, in UTF-8; the number is its OID",
+        )
+        for row in catalog.rows(conn, "texts", schema=schema)
+        if not _is_utf8(row["bytes"])
+    ]
+    return _all(f"schema {schema}", "can be read as UTF-8", problems)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def event_triggers(conn: Connection) -> Iterator[CheckResult]:
     """What other code each change of the schema runs. It is told and nothing more, as it may well be wanted."""
     for row in catalog.rows(conn, "event_triggers"):

@@ -122,13 +122,15 @@ def test_our_queries_call_nothing_of_the_schema_and_say_the_same(
                 conn.execute(statement.encode())
     after = answers(database)
     assert database.execute("SELECT what FROM told") == []
+    del before["shadows"]  # which tells them
     for name, said in before.items():
         # That the schema has an = for its own enum, the server says wherever it prints pg_catalog's.
-        assert str(after[name]).replace("OPERATOR(pg_catalog.=)", "=") == str(said), name
+        found, wanted = (str(rows).replace("OPERATOR(pg_catalog.=)", "=") for rows in (after[name], said))
+        assert found == wanted, name
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
-        found = trust.shadows(conn, "public")
-    assert len(found) > 500
-    assert {problem.found for problem in found} == {f"owned by {role.name}"}
+        named = trust.shadows(conn, "public")
+    assert len(named) > 500
+    assert {problem.found for problem in named} == {f"owned by {role.name}"}
 
 
 @pytest.mark.parametrize("name", PRINTING)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from pgrunbook.errors import Verdict
+from pgrunbook import controls
+from pgrunbook.errors import Problem, Verdict
 
 # What programs read in an executed notebook. How the run ended, and what was done with a block:
 VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
@@ -18,6 +19,8 @@ FRAME_MIME = "application/vnd.pgrunbook.frame+json"
 SNAPSHOT_MIME = "application/vnd.pgrunbook.snapshot+json"
 # What the run was going to do, which can be approved.
 PLAN_MIME = "application/vnd.pgrunbook.plan+json"
+# What was wrong, of the error that ended a cell.
+PROBLEMS_MIME = "application/vnd.pgrunbook.problems+json"
 
 # Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well there without.
 STYLE = (
@@ -42,11 +45,11 @@ class VerdictCard:
     facts: Mapping[str, Any]
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        lines = [f"{name}: {value}" for name, value in self.facts.items()]
+        lines = [f"{name}: {controls.one_line(value)}" for name, value in self.facts.items()]
         return {
             VERDICT_MIME: {"verdict": str(self.verdict), "reason": self.reason, **self.facts},
             "text/html": self._html(),
-            "text/plain": "\n".join([f"{self.verdict.upper()}: {self.reason}", *lines]),
+            "text/plain": "\n".join([f"{self.verdict.upper()}: {controls.one_line(self.reason)}", *lines]),
         }
 
     def _html(self) -> str:
@@ -64,7 +67,7 @@ class VerdictCard:
 def banner(verdict: Verdict, reason: str, cell: str, committed: str) -> str:
     """Markdown for the top of a notebook that did not pass: verdict, reason, the cell's id, what was committed."""
     where = f" In the cell `{cell}`." if cell else ""
-    lines = [f"## {verdict.upper()}", f"{escape(reason).rstrip('.')}.{where}", committed]
+    lines = [f"## {verdict.upper()}", f"{inline(reason).rstrip('.')}.{where}", committed]
     return "\n>\n".join(f"> {line}" for line in lines if line)
 
 
@@ -75,8 +78,21 @@ def warning(masked: Sequence[str]) -> str:
 
 
 def escape(value: object) -> str:
-    """A value as text that HTML and Markdown take as it is."""
-    return html.escape(str(value))
+    """A value as text that HTML takes as it is."""
+    return html.escape(controls.visible(str(value)))
+
+
+def inline(value: object) -> str:
+    """A value as text in a line of Markdown, which a line break would end."""
+    return html.escape(controls.one_line(value))
+
+
+def show_problems(problems: Sequence[Problem]) -> None:
+    """Have the notebook hold the problems as data; people are shown them otherwise."""
+    from IPython.display import publish_display_data  # here, because the command line has no notebook
+
+    if problems:
+        publish_display_data({PROBLEMS_MIME: [asdict(problem) for problem in problems]})
 
 
 def packed(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pgrunbook import arguments, parameters, signals
+from pgrunbook import arguments, commands, controls, parameters, signals
 from pgrunbook.arguments import Asked
-from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, Verdict, first_line
+from pgrunbook.commands import Commands
+from pgrunbook.errors import Failed, Interrupted, Refused, RunbookError, Verdict, first_line
 from pgrunbook.project import Project
 
 if TYPE_CHECKING:
@@ -24,24 +24,7 @@ if TYPE_CHECKING:
 _TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
 
-class _Commands(click.Group):
-    """Shows our errors as text, and exits with the code of their verdict."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except RunbookError as exc:
-            error = exc
-        except OSError as exc:
-            if exc.filename is None:  # a pipe that nobody reads any more, which click knows
-                raise
-            error = Failed("A file could not be read or written.", problems=[Problem(str(exc.strerror), exc.filename)])
-        click.secho(f"{error.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(str(error), err=True)
-        sys.exit(error.verdict.exit_code)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pgrunbook")
 def main() -> None:
     """PostgreSQL schema changes as notebooks whose record can be trusted.
@@ -97,9 +80,9 @@ def run(
     """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
 
     The last lines are the verdict, in the modes plan and rehearse the digest of the plan if anything is to do, the path
-    of the notebook, and its seal. With --json they are the runbook, verdict, message, plan, notebook, page and seal;
-    and an error if it could not be begun or sealed. A parameter that the runbook does not declare, or of another type,
-    refuses the run before anything is started.
+    of the notebook, and its seal. With --json they are the runbook, verdict, message, problems, plan, notebook, page
+    and seal; and an error if it could not be begun or sealed. A parameter that the runbook does not declare, or of
+    another type, refuses the run before anything is started.
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block, a block was
     edited since, or the last run did not pass; and none after the first that does not pass, whose exit code it is. A
@@ -116,8 +99,8 @@ def run(
     if pending:
         asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
-    bar = sys.stderr.isatty() if progress is None else progress
-    told: list[dict[str, str]] = []
+    bar = bool(sys.stderr and sys.stderr.isatty()) if progress is None else progress
+    told: list[dict[str, Any]] = []
     try:
         for path, each in asked.items():
             told.append(facts := {"runbook": path.stem})
@@ -126,12 +109,13 @@ def run(
                 if not as_json:
                     _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
             _go_on([facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"]))
-    except RunbookError as exc:
-        told[-1] = {"verdict": str(exc.verdict)} | told[-1] | {"error": str(exc)}
+    except (Exception, KeyboardInterrupt) as exc:
+        error = commands.told(commands.error_of(exc))
+        told[-1] = error | told[-1] | {"problems": error["problems"], "error": error["message"]}
         raise
     finally:
         if as_json:
-            click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+            commands.print_document(told)
 
 
 def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
@@ -153,7 +137,7 @@ def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters)
     return report.pending(found)
 
 
-def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, str]]:
+def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, Any]]:
     """Run one runbook, and seal its record; what there is to say, each with its name, once nothing is left to be done:
     nobody need listen to the end.
     """
@@ -163,6 +147,7 @@ def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: boo
         sealed = _sealed(project, path)
     yield "verdict", str(ending.verdict)
     yield "message", ending.text
+    yield "problems", commands.problems(ending.problems)
     if asked.chosen.mode in ("plan", "rehearse") and (digest := _record(path).plan.get("digest")):
         yield "plan", digest
     yield "notebook", str(_relative(path))
@@ -203,16 +188,16 @@ def _seal(project: Project, notebook: Path, *, by_hand: bool = False) -> str:
 
     done = sealing.seal(project, notebook, by_hand=by_hand)
     for problem in done.problems:
-        click.secho(f"warning: {problem}", fg="yellow", err=True)
+        click.secho(f"warning: {controls.one_line(problem)}", fg="yellow", err=True)
     return str(done)
 
 
-def _say(name: str, value: str, *, passed: bool) -> None:
+def _say(name: str, value: Any, *, passed: bool) -> None:
     """One thing about a run, for people. Why it did not pass is an error."""
-    if name == "message":
+    if name == "message":  # which has the problems in it
         click.secho(value, fg="green" if passed else "red", err=not passed)
-    elif name != "verdict":
-        click.echo(f"{name + ':':<10}{value}")
+    elif name not in ("verdict", "problems"):
+        click.echo(f"{name + ':':<10}{controls.one_line(value)}")
 
 
 def _relative(path: Path) -> Path:
@@ -236,7 +221,7 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
     project = Project.find()
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
     reports = report.collect(project, [n.stem for n in notebooks], target, schema)
-    click.echo(json.dumps(reports, indent=2) if as_json else report.text(reports))
+    commands.print_document(reports) if as_json else click.echo(report.text(reports))
 
 
 @main.command()
@@ -274,7 +259,7 @@ def new(name: str) -> None:
 
     made = scaffold.new(Project.find(), name)
     for path in made:
-        click.echo(_relative(path))
+        click.echo(controls.one_line(_relative(path)))
     number = made[0].stem.partition("_")[0]
     click.echo(f"next: edit them; pgrunbook lint; pgrunbook run {number} --mode plan")
 
@@ -309,7 +294,7 @@ def seal(notebook: Path) -> None:
     Refused if the target's ledger does not know the run, or tells otherwise. Where the ledger cannot be asked, the seal
     says so.
     """
-    click.echo(f"seal: {_seal(Project.find(), notebook, by_hand=True)}")
+    click.echo(f"seal: {controls.one_line(_seal(Project.find(), notebook, by_hand=True))}")
 
 
 @archive.command()
@@ -335,8 +320,13 @@ def verify(notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...]
     from pgrunbook import verification
 
     report = verification.of_project(Project.find(), keys, names, only=notebook)
-    click.echo(json.dumps(report.data(), indent=2) if as_json else report.text())
-    sys.exit(Verdict.FAILED.exit_code if report.problems else 0)
+    verdict = Verdict.FAILED if report.problems else Verdict.PASSED
+    text = controls.visible(report.text())
+    if as_json:
+        commands.print_document({"verdict": verdict, "message": text.rpartition("\n")[2], **report.data()})
+    else:
+        click.echo(text)
+    sys.exit(verdict.exit_code)
 
 
 @archive.command()
@@ -348,7 +338,7 @@ def site(rebuild: bool) -> None:
 
     pages = Site(Archive(Project.find().outputs))
     made, records = pages.build(anew=rebuild)
-    click.echo(f"{made} of {records} pages made: {_relative(pages.root / 'index.html')}")
+    click.echo(f"{made} of {records} pages made: {controls.one_line(_relative(pages.root / 'index.html'))}")
 
 
 @archive.command()
@@ -363,7 +353,8 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
     from pgrunbook import comparison
 
     parts = comparison.compare(_executed(one), _executed(other))
-    click.echo(json.dumps(comparison.data(parts), indent=2) if as_json else comparison.text(parts))
+    text = controls.visible(comparison.text(parts))
+    commands.print_document(comparison.data(parts)) if as_json else click.echo(text)
     sys.exit(0 if all(part.same for part in parts) else Verdict.FAILED.exit_code)
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nbformat import NotebookNode
 
-from pgrunbook import errors
-from pgrunbook.card import BLOCK_MIME, VERDICT_MIME, unpacked
-from pgrunbook.errors import RunbookError, Verdict
+from pgrunbook import controls, errors
+from pgrunbook.card import BLOCK_MIME, PROBLEMS_MIME, VERDICT_MIME, unpacked
+from pgrunbook.errors import Problem, RunbookError, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How an executed notebook ended: `reason` is one line, `error` the whole text where there is one; `cell` is the
     index of the cell that it ended in. `committed`: what the target's ledger says of it. `masked`: where what looks
-    like a secret was, and is masked: that is a warning, and no verdict.
+    like a secret was, and is masked: that is a warning, and no verdict. `problems`: what `error` says in words.
     """
 
     verdict: Verdict
@@ -26,13 +26,16 @@ class Ending:
     cell: int | None = None
     committed: str = ""
     masked: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @property
     def text(self) -> str:
-        """`REFUSED: …`: the verdict, and all that is known about it."""
+        """`REFUSED: …`: the verdict, and all that is known about it. No line but ours begins without an indent."""
         more = [self.committed, _RUN_AGAIN] if self.verdict is Verdict.INTERRUPTED else []
-        more += [f"warning: what looks like a secret was masked: {place}" for place in self.masked]
-        return "\n".join(filter(None, [f"{self.verdict.upper()}: {self.error or self.reason}", *more]))
+        more += [f"warning: what looks like a secret was masked: {controls.one_line(place)}" for place in self.masked]
+        first, *rest = controls.visible(self.error or self.reason).split("\n")
+        below = [line if line.startswith("  ") else f"  {line}" for line in rest]
+        return "\n".join(filter(None, [f"{self.verdict.upper()}: {first}", *below, *more]))
 
 
 _RUN_AGAIN = "Run again: the next run finds what is done already, and goes on from there."
@@ -60,7 +63,7 @@ def told(cells: Sequence[NotebookNode]) -> Ending | None:
     """How the cells themselves say that the run ended; None if they do not."""
     for output, index in _outputs(cells):
         if output.output_type == "error":
-            return _of_error(output, index, cells[index].get("id", ""))
+            return _of_error(output, index, cells[index])
     for card, index in shown(cells, VERDICT_MIME):
         return Ending(Verdict(card["verdict"]), card["reason"], cell=index)
     return None
@@ -100,13 +103,21 @@ def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]
     return ((output, index) for index, cell in enumerate(cells) for output in cell.get("outputs", ()))
 
 
-def _of_error(output: NotebookNode, index: int, cell: str) -> Ending:
+def _problem(data: Any) -> Problem:
+    """A problem that a notebook holds, which may be anybody's: what is no text of one is left out."""
+    known = data if isinstance(data, Mapping) else {}
+    return Problem(**{field.name: str(known.get(field.name, "")) for field in fields(Problem)})
+
+
+def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
     if output.ename == "KeyboardInterrupt":
         return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=index)
     if output.ename == "SystemExit":
         return Ending(Verdict.FAILED, "a cell ended the kernel", cell=index)
     kind = getattr(errors, output.ename, None)
     if isinstance(kind, type) and issubclass(kind, RunbookError):
-        return Ending(kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index)
+        problems = tuple(_problem(each) for data, _ in shown([cell], PROBLEMS_MIME) for each in data)
+        return Ending(kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index, problems=problems)
     reason = f"{output.ename}: {output.evalue}".split("\n", 1)[0]
-    return Ending(Verdict.FAILED, reason, f"{reason}\n  in the cell {cell}" if cell else "", index)
+    name = cell.get("id", "")
+    return Ending(Verdict.FAILED, reason, f"{reason}\n  in the cell {name}" if name else "", index)

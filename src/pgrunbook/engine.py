@@ -13,7 +13,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import PurePath
 from typing import IO, Any, cast
 
@@ -25,8 +25,9 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
 
 from pgrunbook import credentials, inquiry, kernels, leaks, parameters, signals
+from pgrunbook.controls import one_line
 from pgrunbook.ending import Ending, judge, settled
-from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.leaks import Leak
 from pgrunbook.manager import BANNER, ExecutionManager, not_written
 from pgrunbook.output import Output
@@ -234,7 +235,8 @@ def _archive(output: Output | None) -> Project | None:
 
 
 def _refused(exc: Refused) -> Ending:
-    return Ending(exc.verdict, exc.message, redact(str(exc)))
+    problems = tuple(Problem(*map(redact, astuple(problem))) for problem in exc.problems)
+    return Ending(exc.verdict, exc.message, redact(str(exc)), problems=problems)
 
 
 def _sealed(
@@ -252,9 +254,9 @@ def _sealed(
     except RunbookError as exc:
         error = Failed("The run has ended as its record says. That is not sealed.", problems=exc.problems)
         if ending.verdict is Verdict.PASSED:
-            return Ending(error.verdict, error.message, str(error)), ""
+            return Ending(error.verdict, error.message, str(error), problems=error.problems), ""
         return ending, str(error)
-    return ending, "\n".join([*(f"warning: {problem}" for problem in done.problems), f"seal: {done}"])
+    return ending, "\n".join(map(one_line, [*(f"warning: {problem}" for problem in done.problems), f"seal: {done}"]))
 
 
 def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
@@ -264,7 +266,8 @@ def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
     message = (
         f"A password of this run was in the notebook, and is masked. The run itself {ending.verdict}: {ending.reason}"
     )
-    return Ending(Verdict.FAILED, message, str(Failed(message, problems=leaks.problems(found))), ending.cell)
+    error = Failed(message, problems=leaks.problems(found))
+    return Ending(error.verdict, message, str(error), ending.cell, problems=error.problems)
 
 
 def _as_never_executed(nb: NotebookNode) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar, Self
 
+from pgrunbook import controls
+
 
 class Verdict(enum.StrEnum):
     """How a run ended. `exit_code` is what the command line returns for it."""
@@ -35,13 +37,12 @@ class Problem:
     remedy: str = ""
 
     def lines(self) -> Iterable[str]:
-        """The problem as lines of text, the empty fields left out."""
-        yield f"{self.where}: {self.what}" if self.where else self.what
+        """The problem as lines of text, the empty fields left out. Whatever they hold, each line begins as ours do."""
+        what = f"{controls.one_line(self.where)}: {self.what}" if self.where else self.what
+        yield from controls.continued(what).split("\n")
         for label in ("expected", "found", "remedy"):
             if text := getattr(self, label):
-                first, *rest = text.splitlines()
-                yield f"    {label + ':':<10}{first}"
-                yield from (f"    {'':<10}{line}" for line in rest)
+                yield from f"    {label + ':':<10}{controls.continued(text)}".split("\n")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -66,7 +67,8 @@ class RunbookError(Exception):
         return cls(problems=[Problem(what, **details)])
 
     def __str__(self) -> str:
-        return "\n".join([self.message, *(f"  {line}" for p in self.problems for line in p.lines())])
+        lines = (f"  {line}" for problem in self.problems for line in problem.lines())
+        return "\n".join([controls.continued(self.message), *lines])
 
     @property
     def reason(self) -> str:
@@ -74,7 +76,12 @@ class RunbookError(Exception):
         return " ".join([self.message, *(p.what for p in self.problems[:1])])
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in place of a traceback: the reader needs the reason, not our call stack."""
+        """What IPython shows in place of a traceback: the reader needs the reason, not our call stack. A program that
+        reads the notebook finds the problems beside it.
+        """
+        from pgrunbook import card
+
+        card.show_problems(self.problems)
         return f"{self.verdict.upper()}: {self}".splitlines()
 
 

@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from pgrunbook import ledger, targets
 from pgrunbook.card import BLOCK_MIME
 from pgrunbook.connection import connect, wait_for_end
+from pgrunbook.controls import one_line
 from pgrunbook.ending import Ending, may_have_written, shown
 from pgrunbook.errors import RunbookError, Verdict, first_line
 from pgrunbook.parameters import Parameters
@@ -46,7 +47,8 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
             wait_for_end(conn, run_id)
             done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
     except (RunbookError, psycopg.Error) as exc:
-        return Answer(f"What was committed is in the target's ledger, which could not be asked: {first_line(exc)}")
+        why = one_line(first_line(exc))
+        return Answer(f"What was committed is in the target's ledger, which could not be asked: {why}")
     if not done:
         return Answer("The target's ledger has nothing of this run: nothing was committed.", verdict)
     below = {data["block"] for data, _ in shown(cells, BLOCK_MIME)}
@@ -73,9 +75,10 @@ def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
 
 
 def _event(block: str, event: str, below: set[str]) -> str:
+    name = one_line(block)
     if event in ledger.BROKEN_OFF:
-        return f"`{block}` in part, outside a transaction: what is there of it, the next run finds in the catalog"
-    return f"`{block}` {event}{'' if block in below else _NOT_SHOWN}"
+        return f"`{name}` in part, outside a transaction: what is there of it, the next run finds in the catalog"
+    return f"`{name}` {event}{'' if block in below else _NOT_SHOWN}"
 
 
 _NOT_SHOWN = ", **not shown below**"

@@ -70,8 +70,8 @@ class Finding:
         return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
 
     def __str__(self) -> str:
-        _, *details = Problem(self.message, "", self.expected, self.found, self.remedy).lines()
-        return "\n".join([f"{self.file}:{self.line}: {self.message} [{self.rule}]", *details])
+        what, where = f"{self.message} [{self.rule}]", f"{self.file}:{self.line}"
+        return "\n".join(Problem(what, where, self.expected, self.found, self.remedy).lines())
 
 
 # The file, its line, and what is wrong there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import mistune
@@ -14,6 +14,8 @@ from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
+
+from pgrunbook.controls import visible
 
 _FORMATTER = HtmlFormatter(nowrap=True)
 # What frames are made of. Styles are the page's own.
@@ -36,6 +38,7 @@ _TAGS = {
     "ul",
     "li",
 }
+_REFERENCE = re.compile(r"&#?\w+;?")
 _ANSI = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
 
@@ -89,7 +92,8 @@ def _output(output: Mapping[str, Any]) -> Markup:
     if output["output_type"] == "stream":
         return _preformatted(_text(output["text"]))
     if "text/html" in data:
-        return Markup(nh3.clean(_text(data["text/html"]), tags=_TAGS, attributes={}))  # noqa: S704  # cleaned
+        clean = nh3.clean(_text(data["text/html"]), tags=_TAGS, attributes={})
+        return Markup(visible(_REFERENCE.sub(_shown, clean)))  # noqa: S704  # cleaned
     if "text/markdown" in data:
         return _markdown(_text(data["text/markdown"]))
     if "image/png" in data:
@@ -98,18 +102,24 @@ def _output(output: Mapping[str, Any]) -> Markup:
     return _preformatted(_text(data.get("text/plain", "")))
 
 
+def _shown(reference: re.Match[str]) -> str:
+    """A character reference; of a character that would do something else than be seen, that character."""
+    meant = unescape(reference[0])
+    return meant if visible(meant) != meant else reference[0]
+
+
 def _markdown(text: str) -> Markup:
-    return Markup(_MARKDOWN(text))  # noqa: S704  # HTML in it is escaped
+    return Markup(_MARKDOWN(visible(text)))  # noqa: S704  # HTML in it is escaped
 
 
 def _preformatted(text: str) -> Markup:
-    return Markup("<pre>{}</pre>").format(_ANSI.sub("", text)) if text else Markup()
+    return Markup("<pre>{}</pre>").format(visible(_ANSI.sub("", text))) if text else Markup()
 
 
 def _code(source: str, language: str) -> str:
     if language == "text":
-        return f"<pre>{escape(source)}</pre>"
-    return f"<pre>{highlight(source, get_lexer_by_name(language), _FORMATTER)}</pre>"
+        return f"<pre>{escape(visible(source))}</pre>"
+    return f"<pre>{highlight(visible(source), get_lexer_by_name(language), _FORMATTER)}</pre>"
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ from pgrunbook import checks, decisions, ledger, preflight, targets
 from pgrunbook.blocks import Source, entry_of
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect, driver_errors, holding
+from pgrunbook.controls import one_line
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.origin import Standing
 from pgrunbook.project import Project
@@ -110,28 +111,28 @@ def _without_verdict(conn: Connection, run_id: str) -> str:
 
 def text(reports: Sequence[dict[str, Any]]) -> str:
     """The reports as tables for a terminal."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.width = max(console.width, WIDTH)
     with console.capture() as capture:
         for report in reports:
             console.print(_table(report))
             if last := report["last_run"]:
                 ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))
-                console.print(f"last run {last['run'][:8]} by {last['operator']}: {ended}", markup=False)
+                console.print(one_line(f"last run {last['run'][:8]} by {last['operator']}: {ended}"))
         if reports:
-            console.print(f"server: {reports[0]['server']}", markup=False)
+            console.print(one_line(f"server: {reports[0]['server']}"))
     return capture.get().rstrip()
 
 
 def _table(report: dict[str, Any]) -> Table:
-    table = Table(title=f"{report['runbook']} on {report['target']}")
+    table = Table(title=one_line(f"{report['runbook']} on {report['target']}"))
     for heading in ("block", "state", "when", "run", "took"):
         table.add_column(heading, no_wrap=True)
     table.add_column("locks, each held at most for so long")
     for block in report["blocks"]:
         took = "" if block["elapsed_ms"] is None else f"{block['elapsed_ms']:,.0f} ms"
-        held = [f"{lock['relation']} {lock['mode']} {lock['held_ms']:,.0f} ms" for lock in block["locks"]]
+        held = [f"{one_line(lock['relation'])} {lock['mode']} {lock['held_ms']:,.0f} ms" for lock in block["locks"]]
         run = (block["run"] or "")[:8]
         state = f"{block['state']}; the file was edited since" if block["edited"] else block["state"]
-        table.add_row(block["block"], state, block["when"] or "", run, took, "\n".join(held))
+        table.add_row(one_line(block["block"]), state, block["when"] or "", run, took, "\n".join(held))
     return table

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pgrunbook import arguments
 from pgrunbook.checks import CheckResult
 from pgrunbook.contained import is_regular
 from pgrunbook.errors import Problem, Verdict
@@ -32,7 +33,7 @@ def check(project: Project, target: Target, plan: Plan, chosen: Parameters, oper
     if chosen.approved_plan and chosen.approved_plan != plan.digest:
         problems += _stale(folder, plan, chosen.approved_plan)
     if rehearsal:
-        problems += _rehearsed(project, folder, plan)
+        problems += _rehearsed(project, folder, plan, chosen)
     checked = [CheckResult(problem.where, problem.what, problem) for problem in problems]
     what = "approved" if chosen.approved_plan else "rehearsed"
     return checked or [CheckResult(WHERE, f"{plan.digest[:12]}… is the one that was {what}")]
@@ -93,7 +94,7 @@ def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
                     yield path, record, plan
 
 
-def _rehearsed(project: Project, folder: Path, plan: Plan) -> Sequence[Problem]:
+def _rehearsed(project: Project, folder: Path, plan: Plan, chosen: Parameters) -> Sequence[Problem]:
     """Nothing, if a rehearsal of the same plan has passed and its record is sealed and unchanged."""
     tried = [found for found in _planned(folder, plan.digest) if found[1].identity.get("mode") == "rehearse"]
     passed = [path for path, record, _ in tried if record.noted.get("verdict") == Verdict.PASSED]
@@ -101,7 +102,7 @@ def _rehearsed(project: Project, folder: Path, plan: Plan) -> Sequence[Problem]:
         return []
     failed = "one that did not pass, or that `pgrunbook run` has not recorded"
     found = "its record is not sealed, or was changed" if passed else failed if tried else "none"
-    remedy = f"pgrunbook run {plan.runbook.split('_')[0]} --mode rehearse, with the same target and parameters"
+    remedy = arguments.again(project, plan.runbook, chosen, "rehearse")
     return [Problem("was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy)]
 
 

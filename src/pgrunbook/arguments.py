@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pgrunbook import parameters
 from pgrunbook.errors import Refused
+from pgrunbook.project import Project
 
 
 class Asked(NamedTuple):
@@ -30,6 +32,26 @@ def asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dic
         given = _given(declaration, [(n, v) for n, v in pairs if n in declaration or n in unknown])
         found[path] = Asked(given, parameters.validate(declaration, given))
     return found
+
+
+def again(project: Project, runbook: str, chosen: parameters.Parameters, mode: str) -> str:
+    """The command that runs this runbook, or another one, in another mode: on the same target and schema, and with the
+    parameters that it declares as they are here. Can be pasted into a shell.
+    """
+    try:
+        declared = parameters.declared(project.runbook(runbook))
+    except Refused:  # it is not here any more: then it takes what every runbook does
+        declared = {"schema": "public"}
+    now = chosen.record()
+    words = ["pgrunbook", "run", runbook, "--target", chosen.target, "--mode", mode]
+    for name, default in declared.items():
+        if name in now and name not in _OF_ONE_RUN and type(now[name]) is type(default) and now[name] != default:
+            words += ["-p", name, now[name] if isinstance(default, str) else repr(now[name])]
+    return shlex.join(words)
+
+
+# What another run gets otherwise, or must not get: an approval is of one plan, and nothing is discarded by habit.
+_OF_ONE_RUN = ("target", "mode", "approved_plan", "approver", "discard")
 
 
 def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:

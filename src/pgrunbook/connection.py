@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -235,7 +236,8 @@ class Sessions:
         conn = self._open(f"{self.label} lock")
         with _closing_unless_usable(conn, self.target):
             if not _try_lock(conn, LOCK_KEY):
-                remedy = "wait until it has ended, then run again; `pgrunbook status` shows its run"
+                command = shlex.join(["pgrunbook", "status", "--target", self.target.name, "--schema", self.schema])
+                remedy = f"wait until it has ended, then run again; what it does: {command}"
                 raise LockedOut(problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)])
         self._lock = conn
         try:

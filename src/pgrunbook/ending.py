@@ -38,6 +38,7 @@ class Ending:
         return "\n".join(filter(None, [f"{self.verdict.upper()}: {first}", *below, *more]))
 
 
+_REASON = 2_000  # characters of somebody else's error; the notebook has more
 _RUN_AGAIN = "Run again: the next run finds what is done already, and goes on from there."
 
 
@@ -119,5 +120,6 @@ def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
         problems = tuple(_problem(each) for data, _ in shown([cell], PROBLEMS_MIME) for each in data)
         return Ending(kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index, problems=problems)
     reason = f"{output.ename}: {output.evalue}".split("\n", 1)[0]
+    reason = f"{reason[:_REASON]} …" if len(reason) > _REASON else reason
     name = cell.get("id", "")
     return Ending(Verdict.FAILED, reason, f"{reason}\n  in the cell {name}" if name else "", index)

@@ -11,20 +11,24 @@ import os
 import signal
 import threading
 import uuid
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import astuple, replace
 from pathlib import PurePath
+from queue import Empty
 from typing import IO, Any, cast
 
 import click
 from jupyter_client.kernelspec import NoSuchKernel
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from jupyter_core.utils import ensure_async
+from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
+from traitlets import Integer
 
-from pgrunbook import credentials, inquiry, kernels, leaks, parameters, signals
+from pgrunbook import credentials, flood, inquiry, kernels, leaks, parameters, signals
 from pgrunbook.controls import one_line
 from pgrunbook.ending import Ending, judge, settled
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
@@ -37,6 +41,9 @@ from pgrunbook.redaction import redact
 
 # How long a cell that was told to stop may take to roll back, before its kernel is killed.
 STOPPING_S = 4.0
+
+# How long a kernel whose cell has ended may be silent before it has said so where its outputs come.
+SILENCE_S = 4.0
 
 
 class NotPassed(click.ClickException):
@@ -103,6 +110,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             manager.secrets = credentials.of_name(chosen.target)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=leaks.problems(found))
+            if not options.get("kernel"):
+                kernels.require(kernel_name, "the notebook")
         except Refused as exc:
             leaks.mask_parameters(nb)
             leaks.mask(nb, manager.secrets)
@@ -166,7 +175,9 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    """nbclient with true states, and with signals that stop the cell before they stop the runner."""
+    """nbclient with true states, bounded outputs, and with signals that stop the cell before they stop the runner."""
+
+    iopub_timeout = Integer(7 * 24 * 3600)  # see _async_poll_output_msg
 
     def papermill_execute_cells(self) -> None:
         """Run the cells one after the other, up to the first that fails."""
@@ -188,10 +199,38 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 self.nb_man.cell_passed(cell, index)
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
-        """Take a message of the kernel; what it shows may be an update of what an earlier cell has shown."""
+        """Take a message of the kernel; what it shows may be an update of what an earlier cell has shown. Of too much,
+        not all is kept.
+        """
         if (msg["content"].get("transient") or {}).get("display_id"):
             self.nb_man.changed()
-        return cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
+        flood.cut(msg["content"])
+        made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
+        if left_out := self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"])):
+            self._forget(cell_index, left_out)
+        return made
+
+    def _forget(self, cell_index: int, left_out: Sequence[int]) -> None:
+        """Have updates of displays go where these are, now that some before them are gone."""
+        for places in (cells[cell_index] for cells in self._display_id_map.values() if cell_index in cells):
+            places[:] = [p - max(bisect(left_out, p) - 1, 0) for p in places if p not in left_out]
+
+    async def _async_poll_output_msg(self, parent_msg_id: str, cell: NotebookNode, cell_index: int) -> None:
+        """Take what a cell shows until it is all there, however long that takes once the cell has ended: a flood takes
+        its time. nbclient gives it four seconds; here that is for silence. Raises Empty then.
+        """
+        while True:
+            try:
+                msg = await ensure_async(self.kc.iopub_channel.get_msg(timeout=SILENCE_S))
+            except Empty:
+                if "shell.execute_reply" in cell.metadata.get("execution", {}):  # which nbclient notes
+                    raise
+                continue
+            if msg["parent_header"].get("msg_id") == parent_msg_id:
+                try:
+                    self.process_message(msg, cell, cell_index)
+                except CellExecutionComplete:
+                    return
 
     @contextmanager
     def _stopping_on_signals(self) -> Iterator[None]:

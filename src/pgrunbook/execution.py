@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook import kernels, targets
+from pgrunbook import kernels, notebooks, targets
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.kernels import Kernel
 from pgrunbook.parameters import RUN_ID, Parameters
@@ -28,14 +27,16 @@ def execute(
     """Run the notebook with papermill; where its executed copy is, and how it ended.
 
     The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after each cell. Once the
-    engine is done, SIGINT and SIGTERM are ignored, until who calls has sealed it. Raises Refused if the target is
-    unknown or cannot be had, there is no place for the copy, or it could not be sealed.
+    engine is done, SIGINT and SIGTERM are ignored, until who calls has sealed it. Raises Refused if the kernel
+    or the target is unknown or cannot be had, there is no place for the copy, or it could not be sealed.
     """
+    kernel_name = notebooks.kernel(notebook)
+    kernels.require(kernel_name, notebook.name)
     run_id = str(uuid.uuid4())
     with (
         contextlib.chdir(project.root),
         kernels.environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}),
-        kernels.started(_kernel_of(notebook)) as kernel,  # and while it starts, papermill and the rest are imported
+        kernels.started(kernel_name) as kernel,  # and while it starts, papermill and the rest are imported
     ):
         target = targets.resolve(chosen.target, project)  # keeps the embedded server up until we are done
         name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
@@ -55,12 +56,6 @@ def _make_folder(folder: Path) -> None:
         raise Refused.of("the record could not be written", where=f"{folder}/", found=found, remedy=remedy) from exc
 
 
-def _kernel_of(notebook: Path) -> str:
-    """The name of the kernel that the notebook asks for."""
-    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
-    return str(metadata.get("kernelspec", {}).get("name", ""))
-
-
 def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: Kernel | None, *, bar: bool) -> Ending:
     import papermill
     from papermill.engines import papermill_engines
@@ -75,6 +70,7 @@ def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: K
             str(output),
             parameters=dict(given),
             engine_name=ENGINE,
+            language="python",  # as the kernel's is, whether the notebook says so or not
             progress_bar=bar,
             kernel=kernel,
             seal=False,  # by the command, once it has made the page

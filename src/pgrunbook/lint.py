@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from pglast import ast, enums
 from pglast.visitors import Visitor
 
-from pgrunbook import cells, parameters, shape
+from pgrunbook import cells, kernels, notebooks, pairs, parameters, shape
 from pgrunbook.blocks import KINDS, Block, Source, paths
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.scripts import Script, substitute
@@ -108,8 +108,10 @@ def lint(sql: Path) -> list[Finding]:
         for folder in folders
         for finding in _findings(folder)
     ]
-    notebooks = (sql.parent / "runbooks" / f"{folder.name}.ipynb" for folder in folders)
-    return sorted([*found, *(f for notebook in notebooks if notebook.exists() for f in _of_notebook(notebook, sql))])
+    runbooks = sorted(p for p in (sql.parent / "runbooks").glob("*.ipynb") if re.match(r"\d", p.name))
+    found += [finding for notebook in runbooks for finding in _of_notebook(notebook, sql)]
+    found += [Finding.of(problem, problem.where, rule) for problem, rule in pairs.problems(runbooks, folders)]
+    return sorted(found)
 
 
 def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
@@ -120,6 +122,7 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
         problems += cells.lacking(notebook)
         problems += cells.secrets(notebook)
         parameters.declared(notebook)
+        kernels.require(notebooks.kernel(notebook), notebook.name)
     except Refused as exc:
         problems += exc.problems
     for problem in problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -53,9 +53,10 @@ def check(
     found: Facts,
     discard: frozenset[str],
     statement_timeout: str,
+    again: Callable[[str, str], str],
 ) -> list[CheckResult]:
     """Whether nothing is lost but what the blocks in `discard` may lose, no row holds a value that is taken back, and
-    no later runbook stands on it.
+    no later runbook stands on it. `again` gives the command that runs a runbook in a mode.
     """
     undone = [d for d in decisions if d.action is Action.REVERT]
     kept = [d for d in undone if not d.block.named_in(discard)]
@@ -66,7 +67,7 @@ def check(
         conn.execute("SET LOCAL row_security = off")
         results += [_empty(conn, schema, d, loss, found) for d in kept for loss in losses(d.block.statements)]
         results += [_unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()]
-    return [*results, *_later(conn, runbook, schema, undone)]
+    return [*results, *_later(conn, runbook, schema, undone, again)]
 
 
 def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[CheckResult]:
@@ -184,7 +185,9 @@ def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
     )
 
 
-def _later(conn: Connection, runbook: str, schema: str, undone: Sequence[Decision]) -> Iterator[CheckResult]:
+def _later(
+    conn: Connection, runbook: str, schema: str, undone: Sequence[Decision], again: Callable[[str, str], str]
+) -> Iterator[CheckResult]:
     """What a later runbook has made on these tables may stand on what is to go, and would go with it unnoticed."""
     tables = sorted({need.table for d in undone for need in d.block.needs})
     if not tables or not ledger.exists(conn):
@@ -199,7 +202,7 @@ def _later(conn: Connection, runbook: str, schema: str, undone: Sequence[Decisio
             "is in place, and works on the same tables",
             expected="reverted first, as it came later",
             found=f"{row['block']} on {', '.join(on)}",
-            remedy=f"pgrunbook run {row['runbook'].split('_')[0]} --mode revert",
+            remedy=again(row["runbook"], "revert"),
         )
 
 

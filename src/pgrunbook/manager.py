@@ -16,6 +16,7 @@ from pgrunbook import leaks
 from pgrunbook.card import banner, warning
 from pgrunbook.ending import Ending
 from pgrunbook.errors import Verdict
+from pgrunbook.flood import Flood
 from pgrunbook.leaks import Leak
 
 # The tag of the cell that says how a run ended.
@@ -41,11 +42,13 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         self.leaks: list[Leak] = []
         self._settled = 0  # cells that have come to their end
         self._kept: list[str] = []
+        self.flood = Flood()  # of the current cell
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
         """Note which cell runs."""
         self.current = cell_index
         self._settled = cell_index or 0
+        self.flood = Flood()
         super().cell_start(cell, cell_index, **options)
 
     def cell_passed(self, cell: NotebookNode, cell_index: int) -> None:

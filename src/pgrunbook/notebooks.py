@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -34,12 +35,27 @@ class Cell:
 
 def cells(notebook: Path) -> list[Cell]:
     """The cells of a notebook. Raises Refused if the file is none."""
-    try:
+    with _reading(notebook):
         return [Cell.of(node) for node in json.loads(notebook.read_text(encoding="utf-8"))["cells"]]
-    except ValueError as exc:  # no JSON, or no UTF-8
+
+
+def kernel(notebook: Path) -> str:
+    """The name of the kernel that a notebook asks for, or nothing. Raises Refused if the file is none."""
+    with _reading(notebook):
+        metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+        return str(metadata.get("kernelspec", {}).get("name", ""))
+
+
+@contextmanager
+def _reading(notebook: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, RecursionError) as exc:  # no JSON, no UTF-8, or nested without end
         raise _none(notebook, str(exc)) from exc
     except (LookupError, TypeError, AttributeError) as exc:
         raise _none(notebook, "JSON of another form") from exc
+    except OSError as exc:
+        raise _none(notebook, exc.strerror or str(exc)) from exc
 
 
 def _none(notebook: Path, found: str) -> Refused:

@@ -262,6 +262,9 @@ _TAKES = {
 
 def _problem(error: Any, known: list[str]) -> Problem:
     name = str(error["loc"][0])
+    if not name.isidentifier():
+        what = "cannot be the name of a parameter: papermill writes it into a cell as it stands, so that it is code"
+        return Problem(what, where=name, expected="one of " + ", ".join(known))
     if error["type"] == "extra_forbidden":
         remedy = f"{did_you_mean(name, known)}A parameter is declared in the cell tagged `parameters`"
         return Problem("unknown parameter", where=name, expected="one of " + ", ".join(known), remedy=remedy)

@@ -27,7 +27,7 @@ def check(
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     results += [*reliance.names(conn, schema), *reliance.event_triggers(conn)]
     results += _needs(conn, schema, decisions, found)
-    results += _changed(conn, decisions)
+    results += _changed(conn, schema, decisions)
     named = {result.where for result in results if result.problem}
     results += [result for decision in decisions for result in _decided(decision, found, named)]
     return list(dict.fromkeys(results))
@@ -154,8 +154,8 @@ def _grant(privilege: str, kind: str, name: str, role: str) -> str:
     return f"GRANT {privilege} ON {kind} {_quoted(name)} TO {_quoted(role)}"
 
 
-def _quoted(name: str) -> str:
-    return sql.Identifier(name).as_string()
+def _quoted(*name: str) -> str:
+    return sql.Identifier(*name).as_string()
 
 
 def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: Facts) -> Iterator[CheckResult]:
@@ -168,14 +168,14 @@ def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: 
         yield _table(name, relations.get(name), by[Need(name, "")])
     uses = {(n.table, n.use) for n in pending} | {(n.table, "read") for n in needs - pending if n.use == "alter"}
     for name, use in sorted(pair for pair in uses if Key("table", pair[0]) in found):
-        yield _may(use, relations[name], conn.info.user)
+        yield _may(use, relations[name], schema, conn.info.user)
     for need in sorted(n for n in by if n.column and Key("table", n.table) in found):
         yield _column(need, found, by[need])
     there = {n for n in pending if Key("column", n.table, n.column) in found}
     yield from _referenced(conn, schema, there)
     filled = {pair for d in decisions for pair in d.block.fills if Key("table", pair[0]) in found}
     for name in sorted({table for table, _ in filled}):
-        yield from _filled(name, {column for table, column in filled if table == name}, found)
+        yield from _filled(schema, name, {column for table, column in filled if table == name}, found)
 
 
 def _needed(decisions: Sequence[Decision], *, only_pending: bool = False) -> Iterator[tuple[Need, str]]:
@@ -250,9 +250,9 @@ _MAY = {
 }
 
 
-def _may(use: str, relation: Mapping[str, Any], role: str) -> CheckResult:
+def _may(use: str, relation: Mapping[str, Any], schema: str, role: str) -> CheckResult:
     check, answer, what, expected, remedy = _MAY[use]
-    names = {"owner": relation["owner"], "name": _quoted(relation["name"]), "role": _quoted(role)}
+    names = {"owner": relation["owner"], "name": _quoted(schema, relation["name"]), "role": _quoted(role)}
     found = f"owned by {relation['owner']}"
     remedy = remedy.format(**names)
     return result(relation["name"], check, relation[answer], what, expected=expected, found=found, remedy=remedy)
@@ -288,7 +288,7 @@ def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterato
         )
 
 
-def _filled(table: str, columns: Collection[str], found: Facts) -> Iterator[CheckResult]:
+def _filled(schema: str, table: str, columns: Collection[str], found: Facts) -> Iterator[CheckResult]:
     """What the product will write fills these columns: no other one may ask it for a value.
 
     But for a key of one column: whoever writes a row has a way to get its key, whatever else it fills.
@@ -307,7 +307,7 @@ def _filled(table: str, columns: Collection[str], found: Facts) -> Iterator[Chec
             "is mandatory, and what will be written does not fill it",
             expected="a default, or NULL allowed",
             found=f"{facts[Key('column', table, name)]} NOT NULL, without a default",
-            remedy=f"ALTER TABLE {_quoted(table)} ALTER {_quoted(name)} SET DEFAULT …, or DROP NOT NULL",
+            remedy=f"ALTER TABLE {_quoted(schema, table)} ALTER {_quoted(name)} SET DEFAULT …, or DROP NOT NULL",
         )
 
 
@@ -327,13 +327,13 @@ _CHANGES = {
 }
 
 
-def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+def _changed(conn: Connection, schema: str, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
     """What the chosen variants change: a table or type must be ours, a lookup table must take our rows."""
     for variant, variables in (choice for d in decisions if d.pending for choice in d.block.choices):
         variable, kind, use = _CHANGES[variant]
         names = {"table": None, "type": None} | {kind: variables[variable]}
         for row in catalog.rows(conn, "changed", **names):
-            yield _may(use, row, conn.info.user)
+            yield _may(use, row, schema, conn.info.user)
 
 
 def _decided(decision: Decision, found: Facts, named: Collection[str]) -> list[CheckResult]:

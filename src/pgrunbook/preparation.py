@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pgrunbook import approval, cells, losses, preflight
+from pgrunbook import approval, arguments, cells, losses, preflight
 from pgrunbook.agenda import Agenda
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult
@@ -91,7 +91,12 @@ class Preparation:
     def _lost(self, decided: Sequence[Decision], found: Facts) -> list[CheckResult]:
         """What a revert would take with it."""
         about = self.look, self.agenda.runbook, self.agenda.schema
-        return losses.check(*about, decided, found, self.parameters.discarded, self.parameters.statement_timeout)
+        discarded, timeout = self.parameters.discarded, self.parameters.statement_timeout
+
+        def again(runbook: str, mode: str) -> str:
+            return arguments.again(self.project, runbook, self.parameters, mode)
+
+        return losses.check(*about, decided, found, discarded, timeout, again)
 
     def rehearsals(self) -> list[str]:
         """The rehearsals of the plan that the archive has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -290,7 +291,7 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
         nb = _read(notebook, name)
         return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
     except OSError as exc:
-        remedy = "pgrunbook archive seal FILE, once the disk can be written"
+        remedy = f"once the disk can be written: pgrunbook archive seal {shlex.quote(str(notebook))}"
         raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -210,7 +211,7 @@ def _copied(target: Target, standing: Standing, project: Project) -> set[str]:
 
 
 def _under_another_name(target: Target, name: str, standing: Standing) -> Problem:
-    where, there = f"target {target.name!r}", f"--target {name}"
+    where, there = f"target {target.name!r}", f"--target {shlex.quote(name)}"
     if not standing.elsewhere:
         found = "" if standing.noted else f"{standing}, by which a copy could be told"
         what = f"is the target {name!r}, which is protected"

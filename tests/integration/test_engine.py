@@ -137,13 +137,16 @@ def test_a_kernel_that_dies_once_the_ledger_has_the_verdict(crm: Database, proje
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("passed",)]
 
 
-def test_a_kernel_that_does_not_start_interrupts_the_run(tmp_path: Path) -> None:
+def test_a_kernel_that_is_not_there_refuses_the_run(tmp_path: Path) -> None:
     notebook(tmp_path, PASSED)
     done = execute(tmp_path, "--kernel", "nowhere")
     loaded, states = record(tmp_path)
-    assert done.returncode == 3, done.stderr
+    assert done.returncode == 2, done.stderr
     assert set(states) == {"pending"}
-    assert "the kernel could not be started" in "".join(loaded["cells"][0]["source"])
+    assert "the notebook: asks for a kernel that is not there\n" in done.stderr
+    assert "expected: a kernel for Python, such as " in done.stderr
+    assert "python -m ipykernel install --user --name nowhere\n" in done.stderr
+    assert "## REFUSED" in "".join(loaded["cells"][0]["source"])
 
 
 def test_a_runner_that_is_stopped_while_the_kernel_starts(tmp_path: Path) -> None:

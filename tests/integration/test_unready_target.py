@@ -72,7 +72,7 @@ def test_every_missing_privilege_is_named_at_once(crm: Database, project: Projec
         "workspaces: may not be referenced by this role",
     ]
     assert f'remedy:   GRANT CREATE ON SCHEMA "public" TO "{role.name}"' in done.text
-    assert f'remedy:   as its owner: GRANT REFERENCES ON "workspaces" TO "{role.name}"' in done.text
+    assert f'remedy:   as its owner: GRANT REFERENCES ON "public"."workspaces" TO "{role.name}"' in done.text
     assert "expected: owned by this role, or by one that it is a member of\n      found:    owned by " in done.text
 
 
@@ -260,7 +260,7 @@ CASES = {
             for name in ("Region", "tenant")
         ],
         "expected: a default, or NULL allowed\n      found:    integer NOT NULL, without a default\n"
-        '      remedy:   ALTER TABLE "connections" ALTER "Region" SET DEFAULT …, or DROP NOT NULL\n',
+        '      remedy:   ALTER TABLE "public"."connections" ALTER "Region" SET DEFAULT …, or DROP NOT NULL\n',
     ),
     "a key of several columns": (
         "ALTER TABLE sync_log DROP CONSTRAINT sync_log_connection_id_fkey; ALTER TABLE connections"

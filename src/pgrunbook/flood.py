@@ -1,0 +1,133 @@
+"""What one cell may show: of more, its beginning and its end stay, and a line in between says how much was left out.
+
+What pgrunbook itself shows, and the error that ended a cell, always stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+# Of what a cell shows, in characters and in outputs. A text gets half of that at most.
+LIMIT = 1_000_000
+MOST = 1_000
+
+_OURS = "application/vnd.pgrunbook."
+_NOTED = "pgrunbook_left_out"
+_WORD = 1_000  # how far to look for a place to cut at: a word that is cut in two may be half a secret
+
+
+def cut(content: MutableMapping[str, Any]) -> None:
+    """Leave out the middle of each text in a message of the kernel that is too long; what is no text as a whole."""
+    data = content.get("data")
+    if isinstance(content.get("text"), str):
+        content["text"] = shortened(content["text"])
+    elif "traceback" in content:
+        lines = content["traceback"]
+        if len(lines) > MOST:
+            lines = [*lines[: MOST // 2], _note(len(lines) - MOST, "lines"), *lines[-MOST // 2 :]]
+        most = LIMIT // 2 if sum(map(len, lines)) <= LIMIT // 2 else LIMIT // 2 // len(lines)
+        content["traceback"] = [shortened(line, most) for line in lines]
+        content["evalue"] = shortened(content["evalue"])
+    elif isinstance(data, dict) and not _is_ours(data):
+        content["data"] = _cut_data(data)
+
+
+def _cut_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    long = {kind: much for kind, value in data.items() if (much := size(value)) > LIMIT // 2}
+    kept = {kind: value for kind, value in data.items() if kind not in long}
+    text = data.get("text/plain", "")
+    notes = [_note(much, f"characters of {kind}") for kind, much in long.items() if kind != "text/plain"]
+    if notes or "text/plain" in long:
+        kept["text/plain"] = "\n".join([shortened(text) if isinstance(text, str) else "", *notes]).strip("\n")
+    return kept
+
+
+def shortened(text: str, most: int = LIMIT // 2) -> str:
+    """The text, or its beginning and its end with a line in between, cut between words if they are not too long."""
+    if len(text) <= most:
+        return text
+    first, last = text[: most // 2], text[-most // 2 :]
+    look = min(_WORD, most // 4)
+    first = first[: max(first.rfind(" ", -look), first.rfind("\n", -look)) + 1 or None]
+    last = last[min((place for mark in " \n" if (place := last.find(mark, 0, look)) >= 0), default=0) :]
+    return f"{first}\n{_note(len(text) - len(first) - len(last), 'characters')}\n{last}"
+
+
+class Flood:
+    """Keeps the outputs of one cell within bounds, while they come."""
+
+    def __init__(self) -> None:
+        self._size = 0  # at most so much is there: what was updated or cleared is counted too
+
+    def shorten(self, outputs: list[NotebookNode], more: int) -> Sequence[int]:
+        """Leave out the middle, if it is time to, after so many characters more. Returns which places were left out,
+        which may leave one for the note; in ascending order.
+        """
+        self._size += more
+        if self._size <= LIMIT and len(outputs) <= MOST:
+            return ()
+        foreign = [place for place, output in enumerate(outputs) if not _stays(output)]
+        sizes = {place: size(outputs[place]) for place in foreign}
+        self._size = sum(sizes.values())
+        if self._size <= LIMIT and len(foreign) <= MOST:
+            return ()
+        noted = next((place for place in foreign if _NOTED in outputs[place].get("metadata", {})), None)
+        first = {p for p in foreign if p < noted} if noted is not None else _within(foreign, sizes, 2)
+        last = _within([place for place in reversed(foreign) if place not in first and place != noted], sizes, 4)
+        out = [place for place in foreign if place not in first and place not in last]
+        if out:
+            self._size = sum(sizes[place] for place in (*first, *last))
+            outputs[out[0]] = _left_out([outputs[place] for place in out])
+            for place in reversed(out[1:]):
+                del outputs[place]
+        return out
+
+
+def _within(places: Sequence[int], sizes: Mapping[int, int], part: int) -> set[int]:
+    """The first of these places, as many as a part of the limits allows."""
+    found: set[int] = set()
+    left = LIMIT // part
+    for place in places[: MOST // part]:
+        if (left := left - sizes[place]) < 0:
+            break
+        found.add(place)
+    return found
+
+
+def _left_out(outputs: Sequence[NotebookNode]) -> NotebookNode:
+    """The output in place of those that are left out; of what an earlier one stands for too."""
+    noted = [output.metadata[_NOTED] for output in outputs if _NOTED in output.get("metadata", {})]
+    count = sum(each["outputs"] for each in noted) + len(outputs) - len(noted)
+    characters = sum(each["characters"] for each in noted)
+    characters += sum(size(output) for output in outputs if _NOTED not in output.get("metadata", {}))
+    text = f"{_note(count, 'outputs')[:-1]}, {characters:,} characters …"
+    noted_too = {_NOTED: {"outputs": count, "characters": characters}}
+    made: NotebookNode = new_output("display_data", {"text/plain": text}, metadata=noted_too)
+    return made
+
+
+def _note(count: int, of: str) -> str:
+    return f"… left out: {count:,} {of} …"
+
+
+def _stays(output: NotebookNode) -> bool:
+    return output.output_type == "error" or _is_ours(output.get("data", {}))
+
+
+def _is_ours(data: Mapping[str, Any]) -> bool:
+    return any(kind.startswith(_OURS) for kind in data)
+
+
+def size(value: Any) -> int:
+    """Characters, of everything in it."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(size(inner) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return sum(size(inner) for inner in value)
+    return 1

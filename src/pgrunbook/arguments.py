@@ -24,6 +24,10 @@ def asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dic
     """What each of the runbooks is given of these names and values: of several, what it declares. Raises Refused for
     what none declares, for what is given twice, and for what is not valid.
     """
+    for name, value in pairs:
+        if not _is_text(f"{name}{value}"):
+            remedy = "set LC_ALL to a locale whose encoding is that of the terminal, such as C.UTF-8"
+            raise Refused.of("is not text in the encoding of this locale", where=name, remedy=remedy)
     declared = {path: parameters.declared(path) for path in notebooks}
     known = {name for declaration in declared.values() for name in declaration}
     unknown = [name for name, _ in pairs if name not in known]
@@ -32,6 +36,15 @@ def asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dic
         given = _given(declaration, [(n, v) for n, v in pairs if n in declaration or n in unknown])
         found[path] = Asked(given, parameters.validate(declaration, given))
     return found
+
+
+def _is_text(given: str) -> bool:
+    """Whether it can be written: Python keeps bytes of the command line that it cannot decode as lone surrogates."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def again(project: Project, runbook: str, chosen: parameters.Parameters, mode: str) -> str:

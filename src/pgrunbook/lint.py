@@ -110,7 +110,8 @@ def lint(sql: Path) -> list[Finding]:
     ]
     runbooks = sorted(p for p in (sql.parent / "runbooks").glob("*.ipynb") if re.match(r"\d", p.name))
     found += [finding for notebook in runbooks for finding in _of_notebook(notebook, sql)]
-    found += [Finding.of(problem, problem.where, rule) for problem, rule in pairs.problems(runbooks, folders)]
+    if (sql.parent / "runbooks").is_dir():
+        found += [Finding.of(problem, problem.where, rule) for problem, rule in pairs.problems(runbooks, folders)]
     return sorted(found)
 
 

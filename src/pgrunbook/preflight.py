@@ -27,7 +27,7 @@ def check(
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     results += [*reliance.names(conn, schema), *reliance.event_triggers(conn)]
     results += _needs(conn, schema, decisions, found)
-    results += _changed(conn, schema, decisions)
+    results += _changed(conn, decisions)
     named = {result.where for result in results if result.problem}
     results += [result for decision in decisions for result in _decided(decision, found, named)]
     return list(dict.fromkeys(results))
@@ -168,7 +168,7 @@ def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: 
         yield _table(name, relations.get(name), by[Need(name, "")])
     uses = {(n.table, n.use) for n in pending} | {(n.table, "read") for n in needs - pending if n.use == "alter"}
     for name, use in sorted(pair for pair in uses if Key("table", pair[0]) in found):
-        yield _may(use, relations[name], schema, conn.info.user)
+        yield _may(use, relations[name], _quoted(schema, name), conn.info.user)
     for need in sorted(n for n in by if n.column and Key("table", n.table) in found):
         yield _column(need, found, by[need])
     there = {n for n in pending if Key("column", n.table, n.column) in found}
@@ -250,9 +250,9 @@ _MAY = {
 }
 
 
-def _may(use: str, relation: Mapping[str, Any], schema: str, role: str) -> CheckResult:
+def _may(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckResult:
     check, answer, what, expected, remedy = _MAY[use]
-    names = {"owner": relation["owner"], "name": _quoted(schema, relation["name"]), "role": _quoted(role)}
+    names = {"owner": relation["owner"], "name": named, "role": _quoted(role)}
     found = f"owned by {relation['owner']}"
     remedy = remedy.format(**names)
     return result(relation["name"], check, relation[answer], what, expected=expected, found=found, remedy=remedy)
@@ -327,13 +327,13 @@ _CHANGES = {
 }
 
 
-def _changed(conn: Connection, schema: str, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
     """What the chosen variants change: a table or type must be ours, a lookup table must take our rows."""
     for variant, variables in (choice for d in decisions if d.pending for choice in d.block.choices):
         variable, kind, use = _CHANGES[variant]
         names = {"table": None, "type": None} | {kind: variables[variable]}
         for row in catalog.rows(conn, "changed", **names):
-            yield _may(use, row, schema, conn.info.user)
+            yield _may(use, row, variables[variable], conn.info.user)
 
 
 def _decided(decision: Decision, found: Facts, named: Collection[str]) -> list[CheckResult]:

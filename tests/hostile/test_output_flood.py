@@ -1,0 +1,93 @@
+"""A cell that shows more than anybody reads: the record stays small, the verdict true, and no timeout is invented."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from pgrunbook.flood import LIMIT
+
+PASSED = """\
+from pgrunbook.card import VerdictCard
+from pgrunbook.errors import Verdict
+VerdictCard(Verdict.PASSED, 'done', {})"""
+SHOW = "from IPython.display import display, HTML, clear_output\n"
+
+
+def execute(folder: Path, *cells: str) -> tuple[int, str, Any]:
+    made = nbformat.v4.new_notebook()
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(made, folder / "in.ipynb")
+    papermill = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "--engine",
+        "pgrunbook",
+        "--no-progress-bar",
+        "in.ipynb",
+        "out.ipynb",
+    ]
+    done = subprocess.run(papermill, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=300)
+    return done.returncode, done.stderr, json.loads((folder / "out.ipynb").read_text())
+
+
+@pytest.mark.parametrize(
+    ("cell", "last"),
+    [
+        ("for n in range(8_000): display({'text/plain': f'{n} …'}, raw=True)", "7999 …"),
+        ("for n in range(8): print(str(n) * 1_000_000)\nprint('the end')", "the end\n"),
+        pytest.param(
+            "for n in range(100_000): display({'text/plain': f'{n} …'}, raw=True)", "99999 …", marks=pytest.mark.long
+        ),
+        pytest.param(
+            "for n in range(60): print(str(n) * 1_000_000)\nprint('the end')", "the end\n", marks=pytest.mark.long
+        ),
+    ],
+)
+def test_the_beginning_and_the_end_stay(tmp_path: Path, cell: str, last: str) -> None:
+    code, said, record = execute(tmp_path, SHOW + cell, PASSED)
+    assert code == 0, said
+    assert (tmp_path / "out.ipynb").stat().st_size < 2 * LIMIT
+    shown = json.dumps(record["cells"][0]["outputs"], ensure_ascii=False)
+    assert "… left out: " in shown
+    assert json.dumps(last, ensure_ascii=False).strip('"') in shown[-200:]
+
+
+def test_a_flood_takes_no_verdict_with_it(tmp_path: Path) -> None:
+    """ipykernel drops what the runner does not take in time: the card, the error, or that the cell has ended."""
+    flood = "for n in range(5_000): display({'text/plain': 'x'}, raw=True)\n"
+    code, said, record = execute(tmp_path, f"{SHOW}{flood}{PASSED}")
+    assert code == 0, said
+    assert record["metadata"]["pgrunbook"]["verdict"] == "passed"
+    code, said, record = execute(tmp_path, f"{SHOW}{flood}raise ValueError('v' * 5_000_000)", PASSED)
+    assert code == 1, said[:1000]
+    assert "FAILED: ValueError: vvv" in said
+    assert len(said) < 10_000
+
+
+def test_a_display_that_is_updated_keeps_its_place(tmp_path: Path) -> None:
+    cell = (
+        "first = display('first', display_id=True)\n"
+        "for n in range(3_000): last = display(f'{n}', display_id=True)\n"
+        "first.update('begun'); last.update('ended')"
+    )
+    code, said, record = execute(tmp_path, SHOW + cell, PASSED)
+    assert code == 0, said
+    texts = ["".join(output["data"]["text/plain"]) for output in record["cells"][0]["outputs"]]
+    assert (texts[0], texts[-1]) == ("'begun'", "'ended'")
+    assert len([text for text in texts if "left out" in text]) == 1
+
+
+def test_a_kernel_that_never_says_that_a_cell_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+    cell = "get_ipython().kernel.send_response = get_ipython().kernel._publish_status = lambda *_, **__: None"
+    code, said, _ = execute(tmp_path, cell, PASSED)
+    assert code == 3, said
+    assert "ran into its timeout" in said

@@ -66,7 +66,7 @@ def main() -> None:
 )
 @click.option("--html", is_flag=True, help="Also write the record as an HTML page, beside the notebook.")
 @click.option("--progress/--no-progress", default=None, help="Show a progress bar.  [default: only on a terminal]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON when all is over: one object a runbook that was run.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON when all is over: docs/json.md has its form.")
 def run(
     runbook: str | None,
     pending: bool,

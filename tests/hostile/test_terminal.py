@@ -161,7 +161,7 @@ def test_so_is_whatever_else_ends_a_command(
     with pytest.raises((SystemExit, KeyError)) as ended:
         cli.main(["status", "--json"])
     assert json.loads(capsys.readouterr().out)["verdict"] == verdict
-    assert isinstance(ended.value, KeyError) or ended.value.code == code
+    assert getattr(ended.value, "code", code) == code  # a fault of ours is shown as it is
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ def test_large_outputs_do_too() -> None:
 
 
 def test_ours_and_errors_stay_in_their_order() -> None:
-    flood, outputs = Flood(), []
+    flood = Flood()
+    outputs: list[Any] = []
     for number in range(5_000):
         kind = FRAME_MIME if number % 100 == 0 else "text/plain"
         outputs.append(new_output("display_data", {kind: str(number)}))
@@ -70,7 +71,8 @@ def test_the_places_that_are_left_out_are_told() -> None:
 
 
 def test_what_a_cell_has_cleared_no_longer_counts() -> None:
-    flood, outputs = Flood(), []
+    flood = Flood()
+    outputs: list[Any] = []
     for number in range(3_000):
         outputs[:] = [new_output("stream", name="stdout", text=f"{number}" * 1_000)]
         assert flood.shorten(outputs, size(outputs[-1])) == ()

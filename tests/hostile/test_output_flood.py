@@ -42,7 +42,7 @@ def execute(folder: Path, *cells: str) -> tuple[int, str, Any]:
 @pytest.mark.parametrize(
     ("cell", "last"),
     [
-        ("for n in range(8_000): display({'text/plain': f'{n} …'}, raw=True)", "7999 …"),
+        ("for n in range(3_000): display({'text/plain': f'{n} …'}, raw=True)", "2999 …"),
         ("for n in range(8): print(str(n) * 1_000_000)\nprint('the end')", "the end\n"),
         pytest.param(
             "for n in range(100_000): display({'text/plain': f'{n} …'}, raw=True)", "99999 …", marks=pytest.mark.long
@@ -63,7 +63,7 @@ def test_the_beginning_and_the_end_stay(tmp_path: Path, cell: str, last: str) ->
 
 def test_a_flood_takes_no_verdict_with_it(tmp_path: Path) -> None:
     """ipykernel drops what the runner does not take in time: the card, the error, or that the cell has ended."""
-    flood = "for n in range(5_000): display({'text/plain': 'x'}, raw=True)\n"
+    flood = "for n in range(3_000): display({'text/plain': 'x'}, raw=True)\n"
     code, said, record = execute(tmp_path, f"{SHOW}{flood}{PASSED}")
     assert code == 0, said
     assert record["metadata"]["pgrunbook"]["verdict"] == "passed"
@@ -76,7 +76,7 @@ def test_a_flood_takes_no_verdict_with_it(tmp_path: Path) -> None:
 def test_a_display_that_is_updated_keeps_its_place(tmp_path: Path) -> None:
     cell = (
         "first = display('first', display_id=True)\n"
-        "for n in range(3_000): last = display(f'{n}', display_id=True)\n"
+        "for n in range(1_500): last = display(f'{n}', display_id=True)\n"
         "first.update('begun'); last.update('ended')"
     )
     code, said, record = execute(tmp_path, SHOW + cell, PASSED)

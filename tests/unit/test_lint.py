@@ -260,7 +260,7 @@ def notebook(sql, **cells):
         for name, source in (CELLS | cells).items()
         if source is not None
     ]
-    path.write_text(json.dumps({"cells": nodes}))
+    path.write_text(json.dumps({"cells": nodes, "metadata": {"kernelspec": {"name": "python3"}}}))
     return path
 
 

@@ -73,6 +73,7 @@ def test_a_flood_takes_no_verdict_with_it(tmp_path: Path) -> None:
     assert len(said) < 10_000
 
 
+@pytest.mark.long
 def test_a_display_that_is_updated_keeps_its_place(tmp_path: Path) -> None:
     cell = (
         "first = display('first', display_id=True)\n"
@@ -86,6 +87,7 @@ def test_a_display_that_is_updated_keeps_its_place(tmp_path: Path) -> None:
     assert len([text for text in texts if "left out" in text]) == 1
 
 
+@pytest.mark.long
 def test_a_kernel_that_never_says_that_a_cell_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     cell = "get_ipython().kernel.send_response = get_ipython().kernel._publish_status = lambda *_, **__: None"
     code, said, _ = execute(tmp_path, cell, PASSED)

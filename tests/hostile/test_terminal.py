@@ -75,6 +75,7 @@ def test_a_server_can_forge_no_line(crm: Database, project: Project) -> None:
 
 
 @pytest.mark.parametrize("env", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "TERM": "dumb"}])
+@pytest.mark.long
 def test_an_encoding_that_lacks_a_character_ends_nothing(crm: Database, project: Project, env: dict[str, str]) -> None:
     project.env["CRM_URL"] = crm.url
     arguments = ("--target", "env:CRM_URL")
@@ -90,6 +91,7 @@ def test_an_encoding_that_lacks_a_character_ends_nothing(crm: Database, project:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full"])
+@pytest.mark.long
 def test_a_closed_or_full_stream_is_no_fault_of_ours(crm: Database, project: Project, closed: str) -> None:
     project.env["CRM_URL"] = crm.url
     python = f"{shlex.quote(sys.executable)} -m pgrunbook"
@@ -192,6 +194,7 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(found) for found in re.findall(r"pgrunbook (?:run|status|archive) [^;`\n]*", text)]
 
 
+@pytest.mark.long
 def test_the_command_in_a_remedy_goes_where_the_run_went(crm: Database, project: Project) -> None:
     crm.execute('CREATE SCHEMA "odd name"')
     settings = f'[targets."the crm"]\nenv = "CRM_URL"\nrehearsal = true\ndatabase = "{crm.name}"\n'
@@ -209,6 +212,7 @@ def test_the_command_in_a_remedy_goes_where_the_run_went(crm: Database, project:
     assert (again.code, "rehearse" in again.text or "PASSED" in again.text) == (0, True), again.text
 
 
+@pytest.mark.long
 def test_a_later_runbook_is_reverted_on_the_same_target(applied: Database, project: Project) -> None:
     project.env["CRM_URL"] = applied.url
     assert project.command("run", "002", "--target", "env:CRM_URL").code == 0
@@ -243,6 +247,7 @@ def test_a_kernel_that_is_not_there(project: Project, spec: dict[str, str], what
     assert f"runbooks/{RUNBOOK}.ipynb:1: {what} [cells]\n" in linted.text
 
 
+@pytest.mark.long
 def test_a_kernel_whose_program_has_gone(project: Project) -> None:
     spec = project.root / "share/jupyter/kernels/gone"
     spec.mkdir(parents=True)

@@ -23,6 +23,7 @@ from pgrunbook import catalog, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Failed
 from pgrunbook.locks import Lock, Trace
+from pgrunbook.parameters import milliseconds
 from pgrunbook.scripts import Statement
 from pgrunbook.session import Session
 
@@ -59,6 +60,7 @@ class Batch:
     failed: tuple[Statement, int | None] | None = None
     _parts: list[_Part] = field(default_factory=list)
     _rows: list[dict[str, Any]] = field(default_factory=list)  # of the last query
+    _allowed_s: float = 0.0  # for each statement
     _sent_at: float = 0.0  # by time.perf_counter, as is the next
     _received_at: float = 0.0
     _began: float = 0.0  # in seconds of the server's, as are the next two
@@ -72,6 +74,7 @@ class Batch:
         `last`. Returns when all of it is on its way: `receive` has the answers.
         """
         self._parts = [*self._message(timeouts, last)]
+        self._allowed_s = milliseconds(timeouts["statement_timeout"]) / 1000
         self._sent_at = time.perf_counter()
         self.conn.send(_BETWEEN.join(part.sql for part in self._parts))
 
@@ -109,7 +112,8 @@ class Batch:
 
     def receive(self) -> list[dict[str, Any]]:
         """The rows of the last query. Raises the psycopg.Error of what fails; nothing after it is run."""
-        results = self.conn.results()
+        with self.conn.allowing(self._allowed_s), self.conn.message_of(len(self.statements)):
+            results = self.conn.results()
         self._received_at = time.perf_counter()
         if len(results) > len(self._parts):
             remedy = "see to the rules of the tables: one that is DO ALSO SELECT answers, too"

@@ -80,7 +80,7 @@ def together(conn: Connection, questions: Mapping[str, Mapping[str, object]]) ->
     if not isinstance(conn, Session):
         return {name: rows(conn, name, **parameters) for name, parameters in questions.items()}
     asked = "; ".join(asking(conn, name, **parameters) for name, parameters in questions.items())
-    with conn.cursor(row_factory=dict_row) as cursor:
+    with conn.message_of(len(questions)), conn.cursor(row_factory=dict_row) as cursor:
         cursor.execute(asked.encode())
         found = [cursor.fetchall()]
         while cursor.nextset():

@@ -12,10 +12,12 @@ from typing import Any
 
 import psycopg
 
-from pgrunbook import catalog, searchpath
+from pgrunbook import backend, catalog, limits, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused, first_line
-from pgrunbook.session import Session
+from pgrunbook.heartbeat import IDLE_TIMEOUT, Heartbeat
+from pgrunbook.parameters import milliseconds
+from pgrunbook.session import MARGIN_S, Session, Silent
 from pgrunbook.targets import Target
 
 
@@ -34,32 +36,52 @@ SETTLING_S = 10.0
 
 CONNECT_TIMEOUT_S = 10
 
+# For whoever only reads, and for what we write about ourselves. A block's statements have the run's.
+STATEMENT_TIMEOUT = "30s"
 
-def connect(target: Target, *, schema: str, label: str = "", read_only: bool = False) -> Session:
+
+def connect(
+    target: Target,
+    *,
+    schema: str,
+    label: str = "",
+    read_only: bool = False,
+    statement_timeout: str = STATEMENT_TIMEOUT,
+    idle_timeout: str = "0",
+) -> Session:
     """A session in autocommit, which sees the schema only where `searchpath` lets it.
 
-    `read_only` sessions refuse writes on the server's side. Raises Refused if the server cannot be reached or
-    does not let us in; the text never holds the password.
+    `read_only` sessions refuse writes on the server's side, which ends one that was idle for `idle_timeout`. Nothing is
+    set before it is certain that the server itself answers, and not a pooler. Raises Refused if the server cannot be
+    reached or does not let us in; the text never holds the password.
     """
     try:
-        conn = Session.connect(
-            target.conninfo,
-            autocommit=True,
-            prepare_threshold=None,  # psycopg would deallocate ours with its own after each ALTER or ROLLBACK
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name=f"pgrunbook {label}".strip()[:63],
-            **_ALIVE,
-        )
+        conn = _reached(target)
     except (psycopg.Error, UnicodeError) as exc:  # UnicodeError: a host's name that cannot be one
         raise _unreachable(target, exc) from None  # its context may hold the connection string
     with _closing_unless_usable(conn, target):
         _refuse_old_server(conn, target)
+        backend.require_one(conn, f"target {target.name!r}")
         conn.schema = schema
-        _set(conn, _SETTINGS | (_READS if read_only else {}))
-        conn.execute(_INHERITED)
+        own = {"application_name": f"pgrunbook {label}".strip()[:63], "idle_session_timeout": idle_timeout}
+        done = backend.give(conn, statement_timeout, _SETTINGS | own | (_READS if read_only else {}))
         with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
-            _set(conn, {"client_connection_check_interval": "1s"})
-        _refuse_pooler(conn, target)
+            conn.execute("SET client_connection_check_interval TO '1s'")
+        backend.require_set(conn, done, f"target {target.name!r}")
+    conn.allow(milliseconds(statement_timeout) / 1000)
+    return conn
+
+
+def _reached(target: Target) -> Session:
+    """A session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us in, and to answer."""
+    conn = Session.connect(
+        target.conninfo,
+        autocommit=True,
+        prepare_threshold=None,  # psycopg would deallocate ours with its own after each ALTER or ROLLBACK
+        connect_timeout=CONNECT_TIMEOUT_S,
+        **_ALIVE,
+    )
+    conn.allow(CONNECT_TIMEOUT_S - MARGIN_S)
     return conn
 
 
@@ -71,16 +93,12 @@ def _closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
     except psycopg.Error as exc:
         conn.close()
         remedy = "see that this role may do so, then run again"
-        problems = [problem_of(exc, where=f"target {target.name!r}", remedy=remedy)]
-        raise Refused("The target cannot be used: nothing was changed.", problems=problems) from exc
+        problem = problem_of(exc, where=f"target {target.name!r}", remedy=remedy)
+        problem = limits.named(problem, exc, conn.info.user, lambda: _reached(target))
+        raise Refused("The target cannot be used: nothing was changed.", problems=[problem]) from exc
     except BaseException:
         conn.close()
         raise
-
-
-def _set(conn: Connection, settings: Mapping[str, str]) -> None:
-    calls = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(settings))
-    conn.execute(f"SELECT {calls}".encode(), [text for pair in settings.items() for text in pair])
 
 
 # A connection that broke without a word is noticed within half a minute. Not for a local socket, which ignores them.
@@ -101,7 +119,8 @@ _SETTINGS = {
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
-    "idle_session_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "1min",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",  # or a session that reads would wait for the one that writes
     "plan_cache_mode": "force_generic_plan",  # each catalog query is planned once a session
@@ -110,15 +129,6 @@ _SETTINGS = {
 
 # Whoever only looks waits for nobody for long: to print an index or a CHECK, the server locks its table.
 _READS = {"default_transaction_read_only": "on", "lock_timeout": "2s"}
-
-# What a role or a database may have set otherwise: a commit is on the disk before it is reported, and a transaction may
-# take as long as our own timeouts let it (of version 17).
-_INHERITED = """
-SELECT set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'local'), false),
-       CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
-            THEN set_config('transaction_timeout', '0', false) END
-"""
-
 
 OLDEST_SERVER = 150000  # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
 
@@ -131,19 +141,6 @@ def _refuse_old_server(conn: Connection, target: Target) -> None:
             expected="PostgreSQL 15 or later",
             found=str(conn.info.parameter_status("server_version")),
             remedy="upgrade the server",
-        )
-
-
-def _refuse_pooler(conn: Connection, target: Target) -> None:
-    """Behind a transaction pooler, the search path and the advisory lock would stay with somebody else's session."""
-    row = conn.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-    if row and row[0] != conn.info.backend_pid:
-        raise Refused.of(
-            "a connection pooler answers, and not the server itself",
-            where=f"target {target.name!r}",
-            expected="a session of our own",
-            found="another backend than the one that we connected to",
-            remedy="connect to the server's own port",
         )
 
 
@@ -163,6 +160,7 @@ def _unreachable(target: Target, exc: Exception) -> Refused:
 @dataclass(slots=True)
 class Sessions:
     """A run's sessions: `look` is read-only, `work` applies blocks, and the lock has a session of its own.
+    `statement_timeout` is the run's.
 
     `work` and the lock are opened when they are first needed: a plan never has them. Each must reach the database
     that the first has reached; each but the lock is opened anew if it was lost.
@@ -171,21 +169,28 @@ class Sessions:
     target: Target
     schema: str
     label: str
+    statement_timeout: str = STATEMENT_TIMEOUT
     _look: Session | None = None
     _work: Session | None = None
     _lock: Session | None = None
+    _heartbeat: Heartbeat | None = None
     _place: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def look(self) -> Session:
         """The session that reads."""
         if self._look is None or self._look.closed:
-            self._look = self.open_look()
+            self._look = self._open(self.label, read_only=True, statement_timeout=self._own_timeout)
         return self._look
 
     def open_look(self) -> Session:
-        """One more read-only session, for `%sql`."""
-        return self._open(self.label, read_only=True)
+        """One more read-only session, for `%sql`: its queries are the user's, and have the run's statement_timeout."""
+        return self._open(self.label, read_only=True, statement_timeout=self.statement_timeout)
+
+    @property
+    def _own_timeout(self) -> str:
+        """Queries of ours have the run's, if that is longer than usual: a short one is meant for blocks."""
+        return max(self.statement_timeout, STATEMENT_TIMEOUT, key=milliseconds)
 
     @property
     def work(self) -> Session:
@@ -194,8 +199,8 @@ class Sessions:
         For a run that holds the lock it is the only one that does: a session of a killed run, or a lost one of ours,
         has ended, and what it did is settled. Raises LockedOut if such a session does not end.
         """
-        if self._work is None or self._work.closed:
-            conn = self._open(self.label)
+        if self._work is None or self._work.has_ended:
+            conn = self._open(self.label, statement_timeout=self._own_timeout, idle_timeout=IDLE_TIMEOUT)
             with _closing_unless_usable(conn, self.target):
                 if self._lock is not None:
                     self._claim(conn)
@@ -211,8 +216,8 @@ class Sessions:
                 raise LockedOut(problems=[self._holder(WORK_KEY, what, remedy)])
             time.sleep(0.1)
 
-    def _open(self, label: str, *, read_only: bool = False) -> Session:
-        conn = connect(self.target, schema=self.schema, label=label, read_only=read_only)
+    def _open(self, label: str, **options: Any) -> Session:
+        conn = connect(self.target, schema=self.schema, label=label, **options)
         with _closing_unless_usable(conn, self.target):
             there = catalog.rows(conn, "place")[0]
             self._place = here = self._place or there
@@ -229,22 +234,26 @@ class Sessions:
     def lock(self) -> None:
         """Take the one-run-at-a-time lock until `close`, with no transaction held open.
 
+        The server gives it back a minute after it has last heard of us.
+
         Raises LockedOut, naming the session that holds it.
         """
         if self._lock is not None:
             return
-        conn = self._open(f"{self.label} lock")
+        conn = self._open(f"{self.label} lock", idle_timeout=IDLE_TIMEOUT)
+        conn.allow(CONNECT_TIMEOUT_S - MARGIN_S)
         with _closing_unless_usable(conn, self.target):
             if not _try_lock(conn, LOCK_KEY):
                 command = shlex.join(["pgrunbook", "status", "--target", self.target.name, "--schema", self.schema])
                 remedy = f"wait until it has ended, then run again; what it does: {command}"
                 raise LockedOut(problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)])
-        self._lock = conn
+        self._lock, self._heartbeat = conn, Heartbeat(conn)
         try:
             _ = self.work
         except BaseException:
+            self._heartbeat.stop()
             conn.close()
-            self._lock = None
+            self._lock = self._heartbeat = None
             raise
 
     @property
@@ -274,10 +283,12 @@ class Sessions:
 
     def close(self) -> None:
         """End every session; the lock goes with its own."""
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         for conn in (self._work, self._lock, self._look):
             if conn is not None:
                 conn.close()
-        self._look = self._work = self._lock = None
+        self._look = self._work = self._lock = self._heartbeat = None
 
 
 def holding(conn: Connection, key: int = LOCK_KEY) -> list[dict[str, Any]]:
@@ -316,6 +327,8 @@ def driver_errors(message: str, *, where: str, remedy: str = "") -> Iterator[Non
 
 def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
     """What the server said, as a Problem: its message and SQLSTATE, detail, hint, and below that what to do next."""
+    if isinstance(exc, Silent):
+        return Problem(str(exc), where=where, remedy=exc.remedy)
     diag = exc.diag
     what = diag.message_primary or first_line(exc).strip() or type(exc).__name__
     return Problem(

@@ -107,7 +107,8 @@ class Run:
         self._verdict: Verdict | None = None
         label = f"{self.run_id[:8]} {runbook}"
         self._rehearsal = Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
-        self._sessions = Sessions(self._rehearsal.target if self._rehearsal else target, chosen.schema_, label)
+        reached = self._rehearsal.target if self._rehearsal else target
+        self._sessions = Sessions(reached, chosen.schema_, label, chosen.statement_timeout)
         secrets = credentials.of_target(target)
         self._recorder = Recorder(self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets)
         self._agenda = Agenda(

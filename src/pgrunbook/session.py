@@ -1,21 +1,54 @@
-"""One session on a server: several statements in one message, queries that are prepared once, a look while it waits."""
+"""One session on a server: several statements in one message, queries that are prepared once, a look while it waits.
+
+Whatever it waits for has a deadline on our side: the server's own timeouts say nothing where the network is silent, and
+none of them ends a COMMIT that waits for a synchronous standby.
+"""
 
 from __future__ import annotations
 
+import select
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import psycopg
-from psycopg import generators, sql
+from psycopg import capabilities, generators, sql, waiting
 from psycopg.abc import PQGen
 from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
 T = TypeVar("T")
+
+# What the network and a busy server may add to the time that a statement is allowed.
+MARGIN_S = 5.0
+
+# Once that is over: to tell the server to stop, and for its answer.
+CANCEL_S = 1.0
+
+
+class Silent(psycopg.OperationalError):
+    """The server did not answer in time, nor when it was told to stop; the session is closed."""
+
+    remedy = (
+        "see that whatever lies between here and the server (tunnel, proxy, firewall) still passes bytes on; then run"
+        " again: the server ends what it still has of this session within a minute"
+    )
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a session waits for one answer, in seconds; None: as long as it takes.
+
+    `cancelled`: it was used up, and the server was told to stop. What it answered then is its answer: an error, or that
+    it was done all the same, as a COMMIT is that waits for a standby.
+    """
+
+    seconds: float | None
+    cancelled: bool = False
 
 
 @dataclass(slots=True)
@@ -39,6 +72,21 @@ class Session(psycopg.Connection[Any]):
         self.schema = ""  # the one that a block's statements see
         self._prepared_with: dict[str, tuple[str, ...]] = {}  # by the names of queries, those of their parameters
         self._looks: list[_Look] = []
+        self._patience = Patience(None)
+        self._statement_s: float | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was closed; or the server has ended it meanwhile, as it does with one that was idle for long."""
+        if not self.closed and self.info.transaction_status == TransactionStatus.IDLE:
+            arrived = select.poll()
+            arrived.register(self.pgconn.socket, select.POLLIN)
+            try:
+                while arrived.poll(0):
+                    self.pgconn.consume_input()
+            except psycopg.OperationalError:
+                self.close()
+        return self.closed
 
     def index(self, error: psycopg.Error, sent: str) -> int | None:
         """Of what was sent, the character that the server points to; None if it points to none.
@@ -53,26 +101,65 @@ class Session(psycopg.Connection[Any]):
         return before
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """Consume a generator that operates on the connection."""
+        """Consume a generator that operates on the connection. Raises Silent if the server has not answered in time."""
+        interval = min([interval, *(look.every_s for look in self._looks)])
         try:
-            if not self._looks:
-                return super().wait(gen, interval, timeout)
-            return super().wait(self._looking(gen), min(look.every_s for look in self._looks), timeout)
+            return waiting.wait(self._patiently(gen), self.pgconn.socket, interval=interval, timeout=timeout)
         except KeyboardInterrupt:
-            self.close()
+            self.give_up()
             raise
 
-    def _looking(self, gen: PQGen[T]) -> PQGen[T]:
-        """The generator, with a look each time that nothing has come. That we cannot look must not fail it."""
+    def _patiently(self, gen: PQGen[T]) -> PQGen[T]:
+        """The generator; each time that nothing has come, there is a look, and one at the clock."""
+        begun, patience = time.monotonic(), self._patience
+        deadline = begun + patience.seconds if patience.seconds is not None else None
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
                 if ready is not None and not ready:
                     self._look()
+                    if deadline is not None and time.monotonic() > deadline:
+                        if patience.cancelled or not self._cancel():
+                            self._fall_out(time.monotonic() - begun)
+                        patience.cancelled, deadline = True, time.monotonic() + CANCEL_S
                 wanted = gen.send(ready)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    def _fall_out(self, waited_s: float) -> NoReturn:
+        self.close()
+        raise Silent(f"the server has not answered for {waited_s:.0f} s, and the session was given up")
+
+    def allow(self, statement_s: float | None) -> None:
+        """Let each statement take so long from now on, as its statement_timeout does; None: as long as it takes."""
+        self._statement_s = statement_s
+        self._patience = _allowed(statement_s, 1)
+
+    @contextmanager
+    def allowing(self, statement_s: float | None) -> Iterator[None]:
+        """Let a statement take so long in the `with` block."""
+        before = self._statement_s
+        self.allow(statement_s)
+        try:
+            yield
+        finally:
+            self.allow(before)
+
+    @contextmanager
+    def message_of(self, statements: int) -> Iterator[None]:
+        """In the `with` block so many statements are sent as one message: the server allows each of them its time."""
+        with self.patient(_allowed(self._statement_s, statements)):
+            yield
+
+    @contextmanager
+    def patient(self, patience: Patience) -> Iterator[Patience]:
+        """Wait so long for an answer in the `with` block, whatever its statements are allowed."""
+        before, self._patience = self._patience, patience
+        try:
+            yield patience
+        finally:
+            self._patience = before
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -80,6 +167,9 @@ class Session(psycopg.Connection[Any]):
             try:
                 each.look()
                 each.due = now + each.every_s
+            except Silent:  # so is this session, then, which may wait without a limit
+                self.give_up()
+                raise
             except Exception:  # whatever it is: the one that waits is not to fail for it
                 self._looks.remove(each)
 
@@ -144,7 +234,7 @@ class Session(psycopg.Connection[Any]):
         except BaseException as exc:
             match self.info.transaction_status:
                 case TransactionStatus.ACTIVE:
-                    self._give_up()
+                    self.give_up()
                 case TransactionStatus.INTRANS | TransactionStatus.INERROR:
                     with suppress(psycopg.Error):
                         self.execute("ROLLBACK")
@@ -152,9 +242,27 @@ class Session(psycopg.Connection[Any]):
                 self.close()
             raise
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Close the session; if the server is at work for it, tell it to stop, which takes a second at most."""
         try:
-            with suppress(psycopg.Error):
-                self.cancel_safe(timeout=1)
+            if self.info.transaction_status == TransactionStatus.ACTIVE:
+                self._cancel()
         finally:
             self.close()
+
+    def _cancel(self) -> bool:
+        """Tell the server to stop. Whether it has taken notice: it is reached by a connection of its own."""
+        if capabilities.has_cancel_safe():
+            try:
+                self.cancel_safe(timeout=CANCEL_S)
+            except psycopg.Error:
+                return False
+            return True
+        asking = threading.Thread(target=self.cancel, daemon=True)  # libpq before 17 waits as long as the network does
+        asking.start()
+        asking.join(CANCEL_S)
+        return not asking.is_alive()
+
+
+def _allowed(statement_s: float | None, statements: int) -> Patience:
+    return Patience(None if statement_s is None else statement_s * statements + MARGIN_S)

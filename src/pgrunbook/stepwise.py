@@ -27,6 +27,7 @@ from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
 from pgrunbook.locks import Lock, Trace
+from pgrunbook.parameters import milliseconds
 from pgrunbook.scripts import Statement
 from pgrunbook.session import Session
 from pgrunbook.shape import INVALID, PENDING, Facts, Key
@@ -116,14 +117,15 @@ def _statement(block: Block) -> str:
 
 
 @contextmanager
-def _limits(conn: Connection, lock_timeout: str, statement_timeout: str) -> Iterator[None]:
+def _limits(conn: Session, lock_timeout: str, statement_timeout: str) -> Iterator[None]:
     """The session's timeouts as long as the `with` block lasts."""
     settings = ("lock_timeout", "statement_timeout")
     before = conn.execute("SELECT current_setting(%s), current_setting(%s)", settings).fetchone() or ()
     change = "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)"
     conn.execute(change, [lock_timeout, statement_timeout])
     try:
-        yield
+        with conn.allowing(None if statement_timeout == "0" else milliseconds(statement_timeout) / 1000):
+            yield  # where that is without a limit, whoever looks meanwhile finds out that the server is silent
     finally:
         with suppress(psycopg.Error):  # a lost session has none
             conn.execute(change, before)

@@ -1,0 +1,72 @@
+"""Time limits that a role or a database brings along, where one ends our session before it has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgrunbook.errors import Problem
+
+# By the SQLSTATE of who ran into it: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_NAMES = {
+    "57014": "statement_timeout",
+    "55P03": "lock_timeout",
+    "25P03": "idle_in_transaction_session_timeout",
+    "25P04": "transaction_timeout",
+    "57P05": "idle_session_timeout",
+}
+
+_QUERY = """
+SELECT r.rolname, d.datname, c.setting
+  FROM pg_catalog.pg_db_role_setting s
+ CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c (setting)
+  LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole
+  LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase
+ WHERE pg_catalog.starts_with(c.setting, %s)
+   AND (s.setrole OPERATOR(pg_catalog.=) 0 OR r.rolname OPERATOR(pg_catalog.=) CURRENT_USER)
+   AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+ ORDER BY s.setrole OPERATOR(pg_catalog.=) 0, s.setdatabase OPERATOR(pg_catalog.=) 0
+"""  # as the server takes them: of a role in a database, of a role, of a database
+
+
+def named(problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], psycopg.Connection[Any]]) -> Problem:
+    """The problem, with the setting that ended the session, where it was set, and the SQL that mends it.
+
+    `again` connects once more, to ask where it was set; which may fail for the same reason. Reads only.
+    """
+    if not (setting := _NAMES.get(exc.sqlstate or "")):
+        return problem
+    where: list[tuple[str | None, str | None, str]] = []
+    with suppress(psycopg.Error), closing(again()) as conn:
+        where = conn.execute(_QUERY, [f"{setting}="]).fetchall()
+    if not where:
+        found = f"{setting} is too short for a session of ours to set its own"
+        ways = [_alter(user, None, setting), "-- or where else it is set: in postgresql.conf, PGOPTIONS, the service"]
+        return replace(problem, found=found, remedy="\n".join(ways))
+    (role, database, value), *_ = where
+    return replace(
+        problem,
+        found=f"{value}, set for {' in '.join(_who(role, database))}",
+        remedy=_alter(role, database, setting),
+    )
+
+
+def _who(role: str | None, database: str | None) -> list[str]:
+    return [*([f"the role {role}"] if role else []), *([f"the database {database}"] if database else [])]
+
+
+def _alter(role: str | None, database: str | None, setting: str) -> str:
+    """As pg_db_role_setting has it, so it is reset."""
+    parts = [f"ROLE {_quoted(role)}"] if role else []
+    if database:
+        parts.append(f"{'IN ' if role else ''}DATABASE {_quoted(database)}")
+    return f"ALTER {' '.join(parts) or 'ROLE ALL'} RESET {setting};"
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string()

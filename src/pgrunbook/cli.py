@@ -109,6 +109,8 @@ def run(
                 if not as_json:
                     _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
             _go_on([facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"]))
+            if signals.stopped() and path != list(asked)[-1]:
+                raise Interrupted(f"Stopped by a signal, after {path.stem}: the runbooks after it were not begun.")
     except (Exception, KeyboardInterrupt) as exc:
         error = commands.told(commands.error_of(exc))
         told[-1] = error | told[-1] | {"problems": error["problems"], "error": error["message"]}

@@ -41,6 +41,7 @@ from pgrunbook.redaction import redact
 
 # How long a cell that was told to stop may take to roll back, before its kernel is killed.
 STOPPING_S = 4.0
+HURRYING_S = 1.0  # after a second signal
 
 # How long a kernel whose cell has ended may be silent before it has said so where its outputs come.
 SILENCE_S = 4.0
@@ -70,8 +71,9 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     ) -> NotebookNode:
         """Execute the notebook, and seal its record if it lies in the archive of the project that is worked in.
 
-        With the option `seal=False` the caller does that, and until it has, SIGINT and SIGTERM stay ignored. Raises
-        NotPassed if the run did not end with the verdict `passed`, or if its record cannot be sealed.
+        With the option `seal=False` the caller does that, and until it has, a first signal stops nothing: see
+        `signals.end`. Raises NotPassed if the run did not end with the verdict `passed`, or if its record cannot be
+        sealed.
         """
         options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
         made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
@@ -115,13 +117,13 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         except Refused as exc:
             leaks.mask_parameters(nb)
             leaks.mask(nb, manager.secrets)
-            signals.ignore()
+            signals.end()
             with manager.unsaved():
                 manager.notebook_start()
             return _refused(exc), inquiry.Answer()
         with kernels.environment({RUN_ID: manager.run_id}):
             ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
-        signals.ignore()
+        signals.end()
         asks = inquiry.needed(ending, nb.cells)
         answer = inquiry.ask(chosen, manager.run_id, nb.cells) if asks else inquiry.Answer()
         if manager.cut:
@@ -235,22 +237,25 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     @contextmanager
     def _stopping_on_signals(self) -> Iterator[None]:
         """On SIGINT or SIGTERM interrupt the kernel, as JupyterLab's stop button does: the statement is cancelled, the
-        block rolled back, the ledger told. Kill the kernel if that takes too long. What comes later is ignored.
+        block rolled back, the ledger told. Kill the kernel if that takes too long, after a second signal the sooner.
         """
         kernel = self.km.provisioner.pid
-        killer = threading.Timer(STOPPING_S, _send, [kernel, signal.SIGKILL])
+        killers: list[threading.Timer] = []
 
         def stop(*_: object) -> None:
+            if len(killers) > signals.hurried():  # each signal after the second is one too many
+                return
             _send(kernel, signal.SIGINT)
-            if killer.ident is None:  # it was not started before
-                killer.start()
+            killers.append(threading.Timer(HURRYING_S if killers else STOPPING_S, _send, [kernel, signal.SIGKILL]))
+            killers[-1].start()
 
         signals.handle(stop)
         try:
             yield
         finally:
-            signals.ignore()
-            killer.cancel()
+            signals.end()
+            for killer in killers:
+                killer.cancel()
 
 
 def _send(pid: int, number: int) -> None:

@@ -27,8 +27,8 @@ def execute(
     """Run the notebook with papermill; where its executed copy is, and how it ended.
 
     The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after each cell. Once the
-    engine is done, SIGINT and SIGTERM are ignored, until who calls has sealed it. Raises Refused if the kernel
-    or the target is unknown or cannot be had, there is no place for the copy, or it could not be sealed.
+    engine is done, a signal stops nothing until who calls has sealed it: see `signals.end`. Raises Refused if the
+    kernel or the target is unknown or cannot be had, there is no place for the copy, or it could not be sealed.
     """
     kernel_name = notebooks.kernel(notebook)
     kernels.require(kernel_name, notebook.name)

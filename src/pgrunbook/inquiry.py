@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from nbformat import NotebookNode
 
-from pgrunbook import ledger, targets
+from pgrunbook import ledger, signals, targets
 from pgrunbook.card import BLOCK_MIME
 from pgrunbook.connection import connect, wait_for_end
 from pgrunbook.controls import one_line
@@ -43,11 +43,14 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
     """
     try:
         target = targets.resolve(chosen.target, Project.find())
-        with connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn:
+        with (
+            signals.waiting(),
+            connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn,
+        ):
             wait_for_end(conn, run_id)
             done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
-    except (RunbookError, psycopg.Error) as exc:
-        why = one_line(first_line(exc))
+    except (RunbookError, psycopg.Error, signals.Hurried) as exc:
+        why = "a second signal came" if isinstance(exc, signals.Hurried) else one_line(first_line(exc))
         return Answer(f"What was committed is in the target's ledger, which could not be asked: {why}")
     if not done:
         return Answer("The target's ledger has nothing of this run: nothing was committed.", verdict)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
-from pgrunbook import catalog, trust
+from pgrunbook import catalog, durability, trust
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Verdict
 from pgrunbook.session import Session
@@ -164,12 +164,10 @@ def heads(conn: Connection) -> list[Head]:
     return [Head(*row) for row in conn.execute(query)]
 
 
-def note_head(conn: Connection, run_id: str, head: Head) -> None:
-    """Write where the record of a run is, and that it is the last one of its archive."""
-    conn.execute(
-        "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, %s, %s, %s, %s)",
-        [run_id, head.archive, head.sequence, head.name, head.sha256],
-    )
+def note_head(conn: Session, run_id: str, head: Head) -> str:
+    """Write where the record of a run is, and that it is the last one of its archive. Returns what `finish` does."""
+    query = "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, %s, %s, %s, %s)"
+    return durability.write(conn, query, [run_id, head.archive, head.sequence, head.name, head.sha256])
 
 
 @cache
@@ -333,11 +331,11 @@ def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
     )
 
 
-def finish(conn: Connection, run_id: str, verdict: Verdict, reason: str) -> None:
-    """Write how the run ended."""
-    conn.execute(
-        "INSERT INTO pgrunbook.verdicts (run_id, verdict, reason) VALUES (%s, %s, %s)", [run_id, verdict, reason]
-    )
+def finish(conn: Session, run_id: str, verdict: Verdict, reason: str) -> str:
+    """Write how the run ended. What is to be said of the row: see `durability.write`."""
+    query = "INSERT INTO pgrunbook.verdicts (run_id, verdict, reason) VALUES (%s, %s, %s)"
+    patience = durability.PATIENT_S if verdict is Verdict.PASSED else durability.HURRIED_S
+    return durability.write(conn, query, [run_id, verdict, reason], within_s=patience)
 
 
 def _json(value: Mapping[str, Any]) -> str:

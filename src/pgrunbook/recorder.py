@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import psycopg
 
 from pgrunbook import leaks, ledger
 from pgrunbook.connection import Sessions
-from pgrunbook.errors import RunbookError, Verdict
+from pgrunbook.errors import RunbookError, Verdict, first_line
 from pgrunbook.origin import Standing
 from pgrunbook.parameters import Parameters
 
@@ -80,14 +79,19 @@ class Recorder:
         if runs and runs[0]["verdict"] != Verdict.PASSED:
             self.begin()
 
-    def end(self, verdict: Verdict, reason: str) -> None:
-        """Write how the run ended, if it has begun.
+    def end(self, verdict: Verdict, reason: str) -> str:
+        """Write how the run ended, if it has begun. What is to be said of that row, as `ledger.finish` returns it.
 
         What failed may be the connection, and the first error counts; but no verdict that is not written passes.
         """
-        if self.begun:
-            with suppress(*(() if verdict is Verdict.PASSED else (psycopg.Error, RunbookError))):
-                ledger.finish(self.sessions.work, self.run_id, verdict, leaks.clean(reason, self.secrets, sql=True))
+        if not self.begun:
+            return ""
+        try:
+            return ledger.finish(self.sessions.work, self.run_id, verdict, leaks.clean(reason, self.secrets, sql=True))
+        except (psycopg.Error, RunbookError) as exc:
+            if verdict is Verdict.PASSED:
+                raise
+            return f"is not there: {first_line(exc)}"
 
 
 def so_far(run: dict[str, Any]) -> str:

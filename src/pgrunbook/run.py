@@ -72,6 +72,9 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     return Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
 
 
+_ROW = "the verdict in the ledger"
+
+
 class Column(NamedTuple):
     """A column of a table."""
 
@@ -438,15 +441,17 @@ class Run:
             if error is None:  # a fault of ours: it is shown as it is, and the ledger knows that the run failed
                 self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
                 raise
-        self._end(error.verdict, error.reason)
+        if remark := self._end(error.verdict, error.reason).facts.get(_ROW):
+            error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
         raise error
 
     def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
-        self._recorder.end(verdict, reason)
+        remark = self._recorder.end(verdict, reason)
         held = self._worker.long_locks()
         self._verdict = verdict
         if verdict is Verdict.PASSED:
             self.close()
         facts = {"run": self.run_id, "runbook": self.runbook}
+        facts |= {_ROW: remark} if remark else {}
         facts |= conclusion.facts(self.parameters, self._identity, self.started_at, self._plan, held)
         return VerdictCard(verdict, reason, facts)

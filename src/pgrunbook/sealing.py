@@ -15,10 +15,9 @@ import nbformat
 import psycopg
 from nbformat import NotebookNode
 
-from pgrunbook import atomic, attestation, credentials, leaks, ledger, parameters, targets
+from pgrunbook import atomic, attestation, credentials, leaks, ledger, parameters, signals, targets
 from pgrunbook.archive import BY_HAND, NOT_COMPARED, SEAL, Archive, Head
 from pgrunbook.card import SNAPSHOT_MIME
-from pgrunbook.catalog import Connection
 from pgrunbook.connection import connect
 from pgrunbook.contradictions import Comparison
 from pgrunbook.ending import Ending, final, may_have_written, shown, told
@@ -27,6 +26,7 @@ from pgrunbook.leaks import Leak
 from pgrunbook.parameters import Parameters
 from pgrunbook.project import Project
 from pgrunbook.record import Record
+from pgrunbook.session import Session
 from pgrunbook.targets import Target
 from pgrunbook.testimony import Testimony, Witness, is_id
 
@@ -183,20 +183,21 @@ class Sealing:
         self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
 
     @contextmanager
-    def _session(self, target: Target | None) -> Iterator[Connection | None]:
+    def _session(self, target: Target | None) -> Iterator[Session | None]:
         """A session on the target, if the run can have written there; by hand, whatever the notebook says of that."""
-        conn = None
+        conn: Session | None = None
         if self.chosen and (self.by_hand or (self.run_id and may_have_written(self._ending, self.nb.cells))):
             try:
                 if target is None:
                     raise Refused("the run's target cannot be had")
-                conn = connect(target, schema="pg_catalog", label="seal")
-            except RunbookError as exc:
-                self.problems.append(f"{_WITHOUT_ROWS}: {first_line(exc)}")
+                with signals.waiting():
+                    conn = connect(target, schema="pg_catalog", label="seal")
+            except (RunbookError, signals.Hurried) as exc:
+                self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")
         with closing(conn) if conn else nullcontext():
             yield conn
 
-    def _testimony(self, conn: Connection | None) -> Testimony:
+    def _testimony(self, conn: Session | None) -> Testimony:
         """What the target's ledger says of the record. Raises Refused if it does not know the run, or tells otherwise.
 
         A record of before the ledger's time, or of another database than the one that answers, is not compared.
@@ -207,7 +208,8 @@ class Sealing:
                 return Testimony(None, "the run ended before its first block")
             return self._not_compared(reason or "its parameters cannot be read")
         try:
-            witness = Witness.of(conn, self._record, self.chosen.schema_)
+            with signals.waiting():
+                witness = Witness.of(conn, self._record, self.chosen.schema_)
             comparison = Comparison(self._record, self.chosen, self._ending, witness)
             if elsewhere := comparison.elsewhere:
                 return self._not_compared(elsewhere)
@@ -216,8 +218,8 @@ class Sealing:
                     "The target's ledger does not say what the notebook says: it is not sealed.", problems=problems
                 )
             return Testimony(True, comparison.says)
-        except psycopg.Error as exc:
-            return self._not_compared(first_line(exc))
+        except (psycopg.Error, signals.Hurried) as exc:
+            return self._not_compared(_why(exc))
         except _READ as exc:  # as another version has written it
             return self._not_compared(f"this version cannot read it, {type(exc).__name__}: {first_line(exc)}")
 
@@ -226,18 +228,24 @@ class Sealing:
             self.problems.append(f"sealed {BY_HAND}, {NOT_COMPARED}: {reason}")
         return Testimony(False, reason)
 
-    def _rows(self, conn: Connection | None) -> Any:
+    def _rows(self, conn: Session | None) -> Any:
+        if conn is None or not is_id(self.run_id):
+            return None
         try:
-            return ledger.everything(conn, self.run_id) if conn and is_id(self.run_id) else None
-        except psycopg.Error as exc:
-            self.problems.append(f"{_WITHOUT_ROWS}: {first_line(exc)}")
+            with signals.waiting():
+                return ledger.everything(conn, self.run_id)
+        except (psycopg.Error, signals.Hurried) as exc:
+            self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")
             return None
 
-    def _note(self, conn: Connection, head: Head) -> None:
+    def _note(self, conn: Session, head: Head) -> None:
         try:
-            ledger.note_head(conn, self.run_id, head)
-        except psycopg.Error as exc:
-            self.problems.append(f"the head of the archive is not in the ledger: {first_line(exc)}")
+            with signals.waiting():
+                remark = ledger.note_head(conn, self.run_id, head)
+        except (psycopg.Error, signals.Hurried) as exc:
+            remark = f"may not be in the ledger: {_why(exc)}"
+        if remark:
+            self.problems.append(f"the head of the archive {remark}")
 
     def _facts(self) -> Mapping[str, Any]:
         ending, noted, identity = self._ending, self._record.noted, self._record.identity
@@ -298,6 +306,10 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
 def _masked(found: Sequence[Leak]) -> list[Problem]:
     remedy = "change it, as it may have been read meanwhile; read the record, then: pgrunbook archive seal FILE"
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
+
+
+def _why(exc: BaseException) -> str:
+    return first_line(exc) if isinstance(exc, Exception) else "a second signal came"
 
 
 def _read(notebook: Path, name: str) -> NotebookNode:

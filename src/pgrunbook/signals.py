@@ -1,33 +1,105 @@
-"""What the runner does about SIGINT and SIGTERM. Python lets only the main thread decide; elsewhere nothing is done."""
+"""What the runner does about SIGINT and SIGTERM. Python lets only the main thread decide; elsewhere nothing is done.
+
+The first one stops the run. The second one hurries: who waits for the target is broken off, the record is written as
+far as it is known, and ENDING_S later the process ends whatever it is at.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
+# From the second signal to the end of the process, at the latest.
+ENDING_S = 4.5
+_INTERRUPTED = 3  # the exit code; the executed notebook on the disk is the one that was written last
 
-def handle(handler: Any) -> None:
-    """Have both handled so, from here on: what `signal.signal` takes."""
-    _set(dict.fromkeys(_NUMBERS, handler))
+
+class Hurried(KeyboardInterrupt):
+    """Broken off by a second signal."""
 
 
-def ignore() -> None:
-    """Ignore both. From here on only the end is written, which is a matter of seconds, and must not be left out."""
-    handle(signal.SIG_IGN)
+@dataclass
+class _Received:
+    """The signals of a run so far."""
+
+    count: int = 0
+    waiting: bool = False  # for somebody else, which can be broken off
+    last: threading.Timer | None = None
+
+    def one(self) -> None:
+        self.count += 1
+        if self.count > 1 and self.last is None:
+            self.last = threading.Timer(ENDING_S, os._exit, [_INTERRUPTED])
+            self.last.daemon = True
+            self.last.start()
+
+
+_received = _Received()
+
+
+def handle(handler: Callable[..., object]) -> None:
+    """Have both handled so, from here on: what `signal.signal` calls."""
+
+    def receive(*arguments: Any) -> None:
+        _received.one()
+        handler(*arguments)
+
+    _set(dict.fromkeys(_NUMBERS, receive))
+
+
+def end() -> None:
+    """Stop nothing for a first signal: from here on only the end is written, which must not be left out."""
+    handle(_hurry)
+
+
+def _hurry(*_: object) -> None:
+    if hurried() and _received.waiting:
+        raise Hurried
+
+
+def hurried() -> bool:
+    """Whether a second signal has come."""
+    return _received.count > 1
+
+
+def stopped() -> bool:
+    """Whether any signal has come."""
+    return _received.count > 0
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """In the `with` block somebody else is waited for while the end is written.
+
+    Raises Hurried if a second signal comes, or has come.
+    """
+    if hurried():
+        raise Hurried
+    _received.waiting = True
+    try:
+        yield
+    finally:
+        _received.waiting = False
 
 
 @contextmanager
 def as_before() -> Iterator[None]:
-    """Whatever is done about them in the `with` block."""
+    """Whatever is done about them in the `with` block, which is one run."""
+    global _received
     before = {number: signal.getsignal(number) for number in _NUMBERS}
+    _received = _Received()
     try:
         yield
     finally:
+        if _received.last:
+            _received.last.cancel()
         _set(before)
 
 

@@ -33,6 +33,9 @@ def error(exc: BaseException, chosen: Parameters, sessions: Sessions, *, begun: 
         case psycopg.errors.LockNotAvailable():
             problem = _unreadable(chosen, sessions)
             found: RunbookError = Failed(_BEGUN, problems=[problem]) if begun else Refused(problems=[problem])
+        case psycopg.errors.QueryCanceled():
+            slow = "raise the parameter statement_timeout, unless somebody cancelled the query; then run again"
+            found = Failed(problems=[problem_of(exc, where=f"target {chosen.target!r}", remedy=slow)])
         case psycopg.Error():
             found = Failed(problems=[problem_of(exc, where=f"target {chosen.target!r}")])
         case KeyboardInterrupt():

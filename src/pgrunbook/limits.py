@@ -21,17 +21,21 @@ _NAMES = {
     "57P05": "idle_session_timeout",
 }
 
+_ELSEWHERE = "else see pg_db_role_setting, postgresql.conf, and the options of PGOPTIONS and the service"
+
+# What is set for this one transaction is gone with it, whoever has the session next.
 _QUERY = """
+BEGIN; SET LOCAL statement_timeout TO 0;
 SELECT r.rolname, d.datname, c.setting
   FROM pg_catalog.pg_db_role_setting s
  CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c (setting)
   LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole
   LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase
- WHERE pg_catalog.starts_with(c.setting, %s)
+ WHERE pg_catalog.starts_with(c.setting, {})
    AND (s.setrole OPERATOR(pg_catalog.=) 0 OR r.rolname OPERATOR(pg_catalog.=) CURRENT_USER)
    AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
  ORDER BY s.setrole OPERATOR(pg_catalog.=) 0, s.setdatabase OPERATOR(pg_catalog.=) 0
-"""  # as the server takes them: of a role in a database, of a role, of a database
+"""  # the server takes them: of a role in a database, of a role, of a database
 
 
 def named(problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], psycopg.Connection[Any]]) -> Problem:
@@ -43,10 +47,10 @@ def named(problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], p
         return problem
     where: list[tuple[str | None, str | None, str]] = []
     with suppress(psycopg.Error), closing(again()) as conn:
-        where = conn.execute(_QUERY, [f"{setting}="]).fetchall()
+        where = _found(conn, setting)
     if not where:
         found = f"{setting} is too short for a session of ours to set its own"
-        ways = [_alter(user, None, setting), "-- or where else it is set: in postgresql.conf, PGOPTIONS, the service"]
+        ways = [_alter(user, None, setting), f"-- if it is set there; {_ELSEWHERE}"]
         return replace(problem, found=found, remedy="\n".join(ways))
     (role, database, value), *_ = where
     return replace(
@@ -54,6 +58,15 @@ def named(problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], p
         found=f"{value}, set for {' in '.join(_who(role, database))}",
         remedy=_alter(role, database, setting),
     )
+
+
+def _found(conn: psycopg.Connection[Any], setting: str) -> list[tuple[str | None, str | None, str]]:
+    """The role, the database and the value, for each place where it is set for this session."""
+    conn.autocommit = True
+    cursor = conn.execute(_QUERY.format(sql.quote(f"{setting}=")).encode())
+    while cursor.description is None:
+        cursor.nextset()
+    return cursor.fetchall()
 
 
 def _who(role: str | None, database: str | None) -> list[str]:

@@ -207,7 +207,9 @@ def _frame(result: CursorResult[Any]) -> pd.DataFrame:
 def _problem(exc: DBAPIError, statement: Statement, prefix: int) -> Problem:
     """What the server said, and the line with a caret under the place that it points to."""
     assert isinstance(exc.orig, psycopg.Error)
-    problem = problem_of(exc.orig, where=f"%sql:{statement.line}")
+    slow = "ask for less (LIMIT), or raise the parameter statement_timeout"
+    cancelled = isinstance(exc.orig, psycopg.errors.QueryCanceled)
+    problem = problem_of(exc.orig, where=f"%sql:{statement.line}", remedy=slow if cancelled else "")
     if not exc.orig.diag.statement_position:
         return problem
     above = "\n" * (statement.line - 1)

@@ -99,7 +99,7 @@ def test_a_run_does_not_care_for_them(crm: Database, run: Callable[..., Outcome]
 def test_looking_does_not_read_a_big_table_as_a_whole(crm: Database, run: Callable[..., Outcome]) -> None:
     crm.execute("""
         INSERT INTO deals (workspace_id, name, stage, normalized_stage, source)
-        SELECT (SELECT id FROM workspaces LIMIT 1), 'deal ' || n, 'new', 'new', 'hubspot'
+        SELECT (SELECT id FROM workspaces LIMIT 1), 'deal ' || n, 'new', 'discovery', 'hubspot'
           FROM generate_series(1, 200000) n;
         ANALYZE deals;
         SELECT pg_stat_reset();

@@ -12,21 +12,20 @@ from typing import Any
 import pandas as pd
 import psycopg
 
-from pgrunbook import catalog, ledger, shape, waiting
-from pgrunbook.batch import Batch
+from pgrunbook import ledger, waiting
+from pgrunbook.batch import Batch, Questions
 from pgrunbook.blocks import Block
-from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.locks import Lock
 from pgrunbook.scripts import Statement
+from pgrunbook.session import Session
 from pgrunbook.shape import OBJECTS, Facts, Key, holds
 from pgrunbook.waiting import Attempt, Report
 
-# What the catalog says of a block's objects, seen from inside its own transaction; what it says of the tables may
-# be known already.
-Observe = Callable[[Connection, Block, Facts | None], Facts]
+# What to ask about a block's objects inside its own transaction: in the message that has its statements, too.
+Ask = Callable[[Block, Session], Questions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def apply(
     timeouts: Timeouts,
     *,
     decide: Callable[[], Decision],
-    observe: Observe,
+    ask: Ask,
     report: Report,
 ) -> Outcome:
     """Run what the decision says and record it, in one transaction: all of it is there afterwards, or nothing.
@@ -103,7 +102,7 @@ def apply(
         if attempts and decide().sql != decision.sql:
             remedy = "run the cell again: it shows what is to be done now"
             raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
-        return _once(sessions, decision, run_id, timeouts, observe)
+        return _once(sessions, decision, run_id, timeouts, ask)
 
     try:
         return waiting.retry(
@@ -140,24 +139,31 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.E
     return Outcome(block.name, event, (lost,), started_at, elapsed_ms)
 
 
-def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
-    """One attempt, in two messages. Before the second, the catalog is compared with the shape that the block makes."""
+def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, ask: Ask) -> Outcome:
+    """One attempt, in two messages. Before the second, the catalog is compared with the shape that the block makes.
+
+    Between the two nothing else is asked: whatever is needed is asked before, or in the first.
+    """
     block, conn = decision.block, sessions.work
     traced = block.alters or decision.action is not Action.APPLY  # or its tables are there before
-    clock, batch = Clock(), Batch(conn, [block.statements[n] for n in decision.statements], traced)
+    statements = [block.statements[n] for n in decision.statements]
+    batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper)
     ledger.prepare(conn)
+    questions = ask(block, conn)
+    clock = Clock()
     with conn.undoing():
-        batch.send(timeouts.settings, catalog.asking(conn, "ddl", schema=sessions.schema, tables=sorted(block.tables)))
+        batch.send(timeouts.settings, *questions.asked)
         # While the server works:
-        sessions.require_lock()
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         wanted = expected(decision)
-        found = observe(conn, block, shape.read(_received(batch, decision)))
+        found = questions.facts(_received(batch, decision))
+        if not batch.kept:
+            raise sessions.lost_lock()
         clock.laps += batch.laps
         clock.lap()
         if problems := differences(decision, wanted, found):
             raise Failed(_rolled_back(decision), problems=problems)
-        locks = batch.locks(sessions.look)
+        locks = batch.locks()
         done = ledger.recording(
             conn,
             run_id,
@@ -177,8 +183,8 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
     return Outcome(block.name, decision.event, tuple(clock.laps), batch.began_at, clock.total_ms, locks)
 
 
-def _received(batch: Batch, decision: Decision) -> list[dict[str, Any]]:
-    """The rows of the block's shape. Raises Failed for a statement that fails, with its place."""
+def _received(batch: Batch, decision: Decision) -> list[list[dict[str, Any]]]:
+    """The rows of each question. Raises Failed for a statement that fails, with its place."""
     try:
         return batch.receive()
     except waiting.WITHOUT_LOCKS:

@@ -250,6 +250,11 @@ class Sessions:
         """Whether this run has taken the lock."""
         return self._lock is not None
 
+    @property
+    def keeper(self) -> tuple[int, int] | None:
+        """The process that holds the lock, and its key, to look in pg_locks whether it still does."""
+        return None if self._lock is None else (self._lock.info.backend_pid, LOCK_KEY)
+
     def require_lock(self) -> None:
         """Raise Failed unless the lock is still ours: it went with its session, if that was lost."""
         try:
@@ -258,7 +263,11 @@ class Sessions:
                 return
         except psycopg.OperationalError:
             pass
-        raise Failed.of(
+        raise self.lost_lock()
+
+    def lost_lock(self) -> Failed:
+        """What to raise if the lock is gone."""
+        return Failed.of(
             "the session that held the run's lock is gone: another run may be at work",
             where=f"target {self.target.name!r}",
             remedy="run the cells again from the target on",

@@ -89,12 +89,12 @@ class Worker:
         on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
-            return apply.apply(*on, decide=decide, observe=self._observe, report=report)
+            return apply.apply(*on, decide=decide, ask=self.agenda.questions, report=report)
         progress = display.Progresses().report
         return stepwise.apply(*on, observe=self._observe, report=report, progress=progress)
 
-    def _observe(self, conn: Connection, block: Block, of_tables: Facts | None) -> Facts:
-        return self.agenda.found([block], conn, of_tables)
+    def _observe(self, conn: Connection, block: Block) -> Facts:
+        return self.agenda.found([block], conn)
 
     def _require_approved(self, chosen: Decision) -> None:
         """Refuse SQL that is not in the approved plan: the target may have changed since the preconditions."""

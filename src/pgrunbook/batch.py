@@ -77,6 +77,7 @@ class Batch:
     # The statement that has failed, if it was one of them, and the index of the character where, if the server says.
     failed: tuple[Statement, int | None] | None = None
     kept: bool = False  # whether the lock of `keeper` was held at the end
+    awaits: bool = False  # whether the commit waits for a synchronous standby
     _parts: list[_Part] = field(default_factory=list)
     _answers: list[list[dict[str, Any]]] = field(default_factory=list)  # of the last queries
     _there: list[dict[str, Any]] = field(default_factory=list)  # what is locked, as it was before
@@ -138,6 +139,7 @@ class Batch:
 
     def _begun(self, rows: list[dict[str, Any]]) -> None:
         self._now = self._began = rows[0]["now"]
+        self.awaits = rows[0]["awaits"]
 
     def _ended(self, rows: list[dict[str, Any]]) -> None:
         before, self._now = self._now, rows[0]["now"]

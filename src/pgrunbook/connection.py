@@ -119,6 +119,14 @@ SELECT set_config('synchronous_commit', replace(current_setting('synchronous_com
 """
 
 
+# What a session that applies blocks writes besides waits for no standby. A block's commit does, by the role's own
+# setting, which `begun` reads; and it confirms what was written before it, too.
+_LOCAL = """
+SELECT set_config('pgrunbook.synchronous_commit', current_setting('synchronous_commit'), false),
+       set_config('synchronous_commit', 'local', false)
+"""
+
+
 OLDEST_SERVER = 150000  # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
 
 
@@ -198,6 +206,7 @@ class Sessions:
             with _closing_unless_usable(conn, self.target):
                 if self._lock is not None:
                     self._claim(conn)
+                conn.execute(_LOCAL)
             self._work = conn
         return self._work
 

@@ -173,7 +173,7 @@ def _commented(node: ast.CommentStmt) -> Iterator[Wanted]:
     match node.objtype, node.object:
         case ObjectType.OBJECT_TABLE, tuple(names):
             yield _named(names, "SHARE UPDATE EXCLUSIVE", only=True)
-        case (ObjectType.OBJECT_COLUMN | ObjectType.OBJECT_TABCONSTRAINT), tuple((*names, _)):
+        case ((ObjectType.OBJECT_COLUMN | ObjectType.OBJECT_TABCONSTRAINT), tuple((*names, _))):
             yield _named(names, "SHARE UPDATE EXCLUSIVE", only=True)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pgrunbook import approval, cells, losses, preflight
+from pgrunbook import approval, cells, delays, losses, preflight
 from pgrunbook.agenda import Agenda
+from pgrunbook.apply import Timeouts
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult
 from pgrunbook.decisions import Decision
@@ -37,6 +38,7 @@ class Preparation:
     decisions: Sequence[Decision] = ()
     plan: Plan | None = None
     approved: bool = True
+    round_trip_ms: float = 0.0
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
@@ -52,6 +54,7 @@ class Preparation:
         results = [CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems]
         results += self._cells(decided)
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
+        results += self._delays(decided)
         if self.rehearsal:
             there = self.agenda.found(blocks, self.look)
             results += self.rehearsal.check(found, there)
@@ -62,6 +65,15 @@ class Preparation:
         allowed = approval.check(self.project, self.target, self.plan, self.parameters, self.operator)
         self.approved = not any(result.problem for result in allowed)
         return [*results, *allowed]
+
+    def _delays(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What would make others wait for a block longer than they are to; nothing for a run that applies none."""
+        if not any(decision.pending for decision in decided):
+            return []
+        self.round_trip_ms = delays.measure(self.look)
+        chosen = self.parameters
+        timeouts = Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
+        return [*delays.distance(decided, timeouts), *delays.standbys(self.look)]
 
     def accept(self) -> None:
         """Go by what `check` has decided."""

@@ -26,8 +26,9 @@ _ALL = "*"
 
 
 class Wanted(NamedTuple):
-    """A lock on a table, with all that inherit from it unless `only` it is meant. `losing` names the constraints and
-    the columns that the statement drops: it locks the tables, too, that a foreign key among them refers to.
+    """A lock on a table, with all that inherit from it unless `only` it is meant; one for a `key`, a foreign one, with
+    its partitions. `losing` names the constraints and the columns that the statement drops: it locks the tables, too,
+    that a foreign key among them refers to.
     """
 
     schema: str
@@ -35,6 +36,7 @@ class Wanted(NamedTuple):
     mode: str
     only: bool = False
     losing: tuple[str, ...] = ()
+    key: bool = False
 
 
 def acquired(conn: Connection, schema: str, statements: Sequence[Statement]) -> list[list[str]]:
@@ -70,17 +72,21 @@ def _new(
     for lock in wanted:
         if not (row := there.get((lock.schema, lock.table))):
             continue
-        for one in [*([lock] if row["lockable"] else []), *_referenced(lock, row["keys"])]:
+        own = lock._replace(only=not row["partitioned"]) if lock.key else lock
+        for one in [*([own] if row["lockable"] else []), *_losing(lock, row)]:
             before = held.get((one.schema, one.table))
             if before is None or _MODES.index(before.mode) < _MODES.index(one.mode) or (before.only and not one.only):
                 held[one.schema, one.table] = one
                 yield one
 
 
-def _referenced(lock: Wanted, keys: Iterable[Mapping[str, Any]]) -> Iterator[Wanted]:
-    for key in keys:
+def _losing(lock: Wanted, row: Mapping[str, Any]) -> Iterator[Wanted]:
+    """The locks on the tables that lose a partition, or a foreign key that refers to them."""
+    if _ALL in lock.losing and (parent := row["parent"]) and parent["lockable"]:
+        yield Wanted(parent["schema"], parent["table"], STRONGEST, only=True)
+    for key in row["keys"]:
         if key["lockable"] and not {_ALL, key["name"], *key["columns"]}.isdisjoint(lock.losing):
-            yield Wanted(key["schema"], key["table"], STRONGEST)
+            yield Wanted(key["schema"], key["table"], STRONGEST, only=not key["partitioned"])
 
 
 def _statements(wanted: Iterable[Wanted]) -> Iterator[str]:
@@ -166,7 +172,7 @@ def _referring(made: Iterable[ast.Node]) -> Iterator[Wanted]:
             case ast.ColumnDef(constraints=constraints):
                 yield from _referring(constraints or ())
             case ast.Constraint(contype=ConstrType.CONSTR_FOREIGN, pktable=table):
-                yield _on(table, _FOREIGN_KEY)
+                yield _on(table, _FOREIGN_KEY)._replace(key=True)
 
 
 def _commented(node: ast.CommentStmt) -> Iterator[Wanted]:

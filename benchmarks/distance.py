@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -108,14 +108,19 @@ class Benchmark:
         return peers.CONTESTANTS[contestant](far)
 
 
-def section(server: embedded.Server, reader_s: float = stall.READER_S, clients: int = stall.CLIENTS) -> str:
+def section(
+    server: embedded.Server,
+    reader_s: float = stall.READER_S,
+    clients: int = stall.CLIENTS,
+    only: Sequence[str] = CONTESTANTS,
+) -> str:
     """Measure every contestant at every distance, in Markdown."""
     benchmark = Benchmark(server, clients, reader_s)
     heading = ("longest wait, ms", "blocks", *(f"{s * 1000:.0f} ms away" for s in ROUND_TRIPS_S))
     rows = [
         (contestant, schema, *(benchmark.measure(contestant, schema, s) for s in ROUND_TRIPS_S))
         for schema in (*stall.SCHEMAS, FOUR_TABLES)
-        for contestant in CONTESTANTS
+        for contestant in only
     ]
     return "\n\n".join(["## The application's wait, far away", table(heading, rows)])
 
@@ -125,10 +130,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--reader", type=float, default=stall.READER_S, help="seconds that the reader stays")
     parser.add_argument("--clients", type=int, default=stall.CLIENTS, help="clients of the application")
+    parser.add_argument("--only", choices=CONTESTANTS, action="append", help="only this contestant; repeatable")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="far-") as folder:
         server = embedded.start(Path(folder, "pg"), 18)
-        print(section(server, given.reader, given.clients))
+        print(section(server, given.reader, given.clients, given.only or CONTESTANTS))
         server.stop()
 
 

@@ -101,23 +101,26 @@ class Batch:
     def _message(self, timeouts: Mapping[str, str], last: Sequence[str]) -> Iterator[_Part]:
         pid, key = self.keeper or (None, None)
         held = catalog.asking(self.conn, "held", keeper=pid, key=key)
-        before = catalog.written("before", {"schema": self.schema})
         locks = footprint.acquired(self.conn, self.schema, self.statements) if self.traced else []
         yield _Part("BEGIN")
         yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
         for number, statement in enumerate(self.statements):
             waiting = list(self._locking(statement, locks[number], timeouts["statement_timeout"]) if locks else ())
-            if number == 0:  # once it has its locks: what others have made meanwhile existed before, too
+            if number == 0 and self.traced:  # once it has its locks: what others have made meanwhile was there before
+                before = catalog.written("before", {"schema": self.schema, "cursor": True})
                 waiting.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
             yield from waiting
             yield _Part(statement.sql, None, statement)
             yield _Part(_NOW, self._ended)
             if self.traced or statement is self.statements[-1]:
                 yield _Part(held, self._looked)
-        if self.statements:
-            yield _Part("FETCH ALL FROM pgrunbook_before", self._there.extend)
-        else:
+        if not self.statements:
             yield _Part(held, self._asked_who_keeps)
+        elif self.traced:
+            yield _Part("FETCH ALL FROM pgrunbook_before", self._there.extend)
+        else:  # a cursor is planned each time
+            asked = catalog.asking(self.conn, "before", schema=self.schema, cursor=False)
+            yield _Part(asked, self._there.extend)
         yield _Part("SET LOCAL enable_seqscan = off")  # the plan is kept, made when the catalog was small, and it grows
         for query in last:
             yield _Part(query, self._answers.append)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import psycopg
 import pytest
 from databases import Database
@@ -12,7 +10,7 @@ from projects import Project, wait_for
 from pgrunbook import waiting
 from pgrunbook.connection import connect
 from pgrunbook.targets import Target
-from pgrunbook.waiting import Attempt, Blocker
+from pgrunbook.waiting import Attempt
 
 # It sleeps a tenth of a second after each page.
 SLOW = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_threshold = 1"
@@ -48,16 +46,20 @@ def altered(url: str, budget: str = "1s") -> tuple[list[Attempt], bool]:
     target = Target("test", url)
     with connect(target, schema="public") as work, connect(target, schema="public", read_only=True) as look:
         work.execute("SET lock_timeout = '150ms'")
-        watch: Callable[[], waiting.AbstractContextManager[waiting.Sequence[Blocker]]]
-        watch = lambda: waiting.watched(work, look, "150ms")  # noqa: E731
-        add = lambda: work.execute("ALTER TABLE t ADD COLUMN more int")  # noqa: E731
         try:
-            waiting.retry(add, block="010_t", budget=budget, watch=watch, report=attempts.append)
+            waiting.retry(
+                lambda: work.execute("ALTER TABLE t ADD COLUMN more int"),
+                block="010_t",
+                budget=budget,
+                watch=lambda: waiting.watched(work, look, "150ms"),
+                report=attempts.append,
+            )
         except psycopg.errors.LockNotAvailable:
             return attempts, False
     return attempts, True
 
 
+@pytest.mark.long
 def test_a_run_is_not_held_up_by_it_and_the_ledger_knows(own: Database, project: Project) -> None:
     columns = "workspace_id, stage, normalized_stage"
     more = f"SELECT {columns}, repeat('x', 500) FROM (SELECT * FROM deals LIMIT 1) AS d, generate_series(1, 20000)"

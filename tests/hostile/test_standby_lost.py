@@ -47,6 +47,7 @@ def longest_wait(own: Database, action: Callable[[], object]) -> float:
     return max(waits)
 
 
+@pytest.mark.long
 def test_standbys_that_nobody_is_are_seen_before_anything_is_done(own: Database, run: Run) -> None:
     lasting(own)
     with synchronous(own.server, "FIRST 2 (nobody, none)"):
@@ -59,6 +60,7 @@ def test_standbys_that_nobody_is_are_seen_before_anything_is_done(own: Database,
     assert own.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
 
 
+@pytest.mark.long
 def test_a_role_that_is_not_shown_the_standbys_is_told_so(own: Database) -> None:
     lasting(own)
     own.execute("CREATE ROLE plain LOGIN")

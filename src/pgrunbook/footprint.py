@@ -161,7 +161,7 @@ def _altered(node: ast.AlterTableStmt) -> Iterator[Wanted]:
 def _altering(command: ast.AlterTableCmd) -> str | None:
     match command.def_:
         case ast.Constraint(contype=ConstrType.CONSTR_FOREIGN):
-            return _FOREIGN_KEY
+            return _FOREIGN_KEY  # before version 18 not on tables that inherit from it, which LOCK TABLE locks, too
     return _ALTERING.get(command.subtype)
 
 

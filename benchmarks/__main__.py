@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks [PART …] [--times N] [--quick] [--write FILE]
 
-Parts: startup, many, catalog, stall. All of them take about 25 minutes on two cores. --quick is for development: fewer,
-smaller, once each, in 4 minutes, and without the stalls.
+Parts: startup, many, catalog, stall, distance. All of them take about 35 minutes on two cores. --quick is for
+development: fewer, smaller, once each, in 4 minutes, and without the stalls.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import catalogs
+import distance
 import many
 import peers
 import psutil  # type: ignore[import-untyped]  # ships no type information
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[embedded.Server, int, bool], str]] = {
     "many": lambda server, times, quick: many.section(server, times, *((30, 100) if quick else ())),
     "catalog": lambda server, times, quick: catalogs.section(server, times, *([(1_000,)] if quick else ())),
     "stall": lambda server, _, quick: stall.section(server, 1 if quick else stall.READER_S),
+    "distance": lambda server, _, quick: distance.section(server, 1 if quick else stall.READER_S),
 }
 QUICK = ("startup", "many", "catalog")
 COMPARED = ("papermill", "nbclient", "ipykernel", "jupyterlab", "jsonschema", "pandas", "sqlalchemy", "psycopg")

@@ -58,11 +58,12 @@ class Job:
     blocks: Mapping[str, str]
     folder: Path
     budget: str
+    reached: str = ""
 
     @property
     def conninfo(self) -> str:
-        """For libpq."""
-        return self.server.conninfo(self.database)
+        """For libpq; by another way, if the server is `reached` by one."""
+        return self.reached or self.server.conninfo(self.database)
 
     def url(self, scheme: str, **more: str) -> str:
         """The same as a URL; the directory of the socket is its parameter `host`."""

@@ -155,7 +155,7 @@ class Benchmark:
     def measure(self, contestant: str, schema: str, reader_s: float) -> Measurement:
         """Run the contestant behind a reader that stays so many seconds, or NEVER_S."""
         leaves = reader_s < NEVER_S
-        conninfo = self._database("stall", schema)
+        conninfo = self.database("stall", schema)
         with tempfile.TemporaryDirectory(prefix="stall-") as folder:
             job = peers.Job(self.server, "stall", peers.blocks(conninfo), Path(folder), LOCK_BUDGET[leaves])
             commands = peers.CONTESTANTS[contestant](job)
@@ -167,7 +167,8 @@ class Benchmark:
             self._compare(contestant, schema, conninfo)
         return Measurement(application.waits, ended, done - reader.left)
 
-    def _database(self, name: str, schema: str) -> str:
+    def database(self, name: str, schema: str) -> str:
+        """A fresh copy of the sample with this schema; its connection string."""
         with psycopg.connect(self.server.conninfo(), autocommit=True) as conn:
             conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
         conninfo = embedded.database(self.server, name, SAMPLE)

@@ -16,8 +16,9 @@ from pgrunbook import catalog, searchpath
 from pgrunbook.catalog import Connection
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.inspection import TABLE_KINDS, Constraint, Inspection, Obstacle, kind_of_relation
+from pgrunbook.witness import Witness
 
-__all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect"]
+__all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "testified"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,22 @@ class Admission:
         return "; ".join(f"{c.title} accepts it already" for c in self.constraints)
 
 
-def inspect(conn: Connection, schema: str, table: str, column: str, value: str) -> Admission:
+def inspect(
+    conn: Connection, schema: str, table: str, column: str, value: str, witness: Witness | None = None
+) -> Admission:
     """Judge one value for one column, by the catalog and by evaluating the constraints on the server.
 
     Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
-    be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read.
+    be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read. A `witness` in this
+    session is given to ask it all again later.
     """
     with conn.transaction(), _settings(conn):
-        found = Inspection(conn, schema, table, column, value, schema).run()
+        return testified(witness or Witness(conn), schema, table, column, value)
+
+
+def testified(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
+    """The same by what a witness says, in a session of ours and in whichever transaction that is."""
+    found = Inspection(witness, schema, table, column, value, schema).run()
     return Admission(
         schema,
         table,

@@ -8,13 +8,16 @@ from typing import Any
 
 from pgrunbook import admission, catalog, decisions, ledger, literals, reversion, shape, variants
 from pgrunbook.admission import Admission
+from pgrunbook.batch import Questions
 from pgrunbook.blocks import Admits, Block, Source, Variants, entry_of
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions
 from pgrunbook.decisions import Decision
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.scripts import Script, Statement, substitute
+from pgrunbook.session import Session
 from pgrunbook.shape import Facts, Key
+from pgrunbook.witness import Witness
 
 # So short that it is not its length that keeps it out of a column.
 NONSENSE = "?"
@@ -40,6 +43,7 @@ class Agenda:
     _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
     _seen: dict[Admits, Admission] | None = None  # what was found meanwhile, in `decide_now`
+    _witnesses: dict[Admits, Witness] = field(default_factory=dict)  # who said last what is found
 
     @property
     def look(self) -> Connection:
@@ -106,7 +110,10 @@ class Agenda:
         about, seen = Admits(table, column, value), self._seen
         if conn is None and seen is not None and about in seen:
             return seen[about]
-        found = admission.inspect(conn or self.look, self.schema, *about)
+        witness = Witness(conn or self.look)
+        found = admission.inspect(witness.conn, self.schema, *about, witness)
+        if conn is None:
+            self._witnesses[about] = witness
         if conn is None and seen is not None:
             seen[about] = found
         return found
@@ -140,19 +147,33 @@ class Agenda:
                 if script.variables and not script.exposed:
                     yield from literals.problems(substitute(script.text, variables), script.name)
 
-    def found(
-        self, blocks: Sequence[Block], conn: Connection | None = None, of_tables: Facts | None = None
-    ) -> dict[Key, str]:
-        """What the catalog says, to this session or another, of all that these blocks make or need. What it says of
-        their tables may be known already.
-        """
+    def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Key, str]:
+        """What the catalog says, to this session or another, of all that these blocks make or need."""
         tables = {table for block in blocks for table in block.tables}
-        facts = dict(shape.of_catalog(conn or self.look, self.schema, tables) if of_tables is None else of_tables)
+        facts = shape.of_catalog(conn or self.look, self.schema, tables)
         if detached := {key.table for block in blocks for key in block.facts if key.kind == "standalone"}:
             facts |= shape.standalone(conn or self.look, self.schema, detached)
         for admits in {block.admits for block in blocks if block.admits}:
             facts |= variants.facts(self._inspect(*admits, conn))
         return facts
+
+    def questions(self, block: Block, conn: Session) -> Questions:
+        """The same as `found` of one block, to be asked in this session with the block's statements: in one message."""
+        detached = sorted({key.table for key in block.facts if key.kind == "standalone"})
+        asked = [catalog.asking(conn, "ddl", schema=self.schema, tables=sorted(block.tables))]
+        asked += [catalog.asking(conn, "standalone", schema=self.schema, tables=detached)] if detached else []
+        before = self._witnesses.get(block.admits) if block.admits else None
+
+        def facts(answers: Sequence[list[dict[str, Any]]]) -> Facts:
+            found = shape.read(answers[0])
+            if detached:
+                found |= {Key("standalone", row["table"]): row["state"] for row in answers[1]}
+            if block.admits and before:
+                witness = before.repeated(conn, answers[len(asked) :])
+                found |= variants.facts(admission.testified(witness, self.schema, *block.admits))
+            return found
+
+        return Questions([*asked, *(before.asking(conn) if before else ())], facts)
 
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
         """What to do with each of these blocks, now."""

@@ -12,27 +12,27 @@ from typing import Any
 import pandas as pd
 import psycopg
 
-from pgrunbook import catalog, ledger, searchpath, shape, waiting
-from pgrunbook.batch import Batch
+from pgrunbook import ledger, searchpath, standbys, waiting
+from pgrunbook.batch import Batch, Questions
 from pgrunbook.blocks import Block
-from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
 from pgrunbook.decisions import Action, Decision
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.locks import Lock
+from pgrunbook.parameters import milliseconds
 from pgrunbook.scripts import Statement
+from pgrunbook.session import Session
 from pgrunbook.shape import OBJECTS, Facts, Key, holds
 from pgrunbook.waiting import Attempt, Report
 
-# What the catalog says of a block's objects, seen from inside its own transaction; what it says of the tables may
-# be known already.
-Observe = Callable[[Connection, Block, Facts | None], Facts]
+# What to ask about a block's objects inside its own transaction: in the message that has its statements, too.
+Ask = Callable[[Block, Session], Questions]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What was done with a block: `event` is applied, adopted or reverted; each statement's text and time, and the
-    locks that were held until the end. Times in milliseconds.
+    locks that were held until the end. Times in milliseconds. `confirmed`: by the standbys that a commit waits for.
     """
 
     block: str
@@ -41,6 +41,7 @@ class Outcome:
     started_at: datetime
     elapsed_ms: float
     locks: tuple[Lock, ...] = ()
+    confirmed: bool = True
 
     def frame(self) -> pd.DataFrame:
         """One row a statement, the commit last: columns `statement` (its first line, comments all in one), `ms`."""
@@ -54,21 +55,32 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes durations."""
+    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes durations.
+
+    Others wait behind a block for a `round_trip_ms`, too, in which its locks are held: lock_timeout is for both.
+    """
 
     lock_timeout: str
     statement_timeout: str
     lock_budget: str
+    round_trip_ms: float = 0.0
 
     def of(self, block: Block) -> Timeouts:
         """A block's own, where its header gives them."""
-        return replace(self, **block.timeouts)
+        chosen = {"lock_timeout": self.lock_timeout, "statement_timeout": self.statement_timeout, **block.timeouts}
+        return Timeouts(**chosen, lock_budget=self.lock_budget, round_trip_ms=self.round_trip_ms)
+
+    @property
+    def wait(self) -> str:
+        """How long to wait for locks."""
+        held_ms = round(self.round_trip_ms)
+        return f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms" if held_ms else self.lock_timeout
 
     @property
     def settings(self) -> dict[str, str]:
         """Those of a block's transaction, by the names of the server's parameters."""
         return {
-            "lock_timeout": self.lock_timeout,
+            "lock_timeout": self.wait,
             "statement_timeout": self.statement_timeout,
             "idle_in_transaction_session_timeout": _IDLE,
         }
@@ -81,7 +93,7 @@ def apply(
     timeouts: Timeouts,
     *,
     decide: Callable[[], Decision],
-    observe: Observe,
+    ask: Ask,
     report: Report,
 ) -> Outcome:
     """Run what the decision says and record it, in one transaction: all of it is there afterwards, or nothing.
@@ -103,10 +115,10 @@ def apply(
         if attempts and decide().sql != decision.sql:
             remedy = "run the cell again: it shows what is to be done now"
             raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
-        return _once(sessions, decision, run_id, timeouts, observe)
+        return _once(sessions, decision, run_id, timeouts, ask)
 
     try:
-        return waiting.retry(
+        outcome = waiting.retry(
             attempt,
             block=block.name,
             budget=timeouts.lock_budget,
@@ -117,6 +129,10 @@ def apply(
         raise Failed(_rolled_back(decision), problems=[_blocked(block, timeouts, attempts)]) from exc
     except psycopg.Error as exc:
         return _settled(sessions, decision, run_id, exc)
+    if not outcome.confirmed:
+        number = attempts[-1].number if attempts else 1
+        note(Attempt(block.name, number, outcome.started_at, round(outcome.elapsed_ms, 1), True, (standbys.NOBODY,)))
+    return outcome
 
 
 def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error) -> Outcome:
@@ -140,24 +156,31 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.E
     return Outcome(block.name, event, (lost,), started_at, elapsed_ms)
 
 
-def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, observe: Observe) -> Outcome:
-    """One attempt, in two messages. Before the second, the catalog is compared with the shape that the block makes."""
+def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, ask: Ask) -> Outcome:
+    """One attempt, in two messages. Before the second, the catalog is compared with the shape that the block makes.
+
+    Between the two nothing else is asked: whatever is needed is asked before, or in the first.
+    """
     block, conn = decision.block, sessions.work
     traced = block.alters or decision.action is not Action.APPLY  # or its tables are there before
-    clock, batch = Clock(), Batch(conn, [block.statements[n] for n in decision.statements], traced)
+    statements = [block.statements[n] for n in decision.statements]
+    batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper)
     ledger.prepare(conn)
+    questions = ask(block, conn)
+    clock = Clock()
     with conn.undoing():
-        batch.send(timeouts.settings, catalog.asking(conn, "ddl", schema=sessions.schema, tables=sorted(block.tables)))
+        batch.send(timeouts.settings, *questions.asked)
         # While the server works:
-        sessions.require_lock()
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         wanted = expected(decision)
-        found = observe(conn, block, shape.read(_received(batch, decision)))
+        found = questions.facts(_received(batch, decision))
+        if not batch.kept:
+            raise sessions.lost_lock()
         clock.laps += batch.laps
         clock.lap()
         if problems := differences(decision, wanted, found):
             raise Failed(_rolled_back(decision), problems=problems)
-        locks = batch.locks(sessions.look)
+        locks = batch.locks()
         done = ledger.recording(
             conn,
             run_id,
@@ -170,16 +193,19 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
             locks=locks,
         )
         written = time.perf_counter()
-        # Triggers that are deferred until now see what they see in psql.
-        conn.execute(f"{done}; {searchpath.theirs(conn.schema)}; COMMIT".encode())
+        limit_ms = milliseconds(timeouts.lock_timeout) if locks else standbys.PATIENCE_MS
+        with standbys.watched(conn, sessions.look, limit_ms) if batch.awaits else standbys.unwatched() as commit:
+            # Triggers that are deferred until now see what they see in psql.
+            conn.execute(f"{done}; {searchpath.theirs(conn.schema)}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - written) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
-    return Outcome(block.name, decision.event, tuple(clock.laps), batch.began_at, clock.total_ms, locks)
+    done_with = tuple(clock.laps), batch.began_at, clock.total_ms, locks
+    return Outcome(block.name, decision.event, *done_with, confirmed=commit.confirmed)
 
 
-def _received(batch: Batch, decision: Decision) -> list[dict[str, Any]]:
-    """The rows of the block's shape. Raises Failed for a statement that fails, with its place."""
+def _received(batch: Batch, decision: Decision) -> list[list[dict[str, Any]]]:
+    """The rows of each question. Raises Failed for a statement that fails, with its place."""
     try:
         return batch.receive()
     except waiting.WITHOUT_LOCKS:
@@ -196,8 +222,9 @@ def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> P
     seen = [blocker for attempt in attempts[-1:] for blocker in attempt.blockers]
     hidden = any(blocker.transaction_s is None for blocker in seen)
     remedy = "wait until these sessions have ended their transactions, or end them; then run again"
+    remedy = "\n".join([*dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy), remedy])
     return Problem(
-        f"its locks could not be had in {len(attempts)} attempts of {timeouts.lock_timeout} each",
+        f"its locks could not be had in {len(attempts)} attempts of {timeouts.wait} each",
         where=block.name,
         expected=f"all of them at once, within the lock_budget of {timeouts.lock_budget}",
         found="\n".join(map(str, seen)) or "no blocker was seen",

@@ -113,6 +113,9 @@ def _expression(node: ast.A_Expr) -> Any:
             return replace(node, kind=kinds.AEXPR_OP_ANY if positive else kinds.AEXPR_OP_ALL, rexpr=listed)
         case kinds.AEXPR_LIKE | kinds.AEXPR_ILIKE:
             return replace(node, kind=kinds.AEXPR_OP)
+        case kinds.AEXPR_NOT_DISTINCT:
+            distinct = replace(node, kind=kinds.AEXPR_DISTINCT)
+            return ast.BoolExpr(boolop=enums.BoolExprType.NOT_EXPR, args=(distinct,))
         case kinds.AEXPR_BETWEEN:
             low, high = node.rexpr
             return _and(_compare(node.lexpr, ">=", low), _compare(node.lexpr, "<=", high))

@@ -131,7 +131,8 @@ def _batches(
     """The rows of a named query; about many tables it is planned for just these, and its rows are taken in parts."""
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
-        rows = cursor.stream(_written(name, _complete(cursor.connection, name, parameters)), size=_BATCH // 10)
+        written_out = written(name, _complete(cursor.connection, name, parameters))
+        rows = cursor.stream(written_out, size=_BATCH // 10)
         while batch := list(islice(rows, _BATCH)):
             yield batch
         if cursor.description:
@@ -140,7 +141,7 @@ def _batches(
         yield found
 
 
-def _written(name: str, parameters: Mapping[str, object]) -> str:
+def written(name: str, parameters: Mapping[str, object]) -> str:
     """A named query with its values written out: it is planned for just these."""
     return query(name) % {key: sql.Literal(value).as_string() for key, value in parameters.items()}
 

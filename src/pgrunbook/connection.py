@@ -130,6 +130,14 @@ _SETTINGS = {
 # Whoever only looks waits for nobody for long: to print an index or a CHECK, the server locks its table.
 _READS = {"default_transaction_read_only": "on", "lock_timeout": "2s"}
 
+# What a session that applies blocks writes besides waits for no standby. A block's commit does, by the role's own
+# setting, which `begun` reads; and it confirms what was written before it, too.
+_LOCAL = """
+SELECT set_config('pgrunbook.synchronous_commit', current_setting('synchronous_commit'), false),
+       set_config('synchronous_commit', 'local', false)
+"""
+
+
 OLDEST_SERVER = 150000  # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
 
 
@@ -204,6 +212,7 @@ class Sessions:
             with _closing_unless_usable(conn, self.target):
                 if self._lock is not None:
                     self._claim(conn)
+                conn.execute(_LOCAL)
             self._work = conn
         return self._work
 
@@ -261,6 +270,11 @@ class Sessions:
         """Whether this run has taken the lock."""
         return self._lock is not None
 
+    @property
+    def keeper(self) -> tuple[int, int] | None:
+        """The process that holds the lock, and its key, to look in pg_locks whether it still does."""
+        return None if self._lock is None else (self._lock.info.backend_pid, LOCK_KEY)
+
     def require_lock(self) -> None:
         """Raise Failed unless the lock is still ours: it went with its session, if that was lost."""
         try:
@@ -269,7 +283,11 @@ class Sessions:
                 return
         except psycopg.OperationalError:
             pass
-        raise Failed.of(
+        raise self.lost_lock()
+
+    def lost_lock(self) -> Failed:
+        """What to raise if the lock is gone."""
+        return Failed.of(
             "the session that held the run's lock is gone: another run may be at work",
             where=f"target {self.target.name!r}",
             remedy="run the cells again from the target on",

@@ -15,9 +15,18 @@ from pgrunbook.session import Patience, Session
 PATIENT_S, HURRIED_S = 10.0, 2.0
 
 
+# What a session that applies blocks writes besides waits for no standby: see `connection`. This is to.
+_AS_THE_ROLE = """
+SELECT set_config('synchronous_commit', own, true)
+  FROM nullif(current_setting('pgrunbook.synchronous_commit', true), '') AS own
+ WHERE own IS NOT NULL
+"""
+
+
 def write(conn: Session, query: str, values: Sequence[object], *, within_s: float = HURRIED_S) -> str:
     """Write a row of its own. What is to be said of it: nothing, if its commit is what synchronous_commit asks for."""
-    with conn.patient(Patience(within_s)) as patience:
+    with conn.patient(Patience(within_s)) as patience, conn.transaction():
+        conn.execute(_AS_THE_ROLE)
         conn.execute(query.encode(), values)
     if not patience.cancelled:
         return ""

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg import sql
 
-from pgrunbook import catalog, expressions
-from pgrunbook.catalog import Connection
+from pgrunbook import expressions
 from pgrunbook.errors import Problem
 from pgrunbook.evaluation import CannotJudge, Cell, Trial, as_it_is
 from pgrunbook.expressions import Subject
+from pgrunbook.witness import Witness
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -70,7 +70,7 @@ class Obstacle:
 class Inspection:
     """The questions, and the findings so far. `run` answers them in the order in which obstacles are overcome."""
 
-    conn: Connection
+    witness: Witness
     schema: str
     table: str
     column: str
@@ -110,14 +110,9 @@ class Inspection:
     def _judge(self, column: Row) -> None:
         self.relation, self.owner, self.type = column["relation"], column["owner"], column["type"]
         here = {"relation": self.relation, "printed_for": self.path}
-        known = catalog.together(
-            self.conn,
+        known = self.witness.together(
             {
-                "admission_types": {
-                    "type_oid": column["type_oid"],
-                    "modifier": column["modifier"],
-                    "printed_for": self.path,
-                },
+                "admission_types": here | {"column": self.column},
                 "admission_row": here,
                 "admission_checks": here | {"column": self.column},
                 "admission_bounds": here,
@@ -234,7 +229,7 @@ class Inspection:
         """The CHECK's new expression, if it is needed and can be made."""
         expression, judged = None, True
         try:
-            expression = trial.widening(check["expression"])
+            expression = self.witness.widening(trial, check["expression"])
         except CannotJudge as exc:
             judged = False
             what = f"it cannot be judged whether CHECK {check['name']} of {check['owner']} accepts {self.value!r}"
@@ -249,7 +244,7 @@ class Inspection:
     def _judge_partitions(self, trial: Trial, bounds: Sequence[str | None]) -> None:
         if not any(trial.concerns(bound) for bound in bounds):
             return
-        accepts = any(trial.possible(bound) for bound in bounds)
+        accepts = any(self.witness.possible(trial, bound) for bound in bounds)
         definition = "; ".join(bound or "DEFAULT" for bound in bounds)
         self._constraint("partition", self.owner, definition, accepts=accepts)
         if not accepts:
@@ -273,7 +268,7 @@ class Inspection:
 
     def _lookup(self, key: Row, column: str) -> Inspection:
         place = (key["lookup_schema"], key["lookup_table"], column)
-        return Inspection(self.conn, *place, self.value, self.path, self.depth + 1).run()
+        return Inspection(self.witness, *place, self.value, self.path, self.depth + 1).run()
 
     def _is_in(self, key: Row, lookup: Inspection) -> bool:
         query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE CAST({} AS {}) {} {})")
@@ -314,7 +309,7 @@ class Inspection:
         is_enum = base["kind"] == "e"
         names = tuple(row["name"] for row in self.types)
         lacks = is_enum and self.value not in base["labels"]
-        return Trial(self.conn, self.path, Subject(column, names, is_enum, lacks), self.value, **place)
+        return Trial(self.witness.conn, self.path, Subject(column, names, is_enum, lacks), self.value, **place)
 
     def _users(self, type_oid: int, *, inside: bool) -> str:
         rows = self._rows("type_users", type_oid=type_oid, relation=self.relation, column=self.column)
@@ -327,17 +322,15 @@ class Inspection:
     def _answer(self, query: sql.Composed) -> object:
         """What the server says; nothing, if that is an error, which may be a problem."""
         try:
-            with self.conn.transaction():
-                row = self.conn.cursor(row_factory=psycopg.rows.tuple_row).execute(query).fetchone()
+            return self.witness.answer(query)
         except psycopg.errors.InsufficientPrivilege as exc:
             self._problem(exc.diag.message_primary or str(exc), remedy="grant the role SELECT on it")
             return None
         except psycopg.Error:
             return None
-        return row and row[0]
 
     def _rows(self, question: str, **parameters: object) -> list[dict[str, Any]]:
-        return catalog.rows(self.conn, f"admission_{question}", **parameters, printed_for=self.path)
+        return self.witness.rows(f"admission_{question}", **parameters, printed_for=self.path)
 
     def _problem(self, what: str, **details: str) -> None:
         where = f"{self.schema}.{self.table}.{self.column}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pgrunbook import approval, arguments, cells, losses, preflight
+from pgrunbook import approval, arguments, cells, delays, losses, preflight
 from pgrunbook.agenda import Agenda
+from pgrunbook.apply import Timeouts
 from pgrunbook.catalog import Connection
 from pgrunbook.checks import CheckResult
 from pgrunbook.decisions import Action, Decision
@@ -40,6 +41,7 @@ class Preparation:
     decisions: Sequence[Decision] = ()
     plan: Plan | None = None
     approved: bool = True
+    round_trip_ms: float = 0.0
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
@@ -57,6 +59,7 @@ class Preparation:
         results.append(self.standing.check(self.target))
         results += _exposed(decided)
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
+        results += self._delays(decided)
         if self.rehearsal:
             there = self.agenda.found(blocks, self.look)
             results += self.rehearsal.check(found, there)
@@ -67,6 +70,15 @@ class Preparation:
         allowed = approval.check(self.project, self.target, self.plan, self.parameters, self.operator)
         self.approved = not any(result.problem for result in allowed)
         return [*results, *allowed]
+
+    def _delays(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What would make others wait for a block longer than they are to; nothing for a run that applies none."""
+        if not any(decision.pending for decision in decided):
+            return []
+        self.round_trip_ms = delays.measure(self.look)
+        chosen = self.parameters
+        timeouts = Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
+        return [*delays.distance(decided, timeouts), *delays.standbys(self.look)]
 
     def accept(self) -> None:
         """Go by what `check` has decided."""

@@ -258,6 +258,7 @@ class Run:
             self._preparation.accept()
             self._recorder.plan = self._plan.digest if self._plan else ""
             self._worker.approved = self._preparation.approved_sql
+            self._worker.round_trip_ms = self._preparation.round_trip_ms
             if self.parameters.writes and self._recorder.unfinished():
                 self._recorder.close_dead()
             return shown

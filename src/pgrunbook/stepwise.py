@@ -20,7 +20,7 @@ from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 
 from pgrunbook import catalog, ledger, locks, scripts, searchpath, shape, waiting
-from pgrunbook.apply import Clock, Observe, Outcome, Timeouts, advice, differences, expected
+from pgrunbook.apply import Clock, Outcome, Timeouts, advice, differences, expected
 from pgrunbook.blocks import Block
 from pgrunbook.catalog import Connection
 from pgrunbook.connection import Sessions, problem_of
@@ -32,6 +32,9 @@ from pgrunbook.scripts import Statement
 from pgrunbook.session import Session
 from pgrunbook.shape import INVALID, PENDING, Facts, Key
 from pgrunbook.waiting import Attempt, Blocker, Report
+
+# What the catalog says of a block's objects now.
+Observe = Callable[[Connection, Block], Facts]
 
 # How often to look how far a statement has come.
 LOOK_S = 0.5
@@ -75,7 +78,7 @@ def apply(
         steps.record("reverting" if decision.action is Action.REVERT else "started", {})
         with _limits(sessions.work, block.timeouts.get("lock_timeout", timeouts.lock_budget), _statement(block)):
             steps.run()
-        found = observe(sessions.work, block, None)
+        found = observe(sessions.work, block)
         if problems := differences(decision, expected(decision), found):
             raise Failed(_half_done(decision), problems=problems)
         steps.record(decision.event, {key: found[key] for key in block.facts if key in found}, later=1)
@@ -222,7 +225,7 @@ class _Steps:
         """What failed, who was in the way if it was a lock, and what is left."""
         found = [self.at, *map(str, self.blockers if isinstance(exc, waiting.WITHOUT_LOCKS) else ())]
         with suppress(psycopg.Error, RunbookError):
-            left = observe(self.sessions.work, self.decision.block, None).items()
+            left = observe(self.sessions.work, self.decision.block).items()
             found += [f"left half done: {key}" for key, value in left if value.endswith((INVALID, PENDING))]
         remedy = f"{self._advice(exc)}: the next run finds in the catalog how far it came, and goes on from there"
         problem = problem_of(exc, where=self.block, remedy=remedy)

@@ -8,10 +8,11 @@ https://www.postgresql.org/docs/current/explicit-locking.html
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +38,12 @@ LONGEST_PAUSE_S = 2.0
 
 _QUERY_LENGTH = 100
 
+# Of an autovacuum that is in the way. By itself it gives way to whoever has waited for deadlock_timeout, a second by
+# default: longer than an attempt lasts. https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
+CANCELLED = "cancelled"
+PREVENTS_WRAPAROUND = "let be, as it prevents wraparound"
+_CANCEL = "SELECT pg_cancel_backend({})"
+
 # What the server says to an attempt that did not get its locks.
 WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
@@ -44,7 +51,7 @@ WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetecte
 @dataclass(frozen=True, slots=True)
 class Blocker:
     """A session that held, or was queued before us for, the lock that we waited for; or a prepared transaction, which
-    has the pid 0, and its name for a state.
+    has the pid 0, and its name for a state. `autovacuum`, if it is one: what became of it, or why it was let be.
 
     `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut, its literals
     replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and `state` says so.
@@ -57,10 +64,21 @@ class Blocker:
     transaction_s: float | None
     lock: str
     query: str
+    autovacuum: str = ""
 
     def __str__(self) -> str:
         who = locks.session(self.pid, self.application, self.role, self.state, self.transaction_s)
-        return f"{who}, holds {self.lock}{self.query and f': {self.query}'}"
+        what = f"{self.query}{self.autovacuum and f' (an autovacuum, {self.autovacuum})'}"
+        return f"{who}, holds {self.lock}{what and f': {what}'}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, in particular."""
+        if self.autovacuum == PREVENTS_WRAPAROUND:
+            return f"let the autovacuum end; pg_stat_progress_vacuum shows how far pid {self.pid} is"
+        if self.autovacuum and self.autovacuum != CANCELLED:
+            return f"as a superuser, or from version 18 on with pg_signal_autovacuum_worker: {_CANCEL.format(self.pid)}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +123,8 @@ def retry(
 ) -> T:
     """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up; none begins after that.
 
-    An attempt that did not get them is reported at once; so is one that did after others had not. Raises the last of
+    An attempt that did not get them is reported at once; so is one that did after others had not, or after an
+    autovacuum was cancelled for it. Raises the last of
     WITHOUT_LOCKS if the budget is used up.
     """
     retrying = tenacity.Retrying(
@@ -137,30 +156,73 @@ def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report:
     except WITHOUT_LOCKS:
         report(attempt(got_locks=False))
         raise
-    if number > 1:
+    if number > 1 or any(blocker.autovacuum for blocker in seen):
         report(attempt(got_locks=True))
     return result
 
 
 @contextmanager
 def watched(work: Session, look: Connection, lock_timeout: str) -> Iterator[Sequence[Blocker]]:
-    """Look, in another session, who blocks the session `work`, as long as the `with` block lasts: whom it saw last.
+    """Look, in another session, who blocks the session `work`, as long as the `with` block lasts: whom it saw last. An
+    autovacuum among them is cancelled.
 
-    After the attempt it would be too late to ask: with our request the reason to be blocked is gone.
+    After the attempt it would be too late to ask: with our request the reason to be blocked is gone. Who waits for the
+    answer is another thread: `work` is not to hold its locks meanwhile.
     """
     seen: list[Blocker] = []
+    over = threading.Event()
+    every_s = milliseconds(lock_timeout) / 1000 / 4
 
     def ask() -> None:
-        seen[:] = [*blockers(look, work.info.backend_pid)] or seen
+        with suppress(psycopg.Error):  # whatever it is: the one that waits is not to fail for it
+            while not over.is_set():
+                seen[:] = [*met(look, work.info.backend_pid)] or seen
+                over.wait(every_s)
 
-    with work.watched(milliseconds(lock_timeout) / 1000 / 4, ask):
-        yield seen
+    thread = threading.Thread(target=ask, daemon=True)
+
+    def begin() -> None:
+        if thread.ident is None:
+            thread.start()
+
+    try:
+        with work.watched(every_s, begin):
+            yield seen
+    finally:
+        over.set()
+        if thread.ident is not None:
+            thread.join(_ANSWERING_S)
+
+
+_ANSWERING_S = 2.0
+
+
+def met(conn: Connection, pid: int) -> Iterator[Blocker]:
+    """Who blocks this session now; an autovacuum that may be cancelled is, if this role may do so."""
+    for blocker in blockers(conn, pid):
+        if blocker.autovacuum and blocker.autovacuum != PREVENTS_WRAPAROUND:
+            yield replace(blocker, autovacuum=_cancelled(conn, blocker.pid))
+        else:
+            yield blocker
+
+
+def _cancelled(conn: Connection, pid: int) -> str:
+    try:
+        conn.execute(
+            f"{_CANCEL.format('pid')} FROM pg_stat_activity WHERE pid = %s AND usesysid IS NULL".encode(), [pid]
+        )
+    except psycopg.errors.InsufficientPrivilege as exc:
+        return f"not {CANCELLED}: {exc.diag.message_primary}"
+    return CANCELLED
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
     """Who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of other roles."""
     for row in catalog.rows(conn, "blockers", pid=pid):
-        yield Blocker(**row | {"query": row["query"] and _without_literals(row["query"])})
+        gives_way = row.pop("gives_way")
+        autovacuum = "" if gives_way is None else f"not {CANCELLED}" if gives_way else PREVENTS_WRAPAROUND
+        query = row["query"] and (row["query"] if autovacuum else _without_literals(row["query"]))
+        yield Blocker(**row | {"query": query}, autovacuum=autovacuum)
 
 
 def _without_literals(query: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from pgrunbook import apply, display, locks, stepwise
+from pgrunbook import apply, display, locks, standbys, stepwise
 from pgrunbook.agenda import Agenda
 from pgrunbook.apply import Outcome, Timeouts
 from pgrunbook.blocks import Block
@@ -32,6 +32,7 @@ class Worker:
     recorder: Recorder
     parameters: Parameters
     approved: Mapping[str, str] | None = None
+    round_trip_ms: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)  # blocks that the ledger has, as far as somebody has asked
 
@@ -39,7 +40,7 @@ class Worker:
     def timeouts(self) -> Timeouts:
         """The run's; a block may have its own."""
         chosen = self.parameters
-        return Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget)
+        return Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
 
     def apply_all(self, blocks: Sequence[Block], shows: Shows) -> None:
         """Do what `apply` does with each of these, in order. They are decided about together, and those once more
@@ -78,6 +79,8 @@ class Worker:
         self.outcomes.append(done)
         self._done.add(done.block)
         shows.outcome(done)
+        if not done.confirmed:
+            raise standbys.unconfirmed(done.block)
         return True
 
     def decide(self, block: Block) -> Decision:
@@ -89,12 +92,12 @@ class Worker:
         on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
-            return apply.apply(*on, decide=decide, observe=self._observe, report=report)
+            return apply.apply(*on, decide=decide, ask=self.agenda.questions, report=report)
         progress = display.Progresses().report
         return stepwise.apply(*on, observe=self._observe, report=report, progress=progress)
 
-    def _observe(self, conn: Connection, block: Block, of_tables: Facts | None) -> Facts:
-        return self.agenda.found([block], conn, of_tables)
+    def _observe(self, conn: Connection, block: Block) -> Facts:
+        return self.agenda.found([block], conn)
 
     def _require_approved(self, chosen: Decision) -> None:
         """Refuse SQL that is not in the approved plan: the target may have changed since the preconditions."""

@@ -64,7 +64,7 @@ class Applying:
             self.run_id,
             Timeouts(lock_timeout, "5s", "20s"),
             decide=decide,
-            observe=lambda conn, block, of_tables: agenda.found([block], conn, of_tables),
+            ask=agenda.questions,
             report=lambda _: None,
         )
 

@@ -4,7 +4,6 @@ SELECT c.oid::int8 AS relation,
        c.oid::regclass::text AS owner,
        c.relkind::text AS relkind,
        a.atttypid::int8 AS type_oid,
-       a.atttypmod AS modifier,
        format_type(a.atttypid, a.atttypmod) AS type,
        a.attgenerated::text <> '' AS generated
   FROM pg_class c

@@ -1,7 +1,9 @@
--- Which types does a value of this type pass through, from the outermost domain down to the base type?
+-- Which types does a value of this column pass through, from the outermost domain down to the base type?
 -- printed for the schema
 WITH RECURSIVE chain (oid, modifier, depth) AS (
-    SELECT %(type_oid)s::oid, %(modifier)s::int4, 0
+    SELECT a.atttypid, a.atttypmod, 0
+      FROM pg_attribute a
+     WHERE a.attrelid = %(relation)s::oid AND a.attname = %(column)s AND NOT a.attisdropped
      UNION ALL
     SELECT t.typbasetype, t.typtypmod, chain.depth + 1
       FROM chain JOIN pg_type t ON t.oid = chain.oid AND t.typtype = 'd'

@@ -1,8 +1,10 @@
--- Set the timeouts of this transaction. What time is it, in seconds, and which relations were there before: those up to
--- which OID? Of relations made since, some may have a lower one, where OIDs have started anew.
+-- Set the timeouts of this transaction, and let its commit wait for standbys as the role's would: nothing else that the
+-- session writes does. What time is it, in seconds? Are there standbys to wait for? The newest relation is noted for `before`.
 SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
-       max(oid)::bigint AS last,
        set_config('lock_timeout', %(lock_timeout)s, true),
        set_config('statement_timeout', %(statement_timeout)s, true),
-       set_config('idle_in_transaction_session_timeout', %(idle_in_transaction_session_timeout)s, true)
-  FROM pg_class
+       set_config('idle_in_transaction_session_timeout', %(idle_in_transaction_session_timeout)s, true),
+       set_config('synchronous_commit', own, true),
+       current_setting('synchronous_standby_names') <> '' AND own NOT IN ('off', 'local') AS awaits,
+       set_config('pgrunbook.newest', (SELECT max(oid)::text FROM pg_class), true)
+  FROM coalesce(nullif(current_setting('pgrunbook.synchronous_commit', true), ''), current_setting('synchronous_commit')) AS c (own)

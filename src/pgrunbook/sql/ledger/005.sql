@@ -20,7 +20,7 @@ COMMENT ON COLUMN pgrunbook.servers.id IS 'Order of the rows.';
 COMMENT ON COLUMN pgrunbook.servers.event IS
   'first: the ledger named no server. seen: the same server as the row before, started anew, or reached at another address. copied: a run went on, on another server than before, that nobody had confirmed: the copy goes its own way. confirmed: somebody said that this server takes the place of the one before.';
 COMMENT ON COLUMN pgrunbook.servers.system_identifier IS 'Of pg_control_system(): physical copies share it.';
-COMMENT ON COLUMN pgrunbook.servers.database_oid IS 'OID of the database: a copy made with CREATE DATABASE … TEMPLATE has another one.';
+COMMENT ON COLUMN pgrunbook.servers.database_oid IS 'OID of the database: a copy made with CREATE DATABASE ... TEMPLATE has another one.';
 COMMENT ON COLUMN pgrunbook.servers.timeline IS 'Timeline of its WAL: promotion and recovery from an archive begin another one. NULL if the server does not say, as Aurora does not.';
 COMMENT ON COLUMN pgrunbook.servers.address IS 'Address and port where the server took the connection; of a Unix-domain socket or a tunnel, where it begins and on which host.';
 COMMENT ON COLUMN pgrunbook.servers.data_directory IS 'Its data directory; NULL if the role was not shown it (pg_read_all_settings).';

@@ -1,0 +1,293 @@
+"""A server that is far away: what others wait behind a block is lock_timeout all the same, or the run is refused."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from databases import Database
+from faults.proxy import Command, Handler, Proxy
+from hostile.line import Line
+from integration.test_constraint_kinds import KINDS
+from projects import Project
+from psycopg.rows import TupleRow
+
+from pgrunbook import apply, footprint, ledger
+from pgrunbook.agenda import Agenda
+from pgrunbook.apply import Outcome, Timeouts
+from pgrunbook.blocks import Source
+from pgrunbook.connection import Sessions, connect
+from pgrunbook.errors import Failed
+from pgrunbook.locks import BLOCKS
+from pgrunbook.scripts import statements
+from pgrunbook.targets import Target
+
+FOUR = ("a", "b", "c", "d")
+on_18 = pytest.mark.parametrize("server", [18], indirect=True)
+
+
+class Listening(Proxy):
+    """A proxy that keeps what all sessions send, in the order in which it comes."""
+
+    def __init__(self, server: Path) -> None:
+        self.heard: list[str] = []
+        super().__init__(server)
+
+    def claim(self, history: Sequence[Command]) -> Handler | None:
+        """Hear the last command, and let it pass."""
+        self.heard.append(history[-1].sql)
+        return None
+
+    def url(self, database: Database) -> str:
+        """How to reach the database through it."""
+        directory = quote(str(self.directory), safe="")
+        return database.url.replace(quote(str(database.server.socket), safe=""), directory)
+
+    def blocks(self) -> list[list[str]]:
+        """What was sent, by whichever session, from each block's first message to its COMMIT."""
+        found: list[list[str]] = []
+        open_ = False
+        for sql in self.heard:
+            if sql.startswith("BEGIN\n;"):
+                found.append([])
+                open_ = True
+            if open_ and "pgrunbook_blockers" not in sql:
+                found[-1].append(sql)
+                open_ = not sql.endswith("; COMMIT")
+        return found
+
+
+@pytest.fixture
+def proxy(crm: Database) -> Iterator[Listening]:
+    made = Listening(crm.server.socket)
+    yield made
+    made.close()
+    if made.error:
+        raise made.error
+
+
+@pytest.mark.parametrize(
+    "kind", ["free text", "enum", *(pytest.param(k, marks=pytest.mark.long) for k in [*KINDS][2:])]
+)
+def test_while_a_block_has_its_locks_two_messages_are_sent(
+    crm: Database, proxy: Listening, project: Project, kind: str
+) -> None:
+    """Of every block of 001, whatever constrains the column. But for who looks on from another session."""
+    if kind != "free text":  # which stands for the sample as it is, with CHECKs
+        crm.load(KINDS[kind][0])
+    project.env["CRM_URL"] = proxy.url(crm)
+    done = project.step("env:CRM_URL")
+    assert done.code == 0, done.text
+    blocks = proxy.blocks()
+    assert len(blocks) >= 9
+    assert [sent for sent in blocks if len(sent) != 2] == []
+
+
+@dataclass
+class Applying:
+    """A run that has begun, over some way to the server, and the SQL of its runbook in a folder."""
+
+    url: str
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.sessions = Sessions(Target("test", self.url), "public", "test")
+        self.sessions.lock()
+        self.run_id = str(uuid.uuid4())
+        work, given = self.sessions.work, {"ticket": ""}
+        ledger.install(work)
+        ledger.start(work, self.run_id, "9_x", schema="public", mode="apply", operator="", parameters=given)
+
+    def __call__(self, sql: str, budget: str = "1ms") -> Outcome:
+        """Apply a block of this SQL, in one attempt unless there is a budget for more."""
+        (self.folder / "deploy").mkdir(exist_ok=True)
+        (self.folder / "deploy" / "010_block.sql").write_text(f"-- title: A block\n-- why: A test.\n\n{sql}\n")
+        source = Source.read(self.folder)
+        agenda = Agenda(self.sessions, "9_x", "public", source)
+        return apply.apply(
+            self.sessions,
+            agenda.decide_now([source.block("010_block", {})])[0],
+            self.run_id,
+            Timeouts("800ms", "20s", budget),
+            decide=lambda: agenda.decide_now([source.block("010_block", {})])[0],
+            ask=agenda.questions,
+            report=lambda _: None,
+        )
+
+
+@pytest.fixture
+def applying(empty: Database, tmp_path: Path) -> Iterator[Applying]:
+    for table in FOUR:
+        empty.execute(f"CREATE TABLE {table} (id int PRIMARY KEY)")
+    made = Applying(empty.url, tmp_path)
+    yield made
+    made.sessions.close()
+
+
+@contextmanager
+def queued(database: Database, tables: Sequence[str], every_s: float) -> Iterator[list[float]]:
+    """The tables are written by transactions that leave one after the other, so that none of them is waited for for
+    long. How long a client that writes to the first table has waited, in seconds.
+    """
+    writers = [_writing(database, table) for table in tables]
+    waits: list[float] = []
+    over = threading.Event()
+
+    def leave() -> None:
+        while not database.execute("SELECT FROM pg_locks WHERE NOT granted") and not over.wait(0.01):
+            pass
+        for writer in writers:
+            over.wait(every_s)
+            writer.close()
+
+    def ask() -> None:
+        with database.connect() as conn:
+            while not over.is_set():
+                start = time.monotonic()
+                conn.execute(f"DELETE FROM {tables[0]}".encode())
+                waits.append(time.monotonic() - start)
+                time.sleep(0.005)
+
+    threads = [threading.Thread(target=target) for target in (leave, ask)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield waits
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _writing(database: Database, table: str) -> psycopg.Connection[TupleRow]:
+    conn = database.connect()
+    conn.execute("BEGIN")
+    conn.execute(f"DELETE FROM {table}".encode())
+    return conn
+
+
+@on_18
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param("".join(f"ALTER TABLE {t} ADD COLUMN y int;" for t in FOUR), id="four statements"),
+        pytest.param(
+            f"CREATE TABLE z ({', '.join(f'{t} int REFERENCES {t} (id)' for t in FOUR)});", id="one statement"
+        ),
+    ],
+)
+def test_all_locks_of_a_block_have_one_deadline(empty: Database, applying: Applying, block: str) -> None:
+    """Each of the four is to be had in half a second, and all of them in two."""
+    with queued(empty, FOUR, every_s=0.5) as waits, pytest.raises(Failed, match="its locks could not be had"):
+        applying(block)
+    assert 0.4 < max(waits) < 1.4
+    assert empty.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
+
+
+@on_18
+def test_the_run_is_refused_where_the_way_leaves_no_time_to_wait(crm: Database, project: Project) -> None:
+    with Line(crm.server.socket, round_trip_s=0.02) as line:
+        project.env["CRM_URL"] = line.url(crm.name)
+        refused = project.step("env:CRM_URL", "--mode", "plan", "--lock_timeout", "30ms")
+        assert refused.code == 2, refused.text
+        assert "server: is too far away for a lock_timeout of 30ms" in refused.text
+        assert re.search(r"a round trip takes 2\d ms; concerned: 010_import_batches and \d+ more", refused.text)
+        (longer,) = re.findall(r"-p lock_timeout (\d+ms)", refused.text)
+        planned = project.step("env:CRM_URL", "--mode", "plan", "--lock_timeout", longer)
+        assert planned.code == 0, planned.text
+
+
+@on_18
+@pytest.mark.long
+def test_a_lock_is_waited_for_so_much_less_as_the_way_is_long(crm: Database, project: Project) -> None:
+    with Line(crm.server.socket, round_trip_s=0.05) as line, crm.connect() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT FROM deals")
+        project.env["CRM_URL"] = line.url(crm.name)
+        blocked = project.step("env:CRM_URL", "--lock_budget", "1s")
+    assert blocked.code == 1, blocked.text
+    (waited,) = re.findall(r"its locks could not be had in \d+ attempts of (\d+)ms each", blocked.text)
+    assert 50 <= int(waited) <= 100
+
+
+@on_18
+def test_a_block_whose_locks_its_text_does_not_tell_waits_no_longer(empty: Database, applying: Applying) -> None:
+    """Of a role that may refer to tables, and not lock them, each lock is waited for for what is left."""
+    empty.execute("CREATE ROLE referring LOGIN")
+    empty.execute(f"GRANT REFERENCES ON {', '.join(FOUR)} TO referring")
+    wanted = (
+        "SELECT has_table_privilege('referring', 'a', 'REFERENCES'), has_table_privilege('referring', 'a', 'UPDATE')"
+    )
+    assert empty.execute(wanted) == [(True, False)]
+    with connect(Target("test", empty.url_as("referring")), schema="public") as conn:
+        block = statements("CREATE TABLE y (a int REFERENCES a (id), b int REFERENCES b (id))")
+        assert footprint.acquired(conn, "public", block) == [[]]
+    assert footprint.acquired(applying.sessions.look, "public", block) == [
+        ['LOCK TABLE ONLY "public"."a", ONLY "public"."b" IN SHARE ROW EXCLUSIVE MODE']
+    ]
+
+
+BESIDES = """
+CREATE TABLE child (a int CONSTRAINT to_a REFERENCES a (id), b int REFERENCES b (id));
+CREATE TABLE p (id int PRIMARY KEY, at int CONSTRAINT later CHECK (at > 0)) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9);
+CREATE TABLE heir () INHERITS (d);
+"""
+
+
+@on_18
+@pytest.mark.parametrize(
+    "block",
+    [
+        "CREATE INDEX ON a (id); ALTER TABLE a ADD COLUMN y int; CREATE INDEX ON a (y)",
+        "CREATE TABLE n (id int REFERENCES a (id), b int, FOREIGN KEY (b) REFERENCES p (id)); CREATE INDEX ON n (id)",
+        "COMMENT ON TABLE p IS ''; COMMENT ON COLUMN a.id IS ''; COMMENT ON CONSTRAINT later ON p IS ''",
+        "ALTER TABLE ONLY d ALTER id SET STATISTICS 9; ALTER TABLE p ALTER id SET STATISTICS 9",
+        "ALTER TABLE child DROP CONSTRAINT to_a; ALTER TABLE child DROP COLUMN b",
+        "DROP TABLE child, c",
+        "ALTER TABLE c ADD COLUMN d int REFERENCES d (id); ALTER TABLE b ADD FOREIGN KEY (id) REFERENCES p (id)",
+        "ALTER TABLE p ADD COLUMN y int DEFAULT 1, ADD CHECK (y > 0) NOT VALID; CREATE INDEX ON p (y)",
+        "ALTER TABLE p RENAME CONSTRAINT later TO sooner; ALTER TABLE p ALTER at SET NOT NULL, ALTER at TYPE bigint",
+        "ALTER TABLE d ADD CONSTRAINT k CHECK (id > 0) NOT VALID; ALTER TABLE d VALIDATE CONSTRAINT k",
+        "ALTER TABLE p DETACH PARTITION p1",
+        "DROP TABLE p1",
+        "INSERT INTO a VALUES (1); UPDATE d SET id = 2; DELETE FROM c; TRUNCATE child",
+        "LOCK TABLE d IN SHARE MODE; ALTER TABLE a RENAME TO z; ALTER TABLE IF EXISTS missing ADD COLUMN y int",
+    ],
+)
+def test_a_lock_is_taken_where_and_as_its_statement_takes_it(empty: Database, applying: Applying, block: str) -> None:
+    """The judge is PostgreSQL: a statement has no lock to take any more, and none that it would not have taken."""
+    empty.load(BESIDES)
+    work = applying.sessions.work
+    parsed = statements(block)
+    with work.transaction(force_rollback=True), empty.connect() as look:
+        work.execute("SET LOCAL search_path = public")
+        for statement, locks in zip(parsed, footprint.acquired(work, "public", parsed), strict=True):
+            with work.transaction(force_rollback=True):
+                work.execute(statement.sql.encode())
+                alone = held(look, work)
+            for lock in locks:
+                work.execute(lock.encode())
+            assert held(look, work) == alone, statement.sql
+            work.execute(statement.sql.encode())
+
+
+def held(look: psycopg.Connection[TupleRow], work: psycopg.Connection[TupleRow]) -> dict[str, str]:
+    """The strongest lock of a session on each table that others see, but for those that every query takes."""
+    query = """
+      SELECT relation::regclass::text, replace(mode, 'Lock', '') FROM pg_locks JOIN pg_class c ON c.oid = relation
+       WHERE pid = %s AND relkind IN ('r', 'p') AND relation >= 16384
+         AND mode NOT IN ('AccessShareLock', 'RowShareLock')
+    """
+    order = [mode.title().replace(" ", "") for mode in BLOCKS]
+    found = look.execute(query, [work.info.backend_pid]).fetchall()
+    return dict(sorted(found, key=lambda row: order.index(row[1])))

@@ -1,0 +1,127 @@
+"""A commit that waits for a standby that does not answer: its locks are let go, and what is said of it is true."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from databases import Database
+from hostile.copies import copied, synchronous
+from projects import Outcome, Project, wait_for
+
+from pgrunbook import delays
+
+Run = Callable[..., Outcome]
+
+LOCK_TIMEOUT_S = 0.15
+
+
+def lasting(own: Database) -> None:
+    """Commits of this server are durable, and so wait for its standbys: those of a test's are not."""
+    own.execute("ALTER SYSTEM SET synchronous_commit = on")
+    own.execute("SELECT pg_reload_conf()")
+
+
+def longest_wait(own: Database, action: Callable[[], object]) -> float:
+    """How long, in seconds, the application's longest question about the deals took meanwhile."""
+    waits, over = [0.0], threading.Event()
+
+    def ask() -> None:
+        with own.connect() as conn:
+            while not over.is_set():
+                start = time.monotonic()
+                conn.execute("SELECT FROM deals LIMIT 1")
+                waits.append(time.monotonic() - start)
+                time.sleep(0.005)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        action()
+    finally:
+        over.set()
+        client.join()
+    return max(waits)
+
+
+@pytest.mark.long
+def test_standbys_that_nobody_is_are_seen_before_anything_is_done(own: Database, run: Run) -> None:
+    lasting(own)
+    with synchronous(own.server, "FIRST 2 (nobody, none)"):
+        for mode in ("plan", "apply"):
+            refused = run(own, "--mode", mode)
+            assert refused.code == 2, refused.text
+            assert "nobody confirms commits" in refused.text
+            assert "expected: 2 for synchronous_standby_names = 'FIRST 2 (nobody, none)'" in refused.text
+            assert "ALTER SYSTEM SET synchronous_standby_names = ''" in refused.text
+    assert own.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
+
+
+@pytest.mark.long
+def test_a_role_that_is_not_shown_the_standbys_is_told_so(own: Database) -> None:
+    lasting(own)
+    own.execute("CREATE ROLE plain LOGIN")
+    with synchronous(own.server, "nobody"), own.connect() as conn:
+        conn.execute("SET ROLE plain")
+        (problem,) = [found.problem for found in delays.standbys(conn)]
+        assert problem is not None
+        assert problem.found == "0; 0 connected"
+
+
+def test_a_block_is_committed_its_locks_are_gone_and_all_of_it_is_said(own: Database, project: Project) -> None:
+    """The standbys are lost after the preconditions, while the run waits for a block's locks."""
+    lasting(own)
+    ended: list[Outcome] = []
+    waited: list[float] = []
+    with own.connect() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT FROM deals")
+        running = threading.Thread(target=lambda: ended.append(project.step(own)))
+        running.start()
+        wait_for(lambda: bool(own.execute("SELECT FROM pg_locks WHERE NOT granted")))
+        with synchronous(own.server, "nobody"):
+            time.sleep(0.5)  # for the server to have heard of it
+            reader.execute("COMMIT")
+            waited.append(longest_wait(own, lambda: running.join(30)))
+            assert not running.is_alive()
+    (outcome,) = ended
+    assert outcome.code == 1, outcome.text
+    assert "is committed on this server, and not confirmed by a standby" in outcome.text
+    assert waited[0] < 10 * LOCK_TIMEOUT_S
+    ((verdict, reason),) = own.execute("SELECT verdict, reason FROM pgrunbook.verdicts")
+    assert verdict == "failed"
+    assert "not confirmed by a standby" in reason
+    assert own.execute("SELECT block FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == [("030_deals_source_data",)]
+    unconfirmed = '[{"role": "synchronous standby", "state": "has not confirmed the commit"}]'
+    said = own.execute("SELECT block, got_locks FROM pgrunbook.attempts WHERE blockers @> %s", [unconfirmed])
+    assert said == [("030_deals_source_data", True)]
+    again = project.step(own)
+    assert again.code == 0, again.text
+
+
+@pytest.mark.long
+def test_a_standby_that_vanishes_in_the_middle(own: Database, project: Project, place: Path) -> None:
+    lasting(own)
+    with copied(own.server, place / "vanishing" / "pg", replicates=True) as standby, synchronous(own.server):
+        wait_for(lambda: own.execute("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
+        planned = project.step(own, "--mode", "plan")
+        assert planned.code == 0, planned.text
+        with own.connect() as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT FROM deals")
+            ended: list[Outcome] = []
+            running = threading.Thread(target=lambda: ended.append(project.step(own)))
+            running.start()
+            wait_for(lambda: bool(own.execute("SELECT FROM pg_locks WHERE NOT granted")))
+            standby.stop()
+            reader.execute("COMMIT")
+        running.join(60)
+        assert ended[0].code == 1, ended[0].text
+        assert "030_deals_source_data" in ended[0].text
+        assert "not confirmed by a standby" in ended[0].text
+        refused = project.step(own)
+        assert refused.code == 2, refused.text
+        assert "nobody confirms commits" in refused.text

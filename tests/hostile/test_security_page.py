@@ -1,0 +1,36 @@
+"""The role of docs/security.md can do what the page says, made by the SQL that stands there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from databases import Database
+from projects import ROOT, Project
+
+PAGE = (ROOT / "docs" / "security.md").read_text()
+TABLES = ("workspaces", "deals", "contacts", "accounts", "connections")
+
+
+@pytest.fixture
+def migrator(crm: Database) -> Iterator[str]:
+    """The URL of the page's role, in a database whose tables belong to another one."""
+    crm.execute("CREATE ROLE app_owner")
+    for table in TABLES:
+        crm.execute(f"ALTER TABLE {table} OWNER TO app_owner")
+    for statement in "\n".join(re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)).splitlines():
+        if "pg_signal_autovacuum_worker" not in statement or crm.server.version >= 18:
+            crm.execute(statement.replace("crm", crm.name))
+    yield crm.url_as("migrator")
+    for role in ("migrator", "app_owner"):
+        crm.execute(f"REASSIGN OWNED BY {role} TO postgres")
+        crm.execute(f"DROP OWNED BY {role}")
+        crm.execute(f"DROP ROLE {role}")
+
+
+@pytest.mark.long
+def test_the_role_of_the_page_applies_runbook_001(migrator: str, project: Project) -> None:
+    project.env["MIGRATOR_URL"] = migrator
+    done = project.step("env:MIGRATOR_URL")
+    assert done.code == 0, done.text

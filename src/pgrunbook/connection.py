@@ -88,13 +88,14 @@ def _reached(target: Target) -> Session:
 @contextmanager
 def _closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
     """Close the session if the `with` block fails; what the driver says there is a reason to refuse the target."""
+    user = conn.info.user  # a closed connection does not say
     try:
         yield
     except psycopg.Error as exc:
         conn.close()
         remedy = "see that this role may do so, then run again"
         problem = problem_of(exc, where=f"target {target.name!r}", remedy=remedy)
-        problem = limits.named(problem, exc, conn.info.user, lambda: _reached(target))
+        problem = limits.named(problem, exc, user, lambda: _reached(target))
         raise Refused("The target cannot be used: nothing was changed.", problems=[problem]) from exc
     except BaseException:
         conn.close()

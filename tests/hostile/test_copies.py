@@ -243,9 +243,9 @@ def version_4(crm: Database) -> Iterator[psycopg.Connection[psycopg.rows.TupleRo
 def test_a_ledger_of_version_4_is_read_as_it_is_and_then_names_its_server(crm: Database, project: Project) -> None:
     project.env["CRM_URL"] = crm.url
     before = crm.dump()
-    for command in (["status"], ["server"], ["archive", "verify"]):
+    for command, code in ((["status"], 0), (["server"], 0), (["archive", "verify"], 1)):  # nothing is sealed here
         done = project.command(*command, "--target", "env:CRM_URL")
-        assert (done.code, crm.dump()) == (0, before), done.text
+        assert (done.code, crm.dump()) == (code, before), done.text
     for mode in ("plan", "verify"):
         project.step(crm, "--mode", mode)
         assert crm.dump() == before

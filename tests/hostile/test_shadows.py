@@ -176,7 +176,7 @@ def test_a_schema_with_shadows_is_refused_and_all_are_named(crm: Database, run: 
             "function public.format(text, name, VARIADIC text[])",
             "domain public.jsonb",
             f"owned by {role.name}",
-            "DROP FUNCTION public.format(text, name, VARIADIC text[]); REVOKE CREATE ON SCHEMA public",
+            'DROP FUNCTION public.format(text, name, VARIADIC text[]); REVOKE CREATE ON SCHEMA "public" FROM PUBLIC',
         )
     assert crm.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
 

@@ -29,12 +29,11 @@ WITH RECURSIVE ours (oid) AS (
       FROM tables
      WHERE relowner NOT IN (SELECT oid FROM trusted)
      UNION ALL
-    SELECT 3, format('trigger %%I on pgrunbook.%%I', g.tgname, tables.relname), 'is not the ledger''s own', p.proowner
+    SELECT 3, format('trigger %%I on pgrunbook.%%I', g.tgname, tables.relname), 'runs another role''s function', p.proowner
       FROM tables
       JOIN pg_trigger g ON g.tgrelid = tables.oid AND NOT g.tgisinternal
       JOIN pg_proc p ON p.oid = g.tgfoid
-     WHERE NOT (p.proname = 'refuse_change' AND p.pronamespace = (SELECT oid FROM here)
-                AND p.proowner IN (SELECT oid FROM trusted))
+     WHERE p.proowner NOT IN (SELECT oid FROM trusted)
      UNION ALL
     SELECT 4, format('rule %%I on pgrunbook.%%I', r.rulename, tables.relname), 'is not the ledger''s own', tables.relowner
       FROM tables

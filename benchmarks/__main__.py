@@ -25,7 +25,7 @@ import psutil  # type: ignore[import-untyped]  # ships no type information
 import stall
 import startup
 
-from pgrunbook import embedded
+from pgrunbook.postgres import embedded
 
 PARTS: dict[str, Callable[[embedded.Server, int, bool], str]] = {
     "startup": lambda server, times, _: startup.section(server, times),

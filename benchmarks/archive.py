@@ -18,10 +18,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from pgrunbook import attestation
-from pgrunbook.archive import Archive
-from pgrunbook.site import Site
-from pgrunbook.verification import verify
+from pgrunbook.records import attestation
+from pgrunbook.records.archive import Archive
+from pgrunbook.records.site import Site
+from pgrunbook.records.verification import verify
 
 NOTEBOOK_BYTES, SNAPSHOTS_BYTES = 60_000, 30_000
 FILES = {f"sql/001_example/deploy/{number:03}.sql": "0" * 64 for number in range(45)}

@@ -20,10 +20,10 @@ import projects
 import psycopg
 from measuring import table
 
-from pgrunbook import embedded
-from pgrunbook.catalog import snapshot
-from pgrunbook.connection import connect
-from pgrunbook.targets import Target
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.catalog import snapshot
+from pgrunbook.postgres.connection import connect
+from pgrunbook.runbooks.targets import Target
 
 COUNTS = (1_000, 10_000, 100_000)
 OURS, FEW, REFLECTION, DUMP = "pgrunbook", "the seven of 001", "SQLAlchemy get_multi_*", "pg_dump -s"

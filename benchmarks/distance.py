@@ -26,7 +26,7 @@ import psycopg
 import stall
 from measuring import table
 
-from pgrunbook import embedded
+from pgrunbook.postgres import embedded
 
 sys.path.append(str(peers.ROOT / "tests"))
 from hostile.line import Line  # the tests' own: what delays them delays us

@@ -12,7 +12,7 @@ import projects
 from measuring import cpu, in_turns, table, timed, wall
 from projects import DBMATE, OURS, PSQL
 
-from pgrunbook import embedded
+from pgrunbook.postgres import embedded
 
 SOME, MANY = 300, 3_000
 LARGE = (OURS, PSQL, DBMATE)  # the others take minutes for the larger number

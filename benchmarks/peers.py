@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from pgrunbook import embedded
-from pgrunbook.agenda import Agenda
-from pgrunbook.blocks import Source
-from pgrunbook.connection import Sessions
-from pgrunbook.targets import Target
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.connection import Sessions
+from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.targets import Target
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = "001_import_connector"

@@ -13,7 +13,7 @@ import peers
 import psycopg
 from measuring import Prepare
 
-from pgrunbook import embedded
+from pgrunbook.postgres import embedded
 
 SAMPLE = peers.ROOT / "sql" / "sample.sql"
 MANY = "900_many"

@@ -27,7 +27,7 @@ from pathlib import Path
 import peers
 import psycopg
 
-from pgrunbook import embedded
+from pgrunbook.postgres import embedded
 
 SAMPLE = peers.ROOT / "sql" / "sample.sql"
 QUERIES = (

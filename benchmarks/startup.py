@@ -14,7 +14,7 @@ import peers
 import projects
 from measuring import Prepare, cpu, in_turns, peak, table, timed, wall
 
-from pgrunbook import embedded
+from pgrunbook.postgres import embedded
 
 NOTHING, IMPORTS, OURS = "papermill, empty notebook", "papermill, with imports", "pgrunbook run 001"
 _IMPORTS = "import pandas\nimport psycopg\nimport sqlalchemy"

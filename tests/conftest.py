@@ -14,8 +14,8 @@ import pytest
 from databases import Database
 from projects import ROOT, Project
 
-from pgrunbook import embedded
-from pgrunbook.embedded import Server
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
 
 VERSIONS = (16, 18)
 # Hundreds of small tests each, or long ones: on 18 only unless another version is asked for, as a landing cannot wait.

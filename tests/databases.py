@@ -18,8 +18,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from pgrunbook import embedded
-from pgrunbook.embedded import Server
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
 
 PASSWORD_ROLES = "password_roles"  # whoever is a member cannot connect without a password
 

@@ -14,7 +14,7 @@ import psycopg
 from databases import Database, temporary
 from psycopg.rows import TupleRow
 
-from pgrunbook.embedded import Server
+from pgrunbook.postgres.embedded import Server
 
 RUNBOOK = "700_stateful"
 URL = "STATEFUL_URL"  # the environment variable that holds the target's

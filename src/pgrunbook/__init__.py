@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError, Verdict
 
 if TYPE_CHECKING:
-    from pgrunbook.run import Run, begin
+    from pgrunbook.run.run import Run, begin
 
 __all__ = [
     "Failed",
@@ -23,7 +23,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """`begin` and `Run` bring pandas and SQLAlchemy with them, which what runs the notebook does not need."""
     if name in ("Run", "begin"):
-        from pgrunbook import run
+        from pgrunbook.run import run
 
         return getattr(run, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

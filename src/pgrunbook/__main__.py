@@ -1,5 +1,5 @@
 """`python -m pgrunbook` is the command `pgrunbook`."""
 
-from pgrunbook.cli import main
+from pgrunbook.cli.main import main
 
 main()

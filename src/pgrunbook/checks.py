@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 import psycopg
 
-from pgrunbook import searchpath
-from pgrunbook.apply import Timeouts
-from pgrunbook.connection import problem_of
-from pgrunbook.decisions import Action, Decision
+from pgrunbook.applying.in_transaction import Timeouts
 from pgrunbook.errors import Problem, RunbookError
-from pgrunbook.scripts import Statement
-from pgrunbook.session import Session
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.connection import problem_of
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.scripts import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def verify(conn: Session, name: str, statements: Sequence[Statement], timeouts: 
             "SELECT set_config('lock_timeout', %(limit)s, true), set_config('statement_timeout', %(limit)s, true)",
             {"limit": timeouts.statement_timeout},
         )
-        conn.execute(f"{searchpath.theirs(conn.schema)}; {_SAVEPOINT}".encode())
+        conn.execute(f"{search_path.theirs(conn.schema)}; {_SAVEPOINT}".encode())
         for statement in statements:
             problem = _try(conn, statement)
             if statement.check:

@@ -79,7 +79,7 @@ class RunbookError(Exception):
         """What IPython shows in place of a traceback: the reader needs the reason, not our call stack. A program that
         reads the notebook finds the problems beside it.
         """
-        from pgrunbook import card
+        from pgrunbook.records import card
 
         card.show_problems(self.problems)
         return f"{self.verdict.upper()}: {self}".splitlines()

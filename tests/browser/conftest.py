@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
 
-from pgrunbook.embedded import Server
+from pgrunbook.postgres.embedded import Server
 
 ARGUMENTS = [
     "--no-sandbox",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from pgrunbook import embedded
+from pgrunbook.postgres import embedded
 
 if TYPE_CHECKING:
     from faults.proxy import Session

@@ -10,7 +10,7 @@ from faults.actions import FAULTS, Fault
 from faults.proxy import Command, Point
 from faults.trial import Hit, When
 
-from pgrunbook.scripts import statements
+from pgrunbook.runbooks.scripts import statements
 
 
 class Stop(enum.StrEnum):

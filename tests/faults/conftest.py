@@ -16,7 +16,7 @@ from faults.report import PROPERTY, Report
 from faults.runbooks import Runbook
 from faults.stage import Stage, staged
 
-from pgrunbook.embedded import Server
+from pgrunbook.postgres.embedded import Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

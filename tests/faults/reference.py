@@ -11,7 +11,7 @@ import psycopg
 from databases import Database
 from psycopg import sql
 
-from pgrunbook.embedded import Server
+from pgrunbook.postgres.embedded import Server
 
 # The ledger is compared for itself: only its tables are the same after every history.
 SCHEMA = ("--exclude-schema", "pgrunbook")

@@ -14,8 +14,8 @@ from faults.reference import LEDGER, SCHEMA, Reference, dumps, scratch
 from faults.trial import Trial
 from projects import ROOT
 
-from pgrunbook import embedded
-from pgrunbook.embedded import Server
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
 
 
 @dataclass(frozen=True)

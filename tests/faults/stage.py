@@ -13,7 +13,7 @@ from faults.reference import Reference
 from faults.runbooks import Runbook
 from faults.trial import ENGINE, Ended, Hit, Trial
 
-from pgrunbook.embedded import Server
+from pgrunbook.postgres.embedded import Server
 
 
 @dataclass(frozen=True)

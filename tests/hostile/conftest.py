@@ -15,7 +15,7 @@ import pytest
 from databases import Database
 from projects import ROOT, Outcome, Project
 
-from pgrunbook.embedded import Server
+from pgrunbook.postgres.embedded import Server
 
 
 @pytest.fixture(scope="session", params=[18])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psycopg
 
-from pgrunbook import embedded
-from pgrunbook.embedded import Server
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
 
 STANDBY = "standby"
 

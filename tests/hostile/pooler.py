@@ -16,8 +16,8 @@ import psycopg
 import pytest
 from projects import wait_for
 
-from pgrunbook import embedded
-from pgrunbook.embedded import Server
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 MODES = ("session", "transaction", "statement")

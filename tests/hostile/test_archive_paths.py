@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pgrunbook import cli
-from pgrunbook.archive import HEAD, SEAL, Archive
+from pgrunbook.cli import main
 from pgrunbook.errors import Failed, Refused, RunbookError
-from pgrunbook.site import Site
-from pgrunbook.verification import verify, verify_alone
+from pgrunbook.records.archive import HEAD, SEAL, Archive
+from pgrunbook.records.site import Site
+from pgrunbook.records.verification import verify, verify_alone
 
 SECRET = "nobody's business"
 
@@ -330,7 +330,7 @@ def verified(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Call
         toml.write_text(settings.replace("KEY", str(folder / "p.pem")))
         given = [argument.replace("KEY", str(folder / "p.pem")) for argument in arguments]
         env = {"PGRUNBOOK_ROOT": str(toml.parent)}
-        done = CliRunner().invoke(cli.main, ["archive", "verify", *given], env=env)
+        done = CliRunner().invoke(main.main, ["archive", "verify", *given], env=env)
         toml.unlink() if before is None else toml.write_bytes(before)
         return done.exit_code, done.output
 

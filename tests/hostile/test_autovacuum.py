@@ -7,10 +7,10 @@ import pytest
 from databases import Database
 from projects import Project, wait_for
 
-from pgrunbook import waiting
-from pgrunbook.connection import connect
-from pgrunbook.targets import Target
-from pgrunbook.waiting import Attempt
+from pgrunbook.applying import lock_waits
+from pgrunbook.applying.lock_waits import Attempt
+from pgrunbook.postgres.connection import connect
+from pgrunbook.runbooks.targets import Target
 
 # It sleeps a tenth of a second after each page.
 SLOW = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_threshold = 1"
@@ -47,11 +47,11 @@ def altered(url: str, budget: str = "1s") -> tuple[list[Attempt], bool]:
     with connect(target, schema="public") as work, connect(target, schema="public", read_only=True) as look:
         work.execute("SET lock_timeout = '150ms'")
         try:
-            waiting.retry(
+            lock_waits.retry(
                 lambda: work.execute("ALTER TABLE public.t ADD COLUMN more int"),
                 block="010_t",
                 budget=budget,
-                watch=lambda: waiting.watched(work, look, "150ms"),
+                watch=lambda: lock_waits.watched(work, look, "150ms"),
                 report=attempts.append,
             )
         except psycopg.errors.LockNotAvailable:
@@ -113,5 +113,5 @@ def test_one_that_prevents_wraparound_is_let_be(own: Database, role: str) -> Non
     pid = vacuumed(own, "t")
     attempts, done = altered(own.url_as(role))
     assert not done
-    assert {(b.pid, b.autovacuum) for a in attempts for b in a.blockers} == {(pid, waiting.PREVENTS_WRAPAROUND)}
+    assert {(b.pid, b.autovacuum) for a in attempts for b in a.blockers} == {(pid, lock_waits.PREVENTS_WRAPAROUND)}
     assert own.execute("SELECT count(*) FROM pg_stat_progress_vacuum WHERE pid = %s", [pid]) == [(1,)]

@@ -15,11 +15,11 @@ from hostile.copies import copied, listening
 from projects import ROOT, Outcome, Project, wait_for
 from psycopg import sql
 
-from pgrunbook import ledger
-from pgrunbook.connection import connect
 from pgrunbook.errors import Refused
-from pgrunbook.origin import Origin, Standing
-from pgrunbook.targets import Target
+from pgrunbook.ledger import ledger
+from pgrunbook.ledger.origin import Origin, Standing
+from pgrunbook.postgres.connection import connect
+from pgrunbook.runbooks.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server")]
 

@@ -21,15 +21,16 @@ from integration.test_constraint_kinds import KINDS
 from projects import Project
 from psycopg.rows import TupleRow
 
-from pgrunbook import apply, footprint, ledger
-from pgrunbook.agenda import Agenda
-from pgrunbook.apply import Outcome, Timeouts
-from pgrunbook.blocks import Source
-from pgrunbook.connection import Sessions, connect
+from pgrunbook.applying import footprint, in_transaction
+from pgrunbook.applying.in_transaction import Outcome, Timeouts
 from pgrunbook.errors import Failed
-from pgrunbook.locks import BLOCKS
-from pgrunbook.scripts import statements
-from pgrunbook.targets import Target
+from pgrunbook.ledger import ledger
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.postgres.locks import BLOCKS
+from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.scripts import statements
+from pgrunbook.runbooks.targets import Target
 
 FOUR = ("a", "b", "c", "d")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -113,7 +114,7 @@ class Applying:
         (self.folder / "deploy" / "010_block.sql").write_text(f"-- title: A block\n-- why: A test.\n\n{sql}\n")
         source = Source.read(self.folder)
         agenda = Agenda(self.sessions, "9_x", "public", source)
-        return apply.apply(
+        return in_transaction.apply(
             self.sessions,
             agenda.decide_now([source.block("010_block", {})])[0],
             self.run_id,

@@ -9,7 +9,7 @@ import pytest
 from databases import Database
 from projects import Outcome
 
-from pgrunbook.embedded import Server
+from pgrunbook.postgres.embedded import Server
 
 
 def latin(database: Database, sql: str) -> None:

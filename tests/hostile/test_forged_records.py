@@ -19,14 +19,15 @@ from click.testing import CliRunner
 from databases import Database
 from projects import ROOT, RUNBOOK, Project
 
-from pgrunbook import cli, sealing
-from pgrunbook.archive import Archive
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
-from pgrunbook.embedded import Server
+from pgrunbook.cli import main
 from pgrunbook.errors import Refused
-from pgrunbook.project import Project as Settings
-from pgrunbook.sealing import Sealed
-from pgrunbook.site import Site
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.records import sealing
+from pgrunbook.records.archive import Archive
+from pgrunbook.records.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
+from pgrunbook.records.sealing import Sealed
+from pgrunbook.records.site import Site
+from pgrunbook.runbooks.project import Project as Settings
 
 pytestmark = pytest.mark.long  # a part of it is in tests/integration/test_sealing.py
 
@@ -342,7 +343,7 @@ def test_a_target_that_cannot_be_asked_is_told_wherever_the_record_is_shown(runs
         assert seal.statement.predicate.run["ledger"]["compared"] is False
         env = {"PGRUNBOOK_ROOT": str(runs.project.root)}
         for arguments in (["verify"], ["verify", str(runs.outputs / "x.ipynb")]):
-            verified = CliRunner().invoke(cli.main, ["archive", *arguments], env=env)
+            verified = CliRunner().invoke(main.main, ["archive", *arguments], env=env)
             assert "note: x.ipynb: sealed by hand, not compared with the ledger: " in verified.output
             assert verified.exit_code == 0
         Site(Archive(runs.outputs)).build()

@@ -11,10 +11,10 @@ from databases import Database, Role
 from hostile.line import Line
 from projects import Outcome
 
-from pgrunbook import limits
-from pgrunbook.connection import Sessions, connect
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.targets import Target
+from pgrunbook.postgres import limits
+from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.runbooks.targets import Target
 
 LIMITS = [
     "statement_timeout",

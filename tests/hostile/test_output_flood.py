@@ -11,10 +11,10 @@ from typing import Any
 import nbformat
 import pytest
 
-from pgrunbook.flood import LIMIT
+from pgrunbook.runner.flood import LIMIT
 
 PASSED = """\
-from pgrunbook.card import VerdictCard
+from pgrunbook.records.card import VerdictCard
 from pgrunbook.errors import Verdict
 VerdictCard(Verdict.PASSED, 'done', {})"""
 SHOW = "from IPython.display import display, HTML, clear_output\n"

@@ -10,10 +10,10 @@ from databases import Database
 from hostile.pooler import MODES, Pooler, pooling
 from projects import Outcome, Project
 
-from pgrunbook.backend import way_around
-from pgrunbook.connection import connect
 from pgrunbook.errors import Refused
-from pgrunbook.targets import Target
+from pgrunbook.postgres.backend import way_around
+from pgrunbook.postgres.connection import connect
+from pgrunbook.runbooks.targets import Target
 
 STATE = """
 SELECT (SELECT jsonb_object_agg(name, setting) FROM pg_settings WHERE name <> 'application_name'),

@@ -13,7 +13,7 @@ import pytest
 from databases import Database, Role
 from projects import Outcome, Project
 
-from pgrunbook.scripts import Script
+from pgrunbook.runbooks.scripts import Script
 
 STRONG = "kX9-tr0ub4dor&3"
 

@@ -15,10 +15,13 @@ from databases import Database, Role
 from projects import Outcome
 from psycopg.rows import dict_row
 
-from pgrunbook import admission, catalog, ledger, searchpath, shape, trust
-from pgrunbook.connection import connect
-from pgrunbook.embedded import Server
-from pgrunbook.targets import Target
+from pgrunbook.admit import admission
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres import catalog, search_path, trust
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.runbooks.targets import Target
+from pgrunbook.sqltext import shape
 
 QUERIES = sorted(path.name.removesuffix(".sql") for path in (files("pgrunbook") / "sql" / "catalog").iterdir())
 PRINTING = [name for name in QUERIES if "printed_for" in catalog.query(name)]
@@ -141,8 +144,8 @@ def test_what_is_printed_for_the_schema_is_looked_up_in_pg_catalog(made: tuple[D
     raw = catalog.query(name).split("SELECT * FROM (\n", 1)[1].rsplit("\n    ) AS asked", 1)[0]
     with connect(Target("test", database.url), schema="public") as conn, conn.transaction():
         found = catalog.rows(conn, name, **values)
-        assert conn.execute("SELECT current_setting('search_path')").fetchone() == (searchpath.OURS,)
-        conn.execute(searchpath.theirs("public").encode())
+        assert conn.execute("SELECT current_setting('search_path')").fetchone() == (search_path.OURS,)
+        conn.execute(search_path.theirs("public").encode())
         expected = conn.cursor(row_factory=dict_row).execute(raw, values).fetchall()
     moving = name in ("locks", "circumstances")
     assert moving or found == expected

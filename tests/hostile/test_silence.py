@@ -17,11 +17,11 @@ from hostile.copies import synchronous
 from hostile.line import Line
 from projects import RUNBOOK, Outcome, Project, wait_for
 
-from pgrunbook import durability, session
-from pgrunbook.connection import Sessions, connect
-from pgrunbook.heartbeat import Heartbeat
-from pgrunbook.session import Patience, Session, Silent
-from pgrunbook.targets import Target
+from pgrunbook.postgres import durability, session
+from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.postgres.heartbeat import Heartbeat
+from pgrunbook.postgres.session import Patience, Session, Silent
+from pgrunbook.runbooks.targets import Target
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_each_statement_of_a_message_has_its_time(crm: Database) -> None:
 def test_a_server_that_falls_silent_while_we_connect(
     line: Line, crm: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pgrunbook.connection.CONNECT_TIMEOUT_S", 2)
+    monkeypatch.setattr("pgrunbook.postgres.connection.CONNECT_TIMEOUT_S", 2)
     line.fall_silent()
     begun = time.monotonic()
     with pytest.raises(Exception, match="cannot be reached"):

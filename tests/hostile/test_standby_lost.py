@@ -12,7 +12,7 @@ from databases import Database
 from hostile.copies import copied, synchronous
 from projects import Outcome, Project, wait_for
 
-from pgrunbook import delays
+from pgrunbook.planning import delays
 
 Run = Callable[..., Outcome]
 

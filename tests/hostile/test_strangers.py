@@ -21,7 +21,13 @@ def test_a_ledger_of_another_role_is_refused_and_named(crm: Database, run: Calla
         conn.execute(f"CREATE SCHEMA pgrunbook; {LEDGER}".encode())
     done = run(crm, "--mode", mode)
     assert done.code == 2, done.text
-    for word in ("schema pgrunbook", "pgrunbook.blocks", "pgrunbook.runs", f"owned by {role.name}", "OWNER TO"):
+    for word in (
+        "schema pgrunbook",
+        "pgrunbook.runbooks.blocks",
+        "pgrunbook.runs",
+        f"owned by {role.name}",
+        "OWNER TO",
+    ):
         assert word in done.text, done.text
 
 

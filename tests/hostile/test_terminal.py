@@ -16,7 +16,7 @@ import pytest
 from databases import Database
 from projects import RUNBOOK, Outcome, Project
 
-from pgrunbook import cli
+from pgrunbook.cli import main
 
 FORGED = "no\x1b[2J\x1b[1;31m\r\nPASSED: all 16 blocks are in place\n\u202eseal: number 1\x9b1A"
 _VERIFY = f"sql/{RUNBOOK}/verify/010_import_batches.sql"
@@ -133,7 +133,7 @@ def test_every_refusal_is_one_document(
 ) -> None:
     monkeypatch.chdir(project.root)
     with pytest.raises(SystemExit) as ended:
-        cli.main([*arguments, "--json"])
+        main.main([*arguments, "--json"])
     printed = json.loads(capsys.readouterr().out)
     (found,) = printed if arguments[0] == "run" else [printed]
     assert ended.value.code == 2
@@ -159,9 +159,9 @@ def test_so_is_whatever_else_ends_a_command(
         raise exc
 
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr("pgrunbook.status.collect", raises)
+    monkeypatch.setattr("pgrunbook.cli.status.collect", raises)
     with pytest.raises((SystemExit, KeyError)) as ended:
-        cli.main(["status", "--json"])
+        main.main(["status", "--json"])
     assert json.loads(capsys.readouterr().out)["verdict"] == verdict
     assert getattr(ended.value, "code", code) == code  # a fault of ours is shown as it is
 
@@ -182,7 +182,7 @@ def test_a_settings_file_that_is_not_valid(project: Project, text: str, capsys: 
     (project.root / "pgrunbook.toml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(project.root)
     with pytest.raises(SystemExit) as ended:
-        cli.main(["status", "--json"])
+        main.main(["status", "--json"])
     assert (ended.value.code, json.loads(capsys.readouterr().out)["verdict"]) == (2, "refused")
 
 
@@ -206,7 +206,7 @@ def test_the_command_in_a_remedy_goes_where_the_run_went(crm: Database, project:
     (words,) = commands(done.text)
     given = ["--target", "the crm", "--mode", "rehearse", "-p", "ticket", "it's 7", "-p", "lock_budget", "9min"]
     assert words == ["pgrunbook", "run", RUNBOOK, *given]
-    with cli.main.make_context("pgrunbook", words[1:]) as ctx:
+    with main.main.make_context("pgrunbook", words[1:]) as ctx:
         assert isinstance(ctx, click.Context)
     again = project.command(*words[1:])
     assert (again.code, "rehearse" in again.text or "PASSED" in again.text) == (0, True), again.text

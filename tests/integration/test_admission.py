@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from pgrunbook import admission
-from pgrunbook.admission import Admission, Obstacle
+from pgrunbook.admit import admission
+from pgrunbook.admit.admission import Admission, Obstacle
 from pgrunbook.errors import Refused
-from pgrunbook.scripts import Script
+from pgrunbook.runbooks.scripts import Script
 
 RUNBOOK = Path(__file__).parents[2] / "sql" / "001_import_connector"
 VALUE = "csv_import"

@@ -14,16 +14,17 @@ import psycopg
 import pytest
 from databases import Database
 
-from pgrunbook import apply, ledger
-from pgrunbook.agenda import Agenda
-from pgrunbook.apply import Outcome, Timeouts
-from pgrunbook.blocks import Source
-from pgrunbook.connection import Sessions
-from pgrunbook.decisions import Decision
-from pgrunbook.embedded import Server
+from pgrunbook.applying import in_transaction
+from pgrunbook.applying.in_transaction import Outcome, Timeouts
+from pgrunbook.applying.lock_waits import Attempt
 from pgrunbook.errors import Failed
-from pgrunbook.targets import Target
-from pgrunbook.waiting import Attempt
+from pgrunbook.ledger import ledger
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.targets import Target
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -58,7 +59,7 @@ class Applying:
 
         decision = decide()
         self.before()
-        return apply.apply(
+        return in_transaction.apply(
             self.sessions,
             decision,
             self.run_id,

@@ -11,8 +11,8 @@ import pytest
 from databases import Database
 from projects import ROOT, RUNBOOK, Outcome, Project
 
-from pgrunbook import embedded
-from pgrunbook.embedded import Server
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
 
 Servers = Callable[[int], Server]
 SAMPLE = ROOT / "sql" / "sample.sql"

@@ -11,7 +11,7 @@ from databases import Database, Role
 from projects import RUNBOOK, Project
 from refusals import LOCKED_OUT, problems, refused
 
-from pgrunbook.connection import LOCK_KEY
+from pgrunbook.postgres.connection import LOCK_KEY
 
 # One version is enough: what is bad is bad on each.
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]

@@ -15,13 +15,13 @@ import pytest
 from databases import Database
 from psycopg.pq import TransactionStatus
 
-from pgrunbook import catalog
-from pgrunbook.batch import Batch
-from pgrunbook.connection import connect
+from pgrunbook.applying.one_message import Batch
 from pgrunbook.errors import Failed
-from pgrunbook.scripts import statements
-from pgrunbook.session import Session
-from pgrunbook.targets import Target
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.scripts import statements
+from pgrunbook.runbooks.targets import Target
 
 TIMEOUTS = {"lock_timeout": "1s", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s"}
 

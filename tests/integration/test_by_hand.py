@@ -83,7 +83,7 @@ def test_begun_again_in_the_middle_the_first_run_is_interrupted(crm: Database, p
 # The session that applies blocks is lost, and somebody else holds what the next one would need.
 LOST = """
 import os, psycopg
-from pgrunbook import connection
+from pgrunbook.postgres import connection
 connection.SETTLING_S = 0.5
 other = psycopg.connect(os.environ["CRM_URL"], autocommit=True, application_name="another run")
 (working,) = connection.holding(other, connection.WORK_KEY)

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from databases import Database
 
-from pgrunbook import searchpath, shape
-from pgrunbook.catalog import Connection, snapshot
-from pgrunbook.connection import connect
-from pgrunbook.diff import diff
-from pgrunbook.targets import Target
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.catalog import Connection, snapshot
+from pgrunbook.postgres.connection import connect
+from pgrunbook.run.diff import diff
+from pgrunbook.runbooks.targets import Target
+from pgrunbook.sqltext import shape
 
 TABLES = ("kinds", "Parts", "parts_1", "pg_class")
 MADE = """
@@ -70,7 +71,7 @@ def look(empty: Database) -> Iterator[Connection]:
 
 def test_every_index_is_defined_as_the_server_says(look: Connection) -> None:
     found = snapshot(look, "public", TABLES).indexes
-    with searchpath.seeing(look):
+    with search_path.seeing(look):
         expected = {(table, index): text for table, index, text in look.execute(DEFINITIONS)}
     assert found["definition"].to_dict() == expected
     assert len(expected) > 25

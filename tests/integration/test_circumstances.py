@@ -12,7 +12,7 @@ import pytest
 from databases import Database
 from projects import wait_for
 
-from pgrunbook import catalog
+from pgrunbook.postgres import catalog
 
 
 def circumstances(url: str) -> dict[str, tuple[str, str]]:

@@ -18,16 +18,16 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
-from pgrunbook import embedded
-from pgrunbook.embedded import Server
 from pgrunbook.errors import Failed, Refused
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
 
 NOBODY = 65534
 
 # A process that uses the server, and the database if there is a sample, until its standard input ends.
 USER = """
 import pathlib, sys
-from pgrunbook import embedded
+from pgrunbook.postgres import embedded
 data, *samples = map(pathlib.Path, sys.argv[1:])
 server = embedded.start(data)
 for sample in samples:

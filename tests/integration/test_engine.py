@@ -19,12 +19,12 @@ from databases import Database
 from papermill.iorw import papermill_io
 from projects import RUNBOOK, Project
 
-from pgrunbook.manager import ExecutionManager
+from pgrunbook.runner.executed_notebook import ExecutionManager
 
 PG18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 CARD = "VerdictCard(Verdict.PASSED, 'done', {})"
-IMPORTS = "from pgrunbook.card import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
+IMPORTS = "from pgrunbook.records.card import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
 PASSED = IMPORTS + CARD
 SHOWN = f"{IMPORTS}display({CARD})"
 
@@ -377,7 +377,7 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
 
 FULL_AT_THE_END = """
 import papermill, resource, signal
-from pgrunbook.manager import ExecutionManager
+from pgrunbook.runner.executed_notebook import ExecutionManager
 
 end = ExecutionManager.end
 
@@ -453,7 +453,7 @@ def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Proje
     cell = next(c for c in loaded["cells"] if c["id"] == "stage-mappings")
     cell["source"] = [
         "import os, signal, pgrunbook.display\n",
-        "pgrunbook.display.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
+        "pgrunbook.run.run.display.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
         *cell["source"],
     ]
     runbook.write_text(json.dumps(loaded))

@@ -10,7 +10,7 @@ from projects import Outcome, Project
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
 PASSED = """\
-from pgrunbook.card import VerdictCard
+from pgrunbook.records.card import VerdictCard
 from pgrunbook.errors import Verdict
 VerdictCard(Verdict.PASSED, "done", {})"""
 

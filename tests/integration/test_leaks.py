@@ -11,8 +11,9 @@ from databases import Database, Role
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from projects import Project
 
-from pgrunbook import credentials, leaks
-from pgrunbook.targets import Target
+from pgrunbook.runbooks import credentials
+from pgrunbook.runbooks.targets import Target
+from pgrunbook.secrets import search
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -28,8 +29,8 @@ def test_the_record_of_a_run_with_a_password(crm: Database, project: Project, lo
     secrets = credentials.of_target(Target("env:CRM_URL", role.url))
     assert role.password in secrets
     record = nbformat.read(done.notebook, as_version=4)
-    assert leaks.search(record, secrets) == []
-    assert leaks.search_text(done.notebook.read_text(), secrets, "file") == []
+    assert search.search(record, secrets) == []
+    assert search.search_text(done.notebook.read_text(), secrets, "file") == []
 
 
 GIVES_AWAY = """
@@ -55,8 +56,8 @@ def test_a_cell_that_gives_a_password_away(crm: Database, project: Project, logi
     secrets = credentials.of_target(Target("env:CRM_URL", role.url))
     for path in [*project.root.glob("outputs/**/*")]:
         if path.is_file():
-            assert leaks.search_text(path.read_text(), secrets, path.name) == []
-    assert leaks.search_text(done.text, secrets, "terminal") == []
+            assert search.search_text(path.read_text(), secrets, path.name) == []
+    assert search.search_text(done.text, secrets, "terminal") == []
 
 
 LATER = """

@@ -11,12 +11,12 @@ from databases import Database, Role
 from projects import ROOT, RUNBOOK, Project
 from psycopg import sql
 
-from pgrunbook import ledger
-from pgrunbook.connection import Sessions, connect
 from pgrunbook.errors import Verdict
-from pgrunbook.parameters import Parameters
-from pgrunbook.recorder import Recorder
-from pgrunbook.targets import Target
+from pgrunbook.ledger import ledger
+from pgrunbook.ledger.run_rows import Recorder
+from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.runbooks.parameters import Parameters
+from pgrunbook.runbooks.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 

@@ -24,15 +24,15 @@ from databases import Database
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
-from pgrunbook.connection import connect
-from pgrunbook.embedded import Server
 from pgrunbook.errors import Failed, Interrupted, Refused
-from pgrunbook.magics import ONLY_LOOKS, ROW_LIMIT, ReadOnlySqlMagic, register
-from pgrunbook.targets import Target
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.run.sql_magic import ONLY_LOOKS, ROW_LIMIT, ReadOnlySqlMagic, register
+from pgrunbook.runbooks.targets import Target
 
 REGISTER = """
 import os, psycopg
-from pgrunbook.magics import register
+from pgrunbook.run.sql_magic import register
 register(get_ipython(), lambda: psycopg.connect(os.environ["LOOKING_AT"]))
 """
 

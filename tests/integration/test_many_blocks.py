@@ -8,7 +8,7 @@ import pytest
 from databases import Database
 from projects import RUNBOOK, Project
 
-from pgrunbook.record import Record
+from pgrunbook.records.record import Record
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 

@@ -12,8 +12,8 @@ import pytest
 from databases import Database
 from projects import ROOT, RUNBOOK, Project, wait_for
 
-from pgrunbook.embedded import Server
-from pgrunbook.record import Record
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.records.record import Record
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True, scope="module")
 

@@ -15,11 +15,11 @@ import pytest
 from databases import Database, Role
 from projects import Project
 
-from pgrunbook import embedded, schemacopy
-from pgrunbook.catalog import Connection
-from pgrunbook.connection import connect
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.targets import Target
+from pgrunbook.postgres import embedded, schema_copy
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.connection import connect
+from pgrunbook.runbooks.targets import Target
 
 pytestmark = pytest.mark.usefixtures("server")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -122,7 +122,7 @@ def test_the_copy_has_everything_but_rows(crm: Database, folder: Path, login_rol
     read = "SELECT sum(seq_tup_read), sum(idx_tup_fetch), sum(n_tup_ins) FROM pg_stat_user_tables"
     rows = crm.execute(read)
     with connect(target(crm), schema="public", read_only=True) as conn, crm.logged() as statements:
-        with schemacopy.copied(target(crm), conn, folder, "0123abcd") as copy:
+        with schema_copy.copied(target(crm), conn, folder, "0123abcd") as copy:
             assert copy.warnings == ()
             assert structure(crm, copy.target.conninfo) == structure(crm)
             with psycopg.connect(copy.target.conninfo, user=embedded.SUPERUSER) as there:  # whom no policy concerns
@@ -137,7 +137,7 @@ def test_the_copy_has_everything_but_rows(crm: Database, folder: Path, login_rol
                     assert estimate == (500,)
             assert conn.info.server_version // 10_000 == int(re.findall(r"PostgreSQL (\d+)", copy.server)[0])
         assert databases_of(folder, conn) == set()
-        with schemacopy.copied(target(crm), conn, folder, "again") as copy:  # the roles are there now
+        with schema_copy.copied(target(crm), conn, folder, "again") as copy:  # the roles are there now
             assert copy.warnings == ()
     assert not [text for text in statements if re.search(r"\bCOPY\b|INSERT|UPDATE|DELETE FROM|CREATE|ALTER", text)]
     crm.execute("SELECT pg_stat_clear_snapshot()")
@@ -214,15 +214,15 @@ def test_tables_that_the_role_may_not_read(crm: Database, folder: Path, login_ro
     crm.execute(f"GRANT SELECT ON deals TO {role.name}")
     reader = Target("env:CRM_URL", role.url)
     with connect(reader, schema="public", read_only=True) as conn:
-        with pytest.raises(Refused) as refused, schemacopy.copied(reader, conn, folder, "x"):
+        with pytest.raises(Refused) as refused, schema_copy.copied(reader, conn, folder, "x"):
             pass
         assert {"public.users", "public.contacts"} <= {p.where for p in refused.value.problems}
         assert "public.deals" not in {p.where for p in refused.value.problems}
         crm.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}")
-        with schemacopy.copied(reader, conn, folder, "y") as copy:  # with the password, which is on no command line
+        with schema_copy.copied(reader, conn, folder, "y") as copy:  # with the password, which is on no command line
             assert copy.warnings == ()
         crm.execute(f"ALTER ROLE {role.name} PASSWORD 'another'")
-        with pytest.raises(Failed) as failed, schemacopy.copied(reader, conn, folder, "z"):
+        with pytest.raises(Failed) as failed, schema_copy.copied(reader, conn, folder, "z"):
             pass
         assert "password authentication failed" in str(failed.value)
         assert "p%40ss" not in str(failed.value)
@@ -232,12 +232,12 @@ def test_tables_that_the_role_may_not_read(crm: Database, folder: Path, login_ro
 @on_18
 def test_copies_of_killed_rehearsals_go_and_those_at_work_stay(crm: Database, folder: Path) -> None:
     with connect(target(crm), schema="public", read_only=True) as conn:
-        with schemacopy.copied(target(crm), conn, folder, "one") as first:
+        with schema_copy.copied(target(crm), conn, folder, "one") as first:
             server = embedded.start(folder / "postgres-18", 18)
             with psycopg.connect(server.conninfo(), autocommit=True) as own:
                 own.execute("CREATE DATABASE pgrunbook_rehearsal_killed")
                 own.execute("CREATE DATABASE rehearsal_of_somebody")
-            with schemacopy.copied(target(crm), conn, folder, "two"):
+            with schema_copy.copied(target(crm), conn, folder, "two"):
                 assert databases_of(folder, conn) == {"pgrunbook_rehearsal_one", "pgrunbook_rehearsal_two"}
             psycopg.connect(first.target.conninfo).close()
             psycopg.connect(server.conninfo("rehearsal_of_somebody")).close()
@@ -255,7 +255,7 @@ def test_the_target_s_own_code_is_not_run_by_a_superuser(crm: Database, folder: 
     )
     with (
         connect(target(crm), schema="public", read_only=True) as conn,
-        schemacopy.copied(target(crm), conn, folder, "x") as copy,
+        schema_copy.copied(target(crm), conn, folder, "x") as copy,
     ):
         assert copy.warnings == ()
         with psycopg.connect(copy.target.conninfo) as there:
@@ -295,7 +295,7 @@ def test_pg_dump_reaches_the_server_of_the_session(
         reader = Target("env:CRM_URL", url)
         with (
             connect(reader, schema="public", read_only=True) as conn,
-            schemacopy.copied(reader, conn, folder, "x") as copy,
+            schema_copy.copied(reader, conn, folder, "x") as copy,
         ):
             assert copy.warnings == ()
             assert not list((tmp_path / "temporary").iterdir())
@@ -306,7 +306,7 @@ def test_pg_dump_reaches_the_server_of_the_session(
 @on_18
 def test_a_copy_that_is_not_complete_is_none(crm: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pg_restore ends in the middle, which it has no line for about any command."""
-    execute = schemacopy._execute
+    execute = schema_copy._execute
 
     def cut(program: Path, *arguments: str, env: dict[str, str]) -> Any:
         if "--section=post-data" in arguments:
@@ -314,9 +314,9 @@ def test_a_copy_that_is_not_complete_is_none(crm: Database, folder: Path, monkey
             dump.write_bytes(dump.read_bytes()[:100])
         return execute(program, *arguments, env=env)
 
-    monkeypatch.setattr(schemacopy, "_execute", cut)
+    monkeypatch.setattr(schema_copy, "_execute", cut)
     with connect(target(crm), schema="public", read_only=True) as conn:
-        with pytest.raises(Failed, match="broken off"), schemacopy.copied(target(crm), conn, folder, "x"):
+        with pytest.raises(Failed, match="broken off"), schema_copy.copied(target(crm), conn, folder, "x"):
             pass
         assert databases_of(folder, conn) == set()
 
@@ -386,7 +386,7 @@ def test_a_schema_of_2000_tables(crm: Database, folder: Path) -> None:
     count = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     with (
         connect(target(crm), schema="public", read_only=True) as conn,
-        schemacopy.copied(target(crm), conn, folder, "many") as copy,
+        schema_copy.copied(target(crm), conn, folder, "many") as copy,
         psycopg.connect(copy.target.conninfo) as there,
     ):
         assert copy.warnings == ()

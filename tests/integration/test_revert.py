@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from projects import RUNBOOK, Project
 from refusals import problems
 
-from pgrunbook import ledger
-from pgrunbook.blocks import Block
-from pgrunbook.connection import connect
-from pgrunbook.shape import Effect, Facts, Key
-from pgrunbook.targets import Target
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres.connection import connect
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.targets import Target
+from pgrunbook.sqltext.shape import Effect, Facts, Key
 
 pytestmark = pytest.mark.usefixtures("server")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)

@@ -64,7 +64,7 @@ def test_psql_and_the_runbook_make_the_same_schema(crm: Database, server, run: R
 
 
 def _variables(database: Database, table: str, column: str) -> list[str]:
-    from pgrunbook import admission
+    from pgrunbook.admit import admission
 
     with database.connect() as conn:
         found = admission.inspect(conn, "public", table, column, "csv_import")

@@ -14,7 +14,7 @@ import pytest
 from databases import Database
 from projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
 
-from pgrunbook.archive import HEAD, SEAL, Archive
+from pgrunbook.records.archive import HEAD, SEAL, Archive
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from databases import Database
 
-from pgrunbook.connection import connect
-from pgrunbook.session import Session
-from pgrunbook.targets import Target
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.targets import Target
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 

@@ -6,9 +6,9 @@ import pytest
 from databases import Database
 from psycopg import sql
 
-from pgrunbook import shape
-from pgrunbook.scripts import statements
-from pgrunbook.shape import Key
+from pgrunbook.runbooks.scripts import statements
+from pgrunbook.sqltext import shape
+from pgrunbook.sqltext.shape import Key
 
 WORKSPACES = "CREATE TABLE workspaces (id uuid PRIMARY KEY);"
 

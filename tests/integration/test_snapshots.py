@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from databases import Database
 
-from pgrunbook import display
-from pgrunbook.run import Run, begin
+from pgrunbook.run import display
+from pgrunbook.run.run import Run, begin
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 

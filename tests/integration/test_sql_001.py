@@ -11,7 +11,7 @@ import databases
 import pytest
 from databases import Database
 
-from pgrunbook.embedded import Server
+from pgrunbook.postgres.embedded import Server
 
 SQL = Path(__file__).parents[2] / "sql"
 SAMPLE = SQL / "sample.sql"

@@ -39,8 +39,9 @@ from stateful import (
     schema,
 )
 
-from pgrunbook import Failed, Refused, Run, RunbookError, begin, embedded
-from pgrunbook.embedded import Server
+from pgrunbook import Failed, Refused, Run, RunbookError, begin
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
 SETTINGS = settings(

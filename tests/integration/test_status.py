@@ -13,10 +13,10 @@ from databases import Database, Role
 from projects import ROOT, RUNBOOK, Outcome, Project, wait_for
 from refusals import assert_presentable, problems
 
-from pgrunbook import ledger
-from pgrunbook.connection import connect
-from pgrunbook.origin import Origin
-from pgrunbook.targets import Target
+from pgrunbook.ledger import ledger
+from pgrunbook.ledger.origin import Origin
+from pgrunbook.postgres.connection import connect
+from pgrunbook.runbooks.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 

@@ -10,8 +10,8 @@ from databases import Database, Role
 from projects import ROOT, RUNBOOK, Project
 from refusals import REFUSED, problems, refused
 
-from pgrunbook import ledger
-from pgrunbook.embedded import Server
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres.embedded import Server
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -53,7 +53,7 @@ def test_a_server_that_does_not_say_which_one_it_is_refuses(crm: Database, proje
 
 
 def test_a_server_that_is_too_old_refuses(crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgrunbook.connection.OLDEST_SERVER", 10**6)
+    monkeypatch.setattr("pgrunbook.postgres.connection.OLDEST_SERVER", 10**6)
     done = refused(project, crm, step=True)
     assert "target 'env:CRM_URL': the server is too old\n      expected: PostgreSQL 15 or later\n" in done.text
 

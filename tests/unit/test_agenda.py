@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.agenda import Agenda
-from pgrunbook.blocks import Source
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.runbooks.blocks import Source
 
 
 def agenda(folder: Path, files: dict[str, str]) -> Agenda:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.answers import NOT_SO_FAR, UNREADABLE, answers
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
-from pgrunbook.record import Record
+from pgrunbook.records.audit_questions import NOT_SO_FAR, UNREADABLE, answers
+from pgrunbook.records.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
+from pgrunbook.records.record import Record
 
 QUESTIONS = 12
 IDENTITY = {

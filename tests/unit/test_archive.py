@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pgrunbook import attestation
-from pgrunbook.archive import HEAD, SEAL, Archive, Head
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.verification import verify, verify_alone, verify_one
+from pgrunbook.records import attestation
+from pgrunbook.records.archive import HEAD, SEAL, Archive, Head
+from pgrunbook.records.verification import verify, verify_alone, verify_one
 
 RUNS = 4
 ENDINGS = (".ipynb", ".ledger.json", ".snapshots.json", SEAL)
@@ -377,7 +377,7 @@ def test_what_verify_could_not_check_is_not_sealed(copy: Archive, name: str, pro
 
 SEAL_SEVERAL = """
 import pathlib, sys
-from pgrunbook.archive import Archive
+from pgrunbook.records.archive import Archive
 root, *notebooks = map(pathlib.Path, sys.argv[1:])
 for notebook in notebooks:
     Archive(root).seal(notebook, {}, {}, None)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME
-from pgrunbook.comparison import compare, text
-from pgrunbook.record import Record
+from pgrunbook.records.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME
+from pgrunbook.records.compare import compare, text
+from pgrunbook.records.record import Record
 
 SQL = "ALTER TABLE people ADD nickname TEXT;\n"
 

@@ -8,14 +8,14 @@ import unicodedata
 import pandas as pd
 import pytest
 
-from pgrunbook import display
-from pgrunbook.card import VerdictCard, banner
 from pgrunbook.controls import document, one_line, visible
-from pgrunbook.ending import Ending
 from pgrunbook.errors import Failed, Problem, Refused, Verdict
-from pgrunbook.frames import html, lines
-from pgrunbook.lint import Finding
-from pgrunbook.rendering import cells
+from pgrunbook.records.card import VerdictCard, banner
+from pgrunbook.records.how_it_ended import Ending
+from pgrunbook.records.rendering import cells
+from pgrunbook.run import display
+from pgrunbook.run.frames import html, lines
+from pgrunbook.runbooks.lint import Finding
 
 # A screen cleared, a title set, C1's CSI, a line drawn over, bidi, other ends of lines, nothing seen, half a pair.
 EVIL = "a\x1b[2J\x1b]0;t\x07\x9b31m\rb\u202ec\u2066\u2028d\x85e\x0bf\u200bg\ufeffh\x7f\udcff"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pgrunbook import reversion
-from pgrunbook.blocks import Block, Source
-from pgrunbook.decisions import Action, Decision, decide
-from pgrunbook.ledger import Entry
-from pgrunbook.shape import Facts, Key
+from pgrunbook.ledger.ledger import Entry
+from pgrunbook.planning import reversion
+from pgrunbook.planning.decisions import Action, Decision, decide
+from pgrunbook.runbooks.blocks import Block, Source
+from pgrunbook.sqltext.shape import Facts, Key
 
 SQL = """-- title: t
 -- why: w

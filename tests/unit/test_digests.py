@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgrunbook.digests import short
-from pgrunbook.sources import Sources
+from pgrunbook.runbooks.digests import short
+from pgrunbook.runbooks.fingerprints import Sources
 
 ONE, OTHER = f"{'a' * 63}b", f"{'a' * 63}c"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from pgrunbook.project import ArchiveSettings, EmbeddedSettings, TargetSettings
-from pgrunbook.run import Run
-from pgrunbook.scripts import HEADER_KEYS, Script
+from pgrunbook.run.run import Run
+from pgrunbook.runbooks.project import ArchiveSettings, EmbeddedSettings, TargetSettings
+from pgrunbook.runbooks.scripts import HEADER_KEYS, Script
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "runbooks.md").read_text()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgrunbook import expressions
-from pgrunbook.expressions import Subject
+from pgrunbook.admit import expressions
+from pgrunbook.admit.expressions import Subject
 
 TEXT = Subject("c", ("text",))
 VARCHAR = Subject("c", ("character varying",))

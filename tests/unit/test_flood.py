@@ -6,8 +6,8 @@ from typing import Any
 
 from nbformat.v4 import new_output
 
-from pgrunbook.card import FRAME_MIME
-from pgrunbook.flood import LIMIT, MOST, Flood, cut, shortened, size
+from pgrunbook.records.card import FRAME_MIME
+from pgrunbook.runner.flood import LIMIT, MOST, Flood, cut, shortened, size
 
 
 def shown(flood: Flood, count: int, each: str, **data: Any) -> list[Any]:

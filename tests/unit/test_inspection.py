@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pgrunbook.admission import Admission, Constraint, Obstacle
+from pgrunbook.admit.admission import Admission, Constraint, Obstacle
+from pgrunbook.admit.inspect_column import _free_name
 from pgrunbook.errors import Problem
-from pgrunbook.inspection import _free_name
-from pgrunbook.scripts import Script
+from pgrunbook.runbooks.scripts import Script
 
 RUNBOOK = Path(__file__).parents[2] / "sql" / "001_import_connector"
 

@@ -21,9 +21,9 @@ from projects import ROOT
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgrunbook import leaks
-from pgrunbook.disguises import distinctive
-from pgrunbook.leaks import Leak
+from pgrunbook.secrets import search
+from pgrunbook.secrets.encodings import distinctive
+from pgrunbook.secrets.search import Leak
 
 KNOWN = "a password that the run knew"
 
@@ -97,7 +97,7 @@ def test_two_encodings_of_awkward_passwords(first: str) -> None:
     for number, second in enumerate(SECOND):
         for password in AWKWARD[(number + len(first)) % 8 :: 8]:
             text = ENCODINGS[second](ENCODINGS[first](password))
-            assert leaks.search_text(f"before {text} after", [password], "here"), (second, password)
+            assert search.search_text(f"before {text} after", [password], "here"), (second, password)
 
 
 def _notebook() -> NotebookNode:
@@ -189,11 +189,11 @@ def test_found_anywhere_and_gone_when_masked(
     apart = " " if any("Base64" in name for name in chain) else ""
     notebook = _notebook()
     place(notebook, f"{data.draw(CONTEXTS)}{apart}{text}{apart}{data.draw(CONTEXTS)}")
-    found = leaks.search(notebook, [password])
+    found = search.search(notebook, [password])
     assert Leak(PLACES[place], KNOWN) in found
     assert {leak.where for leak in found} == {PLACES[place]}
-    leaks.mask(notebook, [password])
-    assert leaks.search(notebook, [password]) == []
+    search.mask(notebook, [password])
+    assert search.search(notebook, [password]) == []
     nbformat.validate(notebook)
     written = json.dumps(notebook, ensure_ascii=False)
     assert password not in written
@@ -210,18 +210,18 @@ def test_found_anywhere_and_gone_when_masked(
         ("hunter22hunter22", "******"),
         ("hun\n  ter22!", "***!"),
         ("url: postgresql://app:other@db", "url: postgresql://app:***@db"),
-        (f"x {base64.b64encode(b'hunter22').decode()} y", leaks.WITHHELD),
+        (f"x {base64.b64encode(b'hunter22').decode()} y", search.WITHHELD),
     ],
 )
 def test_masked(text: str, expected: str) -> None:
     notebook = new_notebook(cells=[new_code_cell(text)])
-    leaks.mask(notebook, ["hunter22"])
+    search.mask(notebook, ["hunter22"])
     assert notebook.cells[0].source == expected
 
 
 def test_what_holds_no_secret_stays_as_it_is() -> None:
     notebook = _notebook()
-    leaks.mask(notebook, ["hunter2"])
+    search.mask(notebook, ["hunter2"])
     assert notebook == _notebook()
 
 
@@ -229,37 +229,37 @@ def test_numbers_keys_and_ids() -> None:
     notebook = new_notebook(cells=[new_code_cell("", id="hunter22")])
     notebook.cells[0].metadata = {"hunter22": 1, "12345678": 2, "number": 12345678, "password": "other"}
     secrets = ["hunter22", "12345678"]
-    assert leaks.search(notebook, secrets) == [
+    assert search.search(notebook, secrets) == [
         Leak("cell 1, id", KNOWN),
         Leak("cell 1, metadata", KNOWN),
         Leak("cell 1, metadata", "a password in a mapping"),
     ]
-    leaks.mask(notebook, secrets)
+    search.mask(notebook, secrets)
     assert notebook.cells[0].metadata == {"***": 1, "*** #2": 2, "number": "***", "password": "***"}
-    assert leaks.search(notebook, secrets) == []
+    assert search.search(notebook, secrets) == []
     nbformat.validate(notebook)
 
 
 @pytest.mark.parametrize("password", ["a secret ***", "withheld:", "*** with", "********"])
 def test_the_note_does_not_repeat_the_password(password: str) -> None:
     notebook = new_notebook(cells=[new_code_cell(f"{base64.b64encode(password.encode()).decode()} *** {password}")])
-    leaks.mask(notebook, [password])
-    assert leaks.search(notebook, [password]) == []
+    search.mask(notebook, [password])
+    assert search.search(notebook, [password]) == []
 
 
 def test_a_short_password_is_found_only_where_it_looks_like_one() -> None:
     shape = Leak("log", "a password in a connection string")
-    assert leaks.search_text("abc, password=abc", ["abc"], "log") == [Leak("log", KNOWN), shape]
-    assert leaks.search_text("abc, password=xyz", ["abc"], "log") == [shape]
-    assert leaks.search_text("abc", ["abc"], "log") == []
-    assert leaks.search_text("abcdef-7", ["abcdef-7"], "log") == [Leak("log", KNOWN)]
+    assert search.search_text("abc, password=abc", ["abc"], "log") == [Leak("log", KNOWN), shape]
+    assert search.search_text("abc, password=xyz", ["abc"], "log") == [shape]
+    assert search.search_text("abc", ["abc"], "log") == []
+    assert search.search_text("abcdef-7", ["abcdef-7"], "log") == [Leak("log", KNOWN)]
 
 
 @pytest.mark.parametrize("word", ["root", "public", "wrong", "migration", "Administrator", "POSTGRESQL", "x9y8z7w"])
 def test_an_ordinary_word_is_found_only_where_it_stands_as_a_password(word: str) -> None:
-    assert leaks.search_text(f"the role {word} is wrong; {word}", [word], "log") == []
+    assert search.search_text(f"the role {word} is wrong; {word}", [word], "log") == []
     for text in (f"postgresql://app:{word}@db", f"PGPASSWORD={word}", f"PASSWORD '{word}'", f"db:5432:a:b:{word}"):
-        assert Leak("log", KNOWN) in leaks.search_text(text, [word], "log")
+        assert Leak("log", KNOWN) in search.search_text(text, [word], "log")
 
 
 # -- no false alarm, and no long wait ----------------------------------------------------------------------------------
@@ -269,11 +269,11 @@ def test_an_ordinary_word_is_found_only_where_it_stands_as_a_password(word: str)
     "path", sorted([*(ROOT / "sql").rglob("*.sql"), *(ROOT / "src").rglob("*.sql")]), ids=lambda path: path.name
 )
 def test_sql_holds_no_secret(path: Path) -> None:
-    assert leaks.search_text(path.read_text(), ["hunter2", "correct horse"], path.name) == []
+    assert search.search_text(path.read_text(), ["hunter2", "correct horse"], path.name) == []
 
 
 def test_a_leak_does_not_show_the_secret() -> None:
     notebook: Any = _notebook()
     for place in PLACES:
         place(notebook, "hunter2")
-    assert "hunter2" not in repr(leaks.search(notebook, ["hunter2"]))
+    assert "hunter2" not in repr(search.search(notebook, ["hunter2"]))

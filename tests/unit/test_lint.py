@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pgrunbook import lint as linting
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.lint import EXCLUDED, EXCLUDED_FROM_REVERT, RULES, lint
+from pgrunbook.runbooks import lint as linting
+from pgrunbook.runbooks.lint import EXCLUDED, EXCLUDED_FROM_REVERT, RULES, lint
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.origin import Origin, Standing
+from pgrunbook.ledger.origin import Origin, Standing
 
 NOTED = Origin("7412", 16384, 1, "10.0.0.1:5432", "/var/lib/postgresql", None, datetime(2026, 1, 1, tzinfo=UTC))
 RESTARTED = {"server_started_at": NOTED.server_started_at + timedelta(days=1)}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.parameters import assignments, declared, milliseconds, validate
+from pgrunbook.runbooks.parameters import assignments, declared, milliseconds, validate
 
 DECLARED = {"target": "embedded", "mode": "apply", "schema": "public", "ticket": "", "table": "", "limit": 10}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pgrunbook.plan import Plan, Step, differences
+from pgrunbook.records.plan import Plan, Step, differences
 
 TARGET = {"database": "crm", "system identifier": "7", "schema": "public"}
 PLAN = Plan(

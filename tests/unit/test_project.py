@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.project import EmbeddedSettings, Project, Settings, TargetSettings
+from pgrunbook.runbooks.project import EmbeddedSettings, Project, Settings, TargetSettings
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 
-from pgrunbook import display
-from pgrunbook.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, VERDICT_MIME
-from pgrunbook.record import Cell, Record
+from pgrunbook.records.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, VERDICT_MIME
+from pgrunbook.records.record import Cell, Record
+from pgrunbook.run import display
 
 
 def frame(kind: str, *rows: tuple[object, ...], columns: str = "a b", **about: Any) -> dict[str, Any]:

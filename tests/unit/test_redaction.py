@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgrunbook.redaction import looks_secret, redact, shapes
+from pgrunbook.secrets.patterns import looks_secret, redact, shapes
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 AWKWARD = st.text(st.sampled_from("aZ0 @:/?&=#%'\"\\$[]{}\n\té"), min_size=1)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pgrunbook import Refused, scaffold
-from pgrunbook.lint import lint
-from pgrunbook.project import Project
+from pgrunbook import Refused
+from pgrunbook.runbooks import scaffold
+from pgrunbook.runbooks.lint import lint
+from pgrunbook.runbooks.project import Project
 
 
 @pytest.fixture

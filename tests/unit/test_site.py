@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.archive import SEAL, Archive
-from pgrunbook.card import FRAME_MIME, VERDICT_MIME
-from pgrunbook.site import Site
+from pgrunbook.records.archive import SEAL, Archive
+from pgrunbook.records.card import FRAME_MIME, VERDICT_MIME
+from pgrunbook.records.site import Site
 
 
 def markdown(source: str) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
-from pgrunbook import Refused, targets
-from pgrunbook.project import Project, Settings, TargetSettings
-from pgrunbook.targets import Identity, Target
+from pgrunbook import Refused
+from pgrunbook.runbooks import targets
+from pgrunbook.runbooks.project import Project, Settings, TargetSettings
+from pgrunbook.runbooks.targets import Identity, Target
 
 PASSWORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 IDENTITY = Identity("crm", "10.0.0.1:5432", "18.1", "app", "7412", "primary", False, False)

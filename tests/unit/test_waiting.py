@@ -9,8 +9,8 @@ import psycopg
 import pytest
 import tenacity
 
-from pgrunbook import waiting
-from pgrunbook.waiting import Attempt, Blocker
+from pgrunbook.applying import lock_waits
+from pgrunbook.applying.lock_waits import Attempt, Blocker
 
 BLOCKER = Blocker(7, "report", "analyst", "idle in transaction", 61.0, "ACCESS SHARE", "SELECT $1")
 
@@ -51,7 +51,7 @@ class Locks:
 
 
 def retry(clock: Clock, action: Locks, attempts: list[Attempt], budget: str = "10s") -> str:
-    return waiting.retry(
+    return lock_waits.retry(
         action,
         block="010_x",
         budget=budget,
@@ -82,9 +82,9 @@ def test_each_attempt_is_reported_and_the_last_says_that_it_got_them(clock: Cloc
 
 def test_pauses_grow_to_a_limit_with_something_at_random(clock: Clock) -> None:
     retry(clock, Locks(clock, held=12), [], budget="5min")
-    assert waiting.FIRST_PAUSE_S <= clock.pauses[0] <= 2 * waiting.FIRST_PAUSE_S
-    assert all(pause >= waiting.LONGEST_PAUSE_S for pause in clock.pauses[4:])
-    assert all(pause <= waiting.LONGEST_PAUSE_S + waiting.FIRST_PAUSE_S for pause in clock.pauses)
+    assert lock_waits.FIRST_PAUSE_S <= clock.pauses[0] <= 2 * lock_waits.FIRST_PAUSE_S
+    assert all(pause >= lock_waits.LONGEST_PAUSE_S for pause in clock.pauses[4:])
+    assert all(pause <= lock_waits.LONGEST_PAUSE_S + lock_waits.FIRST_PAUSE_S for pause in clock.pauses)
     assert len(set(clock.pauses)) == len(clock.pauses)
 
 
@@ -108,7 +108,7 @@ def test_another_error_is_not_tried_again(clock: Clock) -> None:
 def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
     attempts: list[Attempt] = []
     retry(clock, Locks(clock, held=1), attempts)
-    shown = waiting.frame(attempts)
+    shown = lock_waits.frame(attempts)
     assert list(shown.index) == [1, 2]
     assert shown.loc[1, "application"] == "report"
 
@@ -126,8 +126,8 @@ def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
     ],
 )
 def test_a_blockers_query_is_shown_without_its_literals(query: str, shown: str) -> None:
-    assert waiting._without_literals(query).strip() == shown.strip()
+    assert lock_waits._without_literals(query).strip() == shown.strip()
 
 
 def test_a_long_query_is_cut() -> None:
-    assert len(waiting._without_literals("SELECT " + ", ".join(["column_name"] * 50))) == 100
+    assert len(lock_waits._without_literals("SELECT " + ", ".join(["column_name"] * 50))) == 100

@@ -1,0 +1,138 @@
+"""What constrains the values of a column, whether it accepts one given value, and the DDL that admits it.
+
+Reads only: works in a read-only transaction and on a hot standby. The DDL is named by variant and variables; its
+text lies with the runbook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from pgrunbook.admit.inspect_column import TABLE_KINDS, Constraint, Inspection, Obstacle, kind_of_relation
+from pgrunbook.admit.witness import Witness
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres.catalog import Connection
+
+__all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "testified"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What stands between a value and a column.
+
+    `obstacles` are in the order in which they are to be overcome, in one transaction; `problems` are what has to
+    be solved by hand before.
+    """
+
+    schema: str
+    table: str
+    column: str
+    value: str
+    type: str = ""
+    constraints: tuple[Constraint, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the column accepts the value as it is."""
+        return not self.obstacles and not self.problems
+
+    @property
+    def summary(self) -> str:
+        """What was found, in a sentence."""
+        if not self.accepts:
+            return "; ".join([*(o.found for o in self.obstacles), *(p.what for p in self.problems)])
+        if not self.constraints:
+            return "free text: any value is accepted"
+        return "; ".join(f"{c.title} accepts it already" for c in self.constraints)
+
+
+def inspect(
+    conn: Connection, schema: str, table: str, column: str, value: str, witness: Witness | None = None
+) -> Admission:
+    """Judge one value for one column, by the catalog and by evaluating the constraints on the server.
+
+    Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
+    be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read. A `witness` in this
+    session is given to ask it all again later.
+    """
+    with conn.transaction(), _settings(conn):
+        return testified(witness or Witness(conn), schema, table, column, value)
+
+
+def testified(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
+    """The same by what a witness says, in a session of ours and in whichever transaction that is."""
+    found = Inspection(witness, schema, table, column, value, schema).run()
+    return Admission(
+        schema,
+        table,
+        column,
+        value,
+        found.type,
+        tuple(found.constraints),
+        tuple(found.obstacles),
+        tuple(found.problems),
+    )
+
+
+@contextmanager
+def _settings(conn: Connection) -> Iterator[None]:
+    """The transaction is read-only, and the server reads and prints as it does in a session of ours anyway."""
+    settings = {
+        "search_path": search_path.OURS,
+        "quote_all_identifiers": "off",
+        "standard_conforming_strings": "on",
+    }
+    row_of = conn.cursor(row_factory=psycopg.rows.tuple_row)
+    reading = ", ".join(f"current_setting('{name}')" for name in settings)
+    row_of.execute(f"SET TRANSACTION READ ONLY; SELECT {reading}".encode()).nextset()
+    before = row_of.fetchone() or ()
+    if before == (*settings.values(),):
+        yield
+        return
+    setting = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
+    conn.execute(f"SELECT {setting}".encode(), [*settings.values()])
+    yield
+    conn.execute(f"SELECT {setting}".encode(), before)
+
+
+def find_column(
+    conn: Connection,
+    schema: str,
+    tables: Sequence[str],
+    columns: Sequence[str],
+    *,
+    table_parameter: str,
+    column_parameter: str,
+) -> tuple[str, str]:
+    """The one table of the candidates that there is, and the one of the candidate columns that it has.
+
+    Raises Refused if it is not plain which, naming what was found and the parameter to give.
+    """
+    found = catalog.rows(conn, "admission_candidates", schema=schema, tables=list(tables), columns=list(columns))
+    real = [row for row in found if row["relkind"] in TABLE_KINDS]
+    if len(real) != 1:
+        names = [row["table"] + kind_of_relation(row["relkind"], " (a {})") for row in found]
+        raise _not_plain("table", f"schema {schema!r}", tables, names, table_parameter)
+    table = str(real[0]["table"])
+    named = real[0]["columns"]
+    if len(named) != 1:
+        raise _not_plain("column", f"{schema}.{table}", columns, named, column_parameter)
+    return table, str(named[0])
+
+
+def _not_plain(thing: str, where: str, candidates: Sequence[str], found: Sequence[str], parameter: str) -> Refused:
+    problem = Problem(
+        f"it is not plain which {thing} is meant" if len(found) > 1 else f"no such {thing}",
+        where=where,
+        expected=("one of " if len(candidates) > 1 else "") + ", ".join(candidates),
+        found=", ".join(found) or "none of them",
+        remedy=f"name the {thing} with the parameter {parameter}",
+    )
+    return Refused(problems=[problem])

@@ -1,0 +1,153 @@
+"""Evaluating the expression of a CHECK on the server, read-only, for a row that holds one given value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+from pglast import ast
+from pglast.parser import ParseError
+from psycopg import sql
+
+from pgrunbook.admit import expressions
+from pgrunbook.admit.expressions import Subject
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.catalog import Connection
+
+
+class CannotJudge(Exception):
+    """The server does not say whether an expression accepts the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One column of a row: its base type, its default, and a COLLATE clause if it has its own, all as SQL."""
+
+    type: str
+    default: str | None = None
+    collation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One value of one column, tried against expressions.
+
+    `path` is the schema for which the expressions were printed. `owner` and `alias` are the table, qualified and not;
+    both are empty for a domain, whose column is VALUE. `cells` are the columns of its row. Expressions are evaluated
+    over a row that is made up: for the other columns first nothing is assumed, then the row is the one that an INSERT
+    of this one column makes.
+    """
+
+    conn: Connection
+    path: str
+    subject: Subject
+    value: str
+    owner: str = ""
+    alias: str = ""
+    cells: Mapping[str, Cell] = field(default_factory=dict)
+
+    def widening(self, expression: str) -> str | None:
+        """The expression that lets the value in as well, or None if it is let in already.
+
+        Of conditions joined by AND only those that reject are widened: the others still hold for the value.
+        Raises CannotJudge.
+        """
+        try:
+            parts = expressions.conjuncts(expressions.parse(expression))
+            rejecting = [self._rejects(part) for part in parts]
+            if not any(rejecting):
+                return None
+            new = [
+                expressions.widened(part, self.subject, self.value) if rejects else part
+                for part, rejects in zip(parts, rejecting, strict=True)
+            ]
+            return expressions.text(expressions.as_written(expressions.conjunction(tuple(new))))
+        except psycopg.Error as exc:
+            raise CannotJudge(exc.diag.message_primary or str(exc)) from exc
+        except (ParseError, ValueError) as exc:
+            raise CannotJudge(str(exc)) from exc
+
+    def concerns(self, expression: str | None) -> bool:
+        """Whether it reads the column at all."""
+        return expression is not None and expressions.reads(expressions.parse(expression), self.subject.column)
+
+    def possible(self, expression: str | None) -> bool:
+        """Whether it lets the value in for some values of the other columns, or nobody can say."""
+        if not expression:
+            return True
+        try:
+            shown = self._shown(expressions.parse(expression))
+            return self._answer(expressions.alone(shown, self.subject.column), self.value) is not False
+        except (psycopg.Error, CannotJudge):
+            return True
+
+    def _rejects(self, part: ast.Node) -> bool:
+        column = self.subject.column
+        if not expressions.reads(part, column):
+            return False
+        shown = self._shown(part)
+        known = expressions.alone(shown, column)
+        others = [None, *expressions.literals(part)]
+        if self._answer(known, self.value) is False:
+            if expressions.columns(known) <= {column} or any(self._accepts(known, v) for v in others):
+                return True
+            raise CannotJudge("it depends on the other columns whether it accepts any value")
+        # What a condition that names the value demands of the other columns, it demands on purpose.
+        if (
+            expressions.columns(part) <= {column}
+            or self.value in others
+            or self._accepts(shown, self.value, filled=True)
+        ):
+            return False
+        return any(self._accepts(shown, v, filled=True) for v in others)
+
+    def _shown(self, part: ast.Node) -> ast.Node:
+        """What the server is asked: where the enum lacks the value, the same about texts."""
+        if not self.subject.as_text:
+            return part
+        if expressions.compares_order(part, self.subject):
+            raise CannotJudge("it compares the order of an enum's labels, and the value is not among them")
+        return expressions.as_text(part, self.subject)
+
+    def _accepts(self, part: ast.Node, value: str | None, *, filled: bool = False) -> bool:
+        try:
+            return self._answer(part, value, filled=filled) is not False
+        except psycopg.Error:  # the value may not be one of the type; a default may write
+            return False
+
+    def _answer(self, part: ast.Node, value: str | None, *, filled: bool = False) -> bool | None:
+        """What the server says: true, false, or None for NULL. The other columns are NULL, or have their defaults."""
+        query = sql.SQL("SELECT ({}) FROM {} AS {}").format(
+            as_it_is(expressions.text(part)),
+            self._row(expressions.columns(part), value, filled=filled),
+            sql.Identifier(self.alias or "domain"),
+        )
+        row = search_path.asked(self.conn, self.path, query)
+        assert row is not None
+        answer: bool | None = row[0]
+        return answer
+
+    def _row(self, columns: set[str], value: str | None, *, filled: bool) -> sql.Composable:
+        """A row of typed columns; where the expression reads a whole row, one of the table's own row type."""
+        column = self.subject.column
+        if "*" in columns:
+            row = sql.SQL("pg_catalog.jsonb_populate_record(NULL::{}, pg_catalog.jsonb_build_object({}, {}::text))")
+            return row.format(as_it_is(self.owner), sql.Literal(column), sql.Literal(value))
+        base = "text" if self.subject.as_text else self.subject.types[-1]
+        own = self.cells.get(column, Cell(base))
+        entries = [_entry(column, sql.Literal(value), Cell(base, collation=own.collation))]
+        for name in sorted(columns - {column}):
+            cell = self.cells.get(name, Cell("oid"))  # a CHECK may read one system column, tableoid
+            entries.append(_entry(name, as_it_is((filled and cell.default) or "NULL"), cell))
+        return sql.SQL("(SELECT {})").format(sql.SQL(", ").join(entries))
+
+
+def _entry(column: str, value: sql.Composable, cell: Cell) -> sql.Composed:
+    collation = as_it_is(cell.collation or "")
+    return sql.SQL("CAST({} AS {}){} AS {}").format(value, as_it_is(cell.type), collation, sql.Identifier(column))
+
+
+def as_it_is(text: str) -> sql.SQL:
+    """SQL that the server has printed itself."""
+    return sql.SQL(text)

@@ -1,0 +1,136 @@
+"""What applies a run's blocks: each decided about anew, in its turn, under the run's lock, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from pgrunbook.applying import in_transaction, outside_transaction, standbys
+from pgrunbook.applying.in_transaction import Outcome, Timeouts
+from pgrunbook.errors import Refused
+from pgrunbook.ledger.run_rows import Recorder
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.postgres import locks
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.connection import Sessions
+from pgrunbook.run import display
+from pgrunbook.run.display import Shows
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.parameters import Parameters
+from pgrunbook.sqltext.shape import Facts
+
+
+@dataclass(slots=True)
+class Worker:
+    """Applies blocks in the modes that write; in the others it only shows what it would do.
+
+    `approved` is the SQL of each block of the plan that was approved, if there is one: nothing else is run.
+    """
+
+    sessions: Sessions
+    agenda: Agenda
+    recorder: Recorder
+    parameters: Parameters
+    approved: Mapping[str, str] | None = None
+    round_trip_ms: float = 0.0
+    outcomes: list[Outcome] = field(default_factory=list)
+    _done: set[str] = field(default_factory=set)  # blocks that the ledger has, as far as somebody has asked
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The run's; a block may have its own."""
+        chosen = self.parameters
+        return Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
+
+    def apply_all(self, blocks: Sequence[Block], shows: Shows) -> None:
+        """Do what `apply` does with each of these, in order. They are decided about together, and those once more
+        whose tables a block before them has touched.
+        """
+        touched: set[str] = set()
+        before: list[str] = []
+        for decision in self.agenda.decide_now(blocks):
+            block = decision.block
+            chosen = self.decide(block) if touched & block.tables else decision
+            if self._apply(chosen, before, shows):
+                touched |= block.tables
+            before = [block.name]  # which has come in its turn, and so have those before it
+
+    def apply(self, block: Block, before: Sequence[str]) -> None:
+        """Decide about the block, show it, and do it; `before` are the blocks that come before it.
+
+        Raises Refused if it cannot be applied, or not yet; Failed if that fails. In mode `verify` neither.
+        """
+        self._apply(self.decide(block), before, display.EACH)
+
+    def _apply(self, chosen: Decision, before: Sequence[str], shows: Shows) -> bool:
+        """Show the block, and do what was decided. Returns whether anything was done."""
+        block = chosen.block
+        shows.decision(chosen)
+        if chosen.problems and self.parameters.mode != "verify":  # which names all of them when it has seen each
+            reverting = self.parameters.mode == "revert"
+            message = "undone: it is there as it was." if reverting else "applied: nothing of it was done."
+            raise Refused(f"The block cannot be {message}", problems=chosen.problems)
+        if not self.parameters.writes or chosen.action is Action.SKIP:
+            return False
+        self._require_approved(chosen)
+        self._in_order(block, before)
+        self.recorder.begin()
+        done = self._execute(chosen)
+        self.outcomes.append(done)
+        self._done.add(done.block)
+        shows.outcome(done)
+        if not done.confirmed:
+            raise standbys.unconfirmed(done.block)
+        return True
+
+    def decide(self, block: Block) -> Decision:
+        """What to do with the block now, which may be something else than what was planned."""
+        return self.agenda.decide_now([block])[0]
+
+    def _execute(self, chosen: Decision) -> Outcome:
+        report = display.Waits().report
+        on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
+        if chosen.block.transaction:
+            decide = partial(self.decide, chosen.block)
+            return in_transaction.apply(*on, decide=decide, ask=self.agenda.questions, report=report)
+        progress = display.Progresses().report
+        return outside_transaction.apply(*on, observe=self._observe, report=report, progress=progress)
+
+    def _observe(self, conn: Connection, block: Block) -> Facts:
+        return self.agenda.found([block], conn)
+
+    def _require_approved(self, chosen: Decision) -> None:
+        """Refuse SQL that is not in the approved plan: the target may have changed since the preconditions."""
+        if self.approved is None or not chosen.pending:
+            return
+        planned = self.approved.get(chosen.block.name, "")
+        if chosen.sql != planned:
+            raise Refused.of(
+                "is not what was approved: the target has changed meanwhile",
+                where=chosen.block.name,
+                expected=planned or "nothing to be done",
+                found=chosen.sql,
+                remedy="plan again, and have the new plan approved",
+            )
+
+    def _in_order(self, block: Block, before: Sequence[str]) -> None:
+        """Refuse a block whose predecessors are not done: each may rely on those before it."""
+        if asked := [name for name in before if name not in self._done]:
+            self._done |= {name for name, entry in self.agenda.entries(asked).items() if entry.done}
+        if missing := [name for name in asked if name not in self._done]:
+            raise Refused.of(
+                "comes before its turn",
+                where=block.name,
+                expected=f"{', '.join(missing)} first",
+                remedy="run the cells from top to bottom",
+            )
+
+    def long_locks(self) -> str:
+        """The locks that kept readers waiting longer than the application was to wait; empty if there were none."""
+        return "; ".join(
+            f"{lock.relation} for {display.milliseconds(lock.held_ms)} in {outcome.block}"
+            for outcome in self.outcomes
+            for lock in locks.longer(outcome.locks, self.parameters.lock_timeout)
+        )

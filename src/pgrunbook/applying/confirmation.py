@@ -1,0 +1,54 @@
+"""After a failover: somebody says that the ledger is written on the server that answers from now on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pgrunbook import checks
+from pgrunbook.errors import Refused
+from pgrunbook.ledger import ledger
+from pgrunbook.ledger.origin import Standing
+from pgrunbook.planning import preflight
+from pgrunbook.postgres.connection import Sessions, driver_errors
+from pgrunbook.runbooks import targets
+from pgrunbook.runbooks.project import Project
+
+
+def look(project: Project, target: str, schema: str) -> Standing:
+    """Which server answers, beside the one that the ledger was written on. Reads only."""
+    with _reached(project, target, schema) as (_, standing):
+        return standing
+
+
+def confirm(project: Project, target: str, schema: str, *, operator: str, reason: str) -> Standing:
+    """Write that it is this one, and how it stands then; nothing if it is the one already.
+
+    Makes the ledger, or brings it up to date, if need be. Raises Refused for a standby, or a protected target under
+    another name; LockedOut if a run is at work there.
+    """
+    with _reached(project, target, schema) as (sessions, standing):
+        if standing.is_original:
+            return standing
+        identity = targets.identify(sessions.look)
+        problems = preflight.ledger_alone(sessions.look, schema, identity)
+        checks.require(problems, Refused, "The ledger cannot be written: nothing was changed.")
+        targets.check_name(targets.resolve(target, project), identity, standing, project, confirming=True)
+        sessions.lock()
+        standing.require_here(sessions.work, target)
+        ledger.install(sessions.work)
+        standing.note(sessions.work, target=target, operator=operator, reason=reason, confirmed=True)
+        return Standing.of(sessions.look)
+
+
+@contextmanager
+def _reached(project: Project, target: str, schema: str) -> Iterator[tuple[Sessions, Standing]]:
+    resolved = targets.resolve(target, project)
+    sessions = Sessions(resolved, schema, "server")
+    try:
+        with driver_errors("The target could not be asked.", where=f"target {target!r}"):
+            targets.check_identity(resolved, targets.identify(sessions.look))
+            checks.require(preflight.schema(sessions.look, schema), Refused, "The target cannot be read.")
+            yield sessions, Standing.of(sessions.look)
+    finally:
+        sessions.close()

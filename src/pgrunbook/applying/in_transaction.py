@@ -1,0 +1,325 @@
+"""A block onto a target: one transaction with its ledger row, under timeouts, tried until it gets its locks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import psycopg
+
+from pgrunbook.applying import lock_waits, standbys
+from pgrunbook.applying.lock_waits import Attempt, Report
+from pgrunbook.applying.one_message import Batch, Questions
+from pgrunbook.errors import Failed, Problem, RunbookError, first_line
+from pgrunbook.ledger import ledger
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.locks import Lock
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.parameters import milliseconds
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.shape import OBJECTS, Facts, Key, holds
+
+# What to ask about a block's objects inside its own transaction: in the message that has its statements, too.
+Ask = Callable[[Block, Session], Questions]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done with a block: `event` is applied, adopted or reverted; each statement's text and time, and the
+    locks that were held until the end. Times in milliseconds. `confirmed`: by the standbys that a commit waits for.
+    """
+
+    block: str
+    event: str
+    statements: tuple[tuple[str, float], ...]
+    started_at: datetime
+    elapsed_ms: float
+    locks: tuple[Lock, ...] = ()
+    confirmed: bool = True
+
+    def frame(self) -> pd.DataFrame:
+        """One row a statement, the commit last: columns `statement` (its first line, comments all in one), `ms`."""
+        rows: list[tuple[str, float]] = []
+        for sql, ms in self.statements:
+            label = "COMMENT ON …" if sql.startswith("COMMENT ON") else sql.splitlines()[0]
+            before = rows.pop()[1] if rows and rows[-1][0] == label else 0.0
+            rows.append((label, before + ms))
+        return pd.DataFrame(rows, columns=["statement", "ms"]).round({"ms": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes durations.
+
+    Others wait behind a block for a `round_trip_ms`, too, in which its locks are held: lock_timeout is for both.
+    """
+
+    lock_timeout: str
+    statement_timeout: str
+    lock_budget: str
+    round_trip_ms: float = 0.0
+
+    def of(self, block: Block) -> Timeouts:
+        """A block's own, where its header gives them."""
+        chosen = {"lock_timeout": self.lock_timeout, "statement_timeout": self.statement_timeout, **block.timeouts}
+        return Timeouts(**chosen, lock_budget=self.lock_budget, round_trip_ms=self.round_trip_ms)
+
+    @property
+    def wait(self) -> str:
+        """How long to wait for locks."""
+        held_ms = round(self.round_trip_ms)
+        return f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms" if held_ms else self.lock_timeout
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Those of a block's transaction, by the names of the server's parameters."""
+        return {
+            "lock_timeout": self.wait,
+            "statement_timeout": self.statement_timeout,
+            "idle_in_transaction_session_timeout": _IDLE,
+        }
+
+
+def apply(
+    sessions: Sessions,
+    decision: Decision,
+    run_id: str,
+    timeouts: Timeouts,
+    *,
+    decide: Callable[[], Decision],
+    ask: Ask,
+    report: Report,
+) -> Outcome:
+    """Run what the decision says and record it, in one transaction: all of it is there afterwards, or nothing.
+
+    It is tried again, and each attempt reported, as long as others hold its locks and `decide` still comes to the same
+    SQL. Raises Failed, with everything rolled back, if a statement fails, if the shape is not what the SQL says, or if
+    the lock budget is used up; and if the connection is lost and nobody can be asked what was committed.
+    """
+    block, timeouts = decision.block, timeouts.of(decision.block)
+    attempts: list[Attempt] = []
+
+    def note(attempt: Attempt) -> None:
+        attempts.append(attempt)
+        report(attempt)
+        with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):  # then the block is committed
+            ledger.note_attempt(sessions.work, run_id, attempt)
+
+    def attempt() -> Outcome:
+        if attempts and decide().sql != decision.sql:
+            remedy = "run the cell again: it shows what is to be done now"
+            raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
+        return _once(sessions, decision, run_id, timeouts, ask)
+
+    try:
+        outcome = lock_waits.retry(
+            attempt,
+            block=block.name,
+            budget=timeouts.lock_budget,
+            watch=lambda: lock_waits.watched(sessions.work, sessions.look, timeouts.lock_timeout),
+            report=note,
+        )
+    except lock_waits.WITHOUT_LOCKS as exc:
+        raise Failed(_rolled_back(decision), problems=[_blocked(block, timeouts, attempts)]) from exc
+    except psycopg.Error as exc:
+        return _settled(sessions, decision, run_id, exc)
+    if not outcome.confirmed:
+        number = attempts[-1].number if attempts else 1
+        note(Attempt(block.name, number, outcome.started_at, round(outcome.elapsed_ms, 1), True, (standbys.NOBODY,)))
+    return outcome
+
+
+def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error) -> Outcome:
+    """What became of a block that was not heard to be committed: the ledger knows, once a lost session has ended."""
+    block = decision.block
+    try:
+        row = ledger.row(sessions.work, run_id, block.name)
+    except (psycopg.Error, RunbookError) as unreachable:
+        problem = Problem(
+            f"{first_line(exc)}; and the ledger cannot be asked: {first_line(unreachable)}",
+            where=block.name,
+            remedy="run again: the next run finds in the ledger whether the block was committed",
+        )
+        raise Failed("It is not known whether the block was committed.", problems=[problem]) from exc
+    if row is None:
+        problem = problem_of(exc, where=block.name, remedy=advice(exc, block))
+        raise Failed(_rolled_back(decision), problems=[problem]) from exc
+    event, started_at, finished_at = row
+    elapsed_ms = (finished_at - started_at).total_seconds() * 1000
+    lost = ("the connection was lost; the ledger has the block", elapsed_ms)
+    return Outcome(block.name, event, (lost,), started_at, elapsed_ms)
+
+
+def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, ask: Ask) -> Outcome:
+    """One attempt, in two messages. Before the second, the catalog is compared with the shape that the block makes.
+
+    Between the two nothing else is asked: whatever is needed is asked before, or in the first.
+    """
+    block, conn = decision.block, sessions.work
+    traced = block.alters or decision.action is not Action.APPLY  # or its tables are there before
+    statements = [block.statements[n] for n in decision.statements]
+    batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper)
+    ledger.prepare(conn)
+    questions = ask(block, conn)
+    clock = Clock()
+    with conn.undoing():
+        batch.send(timeouts.settings, *questions.asked)
+        # While the server works:
+        about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        wanted = expected(decision)
+        found = questions.facts(_received(batch, decision))
+        if not batch.kept:
+            raise sessions.lost_lock()
+        clock.laps += batch.laps
+        clock.lap()
+        if problems := differences(decision, wanted, found):
+            raise Failed(_rolled_back(decision), problems=problems)
+        locks = batch.locks()
+        done = ledger.recording(
+            conn,
+            run_id,
+            about,
+            event=decision.event,
+            facts={key: found[key] for key in block.facts if key in found},
+            started_at=batch.began_at,
+            revision=decision.revision,
+            laps=clock.laps,
+            locks=locks,
+        )
+        written = time.perf_counter()
+        limit_ms = milliseconds(timeouts.lock_timeout) if locks else standbys.PATIENCE_MS
+        with standbys.watched(conn, sessions.look, limit_ms) if batch.awaits else standbys.unwatched() as commit:
+            # Triggers that are deferred until now see what they see in psql.
+            conn.execute(f"{done}; {search_path.theirs(conn.schema)}; COMMIT".encode())
+    clock.lap("COMMIT, with the ledger's rows")
+    ended_ms = (time.perf_counter() - written) * 1000
+    locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
+    done_with = tuple(clock.laps), batch.began_at, clock.total_ms, locks
+    return Outcome(block.name, decision.event, *done_with, confirmed=commit.confirmed)
+
+
+def _received(batch: Batch, decision: Decision) -> list[list[dict[str, Any]]]:
+    """The rows of each question. Raises Failed for a statement that fails, with its place."""
+    try:
+        return batch.receive()
+    except lock_waits.WITHOUT_LOCKS:
+        raise  # to be tried again
+    except psycopg.Error as exc:
+        # Without SQLSTATE the connection is lost, and nobody knows how far the server came.
+        if batch.failed and exc.sqlstate:
+            raise Failed(_rolled_back(decision), problems=[_located(exc, decision.block, *batch.failed)]) from exc
+        raise
+
+
+def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
+    """Who was in the way at the end, when the budget is used up."""
+    seen = [blocker for attempt in attempts[-1:] for blocker in attempt.blockers]
+    hidden = any(blocker.transaction_s is None for blocker in seen)
+    remedy = "wait until these sessions have ended their transactions, or end them; then run again"
+    remedy = "\n".join([*dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy), remedy])
+    return Problem(
+        f"its locks could not be had in {len(attempts)} attempts of {timeouts.wait} each",
+        where=block.name,
+        expected=f"all of them at once, within the lock_budget of {timeouts.lock_budget}",
+        found="\n".join(map(str, seen)) or "no blocker was seen",
+        remedy=f"{remedy}. What they do is shown to a role that has pg_read_all_stats" if hidden else remedy,
+    )
+
+
+# If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back after this.
+_IDLE = "3s"
+
+
+def _rolled_back(decision: Decision) -> str:
+    if decision.action is Action.REVERT:
+        return "The revert failed and was rolled back: the block is there as it was."
+    return "The block failed and was rolled back: nothing of it is there."
+
+
+def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int | None) -> Problem:
+    """The server's error with its file, its line and what stands there; a caret where the server gives a position."""
+    start = statement.sql.rfind("\n", 0, index or 0) + 1
+    shown = [statement.sql[start:].split("\n", 1)[0]]
+    shown += [] if index is None else [" " * (index - start) + "^"]
+    problem = problem_of(exc, where=statement.place(index or 0), remedy=advice(exc, block))
+    return replace(problem, found="\n".join(filter(None, [problem.found, *shown])))
+
+
+# By SQLSTATE, how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_REMEDIES = {
+    "08": "the server's log says why the connection ended; see that it can be reached, then run again",
+    "23": "correct the rows that break the constraint, then run again",
+    "25006": "connect to a primary, as a role that may write",
+    "25P": "our side was silent for too long, or a time limit of the server ended the session; run again",
+    "42501": "grant this role the privilege, or run as one that has it",
+    "53100": "make room on the server's disk, then run again",
+    "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
+    "57P": "see that the server is up, then run again",
+}
+
+
+def advice(exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again") -> str:
+    """What to do about the server's error; `otherwise`, if nothing is known about it."""
+    code = exc.sqlstate or "08"  # no answer: the connection was lost
+    known = next((text for start, text in _REMEDIES.items() if code.startswith(start)), otherwise)
+    own = "statement_timeout" in block.timeouts
+    return known.format(statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout")
+
+
+def expected(decision: Decision) -> dict[Key, str]:
+    """All that the block makes, whether a statement that is run makes it or it was there already. But what is there
+    already of a column may keep its default and nullability, if it is added IF NOT EXISTS.
+    """
+    return {
+        key: value
+        for number, effect in enumerate(decision.block.effects)
+        for key, value in effect.facts.items()
+        if number in decision.statements or not (effect.lenient and key.kind not in OBJECTS)
+    }
+
+
+def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem]:
+    """Where the catalog does not hold what was wanted; or still holds what the block had made, if that is undone."""
+    block = decision.block
+    if decision.action is Action.REVERT:
+        left = [key for key in block.facts if key in found]
+        return [Problem(f"{key} is still there", block.name, "absent", found[key]) for key in left]
+    run = {key for number in decision.statements for key in block.effects[number].facts}
+    return [
+        Problem(
+            f"{key} {'did not come out as its SQL says' if key in run else 'has changed since it was decided about'}",
+            where=block.name,
+            expected=value,
+            found=there,
+        )
+        for key, value in wanted.items()
+        if not holds(value, there := found.get(key, "absent"))
+    ]
+
+
+class Clock:
+    """Laps in milliseconds, each named after the statement that it measured."""
+
+    def __init__(self) -> None:
+        self.laps: list[tuple[str, float]] = []
+        self._start = self._last = time.perf_counter()
+
+    def lap(self, name: str = "") -> None:
+        """End a lap; one without a name counts into no statement."""
+        now = time.perf_counter()
+        if name:
+            self.laps.append((name, (now - self._last) * 1000))
+        self._last = now
+
+    @property
+    def total_ms(self) -> float:
+        """From the start to the last lap."""
+        return (self._last - self._start) * 1000

@@ -1,0 +1,246 @@
+"""Waiting for locks without making anybody wait: short attempts, with pauses in which the queue drains.
+
+Whoever asks for a lock that conflicts with ours queues behind us, so the application waits as long as we do. A
+block therefore gives up after `lock_timeout`, lets the queue pass, and tries again until `lock_budget` is used up.
+https://www.postgresql.org/docs/current/explicit-locking.html
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+import tenacity
+from pglast import ast, parse_sql
+from pglast.parser import ParseError, normalize, scan
+
+from pgrunbook.postgres import catalog, locks
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.parameters import milliseconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+
+# Pauses grow from the first to the second of these, in seconds, each with up to as much at random as the first. The
+# longest decides how soon after a reader has left we notice; the shortest, how often the application feels us.
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 2.0
+
+_QUERY_LENGTH = 100
+
+# Of an autovacuum that is in the way. By itself it gives way to whoever has waited for deadlock_timeout, a second by
+# default: longer than an attempt lasts. https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
+CANCELLED = "cancelled"
+PREVENTS_WRAPAROUND = "let be, as it prevents wraparound"
+_CANCEL = "SELECT pg_cancel_backend({})"
+
+# What the server says to an attempt that did not get its locks.
+WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that held, or was queued before us for, the lock that we waited for; or a prepared transaction, which
+    has the pid 0, and its name for a state. `autovacuum`, if it is one: what became of it, or why it was let be.
+
+    `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut, its literals
+    replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and `state` says so.
+    """
+
+    pid: int
+    application: str
+    role: str
+    state: str
+    transaction_s: float | None
+    lock: str
+    query: str
+    autovacuum: str = ""
+
+    def __str__(self) -> str:
+        who = locks.session(self.pid, self.application, self.role, self.state, self.transaction_s)
+        what = f"{self.query}{self.autovacuum and f' (an autovacuum, {self.autovacuum})'}"
+        return f"{who}, holds {self.lock}{what and f': {what}'}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, in particular."""
+        if self.autovacuum == PREVENTS_WRAPAROUND:
+            return f"let the autovacuum end; pg_stat_progress_vacuum shows how far pid {self.pid} is"
+        if self.autovacuum and self.autovacuum != CANCELLED:
+            return f"as a superuser, or from version 18 on with pg_signal_autovacuum_worker: {_CANCEL.format(self.pid)}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a block to get its locks: when it began, how long it lasted, and who was in the way."""
+
+    block: str
+    number: int
+    started_at: datetime
+    waited_ms: float
+    got_locks: bool
+    blockers: tuple[Blocker, ...]
+
+
+# What an attempt is handed to as soon as it is over; and what watches during each of them, and whom it has seen.
+Report = Callable[[Attempt], None]
+Watch = Callable[[], AbstractContextManager[Sequence[Blocker]]]
+
+
+def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
+    """One row an attempt and blocker: index `attempt`; columns `at`, `waited_ms`, `pid` (str, as no quantity),
+    `application`, `role`, `state`, `transaction_s`, `lock`, `query`; the blocker's are missing where none was seen.
+    """
+    import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
+    rows: list[dict[str, Any]] = []
+    for attempt in attempts:
+        own = {"attempt": attempt.number, "at": f"{attempt.started_at:%H:%M:%S}", "waited_ms": attempt.waited_ms}
+        rows += [own | asdict(blocker) | {"pid": str(blocker.pid)} for blocker in attempt.blockers] or [own]
+    columns = ["attempt", "at", "waited_ms", *Blocker.__slots__]
+    return pd.DataFrame(rows, columns=columns).astype({"attempt": "Int64"}).set_index("attempt")
+
+
+def retry(
+    action: Callable[[], T],
+    *,
+    block: str,
+    budget: str,
+    watch: Watch,
+    report: Report,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up; none begins after that.
+
+    An attempt that did not get them is reported at once; so is one that did after others had not, or after an
+    autovacuum was cancelled for it. Raises the last of
+    WITHOUT_LOCKS if the budget is used up.
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(WITHOUT_LOCKS),
+        wait=tenacity.wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
+        + tenacity.wait_random(0, FIRST_PAUSE_S),
+        stop=tenacity.stop_before_delay(milliseconds(budget) / 1000),
+        sleep=sleep,
+        reraise=True,
+    )
+    for attempt in retrying:
+        number = attempt.retry_state.attempt_number
+        with attempt:
+            result = _try(action, block, number, watch, report)
+    return result
+
+
+def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report: Report) -> T:
+    started_at, start = datetime.now(UTC), time.perf_counter()
+    seen: Sequence[Blocker] = ()
+
+    def attempt(*, got_locks: bool) -> Attempt:
+        waited_ms = round((time.perf_counter() - start) * 1000, 1)
+        return Attempt(block, number, started_at, waited_ms, got_locks, tuple(seen))
+
+    try:
+        with watch() as seen:
+            result = action()
+    except WITHOUT_LOCKS:
+        report(attempt(got_locks=False))
+        raise
+    if number > 1 or any(blocker.autovacuum for blocker in seen):
+        report(attempt(got_locks=True))
+    return result
+
+
+@contextmanager
+def watched(work: Session, look: Connection, lock_timeout: str) -> Iterator[Sequence[Blocker]]:
+    """Look, in another session, who blocks the session `work`, as long as the `with` block lasts: whom it saw last. An
+    autovacuum among them is cancelled.
+
+    After the attempt it would be too late to ask: with our request the reason to be blocked is gone. Who waits for the
+    answer is another thread: `work` is not to hold its locks meanwhile.
+    """
+    seen: list[Blocker] = []
+    over = threading.Event()
+    every_s = milliseconds(lock_timeout) / 1000 / 4
+
+    def ask() -> None:
+        with suppress(psycopg.Error):  # whatever it is: the one that waits is not to fail for it
+            while not over.is_set():
+                seen[:] = [*met(look, work.info.backend_pid)] or seen
+                over.wait(every_s)
+
+    thread = threading.Thread(target=ask, daemon=True)
+
+    def begin() -> None:
+        if thread.ident is None:
+            thread.start()
+
+    try:
+        with work.watched(every_s, begin):
+            yield seen
+    finally:
+        over.set()
+        if thread.ident is not None:
+            thread.join(_ANSWERING_S)
+
+
+_ANSWERING_S = 2.0
+
+
+def met(conn: Connection, pid: int) -> Iterator[Blocker]:
+    """Who blocks this session now; an autovacuum that may be cancelled is, if this role may do so."""
+    for blocker in blockers(conn, pid):
+        if blocker.autovacuum and blocker.autovacuum != PREVENTS_WRAPAROUND:
+            yield replace(blocker, autovacuum=_cancelled(conn, blocker.pid))
+        else:
+            yield blocker
+
+
+def _cancelled(conn: Connection, pid: int) -> str:
+    try:
+        conn.execute(
+            f"{_CANCEL.format('pid')} FROM pg_stat_activity WHERE pid = %s AND usesysid IS NULL".encode(), [pid]
+        )
+    except psycopg.errors.InsufficientPrivilege as exc:
+        return f"not {CANCELLED}: {exc.diag.message_primary}"
+    return CANCELLED
+
+
+def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
+    """Who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of other roles."""
+    for row in catalog.rows(conn, "blockers", pid=pid):
+        gives_way = row.pop("gives_way")
+        autovacuum = "" if gives_way is None else f"not {CANCELLED}" if gives_way else PREVENTS_WRAPAROUND
+        query = row["query"] and (row["query"] if autovacuum else _without_literals(row["query"]))
+        yield Blocker(**row | {"query": query}, autovacuum=autovacuum)
+
+
+def _without_literals(query: str) -> str:
+    """A query's text without literals and comments. Of what cannot be parsed (it was cut), and of other commands than
+    queries, only the first word or two: there is no telling what else is in them.
+    """
+    try:
+        (raw, *_) = parse_sql(query)
+        text = normalize(query)
+    except (ParseError, ValueError):
+        return " ".join(re.findall(r"^\s*([A-Za-z]+)", query)).upper() + " …"
+    if not isinstance(raw.stmt, _QUERIES):
+        return re.sub("(?<=[a-z])(?=[A-Z])", " ", type(raw.stmt).__name__.removesuffix("Stmt")).upper()
+    comments = [token for token in scan(text) if token.name in ("SQL_COMMENT", "C_COMMENT")]
+    for comment in reversed(comments):
+        text = text[: comment.start] + text[comment.end + 1 :]
+    text = " ".join(text.split())
+    return text if len(text) <= _QUERY_LENGTH else text[: _QUERY_LENGTH - 1] + "…"
+
+
+_QUERIES = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)

@@ -1,0 +1,228 @@
+"""The statements of a transaction, sent as one message: how long each took, which locks it took, which of them failed.
+
+While the transaction is open others may wait for it, so nothing is waited for between two of its statements: after
+each, the server itself says what time it is and what the transaction holds. All its locks are to be had before one
+deadline, which the server keeps too.
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
+
+from pgrunbook.applying import footprint
+from pgrunbook.errors import Failed
+from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres.locks import Lock, Trace
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.parameters import milliseconds
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.shape import Facts
+
+_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
+_BETWEEN = "\n;\n"  # a statement may end with a comment
+
+# The advisory lock that must still be held by another session: its process id, and the key.
+Kept = tuple[int, int]
+
+# However little is left, a lock may be waited for as long as this: most others hold theirs for less.
+_LEAST_MS = 10
+
+
+class Questions(NamedTuple):
+    """Statements that ask the catalog about a block, and what the rows of each say of it."""
+
+    asked: Sequence[str]
+    facts: Callable[[Sequence[list[dict[str, Any]]]], Facts]
+
+
+class _Part(NamedTuple):
+    """A part of the message: what takes the rows of its result, and the statement that it is, or that it locks for."""
+
+    sql: str
+    take: Callable[[list[dict[str, Any]]], object] | None = None
+    statement: Statement | None = None
+    locks: bool = False
+
+
+class _Seen(NamedTuple):
+    """The locks that were held after so many statements, and how many were done at the look before."""
+
+    since: int
+    number: int
+    held: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Statements that begin a transaction on `conn`, for a schema. `traced`: whether they concern what existed before.
+    Then each waits for its locks no longer than what the statements before it have left, and which locks are held is
+    looked at after each, not only after the last: pg_locks is read as a whole, and others wait for a lock meanwhile.
+    """
+
+    conn: Session
+    schema: str
+    statements: Sequence[Statement]
+    traced: bool = True
+    keeper: Kept | None = None
+    # The statement that has failed, if it was one of them, and the index of the character where, if the server says.
+    failed: tuple[Statement, int | None] | None = None
+    kept: bool = False  # whether the lock of `keeper` was held at the end
+    awaits: bool = False  # whether the commit waits for a synchronous standby
+    _parts: list[_Part] = field(default_factory=list)
+    _answers: list[list[dict[str, Any]]] = field(default_factory=list)  # of the last queries
+    _there: list[dict[str, Any]] = field(default_factory=list)  # what is locked, as it was before
+    _wait_ms: int = 0
+    _allowed_s: float = 0.0  # for each statement
+    _sent_at: float = 0.0  # by time.perf_counter, as is the next
+    _received_at: float = 0.0
+    _began: float = 0.0  # in seconds of the server's, as are the next two
+    _now: float = 0.0
+    _spans: list[tuple[float, float]] = field(default_factory=list)  # of each statement
+    _seen: list[_Seen] = field(default_factory=list)
+
+    def send(self, timeouts: Mapping[str, str], *last: str) -> None:
+        """Begin the transaction with these timeouts, all three by their names; run the statements, then the queries
+        `last`. Returns when all of it is on its way: `receive` has the answers.
+        """
+        self._wait_ms = milliseconds(timeouts["lock_timeout"])
+        self._parts = [*self._message(timeouts, last)]
+        self._allowed_s = milliseconds(timeouts["statement_timeout"]) / 1000
+        self._sent_at = time.perf_counter()
+        self.conn.send(_BETWEEN.join(part.sql for part in self._parts))
+
+    def _message(self, timeouts: Mapping[str, str], last: Sequence[str]) -> Iterator[_Part]:
+        pid, key = self.keeper or (None, None)
+        held = catalog.asking(self.conn, "held", keeper=pid, key=key)
+        locks = footprint.acquired(self.conn, self.schema, self.statements) if self.traced else []
+        yield _Part("BEGIN")
+        yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
+        for number, statement in enumerate(self.statements):
+            waiting = list(self._locking(statement, locks[number], timeouts["statement_timeout"]) if locks else ())
+            if number == 0 and self.traced:  # once it has its locks: what others have made meanwhile was there before
+                before = catalog.written("before", {"schema": self.schema, "cursor": True})
+                waiting.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
+            yield from waiting
+            yield _Part(search_path.theirs(self.conn.schema))
+            yield _Part(statement.sql, None, statement)
+            yield _Part(search_path.ours())
+            yield _Part(_NOW, self._ended)
+            if self.traced or statement is self.statements[-1]:
+                yield _Part(held, self._looked)
+        if not self.statements:
+            yield _Part(held, self._asked_who_keeps)
+        elif self.traced:
+            yield _Part("FETCH ALL FROM pgrunbook_before", self._there.extend)
+        else:  # a cursor is planned each time
+            asked = catalog.asking(self.conn, "before", schema=self.schema, cursor=False)
+            yield _Part(asked, self._there.extend)
+        yield _Part("SET LOCAL enable_seqscan = off")  # the plan is kept, made when the catalog was small, and it grows
+        for query in last:
+            yield _Part(query, self._answers.append)
+
+    def _locking(self, statement: Statement, locks: Sequence[str], statement_timeout: str) -> Iterator[_Part]:
+        """What comes before a statement: its locks, all before the deadline, which goes on for what it locks besides.
+        To look was no part of its time, which therefore begins here.
+        """
+        take: Callable[[list[dict[str, Any]]], object] | None = self._resumed
+        for lock in locks:
+            yield _Part(self._remaining(None), take)
+            yield _Part(lock, None, statement, locks=True)
+            take = None
+        yield _Part(self._remaining(statement_timeout), take)
+
+    def _remaining(self, statement_timeout: str | None) -> str:
+        left = {"wait_ms": self._wait_ms, "least_ms": min(_LEAST_MS, self._wait_ms)}
+        return catalog.asking(self.conn, "remaining", **left, statement_timeout=statement_timeout)
+
+    def _begun(self, rows: list[dict[str, Any]]) -> None:
+        self._now = self._began = rows[0]["now"]
+        self.awaits = rows[0]["awaits"]
+
+    def _ended(self, rows: list[dict[str, Any]]) -> None:
+        before, self._now = self._now, rows[0]["now"]
+        self._spans.append((before, max(before, self._now)))  # the clock may have been set back
+
+    def _looked(self, rows: list[dict[str, Any]]) -> None:
+        since = self._seen[-1].number if self._seen else 0
+        self._seen.append(_Seen(since, len(self._spans), rows[0]))
+        self._asked_who_keeps(rows)
+
+    def _asked_who_keeps(self, rows: list[dict[str, Any]]) -> None:
+        self.kept = rows[0]["kept"]
+
+    def _resumed(self, rows: list[dict[str, Any]]) -> None:
+        self._now = rows[0]["now"]
+
+    def receive(self) -> list[list[dict[str, Any]]]:
+        """The rows of each of the last queries. Raises the psycopg.Error of what fails; nothing after it is run.
+
+        Where a statement's locks were not to be had in time, that is LockNotAvailable, whichever timeout it was.
+        """
+        with self.conn.allowing(self._allowed_s), self.conn.message_of(len(self.statements)):
+            results = self.conn.results()
+        self._received_at = time.perf_counter()
+        if len(results) > len(self._parts):
+            remedy = "see to the rules of the tables: one that is DO ALSO SELECT answers, too"
+            raise Failed.of("the server gives more answers than there are statements", remedy=remedy)
+        for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):  # an error ends them
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise self._error(place, result)
+            if part.take:
+                part.take(self.conn.rows(result))
+        return self._answers
+
+    def _error(self, place: int, result: PGresult) -> psycopg.Error:
+        """The server's error; `failed` is set to the statement that it is about. What is no SQL fails the message as a
+        whole, before its first part is run: then the position tells which statement.
+        """
+        error = psycopg.errors.error_from_result(result)
+        ends = [0, *accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
+        index = self.conn.index(error, _BETWEEN.join(part.sql for part in self._parts))
+        if place == 0 and index is not None:
+            place = bisect(ends, index) - 1
+        part = self._parts[place]
+        if part.statement:
+            self.failed = part.statement, None if index is None or part.locks else index - ends[place]
+        timed_out = isinstance(error, psycopg.errors.QueryCanceled) and self._waited_ms >= self._wait_ms
+        return psycopg.errors.LockNotAvailable(str(error)) if part.locks and timed_out else error
+
+    @property
+    def _waited_ms(self) -> float:
+        return (self._received_at - self._sent_at) * 1000
+
+    @property
+    def began_at(self) -> datetime:
+        """When the transaction began, by the server's clock."""
+        return datetime.fromtimestamp(self._began, UTC)
+
+    @property
+    def laps(self) -> list[tuple[str, float]]:
+        """Each statement's text, and how many milliseconds the server has worked on it."""
+        pairs = zip(self.statements, self._spans, strict=True)
+        return [(statement.sql, (ended - began) * 1000) for statement, (began, ended) in pairs]
+
+    def locks(self) -> tuple[Lock, ...]:
+        """The locks on what existed before the transaction, held until now. What was seen only at the end may be held
+        since the first statement.
+        """
+        existed = {row["oid"]: row for row in self._there}
+        trace = Trace()
+        files: dict[int, int] = {}
+        for since, number, held in self._seen:
+            modes = zip(held["oids"], held["modes"], strict=True)
+            rows = [existed[oid] | {"mode": mode} for oid, mode in modes if oid in existed]
+            after = self._spans[since][0] - self._spans[0][0]
+            trace.note(number, min(self._sent_at + max(0.0, after), self._received_at), rows)
+            files |= {oid: file for oid, file in zip(held["oids"], held["filenodes"], strict=True) if file}
+        return trace.locks(files)  # what was dropped has no file

@@ -1,0 +1,267 @@
+"""A block outside a transaction: statement by statement, each recorded before and after, judged by the catalog.
+
+CREATE INDEX CONCURRENTLY and its kind take locks that let reads and writes pass, and then wait, as long as it takes,
+for transactions that are older. A short lock_timeout would only break them, so `lock_budget` takes its place.
+https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import cast
+
+import psycopg
+from pglast import ast
+from pglast.enums import AlterTableType, ObjectType
+
+from pgrunbook.applying import lock_waits
+from pgrunbook.applying.in_transaction import Clock, Outcome, Timeouts, advice, differences, expected
+from pgrunbook.applying.lock_waits import Attempt, Blocker, Report
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError
+from pgrunbook.ledger import ledger
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.postgres import catalog, locks, search_path
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.locks import Lock, Trace
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks import scripts
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.parameters import milliseconds
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext import shape
+from pgrunbook.sqltext.shape import INVALID, PENDING, Facts, Key
+
+# What the catalog says of a block's objects now.
+Observe = Callable[[Connection, Block], Facts]
+
+# How often to look how far a statement has come.
+LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a statement has come: the server's name of its phase, how much of it is done, and who is waited for.
+
+    `done` and `total` count blocks or rows, or while it waits, the transactions to wait for.
+    """
+
+    block: str
+    phase: str
+    done: int
+    total: int
+    blockers: tuple[Blocker, ...]
+
+
+def apply(
+    sessions: Sessions,
+    decision: Decision,
+    run_id: str,
+    timeouts: Timeouts,
+    *,
+    observe: Observe,
+    report: Report,
+    progress: Callable[[Progress], None],
+) -> Outcome:
+    """Run what the decision says: a row `started`, then each statement with a row before and after, then
+    `applied`; or `reverting` and `reverted`.
+
+    Raises Failed if a statement fails or the shape is not what the SQL says. What is there then is left as it is, and
+    said: the next run goes on from there.
+    """
+    sessions.require_lock()
+    _require_alone(sessions, decision)
+    steps = _Steps(sessions, decision, run_id, timeouts.of(decision.block), report, progress, _now(sessions.work))
+    block = decision.block
+    try:
+        steps.record("reverting" if decision.action is Action.REVERT else "started", {})
+        with _limits(sessions.work, block.timeouts.get("lock_timeout", timeouts.lock_budget), _statement(block)):
+            steps.run()
+        found = observe(sessions.work, block)
+        if problems := differences(decision, expected(decision), found):
+            raise Failed(_half_done(decision), problems=problems)
+        steps.record(decision.event, {key: found[key] for key in block.facts if key in found}, later=1)
+    except psycopg.Error as exc:
+        raise Failed(_half_done(decision), problems=[steps.problem(exc, observe)]) from exc
+    clock = steps.clock
+    clock.lap()
+    return Outcome(block.name, decision.event, tuple(clock.laps), steps.started_at, clock.total_ms, tuple(steps.locks))
+
+
+def _require_alone(sessions: Sessions, decision: Decision) -> None:
+    """Refuse to clear away what somebody else may be building right now: until it is done it is not valid either."""
+    if not decision.repairs:
+        return
+    if found := locks.holders(sessions.look, sessions.schema, "SHARE UPDATE EXCLUSIVE", decision.block.tables):
+        raise Refused.of(
+            "what is half done there may be somebody else's work, still going on",
+            where=decision.block.name,
+            expected="no SHARE UPDATE EXCLUSIVE lock on its tables, as CREATE INDEX CONCURRENTLY has one",
+            found=found,
+            remedy="wait until these sessions have done, then run again",
+        )
+
+
+def _now(conn: Connection) -> datetime:
+    """The server's time."""
+    row = conn.execute("SELECT clock_timestamp()").fetchone()
+    return cast(datetime, row and row[0])
+
+
+def _half_done(decision: Decision) -> str:
+    if decision.action is Action.REVERT:
+        return "The revert failed. It is outside a transaction: what was undone is gone, the rest is there."
+    return "The block failed. It is outside a transaction: what was done of it is there."
+
+
+def _statement(block: Block) -> str:
+    return block.timeouts.get("statement_timeout", "0")  # a big index takes as long as it takes
+
+
+@contextmanager
+def _limits(conn: Session, lock_timeout: str, statement_timeout: str) -> Iterator[None]:
+    """The session's timeouts as long as the `with` block lasts."""
+    settings = ("lock_timeout", "statement_timeout")
+    before = conn.execute("SELECT current_setting(%s), current_setting(%s)", settings).fetchone() or ()
+    change = "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)"
+    conn.execute(change, [lock_timeout, statement_timeout])
+    try:
+        with conn.allowing(None if statement_timeout == "0" else milliseconds(statement_timeout) / 1000):
+            yield  # where that is without a limit, whoever looks meanwhile finds out that the server is silent
+    finally:
+        with suppress(psycopg.Error):  # a lost session has none
+            conn.execute(change, before)
+
+
+@dataclass(slots=True)
+class _Steps:
+    """The statements of one block, and what is needed to send them."""
+
+    sessions: Sessions
+    decision: Decision
+    run_id: str
+    timeouts: Timeouts
+    report: Report
+    progress: Callable[[Progress], None]
+    started_at: datetime
+    clock: Clock = field(default_factory=Clock)
+    locks: list[Lock] = field(default_factory=list)
+    at: str = ""
+    blockers: tuple[Blocker, ...] = ()
+
+    @property
+    def block(self) -> str:
+        return self.decision.block.name
+
+    def record(self, event: str, facts: Facts, later: int = 0) -> None:
+        """Write a row of the block into the ledger, with the locks that its statements have had by now."""
+        decision = self.decision
+        row = ledger.about(decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        when = {"started_at": self.started_at, "revision": decision.revision + later}
+        ledger.record(self.sessions.work, self.run_id, row, event=event, facts=facts, locks=self.locks, **when)
+
+    def run(self) -> None:
+        """Send the repairs and the statements, each with a row before and after."""
+        steps = [one for sql in self.decision.repairs for one in scripts.statements(sql)]
+        steps += [self.decision.block.statements[n] for n in self.decision.statements]
+        conn = self.sessions.work
+        for number, statement in enumerate(steps, 1):
+            self.at = statement.sql
+            ledger.note_statement(conn, self.run_id, self.block, number, statement.sql)
+            elapsed_ms = self._send(conn, number, statement)
+            ledger.note_statement(conn, self.run_id, self.block, number, statement.sql, elapsed_ms)
+
+    def _send(self, conn: Session, number: int, statement: Statement) -> float:
+        trace = Trace()
+        there = catalog.rows(conn, "concerned", schema=self.sessions.schema, relations=[*_locked(statement.node)])
+        sent = time.perf_counter()
+        trace.note(number, sent, there)  # it may be done before anybody has looked
+        self.clock.lap()
+        with conn.watched(LOOK_S, lambda: self._look(trace, number, sent)):
+            if partition := _detached(statement):
+                self._detach(conn, statement.sql, partition)
+            else:
+                with search_path.seeing(conn):
+                    conn.execute(statement.sql.encode())
+        self.clock.lap(statement.sql)
+        files = catalog.rows(conn, "filenodes", oids=trace.oids)
+        self.locks += trace.locks({row["oid"]: row["filenode"] for row in files})
+        return (time.perf_counter() - sent) * 1000
+
+    def _look(self, trace: Trace, number: int, sent: float) -> None:
+        look, pid = self.sessions.look, self.sessions.work.info.backend_pid
+        trace.note(number, sent, catalog.rows(look, "locks", pid=pid))
+        self.blockers = tuple(lock_waits.blockers(look, pid))
+        for row in catalog.rows(look, "progress", pid=pid):
+            self.progress(Progress(self.block, blockers=self.blockers, **row))
+
+    def _detach(self, conn: Session, sql: str, partition: str) -> None:
+        """At its end, detaching locks readers of the partition out, and others would queue behind us: short attempts.
+        What an attempt has left half done is not begun again, but finalized.
+        """
+        key = Key("standalone", partition)
+
+        def attempt() -> None:
+            half = shape.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
+            with search_path.seeing(conn):
+                conn.execute((re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode())
+
+        with _limits(conn, self.timeouts.lock_timeout, _statement(self.decision.block)):
+            lock_waits.retry(
+                attempt,
+                block=self.block,
+                budget=self.timeouts.lock_budget,
+                watch=lambda: lock_waits.watched(conn, self.sessions.look, self.timeouts.lock_timeout),
+                report=self._note,
+            )
+
+    def _note(self, attempt: Attempt) -> None:
+        self.report(attempt)
+        self.blockers = attempt.blockers or self.blockers
+        ledger.note_attempt(self.sessions.work, self.run_id, attempt)
+
+    def problem(self, exc: psycopg.Error, observe: Observe) -> Problem:
+        """What failed, who was in the way if it was a lock, and what is left."""
+        found = [self.at, *map(str, self.blockers if isinstance(exc, lock_waits.WITHOUT_LOCKS) else ())]
+        with suppress(psycopg.Error, RunbookError):
+            left = observe(self.sessions.work, self.decision.block).items()
+            found += [f"left half done: {key}" for key, value in left if value.endswith((INVALID, PENDING))]
+        remedy = f"{self._advice(exc)}: the next run finds in the catalog how far it came, and goes on from there"
+        problem = problem_of(exc, where=self.block, remedy=remedy)
+        return replace(problem, found="\n".join(filter(None, [problem.found, *found])))
+
+    def _advice(self, exc: psycopg.Error) -> str:
+        block = self.decision.block
+        if isinstance(exc, psycopg.errors.QueryCanceled) and "statement_timeout" not in block.timeouts:
+            return "run again"  # it had no time limit: somebody cancelled it
+        return advice(exc, block, otherwise="run again")
+
+
+def _locked(node: ast.Node) -> Iterator[str]:
+    """The names of what a statement locks in mode SHARE UPDATE EXCLUSIVE, of all kinds that such a block may hold."""
+    match node:
+        case ast.AlterTableStmt(cmds=[command]):
+            yield from (node.relation.relname, command.def_.name.relname)
+        case ast.IndexStmt() | ast.ReindexStmt():
+            yield node.relation.relname
+        case ast.VacuumStmt():
+            yield from (vacuumed.relation.relname for vacuumed in node.rels)
+        case ast.DropStmt():
+            yield from (name.sval for *_, name in node.objects)
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=(*_, name)):
+            yield name.sval
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=(*_, name, _)):
+            yield name.sval
+
+
+def _detached(statement: Statement) -> str:
+    """The partition that a statement detaches; empty if it does something else."""
+    match statement.node:
+        case ast.AlterTableStmt(cmds=[command]) if command.subtype == AlterTableType.AT_DetachPartition:
+            return str(command.def_.name.relname)
+    return ""

@@ -1,0 +1,380 @@
+"""The command line: a light wrapper. Exit codes: 0 passed, 1 failed, 2 refused, 3 interrupted, 4 locked out."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from pgrunbook import controls, signals
+from pgrunbook.cli import commands
+from pgrunbook.cli.commands import Commands
+from pgrunbook.errors import Failed, Interrupted, Refused, RunbookError, Verdict, first_line
+from pgrunbook.runbooks import arguments, parameters
+from pgrunbook.runbooks.arguments import Asked
+from pgrunbook.runbooks.project import Project
+
+if TYPE_CHECKING:
+    from pgrunbook.records.how_it_ended import Ending
+    from pgrunbook.records.record import Record
+
+_TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="pgrunbook")
+def main() -> None:
+    """PostgreSQL schema changes as notebooks whose record can be trusted.
+
+    A runbook is runbooks/NNN_name.ipynb with its SQL in sql/NNN_name/. Look before you leap:
+
+    \b
+        pgrunbook run 001 --target service:staging --mode plan
+        pgrunbook run 001 --target service:staging
+        pgrunbook status --target service:staging
+
+    Exit codes: 0 passed, 1 failed, 2 refused (nothing was changed), 3 interrupted, 4 locked out by another run.
+    """
+
+
+@main.command()
+@click.argument("runbook", required=False)
+@click.option(
+    "--pending",
+    is_flag=True,
+    help="Run every runbook that is not done, in order, up to the first that does not pass.",
+)
+@click.option("--target", metavar="NAME", help=f"{_TARGETS}  [default: the runbook's]")
+@click.option(
+    "--mode",
+    type=click.Choice(get_args(parameters.Mode)),
+    help="plan writes nothing; rehearse applies the blocks to a copy of the schema; verify only looks; revert undoes"
+    " what was applied.  [default: the runbook's, usually apply]",
+)
+@click.option(
+    "-p",
+    "--parameter",
+    "pairs",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, statement_timeout,"
+    " approved_plan, approver, discard, or one of its own. May be repeated.",
+)
+@click.option("--html", is_flag=True, help="Also write the record as an HTML page, beside the notebook.")
+@click.option("--progress/--no-progress", default=None, help="Show a progress bar.  [default: only on a terminal]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON when all is over: docs/json.md has its form.")
+def run(
+    runbook: str | None,
+    pending: bool,
+    target: str | None,
+    mode: str | None,
+    pairs: tuple[tuple[str, str], ...],
+    html: bool,
+    progress: bool | None,
+    as_json: bool,
+) -> None:
+    """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
+
+    The last lines are the verdict, in the modes plan and rehearse the digest of the plan if anything is to do, the path
+    of the notebook, and its seal. With --json they are the runbook, verdict, message, problems, plan, notebook, page
+    and seal; and an error if it could not be begun or sealed. A parameter that the runbook does not declare, or of
+    another type, refuses the run before anything is started.
+
+    A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block, a block was
+    edited since, or the last run did not pass; and none after the first that does not pass, whose exit code it is. A
+    parameter goes to the runbooks that declare it.
+    """
+    if pending == bool(runbook):
+        raise click.UsageError("Name a RUNBOOK, or give --pending.")
+    if pending and mode == "revert":
+        raise click.UsageError("Name the RUNBOOK to revert: --pending is for what is to be applied.")
+    project = Project.find()
+    all_pairs = [*pairs, ("target", target), ("mode", mode)]
+    notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
+    asked = arguments.asked(notebooks, all_pairs)
+    if pending:
+        asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
+        click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
+    bar = bool(sys.stderr and sys.stderr.isatty()) if progress is None else progress
+    told: list[dict[str, Any]] = []
+    try:
+        for path, each in asked.items():
+            told.append(facts := {"runbook": path.stem})
+            for name, value in _run(project, path, each, html=html, bar=bar):
+                facts[name] = value
+                if not as_json:
+                    _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
+            _go_on([facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"]))
+            if signals.stopped() and path != list(asked)[-1]:
+                raise Interrupted(f"Stopped by a signal, after {path.stem}: the runbooks after it were not begun.")
+    except (Exception, KeyboardInterrupt) as exc:
+        error = commands.told(commands.error_of(exc))
+        told[-1] = error | told[-1] | {"problems": error["problems"], "error": error["message"]}
+        raise
+    finally:
+        if as_json:
+            commands.print_document(told)
+
+
+def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
+    """Exit if the last of these runbooks did not pass, with a note about those before it."""
+    if verdict is Verdict.PASSED:
+        return
+    if passed := done[:-1]:
+        dry = mode in ("plan", "rehearse")
+        note = "comes before it and is not applied there yet" if dry else "came before it and passed"
+        click.echo(f"note:     {', '.join(passed)} {note}", err=True)
+    sys.exit(verdict.exit_code)
+
+
+def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
+    """Whether a runbook is to be run, as far as the ledger and the files tell."""
+    from pgrunbook.cli import status as report
+
+    (found,) = report.collect(project, [notebook.stem], chosen.target, chosen.schema_)
+    return report.pending(found)
+
+
+def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, Any]]:
+    """Run one runbook, and seal its record; what there is to say, each with its name, once nothing is left to be done:
+    nobody need listen to the end.
+    """
+    with signals.as_before():
+        path, ending = _execute(project, notebook, asked, bar=bar)
+        page = _page(path) if html else None
+        sealed = _sealed(project, path)
+    yield "verdict", str(ending.verdict)
+    yield "message", ending.text
+    yield "problems", commands.problems(ending.problems)
+    if asked.chosen.mode in ("plan", "rehearse") and (digest := _record(path).plan.get("digest")):
+        yield "plan", digest
+    yield "notebook", str(_relative(path))
+    if page:
+        yield "page", str(_relative(page))
+    if isinstance(sealed, RunbookError):
+        raise sealed
+    if sealed:
+        yield "seal", sealed
+
+
+def _execute(project: Project, notebook: Path, asked: Asked, *, bar: bool) -> tuple[Path, Ending]:
+    try:
+        signals.handle(signal.default_int_handler)  # SIGTERM too: before the engine takes over, it ends what was begun
+        from pgrunbook.runner import run_notebook
+
+        return run_notebook.execute(project, notebook, asked.chosen, asked.given, bar=bar)
+    except KeyboardInterrupt as exc:
+        raise Interrupted("Stopped by a signal, before any cell was run.") from exc
+
+
+def _page(notebook: Path) -> Path:
+    from pgrunbook.records import report  # nbconvert takes half a second to import
+
+    return report.page(notebook)
+
+
+def _sealed(project: Project, notebook: Path) -> str | RunbookError:
+    """The seal, in a line, or why there is none."""
+    try:
+        return _seal(project, notebook)
+    except RunbookError as exc:
+        return Failed("The run has ended as it says above. Its record is not sealed.", problems=exc.problems)
+
+
+def _seal(project: Project, notebook: Path, *, by_hand: bool = False) -> str:
+    from pgrunbook.records import sealing
+
+    done = sealing.seal(project, notebook, by_hand=by_hand)
+    for problem in done.problems:
+        click.secho(f"warning: {controls.one_line(problem)}", fg="yellow", err=True)
+    return str(done)
+
+
+def _say(name: str, value: Any, *, passed: bool) -> None:
+    """One thing about a run, for people. Why it did not pass is an error."""
+    if name == "message":  # which has the problems in it
+        click.secho(value, fg="green" if passed else "red", err=not passed)
+    elif name not in ("verdict", "problems"):
+        click.echo(f"{name + ':':<10}{controls.one_line(value)}")
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@main.command()
+@click.argument("runbook", required=False)
+@click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
+@click.option(
+    "--schema", default="public", show_default=True, help="The schema that the runbooks were run in (`-p schema NAME`)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None:
+    """Show which blocks of RUNBOOK (of every runbook, if none is given) are pending or done, when, and by which run.
+
+    Reads only.
+    """
+    from pgrunbook.cli import status as report
+
+    project = Project.find()
+    notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
+    reports = report.collect(project, [n.stem for n in notebooks], target, schema)
+    commands.print_document(reports) if as_json else click.echo(report.text(reports))
+
+
+@main.command()
+@click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
+@click.option("--schema", default="public", show_default=True, help="A schema of the target.")
+@click.option("--confirm", metavar="REASON", help="Say that it is this one from now on, and why.")
+@click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")
+def server(target: str, schema: str, confirm: str | None, operator: str) -> None:
+    """Show which server answers, and whether it is the one that the target's ledger was written on.
+
+    Backups, branches and standbys have a copy of the ledger. A target that is protected takes no other server for its
+    own until somebody has confirmed it. Without --confirm it reads only.
+    """
+    from pgrunbook.applying import confirmation
+
+    project = Project.find()
+    standing = confirmation.look(project, target, schema)
+    click.echo(f"found:     {standing}")
+    if confirm is not None and standing.is_original:
+        click.echo("nothing to confirm")
+    elif confirm is not None:
+        standing = confirmation.confirm(project, target, schema, operator=operator, reason=confirm)
+        click.echo(f"confirmed: {standing}")
+
+
+@main.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Make a runbook called NAME: its notebook, and one block of SQL that works as it stands, to be edited.
+
+    NAME is lower-case words joined by underscores, at most 40 characters, such as add_phone. The table of its first
+    block is called so, too.
+    """
+    from pgrunbook.runbooks import scaffold
+
+    made = scaffold.new(Project.find(), name)
+    for path in made:
+        click.echo(controls.one_line(_relative(path)))
+    number = made[0].stem.partition("_")[0]
+    click.echo(f"next: edit them; pgrunbook lint; pgrunbook run {number} --mode plan")
+
+
+@main.command()
+def lint() -> None:
+    """Check every runbook, its SQL and its notebook: with squawk, and against rules of our own. Needs no database."""
+    from pgrunbook.runbooks import lint as linting
+
+    project = Project.find()
+    findings = linting.lint(project.root / "sql")
+    for finding in findings:
+        click.echo(str(finding))
+    click.echo(f"{len(findings)} finding{'s' * (len(findings) != 1)}")
+    sys.exit(Verdict.FAILED.exit_code if findings else 0)
+
+
+@main.group()
+def archive() -> None:
+    """Seal the executed notebooks under outputs/, and check that nothing was changed since.
+
+    `pgrunbook run` and `papermill --engine pgrunbook` seal what they write, whatever the verdict. Signed with the
+    Ed25519 key in the PEM file that `[archive] key` of pgrunbook.toml or PGRUNBOOK_KEY names.
+    """
+
+
+@archive.command()
+@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def seal(notebook: Path) -> None:
+    """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose runner was killed.
+
+    Refused if the target's ledger does not know the run, or tells otherwise. Where the ledger cannot be asked, the seal
+    says so.
+    """
+    click.echo(f"seal: {controls.one_line(_seal(Project.find(), notebook, by_hand=True))}")
+
+
+@archive.command()
+@click.argument("notebook", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A public key (PEM); every seal must be signed with one of those given. May be repeated."
+    "  [default: public_keys in pgrunbook.toml]",
+)
+@click.option(
+    "--target", "names", multiple=True, metavar="NAME", help="Compare with the heads in this target's ledger."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...], as_json: bool) -> None:
+    """Check every byte of the archive, or of the record of NOTEBOOK. Exits with 0, or with 1 if anything is wrong.
+
+    Names what was changed, removed, added or put elsewhere. That the end of the archive was cut off shows only in
+    the ledgers of the targets: name them with --target.
+    """
+    from pgrunbook.records import verification
+
+    report = verification.of_project(Project.find(), keys, names, only=notebook)
+    verdict = Verdict.FAILED if report.problems else Verdict.PASSED
+    text = controls.visible(report.text())
+    if as_json:
+        commands.print_document({"verdict": verdict, "message": text.rpartition("\n")[2], **report.data()})
+    else:
+        click.echo(text)
+    sys.exit(verdict.exit_code)
+
+
+@archive.command()
+@click.option("--rebuild", is_flag=True, help="Make every page anew.")
+def site(rebuild: bool) -> None:
+    """Make the reviewer's pages, outputs/site/: an index, and one page per record. Adds only what is missing."""
+    from pgrunbook.records.archive import Archive
+    from pgrunbook.records.site import Site
+
+    pages = Site(Archive(Project.find().outputs))
+    made, records = pages.build(anew=rebuild)
+    click.echo(f"{made} of {records} pages made: {controls.one_line(_relative(pages.root / 'index.html'))}")
+
+
+@archive.command()
+@click.argument("one", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("other", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def diff(one: Path, other: Path, as_json: bool) -> None:
+    """Compare two records: staging and production, last quarter and today. Exits with 1 if they differ.
+
+    The same SQL, decisions, locks and result count; times are shown, and never count.
+    """
+    from pgrunbook.records import compare
+
+    parts = compare.compare(_executed(one), _executed(other))
+    text = controls.visible(compare.text(parts))
+    commands.print_document(compare.data(parts)) if as_json else click.echo(text)
+    sys.exit(0 if all(part.same for part in parts) else Verdict.FAILED.exit_code)
+
+
+def _record(path: Path) -> Record:
+    from pgrunbook.records.record import Record
+
+    try:
+        return Record.read(path)
+    except ValueError as exc:
+        raise Refused.of("is not an executed notebook", where=path.name, found=first_line(exc)) from exc
+
+
+def _executed(path: Path) -> Record:
+    """A record that can be compared. Raises Refused for a notebook that was not run, or did not reach its target."""
+    record = _record(path)
+    if not record.identity:
+        expected, remedy = "a record whose run reached its target", "name records under outputs/"
+        raise Refused.of("has nothing to compare", where=path.name, expected=expected, remedy=remedy)
+    return record

@@ -1,0 +1,141 @@
+"""Where a target stands: the blocks in the files beside the rows in its ledger. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pgrunbook import checks
+from pgrunbook.controls import one_line
+from pgrunbook.errors import Refused, Verdict
+from pgrunbook.ledger import ledger
+from pgrunbook.ledger.origin import Standing
+from pgrunbook.ledger.run_rows import so_far
+from pgrunbook.planning import decisions, preflight
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.connection import connect, driver_errors, holding
+from pgrunbook.runbooks import targets
+from pgrunbook.runbooks.blocks import Source, entry_of
+from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.scripts import Script
+
+# The least that the table takes, in characters: its names are to be copied.
+WIDTH = 140
+
+
+def collect(project: Project, runbooks: Sequence[str], target: str, schema: str) -> list[dict[str, Any]]:
+    """One mapping a runbook: `runbook`, `target`, `server`, `schema`, `blocks` and the last run, all JSON values.
+
+    A block's state is `pending`, or the last event that the ledger has of it; one with variants is listed once for each
+    of its columns. It is `edited` if its files are no longer those that were applied. Times are in milliseconds.
+    Raises Refused if the target, its schema or its ledger cannot be reached.
+    """
+    resolved = targets.resolve(target, project)
+    with (
+        driver_errors("The target could not be read.", where=f"target {target!r}"),
+        connect(resolved, schema=schema, label="status", read_only=True) as conn,
+    ):
+        targets.check_identity(resolved, targets.identify(conn))
+        checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
+        told = {"target": target, "server": str(Standing.of(conn)), "schema": schema}
+        return [_report(conn, runbook, Source.read(project.sql(runbook)), told) for runbook in runbooks]
+
+
+def pending(report: dict[str, Any]) -> bool:
+    """Whether a scheduled run has reason to run the runbook of a report: a block that is not done, or was edited since;
+    or a last run that did not pass.
+    """
+    last = report["last_run"]
+    return any(block["state"] not in ledger.DONE or block["edited"] for block in report["blocks"]) or (
+        last is not None and last["verdict"] != Verdict.PASSED
+    )
+
+
+def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]) -> dict[str, Any]:
+    schema = told["schema"]
+    runs = ledger.runs(conn, runbook, schema)
+    complete = any(run["verdict"] == Verdict.PASSED for run in runs)
+    blocks = _blocks(source, ledger.entries(conn, runbook, schema), complete=complete)
+    details = ledger.details(conn, runbook, schema)
+    return {
+        "runbook": runbook,
+        **told,
+        "blocks": [block | details.get((block["run"], block["block"]), _NO_DETAILS) for block in blocks],
+        "last_run": _last(conn, runs),
+    }
+
+
+_NO_DETAILS: dict[str, Any] = {"elapsed_ms": None, "locks": [], "attempts": 0}
+
+
+def _blocks(source: Source, entries: dict[str, ledger.Entry], *, complete: bool) -> list[dict[str, Any]]:
+    """Which columns a folder of variants is for, only a run knows: unless one passed, there may be more."""
+    listed: list[dict[str, Any]] = []
+    for name in source.deploy:
+        recorded = [entries[key] for key in sorted(entries) if entry_of(key) == name]
+        listed += [_done(entry, source) for entry in recorded] or [_pending(name)]
+        if not complete and recorded and not isinstance(source.deploy[name], Script):
+            listed.append(_pending(f"{name}:…"))
+    return listed
+
+
+def _pending(name: str) -> dict[str, Any]:
+    return {"block": name, "state": "pending", "edited": False, "when": None, "run": None}
+
+
+def _done(entry: ledger.Entry, source: Source) -> dict[str, Any]:
+    when = f"{entry.finished_at:%Y-%m-%dT%H:%M:%SZ}"
+    edited = entry.done and decisions.edited(source.files(entry.block, entry.variants), entry)
+    return {"block": entry.block, "state": entry.event, "edited": edited, "when": when, "run": entry.run_id}
+
+
+def _last(conn: Connection, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The last run: its verdict, or for one that has none, whether it is at work, and the last thing known of it."""
+    if not runs:
+        return None
+    run = runs[0]
+    verdict, reason = run["verdict"], run["reason"]
+    if not verdict:
+        verdict = _without_verdict(conn, run["run_id"])
+        reason = next((so_far(row) for row in ledger.unfinished(conn) if row["run_id"] == run["run_id"]), None)
+    return {"run": run["run_id"], "verdict": verdict, "reason": reason, "operator": run["operator"]}
+
+
+def _without_verdict(conn: Connection, run_id: str) -> str:
+    """A run is at work as long as it holds the lock; whose session that is, not every role may see."""
+    holders = [holder["application"] for holder in holding(conn)]
+    if any(application is None for application in holders):
+        return "no verdict: at work, or died"
+    return "at work" if any(run_id[:8] in application for application in holders) else "died"
+
+
+def text(reports: Sequence[dict[str, Any]]) -> str:
+    """The reports as tables for a terminal."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, WIDTH)
+    with console.capture() as capture:
+        for report in reports:
+            console.print(_table(report))
+            if last := report["last_run"]:
+                ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))
+                console.print(one_line(f"last run {last['run'][:8]} by {last['operator']}: {ended}"))
+        if reports:
+            console.print(one_line(f"server: {reports[0]['server']}"))
+    return capture.get().rstrip()
+
+
+def _table(report: dict[str, Any]) -> Table:
+    table = Table(title=one_line(f"{report['runbook']} on {report['target']}"))
+    for heading in ("block", "state", "when", "run", "took"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("locks, each held at most for so long")
+    for block in report["blocks"]:
+        took = "" if block["elapsed_ms"] is None else f"{block['elapsed_ms']:,.0f} ms"
+        held = [f"{one_line(lock['relation'])} {lock['mode']} {lock['held_ms']:,.0f} ms" for lock in block["locks"]]
+        run = (block["run"] or "")[:8]
+        state = f"{block['state']}; the file was edited since" if block["edited"] else block["state"]
+        table.add_row(one_line(block["block"]), state, block["when"] or "", run, took, "\n".join(held))
+    return table

@@ -1,0 +1,348 @@
+"""The ledger: append-only tables in the target that say which run applied which block.
+
+The functions that read say so and write nothing; before the first run there is no ledger, and they find nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Jsonb
+
+from pgrunbook.errors import Verdict
+from pgrunbook.postgres import catalog, durability, trust
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
+
+if TYPE_CHECKING:
+    from pgrunbook.applying.lock_waits import Attempt
+    from pgrunbook.postgres.locks import Lock
+    from pgrunbook.records.archive import Head
+
+    # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger does not need.
+    from pgrunbook.runbooks.blocks import Block
+    from pgrunbook.sqltext.shape import Facts, Key
+
+SCHEMA_VERSION = 5
+
+# Events after which a block counts as done; `started` and `reverting` are those of a block that was broken off.
+DONE = ("applied", "adopted")
+BROKEN_OFF = ("started", "reverting")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The ledger's latest row on one block.
+
+    `variables` go with `variants`, None if a version before 4 has written the row; `kept` was there before the block.
+    """
+
+    block: str
+    event: str
+    run_id: str
+    revision: int
+    sql: str
+    source_sha256: str
+    tree_sha256: str
+    variants: tuple[str, ...]
+    facts: Facts
+    finished_at: datetime
+    variables: Sequence[Mapping[str, str]] | None = None
+    kept: frozenset[Key] = frozenset()
+
+    @property
+    def done(self) -> bool:
+        """Whether the block is in place, as far as the ledger knows."""
+        return self.event in DONE
+
+    @property
+    def when(self) -> str:
+        """`applied 2026-01-31 12:00 UTC, run 0123abcd`."""
+        return f"{self.event} {self.finished_at:%Y-%m-%d %H:%M} UTC, run {self.run_id[:8]}"
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Entry:
+        """The entry of a row of the query `ledger_entries`."""
+        from pgrunbook.sqltext.shape import Key
+
+        kept = frozenset(Key(*key) for key in row["kept"] or ())
+        return cls(**{**row, "variants": tuple(row["variants"]), "facts": _facts(row["facts"]), "kept": kept})
+
+
+def exists(conn: Connection) -> bool:
+    """Whether the target has a ledger. Reads only. Raises Refused if somebody else has put something in its place."""
+    return trust.ledger(conn)
+
+
+def installed(conn: Connection) -> int:
+    """The version of the target's ledger; 0 if it has none. Reads only."""
+    row = conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone() if exists(conn) else None
+    return row[0] if row and row[0] else 0
+
+
+def entries(conn: Connection, runbook: str, schema: str, blocks: Sequence[str] | None = None) -> dict[str, Entry]:
+    """The latest row on each block of a runbook in a schema, or of those named, by the block's name. Reads only."""
+    if not exists(conn):
+        return {}
+    wanted = None if blocks is None else list(blocks)
+    found = catalog.rows(conn, "ledger_entries", runbook=runbook, schema=schema, blocks=wanted)
+    return {row["block"]: Entry.of(row) for row in found}
+
+
+def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
+    """The runs of a runbook in a schema, the latest first, each with its verdict or None. Reads only."""
+    return catalog.rows(conn, "ledger_runs", runbook=runbook, schema=schema) if exists(conn) else []
+
+
+def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Of each block that a run has done, by run id and block: `elapsed_ms`, `locks` and failed `attempts`. Reads only.
+
+    A ledger that is still of version 1 does not say.
+    """
+    if installed(conn) < 2:
+        return {}
+    found = catalog.rows(conn, "ledger_details", runbook=runbook, schema=schema)
+    return {(row.pop("run_id"), row.pop("block")): row for row in found}
+
+
+def unfinished(conn: Connection) -> list[dict[str, Any]]:
+    """The runs of any runbook that have written and have no verdict, the oldest first: at work, or dead. Reads only.
+
+    A ledger that is still of version 1 does not say.
+    """
+    return catalog.rows(conn, "ledger_unfinished") if installed(conn) > 1 else []
+
+
+def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
+    """Each block that a run has begun, in order, and the last event of it. Reads only."""
+    if not exists(conn):
+        return []
+    query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
+    return list(dict(conn.execute(query, [run_id]).fetchall()).items())
+
+
+def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
+    """The last verdict that a run has written, with its reason; None if it has not. Reads only."""
+    if not exists(conn):
+        return None
+    query = "SELECT verdict, reason FROM pgrunbook.verdicts WHERE run_id = %s ORDER BY id DESC LIMIT 1"
+    found = conn.execute(query, [run_id]).fetchone()
+    return (Verdict(found[0]), found[1]) if found else None
+
+
+def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:
+    """Event, start and end of a block in a run; None if it was not committed. Reads only."""
+    query = (
+        "SELECT event, started_at, finished_at FROM pgrunbook.blocks"
+        " WHERE run_id = %s AND block = %s AND event <> ALL(%s)"
+    )
+    return conn.execute(query, [run_id, block, list(BROKEN_OFF)]).fetchone()
+
+
+def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
+    """Every row on a run, by table, as JSON; None if the run has written nothing. Reads only."""
+    if installed(conn) < 2:
+        return None
+    found: dict[str, list[dict[str, Any]] | None] = catalog.rows(conn, "ledger_record", run_id=run_id)[0]["record"]
+    return found if found["runs"] else None
+
+
+def heads(conn: Connection) -> list[Head]:
+    """Every head of an archive that a run has noted, in order. Reads only."""
+    from pgrunbook.records.archive import Head  # here, because a run does not need what signs
+
+    if installed(conn) < 3:
+        return []
+    query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
+    return [Head(*row) for row in conn.execute(query)]
+
+
+def note_head(conn: Session, run_id: str, head: Head) -> str:
+    """Write where the record of a run is, and that it is the last one of its archive. Returns what `finish` does."""
+    query = "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, %s, %s, %s, %s)"
+    return durability.write(conn, query, [run_id, head.archive, head.sequence, head.name, head.sha256])
+
+
+@cache
+def _sql(name: str) -> str:
+    return (files("pgrunbook") / "sql" / "ledger" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def install(conn: Connection) -> None:
+    """Create the ledger, or bring an older one up to this version, in one transaction; or raise Refused."""
+    if (found := installed(conn)) >= SCHEMA_VERSION:
+        return
+    with trust.refusing(conn), conn.transaction():
+        for number in range(found + 1, SCHEMA_VERSION + 1):
+            conn.execute(_sql(f"{number:03}").encode())
+            conn.execute(
+                "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, %s)",
+                [number, version("pgrunbook")],
+            )
+
+
+def start(
+    conn: Connection,
+    run_id: str,
+    runbook: str,
+    *,
+    schema: str,
+    mode: str,
+    operator: str,
+    parameters: dict[str, Any],
+    plan: str = "",
+) -> None:
+    """Write the run's row."""
+    given = Jsonb(parameters, _json)  # not with \u escapes, which a SQL_ASCII database does not take
+    conn.execute(
+        "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, parameters, tool_version,"
+        " plan) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [run_id, runbook, schema, mode, operator, parameters["ticket"], given, version("pgrunbook"), plan],
+    )
+
+
+def knows(conn: Connection, run_id: str) -> bool:
+    """Whether the run's row is there. Reads only."""
+    row = conn.execute("SELECT EXISTS (SELECT FROM pgrunbook.runs WHERE run_id = %s)", [run_id]).fetchone()
+    return bool(row and row[0])
+
+
+def record(conn: Session, run_id: str, about: str, **done: Any) -> None:
+    """Write a block's row now: see `recording`."""
+    conn.execute(recording(conn, run_id, about, **done).encode())
+
+
+def recording(
+    conn: Session,
+    run_id: str,
+    about: str,
+    *,
+    event: str,
+    facts: Facts,
+    started_at: datetime,
+    revision: int = 0,
+    laps: Sequence[tuple[str, float]] = (),
+    locks: Sequence[Lock] = (),
+) -> str:
+    """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are there, or neither is.
+
+    `about` is what the function of that name says. `revision` is the number of rows that the ledger has on the block
+    already: no two runs can write the same. `laps` are the statements that have finished, with their times in
+    milliseconds.
+    """
+    done = {
+        "run_id": run_id,
+        "event": event,
+        "facts": [[*key, value] for key, value in facts.items()],
+        "started_at": started_at.isoformat(),
+        "revision": revision,
+        "statements": laps,
+        "locks": [asdict(lock) for lock in locks],
+    }
+    return conn.prepared("record", _sql("record"), {"about": about, "done": _json(done)})
+
+
+def prepare(conn: Session) -> None:
+    """Prepare what `recording` writes with, before anybody has to wait for it."""
+    conn.prepare("record", _sql("record"), ["about", "done"])
+
+
+def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> str:
+    """What a block's row will say whatever comes of it, as JSON."""
+    row = {
+        "block": block.name,
+        "reason": reason,
+        "sql": sql,
+        "source_sha256": block.source_sha256,
+        "tree_sha256": block.tree_sha256,
+        "sql_sha256": block.sql_sha256,
+        "variants": [variant for variant, _ in block.choices],
+        "variables": [dict(variables) for _, variables in block.choices],
+        "kept": sorted(kept),
+    }
+    return _json(row)
+
+
+def repeat(conn: Session, runbook: str, schema: str, entries: Iterable[Entry]) -> None:
+    """Write rows that another ledger has, for a rehearsal: those of runs that are over."""
+    rows = list(entries)
+    runs = {entry.run_id: entry for entry in rows}
+    with conn.transaction():
+        for run_id in runs:
+            given: dict[str, Any] = {"ticket": ""}
+            start(conn, run_id, runbook, schema=schema, mode="copied", operator="", parameters=given)
+            finish(conn, run_id, Verdict.PASSED, "copied for a rehearsal")
+        for entry in rows:
+            _repeat(conn, entry)
+
+
+def _repeat(conn: Session, entry: Entry) -> None:
+    row = {
+        "block": entry.block,
+        "reason": "copied",
+        "sql": entry.sql,
+        "source_sha256": entry.source_sha256,
+        "tree_sha256": entry.tree_sha256,
+        "sql_sha256": "",
+        "variants": entry.variants,
+        "variables": entry.variables,
+        "kept": sorted(entry.kept),
+    }
+    when = {"started_at": entry.finished_at, "revision": entry.revision}
+    record(conn, entry.run_id, _json(row), event=entry.event, facts=entry.facts, **when)
+
+
+def note_statement(
+    conn: Connection, run_id: str, block: str, number: int, sql: str, elapsed_ms: float | None = None
+) -> None:
+    """Write that a statement outside a transaction has started, or that it has finished, with the time it took."""
+    event = "started" if elapsed_ms is None else "finished"
+    conn.execute(
+        "INSERT INTO pgrunbook.statements (run_id, block, number, event, sql, elapsed_ms)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [run_id, block, number, event, sql, elapsed_ms],
+    )
+
+
+def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
+    """Write how an attempt at a block's locks went. What others do there may be in letters that the database lacks."""
+    blockers = json.dumps([asdict(blocker) for blocker in attempt.blockers], ensure_ascii=False)
+    if conn.info.parameter_status("server_encoding") not in ("UTF8", "SQL_ASCII"):
+        blockers = blockers.encode("ascii", "replace").decode()
+    conn.execute(
+        "INSERT INTO pgrunbook.attempts (run_id, block, number, started_at, waited_ms, got_locks, blockers)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb)",
+        [
+            run_id,
+            attempt.block,
+            attempt.number,
+            attempt.started_at,
+            attempt.waited_ms,
+            attempt.got_locks,
+            blockers,
+        ],
+    )
+
+
+def finish(conn: Session, run_id: str, verdict: Verdict, reason: str) -> str:
+    """Write how the run ended. What is to be said of the row: see `durability.write`."""
+    query = "INSERT INTO pgrunbook.verdicts (run_id, verdict, reason) VALUES (%s, %s, %s)"
+    patience = durability.PATIENT_S if verdict is Verdict.PASSED else durability.HURRIED_S
+    return durability.write(conn, query, [run_id, verdict, reason], within_s=patience)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _facts(recorded: list[list[str]]) -> Mapping[Key, str]:
+    from pgrunbook.sqltext.shape import Key
+
+    return {Key(kind, table, name): value for kind, table, name, value in recorded}

@@ -1,0 +1,116 @@
+"""Whether a run may do what it plans: a protected target takes just the plan that somebody else approved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pgrunbook.checks import CheckResult
+from pgrunbook.errors import Problem, Verdict
+from pgrunbook.records.contained import is_regular
+from pgrunbook.records.plan import Plan, differences
+from pgrunbook.records.record import Record
+from pgrunbook.runbooks import arguments
+from pgrunbook.runbooks.parameters import Parameters
+from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.targets import Target
+
+WHERE = "plan"
+_LOOKED_AT = 200  # records of one runbook on one target: a plan that is older is stale by then
+
+
+def check(project: Project, target: Target, plan: Plan, chosen: Parameters, operator: str) -> list[CheckResult]:
+    """One result each for the approval, the plan, and the rehearsal; none if nothing is to be done, or asked for.
+
+    A plan that is given is compared, and a rehearsal asked for, on targets that are not protected too.
+    """
+    protected, rehearsal = target.expected.protected, target.expected.rehearsal and plan.direction == "apply"
+    if not plan.steps or chosen.mode not in ("apply", "revert") or not (protected or rehearsal or chosen.approved_plan):
+        return []
+    folder = project.outputs / target.folder / plan.runbook
+    problems = list(_approved(plan, chosen, operator)) if protected else []
+    if chosen.approved_plan and chosen.approved_plan != plan.digest:
+        problems += _stale(folder, plan, chosen.approved_plan)
+    if rehearsal:
+        problems += _rehearsed(project, folder, plan, chosen)
+    checked = [CheckResult(problem.where, problem.what, problem) for problem in problems]
+    what = "approved" if chosen.approved_plan else "rehearsed"
+    return checked or [CheckResult(WHERE, f"{plan.digest[:12]}… is the one that was {what}")]
+
+
+def _approved(plan: Plan, chosen: Parameters, operator: str) -> Iterator[Problem]:
+    if not chosen.approved_plan:
+        yield Problem(
+            "is not approved, and the target is protected",
+            where=WHERE,
+            expected="approved_plan, the digest of the plan that somebody has approved",
+            found="none",
+            remedy=f"have somebody else read the plan, and approve it: approved_plan={plan.digest}",
+        )
+    if chosen.approver.strip().casefold() in ("", operator.strip().casefold()):
+        yield Problem(
+            "is not approved by somebody else",
+            where="approver",
+            expected=f"who approved the plan, other than the operator {operator!r}",
+            found=repr(chosen.approver) if chosen.approver else "nobody",
+            remedy="give the approver's name",
+        )
+
+
+def _stale(folder: Path, plan: Plan, digest: str) -> Iterator[Problem]:
+    """What differs, if the record of the approved plan is in the archive."""
+    yield Problem(
+        "is not the one that was approved",
+        where=WHERE,
+        expected=digest,
+        found=f"{plan.digest}: {plan.summary}",
+        remedy="plan again, and have the new plan approved",
+    )
+    approved = next((found for _, _, found in _planned(folder, digest)), None)
+    if approved is None:
+        yield Problem("its record is not in the archive, so what differs cannot be shown", f"{WHERE} {digest[:12]}…")
+    else:
+        yield from differences(approved, plan)
+
+
+def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
+    """The rehearsals of this plan that the archive has, the latest first: where, how each ended, and its record."""
+    folder = project.outputs / target.folder / plan.runbook
+    return [
+        f"{record.identity.get('rehearsed on', '')}: {record.noted.get('verdict', 'no verdict')} ({path.name})"
+        for path, record, _ in _planned(folder, plan.digest)
+        if record.identity.get("mode") == "rehearse"
+    ]
+
+
+def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
+    """The records of the plan with that digest, the latest first; none that are older than the last so many."""
+    for path in sorted(folder.glob("*.ipynb"), reverse=True)[:_LOOKED_AT]:
+        if is_regular(path) and digest.encode() in path.read_bytes():
+            with suppress(ValueError, LookupError, TypeError):  # what is no record, or not ours
+                record = Record.read(path)
+                if record.plan and (plan := Plan.read(record.plan)).digest == digest:
+                    yield path, record, plan
+
+
+def _rehearsed(project: Project, folder: Path, plan: Plan, chosen: Parameters) -> Sequence[Problem]:
+    """Nothing, if a rehearsal of the same plan has passed and its record is sealed and unchanged."""
+    tried = [found for found in _planned(folder, plan.digest) if found[1].identity.get("mode") == "rehearse"]
+    passed = [path for path, record, _ in tried if record.noted.get("verdict") == Verdict.PASSED]
+    if any(_sealed(project, path) for path in passed):
+        return []
+    failed = "one that did not pass, or that `pgrunbook run` has not recorded"
+    found = "its record is not sealed, or was changed" if passed else failed if tried else "none"
+    remedy = arguments.again(project, plan.runbook, chosen, "rehearse")
+    return [Problem("was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy)]
+
+
+def _sealed(project: Project, notebook: Path) -> bool:
+    from pgrunbook.records import attestation, verification  # here, because few targets ask for it
+
+    keys = [attestation.public_key(project.root / path) for path in project.settings.archive.public_keys]
+    try:
+        return not verification.verify_alone(notebook, keys).problems
+    except OSError:
+        return False

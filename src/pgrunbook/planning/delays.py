@@ -1,0 +1,81 @@
+"""What delays a commit, and with it all who wait for its locks: the distance to the server, and silent standbys."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+
+from pgrunbook.applying.in_transaction import Timeouts
+from pgrunbook.checks import CheckResult, result
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.runbooks.parameters import milliseconds
+
+_ASKED = 5
+_LEAST_MS = 20  # to wait for locks: with less, only those that nobody holds are had
+
+
+def measure(conn: Connection) -> float:
+    """The milliseconds of a round trip: the median of a few. Reads only."""
+    taken = []
+    for _ in range(_ASKED):
+        sent = time.perf_counter()
+        conn.execute("SELECT")
+        taken.append((time.perf_counter() - sent) * 1000)
+    return statistics.median(taken)
+
+
+def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[CheckResult]:
+    """Whether the round trip, for which locks are held before the commit, leaves time to wait for them: for each
+    lock_timeout of blocks that may have to.
+    """
+    concerned = [d.block for d in decisions if d.pending and d.block.transaction and d.block.alters]
+    round_trip_ms = timeouts.round_trip_ms
+    for limit in sorted({timeouts.of(block).lock_timeout for block in concerned}, key=milliseconds):
+        blocks = [block for block in concerned if timeouts.of(block).lock_timeout == limit]
+        own = any("lock_timeout" in block.timeouts for block in blocks)
+        needed = math.ceil((2 * round_trip_ms + _LEAST_MS) / 50) * 50
+        longer = f"the header `lock_timeout: {needed}ms`" if own else f"-p lock_timeout {needed}ms"
+        yield result(
+            "server",
+            f"is near enough for a lock_timeout of {limit}",
+            milliseconds(limit) - round_trip_ms >= min(_LEAST_MS, milliseconds(limit) / 2),
+            f"is too far away for a lock_timeout of {limit}",
+            expected=f"{_LEAST_MS} ms of it to wait for locks, besides the round trip that they are held for",
+            found=f"a round trip takes {round_trip_ms:.0f} ms; concerned: {blocks[0].name}"
+            + (f" and {len(blocks) - 1} more" if blocks[1:] else ""),
+            remedy=f"run it nearer to the server; or let the application wait longer, with {longer}",
+        )
+
+
+def standbys(conn: Connection) -> Iterator[CheckResult]:
+    """Whether enough of the standbys that a commit waits for are there. Nothing, if it waits for none. Reads only."""
+    found = catalog.rows(conn, "standbys")[0]
+    if not found["waits"]:
+        return
+    needed = _needed(found["names"])
+    hidden = found["connected"] and not found["shown"]
+    if hidden and found["connected"] >= needed:
+        why = "which standbys are synchronous is shown to a role that has pg_read_all_stats"
+        yield CheckResult("standbys", "confirm commits", not_run=why)
+        return
+    yield result(
+        "standbys",
+        "confirm commits",
+        found["synchronous"] >= needed,
+        "nobody confirms commits: each would wait with its locks" if not found["synchronous"] else "too few of them",
+        expected=f"{needed} for synchronous_standby_names = '{found['names']}'",
+        found=f"{found['synchronous']}; {found['connected']} connected",
+        remedy="bring the standby back; or, if it is to be done without: "
+        "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf()",
+    )
+
+
+def _needed(names: str) -> int:
+    """How many standbys synchronous_standby_names asks for: `FIRST 2 (a, b)`, `ANY 2 (…)`, `2 (…)`; else one."""
+    found = re.match(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", names, re.IGNORECASE)
+    return int(found[1]) if found else 1

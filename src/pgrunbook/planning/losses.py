@@ -1,0 +1,216 @@
+"""What a revert would take with it, rows and what later runbooks have built on; and who holds it up. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import psycopg
+from pglast import ast
+from pglast.enums import AlterTableType, ObjectType
+from psycopg import sql
+
+from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.checks import CheckResult, result
+from pgrunbook.ledger import ledger
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.connection import problem_of
+from pgrunbook.runbooks.scripts import Statement, statements
+from pgrunbook.sqltext.shape import Facts, Key, UnknownShape, effect_of
+
+
+class Loss(NamedTuple):
+    """What a revert script drops with all that it holds: a table, or one column of it."""
+
+    table: str
+    column: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}" if self.column else self.table
+
+
+def losses(script: Sequence[Statement]) -> list[Loss]:
+    """The tables and columns that these statements drop, in order."""
+    return [loss for statement in script for loss in _losses(statement.node)]
+
+
+def _losses(node: ast.Node) -> Iterator[Loss]:
+    match node:
+        case ast.DropStmt(removeType=ObjectType.OBJECT_TABLE, objects=names):
+            yield from (Loss(name[-1].sval) for name in names)
+        case ast.AlterTableStmt(relation=relation, cmds=commands):
+            dropped = (c.name for c in commands if c.subtype == AlterTableType.AT_DropColumn)
+            yield from (Loss(relation.relname, name) for name in dropped)
+
+
+def check(
+    conn: Connection,
+    runbook: str,
+    schema: str,
+    decisions: Sequence[Decision],
+    found: Facts,
+    discard: frozenset[str],
+    statement_timeout: str,
+    again: Callable[[str, str], str],
+) -> list[CheckResult]:
+    """Whether nothing is lost but what the blocks in `discard` may lose, no row holds a value that is taken back, and
+    no later runbook stands on it. `again` gives the command that runs a runbook in a mode.
+    """
+    undone = [d for d in decisions if d.action is Action.REVERT]
+    kept = [d for d in undone if not d.block.named_in(discard)]
+    results = list(_known(discard, decisions))
+    with conn.transaction():
+        conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
+        # Rows that a policy hides even from the owner would be lost with the others: now they are an error.
+        conn.execute("SET LOCAL row_security = off")
+        results += [_empty(conn, schema, d, loss, found) for d in kept for loss in losses(d.block.statements)]
+        results += [_unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()]
+    return [*results, *_later(conn, runbook, schema, undone, again)]
+
+
+def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+    names = dict.fromkeys(name for d in decisions for name in (d.block.name, d.block.entry))
+    for name in sorted(discard - names.keys()):
+        yield result(
+            "discard", f"names the block {name}", False, f"no block is called {name}", expected=", ".join(names)
+        )
+
+
+def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss, found: Facts) -> CheckResult:
+    """Whether there is nothing to lose: no row; in a column nothing but NULL and its default.
+
+    The two are compared as texts, as json, xml and others have no equality.
+    """
+    what = f"holds nothing that {decision.block.name} would drop"
+    try:
+        held = (search_path.asked(conn, schema, _question(schema, loss, found)) or (False,))[0]
+    except psycopg.Error as exc:
+        remedy = f"{_readable(exc)}; or name the block in the parameter `discard`, if {loss} may go as it is"
+        return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
+    return result(
+        str(loss),
+        what,
+        not held,
+        "has rows" if not loss.column else "has values",
+        expected="no row" if not loss.column else "nothing but NULL and the default",
+        found=f"they would be lost with the revert of {decision.block.name}",
+        remedy=f"keep them elsewhere, then name the block: discard={decision.block.name}",
+    )
+
+
+def _holds(conn: Connection, question: sql.SQL) -> bool:
+    """What the question is answered with. Raises psycopg.Error, which the transaction outlasts."""
+    with conn.transaction():
+        row = conn.execute(question).fetchone()
+    return bool(row and row[0])
+
+
+def _readable(exc: psycopg.Error) -> str:
+    """What to do if it could not be seen what a table holds."""
+    slow = isinstance(exc, psycopg.errors.QueryCanceled)
+    return "raise statement_timeout" if slow else "see that this role can read it"
+
+
+def _question(schema: str, loss: Loss, found: Facts) -> sql.Composed:
+    table = sql.Identifier(schema, loss.table)
+    if not loss.column:
+        return sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
+    column = sql.Identifier(loss.column)
+    default = sql.SQL(found.get(Key("default", loss.table, loss.column), "NULL"))
+    type_ = sql.SQL(found.get(Key("column", loss.table, loss.column), "text").partition(" COLLATE ")[0])
+    return sql.SQL(
+        "SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL AND {}::text IS DISTINCT FROM CAST({} AS {})::text)"
+    ).format(table, column, column, default, type_)
+
+
+class Holder(NamedTuple):
+    """A column that would no longer take a value, and the operator by which values of its type are equal. Its names
+    are as SQL writes them, `qualified` is the table's with its schema.
+    """
+
+    table: str
+    column: str
+    qualified: str
+    equals: str
+    value: str
+
+    @property
+    def rows(self) -> str:
+        """The rows that hold the value, as a statement in the schema writes them."""
+        return f"FROM {self.table} WHERE {self.column} = {sql.Literal(self.value).as_string()}"
+
+    @property
+    def question(self) -> str:
+        """The same without a name that would have to be looked up."""
+        return f"FROM {self.qualified} WHERE {self.column} {self.equals} {sql.Literal(self.value).as_string()}"
+
+
+def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[Holder, str]:
+    """Of the values that are taken back, each column that may hold one, with the block that takes it back: the column
+    itself, and those that share its type or its lookup table.
+    """
+    found: dict[Holder, str] = {}
+    for block in (d.block for d in undone):
+        if not block.admits or Key("value", block.admits.table, block.admits.column) not in block.facts:
+            continue
+        table, column, value = block.admits
+        types = [variables[_TYPES[variant]] for variant, variables in block.choices if variant in _TYPES]
+        lookups = [variables for variant, variables in block.choices if variant == "lookup"]
+        shared = {"types": types, "lookups": [v["table"] for v in lookups], "keys": [v["column"] for v in lookups]}
+        rows = catalog.rows(conn, "holders", schema=schema, table=table, column=column, **shared)
+        found |= {Holder(**row, value=value): block.name for row in rows}
+    return found
+
+
+# Variants that change a type, and which of their placeholders names it.
+_TYPES = {"enum": "type", "domain": "domain"}
+
+
+def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
+    """Whether no row holds a value that is to be taken back."""
+    where, what = f"{holder.table}.{holder.column}", f"no row holds {holder.value!r}, which {block} takes back"
+    try:
+        held = _holds(conn, as_it_is(f"SELECT EXISTS (SELECT {holder.question})"))
+    except psycopg.Error as exc:
+        return CheckResult(where, what, problem_of(exc, where=where, remedy=f"{_readable(exc)}, then run again"))
+    return result(
+        where,
+        what,
+        not held,
+        f"rows hold {holder.value!r}",
+        expected=f"none, as {block} is to be reverted",
+        remedy=f"change or delete these rows first: SELECT * {holder.rows}",
+    )
+
+
+def _later(
+    conn: Connection, runbook: str, schema: str, undone: Sequence[Decision], again: Callable[[str, str], str]
+) -> Iterator[CheckResult]:
+    """What a later runbook has made on these tables may stand on what is to go, and would go with it unnoticed."""
+    tables = sorted({need.table for d in undone for need in d.block.needs})
+    if not tables or not ledger.exists(conn):
+        return
+    for row in catalog.rows(conn, "ledger_later", runbook=runbook, schema=schema, tables=tables):
+        if not (on := row["tables"] or sorted(_makes(row["begun"]) & {*tables})):
+            continue
+        yield result(
+            row["runbook"],
+            "is reverted already",
+            False,
+            "is in place, and works on the same tables",
+            expected="reverted first, as it came later",
+            found=f"{row['block']} on {', '.join(on)}",
+            remedy=again(row["runbook"], "revert"),
+        )
+
+
+def _makes(begun: str) -> set[str]:
+    """The tables on which this SQL makes something."""
+    tables: set[str] = set()
+    for statement in statements(begun):
+        with suppress(UnknownShape):  # of what clears away an earlier attempt
+            tables |= {key.table for key in effect_of(statement.node).facts}
+    return tables

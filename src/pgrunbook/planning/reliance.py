@@ -1,0 +1,85 @@
+"""Checks of what a run relies on and others may have made: what names mean, whose the ledger is, what else DDL runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgrunbook.checks import CheckResult, result
+from pgrunbook.errors import Problem
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres import catalog, trust
+from pgrunbook.postgres.catalog import Connection
+
+
+def names(conn: Connection, schema: str) -> list[CheckResult]:
+    """Whether a name in a block, a verify script or `%sql` means what pg_catalog means by it. Reads only."""
+    return _all(f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema))
+
+
+def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[CheckResult]:
+    """Whether the schema pgrunbook, if it is there, is a ledger that we trust, and know. Reads only; the ledger itself
+    only if it is.
+    """
+    exists, strangers = trust.strangers(conn)
+    if strangers or not there or not readable:
+        return _all("ledger", "is nobody else's", strangers)
+    problems = trust.lacking(conn, 1) if exists else [_NO_LEDGER]
+    if problems:
+        return _all("ledger", "is one", problems)
+    version = ledger.installed(conn)
+    known = result(
+        "ledger",
+        "is of a version that we know",
+        version <= ledger.SCHEMA_VERSION,
+        "is of a newer version",
+        expected=f"version {ledger.SCHEMA_VERSION} at most",
+        found=f"version {version}",
+        remedy="upgrade pgrunbook",
+    )
+    return [known] if known.problem else [known, *_all("ledger", "is complete", trust.lacking(conn, version))]
+
+
+_NO_LEDGER = Problem(
+    "is there, and is no ledger",
+    where="schema pgrunbook",
+    expected="none of that name, or the ledger",
+    found="no table pgrunbook.blocks",
+    remedy="ALTER SCHEMA pgrunbook RENAME TO …, or DROP SCHEMA pgrunbook if nobody needs it",
+)
+
+
+def _all(where: str, check: str, problems: list[Problem]) -> list[CheckResult]:
+    return [CheckResult(problem.where, check, problem) for problem in problems] or [CheckResult(where, check)]
+
+
+def texts(conn: Connection, schema: str) -> list[CheckResult]:
+    """Whether all that the schema holds can be read: a database in SQL_ASCII keeps whatever bytes it is given."""
+    if conn.info.parameter_status("server_encoding") != "SQL_ASCII":
+        return []
+    problems = [
+        Problem(
+            "holds bytes that are not UTF-8",
+            where=f"{row['kind']} {row['oid']}",
+            expected="names, definitions and comments in UTF-8",
+            found=row["bytes"].decode("utf-8", "backslashreplace"),
+            remedy="rename it, or write it anew, in UTF-8; the number is its OID",
+        )
+        for row in catalog.rows(conn, "texts", schema=schema)
+        if not _is_utf8(row["bytes"])
+    ]
+    return _all(f"schema {schema}", "can be read as UTF-8", problems)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def event_triggers(conn: Connection) -> Iterator[CheckResult]:
+    """What other code each change of the schema runs. It is told and nothing more, as it may well be wanted."""
+    for row in catalog.rows(conn, "event_triggers"):
+        runs = f"runs {row['function']} of {row['function_owner']} at {row['event']}; owned by {row['owner']}"
+        yield CheckResult(f"event trigger {row['name']}", runs)

@@ -1,0 +1,196 @@
+"""What the database holds, read from the system catalogs: named queries, and snapshots as frames.
+
+Reads only. A query is a file in `sql/catalog/`, one question each; its parameters are psycopg's `%(name)s`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from pgrunbook.postgres.session import Session
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Connection: TypeAlias = psycopg.Connection[Any]
+T = TypeVar("T")
+
+# Type OIDs of src/include/catalog/pg_type.dat to pandas dtypes that keep NULL apart from every value.
+_DTYPES = {16: "boolean", 20: "Int64", 21: "Int64", 23: "Int64", 25: "str", 701: "Float64", 1184: "object"}
+
+
+def _dtype(oid: int) -> Any:
+    return _DTYPES.get(oid, "object")
+
+
+@cache
+def query(name: str) -> str:
+    """The text of the catalog query `sql/catalog/<name>.sql`."""
+    text = (files("pgrunbook") / "sql" / "catalog" / f"{name}.sql").read_text(encoding="utf-8")
+    return _PRINTING % text if _PRINTS in text else text
+
+
+# The second line of a query that prints, or reads, names as a statement in the schema would write them.
+_PRINTS = "\n-- printed for the schema\n"
+
+# What our queries name is looked up when they are analysed, in pg_catalog alone; what the server prints depends on the
+# search path when they are executed. So the path is set in the middle of it: the inner condition holds no column, and
+# is evaluated once, before the first row is made; the outer one counts all rows first, and puts the path back. It goes
+# when names are printed with their schemas.
+_PRINTING = """\
+WITH before AS MATERIALIZED (SELECT current_setting('search_path') AS path
+), printed AS MATERIALIZED (
+    SELECT * FROM (
+%s
+    ) AS asked
+     WHERE (SELECT set_config('search_path', quote_ident(%%(printed_for)s), true) FROM before
+             WHERE path IS NOT NULL) IS NOT NULL
+)
+SELECT * FROM printed
+ WHERE (SELECT set_config('search_path', path, true) FROM before, (SELECT count(*) FROM printed) AS every (rows)
+         WHERE rows >= 0) IS NOT NULL
+"""
+
+
+def _complete(conn: Connection, name: str, parameters: Mapping[str, object]) -> Mapping[str, object]:
+    """The parameters, and if it prints, the schema to print for: the session's, or the one that is asked about."""
+    if "%(printed_for)s" not in query(name) or "printed_for" in parameters:
+        return parameters
+    schema = conn.schema if isinstance(conn, Session) else parameters["schema"]
+    return {**parameters, "printed_for": schema}
+
+
+def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
+    """The rows of a named query, each a mapping from column to value."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return _asked(cursor, name, parameters).fetchall()
+
+
+def together(conn: Connection, questions: Mapping[str, Mapping[str, object]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of several named queries, each with its parameters; in one round trip, if the session is one of ours."""
+    if not isinstance(conn, Session):
+        return {name: rows(conn, name, **parameters) for name, parameters in questions.items()}
+    asked = "; ".join(asking(conn, name, **parameters) for name, parameters in questions.items())
+    with conn.message_of(len(questions)), conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(asked.encode())
+        found = [cursor.fetchall()]
+        while cursor.nextset():
+            found.append(cursor.fetchall())
+    return dict(zip(questions, found, strict=True))
+
+
+def asking(conn: Session, name: str, **parameters: object) -> str:
+    """A named query as a statement that can stand among others; `Session.rows` has its rows."""
+    return conn.prepared(name, query(name), _complete(conn, name, parameters))
+
+
+def _asked(cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]) -> psycopg.Cursor[T]:
+    """The cursor, with a named query executed: planned once, if the session is one of ours."""
+    if isinstance(cursor.connection, Session):
+        return cursor.execute(asking(cursor.connection, name, **parameters).encode())
+    return cursor.execute(query(name), _complete(cursor.connection, name, parameters))
+
+
+def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: object) -> pd.DataFrame:
+    """The rows of a named query as a frame, built column by column.
+
+    Boolean columns have dtype `boolean`, whole numbers `Int64`, texts `str`; no rows still have columns.
+    """
+    import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
+    with conn.cursor() as cursor:
+        batches = _batches(cursor, name, parameters)
+        first = next(batches, [])
+        columns = {column.name: list[Any]() for column in cursor.description or ()}
+        dtypes = [_dtype(column.type_code) for column in cursor.description or ()]
+        known: dict[Any, Any] = {}  # a value that comes again, as types and names do, is kept once
+        for batch in chain([first] if first else [], batches):
+            for values, more in zip(columns.values(), zip(*batch, strict=True), strict=True):
+                values += map(known.setdefault, more, more)
+    data = {name: pd.Series(columns.pop(name), dtype=dtype) for name, dtype in zip([*columns], dtypes, strict=True)}
+    result = pd.DataFrame(data, copy=False)
+    return result.set_index(list(index)) if index else result
+
+
+_MANY = 1_000  # tables
+_BATCH = 10_000  # rows: as psycopg has them, they are several times as large as in a frame
+
+
+def _batches(
+    cursor: psycopg.Cursor[Any], name: str, parameters: Mapping[str, object]
+) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of a named query; about many tables it is planned for just these, and its rows are taken in parts."""
+    tables = parameters.get("tables")
+    if isinstance(tables, list) and len(tables) > _MANY:
+        written_out = written(name, _complete(cursor.connection, name, parameters))
+        rows = cursor.stream(written_out, size=_BATCH // 10)
+        while batch := list(islice(rows, _BATCH)):
+            yield batch
+        if cursor.description:
+            return  # otherwise there was no row, and nothing has said which columns there are
+    if found := _asked(cursor, name, parameters).fetchall():
+        yield found
+
+
+def written(name: str, parameters: Mapping[str, object]) -> str:
+    """A named query with its values written out: it is planned for just these."""
+    return query(name) % {key: sql.Literal(value).as_string() for key, value in parameters.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The catalog's state of some tables, as frames. Absent tables are absent rows.
+
+    | frame         | index              | columns                                                         |
+    |---------------|--------------------|-----------------------------------------------------------------|
+    | `tables`      | table              | kind, owner, estimated_rows (Int64), bytes (Int64), comment     |
+    | `columns`     | table, column      | type, nullable (boolean), default, comment                      |
+    | `constraints` | table, constraint  | kind, definition, validated (boolean)                           |
+    | `indexes`     | table, index       | definition, unique (boolean), valid (boolean), bytes (Int64)    |
+    | `types`       | type               | kind, values (an enum's labels, a domain's checks), used_by     |
+
+    `estimated_rows` is the planner's estimate, missing before the first VACUUM or ANALYZE; where more than 1,000 tables
+    are asked for, the `bytes` of indexes are as old. `default` holds a generated column's expression too. Everything
+    else has dtype `str`.
+    """
+
+    tables: pd.DataFrame
+    columns: pd.DataFrame
+    constraints: pd.DataFrame
+    indexes: pd.DataFrame
+    types: pd.DataFrame
+
+    def __iter__(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Name and frame, in the order above."""
+        return ((f.name, getattr(self, f.name)) for f in fields(self))
+
+
+_INDEXES: Mapping[str, Sequence[str]] = {
+    "tables": ["table"],
+    "columns": ["table", "column"],
+    "constraints": ["table", "constraint"],
+    "indexes": ["table", "index"],
+    "types": ["type"],
+}
+
+
+def snapshot(conn: Connection, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)) -> Snapshot:
+    """The state of these tables of the schema, with the enums and domains that their columns use.
+
+    Frames of other kinds than those asked for have no rows. Sizes, in `tables` and `indexes`, take the server longest.
+    """
+    names = list(dict.fromkeys(tables))
+
+    def taken(kind: str, index: Sequence[str]) -> pd.DataFrame:
+        return frame(conn, kind, index, schema=schema, tables=names if kind in kinds else [])
+
+    return Snapshot(**{kind: taken(kind, index) for kind, index in _INDEXES.items()})

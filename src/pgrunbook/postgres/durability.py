@@ -1,0 +1,33 @@
+"""Rows about how a run ended, written though the synchronous standby that their commit waits for may be lost.
+
+No timeout of the server ends that wait. Told to stop, the server says that the row is committed, and waits no longer:
+it is on the primary's disk then, and nobody knows whether on the standby's.
+https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgrunbook.postgres.session import Patience, Session
+
+# For the end of a run that passed; and of one that somebody may have told to stop.
+PATIENT_S, HURRIED_S = 10.0, 2.0
+
+
+# What a session that applies blocks writes besides waits for no standby: see `connection`. This is to.
+_AS_THE_ROLE = """
+SELECT set_config('synchronous_commit', own, true)
+  FROM nullif(current_setting('pgrunbook.synchronous_commit', true), '') AS own
+ WHERE own IS NOT NULL
+"""
+
+
+def write(conn: Session, query: str, values: Sequence[object], *, within_s: float = HURRIED_S) -> str:
+    """Write a row of its own. What is to be said of it: nothing, if its commit is what synchronous_commit asks for."""
+    with conn.patient(Patience(within_s)) as patience, conn.transaction():
+        conn.execute(_AS_THE_ROLE)
+        conn.execute(query.encode(), values)
+    if not patience.cancelled:
+        return ""
+    return f"is committed on the primary only: no synchronous standby has confirmed it within {within_s:.0f} s"

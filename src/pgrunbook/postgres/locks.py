@@ -1,0 +1,146 @@
+"""Locks that a block takes on what existed before, seen from another session: in which mode, for how long.
+
+https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.runbooks.parameters import milliseconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STRONGEST = "ACCESS EXCLUSIVE"
+
+# What an application feels of each mode, from the table of conflicts in the manual.
+BLOCKS: Mapping[str, str] = {
+    "ACCESS SHARE": "DROP, TRUNCATE, most of ALTER TABLE",
+    "ROW SHARE": "DDL that locks rows out",
+    "ROW EXCLUSIVE": "DDL that locks writes out",
+    "SHARE UPDATE EXCLUSIVE": "other DDL, VACUUM; no reads, no writes",
+    "SHARE": "writes",
+    "SHARE ROW EXCLUSIVE": "writes",
+    "EXCLUSIVE": "writes, SELECT FOR UPDATE",
+    STRONGEST: "reads and writes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock that a statement took: the number of the statement, counted from 1, the relation, and the mode.
+
+    `held_ms` is for how many milliseconds at most: from when the statement was sent, so that the wait for the lock is
+    included, to the end of the transaction. `rewritten`: the block wrote the relation anew, as a whole.
+    """
+
+    number: int
+    relation: str
+    mode: str
+    held_ms: float
+    rewritten: bool = False
+
+
+def longer(locks: Sequence[Lock], limit: str) -> list[Lock]:
+    """The locks that let nobody even read for longer than `limit`, a PostgreSQL duration."""
+    return [lock for lock in locks if lock.mode == STRONGEST and lock.held_ms > milliseconds(limit)]
+
+
+def strongest(locks: Sequence[Lock]) -> list[Lock]:
+    """The strongest lock on each relation, but for locks that every query takes."""
+    found: dict[str, Lock] = {}
+    for lock in sorted(locks, key=lambda lock: list(BLOCKS).index(lock.mode)):
+        if lock.mode not in ("ACCESS SHARE", "ROW SHARE"):
+            found[lock.relation] = lock
+    return list(found.values())
+
+
+def frame(locks: Sequence[Lock]) -> pd.DataFrame:
+    """The strongest lock on each relation: index `relation`; columns `lock`, `blocks`, `held_ms`, `rewritten`.
+
+    Locks that every query takes are left out, where nothing stronger was taken.
+    """
+    import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
+    shown = strongest(locks)
+    return pd.DataFrame(
+        {
+            "relation": pd.Series([lock.relation for lock in shown], dtype="str"),
+            "lock": pd.Series([lock.mode for lock in shown], dtype="str"),
+            "blocks": pd.Series([BLOCKS[lock.mode] for lock in shown], dtype="str"),
+            "held_ms": pd.Series([round(lock.held_ms, 1) for lock in shown], dtype="float64"),
+            "rewritten": pd.Series([lock.rewritten for lock in shown], dtype="bool"),
+        }
+    ).set_index("relation")
+
+
+def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | None = None) -> str:
+    """Who else holds a lock of this mode on tables of the schema, or on these: a line each; empty if nobody does.
+
+    Reads only. Without pg_read_all_stats, little is shown of other roles.
+    """
+    name = mode.title().replace(" ", "") + "Lock"
+    listed = None if tables is None else sorted(tables)
+    rows = catalog.rows(conn, "table_locks", schema=schema, mode=name, tables=listed)
+    return "\n".join(_held(**row) for row in rows)
+
+
+def _held(table: str, **by: Any) -> str:
+    return f"{session(**by)}: {table}"
+
+
+def session(pid: int, application: str, role: str | None, state: str | None, transaction_s: float | None) -> str:
+    """Who has locks: `pid 1 (report, ada), idle in transaction, transaction open for 5 s`.
+
+    A prepared transaction, which belongs to no session any more, has the pid 0, and its name for a state.
+    """
+    role = role or "role not shown"
+    prepared = [f"{state} ({role})", "which COMMIT PREPARED or ROLLBACK PREPARED ends"]
+    parts = [f"pid {pid} ({application or 'no application name'}, {role})", state] if pid else prepared
+    age = "" if transaction_s is None else f"transaction open for {transaction_s:.0f} s"
+    return ", ".join(filter(None, [*parts, age]))
+
+
+class Trace:
+    """Collects the locks of one session on what existed before, statement by statement."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, str], tuple[int, float, str, int]] = {}
+
+    def note(self, number: int, sent: float, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Note the locks that are new since the last call: of statement `number`, sent at `sent` by time.perf_counter.
+
+        Each of `rows` is a lock: `oid`, `relation` and `filenode` as another session sees them, and `mode` as the
+        server writes it. Where nobody else can have any lock, a weaker one changes nothing.
+        """
+        locks = sorted((row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]) for row in rows)
+        for relation, mode, oid, filenode in locks:  # the strongest, ACCESS EXCLUSIVE, comes first
+            if (oid, STRONGEST) not in self._found:
+                self._found.setdefault((oid, mode), (number, sent, relation, filenode))
+
+    @property
+    def oids(self) -> list[int]:
+        """The relations on which there are locks."""
+        return sorted({oid for oid, _ in self._found})
+
+    def locks(self, filenodes: Mapping[int, int]) -> tuple[Lock, ...]:
+        """The locks so far, held until now. `filenodes` are those that the session itself sees, which alone knows what
+        it has rewritten, by OID.
+        """
+        now = time.perf_counter()
+        return tuple(
+            Lock(number, relation, mode, (now - sent) * 1000, filenodes.get(oid, filenode) != filenode)
+            for (oid, mode), (number, sent, relation, filenode) in self._found.items()
+        )
+
+
+def _mode(name: str) -> str:
+    """`AccessExclusiveLock` of pg_locks as ACCESS EXCLUSIVE, as the manual and LOCK TABLE have it."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Lock")).upper()

@@ -1,0 +1,120 @@
+"""Whose objects a run relies on: what could be taken for pg_catalog's, the ledger's own tables, event triggers.
+
+Reads only the catalog, and calls nothing that another role has made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+
+import psycopg
+from psycopg import sql
+
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+
+_TRUSTED = "our role, a role that it is a member of, a superuser, or the owner of the database"
+
+
+def shadows(conn: Connection, schema: str) -> list[Problem]:
+    """The objects of the schema that may be taken for one of pg_catalog's by a block, a verify script or `%sql`, and
+    that a role has made which is not trusted.
+    """
+    revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}")
+    return [
+        Problem(
+            "may be taken for one of pg_catalog's, and would then run with our rights",
+            where=f"{row['kind'].lower()} {row['name']}",
+            expected=f"made by {_TRUSTED} or of the schema, or by an extension",
+            found=f"owned by {row['owner']}",
+            remedy=f"DROP {row['kind']} {row['name']}; "
+            + revoke.format(sql.Identifier(schema), sql.Identifier(row["owner"])).as_string(),
+        )
+        for row in catalog.rows(conn, "shadows", schema=schema)
+    ]
+
+
+def ledger(conn: Connection) -> bool:
+    """Whether there is a ledger. Raises Refused if there is something in its place that is not to be trusted."""
+    there, found = strangers(conn)
+    if found:
+        raise Refused("The ledger is not to be trusted: nothing was changed.", problems=found)
+    return there
+
+
+def strangers(conn: Connection) -> tuple[bool, list[Problem]]:
+    """Whether there is a ledger, and what is in its place or hangs on it and is not ours: it must not be asked."""
+    row = catalog.rows(conn, "ledger_there")[0]
+    return row["there"], [_stranger(**found) for found in row["strange"]]
+
+
+def _stranger(name: str, what: str, owner: str) -> Problem:
+    return Problem(
+        what,
+        where=name,
+        expected=f"made by pgrunbook, owned by {_TRUSTED}",
+        found=f"owned by {owner}",
+        remedy="if it is a ledger, give it to a role that is trusted: ALTER SCHEMA pgrunbook OWNER TO …; "
+        "ALTER TABLE … OWNER TO …; if it is something else, rename or drop it",
+    )
+
+
+def lacking(conn: Connection, version: int) -> list[Problem]:
+    """The columns that a ledger of this version has, and this one lacks."""
+    there = {(row["table"], row["column"]) for row in catalog.rows(conn, "ledger_columns")}
+    return [
+        Problem(
+            "is not the ledger's own table",
+            where=f"pgrunbook.{table}",
+            expected=f"an ordinary table with the columns of version {version}: {', '.join(names)}",
+            found=f"without {', '.join(missing)}",
+            remedy="bring the ledger back as it was, from a backup; or if it never was one, rename its schema",
+        )
+        for table, names in columns(version).items()
+        if (missing := [name for name in names if (table, name) not in there])
+    ]
+
+
+@cache
+def columns(version: int) -> Mapping[str, list[str]]:
+    """The columns of each table of the ledger in that version, as its own SQL makes them."""
+    from pglast import ast, parse_sql  # here, because who only asks the ledger does not need the parser
+
+    made: dict[str, list[str]] = {}
+    for number in range(1, version + 1):
+        text = (files("pgrunbook") / "sql" / "ledger" / f"{number:03}.sql").read_text(encoding="utf-8")
+        for raw in parse_sql(text):
+            match raw.stmt:
+                case ast.CreateStmt(relation=relation, tableElts=elements):
+                    made[relation.relname] = [e.colname for e in elements if isinstance(e, ast.ColumnDef)]
+                case ast.AlterTableStmt(relation=relation, cmds=commands):
+                    added = (c.def_.colname for c in commands if isinstance(c.def_, ast.ColumnDef))
+                    made[relation.relname] += added
+    return made
+
+
+@contextmanager
+def refusing(conn: Connection) -> Iterator[None]:
+    """The ledger is made, or brought up to date, in the `with` block: what the server does not let us do is a reason to
+    refuse the run, as nothing else was done before.
+    """
+    try:
+        yield
+    except psycopg.Error as exc:
+        if not exc.sqlstate or conn.closed:
+            raise  # the connection is lost, and nobody knows
+        seen = [f"event trigger {row['name']}: {row['function']}" for row in catalog.rows(conn, "event_triggers")]
+        problem = Problem(
+            f"{exc.diag.message_primary} (SQLSTATE {exc.sqlstate})",
+            where="schema pgrunbook",
+            expected="the ledger's tables can be made",
+            found="\n".join(filter(None, [exc.diag.message_detail, exc.diag.context, *seen])),
+            remedy="let the role make them, or as a superuser: ALTER EVENT TRIGGER … DISABLE meanwhile"
+            if seen
+            else "let the role make them",
+        )
+        raise Refused("The ledger cannot be made: nothing was changed.", problems=[problem]) from exc

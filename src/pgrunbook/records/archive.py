@@ -1,0 +1,328 @@
+"""The archive: executed notebooks and what belongs to each, sealed one after the other into a chain.
+
+A record is the file `….ipynb`, the other `PARTS` that are beside it, and its seal `….dsse.json`: an envelope that
+holds the digest of each of these files and of the seal before it. `HEAD` in the archive's root names the last seal, as
+sha256sum writes it. So whatever is changed, removed, added or put elsewhere shows; but for the end of the chain, cut
+off together with `HEAD`: that shows where somebody else has noted the head, as the targets' ledgers do.
+
+Nothing outside this module knows that an archive is a folder. Whoever can write to it may have put anything there: a
+name that stands in one of its files is taken by `Archive.file` alone, and nothing outside is read, written or removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from pgrunbook import files as atomic
+from pgrunbook.errors import Failed, Problem, Refused, Unreadable
+from pgrunbook.records import contained
+from pgrunbook.records.contained import is_regular, is_there, printable
+
+if TYPE_CHECKING:
+    # Not when a run begins, which only looks whether it could be sealed: what signs takes 8 MB.
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import Signer
+
+    from pgrunbook.records.attestation import Statement
+
+SEAL = ".dsse.json"
+PARTS = (".ipynb", ".html", ".ledger.json", ".snapshots.json")  # what a seal is about, the executed notebook first
+HEAD = "HEAD"
+_LOCK = ".lock"
+_NEW = ".seal"  # a seal that is not in its place yet
+
+# What is in the root of an archive and is no record: how to read it, and what can be made anew from the records.
+_BESIDE = {"README.md", HEAD, _LOCK}
+_MADE = "site"
+
+# What stands in a seal about how it was made, and is told wherever its record is shown.
+BY_HAND = "by hand"
+NOT_COMPARED = "not compared with the ledger"
+
+# How long to wait for another run that is just sealing its record.
+_LOCK_S = 60
+
+
+class Head(NamedTuple):
+    """The last seal of an archive, and the first, which tells one archive from another."""
+
+    sequence: int
+    name: str
+    sha256: str
+    archive: str
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A seal as it is on the disk: its path from the root on, the digest of its bytes, and what they say."""
+
+    name: str
+    sha256: str
+    statement: Statement
+    envelope: Envelope = field(repr=False)
+
+    @property
+    def sequence(self) -> int:
+        """Its place in the chain, counted from 1."""
+        return self.statement.predicate.sequence
+
+    @property
+    def archive(self) -> str:
+        """The digest of the first seal of its chain."""
+        return self.statement.predicate.archive or self.sha256
+
+    @property
+    def notebook(self) -> str:
+        """The executed notebook, from the root on."""
+        return self.statement.subject[0].name
+
+    @property
+    def origin(self) -> str:
+        """`sealed by hand, not compared with the ledger`: what is to be told of how it was made, if it says so; else
+        empty.
+        """
+        run = self.statement.predicate.run
+        by_hand = [f"sealed {BY_HAND}"] if run.get("sealed") == BY_HAND else []
+        said = run.get("ledger")
+        compared = said.get("compared") if isinstance(said, Mapping) else None
+        how = {False: [NOT_COMPARED], True: ["compared with the ledger"] if by_hand else []}
+        return ", ".join([*by_hand, *(how.get(compared, []) if isinstance(compared, bool) else [])])
+
+    @property
+    def says(self) -> str:
+        """What the target's ledger said, or why it could not be asked; empty if that is not known."""
+        said = self.statement.predicate.run.get("ledger")
+        return str(said.get("says", "")) if isinstance(said, Mapping) else ""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A folder of records."""
+
+    root: Path
+
+    def seal(
+        self,
+        notebook: Path,
+        run: Mapping[str, Any],
+        sources: Mapping[str, str],
+        signer: Signer | None,
+        complete: Callable[[], None] = lambda: None,
+    ) -> Head:
+        """Seal the record of this executed notebook, whose files will not change any more; the new head.
+
+        `complete` writes what is missing of its files, once nothing else can refuse. Raises Refused if it has a seal
+        or no record can be called so, Failed if the archive is not whole enough to add to it. What an interrupted seal
+        has left is finished, or removed, first.
+        """
+        from pgrunbook.records import attestation
+        from pgrunbook.records.attestation import Predicate, Resource, Statement
+
+        record = self.record(notebook)
+        target = self.root / f"{record}{SEAL}"
+        with self._alone():
+            name = self._settled()
+            head = self._head(name) if name else None
+            self.require_unsealed(notebook)
+            complete()
+            predicate = Predicate(
+                archive=head.archive if head else None,
+                sequence=head.sequence + 1 if head else 1,
+                previous=Resource.of(head.name, head.sha256) if head else None,
+                sealed_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                sealed_by=f"pgrunbook {version('pgrunbook')}",
+                run=run,
+                sources=sources,
+            )
+            names = self._names(record)
+            statement = Statement(
+                subject=[Resource.of(name, sha256_of(self.file(name))) for name in names], predicate=predicate
+            )
+            data = attestation.sealed(statement, signer)
+            sha256 = hashlib.sha256(data).hexdigest()
+            # The head before the seal is in its place: cut off in between, it is finished by the next.
+            atomic.write(self.root / _NEW, data)
+            atomic.write(self.root / HEAD, f"{sha256}  {record}{SEAL}\n".encode())
+            (self.root / _NEW).replace(target)
+            return Head(predicate.sequence, f"{record}{SEAL}", sha256, predicate.archive or sha256)
+
+    def check(self, notebook: Path) -> None:
+        """Raise Refused unless a record of this name could be written and sealed. What an interrupted seal has left is
+        finished.
+        """
+        record = self.record(notebook)
+        if taken := sorted(name for name in names(record) if is_there(self.root / name)):
+            what, where = "is there already, and a record is not written over", f"{record}{PARTS[0]}"
+            remedy = f"name another file: outputs/{{pm[run_uuid]}}{PARTS[0]} is another one each time"
+            raise Refused.of(
+                what, where=where, expected="no file of that record", found=", ".join(taken), remedy=remedy
+            )
+        try:
+            with self._alone():
+                self._settled()
+        except (Failed, OSError) as exc:
+            problems = exc.problems if isinstance(exc, Failed) else [Problem(exc.strerror or str(exc), where=_LOCK)]
+            raise Refused("The archive cannot take another record: nothing was started.", problems=problems) from exc
+
+    def require_unsealed(self, notebook: Path) -> None:
+        """Raise Refused if the record of this executed notebook has a seal."""
+        if is_there(self.root / f"{(record := self.record(notebook))}{SEAL}"):
+            raise Refused.of("the record is sealed already", where=record, remedy="pgrunbook archive verify")
+
+    def is_sealed(self, notebook: Path) -> bool:
+        """Whether the record of this executed notebook has a seal."""
+        return notebook.with_name(notebook.stem + SEAL).exists()
+
+    def noted_head(self) -> tuple[str, str] | None:
+        """Digest and name of the last seal, as `HEAD` says; None if there is none yet. Raises Unreadable."""
+        try:
+            text = contained.whole(self.file(HEAD)).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return None
+        if not (match := re.fullmatch(r"([0-9a-f]{64})  ([^\n]+)\n", text)):
+            raise Unreadable("not a line as sha256sum writes it")
+        if not match[2].endswith(SEAL):
+            raise Unreadable(f"{printable(match[2])} is not the name of a seal")
+        self.file(match[2])
+        return match[1], match[2]
+
+    def files(self) -> Iterator[Path]:
+        """Everything in the archive that is no folder, but for what is not of it."""
+        for path in sorted(self.root.rglob("*")):
+            parts = path.relative_to(self.root).parts
+            if (
+                parts[0] != _MADE
+                and not (len(parts) == 1 and parts[0] in _BESIDE)
+                and not (path.is_dir() and not path.is_symlink())
+            ):
+                yield path
+
+    def read(self, path: Path) -> Seal:
+        """The seal in a file. Raises Unreadable or OSError."""
+        from pgrunbook.records import attestation
+
+        name = self.name(path)
+        data = contained.whole(self.file(name))
+        statement, envelope = attestation.opened(data)
+        return Seal(name, hashlib.sha256(data).hexdigest(), statement, envelope)
+
+    def interrupted(self) -> tuple[str, str] | None:
+        """Digest and name of the seal that could not be put into its place any more, though `HEAD` names it."""
+        noted, new = self.noted_head(), self.root / _NEW
+        if noted and is_regular(new) and sha256_of(new) == noted[0] and not is_there(self.root / noted[1]):
+            return noted
+        return None
+
+    def _names(self, record: str) -> list[str]:
+        """The files of a record, the notebook first."""
+        beside = [record + part for part in PARTS[1:]]
+        return [record + PARTS[0], *(name for name in beside if is_there(self.root / name))]
+
+    def file(self, name: str) -> Path:
+        """The file that a name in the archive stands for. Raises Unreadable if that cannot be one of it."""
+        return contained.below(self.root, name)
+
+    def name(self, path: Path) -> str:
+        """The path from the root on, wherever a symbolic link leads. Raises Refused if it is not below the root."""
+        resolved, root = path.parent.resolve() / path.name, self.root.resolve()
+        if resolved.is_relative_to(root) and path.name != "..":
+            return resolved.relative_to(root).as_posix()
+        remedy = "move it below outputs/, to <target>/<runbook>/"
+        raise Refused.of("is not in the archive", where=printable(path.name), remedy=remedy)
+
+    def record(self, notebook: Path) -> str:
+        """What the names of the record's files begin with, from the root on. Raises Refused if no record is called so,
+        as what is sealed has to be found again.
+        """
+        name, problems = self.name(notebook), []
+        if notebook.suffix != PARTS[0]:
+            what, expected = "is not called as the notebook of a record is", f"a name that ends in {PARTS[0]}"
+            problems.append(Problem(what, name, expected, remedy=f"name a notebook, or rename it to {name}{PARTS[0]}"))
+        if name.startswith(f"{_MADE}/"):
+            what, expected = "is where the pages are made, and no record is looked for", f"a folder other than {_MADE}/"
+            problems.append(Problem(what, name, expected, remedy="move it to outputs/<target>/<runbook>/"))
+        try:
+            for each in sorted(names(name.removesuffix(PARTS[0]))):
+                self.file(each)
+        except Unreadable as exc:
+            expected, remedy = "a regular file with a name that can be read", "copy it to another name below outputs/"
+            problems.append(Problem("is not kept in an archive", printable(name), expected, str(exc), remedy))
+        if problems:
+            raise Refused(problems=problems)
+        return name.removesuffix(PARTS[0])
+
+    # -- the end of the chain --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in (_LOCK, _NEW, HEAD):
+                self.file(name)
+        except Unreadable as exc:
+            raise _broken("the archive cannot be written to", str(exc)) from exc
+        lock = FileLock(self.root / _LOCK, timeout=_LOCK_S)
+        try:
+            lock.acquire()
+        except Timeout:
+            what = f"another process has been sealing a record for {_LOCK_S} s"
+            raise Failed.of(what, where=_LOCK, remedy="see what it does; then: pgrunbook archive seal FILE") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _settled(self) -> str | None:
+        """The name of the last seal, after putting into its place what an interrupted seal has left; None if there is
+        none yet. Raises Failed if the chain has no end to go on from.
+        """
+        try:
+            if left := self.interrupted():
+                (self.root / _NEW).replace(self.root / left[1])
+            (self.root / _NEW).unlink(missing_ok=True)
+            noted = self.noted_head()
+            sha256 = sha256_of(self.file(noted[1])) if noted else ""
+        except (Unreadable, OSError) as exc:
+            raise _unreadable(exc) from exc
+        if noted and sha256 != noted[0]:
+            raise _broken("the last seal is not the one that HEAD names", noted[1])
+        if not noted and any(self.root.rglob(f"*{SEAL}")):
+            raise _broken("there are seals, but no HEAD", "")
+        return noted[1] if noted else None
+
+    def _head(self, name: str) -> Seal:
+        try:
+            return self.read(self.root / name)
+        except (Unreadable, OSError) as exc:
+            raise _unreadable(exc) from exc
+
+
+def _unreadable(exc: Exception) -> Failed:
+    found = exc.strerror if isinstance(exc, OSError) else str(exc)
+    return _broken("the last seal cannot be read", found or "")
+
+
+def _broken(what: str, found: str) -> Failed:
+    remedy = "pgrunbook archive verify; bring back what is missing, or begin another archive elsewhere"
+    return Failed.of(what, where=HEAD, found=found, remedy=remedy)
+
+
+def names(record: str) -> set[str]:
+    """What the files of a record and its seal can be called, by what all of them begin with."""
+    return {record + ending for ending in (*PARTS, SEAL)}
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,60 @@
+"""What was found in an archive, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, Self
+
+from pgrunbook.errors import Problem
+from pgrunbook.records.archive import NOT_COMPARED, Head, Seal
+from pgrunbook.records.contained import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found in an archive: how many seals can be read, how many of them a key of ours has signed (None if
+    there was no key to check with), the last of the chain, and all that is wrong. `notes`: which seals vouch for less
+    than others, as they say themselves.
+    """
+
+    seals: int
+    signed: int | None
+    head: Head | None
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, seals: int, signed: int | None, head: Head | None, problems: Iterable[Problem], checked: Iterable[Seal]
+    ) -> Self:
+        """With nothing in it that makes lines of its own: files are called whatever somebody likes."""
+        plain = tuple(Problem(*(printable(text) for text in astuple(problem))) for problem in problems)
+        notes = tuple(printable(_note(seal)) for seal in checked if NOT_COMPARED in seal.origin)
+        return cls(seals, signed, head, plain, notes)
+
+    def text(self) -> str:
+        """All that is wrong, and a line that sums it up."""
+        lines = [line for problem in self.problems for line in problem.lines()]
+        lines += [f"note: {note}" for note in self.notes]
+        if not self.seals and not lines:
+            return "no record is sealed here: nothing was checked"
+        last = f", the last is {self.head.name}" if self.head else ""
+        found = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}" if self.problems else "unchanged"
+        unchecked = "signatures not checked, as no key is given"
+        signed = unchecked if self.signed is None else f"{self.signed} of them signed by a key given"
+        return "\n".join([*lines, f"{found}: {self.seals} sealed, {signed}{last}"])
+
+    def data(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "seals": self.seals,
+            "signed": self.signed,
+            "head": self.head._asdict() if self.head else None,
+            "problems": [asdict(problem) for problem in self.problems],
+            "notes": list(self.notes),
+        }
+
+
+def _note(seal: Seal) -> str:
+    return f"{seal.notebook}: {seal.origin}{f': {seal.says}' if seal.says else ''}"

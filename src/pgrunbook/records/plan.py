@@ -1,0 +1,138 @@
+"""A plan: what a run is going to do, to which database, in which state; and its digest, which can be approved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple, Self
+
+from pgrunbook.errors import Problem
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.runbooks.fingerprints import Sources
+from pgrunbook.runbooks.targets import Identity
+from pgrunbook.sqltext.shape import Facts
+
+
+class Step(NamedTuple):
+    """A block that is not done: what is to be done with it, and exactly the SQL that is to run."""
+
+    block: str
+    action: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, in order, and all that this rests on.
+
+    `target` is the database's identity: `database`, `system identifier`, `server`, `schema`. `files` has the
+    SHA-256 of each SQL file by its path, and under that of the notebook, the one of its code. `facts` are what the
+    catalog says of the tables concerned.
+    """
+
+    runbook: str
+    direction: str
+    target: Mapping[str, str]
+    steps: Sequence[Step]
+    files: Mapping[str, str]
+    facts: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        runbook: str,
+        schema: str,
+        identity: Identity,
+        decisions: Sequence[Decision],
+        found: Facts,
+        sources: Sources,
+    ) -> Self:
+        """The plan that these decisions make; blocks that are done already are no part of it."""
+        steps = [Step(d.block.name, str(d.action), d.sql if d.pending else "") for d in decisions]
+        steps = [step for step in steps if step.action != Action.SKIP]
+        reverting = any(step.action == Action.REVERT for step in steps)
+        return cls(
+            runbook,
+            "revert" if reverting else "apply",
+            {
+                "database": identity.database,
+                "system identifier": identity.system_identifier,
+                "server": identity.server,
+                "schema": schema,
+            },
+            steps[::-1] if reverting else steps,
+            {**sources.files, **sources.code},  # the notebook by its code alone
+            {str(key): value for key, value in sorted(found.items())},
+        )
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Self:
+        """The plan that `data` was made of."""
+        steps = [Step(*step) for step in data["steps"]]
+        return cls(**{**{key: data[key] for key in cls.__dataclass_fields__}, "steps": steps})
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the plan: of its JSON with sorted keys and no white space."""
+        text = json.dumps(self.data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def summary(self) -> str:
+        """`blocks: 10 apply, 2 adopt`."""
+        counts = {step.action: [s.action for s in self.steps].count(step.action) for step in self.steps}
+        return "blocks: " + ", ".join(f"{n} {action}" for action, n in counts.items())
+
+
+def differences(approved: Plan, now: Plan) -> Iterator[Problem]:
+    """Everything in which a plan differs from the one that was approved."""
+    for what, then, found in [
+        ("the target is another one", approved.target, now.target),
+        ("was edited since", approved.files, now.files),
+        ("has changed in the target since", approved.facts, now.facts),
+    ]:
+        for name in sorted({*then, *found}):
+            if then.get(name) != found.get(name):
+                yield Problem(what, name, _told(then.get(name)), _told(found.get(name)))
+    yield from _steps(approved, now)
+
+
+def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
+    then, found = ({step.block: step for step in plan.steps} for plan in (approved, now))
+    for name in sorted({*then, *found}):
+        if name not in found:
+            yield Problem("is done already, or is no block any more", name, then[name].action, "nothing is to be done")
+        elif name not in then:
+            yield Problem("is to be done now", name, "nothing was to be done", found[name].action)
+        elif then[name] != found[name]:
+            yield Problem("other SQL is to run now", name, *_changed(then[name], found[name]))
+    common = [
+        [step.block for step in plan.steps if step.block in then and step.block in found] for plan in (approved, now)
+    ]
+    if common[0] != common[1]:
+        yield Problem("the order is another one", approved.runbook, *(", ".join(order) for order in common))
+    if (approved.runbook, approved.direction) != (now.runbook, now.direction):
+        yield Problem("is another run", now.runbook, f"{approved.direction} {approved.runbook}", now.direction)
+
+
+def _changed(then: Step, found: Step) -> tuple[str, str]:
+    """The lines of the SQL that differ, or stand elsewhere."""
+    one, other = ([f"{step.action}:", *step.sql.splitlines()] for step in (then, found))
+    parts = [part[1:] for part in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if part[0] != "equal"]
+    before = [line for start, end, _, _ in parts for line in one[start:end]]
+    return "\n".join(before), "\n".join(line for _, _, start, end in parts for line in other[start:end])
+
+
+def _told(text: str | None) -> str:
+    """A digest as one, whole: it may differ from another in its last digit."""
+    if text is None:
+        return "absent"
+    return f"sha256 {text}" if len(text) == 64 and " " not in text else text

@@ -1,0 +1,335 @@
+"""Sealing: what belongs to an executed notebook is put beside it, and all of it into the archive's chain."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import nbformat
+import psycopg
+from nbformat import NotebookNode
+
+from pgrunbook import files, signals
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Unreadable, Verdict, first_line
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.session import Session
+from pgrunbook.records import attestation
+from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive, Head
+from pgrunbook.records.card import SNAPSHOT_MIME
+from pgrunbook.records.contradictions import Comparison
+from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
+from pgrunbook.records.record import Record
+from pgrunbook.records.testimony import Testimony, Witness, is_id
+from pgrunbook.runbooks import credentials, parameters, targets
+from pgrunbook.runbooks.parameters import Parameters
+from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.targets import Target
+from pgrunbook.secrets import search
+from pgrunbook.secrets.search import Leak
+
+_WITHOUT_ROWS = "the ledger's rows are not in the record"
+
+
+_READ = (LookupError, TypeError, ValueError, AttributeError, RecursionError)  # what is no record of ours raises these
+
+
+class Sealed(NamedTuple):
+    """The new head of the archive, whether its seal is signed, what could not be had for the record, and what the
+    target's ledger says of it, where somebody is to be told.
+    """
+
+    head: Head
+    signed: bool
+    problems: list[str]
+    told: str = ""
+
+    def __str__(self) -> str:
+        told = f"\n{self.told}" if self.told else ""
+        return f"number {self.head.sequence}, {self.head.name}{'' if self.signed else ' (no key: not signed)'}{told}"
+
+
+@dataclass
+class Sealing:
+    """One executed notebook of the archive on its way to being sealed, `by_hand` or by who has just executed it.
+    `problems`: what could not be had for it.
+    """
+
+    project: Project
+    notebook: Path
+    nb: NotebookNode
+    chosen: Parameters | None
+    by_hand: bool
+    problems: list[str] = field(default_factory=list)
+    _secrets: tuple[str, ...] = ()
+
+    @property
+    def run_id(self) -> str:
+        """The run's; empty if the notebook does not say."""
+        return str(self._record.noted.get("run_id") or self._record.identity.get("run", ""))
+
+    def run(self) -> Sealed:
+        """Seal it."""
+        self._require_truth()
+        key = self.project.signing_key
+        signer = attestation.signer(key) if key else None
+        target = self._target()
+        self._search(target)
+        archive = Archive(self.project.outputs)
+        archive.require_unsealed(self.notebook)
+        if self.by_hand:
+            self._require_first(archive)
+        with self._session(target) as conn:
+            testimony = self._testimony(conn)
+            rows = self._rows(conn)
+
+            def complete() -> None:
+                if rows:
+                    shown = search.clean(rows, self._secrets, sql=True)
+                    files.write(self.notebook.with_suffix(".ledger.json"), _json(shown))
+                self._take_out_snapshots()
+
+            facts = {
+                **self._facts(),
+                "sealed": BY_HAND if self.by_hand else "at its end",
+                "ledger": testimony._asdict(),
+            }
+            head = archive.seal(self.notebook, facts, self._record.sources, signer, complete)
+            if conn and rows:
+                self._note(conn, head)
+            return Sealed(head, signer is not None, self.problems, testimony.says if self.by_hand else "")
+
+    def _require_truth(self) -> None:
+        """Refuse what was not executed, and what contradicts itself, such as parameters that are not those of the run:
+        the seal would vouch for it.
+        """
+        if not self._record.started_at and not any(cell.get("outputs") for cell in self.nb.cells):
+            remedy = "run its cells, save it with their outputs, and seal that"
+            raise Refused.of("was not executed", where=self.notebook.name, remedy=remedy)
+        try:
+            problems = [*self._changed_parameters(), *self._changed_verdict()]
+            self._facts()
+        except _READ as exc:
+            found = f"{type(exc).__name__}: {first_line(exc)}"
+            raise Refused.of("cannot be read as a record", where=self.notebook.name, found=found) from exc
+        if problems:
+            raise Refused("The notebook does not show what was run: it is not sealed.", problems=problems)
+
+    def _changed_parameters(self) -> Iterator[Problem]:
+        """Parameters that are not what the run says on its identity card and, if it has ended, on its verdict's: as
+        they are when somebody has edited their cell after the run.
+        """
+        if not self.chosen:
+            return
+        remedy = "put the parameters back as they were when the cell of the target was run"
+        changed = partial(Problem, "was changed after the run", remedy=remedy)
+        target = self._record.card.get("target", "")
+        if target and not target.startswith(f"{self.chosen.target}: "):
+            yield changed("parameter target", expected=target, found=self.chosen.target)
+        identity = self._record.identity
+        now = {
+            "mode": self.chosen.mode,
+            "schema": self.chosen.schema_,
+            "ticket": self.chosen.ticket or "none given",
+            "operator": self.chosen.operator or identity.get("operator", ""),
+            "approved": self.chosen.approval,
+        }
+        for said in (*self._record.identities, {"mode": self._record.card.get("mode", self.chosen.mode)}):
+            for name, value in now.items():
+                if said.get(name, value) != value:
+                    yield changed(f"parameter {name}", expected=said[name], found=value)
+
+    def _changed_verdict(self) -> Iterator[Problem]:
+        """A verdict that was noted on top, and that the cells deny."""
+        noted, said = self._record.noted.get("verdict"), told(self.nb.cells)
+        if noted == Verdict.PASSED and said and said.verdict is not Verdict.PASSED:
+            remedy = "seal the notebook as it was executed"
+            yield Problem("was changed after the run", "verdict", str(said.verdict), noted, remedy)
+        if noted and noted not in list(Verdict):
+            yield Problem("is no verdict", "verdict", ", ".join(Verdict), str(noted))
+
+    def _require_first(self, archive: Archive) -> None:
+        """Refuse another notebook of a run whose record is in the archive: which of the two is it?"""
+        for path in archive.files() if self.run_id else ():
+            with suppress(Unreadable, OSError):  # what `archive verify` is for
+                if (
+                    path.name.endswith(SEAL)
+                    and (seal := archive.read(path)).statement.predicate.run.get("id") == self.run_id
+                ):
+                    what, remedy = "is not the record of that run: it has one", "pgrunbook archive diff ONE OTHER"
+                    raise Refused.of(
+                        what, where=self.notebook.name, expected=seal.notebook, found=self.run_id, remedy=remedy
+                    )
+
+    def _target(self) -> Target | None:
+        """Where the run was to work; None if that cannot be had any more."""
+        with suppress(RunbookError):
+            return targets.resolve(self.chosen.target, self.project) if self.chosen else None
+        return None
+
+    def _search(self, target: Target | None) -> None:
+        """Take secrets out of what another engine has written, and nobody searched before. Refuse to seal it unseen if
+        one is a password of the run; what only looks like a secret is told.
+        """
+        self._secrets = credentials.of_target(target) if target else ()
+        if not (found := search.search(self.nb, self._secrets)):
+            return
+        search.mask(self.nb, self._secrets)
+        files.write(self.notebook, _json(self.nb))
+        if own := [leak for leak in found if leak.known]:
+            raise Failed("The notebook held a secret, which is masked now: it is not sealed.", problems=_masked(own))
+        self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
+
+    @contextmanager
+    def _session(self, target: Target | None) -> Iterator[Session | None]:
+        """A session on the target, if the run can have written there; by hand, whatever the notebook says of that."""
+        conn: Session | None = None
+        if self.chosen and (self.by_hand or (self.run_id and may_have_written(self._ending, self.nb.cells))):
+            try:
+                if target is None:
+                    raise Refused("the run's target cannot be had")
+                with signals.waiting():
+                    conn = connect(target, schema="pg_catalog", label="seal")
+            except (RunbookError, signals.Hurried) as exc:
+                self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")
+        with closing(conn) if conn else nullcontext():
+            yield conn
+
+    def _testimony(self, conn: Session | None) -> Testimony:
+        """What the target's ledger says of the record. Raises Refused if it does not know the run, or tells otherwise.
+
+        A record of before the ledger's time, or of another database than the one that answers, is not compared.
+        """
+        if conn is None or self.chosen is None:
+            reason = self.problems[-1].partition(": ")[2] if self.problems else ""
+            if not self.by_hand and not reason:
+                return Testimony(None, "the run ended before its first block")
+            return self._not_compared(reason or "its parameters cannot be read")
+        try:
+            with signals.waiting():
+                witness = Witness.of(conn, self._record, self.chosen.schema_)
+            comparison = Comparison(self._record, self.chosen, self._ending, witness)
+            if elsewhere := comparison.elsewhere:
+                return self._not_compared(elsewhere)
+            if problems := comparison.problems():
+                raise Refused(
+                    "The target's ledger does not say what the notebook says: it is not sealed.", problems=problems
+                )
+            return Testimony(True, comparison.says)
+        except (psycopg.Error, signals.Hurried) as exc:
+            return self._not_compared(_why(exc))
+        except _READ as exc:  # as another version has written it
+            return self._not_compared(f"this version cannot read it, {type(exc).__name__}: {first_line(exc)}")
+
+    def _not_compared(self, reason: str) -> Testimony:
+        if self.by_hand:
+            self.problems.append(f"sealed {BY_HAND}, {NOT_COMPARED}: {reason}")
+        return Testimony(False, reason)
+
+    def _rows(self, conn: Session | None) -> Any:
+        if conn is None or not is_id(self.run_id):
+            return None
+        try:
+            with signals.waiting():
+                return ledger.everything(conn, self.run_id)
+        except (psycopg.Error, signals.Hurried) as exc:
+            self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")
+            return None
+
+    def _note(self, conn: Session, head: Head) -> None:
+        try:
+            with signals.waiting():
+                remark = ledger.note_head(conn, self.run_id, head)
+        except (psycopg.Error, signals.Hurried) as exc:
+            remark = f"may not be in the ledger: {_why(exc)}"
+        if remark:
+            self.problems.append(f"the head of the archive {remark}")
+
+    def _facts(self) -> Mapping[str, Any]:
+        ending, noted, identity = self._ending, self._record.noted, self._record.identity
+        return {
+            "id": self.run_id,
+            "runbook": self._record.runbook or self.notebook.stem,
+            "operator": identity.get("operator", self.chosen.operator if self.chosen else ""),
+            "database": identity.get("database", ""),
+            "system_identifier": identity.get("system identifier", ""),
+            "verdict": noted.get("verdict", str(ending.verdict)),
+            "reason": noted.get("reason", ending.reason),
+            "parameters": self.chosen.record() if self.chosen else {},
+        }
+
+    def _take_out_snapshots(self) -> None:
+        """Into a file of their own, which a program can read without the notebook, and which may be large; unless they
+        are there, since it could not be sealed then.
+        """
+        beside = self.notebook.with_suffix(".snapshots.json")
+        if any("file" in data for data, _ in shown(self.nb.cells, SNAPSHOT_MIME)):
+            if not beside.exists():
+                self.problems.append(f"the state of the tables is not in the record: there is no {beside.name}")
+            return
+        if not (snapshots := self._record.snapshots()):
+            return
+        files.write(beside, _json(snapshots))
+        for data, _ in shown(self.nb.cells, SNAPSHOT_MIME):
+            if data.pop("frames", None):
+                data["file"] = beside.name
+        files.write(self.notebook, _json(self.nb))  # as nbformat writes it, a seventh would be indentation
+
+    @cached_property
+    def _record(self) -> Record:
+        return Record(self.nb)
+
+    @cached_property
+    def _ending(self) -> Ending:
+        return final(self.nb.cells)
+
+
+def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
+    """Seal the record of a run that has ended: `by_hand`, unless whoever has just executed it does.
+
+    The ledger's rows on the run are put beside the executed notebook, and the head is noted in the ledger; the target
+    need not be there. Raises Refused if the file is no notebook of the archive, is sealed already, was not executed,
+    has other parameters than the run, or tells otherwise than the ledger; Failed if the archive is broken, or cannot be
+    written.
+    """
+    name = Archive(project.outputs).name(notebook)
+    try:
+        nb = _read(notebook, name)
+        return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
+    except OSError as exc:
+        remedy = f"once the disk can be written: pgrunbook archive seal {shlex.quote(str(notebook))}"
+        raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc
+
+
+def _masked(found: Sequence[Leak]) -> list[Problem]:
+    remedy = "change it, as it may have been read meanwhile; read the record, then: pgrunbook archive seal FILE"
+    return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
+
+
+def _why(exc: BaseException) -> str:
+    return first_line(exc) if isinstance(exc, Exception) else "a second signal came"
+
+
+def _read(notebook: Path, name: str) -> NotebookNode:
+    try:
+        return cast(NotebookNode, nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4))
+    except (UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError) as exc:
+        found = "JSON of something else" if isinstance(exc, AttributeError) else first_line(exc)
+        raise Refused.of("is not a notebook", where=name, found=found) from exc
+
+
+def _chosen(nb: NotebookNode) -> Parameters | None:
+    try:
+        return parameters.chosen(nb)
+    except Refused:  # as the run was, because of them
+        return None
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

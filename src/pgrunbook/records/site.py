@@ -1,0 +1,286 @@
+"""The reviewer's pages: a static site made of an archive, an index and one page per record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from os.path import relpath
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from nbformat import from_dict
+
+from pgrunbook import files as atomic
+from pgrunbook.errors import Failed, Unreadable
+from pgrunbook.records import rendering
+from pgrunbook.records.archive import NOT_COMPARED, SEAL, Archive, Seal, sha256_of
+from pgrunbook.records.audit_questions import answers, moment
+from pgrunbook.records.how_it_ended import final
+from pgrunbook.records.record import UNENDED, Record
+from pgrunbook.runbooks import digests
+
+# What the site itself is made of.
+_OWN = {"index.html", "index.js", "index.jsonl", "style.css"}
+# A notebook that is larger is not shown: no run writes such a one.
+_LARGEST = 256 * 2**20
+# What a notebook that is odd, or not ours, raises while it is read and shown.
+_ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+COLUMNS = ["started", "verdict", "seal", "runbook", "target", "database", "mode", "took", "operator", "ticket"]
+FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record in the index. `name`: the notebook, from the archive's root on; `page`: its page, from the site's."""
+
+    name: str
+    page: str
+    started: str
+    verdict: str
+    runbook: str
+    target: str
+    database: str
+    mode: str
+    seconds: float
+    operator: str
+    ticket: str
+    seal: str
+
+    @classmethod
+    def read(cls, line: str) -> Row:
+        """The row in a line of JSON. Raises ValueError or TypeError if it is none."""
+        row = cls(**json.loads(line))
+        if any(not isinstance(value, float if name == "seconds" else str) for name, value in vars(row).items()):
+            raise ValueError("not a row")
+        return row
+
+
+@dataclass(frozen=True)
+class Site:
+    """The site of an archive, in its folder `site`.
+
+    The page of a sealed record is made once, as nothing that it says can change; `index.jsonl` keeps the rows of the
+    index for it. Both are made anew for another version of pgrunbook.
+    """
+
+    archive: Archive
+
+    @property
+    def root(self) -> Path:
+        """The site's folder."""
+        return self.archive.root / "site"
+
+    def build(self, *, anew: bool = False) -> tuple[int, int]:
+        """Write what is missing, or all of it; how many pages were made, and how many records there are. The page of a
+        record that is gone goes too.
+        """
+        known = self._known()
+        rows, made = [], 0
+        notebooks = self._notebooks()
+        pages = _pages(notebooks)
+        for name, notebook in notebooks.items():
+            row = known.get(name)
+            kept = (
+                row and row.page == pages[name] and row.seal.startswith("number") and self.archive.is_sealed(notebook)
+            )
+            if anew or row is None or not kept:
+                row, made = self._page(notebook, pages[name]), made + 1
+            rows.append(row)
+        for page in {row.page for row in known.values()} - {*pages.values(), *_OWN}:
+            self._remove(page)
+        rows.sort(key=lambda row: row.started, reverse=True)
+        self._index(rows)
+        return made, len(rows)
+
+    def _notebooks(self) -> dict[str, Path]:
+        """The notebooks by their names; but for what can be no record, which `archive verify` names."""
+        found = {}
+        for path in self.archive.files():
+            if path.suffix == ".ipynb" and not path.name.startswith("."):
+                with suppress(Unreadable):
+                    name = path.relative_to(self.archive.root).as_posix()
+                    found[name] = self.archive.file(name)
+        return found
+
+    # -- the index -------------------------------------------------------------------------------------------
+
+    def _known(self) -> dict[str, Row]:
+        try:
+            first, *lines = self._file("index.jsonl").read_text(encoding="utf-8").split("\n")
+            if json.loads(first) != _MADE_BY:
+                return {}
+            return {row.name: row for row in map(Row.read, filter(None, lines))}
+        except (OSError, ValueError, TypeError, RecursionError):  # it can be made anew
+            return {}
+
+    def _index(self, rows: list[Row]) -> None:
+        values = {name: sorted({getattr(row, name) for row in rows} - {""}) for name in FILTERS}
+        filters = [(name, name.capitalize()) for name in FILTERS]
+        html = _render("index.html.j2", root="", rows=rows, columns=COLUMNS, filters=filters, values=values)
+        self._write("index.html", html)
+        for name in ("style.css", "index.js"):
+            self._write(name, (files("pgrunbook") / "templates" / name).read_text(encoding="utf-8"))
+        kept = [json.dumps(vars(row), ensure_ascii=False) for row in rows]
+        self._write("index.jsonl", "\n".join([json.dumps(_MADE_BY), *kept]) + "\n")
+
+    # -- a record --------------------------------------------------------------------------------------------
+
+    def _page(self, notebook: Path, page: str) -> Row:
+        """Write the page of a record. One bad notebook, or one of another version, must not cost the others theirs."""
+        seal, altered = self._seal(notebook)
+        try:
+            if notebook.stat().st_size > _LARGEST:
+                raise ValueError(f"larger than {_LARGEST // 2**20} MB")
+            return self._write_page(notebook, page, Record.read(notebook), seal, altered)
+        except _ODD as exc:
+            empty = Record({"cells": [], "metadata": {}})
+            why = f"{type(exc).__name__}, {exc}"
+            return self._write_page(notebook, page, empty, seal, altered, unreadable=why)
+
+    def _write_page(
+        self, notebook: Path, page: str, record: Record, seal: Seal | None, altered: list[str], *, unreadable: str = ""
+    ) -> Row:
+        verdict, reason = ("unknown", "") if unreadable else _ending(record, is_sealed=bool(seal or altered))
+        row = self._row(notebook, page, record, verdict, seal, altered)
+        html = _render(
+            "record.html.j2",
+            root=f"{relpath('.', Path(row.page).parent)}/",
+            row=row,
+            verdict=verdict,
+            reason=reason,
+            altered=altered,
+            unreadable=unreadable,
+            answers=answers(record, seal, altered),
+            cells=list(rendering.cells(record.notebook)),
+            seal=seal,
+            keys=list(digests.short(seal.envelope.signatures).values()) if seal else [],
+            check=" ".join(shlex.quote(f"{file.sha256}  {file.name}") for file in seal.statement.subject)
+            if seal
+            else "",
+        )
+        self._write(row.page, html)
+        return row
+
+    def _seal(self, notebook: Path) -> tuple[Seal | None, list[str]]:
+        """The seal of a record, and which of its files are not as it says."""
+        path = notebook.with_name(notebook.stem + SEAL)
+        if not path.exists():
+            return None, []
+        try:
+            seal = self.archive.read(path)
+        except (Unreadable, OSError):
+            return None, [self.archive.name(path)]
+        changed = [r.name for r in seal.statement.subject if self._sha256(r.name) != r.sha256]
+        own = self.archive.name(notebook)
+        return seal, changed if seal.notebook == own else [own, *changed]
+
+    def _sha256(self, name: str) -> str:
+        """Of a file that a seal names; empty if it is not there, or no file of the archive."""
+        try:
+            return sha256_of(self.archive.file(name))
+        except (Unreadable, OSError):
+            return ""
+
+    def _row(
+        self, notebook: Path, page: str, record: Record, verdict: str, seal: Seal | None, altered: list[str]
+    ) -> Row:
+        name = self.archive.name(notebook)
+        known, given = record.identity, record.parameters
+        signed = ", signed" if seal and seal.envelope.signatures else ", not signed"
+        origin = f"; {seal.origin}" if seal and NOT_COMPARED in seal.origin else ""
+        state = f"number {seal.sequence}{signed}{origin}" if seal else "not sealed"
+        return Row(
+            name=name,
+            page=page,
+            started=moment(record.started_at) or str(known.get("started") or "not known"),
+            verdict=verdict,
+            runbook=record.runbook or notebook.parent.name,
+            target=record.target or (name.split("/")[0] if "/" in name else "not known"),
+            database=str(known.get("database") or ""),
+            mode=str(known.get("mode") or given.get("mode") or "apply"),
+            seconds=record.seconds,
+            operator=str(known.get("operator") or given.get("operator") or ""),
+            ticket=str(given.get("ticket") or ""),
+            seal="CHANGED" if altered else state,
+        )
+
+    # -- its files -------------------------------------------------------------------------------------------
+
+    def _file(self, page: str) -> Path:
+        """A file of the site. Raises Unreadable if there is something in its way that leads elsewhere."""
+        return self.archive.file(f"{self.root.name}/{page}")
+
+    def _write(self, page: str, text: str) -> None:
+        try:
+            path = self._file(page)
+        except Unreadable as exc:
+            remedy = f"remove {self.root.name}/, which can be made anew"
+            raise Failed.of("the pages cannot be written", where=page, found=str(exc), remedy=remedy) from exc
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, text.encode("utf-8", "backslashreplace"))
+
+    def _remove(self, page: str) -> None:
+        """The page of a record that is gone; whatever else the index names is none of its pages."""
+        with suppress(Unreadable, FileNotFoundError, NotADirectoryError):
+            if page.endswith((_PAGE, _ODD_PAGE)):
+                self._file(page).unlink()
+
+
+_MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 4}
+
+# How the names of pages end. In no folder of theirs does a name end so: none is in another's place.
+_PAGE, _ODD_PAGE = ".html", ".htm"
+
+
+def _pages(names: Iterable[str]) -> dict[str, str]:
+    """The page of each record: called as the record is; but by a digest of its name, where that is taken by the site
+    itself or, to a file system that does not tell upper from lower case, by another record.
+    """
+    names = list(names)
+    alike = Counter(_folded(name) for name in names)
+    return {name: _plain_page(name) if alike[_folded(name)] == 1 else _odd_page(name) for name in names}
+
+
+def _plain_page(name: str) -> str:
+    page = f"{name.removesuffix('.ipynb')}{_PAGE}"
+    first, *_ = parts = _folded(page).split("/")
+    in_the_way = first in _OWN or any(part.endswith((_PAGE, _ODD_PAGE)) for part in parts[:-1])
+    return _odd_page(name) if in_the_way else page
+
+
+def _odd_page(name: str) -> str:
+    return f"{hashlib.sha256(name.encode()).hexdigest()}{_ODD_PAGE}"
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _ending(record: Record, *, is_sealed: bool) -> tuple[str, str]:
+    """The verdict and the reason, as the seal has them; unknown as long as the run may be at work."""
+    if record.noted.get("verdict"):
+        return str(record.noted["verdict"]), str(record.noted.get("reason") or "")
+    if record.unended and not is_sealed:
+        return "unknown", UNENDED
+    ending = final([from_dict(cell) for cell in record.notebook["cells"]])
+    return str(ending.verdict), ending.reason
+
+
+def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("pgrunbook", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)

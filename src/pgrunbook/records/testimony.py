@@ -1,0 +1,72 @@
+"""The ledger of a target as a witness: what it says of the runs that a record names.
+
+Anybody can write a notebook. The ledger's rows were written by the runs themselves, and committed with their blocks.
+Reads only.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.records.record import Record
+from pgrunbook.runbooks import targets
+
+Row = Mapping[str, Any]
+
+
+class Testimony(NamedTuple):
+    """Whether a record was compared with the ledger, None where there was nothing to compare; and what that says."""
+
+    compared: bool | None
+    says: str
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The ledger of the database that answers: `runs` has the rows of each run of the record that it knows, by table.
+
+    `done` is what it says of the runbook's blocks: block, event, minute, the first digits of the run. `seals` are names
+    under which the run's record is sealed already.
+    """
+
+    version: int
+    identity: targets.Identity
+    runs: Mapping[str, Mapping[str, Sequence[Row]]] = field(default_factory=dict)
+    done: frozenset[tuple[str, str, str, str]] = frozenset()
+    seals: Sequence[Row] = ()
+
+    @classmethod
+    def of(cls, conn: Connection, record: Record, schema: str) -> Witness:
+        """Ask the ledger about the runs that a record names, and about its blocks."""
+        version, identity = ledger.installed(conn), targets.identify(conn)
+        if version < 2:
+            return cls(version, identity)
+        found = {run: ledger.everything(conn, run) for run in record.runs if is_id(run)}
+        runs = {run: {name: of or [] for name, of in rows.items()} for run, rows in found.items() if rows}
+        done = catalog.rows(conn, "ledger_done", runbook=record.runbook, schema=schema)
+        known = [run for run in record.runs if run in runs] if version > 2 else []
+        return cls(
+            version,
+            identity,
+            runs,
+            frozenset((r["block"], r["event"], f"{r['finished_at']:%Y-%m-%d %H:%M}", r["run_id"][:8]) for r in done),
+            [seal for run in known for seal in catalog.rows(conn, "ledger_seals", run_id=run)],
+        )
+
+    def rows(self, table: str) -> list[Row]:
+        """The rows of a table, of all runs of the record."""
+        return [row for rows in self.runs.values() for row in rows[table]]
+
+
+def is_id(text: str) -> bool:
+    """Whether a run can be called so; PostgreSQL takes nothing else for a UUID."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

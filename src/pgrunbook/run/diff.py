@@ -1,0 +1,75 @@
+"""Two snapshots compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from pgrunbook.postgres.catalog import Snapshot
+
+# The columns of each frame that say what an object is; sizes and row estimates change by themselves.
+_DEFINING = {
+    "tables": ["kind", "owner", "comment"],
+    "columns": ["type", "nullable", "default", "comment"],
+    "constraints": ["definition", "validated"],
+    "indexes": ["definition", "valid"],
+    "types": ["kind", "values"],
+}
+_SINGULAR = {"indexes": "index"}
+
+
+def diff(before: Snapshot, after: Snapshot) -> pd.DataFrame:
+    """What was added, removed or changed between two snapshots of the same tables.
+
+    Index: `change`, `kind`, `table` (empty for a type), `name` (empty for a table). Columns `before`, `after` (str,
+    empty where the object is not there). No rows if nothing changed.
+    """
+    rows = [
+        (_change(old, new), _SINGULAR.get(kind, kind[:-1]), *_table_and_name(kind, label), old or "", new or "")
+        for (kind, then), (_, now) in zip(before, after, strict=True)
+        for label, old, new in _pairs(_definitions(kind, then), _definitions(kind, now))
+        if old != new
+    ]
+    columns = ["change", "kind", "table", "name", "before", "after"]
+    return pd.DataFrame(rows, columns=columns, dtype="str").set_index(columns[:4])
+
+
+def _pairs(
+    then: dict[tuple[str, ...], str], now: dict[tuple[str, ...], str]
+) -> list[tuple[tuple[str, ...], str | None, str | None]]:
+    return [(label, then.get(label), now.get(label)) for label in dict.fromkeys([*then, *now])]
+
+
+def _change(old: str | None, new: str | None) -> str:
+    if old is None:
+        return "added"
+    return "removed" if new is None else "changed"
+
+
+def _table_and_name(kind: str, label: tuple[str, ...]) -> tuple[str, str]:
+    if kind == "types":
+        return "", label[0]
+    return label[0], label[1] if len(label) == 2 else ""
+
+
+def _definitions(kind: str, frame: pd.DataFrame) -> dict[tuple[str, ...], str]:
+    records = frame[_DEFINING[kind]].to_dict("records")
+    labels = [label if isinstance(label, tuple) else (label,) for label in frame.index]
+    return {label: _definition(record) for label, record in zip(labels, records, strict=True)}
+
+
+def _definition(record: dict[Any, Any]) -> str:
+    """One line such as `text, not null, default 'pending'`, in the order of the columns."""
+    words = {
+        "nullable": {False: "not null"},
+        "validated": {False: "not valid"},
+        "valid": {False: "invalid"},
+    }
+    parts = []
+    for column, value in record.items():
+        if column in words:
+            parts.append(words[column].get(bool(value), ""))
+        elif not pd.isna(value):
+            parts.append({"default": f"default {value}", "comment": f"“{value}”"}.get(column, str(value)))
+    return ", ".join(filter(None, parts))

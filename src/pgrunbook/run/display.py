@@ -1,0 +1,265 @@
+"""How frames, SQL and blocks look in a notebook, on a page made of it, and as plain text."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pandas as pd
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import DisplayHandle, Markdown
+from IPython.display import display as show
+
+from pgrunbook import controls
+from pgrunbook.applying import lock_waits
+from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.applying.lock_waits import Attempt
+from pgrunbook.applying.outside_transaction import Progress
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import locks
+from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.records.card import (
+    BLOCK_MIME,
+    DECISION_MIME,
+    FRAME_MIME,
+    PLAN_MIME,
+    SNAPSHOT_MIME,
+    inline,
+    packed,
+)
+from pgrunbook.records.plan import Plan
+from pgrunbook.run import frames
+
+
+def install(shell: InteractiveShell) -> None:
+    """Show every DataFrame in this notebook as `frames.table` does, and as plain text as `frames.lines` does;
+    `display(frame)` and a cell's last value alike.
+    """
+    assert shell.display_formatter is not None
+    shell.display_formatter.mimebundle_formatter.for_type(pd.DataFrame, _bundle)
+
+
+class Named(pd.DataFrame):
+    """A frame of ours. What is made of it, such as a part of it, is somebody else's: an ordinary frame again."""
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.DataFrame
+
+
+def named(frame: pd.DataFrame, kind: str, **about: Any) -> pd.DataFrame:
+    """The frame, which a notebook will hold as data too: what kind it is, and what it is about."""
+    ours = Named(frame)
+    ours.attrs["pgrunbook"] = {"kind": kind, **about}
+    return ours
+
+
+def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
+    """A frame in every form. One of ours under its MIME type too: `kind`, what it is about, `columns` (the index first)
+    and `rows`.
+    """
+    names, texts = frames.texts(frame)
+    data = {FRAME_MIME: frame.attrs["pgrunbook"] | frames.plain(frame)} if isinstance(frame, Named) else {}
+    return data | {"text/html": frames.html(names, texts), "text/plain": frames.lines(names, texts)}
+
+
+def snapshot(taken: Snapshot, when: str) -> None:
+    """Say that the tables were looked at, and keep all that was seen."""
+    text = f"{len(taken.tables)} tables, {len(taken.columns)} columns, {moment(datetime.now(UTC))}"
+    data = {"when": when, "frames": {name: frames.plain(frame) for name, frame in taken}}
+    show({SNAPSHOT_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
+
+
+def frame(shown: pd.DataFrame) -> None:
+    """Show a frame now, and not as the value of its cell."""
+    show(shown)
+
+
+def sql(text: str) -> Markdown:
+    """SQL, highlighted wherever Markdown is."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Markdown(f"{fence}sql\n{controls.visible(text).strip()}\n{fence}")
+
+
+def plan(made: Plan, rehearsals: Sequence[str] = (), *, sql_too: bool = False) -> None:
+    """A plan by its digest, all of it as data, and its rehearsals; with `sql_too`, each block's SQL, for whoever is to
+    approve it.
+    """
+    rehearsed = "".join(f"  \nrehearsed on {inline(text)}" for text in rehearsals)
+    text = f"**Plan** `{made.digest}` to {made.direction}: {made.summary}{rehearsed}"
+    data = {**made.data, "digest": made.digest, "rehearsals": list(rehearsals)}
+    show({PLAN_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
+    for step in made.steps if sql_too else ():
+        show(Markdown(f"`{step.block}`: {step.action}"))
+        if step.sql:
+            show(sql(step.sql))
+
+
+def decision(chosen: Decision) -> None:
+    """A block before anything is done: what will be, why, and exactly the SQL that is to run, if any."""
+    block = chosen.block
+    text = f"**{inline(block.title)}** (`{block.name}`): {chosen.action}, {inline(chosen.reason)}."
+    makes = [[*key, value] for key, value in block.facts.items()]
+    data = _decided(chosen) | {"tree_sha256": block.tree_sha256, "makes": makes}
+    show({DECISION_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
+    if chosen.pending:
+        show(sql(chosen.sql))
+
+
+def _decided(chosen: Decision) -> dict[str, str]:
+    return {
+        "block": chosen.block.name,
+        "title": chosen.block.title,
+        "action": str(chosen.action),
+        "reason": chosen.reason,
+        "sql": chosen.sql if chosen.pending else "",
+        "source_sha256": chosen.block.source_sha256,
+    }
+
+
+def outcome(done: Outcome) -> None:
+    """A block after it was dealt with: what happened, when, and how long each statement took."""
+    text = f"**{done.event}** in {milliseconds(done.elapsed_ms)}, {moment(done.started_at)}"
+    show({BLOCK_MIME: _done(done), "text/markdown": text, "text/plain": text}, raw=True)
+    if done.event != "adopted":
+        show(named(done.frame(), "statements", block=done.block))
+    if len(held := locks.frame(done.locks)):
+        show(Markdown("Locks on what existed before, each held at most for so long:"))
+        show(named(held, "locks", block=done.block))
+
+
+def _done(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "block": outcome.block,
+        "event": outcome.event,
+        "started_at": outcome.started_at.isoformat(),
+        "elapsed_ms": round(outcome.elapsed_ms, 1),
+    }
+
+
+class Shows(Protocol):
+    """How the blocks of a cell are shown."""
+
+    def decision(self, chosen: Decision) -> None:
+        """A block before anything is done."""
+
+    def outcome(self, done: Outcome) -> None:
+        """A block after it was dealt with."""
+
+
+class _Each:
+    """Each block by itself, with its SQL, statements and locks."""
+
+    decision = staticmethod(decision)
+    outcome = staticmethod(outcome)
+
+
+EACH: Shows = _Each()
+_TOGETHER_S = 2.0
+
+
+class Together:
+    """Many blocks in few frames, one every two seconds, so that it is seen how far the run is: index `block`; columns
+    `title`, `decision`, `reason`, `event`, `ms`, `locks`. The data of each block is what it would be by itself, but for
+    what the ledger has too: what it makes, and the checksum of its parse tree.
+    """
+
+    def __init__(self) -> None:
+        self._chosen: list[Decision] = []
+        self._outcomes: dict[str, Outcome] = {}
+        self._shown_at = time.monotonic()
+
+    def decision(self, chosen: Decision) -> None:
+        """Keep it."""
+        if time.monotonic() - self._shown_at > _TOGETHER_S:
+            self.show()
+        self._chosen.append(chosen)
+
+    def outcome(self, done: Outcome) -> None:
+        """Keep it."""
+        self._outcomes[done.block] = done
+
+    def show(self) -> None:
+        """Show what was kept since the last time."""
+        if self._chosen:
+            frame = self._frame()
+            data = {
+                DECISION_MIME: packed([_decided(chosen) for chosen in self._chosen]),
+                BLOCK_MIME: packed([_done(done) for done in self._outcomes.values()]),
+            }
+            show(data | {"text/html": frames.table(frame), "text/plain": self._summary()}, raw=True)
+        self._chosen, self._outcomes, self._shown_at = [], {}, time.monotonic()
+
+    def _summary(self) -> str:
+        """In a line: whoever reads the record as text has the rows in its data."""
+        first, last = (self._chosen[place].block.name for place in (0, -1))
+        events = Counter(done.event for done in self._outcomes.values())
+        return f"{first} to {last}: {', '.join(f'{n} {event}' for event, n in events.items()) or 'nothing was done'}"
+
+    def _frame(self) -> pd.DataFrame:
+        rows = [
+            (d.block.name, d.block.title, str(d.action), d.reason, *self._came_of(d.block.name)) for d in self._chosen
+        ]
+        columns = ["block", "title", "decision", "reason", "event", "ms", "locks"]
+        return pd.DataFrame(rows, columns=columns).set_index("block")
+
+    def _came_of(self, block: str) -> tuple[str, float | None, str]:
+        if (done := self._outcomes.get(block)) is None:
+            return "", None, ""
+        held = [f"{lock.mode} {lock.relation}" for lock in locks.strongest(done.locks)]
+        return done.event, round(done.elapsed_ms, 1), ", ".join(held)
+
+
+class Waits:
+    """The attempts of a block that has to wait, in a frame that grows while it waits; nothing if it need not."""
+
+    def __init__(self) -> None:
+        self._attempts: list[Attempt] = []
+        self._shown: DisplayHandle | None = None
+
+    def report(self, attempt: Attempt) -> None:
+        """Add an attempt to the frame."""
+        self._attempts.append(attempt)
+        shown = named(lock_waits.frame(self._attempts), "attempts", block=attempt.block)
+        if self._shown:
+            self._shown.update(shown)
+        else:
+            show(Markdown("**waiting** for locks that others hold; between the attempts nobody waits for us"))
+            self._shown = show(shown, display_id=True)
+
+
+class Progresses:
+    """How far a statement outside a transaction has come, in one line that changes; nothing if it is done at once."""
+
+    def __init__(self) -> None:
+        self._shown: DisplayHandle | None = None
+
+    def report(self, progress: Progress) -> None:
+        """Show how far it has come now."""
+        share = f", {progress.done:,} of {progress.total:,}" if progress.total else ""
+        lines = [f"**{inline(progress.phase)}**{share}", *(inline(blocker) for blocker in progress.blockers)]
+        text = Markdown("  \n".join(lines))
+        if self._shown:
+            self._shown.update(text)
+        else:
+            self._shown = show(text, display_id=True)
+
+
+def milliseconds(value: float) -> str:
+    """`12 ms`, `3.4 s` or `2 min 5 s`."""
+    if value < 1000:
+        return f"{value:.0f} ms"
+    if value < 120_000:
+        return f"{value / 1000:.1f} s"
+    minutes, rest = divmod(round(value / 1000), 60)
+    return f"{minutes} min {rest} s"
+
+
+def moment(when: datetime) -> str:
+    """`2026-01-31 12:00:00 UTC`, of a time that is in UTC."""
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,132 @@
+"""What a run is going to do, and whether it may: all that is checked before anything is changed. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pgrunbook.applying.in_transaction import Timeouts
+from pgrunbook.checks import CheckResult
+from pgrunbook.errors import Problem
+from pgrunbook.ledger.origin import Standing
+from pgrunbook.planning import approval, delays, losses, preflight
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.records.plan import Plan
+from pgrunbook.run.rehearsal import Rehearsal
+from pgrunbook.runbooks import arguments, cells
+from pgrunbook.runbooks.fingerprints import Sources
+from pgrunbook.runbooks.parameters import Parameters
+from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.targets import Identity, Target
+from pgrunbook.sqltext.shape import Facts
+
+
+@dataclass
+class Preparation:
+    """The decisions about all blocks, the plan that they make, and the checks; empty before `check`.
+
+    In a rehearsal what is decided is about the copy, and the target is what is checked.
+    """
+
+    project: Project
+    target: Target
+    identity: Identity
+    standing: Standing
+    sources: Sources
+    parameters: Parameters
+    operator: str
+    agenda: Agenda
+    rehearsal: Rehearsal | None
+    decisions: Sequence[Decision] = ()
+    plan: Plan | None = None
+    approved: bool = True
+    round_trip_ms: float = 0.0
+    _decided: Sequence[Decision] = field(default=(), init=False)
+
+    @property
+    def look(self) -> Connection:
+        """The read-only session on the target itself."""
+        return self.rehearsal.look if self.rehearsal else self.agenda.look
+
+    def check(self) -> list[CheckResult]:
+        """Decide, plan, and check everything that the blocks need; one result each. `accept` takes the decisions."""
+        blocks = self.agenda.blocks()
+        found = self.agenda.found(blocks)
+        decided = self._decided = self.agenda.decide(blocks, found)
+        results = [CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems]
+        results += self._cells(decided)
+        results.append(self.standing.check(self.target))
+        results += _exposed(decided)
+        results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
+        results += self._delays(decided)
+        if self.rehearsal:
+            there = self.agenda.found(blocks, self.look)
+            results += self.rehearsal.check(found, there)
+            found = there  # the plan is that of the target
+        if self.agenda.reverting:
+            results += self._lost(decided, found)
+        self.plan = Plan.of(self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources)
+        allowed = approval.check(self.project, self.target, self.plan, self.parameters, self.operator)
+        self.approved = not any(result.problem for result in allowed)
+        return [*results, *allowed]
+
+    def _delays(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What would make others wait for a block longer than they are to; nothing for a run that applies none."""
+        if not any(decision.pending for decision in decided):
+            return []
+        self.round_trip_ms = delays.measure(self.look)
+        chosen = self.parameters
+        timeouts = Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
+        return [*delays.distance(decided, timeouts), *delays.standbys(self.look)]
+
+    def accept(self) -> None:
+        """Go by what `check` has decided."""
+        self.decisions = self._decided
+
+    def _cells(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What is wrong with the notebook's cells; none that only look, or undo, can leave a block out."""
+        if self.parameters.mode in ("verify", "revert"):
+            return []
+        entries = list(dict.fromkeys(decision.block.entry for decision in decided))
+        undecided = self.agenda.source.deploy.keys() - entries
+        found = cells.problems(self.project.runbook(self.agenda.runbook), entries, undecided)
+        return [CheckResult(problem.where, problem.what, problem) for problem in found]
+
+    @property
+    def approved_sql(self) -> dict[str, str] | None:
+        """The SQL of each block of the plan, if it is one that was approved."""
+        return (
+            {step.block: step.sql for step in self.plan.steps} if self.plan and self.parameters.approved_plan else None
+        )
+
+    def _lost(self, decided: Sequence[Decision], found: Facts) -> list[CheckResult]:
+        """What a revert would take with it."""
+        about = self.look, self.agenda.runbook, self.agenda.schema
+        discarded, timeout = self.parameters.discarded, self.parameters.statement_timeout
+
+        def again(runbook: str, mode: str) -> str:
+            return arguments.again(self.project, runbook, self.parameters, mode)
+
+        return losses.check(*about, decided, found, discarded, timeout, again)
+
+    def rehearsals(self) -> list[str]:
+        """The rehearsals of the plan that the archive has."""
+        if self.rehearsal or not self.plan:
+            return []
+        return approval.rehearsals(self.project, self.target, self.plan)
+
+
+def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
+    """Blocks with a secret that is known to stand in the ledger: nothing writes it there again."""
+    for decision in decided:
+        for script in (script for script in decision.block.scripts if script.exposed):
+            check = f"holds an exposed secret: {script.header['exposed']}"
+            problem = Problem(
+                "holds a secret, and is not done",
+                where=script.name,
+                expected="`-- exposed:` only in the file of a block that the ledger has",
+                remedy="take the secret out of the file, and the line out of its header",
+            )
+            yield CheckResult(decision.block.name, check, None if decision.action is Action.SKIP else problem)

@@ -1,0 +1,114 @@
+"""A rehearsal: a run on a copy of the target's schema. The target itself is only read."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pandas as pd
+from psycopg.sql import SQL
+
+from pgrunbook.admit import admission
+from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.checks import CheckResult, result
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks import targets
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.targets import Target
+from pgrunbook.sqltext.shape import Facts, Key
+
+_SHOWN = 8  # of what could not be copied: one thing often leads to many
+
+
+class Rehearsal:
+    """The copy, and the target beside it.
+
+    `target` is the copy; `look` a read-only session on what was copied, and `there` who that is. `identity` is the same
+    as a primary, which the copy is, even if it was copied from a standby. `close` drops the copy.
+    """
+
+    def __init__(self, project: Project, target: Target, schema: str, label: str) -> None:
+        from pgrunbook.postgres import schema_copy  # here, because only rehearsals need it
+
+        self._schema = schema
+        with ExitStack() as stack:
+            self.look = connect(target, schema=schema, label=label, read_only=True)
+            stack.callback(self.look.close)
+            self.there = targets.identify(self.look)
+            targets.check_identity(target, self.there)
+            self.identity = replace(self.there, recovery="primary", read_only=False)
+            copied = schema_copy.copied(target, self.look, project.root / ".pgrunbook", label.partition(" ")[0])
+            self._copy = stack.enter_context(copied)
+            self.target = self._copy.target
+            self._stack = stack.pop_all()
+        atexit.register(self.close)  # of a run that did not come to its end
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """For the identity card: where it is rehearsed, and what could not be copied."""
+        left = self._copy.warnings
+        shown = [*left[:_SHOWN], *([f"and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else [])]
+        rehearsed = {"rehearsed on": f"a copy of the schema, without rows, on {self._copy.server}"}
+        return rehearsed | ({"not copied": "\n".join(shown)} if shown else {})
+
+    def repeat_ledger(self, conn: Session, runbook: str) -> None:
+        """Write into the copy's ledger what the target's ledger last says of each block."""
+        if entries := ledger.entries(self.look, runbook, self._schema):
+            ledger.install(conn)
+            ledger.repeat(conn, runbook, self._schema, entries.values())
+
+    def fill_lookups(self, conn: Session, value: str, columns: Sequence[tuple[str, str]]) -> None:
+        """Give the value to the copy's lookup tables where the target's have it, as rows are not copied."""
+        for table, column in columns:
+            there, here = (admission.inspect(c, self._schema, table, column, value) for c in (self.look, conn))
+            had = [(o.variant, o.variables) for o in there.obstacles]
+            for lacking in here.obstacles:
+                if lacking.variant == "lookup" and (lacking.variant, lacking.variables) not in had:
+                    parts = (as_it_is(lacking.variables[name]) for name in ("table", "columns", "values"))
+                    with search_path.seeing(conn):
+                        conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
+
+    def as_there(self, snapshot: Snapshot) -> Snapshot:
+        """What the copy holds, with the owner that it will have on the target: the role of the run."""
+        owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
+        return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
+
+    def hazards(self, blocks: Sequence[Block]) -> pd.DataFrame:
+        """What squawk knows of the SQL that is to run: see `lint.hazards`."""
+        from pgrunbook.runbooks import lint  # here, because it is for rehearsals alone
+
+        return lint.hazards(blocks)
+
+    def check(self, found: Facts, there: Facts) -> list[CheckResult]:
+        """Whether the copy, which holds `found`, has the shape of the target; it may lack an index, but no column."""
+        differing = sorted(key for key in {*found, *there} if found.get(key) != there.get(key))
+        return [_compared(key, found, there) for key in differing] or [
+            CheckResult("copy", "has the shape of the target")
+        ]
+
+    def close(self) -> None:
+        """Drop the copy, and end the session."""
+        atexit.unregister(self.close)
+        self._stack.close()
+
+
+def _compared(key: Key, found: Facts, there: Facts) -> CheckResult:
+    what = f"has {key} as the target has it"
+    if key.kind not in ("table", "column"):
+        return CheckResult("copy", what, not_run=f"it has {found.get(key, 'none')}")
+    return result(
+        "copy",
+        what,
+        False,
+        f"{key} could not be copied",
+        expected=there.get(key, "absent"),
+        found=found.get(key, "absent"),
+        remedy="the card of the target says why; rehearse on a staging database that has what it lacks",
+    )

@@ -1,0 +1,109 @@
+"""The code cells of a runbook, as far as their text tells: are they Python, what do they apply and lack?"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+from pgrunbook.errors import Problem, did_you_mean
+from pgrunbook.runbooks import notebooks
+from pgrunbook.secrets import literals, search
+
+# What a run cannot do without, and why.
+_NEEDED = {
+    "preconditions": "it decides what is done with each block",
+    "verify": "a run that is not verified fails",
+    "finish": "a run that nothing ends has no verdict, and fails",
+}
+
+
+def problems(notebook: Path, blocks: Collection[str], undecided: Collection[str] = ()) -> Iterator[Problem]:
+    """Cells that are no Python; blocks that no cell applies, and such as are not there. `blocks` are the names of the
+    files and folders in `deploy/`, without endings, but for folders about which nothing is decided: `undecided`.
+
+    Where a cell applies what only running it tells, such as the names in a loop, no block is missed. Raises Refused if
+    the file is no notebook.
+    """
+    calls, broken = _calls(notebook)
+    if broken:
+        yield from broken
+        return
+    named = {_named(call): cell for cell, call in calls if _method(call) == "apply"}
+    for name, cell in named.items():
+        where = f"{notebook.name}, cell {cell}"
+        if name in undecided:
+            remedy = f"run the cell of run.admit that names {name} above the preconditions"
+            yield Problem(f"nothing is decided about {name!r}", where, remedy=remedy)
+        elif name is not None and name not in blocks:
+            remedy = f"{did_you_mean(name, blocks)}correct the name, and save the notebook"
+            yield Problem(f"no block is called {name!r}", where, expected=", ".join(blocks), remedy=remedy)
+    if None in named or any(_method(call) == "apply_all" for _, call in calls):
+        return
+    for block in blocks:
+        if block not in named:
+            remedy = f'add a cell with run.apply("{block}"), and save the notebook'
+            yield Problem("no cell applies it", where=block, found=notebook.name, remedy=remedy)
+
+
+def lacking(notebook: Path) -> Iterator[Problem]:
+    """What every run needs and no cell calls: a verification of some blocks is none of the whole. Nothing if there are
+    cells that are no Python. Raises Refused if the file is no notebook.
+    """
+    calls, broken = _calls(notebook)
+    called = {_method(call) for _, call in calls if not call.args}
+    for name, why in _NEEDED.items():
+        if name not in called and not broken:
+            yield Problem(f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}")
+
+
+def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
+    """What of the text of the cells is secret: in the usual forms, or one of those known. Raises Refused if the file is
+    no notebook.
+    """
+    for cell in notebooks.cells(notebook):
+        where = f"{notebook.name}, cell {cell.id}"
+        if cell.source.lstrip().startswith("%%sql"):
+            yield from literals.problems(cell.source.lstrip()[5:], where, known)
+        else:
+            found = search.search_text(cell.source, known, where, sql=search.is_sql(cell.source))
+            yield from search.problems(found)
+
+
+def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
+    """Each call, with the id of its cell; and what is wrong with cells that are no Python."""
+    calls: list[tuple[str, ast.Call]] = []
+    broken = []
+    for cell, source in _code(notebook):
+        try:
+            calls += [(cell, node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        except SyntaxError as exc:
+            where = f"{notebook.name}, cell {cell}, line {exc.lineno}"
+            broken.append(Problem(exc.msg, where, expected="Python", found=(exc.text or "").rstrip("\n")))
+    return calls, broken
+
+
+def _code(notebook: Path) -> Iterator[tuple[str, str]]:
+    """The id of each code cell, and its text with IPython's magics turned into Python."""
+    python = TransformerManager()
+    for cell in notebooks.cells(notebook):
+        if cell.kind == "code":
+            yield cell.id, python.transform_cell(cell.source)
+
+
+def _method(call: ast.Call) -> str:
+    """The method that is called on `run`, or nothing."""
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="run"), attr=name):
+            return name
+    return ""
+
+
+def _named(call: ast.Call) -> str | None:
+    """The block that `run.apply` is given, if the text tells."""
+    match call.args:
+        case [ast.Constant(value=str(name))]:
+            return name
+    return None

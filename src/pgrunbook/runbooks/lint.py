@@ -1,0 +1,354 @@
+"""What is wrong with the SQL of runbooks as far as it shows without a database: squawk's rules, and our own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from pglast import ast, enums
+from pglast.visitors import Visitor
+
+from pgrunbook.errors import Failed, Problem, Refused
+from pgrunbook.runbooks import cells, notebooks, pairs, parameters
+from pgrunbook.runbooks.blocks import KINDS, Block, Source, paths
+from pgrunbook.runbooks.scripts import Script, substitute
+from pgrunbook.runner import kernels
+from pgrunbook.sqltext import shape
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_temp", "pgrunbook"})
+
+# The oldest PostgreSQL that a run takes (connection.OLDEST_SERVER): squawk leaves out what was mended by then.
+POSTGRES_VERSION = "15"
+
+# squawk's rules that do not hold for us, each with its reason. A rule that holds, but not for one file, is
+# switched off in that file: `-- squawk-ignore-file RULE`, with the reason in the line above.
+EXCLUDED = {
+    "require-lock-timeout": "the engine sets lock_timeout for every block",
+    "require-statement-timeout": "the engine sets statement_timeout for every block",
+}
+EXCLUDED_OUTSIDE_TRANSACTION = {
+    "prefer-robust-stmts": "the catalog says how far a broken-off block came; IF NOT EXISTS keeps an invalid index",
+}
+EXCLUDED_FROM_REVERT = EXCLUDED | {
+    "ban-drop-table": "takes away the table that the block made",
+    "ban-drop-column": "takes away the column that the block made",
+    "ban-drop-constraint": "takes away the constraint that the block made",
+    "renaming-object": "brings back the former name",
+    "changing-column-type": "brings back the former type",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing to mend. `file` is relative to the folder that holds `sql/`; `line` counts from 1."""
+
+    file: str
+    line: int
+    rule: str
+    message: str
+    remedy: str
+    expected: str = ""
+    found: str = ""
+
+    @classmethod
+    def of(cls, problem: Problem, file: str, rule: str) -> Self:
+        """What the engine itself says of a file, whose place is not repeated."""
+        place = problem.where.removeprefix(file)
+        line, subject = re.fullmatch(r"(?::(\d+))?(?:, )?(.*)", place, re.DOTALL).groups()  # type: ignore[union-attr]
+        message = f"{subject}: {problem.what}" if subject else problem.what
+        remedy = problem.remedy or "correct the file"
+        return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
+
+    def __str__(self) -> str:
+        what, where = f"{self.message} [{self.rule}]", f"{self.file}:{self.line}"
+        return "\n".join(Problem(what, where, self.expected, self.found, self.remedy).lines())
+
+
+# The file, its line, and what is wrong there.
+Complaints: TypeAlias = Iterator[tuple[str, int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One of our own rules: why it is there, and what to do where `check` complains."""
+
+    name: str
+    why: str
+    remedy: str
+    check: Callable[[Source], Complaints]
+
+    def findings(self, source: Source) -> Iterator[Finding]:
+        """What of a runbook's SQL breaks the rule."""
+        for file, line, message in self.check(source):
+            yield Finding(file, line, self.name, message, self.remedy)
+
+
+def lint(sql: Path) -> list[Finding]:
+    """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and lines, and with the
+    cells of the notebooks beside it that apply it.
+
+    Of a file that cannot even be parsed, that alone is reported. Raises Refused if the folder or squawk is missing,
+    Failed if squawk does not work.
+    """
+    if not sql.is_dir():
+        raise Refused.of("there is no such folder", where=str(sql), remedy="keep the SQL in sql/NNN_name/")
+    folders = [path for path in sql.iterdir() if path.is_dir() and re.match(r"\d", path.name)]
+    found = [
+        replace(finding, file=f"{sql.name}/{folder.name}/{finding.file}")
+        for folder in folders
+        for finding in _findings(folder)
+    ]
+    runbooks = sorted(p for p in (sql.parent / "runbooks").glob("*.ipynb") if re.match(r"\d", p.name))
+    found += [finding for notebook in runbooks for finding in _of_notebook(notebook, sql)]
+    if (sql.parent / "runbooks").is_dir():
+        found += [Finding.of(problem, problem.where, rule) for problem, rule in pairs.problems(runbooks, folders)]
+    return sorted(found)
+
+
+def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
+    """What a run would refuse of the notebook, or could not end without."""
+    problems: list[Problem] = []
+    try:
+        problems += cells.problems(notebook, paths(sql / notebook.stem / "deploy"))
+        problems += cells.lacking(notebook)
+        problems += cells.secrets(notebook)
+        parameters.declared(notebook)
+        kernels.require(notebooks.kernel(notebook), notebook.name)
+    except Refused as exc:
+        problems += exc.problems
+    for problem in problems:
+        yield replace(Finding.of(problem, notebook.name, "cells"), file=f"runbooks/{notebook.name}")
+
+
+def _findings(folder: Path) -> Iterator[Finding]:
+    source = Source.usable(folder)
+    for file, problems in source.unusable.items():
+        yield from (Finding.of(problem, file, "usable") for problem in problems)
+    for rule in RULES:
+        yield from rule.findings(source)
+    for script in source.scripts("deploy"):
+        yield from _squawk_file(script, EXCLUDED)
+    for script in source.scripts("revert"):
+        yield from _squawk_file(script, EXCLUDED_FROM_REVERT)
+
+
+def hazards(blocks: Iterable[Block]) -> pd.DataFrame:
+    """What squawk says of the SQL of blocks, as it is to run: what a file has an exception for is said too.
+
+    Index `block`; columns `rule`, `hazard` (str). Raises Refused if squawk is missing.
+    """
+    import pandas as pd  # here, because linting needs none
+
+    found = [(b.name, f.rule, f.message) for b in blocks for f in _squawk(b.sql, b.name, EXCLUDED, b.transaction)]
+    return pd.DataFrame(found, columns=["block", "rule", "hazard"], dtype="str").drop_duplicates().set_index("block")
+
+
+def _squawk_file(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
+    """squawk's view of a file, every placeholder filled in with its own name."""
+    sql = substitute(script.text, {name: name for name in script.variables}, bare='"')
+    return _squawk(sql, script.name, excluded, script.header.get("transaction") != "no")
+
+
+def _squawk(sql: str, name: str, excluded: Mapping[str, str], transaction: bool) -> Iterator[Finding]:
+    """squawk's view of SQL. No .squawk.toml is read."""
+    program = shutil.which("squawk", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}")
+    if not program:
+        raise Refused.of("squawk is not installed", where="lint", remedy="pip install squawk-cli")
+    options = [f"--config={os.devnull}", "--reporter=json", f"--pg-version={POSTGRES_VERSION}"]
+    if transaction:
+        options.append("--assume-in-transaction")
+    else:
+        excluded = {**excluded, **EXCLUDED_OUTSIDE_TRANSACTION}
+    done = subprocess.run(  # noqa: S603  # what is run is squawk; the SQL is its input
+        [program, *options, f"--exclude={','.join(excluded)}"],
+        input=sql,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode not in (0, 1):  # 1: it has complaints
+        raise Failed.of("squawk does not work", where=name, found=done.stderr.strip())
+    for found in json.loads(done.stdout):
+        rule = found["rule_name"]
+        remedy = found["help"] or f"see https://squawkhq.com/docs/{rule}"
+        yield Finding(name, found["line"] + 1, f"squawk:{rule}", found["message"], remedy)
+
+
+def _without_header(source: Source) -> Complaints:
+    for kind, keys in {"deploy": ("title", "why"), "verify": ("title",), "revert": ("title", "why")}.items():
+        for script in source.scripts(kind):
+            yield from ((script.name, 1, f"the header has no {key}") for key in keys if not script.header.get(key))
+
+
+def _without_comment(source: Source) -> Complaints:
+    for script in source.scripts("deploy"):
+        commented = {_commented(statement.node) for statement in script.parsed}
+        for statement in script.parsed:
+            for name in _named(statement.node):
+                if name not in commented:
+                    yield script.name, statement.line, f"{'.'.join(name)} has no comment"
+
+
+def _named(node: Any) -> Iterator[tuple[str, ...]]:
+    """The tables, as (table,), and the columns, as (table, column), that a statement makes."""
+    match node:
+        case ast.CreateStmt(relation=relation):
+            yield (relation.relname,)
+            columns = [e for e in node.tableElts or () if isinstance(e, ast.ColumnDef)]
+        case ast.AlterTableStmt(relation=relation):
+            columns = [c.def_ for c in node.cmds if c.subtype == enums.AlterTableType.AT_AddColumn]
+        case _:
+            return
+    yield from ((relation.relname, column.colname) for column in columns)
+
+
+def _commented(node: Any) -> tuple[str, ...]:
+    """What the statement gives a comment to, named as `_made` does."""
+    match node:
+        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_TABLE, object=name, comment=text) if text:
+            return (name[-1].sval,)
+        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_COLUMN, object=name, comment=text) if text:
+            return (name[-2].sval, name[-1].sval)
+    return ()
+
+
+def _without_partner(source: Source) -> Complaints:
+    """A file of `verify/` without a number is about the runbook as a whole and needs none."""
+    names = {kind: {name for name, entry in getattr(source, kind).items() if entry} for kind in KINDS}
+    for kind, name in (file.removesuffix(".sql").split("/")[:2] for file in source.unusable):
+        names[kind] |= {name} - {""}
+    names["verify"] = {name for name in names["verify"] if name[0].isdigit()}
+    for name in set().union(*names.values()):
+        there = [kind for kind in KINDS if name in names[kind]]
+        for kind in (kind for kind in KINDS if kind not in there):
+            yield f"{kind}/{name}.sql", 1, f"is missing beside {' and '.join(f'{k}/{name}' for k in there)}"
+
+
+def _without_known_shape(source: Source) -> Complaints:
+    for name in source.plain():
+        script = source.deploy[name]
+        assert isinstance(script, Script)
+        for statement in script.parsed:
+            try:
+                shape.effect_of(statement.node)
+            except shape.UnknownShape as exc:
+                yield script.name, statement.line, str(exc)
+
+
+def _without_effect(source: Source) -> Complaints:
+    raising = re.compile(r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE)
+    for script in source.scripts("verify"):
+        bodies = [re.sub(r"--.*", "", s.sql) for s in script.parsed if isinstance(s.node, ast.DoStmt)]
+        if not any(map(raising.search, bodies)):
+            yield script.name, 1, "nothing in it can fail"
+
+
+# Their names follow that of their table.
+_PARTS_OF_TABLES = {
+    getattr(enums.ObjectType, f"OBJECT_{kind}") for kind in ("COLUMN", "TABCONSTRAINT", "TRIGGER", "POLICY", "RULE")
+}
+
+
+class _Schemas(Visitor):  # type: ignore[misc]  # pglast leaves it without types
+    """Collects the schemas that names are qualified with."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def visit_RangeVar(self, _: object, node: ast.RangeVar) -> None:
+        self.found |= {node.schemaname} - {None}
+
+    def visit_ColumnRef(self, _: object, node: ast.ColumnRef) -> None:
+        self.found |= {part.sval for part in node.fields[:-2]}
+
+    def visit_CommentStmt(self, _: object, node: ast.CommentStmt) -> None:
+        self._object(node.objtype, node.object)
+
+    def visit_DropStmt(self, _: object, node: ast.DropStmt) -> None:
+        for name in node.objects:
+            self._object(node.removeType, name)
+
+    def visit(self, _: object, node: ast.Node) -> None:
+        for slot in ("funcname", "names", "typeName", "domainname", "objname", "collname"):
+            if isinstance(name := getattr(node, slot, None), tuple):
+                self.found |= {part.sval for part in name[:-1]}
+
+    def _object(self, kind: enums.ObjectType, name: Any) -> None:
+        if isinstance(name, tuple) and isinstance(name[0], ast.String):
+            self.found |= {part.sval for part in name[: -2 if kind in _PARTS_OF_TABLES else -1]}
+
+
+def _with_schema(source: Source) -> Complaints:
+    for script in source.scripts():
+        for statement in script.parsed:
+            schemas = _Schemas()
+            schemas(statement.node)
+            for schema in schemas.found - SCHEMAS:
+                yield script.name, statement.line, f"names the schema {schema}"
+
+
+def _without_reason(source: Source) -> Complaints:
+    for script in source.scripts():
+        lines = ["", *script.text.splitlines()]
+        for number, (above, line) in enumerate(itertools.pairwise(lines), start=1):
+            reason = above.startswith("-- ") and "squawk-ignore" not in above
+            if re.match(r"\s*-- *squawk-ignore", line) and not reason:
+                yield script.name, number, "switches a rule off without a reason"
+
+
+RULES = (
+    Rule(
+        "header",
+        "A reviewer who reads the run a year later sees what a file did, and why.",
+        "write it at the top: -- title: …, -- why: …",
+        _without_header,
+    ),
+    Rule(
+        "comments",
+        "Whoever meets a table in the database finds out there what it is for.",
+        "add COMMENT ON TABLE … or COMMENT ON COLUMN … to the same file",
+        _without_comment,
+    ),
+    Rule(
+        "partners",
+        "A block that cannot be verified or taken back is not finished.",
+        "give deploy/, verify/ and revert/ files, or folders of variants, of the same name",
+        _without_partner,
+    ),
+    Rule(
+        "shape",
+        "What a block makes is compared with the catalog before it commits, so that it has to be known.",
+        f"a block may hold {shape.KNOWN}; what else there is to do belongs into a script outside of the runbook",
+        _without_known_shape,
+    ),
+    Rule(
+        "verify-raises",
+        "A SELECT that finds nothing, or false, passes.",
+        "wrap the check in DO $$ … $$ that does RAISE EXCEPTION or ASSERT",
+        _without_effect,
+    ),
+    Rule(
+        "unqualified",
+        "The search path places the names, so that a run can work in any schema.",
+        "leave the schema out",
+        _with_schema,
+    ),
+    Rule(
+        "reasons",
+        "A rule that is switched off for no reason stays off for ever.",
+        "write the reason as a comment in the line above",
+        _without_reason,
+    ),
+)

@@ -1,0 +1,273 @@
+"""A run's parameters: typed, closed, and checked before a connection is opened."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.runbooks import notebooks
+from pgrunbook.secrets.encodings import holds
+from pgrunbook.secrets.patterns import looks_secret
+
+# The environment variable by which a run is given its id beforehand, to name the notebook after it.
+RUN_ID = "PGRUNBOOK_RUN_ID"
+
+# https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-NAMES-VALUES
+_UNITS_MS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*")
+
+
+def milliseconds(duration: str) -> int:
+    """`'200ms'`, `'5s'`, `'1 min'`, or a bare number of milliseconds, as PostgreSQL writes durations.
+
+    Raises ValueError for anything else, and for less than one millisecond: to PostgreSQL a timeout of zero
+    means none, and a run without one can make the application wait for ever.
+    """
+    match = _DURATION.fullmatch(duration)
+    if not match:
+        raise ValueError("takes a duration as PostgreSQL writes it, such as '200ms', '5s' or '1min'")
+    value = round(float(match[1]) * _UNITS_MS[match[2] or "ms"])
+    if not 1 <= value <= 2**31 - 1:
+        raise ValueError("takes a duration from 1ms to 24 days: zero would mean no timeout at all")
+    return value
+
+
+def _duration(text: str) -> str:
+    milliseconds(text)
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not 0 < len(text.encode()) <= 63 or "\0" in text:
+        raise ValueError("takes the name of a schema: 1 to 63 bytes")
+    return text
+
+
+def _digest(text: str) -> str:
+    if text and not re.fullmatch("[0-9a-f]{64}", text):
+        raise ValueError("takes the SHA-256 of a plan: 64 digits, as mode plan shows them")
+    return text
+
+
+Mode = Literal["plan", "rehearse", "apply", "verify", "revert"]
+Duration = Annotated[str, AfterValidator(_duration)]
+
+
+class Parameters(BaseModel):
+    """What every runbook takes. `own` holds what one runbook declares besides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+    target: Annotated[str, Field(min_length=1)] = "embedded"
+    mode: Mode = "apply"
+    schema_: Annotated[str, AfterValidator(_identifier)] = Field("public", alias="schema")
+    ticket: str = ""
+    operator: str = ""
+    lock_timeout: Duration = "150ms"
+    lock_budget: Duration = "5min"
+    statement_timeout: Duration = "30s"
+    approved_plan: Annotated[str, AfterValidator(_digest)] = ""
+    approver: str = ""
+    discard: str = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the run is to write: to the target, or to the copy that it rehearses on."""
+        return self.mode in ("rehearse", "apply", "revert")
+
+    @property
+    def discarded(self) -> frozenset[str]:
+        """The names in `discard`, of which there may be several with commas between."""
+        return frozenset(name.strip() for name in self.discard.split(",") if name.strip())
+
+    @property
+    def approval(self) -> str:
+        """Which plan is approved, and by whom; empty if none is."""
+        return f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}" if self.approved_plan else ""
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The runbook's own parameters, by name."""
+        return {k: v for k, v in self.model_dump().items() if k not in Parameters.model_fields}
+
+    def record(self) -> dict[str, Any]:
+        """All parameters as JSON values, for the ledger."""
+        return self.model_dump(by_alias=True)
+
+
+def declared(notebook: Path) -> dict[str, Any]:
+    """Name and default of each parameter in the notebook's cell tagged `parameters`.
+
+    Raises Refused if the file is no notebook, if there is not exactly one such cell, or if it holds more than plain
+    assignments.
+    """
+    found = [cell.source for cell in notebooks.cells(notebook) if cell.declares]
+    if len(found) != 1:
+        raise Refused.of(f"{len(found)} cells are tagged 'parameters'", where=notebook.name, expected="exactly one")
+    return assignments(found[0], where=f"{notebook.name}, parameters cell")
+
+
+def chosen(nb: Mapping[str, Any]) -> Parameters:
+    """The parameters that papermill was given for this notebook; one that declares none takes none. Raises Refused."""
+    cells = ["".join(cell["source"]) for cell in nb["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    declaration = assignments(cells[0], "parameters cell") if cells else {}
+    return validate(declaration, nb["metadata"].get("papermill", {}).get("parameters") or {})
+
+
+def assignments(source: str, where: str) -> dict[str, Any]:
+    """`name = literal` lines of a cell as a mapping. Raises Refused, with line and caret, for anything else."""
+    values = {}
+    for node in _parsed(source, where):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                values[name] = _literal(value, source, where)
+            case _:
+                raise _misplaced("more than assignments", node, source, where)
+    return values
+
+
+def _parsed(source: str, where: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except SyntaxError as exc:
+        line, column = exc.lineno or 1, max((exc.offset or 1) - 1, 0)
+        raise _unreadable(exc.msg, source, where, line, column) from None  # it holds the line, and a secret with it
+    except (ValueError, RecursionError, MemoryError):  # what is no text, or nested without end
+        raise Refused.of("cannot be read", where=where, expected="name = literal") from None
+
+
+def _literal(node: ast.expr, source: str, where: str) -> Any:
+    try:
+        value = ast.literal_eval(node)
+        json.dumps(value, allow_nan=False)  # the ledger and the notebook keep it so
+        return value
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        raise _misplaced("not a literal that JSON has", node, source, where) from None
+
+
+def _misplaced(what: str, node: ast.stmt | ast.expr, source: str, where: str) -> Refused:
+    column = len(_line(source, node.lineno).encode()[: node.col_offset].decode())
+    return _unreadable(what, source, where, node.lineno, column)
+
+
+def _unreadable(what: str, source: str, where: str, line: int, column: int) -> Refused:
+    """With the line and a caret under it; but not out of a cell with a password, of which it may be any part."""
+    found = "" if looks_secret(source) else f"{_line(source, line)}\n{' ' * column}^"
+    return Refused.of(what, where=f"{where}, line {line}", expected="name = literal", found=found)
+
+
+def _line(source: str, number: int) -> str:
+    """One line, counted from 1, as Python counts them: for `splitlines` a form feed ends one too."""
+    return re.split(r"\r\n?|\n", source)[number - 1]
+
+
+def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a kernel's namespace has for the declared parameters, and whatever else papermill injected.
+
+    papermill writes `# Parameters` over what it was given; `In` is where IPython keeps the cells that have run.
+    """
+    values = {name: namespace[name] for name in declaration if name in namespace}
+    for cell in namespace.get("In", ()):
+        if cell.startswith("# Parameters\n"):
+            values = assignments(cell, "injected-parameters") | values
+    return values
+
+
+def changes(declaration: Mapping[str, Any], namespace: Mapping[str, Any], before: Mapping[str, Any]) -> list[Problem]:
+    """What has become of what was `given` before: each parameter that another value was given since. The value is not
+    repeated, as nobody has checked it.
+    """
+    now = given(declaration, namespace)
+    remedy = "set it back; or run the cell of the target again, which begins another run"
+    return [
+        Problem("was changed after the run began", where=name, expected=repr(before.get(name, "")), remedy=remedy)
+        for name in sorted(now.keys() | before.keys())
+        if now.get(name) != before.get(name)
+    ]
+
+
+def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parameters:
+    """Check what was given against what the runbook declares; what is not given keeps its default.
+
+    A runbook's own parameter takes values of its default's type. Nothing is converted: papermill's `-p ticket
+    007` arrives as the number 7, and is an error rather than the text '7'. Raises Refused, naming every
+    parameter that is wrong, what it got and what it takes. What looks like a secret is refused and not repeated: a
+    default that another value replaces too, for it is written all the same.
+    """
+    misnamed = [name for name in declaration if _taken(name)]
+    own = {k: (type(v), v) for k, v in declaration.items() if k not in _EVERYBODYS and k not in misnamed}
+    model = create_model("RunbookParameters", __base__=Parameters, **own)  # type: ignore[call-overload]
+    values = {**declaration, **given}
+    secret = {name for name, value in [*declaration.items(), *given.items()] if looks_secret({name: value})}
+    problems = [*map(_misnamed, misnamed), *(_secret(name) for name in values if name in secret)]
+    left_out = {*misnamed, *secret}
+    try:
+        parameters: Parameters = model.model_validate({k: v for k, v in values.items() if k not in left_out})
+        if not problems:
+            return parameters
+    except ValidationError as exc:
+        # The password may be their value too, and is not shown.
+        others = [_problem(error, list(declaration)) for error in exc.errors(include_url=False)]
+        problems += [replace(other, found="") for other in others] if secret else others
+    raise Refused("The parameters are not valid: nothing was started.", problems=problems)
+
+
+def holding(given: Mapping[str, Any], secrets: Sequence[str]) -> list[Problem]:
+    """A problem for each value that holds one of the passwords that the run could use."""
+    return [_secret(name) for name, value in given.items() if holds(str(value), secrets)]
+
+
+_EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_fields.items())
+
+
+def _taken(name: str) -> bool:
+    """Whether the model of the parameters has a use of its own for the name."""
+    return name not in _EVERYBODYS and (name.startswith("_") or hasattr(Parameters, name) or name == "schema_")
+
+
+def _misnamed(name: str) -> Problem:
+    why = "begins with _" if name.startswith("_") else "means something else to pgrunbook"
+    other = f"{name.strip('_') or 'own'}_value"
+    remedy = f"call it {other}, say, in the notebook's cell tagged `parameters` and where it is used"
+    return Problem("cannot be the name of a parameter", where=name, found=why, remedy=remedy)
+
+
+def _secret(name: str) -> Problem:
+    return Problem(
+        "holds a password; parameters are written into the archived notebook",
+        where=name,
+        remedy="put the password where libpq finds it (PGPASSFILE, a service file, or the URL in an "
+        "environment variable) and pass its name: target='env:DATABASE_URL' or target='service:NAME'",
+    )
+
+
+_TAKES = {
+    "string_type": ("takes a string", "papermill's -p turns 007 and true into numbers and booleans: use its -r"),
+    "int_type": ("takes a whole number", ""),
+    "float_type": ("takes a number", ""),
+    "bool_type": ("takes True or False", "papermill's -p takes True and False, with a capital"),
+}
+
+
+def _problem(error: Any, known: list[str]) -> Problem:
+    name = str(error["loc"][0])
+    if not name.isidentifier():
+        what = "cannot be the name of a parameter: papermill writes it into a cell as it stands, so that it is code"
+        return Problem(what, where=name, expected="one of " + ", ".join(known))
+    if error["type"] == "extra_forbidden":
+        remedy = f"{did_you_mean(name, known)}A parameter is declared in the cell tagged `parameters`"
+        return Problem("unknown parameter", where=name, expected="one of " + ", ".join(known), remedy=remedy)
+    takes, remedy = _TAKES.get(error["type"], (error["msg"].removeprefix("Value error, "), ""))
+    got = error["input"]
+    return Problem(takes, where=name, found=f"{got!r} ({type(got).__name__})", remedy=remedy)

@@ -1,0 +1,166 @@
+"""A project: the folder with `pgrunbook.toml`, and what is found from there."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pgrunbook.errors import Problem, Refused
+
+MARKER = "pgrunbook.toml"
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class TargetSettings(_Closed):
+    """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another.
+
+    A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`, protected or not, only
+    a plan that has passed a rehearsal. One that is a `copy_of` another, as a backup restored every night is, is not
+    taken for that one.
+    """
+
+    service: str = ""
+    env: str = ""
+    database: str = ""
+    system_identifier: str = ""
+    copy_of: str = ""
+    protected: bool = False
+    rehearsal: bool = False
+
+
+class EmbeddedSettings(_Closed):
+    """`[embedded]`: the PostgreSQL that comes with the package. `sample` is a path from the project root."""
+
+    version: int = 18
+    database: str = "sample"
+    sample: str = ""
+
+
+class ArchiveSettings(_Closed):
+    """`[archive]`: the private key that signs records, and the public ones that they are checked with; paths of PEM
+    files, from the project root. The environment variable `PGRUNBOOK_KEY` goes before `key`.
+    """
+
+    key: str = ""
+    public_keys: tuple[str, ...] = ()
+
+
+class Settings(_Closed):
+    """The whole of `pgrunbook.toml`."""
+
+    embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
+    targets: dict[str, TargetSettings] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The project's root and settings. Everything else is found from the root, never from the package."""
+
+    root: Path
+    settings: Settings
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Project:
+        """The project of `PGRUNBOOK_ROOT`, or the nearest one above `start` (the working directory).
+
+        Raises Refused if there is none, or if its `pgrunbook.toml` cannot be read.
+        """
+        if given := os.environ.get("PGRUNBOOK_ROOT"):
+            candidates: Sequence[Path] = [Path(given).resolve()]
+        else:
+            here = (start or Path.cwd()).resolve()
+            candidates = [here, *here.parents]
+        for root in candidates:
+            if (root / MARKER).is_file():
+                return cls(root, _read(root / MARKER))
+        raise Refused.of(
+            f"no {MARKER} found",
+            where="PGRUNBOOK_ROOT" if given else "the working directory and those above it",
+            remedy="work inside a project, or set PGRUNBOOK_ROOT to the folder that holds the file",
+        )
+
+    def runbook(self, name: str) -> Path:
+        """The notebook of a runbook, by its number (`001`), its name, or its path.
+
+        Raises Refused if there is none, or more than one.
+        """
+        stem = Path(name).name.removesuffix(".ipynb")
+        found = [p for p in self.runbooks() if p.stem == stem or p.stem.split("_")[0] == stem]
+        if len(found) == 1:
+            return found[0]
+        raise Refused.of(
+            f"{'several runbooks are' if found else 'no runbook is'} called {name!r}",
+            where="runbooks/",
+            expected="one of " + ", ".join(p.stem for p in self.runbooks()),
+            remedy="give the number or the name of one runbook",
+        )
+
+    def runbooks(self) -> list[Path]:
+        """Every `runbooks/NNN_name.ipynb`, in order."""
+        named = (self.root / "runbooks").glob("*.ipynb")
+        return sorted(p for p in named if re.fullmatch(r"\d+_\w+", p.stem))
+
+    @property
+    def outputs(self) -> Path:
+        """The archive's folder, wherever a symbolic link leads."""
+        return (self.root / "outputs").resolve()
+
+    @property
+    def signing_key(self) -> Path | None:
+        """The file of the private key that signs records, if one is given."""
+        path = os.environ.get("PGRUNBOOK_KEY") or self.settings.archive.key
+        return self.root / path if path else None
+
+    def check_archive(self, notebook: Path) -> None:
+        """Raise Refused if the record of this notebook could not be sealed: afterwards it would be too late."""
+        from pgrunbook.records.archive import Archive
+
+        if key := self.signing_key:
+            from pgrunbook.records import attestation  # what signs takes a while to import, and 8 MB
+
+            attestation.signer(key)
+        Archive(self.outputs).check(notebook)
+
+    def sql(self, runbook: str) -> Path:
+        """The folder of a runbook's SQL."""
+        return self.root / "sql" / runbook
+
+
+def _read(path: Path) -> Settings:
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc
+    except ValidationError as exc:
+        problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]
+        raise Refused(f"{MARKER} is not valid.", problems=problems) from exc
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "embedded": EmbeddedSettings,
+    "archive": ArchiveSettings,
+    "targets": TargetSettings,
+}
+
+
+def _problem(error: Any) -> Problem:
+    """What pydantic says of one setting. Its value is not repeated: it may be a password that somebody put there."""
+    table, *path = error["loc"]
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        known = _TABLES[table] if path else Settings
+        return Problem("unknown setting", where, expected="one of " + ", ".join(known.model_fields))
+    if error["type"].startswith("bool"):
+        return Problem("takes true or false", where, expected="true or false, without quotes")
+    return Problem(error["msg"], where)

@@ -1,0 +1,69 @@
+"""Which statements run in a transaction with the ledger's row, and which PostgreSQL refuses there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pglast import ast
+from pglast.enums import ReindexObjectType
+
+from pgrunbook.errors import Problem
+from pgrunbook.runbooks.scripts import Script
+
+
+def problems(script: Script) -> Iterator[Problem]:
+    """What PostgreSQL refuses inside a transaction has a block of its own, and that block holds nothing else: its
+    statements wait for their locks as long as need be, which only these can do without the application waiting too.
+    """
+    given = script.header.get("transaction", "yes")
+    if given not in ("yes", "no"):
+        yield Problem("is neither yes nor no", where=f"{script.name}, header transaction", found=given)
+    if given == "no" and script.name.count("/") > 1:
+        yield Problem("a variant cannot run outside a transaction", where=script.name, remedy="make it a block")
+    for statement in script.parsed:
+        alone = _needs_no_transaction(statement.node)
+        if alone != (given == "no") and not isinstance(statement.node, ast.CommentStmt):
+            yield Problem(
+                "cannot run inside a transaction" if alone else "can run inside a transaction",
+                where=f"{script.name}:{statement.line}",
+                found=statement.sql.splitlines()[0],
+                remedy="move it to a block of its own, with the header `transaction: no`; or leave out CONCURRENTLY"
+                if alone
+                else "move it to a block without the header `transaction: no`",
+            )
+        elif alone and (why := _blocks_others(statement.node)):
+            yield Problem(why, where=f"{script.name}:{statement.line}", found=statement.sql.splitlines()[0])
+
+
+def _needs_no_transaction(node: Any) -> bool:
+    """Whether PostgreSQL refuses the statement inside a transaction block (PreventInTransactionBlock)."""
+    match node:
+        case ast.IndexStmt(concurrent=True) | ast.DropStmt(concurrent=True) | ast.VacuumStmt(is_vacuumcmd=True):
+            return True
+        case ast.ReindexStmt(kind=kind, params=params):
+            return kind in _WHOLE or any(p.defname == "concurrently" for p in params or ())
+        case ast.AlterTableStmt(cmds=cmds):
+            return any(getattr(c.def_, "concurrent", False) for c in cmds)
+    return isinstance(node, ast.CreatedbStmt | ast.DropdbStmt | ast.AlterSystemStmt)
+
+
+_WHOLE = (
+    ReindexObjectType.REINDEX_OBJECT_SCHEMA,
+    ReindexObjectType.REINDEX_OBJECT_SYSTEM,
+    ReindexObjectType.REINDEX_OBJECT_DATABASE,
+)
+
+
+def _blocks_others(node: Any) -> str:
+    """Why a statement that needs no transaction is nothing for a runbook; empty if nothing is."""
+    match node:
+        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if any(o.defname == "full" for o in options or ()):
+            return "VACUUM FULL locks reads and writes out for as long as it copies the table"
+        case ast.VacuumStmt(rels=None):
+            return "name the tables: without, it works on the whole database"
+        case ast.ReindexStmt(kind=kind) if kind in _WHOLE:
+            return "name the table or the index: this works on all of them"
+        case ast.CreatedbStmt() | ast.DropdbStmt() | ast.AlterSystemStmt():
+            return "is not about this database"
+    return ""

@@ -1,0 +1,334 @@
+"""The papermill engine that tells the truth about how a run ended.
+
+`papermill --engine pgrunbook …`, or `pgrunbook run`. Where papermill's own engine marks the cell that died with its
+kernel, and every cell that never ran, as completed, this one says what became of each, puts a banner on top, and
+ends with an error that has the verdict's exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import uuid
+from bisect import bisect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import astuple, replace
+from pathlib import PurePath
+from queue import Empty
+from typing import IO, Any, cast
+
+import click
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_core.utils import ensure_async
+from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine
+from traitlets import Integer
+
+from pgrunbook import signals
+from pgrunbook.controls import one_line
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
+from pgrunbook.records.how_it_ended import Ending, judge, settled
+from pgrunbook.runbooks import credentials, parameters
+from pgrunbook.runbooks.parameters import RUN_ID
+from pgrunbook.runbooks.project import Project
+from pgrunbook.runner import ask_ledger, flood, kernels
+from pgrunbook.runner.executed_notebook import BANNER, ExecutionManager, not_written
+from pgrunbook.runner.output_file import Output
+from pgrunbook.secrets import search
+from pgrunbook.secrets.patterns import redact
+from pgrunbook.secrets.search import Leak
+
+# How long a cell that was told to stop may take to roll back, before its kernel is killed.
+STOPPING_S = 4.0
+HURRYING_S = 1.0  # after a second signal
+
+# How long a kernel whose cell has ended may be silent before it has said so where its outputs come.
+SILENCE_S = 4.0
+
+
+class NotPassed(click.ClickException):
+    """The run did not pass. A click exception, so that papermill's command line shows it without a traceback and
+    exits with the verdict's code. `seal` is what became of the record.
+    """
+
+    def __init__(self, ending: Ending, seal: str = "") -> None:
+        super().__init__(ending.text)
+        self.ending, self.seal = ending, seal
+        self.exit_code = ending.verdict.exit_code  # type: ignore[misc]  # click has it on the class
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message, as it is."""
+        click.echo("\n".join(filter(None, [self.message, self.seal])), file=file, err=file is None)
+
+
+class RunbookEngine(NBClientEngine):  # type: ignore[misc]
+    """Executes a notebook as papermill's default engine does, with a record that is true whatever happens."""
+
+    @classmethod
+    def execute_notebook(
+        cls, nb: NotebookNode, kernel_name: str, output_path: str | None = None, **options: Any
+    ) -> NotebookNode:
+        """Execute the notebook, and seal its record if it lies in the archive of the project that is worked in.
+
+        With the option `seal=False` the caller does that, and until it has, a first signal stops nothing: see
+        `signals.end`. Raises NotPassed if the run did not end with the verdict `passed`, or if its record cannot be
+        sealed.
+        """
+        options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
+        made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
+        seals, path = options.pop("seal", True), nb.metadata.papermill.get("output_path")
+        output = Output.of(path)
+        try:
+            archive = _archive(output) if seals else None
+        except Refused as exc:  # there could be no record, so there is nothing to write
+            raise NotPassed(_refused(exc)) from exc
+        _as_never_executed(nb)
+        _leave_out_the_host(nb)
+        manager = ExecutionManager(nb, output_path, **made)
+        manager.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        with signals.as_before() if seals else nullcontext():
+            ending, answer = cls._ending(manager, kernel_name, options)
+            manager.output_path = path  # papermill may not have it saved after each cell; its end is always written
+            ending = replace(manager.ended(ending, answer.committed), committed=answer.plain)
+            if output:
+                output.final = manager.written
+            ending, seal = _sealed(manager, ending, output, archive) if seals else (ending, "")
+        if ending.verdict is not Verdict.PASSED:
+            raise NotPassed(ending, seal)
+        if seals:
+            with suppress(OSError):  # nobody need listen
+                click.echo(f"{ending.text}\n{seal}", err=True)
+        return cast(NotebookNode, manager.nb)
+
+    @classmethod
+    def _ending(
+        cls, manager: ExecutionManager, kernel_name: str, options: Mapping[str, Any]
+    ) -> tuple[Ending, ask_ledger.Answer]:
+        """How the run ended, and what the ledger says of it, if that has to be asked."""
+        nb = manager.nb
+        try:
+            chosen = parameters.chosen(nb)  # before a kernel is started
+            manager.secrets = credentials.of_name(chosen.target)
+            if found := search.search(nb, manager.secrets):
+                raise Refused("The runbook holds a secret: nothing was started.", problems=search.problems(found))
+            if not options.get("kernel"):
+                kernels.require(kernel_name, "the notebook")
+        except Refused as exc:
+            search.mask_parameters(nb)
+            search.mask(nb, manager.secrets)
+            signals.end()
+            with manager.unsaved():
+                manager.notebook_start()
+            return _refused(exc), ask_ledger.Answer()
+        with kernels.environment({RUN_ID: manager.run_id}):
+            ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
+        signals.end()
+        asks = ask_ledger.needed(ending, nb.cells)
+        answer = ask_ledger.ask(chosen, manager.run_id, nb.cells) if asks else ask_ledger.Answer()
+        if manager.cut:
+            ending = settled(ending, nb.cells, answer.verdict)
+        own = [leak for leak in manager.leaks if leak.known]
+        if own:
+            ending = ask_ledger.tell(chosen, manager.run_id, _leaked(ending, own))
+        places = {leak.where for leak in own}
+        others = (str(leak) for leak in manager.leaks if leak.where not in places)
+        return replace(ending, masked=tuple(dict.fromkeys(others))), answer
+
+    @classmethod
+    def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
+        try:
+            signals.handle(signal.default_int_handler)  # while no cell is running, an end of the run like any other
+            manager.notebook_start()
+            cls.execute_managed_notebook(manager, kernel_name, **options)
+        except DeadKernelError:
+            return manager.cut_off("the kernel died")
+        except (CellTimeoutError, TimeoutError):
+            return manager.cut_off("the cell ran into its timeout")
+        except KeyboardInterrupt:
+            return manager.cut_off("stopped by a signal")
+        except OSError as exc:
+            return manager.cut_off(not_written(exc))
+        except (RuntimeError, NoSuchKernel) as exc:
+            if manager.current is not None:
+                raise
+            return Ending(Verdict.INTERRUPTED, f"the kernel could not be started: {exc}")
+        return judge(manager.nb.cells)
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: ExecutionManager, kernel_name: str, **options: Any) -> NotebookNode:
+        """Run the cells in a kernel, as papermill's default engine does."""
+        options.pop("input_path", None)
+        timeout = options.pop("execution_timeout", None)
+        early, rehearses = options.pop("kernel", None), options.pop("rehearses", False)
+        with nullcontext(early) if early else kernels.started(kernel_name) as kernel:
+            client = _Client(
+                nb_man,
+                km=kernel,
+                kernel_name=kernel_name,
+                timeout=timeout,
+                startup_timeout=options.pop("start_timeout", 60),
+                # Who starts kernels early has the embedded server too, and stops it; but the copy of a rehearsal is the
+                # kernel's own.
+                shutdown_kernel="immediate" if early and not rehearses else "graceful",
+                **options,
+            )
+            return cast(NotebookNode, client.execute(cleanup_kc=True))
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc]
+    """nbclient with true states, bounded outputs, and with signals that stop the cell before they stop the runner."""
+
+    iopub_timeout = Integer(7 * 24 * 3600)  # see _async_poll_output_msg
+
+    def papermill_execute_cells(self) -> None:
+        """Run the cells one after the other, up to the first that fails."""
+        with self._stopping_on_signals():
+            for index, cell in enumerate(self.nb.cells):
+                if cell.cell_type != "code":
+                    self.nb_man.text_passed(cell)
+                    continue
+                self.nb_man.cell_start(cell, index)
+                try:
+                    self.execute_cell(cell, index)
+                except CellExecutionError as exc:
+                    self.nb_man.cell_exception(cell, cell_index=index, exception=exc)
+                    self.nb_man.cell_complete(cell, cell_index=index)
+                    break
+                except BaseException:
+                    self.nb_man.cell_interrupted(cell, index)
+                    raise
+                self.nb_man.cell_passed(cell, index)
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        """Take a message of the kernel; what it shows may be an update of what an earlier cell has shown. Of too much,
+        not all is kept.
+        """
+        if (msg["content"].get("transient") or {}).get("display_id"):
+            self.nb_man.changed()
+        flood.cut(msg["content"])
+        made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
+        if left_out := self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"])):
+            self._forget(cell_index, left_out)
+        return made
+
+    def _forget(self, cell_index: int, left_out: Sequence[int]) -> None:
+        """Have updates of displays go where these are, now that some before them are gone."""
+        for places in (cells[cell_index] for cells in self._display_id_map.values() if cell_index in cells):
+            places[:] = [p - max(bisect(left_out, p) - 1, 0) for p in places if p not in left_out]
+
+    async def _async_poll_output_msg(self, parent_msg_id: str, cell: NotebookNode, cell_index: int) -> None:
+        """Take what a cell shows until it is all there, however long that takes once the cell has ended: a flood takes
+        its time. nbclient gives it four seconds; here that is for silence. Raises Empty then.
+        """
+        while True:
+            try:
+                msg = await ensure_async(self.kc.iopub_channel.get_msg(timeout=SILENCE_S))
+            except Empty:
+                if "shell.execute_reply" in cell.metadata.get("execution", {}):  # which nbclient notes
+                    raise
+                continue
+            if msg["parent_header"].get("msg_id") == parent_msg_id:
+                try:
+                    self.process_message(msg, cell, cell_index)
+                except CellExecutionComplete:
+                    return
+
+    @contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        """On SIGINT or SIGTERM interrupt the kernel, as JupyterLab's stop button does: the statement is cancelled, the
+        block rolled back, the ledger told. Kill the kernel if that takes too long, after a second signal the sooner.
+        """
+        kernel = self.km.provisioner.pid
+        killers: list[threading.Timer] = []
+
+        def stop(*_: object) -> None:
+            if len(killers) > signals.hurried():  # each signal after the second is one too many
+                return
+            _send(kernel, signal.SIGINT)
+            killers.append(threading.Timer(HURRYING_S if killers else STOPPING_S, _send, [kernel, signal.SIGKILL]))
+            killers[-1].start()
+
+        signals.handle(stop)
+        try:
+            yield
+        finally:
+            signals.end()
+            for killer in killers:
+                killer.cancel()
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _archive(output: Output | None) -> Project | None:
+    """The project in whose archive the record will be, if it will be in any. Raises Refused if it cannot be there."""
+    if output is None:
+        return None
+    output.require_folder()
+    try:
+        project = Project.find()
+    except Refused:  # the kernel will say why
+        return None
+    if not output.file.is_relative_to(project.outputs):
+        return None
+    project.check_archive(output.file)
+    return project
+
+
+def _refused(exc: Refused) -> Ending:
+    problems = tuple(Problem(*map(redact, astuple(problem))) for problem in exc.problems)
+    return Ending(exc.verdict, exc.message, redact(str(exc)), problems=problems)
+
+
+def _sealed(
+    manager: ExecutionManager, ending: Ending, output: Output | None, archive: Project | None
+) -> tuple[Ending, str]:
+    """Seal the record. How the run ended: not well, if it passed and that cannot be done; and what came of the seal."""
+    if output is None or archive is None:
+        return ending, f"not sealed: {output.file.name if output else 'it'} does not lie below outputs/ of this project"
+    if not manager.written:
+        return ending, "not sealed: its end could not be written"
+    from pgrunbook.records import sealing  # here, because the run has ended: it need not wait for what signs
+
+    try:
+        done = sealing.seal(archive, output.file)
+    except RunbookError as exc:
+        error = Failed("The run has ended as its record says. That is not sealed.", problems=exc.problems)
+        if ending.verdict is Verdict.PASSED:
+            return Ending(error.verdict, error.message, str(error), problems=error.problems), ""
+        return ending, str(error)
+    return ending, "\n".join(map(one_line, [*(f"warning: {problem}" for problem in done.problems), f"seal: {done}"]))
+
+
+def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
+    """A run whose notebook gave a password of its own away has failed, however it went on the target: who could read
+    the output has it. The record holds it no more.
+    """
+    message = (
+        f"A password of this run was in the notebook, and is masked. The run itself {ending.verdict}: {ending.reason}"
+    )
+    error = Failed(message, problems=search.problems(found))
+    return Ending(error.verdict, message, str(error), ending.cell, problems=error.problems)
+
+
+def _as_never_executed(nb: NotebookNode) -> None:
+    """Leave out what the engine has noted in a notebook that was executed before."""
+    nb.metadata.pop("pgrunbook", None)
+    nb.cells = [cell for cell in nb.cells if BANNER not in cell.metadata.get("tags", ())]
+
+
+def _leave_out_the_host(nb: NotebookNode) -> None:
+    """Of where papermill reads and writes, keep the names of the files: who reads the record knows the rest, or need
+    not know it.
+    """
+    noted = nb.metadata.papermill
+    noted["environment_variables"] = {}
+    for name in ("input_path", "output_path"):
+        path = noted.get(name)
+        noted[name] = PurePath(path).name if isinstance(path, str) else None

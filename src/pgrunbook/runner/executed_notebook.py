@@ -1,0 +1,177 @@
+"""The executed notebook while it comes into being: the true state of each cell, no secret, and its end on top."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
+
+import nbformat
+from nbformat import NotebookNode
+from papermill.engines import NotebookExecutionManager
+from papermill.iorw import papermill_io
+
+from pgrunbook.errors import Verdict
+from pgrunbook.records.card import banner, warning
+from pgrunbook.records.how_it_ended import Ending
+from pgrunbook.runner.flood import Flood
+from pgrunbook.secrets import search
+from pgrunbook.secrets.search import Leak
+
+# The tag of the cell that says how a run ended.
+BANNER = "pgrunbook-banner"
+
+
+class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
+    """papermill's, with a notebook that is true at any moment, and saved after each cell.
+
+    Cells have one of these states: `pending` (never run), `running`, `completed`, `failed`, `interrupted`.
+    """
+
+    current: int | None = None
+    cut = False
+    run_id = ""
+    secrets: Sequence[str] = ()
+    written = False
+    _saves = True
+    _changed = False
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.leaks: list[Leak] = []
+        self._settled = 0  # cells that have come to their end
+        self._kept: list[str] = []
+        self.flood = Flood()  # of the current cell
+
+    def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
+        """Note which cell runs."""
+        self.current = cell_index
+        self._settled = cell_index or 0
+        self.flood = Flood()
+        super().cell_start(cell, cell_index, **options)
+
+    def cell_passed(self, cell: NotebookNode, cell_index: int) -> None:
+        """Note that a cell has run. If another one follows, it is written with that one's start."""
+        self._keep_secrets()
+        follows = any(later.cell_type == "code" for later in self.nb.cells[cell_index + 1 :])
+        with self.unsaved() if follows else nullcontext():
+            self.cell_complete(cell, cell_index)
+
+    def text_passed(self, cell: NotebookNode) -> None:
+        """A cell without code is done as soon as it is reached."""
+        cell.metadata.papermill["status"] = self.COMPLETED
+        if self.pbar:
+            self.pbar.update(1)
+
+    def save(self, **_: Any) -> None:
+        """Write the notebook as it is now, all in one line."""
+        if not self._saves:
+            return
+        self._keep_secrets()
+        self.last_save_time = self.now()
+        if self.output_path:
+            papermill_io.write(self._text(), self.output_path)
+
+    def _text(self) -> str:
+        """The notebook as JSON. Of the cells that have come to their end the text is kept: it is most of the whole."""
+        self._kept += map(_json, self.nb.cells[len(self._kept) : self._settled])
+        cells = [*self._kept, *map(_json, self.nb.cells[len(self._kept) :])]
+        rest = {key: value for key, value in self.nb.items() if key != "cells"}
+        return f'{{"cells": [{", ".join(cells)}], {_json(rest)[1:]}\n'
+
+    def changed(self) -> None:
+        """Note that cells which have come to their end may have been changed."""
+        self._changed = True
+        self._kept.clear()
+
+    def _keep_secrets(self) -> None:
+        """Mask what the current cell gives away; what the others do was masked before, unless it was changed since."""
+        if self.current is None:
+            return
+        part = nbformat.v4.new_notebook()
+        shown = self.nb.cells[0 if self._changed else self.current : self.current + 1]
+        part.cells = [cell for cell in shown if cell.get("outputs")]
+        self._changed = False
+        if found := search.search(part, self.secrets):
+            self.leaks += found
+            search.mask(part, self.secrets)
+
+    def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
+        """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
+        with self.unsaved():
+            self.cell_complete(cell, cell_index)  # which marks it as completed, and would write that
+        cell.metadata.papermill["status"] = "interrupted"
+        self.save()
+
+    @contextmanager
+    def unsaved(self) -> Iterator[None]:
+        """Write nothing in the `with` block."""
+        self._saves = False
+        try:
+            yield
+        finally:
+            self._saves = True
+
+    def cut_off(self, reason: str) -> Ending:
+        """Note that a cell did not come to its end."""
+        self.cut = True
+        return Ending(Verdict.INTERRUPTED, reason, cell=self.current)
+
+    def ended(self, ending: Ending, committed: str = "") -> Ending:
+        """How the run ended once its last state was to be written: what cannot be `written` has not passed."""
+        try:
+            self.end(ending, committed)
+        except OSError as exc:
+            return ending if ending.verdict is not Verdict.PASSED else Ending(Verdict.INTERRUPTED, not_written(exc))
+        self.written = True
+        return ending
+
+    def end(self, ending: Ending, committed: str = "") -> None:
+        """Put the banner on top and write the last state. A run that passed and was not cut off needs no banner: its
+        card is its end.
+        """
+        states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
+        self._settled = 0
+        self.changed()
+        with self.unsaved():
+            self.notebook_complete()  # which marks what is pending as completed, and would write that
+        for cell, state in zip(self.nb.cells, states, strict=True):
+            cell.metadata.papermill["status"] = state
+        if ending.verdict is not Verdict.PASSED:
+            self.nb.metadata.papermill["exception"] = True
+        if ending.masked:
+            self.nb.cells.insert(0, _note("masked-note", warning(ending.masked)))
+        if ending.verdict is not Verdict.PASSED or self.cut:
+            self.nb.cells.insert(0, _banner(ending, self.nb.cells, committed))
+        self.nb.metadata["pgrunbook"] = {
+            "verdict": str(ending.verdict),
+            "reason": ending.reason,
+            "run_id": self.run_id,
+            "start_time": self.nb.metadata.papermill["start_time"],
+            **({"masked": list(ending.masked)} if ending.masked else {}),
+        }
+        self.save()
+
+
+def not_written(exc: OSError) -> str:
+    """Why a run ended whose notebook could not be written."""
+    return f"the notebook could not be written: {exc.strerror or type(exc).__name__}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> NotebookNode:
+    cell = cells[ending.cell] if ending.cell is not None else None
+    text = banner(ending.verdict, ending.reason, cell.get("id", "") if cell else "", committed)
+    return _note("verdict-banner", text)
+
+
+def _note(name: str, text: str) -> NotebookNode:
+    """A cell of ours on top of the notebook."""
+    made = nbformat.v4.new_markdown_cell(text, id=name)
+    made.metadata["tags"] = [BANNER]
+    made.metadata["papermill"] = {"status": "completed"}
+    return cast(NotebookNode, made)

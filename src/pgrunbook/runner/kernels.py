@@ -1,0 +1,126 @@
+"""The kernel that a notebook runs in: started before the runner is ready for it, ended without waiting for a clock."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from queue import Empty
+from tempfile import TemporaryDirectory
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+from traitlets import Type
+from traitlets.config import Config
+
+from pgrunbook.errors import Refused
+
+# What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
+_READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run.kernel_startup');"
+_NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
+
+_POLL_S = 0.002  # how often to look whether a kernel has ended; jupyter_client looks ten times a second
+
+
+class Client(AsyncKernelClient):
+    """jupyter_client's client, which waits until the kernel answers, and not a fifth of a second longer to be sure that
+    nothing comes any more: nbclient knows which message answers what.
+    """
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait for so many seconds until the kernel is there and is heard. Raises RuntimeError if it is not."""
+        deadline = time.monotonic() + (timeout or math.inf)
+        while not await self._answers():
+            if not await self.is_alive():
+                raise RuntimeError("the kernel died before it answered")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the kernel did not answer in {timeout:.0f} seconds")
+
+    async def _answers(self) -> bool:
+        self.kernel_info()
+        try:
+            reply = await self.get_shell_msg(timeout=1)
+            await self.get_iopub_msg(timeout=0.2)  # the channel of outputs has something to say too: it is connected
+        except Empty:
+            return False
+        self._handle_kernel_info_reply(reply)
+        return True
+
+
+class Kernel(AsyncKernelManager):
+    """jupyter_client's manager of one kernel."""
+
+    client_factory = Type(Client)
+
+    async def _async_wait(self, pollinterval: float = _POLL_S) -> None:
+        await super()._async_wait(min(pollinterval, _POLL_S))
+
+
+def require(name: str, where: str) -> None:
+    """Raise Refused unless a kernel of that name is there, runs Python, and can be started: the program of one may have
+    gone with its environment.
+    """
+    known = KernelSpecManager()
+    names = sorted(known.find_kernel_specs())
+    found, spec = name or "none", None
+    with suppress(NoSuchKernel, ValueError):  # ValueError: a spec that cannot be read
+        spec = known.get_kernel_spec(name)
+    if spec is None:
+        what = "asks for a kernel that is not there" if name else "asks for no kernel"
+    elif spec.language.lower() != "python":
+        what, found = "asks for a kernel of another language", f"{name}: {spec.language}"
+    elif not (spec.argv and shutil.which(spec.argv[0])):
+        what, found = "asks for a kernel whose program is not there", f"{name}: {' '.join(spec.argv[:1])}"
+    else:
+        return
+    remedy = "choose another kernel in JupyterLab and save the notebook"
+    if name and not name.startswith("-"):
+        remedy += f"; or have one of that name: python -m ipykernel install --user --name {shlex.quote(name)}"
+    expected = f"a kernel for Python, such as {', '.join(names)}"
+    raise Refused.of(what, where=where, expected=expected, found=found, remedy=remedy)
+
+
+@contextmanager
+def started(name: str) -> Iterator[Kernel | None]:
+    """A kernel of that name on its way, ended with the `with` block if nobody else has; None if it cannot start.
+
+    Local sockets between us and it: two runs that start at once can choose the same free TCP port.
+    """
+    if not name:
+        yield None
+        return
+    with TemporaryDirectory(prefix="pgrunbook-") as folder:
+        sockets = {} if os.name == "nt" else {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
+        kernel = Kernel(kernel_name=name, kernel_id=str(uuid.uuid4()), config=Config(sockets))
+        try:
+            run_sync(kernel.start_kernel)(extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])])
+        except (NoSuchKernel, OSError, RuntimeError):
+            yield None
+            return
+        try:
+            yield kernel
+        finally:
+            if kernel.has_kernel:
+                run_sync(kernel.shutdown_kernel)(now=True)
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the kernel, which inherits ours."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,63 @@
+"""The file that papermill writes an executed notebook to: whole at any moment, and when the run has ended, final."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from papermill.iorw import LocalHandler, papermill_io
+
+from pgrunbook import files
+from pgrunbook.errors import Refused
+
+
+class Output(LocalHandler):  # type: ignore[misc]
+    """Writes local files as papermill's own handler does, but each is at any moment the old one or the new one.
+
+    Once it is `final`, the file of the run stays as it is: papermill would write it once more, sealed or not.
+    """
+
+    final = False
+
+    def __init__(self, handler: LocalHandler, path: str) -> None:
+        super().__init__()
+        self._cwd = handler._cwd  # not ours, if the kernel is to have another
+        self._before = handler
+        self.file = self._resolved(path)
+
+    @classmethod
+    def of(cls, path: str | None) -> Output | None:
+        """Have this file written so, by papermill too. Its other stores do so themselves: then it is None.
+
+        papermill goes by the newest scheme that a path begins with, so the path is given for one: of the handlers for
+        the scheme `local` it would take the oldest.
+        """
+        handler = papermill_io.get_handler(path)
+        if isinstance(handler, Output):  # of a run before, in this process
+            handler = handler._before
+        if path is None or type(handler) is not LocalHandler:
+            return None
+        output = cls(handler, path)
+        papermill_io.register(path, output)
+        return output
+
+    def require_folder(self) -> None:
+        """Raise Refused if there can be no file."""
+        folder = self.file.parent
+        found = "" if os.access(folder, os.W_OK) else "a folder that cannot be written"
+        if not folder.is_dir():
+            found = "no such folder"
+        if self.file.is_dir():
+            found = f"a folder called {self.file.name}"
+        if found:
+            what, remedy = "the record could not be written", "make the folder, or name another file"
+            raise Refused.of(what, where=f"{folder.name}/", expected="a folder to write to", found=found, remedy=remedy)
+
+    def write(self, buf: str, path: str) -> None:
+        """Write the text beside the file, and put it in the file's place once all of it is on the disk."""
+        file = self._resolved(path)
+        if not (self.final and file == self.file):
+            files.write(file, buf.encode())
+
+    def _resolved(self, path: str) -> Path:
+        return Path(self._cwd or "", path).resolve()

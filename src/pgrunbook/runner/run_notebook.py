@@ -1,0 +1,82 @@
+"""A runbook run headlessly: papermill underneath, the executed notebook under `outputs/`."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pgrunbook.errors import Refused, Verdict
+from pgrunbook.runbooks import notebooks, targets
+from pgrunbook.runbooks.parameters import RUN_ID, Parameters
+from pgrunbook.runbooks.project import Project
+from pgrunbook.runner import kernels
+from pgrunbook.runner.kernels import Kernel
+
+if TYPE_CHECKING:
+    from pgrunbook.records.how_it_ended import Ending
+
+ENGINE = "pgrunbook"
+
+
+def execute(
+    project: Project, notebook: Path, chosen: Parameters, given: Mapping[str, Any], *, bar: bool
+) -> tuple[Path, Ending]:
+    """Run the notebook with papermill; where its executed copy is, and how it ended.
+
+    The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after each cell. Once the
+    engine is done, a signal stops nothing until who calls has sealed it: see `signals.end`. Raises Refused if the
+    kernel or the target is unknown or cannot be had, there is no place for the copy, or it could not be sealed.
+    """
+    kernel_name = notebooks.kernel(notebook)
+    kernels.require(kernel_name, notebook.name)
+    run_id = str(uuid.uuid4())
+    with (
+        contextlib.chdir(project.root),
+        kernels.environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}),
+        kernels.started(kernel_name) as kernel,  # and while it starts, papermill and the rest are imported
+    ):
+        target = targets.resolve(chosen.target, project)  # keeps the embedded server up until we are done
+        name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
+        output = Path("outputs", target.folder, notebook.stem, name)
+        _make_folder(output.parent)
+        project.check_archive(output)
+        ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
+    return project.root / output, ending
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        remedy = "make outputs/ a folder that can be written"
+        found = exc.strerror or str(exc)
+        raise Refused.of("the record could not be written", where=f"{folder}/", found=found, remedy=remedy) from exc
+
+
+def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: Kernel | None, *, bar: bool) -> Ending:
+    import papermill
+    from papermill.engines import papermill_engines
+
+    from pgrunbook.records.how_it_ended import Ending
+    from pgrunbook.runner.engine import NotPassed, RunbookEngine
+
+    papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed
+    try:
+        nb = papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters=dict(given),
+            engine_name=ENGINE,
+            language="python",  # as the kernel's is, whether the notebook says so or not
+            progress_bar=bar,
+            kernel=kernel,
+            seal=False,  # by the command, once it has made the page
+        )
+    except NotPassed as exc:
+        return exc.ending
+    noted = nb.metadata["pgrunbook"]
+    return Ending(Verdict(noted["verdict"]), noted["reason"], masked=tuple(noted.get("masked", ())))

@@ -15,6 +15,7 @@ test: .venv/test.stamp .venv/chromium.stamp .venv/pgbouncer.stamp  ## all that C
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pgrunbook lint
 	$(BIN)/python -m compileall -q src  # once, where Python may not write bytecode itself
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal

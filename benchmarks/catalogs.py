@@ -23,7 +23,7 @@ from measuring import table
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.catalog import snapshot
 from pgrunbook.postgres.connection import connect
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 COUNTS = (1_000, 10_000, 100_000)
 OURS, FEW, REFLECTION, DUMP = "pgrunbook", "the seven of 001", "SQLAlchemy get_multi_*", "pg_dump -s"

@@ -27,8 +27,8 @@ from urllib.parse import quote
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Source
-from pgrunbook.runbooks.targets import Target
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = "001_import_connector"

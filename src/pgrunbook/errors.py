@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar, Self
@@ -56,6 +56,9 @@ class RunbookError(Exception):
 
     verdict: ClassVar[Verdict] = Verdict.FAILED
 
+    # What gives the problems to the notebook as data: set by the room that shows things, as no other knows IPython.
+    show: ClassVar[Callable[[Sequence[Problem]], None] | None] = None
+
     def __init__(self, message: str = "", *, problems: Sequence[Problem] = ()) -> None:
         self.message = message or (type(self).__doc__ or "").splitlines()[0]
         self.problems = tuple(problems)
@@ -79,9 +82,8 @@ class RunbookError(Exception):
         """What IPython shows in place of a traceback: the reader needs the reason, not our call stack. A program that
         reads the notebook finds the problems beside it.
         """
-        from pgrunbook.records import card
-
-        card.show_problems(self.problems)
+        if RunbookError.show:
+            RunbookError.show(self.problems)
         return f"{self.verdict.upper()}: {self}".splitlines()
 
 

@@ -8,9 +8,10 @@ from databases import Database
 from projects import Project, wait_for
 
 from pgrunbook.applying import lock_waits
-from pgrunbook.applying.lock_waits import Attempt
+from pgrunbook.postgres import blockers
+from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.connection import connect
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 # It sleeps a tenth of a second after each page.
 SLOW = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_threshold = 1"
@@ -113,5 +114,5 @@ def test_one_that_prevents_wraparound_is_let_be(own: Database, role: str) -> Non
     pid = vacuumed(own, "t")
     attempts, done = altered(own.url_as(role))
     assert not done
-    assert {(b.pid, b.autovacuum) for a in attempts for b in a.blockers} == {(pid, lock_waits.PREVENTS_WRAPAROUND)}
+    assert {(b.pid, b.autovacuum) for a in attempts for b in a.blockers} == {(pid, blockers.PREVENTS_WRAPAROUND)}
     assert own.execute("SELECT count(*) FROM pg_stat_progress_vacuum WHERE pid = %s", [pid]) == [(1,)]

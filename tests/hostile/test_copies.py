@@ -19,7 +19,7 @@ from pgrunbook.errors import Refused
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.origin import Origin, Standing
 from pgrunbook.postgres.connection import connect
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 pytestmark = [pytest.mark.usefixtures("server")]
 

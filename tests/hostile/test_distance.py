@@ -22,15 +22,16 @@ from projects import Project
 from psycopg.rows import TupleRow
 
 from pgrunbook.applying import footprint, in_transaction
-from pgrunbook.applying.in_transaction import Outcome, Timeouts
+from pgrunbook.applying.in_transaction import Outcome
 from pgrunbook.errors import Failed
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.connection import Sessions, connect
 from pgrunbook.postgres.locks import BLOCKS
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.scripts import statements
-from pgrunbook.runbooks.targets import Target
 
 FOUR = ("a", "b", "c", "d")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)

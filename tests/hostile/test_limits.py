@@ -14,7 +14,7 @@ from projects import Outcome
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import limits
 from pgrunbook.postgres.connection import Sessions, connect
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 LIMITS = [
     "statement_timeout",

@@ -13,7 +13,7 @@ from projects import Outcome, Project
 from pgrunbook.errors import Refused
 from pgrunbook.postgres.backend import way_around
 from pgrunbook.postgres.connection import connect
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 STATE = """
 SELECT (SELECT jsonb_object_agg(name, setting) FROM pg_settings WHERE name <> 'application_name'),

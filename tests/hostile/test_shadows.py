@@ -17,11 +17,10 @@ from psycopg.rows import dict_row
 
 from pgrunbook.admit import admission
 from pgrunbook.ledger import ledger
-from pgrunbook.postgres import catalog, search_path, trust
+from pgrunbook.postgres import catalog, search_path, shapes, trust
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
-from pgrunbook.runbooks.targets import Target
-from pgrunbook.sqltext import shape
+from pgrunbook.postgres.target import Target
 
 QUERIES = sorted(path.name.removesuffix(".sql") for path in (files("pgrunbook") / "sql" / "catalog").iterdir())
 PRINTING = [name for name in QUERIES if "printed_for" in catalog.query(name)]
@@ -107,7 +106,7 @@ def answers(database: Database) -> dict[str, object]:
         for name in QUERIES:
             rows = catalog.rows(conn, name, **given(database, name))
             said[name] = [sorted(row) for row in rows[:1]] if name in MOVING else rows
-        said["facts"] = shape.of_catalog(conn, "public", ["things", "Others"])
+        said["facts"] = shapes.of_catalog(conn, "public", ["things", "Others"])
         said["admission"] = admission.inspect(conn, "public", "things", "Kind", "c")
         said["enum"] = admission.inspect(conn, "public", "things", "now", "old")
     return said

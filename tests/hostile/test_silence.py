@@ -21,7 +21,7 @@ from pgrunbook.postgres import durability, session
 from pgrunbook.postgres.connection import Sessions, connect
 from pgrunbook.postgres.heartbeat import Heartbeat
 from pgrunbook.postgres.session import Patience, Session, Silent
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 
 @pytest.fixture

@@ -15,16 +15,17 @@ import pytest
 from databases import Database
 
 from pgrunbook.applying import in_transaction
-from pgrunbook.applying.in_transaction import Outcome, Timeouts
-from pgrunbook.applying.lock_waits import Attempt
+from pgrunbook.applying.in_transaction import Outcome
 from pgrunbook.errors import Failed
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.connection import Sessions
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Source
-from pgrunbook.runbooks.targets import Target
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 

@@ -20,8 +20,8 @@ from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.scripts import statements
-from pgrunbook.runbooks.targets import Target
 
 TIMEOUTS = {"lock_timeout": "1s", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s"}
 

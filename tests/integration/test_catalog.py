@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 from databases import Database
 
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import search_path, shapes
 from pgrunbook.postgres.catalog import Connection, snapshot
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.target import Target
 from pgrunbook.run.diff import diff
-from pgrunbook.runbooks.targets import Target
-from pgrunbook.sqltext import shape
 
 TABLES = ("kinds", "Parts", "parts_1", "pg_class")
 MADE = """
@@ -82,7 +81,7 @@ def test_what_rows_may_break_is_not_called_not_null(empty: Database) -> None:
     empty.load("CREATE TABLE t (a int, b int NOT NULL); ALTER TABLE t ADD CONSTRAINT later NOT NULL a NOT VALID")
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
         assert snapshot(conn, "public", ["t"]).columns["nullable"].to_dict() == {("t", "a"): True, ("t", "b"): False}
-        assert [key.name for key in shape.of_catalog(conn, "public", ["t"]) if key.kind == "not null"] == ["b"]
+        assert [key.name for key in shapes.of_catalog(conn, "public", ["t"]) if key.kind == "not null"] == ["b"]
 
 
 def test_types_are_enums_and_domains_the_server_s_own_too(look: Connection) -> None:

@@ -11,8 +11,8 @@ from databases import Database, Role
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from projects import Project
 
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import credentials
-from pgrunbook.runbooks.targets import Target
 from pgrunbook.secrets import search
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)

@@ -15,8 +15,8 @@ from pgrunbook.errors import Verdict
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.run_rows import Recorder
 from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.parameters import Parameters
-from pgrunbook.runbooks.targets import Target
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 

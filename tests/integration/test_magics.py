@@ -27,8 +27,8 @@ from traitlets.config import Config
 from pgrunbook.errors import Failed, Interrupted, Refused
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
 from pgrunbook.run.sql_magic import ONLY_LOOKS, ROW_LIMIT, ReadOnlySqlMagic, register
-from pgrunbook.runbooks.targets import Target
 
 REGISTER = """
 import os, psycopg

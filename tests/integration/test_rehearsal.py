@@ -19,7 +19,7 @@ from pgrunbook.errors import Failed, Refused
 from pgrunbook.postgres import embedded, schema_copy
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 pytestmark = pytest.mark.usefixtures("server")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)

@@ -18,8 +18,8 @@ from refusals import problems
 
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.runbooks.targets import Target
 from pgrunbook.sqltext.shape import Effect, Facts, Key
 
 pytestmark = pytest.mark.usefixtures("server")

@@ -10,7 +10,7 @@ from databases import Database
 
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 

@@ -6,6 +6,7 @@ import pytest
 from databases import Database
 from psycopg import sql
 
+from pgrunbook.postgres import shapes
 from pgrunbook.runbooks.scripts import statements
 from pgrunbook.sqltext import shape
 from pgrunbook.sqltext.shape import Key
@@ -56,7 +57,7 @@ def both(database: Database, ddl: str, schema: str = "public") -> tuple[dict[Key
     with database.connect() as conn:
         conn.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(schema)))
         conn.execute(ddl.encode())
-        return made, shape.of_catalog(conn, schema, {key.table for key in made})
+        return made, shapes.of_catalog(conn, schema, {key.table for key in made})
 
 
 @pytest.mark.parametrize("columns", COLUMNS)

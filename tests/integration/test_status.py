@@ -16,7 +16,7 @@ from refusals import assert_presentable, problems
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.origin import Origin
 from pgrunbook.postgres.connection import connect
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
 

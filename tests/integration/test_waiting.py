@@ -13,7 +13,7 @@ from databases import Database, Role
 from projects import Outcome
 from psycopg.rows import TupleRow
 
-from pgrunbook.applying.lock_waits import blockers
+from pgrunbook.postgres.blockers import blockers
 
 Run = Callable[..., Outcome]
 

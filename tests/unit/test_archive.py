@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgrunbook.errors import Failed, Refused
+from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation
-from pgrunbook.records.archive import HEAD, SEAL, Archive, Head
+from pgrunbook.records.archive import HEAD, SEAL, Archive
 from pgrunbook.records.verification import verify, verify_alone, verify_one
 
 RUNS = 4

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import credentials
-from pgrunbook.runbooks.targets import Target
 
 
 @pytest.fixture(autouse=True)

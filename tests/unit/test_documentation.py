@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from pgrunbook.postgres.target import TargetSettings
 from pgrunbook.run.run import Run
-from pgrunbook.runbooks.project import ArchiveSettings, EmbeddedSettings, TargetSettings
+from pgrunbook.runbooks.project import ArchiveSettings, EmbeddedSettings
 from pgrunbook.runbooks.scripts import HEADER_KEYS, Script
 
 ROOT = Path(__file__).parents[2]

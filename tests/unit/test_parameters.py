@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.runbooks.parameters import assignments, declared, milliseconds, validate
+from pgrunbook.durations import milliseconds
+from pgrunbook.runbooks.parameters import assignments, declared, validate
 
 DECLARED = {"target": "embedded", "mode": "apply", "schema": "public", "ticket": "", "table": "", "limit": 10}
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.runbooks.project import EmbeddedSettings, Project, Settings, TargetSettings
+from pgrunbook.postgres.target import TargetSettings
+from pgrunbook.runbooks.project import EmbeddedSettings, Project, Settings
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from pgrunbook import Refused
+from pgrunbook.planning import right_target
+from pgrunbook.postgres.identity import Identity
+from pgrunbook.postgres.target import Target, TargetSettings
 from pgrunbook.runbooks import targets
-from pgrunbook.runbooks.project import Project, Settings, TargetSettings
-from pgrunbook.runbooks.targets import Identity, Target
+from pgrunbook.runbooks.project import Project, Settings
 
 PASSWORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 IDENTITY = Identity("crm", "10.0.0.1:5432", "18.1", "app", "7412", "primary", False, False)
@@ -137,13 +139,13 @@ def test_the_identity_card_has_one_row_a_fact() -> None:
 
 @pytest.mark.parametrize("expected", [{}, {"database": "crm"}, {"database": "crm", "system_identifier": "7412"}])
 def test_the_target_that_was_meant(expected: dict[str, str]) -> None:
-    targets.check_identity(Target("staging", "", TargetSettings(**expected)), IDENTITY)
+    right_target.check_identity(Target("staging", "", TargetSettings(**expected)), IDENTITY)
 
 
 def test_another_database_or_cluster_than_was_meant() -> None:
     target = Target("staging", "", TargetSettings(database="crm_staging", system_identifier="1"))
     with pytest.raises(Refused, match="This is not the target") as caught:
-        targets.check_identity(target, IDENTITY)
+        right_target.check_identity(target, IDENTITY)
     assert [(p.what, p.expected, p.found) for p in caught.value.problems] == [
         ("the wrong database", "crm_staging", "crm"),
         ("the wrong system identifier", "1", "7412"),

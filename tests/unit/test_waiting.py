@@ -10,7 +10,8 @@ import pytest
 import tenacity
 
 from pgrunbook.applying import lock_waits
-from pgrunbook.applying.lock_waits import Attempt, Blocker
+from pgrunbook.postgres import blockers
+from pgrunbook.postgres.blockers import Attempt, Blocker
 
 BLOCKER = Blocker(7, "report", "analyst", "idle in transaction", 61.0, "ACCESS SHARE", "SELECT $1")
 
@@ -126,8 +127,8 @@ def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
     ],
 )
 def test_a_blockers_query_is_shown_without_its_literals(query: str, shown: str) -> None:
-    assert lock_waits._without_literals(query).strip() == shown.strip()
+    assert blockers._without_literals(query).strip() == shown.strip()
 
 
 def test_a_long_query_is_cut() -> None:
-    assert len(lock_waits._without_literals("SELECT " + ", ".join(["column_name"] * 50))) == 100
+    assert len(blockers._without_literals("SELECT " + ", ".join(["column_name"] * 50))) == 100

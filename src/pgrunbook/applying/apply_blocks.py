@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from pgrunbook import durations
 from pgrunbook.applying import in_transaction, outside_transaction, standbys
-from pgrunbook.applying.in_transaction import Outcome, Timeouts
+from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.applying.reporter import Reporter
 from pgrunbook.errors import Refused
 from pgrunbook.ledger.run_rows import Recorder
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import Sessions
-from pgrunbook.run import display
-from pgrunbook.run.display import Shows
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.sqltext.shape import Facts
@@ -44,7 +45,7 @@ class Worker:
         chosen = self.parameters
         return Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
 
-    def apply_all(self, blocks: Sequence[Block], shows: Shows) -> None:
+    def apply_all(self, blocks: Sequence[Block], reporter: Reporter) -> None:
         """Do what `apply` does with each of these, in order. They are decided about together, and those once more
         whose tables a block before them has touched.
         """
@@ -53,21 +54,21 @@ class Worker:
         for decision in self.agenda.decide_now(blocks):
             block = decision.block
             chosen = self.decide(block) if touched & block.tables else decision
-            if self._apply(chosen, before, shows):
+            if self._apply(chosen, before, reporter):
                 touched |= block.tables
             before = [block.name]  # which has come in its turn, and so have those before it
 
-    def apply(self, block: Block, before: Sequence[str]) -> None:
+    def apply(self, block: Block, before: Sequence[str], reporter: Reporter) -> None:
         """Decide about the block, show it, and do it; `before` are the blocks that come before it.
 
         Raises Refused if it cannot be applied, or not yet; Failed if that fails. In mode `verify` neither.
         """
-        self._apply(self.decide(block), before, display.EACH)
+        self._apply(self.decide(block), before, reporter)
 
-    def _apply(self, chosen: Decision, before: Sequence[str], shows: Shows) -> bool:
+    def _apply(self, chosen: Decision, before: Sequence[str], reporter: Reporter) -> bool:
         """Show the block, and do what was decided. Returns whether anything was done."""
         block = chosen.block
-        shows.decision(chosen)
+        reporter.decision(chosen)
         if chosen.problems and self.parameters.mode != "verify":  # which names all of them when it has seen each
             reverting = self.parameters.mode == "revert"
             message = "undone: it is there as it was." if reverting else "applied: nothing of it was done."
@@ -77,10 +78,10 @@ class Worker:
         self._require_approved(chosen)
         self._in_order(block, before)
         self.recorder.begin()
-        done = self._execute(chosen)
+        done = self._execute(chosen, reporter)
         self.outcomes.append(done)
         self._done.add(done.block)
-        shows.outcome(done)
+        reporter.outcome(done)
         if not done.confirmed:
             raise standbys.unconfirmed(done.block)
         return True
@@ -89,14 +90,14 @@ class Worker:
         """What to do with the block now, which may be something else than what was planned."""
         return self.agenda.decide_now([block])[0]
 
-    def _execute(self, chosen: Decision) -> Outcome:
-        report = display.Waits().report
+    def _execute(self, chosen: Decision, reporter: Reporter) -> Outcome:
         on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
-            return in_transaction.apply(*on, decide=decide, ask=self.agenda.questions, report=report)
-        progress = display.Progresses().report
-        return outside_transaction.apply(*on, observe=self._observe, report=report, progress=progress)
+            return in_transaction.apply(*on, decide=decide, ask=self.agenda.questions, report=reporter.attempts())
+        return outside_transaction.apply(
+            *on, observe=self._observe, report=reporter.attempts(), progress=reporter.progress()
+        )
 
     def _observe(self, conn: Connection, block: Block) -> Facts:
         return self.agenda.found([block], conn)
@@ -130,7 +131,7 @@ class Worker:
     def long_locks(self) -> str:
         """The locks that kept readers waiting longer than the application was to wait; empty if there were none."""
         return "; ".join(
-            f"{lock.relation} for {display.milliseconds(lock.held_ms)} in {outcome.block}"
+            f"{lock.relation} for {durations.words(lock.held_ms)} in {outcome.block}"
             for outcome in self.outcomes
             for lock in locks.longer(outcome.locks, self.parameters.lock_timeout)
         )

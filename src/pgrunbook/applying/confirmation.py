@@ -9,8 +9,9 @@ from pgrunbook import checks
 from pgrunbook.errors import Refused
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.planning import preflight
+from pgrunbook.planning import preflight, right_target
 from pgrunbook.postgres.connection import Sessions, driver_errors
+from pgrunbook.postgres.identity import identify
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
 
@@ -30,10 +31,10 @@ def confirm(project: Project, target: str, schema: str, *, operator: str, reason
     with _reached(project, target, schema) as (sessions, standing):
         if standing.is_original:
             return standing
-        identity = targets.identify(sessions.look)
+        identity = identify(sessions.look)
         problems = preflight.ledger_alone(sessions.look, schema, identity)
         checks.require(problems, Refused, "The ledger cannot be written: nothing was changed.")
-        targets.check_name(targets.resolve(target, project), identity, standing, project, confirming=True)
+        right_target.check_name(targets.resolve(target, project), identity, standing, project, confirming=True)
         sessions.lock()
         standing.require_here(sessions.work, target)
         ledger.install(sessions.work)
@@ -47,7 +48,7 @@ def _reached(project: Project, target: str, schema: str) -> Iterator[tuple[Sessi
     sessions = Sessions(resolved, schema, "server")
     try:
         with driver_errors("The target could not be asked.", where=f"target {target!r}"):
-            targets.check_identity(resolved, targets.identify(sessions.look))
+            right_target.check_identity(resolved, identify(sessions.look))
             checks.require(preflight.schema(sessions.look, schema), Refused, "The target cannot be read.")
             yield sessions, Standing.of(sessions.look)
     finally:

@@ -13,17 +13,20 @@ import pandas as pd
 import psycopg
 
 from pgrunbook.applying import lock_waits, standbys
-from pgrunbook.applying.lock_waits import Attempt, Report
-from pgrunbook.applying.one_message import Batch, Questions
+from pgrunbook.applying.lock_waits import Report
+from pgrunbook.applying.one_message import Batch
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.ledger import ledger
+from pgrunbook.planning.agenda import Questions
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import search_path
+from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.connection import Sessions, problem_of
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.runbooks.parameters import milliseconds
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.shape import OBJECTS, Facts, Key, holds
 
@@ -53,39 +56,6 @@ class Outcome:
             before = rows.pop()[1] if rows and rows[-1][0] == label else 0.0
             rows.append((label, before + ms))
         return pd.DataFrame(rows, columns=["statement", "ms"]).round({"ms": 1})
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes durations.
-
-    Others wait behind a block for a `round_trip_ms`, too, in which its locks are held: lock_timeout is for both.
-    """
-
-    lock_timeout: str
-    statement_timeout: str
-    lock_budget: str
-    round_trip_ms: float = 0.0
-
-    def of(self, block: Block) -> Timeouts:
-        """A block's own, where its header gives them."""
-        chosen = {"lock_timeout": self.lock_timeout, "statement_timeout": self.statement_timeout, **block.timeouts}
-        return Timeouts(**chosen, lock_budget=self.lock_budget, round_trip_ms=self.round_trip_ms)
-
-    @property
-    def wait(self) -> str:
-        """How long to wait for locks."""
-        held_ms = round(self.round_trip_ms)
-        return f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms" if held_ms else self.lock_timeout
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """Those of a block's transaction, by the names of the server's parameters."""
-        return {
-            "lock_timeout": self.wait,
-            "statement_timeout": self.statement_timeout,
-            "idle_in_transaction_session_timeout": _IDLE,
-        }
 
 
 def apply(
@@ -232,10 +202,6 @@ def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> P
         found="\n".join(map(str, seen)) or "no blocker was seen",
         remedy=f"{remedy}. What they do is shown to a role that has pg_read_all_stats" if hidden else remedy,
     )
-
-
-# If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back after this.
-_IDLE = "3s"
 
 
 def _rolled_back(decision: Decision) -> str:

@@ -7,24 +7,21 @@ https://www.postgresql.org/docs/current/explicit-locking.html
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 import tenacity
-from pglast import ast, parse_sql
-from pglast.parser import ParseError, normalize, scan
 
-from pgrunbook.postgres import catalog, locks
+from pgrunbook.durations import milliseconds
+from pgrunbook.postgres.blockers import _CANCEL, CANCELLED, PREVENTS_WRAPAROUND, Attempt, Blocker, blockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks.parameters import milliseconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,61 +33,9 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 2.0
 
-_QUERY_LENGTH = 100
-
-# Of an autovacuum that is in the way. By itself it gives way to whoever has waited for deadlock_timeout, a second by
-# default: longer than an attempt lasts. https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
-CANCELLED = "cancelled"
-PREVENTS_WRAPAROUND = "let be, as it prevents wraparound"
-_CANCEL = "SELECT pg_cancel_backend({})"
 
 # What the server says to an attempt that did not get its locks.
 WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-
-
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """A session that held, or was queued before us for, the lock that we waited for; or a prepared transaction, which
-    has the pid 0, and its name for a state. `autovacuum`, if it is one: what became of it, or why it was let be.
-
-    `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut, its literals
-    replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and `state` says so.
-    """
-
-    pid: int
-    application: str
-    role: str
-    state: str
-    transaction_s: float | None
-    lock: str
-    query: str
-    autovacuum: str = ""
-
-    def __str__(self) -> str:
-        who = locks.session(self.pid, self.application, self.role, self.state, self.transaction_s)
-        what = f"{self.query}{self.autovacuum and f' (an autovacuum, {self.autovacuum})'}"
-        return f"{who}, holds {self.lock}{what and f': {what}'}"
-
-    @property
-    def remedy(self) -> str:
-        """What to do about it, in particular."""
-        if self.autovacuum == PREVENTS_WRAPAROUND:
-            return f"let the autovacuum end; pg_stat_progress_vacuum shows how far pid {self.pid} is"
-        if self.autovacuum and self.autovacuum != CANCELLED:
-            return f"as a superuser, or from version 18 on with pg_signal_autovacuum_worker: {_CANCEL.format(self.pid)}"
-        return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt of a block to get its locks: when it began, how long it lasted, and who was in the way."""
-
-    block: str
-    number: int
-    started_at: datetime
-    waited_ms: float
-    got_locks: bool
-    blockers: tuple[Blocker, ...]
 
 
 # What an attempt is handed to as soon as it is over; and what watches during each of them, and whom it has seen.
@@ -214,33 +159,3 @@ def _cancelled(conn: Connection, pid: int) -> str:
     except psycopg.errors.InsufficientPrivilege as exc:
         return f"not {CANCELLED}: {exc.diag.message_primary}"
     return CANCELLED
-
-
-def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
-    """Who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of other roles."""
-    for row in catalog.rows(conn, "blockers", pid=pid):
-        gives_way = row.pop("gives_way")
-        autovacuum = "" if gives_way is None else f"not {CANCELLED}" if gives_way else PREVENTS_WRAPAROUND
-        query = row["query"] and (row["query"] if autovacuum else _without_literals(row["query"]))
-        yield Blocker(**row | {"query": query}, autovacuum=autovacuum)
-
-
-def _without_literals(query: str) -> str:
-    """A query's text without literals and comments. Of what cannot be parsed (it was cut), and of other commands than
-    queries, only the first word or two: there is no telling what else is in them.
-    """
-    try:
-        (raw, *_) = parse_sql(query)
-        text = normalize(query)
-    except (ParseError, ValueError):
-        return " ".join(re.findall(r"^\s*([A-Za-z]+)", query)).upper() + " …"
-    if not isinstance(raw.stmt, _QUERIES):
-        return re.sub("(?<=[a-z])(?=[A-Z])", " ", type(raw.stmt).__name__.removesuffix("Stmt")).upper()
-    comments = [token for token in scan(text) if token.name in ("SQL_COMMENT", "C_COMMENT")]
-    for comment in reversed(comments):
-        text = text[: comment.start] + text[comment.end + 1 :]
-    text = " ".join(text.split())
-    return text if len(text) <= _QUERY_LENGTH else text[: _QUERY_LENGTH - 1] + "…"
-
-
-_QUERIES = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)

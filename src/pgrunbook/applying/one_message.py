@@ -21,13 +21,12 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from pgrunbook.applying import footprint
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks.parameters import milliseconds
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.shape import Facts
 
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
 _BETWEEN = "\n;\n"  # a statement may end with a comment
@@ -37,13 +36,6 @@ Kept = tuple[int, int]
 
 # However little is left, a lock may be waited for as long as this: most others hold theirs for less.
 _LEAST_MS = 10
-
-
-class Questions(NamedTuple):
-    """Statements that ask the catalog about a block, and what the rows of each say of it."""
-
-    asked: Sequence[str]
-    facts: Callable[[Sequence[list[dict[str, Any]]]], Facts]
 
 
 class _Part(NamedTuple):

@@ -20,21 +20,22 @@ from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 
 from pgrunbook.applying import lock_waits
-from pgrunbook.applying.in_transaction import Clock, Outcome, Timeouts, advice, differences, expected
-from pgrunbook.applying.lock_waits import Attempt, Blocker, Report
+from pgrunbook.applying.in_transaction import Clock, Outcome, advice, differences, expected
+from pgrunbook.applying.lock_waits import Report
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.postgres import catalog, locks, search_path
+from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres import blockers, catalog, locks, search_path, shapes
+from pgrunbook.postgres.blockers import Attempt, Blocker
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import Sessions, problem_of
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks import scripts
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.runbooks.parameters import milliseconds
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext import shape
 from pgrunbook.sqltext.shape import INVALID, PENDING, Facts, Key
 
 # What the catalog says of a block's objects now.
@@ -196,7 +197,7 @@ class _Steps:
     def _look(self, trace: Trace, number: int, sent: float) -> None:
         look, pid = self.sessions.look, self.sessions.work.info.backend_pid
         trace.note(number, sent, catalog.rows(look, "locks", pid=pid))
-        self.blockers = tuple(lock_waits.blockers(look, pid))
+        self.blockers = tuple(blockers.blockers(look, pid))
         for row in catalog.rows(look, "progress", pid=pid):
             self.progress(Progress(self.block, blockers=self.blockers, **row))
 
@@ -207,7 +208,7 @@ class _Steps:
         key = Key("standalone", partition)
 
         def attempt() -> None:
-            half = shape.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
+            half = shapes.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
             with search_path.seeing(conn):
                 conn.execute((re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode())
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.errors import Diagnostic
 
-from pgrunbook.applying.lock_waits import Blocker
 from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog
+from pgrunbook.postgres.blockers import Blocker
 from pgrunbook.postgres.catalog import Connection
 
 # How long a commit may wait for standbys that holds no lock on anything that existed before.

@@ -14,9 +14,10 @@ from pgrunbook.errors import Refused, Verdict
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import so_far
-from pgrunbook.planning import decisions, preflight
+from pgrunbook.planning import decisions, preflight, right_target
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect, driver_errors, holding
+from pgrunbook.postgres.identity import identify
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.blocks import Source, entry_of
 from pgrunbook.runbooks.project import Project
@@ -38,7 +39,7 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
         driver_errors("The target could not be read.", where=f"target {target!r}"),
         connect(resolved, schema=schema, label="status", read_only=True) as conn,
     ):
-        targets.check_identity(resolved, targets.identify(conn))
+        right_target.check_identity(resolved, identify(conn))
         checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
         told = {"target": target, "server": str(Standing.of(conn)), "schema": schema}
         return [_report(conn, runbook, Source.read(project.sql(runbook)), told) for runbook in runbooks]

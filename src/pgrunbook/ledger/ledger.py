@@ -22,9 +22,8 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 if TYPE_CHECKING:
-    from pgrunbook.applying.lock_waits import Attempt
+    from pgrunbook.postgres.blockers import Attempt
     from pgrunbook.postgres.locks import Lock
-    from pgrunbook.records.archive import Head
 
     # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger does not need.
     from pgrunbook.runbooks.blocks import Block
@@ -152,22 +151,6 @@ def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] 
         return None
     found: dict[str, list[dict[str, Any]] | None] = catalog.rows(conn, "ledger_record", run_id=run_id)[0]["record"]
     return found if found["runs"] else None
-
-
-def heads(conn: Connection) -> list[Head]:
-    """Every head of an archive that a run has noted, in order. Reads only."""
-    from pgrunbook.records.archive import Head  # here, because a run does not need what signs
-
-    if installed(conn) < 3:
-        return []
-    query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
-    return [Head(*row) for row in conn.execute(query)]
-
-
-def note_head(conn: Session, run_id: str, head: Head) -> str:
-    """Write where the record of a run is, and that it is the last one of its archive. Returns what `finish` does."""
-    query = "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, %s, %s, %s, %s)"
-    return durability.write(conn, query, [run_id, head.archive, head.sequence, head.name, head.sha256])
 
 
 @cache

@@ -23,7 +23,7 @@ from pgrunbook.errors import Refused
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 WHERE = "server"
 

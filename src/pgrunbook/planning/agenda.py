@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgrunbook.admit import admission, variants
 from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.witness import Witness
-from pgrunbook.applying.one_message import Questions
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.ledger import ledger
 from pgrunbook.planning import decisions, reversion
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, shapes
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import Sessions
 from pgrunbook.postgres.session import Session
@@ -155,9 +154,9 @@ class Agenda:
     def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Key, str]:
         """What the catalog says, to this session or another, of all that these blocks make or need."""
         tables = {table for block in blocks for table in block.tables}
-        facts = shape.of_catalog(conn or self.look, self.schema, tables)
+        facts = shapes.of_catalog(conn or self.look, self.schema, tables)
         if detached := {key.table for block in blocks for key in block.facts if key.kind == "standalone"}:
-            facts |= shape.standalone(conn or self.look, self.schema, detached)
+            facts |= shapes.standalone(conn or self.look, self.schema, detached)
         for admits in {block.admits for block in blocks if block.admits}:
             facts |= variants.facts(self._inspect(*admits, conn))
         return facts
@@ -263,3 +262,10 @@ def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement
 def _describe(relation: Mapping[str, Any]) -> str:
     on = f" on table {relation['on_table']}" if relation["on_table"] else ""
     return f"{relation['kind']} {relation['name']}{on}, owned by {relation['owner']}"
+
+
+class Questions(NamedTuple):
+    """Statements that ask the catalog about a block, and what the rows of each say of it."""
+
+    asked: Sequence[str]
+    facts: Callable[[Sequence[list[dict[str, Any]]]], Facts]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem, Verdict
+from pgrunbook.postgres.target import Target
 from pgrunbook.records.contained import is_regular
 from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks import arguments
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runbooks.targets import Target
 
 WHERE = "plan"
 _LOOKED_AT = 200  # records of one runbook on one target: a plan that is older is stale by then

@@ -8,12 +8,12 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 
-from pgrunbook.applying.in_transaction import Timeouts
 from pgrunbook.checks import CheckResult, result
+from pgrunbook.durations import milliseconds
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.runbooks.parameters import milliseconds
 
 _ASKED = 5
 _LEAST_MS = 20  # to wait for locks: with less, only those that nobody holds are had

@@ -14,7 +14,7 @@ from pgrunbook.planning import reliance
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.runbooks.targets import Identity
+from pgrunbook.postgres.identity import Identity
 from pgrunbook.sqltext.shape import Facts, Key, Need
 
 

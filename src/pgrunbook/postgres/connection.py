@@ -12,13 +12,13 @@ from typing import Any
 
 import psycopg
 
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused, first_line
 from pgrunbook.postgres import backend, catalog, limits, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
 from pgrunbook.postgres.session import MARGIN_S, Session, Silent
-from pgrunbook.runbooks.parameters import milliseconds
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 
 def _key(name: bytes) -> int:

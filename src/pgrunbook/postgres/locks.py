@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pgrunbook.durations import milliseconds
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.runbooks.parameters import milliseconds
 
 if TYPE_CHECKING:
     import pandas as pd

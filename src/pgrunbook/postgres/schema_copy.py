@@ -19,7 +19,7 @@ from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.postgres import catalog, embedded
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.embedded import Server
-from pgrunbook.runbooks.targets import Target
+from pgrunbook.postgres.target import Target
 
 _PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
 

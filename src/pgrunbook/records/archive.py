@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from pgrunbook import files as atomic
 from pgrunbook.errors import Failed, Problem, Refused, Unreadable
+from pgrunbook.ledger.heads import Head
 from pgrunbook.records import contained
 from pgrunbook.records.contained import is_regular, is_there, printable
 
@@ -51,15 +52,6 @@ NOT_COMPARED = "not compared with the ledger"
 
 # How long to wait for another run that is just sealing its record.
 _LOCK_S = 60
-
-
-class Head(NamedTuple):
-    """The last seal of an archive, and the first, which tells one archive from another."""
-
-    sequence: int
-    name: str
-    sha256: str
-    archive: str
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pgrunbook import controls
-from pgrunbook.errors import Problem, Verdict
+from pgrunbook.errors import Verdict
 
 # What programs read in an executed notebook. How the run ended, and what was done with a block:
 VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
@@ -85,14 +85,6 @@ def escape(value: object) -> str:
 def inline(value: object) -> str:
     """A value as text in a line of Markdown, which a line break would end."""
     return html.escape(controls.one_line(value))
-
-
-def show_problems(problems: Sequence[Problem]) -> None:
-    """Have the notebook hold the problems as data; people are shown them otherwise."""
-    from IPython.display import publish_display_data  # here, because the command line has no notebook
-
-    if problems:
-        publish_display_data({PROBLEMS_MIME: [asdict(problem) for problem in problems]})
 
 
 def packed(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from dataclasses import asdict, astuple, dataclass
 from typing import Any, Self
 
 from pgrunbook.errors import Problem
-from pgrunbook.records.archive import NOT_COMPARED, Head, Seal
+from pgrunbook.ledger.heads import Head
+from pgrunbook.records.archive import NOT_COMPARED, Seal
 from pgrunbook.records.contained import printable
 
 

@@ -10,10 +10,6 @@ from difflib import SequenceMatcher
 from typing import Any, NamedTuple, Self
 
 from pgrunbook.errors import Problem
-from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.runbooks.fingerprints import Sources
-from pgrunbook.runbooks.targets import Identity
-from pgrunbook.sqltext.shape import Facts
 
 
 class Step(NamedTuple):
@@ -39,34 +35,6 @@ class Plan:
     steps: Sequence[Step]
     files: Mapping[str, str]
     facts: Mapping[str, str]
-
-    @classmethod
-    def of(
-        cls,
-        runbook: str,
-        schema: str,
-        identity: Identity,
-        decisions: Sequence[Decision],
-        found: Facts,
-        sources: Sources,
-    ) -> Self:
-        """The plan that these decisions make; blocks that are done already are no part of it."""
-        steps = [Step(d.block.name, str(d.action), d.sql if d.pending else "") for d in decisions]
-        steps = [step for step in steps if step.action != Action.SKIP]
-        reverting = any(step.action == Action.REVERT for step in steps)
-        return cls(
-            runbook,
-            "revert" if reverting else "apply",
-            {
-                "database": identity.database,
-                "system identifier": identity.system_identifier,
-                "server": identity.server,
-                "schema": schema,
-            },
-            steps[::-1] if reverting else steps,
-            {**sources.files, **sources.code},  # the notebook by its code alone
-            {str(key): value for key, value in sorted(found.items())},
-        )
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:

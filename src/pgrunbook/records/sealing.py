@@ -17,11 +17,13 @@ from nbformat import NotebookNode
 
 from pgrunbook import files, signals
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Unreadable, Verdict, first_line
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import heads, ledger
+from pgrunbook.ledger.heads import Head
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
+from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation
-from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive, Head
+from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive
 from pgrunbook.records.card import SNAPSHOT_MIME
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
@@ -30,7 +32,6 @@ from pgrunbook.records.testimony import Testimony, Witness, is_id
 from pgrunbook.runbooks import credentials, parameters, targets
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runbooks.targets import Target
 from pgrunbook.secrets import search
 from pgrunbook.secrets.search import Leak
 
@@ -245,7 +246,7 @@ class Sealing:
     def _note(self, conn: Session, head: Head) -> None:
         try:
             with signals.waiting():
-                remark = ledger.note_head(conn, self.run_id, head)
+                remark = heads.note_head(conn, self.run_id, head)
         except (psycopg.Error, signals.Hurried) as exc:
             remark = f"may not be in the ledger: {_why(exc)}"
         if remark:

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.record import Record
-from pgrunbook.runbooks import targets
 
 Row = Mapping[str, Any]
 
@@ -36,7 +36,7 @@ class Witness:
     """
 
     version: int
-    identity: targets.Identity
+    identity: Identity
     runs: Mapping[str, Mapping[str, Sequence[Row]]] = field(default_factory=dict)
     done: frozenset[tuple[str, str, str, str]] = frozenset()
     seals: Sequence[Row] = ()
@@ -44,7 +44,7 @@ class Witness:
     @classmethod
     def of(cls, conn: Connection, record: Record, schema: str) -> Witness:
         """Ask the ledger about the runs that a record names, and about its blocks."""
-        version, identity = ledger.installed(conn), targets.identify(conn)
+        version, identity = ledger.installed(conn), identify(conn)
         if version < 2:
             return cls(version, identity)
         found = {run: ledger.everything(conn, run) for run in record.runs if is_id(run)}

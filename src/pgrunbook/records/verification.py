@@ -11,8 +11,10 @@ from typing import NamedTuple
 from securesystemslib.signer import Key
 
 from pgrunbook.errors import Problem, Refused, Unreadable
+from pgrunbook.ledger import heads
+from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation
-from pgrunbook.records.archive import HEAD, SEAL, Archive, Head, Seal, names, sha256_of
+from pgrunbook.records.archive import HEAD, SEAL, Archive, Seal, names, sha256_of
 from pgrunbook.records.attestation import Resource
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
@@ -42,7 +44,7 @@ def of_project(
 def _noted(project: Project, name: str) -> list[Head]:
     # Here, because an archive can be checked without its targets.
     from pgrunbook import checks
-    from pgrunbook.ledger import ledger, origin
+    from pgrunbook.ledger import origin
     from pgrunbook.postgres import connection
     from pgrunbook.runbooks import targets
 
@@ -53,7 +55,7 @@ def _noted(project: Project, name: str) -> list[Head]:
     ):
         ours = origin.Standing.of(conn).check(target)
         checks.require([ours], Refused, "The ledger cannot tell what was sealed since it was copied.")
-        return ledger.heads(conn)
+        return heads.heads(conn)
 
 
 def verify(

@@ -8,15 +8,16 @@ from typing import Any
 
 import psycopg
 
+from pgrunbook import durations
 from pgrunbook.applying.in_transaction import Outcome
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.identity import Identity
 from pgrunbook.records.plan import Plan
 from pgrunbook.run import display
 from pgrunbook.runbooks.parameters import Parameters
-from pgrunbook.runbooks.targets import Identity
 
 _BEGUN = "The run cannot go on. What it committed before is in the ledger."
 
@@ -67,7 +68,7 @@ def facts(
         "mode": chosen.mode,
         "target": f"{chosen.target}: {identity.database}, schema {chosen.schema_}",
         "ended": display.moment(ended),
-        "took": display.milliseconds((ended - started_at).total_seconds() * 1000),
+        "took": durations.words((ended - started_at).total_seconds() * 1000),
         **({"plan": plan.digest} if plan and plan.steps else {}),
         **({f"ACCESS EXCLUSIVE longer than {chosen.lock_timeout}": held} if held else {}),
     }

@@ -5,34 +5,47 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import DisplayHandle, Markdown
+from IPython.display import DisplayHandle, Markdown, publish_display_data
 from IPython.display import display as show
 
-from pgrunbook import controls
+from pgrunbook import controls, durations
 from pgrunbook.applying import lock_waits
 from pgrunbook.applying.in_transaction import Outcome
-from pgrunbook.applying.lock_waits import Attempt
 from pgrunbook.applying.outside_transaction import Progress
+from pgrunbook.applying.reporter import Reporter
+from pgrunbook.errors import Problem, RunbookError
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
+from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.records.card import (
     BLOCK_MIME,
     DECISION_MIME,
     FRAME_MIME,
     PLAN_MIME,
+    PROBLEMS_MIME,
     SNAPSHOT_MIME,
     inline,
     packed,
 )
 from pgrunbook.records.plan import Plan
 from pgrunbook.run import frames
+
+
+def show_problems(problems: Sequence[Problem]) -> None:
+    """Have the notebook hold the problems as data; people are shown them otherwise."""
+    if problems:
+        publish_display_data({PROBLEMS_MIME: [asdict(problem) for problem in problems]})
+
+
+RunbookError.show = show_problems
 
 
 def install(shell: InteractiveShell) -> None:
@@ -124,7 +137,7 @@ def _decided(chosen: Decision) -> dict[str, str]:
 
 def outcome(done: Outcome) -> None:
     """A block after it was dealt with: what happened, when, and how long each statement took."""
-    text = f"**{done.event}** in {milliseconds(done.elapsed_ms)}, {moment(done.started_at)}"
+    text = f"**{done.event}** in {durations.words(done.elapsed_ms)}, {moment(done.started_at)}"
     show({BLOCK_MIME: _done(done), "text/markdown": text, "text/plain": text}, raw=True)
     if done.event != "adopted":
         show(named(done.frame(), "statements", block=done.block))
@@ -142,28 +155,30 @@ def _done(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-class Shows(Protocol):
-    """How the blocks of a cell are shown."""
+class _Live:
+    """What is shown of a block while it is at work."""
 
-    def decision(self, chosen: Decision) -> None:
-        """A block before anything is done."""
+    def attempts(self) -> Callable[[Attempt], None]:
+        """See `Reporter.attempts`."""
+        return Waits().report
 
-    def outcome(self, done: Outcome) -> None:
-        """A block after it was dealt with."""
+    def progress(self) -> Callable[[Progress], None]:
+        """See `Reporter.progress`."""
+        return Progresses().report
 
 
-class _Each:
+class _Each(_Live):
     """Each block by itself, with its SQL, statements and locks."""
 
     decision = staticmethod(decision)
     outcome = staticmethod(outcome)
 
 
-EACH: Shows = _Each()
+EACH: Reporter = _Each()
 _TOGETHER_S = 2.0
 
 
-class Together:
+class Together(_Live):
     """Many blocks in few frames, one every two seconds, so that it is seen how far the run is: index `block`; columns
     `title`, `decision`, `reason`, `event`, `ms`, `locks`. The data of each block is what it would be by itself, but for
     what the ledger has too: what it makes, and the checksum of its parse tree.
@@ -248,16 +263,6 @@ class Progresses:
             self._shown.update(text)
         else:
             self._shown = show(text, display_id=True)
-
-
-def milliseconds(value: float) -> str:
-    """`12 ms`, `3.4 s` or `2 min 5 s`."""
-    if value < 1000:
-        return f"{value:.0f} ms"
-    if value < 120_000:
-        return f"{value / 1000:.1f} s"
-    minutes, rest = divmod(round(value / 1000), 60)
-    return f"{minutes} min {rest} s"
 
 
 def moment(when: datetime) -> str:

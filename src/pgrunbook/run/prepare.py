@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pgrunbook.applying.in_transaction import Timeouts
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import approval, delays, losses, preflight
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.make_plan import make_plan
+from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.identity import Identity
+from pgrunbook.postgres.target import Target
 from pgrunbook.records.plan import Plan
 from pgrunbook.run.rehearsal import Rehearsal
 from pgrunbook.runbooks import arguments, cells
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runbooks.targets import Identity, Target
 from pgrunbook.sqltext.shape import Facts
 
 
@@ -67,7 +69,7 @@ class Preparation:
             found = there  # the plan is that of the target
         if self.agenda.reverting:
             results += self._lost(decided, found)
-        self.plan = Plan.of(self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources)
+        self.plan = make_plan(self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources)
         allowed = approval.check(self.project, self.target, self.plan, self.parameters, self.operator)
         self.approved = not any(result.problem for result in allowed)
         return [*results, *allowed]

@@ -14,14 +14,15 @@ from pgrunbook.admit import admission
 from pgrunbook.admit.try_check import as_it_is
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.ledger import ledger
+from pgrunbook.planning import right_target
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks import targets
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runbooks.targets import Target
 from pgrunbook.sqltext.shape import Facts, Key
 
 _SHOWN = 8  # of what could not be copied: one thing often leads to many
@@ -41,8 +42,8 @@ class Rehearsal:
         with ExitStack() as stack:
             self.look = connect(target, schema=schema, label=label, read_only=True)
             stack.callback(self.look.close)
-            self.there = targets.identify(self.look)
-            targets.check_identity(target, self.there)
+            self.there = identify(self.look)
+            right_target.check_identity(target, self.there)
             self.identity = replace(self.there, recovery="primary", read_only=False)
             copied = schema_copy.copied(target, self.look, project.root / ".pgrunbook", label.partition(" ")[0])
             self._copy = stack.enter_context(copied)

@@ -21,15 +21,16 @@ from pgrunbook.applying.apply_blocks import Worker
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, so_far
-from pgrunbook.planning import decisions, preflight
+from pgrunbook.planning import decisions, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, target
 from pgrunbook.postgres.catalog import Connection, Snapshot
 from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.plan import Plan
-from pgrunbook.run import conclusion, display, sql_magic
+from pgrunbook.run import conclusion, display, sql_magic, verify
 from pgrunbook.run.before_and_after import Observation
 from pgrunbook.run.prepare import Preparation
 from pgrunbook.run.rehearsal import Rehearsal
@@ -85,7 +86,7 @@ class Run:
         runbook: str,
         chosen: parameters.Parameters,
         source: Source,
-        target: targets.Target,
+        target: target.Target,
         sources: Sources,
         changes: Callable[[], Sequence[Problem]],
     ) -> None:
@@ -136,16 +137,16 @@ class Run:
             display.install(shell)
             sql_magic.register(shell, self._sessions.open_look)
 
-    def _check_target(self, target: targets.Target, project: Project) -> targets.Identity:
+    def _check_target(self, target: target.Target, project: Project) -> Identity:
         """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""
         look = self._rehearsal.look if self._rehearsal else self._look
-        identity = self._rehearsal.identity if self._rehearsal else targets.identify(look)
-        targets.check_identity(target, identity)
+        identity = self._rehearsal.identity if self._rehearsal else identify(look)
+        right_target.check_identity(target, identity)
         schema = preflight.schema(self._look, self._schema)
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
         self._standing = Standing.of(look)
         if self.parameters.mode in ("apply", "revert"):
-            targets.check_name(target, identity, self._standing, project)
+            right_target.check_name(target, identity, self._standing, project)
             self._recorder.standing = self._standing
         if self.parameters.writes and identity.recovery == "primary":
             self._sessions.lock()
@@ -284,7 +285,7 @@ class Run:
         with self._ending():
             names = list(dict.fromkeys(tables))
             found = catalog.frame(self._look, "columns", ["table", "column"], schema=self._schema, tables=names)
-            return display.named(checks.expected_columns(found, tables, expected), "expected columns")
+            return display.named(verify.expected_columns(found, tables, expected), "expected columns")
 
     # -- blocks ----------------------------------------------------------------------------------------------
 
@@ -300,7 +301,7 @@ class Run:
                 return
             for block in mine:
                 before = [d.block.name for d in self._decisions]
-                self._worker.apply(block, before[: before.index(block.name)])
+                self._worker.apply(block, before[: before.index(block.name)], display.EACH)
 
     def apply_all(self) -> None:
         """Do with every block, in order, what `apply` does, and show many in one frame: for a runbook of hundreds.
@@ -323,7 +324,7 @@ class Run:
         """
         with self._ending():
             for decision in reversed(self._decisions if self.parameters.mode == "revert" else ()):
-                self._worker.apply(decision.block, ())
+                self._worker.apply(decision.block, (), display.EACH)
 
     # -- after -----------------------------------------------------------------------------------------------
 
@@ -343,9 +344,9 @@ class Run:
             results = [
                 result
                 for about, script in self._agenda.verifications(names)
-                for result in checks.verify(self._sessions.work, about, script, self._worker.timeouts)
+                for result in verify.verify(self._sessions.work, about, script, self._worker.timeouts)
             ]
-            results += checks.unverified(self._agenda.unverified(names))
+            results += verify.unverified(self._agenda.unverified(names))
             shown = display.named(checks.frame(results), "part of the verification" if names else "verification")
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._note_verified(names)
@@ -403,7 +404,7 @@ class Run:
         self._require_decisions()
         final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
-            checks.require(checks.finished(final), Failed, "The target is not in the verified state.")
+            checks.require(verify.finished(final), Failed, "The target is not in the verified state.")
         return final
 
     def close(self, reason: str = "given up by hand") -> None:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import pglast
 
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import transaction_rules
-from pgrunbook.runbooks.parameters import milliseconds
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
 from pgrunbook.sqltext import shape

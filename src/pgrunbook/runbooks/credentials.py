@@ -14,9 +14,9 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from pgrunbook.errors import RunbookError
+from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runbooks.targets import Target
 from pgrunbook.secrets.patterns import KEYWORDS
 
 # Where libpq looks for a socket if no host is given: as PostgreSQL builds it, and as Debian and Red Hat do.

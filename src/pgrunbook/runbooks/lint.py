@@ -18,10 +18,9 @@ from pglast import ast, enums
 from pglast.visitors import Visitor
 
 from pgrunbook.errors import Failed, Problem, Refused
-from pgrunbook.runbooks import cells, notebooks, pairs, parameters
+from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters
 from pgrunbook.runbooks.blocks import KINDS, Block, Source, paths
 from pgrunbook.runbooks.scripts import Script, substitute
-from pgrunbook.runner import kernels
 from pgrunbook.sqltext import shape
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
         problems += cells.lacking(notebook)
         problems += cells.secrets(notebook)
         parameters.declared(notebook)
-        kernels.require(notebooks.kernel(notebook), notebook.name)
+        kernel_spec.require(notebooks.kernel(notebook), notebook.name)
     except Refused as exc:
         problems += exc.problems
     for problem in problems:

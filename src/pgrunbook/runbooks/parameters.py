@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import notebooks
 from pgrunbook.secrets.encodings import holds
@@ -19,25 +20,6 @@ from pgrunbook.secrets.patterns import looks_secret
 
 # The environment variable by which a run is given its id beforehand, to name the notebook after it.
 RUN_ID = "PGRUNBOOK_RUN_ID"
-
-# https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-NAMES-VALUES
-_UNITS_MS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*")
-
-
-def milliseconds(duration: str) -> int:
-    """`'200ms'`, `'5s'`, `'1 min'`, or a bare number of milliseconds, as PostgreSQL writes durations.
-
-    Raises ValueError for anything else, and for less than one millisecond: to PostgreSQL a timeout of zero
-    means none, and a run without one can make the application wait for ever.
-    """
-    match = _DURATION.fullmatch(duration)
-    if not match:
-        raise ValueError("takes a duration as PostgreSQL writes it, such as '200ms', '5s' or '1min'")
-    value = round(float(match[1]) * _UNITS_MS[match[2] or "ms"])
-    if not 1 <= value <= 2**31 - 1:
-        raise ValueError("takes a duration from 1ms to 24 days: zero would mean no timeout at all")
-    return value
 
 
 def _duration(text: str) -> str:

@@ -10,32 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from pgrunbook.errors import Problem, Refused
+from pgrunbook.postgres.target import TargetSettings, _Closed
 
 MARKER = "pgrunbook.toml"
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-
-class TargetSettings(_Closed):
-    """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another.
-
-    A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`, protected or not, only
-    a plan that has passed a rehearsal. One that is a `copy_of` another, as a backup restored every night is, is not
-    taken for that one.
-    """
-
-    service: str = ""
-    env: str = ""
-    database: str = ""
-    system_identifier: str = ""
-    copy_of: str = ""
-    protected: bool = False
-    rehearsal: bool = False
 
 
 class EmbeddedSettings(_Closed):
@@ -121,16 +101,6 @@ class Project:
         """The file of the private key that signs records, if one is given."""
         path = os.environ.get("PGRUNBOOK_KEY") or self.settings.archive.key
         return self.root / path if path else None
-
-    def check_archive(self, notebook: Path) -> None:
-        """Raise Refused if the record of this notebook could not be sealed: afterwards it would be too late."""
-        from pgrunbook.records.archive import Archive
-
-        if key := self.signing_key:
-            from pgrunbook.records import attestation  # what signs takes a while to import, and 8 MB
-
-            attestation.signer(key)
-        Archive(self.outputs).check(notebook)
 
     def sql(self, runbook: str) -> Path:
         """The folder of a runbook's SQL."""

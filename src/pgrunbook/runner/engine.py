@@ -31,11 +31,12 @@ from traitlets import Integer
 from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
+from pgrunbook.records import place
 from pgrunbook.records.how_it_ended import Ending, judge, settled
-from pgrunbook.runbooks import credentials, parameters
+from pgrunbook.runbooks import credentials, kernel_spec, parameters
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runner import ask_ledger, flood, kernels
+from pgrunbook.runner import ask_ledger, flood, kernels, mask_parameters
 from pgrunbook.runner.executed_notebook import BANNER, ExecutionManager, not_written
 from pgrunbook.runner.output_file import Output
 from pgrunbook.secrets import search
@@ -116,9 +117,9 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             if found := search.search(nb, manager.secrets):
                 raise Refused("The runbook holds a secret: nothing was started.", problems=search.problems(found))
             if not options.get("kernel"):
-                kernels.require(kernel_name, "the notebook")
+                kernel_spec.require(kernel_name, "the notebook")
         except Refused as exc:
-            search.mask_parameters(nb)
+            mask_parameters.mask_parameters(nb)
             search.mask(nb, manager.secrets)
             signals.end()
             with manager.unsaved():
@@ -277,7 +278,7 @@ def _archive(output: Output | None) -> Project | None:
         return None
     if not output.file.is_relative_to(project.outputs):
         return None
-    project.check_archive(output.file)
+    place.check(project, output.file)
     return project
 
 

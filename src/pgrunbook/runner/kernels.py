@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
-import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from queue import Empty
 from tempfile import TemporaryDirectory
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from traitlets import Type
 from traitlets.config import Config
-
-from pgrunbook.errors import Refused
 
 # What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
 _READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run.kernel_startup');"
@@ -61,30 +57,6 @@ class Kernel(AsyncKernelManager):
 
     async def _async_wait(self, pollinterval: float = _POLL_S) -> None:
         await super()._async_wait(min(pollinterval, _POLL_S))
-
-
-def require(name: str, where: str) -> None:
-    """Raise Refused unless a kernel of that name is there, runs Python, and can be started: the program of one may have
-    gone with its environment.
-    """
-    known = KernelSpecManager()
-    names = sorted(known.find_kernel_specs())
-    found, spec = name or "none", None
-    with suppress(NoSuchKernel, ValueError):  # ValueError: a spec that cannot be read
-        spec = known.get_kernel_spec(name)
-    if spec is None:
-        what = "asks for a kernel that is not there" if name else "asks for no kernel"
-    elif spec.language.lower() != "python":
-        what, found = "asks for a kernel of another language", f"{name}: {spec.language}"
-    elif not (spec.argv and shutil.which(spec.argv[0])):
-        what, found = "asks for a kernel whose program is not there", f"{name}: {' '.join(spec.argv[:1])}"
-    else:
-        return
-    remedy = "choose another kernel in JupyterLab and save the notebook"
-    if name and not name.startswith("-"):
-        remedy += f"; or have one of that name: python -m ipykernel install --user --name {shlex.quote(name)}"
-    expected = f"a kernel for Python, such as {', '.join(names)}"
-    raise Refused.of(what, where=where, expected=expected, found=found, remedy=remedy)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgrunbook.errors import Refused, Verdict
-from pgrunbook.runbooks import notebooks, targets
+from pgrunbook.records import place
+from pgrunbook.runbooks import kernel_spec, notebooks, targets
 from pgrunbook.runbooks.parameters import RUN_ID, Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import kernels
@@ -32,7 +33,7 @@ def execute(
     kernel or the target is unknown or cannot be had, there is no place for the copy, or it could not be sealed.
     """
     kernel_name = notebooks.kernel(notebook)
-    kernels.require(kernel_name, notebook.name)
+    kernel_spec.require(kernel_name, notebook.name)
     run_id = str(uuid.uuid4())
     with (
         contextlib.chdir(project.root),
@@ -43,7 +44,7 @@ def execute(
         name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
         output = Path("outputs", target.folder, notebook.stem, name)
         _make_folder(output.parent)
-        project.check_archive(output)
+        place.check(project, output)
         ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
     return project.root / output, ending
 

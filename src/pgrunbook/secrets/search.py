@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pgrunbook.errors import Problem, Refused
-from pgrunbook.runbooks import parameters
+from pgrunbook.errors import Problem
 from pgrunbook.secrets.encodings import holds, searched
-from pgrunbook.secrets.patterns import KNOWN, MASK, looks_secret, mask_shapes, names_secret, shapes, values
+from pgrunbook.secrets.patterns import KNOWN, MASK, mask_shapes, names_secret, shapes, values
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -184,30 +183,3 @@ def problems(found: Sequence[Leak]) -> list[Problem]:
     """Each leak as a problem."""
     remedy = "keep it out of the notebook; and change it, as it may have been read meanwhile"
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
-
-
-def mask_parameters(nb: NotebookNode) -> None:
-    """Take what looks like a secret out of a notebook that was refused because of it."""
-    given = nb.metadata.papermill.get("parameters") or {}
-    nb.metadata.papermill["parameters"] = _masked_values(given)
-    for cell in nb.cells:
-        cell.source = _masked_cell(cell.source, declares="parameters" in cell.metadata.get("tags", []))
-
-
-def _masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: MASK if looks_secret({name: value}) else value for name, value in values.items()}
-
-
-def _masked_cell(source: str, *, declares: bool) -> str:
-    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and backslashes. Of a cell
-    that should hold nothing else and cannot be read, nothing is left: there is no telling where the secret ends.
-    """
-    try:
-        values = parameters.assignments(source, "")
-    except Refused:
-        if declares and looks_secret(source):
-            return f"# {MASK}"
-        values = {}
-    if values == (masked := _masked_values(values)):
-        return mask_shapes(source)
-    return "\n".join(f"{name} = {value!r}" for name, value in masked.items())

@@ -17,7 +17,6 @@ from pglast import ast, enums
 from pglast.enums import ConstrType
 from pglast.stream import maybe_double_quote_name
 
-from pgrunbook.postgres.catalog import Connection, rows
 from pgrunbook.sqltext import canonical
 
 
@@ -302,15 +301,6 @@ def _unnamed(constraint: ast.Constraint) -> str | Callable[[], str]:
     return cache(lambda: canonical.text(canonical.replace(constraint, conname=None)))
 
 
-def of_catalog(conn: Connection, schema: str, tables: Iterable[str]) -> dict[Key, str]:
-    """The facts that hold now for these tables of the schema; absent tables have none.
-
-    The session's search path must be that schema alone, as `connection.connect` sets it: then the server
-    prints names as the blocks write them.
-    """
-    return read(rows(conn, "ddl", schema=schema, tables=sorted(set(tables))))
-
-
 def read(ddl: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
     """The facts in the rows of the catalog query `ddl`."""
     facts: dict[Key, str] = {}
@@ -323,12 +313,6 @@ def read(ddl: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
                 value + row["state"]
             )
     return facts
-
-
-def standalone(conn: Connection, schema: str, tables: Iterable[str]) -> dict[Key, str]:
-    """The facts of kind `standalone` that hold now for these tables of the schema."""
-    found = rows(conn, "standalone", schema=schema, tables=sorted(set(tables)))
-    return {Key("standalone", row["table"]): row["state"] for row in found}
 
 
 def holds(expected: str, found: str | None) -> bool:

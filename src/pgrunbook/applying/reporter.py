@@ -1,0 +1,27 @@
+"""What is told of blocks while they are applied: to whoever shows it, or to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.applying.outside_transaction import Progress
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres.blockers import Attempt
+
+
+class Reporter(Protocol):
+    """Who is told of the blocks of a cell."""
+
+    def decision(self, chosen: Decision) -> None:
+        """A block before anything is done."""
+
+    def outcome(self, done: Outcome) -> None:
+        """A block after it was dealt with."""
+
+    def attempts(self) -> Callable[[Attempt], None]:
+        """What takes the attempts of the next block at its locks, each as soon as it is over."""
+
+    def progress(self) -> Callable[[Progress], None]:
+        """What takes how far the next block has come, one outside a transaction."""

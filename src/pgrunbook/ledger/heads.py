@@ -1,0 +1,33 @@
+"""Where an archive ends: the ledger keeps the head, so that an archive that was cut off shows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pgrunbook.ledger.ledger import installed
+from pgrunbook.postgres import durability
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
+
+
+class Head(NamedTuple):
+    """The last seal of an archive, and the first, which tells one archive from another."""
+
+    sequence: int
+    name: str
+    sha256: str
+    archive: str
+
+
+def heads(conn: Connection) -> list[Head]:
+    """Every head of an archive that a run has noted, in order. Reads only."""
+    if installed(conn) < 3:
+        return []
+    query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
+    return [Head(*row) for row in conn.execute(query)]
+
+
+def note_head(conn: Session, run_id: str, head: Head) -> str:
+    """Write where the record of a run is, and that it is the last one of its archive. Returns what `finish` does."""
+    query = "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, %s, %s, %s, %s)"
+    return durability.write(conn, query, [run_id, head.archive, head.sequence, head.name, head.sha256])

@@ -1,0 +1,38 @@
+"""The plan that decisions make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.postgres.identity import Identity
+from pgrunbook.records.plan import Plan, Step
+from pgrunbook.runbooks.fingerprints import Sources
+from pgrunbook.sqltext.shape import Facts
+
+
+def make_plan(
+    runbook: str,
+    schema: str,
+    identity: Identity,
+    decisions: Sequence[Decision],
+    found: Facts,
+    sources: Sources,
+) -> Plan:
+    """The plan that these decisions make; blocks that are done already are no part of it."""
+    steps = [Step(d.block.name, str(d.action), d.sql if d.pending else "") for d in decisions]
+    steps = [step for step in steps if step.action != Action.SKIP]
+    reverting = any(step.action == Action.REVERT for step in steps)
+    return Plan(
+        runbook,
+        "revert" if reverting else "apply",
+        {
+            "database": identity.database,
+            "system identifier": identity.system_identifier,
+            "server": identity.server,
+            "schema": schema,
+        },
+        steps[::-1] if reverting else steps,
+        {**sources.files, **sources.code},  # the notebook by its code alone
+        {str(key): value for key, value in sorted(found.items())},
+    )

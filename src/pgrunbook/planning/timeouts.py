@@ -1,0 +1,45 @@
+"""How long a block may wait for its locks, and a statement may run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgrunbook.durations import milliseconds
+from pgrunbook.runbooks.blocks import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes durations.
+
+    Others wait behind a block for a `round_trip_ms`, too, in which its locks are held: lock_timeout is for both.
+    """
+
+    lock_timeout: str
+    statement_timeout: str
+    lock_budget: str
+    round_trip_ms: float = 0.0
+
+    def of(self, block: Block) -> Timeouts:
+        """A block's own, where its header gives them."""
+        chosen = {"lock_timeout": self.lock_timeout, "statement_timeout": self.statement_timeout, **block.timeouts}
+        return Timeouts(**chosen, lock_budget=self.lock_budget, round_trip_ms=self.round_trip_ms)
+
+    @property
+    def wait(self) -> str:
+        """How long to wait for locks."""
+        held_ms = round(self.round_trip_ms)
+        return f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms" if held_ms else self.lock_timeout
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Those of a block's transaction, by the names of the server's parameters."""
+        return {
+            "lock_timeout": self.wait,
+            "statement_timeout": self.statement_timeout,
+            "idle_in_transaction_session_timeout": _IDLE,
+        }
+
+
+# If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back after this.
+_IDLE = "3s"

@@ -1,0 +1,57 @@
+"""A database that a run works on: its name, how it is reached, and what it must be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from psycopg.conninfo import conninfo_to_dict
+
+from pgrunbook.secrets.patterns import KEYWORDS, redact
+
+if TYPE_CHECKING:
+    pass
+from pydantic import BaseModel, ConfigDict
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class TargetSettings(_Closed):
+    """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another.
+
+    A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`, protected or not, only
+    a plan that has passed a rehearsal. One that is a `copy_of` another, as a backup restored every night is, is not
+    taken for that one.
+    """
+
+    service: str = ""
+    env: str = ""
+    database: str = ""
+    system_identifier: str = ""
+    copy_of: str = ""
+    protected: bool = False
+    rehearsal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a run works. The connection string may hold a password: it is left out of `repr`."""
+
+    name: str
+    conninfo: str = field(repr=False)
+    expected: TargetSettings = field(default_factory=TargetSettings)
+
+    @property
+    def folder(self) -> str:
+        """The name as one path component, for `outputs/<target>/`."""
+        return re.sub(r"[^\w.-]+", "-", self.name).strip("-.") or "target"
+
+    def redact(self, text: str) -> str:
+        """The text without this target's password."""
+        return redact(text, *(str(v) for k, v in self._parts().items() if k in KEYWORDS))
+
+    def _parts(self) -> dict[str, object]:
+        return dict(conninfo_to_dict(self.conninfo))

@@ -429,10 +429,7 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
             stderr=subprocess.PIPE,
             text=True,
         )
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            " AND query LIKE '%ALTER TABLE deals%'"
-        )
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'deals'::regclass"
         _wait_for(lambda: crm.execute(waiting) != [(0,)])
         runner.send_signal(signal.SIGTERM)
         _, said = runner.communicate(timeout=10)

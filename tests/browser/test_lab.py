@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from databases import Database
 from playwright.sync_api import Browser, Locator, Page, expect
-from projects import ROOT, RUNBOOK, Project, wait_for
+from support.databases import Database
+from support.projects import ROOT, RUNBOOK, Project, wait_for
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 SCREENSHOTS = ROOT / ".pgrunbook" / "screenshots"  # kept, to be looked at

@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager
 from functools import cache, partial
 from pathlib import Path
 
-import databases
 import pytest
-from databases import Database
 from faults.cases import Case
 from faults.reference import Reference
 from faults.report import PROPERTY, Report
 from faults.runbooks import Runbook
 from faults.stage import Stage, staged
+from support import databases
+from support.databases import Database
 
 from pgrunbook.postgres.embedded import Server
 

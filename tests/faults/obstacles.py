@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
-from databases import Database
 from faults.proxy import Session
 from psycopg import sql
+from support.databases import Database
 
 # Blocks every ALTER TABLE, VALIDATE CONSTRAINT and foreign key at its first lock. CREATE INDEX CONCURRENTLY gets past
 # the weaker mode, makes its index, and then waits for us in the middle of building it.

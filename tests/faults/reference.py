@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from secrets import token_hex
 
 import psycopg
-from databases import Database
 from psycopg import sql
+from support.databases import Database
 
 from pgrunbook.postgres.embedded import Server
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from databases import Database
 from faults.reference import LEDGER, SCHEMA, Reference, dumps, scratch
 from faults.trial import Trial
-from projects import ROOT
+from support.databases import Database
+from support.projects import ROOT
 
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from databases import Database
 from faults import truth
 from faults.reference import Reference
 from faults.runbooks import Runbook
 from faults.trial import ENGINE, Ended, Hit, Trial
+from support.databases import Database
 
 from pgrunbook.postgres.embedded import Server
 

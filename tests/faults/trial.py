@@ -17,11 +17,11 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from databases import Database
 from faults.actions import Fault
 from faults.obstacles import held_up
 from faults.proxy import Point, Proxy, Session
 from faults.record import Record
+from support.databases import Database
 
 # How long the server stays in the middle of a command after somebody has come to ask about it, or the run has ended:
 # whoever asks the ledger and does not wait is told too little, and an orphaned kernel notices that it is one.

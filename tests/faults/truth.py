@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from databases import Database
 from faults.actions import Fault
 from faults.record import Record
 from faults.reference import LEDGER, SCHEMA, Reference
 from faults.trial import Ended
+from support.databases import Database
 
 from pgrunbook.errors import Verdict
 

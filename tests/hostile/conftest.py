@@ -5,15 +5,13 @@ A test marked `long` runs in `make test-hostile` alone.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import databases
 import pytest
-from databases import Database
-from projects import ROOT, Outcome, Project
+from support import databases
+from support.databases import Database
 
 from pgrunbook.postgres.embedded import Server
 
@@ -39,19 +37,3 @@ def own_server(place: Path, on_version: Callable[[int], int]) -> Iterator[Server
 def own(own_server: Server) -> Database:
     """The sample on a server of the test's own."""
     return Database(own_server, "crm")
-
-
-@pytest.fixture
-def project(place: Path) -> Project:
-    """A project of the test's own, with this repository's runbooks and SQL: free to be edited."""
-    root = Path(tempfile.mkdtemp(dir=place, prefix="project-"))
-    for name in ("runbooks", "sql"):
-        shutil.copytree(ROOT / name, root / name)
-    (root / "pgrunbook.toml").write_text("")
-    return Project(root)
-
-
-@pytest.fixture
-def run(project: Project) -> Callable[..., Outcome]:
-    """`run(database, "--mode", "plan")`: runbook 001 against a database, with papermill, from the command line."""
-    return project.run

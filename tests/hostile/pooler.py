@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from projects import wait_for
+from support.projects import wait_for
 
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from databases import Database
-from projects import Project, wait_for
+from support.databases import Database
+from support.projects import Project, wait_for
 
 from pgrunbook.applying import lock_waits
 from pgrunbook.postgres import blockers

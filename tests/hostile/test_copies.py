@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from databases import Database, login_role
 from hostile.copies import copied, listening
-from projects import ROOT, Outcome, Project, wait_for
 from psycopg import sql
+from support.databases import Database, login_role
+from support.projects import ROOT, Outcome, Project, wait_for
 
 from pgrunbook.errors import Refused
 from pgrunbook.ledger import ledger

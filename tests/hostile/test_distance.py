@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from databases import Database
 from faults.proxy import Command, Handler, Proxy
 from hostile.line import Line
-from integration.test_constraint_kinds import KINDS
-from projects import Project
 from psycopg.rows import TupleRow
+from sqltext.test_constraint_kinds import KINDS
+from support.databases import Database
+from support.projects import Project
 
 from pgrunbook.applying import footprint, in_transaction
 from pgrunbook.applying.in_transaction import Outcome

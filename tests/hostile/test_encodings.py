@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import databases
 import pytest
-from databases import Database
-from projects import Outcome
+from support import databases
+from support.databases import Database
+from support.projects import Outcome
 
 from pgrunbook.postgres.embedded import Server
 

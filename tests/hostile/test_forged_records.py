@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import databases
 import pytest
 from click.testing import CliRunner
-from databases import Database
-from projects import ROOT, RUNBOOK, Project
+from support import databases
+from support.databases import Database
+from support.projects import ROOT, RUNBOOK, Project
 
 from pgrunbook.cli import main
 from pgrunbook.errors import Refused
@@ -29,7 +29,7 @@ from pgrunbook.records.sealing import Sealed
 from pgrunbook.records.site import Site
 from pgrunbook.runbooks.project import Project as Settings
 
-pytestmark = pytest.mark.long  # a part of it is in tests/integration/test_sealing.py
+pytestmark = pytest.mark.long  # a part of it is in tests/records/test_sealing.py
 
 Notebook = dict[str, Any]
 KINDS = ("plan", "apply", "again", "verify", "failed", "refused")

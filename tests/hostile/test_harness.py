@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from databases import Database
 from hostile.copies import copied, synchronous
 from hostile.line import Line
 from hostile.pooler import MODES, pooling
 from psycopg.rows import TupleRow
+from support.databases import Database
 
 
 def test_a_line_takes_its_time_and_falls_silent(crm: Database) -> None:

@@ -7,9 +7,9 @@ from contextlib import closing
 
 import psycopg
 import pytest
-from databases import Database, Role
 from hostile.line import Line
-from projects import Outcome
+from support.databases import Database, Role
+from support.projects import Outcome
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import limits

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from databases import Database
 from hostile.pooler import MODES, Pooler, pooling
-from projects import Outcome, Project
+from support.databases import Database
+from support.projects import Outcome, Project
 
 from pgrunbook.errors import Refused
 from pgrunbook.postgres.backend import way_around

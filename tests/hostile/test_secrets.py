@@ -10,8 +10,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from databases import Database, Role
-from projects import Outcome, Project
+from support.databases import Database, Role
+from support.projects import Outcome, Project
 
 from pgrunbook.runbooks.scripts import Script
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from databases import Database
-from projects import ROOT, Project
+from support.databases import Database
+from support.projects import ROOT, Project
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 TABLES = ("workspaces", "deals", "contacts", "accounts", "connections")

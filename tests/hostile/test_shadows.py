@@ -8,12 +8,12 @@ from contextlib import suppress
 from importlib.resources import files
 from itertools import product
 
-import databases
 import psycopg
 import pytest
-from databases import Database, Role
-from projects import Outcome
 from psycopg.rows import dict_row
+from support import databases
+from support.databases import Database, Role
+from support.projects import Outcome
 
 from pgrunbook.admit import admission
 from pgrunbook.ledger import ledger

@@ -12,10 +12,10 @@ from contextlib import closing, suppress
 
 import psycopg
 import pytest
-from databases import Database
 from hostile.copies import synchronous
 from hostile.line import Line
-from projects import RUNBOOK, Outcome, Project, wait_for
+from support.databases import Database
+from support.projects import RUNBOOK, Outcome, Project, wait_for
 
 from pgrunbook.postgres import durability, session
 from pgrunbook.postgres.connection import Sessions, connect

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from databases import Database
 from hostile.copies import copied, synchronous
-from projects import Outcome, Project, wait_for
+from support.databases import Database
+from support.projects import Outcome, Project, wait_for
 
 from pgrunbook.planning import delays
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import databases
 import psycopg
 import pytest
-from databases import Database
-from projects import Outcome
+from support import databases
+from support.databases import Database
+from support.projects import Outcome
 
 LEDGER = "CREATE TABLE pgrunbook.blocks (id int); CREATE VIEW pgrunbook.runs AS SELECT 1 AS run_id"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 import pytest
-from databases import Database
-from projects import RUNBOOK, Outcome, Project
+from support.databases import Database
+from support.projects import RUNBOOK, Outcome, Project
 
 from pgrunbook.cli import main
 

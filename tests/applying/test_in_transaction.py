@@ -1,0 +1,229 @@
+"""One block onto a target, without a notebook: what is committed, what its locks are said to be, what an error says."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from support import databases
+from support.databases import Database
+
+from pgrunbook.applying import in_transaction
+from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.errors import Failed
+from pgrunbook.ledger import ledger
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres.blockers import Attempt
+from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.blocks import Source
+
+on_18 = pytest.mark.parametrize("server", [18], indirect=True)
+
+
+@dataclass
+class Applying:
+    """A run that has begun, and the SQL of its runbook in a folder."""
+
+    database: Database
+    folder: Path
+    before: Callable[[], object] = lambda: None  # what happens once a block has been decided about
+
+    def __post_init__(self) -> None:
+        self.sessions = Sessions(Target("test", self.database.url), "public", "test")
+        self.sessions.lock()
+        self.run_id = str(uuid.uuid4())
+        ledger.install(self.sessions.work)
+        parameters = {"ticket": ""}
+        ledger.start(
+            self.sessions.work, self.run_id, "900_x", schema="public", mode="apply", operator="", parameters=parameters
+        )
+
+    def __call__(self, sql: str, lock_timeout: str = "150ms") -> Outcome:
+        """Apply a block of this SQL."""
+        (self.folder / "deploy").mkdir(exist_ok=True)
+        (self.folder / "deploy" / "010_block.sql").write_text(f"-- title: A block\n-- why: A test.\n\n{sql}\n")
+        source = Source.read(self.folder)
+        agenda = Agenda(self.sessions, "900_x", "public", source)
+
+        def decide() -> Decision:
+            return agenda.decide_now([source.block("010_block", {})])[0]
+
+        decision = decide()
+        self.before()
+        return in_transaction.apply(
+            self.sessions,
+            decision,
+            self.run_id,
+            Timeouts(lock_timeout, "5s", "20s"),
+            decide=decide,
+            ask=agenda.questions,
+            report=lambda _: None,
+        )
+
+
+@pytest.fixture
+def applying(empty: Database, tmp_path: Path) -> Iterator[Applying]:
+    made = Applying(empty, tmp_path)
+    yield made
+    made.sessions.close()
+
+
+def failing(applying: Applying, sql: str) -> str:
+    """What the error says, all of it."""
+    with pytest.raises(Failed) as raised:
+        applying(sql)
+    return str(raised.value)
+
+
+@on_18
+@pytest.mark.parametrize(
+    "there",
+    [
+        "CREATE TABLE t (id int, name text); CREATE INDEX i ON t (id);",  # adopted
+        "CREATE TABLE t (id int, name text);",  # completed
+    ],
+)
+def test_what_was_there_already_is_compared_again_before_it_is_recorded(applying: Applying, there: str) -> None:
+    applying.database.load(there)
+    applying.before = lambda: applying.database.execute("ALTER TABLE t DROP name")
+    said = failing(applying, "CREATE TABLE t (id int, name text); CREATE INDEX i ON t (id);")
+    assert "column t.name has changed since it was decided about\n      expected: text\n      found:    absent" in said
+    assert applying.database.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
+
+
+@on_18
+def test_a_column_that_if_not_exists_left_alone_may_keep_its_default(applying: Applying) -> None:
+    applying.database.load("CREATE TABLE t (id int, name text DEFAULT 'old')")
+    done = applying("ALTER TABLE t ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT ''; CREATE INDEX i ON t (id);")
+    assert done.event == "applied"
+
+
+@on_18
+def test_a_block_that_is_committed_stays_so_if_its_wait_cannot_be_noted(
+    applying: Applying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = ledger.note_attempt
+
+    def refuse(conn: psycopg.Connection[Any], run_id: str, attempt: Attempt) -> None:
+        if attempt.got_locks:
+            raise psycopg.errors.LockNotAvailable("somebody holds the table of attempts")
+        note(conn, run_id, attempt)
+
+    monkeypatch.setattr(ledger, "note_attempt", refuse)
+    applying.database.execute("CREATE TABLE t (id int)")
+    with psycopg.connect(applying.database.url) as blocker:
+        blocker.execute("LOCK TABLE t")
+        leaving = threading.Timer(0.3, blocker.commit)
+        leaving.start()
+        assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
+        leaving.join()
+    assert applying.database.execute("SELECT got_locks FROM pgrunbook.attempts")[0] == (False,)
+
+
+@on_18
+def test_who_only_looks_gives_up_behind_a_lock_and_the_attempt_is_noted(applying: Applying) -> None:
+    """An index or a CHECK cannot be printed without its table."""
+    applying.database.load("CREATE TABLE t (id int CHECK (id > 0)); CREATE INDEX i ON t (id)")
+    with psycopg.connect(applying.database.url) as blocker:
+        leaving = threading.Timer(5, blocker.commit)  # after the second attempt has given up
+
+        def lock() -> None:
+            blocker.execute("LOCK TABLE t")
+            leaving.start()
+
+        applying.before = lock
+        assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
+        leaving.join()
+    waited = applying.database.execute("SELECT max(waited_ms) FROM pgrunbook.attempts WHERE NOT got_locks")
+    assert waited[0][0] > 1000
+
+
+@on_18
+def test_a_block_that_completes_what_is_there_is_asked_after_each_statement(applying: Applying) -> None:
+    """Its own table is not new: somebody may be using it."""
+    applying.database.execute("CREATE TABLE t (id int)")
+    done = applying("CREATE TABLE t (id int); CREATE INDEX i ON t (id); CREATE TABLE u (id int);")
+    assert [(lock.number, lock.relation, lock.mode) for lock in done.locks] == [(1, "t", "SHARE")]
+
+
+@on_18
+def test_what_others_made_while_the_block_waited_is_not_taken_for_its_own(applying: Applying) -> None:
+    applying.database.execute("CREATE TABLE t (id int)")
+    with psycopg.connect(applying.database.url) as blocker:
+        blocker.execute("CREATE INDEX meanwhile ON t (id)")
+        leaving = threading.Timer(0.3, blocker.commit)
+        leaving.start()
+        done = applying("ALTER TABLE t ADD COLUMN y int NOT NULL DEFAULT (random() * 10)::int;", lock_timeout="5s")
+        leaving.join()
+    assert {lock.relation: lock.rewritten for lock in done.locks} == {"meanwhile": True, "t": True}
+
+
+@on_18
+def test_nothing_is_committed_if_the_ledger_has_lost_the_run(applying: Applying) -> None:
+    applying.database.execute("CREATE TABLE t (id int)")
+    applying.run_id = str(uuid.uuid4())
+    for sql_ in ("CREATE TABLE t (id int);", "CREATE TABLE u (id int);"):  # adopted; applied
+        assert "SQLSTATE 23" in failing(applying, sql_)
+    assert applying.database.execute("SELECT to_regclass('u'), count(*) FROM pgrunbook.blocks") == [(None, 0)]
+
+
+@on_18
+def test_after_a_function_has_deallocated_everything_the_next_block_has_a_new_session(applying: Applying) -> None:
+    applying.database.load(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DEALLOCATE ALL; RETURN 1; END$$;"
+        "CREATE TABLE t (id int); INSERT INTO t VALUES (1)"
+    )
+    assert "prepared statement" in failing(applying, "ALTER TABLE t ADD COLUMN y int DEFAULT f();")
+    assert applying("CREATE TABLE u (id int);").event == "applied"
+
+
+@pytest.mark.parametrize("server", [16], indirect=True)
+def test_what_an_older_server_does_not_know_is_shown_where_it_stands(applying: Applying) -> None:
+    """The server reads the whole message before it begins: the first part of it is what fails."""
+    virtual = "  b int GENERATED ALWAYS AS (a * 2) VIRTUAL"
+    said = failing(applying, f"CREATE TABLE t (id int);\nCREATE TABLE u (\n  a int,\n{virtual}\n);")
+    assert 'syntax error at or near "VIRTUAL"' in said
+    assert "deploy/010_block.sql:7" in said
+    assert virtual in said
+    assert "remedy:" in said
+
+
+@on_18
+def test_an_index_on_a_partitioned_table_is_applied(applying: Applying) -> None:
+    applying.database.execute("CREATE TABLE p (id int) PARTITION BY RANGE (id)")
+    applying.database.execute("CREATE TABLE q PARTITION OF p FOR VALUES FROM (0) TO (9)")
+    assert applying("CREATE INDEX p_id ON p (id);").event == "applied"
+
+
+@on_18
+def test_a_blocker_is_noted_in_a_database_that_lacks_its_letters(server: Server, tmp_path: Path) -> None:
+    latin = databases.encoded(server, "LATIN1")
+    latin.execute("CREATE TABLE t (id int)")
+    applying = Applying(latin, tmp_path)
+    with psycopg.connect(latin.url) as blocker:
+        blocker.execute(f"SELECT {', '.join(['id'] * 60)} FROM t".encode())  # so long that it is cut, with an ellipsis
+        leaving = threading.Timer(0.4, blocker.commit)
+        leaving.start()
+        assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
+        leaving.join()
+    applying.sessions.close()
+    (first, *_) = latin.execute("SELECT blockers -> 0 ->> 'query' FROM pgrunbook.attempts ORDER BY number")
+    assert first[0].endswith("?")
+
+
+@on_18
+def test_a_database_of_bytes_counts_them_and_an_error_is_placed_by_characters(server: Server, tmp_path: Path) -> None:
+    applying = Applying(databases.encoded(server, "SQL_ASCII"), tmp_path)
+    said = failing(applying, "CREATE TABLE t (id int); COMMENT ON TABLE t IS 'éééé';\nCREATE TABLE u (id nothing);")
+    assert f"found:    CREATE TABLE u (id nothing)\n{'^':>{len('      found:    CREATE TABLE u (id ') + 1}}\n" in said
+    applying.sessions.close()

@@ -1,0 +1,249 @@
+"""The statements of a transaction, sent as one message: what the server says of each."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg.pq import TransactionStatus
+from support.databases import Database
+
+from pgrunbook.applying.one_message import Batch
+from pgrunbook.errors import Failed
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.session import Session
+from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.scripts import statements
+
+TIMEOUTS = {"lock_timeout": "1s", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s"}
+
+
+@pytest.fixture
+def sessions(empty: Database) -> Iterator[tuple[Session, Session]]:
+    """One that works, and one that looks."""
+    empty.execute("CREATE TABLE there (id int, name varchar(10))")
+    target = Target("test", empty.url)
+    with connect(target, schema="public") as work, connect(target, schema="public", read_only=True) as look:
+        yield work, look
+
+
+@contextmanager
+def ran(work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS, *, traced: bool = True) -> Iterator[Batch]:
+    """The statements in a transaction that is open as long as the `with` block lasts, and then committed."""
+    batch = Batch(work, "public", statements(sql), traced)
+    with work.undoing():
+        batch.send(timeouts, "SELECT")
+        batch.receive()
+        yield batch
+        work.execute("COMMIT")
+
+
+def failed(work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS) -> tuple[Batch, psycopg.Error]:
+    """A batch of which a statement failed, and its error; it was rolled back."""
+    batch = Batch(work, "public", statements(sql))
+    try:
+        with work.undoing():
+            batch.send(timeouts, "SELECT")
+            batch.receive()
+    except psycopg.Error as exc:
+        assert work.info.transaction_status == TransactionStatus.IDLE
+        return batch, exc
+    pytest.fail("nothing has failed")
+
+
+def test_each_statement_has_its_time(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    with ran(work, "CREATE TABLE a (); SELECT pg_sleep(0.3); CREATE TABLE b ();") as batch:
+        assert work.execute("SELECT current_setting('statement_timeout')").fetchone() == ("5s",)
+    assert [sql for sql, _ in batch.laps] == ["CREATE TABLE a ()", "SELECT pg_sleep(0.3)", "CREATE TABLE b ()"]
+    first, second, third = (ms for _, ms in batch.laps)
+    assert second >= 300 > max(first, third) > 0
+
+
+def test_a_statement_may_end_with_a_comment(sessions: tuple[Session, Session]) -> None:
+    work, look = sessions
+    with ran(work, "CREATE TABLE a () -- the first\n; CREATE TABLE b () /* the second */ -- really"):
+        pass
+    assert look.execute(
+        "SELECT to_regclass('public.a') IS NOT NULL, to_regclass('public.b') IS NOT NULL"
+    ).fetchone() == (True, True)
+
+
+def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    batch = Batch(work, "public", statements("CREATE TABLE a (id int)"))
+    with work.undoing():
+        batch.send(TIMEOUTS, catalog.asking(work, "ddl", schema="public", tables=["a"]))
+        (rows,) = batch.receive()
+        assert [row["ddl"] for row in rows] == ["CREATE TABLE t ()", "ALTER TABLE t ADD COLUMN id integer"]
+        work.execute("ROLLBACK")
+
+
+def test_the_one_that_fails_is_known_and_no_other_is_run(sessions: tuple[Session, Session]) -> None:
+    work, look = sessions
+    batch, _ = failed(work, "CREATE TABLE a (); SELECT 1 / 0; SELECT pg_sleep(1);")
+    assert batch.failed is not None
+    assert batch.failed[0].sql == "SELECT 1 / 0"
+    assert look.execute("SELECT to_regclass('public.a')").fetchone() == (None,)
+
+
+def test_where_it_fails_is_counted_from_the_beginning_of_the_message(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    batch, _ = failed(work, "CREATE TABLE a (); SELECT missing")
+    assert batch.failed is not None
+    _, place = batch.failed
+    assert "SELECT missing"[place:] == "missing"
+
+
+def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Session, Session]) -> None:
+    work, look = sessions
+    look.execute("BEGIN")
+    look.execute("SELECT FROM public.there")
+    batch, _ = failed(work, "CREATE TABLE a (); ALTER TABLE there ADD a int;", TIMEOUTS | {"lock_timeout": "50ms"})
+    assert batch.failed is not None
+    assert batch.failed[0].sql.startswith("ALTER")
+
+
+def test_a_timeout_is_that_of_each_statement_and_not_of_all_together(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    timeouts = TIMEOUTS | {"statement_timeout": "400ms"}
+    with ran(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(0.25); SELECT pg_sleep(0.25)", timeouts):
+        pass
+    batch, _ = failed(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(5)", timeouts)
+    assert batch.failed is not None
+    assert batch.failed[0].sql == "SELECT pg_sleep(5)"
+
+
+def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Session, Session]) -> None:
+    """A laptop that sleeps gives its locks back."""
+    work, look = sessions
+    timeouts = TIMEOUTS | {"idle_in_transaction_session_timeout": "500ms"}
+
+    def fall_silent() -> None:
+        with ran(work, "ALTER TABLE there ADD silent int;", timeouts):
+            time.sleep(1.5)
+            held = look.execute("SELECT count(*) FROM pg_locks WHERE pid = %s", [work.info.backend_pid]).fetchone()
+            assert held == (0,)
+            work.execute("SELECT")
+
+    with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+        fall_silent()
+
+
+def test_why_a_session_was_ended_is_known(sessions: tuple[Session, Session], empty: Database) -> None:
+    work, _ = sessions
+    ending = threading.Timer(0.3, empty.execute, ["SELECT pg_terminate_backend(%s)", [work.info.backend_pid]])
+    ending.start()
+    with pytest.raises(psycopg.errors.AdminShutdown), ran(work, "SELECT pg_sleep(5)"):
+        pass
+    ending.join()
+
+
+def test_many_statements_are_one_message(sessions: tuple[Session, Session]) -> None:
+    """However long: the server has read all of it before it begins, and nobody waits for the other."""
+    work, _ = sessions
+    many = [f"CREATE TABLE t{n} ()" for n in range(20)] + [f"COMMENT ON TABLE t1 IS '{'x' * 300_000}'"] * 3
+    with ran(work, ";".join(many)) as batch:
+        pass
+    assert [sql for sql, _ in batch.laps] == many
+    failing, _ = failed(work, "DROP TABLE t0;" + ";".join(many[1:]))
+    assert failing.failed is not None
+    assert failing.failed[0].sql == many[1]
+
+
+def test_a_rule_that_answers_too_is_said_to_be_the_reason(sessions: tuple[Session, Session]) -> None:
+    work, look = sessions
+    for name in ("one", "other"):
+        work.execute(f"CREATE RULE {name} AS ON INSERT TO public.there DO ALSO SELECT 1".encode())
+    with (
+        pytest.raises(Failed, match="more answers than there are statements"),
+        ran(work, "INSERT INTO there VALUES (1)"),
+    ):
+        pass
+    assert look.execute("SELECT count(*) FROM public.there").fetchone() == (0,)
+
+
+def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    sql = "CREATE TABLE made (id int); CREATE INDEX ON there (id); ALTER TABLE there ALTER name TYPE int USING 1;"
+    with ran(work, sql) as batch:
+        held = batch.locks()
+    assert [(lock.number, lock.relation, lock.mode, lock.rewritten) for lock in held] == [
+        (2, "there", "SHARE", True),
+        (3, "there", "ACCESS EXCLUSIVE", True),
+    ]
+    assert all(lock.held_ms > 0 for lock in held)
+
+
+def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(sessions: tuple[Session, Session]) -> None:
+    """Of a block that was to make its own tables only, and does more."""
+    work, _ = sessions
+    with ran(work, "SELECT FROM there; SELECT pg_sleep(0.2); CREATE TABLE made ();", traced=False) as batch:
+        (lock,) = batch.locks()
+    assert (lock.number, lock.relation, lock.mode) == (3, "there", "ACCESS SHARE")
+    assert lock.held_ms >= 200
+
+
+def test_what_is_dropped_is_not_rewritten(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    work.execute("CREATE VIEW public.seen AS SELECT FROM public.there")
+    with ran(work, "DROP VIEW seen; DROP TABLE there;") as batch:
+        held = {lock.relation: lock.rewritten for lock in batch.locks()}
+    assert held == {"seen": False, "there": False}
+
+
+def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Session, Session]) -> None:
+    work, _ = sessions
+    prepared = "SELECT substr(name, 11) FROM pg_prepared_statements ORDER BY 1"
+    catalog.rows(work, "place")
+    with ran(work, "ALTER TABLE there ADD more int;"):
+        catalog.rows(work, "place")
+    failed(work, "DROP TABLE there; SELECT 1 / 0")
+    with work.transaction():
+        work.execute("ALTER TABLE public.there ADD still_more int")
+    names = ("begun", "held", "lockable", "place", "remaining")
+    assert work.execute(prepared).fetchall() == [(name,) for name in names]
+    catalog.rows(work, "place")
+
+
+def test_an_interrupt_at_any_moment_leaves_a_session_in_step_or_closed(empty: Database) -> None:
+    """Otherwise what is asked next is answered with what was asked before, or nobody ends the transaction."""
+    target = Target("test", empty.url)
+    block = "CREATE TABLE a (); CREATE TABLE b (); DROP TABLE a; DROP TABLE b;"
+    armed, interrupted = False, 0
+
+    def interrupt(*_: object) -> None:
+        if armed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    work = connect(target, schema="public")
+    try:
+        for moment in range(200):
+            if work.closed:
+                work = connect(target, schema="public")
+            timer = threading.Timer(random.uniform(0, 0.005), os.kill, [os.getpid(), signal.SIGUSR1])
+            timer.start()
+            try:
+                armed = True
+                with ran(work, block):
+                    pass
+                armed = False
+            except KeyboardInterrupt:
+                armed = False
+                interrupted += 1
+            timer.join()
+            assert work.closed or work.execute("SELECT %s::int", [moment]).fetchone() == (moment,)
+            assert work.closed or work.info.transaction_status == TransactionStatus.IDLE
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        work.close()
+    assert interrupted > 20

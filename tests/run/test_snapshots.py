@@ -1,0 +1,71 @@
+"""Which snapshots a run puts into its record, whether or not the runbook looks again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.databases import Database
+
+from pgrunbook.run import display
+from pgrunbook.run.run import Run, begin
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+CELLS = [
+    {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": 'target = ""\nmode = "apply"'},
+    {"cell_type": "code", "metadata": {}, "source": 'run.apply("010_t")'},
+]
+
+
+@pytest.fixture
+def run(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Of a runbook that makes a table, up to the preconditions."""
+    (tmp_path / "pgrunbook.toml").touch()
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "runbooks" / "001_t.ipynb").write_text(json.dumps({"cells": CELLS}))
+    for kind, sql in {"deploy": "CREATE TABLE t (id int);", "verify": "TABLE t;", "revert": "DROP TABLE t;"}.items():
+        (tmp_path / "sql" / "001_t" / kind).mkdir(parents=True)
+        (tmp_path / "sql" / "001_t" / kind / "010_t.sql").write_text(f"-- title: t\n-- why: t\n\n{sql}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TARGET", empty.url)
+    made = begin("001_t", {"target": "env:TARGET", "mode": "apply"})
+    made.preconditions()
+    return made
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The snapshots that were put into the record: when each was taken, and how many tables it has."""
+    found: list[tuple[str, int]] = []
+    monkeypatch.setattr(display, "snapshot", lambda snapshot, when: found.append((when, len(snapshot.tables))))
+    return found
+
+
+def finish(run: Run) -> None:
+    run.verify()
+    run.finish()
+
+
+def test_what_was_observed_after_the_last_block_is_the_end(run: Run, taken: list[tuple[str, int]]) -> None:
+    run.observe()
+    run.apply("010_t")
+    run.observe()
+    finish(run)
+    assert taken == [("before", 0), ("after", 1)]
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_what_nobody_observed_at_the_end_is_observed_there(run: Run, taken: list[tuple[str, int]], looks: int) -> None:
+    for _ in range(looks):
+        run.observe()
+    run.apply("010_t")
+    finish(run)
+    assert taken == [*[("before", 0), ("after", 0)][:looks], ("after", 1)]
+
+
+def test_a_runbook_that_observes_nothing_has_none(run: Run, taken: list[tuple[str, int]]) -> None:
+    run.apply("010_t")
+    finish(run)
+    assert taken == []

@@ -1,0 +1,42 @@
+"""The kernel of `pgrunbook run`, which is started before papermill asks for one: its end is noticed."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+from support.databases import Database
+from support.projects import Outcome, Project
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+PASSED = """\
+from pgrunbook.records.card import VerdictCard
+from pgrunbook.errors import Verdict
+VerdictCard(Verdict.PASSED, "done", {})"""
+
+
+def cells(project: Project, *sources: str) -> None:
+    made = nbformat.v4.new_notebook()
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made.cells = [nbformat.v4.new_code_cell('target = "embedded"\nmode = "apply"', metadata={"tags": ["parameters"]})]
+    made.cells += [nbformat.v4.new_code_cell(source, id=f"cell{n}") for n, source in enumerate(sources)]
+    nbformat.write(made, project.root / "runbooks" / "900_cells.ipynb")
+
+
+def run(project: Project, empty: Database) -> Outcome:
+    project.env["CRM_URL"] = empty.url
+    return project.command("run", "900_cells", "--target", "env:CRM_URL")
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "said"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 3, "the kernel died"),
+        ("import os; os._exit(0)", 3, "the kernel died"),
+        ("import sys; sys.exit(0)", 1, "a cell ended the kernel"),
+    ],
+)
+def test_its_end_is_noticed(project: Project, empty: Database, cell: str, code: int, said: str) -> None:
+    cells(project, cell, PASSED)
+    done = run(project, empty)
+    assert (done.code, said in done.text) == (code, True), done.text

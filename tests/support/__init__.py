@@ -1,0 +1,1 @@
+"""What tests of several rooms share: real databases, projects that are run from the command line, refusals."""

@@ -88,3 +88,17 @@ def test_every_page_is_listed_and_every_link_leads_somewhere() -> None:
 
 def test_the_readme_fits_a_glance() -> None:
     assert len((ROOT / "README.md").read_text().split()) <= 700
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for line in page.splitlines():
+        modules = re.findall(r"`(\w+/\w+\.py)`((?: `\w+`)*)", line)
+        for module, names in modules:
+            text = (ROOT / "src" / "pgrunbook" / module).read_text()
+            for name in re.findall(r"`(\w+)`", names):
+                assert re.search(rf"^(def |class )?{name}\b", text, re.MULTILINE), f"{module}: {name}"
+        for test in re.findall(r"`(tests/[\w/]+\.py)`", line):
+            assert (ROOT / test).exists(), test
+    rooms = {path.parent.name for path in (ROOT / "src" / "pgrunbook").glob("*/__init__.py")}
+    assert {room for room in rooms if f"{room}/" in page} == rooms

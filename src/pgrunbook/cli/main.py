@@ -66,7 +66,7 @@ def main() -> None:
     help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, statement_timeout,"
     " approved_plan, approver, discard, or one of its own. May be repeated.",
 )
-@click.option("--html", is_flag=True, help="Also write the record as an HTML page, beside the notebook.")
+@click.option("--html", is_flag=True, help="Also make the reviewer's page of the record, below outputs/site/.")
 @click.option("--progress/--no-progress", default=None, help="Show a progress bar.  [default: only on a terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON when all is over: docs/json.md has its form.")
 def run(
@@ -147,8 +147,8 @@ def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: boo
     """
     with signals.as_before():
         path, ending = _execute(project, notebook, asked, bar=bar)
-        page = _page(path) if html else None
         sealed = _sealed(project, path)
+        page = _page(project, path) if html else None
     yield "verdict", str(ending.verdict)
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
@@ -173,10 +173,11 @@ def _execute(project: Project, notebook: Path, asked: Asked, *, bar: bool) -> tu
         raise Interrupted("Stopped by a signal, before any cell was run.") from exc
 
 
-def _page(notebook: Path) -> Path:
-    from pgrunbook.records import report  # nbconvert takes half a second to import
+def _page(project: Project, notebook: Path) -> Path:
+    from pgrunbook.records.archive import Archive
+    from pgrunbook.records.site import Site
 
-    return report.page(notebook)
+    return Site(Archive(project.outputs)).page(notebook)
 
 
 def _sealed(project: Project, notebook: Path) -> str | RunbookError:

@@ -84,6 +84,15 @@ class Site:
         """Write what is missing, or all of it; how many pages were made, and how many records there are. The page of a
         record that is gone goes too.
         """
+        rows, made = self._build(anew=anew)
+        return made, len(rows)
+
+    def page(self, notebook: Path) -> Path:
+        """Write what is missing; where the page of this record is. Raises Failed if it could not be made."""
+        name = self.archive.name(notebook)
+        return self.root / next(row.page for row in self._build(anew=False)[0] if row.name == name)
+
+    def _build(self, *, anew: bool) -> tuple[list[Row], int]:
         known = self._known()
         rows, made = [], 0
         notebooks = self._notebooks()
@@ -100,7 +109,7 @@ class Site:
             self._remove(page)
         rows.sort(key=lambda row: row.started, reverse=True)
         self._index(rows)
-        return made, len(rows)
+        return rows, made
 
     def _notebooks(self) -> dict[str, Path]:
         """The notebooks by their names; but for what can be no record, which `archive verify` names."""

@@ -25,7 +25,7 @@ _CELLS = (
     "run.preconditions()",
     "run.apply_all()",
     "run.verify()",
-    "run.finish()",
+    "run.verdict()",
 )
 
 

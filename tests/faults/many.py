@@ -52,7 +52,7 @@ def _notebook(count: int) -> nbformat.NotebookNode:
         "run.preconditions()",
         f'for n in range(1, {count} + 1):\n    run.apply(f"{{n:03}}_t{{n}}")',
         "run.verify()",
-        "run.finish()",
+        "run.verdict()",
     )
     made: nbformat.NotebookNode = new_notebook(cells=[new_code_cell(_PARAMETERS, metadata={"tags": ["parameters"]})])
     made.cells += [new_code_cell(cell) for cell in cells]

@@ -255,7 +255,7 @@ FORGERIES: dict[str, tuple[Callable[[Notebook], None], str]] = {
     ),
     "another cell": (
         lambda nb: [
-            c.update(source="run.finish()  # or not") for c in nb["cells"] if "".join(c["source"]) == "run.finish()"
+            c.update(source="run.verdict()  # or not") for c in nb["cells"] if "".join(c["source"]) == "run.verdict()"
         ],  # type: ignore[dict-item]
         f"{RUNBOOK}: the code of its cells is not that of the runbook that was run",
     ),

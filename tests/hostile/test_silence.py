@@ -208,7 +208,7 @@ def passes_soon(project: Project, database: Database, within_s: float) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("before", ["run.preconditions", 'run.apply("040', "run.finish"])
+@pytest.mark.parametrize("before", ["run.preconditions", 'run.apply("040', "run.verdict"])
 def test_a_run_whose_server_falls_silent_ends(line: Line, crm: Database, project: Project, before: str) -> None:
     run = Paused(project, line.url(crm.name), before)
     line.fall_silent()
@@ -254,7 +254,7 @@ def signalled(run: Paused) -> float:
 @pytest.mark.long
 @pytest.mark.parametrize("papermill", [False, True])
 def test_a_second_signal_ends_a_run_that_seals(line: Line, crm: Database, project: Project, papermill: bool) -> None:
-    run = Paused(project, line.url(crm.name), "run.finish", papermill=papermill)
+    run = Paused(project, line.url(crm.name), "run.verdict", papermill=papermill)
     run.go.touch()
     wait_for(lambda: crm.execute("SELECT count(*) FROM pgrunbook.verdicts") == [(1,)])
     line.fall_silent()
@@ -266,7 +266,7 @@ def test_a_second_signal_ends_a_run_that_seals(line: Line, crm: Database, projec
 
 @pytest.mark.long
 def test_a_run_whose_standby_is_lost_at_its_verdict_passes_and_says_so(durable: Database, project: Project) -> None:
-    run = Paused(project, durable.url, "run.finish")
+    run = Paused(project, durable.url, "run.verdict")
     with synchronous(durable.server, "nobody"):
         time.sleep(0.5)
         run.go.touch()
@@ -281,7 +281,7 @@ def test_a_run_whose_standby_is_lost_at_its_verdict_passes_and_says_so(durable: 
 @pytest.mark.long
 @pytest.mark.parametrize("papermill", [False, True])
 def test_a_second_signal_ends_a_run_whose_standby_is_lost(durable: Database, project: Project, papermill: bool) -> None:
-    run = Paused(project, durable.url, "run.finish", papermill=papermill)
+    run = Paused(project, durable.url, "run.verdict", papermill=papermill)
     with synchronous(durable.server, "nobody"):
         time.sleep(0.5)
         run.go.touch()

@@ -273,7 +273,7 @@ class History(RuleBasedStateMachine):
                 for name in BLOCKS:
                     run.apply(name)
                 run.verify()
-                run.finish()
+                run.verdict()
             except RunbookError as error:
                 return {problem.where for problem in error.problems}
         return set()
@@ -310,7 +310,7 @@ class History(RuleBasedStateMachine):
         for name in BLOCKS:
             self.apply(run, name)
         run.verify()
-        run.finish()
+        run.verdict()
         self.model.ended(run.run_id, "passed")
         assert not self.model.pending
 

@@ -27,7 +27,7 @@ def test_a_block_that_a_cell_applies_too_early_is_told_from_one_that_is_none(tmp
     assert x.what == "nothing is decided about '010_x'"
     assert x.remedy == "run the cell of the preconditions first"
     assert admit.what == "nothing is decided about '070_admit'"
-    assert admit.remedy == "run the cell of run.admit, then that of the preconditions, first"
+    assert admit.remedy == "run the cell of run.allow, then that of the preconditions, first"
     assert (other.what, other.expected) == ("no block is called '010_y'", "010_x, 070_admit")
     assert other.remedy == "did you mean 010_x? correct the name in the cell"
 

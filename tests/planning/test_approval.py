@@ -109,7 +109,7 @@ def test_a_stale_plan_is_refused_with_all_that_differs(crm: Database, production
         sql / "deploy" / "020_stage_mappings.sql", "display_order INTEGER DEFAULT 0", "display_order INTEGER DEFAULT 1"
     )
     edit(sql / "verify" / "030_deals_source_data.sql", ";\n", ";\nSELECT 1;\n")
-    edit(notebook, "run.finish()", "run.finish()  # really")
+    edit(notebook, "run.verdict()", "run.verdict()  # really")
     crm.execute("ALTER TABLE deals ADD COLUMN by_hand text")
     before = crm.dump()
     done = approved(production, digest)

@@ -42,7 +42,7 @@ def test_runs_are_sealed_one_after_the_other_whatever_their_verdict(
     refused = project.run(crm, "-p", "schema", "nowhere")
     assert refused.code == 2, refused.text
     runbook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
-    runbook.write_text(runbook.read_text().replace("run.finish()", "1 / 0"))
+    runbook.write_text(runbook.read_text().replace("run.verdict()", "1 / 0"))
     failed = project.run(crm, "--mode", "verify")
     assert failed.code == 1, failed.text
     assert [done.text.splitlines()[-1].split(",")[0] for done in (passed, refused, failed)] == [
@@ -162,8 +162,8 @@ def test_papermill_seals_with_our_engine_what_it_wrote(crm: Database, project: P
 def lose_the_head(project: Project) -> None:
     """Have the archive broken while the run is at work, by its own last cell."""
     runbook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
-    lost = json.dumps(f"__import__('os').unlink('outputs/{HEAD}')\nrun.finish()")
-    runbook.write_text(runbook.read_text().replace('"run.finish()"', lost))
+    lost = json.dumps(f"__import__('os').unlink('outputs/{HEAD}')\nrun.verdict()")
+    runbook.write_text(runbook.read_text().replace('"run.verdict()"', lost))
 
 
 def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database, project: Project) -> None:

@@ -11,6 +11,8 @@ import pytest
 from support.databases import Database
 from support.projects import RUNBOOK, Project
 
+import pgrunbook
+
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 Cell = dict[str, Any]
 
@@ -164,7 +166,7 @@ def test_cells_that_do_not_match_the_blocks_refuse_the_run_before_it_writes(crm:
     done = project.run(crm, "--mode", "plan")
     assert done.code == 2
     assert "nothing is decided about '070_admit_csv_import'" in done.text
-    assert "remedy:   run the cell of run.admit that names 070_admit_csv_import above the preconditions" in done.text
+    assert "remedy:   run the cell of run.allow that names 070_admit_csv_import above the preconditions" in done.text
     assert "cell contacts-source-data: no block is called '040_contact_source_data'" in done.text
     assert "010_import_batches: no cell applies it" in done.text
     assert "040_contacts_source_data: no cell applies it" in done.text
@@ -195,3 +197,17 @@ def test_a_cell_after_the_end_is_refused(crm: Database, project: Project) -> Non
     edit(project, lambda cells: cells + [again(c) for c in cells if c["id"] == "import-batches"])
     done = project.papermill(crm)
     assert "The run has ended" in done.text
+
+
+def test_cells_by_their_former_names_warn(crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGRUNBOOK_ROOT", str(project.root))
+    monkeypatch.setenv("CRM_URL", crm.url)
+    namespace = {"target": "env:CRM_URL", "mode": "plan"}
+    run = pgrunbook.begin("001_import_connector", namespace)
+    try:
+        with pytest.warns(DeprecationWarning, match=r"run\.circumstances is now run\.activity"):
+            assert list(run.circumstances().columns) == ["found", "remark"]
+        with pytest.raises(AttributeError, match="no cell 'nonsense'"):
+            _ = run.nonsense
+    finally:
+        run.close()

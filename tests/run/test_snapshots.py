@@ -45,7 +45,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 def finish(run: Run) -> None:
     run.verify()
-    run.finish()
+    run.verdict()
 
 
 def test_what_was_observed_after_the_last_block_is_the_end(run: Run, taken: list[tuple[str, int]]) -> None:

@@ -247,7 +247,7 @@ CELLS = {
     "preconditions": "run.preconditions()",
     "apply": 'run.apply("010_notes")',
     "verify": "run.verify()",
-    "finish": "run.finish()",
+    "finish": "run.verdict()",
 }
 
 
@@ -270,10 +270,10 @@ def notebook(sql, **cells):
         ({}, []),
         ({"parameters": None}, ["0 cells are tagged 'parameters'"]),
         ({"parameters": "import os"}, ["parameters cell, line 1: more than assignments"]),
-        ({"preconditions": "run.decisions()"}, ["no cell calls run.preconditions()"]),
+        ({"preconditions": "run.plan()"}, ["no cell calls run.preconditions()"]),
         (
             {"verify": 'run.verify("010_notes")', "finish": "verify()"},
-            ["no cell calls run.finish()", "no cell calls run.verify()"],
+            ["no cell calls run.verdict()", "no cell calls run.verify()"],
         ),
         (
             {"apply": 'run.apply("010_note")'},

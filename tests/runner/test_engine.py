@@ -129,7 +129,7 @@ def test_a_kernel_that_dies_after_the_verdict(tmp_path: Path, cells: list[str], 
 def test_a_kernel_that_dies_once_the_ledger_has_the_verdict(crm: Database, project: Project) -> None:
     """Before the card could be shown."""
     path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
-    path.write_text(path.read_text().replace('"run.finish()"', json.dumps(f"run.finish()\n{DIES}")))
+    path.write_text(path.read_text().replace('"run.verdict()"', json.dumps(f"run.verdict()\n{DIES}")))
     done = project.run(crm)
     assert done.code == 0, done.text
     assert done.notebook

@@ -46,7 +46,7 @@ def test_a_cell_that_gives_a_password_away(crm: Database, project: Project, logi
     role = login_role(crm, 'it\'s "p@ss" %41\\wörd')
     project.env["CRM_URL"] = role.url
     runbook = project.root / "runbooks" / "001_import_connector.ipynb"
-    runbook.write_text(runbook.read_text().replace('"run.identity"', f"{json.dumps(GIVES_AWAY)}"))
+    runbook.write_text(runbook.read_text().replace('"run.target"', f"{json.dumps(GIVES_AWAY)}"))
     done = project.run("env:CRM_URL", "--mode", "plan")
     assert done.code == 1, done.text
     assert "A password of this run was in the notebook, and is masked" in done.text

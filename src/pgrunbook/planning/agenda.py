@@ -202,7 +202,7 @@ class Agenda:
             remedy = f"{did_you_mean(name, deploy)}correct the name in the cell"
             return Problem(f"no block is called {name!r}", expected=", ".join(deploy), remedy=remedy)
         first = (
-            "the preconditions" if isinstance(deploy[name], Script) else "run.admit, then that of the preconditions,"
+            "the preconditions" if isinstance(deploy[name], Script) else "run.allow, then that of the preconditions,"
         )
         return Problem(f"nothing is decided about {name!r}", remedy=f"run the cell of {first} first")
 

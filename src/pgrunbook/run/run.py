@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -38,6 +39,16 @@ from pgrunbook.runbooks import cells, credentials, parameters, targets
 from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
+
+_FORMER = {
+    "identity": "target",
+    "sources": "files",
+    "circumstances": "activity",
+    "admit": "allow",
+    "decisions": "plan",
+    "difference": "changes",
+    "finish": "verdict",
+}
 
 
 def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
@@ -171,7 +182,7 @@ class Run:
         return self._sessions.look
 
     @property
-    def identity(self) -> pd.DataFrame:
+    def target(self) -> pd.DataFrame:
         """The target's identity card and this run's: index `identity`, column `value`."""
         with self._ending():
             state = "died" if self._sessions.locked else "at work, or died"
@@ -193,11 +204,11 @@ class Run:
             return display.named(both.rename_axis("identity"), "identity")
 
     @property
-    def sources(self) -> pd.DataFrame:
+    def files(self) -> pd.DataFrame:
         """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each file begins."""
         return display.named(self._sources.frame(), "sources", files=self._sources.files)
 
-    def circumstances(self) -> pd.DataFrame:
+    def activity(self) -> pd.DataFrame:
         """What is going on in the database: index `what`; columns `found`, `remark` (str).
 
         Its size, sessions, oldest transaction id and durability; transactions open for more than a minute, and prepared
@@ -224,7 +235,7 @@ class Run:
             given = {name: self.parameters.own.get(name, "") for name in candidates}
             return Column(*self._agenda.locate(candidates, given))
 
-    def admit(self, value: str, columns: Sequence[tuple[str, str]], *, by: str, then: str) -> pd.DataFrame:
+    def allow(self, value: str, columns: Sequence[tuple[str, str]], *, by: str, then: str) -> pd.DataFrame:
         """Plan to let each column accept the value: blocks of the variants in `deploy/<by>/`, then `deploy/<then>/`.
 
         Returns what constrains the columns now: index `table`, `column`; columns `type`, `accepted`, `because`.
@@ -262,7 +273,7 @@ class Run:
             self._observation.choose([*also, *(key.table for d in self._decisions for key in d.block.facts)])
             return self._observation.snapshot(len(self._worker.outcomes))
 
-    def decisions(self) -> pd.DataFrame:
+    def plan(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
         if self._plan and self._plan.steps:
             display.plan(self._plan, self._preparation.rehearsals())
@@ -373,12 +384,12 @@ class Run:
             display.frame(shown)
         checks.require(results, error, message)
 
-    def difference(self) -> pd.DataFrame:
+    def changes(self) -> pd.DataFrame:
         """What has changed since the first `observe`: see `diff.diff`."""
         with self._ending():
             return display.named(self._observation.difference(), "difference")
 
-    def finish(self) -> VerdictCard:
+    def verdict(self) -> VerdictCard:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions. What was
         observed before is in the record as it is after, whether or not the runbook observes it again.
 
@@ -417,6 +428,13 @@ class Run:
         if self._rehearsal:
             self._rehearsal.close()
         self._closed = True
+
+    def __getattr__(self, name: str) -> Any:
+        """A cell by its name until version 0.1, which warns; the next version has it no more."""
+        if name not in _FORMER:
+            raise AttributeError(f"a run has no cell {name!r}")
+        warnings.warn(f"run.{name} is now run.{_FORMER[name]}", DeprecationWarning, stacklevel=2)
+        return getattr(self, _FORMER[name])
 
     # -- inside ----------------------------------------------------------------------------------------------
 

@@ -16,8 +16,10 @@ from pgrunbook.secrets import literals, search
 _NEEDED = {
     "preconditions": "it decides what is done with each block",
     "verify": "a run that is not verified fails",
-    "finish": "a run that nothing ends has no verdict, and fails",
+    "verdict": "a run that nothing ends has no verdict, and fails",
 }
+
+_FORMER = {"finish": "verdict"}  # names of cells until version 0.1
 
 
 def problems(notebook: Path, blocks: Collection[str], undecided: Collection[str] = ()) -> Iterator[Problem]:
@@ -35,7 +37,7 @@ def problems(notebook: Path, blocks: Collection[str], undecided: Collection[str]
     for name, cell in named.items():
         where = f"{notebook.name}, cell {cell}"
         if name in undecided:
-            remedy = f"run the cell of run.admit that names {name} above the preconditions"
+            remedy = f"run the cell of run.allow that names {name} above the preconditions"
             yield Problem(f"nothing is decided about {name!r}", where, remedy=remedy)
         elif name is not None and name not in blocks:
             remedy = f"{did_you_mean(name, blocks)}correct the name, and save the notebook"
@@ -53,7 +55,7 @@ def lacking(notebook: Path) -> Iterator[Problem]:
     cells that are no Python. Raises Refused if the file is no notebook.
     """
     calls, broken = _calls(notebook)
-    called = {_method(call) for _, call in calls if not call.args}
+    called = {_FORMER.get(name, name) for _, call in calls if not call.args and (name := _method(call))}
     for name, why in _NEEDED.items():
         if name not in called and not broken:
             yield Problem(f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}")

@@ -164,10 +164,10 @@ class Script:
 
 # How placeholders get their values: those of a file, and those of a variant, which lies in a folder.
 _GIVES = (
-    "run.locate(…) gives the two placeholders that it names their values, and run.admit(…) gives `value`: "
+    "run.locate(…) gives the two placeholders that it names their values, and run.allow(…) gives `value`: "
     "call it in a cell above the preconditions"
 )
-_GIVES_VARIANTS = "run.admit(…) gives a variant no others"
+_GIVES_VARIANTS = "run.allow(…) gives a variant no others"
 
 _CHANGES_SESSION = "changes the session, which is the ledger's and the next block's too"
 

@@ -22,8 +22,17 @@ class Verdict(enum.StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """0 passed, 1 failed, 2 refused, 3 interrupted, 4 locked_out."""
-        return list(Verdict).index(self)
+        """See the table below."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Verdict.PASSED: 0,
+    Verdict.FAILED: 1,
+    Verdict.REFUSED: 2,
+    Verdict.INTERRUPTED: 3,
+    Verdict.LOCKED_OUT: 4,
+}
 
 
 @dataclass(frozen=True, slots=True)

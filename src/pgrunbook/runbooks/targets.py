@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -41,7 +42,11 @@ def _embedded(project: Project) -> str:
     from pgrunbook.postgres import embedded  # other targets do not need the server
 
     settings = project.settings.embedded
-    server = embedded.start(project.root / ".pgrunbook" / f"postgres-{settings.version}", settings.version)
+    folder = project.root / ".pgrunbook"
+    with suppress(OSError):  # what is wrong with the folder, the server says
+        folder.mkdir(exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # no part of the repository
+    server = embedded.start(folder / f"postgres-{settings.version}", settings.version)
     sample = project.root / settings.sample if settings.sample else None
     return embedded.database(server, settings.database, sample)
 

@@ -125,3 +125,27 @@ def test_a_standby_that_vanishes_in_the_middle(own: Database, project: Project, 
         refused = project.step(own)
         assert refused.code == 2, refused.text
         assert "nobody confirms commits" in refused.text
+
+
+@pytest.mark.long
+def test_a_session_that_ends_while_its_commit_waits_does_not_make_it_confirmed(own: Database, project: Project) -> None:
+    lasting(own)
+    ended: list[Outcome] = []
+    with own.connect() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT FROM deals")
+        running = threading.Thread(target=lambda: ended.append(project.step(own)))
+        running.start()
+        wait_for(lambda: bool(own.execute("SELECT FROM pg_locks WHERE NOT granted")))
+        with synchronous(own.server, "nobody"):
+            time.sleep(0.5)  # for the server to have heard of it
+            reader.execute("COMMIT")
+            ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            wait_for(lambda: bool(own.execute(ends)))
+            running.join(30)
+    (outcome,) = ended
+    assert outcome.code == 1, outcome.text
+    assert "030_deals_source_data: is committed on this server, and not confirmed by a standby" in outcome.text
+    said = own.execute('SELECT block FROM pgrunbook.attempts WHERE blockers @> \'[{"role": "synchronous standby"}]\'')
+    assert said == [("030_deals_source_data",)]
+    assert own.execute("SELECT block FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == said

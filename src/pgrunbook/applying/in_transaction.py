@@ -21,7 +21,7 @@ from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Questions
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import durability, search_path
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.connection import Sessions, problem_of
 from pgrunbook.postgres.locks import Lock
@@ -100,7 +100,7 @@ def apply(
     except lock_waits.WITHOUT_LOCKS as exc:
         raise Failed(_rolled_back(decision), problems=[_blocked(block, timeouts, attempts)]) from exc
     except psycopg.Error as exc:
-        return _settled(sessions, decision, run_id, exc)
+        outcome = _settled(sessions, decision, run_id, exc)
     if not outcome.confirmed:
         number = attempts[-1].number if attempts else 1
         note(Attempt(block.name, number, outcome.started_at, round(outcome.elapsed_ms, 1), True, (standbys.NOBODY,)))
@@ -125,7 +125,19 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.E
     event, started_at, finished_at = row
     elapsed_ms = (finished_at - started_at).total_seconds() * 1000
     lost = ("the connection was lost; the ledger has the block", elapsed_ms)
-    return Outcome(block.name, event, (lost,), started_at, elapsed_ms)
+    return Outcome(block.name, event, (lost,), started_at, elapsed_ms, confirmed=_confirmed(sessions))
+
+
+def _confirmed(sessions: Sessions) -> bool:
+    """Whether the standbys that a block's commit waits for have what is committed by now: they confirm it in order."""
+    try:
+        return not durability.write(sessions.work, _MARK, ())
+    except (psycopg.Error, RunbookError):
+        return False
+
+
+# What leaves nothing but a trace in the WAL, which a commit waits for as for any other.
+_MARK = "SELECT pg_logical_emit_message(true, 'pgrunbook', '')"
 
 
 def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, ask: Ask) -> Outcome:

@@ -69,7 +69,7 @@ NOBODY = Blocker(0, "", "synchronous standby", "has not confirmed the commit", N
 def unconfirmed(block: str) -> Failed:
     """What to raise when a block is committed on the primary alone."""
     return Failed.of(
-        "is committed on this server, and not confirmed by a standby: its wait was cancelled, to let its locks go",
+        "is committed on this server, and not confirmed by a standby: its wait has ended, and its locks are let go",
         where=block,
         expected="a confirmation by the standbys of synchronous_standby_names",
         found="none in time",

@@ -14,6 +14,7 @@ from support.databases import Database, Role
 from support.projects import Outcome, Project
 
 from pgrunbook.runbooks.scripts import Script
+from pgrunbook.secrets import literals, search
 
 STRONG = "kX9-tr0ub4dor&3"
 
@@ -64,7 +65,9 @@ def account(project: Project) -> Account:
         made.deploy,
         "  body TEXT NOT NULL,\n",
         "  body TEXT NOT NULL,\n  password TEXT CHECK (password <> ''),\n  client_secret TEXT DEFAULT 'none',\n"
-        "  api_password TEXT DEFAULT 'password: see the vault',\n",
+        "  api_password TEXT DEFAULT 'password: see the vault',\n"
+        "  url TEXT GENERATED ALWAYS AS ('https://app:'||password||'@elsewhere') STORED,\n"
+        "  dsn TEXT GENERATED ALWAYS AS ('host=elsewhere password='||password) STORED,\n",
     )
     made.edit(
         made.deploy,
@@ -117,6 +120,24 @@ def test_a_column_called_password(crm: Database, account: Account, home: Path) -
     assert "masked" not in _noted(done)
     again = account.run(crm)
     assert again.code == 0, again.text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE account SET password = v_hash, port = 5432",
+        "UPDATE account SET host = p_host,\n  password = NEW.hash,\n  user = 'x'",
+        "SELECT 'postgres://app:'||password||'@elsewhere', 'host=elsewhere password='||password FROM account",
+        "DO $$ BEGIN RAISE NOTICE 'host = %, password = %', 1, 2; END $$",
+        "COMMENT ON TABLE account IS 'as http://localhost:3000 shows it, or ask ops@example.com'",
+    ],
+)
+def test_sql_about_passwords_holds_none(sql: str) -> None:
+    """Neither before it runs, nor where the record shows it, which would not be what the ledger has."""
+    body = f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN {sql}; END $f$"
+    for text in (sql, body):
+        assert list(literals.search(text)) == []
+        assert search.search_text(text, (), "", sql=True) == []
 
 
 def test_what_only_looks_like_a_secret_is_masked_and_told(crm: Database, account: Account) -> None:

@@ -67,11 +67,12 @@ _SHAPES = {
     ),
 }
 
-# What stands where a password would and is none: masked, missing, a placeholder, the word itself, code that fetches it.
+# What stands where a password would and is none: masked, missing, `'… password=' || value`, a placeholder, the word
+# itself, code that fetches it.
 _STAND_IN = re.compile(
-    r"""(?!&\#)["'\\]*+(?:
+    r"""(?:["']|&\#x27;)(?:(?:::[a-z ]+\)?)?\s*\|\| | ::[a-z ]+\Z) | (?!&\#)["'\\]*+(?:
         \*{3}
-        | (?: \$\d+ | \$\{?[A-Z_]+}? | %(?:\d+\$)?[sLI] | %\(\w+\)s | :["']?\w+ | \?+ | \{[\w.]*} | <[\w -]+> | …
+        | (?: \$\d+ | \$\{?[A-Z_]+}? | %(?:(?:\d+\$)?[sLI])? | %\(\w+\)s | :["']?\w+ | \?+ | \{[\w.]*} | <[\w -]+> | …
             | \.{3} | null | none | true | false | default | password | secret | ) (?![^\s"',;)\]}@&<\\])
         | (?: os | getpass | config | settings ) [.(] | (?: getenv | crypt | current_setting ) \( | \{["']
     )""",
@@ -139,7 +140,7 @@ def _is_secret(name: str, match: re.Match[str], *, sql: bool) -> bool:
         return False
     match name:
         case "a password in a URL":
-            return not re.match(r"\d{1,5}/", value)  # a port, and an @ later on
+            return not re.match(r"\d{1,5}(?:/|[,;.)\]}\"'>]*\s)", value)  # a port, and an @ later on
         case "a password in a mapping":
             return not _TYPE.match(value)
         case "a password in a connection string":
@@ -150,7 +151,8 @@ def _is_secret(name: str, match: re.Match[str], *, sql: bool) -> bool:
 def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
     """Whether `password = value` gives a password to libpq or a program, and is not SQL about a column of that name."""
     text, start = match.string, match.start()
-    if _BEFORE.search(text, max(0, start - 200), start) or _AFTER.match(text, match.end()):
+    listed = sql and value.endswith(",")  # SET password = value, port = 1
+    if _BEFORE.search(text, max(0, start - 200), start) or (_AFTER.match(text, match.end()) and not listed):
         return True
     compact = not re.search(r"\s", match["before"])
     if compact and text[max(0, start - 6) : start].casefold().endswith(("?", "&", "pg", "ssl", "oauth_")):

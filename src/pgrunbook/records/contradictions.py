@@ -129,12 +129,14 @@ class Comparison:
 
     def _verdicts(self) -> Iterator[Problem]:
         """A run that passed has passed in the ledger; one that did not shows what came after, if it had passed."""
+        noted = (self.record.noted.get("verdict", ""), self.record.noted.get("reason", ""))
         for card in self.record.cards:
             if (run := str(card.get("run", ""))) in self.witness.runs:
-                last = _last(self.witness.runs[run]["verdicts"])
-                if (said := (card["verdict"], card["reason"])) != last:
+                *before, last = _verdicts(self.witness.runs[run]["verdicts"])
+                said = (card["verdict"], card["reason"])
+                if said != last and not (said in before and noted == last):  # whoever executed it has added one
                     yield _otherwise("verdict", ": ".join(last), ": ".join(said))
-        ended = {_last(rows["verdicts"])[0] for rows in self.witness.runs.values()}
+        ended = {_verdicts(rows["verdicts"])[-1][0] for rows in self.witness.runs.values()}
         passed = self._verdict == Verdict.PASSED
         if ended and (Verdict.PASSED in ended) is not passed and not (self._broken_off if not passed else self._idle):
             yield _otherwise("verdict", ", ".join(sorted(ended)), self._verdict)
@@ -274,8 +276,8 @@ def _otherwise(what: str, expected: object, found: object) -> Problem:
     return Problem("the ledger tells otherwise", what, str(expected), str(found), remedy)
 
 
-def _last(verdicts: Sequence[Row]) -> tuple[str, str]:
-    return (verdicts[-1]["verdict"], verdicts[-1]["reason"]) if verdicts else ("no verdict", "")
+def _verdicts(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    return [(row["verdict"], row["reason"]) for row in rows] or [("no verdict", "")]
 
 
 def _digested(sql: str) -> str:

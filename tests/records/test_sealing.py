@@ -210,7 +210,9 @@ def test_what_a_notebook_does_not_show_is_not_sealed(applied: Database, project:
         assert refused.code == 2, refused.text
         assert [line for line in said if line not in refused.text] == []
     saved.write_text(by_hand(done.notebook, 'target = "env:CRM_URL"\nmode = "verify"\nticket = "CRM-1"'))
-    assert project.command("archive", "seal", saved).code == 0
+    sealed = project.command("archive", "seal", saved)
+    assert sealed.code == 0, sealed.text
+    assert re.search(r"^the ledger has no run of that id, as to verify is only to look$", sealed.text, re.MULTILINE)
     (seal,) = seals(project)
     assert Archive(project.root / "outputs").read(seal).statement.predicate.run["runbook"] == RUNBOOK
 

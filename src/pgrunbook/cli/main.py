@@ -135,7 +135,7 @@ def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
 
 def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
     """Whether a runbook is to be run, as far as the ledger and the files tell."""
-    from pgrunbook.cli import status as report
+    from pgrunbook.cli.main import status as report
 
     (found,) = report.collect(project, [notebook.stem], chosen.target, chosen.schema_)
     return report.pending(found)
@@ -221,7 +221,7 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
 
     Reads only.
     """
-    from pgrunbook.cli import status as report
+    from pgrunbook.cli.main import status as report
 
     project = Project.find()
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
@@ -299,7 +299,9 @@ def seal(notebook: Path) -> None:
     Refused if the target's ledger does not know the run, or tells otherwise. Where the ledger cannot be asked, the seal
     says so.
     """
-    click.echo(f"seal: {controls.one_line(_seal(Project.find(), notebook, by_hand=True))}")
+    head, *told = _seal(Project.find(), notebook, by_hand=True).split("\n", 1)
+    for line in (f"seal: {head}", *told):
+        click.echo(controls.one_line(line))
 
 
 @archive.command()

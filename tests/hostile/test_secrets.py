@@ -156,6 +156,20 @@ def test_what_only_looks_like_a_secret_is_masked_and_told(crm: Database, account
     assert verified.code == 0, verified.text
 
 
+@pytest.mark.long
+def test_a_record_whose_plan_and_sql_are_masked_in_part_is_sealed(crm: Database, account: Account) -> None:
+    """Though neither is byte for byte what the ledger and the plan's digest are about."""
+    account.edit(account.deploy, "  body TEXT", '  "as in ftp://me:swordfish@h" TEXT,\n  body TEXT')
+    for mode in ("plan", "apply", "revert"):
+        done = account.run(crm, "--mode", mode)
+        assert done.code == 0, done.text
+        assert "warning: what looks like a secret was masked: cell `plan`, output 1: a password in a URL" in done.text
+        assert "\nseal: " in done.text
+        account.leaves_nothing_of("swordfish", done)
+    verified = account.project.command("archive", "verify", "--target", "env:CRM_URL")
+    assert verified.code == 0, verified.text
+
+
 def test_a_password_of_the_run_is_masked_and_fails_it(
     crm: Database, account: Account, home: Path, login_role: Callable[..., Role]
 ) -> None:

@@ -135,7 +135,7 @@ def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
 
 def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
     """Whether a runbook is to be run, as far as the ledger and the files tell."""
-    from pgrunbook.cli.main import status as report
+    from pgrunbook.cli import status as report
 
     (found,) = report.collect(project, [notebook.stem], chosen.target, chosen.schema_)
     return report.pending(found)
@@ -221,7 +221,7 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
 
     Reads only.
     """
-    from pgrunbook.cli.main import status as report
+    from pgrunbook.cli import status as report
 
     project = Project.find()
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()

@@ -214,7 +214,7 @@ class Sealing:
             return self._not_compared(reason or "its parameters cannot be read")
         try:
             with signals.waiting():
-                witness = Witness.of(conn, self._record, self.chosen.schema_)
+                witness = Witness.of(conn, self._record, self.chosen.schema_, self._secrets)
             comparison = Comparison(self._record, self.chosen, self._ending, witness)
             if elsewhere := comparison.elsewhere:
                 return self._not_compared(elsewhere)

@@ -16,6 +16,7 @@ from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.record import Record
+from pgrunbook.secrets import search
 
 Row = Mapping[str, Any]
 
@@ -42,13 +43,19 @@ class Witness:
     seals: Sequence[Row] = ()
 
     @classmethod
-    def of(cls, conn: Connection, record: Record, schema: str) -> Witness:
-        """Ask the ledger about the runs that a record names, and about its blocks."""
+    def of(cls, conn: Connection, record: Record, schema: str, secrets: Sequence[str] = ()) -> Witness:
+        """Ask the ledger about the runs that a record names, and about its blocks. What its rows say of a run is
+        masked as it is in a record.
+        """
         version, identity = ledger.installed(conn), identify(conn)
         if version < 2:
             return cls(version, identity)
         found = {run: ledger.everything(conn, run) for run in record.runs if is_id(run)}
-        runs = {run: {name: of or [] for name, of in rows.items()} for run, rows in found.items() if rows}
+        runs = {
+            run: {name: search.clean(of or [], secrets, sql=True) for name, of in rows.items()}
+            for run, rows in found.items()
+            if rows
+        }
         done = catalog.rows(conn, "ledger_done", runbook=record.runbook, schema=schema)
         known = [run for run in record.runs if run in runs] if version > 2 else []
         return cls(

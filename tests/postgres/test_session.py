@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from support.databases import Database
 
@@ -64,6 +65,16 @@ def test_settings_that_would_break_a_promise_are_not_inherited(empty: Database) 
     empty.execute(f"ALTER DATABASE {empty.name} SET synchronous_commit = remote_apply")
     with connect(Target("test", empty.url), schema="public") as conn:
         assert conn.execute("SHOW synchronous_commit").fetchone() == ("remote_apply",)
+
+
+def test_what_it_reads_and_where_it_ends_is_not_for_others_to_set(empty: Database) -> None:
+    for setting in ("extra_float_digits = -15", "exit_on_error = on"):
+        empty.execute(f"ALTER DATABASE {empty.name} SET {setting}")
+    with connect(Target("test", empty.url), schema="public") as conn:
+        assert conn.execute("SELECT 1795889705.346777::float8").fetchone() == (1795889705.346777,)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            conn.execute("SELECT 1 / 0")
+        assert not conn.closed
 
 
 def test_an_interrupt_while_it_looks_closes_it(session: Session, empty: Database) -> None:

@@ -119,6 +119,7 @@ _SETTINGS = {
     "quote_all_identifiers": "off",
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
+    "extra_float_digits": "1",  # or the moment at which a block began is rounded, to hours at worst
     "TimeZone": "UTC",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "1min",
@@ -126,6 +127,7 @@ _SETTINGS = {
     "default_transaction_deferrable": "off",  # or a session that reads would wait for the one that writes
     "plan_cache_mode": "force_generic_plan",  # each catalog query is planned once a session
     "jit": "off",
+    "exit_on_error": "off",  # or what fails in a verify script, as it is meant to, ends the session
 }
 
 # Whoever only looks waits for nobody for long: to print an index or a CHECK, the server locks its table.

@@ -62,6 +62,28 @@ def test_a_trigger_on_the_ledger_is_refused(applied: Database, run: Callable[...
         assert (done.code, "trigger spy on pgrunbook.verdicts" in done.text) == (2, True), done.text
 
 
+def test_a_condition_of_a_trigger_on_the_ledger_is_never_evaluated(
+    applied: Database, run: Callable[..., Outcome]
+) -> None:
+    """The trigger calls the ledger's own function, which everybody may; the condition calls any."""
+    role = databases.login_role(applied)
+    applied.load(f"""
+        GRANT USAGE, CREATE ON SCHEMA public TO {role.name}; GRANT USAGE ON SCHEMA pgrunbook TO {role.name};
+        GRANT TRIGGER ON pgrunbook.runs TO {role.name};
+        CREATE TABLE told (who text); GRANT INSERT ON told TO PUBLIC; DROP TABLE stage_mappings""")
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        conn.execute("""
+            CREATE FUNCTION spy(text) RETURNS boolean LANGUAGE plpgsql AS
+              'BEGIN INSERT INTO public.told VALUES (current_user); RETURN false; END';
+            CREATE TRIGGER spy BEFORE INSERT ON pgrunbook.runs FOR EACH ROW WHEN (spy(NEW.mode))
+              EXECUTE FUNCTION pgrunbook.refuse_change()""")
+    done = run(applied, "-p", "discard", "020_stage_mappings")
+    assert applied.execute("SELECT who FROM told") == []
+    assert done.code == 2, done.text
+    for word in ("spy on pgrunbook.runs: has a condition", "DROP trigger spy on pgrunbook.runs; REVOKE TRIGGER ON"):
+        assert word in done.text, done.text
+
+
 FORBID = """
 CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no changes on Fridays'; END$$;
 CREATE EVENT TRIGGER no_fridays ON ddl_command_start EXECUTE FUNCTION forbid();

@@ -58,7 +58,9 @@ def _stranger(name: str, what: str, owner: str) -> Problem:
         where=name,
         expected=f"made by pgrunbook, owned by {_TRUSTED}",
         found=f"owned by {owner}",
-        remedy="if it is a ledger, give it to a role that is trusted: ALTER SCHEMA pgrunbook OWNER TO …; "
+        remedy=f"DROP {name}; REVOKE TRIGGER ON ALL TABLES IN SCHEMA pgrunbook FROM …"
+        if name.startswith(("trigger ", "rule "))
+        else "if it is a ledger, give it to a role that is trusted: ALTER SCHEMA pgrunbook OWNER TO …; "
         "ALTER TABLE … OWNER TO …; if it is something else, rename or drop it",
     )
 

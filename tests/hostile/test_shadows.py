@@ -192,13 +192,94 @@ CREATE TYPE money_of AS (amount numeric, currency text);
 CREATE TYPE mood AS ENUM ('ok');
 CREATE FUNCTION same(money_of, money_of) RETURNS boolean LANGUAGE sql AS 'SELECT true';
 CREATE OPERATOR = (FUNCTION = same, LEFTARG = money_of, RIGHTARG = money_of);
+CREATE FUNCTION labelled(mood, text) RETURNS text LANGUAGE sql AS 'SELECT $2';
 CREATE FUNCTION lower(mood) RETURNS text LANGUAGE sql AS 'SELECT $1::text';
 CREATE FUNCTION length(mood[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE OPERATOR || (FUNCTION = labelled, LEFTARG = mood, RIGHTARG = text);
+CREATE FUNCTION round(money_of, int) RETURNS money_of LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION latest(mood, mood) RETURNS mood LANGUAGE sql AS 'SELECT $1';
+CREATE AGGREGATE max(mood) (SFUNC = latest, STYPE = mood);
 CREATE FUNCTION lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION lower(text, text, text, text) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION my_own(text, integer) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE TABLE point (id int);
 """
+
+
+DISGUISED = {
+    "operator public.= (character varying, public.mood)": "SELECT word = 'a' FROM words",
+    "operator public.<> (character varying, public.word)": "SELECT word <> other FROM words",
+    "operator public.< (character varying, public.word[])": "SELECT word < ARRAY[other] FROM words",
+    "operator public.> (character varying, elsewhere.taken)": "SELECT word > other FROM words",
+    "function public.date_trunc(public.mood, date)": "SELECT date_trunc('day', day) FROM words",
+    "function public.lower(character varying, public.mood)": "SELECT lower(word) FROM words",
+    "function public.uuid(character varying)": "SELECT uuid(word) FROM words",
+    "aggregate public.max(character varying)": "SELECT max(word) FROM words",
+}
+MADE_IN_DISGUISE = """
+CREATE TYPE mood AS ENUM ('a', 'day');
+CREATE DOMAIN word AS varchar;
+CREATE FUNCTION tell(text) RETURNS boolean LANGUAGE plpgsql AS
+  $$BEGIN INSERT INTO public.told VALUES ($1); RETURN true; END$$;
+CREATE TYPE elsewhere.taken AS (what varchar);
+CREATE FUNCTION elsewhere.take(varchar) RETURNS elsewhere.taken LANGUAGE plpgsql AS
+  $$BEGIN PERFORM public.tell('cast'); RETURN ROW($1); END$$;
+CREATE CAST (varchar AS elsewhere.taken) WITH FUNCTION elsewhere.take AS IMPLICIT;
+CREATE FUNCTION date_trunc(mood, date) RETURNS boolean LANGUAGE sql AS
+  $$SELECT public.tell('function public.date_trunc(public.mood, date)')$$;
+CREATE FUNCTION lower(varchar, mood DEFAULT 'a') RETURNS boolean LANGUAGE sql AS
+  $$SELECT public.tell('function public.lower(character varying, public.mood)')$$;
+CREATE FUNCTION uuid(varchar) RETURNS boolean LANGUAGE sql AS
+  $$SELECT public.tell('function public.uuid(character varying)')$$;
+CREATE FUNCTION longest(boolean, varchar) RETURNS boolean LANGUAGE sql AS
+  $$SELECT public.tell('aggregate public.max(character varying)')$$;
+CREATE AGGREGATE max(varchar) (SFUNC = longest, STYPE = boolean);
+"""
+
+
+def test_what_is_called_in_place_of_pg_catalogs_is_named(made: tuple[Database, Role]) -> None:
+    """Though it takes a type of its own maker's: that of a literal, or one that a value becomes by itself."""
+    database, role = made
+    database.load(f"""
+        DROP TYPE state CASCADE;
+        CREATE TABLE words (word varchar, other varchar, day date);
+        INSERT INTO words VALUES ('a', 'b', '2026-01-31');
+        CREATE SCHEMA elsewhere; GRANT ALL ON SCHEMA elsewhere TO {role.name}""")
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        conn.execute(f"SET search_path = public; {MADE_IN_DISGUISE}".encode())
+        for number, what in enumerate(name for name in DISGUISED if name.startswith("operator")):
+            operator, left, right = re.findall(r"public\.(\S+) \((.*), (.*)\)", what)[0]
+            conn.execute(
+                f"""
+                CREATE FUNCTION same_{number}({left}, {right}) RETURNS boolean LANGUAGE sql
+                    AS $$SELECT public.tell('{what}')$$;
+                CREATE OPERATOR {operator} (FUNCTION = same_{number}, LEFTARG = {left}, RIGHTARG = {right})""".encode()
+            )
+    for statement in DISGUISED.values():
+        database.execute(statement)
+    called = {what for (what,) in database.execute("SELECT what FROM told")}
+    assert called - {"cast"} == {*DISGUISED}
+    with connect(Target("test", database.url), schema="public") as conn:
+        named = trust.shadows(conn, "public")
+        assert {problem.where for problem in named} == {*DISGUISED}
+        for problem in named:
+            database.load(problem.remedy.split("; ")[0])
+        assert trust.shadows(conn, "public") == []
+
+
+def test_what_a_role_has_put_into_an_extension_of_its_own_is_named(made: tuple[Database, Role]) -> None:
+    database, role = made
+    if not database.execute("SELECT FROM pg_available_extension_versions WHERE trusted AND name = 'citext'"):
+        pytest.skip(f"NOT TESTED: PostgreSQL {database.server.version} comes without citext here.")
+    database.load(f"GRANT CREATE ON DATABASE {database.name} TO {role.name}; CREATE EXTENSION hstore")
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        conn.execute("""
+            CREATE EXTENSION citext;
+            CREATE FUNCTION round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1';
+            ALTER EXTENSION citext ADD FUNCTION round(float8, int)""")
+    with connect(Target("test", database.url), schema="public") as conn:
+        named = [problem.where for problem in trust.shadows(conn, "public")]
+    assert named == ["function public.round(double precision, integer)"]
 
 
 def test_what_only_overloads_is_none(made: tuple[Database, Role]) -> None:
@@ -213,7 +294,7 @@ def test_what_only_overloads_is_none(made: tuple[Database, Role]) -> None:
         assert trust.shadows(conn, "fair") == []
         database.load("CREATE FUNCTION fair.round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1'")
         assert trust.shadows(conn, "fair") == []  # a superuser's
-        database.load(f"ALTER FUNCTION fair.round OWNER TO {role.name}")
+        database.load(f"ALTER FUNCTION fair.round(float8, int) OWNER TO {role.name}")
         assert [problem.where for problem in trust.shadows(conn, "fair")] == [
             "function fair.round(double precision, integer)"
         ]

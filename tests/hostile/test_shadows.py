@@ -197,6 +197,8 @@ CREATE FUNCTION lower(mood) RETURNS text LANGUAGE sql AS 'SELECT $1::text';
 CREATE FUNCTION length(mood[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE OPERATOR || (FUNCTION = labelled, LEFTARG = mood, RIGHTARG = text);
 CREATE FUNCTION round(money_of, int) RETURNS money_of LANGUAGE sql AS 'SELECT $1';
+CREATE DOMAIN email AS text;
+CREATE FUNCTION left(email, int) RETURNS text LANGUAGE sql AS 'SELECT $1::text';
 CREATE FUNCTION latest(mood, mood) RETURNS mood LANGUAGE sql AS 'SELECT $1';
 CREATE AGGREGATE max(mood) (SFUNC = latest, STYPE = mood);
 CREATE FUNCTION lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1';

@@ -82,13 +82,14 @@ SELECT kind, name, pg_get_userbyid(owner)::text AS owner
    AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                     WHERE d.classid = made.class AND d.objid = made.oid AND d.deptype = 'e'
                       AND e.extowner IN (SELECT oid FROM trusted))
-   AND NOT (EXISTS (SELECT FROM apart WHERE apart.oid = ANY (made.arguments) AND apart.owner = made.owner)
+   AND NOT (EXISTS (SELECT FROM pg_type t WHERE t.oid = ANY (made.arguments) AND t.typowner = made.owner)
             AND EXISTS (SELECT FROM namesakes c
                          WHERE c.class = made.class AND c.called = made.called
                            AND NOT EXISTS (
                                SELECT FROM unnest(made.arguments) WITH ORDINALITY AS one (type, place)
                                  LEFT JOIN unnest(c.arguments) WITH ORDINALITY AS other (type, place) USING (place)
-                                WHERE one.type IS DISTINCT FROM other.type
+                                 LEFT JOIN pg_type d ON d.oid = one.type AND d.typtype = 'd'
+                                WHERE coalesce(d.typbasetype, one.type) IS DISTINCT FROM other.type
                                   AND NOT EXISTS (SELECT FROM apart
                                                    WHERE apart.oid = one.type AND apart.owner = made.owner))))
  ORDER BY kind, name

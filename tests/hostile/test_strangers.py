@@ -10,6 +10,11 @@ from support import databases
 from support.databases import Database
 from support.projects import Outcome
 
+from pgrunbook.errors import Problem
+from pgrunbook.postgres import trust
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.target import Target
+
 LEDGER = "CREATE TABLE pgrunbook.blocks (id int); CREATE VIEW pgrunbook.runs AS SELECT 1 AS run_id"
 
 
@@ -29,6 +34,38 @@ def test_a_ledger_of_another_role_is_refused_and_named(crm: Database, run: Calla
         "OWNER TO",
     ):
         assert word in done.text, done.text
+
+
+def test_a_role_that_somebody_has_put_upon_us_is_not_trusted(crm: Database) -> None:
+    """Whoever may make roles may grant them to every role; what the database's owner grants is a word of trust."""
+    maker, us = databases.login_role(crm), databases.login_role(crm)
+    theirs = f"of_{maker.name}"
+    crm.load(f"GRANT CREATE ON DATABASE {crm.name} TO PUBLIC; ALTER ROLE {maker.name} CREATEROLE")
+    crm.load("GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC")
+    with psycopg.connect(maker.url, autocommit=True) as conn:
+        conn.execute(f"CREATE ROLE {theirs} ROLE {maker.name}; GRANT {theirs} TO {us.name}, postgres".encode())
+        conn.execute(f"SET ROLE {theirs}; CREATE SCHEMA pgrunbook; {LEDGER}".encode())
+        conn.execute("CREATE FUNCTION public.round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1'")
+    for url in (us.url, crm.url):
+        with connect(Target("test", url), schema="public") as conn:
+            assert len(trust.shadows(conn, "public")) == 1
+        assert [problem.where for problem in trust_of(url)] == [
+            "schema pgrunbook",
+            "pgrunbook.blocks",
+            "pgrunbook.runs",
+        ]
+    options = " WITH INHERIT FALSE, SET FALSE" if crm.server.version >= 16 else ""
+    grant = f'GRANT "{theirs}" TO "{us.name}"'
+    assert f"{grant} WITH INHERIT FALSE, SET FALSE" in "".join(problem.remedy for problem in trust_of(us.url))
+    with psycopg.connect(maker.url, autocommit=True) as conn:
+        conn.execute(f"REVOKE {theirs} FROM {us.name}".encode())
+    crm.load(f"{grant}{options}")
+    assert trust_of(us.url) == []
+
+
+def trust_of(url: str) -> list[Problem]:
+    with connect(Target("test", url), schema="public") as conn:
+        return trust.strangers(conn)[1]
 
 
 @pytest.mark.parametrize(

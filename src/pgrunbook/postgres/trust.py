@@ -17,7 +17,7 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 
-_TRUSTED = "our role, a role that it is a member of, a superuser, or the owner of the database"
+_TRUSTED = "our role, one that the owner of the database has made it a member of, a superuser, or that owner"
 
 
 def shadows(conn: Connection, schema: str) -> list[Problem]:
@@ -49,10 +49,11 @@ def ledger(conn: Connection) -> bool:
 def strangers(conn: Connection) -> tuple[bool, list[Problem]]:
     """Whether there is a ledger, and what is in its place or hangs on it and is not ours: it must not be asked."""
     row = catalog.rows(conn, "ledger_there")[0]
-    return row["there"], [_stranger(**found) for found in row["strange"]]
+    return row["there"], [_stranger(conn.info.user, **found) for found in row["strange"]]
 
 
-def _stranger(name: str, what: str, owner: str) -> Problem:
+def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
+    member = sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET FALSE").format(*map(sql.Identifier, (owner, role)))
     return Problem(
         what,
         where=name,
@@ -60,7 +61,8 @@ def _stranger(name: str, what: str, owner: str) -> Problem:
         found=f"owned by {owner}",
         remedy=f"DROP {name}; REVOKE TRIGGER ON ALL TABLES IN SCHEMA pgrunbook FROM …"
         if name.startswith(("trigger ", "rule "))
-        else "if it is a ledger, give it to a role that is trusted: ALTER SCHEMA pgrunbook OWNER TO …; "
+        else f"if it is a ledger, and {owner} may have code run with the rights of {role}: {member.as_string()} (before"
+        " version 16 without these options); or give it to a role that is trusted: ALTER SCHEMA pgrunbook OWNER TO …; "
         "ALTER TABLE … OWNER TO …; if it is something else, rename or drop it",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from support import databases
 from support.databases import Database
-from support.projects import Outcome
+from support.projects import Outcome, Project
 
 from pgrunbook.postgres.embedded import Server
 
@@ -38,8 +38,10 @@ def foreign(server: Server, request: pytest.FixtureRequest) -> Database:
 
 
 def test_what_is_not_utf_8_is_named_and_what_can_be_converted_is_read(
-    foreign: Database, run: Callable[..., Outcome]
+    foreign: Database, run: Callable[..., Outcome], project: Project
 ) -> None:
+    for file in (project.root / "sql").glob("001_*/deploy/*.sql"):
+        file.write_text(file.read_text().replace("…", "..."))  # which LATIN1 lacks
     done = run(foreign, "--mode", "plan")
     if foreign.name == "latin1":
         assert done.code == 0, done.text
@@ -47,3 +49,15 @@ def test_what_is_not_utf_8_is_named_and_what_can_be_converted_is_read(
     assert done.code == 2, done.text
     for word in ("relation ", "column of relation ", "comment on relation ", "constraint ", "caf\\xe9", "cl\\xe9"):
         assert word in done.text, done.text
+
+
+@pytest.mark.parametrize("foreign", ["LATIN1"], indirect=True)
+def test_a_character_that_the_database_lacks_is_named_before_anything_is_changed(
+    foreign: Database, run: Callable[..., Outcome]
+) -> None:
+    done = run(foreign, "--mode", "apply", "-p", "ticket", "é 日本")
+    assert done.code == 2, done.text
+    for where, letters in [("030_deals_source_data", "…"), ("parameters", "日, 本")]:
+        assert f"{where}: holds characters that the database lacks" in done.text, done.text
+        assert f"found:    {letters}\n" in done.text, done.text
+    assert foreign.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+import psycopg
 
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Problem
@@ -74,6 +76,34 @@ def _is_utf8(text: bytes) -> bool:
     try:
         text.decode()
     except UnicodeDecodeError:
+        return False
+    return True
+
+
+def letters(conn: Connection, texts: Mapping[str, str]) -> list[CheckResult]:
+    """Whether the database's encoding has every character of what is to be written, by where it stands. Reads only."""
+    encoding = conn.info.parameter_status("server_encoding") or ""
+    if encoding in ("UTF8", "SQL_ASCII"):
+        return []
+    lacking = {each for each in sorted(set("".join(texts.values()))) if not (each.isascii() or _has(conn, each))}
+    problems = [
+        Problem(
+            "holds characters that the database lacks",
+            where=where,
+            expected=f"characters of {encoding}, the encoding of the database",
+            found=", ".join(sorted(lacking & set(text))),
+            remedy="write others instead",
+        )
+        for where, text in texts.items()
+        if lacking & set(text)
+    ]
+    return _all("encoding", f"{encoding} has all that is to be written", problems)
+
+
+def _has(conn: Connection, character: str) -> bool:
+    try:
+        conn.execute("SELECT convert(%s, 'UTF8', current_setting('server_encoding')::name)", [character.encode()])
+    except psycopg.errors.UntranslatableCharacter:
         return False
     return True
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.planning import approval, delays, losses, preflight
+from pgrunbook.planning import approval, delays, losses, preflight, reliance
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.make_plan import make_plan
@@ -63,6 +63,7 @@ class Preparation:
         results += _exposed(decided)
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
         results += self._delays(decided)
+        results += reliance.letters(self.look, self._written(decided))
         if self.rehearsal:
             there = self.agenda.found(blocks, self.look)
             results += self.rehearsal.check(found, there)
@@ -82,6 +83,11 @@ class Preparation:
         chosen = self.parameters
         timeouts = Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
         return [*delays.distance(decided, timeouts), *delays.standbys(self.look)]
+
+    def _written(self, decided: Sequence[Decision]) -> dict[str, str]:
+        """What a run would send and write, by where it stands: the SQL of the blocks, and who ran them and why."""
+        given = {"operator": self.operator, "parameters": self.parameters.model_dump_json()}
+        return {decision.block.name: decision.sql for decision in decided if decision.pending} | given
 
     def accept(self) -> None:
         """Go by what `check` has decided."""

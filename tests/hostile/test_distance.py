@@ -195,6 +195,35 @@ def test_all_locks_of_a_block_have_one_deadline(empty: Database, applying: Apply
     assert empty.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
 
 
+LOCKING = f"BEGIN {' '.join(f'LOCK TABLE public.{t};' for t in FOUR[1:])}"
+
+
+@on_18
+@pytest.mark.parametrize(
+    ("there", "block"),
+    [
+        pytest.param(
+            f"CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ {LOCKING} END $$;"
+            "CREATE EVENT TRIGGER t ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION f();",
+            "ALTER TABLE a ADD COLUMN y int;",
+            id="event trigger",
+        ),
+        pytest.param(
+            f"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ {LOCKING} RETURN 1; END $$;"
+            "INSERT INTO a VALUES (1);",
+            "ALTER TABLE a ADD COLUMN y int DEFAULT f();",
+            id="default",
+        ),
+    ],
+)
+def test_locks_that_functions_take_have_it_too(empty: Database, applying: Applying, there: str, block: str) -> None:
+    empty.load(there)
+    with queued(empty, FOUR[1:], every_s=0.5) as waits, pytest.raises(Failed, match="its locks could not be had"):
+        applying(block)
+    assert 0.4 < max(waits) < 1.2
+    assert empty.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
+
+
 @on_18
 def test_the_run_is_refused_where_the_way_leaves_no_time_to_wait(crm: Database, project: Project) -> None:
     with Line(crm.server.socket, round_trip_s=0.02) as line:

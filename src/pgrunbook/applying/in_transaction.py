@@ -76,6 +76,7 @@ def apply(
     """
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts: list[Attempt] = []
+    wait_ms = milliseconds(timeouts.wait)
 
     def note(attempt: Attempt) -> None:
         attempts.append(attempt)
@@ -94,7 +95,7 @@ def apply(
             attempt,
             block=block.name,
             budget=timeouts.lock_budget,
-            watch=lambda: lock_waits.watched(sessions.work, sessions.look, timeouts.lock_timeout),
+            watch=lambda: lock_waits.watched(sessions.work, sessions.look, timeouts.lock_timeout, wait_ms),
             report=note,
         )
     except lock_waits.WITHOUT_LOCKS as exc:

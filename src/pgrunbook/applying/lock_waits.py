@@ -19,6 +19,8 @@ import psycopg
 import tenacity
 
 from pgrunbook.durations import milliseconds
+from pgrunbook.errors import Failed, first_line
+from pgrunbook.postgres import catalog
 from pgrunbook.postgres.blockers import _CANCEL, CANCELLED, PREVENTS_WRAPAROUND, Attempt, Blocker, blockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
@@ -107,21 +109,27 @@ def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report:
 
 
 @contextmanager
-def watched(work: Session, look: Connection, lock_timeout: str) -> Iterator[Sequence[Blocker]]:
+def watched(
+    work: Session, look: Connection, lock_timeout: str, limit_ms: float | None = None
+) -> Iterator[Sequence[Blocker]]:
     """Look, in another session, who blocks the session `work`, as long as the `with` block lasts: whom it saw last. An
-    autovacuum among them is cancelled.
+    autovacuum among them is cancelled. So is `work`, where it waits for a lock `limit_ms` after its transaction began,
+    as it does in a function that locks one table after the other: that is LockNotAvailable, too.
 
     After the attempt it would be too late to ask: with our request the reason to be blocked is gone. Who waits for the
     answer is another thread: `work` is not to hold its locks meanwhile.
     """
     seen: list[Blocker] = []
-    over = threading.Event()
+    over, overdue = threading.Event(), threading.Event()
+    pid = work.info.backend_pid
     every_s = milliseconds(lock_timeout) / 1000 / 4
 
     def ask() -> None:
         with suppress(psycopg.Error):  # whatever it is: the one that waits is not to fail for it
             while not over.is_set():
-                seen[:] = [*met(look, work.info.backend_pid)] or seen
+                seen[:] = [*met(look, pid)] or seen
+                if limit_ms is not None and catalog.rows(look, "overdue", pid=pid, limit_ms=limit_ms):
+                    overdue.set()
                 over.wait(every_s)
 
     thread = threading.Thread(target=ask, daemon=True)
@@ -130,13 +138,21 @@ def watched(work: Session, look: Connection, lock_timeout: str) -> Iterator[Sequ
         if thread.ident is None:
             thread.start()
 
-    try:
-        with work.watched(every_s, begin):
-            yield seen
-    finally:
+    def end() -> None:
         over.set()
         if thread.ident is not None:
             thread.join(_ANSWERING_S)
+
+    try:
+        with work.watched(every_s, begin):
+            yield seen
+    except (psycopg.errors.QueryCanceled, Failed) as exc:
+        end()
+        if overdue.is_set() and isinstance(exc.__cause__ or exc, psycopg.errors.QueryCanceled):
+            raise psycopg.errors.LockNotAvailable(first_line(exc)) from exc
+        raise
+    finally:
+        end()
 
 
 _ANSWERING_S = 2.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from hostile.copies import copied, synchronous
 from support.databases import Database
 from support.projects import Outcome, Project, wait_for
 
+from pgrunbook.applying import standbys
 from pgrunbook.planning import delays
+from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.target import Target
 
 Run = Callable[..., Outcome]
 
@@ -149,3 +153,26 @@ def test_a_session_that_ends_while_its_commit_waits_does_not_make_it_confirmed(o
     said = own.execute('SELECT block FROM pgrunbook.attempts WHERE blockers @> \'[{"role": "synchronous standby"}]\'')
     assert said == [("030_deals_source_data",)]
     assert own.execute("SELECT block FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param("ALTER DATABASE crm SET track_activities = off", id="not shown"),
+        pytest.param("DROP EXTENSION plpgsql CASCADE; DROP LANGUAGE IF EXISTS plpgsql CASCADE", id="no plpgsql"),
+    ],
+)
+def test_where_the_server_cannot_cancel_the_wait_we_do(own: Database, odd: str) -> None:
+    lasting(own)
+    own.execute("CREATE TABLE a (id int)")
+    own.load(odd)
+    with closing(Sessions(Target("test", own.url), "public", "test")) as sessions, synchronous(own.server, "nobody"):
+        work, look = sessions.work, sessions.look
+        time.sleep(0.5)
+        work.execute("BEGIN; SET LOCAL synchronous_commit = on; ALTER TABLE public.a ADD COLUMN y int")
+        begun = time.monotonic()
+        with standbys.watched(work, look, LOCK_TIMEOUT_S * 1000) as commit:
+            work.execute("COMMIT")
+    assert not commit.confirmed
+    assert time.monotonic() - begun < 2

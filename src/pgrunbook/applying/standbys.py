@@ -18,6 +18,7 @@ from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.blockers import Blocker
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import CANCEL_S
 
 # How long a commit may wait for standbys that holds no lock on anything that existed before.
 PATIENCE_MS = 10_000
@@ -38,23 +39,28 @@ class Commit:
 @contextmanager
 def watched(work: Connection, look: Connection, limit_ms: float) -> Iterator[Commit]:
     """In the `with` block `work` commits a transaction. So many milliseconds after that began, its wait for a standby
-    is cancelled, by the server itself: no network is so near that we would be in time.
+    is cancelled, by the server itself: no network is so near that we would be in time. From here, if the server cannot.
     """
     commit = Commit()
     work.add_notice_handler(commit.notice)
     guard = catalog.written("commit_guard", {"pid": work.info.backend_pid, "limit_ms": limit_ms})
-    thread = threading.Thread(target=_guard, args=(look, guard), daemon=True)
+    over = threading.Event()
+    thread = threading.Thread(target=_guard, args=(work, look, guard, limit_ms, over), daemon=True)
     thread.start()
     try:
         yield commit
     finally:
+        over.set()
         work.remove_notice_handler(commit.notice)
         thread.join(PATIENCE_MS / 1000)
 
 
-def _guard(look: Connection, guard: str) -> None:
+def _guard(work: Connection, look: Connection, guard: str, limit_ms: float, over: threading.Event) -> None:
     with suppress(psycopg.Error):  # whatever it is: the commit is not to fail for it
         look.execute(guard.encode())
+    if not over.wait(limit_ms / 1000):  # it was no guard: this role has no plpgsql, or track_activities is off
+        with suppress(psycopg.Error):
+            work.cancel_safe(timeout=CANCEL_S)
 
 
 def unwatched() -> AbstractContextManager[Commit]:

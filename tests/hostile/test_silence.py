@@ -6,9 +6,11 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,7 +19,8 @@ from hostile.line import Line
 from support.databases import Database
 from support.projects import RUNBOOK, Outcome, Project, wait_for
 
-from pgrunbook.postgres import durability, session
+from pgrunbook.errors import Failed
+from pgrunbook.postgres import durability, schema_copy, session
 from pgrunbook.postgres.connection import Sessions, connect
 from pgrunbook.postgres.heartbeat import Heartbeat
 from pgrunbook.postgres.session import Patience, Session, Silent
@@ -105,6 +108,24 @@ def test_an_interrupt_does_not_wait_for_a_silent_server(line: Line, crm: Databas
         with pytest.raises(KeyboardInterrupt), conn.watched(0.05, interrupt):
             conn.execute("SELECT 1")
         assert time.monotonic() - begun < 2.5
+
+
+@pytest.mark.usefixtures("impatient")
+def test_pg_dump_is_ended_where_the_server_falls_silent(line: Line, crm: Database, tmp_path: Path) -> None:
+    def fall_silent() -> None:
+        wait_for(lambda: bool(crm.execute("SELECT FROM pg_locks WHERE NOT granted")))
+        line.fall_silent()
+
+    with closing(reached(line, crm)) as conn, crm.connect() as other:
+        other.execute("BEGIN; LOCK TABLE deals")  # which pg_dump waits for
+        threading.Thread(target=fall_silent).start()
+        begun = time.monotonic()
+        with (
+            pytest.raises(Failed, match="the server has not answered"),
+            schema_copy.copied(Target("test", line.url(crm.name)), conn, tmp_path, "silent"),
+        ):
+            pass
+        assert time.monotonic() - begun < 15
 
 
 def test_a_session_that_the_server_has_ended_is_opened_anew(crm: Database) -> None:

@@ -279,14 +279,14 @@ def test_pg_dump_reaches_the_server_of_the_session(
     monkeypatch.setenv("PGPORT", "1")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    commands, files, run = list[str](), list[str](), subprocess.run
+    commands, files, run = list[str](), list[str](), subprocess.Popen
 
     def spied(command: Any, **options: Any) -> Any:
         commands.append(" ".join(map(str, command)))
         files.extend(path.read_text() for path in tmp_path.glob("temporary/*/pg_service.conf"))
         return run(command, **options)
 
-    monkeypatch.setattr(subprocess, "run", spied)
+    monkeypatch.setattr(subprocess, "Popen", spied)
     for url in (
         f"postgresql://{role.name}:{quote(role.password)}@/?service=crm",
         f"postgresql://{role.name}:{quote(role.password)}@{quote(str(tmp_path), safe='')},"
@@ -308,11 +308,11 @@ def test_a_copy_that_is_not_complete_is_none(crm: Database, folder: Path, monkey
     """pg_restore ends in the middle, which it has no line for about any command."""
     execute = schema_copy._execute
 
-    def cut(program: Path, *arguments: str, env: dict[str, str]) -> Any:
+    def cut(program: Path, *arguments: str, **options: Any) -> Any:
         if "--section=post-data" in arguments:
             dump = Path(arguments[-1])
             dump.write_bytes(dump.read_bytes()[:100])
-        return execute(program, *arguments, env=env)
+        return execute(program, *arguments, **options)
 
     monkeypatch.setattr(schema_copy, "_execute", cut)
     with connect(target(crm), schema="public", read_only=True) as conn:

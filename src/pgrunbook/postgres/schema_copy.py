@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.postgres import catalog, embedded
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.connection import driver_errors
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
 
@@ -129,7 +130,8 @@ def _dump(target: Target, conn: Connection, server: Server, file: Path) -> None:
     service = file.with_name("pg_service.conf")
     env = _same_server(conn, service)
     where = ("--file", str(file), "--dbname", "service=target")
-    done = _execute(server.bin / "pg_dump", *_DUMP, *content, *where, env=env)
+    with driver_errors("The schema cannot be copied: nothing was changed.", where=f"target {target.name!r}"):
+        done = _execute(server.bin / "pg_dump", *_DUMP, *content, *where, env=env, answers=conn)
     service.unlink()
     if done.returncode:
         locked = "LOCK TABLE" in done.stderr  # the statement that it gave up
@@ -267,9 +269,32 @@ def _errors(said: str) -> list[str]:
     return [line for line in found if not line.startswith("COMMENT ")]
 
 
-def _execute(program: Path, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _execute(
+    program: Path, *arguments: str, env: dict[str, str], answers: Connection | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it, as long as it takes, and as the server that it works on `answers` us. Raises Silent if it does not."""
     command: Sequence[str | Path] = (program, *arguments)
     given = {**env, "LC_ALL": "C"}
-    return subprocess.run(  # noqa: S603  # no shell, fixed programs
-        command, env=given, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace"
-    )
+    with subprocess.Popen(  # noqa: S603  # no shell, fixed programs
+        command,
+        env=given,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    said = process.communicate(timeout=_ASK_S if answers else None)
+                    return subprocess.CompletedProcess(command, process.returncode, *said)
+                if answers:
+                    answers.execute("SELECT")
+        except BaseException:
+            process.kill()
+            raise
+
+
+# How often to ask whether the server is there: it may fall silent, and pg_dump waits as long as it takes.
+_ASK_S = 1.0

@@ -19,12 +19,19 @@ from hostile.line import Line
 from support.databases import Database
 from support.projects import RUNBOOK, Outcome, Project, wait_for
 
+from pgrunbook.applying import outside_transaction
 from pgrunbook.errors import Failed
+from pgrunbook.ledger import ledger
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import durability, schema_copy, session
 from pgrunbook.postgres.connection import Sessions, connect
 from pgrunbook.postgres.heartbeat import Heartbeat
 from pgrunbook.postgres.session import Patience, Session, Silent
 from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.blocks import Source
+
+RUN = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -69,6 +76,49 @@ def test_nor_where_a_statement_may_take_as_long_as_it_takes(line: Line, crm: Dat
         with pytest.raises(Silent), conn.allowing(None), conn.watched(0.1, lambda: look.execute("SELECT 1")):
             conn.execute("SELECT pg_sleep(60)")
         assert conn.closed
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("impatient")
+def test_nor_where_the_session_that_looks_was_lost_before(
+    line: Line, crm: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is opened anew, and goes on looking."""
+    monkeypatch.setattr("pgrunbook.connection.STATEMENT_TIMEOUT", "500ms")
+    (tmp_path / "deploy").mkdir()
+    header = "-- title: An index\n-- why: A test.\n-- transaction: no\n\n"
+    (tmp_path / "deploy" / "010_index.sql").write_text(f"{header}CREATE INDEX CONCURRENTLY i ON deals (id);\n")
+    sessions = Sessions(Target("test", line.url(crm.name)), "public", "test", "500ms")
+    with closing(sessions), crm.connect() as older:
+        sessions.lock()
+        ledger.install(sessions.work)
+        ledger.start(sessions.work, RUN, "9_x", schema="public", mode="apply", operator="", parameters={"ticket": ""})
+        source = Source.read(tmp_path)
+        agenda = Agenda(sessions, "9_x", "public", source)
+        (decision,) = agenda.decide_now([source.block("010_index", {})])
+        older.execute("BEGIN; UPDATE deals SET id = id")  # which the index waits for
+
+        def lose() -> None:
+            wait_for(lambda: bool(crm.execute("SELECT FROM pg_locks WHERE NOT granted")))
+            crm.execute("SELECT pg_terminate_backend(%s, 5000)", [sessions.look.info.backend_pid])
+            time.sleep(2)
+            line.fall_silent()
+
+        losing = threading.Thread(target=lose)
+        losing.start()
+        begun = time.monotonic()
+        with pytest.raises(Failed, match="outside a transaction"):
+            outside_transaction.apply(
+                sessions,
+                decision,
+                RUN,
+                Timeouts("150ms", "500ms", "1h"),
+                observe=lambda conn, block: agenda.found([block], conn),
+                report=lambda _: None,
+                progress=lambda _: None,
+            )
+        assert time.monotonic() - begun < 30
+        losing.join()
 
 
 @pytest.mark.usefixtures("impatient")

@@ -32,7 +32,7 @@ from pgrunbook.postgres.blockers import Attempt, Blocker
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import Sessions, problem_of
 from pgrunbook.postgres.locks import Lock, Trace
-from pgrunbook.postgres.session import Session
+from pgrunbook.postgres.session import Session, Silent
 from pgrunbook.runbooks import scripts
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
@@ -183,7 +183,7 @@ class _Steps:
         sent = time.perf_counter()
         trace.note(number, sent, there)  # it may be done before anybody has looked
         self.clock.lap()
-        with conn.watched(LOOK_S, lambda: self._look(trace, number, sent)):
+        with conn.watched(LOOK_S, lambda: self._looks(trace, number, sent)):
             if partition := _detached(statement):
                 self._detach(conn, statement.sql, partition)
             else:
@@ -193,6 +193,17 @@ class _Steps:
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
         self.locks += trace.locks({row["oid"]: row["filenode"] for row in files})
         return (time.perf_counter() - sent) * 1000
+
+    def _looks(self, trace: Trace, number: int, sent: float) -> None:
+        """Look, and if the session that looks is lost or told to stop, look again next time: without that nobody would
+        find out that the server is silent.
+        """
+        try:
+            self._look(trace, number, sent)
+        except Silent:
+            raise
+        except psycopg.OperationalError:
+            return
 
     def _look(self, trace: Trace, number: int, sent: float) -> None:
         look, pid = self.sessions.look, self.sessions.work.info.backend_pid

@@ -28,7 +28,7 @@ def test_a_ledger_of_another_role_is_refused_and_named(crm: Database, run: Calla
     assert done.code == 2, done.text
     for word in (
         "schema pgrunbook",
-        "pgrunbook.runbooks.blocks",
+        "pgrunbook.blocks",
         "pgrunbook.runs",
         f"owned by {role.name}",
         "OWNER TO",

@@ -48,7 +48,7 @@ def test_the_record_shows_sql_time_and_schema_and_no_noise(crm: Database, run: R
 
 def test_psql_and_the_runbook_make_the_same_schema(crm: Database, server, run: Run) -> None:  # type: ignore[no-untyped-def]
     """I7: with the variants and variables that the run shows."""
-    import databases
+    from support import databases
 
     with databases.temporary(server, template="sample") as by_hand:
         folder = ROOT / "sql" / RUNBOOK / "deploy"

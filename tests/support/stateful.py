@@ -206,9 +206,14 @@ END $$;
 CREATE EVENT TRIGGER crash ON ddl_command_end EXECUTE FUNCTION crash.at_ddl();
 """
 _AT_ROW = """
-CREATE FUNCTION crash.at_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM crash.die(); END $$;
-CREATE {} INSERT ON pgrunbook.blocks {}
-  FOR EACH ROW WHEN (NEW.event <> 'started') EXECUTE FUNCTION crash.at_row();
+CREATE FUNCTION crash.at_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.event <> 'started' THEN
+    PERFORM crash.die();
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE {} INSERT ON pgrunbook.blocks {} FOR EACH ROW EXECUTE FUNCTION crash.at_row();
 """
 _TRIGGERS = {
     Moment.LEDGER: _AT_DDL.format("object_identity = 'pgrunbook.verdicts'"),

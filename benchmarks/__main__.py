@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks [PART …] [--times N] [--quick] [--write FILE]
 
-Parts: startup, many, catalog, stall, distance. All of them take about 35 minutes on two cores. --quick is for
-development: fewer, smaller, once each, in 4 minutes, and without the stalls.
+Parts: startup, many, catalog, stall, distance. All of them take about 35 minutes on two cores.
+--quick is for development: fewer, smaller, once each, in 4 minutes, and without the stalls.
 """
 
 from __future__ import annotations
@@ -30,12 +30,23 @@ from pgrunbook.postgres import embedded
 PARTS: dict[str, Callable[[embedded.Server, int, bool], str]] = {
     "startup": lambda server, times, _: startup.section(server, times),
     "many": lambda server, times, quick: many.section(server, times, *((30, 100) if quick else ())),
-    "catalog": lambda server, times, quick: catalogs.section(server, times, *([(1_000,)] if quick else ())),
+    "catalog": lambda server, times, quick: catalogs.section(
+        server, times, *([(1_000,)] if quick else ())
+    ),
     "stall": lambda server, _, quick: stall.section(server, 1 if quick else stall.READER_S),
     "distance": lambda server, _, quick: distance.section(server, 1 if quick else stall.READER_S),
 }
 QUICK = ("startup", "many", "catalog")
-COMPARED = ("papermill", "nbclient", "ipykernel", "jupyterlab", "jsonschema", "pandas", "sqlalchemy", "psycopg")
+COMPARED = (
+    "papermill",
+    "nbclient",
+    "ipykernel",
+    "jupyterlab",
+    "jsonschema",
+    "pandas",
+    "sqlalchemy",
+    "psycopg",
+)
 
 
 def machine(server: embedded.Server, command: str, times: int) -> str:
@@ -49,11 +60,13 @@ def machine(server: embedded.Server, command: str, times: int) -> str:
         "Command": f"`{command}`, {datetime.now(UTC):%Y-%m-%d}",
         "Machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB, "
         f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "Server": f"PostgreSQL {server.version}, embedded, its settings as initdb makes them (fsync on), local socket",
+        "Server": f"PostgreSQL {server.version}, embedded, its settings as initdb makes them "
+        "(fsync on), local socket",
         "Contestants": _listed(tools),
         "papermill as pip gives it": _listed(default),
         "The same in this project": _listed(ours),
-        "Figures": f"medians of {times}; contestants take turns; memory from runs of its own, shared pages divided",
+        "Figures": f"medians of {times}; contestants take turns; memory from runs of its own, "
+        "shared pages divided",
     }
     return "\n".join(f"- {name}: {text}" for name, text in facts.items())
 
@@ -65,10 +78,16 @@ def _listed(versions: dict[str, str]) -> str:
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--times", type=int, help="how often each is measured (default 5; with --quick once)")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)"
+    )
+    parser.add_argument(
+        "--times", type=int, help="how often each is measured (default 5; with --quick once)"
+    )
     parser.add_argument("--quick", action="store_true", help="for development")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write what is printed to this file too")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write what is printed to this file too"
+    )
     given = parser.parse_args()
     if unknown := set(given.parts) - PARTS.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
@@ -86,7 +105,9 @@ def main(parts: Sequence[str], times: int, quick: bool, write: Path | None) -> N
 
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         server = embedded.start(Path(folder, "pg"), 18)
-        command = " ".join(["python benchmarks", *parts, f"--times {times}", *(["--quick"] if quick else [])])
+        command = " ".join(
+            ["python benchmarks", *parts, f"--times {times}", *(["--quick"] if quick else [])]
+        )
         show("# Benchmarks")
         show(machine(server, command, times))
         for part in parts:

@@ -1,9 +1,10 @@
-"""An archive of many records: how long until one more is sealed, all are verified, and the site has one more page.
+"""An archive of many records: how long until one more is sealed, all are verified, and the site has
+one more page.
 
     .venv/bin/python benchmarks/archive.py [RECORDS]
 
-Each record is a notebook of 60 kB with snapshots of 30 kB beside it, and signed. Prints medians where something was
-done more than once. Nothing of it stays.
+Each record is a notebook of 60 kB with snapshots of 30 kB beside it, and signed. Prints medians
+where something was done more than once. Nothing of it stays.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from pgrunbook.records import attestation
 from pgrunbook.records.archive import Archive
@@ -29,16 +35,25 @@ FILES = {f"sql/001_example/deploy/{number:03}.sql": "0" * 64 for number in range
 
 def notebook(number: int) -> str:
     """An executed notebook with one cell."""
-    cell = {"cell_type": "markdown", "id": "text", "metadata": {}, "source": "word " * (NOTEBOOK_BYTES // 5)}
+    cell = {
+        "cell_type": "markdown",
+        "id": "text",
+        "metadata": {},
+        "source": "word " * (NOTEBOOK_BYTES // 5),
+    }
     noted = {"verdict": "passed", "reason": "done", "run_id": str(number)}
-    return json.dumps({"cells": [cell], "metadata": {"pgrunbook": noted}, "nbformat": 4, "nbformat_minor": 5})
+    return json.dumps(
+        {"cells": [cell], "metadata": {"pgrunbook": noted}, "nbformat": 4, "nbformat_minor": 5}
+    )
 
 
 def keys(folder: Path) -> tuple[Path, Path]:
     """The files of a private key and of its public one."""
     key, paths = Ed25519PrivateKey.generate(), (folder / "private.pem", folder / "public.pem")
     paths[0].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    paths[1].write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    paths[1].write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     return paths
 
 

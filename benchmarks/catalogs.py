@@ -1,8 +1,10 @@
-"""Snapshots of a catalog of 1,000, 10,000 and 100,000 tables as frames, beside SQLAlchemy's reflection and pg_dump.
+"""Snapshots of a catalog of 1,000, 10,000 and 100,000 tables as frames, beside SQLAlchemy's
+reflection and pg_dump.
 
-Tables have ten columns, one of them of an enum, three constraints and two indexes. Each reading is a process of its
-own, which prints how many seconds it took from the first question to the last frame; connecting and importing do not
-count. So it is with the seven tables of 001, in a database with nothing else and in one with as many more.
+Tables have ten columns, one of them of an enum, three constraints and two indexes. Each reading is
+a process of its own, which prints how many seconds it took from the first question to the last
+frame; connecting and importing do not count. So it is with the seven tables of 001, in a database
+with nothing else and in one with as many more.
 """
 
 from __future__ import annotations
@@ -26,16 +28,40 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 
 COUNTS = (1_000, 10_000, 100_000)
-OURS, FEW, REFLECTION, DUMP = "pgrunbook", "the seven of 001", "SQLAlchemy get_multi_*", "pg_dump -s"
-_LARGEST = {REFLECTION: 10_000, DUMP: 10_000}  # pg_dump needs a lock for each table, SQLAlchemy gigabytes
-_SEVEN = ("import_batches", "stage_mappings", "deals", "contacts", "accounts", "connections", "workspaces")
-_KINDS = ("columns", "constraints", "indexes", "types")  # what SQLAlchemy reflects; it knows no sizes of tables
-# Tables in a transaction, each of which takes locks, of which there is a limit; and that refer to one other table, of
-# which the list of triggers is read anew for each.
+OURS, FEW, REFLECTION, DUMP = (
+    "pgrunbook",
+    "the seven of 001",
+    "SQLAlchemy get_multi_*",
+    "pg_dump -s",
+)
+# pg_dump needs a lock for each table, SQLAlchemy gigabytes
+_LARGEST = {REFLECTION: 10_000, DUMP: 10_000}
+_SEVEN = (
+    "import_batches",
+    "stage_mappings",
+    "deals",
+    "contacts",
+    "accounts",
+    "connections",
+    "workspaces",
+)
+# what SQLAlchemy reflects; it knows no sizes of tables
+_KINDS = ("columns", "constraints", "indexes", "types")
+# Tables in a transaction, each of which takes locks, of which there is a limit; and that refer to
+# one other table, of which the list of triggers is read anew for each.
 _BATCH = 100
 
 # What the readers read, as autovacuum keeps it.
-_READ_FROM = ("class", "attribute", "attrdef", "constraint", "index", "type", "depend", "description")
+_READ_FROM = (
+    "class",
+    "attribute",
+    "attrdef",
+    "constraint",
+    "index",
+    "type",
+    "depend",
+    "description",
+)
 
 _MAKE = """
 CREATE SCHEMA many;
@@ -55,7 +81,9 @@ END LOOP; END $$
 
 
 class Reading(NamedTuple):
-    """How long one reading of a catalog took, in seconds, and the most memory that its process had, in bytes."""
+    """How long one reading of a catalog took, in seconds, and the most memory that its process had,
+    in bytes.
+    """
 
     seconds: float
     peak: int
@@ -71,12 +99,18 @@ def section(server: embedded.Server, times: int, counts: tuple[int, ...] = COUNT
         found: dict[str, list[Reading]] = {name: [] for name in (*readers, "alone", "among many")}
         for _ in range(times):
             for name in readers:
-                found[name].append(_dumped(server, conninfo) if name == DUMP else _read(name, conninfo))
+                found[name].append(
+                    _dumped(server, conninfo) if name == DUMP else _read(name, conninfo)
+                )
             found["alone"].append(_read(FEW, alone))
             found["among many"].append(_read(FEW, conninfo))
         whole += [_row(name, count, found) for name in readers]
-        here, there = (statistics.median(r.seconds for r in found[name]) for name in ("alone", "among many"))
-        few.append((f"{count:,}", f"{here * 1000:.1f}", f"{there * 1000:.1f}", f"{there / here:.2f}"))
+        here, there = (
+            statistics.median(r.seconds for r in found[name]) for name in ("alone", "among many")
+        )
+        few.append(
+            (f"{count:,}", f"{here * 1000:.1f}", f"{there * 1000:.1f}", f"{there / here:.2f}")
+        )
     heading = ("", "tables", "s", f"times {REFLECTION}", "peak memory, MB")
     return "\n\n".join(
         [
@@ -90,7 +124,9 @@ def section(server: embedded.Server, times: int, counts: tuple[int, ...] = COUNT
 
 def _row(name: str, count: int, found: dict[str, list[Reading]]) -> tuple[str, ...]:
     seconds = statistics.median(r.seconds for r in found[name])
-    theirs = statistics.median(r.seconds for r in found[REFLECTION]) if REFLECTION in found else None
+    theirs = (
+        statistics.median(r.seconds for r in found[REFLECTION]) if REFLECTION in found else None
+    )
     ratio = f"{seconds / theirs:.2f}" if theirs else ""
     peak = statistics.median(r.peak for r in found[name]) / 1024 / 1024
     return name, f"{count:,}", f"{seconds:.2f}", ratio, f"{peak:,.0f}" if peak else ""
@@ -103,7 +139,9 @@ def _database(server: embedded.Server, count: int) -> str:
         conn.execute(_MAKE.encode())
         for first in range(1, count + 1, _BATCH):
             conn.execute(_TABLES.format(first=first, last=min(first + _BATCH - 1, count)).encode())
-        conn.execute(f"VACUUM ANALYZE {', '.join(f'pg_catalog.pg_{name}' for name in _READ_FROM)}".encode())
+        conn.execute(
+            f"VACUUM ANALYZE {', '.join(f'pg_catalog.pg_{name}' for name in _READ_FROM)}".encode()
+        )
     return conninfo
 
 
@@ -116,14 +154,23 @@ def _read(name: str, conninfo: str) -> Reading:
 
 def _dumped(server: embedded.Server, conninfo: str) -> Reading:
     start = time.perf_counter()
-    command = [server.bin / "pg_dump", "--schema-only", "--schema=many", "--file=/dev/null", conninfo]
+    command = [
+        server.bin / "pg_dump",
+        "--schema-only",
+        "--schema=many",
+        "--file=/dev/null",
+        conninfo,
+    ]
     subprocess.run(command, check=True)
     return Reading(time.perf_counter() - start, 0)
 
 
 def _ours(conninfo: str, schema: str) -> Callable[[], object]:
     conn = connect(Target("bench", conninfo), schema=schema, read_only=True)
-    query = "SELECT relname::text FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1"
+    query = (
+        "SELECT relname::text FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind "
+        "= 'r' ORDER BY 1"
+    )
     names = [row[0] for row in conn.execute(query, [schema])] if schema == "many" else list(_SEVEN)
     import pandas  # noqa: F401  # importing does not count
 
@@ -134,9 +181,18 @@ def _ours(conninfo: str, schema: str) -> Callable[[], object]:
 def _reflection(conninfo: str) -> Callable[[], object]:
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo))
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo)
+    )
     inspector = sqlalchemy.inspect(engine)
-    kinds = ("columns", "pk_constraint", "unique_constraints", "foreign_keys", "check_constraints", "indexes")
+    kinds = (
+        "columns",
+        "pk_constraint",
+        "unique_constraints",
+        "foreign_keys",
+        "check_constraints",
+        "indexes",
+    )
     return lambda: [
         [getattr(inspector, f"get_multi_{kind}")(schema="many") for kind in kinds],
         inspector.get_enums(schema="many"),
@@ -145,7 +201,11 @@ def _reflection(conninfo: str) -> Callable[[], object]:
 
 def main(name: str, conninfo: str) -> None:
     """Read once, and print how long that took and how much memory this process had."""
-    read = _reflection(conninfo) if name == REFLECTION else _ours(conninfo, "many" if name == OURS else "public")
+    read = (
+        _reflection(conninfo)
+        if name == REFLECTION
+        else _ours(conninfo, "many" if name == OURS else "public")
+    )
     start = time.perf_counter()
     kept = read()
     seconds = time.perf_counter() - start

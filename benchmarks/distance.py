@@ -1,11 +1,13 @@
-"""How long the application waits behind a run that is far away from its server, or has four tables to lock.
+"""How long the application waits behind a run that is far away from its server, or has four tables
+to lock.
 
     .venv/bin/python benchmarks/distance.py [--reader SECONDS] [--clients N]
 
-The contestants reach the server over a line that delays; the application does not. Runbook 001 is run behind a reader
-of one of its tables, which leaves some time after somebody has queued behind it. A block that alters four tables is run
-while each of them is read by transactions of a tenth of a second, one after the other: each lock is to be had within
-lock_timeout, and all of them together are not. Prints a table in Markdown.
+The contestants reach the server over a line that delays; the application does not. Runbook 001 is
+run behind a reader of one of its tables, which leaves some time after somebody has queued behind
+it. A block that alters four tables is run while each of them is read by transactions of a tenth of
+a second, one after the other: each lock is to be had within lock_timeout, and all of them together
+are not. Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ from hostile.line import Line  # the tests' own: what delays them delays us
 ROUND_TRIPS_S = (0.0, 0.02, 0.1)
 FOUR_TABLES = "four tables"
 TABLES = ("accounts", "connections", "contacts", "deals")
-BLOCK = {"0010_four": "".join(f"ALTER TABLE {name} ADD COLUMN seen_at timestamptz;\n" for name in TABLES)}
+BLOCK = {
+    "0010_four": "".join(f"ALTER TABLE {name} ADD COLUMN seen_at timestamptz;\n" for name in TABLES)
+}
 READING_S = 0.1
 ROUND_TRIPS = 2_000  # more than a run of 001 makes, before it has a lock and after
 CONTESTANTS = ("nobody", "pgrunbook", "psql", f"psql, lock_timeout={peers.LOCK_TIMEOUT}")
@@ -42,7 +46,9 @@ CONTESTANTS = ("nobody", "pgrunbook", "psql", f"psql, lock_timeout={peers.LOCK_T
 
 @dataclass
 class Readers:
-    """Of each of the four tables a client that reads it in transactions, and pauses while the others do."""
+    """Of each of the four tables a client that reads it in transactions, and pauses while the
+    others do.
+    """
 
     conninfo: str
     _over: threading.Event = field(default_factory=threading.Event)
@@ -79,7 +85,9 @@ class Benchmark:
     reader_s: float
 
     def measure(self, contestant: str, schema: str, round_trip_s: float) -> str:
-        """The application's longest wait in milliseconds, with how the contestant ended if it is not done."""
+        """The application's longest wait in milliseconds, with how the contestant ended if it is
+        not done.
+        """
         stalls = stall.Benchmark(self.server, self.clients, 0.0)
         conninfo = stalls.database("far", "CHECK" if schema == FOUR_TABLES else schema)
         with ExitStack() as stack:
@@ -97,7 +105,9 @@ class Benchmark:
         longest = f"{max(application.waits) * 1000:,.0f}"
         return longest if ended == "done" else f"{longest} ({ended})"
 
-    def _commands(self, contestant: str, schema: str, conninfo: str, line: Line, folder: Path) -> list[peers.Command]:
+    def _commands(
+        self, contestant: str, schema: str, conninfo: str, line: Line, folder: Path
+    ) -> list[peers.Command]:
         blocks = BLOCK if schema == FOUR_TABLES else peers.blocks(conninfo)
         job = peers.Job(self.server, "far", blocks, folder, stall.LOCK_BUDGET[True])
         if contestant == "nobody":
@@ -129,9 +139,15 @@ def section(
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--reader", type=float, default=stall.READER_S, help="seconds that the reader stays")
-    parser.add_argument("--clients", type=int, default=stall.CLIENTS, help="clients of the application")
-    parser.add_argument("--only", choices=CONTESTANTS, action="append", help="only this contestant; repeatable")
+    parser.add_argument(
+        "--reader", type=float, default=stall.READER_S, help="seconds that the reader stays"
+    )
+    parser.add_argument(
+        "--clients", type=int, default=stall.CLIENTS, help="clients of the application"
+    )
+    parser.add_argument(
+        "--only", choices=CONTESTANTS, action="append", help="only this contestant; repeatable"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="far-") as folder:
         server = embedded.start(Path(folder, "pg"), 18)

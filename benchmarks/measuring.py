@@ -1,4 +1,6 @@
-"""What whole processes cost in time and memory. Contestants take turns, so that all meet the same machine."""
+"""What whole processes cost in time and memory. Contestants take turns, so that all meet the same
+machine.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ Prepare = Callable[[], list[peers.Command]]
 
 
 class Usage(NamedTuple):
-    """What one run cost, in seconds: from start to exit, and on the processors, of all its processes together."""
+    """What one run cost, in seconds: from start to exit, and on the processors, of all its
+    processes together.
+    """
 
     wall_s: float
     cpu_s: float
@@ -41,14 +45,18 @@ def usage(commands: Sequence[peers.Command]) -> Usage:
 
 @dataclass
 class Memory:
-    """The most memory that this process's children had at one time, in bytes: resident, shared pages divided."""
+    """The most memory that this process's children had at one time, in bytes: resident, shared
+    pages divided.
+    """
 
     peak: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def watching(self) -> Iterator[Memory]:
-        """Sample as long as the `with` block lasts. It costs the children time: do not measure both at once."""
+        """Sample as long as the `with` block lasts. It costs the children time: do not measure both
+        at once.
+        """
         thread = threading.Thread(target=self._watch)
         thread.start()
         try:
@@ -59,7 +67,9 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._over.wait(SAMPLING_S):
-            self.peak = max(self.peak, sum(_resident(p) for p in psutil.Process().children(recursive=True)))
+            self.peak = max(
+                self.peak, sum(_resident(p) for p in psutil.Process().children(recursive=True))
+            )
 
 
 def _resident(process: Any) -> int:

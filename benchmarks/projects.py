@@ -1,4 +1,6 @@
-"""What the contestants of the benchmarks are given: databases, blocks, and a project of ours that holds the same."""
+"""What the contestants of the benchmarks are given: databases, blocks, and a project of ours that
+holds the same.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +45,15 @@ def _block(n: int) -> str:
 
 
 def fresh(server: embedded.Server, name: str, sample: Path | None = None) -> str:
-    """An empty database, or one with the sample in it, in place of the one of that name; its connection string."""
+    """An empty database, or one with the sample in it, in place of the one of that name; its
+    connection string.
+    """
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
     conninfo = embedded.database(server, name, sample)
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
-        conn.execute("CHECKPOINT")  # what making the database left to write is none of the contestant's
+        # what making the database left to write is none of the contestant's
+        conn.execute("CHECKPOINT")
     return conninfo
 
 
@@ -64,7 +69,9 @@ def of_many(folder: Path, blocks: Mapping[str, str]) -> None:
     deploy = folder / "sql" / MANY / "deploy"
     deploy.mkdir(parents=True)
     for name, sql in blocks.items():
-        (deploy / f"{name}.sql").write_text(f"-- title: Create {name}\n-- why: To measure.\n\n{sql}")
+        (deploy / f"{name}.sql").write_text(
+            f"-- title: Create {name}\n-- why: To measure.\n\n{sql}"
+        )
     (folder / "pgrunbook.toml").write_text("")
     (folder / "runbooks").mkdir()
     notebook(folder / "runbooks" / f"{MANY}.ipynb", _CELLS, tagged=True)
@@ -73,14 +80,23 @@ def of_many(folder: Path, blocks: Mapping[str, str]) -> None:
 def notebook(path: Path, cells: Sequence[str], *, tagged: bool = False) -> None:
     """A notebook of these code cells, the first of them tagged `parameters` if so."""
     made = [
-        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+        {
+            "cell_type": "code",
+            "id": f"c{n}",
+            "metadata": {},
+            "source": source,
+            "outputs": [],
+            "execution_count": None,
+        }
         for n, source in enumerate(cells)
     ]
     if tagged:
         made[0]["metadata"] = {"tags": ["parameters"]}
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    path.write_text(json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+    )
 
 
 def run(folder: Path, runbook: str, conninfo: str) -> list[peers.Command]:
@@ -119,7 +135,9 @@ def contestants(folder: Path, server: embedded.Server, count: int) -> dict[str, 
 
 
 def record_bytes(folder: Path) -> dict[str, int]:
-    """The size of a record in the archive of a project in this folder: the executed notebook, and all of its files."""
+    """The size of a record in the archive of a project in this folder: the executed notebook, and
+    all of its files.
+    """
     seal = next(folder.rglob("outputs/**/*.dsse.json"))
     stem = seal.name.removesuffix(".dsse.json")
     files = [path for path in seal.parent.iterdir() if path.name.startswith(stem)]

@@ -1,13 +1,16 @@
-"""How long the application waits while runbook 001 runs behind a reader, beside psql, Alembic and dbmate.
+"""How long the application waits while runbook 001 runs behind a reader, beside psql, Alembic and
+dbmate.
 
-    .venv/bin/python benchmarks/stall.py [--reader SECONDS] [--patience SECONDS] [--clients N] [--only NAME]
+    .venv/bin/python benchmarks/stall.py [--reader SECONDS] [--patience SECONDS] [--clients N]
+                                         [--only NAME]
 
-Each contestant gets a fresh copy of the sample database (embedded PostgreSQL 18, fsync on), the same blocks, the same
-reader, and the same application: clients that read and write the tables concerned, by a timetable. In the first table
-the reader leaves some time after the contestant has queued behind it; in the second it never does, and a contestant
-that does not give up is ended. The row of nobody shows what the machine itself makes the application wait. What those
-that finished have made is compared with pg_dump. Everything runs on this machine's sockets, bounded in time. Prints
-tables in Markdown.
+Each contestant gets a fresh copy of the sample database (embedded PostgreSQL 18, fsync on), the
+same blocks, the same reader, and the same application: clients that read and write the tables
+concerned, by a timetable. In the first table the reader leaves some time after the contestant has
+queued behind it; in the second it never does, and a contestant that does not give up is ended. The
+row of nobody shows what the machine itself makes the application wait. What those that finished
+have made is compared with pg_dump. Everything runs on this machine's sockets, bounded in time.
+Prints tables in Markdown.
 """
 
 from __future__ import annotations
@@ -47,15 +50,18 @@ NEVER_S = threading.TIMEOUT_MAX
 READER_S, PATIENCE_S, CLIENTS = 10, 20, 4
 ENOUGH_S = 60  # for any contestant to be done after the reader has left
 PERIOD_S = 0.01  # between two questions of a client
-LOCK_BUDGET = {True: "5min", False: "8s"}  # the runbook's default if the reader leaves; less if it never does
+# the runbook's default if the reader leaves; less if it never does
+LOCK_BUDGET = {True: "5min", False: "8s"}
 
 
 @dataclass
 class Application:
-    """Clients that ask by a timetable, and how long each answer took, in seconds from when it was due.
+    """Clients that ask by a timetable, and how long each answer took, in seconds from when it was
+    due.
 
-    A client that waited asks what it missed before it goes on: those who would have come meanwhile would have waited
-    too. Counted from when it is asked, a stall of 10 s would be one slow answer a client, and vanish in a percentile.
+    A client that waited asks what it missed before it goes on: those who would have come meanwhile
+    would have waited too. Counted from when it is asked, a stall of 10 s would be one slow answer a
+    client, and vanish in a percentile.
     """
 
     conninfo: str
@@ -65,7 +71,9 @@ class Application:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The clients are at work as long as the `with` block lasts, and until everything due by then is answered."""
+        """The clients are at work as long as the `with` block lasts, and until everything due by
+        then is answered.
+        """
         threads = [threading.Thread(target=self._client, args=(n,)) for n in range(self.clients)]
         for thread in threads:
             thread.start()
@@ -97,7 +105,9 @@ class Reader:
 
     @contextmanager
     def staying(self, seconds: float) -> Iterator[None]:
-        """It leaves so many seconds after somebody has first queued behind it, or else with the `with` block."""
+        """It leaves so many seconds after somebody has first queued behind it, or else with the
+        `with` block.
+        """
         with psycopg.connect(self.conninfo) as conn:
             conn.execute("SELECT count(*) FROM deals")
             thread = threading.Thread(target=self._stay, args=(conn, seconds))
@@ -118,14 +128,17 @@ class Reader:
 
 
 def _queued(conn: psycopg.Connection) -> bool:
-    waiting = "SELECT FROM pg_locks WHERE relation = 'deals'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted"
+    waiting = (
+        "SELECT FROM pg_locks WHERE relation = 'deals'::regclass AND mode = "
+        "'AccessExclusiveLock' AND NOT granted"
+    )
     return conn.execute(waiting).fetchone() is not None
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One contestant on one schema: the application's waits in seconds, how the contestant ended, and how many seconds
-    after the reader had left, if it was done then.
+    """One contestant on one schema: the application's waits in seconds, how the contestant ended,
+    and how many seconds after the reader had left, if it was done then.
     """
 
     waits: list[float]
@@ -136,11 +149,22 @@ class Measurement:
         """In Markdown."""
         tail = statistics.quantiles(self.waits, n=1000, method="inclusive")[-1]
         after = f"{max(self.after_s, 0):.1f}" if self.ended == "done" else ""
-        cells = (contestant, schema, f"{max(self.waits) * 1000:,.0f}", f"{tail * 1000:,.0f}", self.ended, after)
+        cells = (
+            contestant,
+            schema,
+            f"{max(self.waits) * 1000:,.0f}",
+            f"{tail * 1000:,.0f}",
+            self.ended,
+            after,
+        )
         return f"| {' | '.join(cells)} | {len(self.waits):,} |"
 
 
-HEADING = "| | schema | longest wait, ms | 99.9 %, ms | ended | s after the reader | answers |\n" + "|---" * 7 + "|"
+HEADING = (
+    "| | schema | longest wait, ms | 99.9 %, ms | ended | s after the reader | answers |\n"
+    + "|---" * 7
+    + "|"
+)
 
 
 @dataclass
@@ -157,7 +181,9 @@ class Benchmark:
         leaves = reader_s < NEVER_S
         conninfo = self.database("stall", schema)
         with tempfile.TemporaryDirectory(prefix="stall-") as folder:
-            job = peers.Job(self.server, "stall", peers.blocks(conninfo), Path(folder), LOCK_BUDGET[leaves])
+            job = peers.Job(
+                self.server, "stall", peers.blocks(conninfo), Path(folder), LOCK_BUDGET[leaves]
+            )
             commands = peers.CONTESTANTS[contestant](job)
             application, reader = Application(conninfo, self.clients), Reader(conninfo)
             with application.running(), reader.staying(reader_s):
@@ -174,12 +200,17 @@ class Benchmark:
         conninfo = embedded.database(self.server, name, SAMPLE)
         with psycopg.connect(conninfo, autocommit=True) as conn:
             conn.execute(SCHEMAS[schema])
-            conn.execute("CHECKPOINT")  # what making the database left to write is none of the contestant's
+            # what making the database left to write is none of the contestant's
+            conn.execute("CHECKPOINT")
         return conninfo
 
     def _compare(self, contestant: str, schema: str, conninfo: str) -> None:
         """End the benchmark if the contestant has made something else than those before it."""
-        own = ("--exclude-schema=pgrunbook", "--exclude-table=alembic_version", "--exclude-table=schema_migrations")
+        own = (
+            "--exclude-schema=pgrunbook",
+            "--exclude-table=alembic_version",
+            "--exclude-table=schema_migrations",
+        )
         command = (self.server.bin / "pg_dump", "--schema-only", *own, conninfo)
         made = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
         made = re.sub(r"^\\(un)?restrict .*\n", "", made, flags=re.MULTILINE)
@@ -194,9 +225,13 @@ def section(
     clients: int = CLIENTS,
     only: Sequence[str] = (),
 ) -> str:
-    """Measure every contestant on every schema, one after the other, behind both readers; in Markdown."""
+    """Measure every contestant on every schema, one after the other, behind both readers; in
+    Markdown.
+    """
     benchmark = Benchmark(server, clients, patience_s)
-    parts = [f"## The application's wait, {clients} clients, {clients / PERIOD_S:.0f} questions a second"]
+    parts = [
+        f"## The application's wait, {clients} clients, {clients / PERIOD_S:.0f} questions a second"
+    ]
     for stays, seconds in ((f"stays {reader_s:g} s", reader_s), ("never leaves", NEVER_S)):
         rows = [
             benchmark.measure(contestant, schema, seconds).row(contestant, schema)
@@ -211,7 +246,10 @@ def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
-        "--reader", type=float, default=READER_S, help=f"seconds that the reader stays (default {READER_S})"
+        "--reader",
+        type=float,
+        default=READER_S,
+        help=f"seconds that the reader stays (default {READER_S})",
     )
     parser.add_argument(
         "--patience",
@@ -219,8 +257,18 @@ def options() -> argparse.Namespace:
         default=PATIENCE_S,
         help=f"seconds given to those whom it does not leave (default {PATIENCE_S})",
     )
-    parser.add_argument("--clients", type=int, default=CLIENTS, help=f"clients of the application (default {CLIENTS})")
-    parser.add_argument("--only", choices=peers.CONTESTANTS, action="append", help="only this contestant; repeatable")
+    parser.add_argument(
+        "--clients",
+        type=int,
+        default=CLIENTS,
+        help=f"clients of the application (default {CLIENTS})",
+    )
+    parser.add_argument(
+        "--only",
+        choices=peers.CONTESTANTS,
+        action="append",
+        help="only this contestant; repeatable",
+    )
     return parser.parse_args()
 
 

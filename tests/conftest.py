@@ -18,7 +18,8 @@ from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server
 
 VERSIONS = (16, 18)
-# Hundreds of small tests each, or long ones: on 18 only unless another version is asked for, as a landing cannot wait.
+# Hundreds of small tests each, or long ones: on 18 only unless another version is asked for, as a
+# landing cannot wait.
 ON_THE_NEWEST = {
     "test_admission.py",
     "test_change_control.py",
@@ -32,7 +33,8 @@ ON_THE_NEWEST = {
     "test_shape.py",
     "test_sql_001.py",
 }
-# The longest, each of which has a shorter neighbour in `make test`: only with every version, or one that is asked for.
+# The longest, each of which has a shorter neighbour in `make test`: only with every version, or one
+# that is asked for.
 LONGEST = {
     "tests/browser/test_lab.py::test_plan_rehearse_approve_apply_revert",
     "tests/run/test_rehearsal.py::test_whatever_constrains_the_values_it_is_rehearsed_before_and_after",
@@ -49,8 +51,12 @@ STAND_INS = {15: "apt-get install postgresql-15", 17: "pip install --editable '.
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     versions = sorted([*VERSIONS, *STAND_INS])
-    parser.addoption("--every-version", action="store_true", help="all tests on 16 and 18; else many on 18 only")
-    parser.addoption("--pg", type=int, choices=versions, help="only the tests on this version of PostgreSQL")
+    parser.addoption(
+        "--every-version", action="store_true", help="all tests on 16 and 18; else many on 18 only"
+    )
+    parser.addoption(
+        "--pg", type=int, choices=versions, help="only the tests on this version of PostgreSQL"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,8 +64,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if wanted := config.getoption("--pg"):
         other = [item for item in items if _version(item) not in (None, wanted)]
     elif not config.getoption("--every-version"):
-        other = [item for item in items if item.path.name in ON_THE_NEWEST and _version(item) not in (None, 18)]
-        other += [item for item in items if item.nodeid.partition("[")[0] in LONGEST and item not in other]
+        other = [
+            item
+            for item in items
+            if item.path.name in ON_THE_NEWEST and _version(item) not in (None, 18)
+        ]
+        other += [
+            item for item in items if item.nodeid.partition("[")[0] in LONGEST and item not in other
+        ]
         other += [item for item in items if item.get_closest_marker("long") and item not in other]
     left = set(other)
     config.hook.pytest_deselected(items=other)
@@ -85,8 +97,9 @@ def _standing_in(config: pytest.Config, version: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[Path]:
-    """A directory for the session's servers. Not pytest's own: another session of the same user locks it again
-    for the user who runs PostgreSQL for root, and its name may be too long for a socket's.
+    """A directory for the session's servers. Not pytest's own: another session of the same user
+    locks it again for the user who runs PostgreSQL for root, and its name may be too long for a
+    socket's.
     """
     directory = Path(tempfile.mkdtemp(prefix="pgrunbook-"))
     yield directory
@@ -95,12 +108,16 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def on_version(request: pytest.FixtureRequest) -> Callable[[int], int]:
-    """The version to run on where a test asks for this one. Skips the test if this machine does not have it."""
+    """The version to run on where a test asks for this one. Skips the test if this machine does not
+    have it.
+    """
 
     def chosen(version: int) -> int:
         actual = _standing_in(request.config, version)
         if not databases.has(actual):
-            pytest.skip(f"NOT TESTED: PostgreSQL {actual} is not on this machine. {STAND_INS[actual]}")
+            pytest.skip(
+                f"NOT TESTED: PostgreSQL {actual} is not on this machine. {STAND_INS[actual]}"
+            )
         return actual
 
     return chosen
@@ -181,8 +198,8 @@ def standby(place: Path, on_version: Callable[[int], int]) -> Iterator[Database]
 
 @pytest.fixture
 def project(place: Path) -> Project:
-    """A project of the test's own, with this repository's runbooks and SQL: free to be edited. A rehearsal keeps a
-    server in it, so it lies where the servers do.
+    """A project of the test's own, with this repository's runbooks and SQL: free to be edited. A
+    rehearsal keeps a server in it, so it lies where the servers do.
     """
     root = Path(tempfile.mkdtemp(dir=place, prefix="project-"))
     for name in ("runbooks", "sql"):
@@ -193,5 +210,7 @@ def project(place: Path) -> Project:
 
 @pytest.fixture
 def run(project: Project) -> Callable[..., Outcome]:
-    """`run(database, "--mode", "plan")`: runbook 001 against a database, with papermill, from the command line."""
+    """`run(database, "--mode", "plan")`: runbook 001 against a database, with papermill, from the
+    command line.
+    """
     return project.run

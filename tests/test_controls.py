@@ -1,4 +1,6 @@
-"""What comes from elsewhere is seen, and does nothing; nor can a line of it pass for one of ours."""
+"""What comes from elsewhere is seen, and does nothing; nor can a line of it pass for one of
+ours.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,16 @@ from pgrunbook.run import display
 from pgrunbook.run.frames import html, lines
 from pgrunbook.runbooks.lint import Finding
 
-# A screen cleared, a title set, C1's CSI, a line drawn over, bidi, other ends of lines, nothing seen, half a pair.
+# A screen cleared, a title set, C1's CSI, a line drawn over, bidi, other ends of lines, nothing
+# seen, half a pair.
 EVIL = "a\x1b[2J\x1b]0;t\x07\x9b31m\rb\u202ec\u2066\u2028d\x85e\x0bf\u200bg\ufeffh\x7f\udcff"
 FORGED = f"no such column\nPASSED: all is well\r\nnotebook: x.ipynb\n{EVIL}"
 
 
 def assert_harmless(text: str) -> None:
-    assert not [hex(ord(c)) for c in text if c not in "\n\t" and unicodedata.category(c) in _OBEYED], text
+    assert not [
+        hex(ord(c)) for c in text if c not in "\n\t" and unicodedata.category(c) in _OBEYED
+    ], text
 
 
 _OBEYED = ("Cc", "Cf", "Zl", "Zp", "Cs")
@@ -33,7 +38,16 @@ def test_every_character_that_is_obeyed_and_not_seen_is_escaped() -> None:
     every = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in _OBEYED]
     left = {c for c in every if visible(c) == c}
     named = {unicodedata.name(c, hex(ord(c))).split()[0] for c in left}
-    assert named <= {"ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN", "SHORTHAND", "MUSICAL", "0x9", "0xa"}, named
+    assert named <= {
+        "ARABIC",
+        "SYRIAC",
+        "KAITHI",
+        "EGYPTIAN",
+        "SHORTHAND",
+        "MUSICAL",
+        "0x9",
+        "0xa",
+    }, named
     assert visible("Grüße, 例え, 👍\tSELECT '…'\n") == "Grüße, 例え, 👍\tSELECT '…'\n"
     assert one_line("a\r\nb\x1b") == "a\\nb\\x1b"
 
@@ -50,14 +64,20 @@ def test_no_line_of_a_problem_begins_as_ours_do(field: str) -> None:
     text = str(Failed("It failed.", problems=[Problem(**{"what": "is wrong", field: FORGED})]))
     assert_harmless(text)
     assert [line for line in text.split("\n") if not line.startswith("  ")] == ["It failed."]
-    assert not [line for line in text.split("\n") if line.startswith("  PASSED") or line.startswith("      PASSED")]
+    assert not [
+        line
+        for line in text.split("\n")
+        if line.startswith("  PASSED") or line.startswith("      PASSED")
+    ]
     assert_harmless(str(Refused(FORGED)))
 
 
 def test_nor_does_one_of_an_error_that_a_notebook_holds() -> None:
     said = Ending(Verdict.FAILED, "it failed", FORGED).text
     assert_harmless(said)
-    assert [line for line in said.split("\n") if not line.startswith("  ")] == ["FAILED: no such column"]
+    assert [line for line in said.split("\n") if not line.startswith("  ")] == [
+        "FAILED: no such column"
+    ]
 
 
 def test_a_finding_of_lint_is_in_lines_of_its_own() -> None:
@@ -68,7 +88,8 @@ def test_a_finding_of_lint_is_in_lines_of_its_own() -> None:
 
 def test_frames_cards_and_sql_show_it() -> None:
     card = VerdictCard(Verdict.FAILED, FORGED, {"operator": FORGED})._repr_mimebundle_()
-    for markup in (html(["name"], [[FORGED]]), card["text/html"]):  # where the lines of a text stay in its element
+    # where the lines of a text stay in its element
+    for markup in (html(["name"], [[FORGED]]), card["text/html"]):
         assert_harmless(markup)
     for text in (
         lines(["name"], [[FORGED]]),
@@ -77,7 +98,11 @@ def test_frames_cards_and_sql_show_it() -> None:
         display.sql(f"SELECT '{EVIL}'").data,
     ):
         assert_harmless(text)
-        assert not [line for line in text.split("\n") if line.startswith(("PASSED", "notebook:", "> PASSED"))], text
+        assert not [
+            line
+            for line in text.split("\n")
+            if line.startswith(("PASSED", "notebook:", "> PASSED"))
+        ], text
 
 
 def test_what_is_stored_is_as_it_was() -> None:

@@ -1,4 +1,6 @@
-"""What the pages list is what there is: cells, headers, variants, settings, environment variables, pages."""
+"""What the pages list is what there is: cells, headers, variants, settings, environment variables,
+pages.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,18 @@ SQL = ROOT / "sql" / "001_import_connector"
 
 
 def table(heading: str) -> dict[str, list[str]]:
-    """The rows of the page's table whose heading begins so: what its first cell has in backticks, and the last's."""
-    (found,) = re.findall(rf"^\| {re.escape(heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    """The rows of the page's table whose heading begins so: what its first cell has in backticks,
+    and the last's.
+    """
+    (found,) = re.findall(
+        rf"^\| {re.escape(heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE
+    )
     rows = [line.strip("| ").split(" | ") for line in found.splitlines()]
-    return {name: re.findall(r"`([^`]+)`", row[-1]) for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+    return {
+        name: re.findall(r"`([^`]+)`", row[-1])
+        for row in rows
+        for name in re.findall(r"`([^`]+)`", row[0])
+    }
 
 
 def test_every_cell() -> None:
@@ -43,7 +53,10 @@ def test_every_variant_and_its_placeholders() -> None:
     told["check_no_inherit.sql"] = told["check.sql"]
     used = {
         path.name: set().union(
-            *(Script.read(SQL / kind / path.parent.name / path.name, SQL).variables for kind in ("deploy", "revert"))
+            *(
+                Script.read(SQL / kind / path.parent.name / path.name, SQL).variables
+                for kind in ("deploy", "revert")
+            )
         )
         for path in (SQL / "deploy" / "070_admit_csv_import").iterdir()
     }
@@ -56,15 +69,23 @@ CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 
 def settings_table(section: str) -> dict[str, str]:
     """The keys of a section of pgrunbook.toml, each with its default, as the page has them."""
-    (found,) = re.findall(rf"^### \[{re.escape(section)}\]\n(.*?)(?=^##|\Z)", CONFIGURATION, re.MULTILINE | re.DOTALL)
+    (found,) = re.findall(
+        rf"^### \[{re.escape(section)}\]\n(.*?)(?=^##|\Z)", CONFIGURATION, re.MULTILINE | re.DOTALL
+    )
     return dict(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", found, re.MULTILINE))
 
 
 @pytest.mark.parametrize(
     ("section", "settings"),
-    [("embedded", EmbeddedSettings), ("targets.NAME", TargetSettings), ("archive", ArchiveSettings)],
+    [
+        ("embedded", EmbeddedSettings),
+        ("targets.NAME", TargetSettings),
+        ("archive", ArchiveSettings),
+    ],
 )
-def test_every_key_of_the_project_file_with_its_default(section: str, settings: type[BaseModel]) -> None:
+def test_every_key_of_the_project_file_with_its_default(
+    section: str, settings: type[BaseModel]
+) -> None:
     defaults = {name: field.default for name, field in settings.model_fields.items()}
     assert tomllib.loads("\n".join(f"{k} = {v}" for k, v in settings_table(section).items())) == {
         name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()
@@ -97,7 +118,9 @@ def test_the_architecture_names_what_is_there() -> None:
         for module, names in modules:
             text = (ROOT / "src" / "pgrunbook" / module).read_text()
             for name in re.findall(r"`(\w+)`", names):
-                assert re.search(rf"^(def |class )?{name}\b", text, re.MULTILINE), f"{module}: {name}"
+                assert re.search(rf"^(def |class )?{name}\b", text, re.MULTILINE), (
+                    f"{module}: {name}"
+                )
         for test in re.findall(r"`(tests/[\w/]+\.py)`", line):
             assert (ROOT / test).exists(), test
     rooms = {path.parent.name for path in (ROOT / "src" / "pgrunbook").glob("*/__init__.py")}

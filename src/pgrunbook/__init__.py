@@ -21,7 +21,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`begin` and `Run` bring pandas and SQLAlchemy with them, which what runs the notebook does not need."""
+    """`begin` and `Run` bring pandas and SQLAlchemy with them, which what runs the notebook does
+    not need.
+    """
     if name in ("Run", "begin"):
         from pgrunbook.run import run
 

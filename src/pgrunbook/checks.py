@@ -12,7 +12,9 @@ from pgrunbook.errors import Problem, RunbookError
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """How one check came out: it passed unless there is a problem; `not_run` says why it could not be tried."""
+    """How one check came out: it passed unless there is a problem; `not_run` says why it could not
+    be tried.
+    """
 
     where: str
     check: str

@@ -1,6 +1,8 @@
-"""Characters that a terminal or a browser obeys where a reader should see them: shown, and nothing that they do.
+"""Characters that a terminal or a browser obeys where a reader should see them: shown, and nothing
+that they do.
 
-What a server, a file or a name holds is kept and compared as it is; only where it is shown, it goes through here.
+What a server, a file or a name holds is kept and compared as it is; only where it is shown, it goes
+through here.
 """
 
 from __future__ import annotations
@@ -9,15 +11,17 @@ import json
 import re
 from typing import Any
 
-# C0 but for tab and line feed, DEL and C1 (terminals take U+009B as ESC [); what is not seen or turns the direction of
-# the text (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing); other ends of lines; tags; and halves of
-# surrogate pairs, by which Python keeps the bytes of a file's name that are no text.
+# C0 but for tab and line feed, DEL and C1 (terminals take U+009B as ESC [); what is not seen or
+# turns the direction of the text
+# (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing); other ends of lines; tags;
+# and halves of surrogate pairs, by which Python keeps the bytes of a file's name that are no text.
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-# Where a line goes on that did not begin with us: below the text of a problem's fields, right of their labels.
+# Where a line goes on that did not begin with us: below the text of a problem's fields, right of
+# their labels.
 INDENT = " " * 14
 
 
@@ -32,13 +36,19 @@ def one_line(text: object) -> str:
 
 
 def continued(text: str, indent: str = INDENT) -> str:
-    """The text, visible, with every line but its first indented: no line of it can pass for one of ours."""
+    """The text, visible, with every line but its first indented: no line of it can pass for one of
+    ours.
+    """
     return visible(text).strip("\n").replace("\n", f"\n{indent}")
 
 
 def document(value: Any) -> str:
-    """A value as JSON for people and programs: such characters as JSON escapes, which mean the same to a program."""
-    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(value, indent=2, ensure_ascii=False))
+    """A value as JSON for people and programs: such characters as JSON escapes, which mean the same
+    to a program.
+    """
+    return _CONTROL.sub(
+        lambda found: json.dumps(found[0])[1:-1], json.dumps(value, indent=2, ensure_ascii=False)
+    )
 
 
 def _escape(found: re.Match[str]) -> str:

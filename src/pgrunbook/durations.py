@@ -12,14 +12,17 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*")
 
 
 def milliseconds(duration: str) -> int:
-    """`'200ms'`, `'5s'`, `'1 min'`, or a bare number of milliseconds, as PostgreSQL writes durations.
+    """`'200ms'`, `'5s'`, `'1 min'`, or a bare number of milliseconds, as PostgreSQL writes
+    durations.
 
-    Raises ValueError for anything else, and for less than one millisecond: to PostgreSQL a timeout of zero
-    means none, and a run without one can make the application wait for ever.
+    Raises ValueError for anything else, and for less than one millisecond: to PostgreSQL a timeout
+    of zero means none, and a run without one can make the application wait for ever.
     """
     match = _DURATION.fullmatch(duration)
     if not match:
-        raise ValueError("takes a duration as PostgreSQL writes it, such as '200ms', '5s' or '1min'")
+        raise ValueError(
+            "takes a duration as PostgreSQL writes it, such as '200ms', '5s' or '1min'"
+        )
     value = round(float(match[1]) * _UNITS_MS[match[2] or "ms"])
     if not 1 <= value <= 2**31 - 1:
         raise ValueError("takes a duration from 1ms to 24 days: zero would mean no timeout at all")

@@ -37,7 +37,9 @@ _EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: what and where, what was expected, what was found, what to do next."""
+    """One thing that is wrong: what and where, what was expected, what was found, what to do
+    next.
+    """
 
     what: str
     where: str = ""
@@ -46,7 +48,9 @@ class Problem:
     remedy: str = ""
 
     def lines(self) -> Iterable[str]:
-        """The problem as lines of text, the empty fields left out. Whatever they hold, each line begins as ours do."""
+        """The problem as lines of text, the empty fields left out. Whatever they hold, each line
+        begins as ours do.
+        """
         what = f"{controls.one_line(self.where)}: {self.what}" if self.where else self.what
         yield from controls.continued(what).split("\n")
         for label in ("expected", "found", "remedy"):
@@ -65,7 +69,8 @@ class RunbookError(Exception):
 
     verdict: ClassVar[Verdict] = Verdict.FAILED
 
-    # What gives the problems to the notebook as data: set by the room that shows things, as no other knows IPython.
+    # What gives the problems to the notebook as data: set by the room that shows things, as no
+    # other knows IPython.
     show: ClassVar[Callable[[Sequence[Problem]], None] | None] = None
 
     def __init__(self, message: str = "", *, problems: Sequence[Problem] = ()) -> None:
@@ -88,8 +93,8 @@ class RunbookError(Exception):
         return " ".join([self.message, *(p.what for p in self.problems[:1])])
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in place of a traceback: the reader needs the reason, not our call stack. A program that
-        reads the notebook finds the problems beside it.
+        """What IPython shows in place of a traceback: the reader needs the reason, not our call
+        stack. A program that reads the notebook finds the problems beside it.
         """
         if RunbookError.show:
             RunbookError.show(self.problems)
@@ -101,7 +106,9 @@ class Unreadable(ValueError):
 
 
 def first_line(exc: Exception) -> str:
-    """What went wrong, in one line: of an error of ours its first problem, as the rest is about this very run."""
+    """What went wrong, in one line: of an error of ours its first problem, as the rest is about
+    this very run.
+    """
     text = exc.problems[0].what if isinstance(exc, RunbookError) and exc.problems else str(exc)
     return text.split("\n", 1)[0]
 

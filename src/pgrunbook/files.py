@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write the bytes beside the file, and put them in its place once all of them are on the disk. Raises OSError."""
+    """Write the bytes beside the file, and put them in its place once all of them are on the disk.
+    Raises OSError.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:

@@ -1,7 +1,8 @@
-"""What the runner does about SIGINT and SIGTERM. Python lets only the main thread decide; elsewhere nothing is done.
+"""What the runner does about SIGINT and SIGTERM. Python lets only the main thread decide; elsewhere
+nothing is done.
 
-The first one stops the run. The second one hurries: who waits for the target is broken off, the record is written as
-far as it is known, and ENDING_S later the process ends whatever it is at.
+The first one stops the run. The second one hurries: who waits for the target is broken off, the
+record is written as far as it is known, and ENDING_S later the process ends whatever it is at.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 # From the second signal to the end of the process, at the latest.
 ENDING_S = 4.5
-_INTERRUPTED = 3  # the exit code; the executed notebook on the disk is the one that was written last
+# the exit code; the executed notebook on the disk is the one that was written last
+_INTERRUPTED = 3
 
 
 class Hurried(KeyboardInterrupt):
@@ -55,7 +57,9 @@ def handle(handler: Callable[..., object]) -> None:
 
 
 def end() -> None:
-    """Stop nothing for a first signal: from here on only the end is written, which must not be left out."""
+    """Stop nothing for a first signal: from here on only the end is written, which must not be left
+    out.
+    """
     handle(_hurry)
 
 

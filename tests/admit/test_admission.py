@@ -1,4 +1,6 @@
-"""Every kind of constraint, on real servers: found, overcome by the SQL as psql runs it, and no more than that."""
+"""Every kind of constraint, on real servers: found, overcome by the SQL as psql runs it, and no
+more than that.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Case:
     ddl: str
     variants: Sequence[str] = ("check",)
     since: int = 15
-    lengthens: bool = False  # so that every value as long as this one is let in, and no other constraint is there
+    # so that every value as long as this one is let in, and no other constraint is there
+    lengthens: bool = False
 
 
 def table(column: str, *more: str) -> str:
@@ -44,7 +47,9 @@ def table(column: str, *more: str) -> str:
 
 ENUM = "CREATE TYPE kind AS ENUM ('a', 'b');"
 OTHER = "CREATE SCHEMA \"Other One\"; CREATE TYPE \"Other One\".\"My Kind\" AS ENUM ('a', 'it''s');"
-LOOKUP = "CREATE TABLE lookup (code text PRIMARY KEY{more}); INSERT INTO lookup VALUES ('a'), ('b');"
+LOOKUP = (
+    "CREATE TABLE lookup (code text PRIMARY KEY{more}); INSERT INTO lookup VALUES ('a'), ('b');"
+)
 
 FREE = {
     "text": Case(table("text NOT NULL DEFAULT 'a'"), ()),
@@ -55,7 +60,9 @@ FREE = {
     "check null in list": Case(table("text CHECK ({c} IN ('a', NULL))"), ()),
     "check of another column": Case(table("text", "b int DEFAULT -1, CHECK (b < 0)"), ()),
     "check for some rows": Case(table("text", "d text, CHECK ({c} <> 'a' OR d IS NOT NULL)"), ()),
-    "check not enforced": Case(table("text", "CONSTRAINT n CHECK ({c} = 'a') NOT ENFORCED"), (), since=18),
+    "check not enforced": Case(
+        table("text", "CONSTRAINT n CHECK ({c} = 'a') NOT ENFORCED"), (), since=18
+    ),
     "whole row accepts": Case(
         table("text")
         + "CREATE FUNCTION ok({t}) RETURNS boolean LANGUAGE sql AS 'SELECT $1.id > 0';"
@@ -68,7 +75,8 @@ FREE = {
     ),
     "default partition": Case(
         "CREATE TABLE {t} (id int, {c} text) PARTITION BY LIST ({c});"
-        "CREATE TABLE p PARTITION OF {t} FOR VALUES IN ('a'); CREATE TABLE rest PARTITION OF {t} DEFAULT",
+        "CREATE TABLE p PARTITION OF {t} FOR VALUES IN ('a'); CREATE TABLE rest PARTITION OF {t} "
+        "DEFAULT",
         (),
     ),
 }
@@ -94,7 +102,11 @@ CHECKS = {
         ("lower", "text", "lower({c}) IN ('a', 'b')"),
         ("collation", "text", "{c} COLLATE \"C\" IN ('a', 'b')"),
         ("forbidden", "text", "{c} NOT IN ('csv_import', 'c')"),
-        ("case", "text", "CASE WHEN {c} = 'a' THEN true WHEN {c} IS NULL THEN false ELSE {c} = 'b' END"),
+        (
+            "case",
+            "text",
+            "CASE WHEN {c} = 'a' THEN true WHEN {c} IS NULL THEN false ELSE {c} = 'b' END",
+        ),
         ("cast", "text", "{c}::varchar(1) = {c}"),
         ("varchar list", "varchar", "{c} IN ('a', 'b')"),
         ("varchar one", "varchar(20)", "{c} = 'a'"),
@@ -105,18 +117,25 @@ CHECKS = {
 
 COMPLEX = {
     "several": Case(
-        table("text CHECK ({c} IN ('a', 'b')) CHECK ({c} <> '')", "CHECK (length({c}) < 3)"), ("check",) * 2
+        table("text CHECK ({c} IN ('a', 'b')) CHECK ({c} <> '')", "CHECK (length({c}) < 3)"),
+        ("check",) * 2,
     ),
     "and": Case(table("text", "d int DEFAULT 1, CHECK ({c} IN ('a', 'b') AND d > 0)")),
     "or with another": Case(
         table("text", "d text, CHECK (({c} = 'a' AND d IS NULL) OR ({c} = 'b' AND d IS NOT NULL))")
     ),
-    "rejected with the defaults": Case(table("text", "d text DEFAULT 'x', CHECK (d <> 'x' OR {c} IN ('a', 'b'))")),
-    "not null of another": Case(table("text", "d text DEFAULT 'x', CHECK ({c} IN ('a', 'b') AND d IS NOT NULL)")),
+    "rejected with the defaults": Case(
+        table("text", "d text DEFAULT 'x', CHECK (d <> 'x' OR {c} IN ('a', 'b'))")
+    ),
+    "not null of another": Case(
+        table("text", "d text DEFAULT 'x', CHECK ({c} IN ('a', 'b') AND d IS NOT NULL)")
+    ),
     "sequence": Case(table("text", "n serial, CHECK (n > 0 AND {c} IN ('a', 'b'))")),
     "compared": Case(table("text", "d text DEFAULT 'b', CHECK ({c} IN ('a', d))")),
     "not valid": Case(
-        table("text") + "INSERT INTO {t} ({c}) VALUES ('old');" + "ALTER TABLE {t} ADD CHECK ({c} = 'a') NOT VALID"
+        table("text")
+        + "INSERT INTO {t} ({c}) VALUES ('old');"
+        + "ALTER TABLE {t} ADD CHECK ({c} = 'a') NOT VALID"
     ),
     "no inherit": Case(table("text", "CHECK ({c} = 'a') NO INHERIT"), ("check_no_inherit",)),
     "comment": Case(
@@ -124,31 +143,41 @@ COMPLEX = {
         + 'COMMENT ON CONSTRAINT "The ""check"" %" ON {t} IS E\'it\'\'s\\n:a \\\\ comment\''
     ),
     "long name": Case(table("text", f"CONSTRAINT \"{'é' * 31}\" CHECK ({{c}} = 'a')")),
-    "temporary name taken": Case(table("text", "CONSTRAINT x CHECK ({c} = 'a'), CONSTRAINT x_new CHECK (id > 0)")),
+    "temporary name taken": Case(
+        table("text", "CONSTRAINT x CHECK ({c} = 'a'), CONSTRAINT x_new CHECK (id > 0)")
+    ),
     "function": Case(
-        "CREATE FUNCTION ok(text) RETURNS boolean STABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 IN (''a'', ''b''); END';"
-        + table("text CHECK (ok({c}))")
+        "CREATE FUNCTION ok(text) RETURNS boolean STABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 IN "
+        "(''a'', ''b''); END';" + table("text CHECK (ok({c}))")
     ),
     "function elsewhere": Case(
-        'CREATE SCHEMA "Other One"; CREATE FUNCTION "Other One"."Is OK"(text) RETURNS boolean LANGUAGE sql'
+        'CREATE SCHEMA "Other One"; CREATE FUNCTION "Other One"."Is OK"(text) RETURNS boolean '
+        "LANGUAGE sql"
         " AS 'SELECT $1 IN (''a'', ''b'')';" + table('text CHECK ("Other One"."Is OK"({c}))')
     ),
     "whole row": Case(
         table("text")
-        + "CREATE FUNCTION ok(r {t}) RETURNS boolean LANGUAGE sql AS 'SELECT r.{c} IN (''a'', ''b'')';"
-        + "ALTER TABLE {t} ADD CHECK (ok({t}))"
+        + "CREATE FUNCTION ok(r {t}) RETURNS boolean LANGUAGE sql AS 'SELECT r.{c} IN (''a'', "
+        "''b'')';" + "ALTER TABLE {t} ADD CHECK (ok({t}))"
     ),
     "partitioned": Case(
         "CREATE TABLE {t} (id serial, {c} text CHECK ({c} IN ('a', 'b'))) PARTITION BY RANGE (id);"
         "CREATE TABLE p1 PARTITION OF {t} FOR VALUES FROM (0) TO (9);"
-        "CREATE TABLE p2 PARTITION OF {t} (CHECK ({c} <> 'b'), CHECK ({c} = 'a')) FOR VALUES FROM (9) TO (99)",
+        "CREATE TABLE p2 PARTITION OF {t} (CHECK ({c} <> 'b'), CHECK ({c} = 'a')) FOR VALUES FROM "
+        "(9) TO (99)",
         ("check", "check"),
     ),
-    "inherited by others": Case(table("text CHECK ({c} IN ('a', 'b'))") + "CREATE TABLE child () INHERITS ({t})"),
-    "varchar short": Case(table("varchar(6) DEFAULT 'a'") + "CREATE INDEX ON {t} ({c})", ("varchar",), lengthens=True),
+    "inherited by others": Case(
+        table("text CHECK ({c} IN ('a', 'b'))") + "CREATE TABLE child () INHERITS ({t})"
+    ),
+    "varchar short": Case(
+        table("varchar(6) DEFAULT 'a'") + "CREATE INDEX ON {t} ({c})", ("varchar",), lengthens=True
+    ),
     "varchar collated": Case(table('varchar(3) COLLATE "C"'), ("varchar",), lengthens=True),
     "char short": Case(table("char(3)"), ("varchar",), lengthens=True),
-    "varchar short with check": Case(table("varchar(3) CHECK ({c} IN ('a', 'b'))"), ("varchar", "check")),
+    "varchar short with check": Case(
+        table("varchar(3) CHECK ({c} IN ('a', 'b'))"), ("varchar", "check")
+    ),
 }
 
 TYPES = {
@@ -156,13 +185,17 @@ TYPES = {
     "enum elsewhere": Case(OTHER + table('"Other One"."My Kind" NOT NULL'), ("enum",)),
     "enum with list": Case(ENUM + table("kind CHECK ({c} IN ('a'))"), ("enum", "check")),
     "enum with list elsewhere": Case(
-        OTHER + table("\"Other One\".\"My Kind\" CHECK ({c} = 'a' OR {c} = 'it''s')"), ("enum", "check")
+        OTHER + table("\"Other One\".\"My Kind\" CHECK ({c} = 'a' OR {c} = 'it''s')"),
+        ("enum", "check"),
     ),
     "enum with texts": Case(ENUM + table("kind CHECK ({c}::text IN ('a'))"), ("enum", "check")),
     "enum with more": Case(
-        ENUM + table("kind", "d text, CHECK ({c} = 'a' OR ({c} <> 'b' AND d IS NOT NULL))"), ("enum", "check")
+        ENUM + table("kind", "d text, CHECK ({c} = 'a' OR ({c} <> 'b' AND d IS NOT NULL))"),
+        ("enum", "check"),
     ),
-    "enum with array text": Case(ENUM + table("kind CHECK ({c} = ANY ('{{a}}'))"), ("enum", "check")),
+    "enum with array text": Case(
+        ENUM + table("kind CHECK ({c} = ANY ('{{a}}'))"), ("enum", "check")
+    ),
     "enum accepted by its check": Case(ENUM + table("kind CHECK ({c} <> 'b')"), ("enum",)),
     "enum label there, check not": Case(
         "CREATE TYPE kind AS ENUM ('a', 'b', 'csv_import');" + table("kind CHECK ({c} IN ('a'))")
@@ -170,25 +203,34 @@ TYPES = {
     "enum label there, order": Case(
         "CREATE TYPE kind AS ENUM ('a', 'b', 'csv_import');" + table("kind CHECK ({c} < 'b')")
     ),
-    "domain": Case("CREATE DOMAIN d AS text CHECK (VALUE IN ('a', 'b'));" + table("d DEFAULT 'a'"), ("domain",)),
+    "domain": Case(
+        "CREATE DOMAIN d AS text CHECK (VALUE IN ('a', 'b'));" + table("d DEFAULT 'a'"), ("domain",)
+    ),
     "domain, several": Case(
-        "CREATE DOMAIN d AS text CONSTRAINT x CHECK (VALUE ~ '^[ab]') CONSTRAINT y CHECK (VALUE <> '')"
+        "CREATE DOMAIN d AS text CONSTRAINT x CHECK (VALUE ~ '^[ab]') CONSTRAINT y CHECK (VALUE "
+        "<> '')"
         " CONSTRAINT z CHECK (VALUE IS NOT NULL AND length(VALUE) < 3);"
         "COMMENT ON CONSTRAINT x ON DOMAIN d IS 'why';" + table("d"),
         ("domain", "domain"),
     ),
     "domain over domain": Case(
-        "CREATE DOMAIN d1 AS varchar CHECK (VALUE IN ('a', 'b')); CREATE DOMAIN d2 AS d1 CHECK (VALUE <> 'b');"
+        "CREATE DOMAIN d1 AS varchar CHECK (VALUE IN ('a', 'b')); CREATE DOMAIN d2 AS d1 CHECK "
+        "(VALUE <> 'b');"
         "CREATE DOMAIN d3 AS d2 NOT NULL CHECK (VALUE = 'a');" + table("d3"),
         ("domain", "domain"),
     ),
-    "domain over enum": Case(ENUM + "CREATE DOMAIN d AS kind CHECK (VALUE IN ('a'));" + table("d"), ("enum", "domain")),
+    "domain over enum": Case(
+        ENUM + "CREATE DOMAIN d AS kind CHECK (VALUE IN ('a'));" + table("d"), ("enum", "domain")
+    ),
     "domain over enum with check": Case(
-        ENUM + "CREATE DOMAIN d AS kind CHECK (VALUE <> 'b');" + table("d CHECK ({c}::kind IN ('a'))"),
+        ENUM
+        + "CREATE DOMAIN d AS kind CHECK (VALUE <> 'b');"
+        + table("d CHECK ({c}::kind IN ('a'))"),
         ("enum", "check"),
     ),
     "domain with check": Case(
-        "CREATE DOMAIN d AS text CHECK (VALUE IN ('a', 'b'));" + table("d CHECK ({c} IN ('a'))"), ("domain", "check")
+        "CREATE DOMAIN d AS text CHECK (VALUE IN ('a', 'b'));" + table("d CHECK ({c} IN ('a'))"),
+        ("domain", "check"),
     ),
     "domain not valid": Case(
         "CREATE DOMAIN d AS text;" + table("d") + "INSERT INTO {t} ({c}) VALUES ('old');"
@@ -210,7 +252,8 @@ LOOKUPS = {
         ("lookup",),
     ),
     "lookup, to fill in": Case(
-        'CREATE TABLE "Look Up" (id uuid DEFAULT gen_random_uuid() PRIMARY KEY, "The Code" text UNIQUE,'
+        'CREATE TABLE "Look Up" (id uuid DEFAULT gen_random_uuid() PRIMARY KEY, "The Code" text '
+        "UNIQUE,"
         " label text NOT NULL, n int NOT NULL DEFAULT 0, note text);"
         "INSERT INTO \"Look Up\" (\"The Code\", label) VALUES ('a', 'A');"
         + table('text REFERENCES "Look Up" ("The Code")'),
@@ -222,28 +265,33 @@ LOOKUPS = {
         ("varchar", "varchar", "lookup"),
     ),
     "lookup with check": Case(
-        "CREATE TABLE lookup (code text PRIMARY KEY CHECK (code IN ('a', 'b'))); INSERT INTO lookup VALUES ('a');"
-        + table("text CHECK ({c} IN ('a')) REFERENCES lookup"),
+        "CREATE TABLE lookup (code text PRIMARY KEY CHECK (code IN ('a', 'b'))); INSERT INTO "
+        "lookup VALUES ('a');" + table("text CHECK ({c} IN ('a')) REFERENCES lookup"),
         ("check", "check", "lookup"),
     ),
     "lookup of the same domain": Case(
-        "CREATE DOMAIN d AS text CHECK (VALUE IN ('a', 'b')); CREATE TABLE lookup (code d PRIMARY KEY);"
+        "CREATE DOMAIN d AS text CHECK (VALUE IN ('a', 'b')); CREATE TABLE lookup (code d PRIMARY "
+        "KEY);"
         "INSERT INTO lookup VALUES ('a');" + table("d REFERENCES lookup"),
         ("domain", "lookup"),
     ),
     "lookup elsewhere": Case(
-        'CREATE SCHEMA "Other One"; CREATE TABLE "Other One"."Look Up" ("Code" varchar(1) PRIMARY KEY);'
-        'INSERT INTO "Other One"."Look Up" VALUES (\'a\');' + table('text REFERENCES "Other One"."Look Up"'),
+        'CREATE SCHEMA "Other One"; CREATE TABLE "Other One"."Look Up" ("Code" varchar(1) PRIMARY '
+        "KEY);"
+        'INSERT INTO "Other One"."Look Up" VALUES (\'a\');'
+        + table('text REFERENCES "Other One"."Look Up"'),
         ("varchar", "lookup"),
     ),
     "lookup of lookup": Case(
         "CREATE TABLE base (code text PRIMARY KEY); INSERT INTO base VALUES ('a');"
-        "CREATE TABLE lookup (code text PRIMARY KEY REFERENCES base); INSERT INTO lookup VALUES ('a');"
-        + table("text REFERENCES lookup"),
+        "CREATE TABLE lookup (code text PRIMARY KEY REFERENCES base); INSERT INTO lookup VALUES "
+        "('a');" + table("text REFERENCES lookup"),
         ("lookup", "lookup"),
     ),
     "two foreign keys": Case(
-        LOOKUP.replace("{more}", "") + table("text REFERENCES lookup REFERENCES lookup ON DELETE CASCADE"), ("lookup",)
+        LOOKUP.replace("{more}", "")
+        + table("text REFERENCES lookup REFERENCES lookup ON DELETE CASCADE"),
+        ("lookup",),
     ),
 }
 
@@ -253,7 +301,9 @@ OBSTRUCTED = {**CHECKS, **COMPLEX, **TYPES, **LOOKUPS}
 REVERTED = {
     name: OBSTRUCTED[name]
     for name in (
-        "list", "case", "several", "and", "not valid", "no inherit", "comment", "partitioned", "inherited by others",
+        "list", "case", "several", "and", "not "
+                                          "valid", "no "
+                                                   "inherit", "comment", "partitioned", "inherited by others",
         "varchar short", "varchar collated", "enum", "enum elsewhere",
         "domain, several", "domain over domain", "domain not valid", "domain elsewhere",
         "lookup", "lookup, to fill in", "lookup short", "lookup with check", "lookup of lookup",
@@ -265,7 +315,10 @@ PROBLEMS = {
     "no table": ("CREATE TABLE x (y int)", "no such table"),
     "view": ("CREATE VIEW {t} AS SELECT 'a' AS {c}", "is a view, not a table"),
     "no column": ("CREATE TABLE {t} (x text)", "no such column"),
-    "generated": ("CREATE TABLE {t} (x text, {c} text GENERATED ALWAYS AS (lower(x)) STORED)", "is a generated column"),
+    "generated": (
+        "CREATE TABLE {t} (x text, {c} text GENERATED ALWAYS AS (lower(x)) STORED)",
+        "is a generated column",
+    ),
     "integer": (table("int"), "type integer cannot hold 'csv_import'"),
     "uuid": (table("uuid"), "type uuid cannot hold"),
     "jsonb": (table("jsonb"), "type jsonb cannot hold"),
@@ -289,10 +342,17 @@ PROBLEMS = {
         "CREATE DOMAIN d AS text CHECK (VALUE = 'a'); CREATE TABLE x (y d[]);" + table("d"),
         "inside the type of x.y",
     ),
-    "view on short": (table("varchar(3)") + "CREATE VIEW v AS SELECT {c} FROM {t}", "rule _RETURN on view v"),
-    "policy on short": (table("varchar(3)") + "CREATE POLICY p ON {t} USING ({c} = 'a')", "policy p on table"),
+    "view on short": (
+        table("varchar(3)") + "CREATE VIEW v AS SELECT {c} FROM {t}",
+        "rule _RETURN on view v",
+    ),
+    "policy on short": (
+        table("varchar(3)") + "CREATE POLICY p ON {t} USING ({c} = 'a')",
+        "policy p on table",
+    ),
     "trigger on short": (
-        table("varchar(3)") + "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"
+        table("varchar(3)")
+        + "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"
         "CREATE TRIGGER tr BEFORE UPDATE OF {c} ON {t} FOR EACH ROW EXECUTE FUNCTION f()",
         "trigger tr on table",
     ),
@@ -301,29 +361,36 @@ PROBLEMS = {
         "default value for column g",
     ),
     "function of short": (
-        table("varchar(3)") + "CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT {c} FROM {t}; END",
+        table("varchar(3)")
+        + "CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT {c} FROM {t}; END",
         "function f()",
     ),
     "view on short partition": (
-        "CREATE TABLE {t} (id int, {c} varchar(3)) PARTITION BY LIST (id); CREATE TABLE p PARTITION OF {t} DEFAULT;"
+        "CREATE TABLE {t} (id int, {c} varchar(3)) PARTITION BY LIST (id); CREATE TABLE p "
+        "PARTITION OF {t} DEFAULT;"
         "CREATE VIEW v AS SELECT {c} FROM p",
         "rule _RETURN on view v",
     ),
     "short partition key": (
-        "CREATE TABLE {t} ({c} varchar(3)) PARTITION BY LIST ({c}); CREATE TABLE p PARTITION OF {t} DEFAULT",
+        "CREATE TABLE {t} ({c} varchar(3)) PARTITION BY LIST ({c}); CREATE TABLE p PARTITION OF "
+        "{t} DEFAULT",
         "the partition key of",
     ),
     "short in partition key": (
         "CREATE TABLE {t} ({c} varchar(3)) PARTITION BY RANGE (lower({c}))",
         "the partition key of",
     ),
-    "short inherited": ("CREATE TABLE p ({c} varchar(3)); CREATE TABLE {t} () INHERITS (p)", "the parent table p"),
+    "short inherited": (
+        "CREATE TABLE p ({c} varchar(3)); CREATE TABLE {t} () INHERITS (p)",
+        "the parent table p",
+    ),
     "inherited check": (
         "CREATE TABLE p ({c} text CHECK ({c} = 'a')); CREATE TABLE {t} () INHERITS (p)",
         "inspect p instead",
     ),
     "inherited check of a partition": (
-        "CREATE TABLE p ({c} text CHECK ({c} = 'a')) PARTITION BY LIST ({c}); CREATE TABLE {t} PARTITION OF p DEFAULT",
+        "CREATE TABLE p ({c} text CHECK ({c} = 'a')) PARTITION BY LIST ({c}); CREATE TABLE {t} "
+        "PARTITION OF p DEFAULT",
         "inspect p instead",
     ),
     "check of a child too": (
@@ -332,21 +399,24 @@ PROBLEMS = {
         "also defined by child",
     ),
     "no partition": (
-        "CREATE TABLE {t} ({c} text) PARTITION BY LIST ({c}); CREATE TABLE p PARTITION OF {t} FOR VALUES IN ('a')",
+        "CREATE TABLE {t} ({c} text) PARTITION BY LIST ({c}); CREATE TABLE p PARTITION OF {t} FOR "
+        "VALUES IN ('a')",
         "make a partition for 'csv_import'",
     ),
     "not in this partition": (
-        "CREATE TABLE p ({c} text) PARTITION BY LIST ({c}); CREATE TABLE {t} PARTITION OF p FOR VALUES IN ('a')",
+        "CREATE TABLE p ({c} text) PARTITION BY LIST ({c}); CREATE TABLE {t} PARTITION OF p FOR "
+        "VALUES IN ('a')",
         "no partition of",
     ),
     "no partition for the label": (
         ENUM
-        + "CREATE TABLE {t} ({c} kind) PARTITION BY LIST ({c}); CREATE TABLE p PARTITION OF {t} FOR VALUES IN ('a')",
+        + "CREATE TABLE {t} ({c} kind) PARTITION BY LIST ({c}); CREATE TABLE p PARTITION OF {t} "
+        "FOR VALUES IN ('a')",
         "no partition of",
     ),
     "function that fails": (
-        "CREATE FUNCTION ok(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE ''not %'', $1; END';"
-        + table("text CHECK (ok({c}))"),
+        "CREATE FUNCTION ok(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE ''not %'', $1; "
+        "END';" + table("text CHECK (ok({c}))"),
         "not csv_import",
     ),
     "function that writes": (
@@ -373,8 +443,8 @@ PROBLEMS = {
         "add the label by hand, commit",
     ),
     "lookup with a problem": (
-        "CREATE TABLE lookup (code varchar(2) PRIMARY KEY); CREATE VIEW v AS SELECT code FROM lookup;"
-        + table("text REFERENCES lookup"),
+        "CREATE TABLE lookup (code varchar(2) PRIMARY KEY); CREATE VIEW v AS SELECT code FROM "
+        "lookup;" + table("text REFERENCES lookup"),
         "rule _RETURN on view v",
     ),
     "lookup in a circle": (
@@ -421,8 +491,10 @@ def accepted(database: Database) -> set[str | None]:
 def shape(database: Database) -> list[tuple[object, ...]]:
     """All of each constraint but its definition."""
     return database.execute(
-        "SELECT conrelid::regclass, contypid::regtype, conname, contype, convalidated, connoinherit, conislocal,"
-        " coninhcount, obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE connamespace NOT IN"
+        "SELECT conrelid::regclass, contypid::regtype, conname, contype, convalidated, "
+        "connoinherit, conislocal,"
+        " coninhcount, obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE "
+        "connamespace NOT IN"
         " ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) ORDER BY 1, 2, 3"
     )
 
@@ -444,20 +516,34 @@ def validated(obstacle: Obstacle) -> str:
 
 
 def deploy(database: Database, obstacles: Sequence[Obstacle]) -> None:
-    psql(database, *((f"deploy/070_admit_csv_import/{o.variant}.sql", o.variables) for o in obstacles))
+    psql(
+        database,
+        *((f"deploy/070_admit_csv_import/{o.variant}.sql", o.variables) for o in obstacles),
+    )
     validate = [o for o in obstacles if o.validate]
-    psql(database, *((f"deploy/080_validate_csv_import/{validated(o)}.sql", o.variables) for o in validate))
-    psql(database, *((f"verify/080_validate_csv_import/{validated(o)}.sql", o.variables) for o in validate))
+    psql(
+        database,
+        *((f"deploy/080_validate_csv_import/{validated(o)}.sql", o.variables) for o in validate),
+    )
+    psql(
+        database,
+        *((f"verify/080_validate_csv_import/{validated(o)}.sql", o.variables) for o in validate),
+    )
 
 
 def revert(database: Database, obstacles: Sequence[Obstacle]) -> None:
     undone = [*reversed(obstacles)]
     validate = [o for o in undone if o.validate]
-    psql(database, *((f"revert/080_validate_csv_import/{validated(o)}.sql", o.variables) for o in validate))
+    psql(
+        database,
+        *((f"revert/080_validate_csv_import/{validated(o)}.sql", o.variables) for o in validate),
+    )
     psql(database, *((f"revert/070_admit_csv_import/{o.variant}.sql", o.variables) for o in undone))
 
 
-def verify(database: Database, value: str = VALUE, *, nonsense: str = NONSENSE, rejected: bool) -> None:
+def verify(
+    database: Database, value: str = VALUE, *, nonsense: str = NONSENSE, rejected: bool
+) -> None:
     variables = {
         "table": TABLE,
         "column": COLUMN,
@@ -487,7 +573,9 @@ def test_admits_exactly_one_more_value(empty: Database, case: Case) -> None:
 
     deploy(empty, found.obstacles)
 
-    longer = {value for value in POOL if value is not None and len(value) <= len(VALUE) and case.lengthens}
+    longer = {
+        value for value in POOL if value is not None and len(value) <= len(VALUE) and case.lengthens
+    }
     assert accepted(empty) == before | {VALUE} | longer
     assert shape(empty) == constraints
     assert inspect(empty).accepts
@@ -516,7 +604,9 @@ def test_revert_brings_the_exact_shape_back(empty: Database, case: Case) -> None
         ("two foreign keys", "rows hold csv_import"),
     ],
 )
-def test_revert_refuses_while_a_row_holds_the_value(empty: Database, name: str, complaint: str) -> None:
+def test_revert_refuses_while_a_row_holds_the_value(
+    empty: Database, name: str, complaint: str
+) -> None:
     load(empty, OBSTRUCTED[name])
     found = inspect(empty).obstacles
     deploy(empty, found)
@@ -551,7 +641,8 @@ def test_problems(empty: Database, ddl: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["list", "several", "enum with list", "domain over enum", "lookup short", "varchar short"]
+    "name",
+    ["list", "several", "enum with list", "domain over enum", "lookup short", "varchar short"],
 )
 def test_reads_only(empty: Database, name: str) -> None:
     load(empty, OBSTRUCTED[name])
@@ -599,7 +690,9 @@ def test_a_check_is_judged_in_the_collation_of_its_column(empty: Database) -> No
     assert not inspect(empty, "E").accepts
 
 
-def test_a_lookup_table_that_the_role_may_not_read(empty: Database, login_role: Callable[[Database], Role]) -> None:
+def test_a_lookup_table_that_the_role_may_not_read(
+    empty: Database, login_role: Callable[[Database], Role]
+) -> None:
     load(empty, LOOKUPS["lookup"])
     role = login_role(empty)
     execute(empty, f"GRANT USAGE ON SCHEMA {{s}} TO {role.name}")
@@ -612,13 +705,20 @@ def test_a_lookup_table_that_the_role_may_not_read(empty: Database, login_role: 
 def test_lists_what_constrains_a_lookup_tables_column_too(empty: Database) -> None:
     load(empty, LOOKUPS["lookup with check"])
     rows = [(found.kind, found.owner, found.accepts) for found in inspect(empty).constraints]
-    assert rows == [("check", NAMES["t"], False), ("foreign key", NAMES["t"], False), ("check", "lookup", False)]
+    assert rows == [
+        ("check", NAMES["t"], False),
+        ("foreign key", NAMES["t"], False),
+        ("check", "lookup", False),
+    ]
 
 
 def test_names_who_shares_the_type(empty: Database) -> None:
     load(empty, TYPES["enum"])
     execute(empty, 'CREATE TABLE other ("Kind" kind)')
-    assert inspect(empty).summary == "enum kind lacks 'csv_import'; other.\"Kind\" will accept it too, by the same type"
+    assert (
+        inspect(empty).summary
+        == "enum kind lacks 'csv_import'; other.\"Kind\" will accept it too, by the same type"
+    )
 
 
 def test_columns_that_share_a_type_are_admitted_one_after_the_other(empty: Database) -> None:
@@ -643,7 +743,9 @@ def test_columns_that_share_a_type_are_admitted_one_after_the_other(empty: Datab
         ("rejected with the defaults", "violates check constraint"),
     ],
 )
-def test_verify_fails_before_the_value_is_admitted(empty: Database, name: str, refusal: str) -> None:
+def test_verify_fails_before_the_value_is_admitted(
+    empty: Database, name: str, refusal: str
+) -> None:
     load(empty, OBSTRUCTED[name])
     with pytest.raises(CalledProcessError) as caught:
         verify(empty, rejected=True)
@@ -652,7 +754,9 @@ def test_verify_fails_before_the_value_is_admitted(empty: Database, name: str, r
 
 
 @pytest.mark.parametrize(("name", "rejected"), [("list", False), ("forbidden", True)])
-def test_verify_fails_if_nonsense_fares_otherwise_than_before(empty: Database, name: str, rejected: bool) -> None:
+def test_verify_fails_if_nonsense_fares_otherwise_than_before(
+    empty: Database, name: str, rejected: bool
+) -> None:
     load(empty, OBSTRUCTED[name])
     deploy(empty, inspect(empty).obstacles)
     with pytest.raises(CalledProcessError) as caught:
@@ -695,7 +799,13 @@ FINDS = {"table_parameter": "connections_table", "column_parameter": "source_typ
 
 
 def test_finds_the_column(empty: Database) -> None:
-    load(empty, Case("CREATE TABLE {t} ({c} text, x int) PARTITION BY LIST (x); CREATE VIEW v AS SELECT 1 AS {c}"))
+    load(
+        empty,
+        Case(
+            "CREATE TABLE {t} ({c} text, x int) PARTITION BY LIST (x); CREATE VIEW v AS SELECT 1 "
+            "AS {c}"
+        ),
+    )
     with empty.connect() as conn:
         found = admission.find_column(conn, SCHEMA, ["no", TABLE], ["z", COLUMN], **FINDS)
     assert found == (TABLE, COLUMN)
@@ -704,17 +814,31 @@ def test_finds_the_column(empty: Database) -> None:
 @pytest.mark.parametrize(
     ("tables", "columns", "said"),
     [
-        (["a", "b"], ["x"], ["which table is meant", "found:    a, b", "the parameter connections_table"]),
-        (["no", "nor"], ["x"], ["no such table", "expected: one of no, nor", "the parameter connections_table"]),
+        (
+            ["a", "b"],
+            ["x"],
+            ["which table is meant", "found:    a, b", "the parameter connections_table"],
+        ),
+        (
+            ["no", "nor"],
+            ["x"],
+            ["no such table", "expected: one of no, nor", "the parameter connections_table"],
+        ),
         (["v"], ["x"], ["no such table", "found:    v (a view)"]),
-        (["a", "v"], ["x", "y"], ["which column is meant", "found:    x, y", "the parameter source_type_column"]),
+        (
+            ["a", "v"],
+            ["x", "y"],
+            ["which column is meant", "found:    x, y", "the parameter source_type_column"],
+        ),
         (["a"], ["no"], ["no such column", "public.a", "found:    none of them"]),
     ],
 )
 def test_refuses_a_column_that_is_not_plain(
     empty: Database, tables: Sequence[str], columns: Sequence[str], said: Sequence[str]
 ) -> None:
-    empty.load("CREATE TABLE a (x text, y text); CREATE TABLE b (x text); CREATE VIEW v AS SELECT x FROM a")
+    empty.load(
+        "CREATE TABLE a (x text, y text); CREATE TABLE b (x text); CREATE VIEW v AS SELECT x FROM a"
+    )
     with empty.connect() as conn, pytest.raises(Refused) as caught:
         admission.find_column(conn, "public", tables, columns, **FINDS)
     for part in said:
@@ -722,27 +846,46 @@ def test_refuses_a_column_that_is_not_plain(
 
 
 # Conditions on the columns c and d, as people write them.
-TEXTS = st.sampled_from(["a", "b", "csv", "it's", "%", ""]).map(lambda text: sql.Literal(text).as_string())
+TEXTS = st.sampled_from(["a", "b", "csv", "it's", "%", ""]).map(
+    lambda text: sql.Literal(text).as_string()
+)
 LISTS = st.lists(TEXTS, min_size=1, max_size=3).map(", ".join)
 ABOUT_C = st.one_of(
     st.builds("c IN ({})".format, LISTS),
     st.builds("c NOT IN ({})".format, LISTS),
-    st.builds("c {} {}".format, st.sampled_from(["=", "<>", "<", "IS DISTINCT FROM", "LIKE"]), TEXTS),
+    st.builds(
+        "c {} {}".format, st.sampled_from(["=", "<>", "<", "IS DISTINCT FROM", "LIKE"]), TEXTS
+    ),
     st.sampled_from(
-        ["c IS NULL", "c IS NOT NULL", "length(c) < 4", "lower(c) = 'a'", "c ~ '^[a-c]+$'", "c > 'b' IS TRUE"]
+        [
+            "c IS NULL",
+            "c IS NOT NULL",
+            "length(c) < 4",
+            "lower(c) = 'a'",
+            "c ~ '^[a-c]+$'",
+            "c > 'b' IS TRUE",
+        ]
     ),
 )
 ABOUT_D = st.sampled_from(["d = 'a'", "d IS NULL", "d IS NOT NULL", "d <> 'z'"])
 
 
 FORMS = st.sampled_from(
-    ["({} AND {})", "({} OR {})", "NOT ({})", "coalesce({}, false)", "CASE WHEN {} THEN {} ELSE {} END"]
+    [
+        "({} AND {})",
+        "({} OR {})",
+        "NOT ({})",
+        "coalesce({}, false)",
+        "CASE WHEN {} THEN {} ELSE {} END",
+    ]
 )
 
 
 def conditions(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     def joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        return st.tuples(FORMS, st.lists(inner, min_size=3, max_size=3)).map(lambda pair: pair[0].format(*pair[1]))
+        return st.tuples(FORMS, st.lists(inner, min_size=3, max_size=3)).map(
+            lambda pair: pair[0].format(*pair[1])
+        )
 
     return st.recursive(atoms, joined, max_leaves=6)
 
@@ -753,12 +896,16 @@ def judged(conn: psycopg.Connection, expression: str) -> dict[tuple[object, obje
     return {(c, d): accepts for c, d, accepts in conn.execute(query.format(sql.SQL(expression)))}  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     type_=st.sampled_from(["text", "varchar", "varchar(30)", "char(12)"]),
     condition=st.one_of(conditions(ABOUT_C), conditions(st.one_of(ABOUT_C, ABOUT_D))),
 )
-def test_any_check_admits_exactly_one_more_value(session: psycopg.Connection, type_: str, condition: str) -> None:
+def test_any_check_admits_exactly_one_more_value(
+    session: psycopg.Connection, type_: str, condition: str
+) -> None:
     with session.transaction(force_rollback=True):
         session.execute(f"CREATE TABLE t (c {type_}, d text, CONSTRAINT k CHECK ({condition}))")
         session.execute("CREATE TABLE pool (LIKE t)")
@@ -773,9 +920,9 @@ def test_any_check_admits_exactly_one_more_value(session: psycopg.Connection, ty
             return
         for obstacle in found.obstacles:
             session.execute(
-                Script.read(RUNBOOK / f"deploy/070_admit_csv_import/{obstacle.variant}.sql", RUNBOOK).render(
-                    obstacle.variables
-                )
+                Script.read(
+                    RUNBOOK / f"deploy/070_admit_csv_import/{obstacle.variant}.sql", RUNBOOK
+                ).render(obstacle.variables)
             )
         after = judged(session, definition(session))
         changed = {row for row in before if before[row] != after[row]}
@@ -786,7 +933,9 @@ def test_any_check_admits_exactly_one_more_value(session: psycopg.Connection, ty
 
 
 def definition(conn: psycopg.Connection) -> str:
-    row = conn.execute("SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint WHERE conname = 'k'").fetchone()
+    row = conn.execute(
+        "SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint WHERE conname = 'k'"
+    ).fetchone()
     assert row
     return str(row[0])
 

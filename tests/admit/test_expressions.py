@@ -24,7 +24,11 @@ NEW_LABEL = Subject("c", ("kind",), is_enum=True, as_text=True)
         (TEXT, "((c = 'a'::text) OR (c = 'b'::text))", "c IN ('a', 'b', 'new')"),
         (TEXT, "((d > 0) OR (c = 'a'::text))", "d > 0 OR c IN ('a', 'new')"),
         (TEXT, "((c)::text = 'it''s'::text)", "c IN ('it''s', 'new')"),
-        (VARCHAR, "((c)::text = ANY ((ARRAY['a'::character varying])::text[]))", "c IN ('a', 'new')"),
+        (
+            VARCHAR,
+            "((c)::text = ANY ((ARRAY['a'::character varying])::text[]))",
+            "c IN ('a', 'new')",
+        ),
         (VARCHAR, "((c)::text = ANY (ARRAY[('a'::character varying)::text]))", "c IN ('a', 'new')"),
         (CHAR, "(c = ANY (ARRAY['a'::bpchar]))", "c IN ('a', 'new')"),
         (CITEXT, "(c = ANY (ARRAY['a'::ext.citext]))", "c IN ('a', 'new')"),
@@ -63,10 +67,13 @@ def test_what_is_no_list_is_kept_as_it_is(subject: Subject, old: str) -> None:
 
 def test_a_label_that_is_not_there_yet_is_compared_as_text() -> None:
     old = expressions.parse("((c <> 'a'::kind) AND (c = ANY ('{a}'::kind[])))")
-    assert expressions.text(expressions.as_text(old, NEW_LABEL)) == "c <> 'a'::text AND c = ANY('{a}'::text[])"
-    assert expressions.text(expressions.widened(expressions.parse("c <> 'a'::kind"), NEW_LABEL, "new")) == (
-        "c <> 'a'::kind OR c::text IS NOT DISTINCT FROM 'new'"
+    assert (
+        expressions.text(expressions.as_text(old, NEW_LABEL))
+        == "c <> 'a'::text AND c = ANY('{a}'::text[])"
     )
+    assert expressions.text(
+        expressions.widened(expressions.parse("c <> 'a'::kind"), NEW_LABEL, "new")
+    ) == ("c <> 'a'::kind OR c::text IS NOT DISTINCT FROM 'new'")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +92,10 @@ def test_an_order_of_labels_is_not_one_of_texts(expression: str, expected: bool)
 
 def test_what_other_columns_say_is_unknown() -> None:
     node = expressions.parse("((c = 'a'::text) AND (d > 0)) OR NOT (e IS NULL OR c = f)")
-    assert expressions.text(expressions.alone(node, "c")) == "(c = 'a'::text AND NULL) OR NOT (NULL OR c = f)"
+    assert (
+        expressions.text(expressions.alone(node, "c"))
+        == "(c = 'a'::text AND NULL) OR NOT (NULL OR c = f)"
+    )
 
 
 def test_knows_what_an_expression_reads() -> None:
@@ -97,10 +107,16 @@ def test_knows_what_an_expression_reads() -> None:
 @pytest.mark.parametrize(
     ("shown", "written"),
     [
-        ("(c)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])", "c IN ('a', 'b')"),
+        (
+            "(c)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])",
+            "c IN ('a', 'b')",
+        ),
         ("(c)::text <> ALL ((ARRAY['a'::character varying])::text[])", "c NOT IN ('a')"),
         ("c = ANY (ARRAY['a'::text])", "c = ANY(ARRAY['a'::text])"),
-        ("(c)::text = ALL ((ARRAY['a'::character varying])::text[])", "c::text = ALL(ARRAY['a'::varchar]::text[])"),
+        (
+            "(c)::text = ALL ((ARRAY['a'::character varying])::text[])",
+            "c::text = ALL(ARRAY['a'::varchar]::text[])",
+        ),
     ],
 )
 def test_a_list_of_varchars_is_written_as_it_was(shown: str, written: str) -> None:

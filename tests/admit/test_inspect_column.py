@@ -30,7 +30,13 @@ def test_a_temporary_name_is_free_and_short_enough(name: str, taken: list[str], 
 
 CHECK = Constraint("check", "c_check", "CHECK (c = 'a')", accepts=False, validated=True, owner="t")
 FOUND = Admission(
-    "s", "t", "c", "new", "text", (CHECK,), (Obstacle("check", {"table": "t"}, "CHECK c_check rejects 'new'", True),)
+    "s",
+    "t",
+    "c",
+    "new",
+    "text",
+    (CHECK,),
+    (Obstacle("check", {"table": "t"}, "CHECK c_check rejects 'new'", True),),
 )
 
 
@@ -60,7 +66,11 @@ def test_usage_gives_every_variable(path: Path) -> None:
 
 def test_what_is_deployed_can_be_reverted() -> None:
     deployed, reverted = (
-        {path.relative_to(RUNBOOK / folder) for path in FILES if path.is_relative_to(RUNBOOK / folder)}
+        {
+            path.relative_to(RUNBOOK / folder)
+            for path in FILES
+            if path.is_relative_to(RUNBOOK / folder)
+        }
         for folder in ("deploy", "revert")
     )
     assert deployed == reverted

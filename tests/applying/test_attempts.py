@@ -36,11 +36,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
 
 class Locks:
-    """An action that gets its locks at the n-th attempt, each attempt lasting as long as a lock_timeout."""
+    """An action that gets its locks at the n-th attempt, each attempt lasting as long as a
+    lock_timeout.
+    """
 
     LASTS_S = 0.15
 
-    def __init__(self, clock: Clock, held: int, error: type[psycopg.Error] = psycopg.errors.LockNotAvailable) -> None:
+    def __init__(
+        self, clock: Clock, held: int, error: type[psycopg.Error] = psycopg.errors.LockNotAvailable
+    ) -> None:
         self.clock, self.held, self.error, self.calls = clock, held, error, 0
 
     def __call__(self) -> str:
@@ -68,8 +72,12 @@ def test_who_need_not_wait_has_nothing_to_report(clock: Clock) -> None:
     assert (attempts, clock.pauses) == ([], [])
 
 
-@pytest.mark.parametrize("error", [psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected])
-def test_each_attempt_is_reported_and_the_last_says_that_it_got_them(clock: Clock, error: type[psycopg.Error]) -> None:
+@pytest.mark.parametrize(
+    "error", [psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected]
+)
+def test_each_attempt_is_reported_and_the_last_says_that_it_got_them(
+    clock: Clock, error: type[psycopg.Error]
+) -> None:
     attempts: list[Attempt] = []
     retry(clock, Locks(clock, held=3, error=error), attempts)
     assert [(a.number, a.got_locks, a.block) for a in attempts] == [
@@ -85,7 +93,9 @@ def test_pauses_grow_to_a_limit_with_something_at_random(clock: Clock) -> None:
     retry(clock, Locks(clock, held=12), [], budget="5min")
     assert lock_waits.FIRST_PAUSE_S <= clock.pauses[0] <= 2 * lock_waits.FIRST_PAUSE_S
     assert all(pause >= lock_waits.LONGEST_PAUSE_S for pause in clock.pauses[4:])
-    assert all(pause <= lock_waits.LONGEST_PAUSE_S + lock_waits.FIRST_PAUSE_S for pause in clock.pauses)
+    assert all(
+        pause <= lock_waits.LONGEST_PAUSE_S + lock_waits.FIRST_PAUSE_S for pause in clock.pauses
+    )
     assert len(set(clock.pauses)) == len(clock.pauses)
 
 
@@ -117,7 +127,10 @@ def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
-        ("SELECT * FROM t WHERE name = 'secret' AND n = 42", "SELECT * FROM t WHERE name = $1 AND n = $2"),
+        (
+            "SELECT * FROM t WHERE name = 'secret' AND n = 42",
+            "SELECT * FROM t WHERE name = $1 AND n = $2",
+        ),
         ("UPDATE t SET a = $a$unfinished secre", "UPDATE …"),
         ("/* token=s3cret */ SELECT 1 -- s3cret", "SELECT $1"),
         ("COPY t FROM PROGRAM 'curl s3cret'", "COPY"),

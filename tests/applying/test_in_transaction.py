@@ -1,4 +1,6 @@
-"""One block onto a target, without a notebook: what is committed, what its locks are said to be, what an error says."""
+"""One block onto a target, without a notebook: what is committed, what its locks are said to be,
+what an error says.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +47,21 @@ class Applying:
         ledger.install(self.sessions.work)
         parameters = {"ticket": ""}
         ledger.start(
-            self.sessions.work, self.run_id, "900_x", schema="public", mode="apply", operator="", parameters=parameters
+            self.sessions.work,
+            self.run_id,
+            "900_x",
+            schema="public",
+            mode="apply",
+            operator="",
+            parameters=parameters,
         )
 
     def __call__(self, sql: str, lock_timeout: str = "150ms") -> Outcome:
         """Apply a block of this SQL."""
         (self.folder / "deploy").mkdir(exist_ok=True)
-        (self.folder / "deploy" / "010_block.sql").write_text(f"-- title: A block\n-- why: A test.\n\n{sql}\n")
+        (self.folder / "deploy" / "010_block.sql").write_text(
+            f"-- title: A block\n-- why: A test.\n\n{sql}\n"
+        )
         source = Source.read(self.folder)
         agenda = Agenda(self.sessions, "900_x", "public", source)
 
@@ -93,18 +103,26 @@ def failing(applying: Applying, sql: str) -> str:
         "CREATE TABLE t (id int, name text);",  # completed
     ],
 )
-def test_what_was_there_already_is_compared_again_before_it_is_recorded(applying: Applying, there: str) -> None:
+def test_what_was_there_already_is_compared_again_before_it_is_recorded(
+    applying: Applying, there: str
+) -> None:
     applying.database.load(there)
     applying.before = lambda: applying.database.execute("ALTER TABLE t DROP name")
     said = failing(applying, "CREATE TABLE t (id int, name text); CREATE INDEX i ON t (id);")
-    assert "column t.name has changed since it was decided about\n      expected: text\n      found:    absent" in said
+    assert (
+        "column t.name has changed since it was decided about\n      expected: text\n      found: "
+        "   absent" in said
+    )
     assert applying.database.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
 
 
 @on_18
 def test_a_column_that_if_not_exists_left_alone_may_keep_its_default(applying: Applying) -> None:
     applying.database.load("CREATE TABLE t (id int, name text DEFAULT 'old')")
-    done = applying("ALTER TABLE t ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT ''; CREATE INDEX i ON t (id);")
+    done = applying(
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT ''; CREATE INDEX i ON "
+        "t (id);"
+    )
     assert done.event == "applied"
 
 
@@ -144,12 +162,16 @@ def test_who_only_looks_gives_up_behind_a_lock_and_the_attempt_is_noted(applying
         applying.before = lock
         assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
         leaving.join()
-    waited = applying.database.execute("SELECT max(waited_ms) FROM pgrunbook.attempts WHERE NOT got_locks")
+    waited = applying.database.execute(
+        "SELECT max(waited_ms) FROM pgrunbook.attempts WHERE NOT got_locks"
+    )
     assert waited[0][0] > 1000
 
 
 @on_18
-def test_a_block_that_completes_what_is_there_is_asked_after_each_statement(applying: Applying) -> None:
+def test_a_block_that_completes_what_is_there_is_asked_after_each_statement(
+    applying: Applying,
+) -> None:
     """Its own table is not new: somebody may be using it."""
     applying.database.execute("CREATE TABLE t (id int)")
     done = applying("CREATE TABLE t (id int); CREATE INDEX i ON t (id); CREATE TABLE u (id int);")
@@ -157,13 +179,18 @@ def test_a_block_that_completes_what_is_there_is_asked_after_each_statement(appl
 
 
 @on_18
-def test_what_others_made_while_the_block_waited_is_not_taken_for_its_own(applying: Applying) -> None:
+def test_what_others_made_while_the_block_waited_is_not_taken_for_its_own(
+    applying: Applying,
+) -> None:
     applying.database.execute("CREATE TABLE t (id int)")
     with psycopg.connect(applying.database.url) as blocker:
         blocker.execute("CREATE INDEX meanwhile ON t (id)")
         leaving = threading.Timer(0.3, blocker.commit)
         leaving.start()
-        done = applying("ALTER TABLE t ADD COLUMN y int NOT NULL DEFAULT (random() * 10)::int;", lock_timeout="5s")
+        done = applying(
+            "ALTER TABLE t ADD COLUMN y int NOT NULL DEFAULT (random() * 10)::int;",
+            lock_timeout="5s",
+        )
         leaving.join()
     assert {lock.relation: lock.rewritten for lock in done.locks} == {"meanwhile": True, "t": True}
 
@@ -174,13 +201,18 @@ def test_nothing_is_committed_if_the_ledger_has_lost_the_run(applying: Applying)
     applying.run_id = str(uuid.uuid4())
     for sql_ in ("CREATE TABLE t (id int);", "CREATE TABLE u (id int);"):  # adopted; applied
         assert "SQLSTATE 23" in failing(applying, sql_)
-    assert applying.database.execute("SELECT to_regclass('u'), count(*) FROM pgrunbook.blocks") == [(None, 0)]
+    assert applying.database.execute("SELECT to_regclass('u'), count(*) FROM pgrunbook.blocks") == [
+        (None, 0)
+    ]
 
 
 @on_18
-def test_after_a_function_has_deallocated_everything_the_next_block_has_a_new_session(applying: Applying) -> None:
+def test_after_a_function_has_deallocated_everything_the_next_block_has_a_new_session(
+    applying: Applying,
+) -> None:
     applying.database.load(
-        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DEALLOCATE ALL; RETURN 1; END$$;"
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$BEGIN DEALLOCATE ALL; RETURN 1; "
+        "END$$;"
         "CREATE TABLE t (id int); INSERT INTO t VALUES (1)"
     )
     assert "prepared statement" in failing(applying, "ALTER TABLE t ADD COLUMN y int DEFAULT f();")
@@ -206,24 +238,37 @@ def test_an_index_on_a_partitioned_table_is_applied(applying: Applying) -> None:
 
 
 @on_18
-def test_a_blocker_is_noted_in_a_database_that_lacks_its_letters(server: Server, tmp_path: Path) -> None:
+def test_a_blocker_is_noted_in_a_database_that_lacks_its_letters(
+    server: Server, tmp_path: Path
+) -> None:
     latin = databases.encoded(server, "LATIN1")
     latin.execute("CREATE TABLE t (id int)")
     applying = Applying(latin, tmp_path)
     with psycopg.connect(latin.url) as blocker:
-        blocker.execute(f"SELECT {', '.join(['id'] * 60)} FROM t".encode())  # so long that it is cut, with an ellipsis
+        # so long that it is cut, with an ellipsis
+        blocker.execute(f"SELECT {', '.join(['id'] * 60)} FROM t".encode())
         leaving = threading.Timer(0.4, blocker.commit)
         leaving.start()
         assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
         leaving.join()
     applying.sessions.close()
-    (first, *_) = latin.execute("SELECT blockers -> 0 ->> 'query' FROM pgrunbook.attempts ORDER BY number")
+    (first, *_) = latin.execute(
+        "SELECT blockers -> 0 ->> 'query' FROM pgrunbook.attempts ORDER BY number"
+    )
     assert first[0].endswith("?")
 
 
 @on_18
-def test_a_database_of_bytes_counts_them_and_an_error_is_placed_by_characters(server: Server, tmp_path: Path) -> None:
+def test_a_database_of_bytes_counts_them_and_an_error_is_placed_by_characters(
+    server: Server, tmp_path: Path
+) -> None:
     applying = Applying(databases.encoded(server, "SQL_ASCII"), tmp_path)
-    said = failing(applying, "CREATE TABLE t (id int); COMMENT ON TABLE t IS 'éééé';\nCREATE TABLE u (id nothing);")
-    assert f"found:    CREATE TABLE u (id nothing)\n{'^':>{len('      found:    CREATE TABLE u (id ') + 1}}\n" in said
+    said = failing(
+        applying,
+        "CREATE TABLE t (id int); COMMENT ON TABLE t IS 'éééé';\nCREATE TABLE u (id nothing);",
+    )
+    assert (
+        "found:    CREATE TABLE u (id "
+        f"nothing)\n{'^':>{len('      found:    CREATE TABLE u (id ') + 1}}\n" in said
+    )
     applying.sessions.close()

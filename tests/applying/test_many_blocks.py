@@ -1,4 +1,6 @@
-"""All blocks applied by one cell: few frames, and a record that says as much of each block as one cell a block does."""
+"""All blocks applied by one cell: few frames, and a record that says as much of each block as one
+cell a block does.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,19 @@ def with_one_cell(project: Project) -> None:
     """Have one cell apply what the runbook has a cell for each of."""
     path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
     notebook = json.loads(path.read_text())
-    first = next(cell for cell in notebook["cells"] if "".join(cell["source"]).startswith("run.apply("))
+    first = next(
+        cell for cell in notebook["cells"] if "".join(cell["source"]).startswith("run.apply(")
+    )
     first["source"] = "run.apply_all()"
-    notebook["cells"] = [c for c in notebook["cells"] if not "".join(c["source"]).startswith("run.apply(")]
+    notebook["cells"] = [
+        c for c in notebook["cells"] if not "".join(c["source"]).startswith("run.apply(")
+    ]
     path.write_text(json.dumps(notebook))
 
 
-def test_one_cell_applies_all_blocks_and_says_how_far_it_came(crm: Database, project: Project) -> None:
+def test_one_cell_applies_all_blocks_and_says_how_far_it_came(
+    crm: Database, project: Project
+) -> None:
     with_one_cell(project)
     crm.load(REFUSE)
     done = project.run(crm)
@@ -62,10 +70,14 @@ def test_before_anything_is_decided_nothing_can_be_applied(crm: Database, projec
     before = crm.dump()
     done = project.step(crm)
     assert (done.code, crm.dump()) == (2, before)
-    assert "nothing is decided\n      remedy:   run the cell of the preconditions first" in done.text
+    assert (
+        "nothing is decided\n      remedy:   run the cell of the preconditions first" in done.text
+    )
 
 
-def test_a_block_is_decided_about_anew_if_another_has_touched_its_table(crm: Database, project: Project) -> None:
+def test_a_block_is_decided_about_anew_if_another_has_touched_its_table(
+    crm: Database, project: Project
+) -> None:
     with_one_cell(project)
     sql = project.root / "sql" / RUNBOOK
     for kind in ("deploy", "revert"):

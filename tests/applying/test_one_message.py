@@ -23,7 +23,11 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.scripts import statements
 
-TIMEOUTS = {"lock_timeout": "1s", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s"}
+TIMEOUTS = {
+    "lock_timeout": "1s",
+    "statement_timeout": "5s",
+    "idle_in_transaction_session_timeout": "5s",
+}
 
 
 @pytest.fixture
@@ -31,13 +35,20 @@ def sessions(empty: Database) -> Iterator[tuple[Session, Session]]:
     """One that works, and one that looks."""
     empty.execute("CREATE TABLE there (id int, name varchar(10))")
     target = Target("test", empty.url)
-    with connect(target, schema="public") as work, connect(target, schema="public", read_only=True) as look:
+    with (
+        connect(target, schema="public") as work,
+        connect(target, schema="public", read_only=True) as look,
+    ):
         yield work, look
 
 
 @contextmanager
-def ran(work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS, *, traced: bool = True) -> Iterator[Batch]:
-    """The statements in a transaction that is open as long as the `with` block lasts, and then committed."""
+def ran(
+    work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS, *, traced: bool = True
+) -> Iterator[Batch]:
+    """The statements in a transaction that is open as long as the `with` block lasts, and then
+    committed.
+    """
     batch = Batch(work, "public", statements(sql), traced)
     with work.undoing():
         batch.send(timeouts, "SELECT")
@@ -46,7 +57,9 @@ def ran(work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS, *, traced:
         work.execute("COMMIT")
 
 
-def failed(work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS) -> tuple[Batch, psycopg.Error]:
+def failed(
+    work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS
+) -> tuple[Batch, psycopg.Error]:
     """A batch of which a statement failed, and its error; it was rolled back."""
     batch = Batch(work, "public", statements(sql))
     try:
@@ -63,14 +76,20 @@ def test_each_statement_has_its_time(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
     with ran(work, "CREATE TABLE a (); SELECT pg_sleep(0.3); CREATE TABLE b ();") as batch:
         assert work.execute("SELECT current_setting('statement_timeout')").fetchone() == ("5s",)
-    assert [sql for sql, _ in batch.laps] == ["CREATE TABLE a ()", "SELECT pg_sleep(0.3)", "CREATE TABLE b ()"]
+    assert [sql for sql, _ in batch.laps] == [
+        "CREATE TABLE a ()",
+        "SELECT pg_sleep(0.3)",
+        "CREATE TABLE b ()",
+    ]
     first, second, third = (ms for _, ms in batch.laps)
     assert second >= 300 > max(first, third) > 0
 
 
 def test_a_statement_may_end_with_a_comment(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
-    with ran(work, "CREATE TABLE a () -- the first\n; CREATE TABLE b () /* the second */ -- really"):
+    with ran(
+        work, "CREATE TABLE a () -- the first\n; CREATE TABLE b () /* the second */ -- really"
+    ):
         pass
     assert look.execute(
         "SELECT to_regclass('public.a') IS NOT NULL, to_regclass('public.b') IS NOT NULL"
@@ -83,7 +102,10 @@ def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, S
     with work.undoing():
         batch.send(TIMEOUTS, catalog.asking(work, "ddl", schema="public", tables=["a"]))
         (rows,) = batch.receive()
-        assert [row["ddl"] for row in rows] == ["CREATE TABLE t ()", "ALTER TABLE t ADD COLUMN id integer"]
+        assert [row["ddl"] for row in rows] == [
+            "CREATE TABLE t ()",
+            "ALTER TABLE t ADD COLUMN id integer",
+        ]
         work.execute("ROLLBACK")
 
 
@@ -95,7 +117,9 @@ def test_the_one_that_fails_is_known_and_no_other_is_run(sessions: tuple[Session
     assert look.execute("SELECT to_regclass('public.a')").fetchone() == (None,)
 
 
-def test_where_it_fails_is_counted_from_the_beginning_of_the_message(sessions: tuple[Session, Session]) -> None:
+def test_where_it_fails_is_counted_from_the_beginning_of_the_message(
+    sessions: tuple[Session, Session],
+) -> None:
     work, _ = sessions
     batch, _ = failed(work, "CREATE TABLE a (); SELECT missing")
     assert batch.failed is not None
@@ -107,12 +131,16 @@ def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Session, Ses
     work, look = sessions
     look.execute("BEGIN")
     look.execute("SELECT FROM public.there")
-    batch, _ = failed(work, "CREATE TABLE a (); ALTER TABLE there ADD a int;", TIMEOUTS | {"lock_timeout": "50ms"})
+    batch, _ = failed(
+        work, "CREATE TABLE a (); ALTER TABLE there ADD a int;", TIMEOUTS | {"lock_timeout": "50ms"}
+    )
     assert batch.failed is not None
     assert batch.failed[0].sql.startswith("ALTER")
 
 
-def test_a_timeout_is_that_of_each_statement_and_not_of_all_together(sessions: tuple[Session, Session]) -> None:
+def test_a_timeout_is_that_of_each_statement_and_not_of_all_together(
+    sessions: tuple[Session, Session],
+) -> None:
     work, _ = sessions
     timeouts = TIMEOUTS | {"statement_timeout": "400ms"}
     with ran(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(0.25); SELECT pg_sleep(0.25)", timeouts):
@@ -130,7 +158,9 @@ def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Session, 
     def fall_silent() -> None:
         with ran(work, "ALTER TABLE there ADD silent int;", timeouts):
             time.sleep(1.5)
-            held = look.execute("SELECT count(*) FROM pg_locks WHERE pid = %s", [work.info.backend_pid]).fetchone()
+            held = look.execute(
+                "SELECT count(*) FROM pg_locks WHERE pid = %s", [work.info.backend_pid]
+            ).fetchone()
             assert held == (0,)
             work.execute("SELECT")
 
@@ -138,9 +168,13 @@ def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Session, 
         fall_silent()
 
 
-def test_why_a_session_was_ended_is_known(sessions: tuple[Session, Session], empty: Database) -> None:
+def test_why_a_session_was_ended_is_known(
+    sessions: tuple[Session, Session], empty: Database
+) -> None:
     work, _ = sessions
-    ending = threading.Timer(0.3, empty.execute, ["SELECT pg_terminate_backend(%s)", [work.info.backend_pid]])
+    ending = threading.Timer(
+        0.3, empty.execute, ["SELECT pg_terminate_backend(%s)", [work.info.backend_pid]]
+    )
     ending.start()
     with pytest.raises(psycopg.errors.AdminShutdown), ran(work, "SELECT pg_sleep(5)"):
         pass
@@ -148,9 +182,13 @@ def test_why_a_session_was_ended_is_known(sessions: tuple[Session, Session], emp
 
 
 def test_many_statements_are_one_message(sessions: tuple[Session, Session]) -> None:
-    """However long: the server has read all of it before it begins, and nobody waits for the other."""
+    """However long: the server has read all of it before it begins, and nobody waits for the
+    other.
+    """
     work, _ = sessions
-    many = [f"CREATE TABLE t{n} ()" for n in range(20)] + [f"COMMENT ON TABLE t1 IS '{'x' * 300_000}'"] * 3
+    many = [f"CREATE TABLE t{n} ()" for n in range(20)] + [
+        f"COMMENT ON TABLE t1 IS '{'x' * 300_000}'"
+    ] * 3
     with ran(work, ";".join(many)) as batch:
         pass
     assert [sql for sql, _ in batch.laps] == many
@@ -159,7 +197,9 @@ def test_many_statements_are_one_message(sessions: tuple[Session, Session]) -> N
     assert failing.failed[0].sql == many[1]
 
 
-def test_a_rule_that_answers_too_is_said_to_be_the_reason(sessions: tuple[Session, Session]) -> None:
+def test_a_rule_that_answers_too_is_said_to_be_the_reason(
+    sessions: tuple[Session, Session],
+) -> None:
     work, look = sessions
     for name in ("one", "other"):
         work.execute(f"CREATE RULE {name} AS ON INSERT TO public.there DO ALSO SELECT 1".encode())
@@ -173,7 +213,10 @@ def test_a_rule_that_answers_too_is_said_to_be_the_reason(sessions: tuple[Sessio
 
 def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
-    sql = "CREATE TABLE made (id int); CREATE INDEX ON there (id); ALTER TABLE there ALTER name TYPE int USING 1;"
+    sql = (
+        "CREATE TABLE made (id int); CREATE INDEX ON there (id); ALTER TABLE there ALTER name "
+        "TYPE int USING 1;"
+    )
     with ran(work, sql) as batch:
         held = batch.locks()
     assert [(lock.number, lock.relation, lock.mode, lock.rewritten) for lock in held] == [
@@ -183,10 +226,14 @@ def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session
     assert all(lock.held_ms > 0 for lock in held)
 
 
-def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(sessions: tuple[Session, Session]) -> None:
+def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(
+    sessions: tuple[Session, Session],
+) -> None:
     """Of a block that was to make its own tables only, and does more."""
     work, _ = sessions
-    with ran(work, "SELECT FROM there; SELECT pg_sleep(0.2); CREATE TABLE made ();", traced=False) as batch:
+    with ran(
+        work, "SELECT FROM there; SELECT pg_sleep(0.2); CREATE TABLE made ();", traced=False
+    ) as batch:
         (lock,) = batch.locks()
     assert (lock.number, lock.relation, lock.mode) == (3, "there", "ACCESS SHARE")
     assert lock.held_ms >= 200
@@ -215,7 +262,9 @@ def test_what_was_prepared_before_is_still_prepared(sessions: tuple[Session, Ses
 
 
 def test_an_interrupt_at_any_moment_leaves_a_session_in_step_or_closed(empty: Database) -> None:
-    """Otherwise what is asked next is answered with what was asked before, or nobody ends the transaction."""
+    """Otherwise what is asked next is answered with what was asked before, or nobody ends the
+    transaction.
+    """
     target = Target("test", empty.url)
     block = "CREATE TABLE a (); CREATE TABLE b (); DROP TABLE a; DROP TABLE b;"
     armed, interrupted = False, 0
@@ -230,7 +279,9 @@ def test_an_interrupt_at_any_moment_leaves_a_session_in_step_or_closed(empty: Da
         for moment in range(200):
             if work.closed:
                 work = connect(target, schema="public")
-            timer = threading.Timer(random.uniform(0, 0.005), os.kill, [os.getpid(), signal.SIGUSR1])
+            timer = threading.Timer(
+                random.uniform(0, 0.005), os.kill, [os.getpid(), signal.SIGUSR1]
+            )
             timer.start()
             try:
                 armed = True

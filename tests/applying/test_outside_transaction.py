@@ -1,4 +1,6 @@
-"""Blocks outside a transaction: recorded before and after, judged by the catalog, and finished by the next run."""
+"""Blocks outside a transaction: recorded before and after, judged by the catalog, and finished by
+the next run.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ VALID = f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{INDEX}'::regclass
 def add(project: Project, sql: str, header: str = "transaction: no") -> None:
     """Add the block to runbook 001, at its end, with a cell that applies it."""
     path = project.root / "sql" / "001_import_connector" / "deploy" / f"{BLOCK}.sql"
-    path.write_text(f"-- title: Find deals by import batch\n-- why: An import is taken back by it.\n-- {header}\n{sql}")
+    path.write_text(
+        "-- title: Find deals by import batch\n-- why: An import is taken back by it.\n-- "
+        f"{header}\n{sql}"
+    )
     runbook = project.root / "runbooks" / "001_import_connector.ipynb"
     loaded = json.loads(runbook.read_text())
     at = next(n for n, cell in enumerate(loaded["cells"]) if cell["id"] == "validate") + 1
@@ -42,7 +47,9 @@ def lookup(project: Project) -> Project:
 
 
 def events(database: Database) -> list[str]:
-    found = database.execute("SELECT event FROM pgrunbook.blocks WHERE block = %s ORDER BY revision", [BLOCK])
+    found = database.execute(
+        "SELECT event FROM pgrunbook.blocks WHERE block = %s ORDER BY revision", [BLOCK]
+    )
     return [event for (event,) in found]
 
 
@@ -50,7 +57,9 @@ def test_each_statement_is_recorded_before_and_after(applied: Database, lookup: 
     done = lookup.run(applied)
     assert done.code == 0, done.text
     assert events(applied) == ["started", "applied"]
-    rows = applied.execute("SELECT number, event FROM pgrunbook.statements WHERE block = %s ORDER BY id", [BLOCK])
+    rows = applied.execute(
+        "SELECT number, event FROM pgrunbook.statements WHERE block = %s ORDER BY id", [BLOCK]
+    )
     assert rows == [(1, "started"), (1, "finished"), (2, "started"), (2, "finished")]
     assert applied.execute(VALID) == [(True,)]
     assert "CREATE INDEX CONCURRENTLY" in done.cells["lookup"]
@@ -60,21 +69,30 @@ def test_each_statement_is_recorded_before_and_after(applied: Database, lookup: 
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_an_index_that_was_left_invalid_is_dropped_and_built_again(crm: Database, lookup: Project) -> None:
-    """As a CREATE INDEX CONCURRENTLY that was broken off leaves it, here by hand, before any run."""
+def test_an_index_that_was_left_invalid_is_dropped_and_built_again(
+    crm: Database, lookup: Project
+) -> None:
+    """As a CREATE INDEX CONCURRENTLY that was broken off leaves it, here by hand, before any
+    run.
+    """
     crm.execute("ALTER TABLE deals ADD source_data JSONB")
     crm.execute(CREATE.split(";")[0])
     crm.execute(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{INDEX}'::regclass")
     done = lookup.run(crm)
     assert done.code == 0, done.text
     assert f'DROP INDEX CONCURRENTLY "{INDEX}"' in done.cells["lookup"]
-    assert {(1, "deals", "SHARE UPDATE EXCLUSIVE"), (1, INDEX, "SHARE UPDATE EXCLUSIVE")} <= set(locks(crm))
+    assert {(1, "deals", "SHARE UPDATE EXCLUSIVE"), (1, INDEX, "SHARE UPDATE EXCLUSIVE")} <= set(
+        locks(crm)
+    )
     assert "left half done" in done.cells["lookup"]
     assert crm.execute(VALID) == [(True,)]
 
 
 def locks(database: Database) -> list[tuple[int, str, str]]:
-    query = "SELECT DISTINCT number, relation, mode FROM pgrunbook.locks WHERE block = %s ORDER BY number, relation"
+    query = (
+        "SELECT DISTINCT number, relation, mode FROM pgrunbook.locks WHERE block = %s ORDER "
+        "BY number, relation"
+    )
     return database.execute(query, [BLOCK])
 
 
@@ -88,8 +106,14 @@ def writer(database: Database) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_an_index_that_somebody_else_is_building_is_not_dropped(applied: Database, lookup: Project) -> None:
-    with writer(applied), applied.connect(application_name="by hand") as builder, ThreadPoolExecutor(1) as thread:
+def test_an_index_that_somebody_else_is_building_is_not_dropped(
+    applied: Database, lookup: Project
+) -> None:
+    with (
+        writer(applied),
+        applied.connect(application_name="by hand") as builder,
+        ThreadPoolExecutor(1) as thread,
+    ):
         building = thread.submit(builder.execute, CREATE.split(";")[0].encode())
         wait_for(lambda: bool(applied.execute(f"SELECT 1 FROM pg_class WHERE relname = '{INDEX}'")))
         pid, done = builder.info.backend_pid, lookup.run(applied)
@@ -102,7 +126,9 @@ def test_an_index_that_somebody_else_is_building_is_not_dropped(applied: Databas
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: Database, lookup: Project) -> None:
+def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(
+    applied: Database, lookup: Project
+) -> None:
     with writer(applied) as pid:
         done = lookup.run(applied, "-p", "lock_budget", "3s")
     assert done.code == 1, done.text
@@ -124,22 +150,32 @@ def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(applied: D
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_rows_that_break_a_unique_index_are_to_be_corrected_first(applied: Database, project: Project) -> None:
+def test_rows_that_break_a_unique_index_are_to_be_corrected_first(
+    applied: Database, project: Project
+) -> None:
     add(project, f"CREATE UNIQUE INDEX CONCURRENTLY {INDEX} ON deals (source_data);")
     done = project.step(applied)
     assert done.code == 1
     assert "is duplicated" in done.text
-    assert "remedy:   correct the rows that break the constraint, then run again: the next run finds" in done.text
+    assert (
+        "remedy:   correct the rows that break the constraint, then run again: the next run finds"
+        in done.text
+    )
     applied.execute("UPDATE deals SET source_data = jsonb_build_object('n', id)")
     again = project.step(applied)
     assert (again.code, applied.execute(VALID)) == (0, [(True,)]), again.text
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_a_build_that_somebody_cancels_had_no_timeout_to_be_raised(applied: Database, lookup: Project) -> None:
+def test_a_build_that_somebody_cancels_had_no_timeout_to_be_raised(
+    applied: Database, lookup: Project
+) -> None:
     with writer(applied), ThreadPoolExecutor(1) as thread:
         running = thread.submit(lookup.step, applied)
-        cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"
+        cancel = (
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index WHERE phase "
+            "LIKE 'waiting%'"
+        )
         wait_for(lambda: applied.execute(cancel) != [])
         done = running.result()
     assert done.code == 1
@@ -152,7 +188,9 @@ def test_a_build_that_somebody_cancels_had_no_timeout_to_be_raised(applied: Data
 def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
     applied: Database, lookup: Project, number: int
 ) -> None:
-    """SIGKILL goes to the kernel, which cannot say a word; SIGTERM to the runner, which cancels and records."""
+    """SIGKILL goes to the kernel, which cannot say a word; SIGTERM to the runner, which cancels and
+    records.
+    """
     lookup.env["CRM_URL"] = applied.url
     with writer(applied):
         runner = lookup.start("run", "001", "--target", "env:CRM_URL")
@@ -173,11 +211,16 @@ def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_a_partition_is_detached_in_short_attempts_and_finalized(applied: Database, project: Project) -> None:
-    """A reader of the partition itself: it is locked out at the very end, when the partition is half detached."""
+def test_a_partition_is_detached_in_short_attempts_and_finalized(
+    applied: Database, project: Project
+) -> None:
+    """A reader of the partition itself: it is locked out at the very end, when the partition is
+    half detached.
+    """
     applied.load(
         "CREATE TABLE history (at date) PARTITION BY RANGE (at);"
-        "CREATE TABLE history_2025 PARTITION OF history FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+        "CREATE TABLE history_2025 PARTITION OF history FOR VALUES FROM ('2025-01-01') TO "
+        "('2026-01-01')"
     )
     add(project, "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY;")
     with applied.connect(application_name="slow report") as conn:
@@ -190,17 +233,23 @@ def test_a_partition_is_detached_in_short_attempts_and_finalized(applied: Databa
         conn.execute("COMMIT")
     after = project.run(applied)
     assert after.code == 0, after.text
-    assert applied.execute("SELECT relispartition FROM pg_class WHERE relname = 'history_2025'") == [(False,)]
+    assert applied.execute(
+        "SELECT relispartition FROM pg_class WHERE relname = 'history_2025'"
+    ) == [(False,)]
     assert {name for _, name, _ in locks(applied)} == {"history", "history_2025"}
     assert project.step(applied).code == 0
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_statements_that_leave_no_trace_run_until_the_ledger_has_them(applied: Database, project: Project) -> None:
+def test_statements_that_leave_no_trace_run_until_the_ledger_has_them(
+    applied: Database, project: Project
+) -> None:
     add(project, "REINDEX TABLE CONCURRENTLY deals; VACUUM (ANALYZE) deals;")
     assert project.run(applied).code == 0
     assert events(applied) == ["started", "applied"]
-    assert {(1, "deals", "SHARE UPDATE EXCLUSIVE"), (2, "deals", "SHARE UPDATE EXCLUSIVE")} <= set(locks(applied))
+    assert {(1, "deals", "SHARE UPDATE EXCLUSIVE"), (2, "deals", "SHARE UPDATE EXCLUSIVE")} <= set(
+        locks(applied)
+    )
     assert project.step(applied).code == 0
     assert events(applied) == ["started", "applied"]
 

@@ -20,12 +20,14 @@ Run = Callable[..., Outcome]
 
 @contextmanager
 def reader(database: Database, table: str, *, leaves: bool) -> Iterator[int]:
-    """A transaction that has read the table and stays open: for the whole block, or until three seconds after somebody
-    has been seen to wait for it.
+    """A transaction that has read the table and stays open: for the whole block, or until three
+    seconds after somebody has been seen to wait for it.
     """
     with database.connect(application_name="slow report") as conn:
         conn.execute("BEGIN")
-        conn.execute(f"SELECT count(*) FROM {table} WHERE id IS NOT NULL AND 'secret' <> ''".encode())
+        conn.execute(
+            f"SELECT count(*) FROM {table} WHERE id IS NOT NULL AND 'secret' <> ''".encode()
+        )
         leaving = threading.Thread(target=_leave, args=(database, conn))
         if leaves:
             leaving.start()
@@ -45,7 +47,9 @@ def _leave(database: Database, conn: psycopg.Connection[TupleRow]) -> None:
 
 @contextmanager
 def application(database: Database) -> Iterator[list[float]]:
-    """A client that reads the deals again and again; how long each of its questions took, in seconds."""
+    """A client that reads the deals again and again; how long each of its questions took, in
+    seconds.
+    """
     waits: list[float] = []
     over = threading.Event()
 
@@ -66,7 +70,9 @@ def application(database: Database) -> Iterator[list[float]]:
         client.join()
 
 
-def test_a_run_waits_for_a_reader_and_the_application_hardly_for_the_run(crm: Database, run: Run) -> None:
+def test_a_run_waits_for_a_reader_and_the_application_hardly_for_the_run(
+    crm: Database, run: Run
+) -> None:
     """I2, with room for the machine: what a block does once it has its locks is short too."""
     with application(crm) as waits, reader(crm, "deals", leaves=True) as pid:
         done = run(crm)
@@ -81,7 +87,9 @@ def test_a_run_waits_for_a_reader_and_the_application_hardly_for_the_run(crm: Da
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_a_reader_that_never_leaves_fails_the_run_and_nothing_is_half_done(crm: Database, run: Run) -> None:
+def test_a_reader_that_never_leaves_fails_the_run_and_nothing_is_half_done(
+    crm: Database, run: Run
+) -> None:
     with reader(crm, "deals", leaves=False) as pid:
         done = run(crm, "-p", "lock_budget", "2s")
         assert done.code == 1
@@ -100,7 +108,10 @@ def test_a_prepared_transaction_is_named_and_how_it_ends(crm: Database, run: Run
         conn.execute("BEGIN")
         conn.execute("LOCK TABLE deals IN ACCESS SHARE MODE")
         conn.execute("PREPARE TRANSACTION 'left over'")
-    prepared = "prepared transaction 'left over' (postgres), which COMMIT PREPARED or ROLLBACK PREPARED ends, "
+    prepared = (
+        "prepared transaction 'left over' (postgres), which COMMIT PREPARED or ROLLBACK "
+        "PREPARED ends, "
+    )
     try:
         blocked = run(crm, "-p", "lock_budget", "1s")
         assert blocked.code == 1
@@ -122,16 +133,26 @@ def test_a_prepared_transaction_is_named_and_how_it_ends(crm: Database, run: Run
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_what_is_not_shown_to_the_role_is_not_made_up(empty: Database, login_role: Callable[[Database], Role]) -> None:
-    """Of other roles' sessions an ordinary role is told who they are and what they hold, and no more."""
+def test_what_is_not_shown_to_the_role_is_not_made_up(
+    empty: Database, login_role: Callable[[Database], Role]
+) -> None:
+    """Of other roles' sessions an ordinary role is told who they are and what they hold, and no
+    more.
+    """
     role = login_role(empty)
     empty.execute(f"CREATE TABLE notes (); GRANT ALL ON notes TO {role.name}")
-    with reader(empty, "(SELECT 1 AS id FROM notes) AS n", leaves=False) as pid, psycopg.connect(role.url) as waiting:
+    with (
+        reader(empty, "(SELECT 1 AS id FROM notes) AS n", leaves=False) as pid,
+        psycopg.connect(role.url) as waiting,
+    ):
         asked = threading.Thread(target=_lock, args=(waiting, "notes"))
         asked.start()
         with psycopg.connect(role.url) as own, empty.connect() as superuser:
             deadline = time.monotonic() + 10
-            while not (told := list(blockers(own, waiting.info.backend_pid))) and time.monotonic() < deadline:
+            while (
+                not (told := list(blockers(own, waiting.info.backend_pid)))
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.02)
             known = list(blockers(superuser, waiting.info.backend_pid))
         waiting.cancel_safe()

@@ -40,7 +40,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def site(servers: Callable[[int], Server], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of five runs: refused, interrupted, failed, one that waited, and passed with nothing left to do."""
+    """The site of five runs: refused, interrupted, failed, one that waited, and passed with nothing
+    left to do.
+    """
     root = tmp_path_factory.mktemp("archive")
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, root / name)
@@ -49,7 +51,9 @@ def site(servers: Callable[[int], Server], tmp_path_factory: pytest.TempPathFact
     with databases.sampled(server) as crm:
         assert project.run(crm, "-p", "schema", "nowhere").code == 2
         _interrupted(project, crm)
-        assert project.run(crm, "-p", "lock_budget", "1ms", "-p", "statement_timeout", "1ms").code == 1
+        assert (
+            project.run(crm, "-p", "lock_budget", "1ms", "-p", "statement_timeout", "1ms").code == 1
+        )
         _waits(project, crm)
         assert project.run(crm, "-p", "ticket", "CRM-7").code == 0
     made = project.command("archive", "site")
@@ -76,5 +80,10 @@ def _waits(project: Project, crm: databases.Database) -> None:
         with reader.transaction():
             reader.execute("SELECT count(*) FROM deals")
             runner = project.start("run", RUNBOOK, "--target", "env:CRM_URL")
-            wait_for(lambda: crm.execute("SELECT count(*) FROM pgrunbook.attempts WHERE NOT got_locks")[0][0] >= 2)
+            wait_for(
+                lambda: (
+                    crm.execute("SELECT count(*) FROM pgrunbook.attempts WHERE NOT got_locks")[0][0]
+                    >= 2
+                )
+            )
         assert runner.wait(timeout=60) == 0

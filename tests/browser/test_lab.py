@@ -1,4 +1,6 @@
-"""JupyterLab in a browser: a DBA steps through the runbook, stops it in the middle of a wait, and goes on."""
+"""JupyterLab in a browser: a DBA steps through the runbook, stops it in the middle of a wait, and
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class Notebook:
         """Run a cell as Shift+Enter does, and wait until it has ended."""
         before = self.prompt(name)
         self.start(name)
-        expect(self.cell(name).locator(".jp-InputPrompt")).not_to_have_text(before, timeout=timeout_s * 1000)
+        expect(self.cell(name).locator(".jp-InputPrompt")).not_to_have_text(
+            before, timeout=timeout_s * 1000
+        )
         return self.ended(name, timeout_s)
 
     def start(self, name: str) -> None:
@@ -69,7 +73,9 @@ class Notebook:
             self.run(name)
 
     def all(self, upto: str = "verdict", **given: str) -> Locator:
-        """Change these parameters, and run all cells as the menu does; what this one says, once it has run."""
+        """Change these parameters, and run all cells as the menu does; what this one says, once it
+        has run.
+        """
         parameters = self.cell("parameters").locator(".cm-content")
         text = parameters.inner_text()
         for name, value in given.items():
@@ -90,20 +96,27 @@ class Notebook:
 
 @pytest.fixture
 def notebook(crm: Database, browser: Browser, place: Path) -> Iterator[Notebook]:
-    """A project of its own, and the runbook in JupyterLab with the DBA's target in its parameters."""
+    """A project of its own, and the runbook in JupyterLab with the DBA's target in its
+    parameters.
+    """
     root = Path(tempfile.mkdtemp(dir=place))
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, root / name)
     (root / "pgrunbook.toml").touch()
     path = root / "runbooks" / f"{RUNBOOK}.ipynb"
-    path.write_text(path.read_text().replace('target = \\"embedded\\"', 'target = \\"env:CRM_URL\\"'))
-    names = [cell["id"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    path.write_text(
+        path.read_text().replace('target = \\"embedded\\"', 'target = \\"env:CRM_URL\\"')
+    )
+    names = [
+        cell["id"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"
+    ]
     with lab(Project(root, {"CRM_URL": crm.url, "PRODUCTION_URL": crm.url})) as url:
         context = browser.new_context(viewport={"width": 1400, "height": 1000})
         page = context.new_page()
         page.goto(url)
         expect(page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(len(names), timeout=60_000)
-        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=60_000)  # the kernel's state
+        # the kernel's state
+        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=60_000)
         yield Notebook(page, names, root / "pgrunbook.toml")
         context.close()
 
@@ -116,10 +129,23 @@ def lab(project: Project) -> Iterator[str]:
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(values))
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "JPY", "JUPYTER"))} | project.env
-    env |= {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
-    options = ["--no-browser", "--allow-root", "--port=0", "--ip=127.0.0.1", f"--IdentityProvider.token={token}"]
+    env = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PG", "JPY", "JUPYTER"))
+    } | project.env
+    env |= {
+        f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")
+    }
+    env |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+    }
+    options = [
+        "--no-browser",
+        "--allow-root",
+        "--port=0",
+        "--ip=127.0.0.1",
+        f"--IdentityProvider.token={token}",
+    ]
     log = project.root / "lab.log"
     with log.open("w") as said:
         command = [sys.executable, "-m", "jupyter", "lab", *options]
@@ -137,17 +163,23 @@ def lab(project: Project) -> Iterator[str]:
 
 
 @on_18
-def test_a_dba_steps_through_is_stopped_and_goes_on_to_passed(notebook: Notebook, crm: Database) -> None:
+def test_a_dba_steps_through_is_stopped_and_goes_on_to_passed(
+    notebook: Notebook, crm: Database
+) -> None:
     notebook.upto("import-batches")
     expect(notebook.cell("target").locator("table")).to_contain_text(crm.name)
-    expect(notebook.cell("preconditions").locator("table")).to_contain_text("may probe temporary copies")
+    expect(notebook.cell("preconditions").locator("table")).to_contain_text(
+        "may probe temporary copies"
+    )
     expect(notebook.cell("sql-sources").locator("table")).to_contain_text("hubspot")
     expect(notebook.cell("import-batches")).to_contain_text("applied")
     notebook.shot("block")
 
     again = notebook.run("import-batches")  # a cell run twice does no harm
     expect(again).to_contain_text("skip")
-    assert crm.execute("SELECT count(*) FROM pgrunbook.blocks WHERE block = '010_import_batches'") == [(1,)]
+    assert crm.execute(
+        "SELECT count(*) FROM pgrunbook.blocks WHERE block = '010_import_batches'"
+    ) == [(1,)]
 
     for name in ("import-batches-schema", "stage-mappings", "stage-mappings-schema"):
         notebook.run(name)
@@ -160,11 +192,16 @@ def test_a_dba_steps_through_is_stopped_and_goes_on_to_passed(notebook: Notebook
         assert "*" in notebook.prompt("deals-source-data")
         notebook.shot("waiting")
         stopped = time.monotonic()
-        notebook.page.locator('[data-command="notebook:interrupt-kernel"] >> visible=true').first.click()
+        notebook.page.locator(
+            '[data-command="notebook:interrupt-kernel"] >> visible=true'
+        ).first.click()
         expect(waiting).to_contain_text("INTERRUPTED", timeout=5_000)
         assert time.monotonic() - stopped < 5
         notebook.shot("stopped")
-    column = "SELECT FROM information_schema.columns WHERE table_name = 'deals' AND column_name = 'source_data'"
+    column = (
+        "SELECT FROM information_schema.columns WHERE table_name = 'deals' AND column_name = "
+        "'source_data'"
+    )
     assert crm.execute(column) == []
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("interrupted",)]
 
@@ -173,10 +210,14 @@ def test_a_dba_steps_through_is_stopped_and_goes_on_to_passed(notebook: Notebook
     expect(notebook.cell("verdict")).to_contain_text("PASSED all 16 blocks are in place")
     notebook.shot("verdict")
     wide = (
-        "[...document.querySelectorAll('.jp-OutputArea-output')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+        "[...document.querySelectorAll('.jp-OutputArea-output')].filter(e => e.scrollWidth > "
+        "e.clientWidth + 1).length"
     )
     assert notebook.page.evaluate(wide) == 0  # every frame fits the screen
-    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [
+        ("interrupted",),
+        ("passed",),
+    ]
 
 
 def test_plan_rehearse_approve_apply_revert(notebook: Notebook, crm: Database) -> None:
@@ -186,7 +227,9 @@ def test_plan_rehearse_approve_apply_revert(notebook: Notebook, crm: Database) -
     planned = notebook.all(target="production", mode="plan")
     expect(planned).to_contain_text("PASSED planned: 10 of 16 blocks to apply")
     (digest,) = re.findall(r"[0-9a-f]{64}", planned.inner_text())
-    expect(notebook.all(mode="rehearse")).to_contain_text("PASSED all 16 blocks are in place on the copy")
+    expect(notebook.all(mode="rehearse")).to_contain_text(
+        "PASSED all 16 blocks are in place on the copy"
+    )
     assert crm.dump() == before
     applied = notebook.all(mode="apply", operator="ada", approver="grace", approved_plan=digest)
     expect(applied).to_contain_text("PASSED all 16 blocks are in place: 10 applied")

@@ -1,4 +1,6 @@
-"""The reviewer's pages in a browser: read, filtered, sorted; small, dark, without scripts, by a screen reader."""
+"""The reviewer's pages in a browser: read, filtered, sorted; small, dark, without scripts, by a
+screen reader.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ def page(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: errors.append(request.url) if not request.url.startswith("file:") else None)
+    page.on(
+        "request",
+        lambda request: errors.append(request.url) if not request.url.startswith("file:") else None,
+    )
     yield page
     context.close()
     assert errors == [], "a script failed, or something was loaded from elsewhere"
@@ -29,7 +34,10 @@ def index(site: Path) -> str:
 
 
 def shown(page: Page) -> list[str]:
-    return [text.lower() for text in page.locator("#records tbody tr:visible .verdict").all_inner_texts()]
+    return [
+        text.lower()
+        for text in page.locator("#records tbody tr:visible .verdict").all_inner_texts()
+    ]
 
 
 def open_run(page: Page, site: Path, number: int) -> None:
@@ -59,10 +67,14 @@ def test_the_index_is_filtered_and_the_filter_kept_in_the_address(page: Page, si
     assert shown(page) == []
 
 
-def test_many_records_are_shown_in_parts_and_filtered_as_a_whole(page: Page, browser: Browser, site: Path) -> None:
+def test_many_records_are_shown_in_parts_and_filtered_as_a_whole(
+    page: Page, browser: Browser, site: Path
+) -> None:
     head, row, rest = index_of_one(site)
     many = site / "many.html"
-    many.write_text("".join([head, *(row.replace("<td>", f"<td>{n} ", 1) for n in range(1000)), rest]))
+    many.write_text(
+        "".join([head, *(row.replace("<td>", f"<td>{n} ", 1) for n in range(1000)), rest])
+    )
     page.goto(many.as_uri())
     assert page.locator("#records tbody tr").count() == 300
     expect(page.get_by_role("status")).to_have_text("1000 of 1000 records, the first 300 shown")
@@ -88,7 +100,9 @@ def test_the_index_is_sorted_with_the_keyboard(page: Page, site: Path) -> None:
     page.get_by_role("button", name="verdict").focus()
     page.keyboard.press("Enter")
     assert shown(page) == sorted(VERDICTS)
-    expect(page.get_by_role("columnheader", name="verdict")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("columnheader", name="verdict")).to_have_attribute(
+        "aria-sort", "ascending"
+    )
     page.keyboard.press("Enter")
     assert shown(page) == sorted(VERDICTS, reverse=True)
 
@@ -97,10 +111,30 @@ def test_the_index_is_sorted_with_the_keyboard(page: Page, site: Path) -> None:
     ("number", "said"),
     [
         (0, ["refused", "The run did not get that far.", "never ran"]),
-        (1, ["interrupted", "the kernel died", "nothing was committed", "never ran", "Begun, and not ended: 010"]),
+        (
+            1,
+            [
+                "interrupted",
+                "the kernel died",
+                "nothing was committed",
+                "never ran",
+                "Begun, and not ended: 010",
+            ],
+        ),
         (2, ["failed", "canceling statement due to statement timeout"]),
-        (3, ["passed", "It waited for locks: 030_deals_source_data", "monthly report", "10 blocks"]),
-        (4, ["passed", "CRM-7", "Skipped: 16 blocks", "Nothing: what the blocks make was there already."]),
+        (
+            3,
+            ["passed", "It waited for locks: 030_deals_source_data", "monthly report", "10 blocks"],
+        ),
+        (
+            4,
+            [
+                "passed",
+                "CRM-7",
+                "Skipped: 16 blocks",
+                "Nothing: what the blocks make was there already.",
+            ],
+        ),
     ],
 )
 def test_a_run_is_read(page: Page, site: Path, number: int, said: list[str]) -> None:
@@ -131,7 +165,9 @@ def test_everything_is_there_without_scripts(browser: Browser, site: Path) -> No
 
 
 @pytest.mark.parametrize("number", [None, 1, 3])
-def test_a_narrow_screen_is_not_scrolled_sideways(page: Page, site: Path, number: int | None) -> None:
+def test_a_narrow_screen_is_not_scrolled_sideways(
+    page: Page, site: Path, number: int | None
+) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(index(site))
     if number is not None:
@@ -147,7 +183,11 @@ def test_no_serious_finding_of_axe(page: Page, site: Path, number: int | None, s
     if number is not None:
         open_run(page, site, number)
     found = Axe().run(page).response["violations"]
-    serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+    serious = [
+        (each["id"], each["nodes"][0]["html"])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
     assert serious == []
 
 
@@ -156,5 +196,6 @@ def test_a_page_is_printed_as_a_whole(page: Page, site: Path) -> None:
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation")).to_be_hidden()
     assert page.evaluate(
-        "[...document.querySelectorAll('.wide')].every(e => getComputedStyle(e).overflow === 'visible')"
+        "[...document.querySelectorAll('.wide')].every(e => getComputedStyle(e).overflow === "
+        "'visible')"
     )

@@ -1,4 +1,6 @@
-"""Bad input to a run: parameters, targets, SQL files, another run. Each is refused before anything is changed."""
+"""Bad input to a run: parameters, targets, SQL files, another run. Each is refused before anything
+is changed.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,24 @@ from support.refusals import LOCKED_OUT, problems, refused
 from pgrunbook.postgres.connection import LOCK_KEY
 
 # One version is enough: what is bad is bad on each.
-pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
 
 
-# -- parameters --------------------------------------------------------------------------------------------------
+# -- parameters
+# --------------------------------------------------------------------------------------------------
 
 
 def test_every_bad_parameter_is_named_at_once(crm: Database, project: Project) -> None:
-    bad = {"tabel": "users", "mode": "aply", "schema": "", "lock_timeout": "soon", "statement_timeout": "0"}
+    bad = {
+        "tabel": "users",
+        "mode": "aply",
+        "schema": "",
+        "lock_timeout": "soon",
+        "statement_timeout": "0",
+    }
     done = refused(project, crm, *(word for pair in bad.items() for word in ("-p", *pair)))
     assert {problem.partition(":")[0] for problem in problems(done)} == bad.keys()
     assert "tabel: unknown parameter\n      expected: one of target, mode, schema" in done.text
@@ -35,10 +47,23 @@ def test_a_parameter_given_twice_is_refused(crm: Database, project: Project) -> 
     assert problems(done) == ["mode: given twice"]
 
 
-def test_a_password_in_a_parameter_is_refused_and_not_repeated(crm: Database, project: Project) -> None:
-    given = ["-p", "ticket", "host=db password=hunter2", "-p", "operator", "postgresql+psycopg://me:hunter2@db/crm"]
+def test_a_password_in_a_parameter_is_refused_and_not_repeated(
+    crm: Database, project: Project
+) -> None:
+    given = [
+        "-p",
+        "ticket",
+        "host=db password=hunter2",
+        "-p",
+        "operator",
+        "postgresql+psycopg://me:hunter2@db/crm",
+    ]
     done = refused(project, crm, *given, target="postgresql://me:hunter2@db/crm")
-    assert {problem.partition(":")[0] for problem in problems(done)} == {"target", "ticket", "operator"}
+    assert {problem.partition(":")[0] for problem in problems(done)} == {
+        "target",
+        "ticket",
+        "operator",
+    }
     assert "PGPASSFILE" in done.text
     assert not list(project.root.glob("outputs/**/*"))
 
@@ -46,7 +71,9 @@ def test_a_password_in_a_parameter_is_refused_and_not_repeated(crm: Database, pr
 def test_a_record_without_a_place_refuses_the_run(crm: Database, project: Project) -> None:
     (project.root / "outputs").write_text("a file")
     done = refused(project, crm)
-    assert problems(done) == ["outputs/env-CRM_URL/001_import_connector/: the record could not be written"]
+    assert problems(done) == [
+        "outputs/env-CRM_URL/001_import_connector/: the record could not be written"
+    ]
     site = project.command("archive", "site")
     assert (site.code, "Traceback" in site.text) == (1, False), site.text
     assert "FAILED: A file could not be read or written.\n" in site.text
@@ -61,7 +88,9 @@ def test_a_file_that_is_no_notebook_is_refused(crm: Database, project: Project, 
 def test_plain_papermill_refuses_bad_parameters_too(crm: Database, project: Project) -> None:
     before = crm.dump()
     given = {"tabel": "users", "ticket": "007", "mode": "true", "password": "hunter2"}
-    done = project.papermill(crm, *(argument for pair in given.items() for argument in ("-p", *pair)))
+    done = project.papermill(
+        crm, *(argument for pair in given.items() for argument in ("-p", *pair))
+    )
     assert done.code != 0
     assert "REFUSED: The parameters are not valid: nothing was started.\n  " in done.text
     for problem in (
@@ -77,16 +106,33 @@ def test_plain_papermill_refuses_bad_parameters_too(crm: Database, project: Proj
     assert crm.dump() == before
 
 
-# -- targets -----------------------------------------------------------------------------------------------------
+# -- targets
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("target", "problem", "also"),
     [
-        ("staging", "target: unknown target", "expected: embedded, env:NAME, service:NAME, production"),
-        ("env:NO_SUCH", "target 'env:NO_SUCH': the environment variable is not set", "export NO_SUCH=postgresql://"),
-        ("env:BAD_URL", "environment variable BAD_URL: libpq cannot read the connection string", "percent-encode"),
-        ("env:AMBIGUOUS", "environment variable AMBIGUOUS: libpq cannot read the connection string", "percent-encode"),
+        (
+            "staging",
+            "target: unknown target",
+            "expected: embedded, env:NAME, service:NAME, production",
+        ),
+        (
+            "env:NO_SUCH",
+            "target 'env:NO_SUCH': the environment variable is not set",
+            "export NO_SUCH=postgresql://",
+        ),
+        (
+            "env:BAD_URL",
+            "environment variable BAD_URL: libpq cannot read the connection string",
+            "percent-encode",
+        ),
+        (
+            "env:AMBIGUOUS",
+            "environment variable AMBIGUOUS: libpq cannot read the connection string",
+            "percent-encode",
+        ),
     ],
 )
 def test_a_target_that_cannot_be_resolved(
@@ -113,7 +159,9 @@ def test_a_target_that_cannot_be_resolved(
 def test_an_unreachable_server(crm: Database, project: Project, url: str, found: str) -> None:
     project.env["CRM_URL"] = url
     done = refused(project, crm, target="env:CRM_URL")
-    assert "The target cannot be reached: nothing was changed.\n  target 'env:CRM_URL': " in done.text
+    assert (
+        "The target cannot be reached: nothing was changed.\n  target 'env:CRM_URL': " in done.text
+    )
     assert found in done.text
     assert "remedy:   try the same with psql" in done.text
 
@@ -154,9 +202,14 @@ def test_a_read_only_database(crm: Database, project: Project) -> None:
     assert "expected: default_transaction_read_only = off" in done.text
 
 
-def test_a_read_only_role(crm: Database, project: Project, login_role: Callable[[Database], Role]) -> None:
+def test_a_read_only_role(
+    crm: Database, project: Project, login_role: Callable[[Database], Role]
+) -> None:
     role = login_role(crm)
-    crm.load(f"ALTER ROLE {role.name} SUPERUSER; ALTER ROLE {role.name} SET default_transaction_read_only = on")
+    crm.load(
+        f"ALTER ROLE {role.name} SUPERUSER; ALTER ROLE {role.name} SET "
+        "default_transaction_read_only = on"
+    )
     project.env["CRM_URL"] = role.url
     done = refused(project, crm, target="env:CRM_URL")
     assert problems(done) == ["server: is read-only for this role"]
@@ -170,7 +223,12 @@ def test_a_read_only_role(crm: Database, project: Project, login_role: Callable[
     ],
 )
 def test_a_schema_that_cannot_be_used(
-    crm: Database, project: Project, login_role: Callable[[Database], Role], prepare: str, schema: str, problem: str
+    crm: Database,
+    project: Project,
+    login_role: Callable[[Database], Role],
+    prepare: str,
+    schema: str,
+    problem: str,
 ) -> None:
     crm.load(prepare)
     project.env["CRM_URL"] = login_role(crm).url
@@ -178,14 +236,17 @@ def test_a_schema_that_cannot_be_used(
     assert problems(done) == [problem]
 
 
-# -- another run, and SQL files ----------------------------------------------------------------------------------
+# -- another run, and SQL files
+# ----------------------------------------------------------------------------------
 
 
 def test_two_runs_at_once(crm: Database, project: Project) -> None:
     with crm.connect(application_name=f"pgrunbook {RUNBOOK} 0badcafe lock") as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         done = refused(project, crm, code=LOCKED_OUT)
-        assert f"pid {other.info.backend_pid}, 'pgrunbook {RUNBOOK} 0badcafe lock', since" in done.text
+        assert (
+            f"pid {other.info.backend_pid}, 'pgrunbook {RUNBOOK} 0badcafe lock', since" in done.text
+        )
         assert "remedy:   wait until it has ended" in done.text
         plan = project.step(crm, "--mode", "plan")  # only looks, so it need not wait
         assert plan.code == 0, plan.text
@@ -197,7 +258,9 @@ def sql(project: Project) -> Path:
 
 
 def test_every_bad_sql_file_is_named_at_once(crm: Database, project: Project, sql: Path) -> None:
-    (sql / "deploy/010_import_batches.sql").write_text("-- title: t\nCREATE TABLE import_batches (\n  id uuid,,\n);\n")
+    (sql / "deploy/010_import_batches.sql").write_text(
+        "-- title: t\nCREATE TABLE import_batches (\n  id uuid,,\n);\n"
+    )
     (sql / "deploy/020_stage_mappings.sql").write_text("-- title: nothing else\n")
     (sql / "deploy/070_admit_csv_import/enum.sql").write_text("BEGIN;\nSELECT 1;\nCOMMIT;\n")
     (sql / "verify/040_contacts_source_data.sql").write_bytes(b"SELECT 1;\n-- caf\xe9\n")
@@ -219,13 +282,19 @@ def test_a_block_without_a_verify_script_is_shown_as_not_verified(
     (sql / "verify/040_contacts_source_data.sql").unlink()
     done = project.run(applied)
     assert done.code == 0, done.text
-    assert re.search(r"040_contacts_source_data +behaviour +not run +it has no verify script", done.cells["verify"])
+    assert re.search(
+        r"040_contacts_source_data +behaviour +not run +it has no verify script",
+        done.cells["verify"],
+    )
 
 
-def test_bad_sql_is_found_before_a_connection_is_opened(crm: Database, project: Project, sql: Path) -> None:
+def test_bad_sql_is_found_before_a_connection_is_opened(
+    crm: Database, project: Project, sql: Path
+) -> None:
     (sql / "revert/010_import_batches.sql").write_text("")
     with crm.logged() as statements:
-        done = project.papermill(crm)  # our engine would ask the ledger afterwards what was committed
+        # our engine would ask the ledger afterwards what was committed
+        done = project.papermill(crm)
     assert done.code != 0
     assert "revert/010_import_batches.sql: holds no statement" in done.cells["target"]
     assert statements == []

@@ -9,7 +9,10 @@ import pytest
 from support.databases import Database
 from support.projects import Project
 
-pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
 
 GIVEN = ("run", "--pending", "--target", "env:CRM_URL")
 
@@ -18,7 +21,9 @@ def records(project: Project) -> list[str]:
     return sorted(path.parent.name for path in (project.root / "outputs").rglob("*.ipynb"))
 
 
-def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, project: Project) -> None:
+def test_all_that_is_pending_in_order_up_to_the_first_that_fails(
+    crm: Database, project: Project
+) -> None:
     project.env["CRM_URL"] = crm.url
     before = crm.dump()
     unknown = project.command(*GIVEN, "-p", "tabel", "x")
@@ -29,13 +34,21 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
     planned = project.command(*GIVEN, "--mode", "plan")
     assert (planned.code, crm.dump()) == (2, before), planned.text
     assert "deals.source_data: the column is missing" in planned.text
-    assert "note:     001_import_connector comes before it and is not applied there yet\n" in planned.text
+    assert (
+        "note:     001_import_connector comes before it and is not applied there yet\n"
+        in planned.text
+    )
     assert records(project) == ["001_import_connector", "002_import_batches_lookup"]
     shutil.rmtree(project.root / "outputs")
 
-    nowhere = project.command("run", "001", "--target", "env:NOWHERE", "--json").text.partition("REFUSED")[0]
+    nowhere = project.command("run", "001", "--target", "env:NOWHERE", "--json").text.partition(
+        "REFUSED"
+    )[0]
     (run,) = json.loads(nowhere)
-    assert (run["verdict"], "the environment variable is not set" in run["error"]) == ("refused", True)
+    assert (run["verdict"], "the environment variable is not set" in run["error"]) == (
+        "refused",
+        True,
+    )
 
     # Only the first declares this parameter; it does not pass, so that the second is not begun.
     failed = project.command(*GIVEN, "-p", "connections_table", "nowhere")
@@ -44,7 +57,9 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
     assert records(project) == ["001_import_connector"]
     assert "note:" not in failed.text
 
-    done = project.command(*GIVEN, "-p", "connections_table", "connections", "-p", "ticket", "007", "--json")
+    done = project.command(
+        *GIVEN, "-p", "connections_table", "connections", "-p", "ticket", "007", "--json"
+    )
     assert done.code == 0, done.text
     pending, _, told = done.text.partition("\n")
     assert pending == "pending: 001_import_connector, 002_import_batches_lookup"
@@ -56,20 +71,29 @@ def test_all_that_is_pending_in_order_up_to_the_first_that_fails(crm: Database, 
         assert run["message"].startswith("PASSED: "), run
         assert (project.root / run["notebook"]).is_file()
         assert run["seal"].startswith("number "), run
-    assert records(project) == ["001_import_connector", "001_import_connector", "002_import_batches_lookup"]
+    assert records(project) == [
+        "001_import_connector",
+        "001_import_connector",
+        "002_import_batches_lookup",
+    ]
     assert crm.execute("SELECT DISTINCT ticket FROM pgrunbook.runs") == [("007",)]
 
     again = project.command(*GIVEN)
     assert (again.code, again.text) == (0, "pending: nothing\n")
     assert project.command(*GIVEN, "--json").text == "pending: nothing\n[]\n"
-    crm.execute("DROP INDEX idx_deals_import_batch")  # by hand: the ledger does not know; verify would say so
+    # by hand: the ledger does not know; verify would say so
+    crm.execute("DROP INDEX idx_deals_import_batch")
     assert project.command(*GIVEN).text == "pending: nothing\n"
 
 
 def test_what_did_not_pass_is_pending_until_it_does(applied: Database, project: Project) -> None:
-    """Its blocks are in place: nothing but the ledger's last verdict says that they were never verified."""
+    """Its blocks are in place: nothing but the ledger's last verdict says that they were never
+    verified.
+    """
     project.env["CRM_URL"] = applied.url
-    file = project.root / "sql" / "002_import_batches_lookup" / "verify" / "010_deals_import_batch.sql"
+    file = (
+        project.root / "sql" / "002_import_batches_lookup" / "verify" / "010_deals_import_batch.sql"
+    )
     verify = file.read_text()
     file.write_text(f"{verify}\n-- check: it adds up\nSELECT 1 / 0;\n")
     assert project.command("run", "002", "--target", "env:CRM_URL").code == 1
@@ -89,8 +113,12 @@ def test_what_did_not_pass_is_pending_until_it_does(applied: Database, project: 
     assert (again.code, again.text, applied.dump()) == (0, "pending: nothing\n", before)
 
 
-def test_a_file_that_was_edited_since_is_pending_and_refuses(applied: Database, project: Project) -> None:
-    """`status` says so, too; of blocks with variants, where one that was chosen was. A comment does not count."""
+def test_a_file_that_was_edited_since_is_pending_and_refuses(
+    applied: Database, project: Project
+) -> None:
+    """`status` says so, too; of blocks with variants, where one that was chosen was. A comment does
+    not count.
+    """
     project.env["CRM_URL"] = applied.url
     deploy = project.root / "sql" / "001_import_connector" / "deploy"
     edits = {
@@ -101,11 +129,19 @@ def test_a_file_that_was_edited_since_is_pending_and_refuses(applied: Database, 
     }
     for name, more in edits.items():
         (deploy / name).write_text((deploy / name).read_text() + more)
-    (found,) = json.loads(project.command("status", "001", "--target", "env:CRM_URL", "--json").text)
-    edited = ["010_import_batches", "070_admit_csv_import:connections.source_type", "070_admit_csv_import:deals.source"]
+    (found,) = json.loads(
+        project.command("status", "001", "--target", "env:CRM_URL", "--json").text
+    )
+    edited = [
+        "010_import_batches",
+        "070_admit_csv_import:connections.source_type",
+        "070_admit_csv_import:deals.source",
+    ]
     assert [block["block"] for block in found["blocks"] if block["edited"]] == edited
     assert (
-        project.command("status", "001", "--target", "env:CRM_URL").text.count("applied; the file was edited since")
+        project.command("status", "001", "--target", "env:CRM_URL").text.count(
+            "applied; the file was edited since"
+        )
         == 3
     )
     refused = project.command(*GIVEN)

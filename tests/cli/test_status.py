@@ -18,7 +18,10 @@ from pgrunbook.ledger.origin import Origin
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 
-pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
 
 PENDING = {
     "state": "pending",
@@ -58,7 +61,9 @@ def test_before_any_run_all_is_pending(crm: Database, project: Project) -> None:
     assert re.findall(r"(\w+) on env:CRM_URL", every.text) == [RUNBOOK, "002_import_batches_lookup"]
     done = status(project, crm, RUNBOOK)
     assert done.code == 0, done.text
-    assert re.findall(r"^│ (\S+) +│ (\w+) +│", done.text, re.MULTILINE) == [(block, "pending") for block in BLOCKS]
+    assert re.findall(r"^│ (\S+) +│ (\w+) +│", done.text, re.MULTILINE) == [
+        (block, "pending") for block in BLOCKS
+    ]
     assert report(project, crm, "001") == [
         {
             "runbook": RUNBOOK,
@@ -78,8 +83,14 @@ def test_after_a_run_all_is_done_and_says_by_which(crm: Database, project: Proje
     assert {block["state"] for block in found["blocks"]} == {"applied", "adopted"}
     assert all(block["elapsed_ms"] > 0 for block in found["blocks"])
     (lock,) = found["blocks"][2]["locks"]
-    assert (lock["relation"], lock["mode"], lock["rewritten"]) == ("deals", "ACCESS EXCLUSIVE", False)
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", block["when"]) for block in found["blocks"])
+    assert (lock["relation"], lock["mode"], lock["rewritten"]) == (
+        "deals",
+        "ACCESS EXCLUSIVE",
+        False,
+    )
+    assert all(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", block["when"]) for block in found["blocks"]
+    )
     (run,) = {block["run"] for block in found["blocks"]}
     assert ran.notebook
     assert run[:8] in ran.notebook.name
@@ -121,7 +132,9 @@ def test_a_run_that_waits_for_a_lock_right_now_is_at_work(crm: Database, project
     last = found["last_run"]
     assert (last["verdict"], last["operator"]) == ("at work", "ada")
     known = "committed: 010_import_batches, 020_stage_mappings; last known: attempt"
-    assert re.match(rf"{known} \d+ at 030_deals_source_data did not get its locks, \d{{4}}-", last["reason"])
+    assert re.match(
+        rf"{known} \d+ at 030_deals_source_data did not get its locks, \d{{4}}-", last["reason"]
+    )
     assert f"last run {last['run'][:8]} by ada: at work: {known}" in text
     assert report(project, crm)[0]["last_run"]["verdict"] == "interrupted"
 
@@ -143,7 +156,10 @@ def test_a_standby_can_be_asked(standby: Database, project: Project) -> None:
         (("--target", "staging"), "target: unknown target"),
         (("009", "--target", "env:CRM_URL"), "runbooks/: no runbook is called '009'"),
         (("--target", "env:CRM_URL", "--schema", "nope"), "schema nope: does not exist"),
-        (("--target", "postgresql://me:hunter2@db/crm"), "target: a URL is not the name of a target"),
+        (
+            ("--target", "postgresql://me:hunter2@db/crm"),
+            "target: a URL is not the name of a target",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_refused(

@@ -30,8 +30,9 @@ Action = Callable[["Trial", "Session"], None]
 class Fault:
     """One thing that can go wrong.
 
-    `cuts`: the session cannot go on. `lasts`: what the server was doing when it was hit goes on for a while.
-    `codes`: the exit codes that tell the truth. `arguments`: what papermill is given besides.
+    `cuts`: the session cannot go on. `lasts`: what the server was doing when it was hit goes on for
+    a while. `codes`: the exit codes that tell the truth. `arguments`: what papermill is given
+    besides.
     """
 
     name: str
@@ -57,7 +58,9 @@ def _kill_backend(_: Trial, session: Session) -> None:
 
 
 def _kill_postmaster(trial: Trial, _: Session) -> None:
-    """And start a new one at once, which takes it a while; whoever connects meanwhile finds nobody."""
+    """And start a new one at once, which takes it a while; whoever connects meanwhile finds
+    nobody.
+    """
     server = trial.database.server
     os.kill(int((server.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     trial.later(0, lambda: embedded.start(server.data, server.version))
@@ -72,7 +75,9 @@ def _cut_network(trial: Trial, _: Session) -> None:
 
 
 def _terminate(trial: Trial, _: Session) -> None:
-    """SIGTERM to the runner; a command that is at work gets its request to cancel before it goes on."""
+    """SIGTERM to the runner; a command that is at work gets its request to cancel before it goes
+    on.
+    """
     trial.runner.terminate()
     trial.proxy.cancelled.wait(3)
 
@@ -84,7 +89,9 @@ def _time_out(trial: Trial, _: Session) -> None:
 
 
 def _fill_disk(trial: Trial, _: Session) -> None:
-    """The limit on a file's size stands for a disk that is full: from now on the runner can write nothing."""
+    """The limit on a file's size stands for a disk that is full: from now on the runner can write
+    nothing.
+    """
     resource.prlimit(trial.runner.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
 
@@ -106,12 +113,30 @@ FAULTS = {
     fault.name: fault
     for fault in (
         Fault("kernel", "kill -9 of the kernel", _kill_kernel, {3}),
-        Fault("runner", "kill -9 of the papermill process", _kill_runner, {-signal.SIGKILL}, cuts=False),
+        Fault(
+            "runner",
+            "kill -9 of the papermill process",
+            _kill_runner,
+            {-signal.SIGKILL},
+            cuts=False,
+        ),
         Fault("backend", "kill -9 of the server's backend", _kill_backend, {0, 1, 3}),
-        Fault("postmaster", "kill -9 of the postmaster, which is then started again", _kill_postmaster, {0, 1, 3}),
+        Fault(
+            "postmaster",
+            "kill -9 of the postmaster, which is then started again",
+            _kill_postmaster,
+            {0, 1, 3},
+        ),
         Fault("cut", "the connection is cut", _cut, {0, 1, 3}),
-        Fault("network", "every connection is cut, and none is let in until the run has ended", _cut_network, {1, 3}),
-        Fault("sigterm", "SIGTERM to the papermill process", _terminate, {3}, cuts=False, lasts=False),
+        Fault(
+            "network",
+            "every connection is cut, and none is let in until the run has ended",
+            _cut_network,
+            {1, 3},
+        ),
+        Fault(
+            "sigterm", "SIGTERM to the papermill process", _terminate, {3}, cuts=False, lasts=False
+        ),
         Fault(
             "timeout",
             "the network stalls until papermill's timeout for the cell",
@@ -119,6 +144,13 @@ FAULTS = {
             {3},
             arguments=("--execution-timeout", str(CELL_TIMEOUT_S)),
         ),
-        Fault("disk", "the disk under outputs/ is full from then on", _fill_disk, {1, 3}, cuts=False, lasts=False),
+        Fault(
+            "disk",
+            "the disk under outputs/ is full from then on",
+            _fill_disk,
+            {1, 3},
+            cuts=False,
+            lasts=False,
+        ),
     )
 }

@@ -37,7 +37,12 @@ class Case:
 
     def hit(self, scripts: Mapping[str, str]) -> Hit:
         """What is done to a run; `scripts` holds the SQL of each block."""
-        return Hit(self.fault, self._point(scripts[self.block]), self.when, commits=self.stop is Stop.COMMIT)
+        return Hit(
+            self.fault,
+            self._point(scripts[self.block]),
+            self.when,
+            commits=self.stop is Stop.COMMIT,
+        )
 
     def _point(self, script: str) -> Point:
         """The command that is meant, in the session that applies the block."""
@@ -71,8 +76,14 @@ def matrix() -> Iterator[Case]:
     for fault in FAULTS.values():
         for block in TRANSACTIONAL:
             yield from (Case(fault, block, *moment) for moment in MOMENTS)
-        yield from (Case(fault, OUTSIDE, stop, when) for stop in (Stop.STARTED, Stop.DDL, Stop.ROW) for when in When)
-        if fault.cuts:  # its rows commit by themselves: only the middle of that is something else than the row itself
+        yield from (
+            Case(fault, OUTSIDE, stop, when)
+            for stop in (Stop.STARTED, Stop.DDL, Stop.ROW)
+            for when in When
+        )
+        # its rows commit by themselves: only the middle of that is something else than the row
+        # itself
+        if fault.cuts:
             yield Case(fault, OUTSIDE, Stop.COMMIT, When.DURING)
 
 
@@ -81,7 +92,8 @@ def _ddl(script: str, which: int) -> Point:
 
     def point(commands: Sequence[Command]) -> bool:
         sql = commands[-1].sql
-        return wanted in sql and not sql.startswith("EXECUTE")  # as the ledger's row does, which holds it too
+        # as the ledger's row does, which holds it too
+        return wanted in sql and not sql.startswith("EXECUTE")
 
     return point
 

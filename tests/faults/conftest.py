@@ -20,7 +20,11 @@ from pgrunbook.postgres.embedded import Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", metavar="REPORT", help="the whole fault matrix, its result as a table in this file")
+    parser.addoption(
+        "--whole",
+        metavar="REPORT",
+        help="the whole fault matrix, its result as a table in this file",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,12 +35,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Runbook 001 takes longer than runbook 900, and shows `make test` nothing else."""
-    return (collection_path.name == "test_runbook_001.py" and not config.getoption("whole", None)) or None
+    return (
+        collection_path.name == "test_runbook_001.py" and not config.getoption("whole", None)
+    ) or None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each module with a part of the matrix chooses how much of it is run, and on which versions."""
+    """Each module with a part of the matrix chooses how much of it is run, and on which
+    versions.
+    """
     if "cases" in metafunc.fixturenames:
         whole = bool(metafunc.config.getoption("whole", None))
         metafunc.definition.add_marker(metafunc.module.chosen(whole=whole))
@@ -44,7 +52,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def killable(place: Path) -> Iterator[Callable[[int], Server]]:
-    """The session's servers whose processes may be killed, by their versions: what they have acknowledged stays."""
+    """The session's servers whose processes may be killed, by their versions: what they have
+    acknowledged stays.
+    """
     started: dict[int, Server] = {}
 
     def server(version: int) -> Server:
@@ -67,9 +77,13 @@ SETTINGS = ("synchronous_commit = local", "synchronous_standby_names = 'nobody'"
 
 @pytest.fixture(scope="session")
 def server(
-    request: pytest.FixtureRequest, killable: Callable[[int], Server], on_version: Callable[[int], int]
+    request: pytest.FixtureRequest,
+    killable: Callable[[int], Server],
+    on_version: Callable[[int], int],
 ) -> Server:
-    """One of them, in place of the server that all other tests use. Each test says on which versions it runs."""
+    """One of them, in place of the server that all other tests use. Each test says on which
+    versions it runs.
+    """
     return killable(on_version(request.param))
 
 
@@ -80,7 +94,9 @@ def references() -> Callable[[Server, Runbook], Reference]:
 
 
 @pytest.fixture
-def reference(server: Server, references: Callable[[Server, Runbook], Reference]) -> Callable[[Runbook], Reference]:
+def reference(
+    server: Server, references: Callable[[Server, Runbook], Reference]
+) -> Callable[[Runbook], Reference]:
     """The same, on the server of the test."""
     return partial(references, server)
 
@@ -101,7 +117,12 @@ def tell(server: Server, record_property: Callable[[str, object], None]) -> Call
     def record(part: str, title: str, case: Case | None = None, told: str = "") -> None:
         row = {"part": part, "title": title, "server": number, "told": told}
         if case:
-            row |= {"fault": case.fault.name, "block": case.block, "stop": case.stop.value, "when": case.when.value}
+            row |= {
+                "fault": case.fault.name,
+                "block": case.block,
+                "stop": case.stop.value,
+                "when": case.when.value,
+            }
         record_property(PROPERTY, row)
 
     return record

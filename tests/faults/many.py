@@ -1,4 +1,6 @@
-"""A runbook of any number of blocks, all applied by one cell: wherever its kernel dies, some of them are done."""
+"""A runbook of any number of blocks, all applied by one cell: wherever its kernel dies, some of
+them are done.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,20 @@ _INDEX = """\
 CREATE INDEX CONCURRENTLY t{n} ON {before} (before);
 """
 _PARAMETERS = (
-    'target = "embedded"\nmode = "apply"\nlock_timeout = "150ms"\nlock_budget = "5min"\nstatement_timeout = "30s"'
+    'target = "embedded"\nmode = "apply"\nlock_timeout = "150ms"\nlock_budget = '
+    '"5min"\nstatement_timeout = "30s"'
 )
 
 
 def make(folder: Path, count: int) -> Runbook:
-    """Write the project: tables, each with a key to the one before it, and every fifth block an index."""
+    """Write the project: tables, each with a key to the one before it, and every fifth block an
+    index.
+    """
     for kind in ("deploy", "verify", "revert"):
         (folder / "sql" / NAME / kind).mkdir(parents=True)
-    (folder / "sql" / "before.sql").write_text("CREATE TABLE t0 (id BIGINT PRIMARY KEY, before BIGINT);\n")
+    (folder / "sql" / "before.sql").write_text(
+        "CREATE TABLE t0 (id BIGINT PRIMARY KEY, before BIGINT);\n"
+    )
     before = "t0"
     for n in range(1, count + 1):
         index = n % 5 == 0
@@ -54,7 +61,13 @@ def _notebook(count: int) -> nbformat.NotebookNode:
         "run.verify()",
         "run.verdict()",
     )
-    made: nbformat.NotebookNode = new_notebook(cells=[new_code_cell(_PARAMETERS, metadata={"tags": ["parameters"]})])
+    made: nbformat.NotebookNode = new_notebook(
+        cells=[new_code_cell(_PARAMETERS, metadata={"tags": ["parameters"]})]
+    )
     made.cells += [new_code_cell(cell) for cell in cells]
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    made.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+    }
     return made

@@ -1,4 +1,6 @@
-"""Holding a command up in the middle of its work, inside the server, so that a fault can hit it there."""
+"""Holding a command up in the middle of its work, inside the server, so that a fault can hit it
+there.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ from faults.proxy import Session
 from psycopg import sql
 from support.databases import Database
 
-# Blocks every ALTER TABLE, VALIDATE CONSTRAINT and foreign key at its first lock. CREATE INDEX CONCURRENTLY gets past
-# the weaker mode, makes its index, and then waits for us in the middle of building it.
+# Blocks every ALTER TABLE, VALIDATE CONSTRAINT and foreign key at its first lock. CREATE INDEX
+# CONCURRENTLY gets past the weaker mode, makes its index, and then waits for us in the middle of
+# building it.
 _MODES = {False: "SHARE ROW EXCLUSIVE", True: "ROW EXCLUSIVE"}
 
 _PATIENCE_S = 10.0
@@ -24,13 +27,15 @@ def held_up(
 ) -> Iterator[Callable[[], None]]:
     """Hold up the session's command, which is sent inside the `with` block, until its end.
 
-    DDL waits for a lock on one of the schema's tables, a row of the ledger for a lock on its table; a command that
-    `commits` waits, when it has, for a standby that does not exist: the transaction is then on the disk and visible to
-    nobody. Yields a function that returns as soon as the command waits.
+    DDL waits for a lock on one of the schema's tables, a row of the ledger for a lock on its table;
+    a command that `commits` waits, when it has, for a standby that does not exist: the transaction
+    is then on the disk and visible to nobody. Yields a function that returns as soon as the command
+    waits.
     """
     if commits:
         local = "LOCAL" if session.command.sql.endswith("COMMIT") else ""
-        session.ask(f"SET {local} synchronous_commit = on")  # on the servers of these tests it is `local`
+        # on the servers of these tests it is `local`
+        session.ask(f"SET {local} synchronous_commit = on")
         hold = _standby(database, session.backend_pid)
     else:
         hold = _locks(database, session.command.sql, schema)
@@ -43,7 +48,9 @@ def _standby(database: Database, pid: int) -> Iterator[str]:
     yield "wait_event = 'SyncRep'"
     with suppress(psycopg.OperationalError):  # the server may be down
         database.execute(
-            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'SyncRep'", [pid]
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = %s AND wait_event = "
+            "'SyncRep'",
+            [pid],
         )
 
 
@@ -52,7 +59,8 @@ def _locks(database: Database, command: str, schema: str) -> Iterator[str]:
     into_ledger = command.startswith("EXECUTE pgrunbook_record")
     tables = [("pgrunbook", "blocks")] if into_ledger else _tables(database, schema)
     names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
-    mode = sql.SQL(_MODES[not into_ledger and "CONCURRENTLY" in command])  # a row of the ledger holds the SQL, too
+    # a row of the ledger holds the SQL, too
+    mode = sql.SQL(_MODES[not into_ledger and "CONCURRENTLY" in command])
     conn = database.connect(application_name="obstacle")
     try:
         conn.execute("SET lock_timeout = '5s'")
@@ -64,7 +72,9 @@ def _locks(database: Database, command: str, schema: str) -> Iterator[str]:
 
 
 def _tables(database: Database, schema: str) -> list[tuple[str, ...]]:
-    return database.execute("SELECT schemaname, tablename FROM pg_tables WHERE schemaname = %s", [schema])
+    return database.execute(
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = %s", [schema]
+    )
 
 
 def _wait_until(database: Database, pid: int, waits: str) -> None:

@@ -1,7 +1,9 @@
-"""A proxy between a run and its server: it sees each SQL command, and can stop the world at a chosen one.
+"""A proxy between a run and its server: it sees each SQL command, and can stop the world at a
+chosen one.
 
 It reads the frontend/backend protocol as far as that takes, and passes on every byte as it is:
-https://www.postgresql.org/docs/current/protocol-message-formats.html. On a Unix socket nobody asks for encryption.
+https://www.postgresql.org/docs/current/protocol-message-formats.html. On a Unix socket nobody asks
+for encryption.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _PATIENCE_S = 60.0
 
 
 class Command(NamedTuple):
-    """SQL as a client sent it: by Query, which may hold several statements, or by Parse, Bind and Execute."""
+    """SQL as a client sent it: by Query, which may hold several statements, or by Parse, Bind and
+    Execute.
+    """
 
     sql: str
     parameters: tuple[str, ...] = ()
@@ -32,12 +36,15 @@ class Command(NamedTuple):
 # The commands of one session so far: whether the last of them is the one that is waited for.
 Point = Callable[[Sequence[Command]], bool]
 
-# What to do with the session when the point is reached; the bytes are what holds the command, not yet sent.
+# What to do with the session when the point is reached; the bytes are what holds the command, not
+# yet sent.
 Handler = Callable[["Session", bytes], None]
 
 
 class Proxy:
-    """Listens where a client takes it for the server, until it is closed. Each session has a thread of its own."""
+    """Listens where a client takes it for the server, until it is closed. Each session has a thread
+    of its own.
+    """
 
     def __init__(self, server: Path) -> None:
         """`server` is the directory of the server's socket, `directory` then that of ours."""
@@ -101,7 +108,9 @@ class Proxy:
 
 
 class Session:
-    """One client's connection to the server. Everything happens in a thread of its own, but anybody may cut it."""
+    """One client's connection to the server. Everything happens in a thread of its own, but anybody
+    may cut it.
+    """
 
     def __init__(self, proxy: Proxy, client: socket.socket) -> None:
         self.backend_pid = 0
@@ -112,7 +121,8 @@ class Session:
         self._server = _Stream(socket.socket(socket.AF_UNIX))
         self.thread.start()
 
-    # -- for handlers ----------------------------------------------------------------------------------------
+    # -- for handlers
+    # ----------------------------------------------------------------------------------------
 
     @property
     def command(self) -> Command:
@@ -148,7 +158,8 @@ class Session:
         self._client.close()
         self._server.close()
 
-    # -- the thread ------------------------------------------------------------------------------------------
+    # -- the thread
+    # ------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
@@ -164,7 +175,9 @@ class Session:
             self._server.socket.close()
 
     def _start_up(self) -> bool:
-        """Pass on the startup message; False if it is a request to cancel, after which nothing comes."""
+        """Pass on the startup message; False if it is a request to cancel, after which nothing
+        comes.
+        """
         packet = self._client.startup_packet()
         self._server.send(packet)
         if struct.unpack_from("!i", packet, 4)[0] != _CANCEL_REQUEST:
@@ -217,20 +230,25 @@ class _Stream:
         self.socket.sendall(data)
 
     def receive(self) -> list[tuple[bytes, bytes]]:
-        """What has arrived, as messages with their kinds; waits for the first bytes. Raises EOFError at the end."""
+        """What has arrived, as messages with their kinds; waits for the first bytes. Raises
+        EOFError at the end.
+        """
         self._fill()
         return list(self._messages())
 
     def startup_packet(self) -> bytes:
         """The first message, which has no kind."""
-        while len(self._buffer) < 8 or len(self._buffer) < struct.unpack_from("!i", self._buffer)[0]:
+        while (
+            len(self._buffer) < 8 or len(self._buffer) < struct.unpack_from("!i", self._buffer)[0]
+        ):
             self._fill()
         packet, self._buffer = self._buffer, b""
         return packet
 
     def close(self) -> None:
         with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it; its thread closes it
+            # wakes the thread that waits for it; its thread closes it
+            self.socket.shutdown(socket.SHUT_RDWR)
 
     def _fill(self) -> None:
         received = self.socket.recv(1 << 16)
@@ -253,8 +271,8 @@ def _readable(*streams: _Stream) -> list[_Stream]:
 
 
 class _Batches:
-    """Puts a client's messages together to what can be held back: what comes before a Sync, or a message that stands
-    alone, such as a Query.
+    """Puts a client's messages together to what can be held back: what comes before a Sync, or a
+    message that stands alone, such as a Query.
     """
 
     def __init__(self) -> None:
@@ -268,7 +286,8 @@ class _Batches:
         for kind, message in messages:
             self._pending += message
             self._read(kind, message[5:])
-            if kind not in b"PBDEC":  # Parse, Bind, Describe, Execute, Close wait for what follows them
+            # Parse, Bind, Describe, Execute, Close wait for what follows them
+            if kind not in b"PBDEC":
                 yield self._commands, self._pending
                 self._commands, self._pending = [], b""
 
@@ -286,7 +305,9 @@ class _Batches:
 
 
 def _parameters(data: bytes) -> Iterator[str]:
-    """The values of a Bind message, after its names: NULL and what is in binary format as they may read."""
+    """The values of a Bind message, after its names: NULL and what is in binary format as they may
+    read.
+    """
     (formats,) = struct.unpack_from("!h", data)
     offset = 2 + 2 * formats
     (count,) = struct.unpack_from("!h", data, offset)

@@ -17,7 +17,9 @@ _COULD_NOT_ASK = "could not be asked"
 
 @dataclass(frozen=True)
 class Record:
-    """An executed notebook on the disk. Raises if it cannot be read: a file that was written in part."""
+    """An executed notebook on the disk. Raises if it cannot be read: a file that was written in
+    part.
+    """
 
     path: Path
 
@@ -42,15 +44,25 @@ class Record:
     @cached_property
     def banner(self) -> str:
         """The Markdown on top; empty if there is none."""
-        tagged = [cell for cell in self.notebook["cells"] if "pgrunbook-banner" in cell["metadata"].get("tags", [])]
+        tagged = [
+            cell
+            for cell in self.notebook["cells"]
+            if "pgrunbook-banner" in cell["metadata"].get("tags", [])
+        ]
         return "".join(tagged[0]["source"]) if tagged else ""
 
     @property
     def committed(self) -> list[tuple[str, str]] | None:
-        """Block and event of all that the run has committed, as the record says; None if it cannot tell."""
+        """Block and event of all that the run has committed, as the record says; None if it cannot
+        tell.
+        """
         if _COULD_NOT_ASK in self.banner:
             return None
-        return re.findall(r"`([^`]+)` (applied|adopted|in part)", self.banner) if self.banner else self.shown
+        return (
+            re.findall(r"`([^`]+)` (applied|adopted|in part)", self.banner)
+            if self.banner
+            else self.shown
+        )
 
     @property
     def shown(self) -> list[tuple[str, str]]:
@@ -59,7 +71,9 @@ class Record:
 
     @property
     def states(self) -> list[tuple[str, str, bool]]:
-        """Of each cell of the runbook: its id, its state, and whether it carries a trace of having been run."""
+        """Of each cell of the runbook: its id, its state, and whether it carries a trace of having
+        been run.
+        """
         return [
             (cell["id"], cell["metadata"]["papermill"]["status"], _ran(cell))
             for cell in self.notebook["cells"]

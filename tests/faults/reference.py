@@ -1,4 +1,6 @@
-"""What is true when nothing goes wrong: the target after each block, as psql makes it of the deploy files."""
+"""What is true when nothing goes wrong: the target after each block, as psql makes it of the deploy
+files.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ LEDGER = ("--schema", "pgrunbook", "--schema-only")
 
 @dataclass(frozen=True)
 class Reference:
-    """The blocks in order, each with its SQL; the dump of the target after none of them, after the first, and so on;
-    the ledger's tables.
+    """The blocks in order, each with its SQL; the dump of the target after none of them, after the
+    first, and so on; the ledger's tables.
     """
 
     scripts: Mapping[str, str]
@@ -36,11 +38,15 @@ class Reference:
 
 @contextmanager
 def scratch(server: Server, template: str) -> Iterator[Database]:
-    """A copy of the template, gone at the end, though the server may have been killed and started again meanwhile."""
+    """A copy of the template, gone at the end, though the server may have been killed and started
+    again meanwhile.
+    """
     made = Database(server, f"test_{token_hex(6)}")
     name = sql.Identifier(made.name)
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+        conn.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template))
+        )
     yield made
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))

@@ -40,7 +40,11 @@ class Report:
 
     def pytest_sessionfinish(self) -> None:
         """Write the page."""
-        lines = [*self._head(), *_summary(self._seen), *_matrix([row for row in self._seen if row["part"] == "matrix"])]
+        lines = [
+            *self._head(),
+            *_summary(self._seen),
+            *_matrix([row for row in self._seen if row["part"] == "matrix"]),
+        ]
         self._path.write_text("\n".join(lines) + "\n")
 
     def _head(self) -> Iterator[str]:
@@ -48,8 +52,13 @@ class Report:
         packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
         servers = ", ".join(sorted({row["server"] for row in self._seen}))
         yield from (_HEAD, "")
-        yield f"Written by `make test-faults` on {self._begun:%Y-%m-%d}, in {minutes:.0f} minutes: {platform.system()},"
-        yield f"Python {'.'.join(map(str, sys.version_info[:3]))}, {packages}; PostgreSQL {servers}."
+        yield (
+            f"Written by `make test-faults` on {self._begun:%Y-%m-%d}, in {minutes:.0f} "
+            f"minutes: {platform.system()},"
+        )
+        yield (
+            f"Python {'.'.join(map(str, sys.version_info[:3]))}, {packages}; PostgreSQL {servers}."
+        )
         yield ""
 
 
@@ -73,7 +82,10 @@ could write one: the notebook is then as it was last saved."""
 
 
 def _summary(seen: Sequence[Row]) -> Iterator[str]:
-    yield "| part | runs that were hit | with a false record, a lost block or a state that nobody explains |"
+    yield (
+        "| part | runs that were hit | with a false record, a lost block or a state that nobody "
+        "explains |"
+    )
     yield "|---|---|---|"
     parts = {row["part"]: row["title"] for row in seen}
     for part, title in parts.items():
@@ -93,7 +105,10 @@ def _matrix(seen: Sequence[Row]) -> Iterator[str]:
         yield "|---|" + "---|" * len(BLOCKS)
         for stop in Stop:
             for when in When:
-                cells = [_cell(row for row in rows if _place(row) == (block, stop, when)) for block in BLOCKS]
+                cells = [
+                    _cell(row for row in rows if _place(row) == (block, stop, when))
+                    for block in BLOCKS
+                ]
                 if any(cells):
                     yield f"| {when} {stop.value} | {' | '.join(cells)} |"
 

@@ -1,4 +1,6 @@
-"""The runbooks that are hit by faults, each with its project, its target, and what it makes when nobody disturbs it."""
+"""The runbooks that are hit by faults, each with its project, its target, and what it makes when
+nobody disturbs it.
+"""
 
 from __future__ import annotations
 
@@ -44,15 +46,27 @@ class Runbook:
 
     def reference(self, server: Server) -> Reference:
         """What an undisturbed run makes, which is what psql makes of the same SQL."""
-        with TemporaryDirectory() as folder, self.database(server) as database, self.database(server) as by_hand:
+        with (
+            TemporaryDirectory() as folder,
+            self.database(server) as database,
+            self.database(server) as by_hand,
+        ):
             ended = Trial(database, self.copy(Path(folder)), self.name).run()
             assert ended.code == 0, ended.text
-            rows = database.execute("SELECT block, sql FROM pgrunbook.blocks WHERE event <> 'started' ORDER BY id")
+            rows = database.execute(
+                "SELECT block, sql FROM pgrunbook.blocks WHERE event <> 'started' ORDER BY id"
+            )
             scripts: dict[str, str] = dict(rows)
-            reference = Reference(scripts, dumps(by_hand, list(scripts.values())), database.dump(*LEDGER))
+            reference = Reference(
+                scripts, dumps(by_hand, list(scripts.values())), database.dump(*LEDGER)
+            )
             assert database.dump(*SCHEMA) == reference.dumps[-1]
             return reference
 
 
-RUNBOOK_900 = Runbook("900_faults", Path(__file__).parent / "project", Path(__file__).parent / "project/sql/before.sql")
+RUNBOOK_900 = Runbook(
+    "900_faults",
+    Path(__file__).parent / "project",
+    Path(__file__).parent / "project/sql/before.sql",
+)
 RUNBOOK_001 = Runbook("001_import_connector", ROOT, ROOT / "sql/sample.sql")

@@ -18,7 +18,9 @@ from pgrunbook.postgres.embedded import Server
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the runs of one test happen; `expected` is what the runbook makes there if nobody disturbs it."""
+    """Where the runs of one test happen; `expected` is what the runbook makes there if nobody
+    disturbs it.
+    """
 
     database: Database
     project: Path

@@ -1,4 +1,6 @@
-"""Many runs at once on one database: one applies, the others are locked out or find everything applied."""
+"""Many runs at once on one database: one applies, the others are locked out or find everything
+applied.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ pytestmark = pytest.mark.timeout(3600)
 def chosen(*, whole: bool) -> pytest.MarkDecorator:
     """How many runs at once; each case is one time over."""
     cases = [20] * 10 if whole else [3]
-    return pytest.mark.parametrize(("server", "cases"), [(18, runs) for runs in cases], indirect=["server"])
+    return pytest.mark.parametrize(
+        ("server", "cases"), [(18, runs) for runs in cases], indirect=["server"]
+    )
 
 
 def test_one_applies_and_the_others_are_locked_out_or_find_all_applied(
@@ -33,7 +37,9 @@ def test_one_applies_and_the_others_are_locked_out_or_find_all_applied(
         ended = list(pool.map(lambda _: on.run(), range(cases)))
         tell("concurrency", f"{cases} runs at once, 10 times over")
         verdicts = Counter(map(_verdict, ended))
-        assert {*verdicts} <= {"passed", "locked_out"}, [run.text for run in ended if run.code not in (0, 4)]
+        assert {*verdicts} <= {"passed", "locked_out"}, [
+            run.text for run in ended if run.code not in (0, 4)
+        ]
         truth.check_finished(next(run for run in ended if run.code == 0), on.database, on.expected)
 
 

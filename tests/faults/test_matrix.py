@@ -1,4 +1,6 @@
-"""Every fault at every moment: afterwards the record is true, and the next run finishes the job (I1, I3, I6)."""
+"""Every fault at every moment: afterwards the record is true, and the next run finishes the job
+(I1, I3, I6).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from faults.runbooks import RUNBOOK_900, Runbook
 from faults.stage import Stage
 from faults.trial import When
 
-# What every `make test` tries: faults one after the other, each in the run that goes on after the one before.
+# What every `make test` tries: faults one after the other, each in the run that goes on after the
+# one before.
 SAMPLE = (
     (
         18,
@@ -34,7 +37,8 @@ def chosen(*, whole: bool) -> pytest.MarkDecorator:
     """The cases, each in a list of its own, on every version; or those of the sample."""
     chains = [(version, case) for case in matrix() for version in VERSIONS] if whole else SAMPLE
     params = [
-        pytest.param(version, cases, id="+".join([f"pg{version}", *map(str, cases)])) for version, *cases in chains
+        pytest.param(version, cases, id="+".join([f"pg{version}", *map(str, cases)]))
+        for version, *cases in chains
     ]
     return pytest.mark.parametrize(("server", "cases"), params, indirect=["server"])
 
@@ -47,7 +51,12 @@ def test_the_record_is_true_and_the_next_run_finishes(
     with stage(RUNBOOK_900) as on:
         for case in cases:
             ended = on.run(case.hit(on.expected.scripts))
-            tell("matrix", "runbook 900, engine `pgrunbook`", case, truth.told(ended, case.block, on.database))
+            tell(
+                "matrix",
+                "runbook 900, engine `pgrunbook`",
+                case,
+                truth.told(ended, case.block, on.database),
+            )
             truth.check_record(ended, case.fault, on.database, on.expected)
             truth.check_ledger(on.database, on.expected)
         on.finish()

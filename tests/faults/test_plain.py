@@ -1,4 +1,6 @@
-"""The same with papermill as it is, and nobody to correct the notebook: what the ledger knows is true all the same."""
+"""The same with papermill as it is, and nobody to correct the notebook: what the ledger knows is
+true all the same.
+"""
 
 from __future__ import annotations
 

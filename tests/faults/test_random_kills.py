@@ -1,4 +1,6 @@
-"""The kernel killed at a random moment, many times in a row on one database, and then a run that nobody disturbs."""
+"""The kernel killed at a random moment, many times in a row on one database, and then a run that
+nobody disturbs.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from faults.runbooks import RUNBOOK_900, Runbook
 from faults.stage import Stage
 from faults.trial import Hit, Trial
 
-# How long after a run has come to its database, or has begun to write, its kernel is killed, in seconds, at the latest.
+# How long after a run has come to its database, or has begun to write, its kernel is killed, in
+# seconds, at the latest.
 ANY_TIME_S, WHILE_WRITING_S = 2.5, 0.6
 
 pytestmark = pytest.mark.timeout(3600)
@@ -25,7 +28,9 @@ pytestmark = pytest.mark.timeout(3600)
 
 def chosen(*, whole: bool) -> pytest.MarkDecorator:
     """How many kills, and how many blocks there are for them; 0: those of runbook 900."""
-    return pytest.mark.parametrize(("server", "cases"), [(18, (50, 100) if whole else (1, 0))], indirect=["server"])
+    return pytest.mark.parametrize(
+        ("server", "cases"), [(18, (50, 100) if whole else (1, 0))], indirect=["server"]
+    )
 
 
 def test_after_many_kills_one_run_passes(
@@ -41,12 +46,17 @@ def test_after_many_kills_one_run_passes(
     runbook = many.make(tmp_path / "source", blocks) if blocks else RUNBOOK_900
     with stage(runbook) as on:
         for _ in range(kills):
-            writing = chance.random() < 0.75 and len(truth.rows(on.database)) < len(on.expected.blocks)
+            writing = chance.random() < 0.75 and len(truth.rows(on.database)) < len(
+                on.expected.blocks
+            )
             seconds = chance.uniform(0, WHILE_WRITING_S if writing else ANY_TIME_S)
             fault = replace(FAULTS["kernel"], act=_kill_later(seconds), codes={0, 3}, cuts=False)
             hit = Hit(fault, _begins_to_write if writing else _comes)
             ended = on.run(hit)
-            tell("random", f"kernel killed at a random moment, {kills} times in a row on one database")
+            tell(
+                "random",
+                f"kernel killed at a random moment, {kills} times in a row on one database",
+            )
             truth.check_record(ended, fault, on.database, on.expected)
             truth.check_ledger(on.database, on.expected)
         on.finish()

@@ -1,4 +1,6 @@
-"""One run with one fault: a real papermill, a real kernel and a real server, and a proxy that knows the moment."""
+"""One run with one fault: a real papermill, a real kernel and a real server, and a proxy that knows
+the moment.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,9 @@ from faults.proxy import Point, Proxy, Session
 from faults.record import Record
 from support.databases import Database
 
-# How long the server stays in the middle of a command after somebody has come to ask about it, or the run has ended:
-# whoever asks the ledger and does not wait is told too little, and an orphaned kernel notices that it is one.
+# How long the server stays in the middle of a command after somebody has come to ask about it, or
+# the run has ended: whoever asks the ledger and does not wait is told too little, and an orphaned
+# kernel notices that it is one.
 LASTS_S = 2.0
 
 _PATIENCE_S = 120.0
@@ -47,7 +50,9 @@ class When(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Hit:
-    """A fault and its moment: the first command that is the point; `commits` if it is in committing that it is hit."""
+    """A fault and its moment: the first command that is the point; `commits` if it is in committing
+    that it is hit.
+    """
 
     fault: Fault
     point: Point
@@ -57,7 +62,9 @@ class Hit:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run that has ended, with all that was left of it: exit code, what it printed, its notebook if it wrote one."""
+    """A run that has ended, with all that was left of it: exit code, what it printed, its notebook
+    if it wrote one.
+    """
 
     run_id: str
     code: int
@@ -67,9 +74,11 @@ class Ended:
 
 @dataclass
 class Trial:
-    """One run of the runbook of a project against the database, with papermill as `program`, hit once or not at all.
+    """One run of the runbook of a project against the database, with papermill as `program`, hit
+    once or not at all.
 
-    The executed notebook goes to `outputs/`, under the run's id. At the end no process of it is left.
+    The executed notebook goes to `outputs/`, under the run's id. At the end no process of it is
+    left.
     """
 
     database: Database
@@ -107,7 +116,8 @@ class Trial:
     def kernel(self) -> psutil.Process:
         """The kernel of the runner."""
         children = psutil.Process(self.runner.pid).children()
-        (kernel,) = [child for child in children if os.getsid(child.pid) == child.pid]  # as Jupyter starts kernels
+        # as Jupyter starts kernels
+        (kernel,) = [child for child in children if os.getsid(child.pid) == child.pid]
         self._kernels.append(kernel)
         return kernel
 
@@ -118,8 +128,12 @@ class Trial:
         timer.start()
 
     def _start(self) -> subprocess.Popen[str]:
-        seen = replace(self.database, server=replace(self.database.server, socket=self.proxy.directory))
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "JPY"))}
+        seen = replace(
+            self.database, server=replace(self.database.server, socket=self.proxy.directory)
+        )
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PG", "JPY"))
+        }
         env |= {TARGET: seen.url, "PGRUNBOOK_RUN_ID": self.run_id}
         notebooks = (f"runbooks/{self.runbook}.ipynb", str(self._output))
         arguments = (*self.program, *notebooks, "-p", "target", f"env:{TARGET}")
@@ -160,9 +174,15 @@ class Trial:
                 self.later(0, partial(self._release, obstacle.pop_all(), self.proxy.arrivals))
 
     def _release(self, obstacle: ExitStack, arrivals: int) -> None:
-        """Let the server go on when somebody has come to ask what became of the command, and did not have to wait."""
+        """Let the server go on when somebody has come to ask what became of the command, and did
+        not have to wait.
+        """
         deadline = time.monotonic() + _PATIENCE_S
-        while self.proxy.arrivals == arrivals and self.runner.poll() is None and time.monotonic() < deadline:
+        while (
+            self.proxy.arrivals == arrivals
+            and self.runner.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.05)
         time.sleep(LASTS_S)
         obstacle.close()

@@ -1,4 +1,6 @@
-"""What must be true after each fault, whatever it was: the record, the ledger, the target, and the run after it."""
+"""What must be true after each fault, whatever it was: the record, the ledger, the target, and the
+run after it.
+"""
 
 from __future__ import annotations
 
@@ -20,30 +22,44 @@ Rows = Sequence[tuple[str, str, str]]
 
 
 def rows(database: Database) -> Rows:
-    """Run, block and event of each block that the ledger says is done, in order; none if there is no ledger."""
+    """Run, block and event of each block that the ledger says is done, in order; none if there is
+    no ledger.
+    """
     if not _has_ledger(database):
         return []
-    query = "SELECT run_id::text, block, event FROM pgrunbook.blocks WHERE event <> 'started' ORDER BY id"
+    query = (
+        "SELECT run_id::text, block, event FROM pgrunbook.blocks WHERE event <> 'started' "
+        "ORDER BY id"
+    )
     return [(run_id, block, event) for run_id, block, event in database.execute(query)]
 
 
 def check_target(database: Database, reference: Reference) -> None:
-    """I1: each block and its row are both there, or both absent. Blocks are in order, each at most once."""
+    """I1: each block and its row are both there, or both absent. Blocks are in order, each at most
+    once.
+    """
     done = [block for _, block, _ in rows(database)]
     assert done == list(reference.blocks[: len(done)])
     found = database.dump(*SCHEMA)
     half = _half_done(database)
-    if found != reference.dumps[len(done)]:  # outside a transaction the block is there an instant before its row
+    # outside a transaction the block is there an instant before its row
+    if found != reference.dumps[len(done)]:
         assert half[:1] == [reference.blocks[len(done)]], "the target is not what its ledger says"
         assert found == reference.dumps[len(done) + 1]
-    invalid = database.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
+    invalid = database.execute(
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+    )
     assert half or not invalid, f"an index that nobody knows of is not valid: {invalid}"
 
 
 def check_ledger(database: Database, reference: Reference) -> None:
-    """What the ledger says is true even if nobody corrected the notebook: I1, and no verdict too good."""
+    """What the ledger says is true even if nobody corrected the notebook: I1, and no verdict too
+    good.
+    """
     check_target(database, reference)
-    if _has_ledger(database) and database.execute("SELECT 1 FROM pgrunbook.verdicts WHERE verdict = 'passed'"):
+    if _has_ledger(database) and database.execute(
+        "SELECT 1 FROM pgrunbook.verdicts WHERE verdict = 'passed'"
+    ):
         assert [block for _, block, _ in rows(database)] == list(reference.blocks)
 
 
@@ -60,7 +76,9 @@ def _half_done(database: Database) -> list[str]:
 
 
 def _begun_by(ended: Ended, database: Database) -> list[tuple[str, str]]:
-    """The blocks that the run has begun, in order, each with its last event, or that it is there in part."""
+    """The blocks that the run has begun, in order, each with its last event, or that it is there in
+    part.
+    """
     if not _has_ledger(database):
         return []
     query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
@@ -69,7 +87,9 @@ def _begun_by(ended: Ended, database: Database) -> list[tuple[str, str]]:
 
 
 def check_record(ended: Ended, fault: Fault, database: Database, reference: Reference) -> None:
-    """Exit code and notebook tell the truth; what the notebook says was committed is what the ledger says."""
+    """Exit code and notebook tell the truth; what the notebook says was committed is what the
+    ledger says.
+    """
     own = _begun_by(ended, database)
     complete = {block for _, block, _ in rows(database)} == {*reference.blocks}
     assert ended.code in fault.codes, ended.text
@@ -86,7 +106,9 @@ def check_record(ended: Ended, fault: Fault, database: Database, reference: Refe
         assert fault.name in ("runner", "disk")
         return
     assert Verdict(record.verdict).exit_code == ended.code
-    assert not own or not re.search("nothing was (changed|committed)", ended.text + record.banner), record.banner
+    assert not own or not re.search(
+        "nothing was (changed|committed)", ended.text + record.banner
+    ), record.banner
     if record.committed is None:
         assert fault.name in _SILENCING, record.banner
     else:
@@ -112,7 +134,9 @@ def _check_ledger_verdict(ended: Ended, verdict: str, database: Database) -> Non
 
 
 def check_finished(ended: Ended, database: Database, reference: Reference) -> None:
-    """The run after the fault has passed, and nothing shows any more that there was one, but in the ledger's rows."""
+    """The run after the fault has passed, and nothing shows any more that there was one, but in the
+    ledger's rows.
+    """
     assert ended.code == 0, ended.text
     assert ended.record
     assert ended.record.says_passed

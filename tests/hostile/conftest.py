@@ -1,4 +1,5 @@
-"""What servers, networks and roles that are not ours do to a run: on PostgreSQL 18, or what takes its place (--pg 15).
+"""What servers, networks and roles that are not ours do to a run: on PostgreSQL 18, or what takes
+its place (--pg 15).
 
 A test marked `long` runs in `make test-hostile` alone.
 """
@@ -24,7 +25,9 @@ def server(request: pytest.FixtureRequest, servers: Callable[[int], Server]) -> 
 
 @pytest.fixture
 def own_server(place: Path, on_version: Callable[[int], int]) -> Iterator[Server]:
-    """A server of the test's own: for settings of the whole cluster, and for copies. With the sample in `crm`."""
+    """A server of the test's own: for settings of the whole cluster, and for copies. With the
+    sample in `crm`.
+    """
     data = Path(tempfile.mkdtemp(dir=place, prefix="own-")) / "pg"
     data.parent.chmod(0o711)
     server = databases.start(data, on_version(18))

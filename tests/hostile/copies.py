@@ -1,4 +1,6 @@
-"""Copies of a server, as pg_basebackup makes them: one that replicates, and one that lives a life of its own."""
+"""Copies of a server, as pg_basebackup makes them: one that replicates, and one that lives a life
+of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,35 @@ STANDBY = "standby"
 
 
 @contextmanager
-def copied(primary: Server, data: Path, *, replicates: bool = False, addresses: str = "") -> Iterator[Server]:
+def copied(
+    primary: Server, data: Path, *, replicates: bool = False, addresses: str = ""
+) -> Iterator[Server]:
     """A copy of the server with all its databases, running, until the end of the `with` block.
 
-    If it `replicates` it is a standby, which the primary calls STANDBY in synchronous_standby_names; else it goes its
-    own way from there, with the same system identifier. `addresses` as for `listening`.
+    If it `replicates` it is a standby, which the primary calls STANDBY in
+    synchronous_standby_names; else it goes its own way from there, with the same system identifier.
+    `addresses` as for `listening`.
     """
     data.parent.mkdir(parents=True, exist_ok=True)
     user = embedded._as_server_user(primary.bin / "pg_basebackup", data)
     options = ["--write-recovery-conf"] if replicates else []
     source = f"{primary.conninfo()} application_name={STANDBY}"
-    command = [primary.bin / "pg_basebackup", "--pgdata", data, "--checkpoint", "fast", *options, "--dbname", source]
+    command = [
+        primary.bin / "pg_basebackup",
+        "--pgdata",
+        data,
+        "--checkpoint",
+        "fast",
+        *options,
+        "--dbname",
+        source,
+    ]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     if user:
         shutil.chown(data.parent, user["user"], user["group"])
-    subprocess.run(command, check=True, env=env, capture_output=True, stdin=subprocess.DEVNULL, cwd="/", **user)
+    subprocess.run(
+        command, check=True, env=env, capture_output=True, stdin=subprocess.DEVNULL, cwd="/", **user
+    )
     _set_addresses(data, addresses)
     server = embedded.start(data, primary.version)
     try:

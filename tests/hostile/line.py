@@ -14,9 +14,11 @@ SERVER_SOCKET = ".s.PGSQL.5432"
 
 
 class Line:
-    """Listens on a port of 127.0.0.1 and passes every byte to the server's socket and back, until it is closed.
+    """Listens on a port of 127.0.0.1 and passes every byte to the server's socket and back, until
+    it is closed.
 
-    `round_trip_s` is added to each question and its answer, a half to each way. It may be changed at any time.
+    `round_trip_s` is added to each question and its answer, a half to each way. It may be changed
+    at any time.
     """
 
     def __init__(self, server: Path, round_trip_s: float = 0.0) -> None:
@@ -43,7 +45,9 @@ class Line:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def fall_silent(self) -> None:
-        """Pass nothing on from now on, and say nothing: as behind a firewall that forgot us. Clients still connect."""
+        """Pass nothing on from now on, and say nothing: as behind a firewall that forgot us.
+        Clients still connect.
+        """
         self._speaks.clear()
 
     def speak(self) -> None:
@@ -89,7 +93,9 @@ class Line:
 
 
 class _Way:
-    """One direction: a thread takes the bytes, and another passes each on when its time has come."""
+    """One direction: a thread takes the bytes, and another passes each on when its time has
+    come.
+    """
 
     def __init__(self, line: Line, source: socket.socket, sink: socket.socket) -> None:
         self._line, self._source, self._sink = line, source, sink

@@ -25,7 +25,9 @@ MODES = ("session", "transaction", "statement")
 
 @dataclass(frozen=True)
 class Pooler:
-    """A PgBouncer with one server connection a database: whoever comes next gets it as the last one has left it."""
+    """A PgBouncer with one server connection a database: whoever comes next gets it as the last one
+    has left it.
+    """
 
     port: int
 
@@ -35,12 +37,16 @@ class Pooler:
 
     def connect(self, database: str, **options: Any) -> psycopg.Connection[Any]:
         """An application's session behind it, in autocommit."""
-        return psycopg.connect(self.url(database), autocommit=True, prepare_threshold=None, **options)
+        return psycopg.connect(
+            self.url(database), autocommit=True, prepare_threshold=None, **options
+        )
 
 
 @contextmanager
 def pooling(server: Server, mode: str) -> Iterator[Pooler]:
-    """A PgBouncer in this mode, until the end of the `with` block. Skips the test where there is none."""
+    """A PgBouncer in this mode, until the end of the `with` block. Skips the test where there is
+    none.
+    """
     if not Path(PROGRAM).exists():
         pytest.skip("NOT TESTED: there is no PgBouncer on this machine. apt-get install pgbouncer")
     with socket.create_server(("127.0.0.1", 0)) as free:

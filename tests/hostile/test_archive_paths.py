@@ -1,5 +1,5 @@
-"""An archive into which somebody has put names and files that lead elsewhere: nothing outside is read, written or
-removed, whatever it says; and each record keeps its page. No database is needed.
+"""An archive into which somebody has put names and files that lead elsewhere: nothing outside is
+read, written or removed, whatever it says; and each record keeps its page. No database is needed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ SECRET = "nobody's business"
 def notebook(text: str = "all is well") -> str:
     cells = [{"cell_type": "markdown", "id": "text", "metadata": {}, "source": text}]
     noted = {"verdict": "passed", "reason": "done"}
-    return json.dumps({"cells": cells, "metadata": {"pgrunbook": noted}, "nbformat": 4, "nbformat_minor": 5})
+    return json.dumps(
+        {"cells": cells, "metadata": {"pgrunbook": noted}, "nbformat": 4, "nbformat_minor": 5}
+    )
 
 
 @pytest.fixture
@@ -55,10 +57,16 @@ def made(archive: Archive, name: str, text: str = "all is well") -> Path:
 
 @pytest.fixture(autouse=True)
 def unharmed(archive: Archive, tmp_path: Path) -> Any:
-    """What lies outside is there afterwards as it was, and nothing besides; and no page has any of it."""
+    """What lies outside is there afterwards as it was, and nothing besides; and no page has any of
+    it.
+    """
 
     def outside() -> dict[str, bytes]:
-        found = [path for path in tmp_path.rglob("*") if not path.is_relative_to(archive.root) and path.is_file()]
+        found = [
+            path
+            for path in tmp_path.rglob("*")
+            if not path.is_relative_to(archive.root) and path.is_file()
+        ]
         return {str(path): path.read_bytes() for path in found}
 
     before = outside()
@@ -79,15 +87,20 @@ def index(archive: Archive, **changed: str) -> None:
 
 @pytest.mark.parametrize("name", ["crm/001_x/run.ipynb", "gone.ipynb"])
 @pytest.mark.parametrize(
-    "page", ["../../x.html", "../../../x.html", "{tmp}/x.html", "crm/../../../x.html", "x\0.html", ""]
+    "page",
+    ["../../x.html", "../../../x.html", "{tmp}/x.html", "crm/../../../x.html", "x\0.html", ""],
 )
-def test_a_page_that_lies_elsewhere_is_not_removed(archive: Archive, tmp_path: Path, name: str, page: str) -> None:
+def test_a_page_that_lies_elsewhere_is_not_removed(
+    archive: Archive, tmp_path: Path, name: str, page: str
+) -> None:
     index(archive, name=name, page=page.format(tmp=tmp_path))
     assert Site(archive).build()[1] == 1
     assert (archive.root / "site/crm/001_x/run.html").exists()
 
 
-@pytest.mark.parametrize("line", ["{}", "[]", "1", '{"name": 1}', "{" * 100_000, '{"seconds": "0", "page": []}'])
+@pytest.mark.parametrize(
+    "line", ["{}", "[]", "1", '{"name": 1}', "{" * 100_000, '{"seconds": "0", "page": []}']
+)
 def test_an_index_of_another_form_is_made_anew(archive: Archive, line: str) -> None:
     index(archive)
     path = archive.root / "site" / "index.jsonl"
@@ -100,7 +113,9 @@ def test_the_index_of_what_is_of_another_type_is_made_anew(archive: Archive) -> 
     assert Site(archive).build() == (1, 1)
 
 
-@pytest.mark.parametrize("link", ["site", "site/crm", "site/crm/001_x/run.html", "site/index.html", "site/style.css"])
+@pytest.mark.parametrize(
+    "link", ["site", "site/crm", "site/crm/001_x/run.html", "site/index.html", "site/style.css"]
+)
 def test_pages_are_not_written_through_a_link(archive: Archive, tmp_path: Path, link: str) -> None:
     path = archive.root / link
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +125,9 @@ def test_pages_are_not_written_through_a_link(archive: Archive, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("target", ["x.ipynb", "nowhere.ipynb"])
-def test_a_record_that_is_a_link_is_named_and_not_read(archive: Archive, tmp_path: Path, target: str) -> None:
+def test_a_record_that_is_a_link_is_named_and_not_read(
+    archive: Archive, tmp_path: Path, target: str
+) -> None:
     link = archive.root / "crm" / "link.ipynb"
     link.symlink_to(tmp_path / target)
     assert ("is no file of a record, and was not read", "crm/link.ipynb") in [
@@ -140,7 +157,9 @@ def test_what_is_beside_a_notebook_is_no_link(archive: Archive, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", [".lock", ".seal", HEAD])
-def test_what_an_archive_is_written_with_is_no_link(archive: Archive, tmp_path: Path, name: str) -> None:
+def test_what_an_archive_is_written_with_is_no_link(
+    archive: Archive, tmp_path: Path, name: str
+) -> None:
     (archive.root / name).unlink(missing_ok=True)
     (archive.root / name).symlink_to(tmp_path / "x.html")
     notebook = made(archive, "crm/new.ipynb")
@@ -153,12 +172,19 @@ def test_what_an_archive_is_written_with_is_no_link(archive: Archive, tmp_path: 
 def test_a_pipe_is_not_waited_for(archive: Archive) -> None:
     for name in ("crm/pipe.ipynb", f"crm/pipe{SEAL}"):
         os.mkfifo(archive.root / name)
-    assert {problem.where for problem in verify(archive).problems} == {"crm/pipe.ipynb", f"crm/pipe{SEAL}"}
+    assert {problem.where for problem in verify(archive).problems} == {
+        "crm/pipe.ipynb",
+        f"crm/pipe{SEAL}",
+    }
     assert Site(archive).build()[1] == 1
 
 
-@pytest.mark.parametrize("name", ["../../x", "{tmp}/x", "crm/../../../x", "crm/001_x/../../../x", "./x", "crm//x"])
-def test_a_head_that_names_what_lies_elsewhere_moves_nothing(archive: Archive, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../../x", "{tmp}/x", "crm/../../../x", "crm/001_x/../../../x", "./x", "crm//x"]
+)
+def test_a_head_that_names_what_lies_elsewhere_moves_nothing(
+    archive: Archive, tmp_path: Path, name: str
+) -> None:
     """As a seal that was interrupted would be put into its place."""
     new = archive.root / ".seal"
     shutil.copy(archive.root / f"crm/001_x/run{SEAL}", new)
@@ -175,7 +201,9 @@ def test_a_head_that_names_what_lies_elsewhere_moves_nothing(archive: Archive, t
     (archive.root.parent / f"x{SEAL}").write_text(notebook(SECRET))
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", b"\0" * 100, b"0" * 64 + b"  a\nb\n", b"\xff" * 70 + b"\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"abc", b"\0" * 100, b"0" * 64 + b"  a\nb\n", b"\xff" * 70 + b"\n"]
+)
 def test_a_head_of_another_form_is_named(archive: Archive, content: bytes) -> None:
     (archive.root / HEAD).write_bytes(content)
     assert HEAD in [problem.where for problem in verify(archive).problems]
@@ -198,7 +226,9 @@ def names_of(archive: Archive, *names: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["../../x.ipynb", "..", "", "/", ".", "crm/..", "a\nPASSED: b", "x\0", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["../../x.ipynb", "..", "", "/", ".", "crm/..", "a\nPASSED: b", "x\0", "\ud800"]
+)
 def test_a_seal_about_what_lies_elsewhere(archive: Archive, name: str) -> None:
     path = names_of(archive, name, name)
     found = verify(archive)
@@ -242,7 +272,9 @@ def test_each_record_keeps_its_page_whatever_it_is_called(archive: Archive) -> N
         archive.seal(made(archive, name, f"this is {name.encode().hex()}"), {}, {}, None)
     assert Site(archive).build() == (len(NAMES) + 1, len(NAMES) + 1)
     site = archive.root / "site"
-    pages = [path for path in site.rglob("*.htm*") if path.is_file() and path != site / "index.html"]
+    pages = [
+        path for path in site.rglob("*.htm*") if path.is_file() and path != site / "index.html"
+    ]
     assert len({str(path).casefold() for path in pages}) == len(pages) == len(NAMES) + 1
     texts = [path.read_text() for path in pages]
     for name in NAMES:
@@ -257,12 +289,21 @@ def test_a_record_that_comes_to_be_alike_another_costs_neither_its_page(archive:
     for name in ("b.ipynb", "B.ipynb"):
         archive.seal(made(archive, name, f"this is {name}"), {}, {}, None)
         Site(archive).build()
-    pages = [path.read_text() for path in (archive.root / "site").glob("*.htm*") if path.name != "index.html"]
-    assert sorted(name for text in pages for name in re.findall("this is (..ipynb)", text)) == ["B.ipynb", "b.ipynb"]
+    pages = [
+        path.read_text()
+        for path in (archive.root / "site").glob("*.htm*")
+        if path.name != "index.html"
+    ]
+    assert sorted(name for text in pages for name in re.findall("this is (..ipynb)", text)) == [
+        "B.ipynb",
+        "b.ipynb",
+    ]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\\b", "a\x1b[2Jb", "a\u202eb", "a\u2028b", "x" * 246])
-def test_what_no_line_could_name_is_not_sealed_and_shows_as_no_line_of_its_own(archive: Archive, name: str) -> None:
+def test_what_no_line_could_name_is_not_sealed_and_shows_as_no_line_of_its_own(
+    archive: Archive, name: str
+) -> None:
     path = made(archive, f"{name}.ipynb")
     with pytest.raises(Refused, match="is not kept in an archive"):
         archive.seal(path, {}, {}, None)
@@ -285,7 +326,9 @@ def test_the_commands_on_a_page_run_nothing_else(archive: Archive) -> None:
     Site(archive).build()
     (page,) = (archive.root / "site").glob("x*.html")
     (command,) = re.findall(r"<pre>(printf .*?)</pre>", page.read_text())
-    done = subprocess.run(["sh", "-ec", html.unescape(command)], cwd=archive.root, capture_output=True, check=True)
+    done = subprocess.run(
+        ["sh", "-ec", html.unescape(command)], cwd=archive.root, capture_output=True, check=True
+    )
     assert done.stdout == b"x'; touch harm; echo '.ipynb: OK\n"
     assert not (archive.root / "harm").exists()
 
@@ -295,7 +338,8 @@ def test_the_commands_on_a_page_run_nothing_else(archive: Archive) -> None:
     [
         "[" * 100_000,
         '{"cells": [], "metadata": {"pgrunbook": {"verdict": ["passed"], "reason": {}}}}',
-        '{"cells": [], "metadata": {"papermill": {"duration": 1e999, "start_time": 7, "parameters": {"ticket": []}}}}',
+        '{"cells": [], "metadata": {"papermill": {"duration": 1e999, "start_time": 7, '
+        '"parameters": {"ticket": []}}}}',
         '{"cells": [], "metadata": {"papermill": {"parameters": []}}}',
         '{"cells": [], "metadata": []}',
     ],
@@ -314,12 +358,17 @@ def test_a_notebook_that_is_huge_is_not_read(archive: Archive) -> None:
     assert "larger than" in (archive.root / "site/crm/huge.html").read_text()
 
 
-# -- an archive that was emptied -------------------------------------------------------------------------------
+# -- an archive that was emptied
+# -------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def verified(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[int, str]]:
-    """`verified(*arguments)`: exit code and text of `pgrunbook archive verify`; `KEY` is a public key."""
+def verified(
+    archive: Archive, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[int, str]]:
+    """`verified(*arguments)`: exit code and text of `pgrunbook archive verify`; `KEY` is a public
+    key.
+    """
     folder = tmp_path_factory.mktemp("keys")
     for command in ("genpkey -algorithm ed25519 -out k.pem", "pkey -in k.pem -pubout -out p.pem"):
         subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
@@ -361,7 +410,8 @@ def test_an_archive_that_was_emptied_does_not_pass_a_key(
 
 
 @pytest.mark.parametrize(
-    "left", [[HEAD], ["crm/001_x/run.ipynb"], [f"crm/001_x/run{SEAL}"], ["crm/001_x/run.ipynb", HEAD]]
+    "left",
+    [[HEAD], ["crm/001_x/run.ipynb"], [f"crm/001_x/run{SEAL}"], ["crm/001_x/run.ipynb", HEAD]],
 )
 def test_whatever_is_left_of_an_archive_does_not_pass(
     archive: Archive, verified: Callable[..., tuple[int, str]], left: list[str]
@@ -369,10 +419,16 @@ def test_whatever_is_left_of_an_archive_does_not_pass(
     for path in [path for path in archive.root.rglob("*") if path.is_file()]:
         if path.relative_to(archive.root).as_posix() not in left:
             path.unlink()
-    assert [verified()[0], verified("--key", "KEY")[0], verified(settings=PUBLIC_KEYS)[0]] == [1, 1, 1]
+    assert [verified()[0], verified("--key", "KEY")[0], verified(settings=PUBLIC_KEYS)[0]] == [
+        1,
+        1,
+        1,
+    ]
 
 
-def test_an_archive_without_a_signature_does_not_pass_a_key(verified: Callable[..., tuple[int, str]]) -> None:
+def test_an_archive_without_a_signature_does_not_pass_a_key(
+    verified: Callable[..., tuple[int, str]],
+) -> None:
     code, text = verified("--key", "KEY")
     assert (code, "no signature" in text) == (1, True)
     assert verified()[0] == 0

@@ -1,4 +1,6 @@
-"""A long autovacuum in the way of a block: cancelled where the role may, and named with what to do where it may not."""
+"""A long autovacuum in the way of a block: cancelled where the role may, and named with what to do
+where it may not.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 
 # It sleeps a tenth of a second after each page.
-SLOW = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_threshold = 1"
+SLOW = (
+    "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, "
+    "autovacuum_vacuum_threshold = 1"
+)
 USE_UP_XIDS = """
 CREATE TEMP TABLE used_up ();
 DO $$ BEGIN FOR n IN 1..110000 LOOP BEGIN INSERT INTO used_up DEFAULT VALUES; EXCEPTION WHEN division_by_zero THEN
@@ -27,7 +32,10 @@ def vacuumed(own: Database, table: str) -> int:
     own.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
     own.execute("SELECT pg_reload_conf()")
     own.execute(f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0, {SLOW})")
-    at_work = f"SELECT pid FROM pg_stat_progress_vacuum WHERE relid = '{table}'::regclass AND heap_blks_scanned > 0"
+    at_work = (
+        f"SELECT pid FROM pg_stat_progress_vacuum WHERE relid = '{table}'::regclass AND "
+        "heap_blks_scanned > 0"
+    )
     wait_for(lambda: bool(own.execute(at_work)))
     ((pid,),) = own.execute(at_work)
     return int(pid)
@@ -42,10 +50,15 @@ def filled(own: Database, owner: str = "postgres") -> None:
 
 
 def altered(url: str, budget: str = "1s") -> tuple[list[Attempt], bool]:
-    """Add a column to `t`, in attempts of 150 ms as a block does; what is reported, and whether it is there."""
+    """Add a column to `t`, in attempts of 150 ms as a block does; what is reported, and whether it
+    is there.
+    """
     attempts: list[Attempt] = []
     target = Target("test", url)
-    with connect(target, schema="public") as work, connect(target, schema="public", read_only=True) as look:
+    with (
+        connect(target, schema="public") as work,
+        connect(target, schema="public", read_only=True) as look,
+    ):
         work.execute("SET lock_timeout = '150ms'")
         try:
             lock_waits.retry(
@@ -63,13 +76,18 @@ def altered(url: str, budget: str = "1s") -> tuple[list[Attempt], bool]:
 @pytest.mark.long
 def test_a_run_is_not_held_up_by_it_and_the_ledger_knows(own: Database, project: Project) -> None:
     columns = "workspace_id, stage, normalized_stage"
-    more = f"SELECT {columns}, repeat('x', 500) FROM (SELECT * FROM deals LIMIT 1) AS d, generate_series(1, 20000)"
+    more = (
+        f"SELECT {columns}, repeat('x', 500) FROM (SELECT * FROM deals LIMIT 1) AS d, "
+        "generate_series(1, 20000)"
+    )
     own.execute(f"INSERT INTO deals ({columns}, name) {more}")
     own.execute("DELETE FROM deals WHERE name LIKE 'xxx%'")
     pid = vacuumed(own, "deals")
     passed = project.step(own, "--lock_budget", "3s")
     assert passed.code == 0, passed.text
-    cancelled = "SELECT DISTINCT blocker ->> 'autovacuum', blocker ->> 'role' FROM pgrunbook.attempts, "
+    cancelled = (
+        "SELECT DISTINCT blocker ->> 'autovacuum', blocker ->> 'role' FROM pgrunbook.attempts, "
+    )
     cancelled += "jsonb_array_elements(blockers) AS blocker WHERE blocker ->> 'pid' = %s"
     assert own.execute(cancelled, [str(pid)]) == [("cancelled", "autovacuum worker")]
 
@@ -99,7 +117,9 @@ def test_from_version_18_on_there_is_a_role_that_may(own: Database) -> None:
     vacuumed(own, "t")
     attempts, done = altered(own.url_as("plain"))
     assert done
-    assert "cancelled" in {blocker.autovacuum for attempt in attempts for blocker in attempt.blockers}
+    assert "cancelled" in {
+        blocker.autovacuum for attempt in attempts for blocker in attempt.blockers
+    }
 
 
 @pytest.mark.long
@@ -114,5 +134,9 @@ def test_one_that_prevents_wraparound_is_let_be(own: Database, role: str) -> Non
     pid = vacuumed(own, "t")
     attempts, done = altered(own.url_as(role))
     assert not done
-    assert {(b.pid, b.autovacuum) for a in attempts for b in a.blockers} == {(pid, blockers.PREVENTS_WRAPAROUND)}
-    assert own.execute("SELECT count(*) FROM pg_stat_progress_vacuum WHERE pid = %s", [pid]) == [(1,)]
+    assert {(b.pid, b.autovacuum) for a in attempts for b in a.blockers} == {
+        (pid, blockers.PREVENTS_WRAPAROUND)
+    }
+    assert own.execute("SELECT count(*) FROM pg_stat_progress_vacuum WHERE pid = %s", [pid]) == [
+        (1,)
+    ]

@@ -1,4 +1,6 @@
-"""Who is who: copies of production have its identifier, its database and its ledger, and are not taken for it."""
+"""Who is who: copies of production have its identifier, its database and its ledger, and are not
+taken for it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from pgrunbook.postgres.target import Target
 pytestmark = [pytest.mark.usefixtures("server")]
 
 BY = ("-p", "operator", "ada", "-p", "approver", "grace")
-NOT_OURS = "server: is not the one that the ledger was written on: a copy of it, or it after a failover"
+NOT_OURS = (
+    "server: is not the one that the ledger was written on: a copy of it, or it after a failover"
+)
 LEDGER = ROOT / "src" / "pgrunbook" / "sql" / "ledger"
 FIRST = "010_import_batches"
 
@@ -42,7 +46,9 @@ def production(own: Database, project: Project) -> Project:
 
 def to_approve(project: Project, *arguments: str) -> str:
     """The digest of the plan, as the refusal of a run without an approval shows it."""
-    (digest,) = set(re.findall(r"approved_plan=([0-9a-f]{64})", project.step("production", *arguments).text))
+    (digest,) = set(
+        re.findall(r"approved_plan=([0-9a-f]{64})", project.step("production", *arguments).text)
+    )
     return digest
 
 
@@ -63,8 +69,12 @@ def servers(database: Database) -> list[tuple[str, str]]:
 
 
 @pytest.mark.long
-def test_a_base_backup_is_not_taken_for_production(own: Database, production: Project, place: Path) -> None:
-    """Not even if it was made after the plan was approved. Under a name of its own it can be worked on, and told."""
+def test_a_base_backup_is_not_taken_for_production(
+    own: Database, production: Project, place: Path
+) -> None:
+    """Not even if it was made after the plan was approved. Under a name of its own it can be worked
+    on, and told.
+    """
     digest = begun(production)
     with copied(own.server, place / "base-backup" / "pg") as server:
         copy = Database(server, own.name)
@@ -95,7 +105,8 @@ def test_a_base_backup_is_not_taken_for_production(own: Database, production: Pr
             "as in the ledger, by a run that found another server"
             in production.command("server", "--target", "env:STAGING_URL").text
         )
-        production.env["PRODUCTION_URL"] = copy.url  # it says of itself that it is a copy, and is none the better
+        # it says of itself that it is a copy, and is none the better
+        production.env["PRODUCTION_URL"] = copy.url
         again = approved(production, digest)
         assert (again.code, NOT_OURS in again.text) == (2, True), again.text
     production.env["PRODUCTION_URL"] = own.url
@@ -106,10 +117,15 @@ def test_a_base_backup_is_not_taken_for_production(own: Database, production: Pr
 def test_a_copy_that_may_be_production_is_one_if_the_settings_say_so(
     own: Database, production: Project, place: Path
 ) -> None:
-    """A role that is not shown the data directory sees other addresses only, and those may have changed."""
+    """A role that is not shown the data directory sees other addresses only, and those may have
+    changed.
+    """
     begun(production)
     role = login_role(own)
-    own.load(f"GRANT ALL ON ALL TABLES IN SCHEMA pgrunbook, public TO {role.name}; GRANT postgres TO {role.name}")
+    own.load(
+        f"GRANT ALL ON ALL TABLES IN SCHEMA pgrunbook, public TO {role.name}; GRANT postgres TO "
+        f"{role.name}"
+    )
     own.load(f"GRANT USAGE ON SCHEMA pgrunbook TO {role.name}")
     with copied(own.server, place / "staging" / "pg") as server:
         copy = Database(server, own.name)
@@ -118,7 +134,10 @@ def test_a_copy_that_may_be_production_is_one_if_the_settings_say_so(
         before = copy.dump()
         done = production.step("env:STAGING_URL")
         assert (done.code, copy.dump()) == (2, before), done.text
-        assert "is the target 'production', which is protected, after a failover; or a copy of it" in done.text
+        assert (
+            "is the target 'production', which is protected, after a failover; or a copy of it"
+            in done.text
+        )
         assert "data directory: not shown to this role" in done.text
         settings = r'\[targets.staging-url\]\n +env = "STAGING_URL"\n +copy_of = "production"\n'
         assert re.search(settings, done.text), done.text
@@ -139,7 +158,9 @@ def test_a_promoted_standby_is_production_once_somebody_says_so(
         standby = Database(server, own.name)
         production.env["PRODUCTION_URL"] = standby.url
         asked = production.command("server", "--target", "production")
-        assert (asked.code, "the ledger was written on its primary" in asked.text) == (0, True), asked.text
+        assert (asked.code, "the ledger was written on its primary" in asked.text) == (0, True), (
+            asked.text
+        )
         refused = production.command("server", "--target", "production", "--confirm", "it is time")
         assert (refused.code, "server: is not a primary" in refused.text) == (2, True), refused.text
         standby.execute("SELECT pg_promote()")
@@ -151,17 +172,28 @@ def test_a_promoted_standby_is_production_once_somebody_says_so(
         for arguments in ([], ["--confirm", "it is ours"]):
             other = ("server", "--target", "env:OTHER_URL", *arguments) if arguments else ()
             done = production.command(*other) if other else production.step("env:OTHER_URL")
-            assert (done.code, "is the target 'production', which is protected" in done.text) == (2, True), done.text
+            assert (done.code, "is the target 'production', which is protected" in done.text) == (
+                2,
+                True,
+            ), done.text
 
-        said = production.command("server", "--target", "production", "--confirm", "failover", "--operator", "ada")
+        said = production.command(
+            "server", "--target", "production", "--confirm", "failover", "--operator", "ada"
+        )
         assert said.code == 0, said.text
-        assert re.search(r"found: +.*NOT the one.*\n(.*\n)*confirmed: .*: as in the ledger", said.text), said.text
+        assert re.search(
+            r"found: +.*NOT the one.*\n(.*\n)*confirmed: .*: as in the ledger", said.text
+        ), said.text
         assert servers(standby)[1:] == [("confirmed", "production")]
         stale = approved(production, digest)
-        assert (stale.code, "plan: is not the one that was approved" in stale.text) == (2, True), stale.text
+        assert (stale.code, "plan: is not the one that was approved" in stale.text) == (2, True), (
+            stale.text
+        )
         assert approved(production, to_approve(production)).code == 0
         assert production.step("env:OTHER_URL").code == 2
-        assert production.command("server", "--target", "production", "--confirm", "again").code == 0
+        assert (
+            production.command("server", "--target", "production", "--confirm", "again").code == 0
+        )
         assert servers(standby)[1:] == [("confirmed", "production")]
 
 
@@ -176,7 +208,9 @@ def test_a_plan_holds_over_a_restart_and_at_another_address_of_the_same_server(
     own: Database, production: Project, addresses: list[str], place: Path
 ) -> None:
     listening(own.server, ",".join(addresses[:2]))
-    one, other, elsewhere = (f"postgresql://postgres@{address}:5432/{own.name}" for address in addresses)
+    one, other, elsewhere = (
+        f"postgresql://postgres@{address}:5432/{own.name}" for address in addresses
+    )
     production.env["PRODUCTION_URL"] = one
     digest = begun(production)
     production.env["PRODUCTION_URL"] = other
@@ -196,7 +230,9 @@ def test_a_plan_holds_over_a_restart_and_at_another_address_of_the_same_server(
 
 
 @pytest.mark.long
-def test_before_the_ledger_names_its_server_a_plan_does(own: Database, production: Project, place: Path) -> None:
+def test_before_the_ledger_names_its_server_a_plan_does(
+    own: Database, production: Project, place: Path
+) -> None:
     digest = to_approve(production)
     with copied(own.server, place / "without" / "pg") as server:
         copy = Database(server, own.name)
@@ -212,8 +248,12 @@ def test_before_the_ledger_names_its_server_a_plan_does(own: Database, productio
             assert "the ledger names none yet, by which a copy could be told" in done.text
 
 
-def test_a_database_that_was_copied_inside_its_server_is_told(applied: Database, project: Project) -> None:
-    """By CREATE DATABASE … TEMPLATE, or from a dump. Where nothing is protected, the run goes on."""
+def test_a_database_that_was_copied_inside_its_server_is_told(
+    applied: Database, project: Project
+) -> None:
+    """By CREATE DATABASE … TEMPLATE, or from a dump. Where nothing is protected, the run goes
+    on.
+    """
     project.env["CRM_URL"] = applied.url
     before = applied.dump()
     shown = project.command("status", "--target", "env:CRM_URL").text
@@ -234,16 +274,21 @@ def version_4(crm: Database) -> Iterator[psycopg.Connection[psycopg.rows.TupleRo
     """A session on a database whose ledger is of version 4, as releases before made it."""
     for number in range(1, 5):
         crm.psql("-f", LEDGER / f"{number:03}.sql")
-        crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, '0.4.0')", [number])
+        crm.execute(
+            "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, '0.4.0')", [number]
+        )
     with crm.connect() as conn:
         yield conn
 
 
 @pytest.mark.usefixtures("version_4")
-def test_a_ledger_of_version_4_is_read_as_it_is_and_then_names_its_server(crm: Database, project: Project) -> None:
+def test_a_ledger_of_version_4_is_read_as_it_is_and_then_names_its_server(
+    crm: Database, project: Project
+) -> None:
     project.env["CRM_URL"] = crm.url
     before = crm.dump()
-    for command, code in ((["status"], 0), (["server"], 0), (["archive", "verify"], 1)):  # nothing is sealed here
+    # nothing is sealed here
+    for command, code in ((["status"], 0), (["server"], 0), (["archive", "verify"], 1)):
         done = project.command(*command, "--target", "env:CRM_URL")
         assert (done.code, crm.dump()) == (code, before), done.text
     for mode in ("plan", "verify"):

@@ -1,4 +1,6 @@
-"""A server that is far away: what others wait behind a block is lock_timeout all the same, or the run is refused."""
+"""A server that is far away: what others wait behind a block is lock_timeout all the same, or the
+run is refused.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def proxy(crm: Database) -> Iterator[Listening]:
 def test_while_a_block_has_its_locks_two_messages_are_sent(
     crm: Database, proxy: Listening, project: Project, kind: str
 ) -> None:
-    """Of every block of 001, whatever constrains the column. But for who looks on from another session."""
+    """Of every block of 001, whatever constrains the column. But for who looks on from another
+    session.
+    """
     if kind != "free text":  # which stands for the sample as it is, with CHECKs
         crm.load(KINDS[kind][0])
     project.env["CRM_URL"] = proxy.url(crm)
@@ -107,12 +111,16 @@ class Applying:
         self.run_id = str(uuid.uuid4())
         work, given = self.sessions.work, {"ticket": ""}
         ledger.install(work)
-        ledger.start(work, self.run_id, "9_x", schema="public", mode="apply", operator="", parameters=given)
+        ledger.start(
+            work, self.run_id, "9_x", schema="public", mode="apply", operator="", parameters=given
+        )
 
     def __call__(self, sql: str, budget: str = "1ms") -> Outcome:
         """Apply a block of this SQL, in one attempt unless there is a budget for more."""
         (self.folder / "deploy").mkdir(exist_ok=True)
-        (self.folder / "deploy" / "010_block.sql").write_text(f"-- title: A block\n-- why: A test.\n\n{sql}\n")
+        (self.folder / "deploy" / "010_block.sql").write_text(
+            f"-- title: A block\n-- why: A test.\n\n{sql}\n"
+        )
         source = Source.read(self.folder)
         agenda = Agenda(self.sessions, "9_x", "public", source)
         return in_transaction.apply(
@@ -137,15 +145,17 @@ def applying(empty: Database, tmp_path: Path) -> Iterator[Applying]:
 
 @contextmanager
 def queued(database: Database, tables: Sequence[str], every_s: float) -> Iterator[list[float]]:
-    """The tables are written by transactions that leave one after the other, so that none of them is waited for for
-    long. How long a client that writes to the first table has waited, in seconds.
+    """The tables are written by transactions that leave one after the other, so that none of them
+    is waited for for long. How long a client that writes to the first table has waited, in seconds.
     """
     writers = [_writing(database, table) for table in tables]
     waits: list[float] = []
     over = threading.Event()
 
     def leave() -> None:
-        while not database.execute("SELECT FROM pg_locks WHERE NOT granted") and not over.wait(0.01):
+        while not database.execute("SELECT FROM pg_locks WHERE NOT granted") and not over.wait(
+            0.01
+        ):
             pass
         for writer in writers:
             over.wait(every_s)
@@ -181,15 +191,23 @@ def _writing(database: Database, table: str) -> psycopg.Connection[TupleRow]:
 @pytest.mark.parametrize(
     "block",
     [
-        pytest.param("".join(f"ALTER TABLE {t} ADD COLUMN y int;" for t in FOUR), id="four statements"),
         pytest.param(
-            f"CREATE TABLE z ({', '.join(f'{t} int REFERENCES {t} (id)' for t in FOUR)});", id="one statement"
+            "".join(f"ALTER TABLE {t} ADD COLUMN y int;" for t in FOUR), id="four statements"
+        ),
+        pytest.param(
+            f"CREATE TABLE z ({', '.join(f'{t} int REFERENCES {t} (id)' for t in FOUR)});",
+            id="one statement",
         ),
     ],
 )
-def test_all_locks_of_a_block_have_one_deadline(empty: Database, applying: Applying, block: str) -> None:
+def test_all_locks_of_a_block_have_one_deadline(
+    empty: Database, applying: Applying, block: str
+) -> None:
     """Each of the four is to be had in half a second, and all of them in two."""
-    with queued(empty, FOUR, every_s=0.5) as waits, pytest.raises(Failed, match="its locks could not be had"):
+    with (
+        queued(empty, FOUR, every_s=0.5) as waits,
+        pytest.raises(Failed, match="its locks could not be had"),
+    ):
         applying(block)
     assert 0.4 < max(waits) < 1.4
     assert empty.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
@@ -204,7 +222,8 @@ LOCKING = f"BEGIN {' '.join(f'LOCK TABLE public.{t};' for t in FOUR[1:])}"
     [
         pytest.param(
             f"CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ {LOCKING} END $$;"
-            "CREATE EVENT TRIGGER t ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION f();",
+            "CREATE EVENT TRIGGER t ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE "
+            "FUNCTION f();",
             "ALTER TABLE a ADD COLUMN y int;",
             id="event trigger",
         ),
@@ -216,22 +235,31 @@ LOCKING = f"BEGIN {' '.join(f'LOCK TABLE public.{t};' for t in FOUR[1:])}"
         ),
     ],
 )
-def test_locks_that_functions_take_have_it_too(empty: Database, applying: Applying, there: str, block: str) -> None:
+def test_locks_that_functions_take_have_it_too(
+    empty: Database, applying: Applying, there: str, block: str
+) -> None:
     empty.load(there)
-    with queued(empty, FOUR[1:], every_s=0.5) as waits, pytest.raises(Failed, match="its locks could not be had"):
+    with (
+        queued(empty, FOUR[1:], every_s=0.5) as waits,
+        pytest.raises(Failed, match="its locks could not be had"),
+    ):
         applying(block)
     assert 0.4 < max(waits) < 1.2
     assert empty.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
 
 
 @on_18
-def test_the_run_is_refused_where_the_way_leaves_no_time_to_wait(crm: Database, project: Project) -> None:
+def test_the_run_is_refused_where_the_way_leaves_no_time_to_wait(
+    crm: Database, project: Project
+) -> None:
     with Line(crm.server.socket, round_trip_s=0.02) as line:
         project.env["CRM_URL"] = line.url(crm.name)
         refused = project.step("env:CRM_URL", "--mode", "plan", "--lock_timeout", "30ms")
         assert refused.code == 2, refused.text
         assert "server: is too far away for a lock_timeout of 30ms" in refused.text
-        assert re.search(r"a round trip takes 2\d ms; concerned: 010_import_batches and \d+ more", refused.text)
+        assert re.search(
+            r"a round trip takes 2\d ms; concerned: 010_import_batches and \d+ more", refused.text
+        )
         (longer,) = re.findall(r"-p lock_timeout (\d+ms)", refused.text)
         planned = project.step("env:CRM_URL", "--mode", "plan", "--lock_timeout", longer)
         assert planned.code == 0, planned.text
@@ -239,24 +267,33 @@ def test_the_run_is_refused_where_the_way_leaves_no_time_to_wait(crm: Database, 
 
 @on_18
 @pytest.mark.long
-def test_a_lock_is_waited_for_so_much_less_as_the_way_is_long(crm: Database, project: Project) -> None:
+def test_a_lock_is_waited_for_so_much_less_as_the_way_is_long(
+    crm: Database, project: Project
+) -> None:
     with Line(crm.server.socket, round_trip_s=0.05) as line, crm.connect() as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT FROM deals")
         project.env["CRM_URL"] = line.url(crm.name)
         blocked = project.step("env:CRM_URL", "--lock_budget", "1s")
     assert blocked.code == 1, blocked.text
-    (waited,) = re.findall(r"its locks could not be had in \d+ attempts of (\d+)ms each", blocked.text)
+    (waited,) = re.findall(
+        r"its locks could not be had in \d+ attempts of (\d+)ms each", blocked.text
+    )
     assert 50 <= int(waited) <= 100
 
 
 @on_18
-def test_a_block_whose_locks_its_text_does_not_tell_waits_no_longer(empty: Database, applying: Applying) -> None:
-    """Of a role that may refer to tables, and not lock them, each lock is waited for for what is left."""
+def test_a_block_whose_locks_its_text_does_not_tell_waits_no_longer(
+    empty: Database, applying: Applying
+) -> None:
+    """Of a role that may refer to tables, and not lock them, each lock is waited for for what is
+    left.
+    """
     empty.execute("CREATE ROLE referring LOGIN")
     empty.execute(f"GRANT REFERENCES ON {', '.join(FOUR)} TO referring")
     wanted = (
-        "SELECT has_table_privilege('referring', 'a', 'REFERENCES'), has_table_privilege('referring', 'a', 'UPDATE')"
+        "SELECT has_table_privilege('referring', 'a', 'REFERENCES'), "
+        "has_table_privilege('referring', 'a', 'UPDATE')"
     )
     assert empty.execute(wanted) == [(True, False)]
     with connect(Target("test", empty.url_as("referring")), schema="public") as conn:
@@ -280,29 +317,42 @@ CREATE TABLE heir () INHERITS (d);
     "block",
     [
         "CREATE INDEX ON a (id); ALTER TABLE a ADD COLUMN y int; CREATE INDEX ON a (y)",
-        "CREATE TABLE n (id int REFERENCES a (id), b int, FOREIGN KEY (b) REFERENCES p (id)); CREATE INDEX ON n (id)",
-        "COMMENT ON TABLE p IS ''; COMMENT ON COLUMN a.id IS ''; COMMENT ON CONSTRAINT later ON p IS ''",
+        "CREATE TABLE n (id int REFERENCES a (id), b int, FOREIGN KEY (b) REFERENCES p (id)); "
+        "CREATE INDEX ON n (id)",
+        "COMMENT ON TABLE p IS ''; COMMENT ON COLUMN a.id IS ''; COMMENT ON CONSTRAINT later ON p "
+        "IS ''",
         "ALTER TABLE ONLY d ALTER id SET STATISTICS 9; ALTER TABLE p ALTER id SET STATISTICS 9",
         "ALTER TABLE child DROP CONSTRAINT to_a; ALTER TABLE child DROP COLUMN b",
         "DROP TABLE child, c",
-        "ALTER TABLE c ADD COLUMN d int REFERENCES d (id); ALTER TABLE b ADD FOREIGN KEY (id) REFERENCES p (id)",
-        "ALTER TABLE p ADD COLUMN y int DEFAULT 1, ADD CHECK (y > 0) NOT VALID; CREATE INDEX ON p (y)",
-        "ALTER TABLE p RENAME CONSTRAINT later TO sooner; ALTER TABLE p ALTER at SET NOT NULL, ALTER at TYPE bigint",
-        "ALTER TABLE d ADD CONSTRAINT k CHECK (id > 0) NOT VALID; ALTER TABLE d VALIDATE CONSTRAINT k",
+        "ALTER TABLE c ADD COLUMN d int REFERENCES d (id); ALTER TABLE b ADD FOREIGN KEY (id) "
+        "REFERENCES p (id)",
+        "ALTER TABLE p ADD COLUMN y int DEFAULT 1, ADD CHECK (y > 0) NOT VALID; CREATE INDEX ON p "
+        "(y)",
+        "ALTER TABLE p RENAME CONSTRAINT later TO sooner; ALTER TABLE p ALTER at SET NOT NULL, "
+        "ALTER at TYPE bigint",
+        "ALTER TABLE d ADD CONSTRAINT k CHECK (id > 0) NOT VALID; ALTER TABLE d VALIDATE "
+        "CONSTRAINT k",
         "ALTER TABLE p DETACH PARTITION p1",
         "DROP TABLE p1",
         "INSERT INTO a VALUES (1); UPDATE d SET id = 2; DELETE FROM c; TRUNCATE child",
-        "LOCK TABLE d IN SHARE MODE; ALTER TABLE a RENAME TO z; ALTER TABLE IF EXISTS missing ADD COLUMN y int",
+        "LOCK TABLE d IN SHARE MODE; ALTER TABLE a RENAME TO z; ALTER TABLE IF EXISTS missing ADD "
+        "COLUMN y int",
     ],
 )
-def test_a_lock_is_taken_where_and_as_its_statement_takes_it(empty: Database, applying: Applying, block: str) -> None:
-    """The judge is PostgreSQL: a statement has no lock to take any more, and none that it would not have taken."""
+def test_a_lock_is_taken_where_and_as_its_statement_takes_it(
+    empty: Database, applying: Applying, block: str
+) -> None:
+    """The judge is PostgreSQL: a statement has no lock to take any more, and none that it would not
+    have taken.
+    """
     empty.load(BESIDES)
     work = applying.sessions.work
     parsed = statements(block)
     with work.transaction(force_rollback=True), empty.connect() as look:
         work.execute("SET LOCAL search_path = public")
-        for statement, locks in zip(parsed, footprint.acquired(work, "public", parsed), strict=True):
+        for statement, locks in zip(
+            parsed, footprint.acquired(work, "public", parsed), strict=True
+        ):
             with work.transaction(force_rollback=True):
                 work.execute(statement.sql.encode())
                 alone = held(look, work)
@@ -313,7 +363,9 @@ def test_a_lock_is_taken_where_and_as_its_statement_takes_it(empty: Database, ap
 
 
 def held(look: psycopg.Connection[TupleRow], work: psycopg.Connection[TupleRow]) -> dict[str, str]:
-    """The strongest lock of a session on each table that others see, but for those that every query takes."""
+    """The strongest lock of a session on each table that others see, but for those that every query
+    takes.
+    """
     query = """
       SELECT relation::regclass::text, replace(mode, 'Lock', '') FROM pg_locks JOIN pg_class c ON c.oid = relation
        WHERE pid = %s AND relkind IN ('r', 'p') AND relation >= 16384

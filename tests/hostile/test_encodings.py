@@ -47,7 +47,14 @@ def test_what_is_not_utf_8_is_named_and_what_can_be_converted_is_read(
         assert done.code == 0, done.text
         return
     assert done.code == 2, done.text
-    for word in ("relation ", "column of relation ", "comment on relation ", "constraint ", "caf\\xe9", "cl\\xe9"):
+    for word in (
+        "relation ",
+        "column of relation ",
+        "comment on relation ",
+        "constraint ",
+        "caf\\xe9",
+        "cl\\xe9",
+    ):
         assert word in done.text, done.text
 
 

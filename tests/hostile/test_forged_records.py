@@ -1,4 +1,6 @@
-"""Records of runs that never were: what the target's ledger does not know, or tells otherwise, is not sealed."""
+"""Records of runs that never were: what the target's ledger does not know, or tells otherwise, is
+not sealed.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,18 @@ KINDS = ("plan", "apply", "again", "verify", "failed", "refused")
 
 
 class Runs:
-    """Runs of 001 on one database that papermill's own engine has recorded: their notebooks, and how to seal one."""
+    """Runs of 001 on one database that papermill's own engine has recorded: their notebooks, and
+    how to seal one.
+    """
 
     def __init__(self, root: Path, crm: Database) -> None:
         self.project, self.crm = Project(root), crm
         self.notebooks: dict[str, Notebook] = {}
 
     def run(self, kind: str, code: int, *arguments: str) -> None:
-        done = self.project.papermill(self.crm, "-p", "ticket", "CRM-1", *arguments, name=f"{kind}.ipynb")
+        done = self.project.papermill(
+            self.crm, "-p", "ticket", "CRM-1", *arguments, name=f"{kind}.ipynb"
+        )
         assert (done.code == 0) is (code == 0), done.text
         assert done.notebook
         self.notebooks[kind] = json.loads(done.notebook.read_text())
@@ -75,8 +81,8 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(servers: Callable[[int], Server], place: Path) -> Iterator[Runs]:
-    """A plan, the run itself, one more with nothing left to do, and a look; then one that failed, and one that was
-    refused. None is sealed.
+    """A plan, the run itself, one more with nothing left to do, and a look; then one that failed,
+    and one that was refused. None is sealed.
     """
     root = Path(tempfile.mkdtemp(dir=place, prefix="forged-"))
     for name in ("runbooks", "sql"):
@@ -111,7 +117,9 @@ def said(notebook: Notebook, **changed: str) -> None:
     """Change what the identity card says of these, and the verdict's."""
     for frame in outputs(notebook, FRAME_MIME):
         if frame["kind"] == "identity":
-            frame["rows"] = [[name, changed.get(name.replace(" ", "_"), value)] for name, value in frame["rows"]]
+            frame["rows"] = [
+                [name, changed.get(name.replace(" ", "_"), value)] for name, value in frame["rows"]
+            ]
     for card in outputs(notebook, VERDICT_MIME):
         card.update({name: value for name, value in changed.items() if name in card})
 
@@ -122,7 +130,9 @@ def given(notebook: Notebook, **changed: str) -> None:
     for cell in notebook["cells"]:
         if "injected-parameters" in cell["metadata"].get("tags", ()):
             values = notebook["metadata"]["papermill"]["parameters"]
-            cell["source"] = "# Parameters\n" + "\n".join(f"{name} = {value!r}" for name, value in values.items())
+            cell["source"] = "# Parameters\n" + "\n".join(
+                f"{name} = {value!r}" for name, value in values.items()
+            )
 
 
 def run_of(notebook: Notebook) -> str:
@@ -130,7 +140,9 @@ def run_of(notebook: Notebook) -> str:
 
 
 def without(notebook: Notebook, *calls: str) -> None:
-    notebook["cells"] = [cell for cell in notebook["cells"] if not "".join(cell["source"]).startswith(calls)]
+    notebook["cells"] = [
+        cell for cell in notebook["cells"] if not "".join(cell["source"]).startswith(calls)
+    ]
 
 
 OTHERWISE = "the ledger tells otherwise"
@@ -146,7 +158,10 @@ def test_a_run_that_never_was_is_not_sealed(runs: Runs, record: Notebook) -> Non
 def test_nor_with_all_that_it_would_have_done(runs: Runs, record: Notebook) -> None:
     said(record, run=str(uuid.uuid4()))
     found = runs.refused(record)
-    assert found["010_import_batches: the ledger does not know of it"] == ("no run of that id", "applied")
+    assert found["010_import_batches: the ledger does not know of it"] == (
+        "no run of that id",
+        "applied",
+    )
 
 
 @pytest.mark.parametrize("run", ["", "x", "' OR true --", "0" * 8])
@@ -163,7 +178,9 @@ def test_a_plan_is_not_passed_off_as_a_run(runs: Runs, record: Notebook) -> None
 
 
 @pytest.mark.parametrize("mode", ["plan", "verify", "rehearse"])
-def test_a_run_is_not_passed_off_as_one_that_wrote_nothing(runs: Runs, record: Notebook, mode: str) -> None:
+def test_a_run_is_not_passed_off_as_one_that_wrote_nothing(
+    runs: Runs, record: Notebook, mode: str
+) -> None:
     given(record, mode=mode)
     said(record, mode=mode)
     assert runs.refused(record)[f"mode: {OTHERWISE}"] == ("apply", mode)
@@ -186,11 +203,19 @@ def test_a_run_that_says_nothing_has_not_passed(runs: Runs, record: Notebook) ->
 @pytest.mark.parametrize("record", ["failed"], indirect=True)
 def test_a_run_that_failed_has_not_passed(runs: Runs, record: Notebook) -> None:
     passed = next(outputs(runs.notebooks["apply"], VERDICT_MIME))
-    run = next(dict(f["rows"])["run"] for f in outputs(record, FRAME_MIME) if f["kind"] == "identity")
+    run = next(
+        dict(f["rows"])["run"] for f in outputs(record, FRAME_MIME) if f["kind"] == "identity"
+    )
     for cell in record["cells"]:
         cell["metadata"].setdefault("papermill", {})["status"] = "completed"
-        cell["outputs"] = [each for each in cell.get("outputs", ()) if each["output_type"] != "error"]
-    card = {"output_type": "display_data", "metadata": {}, "data": {VERDICT_MIME: passed | {"run": run}}}
+        cell["outputs"] = [
+            each for each in cell.get("outputs", ()) if each["output_type"] != "error"
+        ]
+    card = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {VERDICT_MIME: passed | {"run": run}},
+    }
     record["cells"][-1] |= {"cell_type": "code", "outputs": [card], "execution_count": 1}
     assert f"verdict: {OTHERWISE}" in runs.refused(record)
 
@@ -201,7 +226,9 @@ def test_a_run_that_passed_has_not_failed(runs: Runs, record: Notebook) -> None:
     assert f"verdict: {OTHERWISE}" in runs.refused(record)
 
 
-def test_a_verdict_that_was_noted_on_top_is_the_one_of_the_cells(runs: Runs, record: Notebook) -> None:
+def test_a_verdict_that_was_noted_on_top_is_the_one_of_the_cells(
+    runs: Runs, record: Notebook
+) -> None:
     started = record["metadata"]["papermill"]["start_time"]
     record["metadata"]["pgrunbook"] = {"verdict": "passed", "reason": "", "start_time": started}
     for card in outputs(record, VERDICT_MIME):
@@ -217,7 +244,10 @@ def sources(notebook: Notebook, what: str) -> None:
 
 def swapped(notebook: Notebook, one: str, other: str) -> None:
     cells = notebook["cells"]
-    first, second = (next(n for n, c in enumerate(cells) if "".join(c["source"]).startswith(s)) for s in (one, other))
+    first, second = (
+        next(n for n, c in enumerate(cells) if "".join(c["source"]).startswith(s))
+        for s in (one, other)
+    )
     cells[first], cells[second] = cells[second], cells[first]
 
 
@@ -228,7 +258,10 @@ FORGERIES: dict[str, tuple[Callable[[Notebook], None], str]] = {
         f"ticket: {OTHERWISE}",
     ),
     "parameter": (lambda nb: given(nb, lock_timeout="9s"), f"parameter lock_timeout: {OTHERWISE}"),
-    "approval": (lambda nb: given(nb, approved_plan="0" * 64), f"parameter approved_plan: {OTHERWISE}"),
+    "approval": (
+        lambda nb: given(nb, approved_plan="0" * 64),
+        f"parameter approved_plan: {OTHERWISE}",
+    ),
     "database": (lambda nb: said(nb, database="production"), f"database: {OTHERWISE}"),
     "cluster": (lambda nb: said(nb, system_identifier="1"), f"system identifier: {OTHERWISE}"),
     "server": (lambda nb: said(nb, server_version="9.6"), f"server version: {OTHERWISE}"),
@@ -243,8 +276,14 @@ FORGERIES: dict[str, tuple[Callable[[Notebook], None], str]] = {
         f"times: {OTHERWISE}",
     ),
     "SQL": (lambda nb: sources(nb, "sql"), f"020_stage_mappings: SQL: {OTHERWISE}"),
-    "digest": (lambda nb: sources(nb, "source_sha256"), f"020_stage_mappings: source_sha256: {OTHERWISE}"),
-    "tree": (lambda nb: sources(nb, "tree_sha256"), f"020_stage_mappings: tree_sha256: {OTHERWISE}"),
+    "digest": (
+        lambda nb: sources(nb, "source_sha256"),
+        f"020_stage_mappings: source_sha256: {OTHERWISE}",
+    ),
+    "tree": (
+        lambda nb: sources(nb, "tree_sha256"),
+        f"020_stage_mappings: tree_sha256: {OTHERWISE}",
+    ),
     "a cell that is gone": (
         lambda nb: without(nb, 'run.apply("020'),
         "020_stage_mappings: the record does not show it",
@@ -255,7 +294,9 @@ FORGERIES: dict[str, tuple[Callable[[Notebook], None], str]] = {
     ),
     "another cell": (
         lambda nb: [
-            c.update(source="run.verdict()  # or not") for c in nb["cells"] if "".join(c["source"]) == "run.verdict()"
+            c.update(source="run.verdict()  # or not")
+            for c in nb["cells"]
+            if "".join(c["source"]) == "run.verdict()"
         ],  # type: ignore[dict-item]
         f"{RUNBOOK}: the code of its cells is not that of the runbook that was run",
     ),
@@ -276,14 +317,18 @@ FORGERIES: dict[str, tuple[Callable[[Notebook], None], str]] = {
         "010_import_batches: the ledger does not know of it",
     ),
     "a block of another time": (
-        lambda nb: [done.update(started_at="2026-01-31T12:00:00+00:00") for done in outputs(nb, BLOCK_MIME)],  # type: ignore[dict-item]
+        lambda nb: [
+            done.update(started_at="2026-01-31T12:00:00+00:00") for done in outputs(nb, BLOCK_MIME)
+        ],  # type: ignore[dict-item]
         f"010_import_batches: started: {OTHERWISE}",
     ),
 }
 
 
 @pytest.mark.parametrize("what", FORGERIES)
-def test_what_the_ledger_tells_otherwise_is_not_sealed(runs: Runs, record: Notebook, what: str) -> None:
+def test_what_the_ledger_tells_otherwise_is_not_sealed(
+    runs: Runs, record: Notebook, what: str
+) -> None:
     forge, problem = FORGERIES[what]
     forge(record)
     found = runs.refused(record)
@@ -294,7 +339,9 @@ def test_what_the_ledger_tells_otherwise_is_not_sealed(runs: Runs, record: Noteb
 def test_all_that_differs_is_told_at_once(runs: Runs, record: Notebook) -> None:
     for what in ("operator", "SQL", "server", "started"):
         FORGERIES[what][0](record)
-    assert {FORGERIES[what][1] for what in ("operator", "SQL", "server", "started")} <= runs.refused(record).keys()
+    assert {
+        FORGERIES[what][1] for what in ("operator", "SQL", "server", "started")
+    } <= runs.refused(record).keys()
 
 
 def test_outputs_of_one_run_are_not_those_of_another(runs: Runs, record: Notebook) -> None:
@@ -304,11 +351,16 @@ def test_outputs_of_one_run_are_not_those_of_another(runs: Runs, record: Noteboo
     for cell in other["cells"]:
         if "".join(cell["source"]).startswith("run.apply("):
             cell["outputs"] = cells[cell["id"]]["outputs"]
-    assert runs.refused(other)["010_import_batches: the ledger does not know of it"] == ("no run of that id", "applied")
+    assert runs.refused(other)["010_import_batches: the ledger does not know of it"] == (
+        "no run of that id",
+        "applied",
+    )
 
 
 def test_a_record_of_another_form_is_no_fault_of_ours(runs: Runs, record: Notebook) -> None:
-    """Whatever stands where a program reads: refused or told that it was not compared, never vouched for."""
+    """Whatever stands where a program reads: refused or told that it was not compared, never
+    vouched for.
+    """
     for mime in (BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME):
         for odd in (
             [],
@@ -330,39 +382,56 @@ def test_a_record_of_another_form_is_no_fault_of_ours(runs: Runs, record: Notebo
                     assert call.args[1]["ledger"]["compared"] in (True, False)
 
 
-# -- what cannot be compared is told ---------------------------------------------------------------------------
+# -- what cannot be compared is told
+# ---------------------------------------------------------------------------
 
 
-def test_a_target_that_cannot_be_asked_is_told_wherever_the_record_is_shown(runs: Runs, record: Notebook) -> None:
+def test_a_target_that_cannot_be_asked_is_told_wherever_the_record_is_shown(
+    runs: Runs, record: Notebook
+) -> None:
     said(record, operator="mallory")
     nowhere = "postgresql://nobody@127.0.0.1:1/crm"
     try:
         done = runs.seal(record, CRM_URL=nowhere)
-        assert any("sealed by hand, not compared with the ledger: " in problem for problem in done.problems)
+        assert any(
+            "sealed by hand, not compared with the ledger: " in problem for problem in done.problems
+        )
         seal = Archive(runs.outputs).read(runs.outputs / done.head.name)
         assert seal.statement.predicate.run["ledger"]["compared"] is False
         env = {"PGRUNBOOK_ROOT": str(runs.project.root)}
         for arguments in (["verify"], ["verify", str(runs.outputs / "x.ipynb")]):
             verified = CliRunner().invoke(main.main, ["archive", *arguments], env=env)
-            assert "note: x.ipynb: sealed by hand, not compared with the ledger: " in verified.output
+            assert (
+                "note: x.ipynb: sealed by hand, not compared with the ledger: " in verified.output
+            )
             assert verified.exit_code == 0
         Site(Archive(runs.outputs)).build()
         for page in ("index.html", "x.html"):
-            assert "sealed by hand, not compared with the ledger" in (runs.outputs / "site" / page).read_text()
+            assert (
+                "sealed by hand, not compared with the ledger"
+                in (runs.outputs / "site" / page).read_text()
+            )
     finally:
         begun_anew(runs)
 
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("env:NOWHERE", "the run's target cannot be had"), ("production", "the run's target cannot be had")],
+    [
+        ("env:NOWHERE", "the run's target cannot be had"),
+        ("production", "the run's target cannot be had"),
+    ],
 )
-def test_a_target_that_is_not_known_any_more_is_told(runs: Runs, record: Notebook, target: str, reason: str) -> None:
+def test_a_target_that_is_not_known_any_more_is_told(
+    runs: Runs, record: Notebook, target: str, reason: str
+) -> None:
     given(record, target=target)
     for card in outputs(record, VERDICT_MIME):
         card["target"] = card["target"].replace("env:CRM_URL", target)
     try:
-        assert f"sealed by hand, not compared with the ledger: {reason}" in runs.seal(record).problems
+        assert (
+            f"sealed by hand, not compared with the ledger: {reason}" in runs.seal(record).problems
+        )
     finally:
         begun_anew(runs)
 
@@ -384,7 +453,8 @@ def begun_anew(runs: Runs) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-# -- what is as the ledger has it -------------------------------------------------------------------------------
+# -- what is as the ledger has it
+# -------------------------------------------------------------------------------
 
 SAYS = {
     "plan": "the ledger has no run of that id, as a plan writes nothing",
@@ -408,4 +478,7 @@ def test_an_honest_record_is_sealed_once(runs: Runs, kind: str) -> None:
             runs.seal(notebook, name="second.ipynb")
     begun_anew(runs)
     if kind in ("apply", "failed"):
-        assert any(what.endswith("its record is sealed already, as the ledger says") for what in runs.refused(notebook))
+        assert any(
+            what.endswith("its record is sealed already, as the ledger says")
+            for what in runs.refused(notebook)
+        )

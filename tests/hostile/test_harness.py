@@ -44,10 +44,15 @@ def test_a_pooler_hands_its_session_on(crm: Database, mode: str) -> None:
 
 
 @pytest.mark.long
-def test_a_copy_has_the_identifier_of_its_original_and_a_standby_follows(own: Database, place: Path) -> None:
+def test_a_copy_has_the_identifier_of_its_original_and_a_standby_follows(
+    own: Database, place: Path
+) -> None:
     cluster = "SELECT system_identifier FROM pg_control_system()"
     with copied(own.server, place / "copy" / "pg") as server:
         assert Database(server, "crm").execute(cluster) == own.execute(cluster)
-    with copied(own.server, place / "standby-of" / "pg", replicates=True) as server, synchronous(own.server):
+    with (
+        copied(own.server, place / "standby-of" / "pg", replicates=True) as server,
+        synchronous(own.server),
+    ):
         assert Database(server, "crm").execute("SELECT pg_is_in_recovery()") == [(True,)]
         own.execute("SET synchronous_commit = on; CREATE TABLE made ()")

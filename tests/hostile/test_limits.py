@@ -1,4 +1,6 @@
-"""Time limits of roles and databases that are not ours: our sessions have their own, or the cause is named."""
+"""Time limits of roles and databases that are not ours: our sessions have their own, or the cause
+is named.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ LIMITS = [
 
 
 def has(database: Database, limit: str) -> bool:
-    return database.execute("SELECT EXISTS (SELECT FROM pg_settings WHERE name = %s)", [limit]) == [(True,)]
+    return database.execute("SELECT EXISTS (SELECT FROM pg_settings WHERE name = %s)", [limit]) == [
+        (True,)
+    ]
 
 
 @pytest.fixture(params=LIMITS)
@@ -52,7 +56,8 @@ def test_reading_has_the_timeout_of_the_run(crm: Database) -> None:
         with closing(sessions), closing(sessions.open_look()) as look:
             assert look.execute(show).fetchone() == (given,)
             assert sessions.look.execute(show).fetchone() == (own,)  # a short one is for blocks
-    with connect(Target("test", crm.url), schema="public", read_only=True) as conn:  # as `status` reads
+    # as `status` reads
+    with connect(Target("test", crm.url), schema="public", read_only=True) as conn:
         assert conn.execute(show).fetchone() == ("30s",)
 
 
@@ -60,23 +65,38 @@ WHO = ["ROLE {role}", "DATABASE {database}", "ROLE {role} IN DATABASE {database}
 
 
 @pytest.mark.parametrize("who", WHO)
-def test_where_it_is_set_is_named_with_what_mends_it(crm: Database, login_role: Callable[..., Role], who: str) -> None:
+def test_where_it_is_set_is_named_with_what_mends_it(
+    crm: Database, login_role: Callable[..., Role], who: str
+) -> None:
     role = login_role(crm)
-    crm.execute(f"ALTER DATABASE {crm.name} SET statement_timeout = '200ms'")  # what is set nearer comes first
-    crm.execute(f"ALTER {who.format(role=role.name, database=crm.name)} SET statement_timeout = '1ms'")
-    with closing(psycopg.connect(role.url)) as conn, pytest.raises(psycopg.errors.QueryCanceled) as caught:
+    # what is set nearer comes first
+    crm.execute(f"ALTER DATABASE {crm.name} SET statement_timeout = '200ms'")
+    crm.execute(
+        f"ALTER {who.format(role=role.name, database=crm.name)} SET statement_timeout = '1ms'"
+    )
+    with (
+        closing(psycopg.connect(role.url)) as conn,
+        pytest.raises(psycopg.errors.QueryCanceled) as caught,
+    ):
         conn.execute("SELECT pg_sleep(1)")
-    found = limits.named(Problem("was cancelled"), caught.value, role.name, lambda: psycopg.connect(role.url))
+    found = limits.named(
+        Problem("was cancelled"), caught.value, role.name, lambda: psycopg.connect(role.url)
+    )
     assert found.found.startswith("statement_timeout=1ms, set for the ")
     crm.execute(found.remedy)
     with closing(psycopg.connect(role.url)) as conn:
         assert conn.execute("SHOW statement_timeout").fetchone() != ("1ms",)
 
 
-def test_one_that_leaves_no_time_to_say_anything_is_named(crm: Database, login_role: Callable[..., Role]) -> None:
+def test_one_that_leaves_no_time_to_say_anything_is_named(
+    crm: Database, login_role: Callable[..., Role]
+) -> None:
     """A session is idle as long as its first query is on its way."""
     role = login_role(crm)
-    crm.execute(f"ALTER ROLE {role.name} SUPERUSER; ALTER ROLE {role.name} SET idle_session_timeout = '20ms'")
+    crm.execute(
+        f"ALTER ROLE {role.name} SUPERUSER; ALTER ROLE {role.name} SET idle_session_timeout = "
+        "'20ms'"
+    )
     with Line(crm.server.socket, round_trip_s=0.2) as line:
         url = f"postgresql://{role.name}:{role.password}@127.0.0.1:{line.port}/{crm.name}"
         with pytest.raises(Refused) as caught:
@@ -85,18 +105,27 @@ def test_one_that_leaves_no_time_to_say_anything_is_named(crm: Database, login_r
     assert "found:    idle_session_timeout is too short" in str(caught.value)
     (remedy, *_) = [text for text in str(caught.value).splitlines() if "ALTER ROLE" in text]
     crm.execute(remedy.partition("remedy:")[2])
-    assert crm.execute("SELECT count(*) FROM pg_db_role_setting WHERE setrole = %s::regrole", [role.name]) == [(0,)]
+    assert crm.execute(
+        "SELECT count(*) FROM pg_db_role_setting WHERE setrole = %s::regrole", [role.name]
+    ) == [(0,)]
 
 
 @pytest.mark.long
-def test_a_run_does_not_care_for_them(crm: Database, run: Callable[..., Outcome], limit: str) -> None:
-    crm.execute(f"ALTER DATABASE {crm.name} SET {limit} = '{50 if limit == 'idle_session_timeout' else 5}ms'")
+def test_a_run_does_not_care_for_them(
+    crm: Database, run: Callable[..., Outcome], limit: str
+) -> None:
+    crm.execute(
+        f"ALTER DATABASE {crm.name} SET {limit} = "
+        f"'{50 if limit == 'idle_session_timeout' else 5}ms'"
+    )
     done = run(crm)
     assert done.code == 0, done.text
 
 
 @pytest.mark.long
-def test_looking_does_not_read_a_big_table_as_a_whole(crm: Database, run: Callable[..., Outcome]) -> None:
+def test_looking_does_not_read_a_big_table_as_a_whole(
+    crm: Database, run: Callable[..., Outcome]
+) -> None:
     crm.execute("""
         INSERT INTO deals (workspace_id, name, stage, normalized_stage, source)
         SELECT (SELECT id FROM workspaces LIMIT 1), 'deal ' || n, 'new', 'discovery', 'hubspot'

@@ -1,4 +1,6 @@
-"""A cell that shows more than anybody reads: the record stays small, the verdict true, and no timeout is invented."""
+"""A cell that shows more than anybody reads: the record stays small, the verdict true, and no
+timeout is invented.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ SHOW = "from IPython.display import display, HTML, clear_output\n"
 
 def execute(folder: Path, *cells: str) -> tuple[int, str, Any]:
     made = nbformat.v4.new_notebook()
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
     nbformat.write(made, folder / "in.ipynb")
     papermill = [
@@ -35,7 +41,9 @@ def execute(folder: Path, *cells: str) -> tuple[int, str, Any]:
         "in.ipynb",
         "out.ipynb",
     ]
-    done = subprocess.run(papermill, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=300)
+    done = subprocess.run(
+        papermill, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=300
+    )
     return done.returncode, done.stderr, json.loads((folder / "out.ipynb").read_text())
 
 
@@ -45,10 +53,14 @@ def execute(folder: Path, *cells: str) -> tuple[int, str, Any]:
         ("for n in range(3_000): display({'text/plain': f'{n} …'}, raw=True)", "2999 …"),
         ("for n in range(8): print(str(n) * 1_000_000)\nprint('the end')", "the end\n"),
         pytest.param(
-            "for n in range(100_000): display({'text/plain': f'{n} …'}, raw=True)", "99999 …", marks=pytest.mark.long
+            "for n in range(100_000): display({'text/plain': f'{n} …'}, raw=True)",
+            "99999 …",
+            marks=pytest.mark.long,
         ),
         pytest.param(
-            "for n in range(60): print(str(n) * 1_000_000)\nprint('the end')", "the end\n", marks=pytest.mark.long
+            "for n in range(60): print(str(n) * 1_000_000)\nprint('the end')",
+            "the end\n",
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -62,12 +74,16 @@ def test_the_beginning_and_the_end_stay(tmp_path: Path, cell: str, last: str) ->
 
 
 def test_a_flood_takes_no_verdict_with_it(tmp_path: Path) -> None:
-    """ipykernel drops what the runner does not take in time: the card, the error, or that the cell has ended."""
+    """ipykernel drops what the runner does not take in time: the card, the error, or that the cell
+    has ended.
+    """
     flood = "for n in range(3_000): display({'text/plain': 'x'}, raw=True)\n"
     code, said, record = execute(tmp_path, f"{SHOW}{flood}{PASSED}")
     assert code == 0, said
     assert record["metadata"]["pgrunbook"]["verdict"] == "passed"
-    code, said, record = execute(tmp_path, f"{SHOW}{flood}raise ValueError('v' * 5_000_000)", PASSED)
+    code, said, record = execute(
+        tmp_path, f"{SHOW}{flood}raise ValueError('v' * 5_000_000)", PASSED
+    )
     assert code == 1, said[:1000]
     assert "FAILED: ValueError: vvv" in said
     assert len(said) < 10_000
@@ -89,7 +105,10 @@ def test_a_display_that_is_updated_keeps_its_place(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_kernel_that_never_says_that_a_cell_has_ended_is_not_waited_for(tmp_path: Path) -> None:
-    cell = "get_ipython().kernel.send_response = get_ipython().kernel._publish_status = lambda *_, **__: None"
+    cell = (
+        "get_ipython().kernel.send_response = get_ipython().kernel._publish_status = lambda "
+        "*_, **__: None"
+    )
     code, said, _ = execute(tmp_path, cell, PASSED)
     assert code == 3, said
     assert "ran into its timeout" in said

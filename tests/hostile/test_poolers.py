@@ -44,7 +44,9 @@ def reached(pooler: Pooler, database: Database, **options: Any) -> Refused:
     return caught.value
 
 
-def test_what_it_hands_on_is_as_it_was(pooler: Pooler, crm: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_hands_on_is_as_it_was(
+    pooler: Pooler, crm: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = seen_by_the_application(pooler, crm)
     for name, value in {"PGTZ": "Asia/Tokyo", "PGDATESTYLE": "German", "PGAPPNAME": "mine"}.items():
         monkeypatch.setenv(name, value)  # libpq sends them as it connects
@@ -92,9 +94,19 @@ def test_no_command_leaves_anything_behind(pooler: Pooler, crm: Database, projec
             "postgres.abc",
             "host=db.abc.supabase.co port=5432 user=postgres",
         ),
-        ("aws-0-eu-west-1.pooler.supabase.com", 5432, "deploy.abc", "host=db.abc.supabase.co port=5432 user=deploy"),
+        (
+            "aws-0-eu-west-1.pooler.supabase.com",
+            5432,
+            "deploy.abc",
+            "host=db.abc.supabase.co port=5432 user=deploy",
+        ),
         ("db.abc.supabase.co", 6543, "postgres", "host=db.abc.supabase.co port=5432"),
-        ("ep-a-b-pooler.eu-central-1.aws.neon.tech", 5432, "me", "connect to host=ep-a-b.eu-central-1.aws.neon.tech"),
+        (
+            "ep-a-b-pooler.eu-central-1.aws.neon.tech",
+            5432,
+            "me",
+            "connect to host=ep-a-b.eu-central-1.aws.neon.tech",
+        ),
         ("app.proxy-abc.eu-west-1.rds.amazonaws.com", 5432, "me", "endpoint of the instance"),
         ("db.example.com", 6432, "me", "PgBouncer listens on port 6432"),
         ("db.example.com", 5432, "me", "Neon (host …-pooler.…)"),

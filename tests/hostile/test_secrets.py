@@ -1,4 +1,6 @@
-"""Secrets: a name is none, a password of another server is none, and one in the SQL stops a run before it begins."""
+"""Secrets: a name is none, a password of another server is none, and one in the SQL stops a run
+before it begins.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Account:
     def cell(self, source: str) -> None:
         """Let the cell that observes do something else as well, after the blocks were applied."""
         before = (
-            '"after = run.observe()\\n",' if "observe()\\n" in self.notebook.read_text() else '"after = run.observe()'
+            '"after = run.observe()\\n",'
+            if "observe()\\n" in self.notebook.read_text()
+            else '"after = run.observe()'
         )
         self.edit(self.notebook, before, before[0] + json.dumps(source + "\n")[1:-1] + before[1:])
 
@@ -64,7 +68,8 @@ def account(project: Project) -> Account:
     made.edit(
         made.deploy,
         "  body TEXT NOT NULL,\n",
-        "  body TEXT NOT NULL,\n  password TEXT CHECK (password <> ''),\n  client_secret TEXT DEFAULT 'none',\n"
+        "  body TEXT NOT NULL,\n  password TEXT CHECK (password <> ''),\n  client_secret TEXT "
+        "DEFAULT 'none',\n"
         "  api_password TEXT DEFAULT 'password: see the vault',\n"
         "  url TEXT GENERATED ALWAYS AS ('https://app:'||password||'@elsewhere') STORED,\n"
         "  dsn TEXT GENERATED ALWAYS AS ('host=elsewhere password='||password) STORED,\n",
@@ -73,7 +78,8 @@ def account(project: Project) -> Account:
         made.deploy,
         "COMMENT ON COLUMN account.body",
         "CREATE INDEX account_password ON account (password);\n"
-        "COMMENT ON COLUMN account.password IS 'the password: hashed, as in password = crypt(password, salt)';\n"
+        "COMMENT ON COLUMN account.password IS 'the password: hashed, as in password = "
+        "crypt(password, salt)';\n"
         "COMMENT ON COLUMN account.body",
     )
     return made
@@ -101,16 +107,29 @@ def _noted(done: Outcome) -> dict[str, str]:
 
 
 def _verdicts(database: Database) -> list[str]:
-    return [verdict for (verdict,) in database.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id")]
+    return [
+        verdict
+        for (verdict,) in database.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id")
+    ]
 
 
-# -- C: what is no secret ----------------------------------------------------------------------------------------------
+# -- C: what is no secret
+# ----------------------------------------------------------------------------------------------
 
 
 def test_a_column_called_password(crm: Database, account: Account, home: Path) -> None:
     """And the passwords of other servers: words that stand everywhere."""
-    _passwords(home, "other:*:*:*:root", "elsewhere:5432:crm:*:public", "third:*:*:*:wrong", "fourth:*:*:*:account")
-    looks = "%sql SELECT password, client_secret, 'x' AS p FROM account WHERE password = 'never' OR password <> ''"
+    _passwords(
+        home,
+        "other:*:*:*:root",
+        "elsewhere:5432:crm:*:public",
+        "third:*:*:*:wrong",
+        "fourth:*:*:*:account",
+    )
+    looks = (
+        "%sql SELECT password, client_secret, 'x' AS p FROM account WHERE password = 'never' "
+        "OR password <> ''"
+    )
     account.cell(f"display(run.columns('account'))\nprint(run.columns('account'))\n{looks}")
     done = account.run(crm, "-p", "operator", "root", "--html")
     assert done.code == 0, done.text
@@ -127,13 +146,16 @@ def test_a_column_called_password(crm: Database, account: Account, home: Path) -
     [
         "UPDATE account SET password = v_hash, port = 5432",
         "UPDATE account SET host = p_host,\n  password = NEW.hash,\n  user = 'x'",
-        "SELECT 'postgres://app:'||password||'@elsewhere', 'host=elsewhere password='||password FROM account",
+        "SELECT 'postgres://app:'||password||'@elsewhere', 'host=elsewhere password='||password "
+        "FROM account",
         "DO $$ BEGIN RAISE NOTICE 'host = %, password = %', 1, 2; END $$",
         "COMMENT ON TABLE account IS 'as http://localhost:3000 shows it, or ask ops@example.com'",
     ],
 )
 def test_sql_about_passwords_holds_none(sql: str) -> None:
-    """Neither before it runs, nor where the record shows it, which would not be what the ledger has."""
+    """Neither before it runs, nor where the record shows it, which would not be what the ledger
+    has.
+    """
     body = f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN {sql}; END $f$"
     for text in (sql, body):
         assert list(literals.search(text)) == []
@@ -145,25 +167,36 @@ def test_what_only_looks_like_a_secret_is_masked_and_told(crm: Database, account
     account.cell("print('see postgresql:/' + '/somebody:' + 'hsifdrows'[::-1] + '@elsewhere/crm')")
     done = account.run(crm)
     assert done.code == 0, done.text
-    assert "warning: what looks like a secret was masked: cell `after`, output 1: a password in a URL" in done.text
+    assert (
+        "warning: what looks like a secret was masked: cell `after`, output 1: a password in a URL"
+        in done.text
+    )
     assert "\nseal: " in done.text
     account.leaves_nothing_of("swordfish", done)
     assert _noted(done)["verdict"] == "passed"
     assert _verdicts(crm) == ["passed"]
     assert done.notebook
-    assert "None of them is a password of this run" in nbformat.read(done.notebook, as_version=4).cells[0].source
+    assert (
+        "None of them is a password of this run"
+        in nbformat.read(done.notebook, as_version=4).cells[0].source
+    )
     verified = account.project.command("archive", "verify")
     assert verified.code == 0, verified.text
 
 
 @pytest.mark.long
-def test_a_record_whose_plan_and_sql_are_masked_in_part_is_sealed(crm: Database, account: Account) -> None:
+def test_a_record_whose_plan_and_sql_are_masked_in_part_is_sealed(
+    crm: Database, account: Account
+) -> None:
     """Though neither is byte for byte what the ledger and the plan's digest are about."""
     account.edit(account.deploy, "  body TEXT", '  "as in ftp://me:swordfish@h" TEXT,\n  body TEXT')
     for mode in ("plan", "apply", "revert"):
         done = account.run(crm, "--mode", mode)
         assert done.code == 0, done.text
-        assert "warning: what looks like a secret was masked: cell `plan`, output 1: a password in a URL" in done.text
+        assert (
+            "warning: what looks like a secret was masked: cell `plan`, output 1: a password in a "
+            "URL" in done.text
+        )
         assert "\nseal: " in done.text
         account.leaves_nothing_of("swordfish", done)
     verified = account.project.command("archive", "verify", "--target", "env:CRM_URL")
@@ -178,13 +211,18 @@ def test_a_password_of_the_run_is_masked_and_fails_it(
     crm.execute(f"GRANT {crm.execute('SELECT current_user')[0][0]} TO {role.name}")
     crm.execute(f"ALTER ROLE {role.name} SUPERUSER")
     _passwords(
-        home, "other:*:*:*:wrong", f"{crm.server.socket}:*:{crm.name}:{role.name}:{STRONG.replace(':', chr(92) + ':')}"
+        home,
+        "other:*:*:*:wrong",
+        f"{crm.server.socket}:*:{crm.name}:{role.name}:{STRONG.replace(':', chr(92) + ':')}",
     )
     account.project.env["CRM_URL"] = crm.url_as(role.name)
     account.cell("import pathlib\nprint(pathlib.Path('~/.pgpass').expanduser().read_text())")
     done = account.run(crm)
     assert done.code == 1, done.text
-    assert "A password of this run was in the notebook, and is masked. The run itself passed" in done.text
+    assert (
+        "A password of this run was in the notebook, and is masked. The run itself passed"
+        in done.text
+    )
     assert "cell `after`, output 1: a password that the run knew" in done.text
     assert "\nseal: " in done.text
     account.leaves_nothing_of(STRONG, done)
@@ -196,22 +234,28 @@ def test_a_password_of_the_run_is_masked_and_fails_it(
     assert verified.code == 0, verified.text
 
 
-# -- D: what stops a run before it begins ------------------------------------------------------------------------------
+# -- D: what stops a run before it begins
+# ------------------------------------------------------------------------------
 
 SQL = {
     "a connection string": "ALTER TABLE account ADD dsn text DEFAULT 'host=h password=hunter2-x';",
-    "one that is dollar-quoted": "ALTER TABLE account ADD dsn text DEFAULT $x$host=h password=hunter2-x$x$;",
-    "one with escapes": r"ALTER TABLE account ADD dsn text DEFAULT E'host=h passw\x6frd=hunter2-x';",
+    "one that is "
+    "dollar-quoted": "ALTER TABLE account ADD dsn text DEFAULT $x$host=h password=hunter2-x$x$;",
+    "one with "
+    "escapes": r"ALTER TABLE account ADD dsn text DEFAULT E'host=h passw\x6frd=hunter2-x';",
     "a URL": "INSERT INTO account (body) VALUES ('postgres://u:hunter2-x@h/d');",
     "a role": "CREATE ROLE app PASSWORD $$hunter2-x$$;",
     "a role in Unicode": "ALTER ROLE app PASSWORD U&'hunter2-!0078' UESCAPE '!';",
-    "a user mapping": "CREATE USER MAPPING FOR u SERVER s OPTIONS (user 'u', password 'hunter2-x');",
+    "a user "
+    "mapping": "CREATE USER MAPPING FOR u SERVER s OPTIONS (user 'u', password 'hunter2-x');",
     "a subscription": "CREATE SUBSCRIPTION s CONNECTION 'host=h password=hunter2-x' PUBLICATION p;",
-    "dblink in a function": "DO $$ BEGIN\n PERFORM dblink('host=h password=hunter2-x', 'q');\nEND $$;",
+    "dblink in a "
+    "function": "DO $$ BEGIN\n PERFORM dblink('host=h password=hunter2-x', 'q');\nEND $$;",
     "SQL in a function": "DO $$ BEGIN EXECUTE 'ALTER ROLE app PASSWORD ''hunter2-x'''; END $$;",
     "a comment": "-- was: postgres://u:hunter2-x@h/d\nSELECT 1;",
     "one that does not end": "CREATE ROLE app PASSWORD 'hunter2-x",
-    "a private key": "INSERT INTO account (body) VALUES ('-----BEGIN PRIVATE KEY-----\nhunter2-x');",
+    "a private "
+    "key": "INSERT INTO account (body) VALUES ('-----BEGIN PRIVATE KEY-----\nhunter2-x');",
 }
 
 
@@ -221,7 +265,9 @@ def test_sql_with_a_secret_is_refused(crm: Database, account: Account, mode: str
     folder = account.deploy.parents[1]
     for number, (name, sql) in enumerate(SQL.items()):
         kind = ("deploy", "verify", "revert")[number % 3]
-        (folder / kind / f"{number + 20:03}_x.sql").write_text(f"-- title: {name}\n-- why: x\n\n{sql}\n")
+        (folder / kind / f"{number + 20:03}_x.sql").write_text(
+            f"-- title: {name}\n-- why: x\n\n{sql}\n"
+        )
     before = crm.dump()
     done = account.run(crm, "--mode", mode, "--html")
     assert done.code == 2, done.text
@@ -229,8 +275,12 @@ def test_sql_with_a_secret_is_refused(crm: Database, account: Account, mode: str
     linted = account.project.command("lint")
     for number in range(len(SQL)):
         kind = ("deploy", "verify", "revert")[number % 3]
-        assert re.search(rf"^  {kind}/{number + 20:03}_x\.sql:\d: holds an? ", done.text, re.MULTILINE), done.text
-        assert re.search(rf"{kind}/{number + 20:03}_x\.sql:\d: holds an? ", linted.text), linted.text
+        assert re.search(
+            rf"^  {kind}/{number + 20:03}_x\.sql:\d: holds an? ", done.text, re.MULTILINE
+        ), done.text
+        assert re.search(rf"{kind}/{number + 20:03}_x\.sql:\d: holds an? ", linted.text), (
+            linted.text
+        )
     assert "remedy:" in done.text
     account.leaves_nothing_of("hunter2", done)
     assert "hunter2" not in linted.text
@@ -254,7 +304,9 @@ def test_the_password_of_the_target_in_the_sql(
 
 @pytest.mark.long
 def test_a_secret_in_a_cell(crm: Database, account: Account) -> None:
-    account.cell("%sql SELECT * FROM dblink('host=h password=hunter2-x', 'SELECT 1') AS t (a int)\n")
+    account.cell(
+        "%sql SELECT * FROM dblink('host=h password=hunter2-x', 'SELECT 1') AS t (a int)\n"
+    )
     done = account.run(crm)
     assert done.code == 2, done.text
     linted = account.project.command("lint")
@@ -264,8 +316,12 @@ def test_a_secret_in_a_cell(crm: Database, account: Account) -> None:
 
 
 @pytest.mark.long
-def test_one_that_an_earlier_version_has_written_into_the_ledger(crm: Database, account: Account) -> None:
-    """It does not stop the runs after it for ever: the file says that the secret is worthless now."""
+def test_one_that_an_earlier_version_has_written_into_the_ledger(
+    crm: Database, account: Account
+) -> None:
+    """It does not stop the runs after it for ever: the file says that the secret is worthless
+    now.
+    """
     account.edit(account.deploy, "DEFAULT 'none'", "DEFAULT 'with dsn'")
     assert account.run(crm).code == 0
     secret = "host=h password=hunter2-x"
@@ -278,7 +334,8 @@ def test_one_that_an_earlier_version_has_written_into_the_ledger(crm: Database, 
     crm.load(
         "ALTER TABLE pgrunbook.blocks DISABLE TRIGGER ALL;"
         f"UPDATE pgrunbook.blocks SET sql = replace(sql, 'with dsn', '{secret}'),"
-        f" facts = replace(facts::text, 'with dsn', '{secret}')::jsonb, tree_sha256 = '{script.tree_sha256}';"
+        f" facts = replace(facts::text, 'with dsn', '{secret}')::jsonb, tree_sha256 = "
+        f"'{script.tree_sha256}';"
         "ALTER TABLE pgrunbook.blocks ENABLE TRIGGER ALL;"
         f"ALTER TABLE account ALTER client_secret SET DEFAULT '{secret}'"
     )

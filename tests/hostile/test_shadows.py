@@ -1,4 +1,6 @@
-"""What a role with nothing but CREATE on the schema makes to be taken for pg_catalog's: our queries never call it."""
+"""What a role with nothing but CREATE on the schema makes to be taken for pg_catalog's: our queries
+never call it.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,52 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
 
-QUERIES = sorted(path.name.removesuffix(".sql") for path in (files("pgrunbook") / "sql" / "catalog").iterdir())
+QUERIES = sorted(
+    path.name.removesuffix(".sql") for path in (files("pgrunbook") / "sql" / "catalog").iterdir()
+)
 PRINTING = [name for name in QUERIES if "printed_for" in catalog.query(name)]
-OPERATORS = ("=", "<>", "<", ">", ">=", "||", "@>", "->", "->>", "~~", "!~", "<<", "|", "-", "*", "~")
-TYPES = ("text", "name", "oid", "integer", "bigint", "regclass", "regtype", "smallint", "boolean", '"char"', "varchar")
+OPERATORS = (
+    "=",
+    "<>",
+    "<",
+    ">",
+    ">=",
+    "||",
+    "@>",
+    "->",
+    "->>",
+    "~~",
+    "!~",
+    "<<",
+    "|",
+    "-",
+    "*",
+    "~",
+)
+TYPES = (
+    "text",
+    "name",
+    "oid",
+    "integer",
+    "bigint",
+    "regclass",
+    "regtype",
+    "smallint",
+    "boolean",
+    '"char"',
+    "varchar",
+)
 ARRAYS = ("text[]", "name[]", "oid[]", "smallint[]", "int2vector", "oidvector", "jsonb", "state")
-MOVING = ("begun", "held", "circumstances", "lock_holder", "table_locks", "locks", "remaining", "shadows")
+MOVING = (
+    "begun",
+    "held",
+    "circumstances",
+    "lock_holder",
+    "table_locks",
+    "locks",
+    "remaining",
+    "shadows",
+)
 FEW = ("text", "integer", "name", "oid", "regclass")
 VALUES = {
     "table": "things", "tables": ["things", "Others"], "names": ["things", "state"], "column": "Kind", "key": 1,
@@ -54,7 +96,9 @@ GRANT INSERT ON told TO PUBLIC;
 
 
 def shadows(kinds: Sequence[str]) -> Iterator[str]:
-    """Statements that make a better match for every operator and function that a query of ours names."""
+    """Statements that make a better match for every operator and function that a query of ours
+    names.
+    """
     texts = [catalog.query(name) for name in QUERIES]
     texts.append((files("pgrunbook") / "sql" / "ledger" / "record.sql").read_text(encoding="utf-8"))
     names = {name for text in texts for name in re.findall(r"\b([a-z_0-9]+)\s*\(", text)}
@@ -64,7 +108,10 @@ def shadows(kinds: Sequence[str]) -> Iterator[str]:
         yield f"""CREATE FUNCTION hidden_{number}({left}, {right}) RETURNS boolean LANGUAGE plpgsql AS
                   $$BEGIN PERFORM public.tell('operator'); RETURN true; END$$"""
         for operator in OPERATORS:
-            yield f"CREATE OPERATOR {operator} (FUNCTION = hidden_{number}, LEFTARG = {left}, RIGHTARG = {right})"
+            yield (
+                f"CREATE OPERATOR {operator} (FUNCTION = hidden_{number}, LEFTARG = {left}, "
+                f"RIGHTARG = {right})"
+            )
     for name in sorted(names):
         body = f"RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN public.tell('{name}'); END$$"
         three = product(("text", "name", "integer"), repeat=3)
@@ -116,7 +163,9 @@ def answers(database: Database) -> dict[str, object]:
     return said
 
 
-@pytest.mark.parametrize("kinds", [FEW, pytest.param(TYPES + ARRAYS, marks=pytest.mark.long)], ids=["few", "all"])
+@pytest.mark.parametrize(
+    "kinds", [FEW, pytest.param(TYPES + ARRAYS, marks=pytest.mark.long)], ids=["few", "all"]
+)
 def test_our_queries_call_nothing_of_the_schema_and_say_the_same(
     made: tuple[Database, Role], kinds: Sequence[str]
 ) -> None:
@@ -124,14 +173,18 @@ def test_our_queries_call_nothing_of_the_schema_and_say_the_same(
     before = answers(database)
     with psycopg.connect(role.url, autocommit=True) as conn:
         for statement in shadows(kinds):
-            with suppress(psycopg.errors.SyntaxError, psycopg.errors.InvalidFunctionDefinition):  # of keywords
+            # of keywords
+            with suppress(psycopg.errors.SyntaxError, psycopg.errors.InvalidFunctionDefinition):
                 conn.execute(statement.encode())
     after = answers(database)
     assert database.execute("SELECT what FROM told") == []
     del before["shadows"]  # which tells them
     for name, said in before.items():
-        # That the schema has an = for its own enum, the server says wherever it prints pg_catalog's.
-        found, wanted = (str(rows).replace("OPERATOR(pg_catalog.=)", "=") for rows in (after[name], said))
+        # That the schema has an = for its own enum, the server says wherever it prints
+        # pg_catalog's.
+        found, wanted = (
+            str(rows).replace("OPERATOR(pg_catalog.=)", "=") for rows in (after[name], said)
+        )
         assert found == wanted, name
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
         named = trust.shadows(conn, "public")
@@ -140,14 +193,20 @@ def test_our_queries_call_nothing_of_the_schema_and_say_the_same(
 
 
 @pytest.mark.parametrize("name", PRINTING)
-def test_what_is_printed_for_the_schema_is_looked_up_in_pg_catalog(made: tuple[Database, Role], name: str) -> None:
-    """As the same query says it in a session that sees the schema, and the path is as it was afterwards."""
+def test_what_is_printed_for_the_schema_is_looked_up_in_pg_catalog(
+    made: tuple[Database, Role], name: str
+) -> None:
+    """As the same query says it in a session that sees the schema, and the path is as it was
+    afterwards.
+    """
     database, _ = made
     values = given(database, name)
     raw = catalog.query(name).split("SELECT * FROM (\n", 1)[1].rsplit("\n    ) AS asked", 1)[0]
     with connect(Target("test", database.url), schema="public") as conn, conn.transaction():
         found = catalog.rows(conn, name, **values)
-        assert conn.execute("SELECT current_setting('search_path')").fetchone() == (search_path.OURS,)
+        assert conn.execute("SELECT current_setting('search_path')").fetchone() == (
+            search_path.OURS,
+        )
         conn.execute(search_path.theirs("public").encode())
         expected = conn.cursor(row_factory=dict_row).execute(raw, values).fetchall()
     moving = name in ("locks", "circumstances")
@@ -155,9 +214,14 @@ def test_what_is_printed_for_the_schema_is_looked_up_in_pg_catalog(made: tuple[D
 
 
 def test_every_query_that_prints_is_marked() -> None:
-    prints = re.compile(r"format_type|pg_get_(?!userbyid|function_id)\w+\(|::reg(class|type)::text|to_reg|_is_visible")
-    unmarked = {name for name in QUERIES if name not in PRINTING and prints.search(catalog.query(name))}
-    assert unmarked == {"shadows", "texts"}  # whose names are to be pasted; whose bytes are looked at
+    prints = re.compile(
+        r"format_type|pg_get_(?!userbyid|function_id)\w+\(|::reg(class|type)::text|to_reg|_is_visible"
+    )
+    unmarked = {
+        name for name in QUERIES if name not in PRINTING and prints.search(catalog.query(name))
+    }
+    # whose names are to be pasted; whose bytes are looked at
+    assert unmarked == {"shadows", "texts"}
 
 
 def refused(done: Outcome, *words: str) -> None:
@@ -166,7 +230,9 @@ def refused(done: Outcome, *words: str) -> None:
         assert word in done.text, done.text
 
 
-def test_a_schema_with_shadows_is_refused_and_all_are_named(crm: Database, run: Callable[..., Outcome]) -> None:
+def test_a_schema_with_shadows_is_refused_and_all_are_named(
+    crm: Database, run: Callable[..., Outcome]
+) -> None:
     role = databases.login_role(crm)
     crm.load(f"GRANT CREATE, USAGE ON SCHEMA public TO {role.name}; CREATE TABLE told (what text)")
     with psycopg.connect(role.url, autocommit=True) as conn:
@@ -182,7 +248,8 @@ def test_a_schema_with_shadows_is_refused_and_all_are_named(crm: Database, run: 
             "function public.format(text, name, VARIADIC text[])",
             "domain public.jsonb",
             f"owned by {role.name}",
-            'DROP FUNCTION public.format(text, name, VARIADIC text[]); REVOKE CREATE ON SCHEMA "public" FROM PUBLIC',
+            "DROP FUNCTION public.format(text, name, VARIADIC text[]); REVOKE CREATE ON SCHEMA "
+            '"public" FROM PUBLIC',
         )
     assert crm.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
 
@@ -240,7 +307,9 @@ CREATE AGGREGATE max(varchar) (SFUNC = longest, STYPE = boolean);
 
 
 def test_what_is_called_in_place_of_pg_catalogs_is_named(made: tuple[Database, Role]) -> None:
-    """Though it takes a type of its own maker's: that of a literal, or one that a value becomes by itself."""
+    """Though it takes a type of its own maker's: that of a literal, or one that a value becomes by
+    itself.
+    """
     database, role = made
     database.load(f"""
         DROP TYPE state CASCADE;
@@ -269,11 +338,17 @@ def test_what_is_called_in_place_of_pg_catalogs_is_named(made: tuple[Database, R
         assert trust.shadows(conn, "public") == []
 
 
-def test_what_a_role_has_put_into_an_extension_of_its_own_is_named(made: tuple[Database, Role]) -> None:
+def test_what_a_role_has_put_into_an_extension_of_its_own_is_named(
+    made: tuple[Database, Role],
+) -> None:
     database, role = made
-    if not database.execute("SELECT FROM pg_available_extension_versions WHERE trusted AND name = 'citext'"):
+    if not database.execute(
+        "SELECT FROM pg_available_extension_versions WHERE trusted AND name = 'citext'"
+    ):
         pytest.skip(f"NOT TESTED: PostgreSQL {database.server.version} comes without citext here.")
-    database.load(f"GRANT CREATE ON DATABASE {database.name} TO {role.name}; CREATE EXTENSION hstore")
+    database.load(
+        f"GRANT CREATE ON DATABASE {database.name} TO {role.name}; CREATE EXTENSION hstore"
+    )
     with psycopg.connect(role.url, autocommit=True) as conn:
         conn.execute("""
             CREATE EXTENSION citext;
@@ -285,7 +360,9 @@ def test_what_a_role_has_put_into_an_extension_of_its_own_is_named(made: tuple[D
 
 
 def test_what_only_overloads_is_none(made: tuple[Database, Role]) -> None:
-    """Types of its own maker's, the same arguments, more arguments, another name; a table's row type."""
+    """Types of its own maker's, the same arguments, more arguments, another name; a table's row
+    type.
+    """
     database, _ = made
     database.load("CREATE SCHEMA fair")
     role = databases.login_role(database)
@@ -294,7 +371,9 @@ def test_what_only_overloads_is_none(made: tuple[Database, Role]) -> None:
         conn.execute(f"SET search_path = fair; {OVERLOADS}".encode())
     with connect(Target("test", database.url), schema="fair") as conn:
         assert trust.shadows(conn, "fair") == []
-        database.load("CREATE FUNCTION fair.round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1'")
+        database.load(
+            "CREATE FUNCTION fair.round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1'"
+        )
         assert trust.shadows(conn, "fair") == []  # a superuser's
         database.load(f"ALTER FUNCTION fair.round(float8, int) OWNER TO {role.name}")
         assert [problem.where for problem in trust.shadows(conn, "fair")] == [
@@ -304,14 +383,25 @@ def test_what_only_overloads_is_none(made: tuple[Database, Role]) -> None:
         assert trust.shadows(conn, "fair") == []
 
 
-def test_shadows_elsewhere_on_the_path_of_the_role_do_nothing(crm: Database, run: Callable[..., Outcome]) -> None:
+def test_shadows_elsewhere_on_the_path_of_the_role_do_nothing(
+    crm: Database, run: Callable[..., Outcome]
+) -> None:
     role = databases.login_role(crm)
-    crm.load(f"CREATE SCHEMA other; GRANT CREATE, USAGE ON SCHEMA other TO {role.name}; CREATE TABLE told (what text)")
-    crm.load(f"ALTER DATABASE {crm.name} SET search_path = other, public; GRANT INSERT ON told TO PUBLIC")
+    crm.load(
+        f"CREATE SCHEMA other; GRANT CREATE, USAGE ON SCHEMA other TO {role.name}; CREATE TABLE "
+        "told (what text)"
+    )
+    crm.load(
+        f"ALTER DATABASE {crm.name} SET search_path = other, public; GRANT INSERT ON told TO PUBLIC"
+    )
     with psycopg.connect(role.url, autocommit=True) as conn:
         for statement in shadows(("text", "integer", "name")):
             with suppress(psycopg.Error):
-                conn.execute(statement.replace("public.", "other.").replace("other.told", "public.told").encode())
+                conn.execute(
+                    statement.replace("public.", "other.")
+                    .replace("other.told", "public.told")
+                    .encode()
+                )
     for mode in ("plan", "apply", "verify"):
         done = run(crm, "--mode", mode)
         assert done.code == 0, done.text

@@ -1,4 +1,6 @@
-"""A server that says nothing any more, and a standby that does not confirm: each wait ends, and the record says how."""
+"""A server that says nothing any more, and a standby that does not confirm: each wait ends, and the
+record says how.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def line(crm: Database) -> Iterator[Line]:
 
 @pytest.fixture
 def durable(own: Database) -> Database:
-    """Whose commits wait for standbys, if there are to be any: those of the tests' servers do not."""
+    """Whose commits wait for standbys, if there are to be any: those of the tests' servers do
+    not.
+    """
     own.execute(f"ALTER DATABASE {own.name} SET synchronous_commit = on")
     return own
 
@@ -54,7 +58,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reached(line: Line, database: Database) -> Session:
-    return connect(Target("test", line.url(database.name)), schema="public", statement_timeout="500ms")
+    return connect(
+        Target("test", line.url(database.name)), schema="public", statement_timeout="500ms"
+    )
 
 
 @pytest.mark.usefixtures("impatient")
@@ -73,7 +79,11 @@ def test_nor_where_a_statement_may_take_as_long_as_it_takes(line: Line, crm: Dat
     """As an index build may, which somebody looks after."""
     with closing(reached(line, crm)) as conn, closing(reached(line, crm)) as look:
         line.fall_silent()
-        with pytest.raises(Silent), conn.allowing(None), conn.watched(0.1, lambda: look.execute("SELECT 1")):
+        with (
+            pytest.raises(Silent),
+            conn.allowing(None),
+            conn.watched(0.1, lambda: look.execute("SELECT 1")),
+        ):
             conn.execute("SELECT pg_sleep(60)")
         assert conn.closed
 
@@ -87,12 +97,22 @@ def test_nor_where_the_session_that_looks_was_lost_before(
     monkeypatch.setattr("pgrunbook.connection.STATEMENT_TIMEOUT", "500ms")
     (tmp_path / "deploy").mkdir()
     header = "-- title: An index\n-- why: A test.\n-- transaction: no\n\n"
-    (tmp_path / "deploy" / "010_index.sql").write_text(f"{header}CREATE INDEX CONCURRENTLY i ON deals (id);\n")
+    (tmp_path / "deploy" / "010_index.sql").write_text(
+        f"{header}CREATE INDEX CONCURRENTLY i ON deals (id);\n"
+    )
     sessions = Sessions(Target("test", line.url(crm.name)), "public", "test", "500ms")
     with closing(sessions), crm.connect() as older:
         sessions.lock()
         ledger.install(sessions.work)
-        ledger.start(sessions.work, RUN, "9_x", schema="public", mode="apply", operator="", parameters={"ticket": ""})
+        ledger.start(
+            sessions.work,
+            RUN,
+            "9_x",
+            schema="public",
+            mode="apply",
+            operator="",
+            parameters={"ticket": ""},
+        )
         source = Source.read(tmp_path)
         agenda = Agenda(sessions, "9_x", "public", source)
         (decision,) = agenda.decide_now([source.block("010_index", {})])
@@ -133,8 +153,13 @@ def test_a_server_that_only_takes_its_time_is_told_to_stop(crm: Database) -> Non
 
 @pytest.mark.usefixtures("impatient")
 def test_each_statement_of_a_message_has_its_time(crm: Database) -> None:
-    with connect(Target("test", crm.url), schema="public", statement_timeout="500ms") as conn, conn.message_of(4):
-        conn.execute("SELECT pg_sleep(0.4); SELECT pg_sleep(0.4); SELECT pg_sleep(0.4); SELECT pg_sleep(0.4)")
+    with (
+        connect(Target("test", crm.url), schema="public", statement_timeout="500ms") as conn,
+        conn.message_of(4),
+    ):
+        conn.execute(
+            "SELECT pg_sleep(0.4); SELECT pg_sleep(0.4); SELECT pg_sleep(0.4); SELECT pg_sleep(0.4)"
+        )
 
 
 def test_a_server_that_falls_silent_while_we_connect(
@@ -161,7 +186,9 @@ def test_an_interrupt_does_not_wait_for_a_silent_server(line: Line, crm: Databas
 
 
 @pytest.mark.usefixtures("impatient")
-def test_pg_dump_is_ended_where_the_server_falls_silent(line: Line, crm: Database, tmp_path: Path) -> None:
+def test_pg_dump_is_ended_where_the_server_falls_silent(
+    line: Line, crm: Database, tmp_path: Path
+) -> None:
     def fall_silent() -> None:
         wait_for(lambda: bool(crm.execute("SELECT FROM pg_locks WHERE NOT granted")))
         line.fall_silent()
@@ -205,7 +232,10 @@ def test_the_lock_is_given_back_once_there_is_no_sign_of_life(line: Line, crm: D
 @pytest.mark.long
 def test_a_row_that_no_standby_confirms_is_written_and_told(durable: Database) -> None:
     durable.execute("CREATE TABLE ends (reason text)")
-    with connect(Target("test", durable.url), schema="public") as conn, synchronous(durable.server, "nobody"):
+    with (
+        connect(Target("test", durable.url), schema="public") as conn,
+        synchronous(durable.server, "nobody"),
+    ):
         time.sleep(0.5)
         told = durability.write(conn, "INSERT INTO ends VALUES (%s)", ["lost"], within_s=1.0)
         assert "is committed on the primary only" in told
@@ -214,7 +244,8 @@ def test_a_row_that_no_standby_confirms_is_written_and_told(durable: Database) -
         assert durability.write(conn, "INSERT INTO ends VALUES (%s)", ["there"]) == ""
 
 
-# -- whole runs ----------------------------------------------------------------------------------------------
+# -- whole runs
+# ----------------------------------------------------------------------------------------------
 
 
 class Paused:
@@ -234,7 +265,15 @@ class Paused:
         given = ["-p", "target", "env:CRM_URL", "-p", "statement_timeout", "2s"]
         if papermill:
             (project.root / "outputs").mkdir()
-            command = ["-m", "papermill", "--engine", "pgrunbook", str(notebook), "outputs/x.ipynb", *given]
+            command = [
+                "-m",
+                "papermill",
+                "--engine",
+                "pgrunbook",
+                str(notebook),
+                "outputs/x.ipynb",
+                *given,
+            ]
         else:
             command = ["-m", "pgrunbook", "run", RUNBOOK, *given]
         self._output = (project.root / "output").open("w+")
@@ -280,7 +319,9 @@ def passes_soon(project: Project, database: Database, within_s: float) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("before", ["run.preconditions", 'run.apply("040', "run.verdict"])
-def test_a_run_whose_server_falls_silent_ends(line: Line, crm: Database, project: Project, before: str) -> None:
+def test_a_run_whose_server_falls_silent_ends(
+    line: Line, crm: Database, project: Project, before: str
+) -> None:
     run = Paused(project, line.url(crm.name), before)
     line.fall_silent()
     run.go.touch()
@@ -324,7 +365,9 @@ def signalled(run: Paused) -> float:
 
 @pytest.mark.long
 @pytest.mark.parametrize("papermill", [False, True])
-def test_a_second_signal_ends_a_run_that_seals(line: Line, crm: Database, project: Project, papermill: bool) -> None:
+def test_a_second_signal_ends_a_run_that_seals(
+    line: Line, crm: Database, project: Project, papermill: bool
+) -> None:
     run = Paused(project, line.url(crm.name), "run.verdict", papermill=papermill)
     run.go.touch()
     wait_for(lambda: crm.execute("SELECT count(*) FROM pgrunbook.verdicts") == [(1,)])
@@ -336,7 +379,9 @@ def test_a_second_signal_ends_a_run_that_seals(line: Line, crm: Database, projec
 
 
 @pytest.mark.long
-def test_a_run_whose_standby_is_lost_at_its_verdict_passes_and_says_so(durable: Database, project: Project) -> None:
+def test_a_run_whose_standby_is_lost_at_its_verdict_passes_and_says_so(
+    durable: Database, project: Project
+) -> None:
     run = Paused(project, durable.url, "run.verdict")
     with synchronous(durable.server, "nobody"):
         time.sleep(0.5)
@@ -351,7 +396,9 @@ def test_a_run_whose_standby_is_lost_at_its_verdict_passes_and_says_so(durable: 
 
 @pytest.mark.long
 @pytest.mark.parametrize("papermill", [False, True])
-def test_a_second_signal_ends_a_run_whose_standby_is_lost(durable: Database, project: Project, papermill: bool) -> None:
+def test_a_second_signal_ends_a_run_whose_standby_is_lost(
+    durable: Database, project: Project, papermill: bool
+) -> None:
     run = Paused(project, durable.url, "run.verdict", papermill=papermill)
     with synchronous(durable.server, "nobody"):
         time.sleep(0.5)

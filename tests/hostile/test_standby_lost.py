@@ -1,4 +1,6 @@
-"""A commit that waits for a standby that does not answer: its locks are let go, and what is said of it is true."""
+"""A commit that waits for a standby that does not answer: its locks are let go, and what is said of
+it is true.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ LOCK_TIMEOUT_S = 0.15
 
 
 def lasting(own: Database) -> None:
-    """Commits of this server are durable, and so wait for its standbys: those of a test's are not."""
+    """Commits of this server are durable, and so wait for its standbys: those of a test's are
+    not.
+    """
     own.execute("ALTER SYSTEM SET synchronous_commit = on")
     own.execute("SELECT pg_reload_conf()")
 
@@ -59,7 +63,10 @@ def test_standbys_that_nobody_is_are_seen_before_anything_is_done(own: Database,
             refused = run(own, "--mode", mode)
             assert refused.code == 2, refused.text
             assert "nobody confirms commits" in refused.text
-            assert "expected: 2 for synchronous_standby_names = 'FIRST 2 (nobody, none)'" in refused.text
+            assert (
+                "expected: 2 for synchronous_standby_names = 'FIRST 2 (nobody, none)'"
+                in refused.text
+            )
             assert "ALTER SYSTEM SET synchronous_standby_names = ''" in refused.text
     assert own.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
 
@@ -75,7 +82,9 @@ def test_a_role_that_is_not_shown_the_standbys_is_told_so(own: Database) -> None
         assert problem.found == "0; 0 connected"
 
 
-def test_a_block_is_committed_its_locks_are_gone_and_all_of_it_is_said(own: Database, project: Project) -> None:
+def test_a_block_is_committed_its_locks_are_gone_and_all_of_it_is_said(
+    own: Database, project: Project
+) -> None:
     """The standbys are lost after the preconditions, while the run waits for a block's locks."""
     lasting(own)
     ended: list[Outcome] = []
@@ -98,18 +107,27 @@ def test_a_block_is_committed_its_locks_are_gone_and_all_of_it_is_said(own: Data
     ((verdict, reason),) = own.execute("SELECT verdict, reason FROM pgrunbook.verdicts")
     assert verdict == "failed"
     assert "not confirmed by a standby" in reason
-    assert own.execute("SELECT block FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == [("030_deals_source_data",)]
+    assert own.execute("SELECT block FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == [
+        ("030_deals_source_data",)
+    ]
     unconfirmed = '[{"role": "synchronous standby", "state": "has not confirmed the commit"}]'
-    said = own.execute("SELECT block, got_locks FROM pgrunbook.attempts WHERE blockers @> %s", [unconfirmed])
+    said = own.execute(
+        "SELECT block, got_locks FROM pgrunbook.attempts WHERE blockers @> %s", [unconfirmed]
+    )
     assert said == [("030_deals_source_data", True)]
     again = project.step(own)
     assert again.code == 0, again.text
 
 
 @pytest.mark.long
-def test_a_standby_that_vanishes_in_the_middle(own: Database, project: Project, place: Path) -> None:
+def test_a_standby_that_vanishes_in_the_middle(
+    own: Database, project: Project, place: Path
+) -> None:
     lasting(own)
-    with copied(own.server, place / "vanishing" / "pg", replicates=True) as standby, synchronous(own.server):
+    with (
+        copied(own.server, place / "vanishing" / "pg", replicates=True) as standby,
+        synchronous(own.server),
+    ):
         wait_for(lambda: own.execute("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
         planned = project.step(own, "--mode", "plan")
         assert planned.code == 0, planned.text
@@ -132,7 +150,9 @@ def test_a_standby_that_vanishes_in_the_middle(own: Database, project: Project, 
 
 
 @pytest.mark.long
-def test_a_session_that_ends_while_its_commit_waits_does_not_make_it_confirmed(own: Database, project: Project) -> None:
+def test_a_session_that_ends_while_its_commit_waits_does_not_make_it_confirmed(
+    own: Database, project: Project
+) -> None:
     lasting(own)
     ended: list[Outcome] = []
     with own.connect() as reader:
@@ -144,13 +164,22 @@ def test_a_session_that_ends_while_its_commit_waits_does_not_make_it_confirmed(o
         with synchronous(own.server, "nobody"):
             time.sleep(0.5)  # for the server to have heard of it
             reader.execute("COMMIT")
-            ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            ends = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = "
+                "'SyncRep'"
+            )
             wait_for(lambda: bool(own.execute(ends)))
             running.join(30)
     (outcome,) = ended
     assert outcome.code == 1, outcome.text
-    assert "030_deals_source_data: is committed on this server, and not confirmed by a standby" in outcome.text
-    said = own.execute('SELECT block FROM pgrunbook.attempts WHERE blockers @> \'[{"role": "synchronous standby"}]\'')
+    assert (
+        "030_deals_source_data: is committed on this server, and not confirmed by a standby"
+        in outcome.text
+    )
+    said = own.execute(
+        'SELECT block FROM pgrunbook.attempts WHERE blockers @> \'[{"role": "synchronous '
+        "standby\"}]'"
+    )
     assert said == [("030_deals_source_data",)]
     assert own.execute("SELECT block FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == said
 
@@ -160,17 +189,25 @@ def test_a_session_that_ends_while_its_commit_waits_does_not_make_it_confirmed(o
     "odd",
     [
         pytest.param("ALTER DATABASE crm SET track_activities = off", id="not shown"),
-        pytest.param("DROP EXTENSION plpgsql CASCADE; DROP LANGUAGE IF EXISTS plpgsql CASCADE", id="no plpgsql"),
+        pytest.param(
+            "DROP EXTENSION plpgsql CASCADE; DROP LANGUAGE IF EXISTS plpgsql CASCADE",
+            id="no plpgsql",
+        ),
     ],
 )
 def test_where_the_server_cannot_cancel_the_wait_we_do(own: Database, odd: str) -> None:
     lasting(own)
     own.execute("CREATE TABLE a (id int)")
     own.load(odd)
-    with closing(Sessions(Target("test", own.url), "public", "test")) as sessions, synchronous(own.server, "nobody"):
+    with (
+        closing(Sessions(Target("test", own.url), "public", "test")) as sessions,
+        synchronous(own.server, "nobody"),
+    ):
         work, look = sessions.work, sessions.look
         time.sleep(0.5)
-        work.execute("BEGIN; SET LOCAL synchronous_commit = on; ALTER TABLE public.a ADD COLUMN y int")
+        work.execute(
+            "BEGIN; SET LOCAL synchronous_commit = on; ALTER TABLE public.a ADD COLUMN y int"
+        )
         begun = time.monotonic()
         with standbys.watched(work, look, LOCK_TIMEOUT_S * 1000) as commit:
             work.execute("COMMIT")

@@ -1,4 +1,6 @@
-"""A schema called pgrunbook that is somebody else's, triggers on the ledger, and event triggers that forbid DDL."""
+"""A schema called pgrunbook that is somebody else's, triggers on the ledger, and event triggers
+that forbid DDL.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ LEDGER = "CREATE TABLE pgrunbook.blocks (id int); CREATE VIEW pgrunbook.runs AS 
 
 
 @pytest.mark.parametrize("mode", ["plan", "apply"])
-def test_a_ledger_of_another_role_is_refused_and_named(crm: Database, run: Callable[..., Outcome], mode: str) -> None:
+def test_a_ledger_of_another_role_is_refused_and_named(
+    crm: Database, run: Callable[..., Outcome], mode: str
+) -> None:
     role = databases.login_role(crm)
     crm.load(f"GRANT CREATE ON DATABASE {crm.name} TO {role.name}")
     with psycopg.connect(role.url, autocommit=True) as conn:
@@ -37,15 +41,22 @@ def test_a_ledger_of_another_role_is_refused_and_named(crm: Database, run: Calla
 
 
 def test_a_role_that_somebody_has_put_upon_us_is_not_trusted(crm: Database) -> None:
-    """Whoever may make roles may grant them to every role; what the database's owner grants is a word of trust."""
+    """Whoever may make roles may grant them to every role; what the database's owner grants is a
+    word of trust.
+    """
     maker, us = databases.login_role(crm), databases.login_role(crm)
     theirs = f"of_{maker.name}"
     crm.load(f"GRANT CREATE ON DATABASE {crm.name} TO PUBLIC; ALTER ROLE {maker.name} CREATEROLE")
     crm.load("GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC")
     with psycopg.connect(maker.url, autocommit=True) as conn:
-        conn.execute(f"CREATE ROLE {theirs} ROLE {maker.name}; GRANT {theirs} TO {us.name}, postgres".encode())
+        conn.execute(
+            f"CREATE ROLE {theirs} ROLE {maker.name}; GRANT {theirs} TO {us.name}, "
+            "postgres".encode()
+        )
         conn.execute(f"SET ROLE {theirs}; CREATE SCHEMA pgrunbook; {LEDGER}".encode())
-        conn.execute("CREATE FUNCTION public.round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1'")
+        conn.execute(
+            "CREATE FUNCTION public.round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1'"
+        )
     for url in (us.url, crm.url):
         with connect(Target("test", url), schema="public") as conn:
             assert len(trust.shadows(conn, "public")) == 1
@@ -56,7 +67,9 @@ def test_a_role_that_somebody_has_put_upon_us_is_not_trusted(crm: Database) -> N
         ]
     options = " WITH INHERIT FALSE, SET FALSE" if crm.server.version >= 16 else ""
     grant = f'GRANT "{theirs}" TO "{us.name}"'
-    assert f"{grant} WITH INHERIT FALSE, SET FALSE" in "".join(problem.remedy for problem in trust_of(us.url))
+    assert f"{grant} WITH INHERIT FALSE, SET FALSE" in "".join(
+        problem.remedy for problem in trust_of(us.url)
+    )
     with psycopg.connect(maker.url, autocommit=True) as conn:
         conn.execute(f"REVOKE {theirs} FROM {us.name}".encode())
     crm.load(f"{grant}{options}")
@@ -88,7 +101,10 @@ def test_a_schema_of_that_name_that_is_no_ledger_is_refused(
 
 def test_a_trigger_on_the_ledger_is_refused(applied: Database, run: Callable[..., Outcome]) -> None:
     role = databases.login_role(applied)
-    applied.load(f"GRANT USAGE, CREATE ON SCHEMA public TO {role.name}; GRANT USAGE ON SCHEMA pgrunbook TO {role.name}")
+    applied.load(
+        f"GRANT USAGE, CREATE ON SCHEMA public TO {role.name}; GRANT USAGE ON SCHEMA pgrunbook TO "
+        f"{role.name}"
+    )
     applied.load(f"GRANT TRIGGER ON pgrunbook.verdicts TO {role.name}")
     with psycopg.connect(role.url, autocommit=True) as conn:
         conn.execute("""
@@ -117,7 +133,10 @@ def test_a_condition_of_a_trigger_on_the_ledger_is_never_evaluated(
     done = run(applied, "-p", "discard", "020_stage_mappings")
     assert applied.execute("SELECT who FROM told") == []
     assert done.code == 2, done.text
-    for word in ("spy on pgrunbook.runs: has a condition", "DROP trigger spy on pgrunbook.runs; REVOKE TRIGGER ON"):
+    for word in (
+        "spy on pgrunbook.runs: has a condition",
+        "DROP trigger spy on pgrunbook.runs; REVOKE TRIGGER ON",
+    ):
         assert word in done.text, done.text
 
 
@@ -136,7 +155,11 @@ def test_an_event_trigger_is_told_and_named_where_it_forbids_the_ledger(
     assert "event trigger no_fridays" in "".join(planned.cells.values())
     done = run(crm, "--mode", "apply")
     assert done.code == 2, done.text
-    for word in ("nothing was changed", "no changes on Fridays", "event trigger no_fridays: public.forbid()"):
+    for word in (
+        "nothing was changed",
+        "no changes on Fridays",
+        "event trigger no_fridays: public.forbid()",
+    ):
         assert word in done.text, done.text
     crm.execute("ALTER EVENT TRIGGER no_fridays DISABLE")
     assert crm.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]

@@ -1,4 +1,6 @@
-"""What servers, files and names would do to a terminal, and what the command line prints when anything goes wrong."""
+"""What servers, files and names would do to a terminal, and what the command line prints when
+anything goes wrong.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ _VERIFY = f"sql/{RUNBOOK}/verify/010_import_batches.sql"
 
 def assert_harmless(text: str) -> None:
     """But for the colours that click gives our own verdict on a terminal, which this is none."""
-    assert not [hex(ord(c)) for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")], text
+    assert not [
+        hex(ord(c))
+        for c in text
+        if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")
+    ], text
 
 
 def raising(project: Project, text: str) -> None:
@@ -34,15 +40,20 @@ def raising(project: Project, text: str) -> None:
     (project.root / _VERIFY).write_text(f"-- title: It raises\n\nDO $$ BEGIN {body} END $$;\n")
 
 
-def apart(project: Project, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:
+def apart(
+    project: Project, *arguments: str, env: dict[str, str] | None = None
+) -> tuple[int, str, str]:
     """Run `pgrunbook`: exit code, what it printed, and what it printed as errors."""
     command = [sys.executable, "-m", "pgrunbook", *arguments]
     environment = project._env | (env or {})
-    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, check=False, timeout=120)
+    done = subprocess.run(
+        command, cwd=project.root, env=environment, capture_output=True, check=False, timeout=120
+    )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-# -- what is shown -----------------------------------------------------------------------------------------------------
+# -- what is shown
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_server_can_forge_no_line(crm: Database, project: Project) -> None:
@@ -53,7 +64,11 @@ def test_a_server_can_forge_no_line(crm: Database, project: Project) -> None:
     assert code == 1
     for text in (printed, errors):
         assert_harmless(text)
-        assert not [line for line in text.split("\n") if line.lstrip().startswith("PASSED") and line[:6].strip()], text
+        assert not [
+            line
+            for line in text.split("\n")
+            if line.lstrip().startswith("PASSED") and line[:6].strip()
+        ], text
     assert errors.startswith("FAILED: The target is not in the verified state.\n")
     assert re.search(r"(?m)^  \S.*: no\\x1b\[2J\\x1b\[1;31m$", errors), errors
     (path,) = project.root.glob("outputs/*/*/*.ipynb")
@@ -74,16 +89,25 @@ def test_a_server_can_forge_no_line(crm: Database, project: Project) -> None:
     assert {problem["what"].partition(" (SQLSTATE")[0] for problem in run["problems"]} == {FORGED}
 
 
-@pytest.mark.parametrize("env", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "TERM": "dumb"}])
+@pytest.mark.parametrize(
+    "env", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "TERM": "dumb"}]
+)
 @pytest.mark.long
-def test_an_encoding_that_lacks_a_character_ends_nothing(crm: Database, project: Project, env: dict[str, str]) -> None:
+def test_an_encoding_that_lacks_a_character_ends_nothing(
+    crm: Database, project: Project, env: dict[str, str]
+) -> None:
     project.env["CRM_URL"] = crm.url
     arguments = ("--target", "env:CRM_URL")
     code, printed, errors = apart(project, "run", RUNBOOK, "--mode", "plan", *arguments, env=env)
     assert (code, "PASSED: planned" in printed) == (0, True), errors
     if "LC_ALL" in env:
-        code, _, errors = apart(project, "run", RUNBOOK, *arguments, "-p", "operator", "Zoë", env=env)
-        assert (code, "operator: is not text in the encoding of this locale\n" in errors) == (2, True), errors
+        code, _, errors = apart(
+            project, "run", RUNBOOK, *arguments, "-p", "operator", "Zoë", env=env
+        )
+        assert (code, "operator: is not text in the encoding of this locale\n" in errors) == (
+            2,
+            True,
+        ), errors
     code, printed, errors = apart(project, "status", *arguments, env=env)
     assert (code, RUNBOOK in printed) == (0, True), errors
     code, _, errors = apart(project, "run", "ünknown", env=env)
@@ -92,20 +116,31 @@ def test_an_encoding_that_lacks_a_character_ends_nothing(crm: Database, project:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full"])
 @pytest.mark.long
-def test_a_closed_or_full_stream_is_no_fault_of_ours(crm: Database, project: Project, closed: str) -> None:
+def test_a_closed_or_full_stream_is_no_fault_of_ours(
+    crm: Database, project: Project, closed: str
+) -> None:
     project.env["CRM_URL"] = crm.url
     python = f"{shlex.quote(sys.executable)} -m pgrunbook"
     shell = f"{python} run {RUNBOOK} --target env:CRM_URL --mode plan {closed}"
     done = subprocess.run(
-        shell, shell=True, cwd=project.root, env=project._env, capture_output=True, encoding="utf-8", timeout=120
+        shell,
+        shell=True,
+        cwd=project.root,
+        env=project._env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
     )
     assert "Traceback" not in done.stdout + done.stderr
-    assert done.returncode == (0 if "full" not in closed or closed.startswith("2") else 1), done.stderr
+    assert done.returncode == (0 if "full" not in closed or closed.startswith("2") else 1), (
+        done.stderr
+    )
     (record,) = project.root.glob("outputs/*/*/*.ipynb")
     assert json.loads(record.read_text())["metadata"]["pgrunbook"]["verdict"] == "passed"
 
 
-# -- --json ------------------------------------------------------------------------------------------------------------
+# -- --json
+# --------------------------------------------------------------------------------------------------
 
 REFUSED = [
     ("run",),
@@ -123,7 +158,12 @@ REFUSED = [
     ("archive", "verify", "--key", "nowhere.pem"),
     ("archive", "verify", "--target", "nowhere"),
     ("archive", "diff", "one", "other"),
-    ("archive", "diff", "runbooks/001_import_connector.ipynb", "runbooks/001_import_connector.ipynb"),
+    (
+        "archive",
+        "diff",
+        "runbooks/001_import_connector.ipynb",
+        "runbooks/001_import_connector.ipynb",
+    ),
 ]
 
 
@@ -178,7 +218,9 @@ def test_so_is_whatever_else_ends_a_command(
         "\ufeff",
     ],
 )
-def test_a_settings_file_that_is_not_valid(project: Project, text: str, capsys: Any, monkeypatch: Any) -> None:
+def test_a_settings_file_that_is_not_valid(
+    project: Project, text: str, capsys: Any, monkeypatch: Any
+) -> None:
     (project.root / "pgrunbook.toml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(project.root)
     with pytest.raises(SystemExit) as ended:
@@ -186,12 +228,16 @@ def test_a_settings_file_that_is_not_valid(project: Project, text: str, capsys: 
     assert (ended.value.code, json.loads(capsys.readouterr().out)["verdict"]) == (2, "refused")
 
 
-# -- commands that are printed -----------------------------------------------------------------------------------------
+# -- commands that are printed
+# -----------------------------------------------------------------------------------------
 
 
 def commands(text: str) -> list[list[str]]:
     """The commands of ours in a text, as a shell reads them."""
-    return [shlex.split(found) for found in re.findall(r"pgrunbook (?:run|status|archive) [^;`\n]*", text)]
+    return [
+        shlex.split(found)
+        for found in re.findall(r"pgrunbook (?:run|status|archive) [^;`\n]*", text)
+    ]
 
 
 @pytest.mark.long
@@ -201,10 +247,23 @@ def test_the_command_in_a_remedy_goes_where_the_run_went(crm: Database, project:
     system = crm.execute("SELECT system_identifier::text FROM pg_control_system()")[0][0]
     (project.root / "pgrunbook.toml").write_text(f'{settings}system_identifier = "{system}"\n')
     project.env["CRM_URL"] = crm.url
-    done = project.command("run", "001", "--target", "the crm", "-p", "ticket", "it's 7", "-p", "lock_budget", "9min")
+    done = project.command(
+        "run", "001", "--target", "the crm", "-p", "ticket", "it's 7", "-p", "lock_budget", "9min"
+    )
     assert done.code == 2, done.text
     (words,) = commands(done.text)
-    given = ["--target", "the crm", "--mode", "rehearse", "-p", "ticket", "it's 7", "-p", "lock_budget", "9min"]
+    given = [
+        "--target",
+        "the crm",
+        "--mode",
+        "rehearse",
+        "-p",
+        "ticket",
+        "it's 7",
+        "-p",
+        "lock_budget",
+        "9min",
+    ]
     assert words == ["pgrunbook", "run", RUNBOOK, *given]
     with main.main.make_context("pgrunbook", words[1:]) as ctx:
         assert isinstance(ctx, click.Context)
@@ -213,18 +272,29 @@ def test_the_command_in_a_remedy_goes_where_the_run_went(crm: Database, project:
 
 
 @pytest.mark.long
-def test_a_later_runbook_is_reverted_on_the_same_target(applied: Database, project: Project) -> None:
+def test_a_later_runbook_is_reverted_on_the_same_target(
+    applied: Database, project: Project
+) -> None:
     project.env["CRM_URL"] = applied.url
     assert project.command("run", "002", "--target", "env:CRM_URL").code == 0
     done = project.run(applied, "--mode", "revert")
     assert done.code == 2, done.text
     (words,) = commands(done.text)
-    assert words == ["pgrunbook", "run", "002_import_batches_lookup", "--target", "env:CRM_URL", "--mode", "revert"]
+    assert words == [
+        "pgrunbook",
+        "run",
+        "002_import_batches_lookup",
+        "--target",
+        "env:CRM_URL",
+        "--mode",
+        "revert",
+    ]
     reverted = project.command(*words[1:])
     assert reverted.code == 0, reverted.text
 
 
-# -- kernels and names -------------------------------------------------------------------------------------------------
+# -- kernels and names
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -252,13 +322,21 @@ def test_a_kernel_whose_program_has_gone(project: Project) -> None:
     spec = project.root / "share/jupyter/kernels/gone"
     spec.mkdir(parents=True)
     (spec / "kernel.json").write_text(
-        json.dumps({"argv": ["/gone/python", "-f", "{connection_file}"], "display_name": "Gone", "language": "python"})
+        json.dumps(
+            {
+                "argv": ["/gone/python", "-f", "{connection_file}"],
+                "display_name": "Gone",
+                "language": "python",
+            }
+        )
     )
     project.env["JUPYTER_PATH"] = str(project.root / "share/jupyter")
     path = project.root / f"runbooks/{RUNBOOK}.ipynb"
     path.write_text(path.read_text().replace('"name": "python3"', '"name": "gone"'))
     done = project.command("run", "001", "--target", "env:NOWHERE")
-    assert (done.code, "asks for a kernel whose program is not there" in done.text) == (2, True), done.text
+    assert (done.code, "asks for a kernel whose program is not there" in done.text) == (2, True), (
+        done.text
+    )
 
 
 def test_lint_names_two_runbooks_of_one_number_and_sql_of_none(project: Project) -> None:

@@ -18,7 +18,9 @@ WITHOUT_LEDGER = "--exclude-schema=pgrunbook"
 def command(project: Project, mode: str, digest: str = "") -> Outcome:
     """The page's command for a mode; without one, that of the run itself."""
     commands = re.findall(r"^pgrunbook (run 001 .*)$", PAGE, re.MULTILINE)
-    (found,) = [line for line in commands if (f"--mode {mode}" in line if mode else "--mode" not in line)]
+    (found,) = [
+        line for line in commands if (f"--mode {mode}" in line if mode else "--mode" not in line)
+    ]
     return project.command(*shlex.split(found.replace("DIGEST", digest)))
 
 

@@ -39,7 +39,9 @@ def test_the_record_shows_sql_time_and_schema_and_no_noise(crm: Database, run: R
     assert "connections_source_type_check" in done.cells["difference"]
     assert "PASSED" in done.cells["verdict"]
     assert done.notebook
-    outputs = [o for c in json.loads(done.notebook.read_text())["cells"] for o in c.get("outputs", ())]
+    outputs = [
+        o for c in json.loads(done.notebook.read_text())["cells"] for o in c.get("outputs", ())
+    ]
     assert [o for o in outputs if o["output_type"] == "stream"] == []
     assert done.text.count("\n") == 3, done.text
     assert done.notebook.stat().st_size < 300_000
@@ -53,11 +55,21 @@ def test_psql_and_the_runbook_make_the_same_schema(crm: Database, server, run: R
     with databases.temporary(server, template="sample") as by_hand:
         folder = ROOT / "sql" / RUNBOOK / "deploy"
         plain = sorted(folder.glob("*.sql"))
-        by_hand.psql("-1", "-v", "connections_table=connections", *(arg for f in plain for arg in ("-f", f)))
+        by_hand.psql(
+            "-1", "-v", "connections_table=connections", *(arg for f in plain for arg in ("-f", f))
+        )
         for table, column in [("connections", "source_type"), ("deals", "source")]:
-            by_hand.psql("-1", *_variables(by_hand, table, column), "-f", folder / "070_admit_csv_import" / "check.sql")
             by_hand.psql(
-                "-1", *_variables(by_hand, table, column), "-f", folder / "080_validate_csv_import" / "check.sql"
+                "-1",
+                *_variables(by_hand, table, column),
+                "-f",
+                folder / "070_admit_csv_import" / "check.sql",
+            )
+            by_hand.psql(
+                "-1",
+                *_variables(by_hand, table, column),
+                "-f",
+                folder / "080_validate_csv_import" / "check.sql",
             )
         assert run(crm).code == 0
         assert crm.dump("-s", "--exclude-schema=pgrunbook") == by_hand.dump("-s")
@@ -105,7 +117,8 @@ def test_verify_only_looks(crm: Database, applied: Database, run: Run) -> None:
 @PG18
 def test_verify_names_all_that_was_altered(applied: Database, project: Project) -> None:
     applied.load(
-        "ALTER TABLE import_batches ADD one text, ADD other text;ALTER TABLE deals ALTER source_data DROP DEFAULT"
+        "ALTER TABLE import_batches ADD one text, ADD other text;ALTER TABLE deals ALTER "
+        "source_data DROP DEFAULT"
     )
     done = project.step(applied, "--mode", "verify")
     assert done.code == 1
@@ -150,13 +163,19 @@ def test_half_done_by_hand_ends_complete(crm: Database, project: Project) -> Non
 
 
 def _by_hand(database: Database, *numbers: str) -> None:
-    files = [f for n in numbers for f in sorted((ROOT / "sql" / RUNBOOK / "deploy").glob(f"{n}*.sql"))]
-    database.psql("-1", "-v", "connections_table=connections", *(arg for f in files for arg in ("-f", f)))
+    files = [
+        f for n in numbers for f in sorted((ROOT / "sql" / RUNBOOK / "deploy").glob(f"{n}*.sql"))
+    ]
+    database.psql(
+        "-1", "-v", "connections_table=connections", *(arg for f in files for arg in ("-f", f))
+    )
 
 
 @PG18
 @pytest.mark.parametrize("folder", ["runbooks", "sql/001_import_connector/deploy"])
-def test_plain_papermill_from_anywhere_in_the_project(crm: Database, project: Project, folder: str) -> None:
+def test_plain_papermill_from_anywhere_in_the_project(
+    crm: Database, project: Project, folder: str
+) -> None:
     done = project.papermill(crm, "-p", "mode", "plan", cwd=project.root / folder)
     assert done.code == 0, done.text
     assert "PASSED: planned" in done.cells["verdict"]

@@ -1,4 +1,6 @@
-"""Runbook 002, an index built CONCURRENTLY, to show that the engine is general; and how a runbook is begun."""
+"""Runbook 002, an index built CONCURRENTLY, to show that the engine is general; and how a runbook
+is begun.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def test_plan_rehearse_apply_revert(crm: Database, project: Project) -> None:
     refused, text = run(project, crm)
     assert refused == 2
     assert "deals.source_data: the column is missing" in text
-    crm.psql("-f", project.root / "sql" / "001_import_connector" / "deploy" / "030_deals_source_data.sql")
+    crm.psql(
+        "-f", project.root / "sql" / "001_import_connector" / "deploy" / "030_deals_source_data.sql"
+    )
     before = crm.dump(WITHOUT_LEDGER)
 
     code, text = run(project, crm, "--mode", "rehearse")
@@ -45,15 +49,25 @@ def test_plan_rehearse_apply_revert(crm: Database, project: Project) -> None:
     code, text = run(project, crm, "--mode", "revert")
     assert (code, crm.dump(WITHOUT_LEDGER)) == (0, before), text
     events = "SELECT event FROM pgrunbook.blocks ORDER BY id"
-    assert [event for (event,) in crm.execute(events)] == ["started", "applied", "reverting", "reverted"]
+    assert [event for (event,) in crm.execute(events)] == [
+        "started",
+        "applied",
+        "reverting",
+        "reverted",
+    ]
 
     crm.psql("-f", project.root / SQL / "deploy" / f"{BLOCK}.sql")
     assert crm.dump("--schema-only", WITHOUT_LEDGER) == applied  # psql makes the same
 
 
 @on_18
-def test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips(crm: Database, project: Project) -> None:
-    for path in ("sql/001_import_connector/deploy/030_deals_source_data.sql", SQL / "deploy" / f"{BLOCK}.sql"):
+def test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips(
+    crm: Database, project: Project
+) -> None:
+    for path in (
+        "sql/001_import_connector/deploy/030_deals_source_data.sql",
+        SQL / "deploy" / f"{BLOCK}.sql",
+    ):
         crm.psql("-f", project.root / path)
     index = "idx_deals_import_batch"
     crm.execute(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass")
@@ -73,7 +87,9 @@ def test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips(crm: 
 @on_18
 def test_a_revert_that_was_broken_off_goes_on(crm: Database, project: Project) -> None:
     """The index was dropped, and then the session was gone: no row says so but `reverting`."""
-    crm.psql("-f", project.root / "sql" / "001_import_connector" / "deploy" / "030_deals_source_data.sql")
+    crm.psql(
+        "-f", project.root / "sql" / "001_import_connector" / "deploy" / "030_deals_source_data.sql"
+    )
     assert run(project, crm)[0] == 0
     crm.load(
         "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS"
@@ -83,12 +99,17 @@ def test_a_revert_that_was_broken_off_goes_on(crm: Database, project: Project) -
     )
     code, text = run(project, crm, "--mode", "revert")
     assert code == 1, text
-    assert "The revert failed. It is outside a transaction: what was undone is gone, the rest is there." in text
+    assert (
+        "The revert failed. It is outside a transaction: what was undone is gone, the rest is "
+        "there." in text
+    )
     crm.load("DROP TRIGGER gone ON pgrunbook.statements")
     assert crm.execute("SELECT to_regclass('idx_deals_import_batch')") == [(None,)]
     code, text = run(project, crm, "--mode", "revert")
     assert code == 0, text
-    assert crm.execute("SELECT event FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == [("reverted",)]
+    assert crm.execute("SELECT event FROM pgrunbook.blocks ORDER BY id DESC LIMIT 1") == [
+        ("reverted",)
+    ]
     assert run(project, crm)[0] == 0
 
 
@@ -107,7 +128,9 @@ def test_a_new_runbook_works_as_it_stands(empty: Database, project: Project) -> 
     assert (planned.code, empty.dump()) == (0, before), planned.text
     assert "CREATE TABLE support_notes" in planned.cells["010-support-notes"]
     _as_the_page_has_it(project)
-    empty.load("CREATE TABLE invoices (number int PRIMARY KEY, state text CHECK (state IN ('paid')));")
+    empty.load(
+        "CREATE TABLE invoices (number int PRIMARY KEY, state text CHECK (state IN ('paid')));"
+    )
     done = project.command("run", "003", "--target", "env:CRM_URL")
     assert done.code == 0, done.text
     assert "created_at fills in" in done.cells["verify"]
@@ -128,8 +151,12 @@ def test_a_new_runbook_works_as_it_stands(empty: Database, project: Project) -> 
 
 
 def _as_the_page_has_it(project: Project) -> None:
-    """Add to runbook 003 what docs/runbooks.md tells to find a table and to admit one more value."""
-    locate, admit, apply = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "runbooks.md").read_text(), re.DOTALL)
+    """Add to runbook 003 what docs/runbooks.md tells to find a table and to admit one more
+    value.
+    """
+    locate, admit, apply = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "runbooks.md").read_text(), re.DOTALL
+    )
     path = project.root / "runbooks" / "003_support_notes.ipynb"
     notebook = nbformat.read(path, 4)
     places = {cell.id: place for place, cell in enumerate(notebook.cells)}

@@ -18,12 +18,17 @@ SAMPLE = SQL / "sample.sql"
 RUNBOOK = SQL / "001_import_connector"
 BLOCKS = [path.stem for path in sorted(RUNBOOK.glob("deploy/0[1-6]*.sql"))]
 VERIFY = [*BLOCKS, "connection_record"]
-THERE_ALREADY = {"050_accounts_source_data", "062_connections_last_sync_at"}  # in the sample database
+# in the sample database
+THERE_ALREADY = {"050_accounts_source_data", "062_connections_last_sync_at"}
 MADE = [block for block in BLOCKS if block not in THERE_ALREADY]
 
 # What a later block of the runbook does: no value of this column is rejected any more.
 ADMIT_ANY_VALUE = "ALTER TABLE connections DROP CONSTRAINT connections_source_type_check"
-VARIABLES = {"connections_table": "connections", "source_type_column": "source_type", "value": "csv_import"}
+VARIABLES = {
+    "connections_table": "connections",
+    "source_type_column": "source_type",
+    "value": "csv_import",
+}
 
 # As issue 2 gives them; the project promises exactly these.
 ASKED_FOR = """
@@ -66,7 +71,11 @@ CREATE INDEX idx_stage_mappings_workspace ON stage_mappings(workspace_id, source
 
 def psql(database: Database, *arguments: str, **variables: str) -> str:
     """Run psql in one transaction; what it prints."""
-    flags = [part for name, value in {**VARIABLES, **variables}.items() for part in ("-v", f"{name}={value}")]
+    flags = [
+        part
+        for name, value in {**VARIABLES, **variables}.items()
+        for part in ("-v", f"{name}={value}")
+    ]
     return database.psql("-1", *flags, *arguments)
 
 
@@ -214,7 +223,14 @@ def odd(crm: Database) -> Database:
     """After deploy, with things of others on every table."""
     psql(crm, *files("deploy", BLOCKS), "-c", ADMIT_ANY_VALUE)
     crm.load(ODD)
-    for table in ("import_batches", "stage_mappings", "connections", "deals", "contacts", "accounts"):
+    for table in (
+        "import_batches",
+        "stage_mappings",
+        "connections",
+        "deals",
+        "contacts",
+        "accounts",
+    ):
         crm.load(ODD_TABLE.format(table=table))
     for table in ("deals", "contacts", "accounts"):
         crm.load(ODD_MANDATORY.format(table=table))
@@ -244,7 +260,9 @@ def test_verify_sets_nothing_off(odd: Database) -> None:
     ],
     ids=["trigger", "rule", "serial", "default"],
 )
-def test_the_foreign_key_is_not_tried_where_something_else_would_act(crm: Database, table: str, odd: str) -> None:
+def test_the_foreign_key_is_not_tried_where_something_else_would_act(
+    crm: Database, table: str, odd: str
+) -> None:
     psql(crm, *files("deploy", BLOCKS[:2]), "-c", ODD, "-c", odd.format(table=table))
     before = crm.dump()
     psql(crm, *files("verify", [block for block in BLOCKS if block.endswith(table)]))
@@ -255,25 +273,34 @@ def test_the_odd_triggers_would_have_been_noticed(odd: Database) -> None:
     assert "a trigger fired on deals" in complaint(odd, "-c", "UPDATE deals SET name = name")
 
 
-# What breaks what a check checks, and what the check says then: part of its sentence, the sabotages, and part of
-# the message for each. {t} is the table.
+# What breaks what a check checks, and what the check says then: part of its sentence, the
+# sabotages, and part of the message for each. {t} is the table.
 NEW_TABLE = {
     "each column": {
-        "ALTER TABLE {t} DROP workspace_id": "{t}.workspace_id: expected uuid NOT NULL, found no such column",
-        "ALTER TABLE {t} ALTER workspace_id DROP NOT NULL": "{t}.workspace_id: expected uuid NOT NULL, found uuid",
-        "ALTER TABLE {t} ALTER created_at TYPE date": "{t}.created_at: expected timestamp with time zone, found date",
+        "ALTER TABLE {t} DROP "
+        "workspace_id": "{t}.workspace_id: expected uuid NOT NULL, found no such column",
+        "ALTER TABLE {t} ALTER workspace_id DROP NOT "
+        "NULL": "{t}.workspace_id: expected uuid NOT NULL, found uuid",
+        "ALTER TABLE {t} ALTER created_at TYPE "
+        "date": "{t}.created_at: expected timestamp with time zone, found date",
         "ALTER TABLE {t} ALTER created_at SET NOT NULL": "found timestamp with time zone NOT NULL",
     },
-    "no other column": {"ALTER TABLE {t} ADD tenant text NOT NULL": "no other mandatory column, found tenant"},
+    "no other column": {
+        "ALTER TABLE {t} ADD tenant text NOT NULL": "no other mandatory column, found tenant"
+    },
     "gets an id": {
         "ALTER TABLE {t} ALTER id DROP DEFAULT": 'found: null value in column "id"',
         "ALTER TABLE {t} ALTER created_at DROP DEFAULT": "created_at",
     },
     "NULL is rejected": {
-        "ALTER TABLE {t} DROP CONSTRAINT {t}_pkey, ALTER id DROP NOT NULL": "{t}.id: expected NULL to be rejected",
-        "ALTER TABLE {t} ALTER workspace_id DROP NOT NULL": "{t}.workspace_id: expected NULL to be rejected",
+        "ALTER TABLE {t} DROP CONSTRAINT {t}_pkey, ALTER id DROP NOT "
+        "NULL": "{t}.id: expected NULL to be rejected",
+        "ALTER TABLE {t} ALTER workspace_id DROP NOT "
+        "NULL": "{t}.workspace_id: expected NULL to be rejected",
     },
-    "the same id": {"ALTER TABLE {t} DROP CONSTRAINT {t}_pkey": "{t}.id: expected the same id to be rejected"},
+    "the same id": {
+        "ALTER TABLE {t} DROP CONSTRAINT {t}_pkey": "{t}.id: expected the same id to be rejected"
+    },
     "foreign key": {
         "ALTER TABLE {t} DROP CONSTRAINT {t}_workspace_id_fkey": "expected a foreign key",
         "ALTER TABLE {t} DROP CONSTRAINT {t}_workspace_id_fkey, "
@@ -284,30 +311,43 @@ NEW_TABLE = {
         "ALTER TABLE workspaces DISABLE TRIGGER ALL": "expected a foreign key",
     },
     "unknown workspace": {
-        "ALTER TABLE {t} DROP CONSTRAINT {t}_workspace_id_fkey": "expected an unknown workspace to be rejected",
+        "ALTER TABLE {t} DROP CONSTRAINT "
+        "{t}_workspace_id_fkey": "expected an unknown workspace to be rejected",
         "ALTER TABLE {t} DISABLE TRIGGER ALL": "expected an unknown workspace to be rejected",
     },
     "the index": {
         "DROP INDEX idx_{t}_workspace": "idx_{t}_workspace: expected btree (workspace_id",
-        "DROP INDEX idx_{t}_workspace; CREATE INDEX idx_{t}_workspace ON {t} (id)": "found btree (id)",
-        "DROP INDEX idx_{t}_workspace; CREATE UNIQUE INDEX idx_{t}_workspace ON {t} (id)": "found UNIQUE btree",
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_{t}_workspace'::regclass": ", invalid",
+        "DROP INDEX idx_{t}_workspace; CREATE INDEX idx_{t}_workspace ON {t} "
+        "(id)": "found btree (id)",
+        "DROP INDEX idx_{t}_workspace; CREATE UNIQUE INDEX idx_{t}_workspace ON {t} "
+        "(id)": "found UNIQUE btree",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
+        "'idx_{t}_workspace'::regclass": ", invalid",
     },
 }
 IMPORT_BATCHES = {
     "gets an id": {
         f"ALTER TABLE import_batches ALTER {column} DROP DEFAULT": "expected "
-        for column in ("records_inserted", "records_updated", "records_skipped", "status", "replace_strategy")
+        for column in (
+            "records_inserted",
+            "records_updated",
+            "records_skipped",
+            "status",
+            "replace_strategy",
+        )
     },
     "NULL is rejected": {
-        f"ALTER TABLE import_batches ALTER {column} DROP NOT NULL": f"{column}: expected NULL to be rejected"
+        f"ALTER TABLE import_batches ALTER {column} DROP NOT "
+        "NULL": f"{column}: expected NULL to be rejected"
         for column in ("entity_type", "filename", "row_count", "status")
     },
     "column mapping": {
         "ALTER TABLE import_batches ALTER classification TYPE text": "expected to read back",
         "ALTER TABLE import_batches ALTER warnings TYPE text": "expected to read back",
     },
-    "the indexes": {"DROP INDEX idx_import_batches_status": "idx_import_batches_status: expected btree"},
+    "the indexes": {
+        "DROP INDEX idx_import_batches_status": "idx_import_batches_status: expected btree"
+    },
 }
 STAGE_MAPPINGS = {
     "gets an id": {
@@ -315,12 +355,15 @@ STAGE_MAPPINGS = {
         for column in ("source", "is_open", "display_order", "updated_at")
     },
     "NULL is rejected": {
-        f"ALTER TABLE stage_mappings ALTER {column} DROP NOT NULL": f"{column}: expected NULL to be rejected"
+        f"ALTER TABLE stage_mappings ALTER {column} DROP NOT "
+        "NULL": f"{column}: expected NULL to be rejected"
         for column in ("source", "raw_stage", "normalized_stage", "is_open")
     },
     "mapped once": {
-        "ALTER TABLE stage_mappings DROP CONSTRAINT stage_mappings_workspace_id_source_raw_stage_key": "second",
-        "ALTER TABLE stage_mappings ADD UNIQUE (workspace_id, raw_stage)": "mapped again for another",
+        "ALTER TABLE stage_mappings DROP CONSTRAINT "
+        "stage_mappings_workspace_id_source_raw_stage_key": "second",
+        "ALTER TABLE stage_mappings ADD UNIQUE (workspace_id, "
+        "raw_stage)": "mapped again for another",
         "ALTER TABLE stage_mappings ADD UNIQUE (source, raw_stage)": "mapped again for another",
     },
 }
@@ -331,16 +374,21 @@ SOURCE_DATA = {
     },
     "is jsonb": {
         "ALTER TABLE {t} DROP source_data": "{t}.source_data: expected jsonb, found no such column",
-        "ALTER TABLE {t} ALTER source_data DROP DEFAULT, ALTER source_data TYPE text": "expected jsonb, found text",
+        "ALTER TABLE {t} ALTER source_data DROP DEFAULT, ALTER source_data TYPE "
+        "text": "expected jsonb, found text",
     },
-    "left out": {"ALTER TABLE {t} ALTER source_data SET DEFAULT '[]'": "expected an object to fill in"},
+    "left out": {
+        "ALTER TABLE {t} ALTER source_data SET DEFAULT '[]'": "expected an object to fill in"
+    },
     "stores the batch": {
-        "ALTER TABLE {t} ADD CONSTRAINT short CHECK (source_data = '{{}}') NOT VALID": 'check constraint "short"',
+        "ALTER TABLE {t} ADD CONSTRAINT short CHECK (source_data = '{{}}') NOT "
+        "VALID": 'check constraint "short"',
     },
 }
 CONNECTIONS_COLUMN = {
     "the connections have": {
-        "ALTER TABLE connections DROP {column}": "connections.{column}: expected {type}, found no such column",
+        "ALTER TABLE connections DROP "
+        "{column}": "connections.{column}: expected {type}, found no such column",
         "ALTER TABLE connections ALTER {column} TYPE {other}": "expected {type}, found {other}",
     },
 }
@@ -351,8 +399,10 @@ CONNECTION_RECORD = {
         "ALTER TABLE connections ALTER status DROP DEFAULT": "besides the record's, found status",
     },
     "store the record": {
-        "ALTER TABLE connections ADD CONSTRAINT known CHECK (source_type <> 'csv_import')": 'constraint "known"',
-        "ALTER TABLE connections ADD CHECK (credentials IS NOT NULL) NOT VALID": "connections_credentials_check",
+        "ALTER TABLE connections ADD CONSTRAINT known CHECK (source_type <> "
+        "'csv_import')": 'constraint "known"',
+        "ALTER TABLE connections ADD CHECK (credentials IS NOT NULL) NOT "
+        "VALID": "connections_credentials_check",
         "ALTER TABLE connections ALTER source_label TYPE varchar(5)": "value too long",
         "ALTER TABLE connections ALTER last_sync_at TYPE date": "expected to read back",
         "ALTER TABLE connections DROP config": 'column "config" of relation',
@@ -360,7 +410,9 @@ CONNECTION_RECORD = {
 }
 
 
-def sabotages(name: str, broken: Mapping[str, Mapping[str, str]], **words: str) -> list[tuple[str, str, str, str]]:
+def sabotages(
+    name: str, broken: Mapping[str, Mapping[str, str]], **words: str
+) -> list[tuple[str, str, str, str]]:
     """The file, part of a check's sentence, the sabotage, part of the message."""
     return [
         (name, part, sabotage.format(**words), message.format(**words))
@@ -377,8 +429,16 @@ SABOTAGES = [
     *sabotages("030_deals_source_data", SOURCE_DATA, t="deals"),
     *sabotages("040_contacts_source_data", SOURCE_DATA, t="contacts"),
     *sabotages("050_accounts_source_data", SOURCE_DATA, t="accounts"),
-    *sabotages("060_connections_source_label", CONNECTIONS_COLUMN, column="source_label", type="text", other="name"),
-    *sabotages("061_connections_config", CONNECTIONS_COLUMN, column="config", type="jsonb", other="json"),
+    *sabotages(
+        "060_connections_source_label",
+        CONNECTIONS_COLUMN,
+        column="source_label",
+        type="text",
+        other="name",
+    ),
+    *sabotages(
+        "061_connections_config", CONNECTIONS_COLUMN, column="config", type="jsonb", other="json"
+    ),
     *sabotages(
         "062_connections_last_sync_at",
         CONNECTIONS_COLUMN,
@@ -403,7 +463,9 @@ def sentence(name: str, part: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "part", "sabotage", "message"), SABOTAGES, ids=[f"{name}-{sql}" for name, _, sql, _ in SABOTAGES]
+    ("name", "part", "sabotage", "message"),
+    SABOTAGES,
+    ids=[f"{name}-{sql}" for name, _, sql, _ in SABOTAGES],
 )
 def test_each_check_fails_when_what_it_checks_is_broken(
     deployed: Database, tmp_path: Path, name: str, part: str, sabotage: str, message: str

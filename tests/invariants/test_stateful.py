@@ -1,7 +1,8 @@
-"""Any sequence of runs, crashes, edits of files and edits of the database by hand, beside a model of what is then true.
+"""Any sequence of runs, crashes, edits of files and edits of the database by hand, beside a model
+of what is then true.
 
-`make test` tries a few sequences, the same ones each time. More of them, longer, chosen anew, on each version, and a
-failing one made as short as can be:
+`make test` tries a few sequences, the same ones each time. More of them, longer, chosen anew, on
+each version, and a failing one made as short as can be:
 
     STATEFUL_EXAMPLES=500 .venv/bin/pytest tests/integration/test_stateful.py
 """
@@ -19,7 +20,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from support.databases import temporary
 from support.stateful import (
     ALTERATIONS,
@@ -57,8 +64,8 @@ SETTINGS = settings(
 INVALID = " INVALID"
 EDITED = "the file was edited"
 
-# What happened last, as far as it matters: another whole run is worth its time after a change, a second one after one
-# that has passed.
+# What happened last, as far as it matters: another whole run is worth its time after a change, a
+# second one after one that has passed.
 CHANGE, PASS, NOTHING = "change", "pass", "nothing"
 
 # Between two blocks.
@@ -70,10 +77,11 @@ AHEAD = st.integers(0, len(BLOCKS) - 1)
 class Model:
     """What is true of files, target and ledger.
 
-    `shapes`: the objects that a block makes, by its name and whether its file is edited. `edited`: the files, and
-    `recorded`: the files as they were when their blocks were recorded. `there`: the objects of the target. `started`:
-    the blocks that a run has left half done, outside a transaction. `verdicts`: of each run that has written, by its
-    id; of one that has not ended, or that died, there is none.
+    `shapes`: the objects that a block makes, by its name and whether its file is edited. `edited`:
+    the files, and `recorded`: the files as they were when their blocks were recorded. `there`: the
+    objects of the target. `started`: the blocks that a run has left half done, outside a
+    transaction. `verdicts`: of each run that has written, by its id; of one that has not ended, or
+    that died, there is none.
     """
 
     shapes: Mapping[tuple[str, bool], Mapping[str, str]]
@@ -98,15 +106,23 @@ class Model:
         return [key for key, how in self.shape(name).items() if self.there.get(key) != how]
 
     def obstacles(self) -> dict[str, set[str]]:
-        """For each block because of which a run must be refused: the objects, or that its file was edited."""
+        """For each block because of which a run must be refused: the objects, or that its file was
+        edited.
+        """
         found = {name: set(self._obstacles(name)) for name in BLOCKS}
         return {name: what for name, what in found.items() if what}
 
     def _obstacles(self, name: str) -> list[str]:
         shape = self.shape(name)
-        wrong = [key for key in self.missing(name) if name in self.recorded or not self._can_be_made(name, key)]
+        wrong = [
+            key
+            for key in self.missing(name)
+            if name in self.recorded or not self._can_be_made(name, key)
+        ]
         if name == NOTES and self._is_there(name):
-            wrong += [key for key in self.there if key.startswith("column notes.") and key not in shape]
+            wrong += [
+                key for key in self.there if key.startswith("column notes.") and key not in shape
+            ]
         edited = self.recorded.get(name, self.edited[name]) != self.edited[name]
         return [key.split()[1] for key in wrong] + [EDITED] * edited
 
@@ -124,7 +140,9 @@ class Model:
         return [name for name in names if name != LOOKUP or "column people.nickname" in self.there]
 
     def can_be_altered(self, key: str) -> bool:
-        """It is there and valid; and if its block is pending, then as the file says, so that this can be told later."""
+        """It is there and valid; and if its block is pending, then as the file says, so that this
+        can be told later.
+        """
         conflicting = [self.shape(name) for name in self.pending if self._obstacles(name)]
         whole = key in self.there and not self.there[key].endswith(INVALID)
         return whole and not any(key in shape for shape in conflicting)
@@ -158,7 +176,8 @@ class Model:
         self.verdicts.setdefault(run_id, [])
         if name == INITIAL and self.missing(name):
             self.started.add(name)
-            half = INVALID if moment in (Moment.BUILD, Moment.DDL) else ""  # it becomes valid with the last commit
+            # it becomes valid with the last commit
+            half = INVALID if moment in (Moment.BUILD, Moment.DDL) else ""
             self.there |= {key: how + half for key, how in self.shape(name).items()}
 
     def ended(self, run_id: str, verdict: str) -> None:
@@ -174,7 +193,9 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.reference, self.folder = reference, reference.folder
         self.open = ExitStack()
-        self.target = Target(self.open.enter_context(temporary(reference.server, reference.template)))
+        self.target = Target(
+            self.open.enter_context(temporary(reference.server, reference.template))
+        )
         os.environ[URL] = self.target.database.url
         self.model = Model(reference.shapes, self.target.objects())
         for name in BLOCKS:
@@ -195,7 +216,8 @@ class History(RuleBasedStateMachine):
         assert self.target.done() == self.model.done
         assert self.target.verdicts() == self.model.verdicts
 
-    # -- runs ------------------------------------------------------------------------------------------------
+    # -- runs
+    # ----------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.last == CHANGE)
     @rule()
@@ -236,18 +258,24 @@ class History(RuleBasedStateMachine):
     def a_run_that_is_hit_in_a_block(self, data: st.DataObject, ahead: int, cut_off: bool) -> None:
         if run := self.begin():
             name = self.advance(run, ahead)
-            moment = data.draw(st.sampled_from(self.model.moments(name, ledger=self.target.has_ledger())))
+            moment = data.draw(
+                st.sampled_from(self.model.moments(name, ledger=self.target.has_ledger()))
+            )
             self.hit(run, name, moment, cut_off=cut_off)
 
     def advance(self, run: Run, ahead: int) -> str:
-        """Come to one of the blocks that are still to be done: the first one, or so many after it."""
+        """Come to one of the blocks that are still to be done: the first one, or so many after
+        it.
+        """
         name = self.model.pending[: ahead + 1][-1]
         for earlier in list(BLOCKS)[: list(BLOCKS).index(name)]:
             self.apply(run, earlier)
         return name
 
     def hit(self, run: Run, name: str, moment: Moment, *, cut_off: bool) -> None:
-        """Hit the run at that moment of the block. If it is cut off as well, it can write no verdict."""
+        """Hit the run at that moment of the block. If it is cut off as well, it can write no
+        verdict.
+        """
         self.last = CHANGE
         with self.target.crash(moment, cut_off=cut_off):
             with pytest.raises(Failed):
@@ -279,7 +307,9 @@ class History(RuleBasedStateMachine):
         return set()
 
     def begin(self) -> Run | None:
-        """Begin a run. None if it is refused: then it has named what is in its way, and changed nothing."""
+        """Begin a run. None if it is refused: then it has named what is in its way, and changed
+        nothing.
+        """
         run = begin(RUNBOOK, {"target": f"env:{URL}", "mode": "apply", "run": self.left})
         self.close_left()
         if obstacles := self.model.obstacles():
@@ -293,7 +323,9 @@ class History(RuleBasedStateMachine):
         run.preconditions()
         run.observe()
         self.model.passed_preconditions()
-        self.undo = [(alteration, sql) for alteration, sql in self.undo if alteration and alteration.harmless]
+        self.undo = [
+            (alteration, sql) for alteration, sql in self.undo if alteration and alteration.harmless
+        ]
         return run
 
     def check_named(self, obstacles: Mapping[str, set[str]], refused: Refused) -> None:
@@ -315,7 +347,9 @@ class History(RuleBasedStateMachine):
         assert not self.model.pending
 
     def succeed(self, run: Run) -> None:
-        """Come to the end, and find what psql makes of the same files; unless somebody has put something beside it."""
+        """Come to the end, and find what psql makes of the same files; unless somebody has put
+        something beside it.
+        """
         self.finish(run)
         self.last = PASS
         if not self.undo:
@@ -327,14 +361,18 @@ class History(RuleBasedStateMachine):
             self.model.ended(self.left.run_id, "interrupted")
             self.left = None
 
-    # -- edits -----------------------------------------------------------------------------------------------
+    # -- edits
+    # ----------------------------------------------------------------------------------------------
 
     @rule(name=st.sampled_from(list(BLOCKS)))
     def a_file_is_edited(self, name: str) -> None:
         """In what it means; or such an edit is taken back."""
         self.edit(name)
 
-    @rule(name=st.sampled_from(list(BLOCKS)), remark=st.sampled_from(["-- a remark", "/* another */\n\n", ""]))
+    @rule(
+        name=st.sampled_from(list(BLOCKS)),
+        remark=st.sampled_from(["-- a remark", "/* another */\n\n", ""]),
+    )
     def a_remark_is_written(self, name: str, remark: str) -> None:
         self.folder.write(name, edited=self.model.edited[name], remark=remark)
         self.last = CHANGE
@@ -353,7 +391,9 @@ class History(RuleBasedStateMachine):
         """As the file would say if it were edited, or were not; or left half done."""
         name = data.draw(st.sampled_from(self.model.can_be_made_by_hand()))
         how = data.draw(st.sampled_from(OTHERWISE[name]))
-        statements = BLOCKS[name].deploy(edited=self.model.edited[name] ^ (how == "of the other file"))
+        statements = BLOCKS[name].deploy(
+            edited=self.model.edited[name] ^ (how == "of the other file")
+        )
         self.target.execute(*statements[: 1 if how == "first statement" else None])
         if how == "invalid":
             self.target.execute(*(INVALIDATE[key] for key in self.model.shape(name)))

@@ -1,4 +1,6 @@
-"""The ledger: what it says of each statement, lock and attempt; that it cannot be changed; that it comes up to date."""
+"""The ledger: what it says of each statement, lock and attempt; that it cannot be changed; that it
+comes up to date.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,22 @@ from pgrunbook.postgres.connection import Sessions, connect
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.parameters import Parameters
 
-pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
 
-TABLES = ("versions", "runs", "blocks", "statements", "locks", "attempts", "verdicts", "heads", "servers")
+TABLES = (
+    "versions",
+    "runs",
+    "blocks",
+    "statements",
+    "locks",
+    "attempts",
+    "verdicts",
+    "heads",
+    "servers",
+)
 DATA = [f"--table=pgrunbook.{name}" for name in ("runs", "blocks", "verdicts")]
 VERSION_1 = ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql"
 
@@ -32,9 +47,15 @@ def test_statements_and_locks_commit_with_their_block(crm: Database, project: Pr
     statements = crm.execute(
         "SELECT number, event, sql FROM pgrunbook.statements WHERE block = %s ORDER BY id", [block]
     )
-    assert [(number, event) for number, event, _ in statements] == [(1, "finished"), (2, "finished")]
+    assert [(number, event) for number, event, _ in statements] == [
+        (1, "finished"),
+        (2, "finished"),
+    ]
     assert statements[0][2].startswith("ALTER TABLE deals ADD COLUMN IF NOT EXISTS source_data")
-    held = "SELECT number, relation, mode, held_ms > 0, rewritten FROM pgrunbook.locks WHERE block = %s"
+    held = (
+        "SELECT number, relation, mode, held_ms > 0, rewritten FROM pgrunbook.locks WHERE "
+        "block = %s"
+    )
     assert crm.execute(held, [block]) == [(1, "deals", "ACCESS EXCLUSIVE", True, False)]
     assert "reads and writes" in done.cells["deals-source-data"]
     made = "SELECT count(*) FROM pgrunbook.locks WHERE relation LIKE '%import_batches%'"
@@ -43,13 +64,17 @@ def test_statements_and_locks_commit_with_their_block(crm: Database, project: Pr
 
 def test_a_table_that_is_rewritten_is_said_to_be(crm: Database, project: Project) -> None:
     path = project.root / "sql" / RUNBOOK / "deploy" / "030_deals_source_data.sql"
-    path.write_text(path.read_text().replace("DEFAULT '{}'", "DEFAULT jsonb_build_object('n', random())"))
+    path.write_text(
+        path.read_text().replace("DEFAULT '{}'", "DEFAULT jsonb_build_object('n', random())")
+    )
     assert project.run(crm).code == 0
     held = "SELECT relation, mode FROM pgrunbook.locks WHERE rewritten AND mode LIKE 'ACCESS%'"
     assert ("deals", "ACCESS EXCLUSIVE") in crm.execute(held)
 
 
-def test_a_lock_held_longer_than_the_application_is_to_wait_is_in_the_verdict(crm: Database, project: Project) -> None:
+def test_a_lock_held_longer_than_the_application_is_to_wait_is_in_the_verdict(
+    crm: Database, project: Project
+) -> None:
     """A function that takes its time for the rewrite stands for a big table."""
     crm.load(
         "CREATE FUNCTION slow() RETURNS jsonb LANGUAGE sql VOLATILE"
@@ -68,7 +93,9 @@ def test_attempts_are_recorded_with_who_was_in_the_way(crm: Database, project: P
         reader.execute("SELECT 1 FROM deals WHERE name = 'secret'")
         assert project.run(crm, "-p", "lock_budget", "1s").code == 1
         pid = reader.info.backend_pid
-    attempts = crm.execute("SELECT number, got_locks, waited_ms, blockers FROM pgrunbook.attempts ORDER BY id")
+    attempts = crm.execute(
+        "SELECT number, got_locks, waited_ms, blockers FROM pgrunbook.attempts ORDER BY id"
+    )
     assert attempts[0][:2] == (1, False)
     assert attempts[0][2] >= 150
     assert (attempts[0][3][0]["pid"], attempts[0][3][0]["application"]) == (pid, "slow report")
@@ -103,7 +130,9 @@ def test_the_last_verdict_of_a_run_counts(empty: Database) -> None:
     run_id, given = str(uuid.uuid4()), {"ticket": ""}
     with connect(Target("test", empty.url), schema="public") as conn:
         ledger.install(conn)
-        ledger.start(conn, run_id, "900_x", schema="public", mode="apply", operator="kim", parameters=given)
+        ledger.start(
+            conn, run_id, "900_x", schema="public", mode="apply", operator="kim", parameters=given
+        )
         assert ledger.verdict(conn, run_id) is None
         ledger.finish(conn, run_id, Verdict.FAILED, "a statement failed")
         ledger.finish(conn, run_id, Verdict.PASSED, "in place")
@@ -113,10 +142,15 @@ def test_the_last_verdict_of_a_run_counts(empty: Database) -> None:
 
 
 def test_it_says_why_a_run_was_given_up(crm: Database, project: Project) -> None:
-    """By hand, as what steps through the cells does at the end; or by the cell that begins one, run again."""
+    """By hand, as what steps through the cells does at the end; or by the cell that begins one, run
+    again.
+    """
     project.step(crm, upto="010_import_batches")
     runbook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
-    cell, again = 'run.apply(\\"020_stage_mappings\\")', f'\\nrun = pgrunbook.begin(\\"{RUNBOOK}\\", globals())'
+    cell, again = (
+        'run.apply(\\"020_stage_mappings\\")',
+        f'\\nrun = pgrunbook.begin(\\"{RUNBOOK}\\", globals())',
+    )
     runbook.write_text(runbook.read_text().replace(cell, cell + again))
     project.step(crm)
     assert crm.execute("SELECT verdict, reason FROM pgrunbook.verdicts ORDER BY id") == [
@@ -125,28 +159,49 @@ def test_it_says_why_a_run_was_given_up(crm: Database, project: Project) -> None
     ]
 
 
-@pytest.mark.parametrize("change", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
+@pytest.mark.parametrize(
+    "change", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
+)
 @pytest.mark.parametrize("table", TABLES)
-def test_no_row_can_be_changed_even_by_a_superuser(empty: Database, table: str, change: str) -> None:
+def test_no_row_can_be_changed_even_by_a_superuser(
+    empty: Database, table: str, change: str
+) -> None:
     with empty.connect() as conn:
         ledger.install(conn)
         (column,) = conn.execute(
-            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 2", [f"pgrunbook.{table}"]
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 2",
+            [f"pgrunbook.{table}"],
         ).fetchone() or [""]
         name = sql.Identifier("pgrunbook", table)
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
             conn.execute(sql.SQL(change).format(name, *[sql.Identifier(column)] * 2))
 
 
-def test_its_owner_may_add_rows_and_has_given_up_changing_them(empty: Database, login_role: type[Role]) -> None:
-    """Foreign keys lock the row that they refer to, and that takes the privilege to change it: one column is left."""
+def test_its_owner_may_add_rows_and_has_given_up_changing_them(
+    empty: Database, login_role: type[Role]
+) -> None:
+    """Foreign keys lock the row that they refer to, and that takes the privilege to change it: one
+    column is left.
+    """
     role = login_role(empty)
-    empty.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(*map(sql.Identifier, (empty.name, role.name))))
+    empty.execute(
+        sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+            *map(sql.Identifier, (empty.name, role.name))
+        )
+    )
     with psycopg.connect(role.url, autocommit=True) as conn:
         ledger.install(conn)
         run_id = str(uuid.uuid4())
         parameters = {"ticket": ""}
-        ledger.start(conn, run_id, "001_x", schema="public", mode="apply", operator="ada", parameters=parameters)
+        ledger.start(
+            conn,
+            run_id,
+            "001_x",
+            schema="public",
+            mode="apply",
+            operator="ada",
+            parameters=parameters,
+        )
         ledger.note_statement(conn, run_id, "010_x", 1, "SELECT 1")
         for table in TABLES:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
@@ -162,17 +217,27 @@ def test_every_table_and_column_is_commented(empty: Database) -> None:
            AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)
     """
     assert empty.execute(without) == []
-    assert {name for (name,) in empty.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'pgrunbook'")} == {
-        *TABLES
-    }
+    assert {
+        name
+        for (name,) in empty.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'pgrunbook'"
+        )
+    } == {*TABLES}
 
 
-def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(crm: Database, project: Project) -> None:
-    """With what a run that stopped half way had written into it; reading it needs no newer version."""
+def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(
+    crm: Database, project: Project
+) -> None:
+    """With what a run that stopped half way had written into it; reading it needs no newer
+    version.
+    """
     with crm.connect() as reader, reader.transaction():
         reader.execute("SELECT 1 FROM deals")
         assert project.step(crm, "-p", "lock_budget", "300ms").code == 1
-    crm.load("ALTER TABLE pgrunbook.runs DROP plan; ALTER TABLE pgrunbook.blocks DROP variables, DROP kept")
+    crm.load(
+        "ALTER TABLE pgrunbook.runs DROP plan; ALTER TABLE pgrunbook.blocks DROP variables, DROP "
+        "kept"
+    )
     rows = crm.dump("--data-only", *DATA)
     crm.execute("DROP SCHEMA pgrunbook CASCADE")
     crm.psql("-f", VERSION_1)
@@ -187,20 +252,39 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(crm: Databa
 
     done = project.run(crm)
     assert done.code == 0, done.text
-    assert crm.execute("SELECT version FROM pgrunbook.versions ORDER BY 1") == [(1,), (2,), (3,), (4,), (5,)]
+    assert crm.execute("SELECT version FROM pgrunbook.versions ORDER BY 1") == [
+        (1,),
+        (2,),
+        (3,),
+        (4,),
+        (5,),
+    ]
     assert crm.execute("SELECT DISTINCT block FROM pgrunbook.statements ORDER BY 1 LIMIT 1") == [
         ("030_deals_source_data",)
     ]
 
 
-def test_a_run_that_died_is_closed_by_the_next_that_may_write(applied: Database, project: Project) -> None:
+def test_a_run_that_died_is_closed_by_the_next_that_may_write(
+    applied: Database, project: Project
+) -> None:
     died = str(uuid.uuid4())
     with applied.connect() as conn:
         parameters = {"ticket": ""}
-        ledger.start(conn, died, RUNBOOK, schema="public", mode="apply", operator="ada", parameters=parameters)
+        ledger.start(
+            conn,
+            died,
+            RUNBOOK,
+            schema="public",
+            mode="apply",
+            operator="ada",
+            parameters=parameters,
+        )
     project.env["CRM_URL"] = applied.url
     shown = project.command("status", "--target", "env:CRM_URL").text
-    assert f"last run {died[:8]} by ada: died: committed: nothing; last known: it began" in " ".join(shown.split())
+    assert (
+        f"last run {died[:8]} by ada: died: committed: nothing; last known: it began"
+        in " ".join(shown.split())
+    )
 
     plan = project.run(applied, "--mode", "plan")
     assert "at work, or died" in plan.cells["target"]

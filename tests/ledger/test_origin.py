@@ -10,7 +10,9 @@ import pytest
 
 from pgrunbook.ledger.origin import Origin, Standing
 
-NOTED = Origin("7412", 16384, 1, "10.0.0.1:5432", "/var/lib/postgresql", None, datetime(2026, 1, 1, tzinfo=UTC))
+NOTED = Origin(
+    "7412", 16384, 1, "10.0.0.1:5432", "/var/lib/postgresql", None, datetime(2026, 1, 1, tzinfo=UTC)
+)
 RESTARTED = {"server_started_at": NOTED.server_started_at + timedelta(days=1)}
 MOVED = {"address": "10.0.0.2:5432"}
 
@@ -50,7 +52,9 @@ def test_a_branch_stands_in_place_of_the_address() -> None:
 
 
 def test_a_standby_has_the_ledger_of_its_primary() -> None:
-    standing = Standing(replace(NOTED, timeline=None, **RESTARTED, **MOVED), "first", [NOTED], standby=True)
+    standing = Standing(
+        replace(NOTED, timeline=None, **RESTARTED, **MOVED), "first", [NOTED], standby=True
+    )
     assert (standing.elsewhere, standing.is_original, standing.server) == (False, False, NOTED.text)
 
 

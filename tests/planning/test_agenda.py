@@ -21,8 +21,13 @@ def agenda(folder: Path, files: dict[str, str]) -> Agenda:
     return Agenda(nobody, "001_x", "public", Source.read(folder), {"deals_table": "deals"})
 
 
-def test_a_block_that_a_cell_applies_too_early_is_told_from_one_that_is_none(tmp_path: Path) -> None:
-    files = {"deploy/010_x.sql": "SELECT 1;", "deploy/070_admit/enum.sql": "ALTER TYPE :type ADD VALUE :'value';"}
+def test_a_block_that_a_cell_applies_too_early_is_told_from_one_that_is_none(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "deploy/010_x.sql": "SELECT 1;",
+        "deploy/070_admit/enum.sql": "ALTER TYPE :type ADD VALUE :'value';",
+    }
     x, admit, other = map(agenda(tmp_path, files).undecided, ("010_x", "070_admit", "010_y"))
     assert x.what == "nothing is decided about '010_x'"
     assert x.remedy == "run the cell of the preconditions first"
@@ -34,7 +39,8 @@ def test_a_block_that_a_cell_applies_too_early_is_told_from_one_that_is_none(tmp
 
 def test_the_placeholders_without_a_value_of_all_files_are_named_at_once(tmp_path: Path) -> None:
     files = {
-        "deploy/010_x.sql": "ALTER TABLE :deals_table ADD a int;\nALTER TABLE :deal_table ADD b int;",
+        "deploy/010_x.sql": "ALTER TABLE :deals_table ADD a int;\nALTER TABLE :deal_table ADD b "
+        "int;",
         "deploy/020_y.sql": "ALTER TABLE t ADD c int DEFAULT :one;",
         "deploy/070_admit/enum.sql": "ALTER TYPE :type ADD VALUE :'value';",
         "verify/010_x.sql": "SELECT :two;",

@@ -17,7 +17,10 @@ from pgrunbook.postgres.embedded import Server
 Servers = Callable[[int], Server]
 SAMPLE = ROOT / "sql" / "sample.sql"
 
-pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.parametrize("server", [18], indirect=True)]
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
 
 NAME = "production"
 CONFIGURATION = '[targets.production]\nenv = "CRM_URL"\nprotected = true\n'
@@ -45,7 +48,9 @@ def approved(project: Project, digest: str, *others: str) -> Outcome:
     return project.step(NAME, "-p", "approved_plan", digest, *BY, *others)
 
 
-def test_a_protected_target_takes_nothing_but_the_approved_plan(crm: Database, production: Project) -> None:
+def test_a_protected_target_takes_nothing_but_the_approved_plan(
+    crm: Database, production: Project
+) -> None:
     before = crm.dump()
     without = production.run(NAME)
     assert without.code == 2
@@ -55,14 +60,18 @@ def test_a_protected_target_takes_nothing_but_the_approved_plan(crm: Database, p
 
     digest = planned(production)
     assert f"approved_plan={digest}" in without.text
-    own = production.step(NAME, "-p", "approved_plan", digest, "-p", "operator", "ada", "-p", "approver", " ADA")
+    own = production.step(
+        NAME, "-p", "approved_plan", digest, "-p", "operator", "ada", "-p", "approver", " ADA"
+    )
     assert own.code == 2
     assert "approver: is not approved by somebody else" in own.text
     assert crm.dump() == before
 
     done = production.run(NAME, "-p", "approved_plan", digest, *BY)
     assert done.code == 0, done.text
-    assert crm.execute("SELECT plan, parameters ->> 'approver' FROM pgrunbook.runs") == [(digest, "grace")]
+    assert crm.execute("SELECT plan, parameters ->> 'approver' FROM pgrunbook.runs") == [
+        (digest, "grace")
+    ]
     assert production.step(NAME).code == 0  # nothing is left to do, and nothing to approve
 
 
@@ -101,12 +110,17 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_a_stale_plan_is_refused_with_all_that_differs(crm: Database, production: Project) -> None:
     """Edited files, a column added since, and a block applied since."""
     digest = planned(production)
-    sql, notebook = production.root / "sql" / RUNBOOK, production.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    sql, notebook = (
+        production.root / "sql" / RUNBOOK,
+        production.root / "runbooks" / f"{RUNBOOK}.ipynb",
+    )
     edit(production.root / "pgrunbook.toml", "protected = true", "")
     production.step(NAME, upto="010_import_batches")
     edit(production.root / "pgrunbook.toml", 'env = "CRM_URL"', 'env = "CRM_URL"\nprotected = true')
     edit(
-        sql / "deploy" / "020_stage_mappings.sql", "display_order INTEGER DEFAULT 0", "display_order INTEGER DEFAULT 1"
+        sql / "deploy" / "020_stage_mappings.sql",
+        "display_order INTEGER DEFAULT 0",
+        "display_order INTEGER DEFAULT 1",
     )
     edit(sql / "verify" / "030_deals_source_data.sql", ";\n", ";\nSELECT 1;\n")
     edit(notebook, "run.verdict()", "run.verdict()  # really")
@@ -120,21 +134,31 @@ def test_a_stale_plan_is_refused_with_all_that_differs(crm: Database, production
         "table import_batches: has changed in the target since",
         "sql/001_import_connector/deploy/020_stage_mappings.sql: was edited since",
         "020_stage_mappings: other SQL is to run now",
-        "expected:   display_order INTEGER DEFAULT 0,\n      found:      display_order INTEGER DEFAULT 1,",
+        "expected:   display_order INTEGER DEFAULT 0,\n      found:      display_order INTEGER "
+        "DEFAULT 1,",
         "sql/001_import_connector/verify/030_deals_source_data.sql: was edited since",
         "runbooks/001_import_connector.ipynb: was edited since",
-        "column deals.by_hand: has changed in the target since\n      expected: absent\n      found:    text",
+        "column deals.by_hand: has changed in the target since\n      expected: absent\n      "
+        "found:    text",
     ]:
         assert text in done.text
     assert "its record is not in the archive" not in done.text
 
 
-def test_another_order_and_another_database(crm: Database, production: Project, servers: Servers) -> None:
-    """020 becomes 005, the same SQL before 010; and a server that has a database of the same name."""
+def test_another_order_and_another_database(
+    crm: Database, production: Project, servers: Servers
+) -> None:
+    """020 becomes 005, the same SQL before 010; and a server that has a database of the same
+    name.
+    """
     digest = planned(production)
     for path in (production.root / "sql" / RUNBOOK).glob("*/020_stage_mappings.sql"):
         path.rename(path.with_name("005_stage_mappings.sql"))
-    edit(production.root / "runbooks" / f"{RUNBOOK}.ipynb", "020_stage_mappings", "005_stage_mappings")
+    edit(
+        production.root / "runbooks" / f"{RUNBOOK}.ipynb",
+        "020_stage_mappings",
+        "005_stage_mappings",
+    )
     other = Database(servers(16), crm.name)
     embedded.database(other.server, crm.name, SAMPLE)
     production.env["CRM_URL"] = other.url
@@ -163,7 +187,9 @@ def test_text_outputs_and_parameters_are_no_part_of_the_plan(production: Project
     assert approved(production, digest).code == 0
 
 
-def test_without_the_record_of_the_plan_it_is_refused_all_the_same(crm: Database, production: Project) -> None:
+def test_without_the_record_of_the_plan_it_is_refused_all_the_same(
+    crm: Database, production: Project
+) -> None:
     digest = planned(production)
     crm.execute("ALTER TABLE deals ADD COLUMN by_hand text")
     for path in (production.root / "outputs").rglob("*.ipynb"):
@@ -186,7 +212,8 @@ def test_nothing_but_the_approved_sql_runs_though_the_target_changes_meanwhile(
     (cell,) = [cell for cell in nb["cells"] if cell["id"] == "admit"]
     cell["source"] = (
         "import os, psycopg\nif os.environ.get('MEANWHILE'):\n"
-        f"    psycopg.connect(os.environ['CRM_URL'], autocommit=True).execute({change!r})\n{cell['source'][0]}"
+        "    psycopg.connect(os.environ['CRM_URL'], "
+        f"autocommit=True).execute({change!r})\n{cell['source'][0]}"
     )
     path.write_text(json.dumps(nb))
     digest = planned(production)
@@ -210,9 +237,15 @@ def test_a_revert_of_a_protected_target_is_approved_too(crm: Database, productio
     assert refused.code == 2
     (digest,) = set(re.findall(r"approved_plan=([0-9a-f]{64})", refused.text))
     assert "DROP TABLE stage_mappings" in refused.cells["preconditions"]
-    crm.execute("UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)")
-    more = approved(production, digest, "-p", "mode", "revert", "-p", "discard", "030_deals_source_data")
-    assert (more.code, "plan: is not the one that was approved" in more.text) == (2, True), more.text
+    crm.execute(
+        "UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)"
+    )
+    more = approved(
+        production, digest, "-p", "mode", "revert", "-p", "discard", "030_deals_source_data"
+    )
+    assert (more.code, "plan: is not the one that was approved" in more.text) == (2, True), (
+        more.text
+    )
     crm.execute("UPDATE deals SET source_data = '{}'")
     done = approved(production, digest, "-p", "mode", "revert")
     assert done.code == 0, done.text

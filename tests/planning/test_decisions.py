@@ -84,7 +84,9 @@ def test_a_missing_index_is_completed(block: Block) -> None:
         ({Key("index", "t", "u"): "UNIQUE INDEX ON t (a)"}, "index t.u is not as expected"),
     ],
 )
-def test_another_shape_is_refused_and_shown(block: Block, change: dict[Key, str], said: str) -> None:
+def test_another_shape_is_refused_and_shown(
+    block: Block, change: dict[Key, str], said: str
+) -> None:
     decision = decide(block, dict(block.facts) | change, {}, None)
     assert decision.action is Action.REFUSE
     assert said in problems(decision)
@@ -101,7 +103,10 @@ def test_a_table_that_lacks_something_is_refused(block: Block, kind: str) -> Non
 
 def test_an_index_more_that_enforces_nothing_is_the_dbas_own(block: Block) -> None:
     assert (
-        decide(block, dict(block.facts) | {Key("index", "t", "own"): "INDEX ON t (a)"}, {}, None).action is Action.ADOPT
+        decide(
+            block, dict(block.facts) | {Key("index", "t", "own"): "INDEX ON t (a)"}, {}, None
+        ).action
+        is Action.ADOPT
     )
 
 
@@ -123,7 +128,9 @@ def test_a_name_that_is_taken_is_refused(block: Block, name: str) -> None:
         ({Key("column", "t", "b"): "text"}, Action.REFUSE),
     ],
 )
-def test_if_not_exists_asks_for_the_type_alone(tmp_path: Path, there: Facts, action: Action) -> None:
+def test_if_not_exists_asks_for_the_type_alone(
+    tmp_path: Path, there: Facts, action: Action
+) -> None:
     found = {Key("table", "t"): "table", Key("column", "t", "other"): "text", **there}
     assert decide(of(tmp_path, COLUMN), found, {}, None).action is action
 
@@ -142,7 +149,9 @@ def test_a_block_edited_since_is_refused(block: Block, tmp_path: Path) -> None:
 
 
 def test_a_comment_added_to_the_file_is_no_edit(block: Block, tmp_path: Path) -> None:
-    assert decide(of(tmp_path, SQL + "-- bye\n"), block.facts, {}, entry(block)).action is Action.SKIP
+    assert (
+        decide(of(tmp_path, SQL + "-- bye\n"), block.facts, {}, entry(block)).action is Action.SKIP
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,7 +182,9 @@ def test_variants_of_which_an_older_ledger_kept_no_variables_are_not_said_to_lac
     block: Block, tmp_path: Path
 ) -> None:
     recorded = replace(entry(block), variants=("check",))
-    decision = reversion.decide(block, block.facts, recorded, Source.read(tmp_path), {}, discard=False)
+    decision = reversion.decide(
+        block, block.facts, recorded, Source.read(tmp_path), {}, discard=False
+    )
     assert [problem.what for problem in decision.problems] == [
         "was applied before the ledger kept what it takes to undo it"
     ]

@@ -1,4 +1,6 @@
-"""Mode `revert`: what runs have applied is undone, with the same evidence; and nothing else is lost."""
+"""Mode `revert`: what runs have applied is undone, with the same evidence; and nothing else is
+lost.
+"""
 
 from __future__ import annotations
 
@@ -96,12 +98,17 @@ def test_revert_of_an_enum_that_nothing_else_uses(crm: Database, project: Projec
 
 @on_18
 def test_what_was_there_before_stays(crm: Database, project: Project) -> None:
-    """A column that a run only adopted; and a block of which a part was there, whose script would drop all of it."""
+    """A column that a run only adopted; and a block of which a part was there, whose script would
+    drop all of it.
+    """
     crm.load("ALTER TABLE contacts ADD COLUMN source_data jsonb DEFAULT '{}'")
     assert project.step(crm).code == 0
     done = project.step(crm, *REVERT)
     assert done.code == 0, done.text
-    kept = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'source_data' AND table_name = %s"
+    kept = (
+        "SELECT count(*) FROM information_schema.columns WHERE column_name = 'source_data' AND "
+        "table_name = %s"
+    )
     assert [crm.execute(kept, [table]) for table in ("contacts", "deals")] == [[(1,)], [(0,)]]
 
 
@@ -119,10 +126,14 @@ def test_a_block_that_was_there_in_part_is_left_to_its_dba(crm: Database, projec
 
 
 @on_18
-def test_nothing_that_is_held_is_lost_unless_it_is_said_block_by_block(crm: Database, project: Project) -> None:
+def test_nothing_that_is_held_is_lost_unless_it_is_said_block_by_block(
+    crm: Database, project: Project
+) -> None:
     assert project.step(crm).code == 0
     crm.load(BATCH)
-    crm.execute("UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)")
+    crm.execute(
+        "UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)"
+    )
     before = crm.dump()
     refused = project.step(crm, *REVERT)
     assert (refused.code, crm.dump()) == (2, before)
@@ -147,21 +158,30 @@ def test_rows_that_a_policy_hides_are_not_lost(
     """From the owner too, with FORCE ROW LEVEL SECURITY. A run as superuser sees them anyhow."""
     role = login_role(crm)
     tables = crm.execute(
-        "SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        "SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+        "'public'::regnamespace"
     )
     crm.load("".join(f"ALTER TABLE {name} OWNER TO {role.name};" for (name,) in tables))
-    crm.load(f"GRANT CREATE ON DATABASE {crm.name} TO {role.name}; GRANT ALL ON SCHEMA public TO {role.name}")
+    crm.load(
+        f"GRANT CREATE ON DATABASE {crm.name} TO {role.name}; GRANT ALL ON SCHEMA public TO "
+        f"{role.name}"
+    )
     project.env["CRM_URL"] = role.url
     assert project.step("env:CRM_URL").code == 0
     crm.load(BATCH)
-    crm.execute("UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)")
+    crm.execute(
+        "UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)"
+    )
     for table in ("import_batches", "deals"):
         crm.load(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
     before = crm.dump()
     refused = project.step("env:CRM_URL", *REVERT)
     assert (refused.code, crm.dump()) == (2, before)
     for table in ("import_batches", "deals"):
-        assert f'query would be affected by row-level security policy for table "{table}"' in refused.text
+        assert (
+            f'query would be affected by row-level security policy for table "{table}"'
+            in refused.text
+        )
 
 
 @on_18
@@ -169,17 +189,22 @@ def test_a_column_of_a_type_that_has_no_equality(crm: Database, project: Project
     """json, with and without a value that is not its default."""
     for kind in ("deploy", "verify"):
         path = project.root / "sql" / RUNBOOK / kind / "030_deals_source_data.sql"
-        path.write_text(path.read_text().replace("JSONB", "JSON") if kind == "deploy" else "SELECT 1;\n")
+        path.write_text(
+            path.read_text().replace("JSONB", "JSON") if kind == "deploy" else "SELECT 1;\n"
+        )
     assert project.step(crm, upto="030_deals_source_data").code == 0
     crm.execute("UPDATE deals SET source_data = '[]' WHERE id = (SELECT id FROM deals LIMIT 1)")
     refused = project.step(crm, *REVERT)
-    assert (refused.code, "deals.source_data: has values" in refused.text) == (2, True), refused.text
+    assert (refused.code, "deals.source_data: has values" in refused.text) == (2, True), (
+        refused.text
+    )
     crm.execute("UPDATE deals SET source_data = '{}'")
     done = project.step(crm, *REVERT)
     assert done.code == 0, done.text
 
 
-# A CHECK of deals alone; an enum of connections; a lookup table of accounts and contacts, whose row is added once.
+# A CHECK of deals alone; an enum of connections; a lookup table of accounts and contacts, whose row
+# is added once.
 SHARED = """
 ALTER TABLE connections DROP CONSTRAINT connections_source_type_check;
 CREATE TYPE "Kind" AS ENUM ('hubspot', 'salesforce', 'pipedrive');
@@ -194,11 +219,16 @@ HELD = {"contacts": "source", "connections": "source_type", "deals": "source"}
 
 @on_18
 def test_a_value_that_a_row_holds_refuses_the_revert(crm: Database, project: Project) -> None:
-    """Before anything is undone, each column with the others and with rows that would be lost; no `discard` helps."""
+    """Before anything is undone, each column with the others and with rows that would be lost; no
+    `discard` helps.
+    """
     crm.load(SHARED)
     assert project.step(crm).code == 0
     for table, column in HELD.items():
-        crm.execute(f"UPDATE {table} SET {column} = 'csv_import' WHERE id = (SELECT id FROM {table} LIMIT 1)")
+        crm.execute(
+            f"UPDATE {table} SET {column} = 'csv_import' WHERE id = (SELECT id FROM {table} LIMIT "
+            "1)"
+        )
     crm.load(BATCH)
     before = crm.dump()
     refused = project.step(crm, *REVERT, "-p", "discard", "070_admit_csv_import")
@@ -219,13 +249,17 @@ def test_a_value_that_a_row_holds_refuses_the_revert(crm: Database, project: Pro
 def test_where_a_value_is_not_taken_back_rows_may_hold_it(crm: Database, project: Project) -> None:
     """Free text took it before, and does afterwards."""
     assert project.step(crm).code == 0
-    crm.execute("UPDATE contacts SET source = 'csv_import' WHERE id = (SELECT id FROM contacts LIMIT 1)")
+    crm.execute(
+        "UPDATE contacts SET source = 'csv_import' WHERE id = (SELECT id FROM contacts LIMIT 1)"
+    )
     done = project.step(crm, *REVERT)
     assert done.code == 0, done.text
 
 
 @on_18
-def test_rows_that_come_while_it_waits_are_seen_under_the_lock(crm: Database, project: Project) -> None:
+def test_rows_that_come_while_it_waits_are_seen_under_the_lock(
+    crm: Database, project: Project
+) -> None:
     """The application writes into the new table between the preconditions and the block."""
     assert project.step(crm).code == 0
     cells = json.loads((notebook := project.root / "runbooks" / f"{RUNBOOK}.ipynb").read_text())
@@ -265,13 +299,23 @@ def block(name: str, facts: Facts) -> Block:
 
 
 @on_18
-def test_a_later_runbook_on_the_same_tables_is_reverted_first(crm: Database, project: Project) -> None:
+def test_a_later_runbook_on_the_same_tables_is_reverted_first(
+    crm: Database, project: Project
+) -> None:
     """An index on the column goes with it, without a word from PostgreSQL."""
     assert project.step(crm).code == 0
     later = str(uuid.uuid4())
     target = Target("test", crm.url)
     with connect(target, schema="public") as conn:
-        ledger.start(conn, later, "002_later", schema="public", mode="apply", operator="", parameters={"ticket": ""})
+        ledger.start(
+            conn,
+            later,
+            "002_later",
+            schema="public",
+            mode="apply",
+            operator="",
+            parameters={"ticket": ""},
+        )
         made = block("010_later", {Key("index", "deals", "i"): "x"})
         row = ledger.about(made, reason="", sql="")
         ledger.record(conn, later, row, event="applied", facts=made.facts, started_at=WHEN)
@@ -300,9 +344,13 @@ def sample(database: Database) -> Iterator[Database]:
 
 
 @on_18
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
-def test_any_prefix_of_the_blocks_can_be_reverted(crm: Database, project: Project, data: Any) -> None:
+def test_any_prefix_of_the_blocks_can_be_reverted(
+    crm: Database, project: Project, data: Any
+) -> None:
     """apply some, revert, apply all: the same as one apply; and after the revert, as before."""
     count = data.draw(st.integers(0, len(BLOCKS)))
     with sample(crm) as database:

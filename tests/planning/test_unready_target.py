@@ -1,4 +1,6 @@
-"""A target that is not what the blocks need: the preconditions refuse the run, and name all that is wrong."""
+"""A target that is not what the blocks need: the preconditions refuse the run, and name all that is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from pgrunbook.postgres.embedded import Server
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
 
-# -- what others do ----------------------------------------------------------------------------------------------
+# -- what others do
+# ----------------------------------------------------------------------------------------------
 
 
 def test_who_does_not_let_a_table_be_read_is_named(crm: Database, project: Project) -> None:
@@ -27,11 +30,15 @@ def test_who_does_not_let_a_table_be_read_is_named(crm: Database, project: Proje
         pid, done = conn.info.backend_pid, project.run(crm)
     assert done.code == REFUSED, done.text
     assert "a table cannot be read now: somebody else is changing it" in done.text
-    assert f"pid {pid} (somebody's migration, postgres), idle in transaction, transaction open for" in done.text
+    assert (
+        f"pid {pid} (somebody's migration, postgres), idle in transaction, transaction open for"
+        in done.text
+    )
     assert " s: deals" in done.text
 
 
-# -- privileges --------------------------------------------------------------------------------------------------
+# -- privileges
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -42,23 +49,32 @@ def role(crm: Database, project: Project, login_role: Callable[[Database], Role]
     return role
 
 
-def test_a_server_that_does_not_say_which_one_it_is_refuses(crm: Database, project: Project, role: Role) -> None:
+def test_a_server_that_does_not_say_which_one_it_is_refuses(
+    crm: Database, project: Project, role: Role
+) -> None:
     crm.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
     done = refused(project, crm, target="env:ROLE_URL", step=True)
     assert (
-        "REFUSED: The target cannot be used: nothing was changed.\n  target 'env:ROLE_URL': permission denied"
-        in done.text
+        "REFUSED: The target cannot be used: nothing was changed.\n  target 'env:ROLE_URL': "
+        "permission denied" in done.text
     )
     assert crm.execute(f"SELECT FROM pg_stat_activity WHERE usename = '{role.name}'") == []
 
 
-def test_a_server_that_is_too_old_refuses(crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_too_old_refuses(
+    crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pgrunbook.postgres.connection.OLDEST_SERVER", 10**6)
     done = refused(project, crm, step=True)
-    assert "target 'env:CRM_URL': the server is too old\n      expected: PostgreSQL 15 or later\n" in done.text
+    assert (
+        "target 'env:CRM_URL': the server is too old\n      expected: PostgreSQL 15 or later\n"
+        in done.text
+    )
 
 
-def test_every_missing_privilege_is_named_at_once(crm: Database, project: Project, role: Role) -> None:
+def test_every_missing_privilege_is_named_at_once(
+    crm: Database, project: Project, role: Role
+) -> None:
     crm.execute(f"REVOKE TEMPORARY ON DATABASE {crm.name} FROM PUBLIC")
     done = refused(project, crm, target="env:ROLE_URL", step=True)
     assert problems(done) == [
@@ -72,11 +88,19 @@ def test_every_missing_privilege_is_named_at_once(crm: Database, project: Projec
         "workspaces: may not be referenced by this role",
     ]
     assert f'remedy:   GRANT CREATE ON SCHEMA "public" TO "{role.name}"' in done.text
-    assert f'remedy:   as its owner: GRANT REFERENCES ON "public"."workspaces" TO "{role.name}"' in done.text
-    assert "expected: owned by this role, or by one that it is a member of\n      found:    owned by " in done.text
+    assert (
+        f'remedy:   as its owner: GRANT REFERENCES ON "public"."workspaces" TO "{role.name}"'
+        in done.text
+    )
+    assert (
+        "expected: owned by this role, or by one that it is a member of\n      found:    owned by "
+        in done.text
+    )
 
 
-def test_what_constrains_a_source_must_be_ours_too(crm: Database, project: Project, role: Role) -> None:
+def test_what_constrains_a_source_must_be_ours_too(
+    crm: Database, project: Project, role: Role
+) -> None:
     """A table with a CHECK, an enum, a lookup table: whatever the chosen variants change."""
     crm.load(
         f"""
@@ -102,14 +126,18 @@ def test_what_constrains_a_source_must_be_ours_too(crm: Database, project: Proje
     ]
 
 
-READ = "GRANT USAGE ON SCHEMA pgrunbook TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA pgrunbook TO {0}"
+READ = (
+    "GRANT USAGE ON SCHEMA pgrunbook TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA pgrunbook TO {0}"
+)
 
 
 @pytest.mark.parametrize(
     ("grants", "problem"),
     [("", "ledger: cannot be read"), (READ, "ledger: cannot be written")],
 )
-def test_a_ledger_of_another_role(crm: Database, project: Project, role: Role, grants: str, problem: str) -> None:
+def test_a_ledger_of_another_role(
+    crm: Database, project: Project, role: Role, grants: str, problem: str
+) -> None:
     crm.psql("-f", ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql")
     crm.load(grants.format(role.name))
     done = refused(project, crm, target="env:ROLE_URL", step=True)
@@ -133,7 +161,10 @@ def owner(crm: Database, role: Role) -> Role:
     return role
 
 
-WRITE = "GRANT USAGE ON SCHEMA pgrunbook TO {0}; GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA pgrunbook TO {0}"
+WRITE = (
+    "GRANT USAGE ON SCHEMA pgrunbook TO {0}; GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA "
+    "pgrunbook TO {0}"
+)
 
 
 def version_1(database: Database) -> None:
@@ -141,7 +172,9 @@ def version_1(database: Database) -> None:
     database.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (1, '0.1.0')")
 
 
-def test_adding_rows_is_all_that_the_ledger_asks_for(crm: Database, project: Project, owner: Role) -> None:
+def test_adding_rows_is_all_that_the_ledger_asks_for(
+    crm: Database, project: Project, owner: Role
+) -> None:
     with crm.connect() as conn:
         ledger.install(conn)
     crm.load(WRITE.format(owner.name))
@@ -150,21 +183,31 @@ def test_adding_rows_is_all_that_the_ledger_asks_for(crm: Database, project: Pro
 
 
 @pytest.mark.parametrize("lacking", ["USAGE ON SCHEMA pgrunbook", "SELECT ON pgrunbook.attempts"])
-def test_all_of_the_ledger_must_be_readable(crm: Database, project: Project, owner: Role, lacking: str) -> None:
+def test_all_of_the_ledger_must_be_readable(
+    crm: Database, project: Project, owner: Role, lacking: str
+) -> None:
     with crm.connect() as conn:
         ledger.install(conn)
     crm.load(f"{WRITE}; REVOKE {lacking} FROM {{0}}".format(owner.name))
-    assert problems(refused(project, crm, target="env:ROLE_URL", step=True)) == ["ledger: cannot be read"]
+    assert problems(refused(project, crm, target="env:ROLE_URL", step=True)) == [
+        "ledger: cannot be read"
+    ]
 
 
-def test_a_table_of_the_ledger_that_takes_no_rows(crm: Database, project: Project, owner: Role) -> None:
+def test_a_table_of_the_ledger_that_takes_no_rows(
+    crm: Database, project: Project, owner: Role
+) -> None:
     with crm.connect() as conn:
         ledger.install(conn)
     crm.load(f"{WRITE}; REVOKE INSERT ON pgrunbook.locks FROM {{0}}".format(owner.name))
-    assert problems(refused(project, crm, target="env:ROLE_URL", step=True)) == ["ledger: cannot be written"]
+    assert problems(refused(project, crm, target="env:ROLE_URL", step=True)) == [
+        "ledger: cannot be written"
+    ]
 
 
-def test_a_ledger_of_version_1_that_is_not_ours(crm: Database, project: Project, owner: Role) -> None:
+def test_a_ledger_of_version_1_that_is_not_ours(
+    crm: Database, project: Project, owner: Role
+) -> None:
     """Rows could be added, but its tables cannot be altered."""
     version_1(crm)
     crm.load(WRITE.format(owner.name))
@@ -173,11 +216,16 @@ def test_a_ledger_of_version_1_that_is_not_ours(crm: Database, project: Project,
     assert "found:    version 1, owned by postgres\n      remedy:   run as postgres, " in done.text
 
 
-def test_a_ledger_of_version_1_of_a_group_that_we_belong_to(crm: Database, project: Project, owner: Role) -> None:
+def test_a_ledger_of_version_1_of_a_group_that_we_belong_to(
+    crm: Database, project: Project, owner: Role
+) -> None:
     version_1(crm)
     tables = ("versions", "runs", "blocks", "verdicts")
     group = f"group_{owner.name}"
-    crm.load(f"CREATE ROLE {group}; GRANT {group} TO {owner.name}; ALTER SCHEMA pgrunbook OWNER TO {group}")
+    crm.load(
+        f"CREATE ROLE {group}; GRANT {group} TO {owner.name}; ALTER SCHEMA pgrunbook OWNER TO "
+        f"{group}"
+    )
     crm.load("; ".join(f"ALTER TABLE pgrunbook.{table} OWNER TO {group}" for table in tables))
     done = project.run("env:ROLE_URL")
     assert done.code == 0, done.text
@@ -191,17 +239,24 @@ def test_a_ledger_of_a_newer_version(crm: Database, project: Project, mode: str)
     crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (99, '9.0')")
     done = refused(project, crm, "--mode", mode, step=True)
     assert problems(done) == ["ledger: is of a newer version"]
-    assert "expected: version 5 at most\n      found:    version 99\n      remedy:   upgrade pgrunbook\n" in done.text
+    assert (
+        "expected: version 5 at most\n      found:    version 99\n      remedy:   upgrade "
+        "pgrunbook\n" in done.text
+    )
 
 
-# -- tables, columns, names --------------------------------------------------------------------------------------
+# -- tables, columns, names
+# --------------------------------------------------------------------------------------
 
-ALTERED_KEY = "ALTER TABLE workspaces DROP CONSTRAINT workspaces_pkey CASCADE, ALTER id DROP DEFAULT, {}"
+ALTERED_KEY = (
+    "ALTER TABLE workspaces DROP CONSTRAINT workspaces_pkey CASCADE, ALTER id DROP DEFAULT, {}"
+)
 CASES = {
     "missing": (
         "DROP TABLE contacts, workspaces CASCADE;"
         "ALTER TABLE deals DROP COLUMN source, DROP COLUMN source_id;"
-        "ALTER TABLE accounts DROP COLUMN source_id",  # its source_data is there already: no reason not to look
+        # its source_data is there already: no reason not to look
+        "ALTER TABLE accounts DROP COLUMN source_id",
         [
             "contacts: the table is missing",
             "workspaces: the table is missing",
@@ -209,7 +264,8 @@ CASES = {
             "deals.source: the column is missing",
             "deals.source_id: the column is missing",
         ],
-        "expected: a table, needed by 010_import_batches, 020_stage_mappings\n      found:    nothing of that name\n"
+        "expected: a table, needed by 010_import_batches, 020_stage_mappings\n      found:    "
+        "nothing of that name\n"
         "      remedy:   correct the block, create the table, or correct the parameter `schema`\n",
     ),
     "key of another type": (
@@ -225,9 +281,11 @@ CASES = {
     ),
     "views": (
         "ALTER TABLE contacts RENAME TO people; CREATE VIEW contacts AS SELECT * FROM people;"
-        "ALTER TABLE accounts RENAME TO firms; CREATE MATERIALIZED VIEW accounts AS SELECT * FROM firms",
+        "ALTER TABLE accounts RENAME TO firms; CREATE MATERIALIZED VIEW accounts AS SELECT * FROM "
+        "firms",
         ["accounts: is not a table", "contacts: is not a table"],
-        "expected: a table, needed by 050_accounts_source_data\n      found:    a materialized view\n"
+        "expected: a table, needed by 050_accounts_source_data\n      found:    a materialized "
+        "view\n"
         "      remedy:   correct the block, or correct the parameter `schema`\n",
     ),
     "names taken": (
@@ -240,7 +298,8 @@ CASES = {
             "020_stage_mappings: the name stage_mappings is taken",
             "020_stage_mappings: the name stage_mappings_pkey is taken",
         ],
-        "expected: free\n      found:    index idx_import_batches_status on table deals, owned by postgres",
+        "expected: free\n      found:    index idx_import_batches_status on table deals, owned by "
+        "postgres",
     ),
     "columns of another type": (
         "ALTER TABLE deals ADD source_data text; ALTER TABLE connections ADD config text",
@@ -251,38 +310,48 @@ CASES = {
         "expected: jsonb\n      found:    text",
     ),
     "mandatory columns that nothing fills": (
-        "ALTER TABLE connections ADD tenant text NOT NULL DEFAULT '', ADD \"Region\" int NOT NULL DEFAULT 1,"
-        " ADD number bigserial, ADD row_number int GENERATED ALWAYS AS IDENTITY, ADD last_sync_day date"
+        "ALTER TABLE connections ADD tenant text NOT NULL DEFAULT '', ADD \"Region\" int NOT NULL "
+        "DEFAULT 1,"
+        " ADD number bigserial, ADD row_number int GENERATED ALWAYS AS IDENTITY, ADD "
+        "last_sync_day date"
         " NOT NULL GENERATED ALWAYS AS ('2026-01-01') STORED;"
-        'ALTER TABLE connections ALTER tenant DROP DEFAULT, ALTER "Region" DROP DEFAULT, ALTER id DROP DEFAULT',
+        'ALTER TABLE connections ALTER tenant DROP DEFAULT, ALTER "Region" DROP DEFAULT, ALTER id '
+        "DROP DEFAULT",
         [
             f"connections.{name}: is mandatory, and what will be written does not fill it"
             for name in ("Region", "tenant")
         ],
-        "expected: a default, or NULL allowed\n      found:    integer NOT NULL, without a default\n"
-        '      remedy:   ALTER TABLE "public"."connections" ALTER "Region" SET DEFAULT …, or DROP NOT NULL\n',
+        "expected: a default, or NULL allowed\n      found:    integer NOT NULL, without a "
+        "default\n"
+        '      remedy:   ALTER TABLE "public"."connections" ALTER "Region" SET DEFAULT …, or DROP '
+        "NOT NULL\n",
     ),
     "a key of several columns": (
         "ALTER TABLE sync_log DROP CONSTRAINT sync_log_connection_id_fkey; ALTER TABLE connections"
-        " DROP CONSTRAINT connections_pkey, ADD PRIMARY KEY (workspace_id, id), ALTER id DROP DEFAULT",
+        " DROP CONSTRAINT connections_pkey, ADD PRIMARY KEY (workspace_id, id), ALTER id DROP "
+        "DEFAULT",
         ["connections.id: is mandatory, and what will be written does not fill it"],
         "found:    uuid NOT NULL, without a default",
     ),
     "several tables of connections": (
         "CREATE TABLE integrations (provider text)",
         ["schema 'public': it is not plain which table is meant"],
-        "found:    connections, integrations\n      remedy:   name the table with the parameter connections_table",
+        "found:    connections, integrations\n      remedy:   name the table with the parameter "
+        "connections_table",
     ),
     "several columns of types": (
         "ALTER TABLE connections ADD provider text",
         ["public.connections: it is not plain which column is meant"],
-        "found:    source_type, provider\n      remedy:   name the column with the parameter source_type_column",
+        "found:    source_type, provider\n      remedy:   name the column with the parameter "
+        "source_type_column",
     ),
 }
 
 
 @pytest.mark.parametrize(("prepare", "expected", "also"), CASES.values(), ids=CASES)
-def test_the_target_is_not_ready(crm: Database, project: Project, prepare: str, expected: list[str], also: str) -> None:
+def test_the_target_is_not_ready(
+    crm: Database, project: Project, prepare: str, expected: list[str], also: str
+) -> None:
     crm.load(prepare)
     done = refused(project, crm, step=True)
     assert "The target is not ready: nothing was changed.\n" in done.text
@@ -292,12 +361,16 @@ def test_the_target_is_not_ready(crm: Database, project: Project, prepare: str, 
 
 def test_a_key_of_one_column_needs_no_default(crm: Database, project: Project) -> None:
     """As the verification sees it, which leaves it empty."""
-    crm.load('ALTER TABLE connections ALTER id DROP DEFAULT; ALTER TABLE connections RENAME id TO "Key"')
+    crm.load(
+        'ALTER TABLE connections ALTER id DROP DEFAULT; ALTER TABLE connections RENAME id TO "Key"'
+    )
     done = project.run(crm)
     assert done.code == 0, done.text
 
 
-def test_the_difference_from_a_table_in_another_shape_is_shown(crm: Database, project: Project) -> None:
+def test_the_difference_from_a_table_in_another_shape_is_shown(
+    crm: Database, project: Project
+) -> None:
     files = ROOT / "sql" / RUNBOOK / "deploy"
     crm.psql("-f", files / "010_import_batches.sql")
     crm.load(
@@ -309,10 +382,16 @@ def test_the_difference_from_a_table_in_another_shape_is_shown(crm: Database, pr
         "010_import_batches: column import_batches.note is not as expected",
         "010_import_batches: column import_batches.row_count is not as expected",
         "010_import_batches: column import_batches.warnings is not as expected",
-        "010_import_batches: constraint import_batches.import_batches_workspace_id_fkey is not as expected",
+        "010_import_batches: constraint import_batches.import_batches_workspace_id_fkey is not as "
+        "expected",
         "010_import_batches: default import_batches.status is not as expected",
     }
-    for expected, found in [("integer", "bigint"), ("'pending'", "'new'"), ("text[]", "absent"), ("absent", "text")]:
+    for expected, found in [
+        ("integer", "bigint"),
+        ("'pending'", "'new'"),
+        ("text[]", "absent"),
+        ("absent", "text"),
+    ]:
         assert f"expected: {expected}\n      found:    {found}\n" in done.text
 
 
@@ -325,7 +404,8 @@ def test_no_table_of_connections(crm: Database, project: Project, given: tuple[s
     assert ("sources" if given else "one of connections, connector_configs") in done.text
 
 
-# -- altered after it was applied --------------------------------------------------------------------------------
+# -- altered after it was applied
+# --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -353,7 +433,10 @@ def test_a_file_edited_after_it_was_applied(applied: Database, project: Project)
     done = refused(project, applied, step=True)
     assert problems(done) == ["010_import_batches: the file was edited after it was applied"]
     assert "expected: sha256 " in done.text
-    assert "remedy:   restore the file, and make the change in a new block or a new runbook" in done.text
+    assert (
+        "remedy:   restore the file, and make the change in a new block or a new runbook"
+        in done.text
+    )
 
 
 def test_a_comment_edited_afterwards_is_no_change(applied: Database, project: Project) -> None:
@@ -381,8 +464,10 @@ ALTERED = {
         "expected: absent\n      found:    text",
     ),
     "constraint dropped": (
-        "ALTER TABLE stage_mappings DROP CONSTRAINT stage_mappings_workspace_id_source_raw_stage_key",
-        "020_stage_mappings: constraint stage_mappings.stage_mappings_workspace_id_source_raw_stage_key"
+        "ALTER TABLE stage_mappings DROP CONSTRAINT "
+        "stage_mappings_workspace_id_source_raw_stage_key",
+        "020_stage_mappings: constraint "
+        "stage_mappings.stage_mappings_workspace_id_source_raw_stage_key"
         " was applied and then altered",
         "expected: UNIQUE (workspace_id, source, raw_stage)\n      found:    absent",
     ),
@@ -394,7 +479,8 @@ ALTERED = {
     "CHECK reverted": (
         "ALTER TABLE connections DROP CONSTRAINT connections_source_type_check,"
         f" ADD CONSTRAINT connections_source_type_check {CHECK}",
-        "070_admit_csv_import:connections.source_type: value connections.source_type was applied and then altered",
+        "070_admit_csv_import:connections.source_type: value connections.source_type was applied "
+        "and then altered",
         "expected: csv_import\n      found:    absent",
     ),
     "needed column dropped": (

@@ -1,4 +1,6 @@
-"""A constraint added NOT VALID and validated in a block of its own: how a table with rows gets one."""
+"""A constraint added NOT VALID and validated in a block of its own: how a table with rows gets
+one.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,13 @@ pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
 NAME = "named"
 SCRIPTS = {
-    "deploy/090_named.sql": f"ALTER TABLE contacts ADD CONSTRAINT {NAME} CHECK (source_data IS NULL OR id IS NOT NULL)"
+    "deploy/090_named.sql": f"ALTER TABLE contacts ADD CONSTRAINT {NAME} CHECK (source_data IS "
+    "NULL OR id IS NOT NULL)"
     " NOT VALID;",
     "deploy/091_named_valid.sql": f"ALTER TABLE contacts VALIDATE CONSTRAINT {NAME};",
     "revert/090_named.sql": f"ALTER TABLE contacts DROP CONSTRAINT {NAME};",
-    "revert/091_named_valid.sql": f"ALTER TABLE contacts DROP CONSTRAINT {NAME}, ADD CONSTRAINT {NAME}"
+    "revert/091_named_valid.sql": f"ALTER TABLE contacts DROP CONSTRAINT {NAME}, ADD CONSTRAINT "
+    f"{NAME}"
     " CHECK (source_data IS NULL OR id IS NOT NULL) NOT VALID;",
 }
 VALID = f"SELECT convalidated FROM pg_constraint WHERE conname = '{NAME}'"
@@ -28,11 +32,16 @@ def add(project: Project, *blocks: str) -> None:
     loaded = json.loads(runbook.read_text())
     at = next(n for n, cell in enumerate(loaded["cells"]) if cell["id"] == "validate") + 1
     for number, block in enumerate(blocks):
-        cell = loaded["cells"][at - 1] | {"id": f"more-{block[:3]}", "source": [f'run.apply("{block}")']}
+        cell = loaded["cells"][at - 1] | {
+            "id": f"more-{block[:3]}",
+            "source": [f'run.apply("{block}")'],
+        }
         loaded["cells"].insert(at + number, cell)
         for kind in ("deploy", "revert"):
             file = f"{kind}/{block}.sql"
-            (project.root / "sql" / RUNBOOK / file).write_text(f"-- title: Named\n-- why: x\n{SCRIPTS[file]}\n")
+            (project.root / "sql" / RUNBOOK / file).write_text(
+                f"-- title: Named\n-- why: x\n{SCRIPTS[file]}\n"
+            )
     runbook.write_text(json.dumps(loaded))
 
 
@@ -42,9 +51,9 @@ def test_added_and_validated_in_two_blocks_and_reverted(crm: Database, project: 
     done = project.run(crm)
     assert done.code == 0, done.text
     assert crm.execute(VALID) == [(True,)]
-    assert crm.execute("SELECT DISTINCT mode FROM pgrunbook.locks WHERE block = '091_named_valid' ORDER BY 1") == [
-        ("SHARE UPDATE EXCLUSIVE",)
-    ]
+    assert crm.execute(
+        "SELECT DISTINCT mode FROM pgrunbook.locks WHERE block = '091_named_valid' ORDER BY 1"
+    ) == [("SHARE UPDATE EXCLUSIVE",)]
     for mode in ("apply", "verify"):
         again = project.step(crm, "--mode", mode)
         assert again.code == 0, again.text
@@ -54,7 +63,9 @@ def test_added_and_validated_in_two_blocks_and_reverted(crm: Database, project: 
     assert crm.dump() == before
 
 
-def test_validated_by_hand_it_is_what_was_recorded_and_more(applied: Database, project: Project) -> None:
+def test_validated_by_hand_it_is_what_was_recorded_and_more(
+    applied: Database, project: Project
+) -> None:
     add(project, "090_named")
     assert project.step(applied).code == 0
     assert applied.execute(VALID) == [(False,)]
@@ -63,7 +74,9 @@ def test_validated_by_hand_it_is_what_was_recorded_and_more(applied: Database, p
     assert again.code == 0, again.text
     assert "nothing was left to do" in again.text
 
-    applied.execute(f"ALTER TABLE contacts DROP CONSTRAINT {NAME}, ADD CONSTRAINT {NAME} CHECK (id IS NOT NULL)")
+    applied.execute(
+        f"ALTER TABLE contacts DROP CONSTRAINT {NAME}, ADD CONSTRAINT {NAME} CHECK (id IS NOT NULL)"
+    )
     other = project.step(applied)
     assert other.code == 2
     assert f"constraint contacts.{NAME} was applied and then altered" in other.text

@@ -78,15 +78,27 @@ def test_every_index_is_defined_as_the_server_says(look: Connection) -> None:
 
 @pytest.mark.parametrize("server", [18], indirect=True)
 def test_what_rows_may_break_is_not_called_not_null(empty: Database) -> None:
-    empty.load("CREATE TABLE t (a int, b int NOT NULL); ALTER TABLE t ADD CONSTRAINT later NOT NULL a NOT VALID")
+    empty.load(
+        "CREATE TABLE t (a int, b int NOT NULL); ALTER TABLE t ADD CONSTRAINT later NOT NULL a "
+        "NOT VALID"
+    )
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
-        assert snapshot(conn, "public", ["t"]).columns["nullable"].to_dict() == {("t", "a"): True, ("t", "b"): False}
-        assert [key.name for key in shapes.of_catalog(conn, "public", ["t"]) if key.kind == "not null"] == ["b"]
+        assert snapshot(conn, "public", ["t"]).columns["nullable"].to_dict() == {
+            ("t", "a"): True,
+            ("t", "b"): False,
+        }
+        assert [
+            key.name for key in shapes.of_catalog(conn, "public", ["t"]) if key.kind == "not null"
+        ] == ["b"]
 
 
 def test_types_are_enums_and_domains_the_server_s_own_too(look: Connection) -> None:
     types = snapshot(look, "public", TABLES).types
-    assert types["kind"].to_dict() == {"state": "enum", "email": "domain", "information_schema.yes_or_no": "domain"}
+    assert types["kind"].to_dict() == {
+        "state": "enum",
+        "email": "domain",
+        "information_schema.yes_or_no": "domain",
+    }
     assert set(types["used_by"]) == {"kinds.state", "kinds.mail", "kinds.kept"}
 
 

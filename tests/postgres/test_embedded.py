@@ -24,7 +24,8 @@ from pgrunbook.postgres.embedded import Server
 
 NOBODY = 65534
 
-# A process that uses the server, and the database if there is a sample, until its standard input ends.
+# A process that uses the server, and the database if there is a sample, until its standard input
+# ends.
 USER = """
 import pathlib, sys
 from pgrunbook.postgres import embedded
@@ -70,7 +71,9 @@ def user(data: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
         def start(*samples: Path) -> subprocess.Popen[str]:
             command: list[str | Path] = [sys.executable, "-c", USER, data, *samples]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
             stack.callback(process.communicate)
             stack.callback(process.kill)
             return process
@@ -107,7 +110,11 @@ def ask(server: Server, query: str, database: str = "postgres") -> object:
 def test_a_new_server(place: Path, version: int) -> None:
     server = embedded.start(place / "not" / "there", version)
     assert str(ask(server, "SHOW server_version")).startswith(f"{version}.")
-    assert [ask(server, f"SHOW {name}") for name in ("timezone", "fsync", "listen_addresses")] == ["UTC", "on", ""]
+    assert [ask(server, f"SHOW {name}") for name in ("timezone", "fsync", "listen_addresses")] == [
+        "UTC",
+        "on",
+        "",
+    ]
     assert (server.bin / "pg_dump").exists()
     server.stop()
     assert not embedded._is_alive(server.data)
@@ -126,14 +133,18 @@ def test_starting_again_in_a_process_joins(data: Path) -> None:
     server.stop()
 
 
-def test_two_processes_at_once_share_one_new_server(place: Path, user: Callable[..., subprocess.Popen[str]]) -> None:
+def test_two_processes_at_once_share_one_new_server(
+    place: Path, user: Callable[..., subprocess.Popen[str]]
+) -> None:
     shutil.rmtree(place / "data")
     one, two = user(), user()
     assert has_started(one) == has_started(two)
     assert sorted(path.name for path in place.iterdir()) == ["data", "data.lock", "data.users"]
 
 
-def test_the_last_one_out_stops_the_server(data: Path, user: Callable[..., subprocess.Popen[str]]) -> None:
+def test_the_last_one_out_stops_the_server(
+    data: Path, user: Callable[..., subprocess.Popen[str]]
+) -> None:
     server = embedded.start(data)
     other = user()
     has_started(other)
@@ -143,7 +154,9 @@ def test_the_last_one_out_stops_the_server(data: Path, user: Callable[..., subpr
     assert not embedded._is_alive(data)
 
 
-def test_a_killed_user_does_not_keep_the_server(data: Path, user: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_killed_user_does_not_keep_the_server(
+    data: Path, user: Callable[..., subprocess.Popen[str]]
+) -> None:
     server = embedded.start(data)
     other = user()
     has_started(other)
@@ -192,7 +205,12 @@ def test_any_directory_will_do(place: Path, cluster: Path, name: str) -> None:
 
 
 def test_the_environment_leads_nowhere_else(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"PGHOSTADDR": "192.0.2.1", "PGPORT": "7", "PGDATABASE": "x", "PGUSER": "x"}.items():
+    for name, value in {
+        "PGHOSTADDR": "192.0.2.1",
+        "PGPORT": "7",
+        "PGDATABASE": "x",
+        "PGUSER": "x",
+    }.items():
         monkeypatch.setenv(name, value)
     server = embedded.start(data)
     assert ask(server, "SHOW data_directory") == str(data)
@@ -247,7 +265,9 @@ def test_a_pid_file_may_be_cut_short(data: Path, content: str) -> None:
     server.stop()
 
 
-def test_a_killed_initdb_leaves_no_half_of_a_cluster(place: Path, user: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_killed_initdb_leaves_no_half_of_a_cluster(
+    place: Path, user: Callable[..., subprocess.Popen[str]]
+) -> None:
     shutil.rmtree(place / "data")
     maker = user()
     wait_until(lambda: list(place.glob("*/data/PG_VERSION")))
@@ -284,7 +304,9 @@ def test_an_ordinary_user_beside_root(data: Path, place: Path) -> None:
     (place / "theirs").mkdir()
     os.chown(place / "theirs", NOBODY, NOBODY)
     # Forked, since another user may not be allowed to execute this Python.
-    other = multiprocessing.get_context("fork").Process(target=as_ordinary_user, args=[place / "theirs" / "data"])
+    other = multiprocessing.get_context("fork").Process(
+        target=as_ordinary_user, args=[place / "theirs" / "data"]
+    )
     other.start()
     other.join()
     assert other.exitcode == 0
@@ -301,7 +323,9 @@ def test_somebody_elses_data_is_refused(data: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_refused(place: Path) -> None:
     (place / "file").touch()
-    with pytest.raises(Refused, match=r"(?s)file/deeper: Not a directory.*remedy: .*choose another"):
+    with pytest.raises(
+        Refused, match=r"(?s)file/deeper: Not a directory.*remedy: .*choose another"
+    ):
         embedded.start(place / "file" / "deeper" / "data")
 
 
@@ -314,7 +338,9 @@ def test_a_directory_of_other_things_is_refused_and_kept(place: Path) -> None:
 
 
 def test_data_of_another_version_are_refused(data: Path) -> None:
-    with pytest.raises(Refused, match=r"(?s)expected: PostgreSQL 16.*found: +PostgreSQL 18.*remedy:"):
+    with pytest.raises(
+        Refused, match=r"(?s)expected: PostgreSQL 16.*found: +PostgreSQL 18.*remedy:"
+    ):
         embedded.start(data, 16)
 
 
@@ -363,7 +389,9 @@ def test_two_at_once_load_the_sample_once(
     assert (place / "loads").read_text() == "loaded\n"
 
 
-def test_a_sample_with_an_error_leaves_no_database(data: Path, sample: Callable[[str], Path]) -> None:
+def test_a_sample_with_an_error_leaves_no_database(
+    data: Path, sample: Callable[[str], Path]
+) -> None:
     server = embedded.start(data)
     with pytest.raises(Failed, match=r'sample\.sql:2: ERROR:  relation "nothing" does not exist'):
         embedded.database(server, "loaded", sample("CREATE TABLE t ();\nSELECT * FROM nothing;"))
@@ -374,7 +402,10 @@ def test_a_sample_with_an_error_leaves_no_database(data: Path, sample: Callable[
 
 
 def test_a_half_loaded_sample_is_not_taken_for_a_whole_one(
-    data: Path, place: Path, sample: Callable[[str], Path], user: Callable[..., subprocess.Popen[str]]
+    data: Path,
+    place: Path,
+    sample: Callable[[str], Path],
+    user: Callable[..., subprocess.Popen[str]],
 ) -> None:
     loader = user(sample(f"CREATE TABLE t ();\n\\! touch '{place}/begun'\nSELECT pg_sleep(600);"))
     wait_until((place / "begun").exists)

@@ -1,4 +1,6 @@
-"""A session on the target: what it does while it waits, what it has prepared, what is left of it when it fails."""
+"""A session on the target: what it does while it waits, what it has prepared, what is left of it
+when it fails.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def test_what_it_waits_for_comes_though_nobody_can_look(session: Session) -> Non
 
 def test_each_look_has_its_own_interval(session: Session) -> None:
     looks: list[str] = []
-    with session.watched(0.02, lambda: looks.append("often")), session.watched(0.2, lambda: looks.append("seldom")):
+    with (
+        session.watched(0.02, lambda: looks.append("often")),
+        session.watched(0.2, lambda: looks.append("seldom")),
+    ):
         session.execute("SELECT pg_sleep(0.5)")
     assert looks.count("often") >= 10
     assert looks.count("seldom") <= 3
@@ -60,7 +65,9 @@ def test_settings_that_would_break_a_promise_are_not_inherited(empty: Database) 
     empty.execute(f"ALTER DATABASE {empty.name} SET synchronous_commit = off")
     empty.execute(f"ALTER DATABASE {empty.name} SET transaction_timeout = '5min'")
     with connect(Target("test", empty.url), schema="public") as conn:
-        asked = "SELECT current_setting('synchronous_commit'), current_setting('transaction_timeout')"
+        asked = (
+            "SELECT current_setting('synchronous_commit'), current_setting('transaction_timeout')"
+        )
         assert conn.execute(asked).fetchone() == ("local", "0")
     empty.execute(f"ALTER DATABASE {empty.name} SET synchronous_commit = remote_apply")
     with connect(Target("test", empty.url), schema="public") as conn:
@@ -123,7 +130,9 @@ def test_a_second_interrupt_while_it_cancels_leaves_nothing_open(
     assert session.closed
 
 
-def test_what_failed_is_rolled_back_and_the_session_goes_on(session: Session, empty: Database) -> None:
+def test_what_failed_is_rolled_back_and_the_session_goes_on(
+    session: Session, empty: Database
+) -> None:
     def failing() -> None:
         with session.undoing():
             session.execute("BEGIN; CREATE TABLE public.made ()")
@@ -137,11 +146,26 @@ def test_what_failed_is_rolled_back_and_the_session_goes_on(session: Session, em
 
 @pytest.mark.parametrize(
     "value",
-    ["x", "it's $1, 100 % and \\ and ü", "", ["a", 'b "c", {d}', "e'f"], [], [1, 2], None, 2**40, True],
+    [
+        "x",
+        "it's $1, 100 % and \\ and ü",
+        "",
+        ["a", 'b "c", {d}', "e'f"],
+        [],
+        [1, 2],
+        None,
+        2**40,
+        True,
+    ],
     ids=str,
 )
 def test_a_prepared_query_is_given_values_as_they_are(session: Session, value: object) -> None:
-    types = {str: "text", list: "int[]" if value == [1, 2] else "text[]", int: "bigint", bool: "boolean"}
+    types = {
+        str: "text",
+        list: "int[]" if value == [1, 2] else "text[]",
+        int: "bigint",
+        bool: "boolean",
+    }
     query = f"SELECT %(value)s::{types.get(type(value), 'text')}, '100 %%'"
     for _ in range(2):
         asked = session.prepared("asked", query, {"value": value})
@@ -153,4 +177,7 @@ def test_a_prepared_query_is_given_values_as_they_are(session: Session, value: o
 def test_values_go_to_the_parameters_of_their_names(session: Session) -> None:
     query = "SELECT %(one)s::text, %(other)s::text"
     for values in ({"one": "a", "other": "b"}, {"other": "b", "one": "a"}):
-        assert session.execute(session.prepared("two", query, values).encode()).fetchone() == ("a", "b")
+        assert session.execute(session.prepared("two", query, values).encode()).fetchone() == (
+            "a",
+            "b",
+        )

@@ -1,4 +1,6 @@
-"""An archive on the disk: what was changed, removed, added or reordered is found and named. No database is needed."""
+"""An archive on the disk: what was changed, removed, added or reordered is found and named. No
+database is needed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +47,9 @@ def record(archive: Archive, number: int) -> Path:
 
 def seal(archive: Archive, number: int, key: Path | None = None, verdict: str = "passed") -> Head:
     signer = attestation.signer(key) if key else None
-    return archive.seal(record(archive, number), {"verdict": verdict}, {"deploy/010.sql": "0" * 64}, signer)
+    return archive.seal(
+        record(archive, number), {"verdict": verdict}, {"deploy/010.sql": "0" * 64}, signer
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +62,9 @@ def pair(folder: Path) -> tuple[Path, Path]:
     private = Ed25519PrivateKey.generate()
     paths = folder / "private.pem", folder / "public.pem"
     paths[0].write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    paths[1].write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    paths[1].write_bytes(
+        private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     return paths
 
 
@@ -92,7 +103,9 @@ def test_an_archive_without_records_is_whole(tmp_path: Path) -> None:
     assert verify(Archive(tmp_path)).problems == ()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_change_of_any_byte_is_found(whole: Archive, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from([*whole.files(), whole.root / HEAD]))
@@ -120,7 +133,9 @@ def test_each_byte_of_a_file_counts(copy: Archive, number: int, ending: str) -> 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("number", [1, 2, RUNS])
 @pytest.mark.parametrize("cut", [0, 1, -1])
-def test_a_file_that_was_cut_or_made_longer_is_found(copy: Archive, number: int, ending: str, cut: int) -> None:
+def test_a_file_that_was_cut_or_made_longer_is_found(
+    copy: Archive, number: int, ending: str, cut: int
+) -> None:
     path = file(copy, number, ending)
     before = path.read_bytes()
     path.write_bytes(before + b"\n" if cut == 1 else before[:cut])
@@ -146,7 +161,9 @@ def test_a_record_that_was_removed_is_found(copy: Archive, number: int) -> None:
     assert wrong(copy).keys() == {HEAD if number == RUNS else f"run{number}{SEAL}"}
 
 
-@pytest.mark.parametrize("name", ["staging/001_example/run5.ipynb", "staging/run1.html", "new", "staging/.hidden"])
+@pytest.mark.parametrize(
+    "name", ["staging/001_example/run5.ipynb", "staging/run1.html", "new", "staging/.hidden"]
+)
 def test_a_file_that_was_added_is_named(copy: Archive, name: str) -> None:
     (copy.root / name).write_text("{}")
     assert wrong(copy) == {name.rsplit("/", 1)[-1]: "added, or not sealed yet: no seal is about it"}
@@ -155,17 +172,33 @@ def test_a_file_that_was_added_is_named(copy: Archive, name: str) -> None:
 @pytest.mark.parametrize(
     ("states", "ended", "what"),
     [
-        (("completed", "running", "pending"), None, "not sealed yet: its run has not ended, or its runner was killed"),
-        (("completed", "pending"), None, "not sealed yet: its run has not ended, or its runner was killed"),
-        (("failed", "pending"), "2026-01-31T12:00:00+00:00", "added, or not sealed yet: no seal is about it"),
+        (
+            ("completed", "running", "pending"),
+            None,
+            "not sealed yet: its run has not ended, or its runner was killed",
+        ),
+        (
+            ("completed", "pending"),
+            None,
+            "not sealed yet: its run has not ended, or its runner was killed",
+        ),
+        (
+            ("failed", "pending"),
+            "2026-01-31T12:00:00+00:00",
+            "added, or not sealed yet: no seal is about it",
+        ),
         (("completed", "completed"), None, "added, or not sealed yet: no seal is about it"),
     ],
 )
 def test_a_run_that_has_not_ended_is_told_from_a_file_that_was_added(
     copy: Archive, states: tuple[str, ...], ended: str | None, what: str
 ) -> None:
-    cells = [{"cell_type": "code", "metadata": {"papermill": {"status": state}}} for state in states]
-    file(copy, 5, ".ipynb").write_text(json.dumps({"cells": cells, "metadata": {"papermill": {"end_time": ended}}}))
+    cells = [
+        {"cell_type": "code", "metadata": {"papermill": {"status": state}}} for state in states
+    ]
+    file(copy, 5, ".ipynb").write_text(
+        json.dumps({"cells": cells, "metadata": {"papermill": {"end_time": ended}}})
+    )
     (problem,) = verify(copy).problems
     assert (problem.what, problem.where) == (what, "staging/001_example/run5.ipynb")
     assert problem.remedy.endswith("pgrunbook archive seal FILE")
@@ -186,7 +219,9 @@ def test_a_record_with_a_seal_of_its_own_does_not_pass(copy: Archive, tmp_path: 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.combinations(range(1, RUNS + 1), 2)])
 @pytest.mark.parametrize("endings", [(ending,) for ending in ENDINGS] + [ENDINGS])
-def test_records_that_were_swapped_are_found(copy: Archive, one: int, other: int, endings: tuple[str, ...]) -> None:
+def test_records_that_were_swapped_are_found(
+    copy: Archive, one: int, other: int, endings: tuple[str, ...]
+) -> None:
     for ending in endings:
         first, second = file(copy, one, ending), file(copy, other, ending)
         first_bytes = first.read_bytes()
@@ -195,7 +230,9 @@ def test_records_that_were_swapped_are_found(copy: Archive, one: int, other: int
     assert {name.partition(".")[0] for name in wrong(copy)} >= {f"run{one}", f"run{other}"}
 
 
-def test_a_tail_that_was_cut_off_with_its_head_shows_where_the_head_was_noted(copy: Archive) -> None:
+def test_a_tail_that_was_cut_off_with_its_head_shows_where_the_head_was_noted(
+    copy: Archive,
+) -> None:
     noted = verify(copy).head
     assert noted
     for number in (RUNS - 1, RUNS):
@@ -207,7 +244,9 @@ def test_a_tail_that_was_cut_off_with_its_head_shows_where_the_head_was_noted(co
     assert "removed" in wrong(copy, noted)[f"run{RUNS}{SEAL}"]
 
 
-def test_an_archive_that_was_emptied_or_begun_anew_shows_where_the_head_was_noted(copy: Archive) -> None:
+def test_an_archive_that_was_emptied_or_begun_anew_shows_where_the_head_was_noted(
+    copy: Archive,
+) -> None:
     noted = verify(copy).head
     assert noted
     shutil.rmtree(copy.root)
@@ -229,10 +268,13 @@ def test_a_record_outside_of_its_archive_whose_seal_cannot_be_read(
     path.unlink()
     if content:
         path.write_bytes(content)
-    assert [(p.what, p.where) for p in verify_alone(file(copy, 1, ".ipynb")).problems] == [(what, path.name)]
+    assert [(p.what, p.where) for p in verify_alone(file(copy, 1, ".ipynb")).problems] == [
+        (what, path.name)
+    ]
 
 
-# -- beside runs at work -------------------------------------------------------------------------------------
+# -- beside runs at work
+# -------------------------------------------------------------------------------------
 
 
 Meanwhile = Callable[[Iterable[Callable[[], object]]], None]
@@ -256,13 +298,17 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     return install
 
 
-def test_a_run_that_seals_its_record_meanwhile_is_no_tampering(copy: Archive, meanwhile: Meanwhile) -> None:
+def test_a_run_that_seals_its_record_meanwhile_is_no_tampering(
+    copy: Archive, meanwhile: Meanwhile
+) -> None:
     meanwhile([partial(seal, copy, RUNS + 1), partial(seal, copy, RUNS + 2)])
     verified = verify(copy)
     assert (verified.seals, verified.problems) == (RUNS + 2, ())
 
 
-def test_a_seal_that_gets_into_its_place_meanwhile_was_not_interrupted(copy: Archive, meanwhile: Meanwhile) -> None:
+def test_a_seal_that_gets_into_its_place_meanwhile_was_not_interrupted(
+    copy: Archive, meanwhile: Meanwhile
+) -> None:
     new, place = copy.root / ".seal", file(copy, RUNS, SEAL)
     place.rename(new)
     meanwhile([partial(new.rename, place)])
@@ -271,10 +317,13 @@ def test_a_seal_that_gets_into_its_place_meanwhile_was_not_interrupted(copy: Arc
 
 def test_an_archive_that_never_rests_is_said_to(copy: Archive, meanwhile: Meanwhile) -> None:
     meanwhile(partial(seal, copy, number) for number in itertools.count(RUNS + 1))
-    assert "runs seal their records faster than the archive is read" in [p.what for p in verify(copy).problems]
+    assert "runs seal their records faster than the archive is read" in [
+        p.what for p in verify(copy).problems
+    ]
 
 
-# -- keys ----------------------------------------------------------------------------------------------------
+# -- keys
+# --------------------------------------------------------------------------------------------------
 
 
 def test_seals_are_signed_and_the_public_key_tells(tmp_path: Path, keys: tuple[Path, Path]) -> None:
@@ -285,7 +334,9 @@ def test_seals_are_signed_and_the_public_key_tells(tmp_path: Path, keys: tuple[P
     (tmp_path / "other").mkdir()
     stranger = attestation.public_key(pair(tmp_path / "other")[1])
     shutil.rmtree(tmp_path / "other")
-    assert [p.what for p in verify(archive, [stranger]).problems] == ["not signed with any of the keys"] * 2
+    assert [p.what for p in verify(archive, [stranger]).problems] == [
+        "not signed with any of the keys"
+    ] * 2
 
 
 def test_a_seal_without_a_signature_does_not_pass_where_a_key_is_asked_for(
@@ -305,7 +356,8 @@ def test_a_key_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes | N
             read(path)
 
 
-# -- sealing -------------------------------------------------------------------------------------------------
+# -- sealing
+# -------------------------------------------------------------------------------------------------
 
 
 def test_a_record_is_sealed_once(tmp_path: Path) -> None:
@@ -362,7 +414,9 @@ AMONG_PAGES = "is where the pages are made, and no record is looked for"
         ("site/j.json", [NO_NOTEBOOK, AMONG_PAGES]),
     ],
 )
-def test_what_verify_could_not_check_is_not_sealed(copy: Archive, name: str, problems: list[str]) -> None:
+def test_what_verify_could_not_check_is_not_sealed(
+    copy: Archive, name: str, problems: list[str]
+) -> None:
     notebook = copy.root / name
     notebook.parent.mkdir(exist_ok=True)
     notebook.write_text("{}")
@@ -426,7 +480,8 @@ def test_a_seal_that_was_interrupted_is_finished_by_the_next(
     if not copy.is_sealed(notebook):
         copy.seal(notebook, {}, {}, None)
     left_over = [path for path in copy.root.rglob(".*") if path.name != ".lock"]
-    for path in left_over:  # temporary files of a process that was killed, which the verification names
+    # temporary files of a process that was killed, which the verification names
+    for path in left_over:
         assert path.name in wrong(copy)
         path.unlink()
     verified = verify(copy)
@@ -446,7 +501,8 @@ def test_nothing_is_added_to_a_chain_whose_end_is_broken(copy: Archive, how: str
     assert not file(copy, RUNS + 1, SEAL).exists()
 
 
-# -- one record ----------------------------------------------------------------------------------------------
+# -- one record
+# ----------------------------------------------------------------------------------------------
 
 
 def wrong_with(archive: Archive, number: int, *heads: Head) -> list[str]:
@@ -455,16 +511,33 @@ def wrong_with(archive: Archive, number: int, *heads: Head) -> list[str]:
     return [problem.where.rsplit("/", 1)[-1] for problem in found]
 
 
-def test_of_one_record_what_concerns_others_is_not_told(copy: Archive, keys: tuple[Path, Path]) -> None:
+def test_of_one_record_what_concerns_others_is_not_told(
+    copy: Archive, keys: tuple[Path, Path]
+) -> None:
     public = [attestation.public_key(keys[1])]
     seal(copy, RUNS + 1, keys[0])
     for number, signed in ((1, 0), (RUNS + 1, 1)):
         found = verify_one(copy, file(copy, number, ".ipynb"), public)
-        assert (found.seals, found.signed, found.head, len(found.problems)) == (1, signed, None, 1 - signed)
-    assert verify_one(copy, file(copy, 1, ".ipynb")).text().startswith("unchanged: 1 sealed, signatures not checked")
+        assert (found.seals, found.signed, found.head, len(found.problems)) == (
+            1,
+            signed,
+            None,
+            1 - signed,
+        )
+    assert (
+        verify_one(copy, file(copy, 1, ".ipynb"))
+        .text()
+        .startswith("unchanged: 1 sealed, signatures not checked")
+    )
     file(copy, 2, ".ipynb").write_text("{}")
     file(copy, 1, ".2.ipynb").write_text("{}")
-    assert [wrong_with(copy, number) for number in range(1, RUNS + 2)] == [[], ["run2.ipynb"], [], [], []]
+    assert [wrong_with(copy, number) for number in range(1, RUNS + 2)] == [
+        [],
+        ["run2.ipynb"],
+        [],
+        [],
+        [],
+    ]
     assert wrong_with(copy, 1, copy.seal(record(copy, 9), {}, {}, None)) == []
 
 
@@ -508,7 +581,9 @@ def test_what_is_no_notebook_is_not_called_unchanged(copy: Archive, name: str) -
         verify_one(copy, file(copy, 1, ".ipynb").with_name(name))
 
 
-def test_a_record_can_be_checked_away_from_its_archive(tmp_path: Path, keys: tuple[Path, Path]) -> None:
+def test_a_record_can_be_checked_away_from_its_archive(
+    tmp_path: Path, keys: tuple[Path, Path]
+) -> None:
     archive = Archive(tmp_path / "outputs")
     seal(archive, 1, keys[0])
     away = tmp_path / "away"
@@ -518,12 +593,14 @@ def test_a_record_can_be_checked_away_from_its_archive(tmp_path: Path, keys: tup
     public = [attestation.public_key(keys[1])]
     assert verify_alone(away / "run1.ipynb", public).problems == ()
     (away / "run1.ledger.json").write_text("{}")
-    assert [p.where.rsplit("/", 1)[-1] for p in verify_alone(away / "run1.ipynb", public).problems] == [
-        "run1.ledger.json"
-    ]
+    assert [
+        p.where.rsplit("/", 1)[-1] for p in verify_alone(away / "run1.ipynb", public).problems
+    ] == ["run1.ledger.json"]
 
 
-def test_the_seal_of_another_record_does_not_vouch_for_one_away_from_its_archive(copy: Archive) -> None:
+def test_the_seal_of_another_record_does_not_vouch_for_one_away_from_its_archive(
+    copy: Archive,
+) -> None:
     file(copy, 1, ".ipynb").write_text("{}")
     shutil.copy(file(copy, 2, SEAL), file(copy, 1, SEAL))
     (problem,) = verify_alone(file(copy, 1, ".ipynb")).problems

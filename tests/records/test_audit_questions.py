@@ -1,4 +1,6 @@
-"""The twelve answers: what is known is said, what is not is said to be unknown, and nothing is made up."""
+"""The twelve answers: what is known is said, what is not is said to be unknown, and nothing is made
+up.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,13 @@ IDENTITY = {
     "ticket": "CRM-7",
     "versions": "pgrunbook 0.1.0",
 }
-ATTEMPT = {"attempt": 1, "pid": 77, "application": "report", "role": "reader", "state": "idle in transaction"}
+ATTEMPT = {
+    "attempt": 1,
+    "pid": 77,
+    "application": "report",
+    "role": "reader",
+    "state": "idle in transaction",
+}
 LOCK = {"relation": "people", "lock": "ACCESS EXCLUSIVE", "blocks": "everything", "held_ms": 3.0}
 DECIDED = {
     "block": "010_people",
@@ -36,29 +44,54 @@ DECIDED = {
     "makes": [],
 }
 SKIPPED = DECIDED | {"block": "005_old", "action": "skip", "reason": "applied before", "sql": ""}
-DONE = {"block": "010_people", "event": "applied", "started_at": "2026-01-31T12:00:00+00:00", "elapsed_ms": 1234.0}
+DONE = {
+    "block": "010_people",
+    "event": "applied",
+    "started_at": "2026-01-31T12:00:00+00:00",
+    "elapsed_ms": 1234.0,
+}
 
 
 def frame(kind: str, *rows: Mapping[str, Any], **about: Any) -> dict[str, Any]:
     columns = list(rows[0]) if rows else []
-    return {FRAME_MIME: {"kind": kind, "columns": columns, "rows": [list(row.values()) for row in rows], **about}}
+    return {
+        FRAME_MIME: {
+            "kind": kind,
+            "columns": columns,
+            "rows": [list(row.values()) for row in rows],
+            **about,
+        }
+    }
 
 
 def cell(name: str, *shown: Mapping[str, Any], state: str = "completed") -> dict[str, Any]:
     outputs = [{"output_type": "display_data", "data": data, "metadata": {}} for data in shown]
     papermill = {"papermill": {"status": state}}
-    return {"cell_type": "code", "id": name, "metadata": papermill, "source": "", "outputs": outputs}
+    return {
+        "cell_type": "code",
+        "id": name,
+        "metadata": papermill,
+        "source": "",
+        "outputs": outputs,
+    }
 
 
 def record(*cells: Mapping[str, Any], **parameters: str) -> Record:
-    papermill = {"parameters": parameters, "start_time": "2026-01-31T12:00:00.5+00:00", "duration": 61.04}
+    papermill = {
+        "parameters": parameters,
+        "start_time": "2026-01-31T12:00:00.5+00:00",
+        "duration": 61.04,
+    }
     if not any(each["metadata"]["papermill"]["status"] == "running" for each in cells):
         papermill["end_time"] = "2026-01-31T12:01:01.54+00:00"
     return Record({"cells": list(cells), "metadata": {"papermill": papermill}})
 
 
 def target(**other: str) -> dict[str, Any]:
-    return cell("target", frame("identity", *({"identity": k, "value": v} for k, v in (IDENTITY | other).items())))
+    return cell(
+        "target",
+        frame("identity", *({"identity": k, "value": v} for k, v in (IDENTITY | other).items())),
+    )
 
 
 def told(read: Record) -> dict[str, str]:
@@ -69,7 +102,11 @@ def told(read: Record) -> dict[str, str]:
 
 
 def test_a_run_that_reached_nothing_says_so_and_guesses_nothing() -> None:
-    read = told(record(cell("setup", state="failed"), cell("observe", state="pending"), target="service:crm"))
+    read = told(
+        record(
+            cell("setup", state="failed"), cell("observe", state="pending"), target="service:crm"
+        )
+    )
     for question in (
         "What changed?",
         "Which SQL ran,",
@@ -95,8 +132,13 @@ def test_where_it_ran_by_whom_and_when() -> None:
 
 
 def test_a_block_that_waited_names_whom_it_waited_for() -> None:
-    frames = [frame("attempts", ATTEMPT, block="010_people"), frame("locks", LOCK, block="010_people")]
-    read = answers(record(target(), cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE}, *frames)), None)
+    frames = [
+        frame("attempts", ATTEMPT, block="010_people"),
+        frame("locks", LOCK, block="010_people"),
+    ]
+    read = answers(
+        record(target(), cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE}, *frames)), None
+    )
     locks = next(each for each in read if each.question.startswith("Which locks"))
     assert "ACCESS EXCLUSIVE on people, at most 3 ms, in 010_people" in locks.text
     assert "in 1 attempt, for report (pid 77, reader, idle in transaction)" in locks.text
@@ -104,7 +146,12 @@ def test_a_block_that_waited_names_whom_it_waited_for() -> None:
 
 
 def test_what_an_interrupted_run_had_applied_is_not_called_nothing() -> None:
-    read = told(record(cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE}), cell("next", state="interrupted")))
+    read = told(
+        record(
+            cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE}),
+            cell("next", state="interrupted"),
+        )
+    )
     assert read["What changed?"] == f"{NOT_SO_FAR} It had applied 010_people."
     assert read["When, and how"].endswith("Longest block: 010_people, 1,234 ms.")
 
@@ -117,17 +164,29 @@ def test_a_frame_of_another_version_costs_one_answer_only() -> None:
 def test_who_approved_it_and_where_it_was_rehearsed() -> None:
     plan = {"digest": "2f" * 32, "rehearsals": ["a copy on PostgreSQL 18.4: passed (x.ipynb)"]}
     read = told(record(target(approved="plan 2f2f by grace"), cell("plan", {PLAN_MIME: plan})))
-    assert read["Who ran it,"].endswith("Approved: plan 2f2f by grace. Another plan would have been refused.")
-    assert read["Was it rehearsed?"] == "The same plan was, on a copy on PostgreSQL 18.4: passed (x.ipynb)."
-    assert told(record(target(), cell("plan", {PLAN_MIME: plan | {"rehearsals": []}})))["Was it rehearsed?"] == (
-        "No rehearsal of this plan is in the archive."
+    assert read["Who ran it,"].endswith(
+        "Approved: plan 2f2f by grace. Another plan would have been refused."
     )
+    assert (
+        read["Was it rehearsed?"]
+        == "The same plan was, on a copy on PostgreSQL 18.4: passed (x.ipynb)."
+    )
+    assert told(record(target(), cell("plan", {PLAN_MIME: plan | {"rehearsals": []}})))[
+        "Was it rehearsed?"
+    ] == ("No rehearsal of this plan is in the archive.")
     rehearsal = target(**{"mode": "rehearse", "rehearsed on": "a copy on PostgreSQL 18.4"})
-    assert told(record(rehearsal))["Was it rehearsed?"].startswith("This is a rehearsal, on a copy on PostgreSQL 18.4.")
+    assert told(record(rehearsal))["Was it rehearsed?"].startswith(
+        "This is a rehearsal, on a copy on PostgreSQL 18.4."
+    )
 
 
 def test_what_was_reverted_ran_too() -> None:
-    read = told(record(target(), cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE | {"event": "reverted"}})))
+    read = told(
+        record(
+            target(),
+            cell("act", {DECISION_MIME: DECIDED}, {BLOCK_MIME: DONE | {"event": "reverted"}}),
+        )
+    )
     assert read["Which SQL ran,"].startswith("1 block, each shown with the SQL that was sent")
 
 
@@ -141,9 +200,20 @@ def test_of_a_block_that_was_cut_off_nothing_is_denied(state: str) -> None:
 
 
 @pytest.mark.parametrize("before", [[], [{DECISION_MIME: SKIPPED}]])
-def test_of_a_run_whose_runner_was_killed_nothing_is_denied(before: list[Mapping[str, Any]]) -> None:
-    """What the cell at work has shown is not in the record: whether its block was applied, the ledger tells."""
-    read = told(record(target(), cell("skip", *before), cell("act", state="running"), cell("later", state="pending")))
+def test_of_a_run_whose_runner_was_killed_nothing_is_denied(
+    before: list[Mapping[str, Any]],
+) -> None:
+    """What the cell at work has shown is not in the record: whether its block was applied, the
+    ledger tells.
+    """
+    read = told(
+        record(
+            target(),
+            cell("skip", *before),
+            cell("act", state="running"),
+            cell("later", state="pending"),
+        )
+    )
     at_work = "Cell act was running when this was written: what came of it, the ledger tells."
     for question in ("What changed?", "Which SQL ran,", "Which locks were"):
         assert read[question].endswith(at_work), question
@@ -159,9 +229,9 @@ def test_nothing_was_left_to_do_only_where_the_run_came_to_its_end() -> None:
     skipped = [target(), cell("act", {DECISION_MIME: SKIPPED})]
     failed = told(record(*skipped, cell("next", state="failed"), cell("later", state="pending")))
     assert failed["Which SQL ran,"] == "None is on record, and the run did not come to its end."
-    assert told(record(*skipped, cell("verdict", {VERDICT_MIME: {"verdict": "passed"}})))["Which SQL ran,"] == (
-        "None: nothing was left to do."
-    )
+    assert told(record(*skipped, cell("verdict", {VERDICT_MIME: {"verdict": "passed"}})))[
+        "Which SQL ran,"
+    ] == ("None: nothing was left to do.")
 
 
 def test_a_plan_has_begun_nothing() -> None:
@@ -179,11 +249,15 @@ def test_a_plan_has_begun_nothing() -> None:
     ],
 )
 def test_why_nothing_changed_depends_on_the_mode(mode: str, text: str) -> None:
-    (changed, *_) = answers(record(target(mode=mode), cell("difference", frame("difference"))), None)
+    (changed, *_) = answers(
+        record(target(mode=mode), cell("difference", frame("difference"))), None
+    )
     assert changed.text == text
 
 
 def test_what_a_rehearsal_changed_is_said_to_be_on_the_copy() -> None:
     row = {"change": "added", "kind": "column", "table": "people"}
-    (changed, *_) = answers(record(target(mode="rehearse"), cell("difference", frame("difference", row))), None)
+    (changed, *_) = answers(
+        record(target(mode="rehearse"), cell("difference", frame("difference", row))), None
+    )
     assert changed.text == "On the copy, not on the target: Added: 1 column. In people."

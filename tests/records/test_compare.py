@@ -16,11 +16,23 @@ SQL = "ALTER TABLE people ADD nickname TEXT;\n"
 
 
 def frame(kind: str, *rows: Mapping[str, Any], **about: Any) -> dict[str, Any]:
-    return {FRAME_MIME: {"kind": kind, "columns": list(rows[0]), "rows": [list(row.values()) for row in rows], **about}}
+    return {
+        FRAME_MIME: {
+            "kind": kind,
+            "columns": list(rows[0]),
+            "rows": [list(row.values()) for row in rows],
+            **about,
+        }
+    }
 
 
 def record(
-    *, sql: str = SQL, event: str = "applied", lock: str = "ACCESS EXCLUSIVE", ms: float = 10.0, sha256: str = "a" * 64
+    *,
+    sql: str = SQL,
+    event: str = "applied",
+    lock: str = "ACCESS EXCLUSIVE",
+    ms: float = 10.0,
+    sha256: str = "a" * 64,
 ) -> Record:
     decided = {
         "block": "010_people",
@@ -32,13 +44,21 @@ def record(
         "tree_sha256": sha256,
         "makes": [],
     }
-    done = {"block": "010_people", "event": event, "started_at": "2026-01-31T12:00:00+00:00", "elapsed_ms": ms}
+    done = {
+        "block": "010_people",
+        "event": event,
+        "started_at": "2026-01-31T12:00:00+00:00",
+        "elapsed_ms": ms,
+    }
     shown = [
         frame("sources", {"file": "010_people"}, files={"sql/001_x/deploy/010_people.sql": sha256}),
         {DECISION_MIME: decided},
         {BLOCK_MIME: done},
         frame("locks", {"relation": "people", "lock": lock, "held_ms": ms}, block="010_people"),
-        frame("difference", {"change": "added", "kind": "column", "table": "people", "name": "nickname"}),
+        frame(
+            "difference",
+            {"change": "added", "kind": "column", "table": "people", "name": "nickname"},
+        ),
     ]
     outputs = [{"output_type": "display_data", "data": data, "metadata": {}} for data in shown]
     cell = {"cell_type": "code", "id": "cell", "metadata": {}, "source": "", "outputs": outputs}
@@ -74,7 +94,10 @@ def test_in_which_order_files_and_objects_are_named_does_not_count() -> None:
             {"output_type": "display_data", "data": data, "metadata": {}}
             for data in (
                 frame("sources", {"file": "x"}, files=dict.fromkeys(names, "c" * 64)),
-                frame("difference", *({"change": "added", "kind": "table", "table": name} for name in names)),
+                frame(
+                    "difference",
+                    *({"change": "added", "kind": "table", "table": name} for name in names),
+                ),
             )
         ]
     assert text(compare(one, other)).endswith("the same SQL, locks and result")

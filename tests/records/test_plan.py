@@ -8,12 +8,20 @@ from pgrunbook.records.plan import Plan, Step, differences
 
 TARGET = {"database": "crm", "system identifier": "7", "schema": "public"}
 PLAN = Plan(
-    "001_x", "apply", TARGET, [Step("010_a", "apply", "CREATE TABLE a (\n  b int,\n  c int,\n  d int\n);")], {}, {}
+    "001_x",
+    "apply",
+    TARGET,
+    [Step("010_a", "apply", "CREATE TABLE a (\n  b int,\n  c int,\n  d int\n);")],
+    {},
+    {},
 )
 
 
 def test_lines_that_have_changed_places_are_shown() -> None:
-    moved = replace(PLAN, steps=[PLAN.steps[0]._replace(sql="CREATE TABLE a (\n  c int,\n  b int,\n  d int\n);")])
+    moved = replace(
+        PLAN,
+        steps=[PLAN.steps[0]._replace(sql="CREATE TABLE a (\n  c int,\n  b int,\n  d int\n);")],
+    )
     (problem,) = differences(PLAN, moved)
     assert (problem.what, problem.where) == ("other SQL is to run now", "010_a")
     assert problem.expected
@@ -39,6 +47,8 @@ def test_the_same_plan_has_the_same_digest_after_it_was_written() -> None:
 
 
 def test_files_that_differ_in_the_last_digit_of_their_digests_look_different() -> None:
-    one, other = (replace(PLAN, files={"sql/001_x/deploy/010_a.sql": "a" * 63 + digit}) for digit in "bc")
+    one, other = (
+        replace(PLAN, files={"sql/001_x/deploy/010_a.sql": "a" * 63 + digit}) for digit in "bc"
+    )
     (problem,) = differences(one, other)
     assert (problem.expected[-2:], problem.found[-2:]) == ("ab", "ac")

@@ -1,4 +1,6 @@
-"""An executed notebook as data, however little of it there is; and which frames are put into it as data."""
+"""An executed notebook as data, however little of it there is; and which frames are put into it as
+data.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,28 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 
-from pgrunbook.records.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, VERDICT_MIME
+from pgrunbook.records.card import (
+    BLOCK_MIME,
+    DECISION_MIME,
+    FRAME_MIME,
+    SNAPSHOT_MIME,
+    VERDICT_MIME,
+)
 from pgrunbook.records.record import Cell, Record
 from pgrunbook.run import display
 
 
-def frame(kind: str, *rows: tuple[object, ...], columns: str = "a b", **about: Any) -> dict[str, Any]:
-    return {FRAME_MIME: {"kind": kind, "columns": columns.split(), "rows": list(map(list, rows)), **about}}
+def frame(
+    kind: str, *rows: tuple[object, ...], columns: str = "a b", **about: Any
+) -> dict[str, Any]:
+    return {
+        FRAME_MIME: {
+            "kind": kind,
+            "columns": columns.split(),
+            "rows": list(map(list, rows)),
+            **about,
+        }
+    }
 
 
 DECIDED = {
@@ -49,20 +66,41 @@ def record(*cells: tuple[str, list[dict[str, Any]]], **metadata: Any) -> Record:
 @pytest.mark.parametrize("metadata", [{}, {"papermill": {"parameters": None, "duration": None}}])
 def test_a_run_that_did_not_get_anywhere_is_empty(metadata: dict[str, Any]) -> None:
     nothing = record(("target", [{"text/plain": "x"}]), **metadata)
-    assert not any([nothing.noted, nothing.parameters, nothing.started_at, nothing.seconds, nothing.frames])
-    assert not any([nothing.identity, nothing.sources, nothing.blocks, nothing.card, nothing.snapshots()])
+    assert not any(
+        [nothing.noted, nothing.parameters, nothing.started_at, nothing.seconds, nothing.frames]
+    )
+    assert not any(
+        [nothing.identity, nothing.sources, nothing.blocks, nothing.card, nothing.snapshots()]
+    )
     assert nothing.rows("verification") == ()
     assert nothing.cells == [Cell("target", "code", "")]
 
 
 def test_a_block_has_what_was_decided_and_what_came_of_it() -> None:
-    done = {"block": "010_t", "event": "applied", "started_at": "2026-01-02T03:04:05+00:00", "elapsed_ms": 1.5}
+    done = {
+        "block": "010_t",
+        "event": "applied",
+        "started_at": "2026-01-02T03:04:05+00:00",
+        "elapsed_ms": 1.5,
+    }
     outputs = [{DECISION_MIME: DECIDED}, {BLOCK_MIME: done}]
-    outputs += [frame(kind, (kind, 1), block=block) for kind in ("statements", "locks") for block in ("010_t", "020_u")]
+    outputs += [
+        frame(kind, (kind, 1), block=block)
+        for kind in ("statements", "locks")
+        for block in ("010_t", "020_u")
+    ]
     (block,) = record(("one", outputs)).blocks
-    assert (block.name, block.cell, block.sql, block.source_sha256) == ("010_t", "one", "CREATE TABLE t ();", "5a")
+    assert (block.name, block.cell, block.sql, block.source_sha256) == (
+        "010_t",
+        "one",
+        "CREATE TABLE t ();",
+        "5a",
+    )
     assert (block.event, block.elapsed_ms) == ("applied", 1.5)
-    assert (block.statements, block.locks) == ([{"a": "statements", "b": 1}], [{"a": "locks", "b": 1}])
+    assert (block.statements, block.locks) == (
+        [{"a": "statements", "b": 1}],
+        [{"a": "locks", "b": 1}],
+    )
     assert block.attempts == ()
 
 
@@ -84,12 +122,16 @@ def test_a_block_that_was_only_decided_on_has_no_event() -> None:
         ({}, [], ""),
     ],
 )
-def test_a_record_names_its_runbook(given: dict[str, Any], shown: list[dict[str, Any]], runbook: str) -> None:
+def test_a_record_names_its_runbook(
+    given: dict[str, Any], shown: list[dict[str, Any]], runbook: str
+) -> None:
     assert record(("one", shown), papermill=given).runbook == runbook
 
 
 def test_of_frames_of_a_kind_the_last_counts() -> None:
-    found = record(("one", [frame("difference", (1, 2))]), ("two", [frame("difference", (3, None))]))
+    found = record(
+        ("one", [frame("difference", (1, 2))]), ("two", [frame("difference", (3, None))])
+    )
     assert found.rows("difference") == [{"a": 3, "b": None}]
     assert [shown.cell for shown in found.frames] == ["one", "two"]
 
@@ -124,7 +166,9 @@ def formatter() -> DisplayFormatter:
 
 def test_a_frame_of_ours_is_held_as_data(formatter: DisplayFormatter) -> None:
     index = pd.MultiIndex.from_tuples([("t", "a"), ("t", "b")], names=["table", "column"])
-    ours = display.named(pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}, index=index), "columns", table="t")
+    ours = display.named(
+        pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}, index=index), "columns", table="t"
+    )
     bundle, _ = formatter.format(ours)
     assert bundle[FRAME_MIME] == {
         "kind": "columns",
@@ -138,7 +182,12 @@ def test_a_frame_of_ours_is_held_as_data(formatter: DisplayFormatter) -> None:
 def test_what_somebody_makes_of_a_frame_is_not(formatter: DisplayFormatter) -> None:
     """Or a part of what was verified would be taken for all of it."""
     ours = display.named(pd.DataFrame({"result": ["ok", "FAILED"]}), "verification")
-    for theirs in (ours.head(1), ours[ours["result"] == "ok"], ours.copy(), pd.concat([ours, ours])):
+    for theirs in (
+        ours.head(1),
+        ours[ours["result"] == "ok"],
+        ours.copy(),
+        pd.concat([ours, ours]),
+    ):
         bundle, _ = formatter.format(theirs)
         assert FRAME_MIME not in bundle
         assert "<table" in bundle["text/html"]

@@ -1,4 +1,6 @@
-"""What a program reads in the record of one run of 001 that had to wait: the same as a person does."""
+"""What a program reads in the record of one run of 001 that had to wait: the same as a person
+does.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.parametrize("server", [18], indirect=True, scope="modul
 
 @pytest.fixture(scope="module")
 def record(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Record]:
-    """Of a run that waited for a reader of `deals` once, on a target where one column had been added by hand."""
+    """Of a run that waited for a reader of `deals` once, on a target where one column had been
+    added by hand.
+    """
     root = tmp_path_factory.mktemp("project")
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, root / name)
@@ -90,8 +94,15 @@ def test_what_was_decided_and_done(record: Record) -> None:
     assert created.statements[0]["statement"].startswith("CREATE TABLE import_batches")
     assert sum(row["ms"] for row in created.statements) <= created.elapsed_ms + 1
     assert created.started_at.endswith("+00:00")
-    assert [(row["relation"], row["lock"]) for row in created.locks] == [("workspaces", "SHARE ROW EXCLUSIVE")]
-    assert (added.action, added.reason, added.sql, added.event) == ("adopt", "identical", "", "adopted")
+    assert [(row["relation"], row["lock"]) for row in created.locks] == [
+        ("workspaces", "SHARE ROW EXCLUSIVE")
+    ]
+    assert (added.action, added.reason, added.sql, added.event) == (
+        "adopt",
+        "identical",
+        "",
+        "adopted",
+    )
 
 
 def test_for_whom_it_waited(record: Record) -> None:

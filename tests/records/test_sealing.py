@@ -1,4 +1,6 @@
-"""Runs are sealed when they end, however they end; and a stranger can check a record with standard tools."""
+"""Runs are sealed when they end, however they end; and a stranger can check a record with standard
+tools.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,22 @@ pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The files of a private key and of its public one, made as the documentation says."""
     folder = tmp_path_factory.mktemp("keys")
-    commands = re.findall(r"^    (openssl .*)$", (ROOT / "docs" / "archive.md").read_text(), re.MULTILINE)
+    commands = re.findall(
+        r"^    (openssl .*)$", (ROOT / "docs" / "archive.md").read_text(), re.MULTILINE
+    )
     subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=folder, check=True, capture_output=True)
     return folder / "private.pem", folder / "public.pem"
 
 
 def seals(project: Project) -> list[Path]:
-    found = [Archive(project.root / "outputs").read(path) for path in (project.root / "outputs").rglob(f"*{SEAL}")]
-    return [project.root / "outputs" / seal.name for seal in sorted(found, key=lambda seal: seal.sequence)]
+    found = [
+        Archive(project.root / "outputs").read(path)
+        for path in (project.root / "outputs").rglob(f"*{SEAL}")
+    ]
+    return [
+        project.root / "outputs" / seal.name
+        for seal in sorted(found, key=lambda seal: seal.sequence)
+    ]
 
 
 def test_runs_are_sealed_one_after_the_other_whatever_their_verdict(
@@ -50,7 +60,10 @@ def test_runs_are_sealed_one_after_the_other_whatever_their_verdict(
         "seal:     number 2",
         "seal:     number 3",
     ]
-    said = [Archive(project.root / "outputs").read(seal).statement.predicate.run for seal in seals(project)]
+    said = [
+        Archive(project.root / "outputs").read(seal).statement.predicate.run
+        for seal in seals(project)
+    ]
     assert [run["verdict"] for run in said] == ["passed", "refused", "failed"]
     assert said[0]["runbook"] == RUNBOOK
 
@@ -74,7 +87,9 @@ def test_runs_are_sealed_one_after_the_other_whatever_their_verdict(
     passed.notebook.write_text(passed.notebook.read_text().replace("PASSED", "passed", 1))
     broken = project.command(*verify, "--json")
     assert broken.code == 1
-    assert {problem["where"].rsplit("/", 1)[-1] for problem in json.loads(broken.text)["problems"]} == {
+    assert {
+        problem["where"].rsplit("/", 1)[-1] for problem in json.loads(broken.text)["problems"]
+    } == {
         passed.notebook.name,
         HEAD,
     }
@@ -117,21 +132,30 @@ def test_what_papermill_itself_wrote_can_be_sealed(crm: Database, project: Proje
     sealed = project.command("archive", "seal", done.notebook)
     assert sealed.code == 0, sealed.text
     assert "number 1" in sealed.text
-    assert "warning: the ledger's rows are not in the record: the run's target cannot be had" in sealed.text
+    assert (
+        "warning: the ledger's rows are not in the record: the run's target cannot be had"
+        in sealed.text
+    )
     assert project.command("archive", "verify").code == 0
     again = project.command("archive", "seal", done.notebook)
     assert again.code == 2
     assert "the record is sealed already" in again.text
 
 
-def test_papermill_seals_with_our_engine_what_it_wrote(crm: Database, project: Project, tmp_path: Path) -> None:
+def test_papermill_seals_with_our_engine_what_it_wrote(
+    crm: Database, project: Project, tmp_path: Path
+) -> None:
     (project.root / "outputs").symlink_to(tmp_path)  # on a volume of its own
     by_engine = ("--engine", "pgrunbook", "-p", "mode", "plan")
     done = project.papermill(crm, *by_engine)
     assert done.code == 0, done.text
-    assert re.search(r"^seal: number 1, x\.dsse\.json \(no key: not signed\)$", done.text, re.MULTILINE)
+    assert re.search(
+        r"^seal: number 1, x\.dsse\.json \(no key: not signed\)$", done.text, re.MULTILINE
+    )
     refused = project.papermill(crm, *by_engine, "-p", "tabel", "x", name="refused.ipynb")
-    assert (refused.code, "seal: number 2, refused.dsse.json" in refused.text) == (2, True), refused.text
+    assert (refused.code, "seal: number 2, refused.dsse.json" in refused.text) == (2, True), (
+        refused.text
+    )
     assert project.command("archive", "verify").code == 0
 
     before = files(project)
@@ -151,7 +175,10 @@ def test_papermill_seals_with_our_engine_what_it_wrote(crm: Database, project: P
     assert "FAILED: The run has ended as its record says. That is not sealed.\n" in passed.text
     assert "PASSED: planned" in passed.cells["verdict"]
     before = files(project)
-    for name, text in {"PGRUNBOOK_KEY": "nowhere.pem: the key cannot be used", "": "no HEAD"}.items():
+    for name, text in {
+        "PGRUNBOOK_KEY": "nowhere.pem: the key cannot be used",
+        "": "no HEAD",
+    }.items():
         project.env.update({name: "nowhere.pem"} if name else {})
         refused = project.papermill(crm, *by_engine, name="x2.ipynb")
         assert (refused.code, files(project)) == (2, before)
@@ -166,7 +193,9 @@ def lose_the_head(project: Project) -> None:
     runbook.write_text(runbook.read_text().replace('"run.verdict()"', lost))
 
 
-def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database, project: Project) -> None:
+def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(
+    crm: Database, project: Project
+) -> None:
     project.env["CRM_URL"] = crm.url
     with crm.connect() as reader, reader.transaction():
         reader.execute("LOCK TABLE workspaces IN SHARE ROW EXCLUSIVE MODE")  # the run waits
@@ -179,28 +208,44 @@ def test_the_record_of_a_run_whose_runner_was_killed_can_be_sealed(crm: Database
     (notebook,) = project.root.glob("outputs/**/*.ipynb")
     before = project.command("archive", "verify", notebook)
     assert before.code == 1
-    assert f"{notebook.name}: not sealed yet: its run has not ended, or its runner was killed" in before.text
+    assert (
+        f"{notebook.name}: not sealed yet: its run has not ended, or its runner was killed"
+        in before.text
+    )
     sealed = project.command("archive", "seal", notebook)
     assert sealed.code == 0, sealed.text
     assert project.command("archive", "verify").code == 0
-    (said,) = [Archive(project.root / "outputs").read(seal).statement.predicate.run for seal in seals(project)]
+    (said,) = [
+        Archive(project.root / "outputs").read(seal).statement.predicate.run
+        for seal in seals(project)
+    ]
     assert (said["verdict"], said["reason"]) == ("interrupted", "whoever ran it was killed")
     assert project.command("archive", "site").code == 0
-    page = (project.root / "outputs" / "site" / notebook.relative_to(project.root / "outputs")).with_suffix(".html")
-    assert '<span class="verdict interrupted">interrupted</span> whoever ran it was killed' in page.read_text()
+    page = (
+        project.root / "outputs" / "site" / notebook.relative_to(project.root / "outputs")
+    ).with_suffix(".html")
+    assert (
+        '<span class="verdict interrupted">interrupted</span> whoever ran it was killed'
+        in page.read_text()
+    )
 
 
 def test_what_a_notebook_does_not_show_is_not_sealed(applied: Database, project: Project) -> None:
-    """Saved by hand: before any cell was run; with parameters that were edited since, which the run did not have."""
+    """Saved by hand: before any cell was run; with parameters that were edited since, which the run
+    did not have.
+    """
     done = project.papermill(applied, "-p", "mode", "verify", "-p", "ticket", "CRM-1")
     assert done.code == 0, done.text
     assert done.notebook
     saved = done.notebook.with_name("by-hand.ipynb")
     texts = {
-        (project.root / "runbooks" / f"{RUNBOOK}.ipynb").read_text(): ["by-hand.ipynb: was not executed"],
+        (project.root / "runbooks" / f"{RUNBOOK}.ipynb").read_text(): [
+            "by-hand.ipynb: was not executed"
+        ],
         by_hand(done.notebook, 'target = "production"\nmode = "verify"\nticket = "CRM-2"'): [
             "parameter target: was changed after the run\n      expected: env:CRM_URL: ",
-            "parameter ticket: was changed after the run\n      expected: CRM-1\n      found:    CRM-2\n",
+            "parameter ticket: was changed after the run\n      expected: CRM-1\n      found:    "
+            "CRM-2\n",
         ],
         "[]": ["by-hand.ipynb: is not a notebook"],
     }
@@ -209,19 +254,29 @@ def test_what_a_notebook_does_not_show_is_not_sealed(applied: Database, project:
         refused = project.command("archive", "seal", saved)
         assert refused.code == 2, refused.text
         assert [line for line in said if line not in refused.text] == []
-    saved.write_text(by_hand(done.notebook, 'target = "env:CRM_URL"\nmode = "verify"\nticket = "CRM-1"'))
+    saved.write_text(
+        by_hand(done.notebook, 'target = "env:CRM_URL"\nmode = "verify"\nticket = "CRM-1"')
+    )
     sealed = project.command("archive", "seal", saved)
     assert sealed.code == 0, sealed.text
-    assert re.search(r"^the ledger has no run of that id, as to verify is only to look$", sealed.text, re.MULTILINE)
+    assert re.search(
+        r"^the ledger has no run of that id, as to verify is only to look$",
+        sealed.text,
+        re.MULTILINE,
+    )
     (seal,) = seals(project)
-    assert Archive(project.root / "outputs").read(seal).statement.predicate.run["runbook"] == RUNBOOK
+    assert (
+        Archive(project.root / "outputs").read(seal).statement.predicate.run["runbook"] == RUNBOOK
+    )
 
 
 def by_hand(executed: Path, parameters: str) -> str:
     """The notebook as JupyterLab saves it, with these parameters in their cell."""
     notebook = json.loads(executed.read_text())
     del notebook["metadata"]["papermill"]
-    notebook["cells"] = [c for c in notebook["cells"] if "injected-parameters" not in c["metadata"].get("tags", [])]
+    notebook["cells"] = [
+        c for c in notebook["cells"] if "injected-parameters" not in c["metadata"].get("tags", [])
+    ]
     for cell in notebook["cells"]:
         if "parameters" in cell["metadata"].get("tags", []):
             cell["source"] = parameters
@@ -229,11 +284,19 @@ def by_hand(executed: Path, parameters: str) -> str:
 
 
 def test_nobody_need_listen_to_the_end_of_a_run(crm: Database, project: Project) -> None:
-    """`pgrunbook run … | grep -q PASSED` closes the pipe; a service may have no standard output at all."""
+    """`pgrunbook run … | grep -q PASSED` closes the pipe; a service may have no standard output at
+    all.
+    """
     project.env["CRM_URL"] = crm.url
     run = f"{sys.executable} -m pgrunbook run {RUNBOOK} --target env:CRM_URL --mode plan"
     for command in (f"{run} | true", f"{run} >&-"):
-        subprocess.run(["sh", "-c", command], cwd=project.root, env=os.environ | project.env, check=True, timeout=60)
+        subprocess.run(
+            ["sh", "-c", command],
+            cwd=project.root,
+            env=os.environ | project.env,
+            check=True,
+            timeout=60,
+        )
     assert len(seals(project)) == 2
     assert project.command("archive", "verify").code == 0
 
@@ -253,7 +316,9 @@ def test_to_seal_a_record_again_changes_nothing(applied: Database, project: Proj
     assert "the record is sealed already" in again.text
 
 
-def test_a_record_that_cannot_be_sealed_is_told_and_loses_nothing(crm: Database, project: Project) -> None:
+def test_a_record_that_cannot_be_sealed_is_told_and_loses_nothing(
+    crm: Database, project: Project
+) -> None:
     assert project.run(crm, "--mode", "plan").code == 0
     head = project.root / "outputs" / HEAD
     kept = head.read_bytes()
@@ -276,12 +341,18 @@ def test_a_record_that_cannot_be_sealed_is_told_and_loses_nothing(crm: Database,
     head.write_bytes(kept)
     sealed = project.command("archive", "seal", done.notebook)
     assert sealed.code == 0, sealed.text
-    assert set(json.loads(done.notebook.with_suffix(".snapshots.json").read_text())) == {"before", "after", "expected"}
+    assert set(json.loads(done.notebook.with_suffix(".snapshots.json").read_text())) == {
+        "before",
+        "after",
+        "expected",
+    }
     assert len(json.loads(done.notebook.with_suffix(".ledger.json").read_text())["blocks"]) == 16
     assert project.command("archive", "verify", "--target", "env:CRM_URL").code == 0
 
 
-def test_a_key_that_cannot_be_used_refuses_the_run_before_it_begins(crm: Database, project: Project) -> None:
+def test_a_key_that_cannot_be_used_refuses_the_run_before_it_begins(
+    crm: Database, project: Project
+) -> None:
     project.env["PGRUNBOOK_KEY"] = "nowhere.pem"
     done = project.run(crm)
     assert done.code == 2
@@ -298,7 +369,9 @@ def test_a_stranger_checks_a_record_with_standard_tools(
     assert done.notebook
     archive = tmp_path / "copy"
     shutil.copytree(project.root / "outputs", archive)
-    (commands,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "archive.md").read_text(), re.DOTALL)
+    (commands,) = re.findall(
+        r"```sh\n(.*?)```", (ROOT / "docs" / "archive.md").read_text(), re.DOTALL
+    )
     record = done.notebook.relative_to(project.root / "outputs").with_suffix("")
     env = os.environ | {"RECORD": str(record), "PUBLIC_KEY": str(keys[1])}
 
@@ -306,7 +379,12 @@ def test_a_stranger_checks_a_record_with_standard_tools(
 
     def check() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["sh", "-ec", commands], cwd=archive, env=env, capture_output=True, encoding="utf-8", check=False
+            ["sh", "-ec", commands],
+            cwd=archive,
+            env=env,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
         )
 
     good = check()

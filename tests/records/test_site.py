@@ -1,5 +1,5 @@
-"""The reviewer's pages of notebooks that are odd, or not ours: one of them costs no other its page, and none loads
-anything.
+"""The reviewer's pages of notebooks that are odd, or not ours: one of them costs no other its page,
+and none loads anything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ def markdown(source: str) -> dict[str, Any]:
 
 def output(**data: Any) -> dict[str, Any]:
     outputs = [
-        {"output_type": "display_data", "metadata": {}, "data": {k.replace("_", "/"): v for k, v in data.items()}}
+        {
+            "output_type": "display_data",
+            "metadata": {},
+            "data": {k.replace("_", "/"): v for k, v in data.items()},
+        }
     ]
     return {"cell_type": "code", "id": "code", "metadata": {}, "source": "1", "outputs": outputs}
 
@@ -34,7 +38,9 @@ def code(name: str, state: str) -> dict[str, Any]:
 
 def notebook(*cells: dict[str, Any]) -> str:
     noted = {"verdict": "passed", "reason": "done"}
-    return json.dumps({"cells": cells, "metadata": {"pgrunbook": noted}, "nbformat": 4, "nbformat_minor": 5})
+    return json.dumps(
+        {"cells": cells, "metadata": {"pgrunbook": noted}, "nbformat": 4, "nbformat_minor": 5}
+    )
 
 
 @pytest.fixture
@@ -60,7 +66,13 @@ OLD = {FRAME_MIME: {"kind": "identity", "columns": ["other"], "rows": [["words"]
         "[]",
         '{"cells": [{}]}',
         '{"cells": [1]}',
-        notebook({"cell_type": "code", "source": "1", "outputs": [{"output_type": "display_data", "data": OLD}]}),
+        notebook(
+            {
+                "cell_type": "code",
+                "source": "1",
+                "outputs": [{"output_type": "display_data", "data": OLD}],
+            }
+        ),
     ],
 )
 def test_a_notebook_that_cannot_be_read_costs_no_other_its_page(site: Site, text: str) -> None:
@@ -77,8 +89,13 @@ def test_a_notebook_that_cannot_be_read_costs_no_other_its_page(site: Site, text
     [
         markdown("![chart](https://example.com/a.png) <img src=https://example.com/b.png>"),
         markdown("[all](javascript:alert(1)) <script>alert(1)</script>"),
-        output(text_html="<img src=https://example.com/a.png><iframe src=https://example.com/></iframe>"),
-        output(text_html="<table onclick=alert(1)><tr><td>1</td></tr></table><script>alert(1)</script>"),
+        output(
+            text_html="<img src=https://example.com/a.png><iframe "
+            "src=https://example.com/></iframe>"
+        ),
+        output(
+            text_html="<table onclick=alert(1)><tr><td>1</td></tr></table><script>alert(1)</script>"
+        ),
         output(**{"image_svg+xml": "<svg onload=alert(1)></svg>", "text_plain": "a chart"}),
     ],
 )
@@ -92,21 +109,31 @@ def test_a_record_whose_runner_was_killed_is_called_what_its_seal_says(site: Sit
     cells = [code("one", "completed"), code("two", "running"), code("three", "pending")]
     text = json.dumps({"cells": cells, "metadata": {"papermill": {"end_time": None}}})
     at_work = page(site, text)
-    assert '<span class="verdict unknown">unknown</span> its run has not ended, or its runner was killed' in at_work
+    assert (
+        '<span class="verdict unknown">unknown</span> its run has not ended, or its runner was '
+        "killed" in at_work
+    )
     site.archive.seal(site.archive.root / "crm" / "001_x" / "run.ipynb", {}, {}, None)
     killed = page(site, text)
-    assert '<span class="verdict interrupted">interrupted</span> whoever ran it was killed' in killed
+    assert (
+        '<span class="verdict interrupted">interrupted</span> whoever ran it was killed' in killed
+    )
     assert '<span class="verdict interrupted">' in (site.root / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("ending", "answer"),
     [
-        (".ipynb", "It was changed since it was sealed as number 1 of the archive: crm/001_x/run.ipynb."),
+        (
+            ".ipynb",
+            "It was changed since it was sealed as number 1 of the archive: crm/001_x/run.ipynb.",
+        ),
         (SEAL, "Its seal cannot be read: crm/001_x/run.dsse.json."),
     ],
 )
-def test_a_record_that_was_changed_is_nowhere_called_as_it_was_sealed(site: Site, ending: str, answer: str) -> None:
+def test_a_record_that_was_changed_is_nowhere_called_as_it_was_sealed(
+    site: Site, ending: str, answer: str
+) -> None:
     page(site, notebook())
     path = site.archive.root / "crm" / "001_x" / "run.ipynb"
     site.archive.seal(path, {}, {}, None)
@@ -133,7 +160,9 @@ def test_the_seal_of_another_record_vouches_for_no_page(site: Site) -> None:
     assert "Do not rely" not in (site.root / "crm" / "001_x" / "two.html").read_text()
 
 
-@pytest.mark.parametrize(("given", "runbook"), [({"input_path": "002_y.ipynb"}, "002_y"), ({}, "001_x")])
+@pytest.mark.parametrize(
+    ("given", "runbook"), [({"input_path": "002_y.ipynb"}, "002_y"), ({}, "001_x")]
+)
 def test_the_runbook_is_the_one_that_the_record_names_or_the_folder(
     site: Site, given: dict[str, str], runbook: str
 ) -> None:
@@ -143,8 +172,12 @@ def test_the_runbook_is_the_one_that_the_record_names_or_the_folder(
 
 
 def test_the_target_is_the_one_that_the_record_names_or_the_folder(site: Site) -> None:
-    """papermill may have written it anywhere below outputs/, and been given none: then it is the runbook's own."""
-    card = output(**{VERDICT_MIME: {"verdict": "passed", "reason": "", "target": "env:X: crm, schema public"}})
+    """papermill may have written it anywhere below outputs/, and been given none: then it is the
+    runbook's own.
+    """
+    card = output(
+        **{VERDICT_MIME: {"verdict": "passed", "reason": "", "target": "env:X: crm, schema public"}}
+    )
     for cells, target in (((card,), "env:X"), ((), "not known")):
         (site.archive.root / "run.ipynb").write_text(notebook(*cells))
         site.build(anew=True)
@@ -154,7 +187,9 @@ def test_the_target_is_the_one_that_the_record_names_or_the_folder(site: Site) -
 
 
 def test_styles_of_a_cell_do_not_leak(site: Site) -> None:
-    assert "display:none" not in page(site, notebook(output(text_html="<STYLE>body{display:none}</style ><p>1</p>")))
+    assert "display:none" not in page(
+        site, notebook(output(text_html="<STYLE>body{display:none}</style ><p>1</p>"))
+    )
 
 
 def test_a_link_leads_to_its_page_whatever_the_file_is_called(site: Site) -> None:

@@ -1,4 +1,6 @@
-"""Cells as a DBA runs them in JupyterLab: twice, out of order, again after a mistake. Through papermill here."""
+"""Cells as a DBA runs them in JupyterLab: twice, out of order, again after a mistake. Through
+papermill here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def again(cell: Cell, suffix: str = "-again") -> Cell:
 def test_every_cell_run_twice_does_no_harm(crm: Database, project: Project) -> None:
     def twice(cells: list[Cell]) -> list[Cell]:
         return [
-            c for cell in cells for c in ([cell] if cell["id"] in ("parameters", "verdict") else [cell, again(cell)])
+            c
+            for cell in cells
+            for c in ([cell] if cell["id"] in ("parameters", "verdict") else [cell, again(cell)])
         ]
 
     edit(project, twice)
@@ -53,24 +57,34 @@ def test_the_whole_notebook_run_again_in_the_same_kernel(crm: Database, project:
 def test_parameters_that_are_changed_in_the_middle_stop_it_and_set_back_it_goes_on(
     crm: Database, project: Project
 ) -> None:
-    """As somebody does who decides halfway that a plan would have been enough, or who mistakes the target."""
+    """As somebody does who decides halfway that a plan would have been enough, or who mistakes the
+    target.
+    """
 
     def changed(cells: list[Cell]) -> list[Cell]:
         index = next(n for n, cell in enumerate(cells) if cell["id"] == "deals-source-data")
-        source = "mode = 'plan'; target = 'production'\ntry:\n    run.apply('030_deals_source_data')\n"
+        source = (
+            "mode = 'plan'; target = 'production'\ntry:\n    run.apply('030_deals_source_data')\n"
+        )
         source += "except Exception as exc:\n    print(exc)\nmode, target = 'apply', 'env:CRM_URL'"
         return [*cells[:index], cells[index] | {"id": "changed", "source": source}, *cells[index:]]
 
     edit(project, changed)
     done = project.run(crm)
     assert done.code == 0, done.text
-    for line in ("mode: was changed after the run began", "      expected: 'apply'", "target: was changed after the"):
+    for line in (
+        "mode: was changed after the run began",
+        "      expected: 'apply'",
+        "target: was changed after the",
+    ):
         assert line in done.cells["changed"]
     assert "**applied**" not in done.cells["changed"]
     assert "**applied**" in done.cells["deals-source-data"]
 
 
-def test_begun_again_in_the_middle_the_first_run_is_interrupted(crm: Database, project: Project) -> None:
+def test_begun_again_in_the_middle_the_first_run_is_interrupted(
+    crm: Database, project: Project
+) -> None:
     def begun_again(cells: list[Cell]) -> list[Cell]:
         index = next(n for n, cell in enumerate(cells) if cell["id"] == "deals-source-data")
         restart = next(n for n, cell in enumerate(cells) if cell["id"] == "target")
@@ -79,7 +93,10 @@ def test_begun_again_in_the_middle_the_first_run_is_interrupted(crm: Database, p
     edit(project, begun_again)
     done = project.run(crm)
     assert done.code == 0, done.text
-    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [
+        ("interrupted",),
+        ("passed",),
+    ]
 
 
 # The session that applies blocks is lost, and somebody else holds what the next one would need.
@@ -97,19 +114,25 @@ except pgrunbook.Failed:
 """
 
 
-def test_a_session_lost_for_good_after_a_block_fails_the_run(crm: Database, project: Project) -> None:
+def test_a_session_lost_for_good_after_a_block_fails_the_run(
+    crm: Database, project: Project
+) -> None:
     """It is another run that is in the way; but this one cannot say that nothing was changed."""
 
     def lost(cells: list[Cell]) -> list[Cell]:
         index = next(n for n, cell in enumerate(cells) if cell["id"] == "import-batches") + 1
-        again_to_be_verified = again(cells[index - 1]) | {"source": 'run.verify("010_import_batches")'}
+        again_to_be_verified = again(cells[index - 1]) | {
+            "source": 'run.verify("010_import_batches")'
+        }
         lost = again(cells[index - 1], "-lost") | {"source": LOST}
         return [*cells[:index], lost, again_to_be_verified, *cells[index:]]
 
     edit(project, lost)
     done = project.run(crm)
     assert done.code == 1, done.text
-    assert done.text.startswith("FAILED: The run cannot go on. What it committed before is in the ledger.\n")
+    assert done.text.startswith(
+        "FAILED: The run cannot go on. What it committed before is in the ledger.\n"
+    )
     assert "a session of an earlier run is still executing a statement" in done.text
     assert "'another run'" in done.text
 
@@ -131,18 +154,28 @@ with psycopg.connect(os.environ["CRM_URL"]) as other:
 def test_a_cell_that_was_interrupted_can_be_run_again(crm: Database, project: Project) -> None:
     def stopped(cells: list[Cell]) -> list[Cell]:
         index = next(n for n, cell in enumerate(cells) if cell["id"] == "deals-source-data")
-        return [*cells[:index], again(cells[index], "-stopped") | {"source": STOPPED}, *cells[index:]]
+        return [
+            *cells[:index],
+            again(cells[index], "-stopped") | {"source": STOPPED},
+            *cells[index:],
+        ]
 
     edit(project, stopped)
     done = project.run(crm)
     assert done.code == 0, done.text
     assert "stopped" in done.cells["deals-source-data-stopped"]
-    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [("interrupted",), ("passed",)]
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [
+        ("interrupted",),
+        ("passed",),
+    ]
 
 
 def test_a_block_before_its_turn_is_refused(crm: Database, project: Project) -> None:
     def swapped(cells: list[Cell]) -> list[Cell]:
-        first, second = (next(c for c in cells if c["id"] == name) for name in ("import-batches", "stage-mappings"))
+        first, second = (
+            next(c for c in cells if c["id"] == name)
+            for name in ("import-batches", "stage-mappings")
+        )
         return [{first["id"]: second, second["id"]: first}.get(cell["id"], cell) for cell in cells]
 
     edit(project, swapped)
@@ -154,31 +187,44 @@ def test_a_block_before_its_turn_is_refused(crm: Database, project: Project) -> 
     assert crm.dump() == before
 
 
-def test_cells_that_do_not_match_the_blocks_refuse_the_run_before_it_writes(crm: Database, project: Project) -> None:
+def test_cells_that_do_not_match_the_blocks_refuse_the_run_before_it_writes(
+    crm: Database, project: Project
+) -> None:
     def changed(cells: list[Cell]) -> list[Cell]:
         for cell in cells:
-            cell["source"] = "".join(cell["source"]).replace("040_contacts_source_data", "040_contact_source_data")
+            cell["source"] = "".join(cell["source"]).replace(
+                "040_contacts_source_data", "040_contact_source_data"
+            )
         return [c for c in cells if c["id"] not in ("import-batches", "admits")]
 
     edit(project, changed)
-    (project.root / "sql" / RUNBOOK / "verify" / "connection_record.sql").unlink()  # which needs what `admits` gives
+    # which needs what `admits` gives
+    (project.root / "sql" / RUNBOOK / "verify" / "connection_record.sql").unlink()
     before = crm.dump()
     done = project.run(crm, "--mode", "plan")
     assert done.code == 2
     assert "nothing is decided about '070_admit_csv_import'" in done.text
-    assert "remedy:   run the cell of run.allow that names 070_admit_csv_import above the preconditions" in done.text
+    assert (
+        "remedy:   run the cell of run.allow that names 070_admit_csv_import above the "
+        "preconditions" in done.text
+    )
     assert "cell contacts-source-data: no block is called '040_contact_source_data'" in done.text
     assert "010_import_batches: no cell applies it" in done.text
     assert "040_contacts_source_data: no cell applies it" in done.text
     assert "050_accounts_source_data: no cell applies it" not in done.text
     assert crm.dump() == before
     found = project.command("lint").text
-    assert "runbooks/001_import_connector.ipynb:1: 010_import_batches: no cell applies it [cells]" in found
+    assert (
+        "runbooks/001_import_connector.ipynb:1: 010_import_batches: no cell applies it [cells]"
+        in found
+    )
 
 
 def test_a_cell_that_is_no_python_is_named(crm: Database, project: Project) -> None:
     def changed(cells: list[Cell]) -> list[Cell]:
-        return [cell | ({"source": "run.verify(\n"} if cell["id"] == "verify" else {}) for cell in cells]
+        return [
+            cell | ({"source": "run.verify(\n"} if cell["id"] == "verify" else {}) for cell in cells
+        ]
 
     edit(project, changed)
     done = project.run(crm, "--mode", "plan")
@@ -199,7 +245,9 @@ def test_a_cell_after_the_end_is_refused(crm: Database, project: Project) -> Non
     assert "The run has ended" in done.text
 
 
-def test_cells_by_their_former_names_warn(crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_by_their_former_names_warn(
+    crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PGRUNBOOK_ROOT", str(project.root))
     monkeypatch.setenv("CRM_URL", crm.url)
     namespace = {"target": "env:CRM_URL", "mode": "plan"}

@@ -1,4 +1,6 @@
-"""What is said of what is going on in a database, to a role that sees everything and to one that does not."""
+"""What is said of what is going on in a database, to a role that sees everything and to one that
+does not.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def vacuum(database: Database, table: str) -> Iterator[None]:
     with database.connect(options="-c vacuum_cost_delay=100 -c vacuum_cost_limit=1") as conn:
         worker = threading.Thread(target=_vacuum, args=(conn, table))
         worker.start()
-        wait_for(lambda: bool(database.execute("SELECT FROM pg_stat_progress_vacuum WHERE relid <> 0")))
+        wait_for(
+            lambda: bool(database.execute("SELECT FROM pg_stat_progress_vacuum WHERE relid <> 0"))
+        )
         yield
         conn.cancel()
         worker.join()
@@ -41,11 +45,15 @@ def _vacuum(conn: psycopg.Connection[tuple[object, ...]], table: str) -> None:
 
 @pytest.fixture
 def busy(crm: Database) -> Iterator[Database]:
-    """With an open transaction, a replica that just connects, a slot, an index that is not valid, and a VACUUM."""
+    """With an open transaction, a replica that just connects, a slot, an index that is not valid,
+    and a VACUUM.
+    """
     slot = f"slot_{crm.name}"
     crm.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'deals_pkey'::regclass")
     crm.execute("SELECT pg_create_physical_replication_slot(%s, true)", [slot])
-    replica = psycopg.connect(crm.conninfo, replication="true", application_name="replica 1", autocommit=True)
+    replica = psycopg.connect(
+        crm.conninfo, replication="true", application_name="replica 1", autocommit=True
+    )
     try:
         with crm.connect(application_name="long report") as report, replica, vacuum(crm, "deals"):
             report.execute("BEGIN; SELECT 'secret'")
@@ -61,7 +69,10 @@ def test_all_that_a_change_has_to_live_with(busy: Database) -> None:
     assert "waits until it ends" in wait
     assert found["replica replica 1"][0].startswith("startup, async, ")
     assert found[f"replication slot slot_{busy.name}"][0].startswith("not active, keeps ")
-    assert found["index deals_pkey"] == ("invalid, on deals", "is kept up by writes, and serves no query")
+    assert found["index deals_pkey"] == (
+        "invalid, on deals",
+        "is kept up by writes, and serves no query",
+    )
     assert "client backend" in found["vacuum of deals"][0]
     assert "other roles' transactions" not in found
     assert "secret" not in str(found)

@@ -1,4 +1,6 @@
-"""A run that fails in the middle: what was done stays and is in the ledger, the next run goes on from there."""
+"""A run that fails in the middle: what was done stays and is in the ledger, the next run goes on
+from there.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,18 @@ CREATE EVENT TRIGGER hold_up ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXE
 def ledger(database: Database) -> list[tuple[str, str]]:
     """Block and event of each row."""
     return [
-        (block, event) for block, event in database.execute("SELECT block, event FROM pgrunbook.blocks ORDER BY id")
+        (block, event)
+        for block, event in database.execute(
+            "SELECT block, event FROM pgrunbook.blocks ORDER BY id"
+        )
     ]
 
 
 def verdicts(database: Database) -> list[str]:
-    return [verdict for (verdict,) in database.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id")]
+    return [
+        verdict
+        for (verdict,) in database.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id")
+    ]
 
 
 def assert_failed(done: Outcome, project: Project) -> None:
@@ -49,7 +57,9 @@ def assert_goes_on(database: Database, project: Project, *, before: list[tuple[s
 def _place(project: Project, block: str, line: str, kind: str = "deploy") -> str:
     """`file:line` of the line of the block that begins so."""
     file = project.root / "sql" / RUNBOOK / kind / f"{block}.sql"
-    number = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if text.startswith(line))
+    number = next(
+        n for n, text in enumerate(file.read_text().splitlines(), 1) if text.startswith(line)
+    )
     return f"{kind}/{block}.sql:{number}"
 
 
@@ -59,13 +69,15 @@ def test_a_statement_that_takes_too_long(crm: Database, project: Project) -> Non
     assert_failed(done, project)
     statement = "CREATE INDEX idx_stage_mappings_workspace ON stage_mappings"
     place = _place(project, "020_stage_mappings", statement)
-    assert f"  {place}: canceling statement due to statement timeout (SQLSTATE 57014)\n" in done.text
+    assert (
+        f"  {place}: canceling statement due to statement timeout (SQLSTATE 57014)\n" in done.text
+    )
     assert f"found:    {statement}" in done.text
     assert "remedy:   raise the parameter statement_timeout" in done.text
     assert ledger(crm) == [("010_import_batches", "applied")]
-    assert crm.execute("SELECT to_regclass('import_batches')::text, to_regclass('stage_mappings')::text") == [
-        ("import_batches", None)
-    ]
+    assert crm.execute(
+        "SELECT to_regclass('import_batches')::text, to_regclass('stage_mappings')::text"
+    ) == [("import_batches", None)]
     crm.load("DROP EVENT TRIGGER hold_up")
     assert_goes_on(crm, project, before=[("010_import_batches", "applied")])
 
@@ -86,8 +98,12 @@ def test_a_session_that_somebody_ends(crm: Database, project: Project) -> None:
     crm.load(DYING)
     done = project.run(crm)
     assert_failed(done, project)
-    # What the server said last comes through, or does not: libpq has it only until it finds the connection closed.
-    lost = "server closed the connection unexpectedly" in done.text and "the server's log says why" in done.text
+    # What the server said last comes through, or does not: libpq has it only until it finds the
+    # connection closed.
+    lost = (
+        "server closed the connection unexpectedly" in done.text
+        and "the server's log says why" in done.text
+    )
     assert lost or "terminating connection due to administrator command" in done.text
     assert ledger(crm) == [("010_import_batches", "applied")]
     crm.load("DROP EVENT TRIGGER dying")
@@ -100,12 +116,17 @@ def test_a_timeout_of_the_file_itself(crm: Database, project: Project) -> None:
     file.write_text("-- statement_timeout: 1s\n" + file.read_text())
     done = project.run(crm)
     assert_failed(done, project)
-    assert f"  {_place(project, '020_stage_mappings', 'CREATE INDEX')}: canceling statement due to" in done.text
+    assert (
+        f"  {_place(project, '020_stage_mappings', 'CREATE INDEX')}: canceling statement due to"
+        in done.text
+    )
     assert "remedy:   raise the header statement_timeout" in done.text
 
 
 def test_a_statement_that_the_server_rejects(crm: Database, project: Project) -> None:
-    """The line and the caret are those of what the server means, not of the statement's beginning."""
+    """The line and the caret are those of what the server means, not of the statement's
+    beginning.
+    """
     file = project.root / "sql" / RUNBOOK / "deploy" / "020_stage_mappings.sql"
     line = "  (workspace_id, (raw_stage + 1))"
     file.write_text(f"{file.read_text()}CREATE INDEX odd ON stage_mappings\n{line};\n")
@@ -134,7 +155,10 @@ def test_a_statement_of_a_variant(crm: Database, project: Project) -> None:
     assert_failed(done, project)
     place = _place(project, "070_admit_csv_import/check", "ALTER TABLE")
     assert f"  {place}: No space left on device (SQLSTATE 53100)\n" in done.text
-    assert f"remedy:   Check free disk space.\n{' ' * 16}make room on the server's disk, then run again\n" in done.text
+    assert (
+        f"remedy:   Check free disk space.\n{' ' * 16}make room on the server's disk, then run "
+        "again\n" in done.text
+    )
 
 
 def test_a_verification_that_does_not_hold(applied: Database, project: Project) -> None:
@@ -146,13 +170,21 @@ def test_a_verification_that_does_not_hold(applied: Database, project: Project) 
     done = project.run(applied)
     assert done.code == 1, done.text
     for block in blocks:
-        assert f"  {_place(project, block, line, 'verify')}: operator does not exist: integer + text" in done.text
+        assert (
+            f"  {_place(project, block, line, 'verify')}: operator does not exist: integer + text"
+            in done.text
+        )
     assert_presentable(done, project)
 
 
-def test_placeholders_without_a_value_refuse_the_run_before_it_writes(crm: Database, project: Project) -> None:
+def test_placeholders_without_a_value_refuse_the_run_before_it_writes(
+    crm: Database, project: Project
+) -> None:
     """Those of the verifications too, and of the variants that were chosen."""
-    files, line = (("verify", "030_deals_source_data"), ("revert", "070_admit_csv_import/check")), "SELECT :'nobody';"
+    files, line = (
+        (("verify", "030_deals_source_data"), ("revert", "070_admit_csv_import/check")),
+        "SELECT :'nobody';",
+    )
     for kind, block in files:
         file = project.root / "sql" / RUNBOOK / kind / f"{block}.sql"
         file.write_text(f"{file.read_text()}\n{line}\n")
@@ -168,12 +200,19 @@ def test_a_cell_that_applies_no_block(crm: Database, project: Project) -> None:
     """Others are committed by then, so that nothing was changed can no longer be said."""
     notebook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
     notebook.write_text(
-        notebook.read_text().replace('run.apply(\\"061_connections', 'run.apply(\\"061_\\" + \\"conection')
+        notebook.read_text().replace(
+            'run.apply(\\"061_connections', 'run.apply(\\"061_\\" + \\"conection'
+        )
     )
     done = project.step(crm)
     assert done.code == 1, done.text
-    assert "FAILED: The run cannot go on. What it committed before is in the ledger.\n  no block is called" in done.text
-    assert "remedy:   did you mean 061_connections_config? correct the name in the cell\n" in done.text
+    assert (
+        "FAILED: The run cannot go on. What it committed before is in the ledger.\n  no block is "
+        "called" in done.text
+    )
+    assert (
+        "remedy:   did you mean 061_connections_config? correct the name in the cell\n" in done.text
+    )
 
 
 def test_a_table_that_stays_locked(crm: Database, project: Project) -> None:
@@ -185,9 +224,13 @@ def test_a_table_that_stays_locked(crm: Database, project: Project) -> None:
         assert "030_deals_source_data: its locks could not be had in" in done.text
         assert str(reader.info.backend_pid) in done.text
         assert "remedy:   wait until these sessions have ended their transactions" in done.text
-        assert "ALTER TABLE deals ADD COLUMN IF NOT EXISTS source_data" in done.cells["deals-source-data"]
+        assert (
+            "ALTER TABLE deals ADD COLUMN IF NOT EXISTS source_data"
+            in done.cells["deals-source-data"]
+        )
         assert ledger(crm) == before
         assert not crm.execute(
-            "SELECT 1 FROM pg_attribute WHERE attrelid = 'deals'::regclass AND attname = 'source_data'"
+            "SELECT 1 FROM pg_attribute WHERE attrelid = 'deals'::regclass AND attname = "
+            "'source_data'"
         )
     assert_goes_on(crm, project, before=before)

@@ -1,4 +1,6 @@
-"""Mode `rehearse`: the blocks are applied to a copy of the target's schema, and the target is only read."""
+"""Mode `rehearse`: the blocks are applied to a copy of the target's schema, and the target is only
+read.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,8 @@ LISTED = "('hubspot', 'salesforce', 'pipedrive', 'manual')"
 KINDS = {
     "enum": f"CREATE TYPE kind AS ENUM {LISTED};"
     "ALTER TABLE deals ALTER source DROP DEFAULT, ALTER source TYPE kind USING source::kind",
-    "domain": f"CREATE DOMAIN kind AS text CHECK (VALUE IN {LISTED}); ALTER TABLE deals ALTER source TYPE kind",
+    "domain": f"CREATE DOMAIN kind AS text CHECK (VALUE IN {LISTED}); ALTER TABLE deals ALTER "
+    "source TYPE kind",
     "lookup table": "CREATE TABLE kinds (code text PRIMARY KEY, label text NOT NULL);"
     "INSERT INTO kinds SELECT DISTINCT source, 'A label' FROM deals;"
     "ALTER TABLE deals ADD FOREIGN KEY (source) REFERENCES kinds",
@@ -79,8 +82,8 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def folder(place: Path) -> Iterator[Path]:
-    """Where the embedded servers for copies keep their data; one for all tests, as making and starting one takes
-    seconds.
+    """Where the embedded servers for copies keep their data; one for all tests, as making and
+    starting one takes seconds.
     """
     server = embedded.start(place / "copies" / "postgres-18", 18)
     yield place / "copies"
@@ -103,7 +106,9 @@ def databases_of(folder: Path, conn: Connection) -> set[str]:
     version = conn.info.server_version // 10_000
     server = embedded.start(folder / f"postgres-{version}", version)
     with psycopg.connect(server.conninfo()) as own:
-        rows = own.execute("SELECT datname FROM pg_database WHERE datname LIKE 'pgrunbook_rehearsal%'").fetchall()
+        rows = own.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'pgrunbook_rehearsal%'"
+        ).fetchall()
     return {name for (name,) in rows}
 
 
@@ -111,12 +116,19 @@ def structure(database: Database, conninfo: str = "") -> str:
     """pg_dump of the schema, without what a copy leaves out."""
     other = Database(database.server, database.name)
     text = other.dump(
-        "--schema-only", "--no-owner", "--no-privileges", "--exclude-schema=pgrunbook", "-d", conninfo or other.conninfo
+        "--schema-only",
+        "--no-owner",
+        "--no-privileges",
+        "--exclude-schema=pgrunbook",
+        "-d",
+        conninfo or other.conninfo,
     )
     return re.sub(r"^-- Dumped .*\n", "", text, flags=re.MULTILINE)
 
 
-def test_the_copy_has_everything_but_rows(crm: Database, folder: Path, login_role: Callable[..., Role]) -> None:
+def test_the_copy_has_everything_but_rows(
+    crm: Database, folder: Path, login_role: Callable[..., Role]
+) -> None:
     crm.load(MANY_KINDS.format(role=login_role(crm).name))
     before = crm.dump()
     read = "SELECT sum(seq_tup_read), sum(idx_tup_fetch), sum(n_tup_ins) FROM pg_stat_user_tables"
@@ -125,7 +137,8 @@ def test_the_copy_has_everything_but_rows(crm: Database, folder: Path, login_rol
         with schema_copy.copied(target(crm), conn, folder, "0123abcd") as copy:
             assert copy.warnings == ()
             assert structure(crm, copy.target.conninfo) == structure(crm)
-            with psycopg.connect(copy.target.conninfo, user=embedded.SUPERUSER) as there:  # whom no policy concerns
+            # whom no policy concerns
+            with psycopg.connect(copy.target.conninfo, user=embedded.SUPERUSER) as there:
                 tables = there.execute(
                     "SELECT oid::regclass::text FROM pg_class"
                     " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
@@ -133,13 +146,22 @@ def test_the_copy_has_everything_but_rows(crm: Database, folder: Path, login_rol
                 for (name,) in tables.fetchall():
                     assert there.execute(f"SELECT count(*) FROM {name}").fetchone() == (0,)
                 if conn.info.server_version >= 180000:
-                    estimate = there.execute("SELECT reltuples FROM pg_class WHERE relname = 'many'").fetchone()
+                    estimate = there.execute(
+                        "SELECT reltuples FROM pg_class WHERE relname = 'many'"
+                    ).fetchone()
                     assert estimate == (500,)
-            assert conn.info.server_version // 10_000 == int(re.findall(r"PostgreSQL (\d+)", copy.server)[0])
+            assert conn.info.server_version // 10_000 == int(
+                re.findall(r"PostgreSQL (\d+)", copy.server)[0]
+            )
         assert databases_of(folder, conn) == set()
-        with schema_copy.copied(target(crm), conn, folder, "again") as copy:  # the roles are there now
+        # the roles are there now
+        with schema_copy.copied(target(crm), conn, folder, "again") as copy:
             assert copy.warnings == ()
-    assert not [text for text in statements if re.search(r"\bCOPY\b|INSERT|UPDATE|DELETE FROM|CREATE|ALTER", text)]
+    assert not [
+        text
+        for text in statements
+        if re.search(r"\bCOPY\b|INSERT|UPDATE|DELETE FROM|CREATE|ALTER", text)
+    ]
     crm.execute("SELECT pg_stat_clear_snapshot()")
     assert (crm.execute(read), crm.dump()) == (rows, before)
 
@@ -174,7 +196,9 @@ def test_a_rehearsal_is_the_production_run_without_it(crm: Database, project: Pr
 def test_whatever_constrains_the_values_it_is_rehearsed_before_and_after(
     crm: Database, project: Project, name: str
 ) -> None:
-    """A lookup table has no rows in the copy, and is found to have the value that it has in the target."""
+    """A lookup table has no rows in the copy, and is found to have the value that it has in the
+    target.
+    """
     crm.load(f"ALTER TABLE deals DROP CONSTRAINT deals_source_check; {KINDS[name]}")
     for mode in ("rehearse", "apply", "rehearse"):
         before = crm.dump()
@@ -185,7 +209,9 @@ def test_whatever_constrains_the_values_it_is_rehearsed_before_and_after(
 
 @on_18
 def test_what_the_copy_cannot_have_is_said(crm: Database, project: Project, place: Path) -> None:
-    """An extension that the embedded server lacks: an index of it is not rehearsed; a column of its type refuses."""
+    """An extension that the embedded server lacks: an index of it is not rehearsed; a column of its
+    type refuses.
+    """
     share = place / "share" / "extension"
     share.mkdir(parents=True)
     (share / "odd.control").write_text("default_version = '1'\nrelocatable = true\n")
@@ -209,7 +235,9 @@ def test_what_the_copy_cannot_have_is_said(crm: Database, project: Project, plac
 
 
 @on_18
-def test_tables_that_the_role_may_not_read(crm: Database, folder: Path, login_role: Callable[..., Role]) -> None:
+def test_tables_that_the_role_may_not_read(
+    crm: Database, folder: Path, login_role: Callable[..., Role]
+) -> None:
     role = login_role(crm, "it's a p%40ss=word")
     crm.execute(f"GRANT SELECT ON deals TO {role.name}")
     reader = Target("env:CRM_URL", role.url)
@@ -219,7 +247,8 @@ def test_tables_that_the_role_may_not_read(crm: Database, folder: Path, login_ro
         assert {"public.users", "public.contacts"} <= {p.where for p in refused.value.problems}
         assert "public.deals" not in {p.where for p in refused.value.problems}
         crm.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}")
-        with schema_copy.copied(reader, conn, folder, "y") as copy:  # with the password, which is on no command line
+        # with the password, which is on no command line
+        with schema_copy.copied(reader, conn, folder, "y") as copy:
             assert copy.warnings == ()
         crm.execute(f"ALTER ROLE {role.name} PASSWORD 'another'")
         with pytest.raises(Failed) as failed, schema_copy.copied(reader, conn, folder, "z"):
@@ -238,7 +267,10 @@ def test_copies_of_killed_rehearsals_go_and_those_at_work_stay(crm: Database, fo
                 own.execute("CREATE DATABASE pgrunbook_rehearsal_killed")
                 own.execute("CREATE DATABASE rehearsal_of_somebody")
             with schema_copy.copied(target(crm), conn, folder, "two"):
-                assert databases_of(folder, conn) == {"pgrunbook_rehearsal_one", "pgrunbook_rehearsal_two"}
+                assert databases_of(folder, conn) == {
+                    "pgrunbook_rehearsal_one",
+                    "pgrunbook_rehearsal_two",
+                }
             psycopg.connect(first.target.conninfo).close()
             psycopg.connect(server.conninfo("rehearsal_of_somebody")).close()
         assert databases_of(folder, conn) == set()
@@ -246,7 +278,9 @@ def test_copies_of_killed_rehearsals_go_and_those_at_work_stay(crm: Database, fo
 
 @on_18
 def test_the_target_s_own_code_is_not_run_by_a_superuser(crm: Database, folder: Path) -> None:
-    """A superuser runs programs on the machine: COPY … TO PROGRAM. Making an index calls what it is made with."""
+    """A superuser runs programs on the machine: COPY … TO PROGRAM. Making an index calls what it is
+    made with.
+    """
     crm.load(
         "CREATE FUNCTION harm(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
         " IF current_setting('is_superuser')::bool AND current_database() LIKE 'pgrunbook%' THEN"
@@ -259,7 +293,9 @@ def test_the_target_s_own_code_is_not_run_by_a_superuser(crm: Database, folder: 
     ):
         assert copy.warnings == ()
         with psycopg.connect(copy.target.conninfo) as there:
-            assert there.execute("SELECT harm(1), to_regclass('harmful') IS NOT NULL").fetchone() == (1, True)
+            assert there.execute(
+                "SELECT harm(1), to_regclass('harmful') IS NOT NULL"
+            ).fetchone() == (1, True)
 
 
 @on_18
@@ -270,7 +306,9 @@ def test_pg_dump_reaches_the_server_of_the_session(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By a service, with a password in the URL, which no other user of the machine gets to read, whatever happens."""
+    """By a service, with a password in the URL, which no other user of the machine gets to read,
+    whatever happens.
+    """
     role = login_role(crm, "two\nlines = # 'and' a blank ")
     crm.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}")
     services = tmp_path / "services"
@@ -304,7 +342,9 @@ def test_pg_dump_reaches_the_server_of_the_session(
 
 
 @on_18
-def test_a_copy_that_is_not_complete_is_none(crm: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_is_not_complete_is_none(
+    crm: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """pg_restore ends in the middle, which it has no line for about any command."""
     execute = schema_copy._execute
 
@@ -316,13 +356,18 @@ def test_a_copy_that_is_not_complete_is_none(crm: Database, folder: Path, monkey
 
     monkeypatch.setattr(schema_copy, "_execute", cut)
     with connect(target(crm), schema="public", read_only=True) as conn:
-        with pytest.raises(Failed, match="broken off"), schema_copy.copied(target(crm), conn, folder, "x"):
+        with (
+            pytest.raises(Failed, match="broken off"),
+            schema_copy.copied(target(crm), conn, folder, "x"),
+        ):
             pass
         assert databases_of(folder, conn) == set()
 
 
 @on_18
-def test_a_rehearsal_that_does_not_begin_leaves_nothing(crm: Database, project: Project, folder: Path) -> None:
+def test_a_rehearsal_that_does_not_begin_leaves_nothing(
+    crm: Database, project: Project, folder: Path
+) -> None:
     done = project.step(crm, "-p", "mode", "rehearse", "-p", "schema", "nowhere")
     assert (done.code, "schema nowhere: does not exist" in done.text) == (2, True)
     with crm.connect() as conn:
@@ -337,7 +382,9 @@ def test_a_standby_can_be_rehearsed(standby: Database, project: Project) -> None
 
 
 @on_18
-def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(crm: Database, project: Project) -> None:
+def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(
+    crm: Database, project: Project
+) -> None:
     (project.root / "pgrunbook.toml").write_text(
         f'[targets.staging]\nenv = "CRM_URL"\n{crm.known_by}rehearsal = true\n'
     )
@@ -350,7 +397,9 @@ def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(crm: Databas
 
 
 @on_18
-def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(crm: Database, project: Project) -> None:
+def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
+    crm: Database, project: Project
+) -> None:
     (project.root / "pgrunbook.toml").write_text(
         f'[targets.production]\nenv = "CRM_URL"\n{crm.known_by}protected = true\nrehearsal = true\n'
     )
@@ -380,10 +429,14 @@ def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(crm: Databa
 def test_a_schema_of_2000_tables(crm: Database, folder: Path) -> None:
     crm.load(
         "DO $$ BEGIN FOR i IN 1..2000 LOOP"
-        " EXECUTE format('CREATE TABLE many_%s (id int PRIMARY KEY, a text NOT NULL DEFAULT %L)', i, 'x');"
+        " EXECUTE format('CREATE TABLE many_%s (id int PRIMARY KEY, a text NOT NULL DEFAULT %L)', "
+        "i, 'x');"
         " END LOOP; END $$"
     )
-    count = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    count = (
+        "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+        "'public'::regnamespace"
+    )
     with (
         connect(target(crm), schema="public", read_only=True) as conn,
         schema_copy.copied(target(crm), conn, folder, "many") as copy,

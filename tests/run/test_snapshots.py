@@ -14,7 +14,11 @@ from pgrunbook.run.run import Run, begin
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
 CELLS = [
-    {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": 'target = ""\nmode = "apply"'},
+    {
+        "cell_type": "code",
+        "metadata": {"tags": ["parameters"]},
+        "source": 'target = ""\nmode = "apply"',
+    },
     {"cell_type": "code", "metadata": {}, "source": 'run.apply("010_t")'},
 ]
 
@@ -25,9 +29,15 @@ def run(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
     (tmp_path / "pgrunbook.toml").touch()
     (tmp_path / "runbooks").mkdir()
     (tmp_path / "runbooks" / "001_t.ipynb").write_text(json.dumps({"cells": CELLS}))
-    for kind, sql in {"deploy": "CREATE TABLE t (id int);", "verify": "TABLE t;", "revert": "DROP TABLE t;"}.items():
+    for kind, sql in {
+        "deploy": "CREATE TABLE t (id int);",
+        "verify": "TABLE t;",
+        "revert": "DROP TABLE t;",
+    }.items():
         (tmp_path / "sql" / "001_t" / kind).mkdir(parents=True)
-        (tmp_path / "sql" / "001_t" / kind / "010_t.sql").write_text(f"-- title: t\n-- why: t\n\n{sql}\n")
+        (tmp_path / "sql" / "001_t" / kind / "010_t.sql").write_text(
+            f"-- title: t\n-- why: t\n\n{sql}\n"
+        )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TARGET", empty.url)
     made = begin("001_t", {"target": "env:TARGET", "mode": "apply"})
@@ -37,9 +47,13 @@ def run(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """The snapshots that were put into the record: when each was taken, and how many tables it has."""
+    """The snapshots that were put into the record: when each was taken, and how many tables it
+    has.
+    """
     found: list[tuple[str, int]] = []
-    monkeypatch.setattr(display, "snapshot", lambda snapshot, when: found.append((when, len(snapshot.tables))))
+    monkeypatch.setattr(
+        display, "snapshot", lambda snapshot, when: found.append((when, len(snapshot.tables)))
+    )
     return found
 
 
@@ -48,7 +62,9 @@ def finish(run: Run) -> None:
     run.verdict()
 
 
-def test_what_was_observed_after_the_last_block_is_the_end(run: Run, taken: list[tuple[str, int]]) -> None:
+def test_what_was_observed_after_the_last_block_is_the_end(
+    run: Run, taken: list[tuple[str, int]]
+) -> None:
     run.observe()
     run.apply("010_t")
     run.observe()
@@ -57,7 +73,9 @@ def test_what_was_observed_after_the_last_block_is_the_end(run: Run, taken: list
 
 
 @pytest.mark.parametrize("looks", [1, 2])
-def test_what_nobody_observed_at_the_end_is_observed_there(run: Run, taken: list[tuple[str, int]], looks: int) -> None:
+def test_what_nobody_observed_at_the_end_is_observed_there(
+    run: Run, taken: list[tuple[str, int]], looks: int
+) -> None:
     for _ in range(looks):
         run.observe()
     run.apply("010_t")

@@ -1,4 +1,6 @@
-"""`%sql` has none of the faults that ipython-sql 0.5.0 was measured to have (DESIGN.md, section 3)."""
+"""`%sql` has none of the faults that ipython-sql 0.5.0 was measured to have (DESIGN.md, section
+3).
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,10 @@ def test_a_failed_statement_shows_the_message_the_place_and_the_hint(shell, caps
     ("cell", "message"),
     [
         ("%sql SELECT 1/0", "division by zero"),
-        ("%sql SELEC 1", r'%sql:1: syntax error at or near "SELEC"\n      found:    SELEC 1\n {16}\^'),
+        (
+            "%sql SELEC 1",
+            r'%sql:1: syntax error at or near "SELEC"\n      found:    SELEC 1\n {16}\^',
+        ),
         ("%sql SELECT 'infinity'::timestamptz", "timestamp too large"),
         ("%sql SELECT pg_terminate_backend(pg_backend_pid())", "terminating connection"),
         ("%sql SELECT 1 FROM notes WHERE body = nope", 'column "nope" does not exist'),
@@ -117,13 +122,17 @@ def test_an_interrupt_stops_the_query_and_says_so_in_a_line(bare_shell, app, cap
     signal.signal(signal.SIGUSR1, before)
     assert capsys.readouterr().out.strip() == "INTERRUPTED: The query was interrupted."
     assert app.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' AND state = 'active'"
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' AND state = "
+        "'active'"
     ) == [(0,)]
     assert rows(ask(bare_shell, "%sql SELECT 1")) == [(1,)]
 
 
 def test_a_connection_that_fails_raises(bare_shell):
-    register(bare_shell, lambda: psycopg.connect("host=127.0.0.1 port=1 user=u password=hunter2 dbname=d"))
+    register(
+        bare_shell,
+        lambda: psycopg.connect("host=127.0.0.1 port=1 user=u password=hunter2 dbname=d"),
+    )
     with pytest.raises(Failed, match="connection failed") as failed:
         ask(bare_shell, "%sql SELECT 1")
     assert "hunter2" not in str(failed.value)
@@ -139,14 +148,22 @@ def test_the_callers_own_refusal_to_connect_comes_through(bare_shell):
 
 
 @pytest.fixture
-def execute(app: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], Path]:
+def execute(
+    app: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[list[str]], Path]:
     """Runs a notebook of the given cells with papermill, after one that registers the magic."""
     monkeypatch.setenv("LOOKING_AT", app.url)
     source, output = tmp_path / "source.ipynb", tmp_path / "output.ipynb"
 
     def execute(cells: list[str]) -> Path:
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in [REGISTER, *cells]])
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(c) for c in [REGISTER, *cells]]
+        )
+        notebook.metadata.kernelspec = {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        }
         nbformat.write(notebook, source)
         with contextlib.suppress(papermill.PapermillExecutionError):
             papermill.execute_notebook(source, output, progress_bar=False)
@@ -156,7 +173,9 @@ def execute(app: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 def test_papermill_stops_at_a_failed_statement(execute, app):
-    output = execute(["password = 'hunter' + str(2)", "%%sql\nSELECT id, nope FROM notes", "print('never')"])
+    output = execute(
+        ["password = 'hunter' + str(2)", "%%sql\nSELECT id, nope FROM notes", "print('never')"]
+    )
     *_, failed, after = nbformat.read(output, 4).cells
     *_, error = failed.outputs  # the problems, for programs, come before it
     assert failed.metadata.papermill.status == "failed"
@@ -237,7 +256,11 @@ def test_a_refusal_does_not_repeat_the_statement(shell, capsys):
         ("(SELECT 1);", [(1,)]),
         ("/* c */ VALUES (1), (2) -- two rows", [(1,), (2,)]),
         ("TABLE notes ORDER BY id LIMIT 1", [(1, "first")]),
-        ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<3) SELECT * FROM n", [(1,), (2,), (3,)]),
+        (
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<3) SELECT * "
+            "FROM n",
+            [(1,), (2,), (3,)],
+        ),
         ("SELECT id FROM notes WHERE false", []),
         ("SHOW transaction_read_only", [("on",)]),
         ("SHOW default_transaction_isolation", [("read committed",)]),
@@ -263,7 +286,9 @@ def test_what_only_looks_is_answered(shell, statement, answer):
     ],
 )
 def test_the_server_refuses_writes_that_a_function_makes(shell, app, query):
-    with pytest.raises(Failed, match=r"read-only transaction|read-write mode must be set before any query"):
+    with pytest.raises(
+        Failed, match=r"read-only transaction|read-write mode must be set before any query"
+    ):
         ask(shell, f"%sql {query}")
     assert app.execute("SELECT count(*) FROM notes") == [(2,)]
     assert app.execute("SELECT is_called FROM tickets") == [(False,)]
@@ -277,7 +302,13 @@ def test_a_statement_cannot_hide_in_what_only_the_server_reads_as_a_string(bare_
 
 
 @pytest.mark.parametrize(
-    "query", ["SELECT pg_advisory_lock(1)", "TABLE notes", "SELECT 1/0", "SELECT generate_series(1, 1000000)"]
+    "query",
+    [
+        "SELECT pg_advisory_lock(1)",
+        "TABLE notes",
+        "SELECT 1/0",
+        "SELECT generate_series(1, 1000000)",
+    ],
 )
 def test_nothing_stays_open_or_locked(shell, app, query):
     shell.run_cell(f"%sql {query}")
@@ -350,14 +381,18 @@ def test_registering_again_replaces_the_session(shell, app, empty):
 def test_a_runs_own_session_serves(bare_shell, app):
     target = Target("app", app.conninfo)
     register(bare_shell, lambda: connect(target, schema="public", label="x", read_only=True))
-    facts = "current_schema(), current_setting('application_name'), current_setting('transaction_read_only')"
+    facts = (
+        "current_schema(), current_setting('application_name'), "
+        "current_setting('transaction_read_only')"
+    )
     assert rows(ask(bare_shell, f"%sql SELECT {facts}")) == [("public", "pgrunbook x", "on")]
 
 
 # SQL is sent as it is.
 
 LITERAL = (
-    r"$$it's$$ || $tag$ $name ${name} {name} $$ $tag$ || ' :name %s %(name)s %% % {{x}} {1/0} \n\ ''$HOME''' || E'\t'"
+    r"$$it's$$ || $tag$ $name ${name} {name} $$ $tag$ || ' :name %s %(name)s %% % {{x}} "
+    r"{1/0} \n\ ''$HOME''' || E'\t'"
 )
 TEXT = r"it's $name ${name} {name} $$  :name %s %(name)s %% % {{x}} {1/0} \n\ '$HOME'" + "\t"
 
@@ -366,7 +401,10 @@ TEXT = r"it's $name ${name} {name} $$  :name %s %(name)s %% % {{x}} {1/0} \n\ '$
 def test_sql_is_sent_as_it_is(shell, monkeypatch, form):
     monkeypatch.setenv("HOME", "EXPANDED")
     shell.user_ns["name"] = "EXPANDED"
-    query = f"SELECT {LITERAL}, 7 % 4, '5'::int, (ARRAY[1,2,3])[1:2], '{{\"a\": 1}}'::jsonb ? 'a', 1 << 2"
+    query = (
+        f"SELECT {LITERAL}, 7 % 4, '5'::int, (ARRAY[1,2,3])[1:2], '{{\"a\": 1}}'::jsonb ? "
+        "'a', 1 << 2"
+    )
     frame = ask(shell, form.replace("{}", query))
     assert rows(frame) == [(TEXT, 3, 5, [1, 2], True, 4)]
 
@@ -391,7 +429,16 @@ def test_types(shell):
     )
     first, second = rows(frame)
     instant = dt.datetime(2024, 5, 1, 10, tzinfo=dt.UTC)
-    assert first == (9007199254740993, Decimal("1.50"), 0.5, True, {"a": [1]}, ["x", None], instant, "é")
+    assert first == (
+        9007199254740993,
+        Decimal("1.50"),
+        0.5,
+        True,
+        {"a": [1]},
+        ["x", None],
+        instant,
+        "é",
+    )
     assert all(value is None or value is pd.NA for value in second)
     assert frame.dtypes.astype(str).to_dict() == {
         "big": "Int64",
@@ -431,12 +478,16 @@ def test_the_limit_can_be_configured(shell, app, capsys):
 
 
 def test_of_several_statements_the_last_is_returned(shell, capsys):
-    frame = ask(shell, "%%sql\nSELECT generate_series(1, 2000);\nSELECT ';' AS a;\nSHOW server_encoding;")
+    frame = ask(
+        shell, "%%sql\nSELECT generate_series(1, 2000);\nSELECT ';' AS a;\nSHOW server_encoding;"
+    )
     assert rows(frame) == [("UTF8",)]
     assert "rows" not in capsys.readouterr().out.replace("[1 rows", "")
 
 
-@pytest.mark.parametrize("cell", ["%sql found << SELECT 1", "%%sql found <<\nSELECT 1", "found = %sql SELECT 1"])
+@pytest.mark.parametrize(
+    "cell", ["%sql found << SELECT 1", "%%sql found <<\nSELECT 1", "found = %sql SELECT 1"]
+)
 def test_a_result_can_be_assigned_in_silence(shell, capsys, cell):
     assert ask(shell, cell) is None
     assert rows(shell.user_ns["found"]) == [(1,)]

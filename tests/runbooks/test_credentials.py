@@ -1,4 +1,6 @@
-"""The passwords that a run could use are those that libpq would take for its target, and no others."""
+"""The passwords that a run could use are those that libpq would take for its target, and no
+others.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,15 @@ from pgrunbook.runbooks import credentials
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGUSER", "PGDATABASE", "PGHOST"):
+    for name in (
+        "PGPASSWORD",
+        "PGPASSFILE",
+        "PGSERVICE",
+        "PGSERVICEFILE",
+        "PGUSER",
+        "PGDATABASE",
+        "PGHOST",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PGSYSCONFDIR", str(tmp_path / "system"))
@@ -47,16 +57,22 @@ def test_of_a_connection_string(conninfo: str, expected: tuple[str, ...]) -> Non
 
 
 def test_of_the_environment_and_of_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _write(home / ".pgpass", "# h:1:d:u:comment\n*:*:*:app:a\\:b\\\\c\nshort:line\ndb:5432:*:*:second\n")
     _write(
-        home / ".pg_service.conf", "[other]\npassword=another\n[staging]\nhost=db\nuser=app\npassword=from=service\n"
+        home / ".pgpass",
+        "# h:1:d:u:comment\n*:*:*:app:a\\:b\\\\c\nshort:line\ndb:5432:*:*:second\n",
+    )
+    _write(
+        home / ".pg_service.conf",
+        "[other]\npassword=another\n[staging]\nhost=db\nuser=app\npassword=from=service\n",
     )
     monkeypatch.setenv("PGPASSWORD", "from-environment")
     assert _of("service=staging") == ("from=service", "from-environment", "a:b\\c")
     assert _of("service=nowhere user=other") == ("from-environment",)
 
 
-def test_files_that_are_named_come_before_those_at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_named_come_before_those_at_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _write(home / ".pgpass", "*:*:*:*:at-home\n")
     _write(home / "named", "*:*:*:*:by-variable\n")
     _write(home / "given", "*:*:*:*:by-conninfo\n")
@@ -68,7 +84,9 @@ def test_files_that_are_named_come_before_those_at_home(home: Path, monkeypatch:
 
 
 def test_the_environments_service_is_as_it_was(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    _write(home / ".pg_service.conf", "[one]\npassword=one-password\n[two]\npassword=two-password\n")
+    _write(
+        home / ".pg_service.conf", "[one]\npassword=one-password\n[two]\npassword=two-password\n"
+    )
     monkeypatch.setenv("PGSERVICE", "one")
     assert _of("service=two") == ("two-password",)
     assert _of("host=db") == ("one-password",)
@@ -87,23 +105,51 @@ def test_a_password_file_that_others_may_read_is_ignored(home: Path) -> None:
 
 def test_what_every_record_shows_is_no_secret() -> None:
     for password in ("app", "crm", "db.example", "5432", "postgres", "staging"):
-        conninfo = make_conninfo(user="app", dbname="crm_live", host="db.example.org", port="5432", password=password)
+        conninfo = make_conninfo(
+            user="app", dbname="crm_live", host="db.example.org", port="5432", password=password
+        )
         assert _of(conninfo, "staging") == ()
 
 
-# -- libpq is the judge ----------------------------------------------------------------------------------------------
+# -- libpq is the judge
+# ----------------------------------------------------------------------------------------------
 
 FIELDS = st.sampled_from(
-    ["*", "127.0.0.1", "127.0.0.2", "localhost", "1", "2", "a", "b", "a\\:b", "\\*", "a\\\\", "**", ""]
+    [
+        "*",
+        "127.0.0.1",
+        "127.0.0.2",
+        "localhost",
+        "1",
+        "2",
+        "a",
+        "b",
+        "a\\:b",
+        "\\*",
+        "a\\\\",
+        "**",
+        "",
+    ]
 )
 PASSWORDS = st.sampled_from(["one", "two\\:x", "three\\\\", "four:more", "five\\", "", "#six"])
 LINES = st.lists(
-    st.builds(lambda fields, word: ":".join([*fields, word]), st.lists(FIELDS, min_size=3, max_size=4), PASSWORDS)
+    st.builds(
+        lambda fields, word: ":".join([*fields, word]),
+        st.lists(FIELDS, min_size=3, max_size=4),
+        PASSWORDS,
+    )
 )
 WORDS = st.sampled_from(["", "a", "b", "a:b", "*", "a\\"])
 
 
-@given(LINES, st.sampled_from(["127.0.0.1", "127.0.0.2"]), st.sampled_from(["", "1", "2"]), WORDS, WORDS, st.booleans())
+@given(
+    LINES,
+    st.sampled_from(["127.0.0.1", "127.0.0.2"]),
+    st.sampled_from(["", "1", "2"]),
+    WORDS,
+    WORDS,
+    st.booleans(),
+)
 def test_the_line_that_libpq_takes(
     tmp_path_factory: pytest.TempPathFactory,
     lines: list[str],
@@ -127,12 +173,15 @@ def test_the_line_that_libpq_takes(
     begun = pq.PGconn.connect_start(conninfo.encode())
     expected = (begun.password or b"").decode()
     begun.finish()
-    assert [*credentials.password_file(credentials.settings_of(conninfo))] == ([expected] if expected else [])
+    assert [*credentials.password_file(credentials.settings_of(conninfo))] == (
+        [expected] if expected else []
+    )
 
 
 def test_each_of_several_hosts(home: Path) -> None:
     _write(
-        home / ".pgpass", "one:1:*:*:first-host\ntwo:1:*:*:wrong-port\ntwo:2:*:*:second-host\nthree:3:*:*:other-host\n"
+        home / ".pgpass",
+        "one:1:*:*:first-host\ntwo:1:*:*:wrong-port\ntwo:2:*:*:second-host\nthree:3:*:*:other-host\n",
     )
     assert _of("host=one,two port=1,2") == ("first-host", "second-host")
     assert _of("host=one,two port=1") == ("first-host", "wrong-port")

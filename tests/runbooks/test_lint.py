@@ -84,14 +84,20 @@ REVERTS = "-- title: x\n-- why: x\nALTER TABLE notes DROP COLUMN tag;"
     [
         ("verify/whole_runbook.sql", ASSERTS),
         ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE EXCEPTION 'no'; END $$;"),
-        ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE NOTICE 'so far'; RAISE 'no'; END $$;"),
-        ("verify/010_notes.sql", "-- title: x\nSELECT 1;\nDO $$ BEGIN PERFORM pg_temp.f(); RAISE; END $$;"),
-        ("revert/010_notes.sql", "-- title: x\n-- why: x\nSELECT pg_catalog.now(), notes.id FROM notes;"),
+        ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE NOTICE 'so far'; RAISE 'no'; END "
+                                 "$$;"),
+        ("verify/010_notes.sql", "-- title: x\nSELECT 1;\nDO $$ BEGIN PERFORM pg_temp.f(); RAISE; "
+                                 "END $$;"),
+        ("revert/010_notes.sql", "-- title: x\n-- why: x\nSELECT pg_catalog.now(), notes.id FROM "
+                                 "notes;"),
         ("deploy/010_notes.sql", NOTES + "COMMENT ON CONSTRAINT notes_pkey ON notes IS 'x';"),
-        ("revert/010_notes.sql", "-- title: x\n-- why: x\nDROP TRIGGER a ON notes; DROP POLICY a ON notes;"),
+        ("revert/010_notes.sql", "-- title: x\n-- why: x\nDROP TRIGGER a ON notes; DROP POLICY a "
+                                 "ON notes;"),
         ("deploy/010_notes.sql", NOTES + "CREATE INDEX notes_body ON notes (body);"),
-        ("deploy/010_notes.sql", f"{NOTES.replace('bigint', 'int')}-- It will never hold more.\n{IGNORE}"),
-        ("revert/010_notes.sql", "-- title: x\n-- why: x\nALTER TABLE notes RENAME CONSTRAINT a TO b;"),
+        ("deploy/010_notes.sql", f"{NOTES.replace('bigint', 'int')}-- It will never hold "
+                                 f"more.\n{IGNORE}"),
+        ("revert/010_notes.sql", "-- title: x\n-- why: x\nALTER TABLE notes RENAME CONSTRAINT a "
+                                 "TO b;"),
     ],
 )  # fmt: skip
 def test_what_keeps_the_rules(sql, name, text):
@@ -100,13 +106,19 @@ def test_what_keeps_the_rules(sql, name, text):
 
 
 def test_variants_count_as_one_name(sql):
-    for kind, text in {"deploy": deploy(ALTER.format("tag")), "verify": ASSERTS, "revert": REVERTS}.items():
+    for kind, text in {
+        "deploy": deploy(ALTER.format("tag")),
+        "verify": ASSERTS,
+        "revert": REVERTS,
+    }.items():
         write(sql, {f"{kind}/020_tag/{kind}_{variant}.sql": text for variant in ("enum", "check")})
     assert lint(sql) == []
 
 
 def test_an_empty_folder_is_no_partner(sql):
-    write(sql, {"deploy/020_tag/a.sql": deploy(ALTER.format("tag")), "revert/020_tag/a.sql": REVERTS})
+    write(
+        sql, {"deploy/020_tag/a.sql": deploy(ALTER.format("tag")), "revert/020_tag/a.sql": REVERTS}
+    )
     (sql / "001_notes/verify/020_tag").mkdir()
     assert complaints(sql) == [("partners", "verify/020_tag.sql", 1)]
 
@@ -115,20 +127,32 @@ def test_an_empty_folder_is_no_partner(sql):
     ("name", "text", "rule", "line", "message"),
     [
         ("deploy/010_notes.sql", NOTES.replace("why", "usage"), "header", 1, "no why"),
-        ("verify/010_notes.sql", GOOD["verify/010_notes.sql"].replace("-- title", "--"), "header", 1, "no title"),
+        ("verify/010_notes.sql", GOOD["verify/010_notes.sql"].replace("-- "
+                                                                      "title", "--"), "header", 1, "no title"),
         ("revert/010_notes.sql", "DROP TABLE notes;", "header", 1, "no title"),
-        ("deploy/010_notes.sql", NOTES.replace("COMMENT ON TABLE", "-- "), "comments", 4, "notes has no comment"),
-        ("deploy/010_notes.sql", NOTES.replace("'Key'", "NULL"), "comments", 4, "notes.id has no comment"),
-        ("deploy/010_notes.sql", NOTES + "ALTER TABLE notes ADD tag text;", "comments", 11, "notes.tag has no comment"),
+        ("deploy/010_notes.sql", NOTES.replace("COMMENT ON "
+                                               "TABLE", "-- "), "comments", 4, "notes has no "
+                                                                               "comment"),
+        ("deploy/010_notes.sql", NOTES.replace("'Key'", "NULL"), "comments", 4, "notes.id has no "
+                                                                                "comment"),
+        ("deploy/010_notes.sql", NOTES + "ALTER TABLE notes ADD tag "
+                                         "text;", "comments", 11, "notes.tag has no comment"),
         ("verify/020_more.sql", ASSERTS, "partners", 1, "beside verify/020_more"),
-        ("revert/020_more.sql", GOOD["revert/010_notes.sql"], "partners", 1, "beside revert/020_more"),
-        ("deploy/020_more.sql", deploy(ALTER.format("tag")), "partners", 1, "beside deploy/020_more"),
+        ("revert/020_more.sql", GOOD["revert/010_notes.sql"], "partners", 1, "beside "
+                                                                             "revert/020_more"),
+        ("deploy/020_more.sql", deploy(ALTER.format("tag")), "partners", 1, "beside "
+                                                                            "deploy/020_more"),
         ("deploy/more.sql", deploy(ALTER.format("tag")), "partners", 1, "beside deploy/more"),
         ("verify/010_notes.sql", "-- title: x\nSELECT false;", "verify-raises", 1, "can fail"),
-        ("verify/more.sql", "-- title: x\nDO $$ BEGIN --ASSERT\nRAISE LOG ''; END $$", "verify-raises", 1, "can fail"),
-        ("verify/more.sql", "-- title: x\nSELECT 'RAISE EXCEPTION';", "verify-raises", 1, "can fail"),
-        ("deploy/010_notes.sql", NOTES.replace("CREATE TABLE ", "CREATE TABLE s."), "unqualified", 4, "schema s"),
-        ("revert/010_notes.sql", "-- title: x\n-- why: x\nDROP TABLE s.notes;", "unqualified", 3, "schema s"),
+        ("verify/more.sql", "-- title: x\nDO $$ BEGIN --ASSERT\nRAISE LOG ''; END "
+                            "$$", "verify-raises", 1, "can fail"),
+        ("verify/more.sql", "-- title: x\nSELECT 'RAISE "
+                            "EXCEPTION';", "verify-raises", 1, "can fail"),
+        ("deploy/010_notes.sql", NOTES.replace("CREATE "
+                                               "TABLE ", "CREATE TABLE "
+                                                         "s."), "unqualified", 4, "schema s"),
+        ("revert/010_notes.sql", "-- title: x\n-- why: x\nDROP TABLE "
+                                 "s.notes;", "unqualified", 3, "schema s"),
         ("deploy/010_notes.sql", f"{NOTES}\n{IGNORE}", "reasons", 12, "without a reason"),
     ],
 )  # fmt: skip
@@ -186,7 +210,11 @@ def test_a_schema_is_found_wherever_it_is_named(sql, statement):
 def test_what_the_engine_would_refuse(sql, text, line, message):
     write(sql, {"deploy/020_more.sql": text})
     finding, *partners = lint(sql)
-    assert (finding.rule, finding.file, finding.line) == ("usable", "sql/001_notes/deploy/020_more.sql", line)
+    assert (finding.rule, finding.file, finding.line) == (
+        "usable",
+        "sql/001_notes/deploy/020_more.sql",
+        line,
+    )
     assert message in finding.message
     assert finding.remedy
     assert [f.rule for f in partners] == ["partners", "partners"]
@@ -197,7 +225,8 @@ def test_a_file_that_cannot_be_used_hides_neither_the_rest_nor_what_is_wrong_wit
         sql,
         {
             "deploy/010_notes.sql": deploy("CREATE TABL notes ();"),
-            "deploy/020_more.sql": "-- transaction: maybe\n-- lock_timeout: soon\n" + ALTER.format("more"),
+            "deploy/020_more.sql": "-- transaction: maybe\n-- lock_timeout: soon\n"
+            + ALTER.format("more"),
             "verify/020_more.sql": "SELECT 1;",
         },
     )
@@ -213,7 +242,10 @@ def test_a_file_that_cannot_be_used_hides_neither_the_rest_nor_what_is_wrong_wit
     text = "\n".join(map(str, found))
     assert 'deploy/010_notes.sql:4: syntax error at or near "TABL" [usable]\n' in text
     assert "    found:    CREATE TABL notes ();\n                     ^\n" in text
-    assert "deploy/020_more.sql:1: header transaction: is neither yes nor no [usable]\n    found:    maybe\n" in text
+    assert (
+        "deploy/020_more.sql:1: header transaction: is neither yes nor no [usable]\n    found:    "
+        "maybe\n" in text
+    )
     assert "deploy/020_more.sql:1: header lock_timeout: takes a duration" in text
 
 
@@ -221,11 +253,15 @@ def test_a_file_that_cannot_be_used_hides_neither_the_rest_nor_what_is_wrong_wit
     ("statement", "message"),
     [
         ("GRANT SELECT ON notes TO app;", "cannot tell from Grant what it makes"),
-        ("ALTER TABLE notes ALTER body SET NOT NULL;", "ALTER TABLE notes: cannot tell what AT_SetNotNull makes"),
+        (
+            "ALTER TABLE notes ALTER body SET NOT NULL;",
+            "ALTER TABLE notes: cannot tell what AT_SetNotNull makes",
+        ),
         ("CREATE INDEX ON notes (body);", "CREATE INDEX ON notes: give the index a name"),
         (
             "CREATE TABLE more (id bigint UNIQUE DEFERRABLE);",
-            "more.id: write DEFERRABLE and the like with a constraint of the table, not of a column",
+            "more.id: write DEFERRABLE and the like with a constraint of the table, not of a "
+            "column",
         ),
     ],
 )
@@ -281,7 +317,10 @@ def notebook(sql, **cells):
         ),
         (
             {"apply": "run.apply(", "verify": "run.verify("},
-            ["cell apply, line 1: '(' was never closed", "cell verify, line 1: '(' was never closed"],
+            [
+                "cell apply, line 1: '(' was never closed",
+                "cell verify, line 1: '(' was never closed",
+            ],
         ),
     ],
 )
@@ -314,7 +353,8 @@ def test_what_lies_in_deploy_beside_the_sql_is_no_block(sql):
 @pytest.mark.parametrize(
     ("statement", "rule"),
     [
-        ("ALTER TABLE notes ADD COLUMN made uuid DEFAULT gen_random_uuid();", "adding-field-with-default"),
+        ("ALTER TABLE notes ADD COLUMN made uuid DEFAULT "
+         "gen_random_uuid();", "adding-field-with-default"),
         ("ALTER TABLE notes ADD COLUMN made uuid NOT NULL;", "adding-required-field"),
         ("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);", "constraint-missing-not-valid"),
         ("ALTER TABLE notes ADD COLUMN made timestamp;", "prefer-timestamp-tz"),
@@ -332,7 +372,9 @@ def test_squawks_rules_hold_in_deploy(sql, statement, rule):
 
 
 def test_squawk_sees_through_placeholders(sql):
-    text = "ALTER TABLE :\"table\" ADD COLUMN made date;\nSELECT :'value', :value;\nDROP TABLE :table;"
+    text = (
+        "ALTER TABLE :\"table\" ADD COLUMN made date;\nSELECT :'value', :value;\nDROP TABLE :table;"
+    )
     write(sql, {"deploy/020_more.sql": deploy(text)})
     assert [c for c in complaints(sql) if c[0].startswith("squawk")] == [
         ("squawk:ban-drop-table", "deploy/020_more.sql", 6)
@@ -340,12 +382,17 @@ def test_squawk_sees_through_placeholders(sql):
 
 
 def test_squawk_knows_which_defaults_rewrite_no_row(sql):
-    write(sql, {"deploy/020_more.sql": deploy("ALTER TABLE notes ADD COLUMN made date DEFAULT now();")})
+    write(
+        sql,
+        {"deploy/020_more.sql": deploy("ALTER TABLE notes ADD COLUMN made date DEFAULT now();")},
+    )
     assert not [c for c in complaints(sql) if c[0].startswith("squawk")]
 
 
 def test_squawk_reads_reverts_too(sql):
-    write(sql, {"revert/010_notes.sql": deploy("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);")})
+    write(
+        sql, {"revert/010_notes.sql": deploy("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);")}
+    )
     assert complaints(sql) == [("squawk:constraint-missing-not-valid", "revert/010_notes.sql", 4)]
 
 

@@ -1,4 +1,6 @@
-"""Notebooks in git are documents: no outputs, readable cell ids, short cells; and `src/` knows nothing of them."""
+"""Notebooks in git are documents: no outputs, readable cell ids, short cells; and `src/` knows
+nothing of them.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def test_its_cells_are_short_and_define_nothing(notebook: dict[str, Any]) -> Non
     for name, source in code(notebook):
         if name != "parameters":
             assert source.count("\n") < 5, name
-            assert not re.search(r"^\s*(def|class|for|while|with|try)\b", source, re.MULTILINE), name
+            assert not re.search(r"^\s*(def|class|for|while|with|try)\b", source, re.MULTILINE), (
+                name
+            )
 
 
 def test_a_text_comes_before_each_action(notebook: dict[str, Any]) -> None:

@@ -12,12 +12,26 @@ from pgrunbook import Refused
 from pgrunbook.durations import milliseconds
 from pgrunbook.runbooks.parameters import assignments, declared, validate
 
-DECLARED = {"target": "embedded", "mode": "apply", "schema": "public", "ticket": "", "table": "", "limit": 10}
+DECLARED = {
+    "target": "embedded",
+    "mode": "apply",
+    "schema": "public",
+    "ticket": "",
+    "table": "",
+    "limit": 10,
+}
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("200ms", 200), ("5s", 5000), ("1min", 60_000), ("1.5 s", 1500), ("250", 250), ("2h", 7_200_000)],
+    [
+        ("200ms", 200),
+        ("5s", 5000),
+        ("1min", 60_000),
+        ("1.5 s", 1500),
+        ("250", 250),
+        ("2h", 7_200_000),
+    ],
 )
 def test_durations_are_read_as_postgresql_writes_them(text: str, expected: int) -> None:
     assert milliseconds(text) == expected
@@ -61,7 +75,9 @@ def test_every_name_that_cannot_be_a_parameters_is_named_at_once() -> None:
 
 
 def test_nothing_is_converted() -> None:
-    """papermill's `-p x false` arrives as a text; it must not become a truth value by having letters."""
+    """papermill's `-p x false` arrives as a text; it must not become a truth value by having
+    letters.
+    """
     with pytest.raises(Refused, match="takes True or False"):
         validate({**DECLARED, "dry": False}, {"dry": "false"})
     with pytest.raises(Refused, match="takes a whole number"):
@@ -95,7 +111,9 @@ def test_a_password_is_refused_and_not_repeated(name: str, value: str) -> None:
         ({**DECLARED, "password": "hunter2"}, {"password": "hunter2"}),
     ],
 )
-def test_a_name_may_say_what_its_value_does_not(declaration: dict[str, Any], given: dict[str, str]) -> None:
+def test_a_name_may_say_what_its_value_does_not(
+    declaration: dict[str, Any], given: dict[str, str]
+) -> None:
     with pytest.raises(Refused) as caught:
         validate(declaration, given)
     assert [problem.where for problem in caught.value.problems] == ["password"]
@@ -117,7 +135,10 @@ def test_a_password_in_a_default_is_refused_even_if_it_is_replaced() -> None:
 
 def notebook(tmp_path: Path, *cells: str) -> Path:
     path = tmp_path / "001_x.ipynb"
-    tagged = [{"cell_type": "code", "source": [cell], "metadata": {"tags": ["parameters"]}} for cell in cells]
+    tagged = [
+        {"cell_type": "code", "source": [cell], "metadata": {"tags": ["parameters"]}}
+        for cell in cells
+    ]
     path.write_text(json.dumps({"cells": tagged}))
     return path
 
@@ -154,7 +175,11 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, text: bytes, foun
 
 
 UNREADABLE = [
-    ('a = 1\n\ntarget = "embedded', "line 3: unterminated string literal", 'target = "embedded\n         ^'),
+    (
+        'a = 1\n\ntarget = "embedded',
+        "line 3: unterminated string literal",
+        'target = "embedded\n         ^',
+    ),
     ("target = (\n  1", "line 1: '(' was never closed", "target = (\n         ^"),
     ("%load_ext sql", "line 1: invalid syntax", "%load_ext sql\n^"),
     ("  a = 1", "line 1: unexpected indent", "  a = 1\n ^"),
@@ -179,12 +204,15 @@ def test_what_is_not_an_assignment_of_a_literal_is_refused_with_its_place(
 ) -> None:
     with pytest.raises(Refused) as caught:
         assignments(source, "001_x.ipynb, parameters cell")
-    assert str(caught.value).splitlines()[1].startswith(f"  001_x.ipynb, parameters cell, {message}")
+    assert (
+        str(caught.value).splitlines()[1].startswith(f"  001_x.ipynb, parameters cell, {message}")
+    )
     assert caught.value.problems[0].found == found
 
 
 @pytest.mark.parametrize(
-    "source", ["a = '\0'", "a = '\ud800'", f"a = {'-' * 100_000}1", f"a = {'(' * 300}", "a = " + "9" * 5000]
+    "source",
+    ["a = '\0'", "a = '\ud800'", f"a = {'-' * 100_000}1", f"a = {'(' * 300}", "a = " + "9" * 5000],
 )
 def test_what_python_itself_cannot_take_is_refused_too(source: str) -> None:
     with pytest.raises(Refused, match="here"):

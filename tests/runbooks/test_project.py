@@ -23,7 +23,9 @@ def make(root: Path, toml: str = "") -> Path:
 
 
 @pytest.mark.parametrize("below", [".", "runbooks", "sql/001_x/deploy"])
-def test_it_is_found_by_walking_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
+def test_it_is_found_by_walking_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
     root = make(tmp_path / "project")
     (root / below).mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(root / below)
@@ -43,7 +45,9 @@ def test_the_environment_variable_wins(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Refused, match=r"the working directory and those above it: no pgrunbook\.toml found"):
+    with pytest.raises(
+        Refused, match=r"the working directory and those above it: no pgrunbook\.toml found"
+    ):
         Project.find(tmp_path)
     monkeypatch.setenv("PGRUNBOOK_ROOT", str(tmp_path))
     with pytest.raises(Refused, match=r"PGRUNBOOK_ROOT: no pgrunbook\.toml found"):
@@ -52,7 +56,9 @@ def test_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_settings_are_typed_and_have_defaults(tmp_path: Path) -> None:
     assert Project.find(make(tmp_path / "a")).settings == Settings()
-    toml = '[embedded]\nversion = 16\n[targets.staging]\nservice = "crm"\nsystem_identifier = "7412"\n'
+    toml = (
+        '[embedded]\nversion = 16\n[targets.staging]\nservice = "crm"\nsystem_identifier = "7412"\n'
+    )
     assert Project.find(make(tmp_path / "b", toml)).settings == Settings(
         embedded=EmbeddedSettings(version=16),
         targets={"staging": TargetSettings(service="crm", system_identifier="7412")},
@@ -63,11 +69,26 @@ def test_the_settings_are_typed_and_have_defaults(tmp_path: Path) -> None:
     ("toml", "message"),
     [
         ("[targets.staging\n", "pgrunbook.toml: .*(at line 1|Expected)"),
-        ("[targets.staging]\nurl = 'postgresql://me:hunter2@db'\n", r"targets\.staging\.url: unknown setting"),
-        ("[targets.staging]\nsystem_identifier = 7412\n", r"targets\.staging\.system_identifier: .*valid string"),
-        ("[targets.staging]\nservic = 'crm'\n", r"servic: unknown setting\n +expected: one of service, env, database"),
-        ("[targets.staging]\nprotected = 'yes!'\n", r"protected: .*\n +expected: true or false, without quotes"),
-        ("[target.staging]\n", r"target: unknown setting\n +expected: one of embedded, archive, targets"),
+        (
+            "[targets.staging]\nurl = 'postgresql://me:hunter2@db'\n",
+            r"targets\.staging\.url: unknown setting",
+        ),
+        (
+            "[targets.staging]\nsystem_identifier = 7412\n",
+            r"targets\.staging\.system_identifier: .*valid string",
+        ),
+        (
+            "[targets.staging]\nservic = 'crm'\n",
+            r"servic: unknown setting\n +expected: one of service, env, database",
+        ),
+        (
+            "[targets.staging]\nprotected = 'yes!'\n",
+            r"protected: .*\n +expected: true or false, without quotes",
+        ),
+        (
+            "[target.staging]\n",
+            r"target: unknown setting\n +expected: one of embedded, archive, targets",
+        ),
         ("[embedded]\nversion = 'new'\n", r"embedded\.version: .*valid integer"),
     ],
 )
@@ -97,13 +118,17 @@ def test_runbooks_are_in_order_and_nothing_else_is_one(project: Project) -> None
     assert project.sql("001_import") == project.root / "sql" / "001_import"
 
 
-@pytest.mark.parametrize("name", ["001", "001_import", "001_import.ipynb", "runbooks/001_import.ipynb"])
+@pytest.mark.parametrize(
+    "name", ["001", "001_import", "001_import.ipynb", "runbooks/001_import.ipynb"]
+)
 def test_a_runbook_by_its_number_name_or_path(project: Project, name: str) -> None:
     assert project.runbook(name).stem == "001_import"
 
 
 def test_an_unknown_runbook_is_refused_with_those_that_are_known(project: Project) -> None:
-    with pytest.raises(Refused, match=r"no runbook is called '002'\n *expected: one of 001_import, 010_later"):
+    with pytest.raises(
+        Refused, match=r"no runbook is called '002'\n *expected: one of 001_import, 010_later"
+    ):
         project.runbook("002")
 
 

@@ -20,7 +20,9 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("name", ["plan", "verify", "a" * 40])
-def test_any_name_gives_cells_of_their_own_and_sql_without_findings(project: Project, name: str) -> None:
+def test_any_name_gives_cells_of_their_own_and_sql_without_findings(
+    project: Project, name: str
+) -> None:
     notebook, *scripts = scaffold.new(project, name)
     ids = [cell["id"] for cell in json.loads(notebook.read_text())["cells"]]
     assert len(set(ids)) == len(ids)

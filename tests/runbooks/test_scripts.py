@@ -20,7 +20,9 @@ def script(tmp_path: Path, text: str | bytes, kind: str = "deploy") -> Script:
 
 def test_the_header_is_read_and_continued(tmp_path: Path) -> None:
     read = script(
-        tmp_path, "-- title: Make t\n-- why: Because\n--   of this.\n\nCREATE TABLE t (a int);\n-- title: not here\n"
+        tmp_path,
+        "-- title: Make t\n-- why: Because\n--   of this.\n\nCREATE TABLE t (a int);\n-- title: "
+        "not here\n",
     )
     assert read.header == {"title": "Make t", "why": "Because of this."}
     assert read.body.startswith("CREATE TABLE")
@@ -46,7 +48,10 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("CREATE TABLE t (a int);\nCREATE TABEL u (b int);", 'deploy/010_x.sql:2: syntax error at or near "TABEL"'),
+        (
+            "CREATE TABLE t (a int);\nCREATE TABEL u (b int);",
+            'deploy/010_x.sql:2: syntax error at or near "TABEL"',
+        ),
         ("SELECT 'open", "unterminated quoted string"),
         ("", "holds no statement"),
         ("-- title: nothing\n", "holds no statement"),
@@ -61,7 +66,9 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("-- titel: oops\nSELECT 1;", "unknown header key 'titel'"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, text: str | bytes, message: str) -> None:
+def test_a_file_that_cannot_be_used_is_refused_with_its_place(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
     with pytest.raises(Refused) as caught:
         script(tmp_path, text)
     assert message in str(caught.value)
@@ -77,12 +84,18 @@ def test_a_check_directly_below_the_header_is_told_what_ends_the_header(tmp_path
 
 
 def test_a_verify_script_may_change_the_session_as_it_is_rolled_back(tmp_path: Path) -> None:
-    read = script(tmp_path, "SET LOCAL ROLE app;\n-- check: the application may read it\nSELECT FROM t;\n", "verify")
+    read = script(
+        tmp_path,
+        "SET LOCAL ROLE app;\n-- check: the application may read it\nSELECT FROM t;\n",
+        "verify",
+    )
     assert len(read.parsed) == 2
 
 
 @pytest.mark.parametrize("text", ["DEALLOCATE ALL;", "DISCARD ALL;", "PREPARE p AS SELECT 1;"])
-def test_what_no_rollback_undoes_is_refused_in_a_verify_script_too(tmp_path: Path, text: str) -> None:
+def test_what_no_rollback_undoes_is_refused_in_a_verify_script_too(
+    tmp_path: Path, text: str
+) -> None:
     with pytest.raises(Refused) as caught:
         script(tmp_path, text, "verify")
     assert "verify/010_x.sql:1: changes the session" in str(caught.value)
@@ -106,7 +119,9 @@ def test_sql_that_ends_too_early_is_pointed_at_where_it_ends(tmp_path: Path) -> 
 def test_placeholders_are_filled_in_as_psql_does_it() -> None:
     sql = """ALTER TABLE :"t" ADD c text DEFAULT :'v', ADD CHECK (:e); SELECT x::text, ':t', $$ :t $$, a[1:2] -- :t"""
     filled = substitute(sql, {"t": 'odd "name"', "v": "it's", "e": "c > 0"})
-    assert filled.startswith("""ALTER TABLE "odd ""name\""" ADD c text DEFAULT 'it''s', ADD CHECK (c > 0);""")
+    assert filled.startswith(
+        """ALTER TABLE "odd ""name\""" ADD c text DEFAULT 'it''s', ADD CHECK (c > 0);"""
+    )
     assert filled.endswith("SELECT x::text, ':t', $$ :t $$, a[1:2] -- :t")
 
 
@@ -124,8 +139,12 @@ UPDATE :"t" SET a = :'v', b = :deals_tabel;
 """
 
 
-def test_a_placeholder_without_a_value_is_told_where_it_stands_first_and_what_may_be_meant(tmp_path: Path) -> None:
-    lacking = {p.what: p for p in script(tmp_path, LACKS).lacking({"deals_table": "deals", "t": "x"})}
+def test_a_placeholder_without_a_value_is_told_where_it_stands_first_and_what_may_be_meant(
+    tmp_path: Path,
+) -> None:
+    lacking = {
+        p.what: p for p in script(tmp_path, LACKS).lacking({"deals_table": "deals", "t": "x"})
+    }
     assert {what: problem.where for what, problem in lacking.items()} == {
         "no value for deals_tabel": "deploy/010_x.sql:3",
         "no value for v": "deploy/010_x.sql:4",
@@ -156,7 +175,9 @@ def test_a_filled_statement_knows_its_place_in_the_file(tmp_path: Path) -> None:
 
 
 def test_statements_know_their_line_and_their_check() -> None:
-    found = statements("-- a\nSELECT 1;\n\n-- check: it holds\nDO $$ BEGIN; END $$;\nSELECT 'é'; SELECT 2")
+    found = statements(
+        "-- a\nSELECT 1;\n\n-- check: it holds\nDO $$ BEGIN; END $$;\nSELECT 'é'; SELECT 2"
+    )
     assert [(s.sql, s.line, s.check) for s in found] == [
         ("SELECT 1", 2, ""),
         ("DO $$ BEGIN; END $$", 5, "it holds"),

@@ -36,8 +36,14 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("postgresql://app@db:6432/crm", {"user": "app", "host": "db", "port": "6432", "dbname": "crm"}),
-        ("postgres://app:p%40ss@db/crm", {"user": "app", "password": "p@ss", "host": "db", "dbname": "crm"}),
+        (
+            "postgresql://app@db:6432/crm",
+            {"user": "app", "host": "db", "port": "6432", "dbname": "crm"},
+        ),
+        (
+            "postgres://app:p%40ss@db/crm",
+            {"user": "app", "password": "p@ss", "host": "db", "dbname": "crm"},
+        ),
         ("postgresql+psycopg://app@db/crm", {"user": "app", "host": "db", "dbname": "crm"}),
         ("postgresql://db/c%40m?user=a@b", {"user": "a@b", "host": "db", "dbname": "c@m"}),
         ("postgresql:///crm?host=%2Frun%2Fpg", {"host": "/run/pg", "dbname": "crm"}),
@@ -62,14 +68,18 @@ def test_a_libpq_service() -> None:
         (TargetSettings(env="CRM_URL", database="crm"), {"host": "db"}),
     ],
 )
-def test_a_name_from_the_settings(url: Any, settings: TargetSettings, expected: dict[str, str]) -> None:
+def test_a_name_from_the_settings(
+    url: Any, settings: TargetSettings, expected: dict[str, str]
+) -> None:
     url("postgresql://db")
     target = targets.resolve("staging", project(staging=settings))
     assert conninfo_to_dict(target.conninfo) == expected
     assert (target.name, target.expected) == ("staging", settings)
 
 
-@pytest.mark.parametrize("name", ["", "staging", "env:", "service:", "Embedded", "postgresql://db/crm", "file:x"])
+@pytest.mark.parametrize(
+    "name", ["", "staging", "env:", "service:", "Embedded", "postgresql://db/crm", "file:x"]
+)
 def test_an_unknown_name_is_refused_with_those_that_are_known(name: str) -> None:
     with pytest.raises(Refused, match=r"expected: embedded, env:NAME, service:NAME, production\n"):
         targets.resolve(name, project(production=TargetSettings()))
@@ -93,7 +103,9 @@ def test_an_environment_variable_that_is_not_set(url: Any) -> None:
         "postgresql://app:%zz@db/hunter2",
     ],
 )
-def test_a_connection_string_that_libpq_misreads_is_refused_and_not_repeated(url: Any, value: str) -> None:
+def test_a_connection_string_that_libpq_misreads_is_refused_and_not_repeated(
+    url: Any, value: str
+) -> None:
     url(value)
     with pytest.raises(Refused, match="percent-encode special characters") as caught:
         targets.resolve("env:CRM_URL", project())
@@ -137,7 +149,9 @@ def test_the_identity_card_has_one_row_a_fact() -> None:
     assert replace(IDENTITY, superuser=True).frame().loc["role", "value"] == "app (superuser)"
 
 
-@pytest.mark.parametrize("expected", [{}, {"database": "crm"}, {"database": "crm", "system_identifier": "7412"}])
+@pytest.mark.parametrize(
+    "expected", [{}, {"database": "crm"}, {"database": "crm", "system_identifier": "7412"}]
+)
 def test_the_target_that_was_meant(expected: dict[str, str]) -> None:
     right_target.check_identity(Target("staging", "", TargetSettings(**expected)), IDENTITY)
 

@@ -1,4 +1,6 @@
-"""papermill's known lies, each corrected by the engine. The notebooks are small; kernels and signals are real."""
+"""papermill's known lies, each corrected by the engine. The notebooks are small; kernels and
+signals are real.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,11 @@ SHOWN = f"{IMPORTS}display({CARD})"
 
 def notebook(folder: Path, *cells: str, declared: str = 'target = "embedded"') -> Path:
     made = nbformat.v4.new_notebook()
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     made.cells = [nbformat.v4.new_code_cell(declared, metadata={"tags": ["parameters"]})]
     made.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
     path = folder / "in.ipynb"
@@ -47,14 +53,21 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 def execute(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(folder, *arguments), cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=60
+        command(folder, *arguments),
+        cwd=folder,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
     )
 
 
 def record(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """The executed notebook, and the state of each of its own code cells."""
     loaded = json.loads((folder / "out.ipynb").read_text())
-    return loaded, [c["metadata"]["papermill"]["status"] for c in loaded["cells"] if c["cell_type"] == "code"]
+    return loaded, [
+        c["metadata"]["papermill"]["status"] for c in loaded["cells"] if c["cell_type"] == "code"
+    ]
 
 
 def banner(folder: Path) -> str:
@@ -74,12 +87,30 @@ def test_a_run_that_passed_has_no_banner(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "arguments", "code", "state", "said"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", [], 3, "interrupted", "the kernel died"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            [],
+            3,
+            "interrupted",
+            "the kernel died",
+        ),
         ("import os; os._exit(0)", [], 3, "interrupted", "the kernel died"),
-        ("import time; time.sleep(30)", ["--execution-timeout", "2"], 3, "interrupted", "the cell ran into its"),
+        (
+            "import time; time.sleep(30)",
+            ["--execution-timeout", "2"],
+            3,
+            "interrupted",
+            "the cell ran into its",
+        ),
         ("import sys; sys.exit(0)", [], 1, "failed", "a cell ended the kernel"),
         ("1 / 0", [], 1, "failed", "ZeroDivisionError: division by zero"),
-        ("import pgrunbook; raise pgrunbook.Refused.of('no')", [], 2, "failed", "Nothing was changed"),
+        (
+            "import pgrunbook; raise pgrunbook.Refused.of('no')",
+            [],
+            2,
+            "failed",
+            "Nothing was changed",
+        ),
         ("import pgrunbook; raise pgrunbook.LockedOut", [], 4, "failed", "Another run is at work"),
     ],
 )
@@ -95,7 +126,9 @@ def test_what_became_of_each_cell_is_told(
     assert said in banner(tmp_path)
     assert f"## {verdict}" in banner(tmp_path)
     assert f"\n{verdict}: {said}" in done.stderr
-    assert (f"\n  in the cell {loaded['cells'][3]['id']}\n" in done.stderr) == ("ZeroDivision" in said)
+    assert (f"\n  in the cell {loaded['cells'][3]['id']}\n" in done.stderr) == (
+        "ZeroDivision" in said
+    )
     assert "Traceback" not in done.stderr
     assert ("the target's ledger" in banner(tmp_path)) == (verdict in ("FAILED", "INTERRUPTED"))
 
@@ -115,7 +148,9 @@ DIES = "import os, signal, time; time.sleep(0.5)\nos.kill(os.getpid(), signal.SI
         ),
     ],
 )
-def test_a_kernel_that_dies_after_the_verdict(tmp_path: Path, cells: list[str], code: int, said: str) -> None:
+def test_a_kernel_that_dies_after_the_verdict(
+    tmp_path: Path, cells: list[str], code: int, said: str
+) -> None:
     notebook(tmp_path, *cells)
     done = execute(tmp_path)
     loaded, states = record(tmp_path)
@@ -126,14 +161,21 @@ def test_a_kernel_that_dies_after_the_verdict(tmp_path: Path, cells: list[str], 
 
 
 @PG18
-def test_a_kernel_that_dies_once_the_ledger_has_the_verdict(crm: Database, project: Project) -> None:
+def test_a_kernel_that_dies_once_the_ledger_has_the_verdict(
+    crm: Database, project: Project
+) -> None:
     """Before the card could be shown."""
     path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
-    path.write_text(path.read_text().replace('"run.verdict()"', json.dumps(f"run.verdict()\n{DIES}")))
+    path.write_text(
+        path.read_text().replace('"run.verdict()"', json.dumps(f"run.verdict()\n{DIES}"))
+    )
     done = project.run(crm)
     assert done.code == 0, done.text
     assert done.notebook
-    assert "all 16 blocks are in place: 10 applied, 6 adopted; after that, the kernel died" in done.notebook.read_text()
+    assert (
+        "all 16 blocks are in place: 10 applied, 6 adopted; after that, the kernel died"
+        in done.notebook.read_text()
+    )
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("passed",)]
 
 
@@ -151,7 +193,9 @@ def test_a_kernel_that_is_not_there_refuses_the_run(tmp_path: Path) -> None:
 
 def test_a_runner_that_is_stopped_while_the_kernel_starts(tmp_path: Path) -> None:
     notebook(tmp_path, PASSED)
-    runner = subprocess.Popen(command(tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    runner = subprocess.Popen(
+        command(tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     _wait_for((tmp_path / "out.ipynb").exists)
     runner.terminate()
     assert runner.wait(timeout=20) == 3
@@ -166,7 +210,12 @@ def test_an_executed_notebook_is_executed_as_if_it_never_was(tmp_path: Path) -> 
     assert execute(tmp_path, "-p", "tagret", "x").returncode == 2
     second, _ = record(tmp_path)
     assert first["metadata"]["pgrunbook"]["run_id"] != second["metadata"]["pgrunbook"]["run_id"]
-    assert ["## " in "".join(cell["source"]) for cell in second["cells"]] == [True, False, False, False]
+    assert ["## " in "".join(cell["source"]) for cell in second["cells"]] == [
+        True,
+        False,
+        False,
+        False,
+    ]
     assert "## REFUSED" in banner(tmp_path)
 
 
@@ -181,9 +230,14 @@ def test_a_record_for_which_there_is_no_folder_refuses_the_run(tmp_path: Path) -
     touched = tmp_path / "touched"
     notebook(tmp_path, f"open({str(touched)!r}, 'w')", PASSED)
     (tmp_path / "out.ipynb").mkdir()
-    for output, found in {"out.ipynb": "a folder called out.ipynb", "nowhere/out.ipynb": "no such folder"}.items():
+    for output, found in {
+        "out.ipynb": "a folder called out.ipynb",
+        "nowhere/out.ipynb": "no such folder",
+    }.items():
         arguments = [*command(tmp_path)[:-1], output]
-        done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60)
+        done = subprocess.run(
+            arguments, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60
+        )
         assert done.returncode == 2, done.stderr
         assert "the record could not be written" in done.stderr
         assert f"found:    {found}\n" in done.stderr
@@ -220,7 +274,9 @@ def sleeping(tmp_path: Path, before: str = "") -> subprocess.Popen[bytes]:
     started = tmp_path / "started"
     sleep = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
     notebook(tmp_path, f"{before}\n{sleep}", PASSED)
-    runner = subprocess.Popen(command(tmp_path), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    runner = subprocess.Popen(
+        command(tmp_path), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
     _wait_for(started.exists)
     return runner
 
@@ -243,7 +299,9 @@ def test_a_cell_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 
 def test_signals_that_come_again_and_again_do_not_cost_the_record(tmp_path: Path) -> None:
-    """While the kernel is told to stop, when it has just been killed, and while the end is written."""
+    """While the kernel is told to stop, when it has just been killed, and while the end is
+    written.
+    """
     runner = sleeping(tmp_path, DEAF)
     deadline = time.monotonic() + 20
     while runner.poll() is None and "interrupted" not in (tmp_path / "out.ipynb").read_text():
@@ -300,7 +358,10 @@ SECRETS = {
     "given, its quotes escaped": ("target = 'embedded'", ["-p", "target", QUOTED]),
     "given, unknown": ("target = 'embedded'", ["-p", "url", URL]),
     "given, its name says so": ("target = 'embedded'", ["-p", "password", "hunter2"]),
-    "given, its name is declared": ("target = 'embedded'\npassword = ''", ["-p", "password", "hunter2"]),
+    "given, its name is declared": (
+        "target = 'embedded'\npassword = ''",
+        ["-p", "password", "hunter2"],
+    ),
     "default": (f"target = {URL!r}  # ours", []),
     "default, its quotes escaped": (f"target: str = {QUOTED!r}", []),
     "default, replaced": (f"target = {URL!r}", ["-p", "target", "embedded"]),
@@ -312,7 +373,9 @@ SECRETS = {
 
 
 @pytest.mark.parametrize(("declared", "given"), SECRETS.values(), ids=SECRETS)
-def test_a_secret_in_a_parameter_is_not_written(tmp_path: Path, declared: str, given: list[str]) -> None:
+def test_a_secret_in_a_parameter_is_not_written(
+    tmp_path: Path, declared: str, given: list[str]
+) -> None:
     """Nor printed; and the run is refused before a kernel could do either."""
     notebook(tmp_path, PASSED, declared=declared)
     done = execute(tmp_path, *given)
@@ -326,7 +389,11 @@ def test_a_secret_in_a_parameter_is_not_written(tmp_path: Path, declared: str, g
 def test_neither_paths_nor_the_environment_are_written(tmp_path: Path, last: str) -> None:
     source = notebook(tmp_path, last)
     loaded = json.loads(source.read_text())
-    noted = {"environment_variables": {"TOKEN": "from-the-environment"}, "parameters": {}, "version": "2.7.0"}
+    noted = {
+        "environment_variables": {"TOKEN": "from-the-environment"},
+        "parameters": {},
+        "version": "2.7.0",
+    }
     loaded["metadata"]["papermill"] = noted
     source.write_text(json.dumps(loaded))
     execute(tmp_path)
@@ -338,7 +405,9 @@ def test_neither_paths_nor_the_environment_are_written(tmp_path: Path, last: str
 
 
 @PG18
-def test_a_run_that_cannot_have_written_opens_no_connection(crm: Database, project: Project) -> None:
+def test_a_run_that_cannot_have_written_opens_no_connection(
+    crm: Database, project: Project
+) -> None:
     """A syntax error in the SQL: the target need not even be there."""
     file = project.root / "sql" / RUNBOOK / "deploy" / "020_stage_mappings.sql"
     file.write_text("CREATE TABEL t ();")
@@ -350,7 +419,10 @@ def test_a_run_that_cannot_have_written_opens_no_connection(crm: Database, proje
 
 
 def test_a_refusal_after_a_block_asks_the_ledger(tmp_path: Path) -> None:
-    block = "display({'application/vnd.pgrunbook.block+json': {'block': '010_x', 'event': 'applied'}}, raw=True)"
+    block = (
+        "display({'application/vnd.pgrunbook.block+json': {'block': '010_x', 'event': "
+        "'applied'}}, raw=True)"
+    )
     notebook(tmp_path, block, "import pgrunbook; raise pgrunbook.LockedOut")
     execute(tmp_path)
     assert "the target's ledger" in banner(tmp_path)
@@ -365,7 +437,13 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     done = subprocess.run(
-        command(tmp_path), cwd=tmp_path, capture_output=True, check=False, timeout=60, preexec_fn=small_disk, text=True
+        command(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        preexec_fn=small_disk,
+        text=True,
     )
     assert done.returncode == 3
     assert "\nINTERRUPTED: the notebook could not be written: File too large\n" in done.stderr
@@ -392,10 +470,14 @@ papermill.execute_notebook("in.ipynb", "out.ipynb", engine_name="pgrunbook", pro
 
 
 def test_a_disk_that_is_full_after_the_run_leaves_its_record(tmp_path: Path) -> None:
-    """papermill would write the notebook once more when the engine is done: what is final stays as it is."""
+    """papermill would write the notebook once more when the engine is done: what is final stays as
+    it is.
+    """
     notebook(tmp_path, PASSED)
     command = [sys.executable, "-c", FULL_AT_THE_END]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     loaded, states = record(tmp_path)
     assert (loaded["metadata"]["pgrunbook"]["verdict"], states) == ("passed", ["completed"] * 2)
@@ -408,14 +490,21 @@ def test_the_folder_of_the_kernel_is_not_that_of_the_record(tmp_path: Path, last
     notebook(tmp_path, "open('here', 'w').close()", last)
     source, output = "in.ipynb", "out.ipynb"
     papermill = [sys.executable, "-m", "papermill", "--engine", "pgrunbook", "--no-progress-bar"]
-    subprocess.run([*papermill, "--cwd", "elsewhere", source, output], cwd=tmp_path, capture_output=True, check=False)
+    subprocess.run(
+        [*papermill, "--cwd", "elsewhere", source, output],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["here"]
     assert record(tmp_path)[1][1] == "completed"
 
 
 @PG18
 def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project: Project) -> None:
-    """SIGTERM while a block waits for a lock: cancelled, rolled back, the ledger told, exit code 3."""
+    """SIGTERM while a block waits for a lock: cancelled, rolled back, the ledger told, exit
+    code 3.
+    """
     project.env["CRM_URL"] = crm.url
     arguments = ["run", "001", "--target", "env:CRM_URL"]
     with crm.connect() as reader:
@@ -435,7 +524,10 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
         _, said = runner.communicate(timeout=10)
     assert runner.returncode == 3
     committed = "010_import_batches applied; 020_stage_mappings applied"
-    assert f"\nCommitted, as the target's ledger says: {committed}.\nRun again: the next run finds" in said
+    assert (
+        f"\nCommitted, as the target's ledger says: {committed}.\nRun again: the next run finds"
+        in said
+    )
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("interrupted",)]
     assert crm.execute("SELECT max(block) FROM pgrunbook.blocks") == [("020_stage_mappings",)]
     after = project.run(crm)
@@ -444,7 +536,9 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
 
 @PG18
 def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Project) -> None:
-    """Killed after the commit of 020 and before its cell could show it: the banner has it from the ledger."""
+    """Killed after the commit of 020 and before its cell could show it: the banner has it from the
+    ledger.
+    """
     runbook = project.root / "runbooks" / "001_import_connector.ipynb"
     loaded = json.loads(runbook.read_text())
     cell = next(c for c in loaded["cells"] if c["id"] == "stage-mappings")
@@ -467,8 +561,12 @@ def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Proje
 def test_a_cell_that_never_ran_is_not_even_for_a_moment_marked_as_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As papermill marks it before it saves for the last time; the runner may be killed right then."""
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1"), nbformat.v4.new_code_cell("2")])
+    """As papermill marks it before it saves for the last time; the runner may be killed right
+    then.
+    """
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("1"), nbformat.v4.new_code_cell("2")]
+    )
     made.metadata.papermill = {}
     manager = ExecutionManager(made, str(tmp_path / "out.ipynb"), progress_bar=False)
     written: list[str] = []
@@ -476,7 +574,10 @@ def test_a_cell_that_never_ran_is_not_even_for_a_moment_marked_as_completed(
     manager.notebook_start()
     manager.cell_start(made.cells[0], 0)
     manager.end(manager.cut_off("the kernel died"))
-    states = [[c["metadata"]["papermill"]["status"] for c in json.loads(text)["cells"]][-1] for text in written]
+    states = [
+        [c["metadata"]["papermill"]["status"] for c in json.loads(text)["cells"]][-1]
+        for text in written
+    ]
     assert set(states) == {"pending"}
     assert len(states) >= 3
 
@@ -484,7 +585,9 @@ def test_a_cell_that_never_ran_is_not_even_for_a_moment_marked_as_completed(
 def test_a_cell_that_was_cut_off_is_not_even_for_a_moment_marked_as_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the end is written the ledger is asked, which may take long; the runner may be killed meanwhile."""
+    """Before the end is written the ledger is asked, which may take long; the runner may be killed
+    meanwhile.
+    """
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
     made.metadata.papermill = {}
     manager = ExecutionManager(made, str(tmp_path / "out.ipynb"), progress_bar=False)

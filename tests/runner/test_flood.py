@@ -62,7 +62,10 @@ def test_ours_and_errors_stay_in_their_order() -> None:
 
 
 def test_the_places_that_are_left_out_are_told() -> None:
-    flood, outputs = Flood(), [new_output("display_data", {"text/plain": str(n)}) for n in range(MOST + 1)]
+    flood, outputs = (
+        Flood(),
+        [new_output("display_data", {"text/plain": str(n)}) for n in range(MOST + 1)],
+    )
     before = list(outputs)
     out = flood.shorten(outputs, 0)
     kept = [output for place, output in enumerate(before) if place not in out]
@@ -81,7 +84,9 @@ def test_what_a_cell_has_cleared_no_longer_counts() -> None:
 def test_what_cannot_be_cut_is_left_out() -> None:
     message: dict[str, Any] = {"data": {"text/html": "<b>" * LIMIT, "text/plain": "a table"}}
     cut(message)
-    assert message["data"] == {"text/plain": f"a table\n… left out: {3 * LIMIT:,} characters of text/html …"}
+    assert message["data"] == {
+        "text/plain": f"a table\n… left out: {3 * LIMIT:,} characters of text/html …"
+    }
     error = {"ename": "E", "evalue": "v" * LIMIT, "traceback": ["t" * LIMIT] * 3}
     cut(error)
     assert size(error) < 1.1 * LIMIT

@@ -1,4 +1,6 @@
-"""The kernel of `pgrunbook run`, which is started before papermill asks for one: its end is noticed."""
+"""The kernel of `pgrunbook run`, which is started before papermill asks for one: its end is
+noticed.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,19 @@ VerdictCard(Verdict.PASSED, "done", {})"""
 
 def cells(project: Project, *sources: str) -> None:
     made = nbformat.v4.new_notebook()
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made.cells = [nbformat.v4.new_code_cell('target = "embedded"\nmode = "apply"', metadata={"tags": ["parameters"]})]
-    made.cells += [nbformat.v4.new_code_cell(source, id=f"cell{n}") for n, source in enumerate(sources)]
+    made.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    made.cells = [
+        nbformat.v4.new_code_cell(
+            'target = "embedded"\nmode = "apply"', metadata={"tags": ["parameters"]}
+        )
+    ]
+    made.cells += [
+        nbformat.v4.new_code_cell(source, id=f"cell{n}") for n, source in enumerate(sources)
+    ]
     nbformat.write(made, project.root / "runbooks" / "900_cells.ipynb")
 
 
@@ -36,7 +48,9 @@ def run(project: Project, empty: Database) -> Outcome:
         ("import sys; sys.exit(0)", 1, "a cell ended the kernel"),
     ],
 )
-def test_its_end_is_noticed(project: Project, empty: Database, cell: str, code: int, said: str) -> None:
+def test_its_end_is_noticed(
+    project: Project, empty: Database, cell: str, code: int, said: str
+) -> None:
     cells(project, cell, PASSED)
     done = run(project, empty)
     assert (done.code, said in done.text) == (code, True), done.text

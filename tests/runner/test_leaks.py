@@ -18,7 +18,9 @@ from pgrunbook.secrets import search
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
 
-def test_the_record_of_a_run_with_a_password(crm: Database, project: Project, login_role: Callable[..., Role]) -> None:
+def test_the_record_of_a_run_with_a_password(
+    crm: Database, project: Project, login_role: Callable[..., Role]
+) -> None:
     """I4, and no false alarm: a record that was refused for nothing would be no record."""
     role = login_role(crm, 'it\'s "p@ss" %41\\wörd')
     crm.execute(f"GRANT {crm.execute('SELECT current_user')[0][0]} TO {role.name}")
@@ -41,8 +43,12 @@ raise ValueError(json.dumps({"tried": word}))
 """
 
 
-def test_a_cell_that_gives_a_password_away(crm: Database, project: Project, login_role: Callable[..., Role]) -> None:
-    """It is masked before anything is written, fails the run, and the record is sealed without it."""
+def test_a_cell_that_gives_a_password_away(
+    crm: Database, project: Project, login_role: Callable[..., Role]
+) -> None:
+    """It is masked before anything is written, fails the run, and the record is sealed without
+    it.
+    """
     role = login_role(crm, 'it\'s "p@ss" %41\\wörd')
     project.env["CRM_URL"] = role.url
     runbook = project.root / "runbooks" / "001_import_connector.ipynb"
@@ -73,7 +79,9 @@ def test_a_cell_that_gives_a_password_away_where_an_earlier_one_has_shown_someth
     project.env["CRM_URL"] = role.url
     runbook = project.root / "runbooks" / "001_import_connector.ipynb"
     cells = json.loads(runbook.read_text())
-    first, second, *_ = [c for c in cells["cells"] if c["cell_type"] == "code" and not c["metadata"].get("tags")]
+    first, second, *_ = [
+        c for c in cells["cells"] if c["cell_type"] == "code" and not c["metadata"].get("tags")
+    ]
     first["source"] += '\nshown = display("nothing yet", display_id=True)'
     second["source"] = LATER
     runbook.write_text(json.dumps(cells))
@@ -93,10 +101,13 @@ def test_what_papermill_itself_wrote_is_searched_before_it_is_sealed(
     notebook.parent.mkdir()
     parameters = new_code_cell("target = 'env:CRM_URL'", metadata={"tags": ["parameters"]})
     shown = new_output("stream", text="the password is correct horse battery\n")
-    nbformat.write(new_notebook(cells=[parameters, new_code_cell("1", id="one", outputs=[shown])]), notebook)
+    nbformat.write(
+        new_notebook(cells=[parameters, new_code_cell("1", id="one", outputs=[shown])]), notebook
+    )
     done = project.command("archive", "seal", notebook)
     assert done.code == 1
     assert "cell `one`, output 1: a password that the run knew" in done.text
     assert not list(notebook.parent.glob("*.dsse.json"))
-    assert role.password not in notebook.read_text()  # masked meanwhile, so that a record of it need not be lost
+    # masked meanwhile, so that a record of it need not be lost
+    assert role.password not in notebook.read_text()
     assert project.command("archive", "seal", notebook).code == 0

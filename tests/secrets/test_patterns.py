@@ -16,7 +16,9 @@ from pgrunbook.secrets.patterns import looks_secret, redact, shapes
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 AWKWARD = st.text(st.sampled_from("aZ0 @:/?&=#%'\"\\$[]{}\n\té"), min_size=1)
 PASSWORDS = TEXT | AWKWARD
-WORDS = st.text(st.characters(exclude_categories=["Cs", "Z", "C"], exclude_characters="/"), min_size=1)
+WORDS = st.text(
+    st.characters(exclude_categories=["Cs", "Z", "C"], exclude_characters="/"), min_size=1
+)
 
 
 @given(PASSWORDS)
@@ -49,7 +51,10 @@ def test_in_the_query_of_a_url(password: str) -> None:
 
 @given(PASSWORDS)
 def test_in_sql(password: str) -> None:
-    text = f"ALTER ROLE app PASSWORD {sql.Literal(password).as_string().lstrip()} VALID UNTIL 'infinity'"
+    text = (
+        f"ALTER ROLE app PASSWORD {sql.Literal(password).as_string().lstrip()} VALID UNTIL "
+        "'infinity'"
+    )
     assert redact(text) == "ALTER ROLE app PASSWORD *** VALID UNTIL 'infinity'"
     assert looks_secret(text)
 
@@ -67,17 +72,23 @@ def test_in_a_text_of_a_mapping(password: str) -> None:
     """Whose quotes and line ends are escaped in the text of the whole."""
     text = f'-- it\'s for\nALTER ROLE "app" PASSWORD {sql.Literal(password).as_string().lstrip()}'
     assert looks_secret({"note": [text]})
-    assert looks_secret({"note": f"host = db\npassword\n=\n{make_conninfo(password=password).partition('=')[2]}"})
+    assert looks_secret(
+        {"note": f"host = db\npassword\n=\n{make_conninfo(password=password).partition('=')[2]}"}
+    )
 
 
 @given(TEXT, PASSWORDS, TEXT)
-def test_a_known_secret_is_masked_wherever_it_stands(before: str, password: str, after: str) -> None:
+def test_a_known_secret_is_masked_wherever_it_stands(
+    before: str, password: str, after: str
+) -> None:
     assert password not in redact(before + password + after, password).replace("***", "")
 
 
 @given(PASSWORDS, PASSWORDS)
 def test_redacting_twice_changes_nothing_more(user: str, password: str) -> None:
-    once = redact(f"{make_conninfo(user=user, password=password)} postgresql://{quote(user, safe='')}@db")
+    once = redact(
+        f"{make_conninfo(user=user, password=password)} postgresql://{quote(user, safe='')}@db"
+    )
     assert redact(once) == once
 
 
@@ -91,7 +102,10 @@ def test_redacting_twice_changes_nothing_more(user: str, password: str) -> None:
         ("postgres://:hunter2@db", "postgres://:***@db"),
         ("postgresql://app:my hunter2@db/crm", "postgresql://app:***@db/crm"),
         ('"password": "hunter2", "port": 1', '"password": ***, "port": 1'),
-        ("postgresql://a:hunter2@x/y postgresql://b:hunter2@z", "postgresql://a:***@x/y postgresql://b:***@z"),
+        (
+            "postgresql://a:hunter2@x/y postgresql://b:hunter2@z",
+            "postgresql://a:***@x/y postgresql://b:***@z",
+        ),
     ],
 )
 def test_other_forms(text: str, expected: str) -> None:

@@ -1,4 +1,6 @@
-"""A secret in a record is found in whatever form it stands there, and masked; nothing else is taken for one."""
+"""A secret in a record is found in whatever form it stands there, and masked; nothing else is taken
+for one.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,15 @@ from pgrunbook.secrets.search import Leak
 KNOWN = "a password that the run knew"
 
 
-# -- every form ------------------------------------------------------------------------------------------------------
+# -- every form
+# --------------------------------------------------------------------------------------------------
 
 
 def _lower(text: str) -> str:
     encoded = quote(text, safe="")
-    return "".join(f"%{part[:2].lower()}{part[2:]}" if n else part for n, part in enumerate(encoded.split("%")))
+    return "".join(
+        f"%{part[:2].lower()}{part[2:]}" if n else part for n, part in enumerate(encoded.split("%"))
+    )
 
 
 def _split(text: str, between: str) -> str:
@@ -87,7 +92,8 @@ AWKWARD = [
 ]
 
 
-# Cut within an escape, a list's elements cannot be told from a secret with quotes and commas of its own.
+# Cut within an escape, a list's elements cannot be told from a secret with quotes and commas of its
+# own.
 SECOND = sorted({*ENCODINGS} - {"a list's elements"})
 
 
@@ -97,18 +103,26 @@ def test_two_encodings_of_awkward_passwords(first: str) -> None:
     for number, second in enumerate(SECOND):
         for password in AWKWARD[(number + len(first)) % 8 :: 8]:
             text = ENCODINGS[second](ENCODINGS[first](password))
-            assert search.search_text(f"before {text} after", [password], "here"), (second, password)
+            assert search.search_text(f"before {text} after", [password], "here"), (
+                second,
+                password,
+            )
 
 
 def _notebook() -> NotebookNode:
     outputs = [
         new_output("stream", text="0 rows\n"),
-        new_output("display_data", {"text/html": "<p>", "application/json": {"rows": [["a", "b"], ["c", 7]]}}),
+        new_output(
+            "display_data",
+            {"text/html": "<p>", "application/json": {"rows": [["a", "b"], ["c", 7]]}},
+        ),
         new_output("error", ename="Error", evalue="no", traceback=["line 1", "line 2"]),
     ]
     cells = [
         new_markdown_cell("# Title", id="title", attachments={"a.txt": {"text/plain": "text"}}),
-        new_code_cell("print()", id="verify", outputs=outputs, metadata={"tags": ["a"], "papermill": {"n": 1}}),
+        new_code_cell(
+            "print()", id="verify", outputs=outputs, metadata={"tags": ["a"], "papermill": {"n": 1}}
+        ),
     ]
     return new_notebook(cells=cells, metadata={"papermill": {"parameters": {"ticket": "CRM-7"}}})
 
@@ -167,9 +181,14 @@ PLACES = {
 }
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
-PASSWORDS = st.text(CHARACTERS, min_size=8) | st.text(st.sampled_from("aZ0 %'\"\\&;/+:@$\n\té€"), min_size=8)
-CONTEXTS = st.text(CHARACTERS, max_size=9) | st.text(st.sampled_from("aZ0 %'\"\\&;/+*\n\x1b["), max_size=9)
-# Cut within an escape, a list's elements cannot be told from a secret with quotes and commas of its own.
+PASSWORDS = st.text(CHARACTERS, min_size=8) | st.text(
+    st.sampled_from("aZ0 %'\"\\&;/+:@$\n\té€"), min_size=8
+)
+CONTEXTS = st.text(CHARACTERS, max_size=9) | st.text(
+    st.sampled_from("aZ0 %'\"\\&;/+*\n\x1b["), max_size=9
+)
+# Cut within an escape, a list's elements cannot be told from a secret with quotes and commas of its
+# own.
 CHAINS = st.just(["a list's elements"]) | st.lists(
     st.sampled_from(sorted({*ENCODINGS} - {"a list's elements"})), min_size=1, max_size=2
 )
@@ -178,7 +197,10 @@ CHAINS = st.just(["a list's elements"]) | st.lists(
 @settings(deadline=None, max_examples=12)  # each makes regular expressions of its own
 @given(PASSWORDS.filter(distinctive), CHAINS, st.sampled_from([*PLACES]), st.data())
 def test_found_anywhere_and_gone_when_masked(
-    password: str, chain: tuple[str, ...], place: Callable[[NotebookNode, str], None], data: st.DataObject
+    password: str,
+    chain: tuple[str, ...],
+    place: Callable[[NotebookNode, str], None],
+    data: st.DataObject,
 ) -> None:
     if {"SQL", "conninfo"} & {*chain}:
         password = password.replace("\0", "0")  # which PostgreSQL cannot hold
@@ -200,7 +222,8 @@ def test_found_anywhere_and_gone_when_masked(
     assert text not in written
 
 
-# -- what it looks like masked ---------------------------------------------------------------------------------------
+# -- what it looks like masked
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -227,7 +250,12 @@ def test_what_holds_no_secret_stays_as_it_is() -> None:
 
 def test_numbers_keys_and_ids() -> None:
     notebook = new_notebook(cells=[new_code_cell("", id="hunter22")])
-    notebook.cells[0].metadata = {"hunter22": 1, "12345678": 2, "number": 12345678, "password": "other"}
+    notebook.cells[0].metadata = {
+        "hunter22": 1,
+        "12345678": 2,
+        "number": 12345678,
+        "password": "other",
+    }
     secrets = ["hunter22", "12345678"]
     assert search.search(notebook, secrets) == [
         Leak("cell 1, id", KNOWN),
@@ -242,7 +270,9 @@ def test_numbers_keys_and_ids() -> None:
 
 @pytest.mark.parametrize("password", ["a secret ***", "withheld:", "*** with", "********"])
 def test_the_note_does_not_repeat_the_password(password: str) -> None:
-    notebook = new_notebook(cells=[new_code_cell(f"{base64.b64encode(password.encode()).decode()} *** {password}")])
+    notebook = new_notebook(
+        cells=[new_code_cell(f"{base64.b64encode(password.encode()).decode()} *** {password}")]
+    )
     search.mask(notebook, [password])
     assert search.search(notebook, [password]) == []
 
@@ -255,18 +285,28 @@ def test_a_short_password_is_found_only_where_it_looks_like_one() -> None:
     assert search.search_text("abcdef-7", ["abcdef-7"], "log") == [Leak("log", KNOWN)]
 
 
-@pytest.mark.parametrize("word", ["root", "public", "wrong", "migration", "Administrator", "POSTGRESQL", "x9y8z7w"])
+@pytest.mark.parametrize(
+    "word", ["root", "public", "wrong", "migration", "Administrator", "POSTGRESQL", "x9y8z7w"]
+)
 def test_an_ordinary_word_is_found_only_where_it_stands_as_a_password(word: str) -> None:
     assert search.search_text(f"the role {word} is wrong; {word}", [word], "log") == []
-    for text in (f"postgresql://app:{word}@db", f"PGPASSWORD={word}", f"PASSWORD '{word}'", f"db:5432:a:b:{word}"):
+    for text in (
+        f"postgresql://app:{word}@db",
+        f"PGPASSWORD={word}",
+        f"PASSWORD '{word}'",
+        f"db:5432:a:b:{word}",
+    ):
         assert Leak("log", KNOWN) in search.search_text(text, [word], "log")
 
 
-# -- no false alarm, and no long wait ----------------------------------------------------------------------------------
+# -- no false alarm, and no long wait
+# ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "path", sorted([*(ROOT / "sql").rglob("*.sql"), *(ROOT / "src").rglob("*.sql")]), ids=lambda path: path.name
+    "path",
+    sorted([*(ROOT / "sql").rglob("*.sql"), *(ROOT / "src").rglob("*.sql")]),
+    ids=lambda path: path.name,
 )
 def test_sql_holds_no_secret(path: Path) -> None:
     assert search.search_text(path.read_text(), ["hunter2", "correct horse"], path.name) == []

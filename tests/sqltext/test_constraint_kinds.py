@@ -38,11 +38,15 @@ SHORT = f"ALTER {{c}} TYPE varchar(9) USING left({{c}}, 9), ADD CHECK ({{c}} <> 
 KINDS = {
     "free text": (WITHOUT_CHECKS, False),
     "enum": (kind(ENUMERATED, ENUMERATED, ENUM), True),
-    "one named CHECK": (kind(f'ADD CONSTRAINT "Of types" CHECK ({{c}} {LISTED})', f"ADD CHECK ({{c}} {LISTED})"), True),
+    "one named CHECK": (
+        kind(f'ADD CONSTRAINT "Of types" CHECK ({{c}} {LISTED})', f"ADD CHECK ({{c}} {LISTED})"),
+        True,
+    ),
     "several CHECKs of several forms": (
         kind(
             f"ADD CHECK ({{c}} {LISTED}), ADD CHECK ({{c}} <> '' AND {{c}} ~ '^[a-z]+$')",
-            "ADD CHECK ({c} = 'hubspot' OR {c} = 'salesforce' OR {c} LIKE '%pipe%' OR {c} = 'manual')",
+            "ADD CHECK ({c} = 'hubspot' OR {c} = 'salesforce' OR {c} LIKE '%pipe%' OR {c} = "
+            "'manual')",
         ),
         True,
     ),
@@ -74,7 +78,9 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_one_more_value_is_admitted_and_nothing_else(crm: Database, project: Project, name: str) -> None:
+def test_one_more_value_is_admitted_and_nothing_else(
+    crm: Database, project: Project, name: str
+) -> None:
     change, rejects = KINDS[name]
     crm.load(change)
     done = project.run(crm)
@@ -93,7 +99,8 @@ def update(database: Database, table: str, column: str, value: str) -> bool:
     with database.connect() as conn, conn.transaction(force_rollback=True):
         try:
             conn.execute(
-                f"UPDATE {table} SET {column} = '{value}' WHERE id = (SELECT id FROM {table} LIMIT 1)".encode()
+                f"UPDATE {table} SET {column} = '{value}' WHERE id = (SELECT id FROM {table} "
+                "LIMIT 1)".encode()
             )
         except psycopg.Error:
             return False

@@ -51,9 +51,13 @@ COLUMNS = [
 ]
 
 
-def both(database: Database, ddl: str, schema: str = "public") -> tuple[dict[Key, str], dict[Key, str]]:
+def both(
+    database: Database, ddl: str, schema: str = "public"
+) -> tuple[dict[Key, str], dict[Key, str]]:
     """The facts of the SQL, and those of the catalog after it ran."""
-    made = {key: value for s in statements(ddl) for key, value in shape.effect_of(s.node).facts.items()}
+    made = {
+        key: value for s in statements(ddl) for key, value in shape.effect_of(s.node).facts.items()
+    }
     with database.connect() as conn:
         conn.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(schema)))
         conn.execute(ddl.encode())
@@ -83,7 +87,10 @@ def test_an_index_reads_the_same_from_both_sides(empty: Database, index: str) ->
 
 
 def test_a_column_added_reads_the_same(empty: Database) -> None:
-    ddl = "CREATE TABLE t (a int); ALTER TABLE t ADD COLUMN IF NOT EXISTS b jsonb DEFAULT '{}', ADD c text NOT NULL;"
+    ddl = (
+        "CREATE TABLE t (a int); ALTER TABLE t ADD COLUMN IF NOT EXISTS b jsonb DEFAULT '{}', "
+        "ADD c text NOT NULL;"
+    )
     made, found = both(empty, ddl)
     assert made == found
 
@@ -102,15 +109,28 @@ def test_odd_names_and_schemas(empty: Database) -> None:
 
 @pytest.mark.parametrize("table", ["t" * 63, "é" * 31, "short"])
 @pytest.mark.parametrize("column", ["c" * 63, "a" * 40, "ü" * 31])
-def test_names_that_postgresql_chooses_are_foreseen(empty: Database, table: str, column: str) -> None:
-    ddl = f"{WORKSPACES} CREATE TABLE {table} (id int PRIMARY KEY, {column} uuid UNIQUE REFERENCES workspaces (id));"
+def test_names_that_postgresql_chooses_are_foreseen(
+    empty: Database, table: str, column: str
+) -> None:
+    ddl = (
+        f"{WORKSPACES} CREATE TABLE {table} (id int PRIMARY KEY, {column} uuid UNIQUE "
+        "REFERENCES workspaces (id));"
+    )
     made, found = both(empty, ddl)
     assert made == found
 
 
 @pytest.mark.parametrize(
     "other",
-    ["a bigint", "a int DEFAULT 1", "a int NOT NULL", "a int UNIQUE", "a int CHECK (a > 0)", "a int, b int", "b int"],
+    [
+        "a bigint",
+        "a int DEFAULT 1",
+        "a int NOT NULL",
+        "a int UNIQUE",
+        "a int CHECK (a > 0)",
+        "a int, b int",
+        "b int",
+    ],
 )
 def test_another_shape_reads_otherwise(empty: Database, other: str) -> None:
     made, _ = both(empty, "CREATE TABLE t (a int);")

@@ -72,7 +72,8 @@ class Database:
             cursor = conn.execute(query, params)
             try:
                 return cursor.fetchall()
-            except psycopg.ProgrammingError:  # it returns no rows, which rows without columns are not
+            # it returns no rows, which rows without columns are not
+            except psycopg.ProgrammingError:
                 return []
 
     def load(self, script: str) -> None:
@@ -80,18 +81,24 @@ class Database:
         self.execute(script)
 
     def psql(self, *arguments: str | Path, stdin: str | None = None) -> str:
-        """What psql prints. Raises CalledProcessError with what it complained of, at the first error."""
+        """What psql prints. Raises CalledProcessError with what it complained of, at the first
+        error.
+        """
         return self._run("psql", "-X", "-v", "ON_ERROR_STOP=1", *arguments, stdin=stdin)
 
     def dump(self, *arguments: str) -> str:
         """What pg_dump writes, without what differs between two dumps of equal databases."""
         text = self._run("pg_dump", *arguments)
-        return re.sub(r"^\\(un)?restrict .*\n", "", text, flags=re.MULTILINE).replace(self.name, "database")
+        return re.sub(r"^\\(un)?restrict .*\n", "", text, flags=re.MULTILINE).replace(
+            self.name, "database"
+        )
 
     def _run(self, program: str, *arguments: str | Path, stdin: str | None = None) -> str:
         env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         command = [self.server.bin / program, "-d", self.conninfo, *arguments]
-        done = subprocess.run(command, input=stdin or "", env=env, capture_output=True, encoding="utf-8")
+        done = subprocess.run(
+            command, input=stdin or "", env=env, capture_output=True, encoding="utf-8"
+        )
         try:
             done.check_returncode()
         except subprocess.CalledProcessError as exc:
@@ -101,12 +108,15 @@ class Database:
 
     @contextmanager
     def logged(self, kind: str = "all") -> Iterator[list[str]]:
-        """The statements that sessions opened meanwhile run, from the server's log; filled in at the end.
+        """The statements that sessions opened meanwhile run, from the server's log; filled in at
+        the end.
 
-        `kind` is what log_statement takes: `all`, `mod` (writes and DDL) or `ddl`. What a function or a DO block
-        executes inside is not logged.
+        `kind` is what log_statement takes: `all`, `mod` (writes and DDL) or `ddl`. What a function
+        or a DO block executes inside is not logged.
         """
-        setting = sql.SQL("ALTER DATABASE {} SET log_statement = {}").format(sql.Identifier(self.name), kind)
+        setting = sql.SQL("ALTER DATABASE {} SET log_statement = {}").format(
+            sql.Identifier(self.name), kind
+        )
         with self.connect() as conn:
             conn.execute(setting)
         log = self.server.data / "log"
@@ -115,7 +125,9 @@ class Database:
         yield statements
         statements += self._statements(log.read_bytes()[before:].decode())
         with self.connect() as conn:
-            conn.execute(sql.SQL("ALTER DATABASE {} RESET log_statement").format(sql.Identifier(self.name)))
+            conn.execute(
+                sql.SQL("ALTER DATABASE {} RESET log_statement").format(sql.Identifier(self.name))
+            )
 
     def _statements(self, log: str) -> list[str]:
         entry = rf"^.* \[\d+\] {self.name} LOG:  (?:statement|execute [^:]+): (.*(?:\n\t.*)*)"
@@ -135,7 +147,9 @@ def encoded(server: Server, encoding: str) -> Database:
     name = encoding.lower()
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name}".encode())
-        conn.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'".encode())
+        conn.execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'".encode()
+        )
     return Database(server, name)
 
 
@@ -149,7 +163,8 @@ class Role:
 
 
 def has(version: int) -> bool:
-    """Whether this machine has a server of that major version: the package's own, Debian's, or a wheel's.
+    """Whether this machine has a server of that major version: the package's own, Debian's, or a
+    wheel's.
 
     One that is not the package's own is made known to it.
     """
@@ -166,7 +181,9 @@ def _programs(version: int) -> Path | None:
 
 
 def start(data: Path, version: int) -> Server:
-    """A server for tests: quick, its data at risk, with a password asked of members of PASSWORD_ROLES."""
+    """A server for tests: quick, its data at risk, with a password asked of members of
+    PASSWORD_ROLES.
+    """
     embedded.start(data, version).stop()
     with (data / "postgresql.conf").open("a") as settings:
         settings.write(_SETTINGS)
@@ -184,7 +201,9 @@ def temporary(server: Server, template: str = "template0") -> Iterator[Database]
     made = Database(server, f"test_{secrets.token_hex(6)}")
     name = sql.Identifier(made.name)
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+        conn.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template))
+        )
         try:
             yield made
         finally:
@@ -196,5 +215,7 @@ def login_role(database: Database, password: str = "") -> Role:
     name, password = f"role_{secrets.token_hex(6)}", password or f"secret-{secrets.token_hex(8)}"
     statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}")
     with database.connect() as conn:
-        conn.execute(statement.format(sql.Identifier(name), password, sql.Identifier(PASSWORD_ROLES)))
+        conn.execute(
+            statement.format(sql.Identifier(name), password, sql.Identifier(PASSWORD_ROLES))
+        )
     return Role(name, password, database.url_as(name, password))

@@ -23,7 +23,9 @@ RUNBOOK = "001_import_connector"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: its exit code, all that it printed, and the executed notebook, if any."""
+    """What a command left: its exit code, all that it printed, and the executed notebook, if
+    any.
+    """
 
     code: int
     text: str
@@ -34,12 +36,20 @@ class Outcome:
         """The plain text of each code cell's outputs, by the cell's id."""
         assert self.notebook, self.text
         cells = json.loads(self.notebook.read_text())["cells"]
-        return {c["id"]: "\n".join(map(_text, c["outputs"])) for c in cells if c["cell_type"] == "code"}
+        return {
+            c["id"]: "\n".join(map(_text, c["outputs"])) for c in cells if c["cell_type"] == "code"
+        }
 
 
 def _text(output: dict[str, Any]) -> str:
     data = output.get("data", {})
-    shown = data.get("text/markdown") or data.get("text/plain") or output.get("text") or output.get("traceback") or ""
+    shown = (
+        data.get("text/markdown")
+        or data.get("text/plain")
+        or output.get("text")
+        or output.get("traceback")
+        or ""
+    )
     return shown if isinstance(shown, str) else "".join(shown)
 
 
@@ -59,9 +69,15 @@ class Project:
         return self.command("run", RUNBOOK, "--target", self._name(target), *arguments, cwd=cwd)
 
     def papermill(
-        self, target: Database | str, *arguments: str, cwd: Path | None = None, name: str = "x.ipynb"
+        self,
+        target: Database | str,
+        *arguments: str,
+        cwd: Path | None = None,
+        name: str = "x.ipynb",
     ) -> Outcome:
-        """The same with papermill itself, into this file of the archive. Paths are taken from the project's root."""
+        """The same with papermill itself, into this file of the archive. Paths are taken from the
+        project's root.
+        """
         output = self.root / "outputs" / name
         output.parent.mkdir(exist_ok=True)
         notebook = self.root / "runbooks" / f"{RUNBOOK}.ipynb"
@@ -70,11 +86,13 @@ class Project:
         return Outcome(done.code, done.text, output if output.exists() else None)
 
     def step(self, target: Database | str, *arguments: str, upto: str | None = None) -> Outcome:
-        """Run the cells of 001 here, without papermill and its kernel, up to the one that raises. Quicker by seconds:
-        for what is refused, which papermill and the engine have tests of their own for. `upto` is the last block that
-        is applied, empty for none; then the kernel is gone.
+        """Run the cells of 001 here, without papermill and its kernel, up to the one that raises.
+        Quicker by seconds: for what is refused, which papermill and the engine have tests of their
+        own for. `upto` is the last block that is applied, empty for none; then the kernel is gone.
         """
-        options = dict(zip(arguments[::2], arguments[1::2], strict=True)) if "-p" not in arguments else {}
+        options = (
+            dict(zip(arguments[::2], arguments[1::2], strict=True)) if "-p" not in arguments else {}
+        )
         pairs = zip(arguments[1::3], arguments[2::3], strict=True) if "-p" in arguments else ()
         namespace: dict[str, Any] = {}
         given = {
@@ -87,7 +105,11 @@ class Project:
             try:
                 for cell in cells:
                     source = "".join(cell["source"])
-                    if upto is not None and source.startswith("run.apply(") and upto < source.split('"')[1]:
+                    if (
+                        upto is not None
+                        and source.startswith("run.apply(")
+                        and upto < source.split('"')[1]
+                    ):
                         break
                     if cell["cell_type"] == "code" and not source.startswith("%"):
                         exec(source, namespace)
@@ -101,12 +123,14 @@ class Project:
         return Outcome(0, "PASSED")
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
-        """Start `pgrunbook` with these arguments, and do not wait for it; a target is `env:CRM_URL`, if it was run on
-        before.
+        """Start `pgrunbook` with these arguments, and do not wait for it; a target is
+        `env:CRM_URL`, if it was run on before.
         """
         command = [sys.executable, "-m", "pgrunbook", *arguments]
         quiet = subprocess.DEVNULL
-        return subprocess.Popen(command, cwd=self.root, env=self._env, stdin=quiet, stdout=quiet, stderr=quiet)
+        return subprocess.Popen(
+            command, cwd=self.root, env=self._env, stdin=quiet, stdout=quiet, stderr=quiet
+        )
 
     @property
     def _env(self) -> dict[str, str]:
@@ -136,7 +160,8 @@ class Project:
 
 def kernel_of(runner: int) -> int:
     """The process id of the kernel that a runner has started."""
-    (kernel,) = [pid for pid in _children(runner) if os.getsid(pid) == pid]  # as Jupyter starts kernels
+    # as Jupyter starts kernels
+    (kernel,) = [pid for pid in _children(runner) if os.getsid(pid) == pid]
     return kernel
 
 

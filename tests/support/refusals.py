@@ -1,4 +1,6 @@
-"""What all refusals have in common: nothing changes, the text helps, and it shows no secret and no call stack."""
+"""What all refusals have in common: nothing changes, the text helps, and it shows no secret and no
+call stack.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,15 @@ REFUSED, LOCKED_OUT = 2, 4
 
 
 def refused(
-    project: Project, database: Database, *arguments: str, target: str = "", code: int = REFUSED, step: bool = False
+    project: Project,
+    database: Database,
+    *arguments: str,
+    target: str = "",
+    code: int = REFUSED,
+    step: bool = False,
 ) -> Outcome:
-    """Run 001, and see that it ends with this exit code, leaves the database as it was, and says so presentably.
+    """Run 001, and see that it ends with this exit code, leaves the database as it was, and says so
+    presentably.
 
     `step`: in this process, without papermill.
     """
@@ -29,7 +37,9 @@ def refused(
 
 
 def assert_presentable(done: Outcome, project: Project) -> None:
-    """Neither what was printed nor the notebook has a traceback or a password; the notebook has every problem."""
+    """Neither what was printed nor the notebook has a traceback or a password; the notebook has
+    every problem.
+    """
     notebook = done.notebook.read_text() if done.notebook else ""
     for shown in (done.text, notebook):
         assert "Traceback (most recent call last)" not in shown
@@ -45,7 +55,9 @@ def problems(done: Outcome) -> list[str]:
 
 
 def _passwords(project: Project) -> set[str]:
-    return {"hunter2"} | {password for value in project.env.values() if (password := _password(value))}
+    return {"hunter2"} | {
+        password for value in project.env.values() if (password := _password(value))
+    }
 
 
 def _password(conninfo: str) -> str:

@@ -1,4 +1,6 @@
-"""A small runbook whose files are edited, and its target, which is altered by hand and crashes when it is told to."""
+"""A small runbook whose files are edited, and its target, which is altered by hand and crashes when
+it is told to.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ END $$;
 
 @dataclass(frozen=True)
 class Block:
-    """The statements of a block; an edit that changes what they make; its verify and its revert script."""
+    """The statements of a block; an edit that changes what they make; its verify and its revert
+    script.
+    """
 
     statements: Sequence[str]
     edit: tuple[str, str]
@@ -45,14 +49,22 @@ class Block:
 
     def deploy(self, *, edited: bool) -> Sequence[str]:
         """The statements of the file, as it was or edited."""
-        return [statement.replace(*self.edit) if edited else statement for statement in self.statements]
+        return [
+            statement.replace(*self.edit) if edited else statement for statement in self.statements
+        ]
 
 
-NOTES, NICKNAME, LOOKUP, INITIAL = "010_notes", "020_people_nickname", "030_nickname_lookup", "040_people_initial"
+NOTES, NICKNAME, LOOKUP, INITIAL = (
+    "010_notes",
+    "020_people_nickname",
+    "030_nickname_lookup",
+    "040_people_initial",
+)
 BLOCKS = {
     NOTES: Block(
         (
-            "CREATE TABLE notes (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body TEXT NOT NULL);",
+            "CREATE TABLE notes (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body TEXT "
+            "NOT NULL);",
             "CREATE INDEX notes_body ON notes (body);",
             "COMMENT ON TABLE notes IS 'What people want to remember';",
         ),
@@ -87,8 +99,8 @@ BLOCKS = {
 
 @dataclass(frozen=True)
 class Alteration:
-    """Something that is done by hand where an object is there, and how it is taken back; `was`: how the object was
-    before. `harmless`: no run minds.
+    """Something that is done by hand where an object is there, and how it is taken back; `was`: how
+    the object was before. `harmless`: no run minds.
     """
 
     object: str
@@ -99,7 +111,8 @@ class Alteration:
 
 INDEXES = ("notes_body", "people_nickname", "people_initial")
 INVALIDATE = {
-    f"index {name}": f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass" for name in INDEXES
+    f"index {name}": f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass"
+    for name in INDEXES
 }
 ALTERATIONS = (
     Alteration(
@@ -107,7 +120,9 @@ ALTERATIONS = (
         "ALTER TABLE people ALTER nickname TYPE TEXT",
         "ALTER TABLE people ALTER nickname TYPE {was}",
     ),
-    Alteration("column notes.body", "ALTER TABLE notes ADD extra TEXT", "ALTER TABLE notes DROP extra"),
+    Alteration(
+        "column notes.body", "ALTER TABLE notes ADD extra TEXT", "ALTER TABLE notes DROP extra"
+    ),
     *(Alteration(f"index {name}", f"DROP INDEX {name}", "{was}") for name in INDEXES),
     *(Alteration(key, sql, sql.replace("false", "true")) for key, sql in INVALIDATE.items()),
     Alteration(
@@ -116,8 +131,15 @@ ALTERATIONS = (
         BLOCKS[NOTES].statements[-1],
         harmless=True,
     ),
-    Alteration("column notes.body", "CREATE INDEX own ON notes (id, body)", "DROP INDEX own", harmless=True),
-    Alteration("column people.id", "ALTER TABLE people ADD own TEXT", "ALTER TABLE people DROP own", harmless=True),
+    Alteration(
+        "column notes.body", "CREATE INDEX own ON notes (id, body)", "DROP INDEX own", harmless=True
+    ),
+    Alteration(
+        "column people.id",
+        "ALTER TABLE people ADD own TEXT",
+        "ALTER TABLE people DROP own",
+        harmless=True,
+    ),
 )
 
 # How else a block may be made by hand.
@@ -137,7 +159,10 @@ class Folder:
 
     def make(self) -> None:
         """Make everything but the deploy scripts, which `write` does."""
-        for kind in ("runbooks", *(f"sql/{RUNBOOK}/{script}" for script in ("deploy", "verify", "revert"))):
+        for kind in (
+            "runbooks",
+            *(f"sql/{RUNBOOK}/{script}" for script in ("deploy", "verify", "revert")),
+        ):
             (self.root / kind).mkdir(parents=True)
         (self.root / "pgrunbook.toml").touch()
         self.sample.write_text(SAMPLE)
@@ -146,13 +171,20 @@ class Folder:
             "metadata": {"tags": ["parameters"]},
             "source": 'target = "embedded"\nmode = "apply"',
         }
-        applied = [{"cell_type": "code", "metadata": {}, "source": f'run.apply("{name}")'} for name in BLOCKS]
-        (self.root / f"runbooks/{RUNBOOK}.ipynb").write_text(json.dumps({"cells": [cell, *applied]}))
+        applied = [
+            {"cell_type": "code", "metadata": {}, "source": f'run.apply("{name}")'}
+            for name in BLOCKS
+        ]
+        (self.root / f"runbooks/{RUNBOOK}.ipynb").write_text(
+            json.dumps({"cells": [cell, *applied]})
+        )
         for name, block in BLOCKS.items():
             self.path("verify", name).write_text(
                 f"-- title: {name} is there\n\n-- check: it is of use\n{block.check}\n"
             )
-            self.path("revert", name).write_text(f"-- title: Take {name} back\n{block.header}{block.revert}\n")
+            self.path("revert", name).write_text(
+                f"-- title: Take {name} back\n{block.header}{block.revert}\n"
+            )
 
     @property
     def sample(self) -> Path:
@@ -164,14 +196,21 @@ class Folder:
         return self.root / "sql" / RUNBOOK / kind / f"{name}.sql"
 
     def write(self, name: str, *, edited: bool, remark: str = "") -> None:
-        """Write the deploy script of a block, as it was or edited, with a remark that changes nothing."""
+        """Write the deploy script of a block, as it was or edited, with a remark that changes
+        nothing.
+        """
         block = BLOCKS[name]
-        lines = [f"-- title: Make {name}\n-- why: To be tested.\n{block.header}", *block.deploy(edited=edited)]
+        lines = [
+            f"-- title: Make {name}\n-- why: To be tested.\n{block.header}",
+            *block.deploy(edited=edited),
+        ]
         self.path("deploy", name).write_text("\n".join([*lines, remark, ""]))
 
 
 class Moment(StrEnum):
-    """When a run is hit: as its next block begins, by one of its sessions being lost; or in the middle of the block."""
+    """When a run is hit: as its next block begins, by one of its sessions being lost; or in the
+    middle of the block.
+    """
 
     LOOK = "its read-only session is lost"
     LOCK = "the session of its lock is lost"
@@ -187,7 +226,8 @@ class Moment(StrEnum):
 # The order in which a run opens its sessions.
 _SESSIONS = (Moment.LOOK, Moment.LOCK, Moment.WORK)
 
-# Makes a function that ends the session which calls it, and something that calls it then; nothing else notices.
+# Makes a function that ends the session which calls it, and something that calls it then; nothing
+# else notices.
 _DIE = """
 CREATE SCHEMA crash;
 CREATE FUNCTION crash.die() RETURNS void LANGUAGE plpgsql AS $$
@@ -218,9 +258,12 @@ CREATE {} INSERT ON pgrunbook.blocks {} FOR EACH ROW EXECUTE FUNCTION crash.at_r
 _TRIGGERS = {
     Moment.LEDGER: _AT_DDL.format("object_identity = 'pgrunbook.verdicts'"),
     Moment.DDL: _AT_DDL.format("schema_name = 'public'"),
-    Moment.BUILD: "CREATE FUNCTION crash.in_build() RETURNS void LANGUAGE sql AS 'SELECT crash.die()'",
+    Moment.BUILD: "CREATE FUNCTION crash.in_build() RETURNS void LANGUAGE sql AS 'SELECT "
+    "crash.die()'",
     Moment.ROW: _AT_ROW.format("TRIGGER crash BEFORE", ""),
-    Moment.COMMIT: _AT_ROW.format("CONSTRAINT TRIGGER crash AFTER", "DEFERRABLE INITIALLY DEFERRED"),
+    Moment.COMMIT: _AT_ROW.format(
+        "CONSTRAINT TRIGGER crash AFTER", "DEFERRABLE INITIALLY DEFERRED"
+    ),
 }
 
 _OBJECTS = """
@@ -241,7 +284,9 @@ SELECT r.run_id::text, coalesce(array_agg(v.verdict ORDER BY v.id) FILTER (WHERE
 
 @dataclass(frozen=True)
 class Target:
-    """The database that the runs work on, as it is seen and changed from outside, by the superuser."""
+    """The database that the runs work on, as it is seen and changed from outside, by the
+    superuser.
+    """
 
     database: Database
 
@@ -256,7 +301,9 @@ class Target:
             self.conn.execute(statement.encode())
 
     def objects(self) -> dict[str, str]:
-        """Each column that is there, `column notes.body`, with its type, and each index, with what it is on."""
+        """Each column that is there, `column notes.body`, with its type, and each index, with what
+        it is on.
+        """
         return dict(self.conn.execute(_OBJECTS).fetchall())
 
     def has_ledger(self) -> bool:
@@ -266,7 +313,11 @@ class Target:
     def done(self) -> list[tuple[str, str]]:
         """The blocks that the ledger lists as done, each with its event, in order."""
         query = "SELECT block, event FROM pgrunbook.blocks WHERE event <> 'started' ORDER BY id"
-        return [(block, event) for block, event in self.conn.execute(query)] if self.has_ledger() else []
+        return (
+            [(block, event) for block, event in self.conn.execute(query)]
+            if self.has_ledger()
+            else []
+        )
 
     def verdicts(self) -> dict[str, list[str]]:
         """The verdicts of each run that the ledger knows."""
@@ -274,7 +325,9 @@ class Target:
 
     @contextmanager
     def crash(self, moment: Moment, *, cut_off: bool) -> Iterator[None]:
-        """At that moment of the `with` block, the run's session is lost; `cut_off`: and no new ones are let in."""
+        """At that moment of the `with` block, the run's session is lost; `cut_off`: and no new ones
+        are let in.
+        """
         server = Database(self.database.server, "postgres")
         allow = f"ALTER DATABASE {self.database.name} ALLOW_CONNECTIONS"
         if cut_off:
@@ -291,7 +344,8 @@ class Target:
 
     def _end(self, sessions: Sequence[int]) -> None:
         query = (
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^pgrunbook'"
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "
+            "application_name ~ '^pgrunbook'"
             " ORDER BY backend_start DESC LIMIT 3"
         )
         pids = [pid for (pid,) in self.conn.execute(query)][::-1]
@@ -328,7 +382,9 @@ class Reference:
         return cls(server, template, folder, shapes)
 
     def dump(self, edited: Mapping[str, bool]) -> str:
-        """The schema that the files make as they are now, as pg_dump writes it; `edited` says of each how it is."""
+        """The schema that the files make as they are now, as pg_dump writes it; `edited` says of
+        each how it is.
+        """
         key = tuple(edited[name] for name in BLOCKS)
         if key not in self._dumps:
             with temporary(self.server, self.template) as database:

@@ -1,7 +1,8 @@
-"""What constrains the values of a column, whether it accepts one given value, and the DDL that admits it.
+"""What constrains the values of a column, whether it accepts one given value, and the DDL that
+admits it.
 
-Reads only: works in a read-only transaction and on a hot standby. The DDL is named by variant and variables; its
-text lies with the runbook.
+Reads only: works in a read-only transaction and on a hot standby. The DDL is named by variant and
+variables; its text lies with the runbook.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from dataclasses import dataclass
 
 import psycopg
 
-from pgrunbook.admit.inspect_column import TABLE_KINDS, Constraint, Inspection, Obstacle, kind_of_relation
+from pgrunbook.admit.inspect_column import (
+    TABLE_KINDS,
+    Constraint,
+    Inspection,
+    Obstacle,
+    kind_of_relation,
+)
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, search_path
@@ -25,8 +32,8 @@ __all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "tes
 class Admission:
     """What stands between a value and a column.
 
-    `obstacles` are in the order in which they are to be overcome, in one transaction; `problems` are what has to
-    be solved by hand before.
+    `obstacles` are in the order in which they are to be overcome, in one transaction; `problems`
+    are what has to be solved by hand before.
     """
 
     schema: str
@@ -54,20 +61,28 @@ class Admission:
 
 
 def inspect(
-    conn: Connection, schema: str, table: str, column: str, value: str, witness: Witness | None = None
+    conn: Connection,
+    schema: str,
+    table: str,
+    column: str,
+    value: str,
+    witness: Witness | None = None,
 ) -> Admission:
-    """Judge one value for one column, by the catalog and by evaluating the constraints on the server.
+    """Judge one value for one column, by the catalog and by evaluating the constraints on the
+    server.
 
-    Whatever the session's mode, the transaction is read-only meanwhile. A table, column or constraint that cannot
-    be dealt with is a problem of the Admission. Raises psycopg.Error if the catalog cannot be read. A `witness` in this
-    session is given to ask it all again later.
+    Whatever the session's mode, the transaction is read-only meanwhile. A table, column or
+    constraint that cannot be dealt with is a problem of the Admission. Raises psycopg.Error if the
+    catalog cannot be read. A `witness` in this session is given to ask it all again later.
     """
     with conn.transaction(), _settings(conn):
         return testified(witness or Witness(conn), schema, table, column, value)
 
 
 def testified(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
-    """The same by what a witness says, in a session of ours and in whichever transaction that is."""
+    """The same by what a witness says, in a session of ours and in whichever transaction that
+    is.
+    """
     found = Inspection(witness, schema, table, column, value, schema).run()
     return Admission(
         schema,
@@ -83,7 +98,9 @@ def testified(witness: Witness, schema: str, table: str, column: str, value: str
 
 @contextmanager
 def _settings(conn: Connection) -> Iterator[None]:
-    """The transaction is read-only, and the server reads and prints as it does in a session of ours anyway."""
+    """The transaction is read-only, and the server reads and prints as it does in a session of ours
+    anyway.
+    """
     settings = {
         "search_path": search_path.OURS,
         "quote_all_identifiers": "off",
@@ -111,11 +128,14 @@ def find_column(
     table_parameter: str,
     column_parameter: str,
 ) -> tuple[str, str]:
-    """The one table of the candidates that there is, and the one of the candidate columns that it has.
+    """The one table of the candidates that there is, and the one of the candidate columns that it
+    has.
 
     Raises Refused if it is not plain which, naming what was found and the parameter to give.
     """
-    found = catalog.rows(conn, "admission_candidates", schema=schema, tables=list(tables), columns=list(columns))
+    found = catalog.rows(
+        conn, "admission_candidates", schema=schema, tables=list(tables), columns=list(columns)
+    )
     real = [row for row in found if row["relkind"] in TABLE_KINDS]
     if len(real) != 1:
         names = [row["table"] + kind_of_relation(row["relkind"], " (a {})") for row in found]
@@ -127,7 +147,9 @@ def find_column(
     return table, str(named[0])
 
 
-def _not_plain(thing: str, where: str, candidates: Sequence[str], found: Sequence[str], parameter: str) -> Refused:
+def _not_plain(
+    thing: str, where: str, candidates: Sequence[str], found: Sequence[str], parameter: str
+) -> Refused:
     problem = Problem(
         f"it is not plain which {thing} is meant" if len(found) > 1 else f"no such {thing}",
         where=where,

@@ -1,7 +1,9 @@
-"""The expression of a CHECK: what it says of one column, and the same expression with one more value let in.
+"""The expression of a CHECK: what it says of one column, and the same expression with one more
+value let in.
 
-Works on the text that `pg_get_expr` prints, without a connection. Rewriting keeps SQL's three values: for
-every other value of the column, NULL included, the new expression gives what the old one gave.
+Works on the text that `pg_get_expr` prints, without a connection. Rewriting keeps SQL's three
+values: for every other value of the column, NULL included, the new expression gives what the old
+one gave.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def parse(expression: str) -> ast.Node:
 
 
 def text(node: ast.Node) -> str:
-    """The expression as SQL, checked to parse to the same tree. Raises ValueError if no printer gets there."""
+    """The expression as SQL, checked to parse to the same tree. Raises ValueError if no printer
+    gets there.
+    """
     printed: str = RawStream()(node)
     short: str = deparse_protobuf(parse_sql_protobuf(f"SELECT {printed}")).removeprefix("SELECT ")
     for candidate in (short, printed):
@@ -44,9 +48,10 @@ def text(node: ast.Node) -> str:
 class Subject:
     """The column that an expression is about, as far as its type matters.
 
-    `types` are the types its values pass through, as `format_type` prints them: domains from the outside, the
-    base type last. With `as_text` the column is compared as text: its enum may lack the label, and one that
-    was added in the same transaction must not be used in it (SQLSTATE 55P04).
+    `types` are the types its values pass through, as `format_type` prints them: domains from the
+    outside, the base type last. With `as_text` the column is compared as text: its enum may lack
+    the label, and one that was added in the same transaction must not be used in it (SQLSTATE
+    55P04).
     """
 
     column: str
@@ -65,7 +70,9 @@ class Subject:
         return _key(parse(f"NULL::{self.types[-1]}").typeName)
 
     def reference(self) -> ast.Node:
-        """The column, to compare with a value of any text. Enums go by their text, see `as_text`."""
+        """The column, to compare with a value of any text. Enums go by their text, see
+        `as_text`.
+        """
         column = ast.ColumnRef(fields=(ast.String(sval=self.column),))
         return replace(parse("NULL::text"), arg=column) if self.is_enum else column
 
@@ -93,7 +100,11 @@ def reads(node: ast.Node, column: str) -> bool:
 
 def literals(node: ast.Node) -> list[str]:
     """The string constants in it, each once, in order."""
-    found = (n.val.sval for n in _nodes(node) if isinstance(n, ast.A_Const) and isinstance(n.val, ast.String))
+    found = (
+        n.val.sval
+        for n in _nodes(node)
+        if isinstance(n, ast.A_Const) and isinstance(n.val, ast.String)
+    )
     return list(dict.fromkeys(found))
 
 
@@ -108,7 +119,9 @@ def alone(node: ast.Node, column: str) -> ast.Node:
 
 
 def as_text(node: ast.Node, subject: Subject) -> ast.Node:
-    """The expression for a column of type text: casts to the subject's types become casts to text."""
+    """The expression for a column of type text: casts to the subject's types become casts to
+    text.
+    """
     keys = subject.keys
 
     def change(part: ast.Node) -> ast.Node:
@@ -120,11 +133,16 @@ def as_text(node: ast.Node, subject: Subject) -> ast.Node:
 
 
 def compares_order(node: ast.Node, subject: Subject) -> bool:
-    """Whether it asks if the subject's values come before or after each other: for enums not an order of texts."""
+    """Whether it asks if the subject's values come before or after each other: for enums not an
+    order of texts.
+    """
     return any(
         isinstance(n, ast.A_Expr)
         and n.name[-1].sval in {"<", "<=", ">", ">="}
-        and any(_is_subject(side, subject) or _string(side, subject.keys) is not None for side in (n.lexpr, n.rexpr))
+        and any(
+            _is_subject(side, subject) or _string(side, subject.keys) is not None
+            for side in (n.lexpr, n.rexpr)
+        )
         for n in _nodes(node)
     )
 
@@ -133,10 +151,13 @@ def widened(node: ast.Node, subject: Subject, value: str) -> ast.Node:
     """The expression `node OR subject = value`, never NULL where `node` was FALSE.
 
     A list of the column's values gets one more entry. Whatever else it says is kept as it is, with
-    `IS NOT DISTINCT FROM`: `=` would turn FALSE into NULL for a NULL column, and a CHECK accepts NULL.
+    `IS NOT DISTINCT FROM`: `=` would turn FALSE into NULL for a NULL column, and a CHECK accepts
+    NULL.
     """
     disjuncts = _parts(node, enums.BoolExprType.OR_EXPR)
-    lists = {index: values for index, part in enumerate(disjuncts) if (values := _listed(part, subject))}
+    lists = {
+        index: values for index, part in enumerate(disjuncts) if (values := _listed(part, subject))
+    }
     if not lists:
         return _joined((*disjuncts, _same(subject, value)), enums.BoolExprType.OR_EXPR)
     entries = [entry for values in lists.values() for entry in values]
@@ -149,8 +170,8 @@ def widened(node: ast.Node, subject: Subject, value: str) -> ast.Node:
 def as_written(node: ast.Node) -> ast.Node:
     """The expression with `varchar IN (…)` where the server shows what it made of that.
 
-    It prints `(c)::text = ANY ((ARRAY['a'::character varying, …])::text[])`, and reads this back as something that
-    it prints otherwise: a constraint made again from it would not look the same.
+    It prints `(c)::text = ANY ((ARRAY['a'::character varying, …])::text[])`, and reads this back as
+    something that it prints otherwise: a constraint made again from it would not look the same.
     """
     return _rewritten(node, _as_written)
 
@@ -158,10 +179,16 @@ def as_written(node: ast.Node) -> ast.Node:
 def _as_written(part: ast.Node) -> ast.Node:
     kinds = enums.A_Expr_Kind
     match part:
-        case ast.A_Expr(kind=kind, name=(ast.String(sval=name),), lexpr=ast.TypeCast(), rexpr=ast.TypeCast()):
+        case ast.A_Expr(
+            kind=kind, name=(ast.String(sval=name),), lexpr=ast.TypeCast(), rexpr=ast.TypeCast()
+        ):
             left, right = part.lexpr, part.rexpr
             is_in = (kind, name) in {(kinds.AEXPR_OP_ANY, "="), (kinds.AEXPR_OP_ALL, "<>")}
-            if is_in and _key(left.typeName) == _key(right.typeName) == _TEXT and _are_varchars(right.arg):
+            if (
+                is_in
+                and _key(left.typeName) == _key(right.typeName) == _TEXT
+                and _are_varchars(right.arg)
+            ):
                 entries = tuple(element.arg for element in right.arg.elements)
                 return replace(part, kind=kinds.AEXPR_IN, lexpr=left.arg, rexpr=entries)
     return part
@@ -199,7 +226,9 @@ def _rewritten(node: Any, change: Callable[[ast.Node], ast.Node]) -> Any:
 
 
 def _parts(node: ast.Node, operator: enums.BoolExprType) -> tuple[ast.Node, ...]:
-    return tuple(node.args) if isinstance(node, ast.BoolExpr) and node.boolop == operator else (node,)
+    return (
+        tuple(node.args) if isinstance(node, ast.BoolExpr) and node.boolop == operator else (node,)
+    )
 
 
 def _joined(parts: tuple[ast.Node, ...], operator: enums.BoolExprType) -> ast.Node:
@@ -222,7 +251,9 @@ def _is_subject(node: Any, subject: Subject) -> bool:
 
 
 def _listed(node: ast.Node, subject: Subject) -> list[str]:
-    """The values, if the expression is `subject = 'a'` or `subject = ANY (ARRAY['a', …])`; else none."""
+    """The values, if the expression is `subject = 'a'` or `subject = ANY (ARRAY['a', …])`; else
+    none.
+    """
     kinds = enums.A_Expr_Kind
     match node:
         case ast.A_Expr(kind=kinds.AEXPR_OP, name=(ast.String(sval="="),), rexpr=right):
@@ -231,7 +262,8 @@ def _listed(node: ast.Node, subject: Subject) -> list[str]:
             items = _array(right)
         case _:
             return []
-    # What the server adds to a text that it compares with the column. Another cast may change what is equal.
+    # What the server adds to a text that it compares with the column. Another cast may change what
+    # is equal.
     keys = subject.keys | _TEXTS if _by_text(node.lexpr, subject) else subject.keys
     values = [_string(item, keys) for item in items]
     known = [value for value in values if value is not None]
@@ -240,20 +272,26 @@ def _listed(node: ast.Node, subject: Subject) -> list[str]:
 
 def _by_text(left: Any, subject: Subject) -> bool:
     """Whether the comparison is one of texts: the column's own, or because of a cast."""
-    return subject.base in _TEXTS or (isinstance(left, ast.TypeCast) and _key(left.typeName) == _TEXT)
+    return subject.base in _TEXTS or (
+        isinstance(left, ast.TypeCast) and _key(left.typeName) == _TEXT
+    )
 
 
 def _array(node: Any) -> tuple[Any, ...]:
     match node:
         case ast.A_ArrayExpr(elements=elements):
             return tuple(elements or ())
-        case ast.TypeCast(arg=ast.A_ArrayExpr(elements=elements), typeName=name) if _key(name) == _TEXT:
+        case ast.TypeCast(arg=ast.A_ArrayExpr(elements=elements), typeName=name) if (
+            _key(name) == _TEXT
+        ):
             return tuple(elements or ())
     return (None,)
 
 
 def _string(node: Any, keys: frozenset[_TypeKey]) -> str | None:
-    """The string constant under casts to these types, if it is one. A length in a cast would cut it."""
+    """The string constant under casts to these types, if it is one. A length in a cast would cut
+    it.
+    """
     match node:
         case ast.A_Const(val=ast.String(sval=value)):
             return str(value)
@@ -263,12 +301,16 @@ def _string(node: Any, keys: frozenset[_TypeKey]) -> str | None:
 
 
 def _compared(node: ast.A_Expr, subject: Subject) -> ast.Node:
-    """What to compare with the list: the column as it was, without the casts that the server adds again."""
+    """What to compare with the list: the column as it was, without the casts that the server adds
+    again.
+    """
     return subject.reference() if subject.as_text or subject.base in _TEXTS else node.lexpr
 
 
 def _in(left: ast.Node, values: list[str]) -> ast.A_Expr:
-    entries = tuple(ast.A_Const(val=ast.String(sval=value), isnull=False) for value in dict.fromkeys(values))
+    entries = tuple(
+        ast.A_Const(val=ast.String(sval=value), isnull=False) for value in dict.fromkeys(values)
+    )
     equals = (ast.String(sval="="),)
     return ast.A_Expr(kind=enums.A_Expr_Kind.AEXPR_IN, name=equals, lexpr=left, rexpr=entries)
 

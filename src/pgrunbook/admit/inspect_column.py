@@ -19,7 +19,13 @@ from pgrunbook.errors import Problem
 Row: TypeAlias = Mapping[str, Any]
 
 TABLE_KINDS = {"r", "p"}  # pg_class.relkind of ordinary and partitioned tables
-_OTHER_KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence", "i": "index"}
+_OTHER_KINDS = {
+    "v": "view",
+    "m": "materialized view",
+    "f": "foreign table",
+    "S": "sequence",
+    "i": "index",
+}
 _MAX_DEPTH = 5  # lookup tables whose values are looked up in lookup tables
 _MAX_NAME = 63  # bytes of an identifier or an enum's label: NAMEDATALEN - 1
 
@@ -33,8 +39,9 @@ def kind_of_relation(relkind: str, template: str) -> str:
 class Constraint:
     """One thing that constrains the values of the column.
 
-    `kind` is one of type, length, enum, domain, check, partition, foreign key. `owner` is the table, or the type, that
-    has it, as SQL. Those of a lookup table's column count too: they follow their foreign key.
+    `kind` is one of type, length, enum, domain, check, partition, foreign key. `owner` is the
+    table, or the type, that has it, as SQL. Those of a lookup table's column count too: they follow
+    their foreign key.
     """
 
     kind: str
@@ -56,8 +63,9 @@ class Constraint:
 class Obstacle:
     """A constraint that rejects the value and can be made to accept it.
 
-    `variant` names the SQL file that does so, `variables` are what psql would give it. With `validate`, the
-    constraint was validated before, and its replacement is to be validated in a transaction of its own.
+    `variant` names the SQL file that does so, `variables` are what psql would give it. With
+    `validate`, the constraint was validated before, and its replacement is to be validated in a
+    transaction of its own.
     """
 
     variant: str
@@ -68,7 +76,9 @@ class Obstacle:
 
 @dataclass(slots=True)
 class Inspection:
-    """The questions, and the findings so far. `run` answers them in the order in which obstacles are overcome."""
+    """The questions, and the findings so far. `run` answers them in the order in which obstacles
+    are overcome.
+    """
 
     witness: Witness
     schema: str
@@ -127,7 +137,9 @@ class Inspection:
         self._judge_domains()
         trial = self._trial(self.column, owner=self.owner, alias=self.table, cells=self.cells)
         for check in known["admission_checks"]:
-            self._judge_check(check, dataclasses.replace(trial, owner=check["owner"], alias=check["alias"]))
+            self._judge_check(
+                check, dataclasses.replace(trial, owner=check["owner"], alias=check["alias"])
+            )
         self._judge_partitions(trial, [row["bound"] for row in known["admission_bounds"]])
         for key in known["admission_foreign_keys"]:
             self._judge_foreign_key(key)
@@ -139,7 +151,9 @@ class Inspection:
             self._judge_enum(base)
         elif base["max_length"]:
             self._judge_length(base)
-        elif base["full_name"] != "text" and (base["category"] == "A" or not self._holds(base["qualified"])):
+        elif base["full_name"] != "text" and (
+            base["category"] == "A" or not self._holds(base["qualified"])
+        ):
             self._constraint("type", self.type, self.type, accepts=False)
             self._problem(
                 f"type {self.type} cannot hold {self.value!r}",
@@ -163,9 +177,16 @@ class Inspection:
             return
         if len(self.value.encode()) > _MAX_NAME:
             what = f"{self.value!r} is too long for a label of enum {enum['name']}"
-            self._problem(what, expected=f"at most {_MAX_NAME} bytes", remedy="choose a shorter value")
+            self._problem(
+                what, expected=f"at most {_MAX_NAME} bytes", remedy="choose a shorter value"
+            )
             return
-        variables = {"type": enum["name"], "value": self.value, "table": self.owner, "column": self.column}
+        variables = {
+            "type": enum["name"],
+            "value": self.value,
+            "table": self.owner,
+            "column": self.column,
+        }
         found = f"enum {enum['name']} lacks {self.value!r}{self._shared(enum['type_oid'])}"
         self._note(Obstacle("enum", variables, found))
 
@@ -176,19 +197,31 @@ class Inspection:
         if fits:
             return
         longer = base["full_name"].replace(f"({base['max_length']})", f"({needed})")
-        found = f"{base['full_name']} is too short for {self.value!r}, which has {needed} characters"
+        found = (
+            f"{base['full_name']} is too short for {self.value!r}, which has {needed} characters"
+        )
         if len(self.types) > 1:
-            remedy = f"a domain's own type cannot be altered: give the column a domain over {longer} by hand"
+            remedy = (
+                "a domain's own type cannot be altered: give the column a domain over "
+                f"{longer} by hand"
+            )
             self._problem(f"domain {self.types[0]['name']}: {found}", remedy=remedy)
         elif dependents := [
-            row["dependent"] for row in self._rows("dependents", relation=self.relation, column=self.column)
+            row["dependent"]
+            for row in self._rows("dependents", relation=self.relation, column=self.column)
         ]:
-            remedy = f"by hand: drop what depends on the column, alter it to {longer}, make it again"
-            self._problem(found, found="its type depends on " + "; ".join(dependents), remedy=remedy)
+            remedy = (
+                f"by hand: drop what depends on the column, alter it to {longer}, make it again"
+            )
+            self._problem(
+                found, found="its type depends on " + "; ".join(dependents), remedy=remedy
+            )
         else:
             suffix = self.cells[self.column].collation or ""  # or else it is lost
             variables = {"type": longer + suffix, "previous": base["full_name"] + suffix}
-            rewrites = "; char(n) is padded, so the table is rewritten" if "varying" not in longer else ""
+            rewrites = (
+                "; char(n) is padded, so the table is rewritten" if "varying" not in longer else ""
+            )
             place = {"table": self.owner, "column": self.column}
             self._note(Obstacle("varchar", place | variables, found + rewrites))
 
@@ -202,7 +235,8 @@ class Inspection:
                 self._problem(
                     found,
                     found=f"the domain is used inside the type of {inside}",
-                    remedy="PostgreSQL cannot validate a new CHECK of such a domain: replace it by hand",
+                    remedy="PostgreSQL cannot validate a new CHECK of such a domain: replace it "
+                    "by hand",
                 )
                 continue
             variables = {"domain": check["owner"]} | _replacement(check, expression)
@@ -219,7 +253,9 @@ class Inspection:
             self._problem(found, found=f"inherited from {check['inherited_from']}", remedy=remedy)
         elif check["also_local_in"]:
             remedy = "these tables keep theirs when the parent's is replaced: replace each by hand"
-            self._problem(found, found=f"also defined by {check['also_local_in']} itself", remedy=remedy)
+            self._problem(
+                found, found=f"also defined by {check['also_local_in']} itself", remedy=remedy
+            )
         else:
             variant = "check_no_inherit" if check["no_inherit"] else "check"
             variables = {"table": check["owner"]} | _replacement(check, expression)
@@ -232,12 +268,24 @@ class Inspection:
             expression = self.witness.widening(trial, check["expression"])
         except CannotJudge as exc:
             judged = False
-            what = f"it cannot be judged whether CHECK {check['name']} of {check['owner']} accepts {self.value!r}"
-            remedy = "replace it by hand by one that compares with plain values and accepts this one"
+            what = (
+                f"it cannot be judged whether CHECK {check['name']} of {check['owner']} "
+                f"accepts {self.value!r}"
+            )
+            remedy = (
+                "replace it by hand by one that compares with plain values and accepts this one"
+            )
             self._problem(what, found=f"{check['definition']}\n{exc}", remedy=remedy)
         accepts = judged and expression is None
         self.constraints.append(
-            Constraint(kind, check["name"], check["definition"], accepts, check["validated"], check["owner"])
+            Constraint(
+                kind,
+                check["name"],
+                check["definition"],
+                accepts,
+                check["validated"],
+                check["owner"],
+            )
         )
         return expression
 
@@ -254,12 +302,16 @@ class Inspection:
     def _judge_foreign_key(self, key: Row) -> None:
         if self.depth == _MAX_DEPTH:
             remedy = f"insert {self.value!r} into {key['lookup']} by hand"
-            self._problem(f"the lookup tables up to {key['lookup']} depend on each other", remedy=remedy)
+            self._problem(
+                f"the lookup tables up to {key['lookup']} depend on each other", remedy=remedy
+            )
             return
         lookup = self._lookup(key, key["lookup_column"])
         accepts = lookup.accepts and self._is_in(key, lookup)
         self.constraints.append(
-            Constraint("foreign key", key["name"], key["definition"], accepts, key["validated"], self.owner)
+            Constraint(
+                "foreign key", key["name"], key["definition"], accepts, key["validated"], self.owner
+            )
         )
         self.constraints += [c for c in lookup.constraints if c not in self.constraints]
         if not accepts:
@@ -275,33 +327,53 @@ class Inspection:
         table = sql.Identifier(key["lookup_schema"], key["lookup_table"])
         base = lookup.types[-1]
         parts = (as_it_is(base[name]) for name in ("qualified", "equals"))
-        found = query.format(table, sql.Identifier(key["lookup_column"]), *parts, sql.Literal(self.value))
+        found = query.format(
+            table, sql.Identifier(key["lookup_column"]), *parts, sql.Literal(self.value)
+        )
         return bool(self._answer(found))
 
     def _insert(self, key: Row, lookup: Inspection) -> None:
         """Note the INSERT into the lookup table, after all that has to make room for it there."""
         found = f"lookup table {key['lookup']} lacks {self.value!r}"
         remedy = f"insert what is needed into {key['lookup']} by hand"
-        required = self._rows("required", schema=lookup.schema, table=lookup.table, column=lookup.column)
+        required = self._rows(
+            "required", schema=lookup.schema, table=lookup.table, column=lookup.column
+        )
         unfilled = [row for row in required if not self._lookup(key, row["column"]).accepts]
         if key["width"] > 1:
-            self._problem(f"{found}, and foreign key {key['name']} holds several columns", remedy=remedy)
+            self._problem(
+                f"{found}, and foreign key {key['name']} holds several columns", remedy=remedy
+            )
         elif any(obstacle.variant == "enum" for obstacle in lookup.obstacles):
-            reason = "PostgreSQL lets nobody use a label in the transaction that adds it to its enum"
-            self._problem(found, found=reason, remedy="add the label by hand, commit, and " + remedy)
+            reason = (
+                "PostgreSQL lets nobody use a label in the transaction that adds it to its enum"
+            )
+            self._problem(
+                found, found=reason, remedy="add the label by hand, commit, and " + remedy
+            )
         elif unfilled:
             columns = ", ".join(f"{row['column']} {row['type']} NOT NULL" for row in unfilled)
             self._problem(found, found=f"a row needs {columns}", remedy=remedy)
         else:
-            self._note(*lookup.obstacles, _insertion(key, [row["column"] for row in required], self.value, found))
+            self._note(
+                *lookup.obstacles,
+                _insertion(key, [row["column"] for row in required], self.value, found),
+            )
 
     def _constraint(self, kind: str, name: str, definition: str, *, accepts: bool) -> None:
-        self.constraints.append(Constraint(kind, name, definition, accepts, validated=True, owner=name))
+        self.constraints.append(
+            Constraint(kind, name, definition, accepts, validated=True, owner=name)
+        )
 
     def _note(self, *obstacles: Obstacle) -> None:
-        """Two foreign keys may lead to the same lookup table, a lookup table's column may have the same domain."""
+        """Two foreign keys may lead to the same lookup table, a lookup table's column may have the
+        same domain.
+        """
         for obstacle in obstacles:
-            if not any((o.variant, o.variables) == (obstacle.variant, obstacle.variables) for o in self.obstacles):
+            if not any(
+                (o.variant, o.variables) == (obstacle.variant, obstacle.variables)
+                for o in self.obstacles
+            ):
                 self.obstacles.append(obstacle)
 
     def _trial(self, column: str, **place: Any) -> Trial:
@@ -309,10 +381,18 @@ class Inspection:
         is_enum = base["kind"] == "e"
         names = tuple(row["name"] for row in self.types)
         lacks = is_enum and self.value not in base["labels"]
-        return Trial(self.witness.conn, self.path, Subject(column, names, is_enum, lacks), self.value, **place)
+        return Trial(
+            self.witness.conn,
+            self.path,
+            Subject(column, names, is_enum, lacks),
+            self.value,
+            **place,
+        )
 
     def _users(self, type_oid: int, *, inside: bool) -> str:
-        rows = self._rows("type_users", type_oid=type_oid, relation=self.relation, column=self.column)
+        rows = self._rows(
+            "type_users", type_oid=type_oid, relation=self.relation, column=self.column
+        )
         return ", ".join(row["column"] for row in rows if row["inside"] == inside)
 
     def _shared(self, type_oid: int) -> str:
@@ -324,7 +404,9 @@ class Inspection:
         try:
             return self.witness.answer(query)
         except psycopg.errors.InsufficientPrivilege as exc:
-            self._problem(exc.diag.message_primary or str(exc), remedy="grant the role SELECT on it")
+            self._problem(
+                exc.diag.message_primary or str(exc), remedy="grant the role SELECT on it"
+            )
             return None
         except psycopg.Error:
             return None
@@ -347,7 +429,9 @@ def _replacement(check: Row, expression: str) -> dict[str, str]:
         "temporary": _free_name(check["name"], check["taken"]),
         "expression": expression,
         "comment": check["comment"],
-        "previous": check["definition"].replace(old, expressions.text(written)) if unlike else check["definition"],
+        "previous": check["definition"].replace(old, expressions.text(written))
+        if unlike
+        else check["definition"],
     }
 
 
@@ -365,7 +449,12 @@ def _insertion(key: Row, filled: Sequence[str], value: str, found: str) -> Obsta
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:
-    """A name of at most 63 bytes that no constraint has: the same each time, as what is rendered is hashed."""
+    """A name of at most 63 bytes that no constraint has: the same each time, as what is rendered is
+    hashed.
+    """
     suffixes = (f"_new{number or ''}" for number in range(len(taken) + 1))
-    names = (name.encode()[: _MAX_NAME - len(suffix)].decode(errors="ignore") + suffix for suffix in suffixes)
+    names = (
+        name.encode()[: _MAX_NAME - len(suffix)].decode(errors="ignore") + suffix
+        for suffix in suffixes
+    )
     return next(candidate for candidate in names if candidate not in taken)

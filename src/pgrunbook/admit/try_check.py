@@ -1,4 +1,6 @@
-"""Evaluating the expression of a CHECK on the server, read-only, for a row that holds one given value."""
+"""Evaluating the expression of a CHECK on the server, read-only, for a row that holds one given
+value.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class CannotJudge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One column of a row: its base type, its default, and a COLLATE clause if it has its own, all as SQL."""
+    """One column of a row: its base type, its default, and a COLLATE clause if it has its own, all
+    as SQL.
+    """
 
     type: str
     default: str | None = None
@@ -33,10 +37,10 @@ class Cell:
 class Trial:
     """One value of one column, tried against expressions.
 
-    `path` is the schema for which the expressions were printed. `owner` and `alias` are the table, qualified and not;
-    both are empty for a domain, whose column is VALUE. `cells` are the columns of its row. Expressions are evaluated
-    over a row that is made up: for the other columns first nothing is assumed, then the row is the one that an INSERT
-    of this one column makes.
+    `path` is the schema for which the expressions were printed. `owner` and `alias` are the table,
+    qualified and not; both are empty for a domain, whose column is VALUE. `cells` are the columns
+    of its row. Expressions are evaluated over a row that is made up: for the other columns first
+    nothing is assumed, then the row is the one that an INSERT of this one column makes.
     """
 
     conn: Connection
@@ -50,8 +54,8 @@ class Trial:
     def widening(self, expression: str) -> str | None:
         """The expression that lets the value in as well, or None if it is let in already.
 
-        Of conditions joined by AND only those that reject are widened: the others still hold for the value.
-        Raises CannotJudge.
+        Of conditions joined by AND only those that reject are widened: the others still hold for
+        the value. Raises CannotJudge.
         """
         try:
             parts = expressions.conjuncts(expressions.parse(expression))
@@ -70,7 +74,9 @@ class Trial:
 
     def concerns(self, expression: str | None) -> bool:
         """Whether it reads the column at all."""
-        return expression is not None and expressions.reads(expressions.parse(expression), self.subject.column)
+        return expression is not None and expressions.reads(
+            expressions.parse(expression), self.subject.column
+        )
 
     def possible(self, expression: str | None) -> bool:
         """Whether it lets the value in for some values of the other columns, or nobody can say."""
@@ -78,7 +84,9 @@ class Trial:
             return True
         try:
             shown = self._shown(expressions.parse(expression))
-            return self._answer(expressions.alone(shown, self.subject.column), self.value) is not False
+            return (
+                self._answer(expressions.alone(shown, self.subject.column), self.value) is not False
+            )
         except (psycopg.Error, CannotJudge):
             return True
 
@@ -90,7 +98,9 @@ class Trial:
         known = expressions.alone(shown, column)
         others = [None, *expressions.literals(part)]
         if self._answer(known, self.value) is False:
-            if expressions.columns(known) <= {column} or any(self._accepts(known, v) for v in others):
+            if expressions.columns(known) <= {column} or any(
+                self._accepts(known, v) for v in others
+            ):
                 return True
             raise CannotJudge("it depends on the other columns whether it accepts any value")
         # What a condition that names the value demands of the other columns, it demands on purpose.
@@ -107,7 +117,9 @@ class Trial:
         if not self.subject.as_text:
             return part
         if expressions.compares_order(part, self.subject):
-            raise CannotJudge("it compares the order of an enum's labels, and the value is not among them")
+            raise CannotJudge(
+                "it compares the order of an enum's labels, and the value is not among them"
+            )
         return expressions.as_text(part, self.subject)
 
     def _accepts(self, part: ast.Node, value: str | None, *, filled: bool = False) -> bool:
@@ -117,7 +129,9 @@ class Trial:
             return False
 
     def _answer(self, part: ast.Node, value: str | None, *, filled: bool = False) -> bool | None:
-        """What the server says: true, false, or None for NULL. The other columns are NULL, or have their defaults."""
+        """What the server says: true, false, or None for NULL. The other columns are NULL, or have
+        their defaults.
+        """
         query = sql.SQL("SELECT ({}) FROM {} AS {}").format(
             as_it_is(expressions.text(part)),
             self._row(expressions.columns(part), value, filled=filled),
@@ -129,10 +143,15 @@ class Trial:
         return answer
 
     def _row(self, columns: set[str], value: str | None, *, filled: bool) -> sql.Composable:
-        """A row of typed columns; where the expression reads a whole row, one of the table's own row type."""
+        """A row of typed columns; where the expression reads a whole row, one of the table's own
+        row type.
+        """
         column = self.subject.column
         if "*" in columns:
-            row = sql.SQL("pg_catalog.jsonb_populate_record(NULL::{}, pg_catalog.jsonb_build_object({}, {}::text))")
+            row = sql.SQL(
+                "pg_catalog.jsonb_populate_record(NULL::{}, pg_catalog.jsonb_build_object({}, "
+                "{}::text))"
+            )
             return row.format(as_it_is(self.owner), sql.Literal(column), sql.Literal(value))
         base = "text" if self.subject.as_text else self.subject.types[-1]
         own = self.cells.get(column, Cell(base))
@@ -145,7 +164,9 @@ class Trial:
 
 def _entry(column: str, value: sql.Composable, cell: Cell) -> sql.Composed:
     collation = as_it_is(cell.collation or "")
-    return sql.SQL("CAST({} AS {}){} AS {}").format(value, as_it_is(cell.type), collation, sql.Identifier(column))
+    return sql.SQL("CAST({} AS {}){} AS {}").format(
+        value, as_it_is(cell.type), collation, sql.Identifier(column)
+    )
 
 
 def as_it_is(text: str) -> sql.SQL:

@@ -1,4 +1,6 @@
-"""The blocks that let a column accept a value: from what was found on the target to variants of a block."""
+"""The blocks that let a column accept a value: from what was found on the target to variants of a
+block.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from pgrunbook.sqltext.shape import Key
 
 
 def admitting(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
-    """The block that overcomes every obstacle of one column, in one transaction, out of `deploy/<folder>/`.
+    """The block that overcomes every obstacle of one column, in one transaction, out of
+    `deploy/<folder>/`.
 
     `entry` is its row in the ledger, if it was applied before.
     """
@@ -23,13 +26,17 @@ def admitting(source: Source, folder: str, found: Admission, entry: Entry | None
     makes |= dict.fromkeys(_replaced(found), found.value)
     choices = [(o.variant, o.variables) for o in found.obstacles]
     recorded = entry.variants if entry else ()
-    block = source.chosen(folder, choices, makes, _admits(found), recorded=recorded, otherwise=found.summary)
+    block = source.chosen(
+        folder, choices, makes, _admits(found), recorded=recorded, otherwise=found.summary
+    )
     return replace(block, problems=found.problems)
 
 
-def validating(source: Source, folder: str, found: Admission, entry: Entry | None, own: Entry | None) -> Block:
-    """The block that validates the constraints that `admitting` replaces, or has replaced: `entry` is its ledger row,
-    `own` this block's.
+def validating(
+    source: Source, folder: str, found: Admission, entry: Entry | None, own: Entry | None
+) -> Block:
+    """The block that validates the constraints that `admitting` replaces, or has replaced: `entry`
+    is its ledger row, `own` this block's.
 
     A constraint that was not valid before stays so: rows that break it may be there.
     """
@@ -39,7 +46,12 @@ def validating(source: Source, folder: str, found: Admission, entry: Entry | Non
     choices = [(c.kind, {_OWNER[c.kind]: c.owner, "constraint": c.name}) for c in concerned]
     recorded = own.variants if own else ()
     return source.chosen(
-        folder, choices, makes, _admits(found), recorded=recorded, otherwise="no constraint was replaced"
+        folder,
+        choices,
+        makes,
+        _admits(found),
+        recorded=recorded,
+        otherwise="no constraint was replaced",
     )
 
 
@@ -47,8 +59,9 @@ _OWNER = {"check": "table", "domain": "domain"}
 
 
 def facts(found: Admission) -> dict[Key, str]:
-    """What holds now, as facts like those of `shape`: of kind `value` a column that accepts the value, of kind
-    `check` a constraint that does, of kind `validated` one that does and is known to hold for every row.
+    """What holds now, as facts like those of `shape`: of kind `value` a column that accepts the
+    value, of kind `check` a constraint that does, of kind `validated` one that does and is known to
+    hold for every row.
     """
     holding = {Key("value", found.table, found.column): found.value} if found.accepts else {}
     for constraint in (c for c in _checks(found) if c.accepts):
@@ -59,7 +72,9 @@ def facts(found: Admission) -> dict[Key, str]:
 
 
 def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
-    """One row a column: index `table`, `column`; columns `type`, `accepted` (yes or not yet), `because`, all str."""
+    """One row a column: index `table`, `column`; columns `type`, `accepted` (yes or not yet),
+    `because`, all str.
+    """
     data = {
         "table": [a.table for a in inspected],
         "column": [a.column for a in inspected],
@@ -71,9 +86,15 @@ def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
 
 
 def _replaced(found: Admission) -> list[Key]:
-    """The constraints that are replaced and were validated before, so that they are to be validated again."""
+    """The constraints that are replaced and were validated before, so that they are to be validated
+    again.
+    """
     return [
-        Key("check", o.variables[_OWNER[o.variant.removesuffix("_no_inherit")]], o.variables["constraint"])
+        Key(
+            "check",
+            o.variables[_OWNER[o.variant.removesuffix("_no_inherit")]],
+            o.variables["constraint"],
+        )
         for o in found.obstacles
         if o.validate
     ]

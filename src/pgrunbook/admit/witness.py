@@ -1,8 +1,10 @@
-"""What the server says when it is asked about the values of a column: remembered, and asked again in one message.
+"""What the server says when it is asked about the values of a column: remembered, and asked again
+in one message.
 
-To look again at a column while its table is locked, no question may wait for the answer to another. So all that was
-asked before the lock is asked once more, together with the statements that take it; and what an expression says of a
-value is known beforehand, as that does not depend on what the table holds.
+To look again at a column while its table is locked, no question may wait for the answer to another.
+So all that was asked before the lock is asked once more, together with the statements that take it;
+and what an expression says of a value is known beforehand, as that does not depend on what the
+table holds.
 """
 
 from __future__ import annotations
@@ -45,24 +47,33 @@ class Witness:
     def together(self, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Rows]:
         """The rows of several, in one round trip."""
         asked = {name: _question(name, parameters) for name, parameters in questions.items()}
-        new = {name: questions[name] for name, question in asked.items() if question not in self.told}
+        new = {
+            name: questions[name] for name, question in asked.items() if question not in self.told
+        }
         found = catalog.together(self.conn, new) if new else {}
         for name, question in asked.items():
             self.answers[question] = found[name] if name in found else self.told[question]
         return {name: self.answers[question] for name, question in asked.items()}
 
     def answer(self, query: sql.Composed) -> object:
-        """What a query of one value answers. Raises psycopg.Error, which the transaction outlasts."""
+        """What a query of one value answers. Raises psycopg.Error, which the transaction
+        outlasts.
+        """
         question = (query.as_string(self.conn), ())
         if question not in self.told:
-            with self.conn.transaction(), self.conn.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+            with (
+                self.conn.transaction(),
+                self.conn.cursor(row_factory=psycopg.rows.dict_row) as cursor,
+            ):
                 self.answers[question] = cursor.execute(query).fetchall()
         else:
             self.answers[question] = self.told[question]
         return next((value for row in self.answers[question] for value in row.values()), None)
 
     def widening(self, trial: Trial, expression: str) -> str | None:
-        """See `Trial.widening`. What that gives is tried, too: it is what the expression will be."""
+        """See `Trial.widening`. What that gives is tried, too: it is what the expression will
+        be.
+        """
         if (key := _key(trial, expression)) in self.judged:
             return self.judged[key]  # type: ignore[return-value]
         found = self.judged[key] = trial.widening(expression)
@@ -80,7 +91,10 @@ class Witness:
 
     def asking(self, conn: Session) -> list[str]:
         """All that was asked, as statements for another session: see `repeated`."""
-        return [catalog.asking(conn, name, **dict(given)) if given else name for name, given in self.answers]
+        return [
+            catalog.asking(conn, name, **dict(given)) if given else name
+            for name, given in self.answers
+        ]
 
     def repeated(self, conn: Connection, answers: Iterable[Rows]) -> Witness:
         """A witness in the session that these answers, one for each of `asking`, come from."""
@@ -103,7 +117,9 @@ class _List(list[Any]):
 
 
 def _key(trial: Trial, expression: str) -> Hashable:
-    """The same for two expressions that say the same of the same value, in a row of the same columns."""
+    """The same for two expressions that say the same of the same value, in a row of the same
+    columns.
+    """
     try:
         text = canonical.text(expressions.parse(expression))
     except ParseError:  # it is said where it is judged

@@ -1,4 +1,6 @@
-"""What applies a run's blocks: each decided about anew, in its turn, under the run's lock, and shown."""
+"""What applies a run's blocks: each decided about anew, in its turn, under the run's lock, and
+shown.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from pgrunbook.sqltext.shape import Facts
 class Worker:
     """Applies blocks in the modes that write; in the others it only shows what it would do.
 
-    `approved` is the SQL of each block of the plan that was approved, if there is one: nothing else is run.
+    `approved` is the SQL of each block of the plan that was approved, if there is one: nothing else
+    is run.
     """
 
     sessions: Sessions
@@ -37,17 +40,20 @@ class Worker:
     approved: Mapping[str, str] | None = None
     round_trip_ms: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
-    _done: set[str] = field(default_factory=set)  # blocks that the ledger has, as far as somebody has asked
+    # blocks that the ledger has, as far as somebody has asked
+    _done: set[str] = field(default_factory=set)
 
     @property
     def timeouts(self) -> Timeouts:
         """The run's; a block may have its own."""
         chosen = self.parameters
-        return Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
+        return Timeouts(
+            chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms
+        )
 
     def apply_all(self, blocks: Sequence[Block], reporter: Reporter) -> None:
-        """Do what `apply` does with each of these, in order. They are decided about together, and those once more
-        whose tables a block before them has touched.
+        """Do what `apply` does with each of these, in order. They are decided about together, and
+        those once more whose tables a block before them has touched.
         """
         touched: set[str] = set()
         before: list[str] = []
@@ -61,7 +67,8 @@ class Worker:
     def apply(self, block: Block, before: Sequence[str], reporter: Reporter) -> None:
         """Decide about the block, show it, and do it; `before` are the blocks that come before it.
 
-        Raises Refused if it cannot be applied, or not yet; Failed if that fails. In mode `verify` neither.
+        Raises Refused if it cannot be applied, or not yet; Failed if that fails. In mode `verify`
+        neither.
         """
         self._apply(self.decide(block), before, reporter)
 
@@ -69,9 +76,14 @@ class Worker:
         """Show the block, and do what was decided. Returns whether anything was done."""
         block = chosen.block
         reporter.decision(chosen)
-        if chosen.problems and self.parameters.mode != "verify":  # which names all of them when it has seen each
+        # which names all of them when it has seen each
+        if chosen.problems and self.parameters.mode != "verify":
             reverting = self.parameters.mode == "revert"
-            message = "undone: it is there as it was." if reverting else "applied: nothing of it was done."
+            message = (
+                "undone: it is there as it was."
+                if reverting
+                else "applied: nothing of it was done."
+            )
             raise Refused(f"The block cannot be {message}", problems=chosen.problems)
         if not self.parameters.writes or chosen.action is Action.SKIP:
             return False
@@ -94,7 +106,9 @@ class Worker:
         on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
-            return in_transaction.apply(*on, decide=decide, ask=self.agenda.questions, report=reporter.attempts())
+            return in_transaction.apply(
+                *on, decide=decide, ask=self.agenda.questions, report=reporter.attempts()
+            )
         return outside_transaction.apply(
             *on, observe=self._observe, report=reporter.attempts(), progress=reporter.progress()
         )
@@ -103,7 +117,9 @@ class Worker:
         return self.agenda.found([block], conn)
 
     def _require_approved(self, chosen: Decision) -> None:
-        """Refuse SQL that is not in the approved plan: the target may have changed since the preconditions."""
+        """Refuse SQL that is not in the approved plan: the target may have changed since the
+        preconditions.
+        """
         if self.approved is None or not chosen.pending:
             return
         planned = self.approved.get(chosen.block.name, "")
@@ -129,7 +145,9 @@ class Worker:
             )
 
     def long_locks(self) -> str:
-        """The locks that kept readers waiting longer than the application was to wait; empty if there were none."""
+        """The locks that kept readers waiting longer than the application was to wait; empty if
+        there were none.
+        """
         return "; ".join(
             f"{lock.relation} for {durations.words(lock.held_ms)} in {outcome.block}"
             for outcome in self.outcomes

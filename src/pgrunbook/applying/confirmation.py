@@ -1,4 +1,6 @@
-"""After a failover: somebody says that the ledger is written on the server that answers from now on."""
+"""After a failover: somebody says that the ledger is written on the server that answers from now
+on.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ def look(project: Project, target: str, schema: str) -> Standing:
 def confirm(project: Project, target: str, schema: str, *, operator: str, reason: str) -> Standing:
     """Write that it is this one, and how it stands then; nothing if it is the one already.
 
-    Makes the ledger, or brings it up to date, if need be. Raises Refused for a standby, or a protected target under
-    another name; LockedOut if a run is at work there.
+    Makes the ledger, or brings it up to date, if need be. Raises Refused for a standby, or a
+    protected target under another name; LockedOut if a run is at work there.
     """
     with _reached(project, target, schema) as (sessions, standing):
         if standing.is_original:
@@ -34,11 +36,15 @@ def confirm(project: Project, target: str, schema: str, *, operator: str, reason
         identity = identify(sessions.look)
         problems = preflight.ledger_alone(sessions.look, schema, identity)
         checks.require(problems, Refused, "The ledger cannot be written: nothing was changed.")
-        right_target.check_name(targets.resolve(target, project), identity, standing, project, confirming=True)
+        right_target.check_name(
+            targets.resolve(target, project), identity, standing, project, confirming=True
+        )
         sessions.lock()
         standing.require_here(sessions.work, target)
         ledger.install(sessions.work)
-        standing.note(sessions.work, target=target, operator=operator, reason=reason, confirmed=True)
+        standing.note(
+            sessions.work, target=target, operator=operator, reason=reason, confirmed=True
+        )
         return Standing.of(sessions.look)
 
 
@@ -49,7 +55,9 @@ def _reached(project: Project, target: str, schema: str) -> Iterator[tuple[Sessi
     try:
         with driver_errors("The target could not be asked.", where=f"target {target!r}"):
             right_target.check_identity(resolved, identify(sessions.look))
-            checks.require(preflight.schema(sessions.look, schema), Refused, "The target cannot be read.")
+            checks.require(
+                preflight.schema(sessions.look, schema), Refused, "The target cannot be read."
+            )
             yield sessions, Standing.of(sessions.look)
     finally:
         sessions.close()

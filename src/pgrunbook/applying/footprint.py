@@ -1,8 +1,9 @@
-"""The tables that a statement locks, in which mode, as far as its text tells; and how they are locked all at once.
+"""The tables that a statement locks, in which mode, as far as its text tells; and how they are
+locked all at once.
 
-lock_timeout counts for each lock by itself, and a statement may take many. LOCK TABLE does nothing but wait, so that
-statement_timeout bounds the wait for all of its locks together, those of partitions included.
-https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+lock_timeout counts for each lock by itself, and a statement may take many. LOCK TABLE does nothing
+but wait, so that statement_timeout bounds the wait for all of its locks together, those of
+partitions included. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _ALL = "*"
 
 
 class Wanted(NamedTuple):
-    """A lock on a table, with all that inherit from it unless `only` it is meant; one for a `key`, a foreign one, with
-    its partitions. `losing` names the constraints and the columns that the statement drops: it locks the tables, too,
-    that a foreign key among them refers to.
+    """A lock on a table, with all that inherit from it unless `only` it is meant; one for a `key`,
+    a foreign one, with its partitions. `losing` names the constraints and the columns that the
+    statement drops: it locks the tables, too, that a foreign key among them refers to.
     """
 
     schema: str
@@ -40,13 +41,16 @@ class Wanted(NamedTuple):
 
 
 def acquired(conn: Connection, schema: str, statements: Sequence[Statement]) -> list[list[str]]:
-    """For each of the statements, those to send before it: LOCK TABLE on what exists, where this role may do so.
+    """For each of the statements, those to send before it: LOCK TABLE on what exists, where this
+    role may do so.
 
-    Each lock is taken where the statement would take it, and in its mode: earlier, or stronger, would keep others
-    waiting while the statements before it are at work. Reads only.
+    Each lock is taken where the statement would take it, and in its mode: earlier, or stronger,
+    would keep others waiting while the statements before it are at work. Reads only.
     """
     wanted = [[_in(schema, lock) for lock in _of(statement.node)] for statement in statements]
-    made = {_name(schema, s.node.relation) for s in statements if isinstance(s.node, ast.CreateStmt)}
+    made = {
+        _name(schema, s.node.relation) for s in statements if isinstance(s.node, ast.CreateStmt)
+    }
     names = sorted({(w.schema, w.table) for each in wanted for w in each} - made)
     if not names:
         return [[] for _ in statements]
@@ -66,7 +70,9 @@ def _name(schema: str, relation: ast.RangeVar) -> tuple[str, str]:
 
 
 def _new(
-    wanted: Iterable[Wanted], there: Mapping[tuple[str, str], Mapping[str, Any]], held: dict[tuple[str, str], Wanted]
+    wanted: Iterable[Wanted],
+    there: Mapping[tuple[str, str], Mapping[str, Any]],
+    held: dict[tuple[str, str], Wanted],
 ) -> Iterator[Wanted]:
     """Those of the locks that can be taken and are not `held` yet, which is brought up to date."""
     for lock in wanted:
@@ -75,7 +81,11 @@ def _new(
         own = lock._replace(only=not row["partitioned"]) if lock.key else lock
         for one in [*([own] if row["lockable"] else []), *_losing(lock, row)]:
             before = held.get((one.schema, one.table))
-            if before is None or _MODES.index(before.mode) < _MODES.index(one.mode) or (before.only and not one.only):
+            if (
+                before is None
+                or _MODES.index(before.mode) < _MODES.index(one.mode)
+                or (before.only and not one.only)
+            ):
                 held[one.schema, one.table] = one
                 yield one
 
@@ -90,10 +100,14 @@ def _losing(lock: Wanted, row: Mapping[str, Any]) -> Iterator[Wanted]:
 
 
 def _statements(wanted: Iterable[Wanted]) -> Iterator[str]:
-    """One LOCK TABLE for each mode, the strongest first, its tables by their names: the order is the same each time."""
+    """One LOCK TABLE for each mode, the strongest first, its tables by their names: the order is
+    the same each time.
+    """
     ordered = sorted(wanted, key=lambda lock: (-_MODES.index(lock.mode), lock))
     for mode, those in groupby(ordered, key=lambda lock: lock.mode):
-        names = ", ".join(f"{'ONLY ' * w.only}{Identifier(w.schema, w.table).as_string()}" for w in those)
+        names = ", ".join(
+            f"{'ONLY ' * w.only}{Identifier(w.schema, w.table).as_string()}" for w in those
+        )
         yield f"LOCK TABLE {names} IN {mode} MODE"
 
 
@@ -143,7 +157,9 @@ _ALTERING = {
 
 
 def _altered(node: ast.AlterTableStmt) -> Iterator[Wanted]:
-    """The lock on the table that its strongest command takes, if all of them are known; and those on others."""
+    """The lock on the table that its strongest command takes, if all of them are known; and those
+    on others.
+    """
     modes = [_altering(command) for command in node.cmds]
     losing = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
     if None not in modes:
@@ -152,7 +168,9 @@ def _altered(node: ast.AlterTableStmt) -> Iterator[Wanted]:
         yield _on(node.relation, strongest)._replace(losing=lost)
     for command in node.cmds:
         match command:
-            case ast.AlterTableCmd(subtype=AlterTableType.AT_DetachPartition, def_=ast.PartitionCmd(name=partition)):
+            case ast.AlterTableCmd(
+                subtype=AlterTableType.AT_DetachPartition, def_=ast.PartitionCmd(name=partition)
+            ):
                 yield _on(partition, STRONGEST)
             case ast.AlterTableCmd(def_=ast.ColumnDef() | ast.Constraint() as made):
                 yield from _referring([made])
@@ -161,7 +179,8 @@ def _altered(node: ast.AlterTableStmt) -> Iterator[Wanted]:
 def _altering(command: ast.AlterTableCmd) -> str | None:
     match command.def_:
         case ast.Constraint(contype=ConstrType.CONSTR_FOREIGN):
-            return _FOREIGN_KEY  # before version 18 not on tables that inherit from it, which LOCK TABLE locks, too
+            # before version 18 not on tables that inherit from it, which LOCK TABLE locks, too
+            return _FOREIGN_KEY
     return _ALTERING.get(command.subtype)
 
 

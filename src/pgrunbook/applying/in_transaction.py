@@ -1,4 +1,6 @@
-"""A block onto a target: one transaction with its ledger row, under timeouts, tried until it gets its locks."""
+"""A block onto a target: one transaction with its ledger row, under timeouts, tried until it gets
+its locks.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,16 @@ from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.shape import OBJECTS, Facts, Key, holds
 
-# What to ask about a block's objects inside its own transaction: in the message that has its statements, too.
+# What to ask about a block's objects inside its own transaction: in the message that has its
+# statements, too.
 Ask = Callable[[Block, Session], Questions]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done with a block: `event` is applied, adopted or reverted; each statement's text and time, and the
-    locks that were held until the end. Times in milliseconds. `confirmed`: by the standbys that a commit waits for.
+    """What was done with a block: `event` is applied, adopted or reverted; each statement's text
+    and time, and the locks that were held until the end. Times in milliseconds. `confirmed`: by the
+    standbys that a commit waits for.
     """
 
     block: str
@@ -49,7 +53,9 @@ class Outcome:
     confirmed: bool = True
 
     def frame(self) -> pd.DataFrame:
-        """One row a statement, the commit last: columns `statement` (its first line, comments all in one), `ms`."""
+        """One row a statement, the commit last: columns `statement` (its first line, comments all
+        in one), `ms`.
+        """
         rows: list[tuple[str, float]] = []
         for sql, ms in self.statements:
             label = "COMMENT ON …" if sql.startswith("COMMENT ON") else sql.splitlines()[0]
@@ -68,11 +74,13 @@ def apply(
     ask: Ask,
     report: Report,
 ) -> Outcome:
-    """Run what the decision says and record it, in one transaction: all of it is there afterwards, or nothing.
+    """Run what the decision says and record it, in one transaction: all of it is there afterwards,
+    or nothing.
 
-    It is tried again, and each attempt reported, as long as others hold its locks and `decide` still comes to the same
-    SQL. Raises Failed, with everything rolled back, if a statement fails, if the shape is not what the SQL says, or if
-    the lock budget is used up; and if the connection is lost and nobody can be asked what was committed.
+    It is tried again, and each attempt reported, as long as others hold its locks and `decide`
+    still comes to the same SQL. Raises Failed, with everything rolled back, if a statement fails,
+    if the shape is not what the SQL says, or if the lock budget is used up; and if the connection
+    is lost and nobody can be asked what was committed.
     """
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts: list[Attempt] = []
@@ -81,13 +89,16 @@ def apply(
     def note(attempt: Attempt) -> None:
         attempts.append(attempt)
         report(attempt)
-        with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):  # then the block is committed
+        # then the block is committed
+        with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):
             ledger.note_attempt(sessions.work, run_id, attempt)
 
     def attempt() -> Outcome:
         if attempts and decide().sql != decision.sql:
             remedy = "run the cell again: it shows what is to be done now"
-            raise Failed.of("the target has changed while the block waited", where=block.name, remedy=remedy)
+            raise Failed.of(
+                "the target has changed while the block waited", where=block.name, remedy=remedy
+            )
         return _once(sessions, decision, run_id, timeouts, ask)
 
     try:
@@ -95,21 +106,36 @@ def apply(
             attempt,
             block=block.name,
             budget=timeouts.lock_budget,
-            watch=lambda: lock_waits.watched(sessions.work, sessions.look, timeouts.lock_timeout, wait_ms),
+            watch=lambda: lock_waits.watched(
+                sessions.work, sessions.look, timeouts.lock_timeout, wait_ms
+            ),
             report=note,
         )
     except lock_waits.WITHOUT_LOCKS as exc:
-        raise Failed(_rolled_back(decision), problems=[_blocked(block, timeouts, attempts)]) from exc
+        raise Failed(
+            _rolled_back(decision), problems=[_blocked(block, timeouts, attempts)]
+        ) from exc
     except psycopg.Error as exc:
         outcome = _settled(sessions, decision, run_id, exc)
     if not outcome.confirmed:
         number = attempts[-1].number if attempts else 1
-        note(Attempt(block.name, number, outcome.started_at, round(outcome.elapsed_ms, 1), True, (standbys.NOBODY,)))
+        note(
+            Attempt(
+                block.name,
+                number,
+                outcome.started_at,
+                round(outcome.elapsed_ms, 1),
+                True,
+                (standbys.NOBODY,),
+            )
+        )
     return outcome
 
 
 def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error) -> Outcome:
-    """What became of a block that was not heard to be committed: the ledger knows, once a lost session has ended."""
+    """What became of a block that was not heard to be committed: the ledger knows, once a lost
+    session has ended.
+    """
     block = decision.block
     try:
         row = ledger.row(sessions.work, run_id, block.name)
@@ -119,18 +145,24 @@ def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.E
             where=block.name,
             remedy="run again: the next run finds in the ledger whether the block was committed",
         )
-        raise Failed("It is not known whether the block was committed.", problems=[problem]) from exc
+        raise Failed(
+            "It is not known whether the block was committed.", problems=[problem]
+        ) from exc
     if row is None:
         problem = problem_of(exc, where=block.name, remedy=advice(exc, block))
         raise Failed(_rolled_back(decision), problems=[problem]) from exc
     event, started_at, finished_at = row
     elapsed_ms = (finished_at - started_at).total_seconds() * 1000
     lost = ("the connection was lost; the ledger has the block", elapsed_ms)
-    return Outcome(block.name, event, (lost,), started_at, elapsed_ms, confirmed=_confirmed(sessions))
+    return Outcome(
+        block.name, event, (lost,), started_at, elapsed_ms, confirmed=_confirmed(sessions)
+    )
 
 
 def _confirmed(sessions: Sessions) -> bool:
-    """Whether the standbys that a block's commit waits for have what is committed by now: they confirm it in order."""
+    """Whether the standbys that a block's commit waits for have what is committed by now: they
+    confirm it in order.
+    """
     try:
         return not durability.write(sessions.work, _MARK, ())
     except (psycopg.Error, RunbookError):
@@ -141,8 +173,11 @@ def _confirmed(sessions: Sessions) -> bool:
 _MARK = "SELECT pg_logical_emit_message(true, 'pgrunbook', '')"
 
 
-def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, ask: Ask) -> Outcome:
-    """One attempt, in two messages. Before the second, the catalog is compared with the shape that the block makes.
+def _once(
+    sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, ask: Ask
+) -> Outcome:
+    """One attempt, in two messages. Before the second, the catalog is compared with the shape that
+    the block makes.
 
     Between the two nothing else is asked: whatever is needed is asked before, or in the first.
     """
@@ -179,7 +214,11 @@ def _once(sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeout
         )
         written = time.perf_counter()
         limit_ms = milliseconds(timeouts.lock_timeout) if locks else standbys.PATIENCE_MS
-        with standbys.watched(conn, sessions.look, limit_ms) if batch.awaits else standbys.unwatched() as commit:
+        with (
+            standbys.watched(conn, sessions.look, limit_ms)
+            if batch.awaits
+            else standbys.unwatched() as commit
+        ):
             # Triggers that are deferred until now see what they see in psql.
             conn.execute(f"{done}; {search_path.theirs(conn.schema)}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
@@ -198,7 +237,9 @@ def _received(batch: Batch, decision: Decision) -> list[list[dict[str, Any]]]:
     except psycopg.Error as exc:
         # Without SQLSTATE the connection is lost, and nobody knows how far the server came.
         if batch.failed and exc.sqlstate:
-            raise Failed(_rolled_back(decision), problems=[_located(exc, decision.block, *batch.failed)]) from exc
+            raise Failed(
+                _rolled_back(decision), problems=[_located(exc, decision.block, *batch.failed)]
+            ) from exc
         raise
 
 
@@ -207,13 +248,17 @@ def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> P
     seen = [blocker for attempt in attempts[-1:] for blocker in attempt.blockers]
     hidden = any(blocker.transaction_s is None for blocker in seen)
     remedy = "wait until these sessions have ended their transactions, or end them; then run again"
-    remedy = "\n".join([*dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy), remedy])
+    remedy = "\n".join(
+        [*dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy), remedy]
+    )
     return Problem(
         f"its locks could not be had in {len(attempts)} attempts of {timeouts.wait} each",
         where=block.name,
         expected=f"all of them at once, within the lock_budget of {timeouts.lock_budget}",
         found="\n".join(map(str, seen)) or "no blocker was seen",
-        remedy=f"{remedy}. What they do is shown to a role that has pg_read_all_stats" if hidden else remedy,
+        remedy=f"{remedy}. What they do is shown to a role that has pg_read_all_stats"
+        if hidden
+        else remedy,
     )
 
 
@@ -224,7 +269,9 @@ def _rolled_back(decision: Decision) -> str:
 
 
 def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int | None) -> Problem:
-    """The server's error with its file, its line and what stands there; a caret where the server gives a position."""
+    """The server's error with its file, its line and what stands there; a caret where the server
+    gives a position.
+    """
     start = statement.sql.rfind("\n", 0, index or 0) + 1
     shown = [statement.sql[start:].split("\n", 1)[0]]
     shown += [] if index is None else [" " * (index - start) + "^"]
@@ -234,10 +281,12 @@ def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int 
 
 # By SQLSTATE, how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REMEDIES = {
-    "08": "the server's log says why the connection ended; see that it can be reached, then run again",
+    "08": "the server's log says why the connection ended; see that it can be reached, then run "
+    "again",
     "23": "correct the rows that break the constraint, then run again",
     "25006": "connect to a primary, as a role that may write",
-    "25P": "our side was silent for too long, or a time limit of the server ended the session; run again",
+    "25P": "our side was silent for too long, or a time limit of the server ended the session; "
+    "run again",
     "42501": "grant this role the privilege, or run as one that has it",
     "53100": "make room on the server's disk, then run again",
     "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
@@ -245,17 +294,22 @@ _REMEDIES = {
 }
 
 
-def advice(exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again") -> str:
+def advice(
+    exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again"
+) -> str:
     """What to do about the server's error; `otherwise`, if nothing is known about it."""
     code = exc.sqlstate or "08"  # no answer: the connection was lost
     known = next((text for start, text in _REMEDIES.items() if code.startswith(start)), otherwise)
     own = "statement_timeout" in block.timeouts
-    return known.format(statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout")
+    return known.format(
+        statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout"
+    )
 
 
 def expected(decision: Decision) -> dict[Key, str]:
-    """All that the block makes, whether a statement that is run makes it or it was there already. But what is there
-    already of a column may keep its default and nullability, if it is added IF NOT EXISTS.
+    """All that the block makes, whether a statement that is run makes it or it was there already.
+    But what is there already of a column may keep its default and nullability, if it is added IF
+    NOT EXISTS.
     """
     return {
         key: value
@@ -265,8 +319,14 @@ def expected(decision: Decision) -> dict[Key, str]:
     }
 
 
+_AS_RUN = "did not come out as its SQL says"
+_AS_FOUND = "has changed since it was decided about"
+
+
 def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem]:
-    """Where the catalog does not hold what was wanted; or still holds what the block had made, if that is undone."""
+    """Where the catalog does not hold what was wanted; or still holds what the block had made, if
+    that is undone.
+    """
     block = decision.block
     if decision.action is Action.REVERT:
         left = [key for key in block.facts if key in found]
@@ -274,7 +334,7 @@ def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem
     run = {key for number in decision.statements for key in block.effects[number].facts}
     return [
         Problem(
-            f"{key} {'did not come out as its SQL says' if key in run else 'has changed since it was decided about'}",
+            f"{key} {_AS_RUN if key in run else _AS_FOUND}",
             where=block.name,
             expected=value,
             found=there,

@@ -1,8 +1,9 @@
-"""Waiting for locks without making anybody wait: short attempts, with pauses in which the queue drains.
+"""Waiting for locks without making anybody wait: short attempts, with pauses in which the queue
+drains.
 
-Whoever asks for a lock that conflicts with ours queues behind us, so the application waits as long as we do. A
-block therefore gives up after `lock_timeout`, lets the queue pass, and tries again until `lock_budget` is used up.
-https://www.postgresql.org/docs/current/explicit-locking.html
+Whoever asks for a lock that conflicts with ours queues behind us, so the application waits as long
+as we do. A block therefore gives up after `lock_timeout`, lets the queue pass, and tries again
+until `lock_budget` is used up. https://www.postgresql.org/docs/current/explicit-locking.html
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ import tenacity
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, first_line
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.blockers import _CANCEL, CANCELLED, PREVENTS_WRAPAROUND, Attempt, Blocker, blockers
+from pgrunbook.postgres.blockers import (
+    _CANCEL,
+    CANCELLED,
+    PREVENTS_WRAPAROUND,
+    Attempt,
+    Blocker,
+    blockers,
+)
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
@@ -30,8 +38,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Pauses grow from the first to the second of these, in seconds, each with up to as much at random as the first. The
-# longest decides how soon after a reader has left we notice; the shortest, how often the application feels us.
+# Pauses grow from the first to the second of these, in seconds, each with up to as much at random
+# as the first. The longest decides how soon after a reader has left we notice; the shortest, how
+# often the application feels us.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 2.0
 
@@ -40,21 +49,29 @@ LONGEST_PAUSE_S = 2.0
 WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
-# What an attempt is handed to as soon as it is over; and what watches during each of them, and whom it has seen.
+# What an attempt is handed to as soon as it is over; and what watches during each of them, and whom
+# it has seen.
 Report = Callable[[Attempt], None]
 Watch = Callable[[], AbstractContextManager[Sequence[Blocker]]]
 
 
 def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
-    """One row an attempt and blocker: index `attempt`; columns `at`, `waited_ms`, `pid` (str, as no quantity),
-    `application`, `role`, `state`, `transaction_s`, `lock`, `query`; the blocker's are missing where none was seen.
+    """One row an attempt and blocker: index `attempt`; columns `at`, `waited_ms`, `pid` (str, as no
+    quantity), `application`, `role`, `state`, `transaction_s`, `lock`, `query`; the blocker's are
+    missing where none was seen.
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
     rows: list[dict[str, Any]] = []
     for attempt in attempts:
-        own = {"attempt": attempt.number, "at": f"{attempt.started_at:%H:%M:%S}", "waited_ms": attempt.waited_ms}
-        rows += [own | asdict(blocker) | {"pid": str(blocker.pid)} for blocker in attempt.blockers] or [own]
+        own = {
+            "attempt": attempt.number,
+            "at": f"{attempt.started_at:%H:%M:%S}",
+            "waited_ms": attempt.waited_ms,
+        }
+        rows += [
+            own | asdict(blocker) | {"pid": str(blocker.pid)} for blocker in attempt.blockers
+        ] or [own]
     columns = ["attempt", "at", "waited_ms", *Blocker.__slots__]
     return pd.DataFrame(rows, columns=columns).astype({"attempt": "Int64"}).set_index("attempt")
 
@@ -68,11 +85,12 @@ def retry(
     report: Report,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up; none begins after that.
+    """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up;
+    none begins after that.
 
-    An attempt that did not get them is reported at once; so is one that did after others had not, or after an
-    autovacuum was cancelled for it. Raises the last of
-    WITHOUT_LOCKS if the budget is used up.
+    An attempt that did not get them is reported at once; so is one that did after others had not,
+    or after an autovacuum was cancelled for it. Raises the last of WITHOUT_LOCKS if the budget is
+    used up.
     """
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(WITHOUT_LOCKS),
@@ -112,12 +130,13 @@ def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report:
 def watched(
     work: Session, look: Connection, lock_timeout: str, limit_ms: float | None = None
 ) -> Iterator[Sequence[Blocker]]:
-    """Look, in another session, who blocks the session `work`, as long as the `with` block lasts: whom it saw last. An
-    autovacuum among them is cancelled. So is `work`, where it waits for a lock `limit_ms` after its transaction began,
-    as it does in a function that locks one table after the other: that is LockNotAvailable, too.
+    """Look, in another session, who blocks the session `work`, as long as the `with` block lasts:
+    whom it saw last. An autovacuum among them is cancelled. So is `work`, where it waits for a lock
+    `limit_ms` after its transaction began, as it does in a function that locks one table after the
+    other: that is LockNotAvailable, too.
 
-    After the attempt it would be too late to ask: with our request the reason to be blocked is gone. Who waits for the
-    answer is another thread: `work` is not to hold its locks meanwhile.
+    After the attempt it would be too late to ask: with our request the reason to be blocked is
+    gone. Who waits for the answer is another thread: `work` is not to hold its locks meanwhile.
     """
     seen: list[Blocker] = []
     over, overdue = threading.Event(), threading.Event()
@@ -128,7 +147,9 @@ def watched(
         with suppress(psycopg.Error):  # whatever it is: the one that waits is not to fail for it
             while not over.is_set():
                 seen[:] = [*met(look, pid)] or seen
-                if limit_ms is not None and catalog.rows(look, "overdue", pid=pid, limit_ms=limit_ms):
+                if limit_ms is not None and catalog.rows(
+                    look, "overdue", pid=pid, limit_ms=limit_ms
+                ):
                     overdue.set()
                 over.wait(every_s)
 
@@ -159,7 +180,9 @@ _ANSWERING_S = 2.0
 
 
 def met(conn: Connection, pid: int) -> Iterator[Blocker]:
-    """Who blocks this session now; an autovacuum that may be cancelled is, if this role may do so."""
+    """Who blocks this session now; an autovacuum that may be cancelled is, if this role may do
+    so.
+    """
     for blocker in blockers(conn, pid):
         if blocker.autovacuum and blocker.autovacuum != PREVENTS_WRAPAROUND:
             yield replace(blocker, autovacuum=_cancelled(conn, blocker.pid))
@@ -170,7 +193,9 @@ def met(conn: Connection, pid: int) -> Iterator[Blocker]:
 def _cancelled(conn: Connection, pid: int) -> str:
     try:
         conn.execute(
-            f"{_CANCEL.format('pid')} FROM pg_stat_activity WHERE pid = %s AND usesysid IS NULL".encode(), [pid]
+            f"{_CANCEL.format('pid')} FROM pg_stat_activity WHERE pid = %s AND usesysid IS "
+            "NULL".encode(),
+            [pid],
         )
     except psycopg.errors.InsufficientPrivilege as exc:
         return f"not {CANCELLED}: {exc.diag.message_primary}"

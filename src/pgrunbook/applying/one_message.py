@@ -1,8 +1,9 @@
-"""The statements of a transaction, sent as one message: how long each took, which locks it took, which of them failed.
+"""The statements of a transaction, sent as one message: how long each took, which locks it took,
+which of them failed.
 
-While the transaction is open others may wait for it, so nothing is waited for between two of its statements: after
-each, the server itself says what time it is and what the transaction holds. All its locks are to be had before one
-deadline, which the server keeps too.
+While the transaction is open others may wait for it, so nothing is waited for between two of its
+statements: after each, the server itself says what time it is and what the transaction holds. All
+its locks are to be had before one deadline, which the server keeps too.
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
 """
 
@@ -34,12 +35,15 @@ _BETWEEN = "\n;\n"  # a statement may end with a comment
 # The advisory lock that must still be held by another session: its process id, and the key.
 Kept = tuple[int, int]
 
-# However little is left, a lock may be waited for as long as this: most others hold theirs for less.
+# However little is left, a lock may be waited for as long as this: most others hold theirs for
+# less.
 _LEAST_MS = 10
 
 
 class _Part(NamedTuple):
-    """A part of the message: what takes the rows of its result, and the statement that it is, or that it locks for."""
+    """A part of the message: what takes the rows of its result, and the statement that it is, or
+    that it locks for.
+    """
 
     sql: str
     take: Callable[[list[dict[str, Any]]], object] | None = None
@@ -48,7 +52,9 @@ class _Part(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """The locks that were held after so many statements, and how many were done at the look before."""
+    """The locks that were held after so many statements, and how many were done at the look
+    before.
+    """
 
     since: int
     number: int
@@ -57,9 +63,10 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Statements that begin a transaction on `conn`, for a schema. `traced`: whether they concern what existed before.
-    Then each waits for its locks no longer than what the statements before it have left, and which locks are held is
-    looked at after each, not only after the last: pg_locks is read as a whole, and others wait for a lock meanwhile.
+    """Statements that begin a transaction on `conn`, for a schema. `traced`: whether they concern
+    what existed before. Then each waits for its locks no longer than what the statements before it
+    have left, and which locks are held is looked at after each, not only after the last: pg_locks
+    is read as a whole, and others wait for a lock meanwhile.
     """
 
     conn: Session
@@ -67,7 +74,8 @@ class Batch:
     statements: Sequence[Statement]
     traced: bool = True
     keeper: Kept | None = None
-    # The statement that has failed, if it was one of them, and the index of the character where, if the server says.
+    # The statement that has failed, if it was one of them, and the index of the character where, if
+    # the server says.
     failed: tuple[Statement, int | None] | None = None
     kept: bool = False  # whether the lock of `keeper` was held at the end
     awaits: bool = False  # whether the commit waits for a synchronous standby
@@ -84,8 +92,8 @@ class Batch:
     _seen: list[_Seen] = field(default_factory=list)
 
     def send(self, timeouts: Mapping[str, str], *last: str) -> None:
-        """Begin the transaction with these timeouts, all three by their names; run the statements, then the queries
-        `last`. Returns when all of it is on its way: `receive` has the answers.
+        """Begin the transaction with these timeouts, all three by their names; run the statements,
+        then the queries `last`. Returns when all of it is on its way: `receive` has the answers.
         """
         self._wait_ms = milliseconds(timeouts["lock_timeout"])
         self._parts = [*self._message(timeouts, last)]
@@ -100,8 +108,13 @@ class Batch:
         yield _Part("BEGIN")
         yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
         for number, statement in enumerate(self.statements):
-            waiting = list(self._locking(statement, locks[number], timeouts["statement_timeout"]) if locks else ())
-            if number == 0 and self.traced:  # once it has its locks: what others have made meanwhile was there before
+            waiting = list(
+                self._locking(statement, locks[number], timeouts["statement_timeout"])
+                if locks
+                else ()
+            )
+            # once it has its locks: what others have made meanwhile was there before
+            if number == 0 and self.traced:
                 before = catalog.written("before", {"schema": self.schema, "cursor": True})
                 waiting.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
             yield from waiting
@@ -118,13 +131,16 @@ class Batch:
         else:  # a cursor is planned each time
             asked = catalog.asking(self.conn, "before", schema=self.schema, cursor=False)
             yield _Part(asked, self._there.extend)
-        yield _Part("SET LOCAL enable_seqscan = off")  # the plan is kept, made when the catalog was small, and it grows
+        # the plan is kept, made when the catalog was small, and it grows
+        yield _Part("SET LOCAL enable_seqscan = off")
         for query in last:
             yield _Part(query, self._answers.append)
 
-    def _locking(self, statement: Statement, locks: Sequence[str], statement_timeout: str) -> Iterator[_Part]:
-        """What comes before a statement: its locks, all before the deadline, which goes on for what it locks besides.
-        To look was no part of its time, which therefore begins here.
+    def _locking(
+        self, statement: Statement, locks: Sequence[str], statement_timeout: str
+    ) -> Iterator[_Part]:
+        """What comes before a statement: its locks, all before the deadline, which goes on for what
+        it locks besides. To look was no part of its time, which therefore begins here.
         """
         take: Callable[[list[dict[str, Any]]], object] | None = self._resumed
         for lock in locks:
@@ -157,17 +173,22 @@ class Batch:
         self._now = rows[0]["now"]
 
     def receive(self) -> list[list[dict[str, Any]]]:
-        """The rows of each of the last queries. Raises the psycopg.Error of what fails; nothing after it is run.
+        """The rows of each of the last queries. Raises the psycopg.Error of what fails; nothing
+        after it is run.
 
-        Where a statement's locks were not to be had in time, that is LockNotAvailable, whichever timeout it was.
+        Where a statement's locks were not to be had in time, that is LockNotAvailable, whichever
+        timeout it was.
         """
         with self.conn.allowing(self._allowed_s), self.conn.message_of(len(self.statements)):
             results = self.conn.results()
         self._received_at = time.perf_counter()
         if len(results) > len(self._parts):
             remedy = "see to the rules of the tables: one that is DO ALSO SELECT answers, too"
-            raise Failed.of("the server gives more answers than there are statements", remedy=remedy)
-        for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):  # an error ends them
+            raise Failed.of(
+                "the server gives more answers than there are statements", remedy=remedy
+            )
+        # an error ends them
+        for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):
             if result.status == ExecStatus.FATAL_ERROR:
                 raise self._error(place, result)
             if part.take:
@@ -175,8 +196,9 @@ class Batch:
         return self._answers
 
     def _error(self, place: int, result: PGresult) -> psycopg.Error:
-        """The server's error; `failed` is set to the statement that it is about. What is no SQL fails the message as a
-        whole, before its first part is run: then the position tells which statement.
+        """The server's error; `failed` is set to the statement that it is about. What is no SQL
+        fails the message as a whole, before its first part is run: then the position tells which
+        statement.
         """
         error = psycopg.errors.error_from_result(result)
         ends = [0, *accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
@@ -185,8 +207,13 @@ class Batch:
             place = bisect(ends, index) - 1
         part = self._parts[place]
         if part.statement:
-            self.failed = part.statement, None if index is None or part.locks else index - ends[place]
-        timed_out = isinstance(error, psycopg.errors.QueryCanceled) and self._waited_ms >= self._wait_ms
+            self.failed = (
+                part.statement,
+                None if index is None or part.locks else index - ends[place],
+            )
+        timed_out = (
+            isinstance(error, psycopg.errors.QueryCanceled) and self._waited_ms >= self._wait_ms
+        )
         return psycopg.errors.LockNotAvailable(str(error)) if part.locks and timed_out else error
 
     @property
@@ -205,8 +232,8 @@ class Batch:
         return [(statement.sql, (ended - began) * 1000) for statement, (began, ended) in pairs]
 
     def locks(self) -> tuple[Lock, ...]:
-        """The locks on what existed before the transaction, held until now. What was seen only at the end may be held
-        since the first statement.
+        """The locks on what existed before the transaction, held until now. What was seen only at
+        the end may be held since the first statement.
         """
         existed = {row["oid"]: row for row in self._there}
         trace = Trace()
@@ -216,5 +243,7 @@ class Batch:
             rows = [existed[oid] | {"mode": mode} for oid, mode in modes if oid in existed]
             after = self._spans[since][0] - self._spans[0][0]
             trace.note(number, min(self._sent_at + max(0.0, after), self._received_at), rows)
-            files |= {oid: file for oid, file in zip(held["oids"], held["filenodes"], strict=True) if file}
+            files |= {
+                oid: file for oid, file in zip(held["oids"], held["filenodes"], strict=True) if file
+            }
         return trace.locks(files)  # what was dropped has no file

@@ -1,7 +1,9 @@
-"""A block outside a transaction: statement by statement, each recorded before and after, judged by the catalog.
+"""A block outside a transaction: statement by statement, each recorded before and after, judged by
+the catalog.
 
-CREATE INDEX CONCURRENTLY and its kind take locks that let reads and writes pass, and then wait, as long as it takes,
-for transactions that are older. A short lock_timeout would only break them, so `lock_budget` takes its place.
+CREATE INDEX CONCURRENTLY and its kind take locks that let reads and writes pass, and then wait, as
+long as it takes, for transactions that are older. A short lock_timeout would only break them, so
+`lock_budget` takes its place.
 https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
 """
 
@@ -47,7 +49,8 @@ LOOK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a statement has come: the server's name of its phase, how much of it is done, and who is waited for.
+    """How far a statement has come: the server's name of its phase, how much of it is done, and who
+    is waited for.
 
     `done` and `total` count blocks or rows, or while it waits, the transactions to wait for.
     """
@@ -69,40 +72,66 @@ def apply(
     report: Report,
     progress: Callable[[Progress], None],
 ) -> Outcome:
-    """Run what the decision says: a row `started`, then each statement with a row before and after, then
-    `applied`; or `reverting` and `reverted`.
+    """Run what the decision says: a row `started`, then each statement with a row before and after,
+    then `applied`; or `reverting` and `reverted`.
 
-    Raises Failed if a statement fails or the shape is not what the SQL says. What is there then is left as it is, and
-    said: the next run goes on from there.
+    Raises Failed if a statement fails or the shape is not what the SQL says. What is there then is
+    left as it is, and said: the next run goes on from there.
     """
     sessions.require_lock()
     _require_alone(sessions, decision)
-    steps = _Steps(sessions, decision, run_id, timeouts.of(decision.block), report, progress, _now(sessions.work))
+    steps = _Steps(
+        sessions,
+        decision,
+        run_id,
+        timeouts.of(decision.block),
+        report,
+        progress,
+        _now(sessions.work),
+    )
     block = decision.block
     try:
         steps.record("reverting" if decision.action is Action.REVERT else "started", {})
-        with _limits(sessions.work, block.timeouts.get("lock_timeout", timeouts.lock_budget), _statement(block)):
+        with _limits(
+            sessions.work,
+            block.timeouts.get("lock_timeout", timeouts.lock_budget),
+            _statement(block),
+        ):
             steps.run()
         found = observe(sessions.work, block)
         if problems := differences(decision, expected(decision), found):
             raise Failed(_half_done(decision), problems=problems)
-        steps.record(decision.event, {key: found[key] for key in block.facts if key in found}, later=1)
+        steps.record(
+            decision.event, {key: found[key] for key in block.facts if key in found}, later=1
+        )
     except psycopg.Error as exc:
         raise Failed(_half_done(decision), problems=[steps.problem(exc, observe)]) from exc
     clock = steps.clock
     clock.lap()
-    return Outcome(block.name, decision.event, tuple(clock.laps), steps.started_at, clock.total_ms, tuple(steps.locks))
+    return Outcome(
+        block.name,
+        decision.event,
+        tuple(clock.laps),
+        steps.started_at,
+        clock.total_ms,
+        tuple(steps.locks),
+    )
 
 
 def _require_alone(sessions: Sessions, decision: Decision) -> None:
-    """Refuse to clear away what somebody else may be building right now: until it is done it is not valid either."""
+    """Refuse to clear away what somebody else may be building right now: until it is done it is not
+    valid either.
+    """
     if not decision.repairs:
         return
-    if found := locks.holders(sessions.look, sessions.schema, "SHARE UPDATE EXCLUSIVE", decision.block.tables):
+    if found := locks.holders(
+        sessions.look, sessions.schema, "SHARE UPDATE EXCLUSIVE", decision.block.tables
+    ):
         raise Refused.of(
             "what is half done there may be somebody else's work, still going on",
             where=decision.block.name,
-            expected="no SHARE UPDATE EXCLUSIVE lock on its tables, as CREATE INDEX CONCURRENTLY has one",
+            expected="no SHARE UPDATE EXCLUSIVE lock on its tables, as CREATE INDEX CONCURRENTLY "
+            "has one",
             found=found,
             remedy="wait until these sessions have done, then run again",
         )
@@ -116,7 +145,10 @@ def _now(conn: Connection) -> datetime:
 
 def _half_done(decision: Decision) -> str:
     if decision.action is Action.REVERT:
-        return "The revert failed. It is outside a transaction: what was undone is gone, the rest is there."
+        return (
+            "The revert failed. It is outside a transaction: what was undone is gone, the rest "
+            "is there."
+        )
     return "The block failed. It is outside a transaction: what was done of it is there."
 
 
@@ -128,12 +160,20 @@ def _statement(block: Block) -> str:
 def _limits(conn: Session, lock_timeout: str, statement_timeout: str) -> Iterator[None]:
     """The session's timeouts as long as the `with` block lasts."""
     settings = ("lock_timeout", "statement_timeout")
-    before = conn.execute("SELECT current_setting(%s), current_setting(%s)", settings).fetchone() or ()
-    change = "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)"
+    before = (
+        conn.execute("SELECT current_setting(%s), current_setting(%s)", settings).fetchone() or ()
+    )
+    change = (
+        "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)"
+    )
     conn.execute(change, [lock_timeout, statement_timeout])
     try:
-        with conn.allowing(None if statement_timeout == "0" else milliseconds(statement_timeout) / 1000):
-            yield  # where that is without a limit, whoever looks meanwhile finds out that the server is silent
+        with conn.allowing(
+            None if statement_timeout == "0" else milliseconds(statement_timeout) / 1000
+        ):
+            # where that is without a limit, whoever looks meanwhile finds out that the server is
+            # silent
+            yield
     finally:
         with suppress(psycopg.Error):  # a lost session has none
             conn.execute(change, before)
@@ -160,11 +200,17 @@ class _Steps:
         return self.decision.block.name
 
     def record(self, event: str, facts: Facts, later: int = 0) -> None:
-        """Write a row of the block into the ledger, with the locks that its statements have had by now."""
+        """Write a row of the block into the ledger, with the locks that its statements have had by
+        now.
+        """
         decision = self.decision
-        row = ledger.about(decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        row = ledger.about(
+            decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept
+        )
         when = {"started_at": self.started_at, "revision": decision.revision + later}
-        ledger.record(self.sessions.work, self.run_id, row, event=event, facts=facts, locks=self.locks, **when)
+        ledger.record(
+            self.sessions.work, self.run_id, row, event=event, facts=facts, locks=self.locks, **when
+        )
 
     def run(self) -> None:
         """Send the repairs and the statements, each with a row before and after."""
@@ -179,7 +225,9 @@ class _Steps:
 
     def _send(self, conn: Session, number: int, statement: Statement) -> float:
         trace = Trace()
-        there = catalog.rows(conn, "concerned", schema=self.sessions.schema, relations=[*_locked(statement.node)])
+        there = catalog.rows(
+            conn, "concerned", schema=self.sessions.schema, relations=[*_locked(statement.node)]
+        )
         sent = time.perf_counter()
         trace.note(number, sent, there)  # it may be done before anybody has looked
         self.clock.lap()
@@ -195,8 +243,8 @@ class _Steps:
         return (time.perf_counter() - sent) * 1000
 
     def _looks(self, trace: Trace, number: int, sent: float) -> None:
-        """Look, and if the session that looks is lost or told to stop, look again next time: without that nobody would
-        find out that the server is silent.
+        """Look, and if the session that looks is lost or told to stop, look again next time:
+        without that nobody would find out that the server is silent.
         """
         try:
             self._look(trace, number, sent)
@@ -213,22 +261,26 @@ class _Steps:
             self.progress(Progress(self.block, blockers=self.blockers, **row))
 
     def _detach(self, conn: Session, sql: str, partition: str) -> None:
-        """At its end, detaching locks readers of the partition out, and others would queue behind us: short attempts.
-        What an attempt has left half done is not begun again, but finalized.
+        """At its end, detaching locks readers of the partition out, and others would queue behind
+        us: short attempts. What an attempt has left half done is not begun again, but finalized.
         """
         key = Key("standalone", partition)
 
         def attempt() -> None:
             half = shapes.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
             with search_path.seeing(conn):
-                conn.execute((re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode())
+                conn.execute(
+                    (re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode()
+                )
 
         with _limits(conn, self.timeouts.lock_timeout, _statement(self.decision.block)):
             lock_waits.retry(
                 attempt,
                 block=self.block,
                 budget=self.timeouts.lock_budget,
-                watch=lambda: lock_waits.watched(conn, self.sessions.look, self.timeouts.lock_timeout),
+                watch=lambda: lock_waits.watched(
+                    conn, self.sessions.look, self.timeouts.lock_timeout
+                ),
                 report=self._note,
             )
 
@@ -239,23 +291,38 @@ class _Steps:
 
     def problem(self, exc: psycopg.Error, observe: Observe) -> Problem:
         """What failed, who was in the way if it was a lock, and what is left."""
-        found = [self.at, *map(str, self.blockers if isinstance(exc, lock_waits.WITHOUT_LOCKS) else ())]
+        found = [
+            self.at,
+            *map(str, self.blockers if isinstance(exc, lock_waits.WITHOUT_LOCKS) else ()),
+        ]
         with suppress(psycopg.Error, RunbookError):
             left = observe(self.sessions.work, self.decision.block).items()
-            found += [f"left half done: {key}" for key, value in left if value.endswith((INVALID, PENDING))]
-        remedy = f"{self._advice(exc)}: the next run finds in the catalog how far it came, and goes on from there"
+            found += [
+                f"left half done: {key}"
+                for key, value in left
+                if value.endswith((INVALID, PENDING))
+            ]
+        remedy = (
+            f"{self._advice(exc)}: the next run finds in the catalog how far it came, and "
+            "goes on from there"
+        )
         problem = problem_of(exc, where=self.block, remedy=remedy)
         return replace(problem, found="\n".join(filter(None, [problem.found, *found])))
 
     def _advice(self, exc: psycopg.Error) -> str:
         block = self.decision.block
-        if isinstance(exc, psycopg.errors.QueryCanceled) and "statement_timeout" not in block.timeouts:
+        if (
+            isinstance(exc, psycopg.errors.QueryCanceled)
+            and "statement_timeout" not in block.timeouts
+        ):
             return "run again"  # it had no time limit: somebody cancelled it
         return advice(exc, block, otherwise="run again")
 
 
 def _locked(node: ast.Node) -> Iterator[str]:
-    """The names of what a statement locks in mode SHARE UPDATE EXCLUSIVE, of all kinds that such a block may hold."""
+    """The names of what a statement locks in mode SHARE UPDATE EXCLUSIVE, of all kinds that such a
+    block may hold.
+    """
     match node:
         case ast.AlterTableStmt(cmds=[command]):
             yield from (node.relation.relname, command.def_.name.relname)
@@ -274,6 +341,8 @@ def _locked(node: ast.Node) -> Iterator[str]:
 def _detached(statement: Statement) -> str:
     """The partition that a statement detaches; empty if it does something else."""
     match statement.node:
-        case ast.AlterTableStmt(cmds=[command]) if command.subtype == AlterTableType.AT_DetachPartition:
+        case ast.AlterTableStmt(cmds=[command]) if (
+            command.subtype == AlterTableType.AT_DetachPartition
+        ):
             return str(command.def_.name.relname)
     return ""

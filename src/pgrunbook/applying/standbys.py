@@ -1,7 +1,8 @@
 """A commit that waits for standbys: what becomes of it if they do not confirm it.
 
-Such a commit waits with its locks, for as long as it takes. Cancelled, it is committed on the primary, and the server
-says so in a warning: https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION-HA
+Such a commit waits with its locks, for as long as it takes. Cancelled, it is committed on the
+primary, and the server says so in a warning:
+https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION-HA
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ PATIENCE_MS = 10_000
 
 @dataclass(slots=True)
 class Commit:
-    """What has been heard of a commit: whether it was not `confirmed` by standbys, though it was done."""
+    """What has been heard of a commit: whether it was not `confirmed` by standbys, though it was
+    done.
+    """
 
     confirmed: bool = True
 
@@ -38,8 +41,9 @@ class Commit:
 
 @contextmanager
 def watched(work: Connection, look: Connection, limit_ms: float) -> Iterator[Commit]:
-    """In the `with` block `work` commits a transaction. So many milliseconds after that began, its wait for a standby
-    is cancelled, by the server itself: no network is so near that we would be in time. From here, if the server cannot.
+    """In the `with` block `work` commits a transaction. So many milliseconds after that began, its
+    wait for a standby is cancelled, by the server itself: no network is so near that we would be in
+    time. From here, if the server cannot.
     """
     commit = Commit()
     work.add_notice_handler(commit.notice)
@@ -55,10 +59,13 @@ def watched(work: Connection, look: Connection, limit_ms: float) -> Iterator[Com
         thread.join(PATIENCE_MS / 1000)
 
 
-def _guard(work: Connection, look: Connection, guard: str, limit_ms: float, over: threading.Event) -> None:
+def _guard(
+    work: Connection, look: Connection, guard: str, limit_ms: float, over: threading.Event
+) -> None:
     with suppress(psycopg.Error):  # whatever it is: the commit is not to fail for it
         look.execute(guard.encode())
-    if not over.wait(limit_ms / 1000):  # it was no guard: this role has no plpgsql, or track_activities is off
+    # it was no guard: this role has no plpgsql, or track_activities is off
+    if not over.wait(limit_ms / 1000):
         with suppress(psycopg.Error):
             work.cancel_safe(timeout=CANCEL_S)
 
@@ -75,9 +82,11 @@ NOBODY = Blocker(0, "", "synchronous standby", "has not confirmed the commit", N
 def unconfirmed(block: str) -> Failed:
     """What to raise when a block is committed on the primary alone."""
     return Failed.of(
-        "is committed on this server, and not confirmed by a standby: its wait has ended, and its locks are let go",
+        "is committed on this server, and not confirmed by a standby: its wait has ended, and its "
+        "locks are let go",
         where=block,
         expected="a confirmation by the standbys of synchronous_standby_names",
         found="none in time",
-        remedy="see to the standby; when it has caught up, run again: the run goes on after this block",
+        remedy="see to the standby; when it has caught up, run again: the run goes on after this "
+        "block",
     )

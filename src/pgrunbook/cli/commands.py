@@ -1,4 +1,6 @@
-"""How the command line says what came of a command: errors as text, everything as one JSON document with `--json`."""
+"""How the command line says what came of a command: errors as text, everything as one JSON document
+with `--json`.
+"""
 
 from __future__ import annotations
 
@@ -18,34 +20,45 @@ _ASKED, _PRINTED = "pgrunbook.json", "pgrunbook.printed"
 
 
 class Commands(click.Group):
-    """Shows our errors as text, and exits with the code of their verdict. With `--json`, a command that has not printed
-    its document by then prints one about the error, whatever it is; that of `run` lists the runs.
+    """Shows our errors as text, and exits with the code of their verdict. With `--json`, a command
+    that has not printed its document by then prints one about the error, whatever it is; that of
+    `run` lists the runs.
     """
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command line. What the encoding of a stream lacks is escaped there."""
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # None is one that was closed when we were started
+        # None is one that was closed when we were started
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep what was asked for: an option that click refuses is refused before `--json` is read."""
+        """Keep what was asked for: an option that click refuses is refused before `--json` is
+        read.
+        """
         ctx.meta[_ASKED] = "--json" in args
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. Raises SystemExit with the code of the verdict if it ends with an error of ours."""
+        """Run the command. Raises SystemExit with the code of the verdict if it ends with an error
+        of ours.
+        """
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):
             raise
         except (Exception, KeyboardInterrupt) as exc:
-            if isinstance(exc, OSError) and exc.errno == errno.EPIPE:  # nobody reads any more, which click knows
+            # nobody reads any more, which click knows
+            if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
                 raise
             error = error_of(exc)
             if ctx.meta[_ASKED] and _PRINTED not in ctx.meta:
-                click.echo(controls.document([told(error)] if ctx.invoked_subcommand == "run" else told(error)))
+                click.echo(
+                    controls.document(
+                        [told(error)] if ctx.invoked_subcommand == "run" else told(error)
+                    )
+                )
             if not isinstance(exc, RunbookError | KeyboardInterrupt | OSError):
                 raise  # click shows its own; a fault of ours has its traceback
             click.secho(f"{error.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
@@ -62,12 +75,20 @@ def error_of(exc: BaseException) -> RunbookError:
             return Interrupted("Stopped by a signal.")
         case click.ClickException():
             ctx = getattr(exc, "ctx", None)
-            problem = Problem(exc.format_message(), remedy=f"{ctx.command_path} --help" if ctx else "")
-            return Refused("The command line is not valid: nothing was started.", problems=[problem])
+            problem = Problem(
+                exc.format_message(), remedy=f"{ctx.command_path} --help" if ctx else ""
+            )
+            return Refused(
+                "The command line is not valid: nothing was started.", problems=[problem]
+            )
         case OSError():
             problem = Problem(str(exc.strerror or exc), str(exc.filename or "what there is to say"))
             return Failed("A file could not be read or written.", problems=[problem])
-    return Failed(f"{type(exc).__name__}: {first_line(exc)}" if isinstance(exc, Exception) else type(exc).__name__)
+    return Failed(
+        f"{type(exc).__name__}: {first_line(exc)}"
+        if isinstance(exc, Exception)
+        else type(exc).__name__
+    )
 
 
 def print_document(value: Any) -> None:
@@ -78,7 +99,11 @@ def print_document(value: Any) -> None:
 
 def told(error: RunbookError) -> dict[str, Any]:
     """An error as JSON values: the keys that every document has."""
-    return {"verdict": str(error.verdict), "message": str(error), "problems": problems(error.problems)}
+    return {
+        "verdict": str(error.verdict),
+        "message": str(error),
+        "problems": problems(error.problems),
+    }
 
 
 def problems(found: Sequence[Problem]) -> list[dict[str, str]]:

@@ -1,4 +1,6 @@
-"""The command line: a light wrapper. Exit codes: 0 passed, 1 failed, 2 refused, 3 interrupted, 4 locked out."""
+"""The command line: a light wrapper. Exit codes: 0 passed, 1 failed, 2 refused, 3 interrupted, 4
+locked out.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 _TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="pgrunbook")
 def main() -> None:
     """PostgreSQL schema changes as notebooks whose record can be trusted.
@@ -38,7 +42,8 @@ def main() -> None:
         pgrunbook run 001 --target service:staging
         pgrunbook status --target service:staging
 
-    Exit codes: 0 passed, 1 failed, 2 refused (nothing was changed), 3 interrupted, 4 locked out by another run.
+    Exit codes: 0 passed, 1 failed, 2 refused (nothing was changed), 3 interrupted, 4 locked out by
+    another run.
     """
 
 
@@ -53,7 +58,8 @@ def main() -> None:
 @click.option(
     "--mode",
     type=click.Choice(get_args(parameters.Mode)),
-    help="plan writes nothing; rehearse applies the blocks to a copy of the schema; verify only looks; revert undoes"
+    help="plan writes nothing; rehearse applies the blocks to a copy of the schema; verify only "
+    "looks; revert undoes"
     " what was applied.  [default: the runbook's, usually apply]",
 )
 @click.option(
@@ -63,12 +69,24 @@ def main() -> None:
     type=(str, str),
     multiple=True,
     metavar="NAME VALUE",
-    help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, statement_timeout,"
+    help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, "
+    "statement_timeout,"
     " approved_plan, approver, discard, or one of its own. May be repeated.",
 )
-@click.option("--html", is_flag=True, help="Also make the reviewer's page of the record, below outputs/site/.")
-@click.option("--progress/--no-progress", default=None, help="Show a progress bar.  [default: only on a terminal]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON when all is over: docs/json.md has its form.")
+@click.option(
+    "--html", is_flag=True, help="Also make the reviewer's page of the record, below outputs/site/."
+)
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show a progress bar.  [default: only on a terminal]",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON when all is over: docs/json.md has its form.",
+)
 def run(
     runbook: str | None,
     pending: bool,
@@ -79,27 +97,33 @@ def run(
     progress: bool | None,
     as_json: bool,
 ) -> None:
-    """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under outputs/.
+    """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under
+    outputs/.
 
-    The last lines are the verdict, in the modes plan and rehearse the digest of the plan if anything is to do, the path
-    of the notebook, and its seal. With --json they are the runbook, verdict, message, problems, plan, notebook, page
-    and seal; and an error if it could not be begun or sealed. A parameter that the runbook does not declare, or of
-    another type, refuses the run before anything is started.
+    The last lines are the verdict, in the modes plan and rehearse the digest of the plan if
+    anything is to do, the path of the notebook, and its seal. With --json they are the runbook,
+    verdict, message, problems, plan, notebook, page and seal; and an error if it could not be begun
+    or sealed. A parameter that the runbook does not declare, or of another type, refuses the run
+    before anything is started.
 
-    A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a block, a block was
-    edited since, or the last run did not pass; and none after the first that does not pass, whose exit code it is. A
-    parameter goes to the runbooks that declare it.
+    A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a
+    block, a block was edited since, or the last run did not pass; and none after the first that
+    does not pass, whose exit code it is. A parameter goes to the runbooks that declare it.
     """
     if pending == bool(runbook):
         raise click.UsageError("Name a RUNBOOK, or give --pending.")
     if pending and mode == "revert":
-        raise click.UsageError("Name the RUNBOOK to revert: --pending is for what is to be applied.")
+        raise click.UsageError(
+            "Name the RUNBOOK to revert: --pending is for what is to be applied."
+        )
     project = Project.find()
     all_pairs = [*pairs, ("target", target), ("mode", mode)]
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
     asked = arguments.asked(notebooks, all_pairs)
     if pending:
-        asked = {path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)}
+        asked = {
+            path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)
+        }
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
     bar = bool(sys.stderr and sys.stderr.isatty()) if progress is None else progress
     told: list[dict[str, Any]] = []
@@ -110,9 +134,13 @@ def run(
                 facts[name] = value
                 if not as_json:
                     _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
-            _go_on([facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"]))
+            _go_on(
+                [facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"])
+            )
             if signals.stopped() and path != list(asked)[-1]:
-                raise Interrupted(f"Stopped by a signal, after {path.stem}: the runbooks after it were not begun.")
+                raise Interrupted(
+                    f"Stopped by a signal, after {path.stem}: the runbooks after it were not begun."
+                )
     except (Exception, KeyboardInterrupt) as exc:
         error = commands.told(commands.error_of(exc))
         told[-1] = error | told[-1] | {"problems": error["problems"], "error": error["message"]}
@@ -128,7 +156,9 @@ def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
         return
     if passed := done[:-1]:
         dry = mode in ("plan", "rehearse")
-        note = "comes before it and is not applied there yet" if dry else "came before it and passed"
+        note = (
+            "comes before it and is not applied there yet" if dry else "came before it and passed"
+        )
         click.echo(f"note:     {', '.join(passed)} {note}", err=True)
     sys.exit(verdict.exit_code)
 
@@ -141,9 +171,11 @@ def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters)
     return report.pending(found)
 
 
-def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: bool) -> Iterator[tuple[str, Any]]:
-    """Run one runbook, and seal its record; what there is to say, each with its name, once nothing is left to be done:
-    nobody need listen to the end.
+def _run(
+    project: Project, notebook: Path, asked: Asked, *, html: bool, bar: bool
+) -> Iterator[tuple[str, Any]]:
+    """Run one runbook, and seal its record; what there is to say, each with its name, once nothing
+    is left to be done: nobody need listen to the end.
     """
     with signals.as_before():
         path, ending = _execute(project, notebook, asked, bar=bar)
@@ -165,7 +197,8 @@ def _run(project: Project, notebook: Path, asked: Asked, *, html: bool, bar: boo
 
 def _execute(project: Project, notebook: Path, asked: Asked, *, bar: bool) -> tuple[Path, Ending]:
     try:
-        signals.handle(signal.default_int_handler)  # SIGTERM too: before the engine takes over, it ends what was begun
+        # SIGTERM too: before the engine takes over, it ends what was begun
+        signals.handle(signal.default_int_handler)
         from pgrunbook.runner import run_notebook
 
         return run_notebook.execute(project, notebook, asked.chosen, asked.given, bar=bar)
@@ -185,7 +218,9 @@ def _sealed(project: Project, notebook: Path) -> str | RunbookError:
     try:
         return _seal(project, notebook)
     except RunbookError as exc:
-        return Failed("The run has ended as it says above. Its record is not sealed.", problems=exc.problems)
+        return Failed(
+            "The run has ended as it says above. Its record is not sealed.", problems=exc.problems
+        )
 
 
 def _seal(project: Project, notebook: Path, *, by_hand: bool = False) -> str:
@@ -213,11 +248,15 @@ def _relative(path: Path) -> Path:
 @click.argument("runbook", required=False)
 @click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
 @click.option(
-    "--schema", default="public", show_default=True, help="The schema that the runbooks were run in (`-p schema NAME`)."
+    "--schema",
+    default="public",
+    show_default=True,
+    help="The schema that the runbooks were run in (`-p schema NAME`).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None:
-    """Show which blocks of RUNBOOK (of every runbook, if none is given) are pending or done, when, and by which run.
+    """Show which blocks of RUNBOOK (of every runbook, if none is given) are pending or done, when,
+    and by which run.
 
     Reads only.
     """
@@ -237,8 +276,8 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
 def server(target: str, schema: str, confirm: str | None, operator: str) -> None:
     """Show which server answers, and whether it is the one that the target's ledger was written on.
 
-    Backups, branches and standbys have a copy of the ledger. A target that is protected takes no other server for its
-    own until somebody has confirmed it. Without --confirm it reads only.
+    Backups, branches and standbys have a copy of the ledger. A target that is protected takes no
+    other server for its own until somebody has confirmed it. Without --confirm it reads only.
     """
     from pgrunbook.applying import confirmation
 
@@ -255,10 +294,11 @@ def server(target: str, schema: str, confirm: str | None, operator: str) -> None
 @main.command()
 @click.argument("name")
 def new(name: str) -> None:
-    """Make a runbook called NAME: its notebook, and one block of SQL that works as it stands, to be edited.
+    """Make a runbook called NAME: its notebook, and one block of SQL that works as it stands, to be
+    edited.
 
-    NAME is lower-case words joined by underscores, at most 40 characters, such as add_phone. The table of its first
-    block is called so, too.
+    NAME is lower-case words joined by underscores, at most 40 characters, such as add_phone. The
+    table of its first block is called so, too.
     """
     from pgrunbook.runbooks import scaffold
 
@@ -271,7 +311,9 @@ def new(name: str) -> None:
 
 @main.command()
 def lint() -> None:
-    """Check every runbook, its SQL and its notebook: with squawk, and against rules of our own. Needs no database."""
+    """Check every runbook, its SQL and its notebook: with squawk, and against rules of our own.
+    Needs no database.
+    """
     from pgrunbook.runbooks import lint as linting
 
     project = Project.find()
@@ -286,18 +328,20 @@ def lint() -> None:
 def archive() -> None:
     """Seal the executed notebooks under outputs/, and check that nothing was changed since.
 
-    `pgrunbook run` and `papermill --engine pgrunbook` seal what they write, whatever the verdict. Signed with the
-    Ed25519 key in the PEM file that `[archive] key` of pgrunbook.toml or PGRUNBOOK_KEY names.
+    `pgrunbook run` and `papermill --engine pgrunbook` seal what they write, whatever the verdict.
+    Signed with the Ed25519 key in the PEM file that `[archive] key` of pgrunbook.toml or
+    PGRUNBOOK_KEY names.
     """
 
 
 @archive.command()
 @click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def seal(notebook: Path) -> None:
-    """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose runner was killed.
+    """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose
+    runner was killed.
 
-    Refused if the target's ledger does not know the run, or tells otherwise. Where the ledger cannot be asked, the seal
-    says so.
+    Refused if the target's ledger does not know the run, or tells otherwise. Where the ledger
+    cannot be asked, the seal says so.
     """
     head, *told = _seal(Project.find(), notebook, by_hand=True).split("\n", 1)
     for line in (f"seal: {head}", *told):
@@ -305,7 +349,9 @@ def seal(notebook: Path) -> None:
 
 
 @archive.command()
-@click.argument("notebook", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "notebook", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option(
     "--key",
     "keys",
@@ -315,14 +361,21 @@ def seal(notebook: Path) -> None:
     "  [default: public_keys in pgrunbook.toml]",
 )
 @click.option(
-    "--target", "names", multiple=True, metavar="NAME", help="Compare with the heads in this target's ledger."
+    "--target",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Compare with the heads in this target's ledger.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def verify(notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...], as_json: bool) -> None:
-    """Check every byte of the archive, or of the record of NOTEBOOK. Exits with 0, or with 1 if anything is wrong.
+def verify(
+    notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...], as_json: bool
+) -> None:
+    """Check every byte of the archive, or of the record of NOTEBOOK. Exits with 0, or with 1 if
+    anything is wrong.
 
-    Names what was changed, removed, added or put elsewhere. That the end of the archive was cut off shows only in
-    the ledgers of the targets: name them with --target.
+    Names what was changed, removed, added or put elsewhere. That the end of the archive was cut off
+    shows only in the ledgers of the targets: name them with --target.
     """
     from pgrunbook.records import verification
 
@@ -330,7 +383,9 @@ def verify(notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...]
     verdict = Verdict.FAILED if report.problems else Verdict.PASSED
     text = controls.visible(report.text())
     if as_json:
-        commands.print_document({"verdict": verdict, "message": text.rpartition("\n")[2], **report.data()})
+        commands.print_document(
+            {"verdict": verdict, "message": text.rpartition("\n")[2], **report.data()}
+        )
     else:
         click.echo(text)
     sys.exit(verdict.exit_code)
@@ -339,13 +394,17 @@ def verify(notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...]
 @archive.command()
 @click.option("--rebuild", is_flag=True, help="Make every page anew.")
 def site(rebuild: bool) -> None:
-    """Make the reviewer's pages, outputs/site/: an index, and one page per record. Adds only what is missing."""
+    """Make the reviewer's pages, outputs/site/: an index, and one page per record. Adds only what
+    is missing.
+    """
     from pgrunbook.records.archive import Archive
     from pgrunbook.records.site import Site
 
     pages = Site(Archive(Project.find().outputs))
     made, records = pages.build(anew=rebuild)
-    click.echo(f"{made} of {records} pages made: {controls.one_line(_relative(pages.root / 'index.html'))}")
+    click.echo(
+        f"{made} of {records} pages made: {controls.one_line(_relative(pages.root / 'index.html'))}"
+    )
 
 
 @archive.command()
@@ -353,7 +412,8 @@ def site(rebuild: bool) -> None:
 @click.argument("other", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff(one: Path, other: Path, as_json: bool) -> None:
-    """Compare two records: staging and production, last quarter and today. Exits with 1 if they differ.
+    """Compare two records: staging and production, last quarter and today. Exits with 1 if they
+    differ.
 
     The same SQL, decisions, locks and result count; times are shown, and never count.
     """
@@ -371,13 +431,19 @@ def _record(path: Path) -> Record:
     try:
         return Record.read(path)
     except ValueError as exc:
-        raise Refused.of("is not an executed notebook", where=path.name, found=first_line(exc)) from exc
+        raise Refused.of(
+            "is not an executed notebook", where=path.name, found=first_line(exc)
+        ) from exc
 
 
 def _executed(path: Path) -> Record:
-    """A record that can be compared. Raises Refused for a notebook that was not run, or did not reach its target."""
+    """A record that can be compared. Raises Refused for a notebook that was not run, or did not
+    reach its target.
+    """
     record = _record(path)
     if not record.identity:
         expected, remedy = "a record whose run reached its target", "name records under outputs/"
-        raise Refused.of("has nothing to compare", where=path.name, expected=expected, remedy=remedy)
+        raise Refused.of(
+            "has nothing to compare", where=path.name, expected=expected, remedy=remedy
+        )
     return record

@@ -27,12 +27,16 @@ from pgrunbook.runbooks.scripts import Script
 WIDTH = 140
 
 
-def collect(project: Project, runbooks: Sequence[str], target: str, schema: str) -> list[dict[str, Any]]:
-    """One mapping a runbook: `runbook`, `target`, `server`, `schema`, `blocks` and the last run, all JSON values.
+def collect(
+    project: Project, runbooks: Sequence[str], target: str, schema: str
+) -> list[dict[str, Any]]:
+    """One mapping a runbook: `runbook`, `target`, `server`, `schema`, `blocks` and the last run,
+    all JSON values.
 
-    A block's state is `pending`, or the last event that the ledger has of it; one with variants is listed once for each
-    of its columns. It is `edited` if its files are no longer those that were applied. Times are in milliseconds.
-    Raises Refused if the target, its schema or its ledger cannot be reached.
+    A block's state is `pending`, or the last event that the ledger has of it; one with variants is
+    listed once for each of its columns. It is `edited` if its files are no longer those that were
+    applied. Times are in milliseconds. Raises Refused if the target, its schema or its ledger
+    cannot be reached.
     """
     resolved = targets.resolve(target, project)
     with (
@@ -42,17 +46,19 @@ def collect(project: Project, runbooks: Sequence[str], target: str, schema: str)
         right_target.check_identity(resolved, identify(conn))
         checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
         told = {"target": target, "server": str(Standing.of(conn)), "schema": schema}
-        return [_report(conn, runbook, Source.read(project.sql(runbook)), told) for runbook in runbooks]
+        return [
+            _report(conn, runbook, Source.read(project.sql(runbook)), told) for runbook in runbooks
+        ]
 
 
 def pending(report: dict[str, Any]) -> bool:
-    """Whether a scheduled run has reason to run the runbook of a report: a block that is not done, or was edited since;
-    or a last run that did not pass.
+    """Whether a scheduled run has reason to run the runbook of a report: a block that is not done,
+    or was edited since; or a last run that did not pass.
     """
     last = report["last_run"]
-    return any(block["state"] not in ledger.DONE or block["edited"] for block in report["blocks"]) or (
-        last is not None and last["verdict"] != Verdict.PASSED
-    )
+    return any(
+        block["state"] not in ledger.DONE or block["edited"] for block in report["blocks"]
+    ) or (last is not None and last["verdict"] != Verdict.PASSED)
 
 
 def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]) -> dict[str, Any]:
@@ -64,7 +70,9 @@ def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]
     return {
         "runbook": runbook,
         **told,
-        "blocks": [block | details.get((block["run"], block["block"]), _NO_DETAILS) for block in blocks],
+        "blocks": [
+            block | details.get((block["run"], block["block"]), _NO_DETAILS) for block in blocks
+        ],
         "last_run": _last(conn, runs),
     }
 
@@ -72,8 +80,12 @@ def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]
 _NO_DETAILS: dict[str, Any] = {"elapsed_ms": None, "locks": [], "attempts": 0}
 
 
-def _blocks(source: Source, entries: dict[str, ledger.Entry], *, complete: bool) -> list[dict[str, Any]]:
-    """Which columns a folder of variants is for, only a run knows: unless one passed, there may be more."""
+def _blocks(
+    source: Source, entries: dict[str, ledger.Entry], *, complete: bool
+) -> list[dict[str, Any]]:
+    """Which columns a folder of variants is for, only a run knows: unless one passed, there may be
+    more.
+    """
     listed: list[dict[str, Any]] = []
     for name in source.deploy:
         recorded = [entries[key] for key in sorted(entries) if entry_of(key) == name]
@@ -90,23 +102,35 @@ def _pending(name: str) -> dict[str, Any]:
 def _done(entry: ledger.Entry, source: Source) -> dict[str, Any]:
     when = f"{entry.finished_at:%Y-%m-%dT%H:%M:%SZ}"
     edited = entry.done and decisions.edited(source.files(entry.block, entry.variants), entry)
-    return {"block": entry.block, "state": entry.event, "edited": edited, "when": when, "run": entry.run_id}
+    return {
+        "block": entry.block,
+        "state": entry.event,
+        "edited": edited,
+        "when": when,
+        "run": entry.run_id,
+    }
 
 
 def _last(conn: Connection, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The last run: its verdict, or for one that has none, whether it is at work, and the last thing known of it."""
+    """The last run: its verdict, or for one that has none, whether it is at work, and the last
+    thing known of it.
+    """
     if not runs:
         return None
     run = runs[0]
     verdict, reason = run["verdict"], run["reason"]
     if not verdict:
         verdict = _without_verdict(conn, run["run_id"])
-        reason = next((so_far(row) for row in ledger.unfinished(conn) if row["run_id"] == run["run_id"]), None)
+        reason = next(
+            (so_far(row) for row in ledger.unfinished(conn) if row["run_id"] == run["run_id"]), None
+        )
     return {"run": run["run_id"], "verdict": verdict, "reason": reason, "operator": run["operator"]}
 
 
 def _without_verdict(conn: Connection, run_id: str) -> str:
-    """A run is at work as long as it holds the lock; whose session that is, not every role may see."""
+    """A run is at work as long as it holds the lock; whose session that is, not every role may
+    see.
+    """
     holders = [holder["application"] for holder in holding(conn)]
     if any(application is None for application in holders):
         return "no verdict: at work, or died"
@@ -122,7 +146,9 @@ def text(reports: Sequence[dict[str, Any]]) -> str:
             console.print(_table(report))
             if last := report["last_run"]:
                 ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))
-                console.print(one_line(f"last run {last['run'][:8]} by {last['operator']}: {ended}"))
+                console.print(
+                    one_line(f"last run {last['run'][:8]} by {last['operator']}: {ended}")
+                )
         if reports:
             console.print(one_line(f"server: {reports[0]['server']}"))
     return capture.get().rstrip()
@@ -135,8 +161,15 @@ def _table(report: dict[str, Any]) -> Table:
     table.add_column("locks, each held at most for so long")
     for block in report["blocks"]:
         took = "" if block["elapsed_ms"] is None else f"{block['elapsed_ms']:,.0f} ms"
-        held = [f"{one_line(lock['relation'])} {lock['mode']} {lock['held_ms']:,.0f} ms" for lock in block["locks"]]
+        held = [
+            f"{one_line(lock['relation'])} {lock['mode']} {lock['held_ms']:,.0f} ms"
+            for lock in block["locks"]
+        ]
         run = (block["run"] or "")[:8]
-        state = f"{block['state']}; the file was edited since" if block["edited"] else block["state"]
-        table.add_row(one_line(block["block"]), state, block["when"] or "", run, took, "\n".join(held))
+        state = (
+            f"{block['state']}; the file was edited since" if block["edited"] else block["state"]
+        )
+        table.add_row(
+            one_line(block["block"]), state, block["when"] or "", run, took, "\n".join(held)
+        )
     return table

@@ -28,6 +28,13 @@ def heads(conn: Connection) -> list[Head]:
 
 
 def note_head(conn: Session, run_id: str, head: Head) -> str:
-    """Write where the record of a run is, and that it is the last one of its archive. Returns what `finish` does."""
-    query = "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, %s, %s, %s, %s)"
-    return durability.write(conn, query, [run_id, head.archive, head.sequence, head.name, head.sha256])
+    """Write where the record of a run is, and that it is the last one of its archive. Returns what
+    `finish` does.
+    """
+    query = (
+        "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, "
+        "%s, %s, %s, %s)"
+    )
+    return durability.write(
+        conn, query, [run_id, head.archive, head.sequence, head.name, head.sha256]
+    )

@@ -1,6 +1,7 @@
 """The ledger: append-only tables in the target that say which run applied which block.
 
-The functions that read say so and write nothing; before the first run there is no ledger, and they find nothing.
+The functions that read say so and write nothing; before the first run there is no ledger, and they
+find nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
     from pgrunbook.postgres.blockers import Attempt
     from pgrunbook.postgres.locks import Lock
 
-    # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger does not need.
+    # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger
+    # does not need.
     from pgrunbook.runbooks.blocks import Block
     from pgrunbook.sqltext.shape import Facts, Key
 
 SCHEMA_VERSION = 5
 
-# Events after which a block counts as done; `started` and `reverting` are those of a block that was broken off.
+# Events after which a block counts as done; `started` and `reverting` are those of a block that was
+# broken off.
 DONE = ("applied", "adopted")
 BROKEN_OFF = ("started", "reverting")
 
@@ -40,7 +43,8 @@ BROKEN_OFF = ("started", "reverting")
 class Entry:
     """The ledger's latest row on one block.
 
-    `variables` go with `variants`, None if a version before 4 has written the row; `kept` was there before the block.
+    `variables` go with `variants`, None if a version before 4 has written the row; `kept` was there
+    before the block.
     """
 
     block: str
@@ -72,22 +76,39 @@ class Entry:
         from pgrunbook.sqltext.shape import Key
 
         kept = frozenset(Key(*key) for key in row["kept"] or ())
-        return cls(**{**row, "variants": tuple(row["variants"]), "facts": _facts(row["facts"]), "kept": kept})
+        return cls(
+            **{
+                **row,
+                "variants": tuple(row["variants"]),
+                "facts": _facts(row["facts"]),
+                "kept": kept,
+            }
+        )
 
 
 def exists(conn: Connection) -> bool:
-    """Whether the target has a ledger. Reads only. Raises Refused if somebody else has put something in its place."""
+    """Whether the target has a ledger. Reads only. Raises Refused if somebody else has put
+    something in its place.
+    """
     return trust.ledger(conn)
 
 
 def installed(conn: Connection) -> int:
     """The version of the target's ledger; 0 if it has none. Reads only."""
-    row = conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone() if exists(conn) else None
+    row = (
+        conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone()
+        if exists(conn)
+        else None
+    )
     return row[0] if row and row[0] else 0
 
 
-def entries(conn: Connection, runbook: str, schema: str, blocks: Sequence[str] | None = None) -> dict[str, Entry]:
-    """The latest row on each block of a runbook in a schema, or of those named, by the block's name. Reads only."""
+def entries(
+    conn: Connection, runbook: str, schema: str, blocks: Sequence[str] | None = None
+) -> dict[str, Entry]:
+    """The latest row on each block of a runbook in a schema, or of those named, by the block's
+    name. Reads only.
+    """
     if not exists(conn):
         return {}
     wanted = None if blocks is None else list(blocks)
@@ -96,12 +117,15 @@ def entries(conn: Connection, runbook: str, schema: str, blocks: Sequence[str] |
 
 
 def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
-    """The runs of a runbook in a schema, the latest first, each with its verdict or None. Reads only."""
+    """The runs of a runbook in a schema, the latest first, each with its verdict or None. Reads
+    only.
+    """
     return catalog.rows(conn, "ledger_runs", runbook=runbook, schema=schema) if exists(conn) else []
 
 
 def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Of each block that a run has done, by run id and block: `elapsed_ms`, `locks` and failed `attempts`. Reads only.
+    """Of each block that a run has done, by run id and block: `elapsed_ms`, `locks` and failed
+    `attempts`. Reads only.
 
     A ledger that is still of version 1 does not say.
     """
@@ -112,7 +136,8 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
 
 
 def unfinished(conn: Connection) -> list[dict[str, Any]]:
-    """The runs of any runbook that have written and have no verdict, the oldest first: at work, or dead. Reads only.
+    """The runs of any runbook that have written and have no verdict, the oldest first: at work, or
+    dead. Reads only.
 
     A ledger that is still of version 1 does not say.
     """
@@ -131,7 +156,9 @@ def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
     """The last verdict that a run has written, with its reason; None if it has not. Reads only."""
     if not exists(conn):
         return None
-    query = "SELECT verdict, reason FROM pgrunbook.verdicts WHERE run_id = %s ORDER BY id DESC LIMIT 1"
+    query = (
+        "SELECT verdict, reason FROM pgrunbook.verdicts WHERE run_id = %s ORDER BY id DESC LIMIT 1"
+    )
     found = conn.execute(query, [run_id]).fetchone()
     return (Verdict(found[0]), found[1]) if found else None
 
@@ -149,7 +176,9 @@ def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] 
     """Every row on a run, by table, as JSON; None if the run has written nothing. Reads only."""
     if installed(conn) < 2:
         return None
-    found: dict[str, list[dict[str, Any]] | None] = catalog.rows(conn, "ledger_record", run_id=run_id)[0]["record"]
+    found: dict[str, list[dict[str, Any]] | None] = catalog.rows(
+        conn, "ledger_record", run_id=run_id
+    )[0]["record"]
     return found if found["runs"] else None
 
 
@@ -159,7 +188,9 @@ def _sql(name: str) -> str:
 
 
 def install(conn: Connection) -> None:
-    """Create the ledger, or bring an older one up to this version, in one transaction; or raise Refused."""
+    """Create the ledger, or bring an older one up to this version, in one transaction; or raise
+    Refused.
+    """
     if (found := installed(conn)) >= SCHEMA_VERSION:
         return
     with trust.refusing(conn), conn.transaction():
@@ -183,17 +214,31 @@ def start(
     plan: str = "",
 ) -> None:
     """Write the run's row."""
-    given = Jsonb(parameters, _json)  # not with \u escapes, which a SQL_ASCII database does not take
+    # not with \u escapes, which a SQL_ASCII database does not take
+    given = Jsonb(parameters, _json)
     conn.execute(
-        "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, parameters, tool_version,"
+        "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, "
+        "parameters, tool_version,"
         " plan) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        [run_id, runbook, schema, mode, operator, parameters["ticket"], given, version("pgrunbook"), plan],
+        [
+            run_id,
+            runbook,
+            schema,
+            mode,
+            operator,
+            parameters["ticket"],
+            given,
+            version("pgrunbook"),
+            plan,
+        ],
     )
 
 
 def knows(conn: Connection, run_id: str) -> bool:
     """Whether the run's row is there. Reads only."""
-    row = conn.execute("SELECT EXISTS (SELECT FROM pgrunbook.runs WHERE run_id = %s)", [run_id]).fetchone()
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM pgrunbook.runs WHERE run_id = %s)", [run_id]
+    ).fetchone()
     return bool(row and row[0])
 
 
@@ -214,11 +259,12 @@ def recording(
     laps: Sequence[tuple[str, float]] = (),
     locks: Sequence[Lock] = (),
 ) -> str:
-    """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are there, or neither is.
+    """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are
+    there, or neither is.
 
-    `about` is what the function of that name says. `revision` is the number of rows that the ledger has on the block
-    already: no two runs can write the same. `laps` are the statements that have finished, with their times in
-    milliseconds.
+    `about` is what the function of that name says. `revision` is the number of rows that the ledger
+    has on the block already: no two runs can write the same. `laps` are the statements that have
+    finished, with their times in milliseconds.
     """
     done = {
         "run_id": run_id,
@@ -260,7 +306,9 @@ def repeat(conn: Session, runbook: str, schema: str, entries: Iterable[Entry]) -
     with conn.transaction():
         for run_id in runs:
             given: dict[str, Any] = {"ticket": ""}
-            start(conn, run_id, runbook, schema=schema, mode="copied", operator="", parameters=given)
+            start(
+                conn, run_id, runbook, schema=schema, mode="copied", operator="", parameters=given
+            )
             finish(conn, run_id, Verdict.PASSED, "copied for a rehearsal")
         for entry in rows:
             _repeat(conn, entry)
@@ -283,9 +331,16 @@ def _repeat(conn: Session, entry: Entry) -> None:
 
 
 def note_statement(
-    conn: Connection, run_id: str, block: str, number: int, sql: str, elapsed_ms: float | None = None
+    conn: Connection,
+    run_id: str,
+    block: str,
+    number: int,
+    sql: str,
+    elapsed_ms: float | None = None,
 ) -> None:
-    """Write that a statement outside a transaction has started, or that it has finished, with the time it took."""
+    """Write that a statement outside a transaction has started, or that it has finished, with the
+    time it took.
+    """
     event = "started" if elapsed_ms is None else "finished"
     conn.execute(
         "INSERT INTO pgrunbook.statements (run_id, block, number, event, sql, elapsed_ms)"
@@ -295,12 +350,15 @@ def note_statement(
 
 
 def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
-    """Write how an attempt at a block's locks went. What others do there may be in letters that the database lacks."""
+    """Write how an attempt at a block's locks went. What others do there may be in letters that the
+    database lacks.
+    """
     blockers = json.dumps([asdict(blocker) for blocker in attempt.blockers], ensure_ascii=False)
     if conn.info.parameter_status("server_encoding") not in ("UTF8", "SQL_ASCII"):
         blockers = blockers.encode("ascii", "replace").decode()
     conn.execute(
-        "INSERT INTO pgrunbook.attempts (run_id, block, number, started_at, waited_ms, got_locks, blockers)"
+        "INSERT INTO pgrunbook.attempts (run_id, block, number, started_at, waited_ms, got_locks, "
+        "blockers)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb)",
         [
             run_id,

@@ -1,7 +1,9 @@
-"""Origin: what tells a server from its copies, and whether it is the one that the ledger was written on.
+"""Origin: what tells a server from its copies, and whether it is the one that the ledger was
+written on.
 
-A physical copy (a base backup, a snapshot, a branch, a promoted standby) shares system identifier, databases, and every
-row of the ledger. It does not share all of: the timeline, the address, the data directory, and when it was started.
+A physical copy (a base backup, a snapshot, a branch, a promoted standby) shares system identifier,
+databases, and every row of the ledger. It does not share all of: the timeline, the address, the
+data directory, and when it was started.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ WHERE = "server"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A server and database, by what no copy has all of. A fact is None where it is not shown, or there is none.
+    """A server and database, by what no copy has all of. A fact is None where it is not shown, or
+    there is none.
 
-    `branch` is what a hosted server calls its branch, which keeps its name whichever machine serves it.
+    `branch` is what a hosted server calls its branch, which keeps its name whichever machine serves
+    it.
     """
 
     system_identifier: str
@@ -63,11 +67,15 @@ class Origin:
     def differences(self, other: Origin) -> Mapping[str, tuple[Any, Any]]:
         """The facts that both have and that differ, by their names: this one's, and the other's."""
         pairs = {name: (value, other.facts()[name]) for name, value in self.facts().items()}
-        return {name: (one, two) for name, (one, two) in pairs.items() if None not in (one, two) and one != two}
+        return {
+            name: (one, two)
+            for name, (one, two) in pairs.items()
+            if None not in (one, two) and one != two
+        }
 
     def is_same(self, noted: Origin) -> bool:
-        """Whether it is one and the same server: it runs since the same moment, however it is reached, or was started
-        anew where it was.
+        """Whether it is one and the same server: it runs since the same moment, however it is
+        reached, or was started anew where it was.
         """
         differing = self.differences(noted).keys()
         if differing & {"system_identifier", "database_oid", "timeline"}:
@@ -77,8 +85,8 @@ class Origin:
         return not differing & {"address", "data_directory", "branch"}
 
     def is_copy(self, noted: Origin) -> bool:
-        """Whether it is a copy for certain: without a promotion, which makes the true one out of a standby, it has
-        another data directory.
+        """Whether it is a copy for certain: without a promotion, which makes the true one out of a
+        standby, it has another data directory.
         """
         on_same_timeline = self.timeline is not None and self.timeline == noted.timeline
         return on_same_timeline and "data_directory" in self.differences(noted)
@@ -100,15 +108,18 @@ _NOT_SHOWN = (
 
 
 def _route(conn: Connection) -> str:
-    """How this host gets to a server that tells no address: over a Unix-domain socket, or a tunnel."""
+    """How this host gets to a server that tells no address: over a Unix-domain socket, or a
+    tunnel.
+    """
     host = os.path.realpath(conn.info.host) if conn.info.host.startswith("/") else conn.info.host
     return f"{host}:{conn.info.port} on {socket.gethostname()}"
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Who answers (`here`), beside the server that the ledger was written on: `noted`, as runs have found it; the first
-    of these rows says by its `event` how it came to be the one. Empty if the ledger names none.
+    """Who answers (`here`), beside the server that the ledger was written on: `noted`, as runs have
+    found it; the first of these rows says by its `event` how it came to be the one. Empty if the
+    ledger names none.
     """
 
     here: Origin
@@ -118,15 +129,21 @@ class Standing:
 
     @classmethod
     def of(cls, conn: Connection) -> Self:
-        """As it is now. The ledger must be one that can be read; before version 5 it names no server. Reads only."""
+        """As it is now. The ledger must be one that can be read; before version 5 it names no
+        server. Reads only.
+        """
         rows = catalog.rows(conn, "ledger_servers") if ledger.installed(conn) > 4 else []
         events = [row.pop("event") for row in rows]
         standby = catalog.rows(conn, "place")[0]["standby"]
-        return cls(Origin.of(conn), events[0] if events else "", [Origin(**row) for row in rows], standby)
+        return cls(
+            Origin.of(conn), events[0] if events else "", [Origin(**row) for row in rows], standby
+        )
 
     @cached_property
     def elsewhere(self) -> bool:
-        """Whether the ledger was written on another server. Not on a standby, whose ledger is that of its primary."""
+        """Whether the ledger was written on another server. Not on a standby, whose ledger is that
+        of its primary.
+        """
         if not self.noted or self.standby:
             return False
         return not any(self.here.is_same(noted) for noted in self.noted)
@@ -140,7 +157,9 @@ class Standing:
 
     @property
     def says_copy(self) -> bool:
-        """Whether the ledger itself takes it for one: nobody has confirmed it, but a run has written on it."""
+        """Whether the ledger itself takes it for one: nobody has confirmed it, but a run has
+        written on it.
+        """
         return self.event == "copied" and not self.elsewhere
 
     @property
@@ -155,11 +174,20 @@ class Standing:
 
     @property
     def differing(self) -> str:
-        """In what it differs from what the ledger last has of its server, one fact a line; and what is not shown."""
+        """In what it differs from what the ledger last has of its server, one fact a line; and what
+        is not shown.
+        """
         found = self.here.differences(self.noted[-1])
-        lines = [f"{name.replace('_', ' ')}: {then}, and here {now}" for name, (now, then) in found.items()]
-        hidden = [name for name in ("timeline", "data_directory") if self.here.facts()[name] is None]
-        return "\n".join([*lines, *(f"{name.replace('_', ' ')}: not shown to this role" for name in hidden)])
+        lines = [
+            f"{name.replace('_', ' ')}: {then}, and here {now}"
+            for name, (now, then) in found.items()
+        ]
+        hidden = [
+            name for name in ("timeline", "data_directory") if self.here.facts()[name] is None
+        ]
+        return "\n".join(
+            [*lines, *(f"{name.replace('_', ' ')}: not shown to this role" for name in hidden)]
+        )
 
     def __str__(self) -> str:
         if self.standby:
@@ -168,16 +196,20 @@ class Standing:
             return f"{self.here.text}; the ledger names none yet"
         if self.elsewhere:
             return (
-                f"{self.here.text}: NOT the one that the ledger was written on, but a copy, or the same after a"
+                f"{self.here.text}: NOT the one that the ledger was written on, but a copy, or "
+                "the same after a"
                 f" failover\n{self.differing}"
             )
         if self.says_copy:
-            return f"{self.server}: as in the ledger, by a run that found another server than before"
+            return (
+                f"{self.server}: as in the ledger, by a run that found another server than before"
+            )
         return f"{self.server}: as in the ledger"
 
     def check(self, target: Target) -> CheckResult:
-        """Whether the server is the one that the ledger was written on. A target that is protected, or asks for a
-        rehearsal, takes no other one for it; elsewhere it is told, as databases are copied every night.
+        """Whether the server is the one that the ledger was written on. A target that is protected,
+        or asks for a rehearsal, takes no other one for it; elsewhere it is told, as databases are
+        copied every night.
         """
         given, check = target.expected, "is the one that the ledger was written on"
         may_be_copy = given.copy_of or not (given.protected or given.rehearsal)
@@ -190,14 +222,18 @@ class Standing:
             check,
             False,
             "is not the one that the ledger was written on: a copy of it, or it after a failover",
-            expected=self.noted[-1].text if self.elsewhere else "a server that somebody has confirmed",
+            expected=self.noted[-1].text
+            if self.elsewhere
+            else "a server that somebody has confirmed",
             found=self.differing if self.elsewhere else str(self),
             remedy=f"connect to the right one; or, if this one is {target.name} now:\n"
             f'pgrunbook server --target {shlex.quote(target.name)} --confirm "failover of …"',
         )
 
     def require_here(self, conn: Connection, target: str) -> None:
-        """Raise Refused if this session has reached another server: a name may lead to several. Reads only."""
+        """Raise Refused if this session has reached another server: a name may lead to several.
+        Reads only.
+        """
         here = Origin.of(conn)
         if not here.is_same(self.here):
             raise Refused.of(
@@ -208,23 +244,46 @@ class Standing:
                 remedy="name one host in the connection string or the service",
             )
 
-    def note(self, conn: Connection, *, target: str, operator: str, reason: str, confirmed: bool = False) -> None:
+    def note(
+        self, conn: Connection, *, target: str, operator: str, reason: str, confirmed: bool = False
+    ) -> None:
         """Write who answers into the ledger, unless it is there."""
-        event = "confirmed" if confirmed else "copied" if self.elsewhere else "seen" if self.noted else "first"
+        event = (
+            "confirmed"
+            if confirmed
+            else "copied"
+            if self.elsewhere
+            else "seen"
+            if self.noted
+            else "first"
+        )
         if event == "seen" and any(_says_all(noted, self.here) for noted in self.noted):
             return
-        row = {"event": event, **self.here.facts(), "target": target, "operator": operator, "reason": reason}
+        row = {
+            "event": event,
+            **self.here.facts(),
+            "target": target,
+            "operator": operator,
+            "reason": reason,
+        }
         conn.execute(_NOTE, row)
 
 
 _NOTE = (
-    "INSERT INTO pgrunbook.servers (event, system_identifier, database_oid, timeline, address, data_directory, branch,"
-    " server_started_at, target, operator, reason) VALUES (%(event)s, %(system_identifier)s, %(database_oid)s,"
-    " %(timeline)s, %(address)s, %(data_directory)s, %(branch)s, %(server_started_at)s, %(target)s, %(operator)s,"
+    "INSERT INTO pgrunbook.servers (event, system_identifier, database_oid, timeline, address, "
+    "data_directory, branch,"
+    " server_started_at, target, operator, reason) VALUES (%(event)s, %(system_identifier)s, "
+    "%(database_oid)s,"
+    " %(timeline)s, %(address)s, %(data_directory)s, %(branch)s, %(server_started_at)s, "
+    "%(target)s, %(operator)s,"
     " %(reason)s)"
 )
 
 
 def _says_all(noted: Origin, here: Origin) -> bool:
-    """Whether the row has every fact. It may have one more: the data directory is not shown to every role."""
-    return not here.differences(noted) and not (here.data_directory and noted.data_directory is None)
+    """Whether the row has every fact. It may have one more: the data directory is not shown to
+    every role.
+    """
+    return not here.differences(noted) and not (
+        here.data_directory and noted.data_directory is None
+    )

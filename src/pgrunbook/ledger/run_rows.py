@@ -1,4 +1,6 @@
-"""What a run writes into the ledger about itself: that it began, how it ended, and of runs before it that they died."""
+"""What a run writes into the ledger about itself: that it began, how it ended, and of runs before
+it that they died.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,11 @@ from pgrunbook.secrets import search
 
 @dataclass(slots=True)
 class Recorder:
-    """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace in the target.
+    """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace
+    in the target.
 
-    `plan` is the digest of what it works by, `standing` the server that it works on, None for a copy of our own;
-    `secrets` are the passwords that an error may repeat.
+    `plan` is the digest of what it works by, `standing` the server that it works on, None for a
+    copy of our own; `secrets` are the passwords that an error may repeat.
     """
 
     sessions: Sessions
@@ -32,10 +35,13 @@ class Recorder:
     plan: str = ""
     standing: Standing | None = None
     secrets: tuple[str, ...] = ()
-    _tried: bool = False  # to write it: whoever was interrupted meanwhile does not know whether it is there
+    # to write it: whoever was interrupted meanwhile does not know whether it is there
+    _tried: bool = False
 
     def begin(self) -> None:
-        """Write the run's row, once, making the ledger or bringing it up to date first if need be."""
+        """Write the run's row, once, making the ledger or bringing it up to date first if need
+        be.
+        """
         if self.begun:
             return
         work, target = self.sessions.work, self.parameters.target
@@ -43,7 +49,9 @@ class Recorder:
             self.standing.require_here(work, target)
         ledger.install(work)
         if self.standing:
-            self.standing.note(work, target=target, operator=self.operator, reason=f"run {self.run_id}")
+            self.standing.note(
+                work, target=target, operator=self.operator, reason=f"run {self.run_id}"
+            )
         if not (self._tried and ledger.knows(work, self.run_id)):
             self._tried = True
             p = self.parameters
@@ -60,12 +68,16 @@ class Recorder:
         self.begun = True
 
     def unfinished(self) -> list[dict[str, Any]]:
-        """The runs that have begun and not ended. If this run holds the lock they are dead, but for itself."""
+        """The runs that have begun and not ended. If this run holds the lock they are dead, but for
+        itself.
+        """
         found = ledger.unfinished(self.sessions.look)
         return [run for run in found if run["run_id"] != self.run_id]
 
     def close_dead(self) -> None:
-        """Write of each run that died that it was interrupted, with the last thing known of it. Needs the lock."""
+        """Write of each run that died that it was interrupted, with the last thing known of it.
+        Needs the lock.
+        """
         self.sessions.require_lock()
         ledger.install(self.sessions.work)
         for run in self.unfinished():
@@ -73,22 +85,29 @@ class Recorder:
             ledger.finish(self.sessions.work, run["run_id"], Verdict.INTERRUPTED, reason)
 
     def settle(self) -> None:
-        """Begin a run that had nothing to do, if the last one of the runbook did not pass: the ledger is to have the
-        better end.
+        """Begin a run that had nothing to do, if the last one of the runbook did not pass: the
+        ledger is to have the better end.
         """
         runs = ledger.runs(self.sessions.look, self.runbook, self.parameters.schema_)
         if runs and runs[0]["verdict"] != Verdict.PASSED:
             self.begin()
 
     def end(self, verdict: Verdict, reason: str) -> str:
-        """Write how the run ended, if it has begun. What is to be said of that row, as `ledger.finish` returns it.
+        """Write how the run ended, if it has begun. What is to be said of that row, as
+        `ledger.finish` returns it.
 
-        What failed may be the connection, and the first error counts; but no verdict that is not written passes.
+        What failed may be the connection, and the first error counts; but no verdict that is not
+        written passes.
         """
         if not self.begun:
             return ""
         try:
-            return ledger.finish(self.sessions.work, self.run_id, verdict, search.clean(reason, self.secrets, sql=True))
+            return ledger.finish(
+                self.sessions.work,
+                self.run_id,
+                verdict,
+                search.clean(reason, self.secrets, sql=True),
+            )
         except (psycopg.Error, RunbookError) as exc:
             if verdict is Verdict.PASSED:
                 raise
@@ -96,5 +115,10 @@ class Recorder:
 
 
 def so_far(run: dict[str, Any]) -> str:
-    """What an unfinished run, a row of `ledger.unfinished`, has done, and the last thing known of it."""
-    return f"committed: {run['committed']}; last known: {run['last']}, {run['last_at']:%Y-%m-%d %H:%M:%S} UTC"
+    """What an unfinished run, a row of `ledger.unfinished`, has done, and the last thing known of
+    it.
+    """
+    return (
+        f"committed: {run['committed']}; last known: {run['last']}, "
+        f"{run['last_at']:%Y-%m-%d %H:%M:%S} UTC"
+    )

@@ -1,4 +1,6 @@
-"""What a run has to do on its target: the runbook's blocks, rendered for it, and the decision about each."""
+"""What a run has to do on its target: the runbook's blocks, rendered for it, and the decision about
+each.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ NONSENSE = "?"
 class Agenda:
     """The blocks of one runbook for one schema of a target. Reads only, in the session `look`.
 
-    `variables` are what psql would be given for the placeholders of the SQL. With `reverting`, what is decided about a
-    block is what to undo of it; blocks in `discard` may take rows with them.
+    `variables` are what psql would be given for the placeholders of the SQL. With `reverting`, what
+    is decided about a block is what to undo of it; blocks in `discard` may take rows with them.
     """
 
     sessions: Sessions
@@ -63,39 +65,61 @@ class Agenda:
         """Why it is not plain which tables and columns are meant."""
         return [problem for found in self._unplain.values() for problem in found]
 
-    def locate(self, candidates: Mapping[str, Sequence[str]], given: Mapping[str, str]) -> tuple[str, str]:
-        """The table and the column of two lists of candidates, where none is given: see `Run.locate`."""
-        tables, columns = ([given[name]] if given[name] else list(names) for name, names in candidates.items())
+    def locate(
+        self, candidates: Mapping[str, Sequence[str]], given: Mapping[str, str]
+    ) -> tuple[str, str]:
+        """The table and the column of two lists of candidates, where none is given: see
+        `Run.locate`.
+        """
+        tables, columns = (
+            [given[name]] if given[name] else list(names) for name, names in candidates.items()
+        )
         table, column = candidates
         place = tables[0], columns[0]
         self._unplain.pop((table, column), None)
         try:
             place = admission.find_column(
-                self.look, self.schema, tables, columns, table_parameter=table, column_parameter=column
+                self.look,
+                self.schema,
+                tables,
+                columns,
+                table_parameter=table,
+                column_parameter=column,
             )
         except Refused as exc:
             self._unplain[table, column] = exc.problems
         self.variables |= dict(zip(candidates, place, strict=True))
         return place
 
-    def admit(self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str) -> list[Admission]:
-        """Add, for each column, the block that admits the value and the one that validates; what was found."""
+    def admit(
+        self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str
+    ) -> list[Admission]:
+        """Add, for each column, the block that admits the value and the one that validates; what
+        was found.
+        """
         self.variables["value"] = value
-        entries = self.entries([f"{folder}:{table}.{column}" for folder in (by, then) for table, column in columns])
+        entries = self.entries(
+            [f"{folder}:{table}.{column}" for folder in (by, then) for table, column in columns]
+        )
         inspected = [self._inspect(*column, value) for column in columns]
         for found in inspected:
             admits = Admits(found.table, found.column, found.value)
-            entry, own = (entries.get(f"{folder}:{admits.table}.{admits.column}") for folder in (by, then))
+            entry, own = (
+                entries.get(f"{folder}:{admits.table}.{admits.column}") for folder in (by, then)
+            )
             first = variants.admitting(self.source, by, found, entry)
             second = variants.validating(self.source, then, found, entry, own)
             self._admitting = [b for b in self._admitting if b.admits != admits] + [first, second]
-            if first.name not in self._probes:  # what was rejected before the first change counts, and is asked once
+            # what was rejected before the first change counts, and is asked once
+            if first.name not in self._probes:
                 self._probes[first.name] = self._probe(admits)
             self._folders[admits] = (by, then)
         return inspected
 
     def renewed(self, block: Block) -> Block:
-        """The block as the target wants it now: what constrains a column may have changed since the plan."""
+        """The block as the target wants it now: what constrains a column may have changed since the
+        plan.
+        """
         if not block.admits:
             return block
         self.admit(block.admits.value, [block.admits[:2]], *self._folders[block.admits])
@@ -110,7 +134,9 @@ class Agenda:
         finally:
             self._seen = None
 
-    def _inspect(self, table: str, column: str, value: str, conn: Connection | None = None) -> Admission:
+    def _inspect(
+        self, table: str, column: str, value: str, conn: Connection | None = None
+    ) -> Admission:
         about, seen = Admits(table, column, value), self._seen
         if conn is None and seen is not None and about in seen:
             return seen[about]
@@ -123,13 +149,19 @@ class Agenda:
         return found
 
     def _probe(self, admits: Admits) -> Mapping[str, str]:
-        """What the verification of a column is given: nonsense that is rejected now is to be rejected afterwards."""
+        """What the verification of a column is given: nonsense that is rejected now is to be
+        rejected afterwards.
+        """
         rejected = not self._inspect(admits.table, admits.column, NONSENSE).accepts
-        return {**admits._asdict(), "nonsense": NONSENSE, "nonsense_rejected": str(rejected).lower()}
+        return {
+            **admits._asdict(),
+            "nonsense": NONSENSE,
+            "nonsense_rejected": str(rejected).lower(),
+        }
 
     def blocks(self) -> list[Block]:
-        """All blocks, rendered, in the order in which they are to be applied. Raises Refused if a placeholder of any of
-        the runbook's files has no value.
+        """All blocks, rendered, in the order in which they are to be applied. Raises Refused if a
+        placeholder of any of the runbook's files has no value.
         """
         if lacking := list(self._lacking()):
             raise Refused(problems=[*self.problems, *lacking])
@@ -139,33 +171,47 @@ class Agenda:
         return sorted([*plain, *self._admitting], key=lambda block: block.name)
 
     def _lacking(self) -> Iterator[Problem]:
-        """The placeholders without a value, of all files that this run would use, or one that undoes it."""
+        """The placeholders without a value, of all files that this run would use, or one that
+        undoes it.
+        """
         for kind in (self.source.deploy, self.source.verify, self.source.revert):
             for _, script, variables in self._used(kind):
                 yield from script.lacking(variables)
 
     def _secrets(self) -> Iterator[Problem]:
-        """What of those files is secret once the placeholders are filled in; each was searched by itself before."""
+        """What of those files is secret once the placeholders are filled in; each was searched by
+        itself before.
+        """
         for kind in (self.source.deploy, self.source.verify, self.source.revert):
             for _, script, variables in self._used(kind):
                 if script.variables and not script.exposed:
                     yield from literals.problems(substitute(script.text, variables), script.name)
 
     def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Key, str]:
-        """What the catalog says, to this session or another, of all that these blocks make or need."""
+        """What the catalog says, to this session or another, of all that these blocks make or
+        need.
+        """
         tables = {table for block in blocks for table in block.tables}
         facts = shapes.of_catalog(conn or self.look, self.schema, tables)
-        if detached := {key.table for block in blocks for key in block.facts if key.kind == "standalone"}:
+        if detached := {
+            key.table for block in blocks for key in block.facts if key.kind == "standalone"
+        }:
             facts |= shapes.standalone(conn or self.look, self.schema, detached)
         for admits in {block.admits for block in blocks if block.admits}:
             facts |= variants.facts(self._inspect(*admits, conn))
         return facts
 
     def questions(self, block: Block, conn: Session) -> Questions:
-        """The same as `found` of one block, to be asked in this session with the block's statements: in one message."""
+        """The same as `found` of one block, to be asked in this session with the block's
+        statements: in one message.
+        """
         detached = sorted({key.table for key in block.facts if key.kind == "standalone"})
         asked = [catalog.asking(conn, "ddl", schema=self.schema, tables=sorted(block.tables))]
-        asked += [catalog.asking(conn, "standalone", schema=self.schema, tables=detached)] if detached else []
+        asked += (
+            [catalog.asking(conn, "standalone", schema=self.schema, tables=detached)]
+            if detached
+            else []
+        )
         before = self._witnesses.get(block.admits) if block.admits else None
 
         def facts(answers: Sequence[list[dict[str, Any]]]) -> Facts:
@@ -184,8 +230,12 @@ class Agenda:
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
             return [self._undo(block, found, entries.get(block.name)) for block in blocks]
-        undone = [block for block in blocks if not ((entry := entries.get(block.name)) and entry.done)]
-        wanted = [name for block in undone for name in shape.relation_names(block.facts, block.facts)]
+        undone = [
+            block for block in blocks if not ((entry := entries.get(block.name)) and entry.done)
+        ]
+        wanted = [
+            name for block in undone for name in shape.relation_names(block.facts, block.facts)
+        ]
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         names = {row["name"]: _describe(row) for row in taken}
         of_table = _by_table(found)
@@ -196,41 +246,64 @@ class Agenda:
         ]
 
     def undecided(self, name: str) -> Problem:
-        """Why nothing is decided about what a cell calls a block: a file or a folder of `deploy/`, or none."""
+        """Why nothing is decided about what a cell calls a block: a file or a folder of `deploy/`,
+        or none.
+        """
         deploy = self.source.deploy
         if name not in deploy:
             remedy = f"{did_you_mean(name, deploy)}correct the name in the cell"
-            return Problem(f"no block is called {name!r}", expected=", ".join(deploy), remedy=remedy)
+            return Problem(
+                f"no block is called {name!r}", expected=", ".join(deploy), remedy=remedy
+            )
         first = (
-            "the preconditions" if isinstance(deploy[name], Script) else "run.allow, then that of the preconditions,"
+            "the preconditions"
+            if isinstance(deploy[name], Script)
+            else "run.allow, then that of the preconditions,"
         )
-        return Problem(f"nothing is decided about {name!r}", remedy=f"run the cell of {first} first")
+        return Problem(
+            f"nothing is decided about {name!r}", remedy=f"run the cell of {first} first"
+        )
 
     def _undo(self, block: Block, found: Facts, entry: ledger.Entry | None) -> Decision:
-        return reversion.decide(block, found, entry, self.source, self.variables, block.named_in(self.discard))
+        return reversion.decide(
+            block, found, entry, self.source, self.variables, block.named_in(self.discard)
+        )
 
     def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
-        """Each verify script, with what it is about: a block, or the whole runbook. `names` selects blocks."""
+        """Each verify script, with what it is about: a block, or the whole runbook. `names` selects
+        blocks.
+        """
         for about, script, variables in self._used(self.source.verify):
             if not names or entry_of(about) in names:
                 yield about, _statements(script, variables)
 
-    def _used(self, kind: Mapping[str, Script | Variants]) -> Iterator[tuple[str, Script, Mapping[str, str]]]:
-        """The scripts of a kind for this target, each with what it is about, as above, and with its variables."""
+    def _used(
+        self, kind: Mapping[str, Script | Variants]
+    ) -> Iterator[tuple[str, Script, Mapping[str, str]]]:
+        """The scripts of a kind for this target, each with what it is about, as above, and with its
+        variables.
+        """
         for name, entry in kind.items():
             if isinstance(entry, Script):
                 yield name, entry, self.variables
                 continue
             for block in (b for b in self._admitting if b.entry == name):
-                yield from ((block.name, script, variables) for script, variables in self._scripts(block, entry))
+                yield from (
+                    (block.name, script, variables)
+                    for script, variables in self._scripts(block, entry)
+                )
 
     def unverified(self, names: Sequence[str]) -> list[str]:
-        """The blocks, files and folders of `deploy/`, that no verify script is about. `names` selects blocks."""
+        """The blocks, files and folders of `deploy/`, that no verify script is about. `names`
+        selects blocks.
+        """
         missing = [name for name in self.source.deploy if not self.source.verify.get(name)]
         return [name for name in missing if not names or name in names]
 
     def _scripts(self, block: Block, there: Variants) -> Iterator[tuple[Script, Mapping[str, str]]]:
-        """The scripts of the chosen variants, with their variables, and `admitted`, about the column itself."""
+        """The scripts of the chosen variants, with their variables, and `admitted`, about the
+        column itself.
+        """
         for variant, variables in block.choices:
             if script := there.get(variant):
                 yield script, variables
@@ -250,8 +323,13 @@ def _about(
     block: Block, entry: ledger.Entry | None, of_table: Mapping[str, Sequence[tuple[int, Key, str]]]
 ) -> dict[Key, str]:
     """The facts of the tables that a block makes or needs, now or when it was recorded."""
-    tables = {key.table for key in (*block.facts, *(entry.facts if entry else ()))} | {n.table for n in block.needs}
-    return {key: value for _, key, value in sorted(f for table in tables for f in of_table.get(table, ()))}
+    tables = {key.table for key in (*block.facts, *(entry.facts if entry else ()))} | {
+        n.table for n in block.needs
+    }
+    return {
+        key: value
+        for _, key, value in sorted(f for table in tables for f in of_table.get(table, ()))
+    }
 
 
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:

@@ -1,4 +1,6 @@
-"""Whether a run may do what it plans: a protected target takes just the plan that somebody else approved."""
+"""Whether a run may do what it plans: a protected target takes just the plan that somebody else
+approved.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,24 @@ WHERE = "plan"
 _LOOKED_AT = 200  # records of one runbook on one target: a plan that is older is stale by then
 
 
-def check(project: Project, target: Target, plan: Plan, chosen: Parameters, operator: str) -> list[CheckResult]:
-    """One result each for the approval, the plan, and the rehearsal; none if nothing is to be done, or asked for.
+def check(
+    project: Project, target: Target, plan: Plan, chosen: Parameters, operator: str
+) -> list[CheckResult]:
+    """One result each for the approval, the plan, and the rehearsal; none if nothing is to be done,
+    or asked for.
 
-    A plan that is given is compared, and a rehearsal asked for, on targets that are not protected too.
+    A plan that is given is compared, and a rehearsal asked for, on targets that are not protected
+    too.
     """
-    protected, rehearsal = target.expected.protected, target.expected.rehearsal and plan.direction == "apply"
-    if not plan.steps or chosen.mode not in ("apply", "revert") or not (protected or rehearsal or chosen.approved_plan):
+    protected, rehearsal = (
+        target.expected.protected,
+        target.expected.rehearsal and plan.direction == "apply",
+    )
+    if (
+        not plan.steps
+        or chosen.mode not in ("apply", "revert")
+        or not (protected or rehearsal or chosen.approved_plan)
+    ):
         return []
     folder = project.outputs / target.folder / plan.runbook
     problems = list(_approved(plan, chosen, operator)) if protected else []
@@ -69,23 +82,31 @@ def _stale(folder: Path, plan: Plan, digest: str) -> Iterator[Problem]:
     )
     approved = next((found for _, _, found in _planned(folder, digest)), None)
     if approved is None:
-        yield Problem("its record is not in the archive, so what differs cannot be shown", f"{WHERE} {digest[:12]}…")
+        yield Problem(
+            "its record is not in the archive, so what differs cannot be shown",
+            f"{WHERE} {digest[:12]}…",
+        )
     else:
         yield from differences(approved, plan)
 
 
 def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
-    """The rehearsals of this plan that the archive has, the latest first: where, how each ended, and its record."""
+    """The rehearsals of this plan that the archive has, the latest first: where, how each ended,
+    and its record.
+    """
     folder = project.outputs / target.folder / plan.runbook
     return [
-        f"{record.identity.get('rehearsed on', '')}: {record.noted.get('verdict', 'no verdict')} ({path.name})"
+        f"{record.identity.get('rehearsed on', '')}: {record.noted.get('verdict', 'no verdict')} "
+        f"({path.name})"
         for path, record, _ in _planned(folder, plan.digest)
         if record.identity.get("mode") == "rehearse"
     ]
 
 
 def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
-    """The records of the plan with that digest, the latest first; none that are older than the last so many."""
+    """The records of the plan with that digest, the latest first; none that are older than the last
+    so many.
+    """
     for path in sorted(folder.glob("*.ipynb"), reverse=True)[:_LOOKED_AT]:
         if is_regular(path) and digest.encode() in path.read_bytes():
             with suppress(ValueError, LookupError, TypeError):  # what is no record, or not ours
@@ -95,21 +116,33 @@ def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
 
 
 def _rehearsed(project: Project, folder: Path, plan: Plan, chosen: Parameters) -> Sequence[Problem]:
-    """Nothing, if a rehearsal of the same plan has passed and its record is sealed and unchanged."""
-    tried = [found for found in _planned(folder, plan.digest) if found[1].identity.get("mode") == "rehearse"]
+    """Nothing, if a rehearsal of the same plan has passed and its record is sealed and
+    unchanged.
+    """
+    tried = [
+        found
+        for found in _planned(folder, plan.digest)
+        if found[1].identity.get("mode") == "rehearse"
+    ]
     passed = [path for path, record, _ in tried if record.noted.get("verdict") == Verdict.PASSED]
     if any(_sealed(project, path) for path in passed):
         return []
     failed = "one that did not pass, or that `pgrunbook run` has not recorded"
     found = "its record is not sealed, or was changed" if passed else failed if tried else "none"
     remedy = arguments.again(project, plan.runbook, chosen, "rehearse")
-    return [Problem("was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy)]
+    return [
+        Problem(
+            "was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy
+        )
+    ]
 
 
 def _sealed(project: Project, notebook: Path) -> bool:
     from pgrunbook.records import attestation, verification  # here, because few targets ask for it
 
-    keys = [attestation.public_key(project.root / path) for path in project.settings.archive.public_keys]
+    keys = [
+        attestation.public_key(project.root / path) for path in project.settings.archive.public_keys
+    ]
     try:
         return not verification.verify_alone(notebook, keys).problems
     except OSError:

@@ -1,4 +1,6 @@
-"""What to do with each block: the shape that it makes, compared with the target and with the ledger."""
+"""What to do with each block: the shape that it makes, compared with the target and with the
+ledger.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class Action(enum.StrEnum):
     """What a run does with a block."""
 
     APPLY = "apply"  # nothing of it is there
-    COMPLETE = "complete"  # some of its objects are there as they should be, the others are not there
+    # some of its objects are there as they should be, the others are not there
+    COMPLETE = "complete"
     ADOPT = "adopt"  # all of it is there, made by something else: recorded, no DDL
     SKIP = "skip"  # applied before, unchanged since
     REVERT = "revert"  # applied before: to be undone
@@ -33,9 +36,10 @@ class Action(enum.StrEnum):
 class Decision:
     """What to do with one block, and why. `statements` are the indexes of those to run, in order.
 
-    `repairs` are statements to run before them, which clear away what an earlier attempt has left. `revision` is the
-    number of rows that the ledger has on the block; `kept` is what was there before it was first applied. To revert,
-    the block is that of the revert script, and its facts are what it takes away.
+    `repairs` are statements to run before them, which clear away what an earlier attempt has left.
+    `revision` is the number of rows that the ledger has on the block; `kept` is what was there
+    before it was first applied. To revert, the block is that of the revert script, and its facts
+    are what it takes away.
     """
 
     block: Block
@@ -52,7 +56,10 @@ class Decision:
         """Exactly what is to run; the block as it is written where all of it is."""
         if len(self.statements) == len(self.block.statements) and not self.repairs:
             return self.block.sql
-        return "\n".join(f"{sql};" for sql in [*self.repairs, *(self.block.statements[n].sql for n in self.statements)])
+        return "\n".join(
+            f"{sql};"
+            for sql in [*self.repairs, *(self.block.statements[n].sql for n in self.statements)]
+        )
 
     @property
     def pending(self) -> bool:
@@ -68,8 +75,9 @@ class Decision:
 def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | None) -> Decision:
     """Decide about one block. Reads nothing: what holds now is given.
 
-    `found`: the facts of the tables concerned. `names`: what relations and types of the schema are called,
-    each with a description (`view deals_open`). `entry`: the ledger's latest word on the block.
+    `found`: the facts of the tables concerned. `names`: what relations and types of the schema are
+    called, each with a description (`view deals_open`). `entry`: the ledger's latest word on the
+    block.
     """
     if block.problems:
         return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
@@ -78,55 +86,86 @@ def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | 
     begun = entry if entry and entry.event in BROKEN_OFF else None
     broken = set(_broken(block, found, begun))
     sound = {key: value for key, value in found.items() if key not in broken}
-    others = {name: what for name, what in names.items() if name not in {key.name for key in broken}}
+    others = {
+        name: what for name, what in names.items() if name not in {key.name for key in broken}
+    }
     if problems := list(_conflicts(block, sound, others)):
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
     missing = {key for key in block.facts if key not in sound and not _settled(block, key, found)}
     revision = entry.revision + 1 if entry else 0
     if not missing and not begun and (block.facts or not block.sql):
-        return Decision(block, Action.ADOPT, "identical" if block.sql else block.why, revision=revision)
+        return Decision(
+            block, Action.ADOPT, "identical" if block.sql else block.why, revision=revision
+        )
     kept = begun.kept if begun else frozenset(key for key in block.facts if key in sound)
-    run = tuple(n for n, effect in enumerate(block.effects) if not effect.facts or missing & effect.facts.keys())
-    there = [str(key) for key in block.facts if key.kind in OBJECTS and key in sound and key.kind != "column"]
+    run = tuple(
+        n
+        for n, effect in enumerate(block.effects)
+        if not effect.facts or missing & effect.facts.keys()
+    )
+    there = [
+        str(key)
+        for key in block.facts
+        if key.kind in OBJECTS and key in sound and key.kind != "column"
+    ]
     reasons = [f"{begun.event} by run {begun.run_id[:8]} and not finished"] if begun else []
     reasons += [f"there already: {', '.join(there)}"] if there else []
     reasons += [f"left half done: {', '.join(map(str, sorted(broken)))}"] if broken else []
     decided = partial(Decision, block, statements=run, revision=revision, kept=kept)
     if reasons:
-        indexes = [sql.Identifier(key.name).as_string() for key in sorted(broken) if key.kind == "index"]
+        indexes = [
+            sql.Identifier(key.name).as_string() for key in sorted(broken) if key.kind == "index"
+        ]
         repairs = tuple(f"DROP INDEX CONCURRENTLY {index}" for index in indexes)
         return decided(action=Action.COMPLETE, reason="; ".join(reasons), repairs=repairs)
     return decided(action=Action.APPLY, reason="absent" if block.facts else "not done yet")
 
 
 def _broken(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
-    """What an attempt outside a transaction has left half done: ours of an earlier run, or another's of the same.
+    """What an attempt outside a transaction has left half done: ours of an earlier run, or
+    another's of the same.
 
-    An index that is not valid, a partition that is about to be detached, the copy that REINDEX CONCURRENTLY makes.
+    An index that is not valid, a partition that is about to be detached, the copy that REINDEX
+    CONCURRENTLY makes.
     """
     if block.transaction:
         return
     for key, there in found.items():
         expected = block.facts.get(key)
-        copy = entry and key.kind == "index" and there.endswith(INVALID) and re.search(r"_cc(new|old)\d*$", key.name)
+        copy = (
+            entry
+            and key.kind == "index"
+            and there.endswith(INVALID)
+            and re.search(r"_cc(new|old)\d*$", key.name)
+        )
         if (expected and there in (expected + INVALID, PENDING)) or copy:
             yield key
 
 
 def _settled(block: Block, key: Key, found: Facts) -> bool:
-    """Whether a fact that is absent need not hold: a property of a column that IF NOT EXISTS left alone."""
-    return key in block.lenient and key.kind not in OBJECTS and Key("column", key.table, key.name) in found
+    """Whether a fact that is absent need not hold: a property of a column that IF NOT EXISTS left
+    alone.
+    """
+    return (
+        key in block.lenient
+        and key.kind not in OBJECTS
+        and Key("column", key.table, key.name) in found
+    )
 
 
 def _recorded(block: Block, found: Facts, entry: Entry) -> Decision:
     problems = [*_edited(block, entry), *altered(entry, found)]
     if problems:
-        return Decision(block, Action.REFUSE, f"altered since it was {entry.event}", problems=tuple(problems))
+        return Decision(
+            block, Action.REFUSE, f"altered since it was {entry.event}", problems=tuple(problems)
+        )
     return Decision(block, Action.SKIP, entry.when)
 
 
 def edited(files: Sequence[Script], entry: Entry) -> bool:
-    """Whether a block's files differ from those that were recorded, by more than comments and white space."""
+    """Whether a block's files differ from those that were recorded, by more than comments and white
+    space.
+    """
     return source_sha256(files) != entry.source_sha256 and tree_sha256(files) != entry.tree_sha256
 
 
@@ -135,17 +174,22 @@ def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
         yield Problem(
             f"the file was edited after it was {entry.event}",
             where=block.name,
-            expected=f"sha256 {entry.source_sha256} (run {entry.run_id[:8]}, {entry.finished_at:%Y-%m-%d})",
+            expected=f"sha256 {entry.source_sha256} (run {entry.run_id[:8]}, "
+            f"{entry.finished_at:%Y-%m-%d})",
             found=f"sha256 {block.source_sha256}",
             remedy="restore the file, and make the change in a new block or a new runbook",
         )
 
 
 def altered(entry: Entry, found: Facts) -> Iterator[Problem]:
-    """Facts recorded for the block that no longer hold, and what was added to a table that it made."""
+    """Facts recorded for the block that no longer hold, and what was added to a table that it
+    made.
+    """
     for key, recorded in entry.facts.items():
         if not holds(recorded, found.get(key)) and not _implied(key, entry.facts, found):
-            yield _difference(key, recorded, found.get(key), entry.block, f"was {entry.event} and then altered")
+            yield _difference(
+                key, recorded, found.get(key), entry.block, f"was {entry.event} and then altered"
+            )
     yield from _extras(entry.facts, found, entry.block)
 
 
@@ -155,14 +199,20 @@ def _conflicts(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator
         for key in effect.facts if begun else ():
             expected, there = effect.facts[key], found.get(key)
             left_alone = effect.lenient and (there is None or key.kind not in OBJECTS)
-            if not holds(expected, there) and not left_alone and not _implied(key, effect.facts, found):
+            if (
+                not holds(expected, there)
+                and not left_alone
+                and not _implied(key, effect.facts, found)
+            ):
                 yield _difference(key, expected, there, block.name)
     yield from _extras(block.facts, found, block.name)
     yield from _taken(block, found, names)
 
 
 def _implied(key: Key, expected: Facts, found: Facts) -> bool:
-    """Whether a fact does not hold because the table or the column that has it is absent: it is enough to name that."""
+    """Whether a fact does not hold because the table or the column that has it is absent: it is
+    enough to name that.
+    """
     owners = {Key("table", key.table), Key("column", key.table, key.name)} - {key}
     return any(owner in expected and owner not in found for owner in owners)
 
@@ -180,10 +230,16 @@ def _taken(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Pro
 
 
 def _extras(expected: Facts, found: Facts, where: str) -> Iterator[Problem]:
-    """What a table made by the block has besides; an index that enforces nothing is the DBA's own business."""
+    """What a table made by the block has besides; an index that enforces nothing is the DBA's own
+    business.
+    """
     made = {key.table for key in expected if key.kind == "table" and key in found}
     for key, there in found.items():
-        if key.table in made and key not in expected and not (key.kind == "index" and not there.startswith("UNIQUE")):
+        if (
+            key.table in made
+            and key not in expected
+            and not (key.kind == "index" and not there.startswith("UNIQUE"))
+        ):
             yield _difference(key, None, there, where)
 
 
@@ -195,7 +251,8 @@ def _difference(
         where=where,
         expected=expected or "absent",
         found=found or "absent",
-        remedy="bring the database back to the expected shape by hand, then run again; nothing is overwritten",
+        remedy="bring the database back to the expected shape by hand, then run again; nothing is "
+        "overwritten",
     )
 
 

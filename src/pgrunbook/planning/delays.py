@@ -1,4 +1,6 @@
-"""What delays a commit, and with it all who wait for its locks: the distance to the server, and silent standbys."""
+"""What delays a commit, and with it all who wait for its locks: the distance to the server, and
+silent standbys.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,8 @@ def measure(conn: Connection) -> float:
 
 
 def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[CheckResult]:
-    """Whether the round trip, for which locks are held before the commit, leaves time to wait for them: for each
-    lock_timeout of blocks that may have to.
+    """Whether the round trip, for which locks are held before the commit, leaves time to wait for
+    them: for each lock_timeout of blocks that may have to.
     """
     concerned = [d.block for d in decisions if d.pending and d.block.transaction and d.block.alters]
     round_trip_ms = timeouts.round_trip_ms
@@ -45,15 +47,19 @@ def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[Chec
             f"is near enough for a lock_timeout of {limit}",
             milliseconds(limit) - round_trip_ms >= min(_LEAST_MS, milliseconds(limit) / 2),
             f"is too far away for a lock_timeout of {limit}",
-            expected=f"{_LEAST_MS} ms of it to wait for locks, besides the round trip that they are held for",
+            expected=f"{_LEAST_MS} ms of it to wait for locks, besides the round trip that they "
+            "are held for",
             found=f"a round trip takes {round_trip_ms:.0f} ms; concerned: {blocks[0].name}"
             + (f" and {len(blocks) - 1} more" if blocks[1:] else ""),
-            remedy=f"run it nearer to the server; or let the application wait longer, with {longer}",
+            remedy="run it nearer to the server; or let the application wait longer, with "
+            f"{longer}",
         )
 
 
 def standbys(conn: Connection) -> Iterator[CheckResult]:
-    """Whether enough of the standbys that a commit waits for are there. Nothing, if it waits for none. Reads only."""
+    """Whether enough of the standbys that a commit waits for are there. Nothing, if it waits for
+    none. Reads only.
+    """
     found = catalog.rows(conn, "standbys")[0]
     if not found["waits"]:
         return
@@ -67,7 +73,9 @@ def standbys(conn: Connection) -> Iterator[CheckResult]:
         "standbys",
         "confirm commits",
         found["synchronous"] >= needed,
-        "nobody confirms commits: each would wait with its locks" if not found["synchronous"] else "too few of them",
+        "nobody confirms commits: each would wait with its locks"
+        if not found["synchronous"]
+        else "too few of them",
         expected=f"{needed} for synchronous_standby_names = '{found['names']}'",
         found=f"{found['synchronous']}; {found['connected']} connected",
         remedy="bring the standby back; or, if it is to be done without: "
@@ -76,6 +84,8 @@ def standbys(conn: Connection) -> Iterator[CheckResult]:
 
 
 def _needed(names: str) -> int:
-    """How many standbys synchronous_standby_names asks for: `FIRST 2 (a, b)`, `ANY 2 (…)`, `2 (…)`; else one."""
+    """How many standbys synchronous_standby_names asks for: `FIRST 2 (a, b)`, `ANY 2 (…)`, `2 (…)`;
+    else one.
+    """
     found = re.match(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", names, re.IGNORECASE)
     return int(found[1]) if found else 1

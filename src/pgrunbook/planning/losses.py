@@ -1,4 +1,6 @@
-"""What a revert would take with it, rows and what later runbooks have built on; and who holds it up. Reads only."""
+"""What a revert would take with it, rows and what later runbooks have built on; and who holds it
+up. Reads only.
+"""
 
 from __future__ import annotations
 
@@ -56,18 +58,26 @@ def check(
     statement_timeout: str,
     again: Callable[[str, str], str],
 ) -> list[CheckResult]:
-    """Whether nothing is lost but what the blocks in `discard` may lose, no row holds a value that is taken back, and
-    no later runbook stands on it. `again` gives the command that runs a runbook in a mode.
+    """Whether nothing is lost but what the blocks in `discard` may lose, no row holds a value that
+    is taken back, and no later runbook stands on it. `again` gives the command that runs a runbook
+    in a mode.
     """
     undone = [d for d in decisions if d.action is Action.REVERT]
     kept = [d for d in undone if not d.block.named_in(discard)]
     results = list(_known(discard, decisions))
     with conn.transaction():
         conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
-        # Rows that a policy hides even from the owner would be lost with the others: now they are an error.
+        # Rows that a policy hides even from the owner would be lost with the others: now they are
+        # an error.
         conn.execute("SET LOCAL row_security = off")
-        results += [_empty(conn, schema, d, loss, found) for d in kept for loss in losses(d.block.statements)]
-        results += [_unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()]
+        results += [
+            _empty(conn, schema, d, loss, found)
+            for d in kept
+            for loss in losses(d.block.statements)
+        ]
+        results += [
+            _unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()
+        ]
     return [*results, *_later(conn, runbook, schema, undone, again)]
 
 
@@ -75,11 +85,17 @@ def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[C
     names = dict.fromkeys(name for d in decisions for name in (d.block.name, d.block.entry))
     for name in sorted(discard - names.keys()):
         yield result(
-            "discard", f"names the block {name}", False, f"no block is called {name}", expected=", ".join(names)
+            "discard",
+            f"names the block {name}",
+            False,
+            f"no block is called {name}",
+            expected=", ".join(names),
         )
 
 
-def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss, found: Facts) -> CheckResult:
+def _empty(
+    conn: Connection, schema: str, decision: Decision, loss: Loss, found: Facts
+) -> CheckResult:
     """Whether there is nothing to lose: no row; in a column nothing but NULL and its default.
 
     The two are compared as texts, as json, xml and others have no equality.
@@ -88,7 +104,10 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss, found:
     try:
         held = (search_path.asked(conn, schema, _question(schema, loss, found)) or (False,))[0]
     except psycopg.Error as exc:
-        remedy = f"{_readable(exc)}; or name the block in the parameter `discard`, if {loss} may go as it is"
+        remedy = (
+            f"{_readable(exc)}; or name the block in the parameter `discard`, if {loss} may "
+            "go as it is"
+        )
         return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
     return result(
         str(loss),
@@ -120,15 +139,18 @@ def _question(schema: str, loss: Loss, found: Facts) -> sql.Composed:
         return sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
     column = sql.Identifier(loss.column)
     default = sql.SQL(found.get(Key("default", loss.table, loss.column), "NULL"))
-    type_ = sql.SQL(found.get(Key("column", loss.table, loss.column), "text").partition(" COLLATE ")[0])
+    type_ = sql.SQL(
+        found.get(Key("column", loss.table, loss.column), "text").partition(" COLLATE ")[0]
+    )
     return sql.SQL(
-        "SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL AND {}::text IS DISTINCT FROM CAST({} AS {})::text)"
+        "SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL AND {}::text IS DISTINCT FROM CAST({} "
+        "AS {})::text)"
     ).format(table, column, column, default, type_)
 
 
 class Holder(NamedTuple):
-    """A column that would no longer take a value, and the operator by which values of its type are equal. Its names
-    are as SQL writes them, `qualified` is the table's with its schema.
+    """A column that would no longer take a value, and the operator by which values of its type are
+    equal. Its names are as SQL writes them, `qualified` is the table's with its schema.
     """
 
     table: str
@@ -145,21 +167,33 @@ class Holder(NamedTuple):
     @property
     def question(self) -> str:
         """The same without a name that would have to be looked up."""
-        return f"FROM {self.qualified} WHERE {self.column} {self.equals} {sql.Literal(self.value).as_string()}"
+        return (
+            f"FROM {self.qualified} WHERE {self.column} {self.equals} "
+            f"{sql.Literal(self.value).as_string()}"
+        )
 
 
 def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[Holder, str]:
-    """Of the values that are taken back, each column that may hold one, with the block that takes it back: the column
-    itself, and those that share its type or its lookup table.
+    """Of the values that are taken back, each column that may hold one, with the block that takes
+    it back: the column itself, and those that share its type or its lookup table.
     """
     found: dict[Holder, str] = {}
     for block in (d.block for d in undone):
-        if not block.admits or Key("value", block.admits.table, block.admits.column) not in block.facts:
+        if (
+            not block.admits
+            or Key("value", block.admits.table, block.admits.column) not in block.facts
+        ):
             continue
         table, column, value = block.admits
-        types = [variables[_TYPES[variant]] for variant, variables in block.choices if variant in _TYPES]
+        types = [
+            variables[_TYPES[variant]] for variant, variables in block.choices if variant in _TYPES
+        ]
         lookups = [variables for variant, variables in block.choices if variant == "lookup"]
-        shared = {"types": types, "lookups": [v["table"] for v in lookups], "keys": [v["column"] for v in lookups]}
+        shared = {
+            "types": types,
+            "lookups": [v["table"] for v in lookups],
+            "keys": [v["column"] for v in lookups],
+        }
         rows = catalog.rows(conn, "holders", schema=schema, table=table, column=column, **shared)
         found |= {Holder(**row, value=value): block.name for row in rows}
     return found
@@ -171,11 +205,16 @@ _TYPES = {"enum": "type", "domain": "domain"}
 
 def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
     """Whether no row holds a value that is to be taken back."""
-    where, what = f"{holder.table}.{holder.column}", f"no row holds {holder.value!r}, which {block} takes back"
+    where, what = (
+        f"{holder.table}.{holder.column}",
+        f"no row holds {holder.value!r}, which {block} takes back",
+    )
     try:
         held = _holds(conn, as_it_is(f"SELECT EXISTS (SELECT {holder.question})"))
     except psycopg.Error as exc:
-        return CheckResult(where, what, problem_of(exc, where=where, remedy=f"{_readable(exc)}, then run again"))
+        return CheckResult(
+            where, what, problem_of(exc, where=where, remedy=f"{_readable(exc)}, then run again")
+        )
     return result(
         where,
         what,
@@ -187,9 +226,15 @@ def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
 
 
 def _later(
-    conn: Connection, runbook: str, schema: str, undone: Sequence[Decision], again: Callable[[str, str], str]
+    conn: Connection,
+    runbook: str,
+    schema: str,
+    undone: Sequence[Decision],
+    again: Callable[[str, str], str],
 ) -> Iterator[CheckResult]:
-    """What a later runbook has made on these tables may stand on what is to go, and would go with it unnoticed."""
+    """What a later runbook has made on these tables may stand on what is to go, and would go with
+    it unnoticed.
+    """
     tables = sorted({need.table for d in undone for need in d.block.needs})
     if not tables or not ledger.exists(conn):
         return

@@ -1,4 +1,6 @@
-"""Preflight: everything that a run needs of its target, checked before anything is changed. Reads only."""
+"""Preflight: everything that a run needs of its target, checked before anything is changed. Reads
+only.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,16 @@ def check(
 
 def ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:
     """What it takes to write into the ledger, and nothing else. Reads only."""
-    return [*_server(identity), *_ledger(conn, catalog.rows(conn, "privileges", schema=schema)[0], identity)]
+    return [
+        *_server(identity),
+        *_ledger(conn, catalog.rows(conn, "privileges", schema=schema)[0], identity),
+    ]
 
 
 def schema(conn: Connection, name: str) -> list[CheckResult]:
-    """Whether the schema is there and may be used, and the ledger, if there is one, can be read. Reads only."""
+    """Whether the schema is there and may be used, and the ledger, if there is one, can be read.
+    Reads only.
+    """
     privileges = catalog.rows(conn, "privileges", schema=name)[0]
     readable = result(
         "ledger",
@@ -53,7 +60,9 @@ def schema(conn: Connection, name: str) -> list[CheckResult]:
         remedy="run as the role that made the ledger, or let it grant them",
     )
     usable = _schema(name, privileges, conn.info.user, creates=False)
-    ledgers = reliance.ledger_checks(conn, there=privileges["ledger_exists"], readable=privileges["ledger_readable"])
+    ledgers = reliance.ledger_checks(
+        conn, there=privileges["ledger_exists"], readable=privileges["ledger_readable"]
+    )
     return [*usable, *reliance.texts(conn, name), *reliance.names(conn, name), readable, *ledgers]
 
 
@@ -79,7 +88,9 @@ def _server(identity: Identity) -> Iterator[CheckResult]:
     )
 
 
-def _schema(schema: str, privileges: Mapping[str, Any], role: str, *, creates: bool) -> Iterator[CheckResult]:
+def _schema(
+    schema: str, privileges: Mapping[str, Any], role: str, *, creates: bool
+) -> Iterator[CheckResult]:
     where = f"schema {schema}"
     exists = privileges["schema_exists"]
     yield result(
@@ -89,7 +100,9 @@ def _schema(schema: str, privileges: Mapping[str, Any], role: str, *, creates: b
         "may not be used" if exists else "does not exist",
         expected="a schema that this role may use",
         found="no USAGE privilege" if exists else "no schema of that name",
-        remedy=_grant("USAGE", "SCHEMA", schema, role) if exists else "correct the parameter `schema`",
+        remedy=_grant("USAGE", "SCHEMA", schema, role)
+        if exists
+        else "correct the parameter `schema`",
     )
     if creates and exists:
         yield result(
@@ -103,7 +116,9 @@ def _schema(schema: str, privileges: Mapping[str, Any], role: str, *, creates: b
         )
 
 
-def _ledger(conn: Connection, privileges: Mapping[str, Any], identity: Identity) -> Iterator[CheckResult]:
+def _ledger(
+    conn: Connection, privileges: Mapping[str, Any], identity: Identity
+) -> Iterator[CheckResult]:
     if not privileges["ledger_exists"]:
         yield _can_be_created(privileges, identity)
         return
@@ -124,7 +139,8 @@ def _ledger(conn: Connection, privileges: Mapping[str, Any], identity: Identity)
             f"cannot be brought up to version {ledger.SCHEMA_VERSION} by this role",
             expected="its schema and tables owned by this role, or by one that it is a member of",
             found=f"version {version}, owned by {privileges['ledger_owner']}",
-            remedy=f"run as {privileges['ledger_owner']}, which also has to grant what this role is to write",
+            remedy=f"run as {privileges['ledger_owner']}, which also has to grant what this role "
+            "is to write",
         )
 
 
@@ -160,15 +176,23 @@ def _quoted(*name: str) -> str:
     return sql.Identifier(*name).as_string()
 
 
-def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: Facts) -> Iterator[CheckResult]:
-    """Tables and columns that must be there, and what the blocks that are to run must be allowed to do with them."""
-    needs, pending = ({n for n, _ in _needed(decisions, only_pending=only)} for only in (False, True))
+def _needs(
+    conn: Connection, schema: str, decisions: Sequence[Decision], found: Facts
+) -> Iterator[CheckResult]:
+    """Tables and columns that must be there, and what the blocks that are to run must be allowed to
+    do with them.
+    """
+    needs, pending = (
+        {n for n, _ in _needed(decisions, only_pending=only)} for only in (False, True)
+    )
     by = _needing(decisions)
     names = sorted({need.table for need in needs})
     relations = {r["name"]: r for r in catalog.rows(conn, "relations", schema=schema, names=names)}
     for name in names:
         yield _table(name, relations.get(name), by[Need(name, "")])
-    uses = {(n.table, n.use) for n in pending} | {(n.table, "read") for n in needs - pending if n.use == "alter"}
+    uses = {(n.table, n.use) for n in pending} | {
+        (n.table, "read") for n in needs - pending if n.use == "alter"
+    }
     for name, use in sorted(pair for pair in uses if Key("table", pair[0]) in found):
         yield _may(use, relations[name], _quoted(schema, name), conn.info.user)
     for need in sorted(n for n in by if n.column and Key("table", n.table) in found):
@@ -177,22 +201,32 @@ def _needs(conn: Connection, schema: str, decisions: Sequence[Decision], found: 
     yield from _referenced(conn, schema, there)
     filled = {pair for d in decisions for pair in d.block.fills if Key("table", pair[0]) in found}
     for name in sorted({table for table, _ in filled}):
-        yield from _filled(schema, name, {column for table, column in filled if table == name}, found)
+        yield from _filled(
+            schema, name, {column for table, column in filled if table == name}, found
+        )
 
 
-def _needed(decisions: Sequence[Decision], *, only_pending: bool = False) -> Iterator[tuple[Need, str]]:
-    """What the blocks need, but for what they or the blocks before them make; each with the block."""
+def _needed(
+    decisions: Sequence[Decision], *, only_pending: bool = False
+) -> Iterator[tuple[Need, str]]:
+    """What the blocks need, but for what they or the blocks before them make; each with the
+    block.
+    """
     made: set[Key] = set()
     for decision in decisions:
         made.update(decision.block.facts)
         if decision.pending or not only_pending:
             for need in decision.block.needs:
-                if made.isdisjoint((Key("table", need.table), Key("column", need.table, need.column))):
+                if made.isdisjoint(
+                    (Key("table", need.table), Key("column", need.table, need.column))
+                ):
                     yield need, decision.block.name
 
 
 def _needing(decisions: Sequence[Decision]) -> dict[Need, str]:
-    """Each table and each column that is needed, whatever its use, and the blocks that need it: of many the first."""
+    """Each table and each column that is needed, whatever its use, and the blocks that need it: of
+    many the first.
+    """
     blocks: dict[Need, dict[str, None]] = {}
     for need, block in _needed(decisions):
         for about in (Need(need.table, ""), need._replace(use="")):
@@ -215,11 +249,13 @@ def _table(name: str, relation: Mapping[str, Any] | None, by: str) -> CheckResul
         "is not a table" if relation else "the table is missing",
         expected=f"a table, needed by {by}",
         found=f"a {relation['kind']}" if relation else "nothing of that name",
-        remedy=f"correct the block{'' if relation else ', create the table'}, or correct the parameter `schema`",
+        remedy=f"correct the block{'' if relation else ', create the table'}, or correct the "
+        "parameter `schema`",
     )
 
 
-# For each use of an object: the check, the catalog's answer, what is wrong if it is no, what is expected, the remedy.
+# For each use of an object: the check, the catalog's answer, what is wrong if it is no, what is
+# expected, the remedy.
 _MAY = {
     "read": (  # by the verification
         "may be read",
@@ -257,7 +293,15 @@ def _may(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckR
     names = {"owner": relation["owner"], "name": named, "role": _quoted(role)}
     found = f"owned by {relation['owner']}"
     remedy = remedy.format(**names)
-    return result(relation["name"], check, relation[answer], what, expected=expected, found=found, remedy=remedy)
+    return result(
+        relation["name"],
+        check,
+        relation[answer],
+        what,
+        expected=expected,
+        found=found,
+        remedy=remedy,
+    )
 
 
 def _column(need: Need, found: Facts, by: str) -> CheckResult:
@@ -274,9 +318,13 @@ def _column(need: Need, found: Facts, by: str) -> CheckResult:
 
 
 def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterator[CheckResult]:
-    """A column that a foreign key references must be a unique key, or part of one that is referenced as a whole."""
+    """A column that a foreign key references must be a unique key, or part of one that is
+    referenced as a whole.
+    """
     wanted = {(need.table, need.column) for need in needs if need.use == "reference"}
-    rows = catalog.rows(conn, "unique_keys", schema=schema, tables=sorted({table for table, _ in wanted}))
+    rows = catalog.rows(
+        conn, "unique_keys", schema=schema, tables=sorted({table for table, _ in wanted})
+    )
     keys = [{(row["table"], column) for column in row["columns"]} for row in rows]
     for table, column in sorted(wanted):
         yield result(
@@ -290,10 +338,13 @@ def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterato
         )
 
 
-def _filled(schema: str, table: str, columns: Collection[str], found: Facts) -> Iterator[CheckResult]:
+def _filled(
+    schema: str, table: str, columns: Collection[str], found: Facts
+) -> Iterator[CheckResult]:
     """What the product will write fills these columns: no other one may ask it for a value.
 
-    But for a key of one column: whoever writes a row has a way to get its key, whatever else it fills.
+    But for a key of one column: whoever writes a row has a way to get its key, whatever else it
+    fills.
     """
     facts = {key: value for key, value in found.items() if key.table == table}
     mandatory = {key.name for key in facts if key.kind == "not null"} - set(columns)
@@ -309,7 +360,8 @@ def _filled(schema: str, table: str, columns: Collection[str], found: Facts) -> 
             "is mandatory, and what will be written does not fill it",
             expected="a default, or NULL allowed",
             found=f"{facts[Key('column', table, name)]} NOT NULL, without a default",
-            remedy=f"ALTER TABLE {_quoted(schema, table)} ALTER {_quoted(name)} SET DEFAULT …, or DROP NOT NULL",
+            remedy=f"ALTER TABLE {_quoted(schema, table)} ALTER {_quoted(name)} SET DEFAULT …, or "
+            "DROP NOT NULL",
         )
 
 
@@ -330,8 +382,12 @@ _CHANGES = {
 
 
 def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
-    """What the chosen variants change: a table or type must be ours, a lookup table must take our rows."""
-    for variant, variables in (choice for d in decisions if d.pending for choice in d.block.choices):
+    """What the chosen variants change: a table or type must be ours, a lookup table must take our
+    rows.
+    """
+    for variant, variables in (
+        choice for d in decisions if d.pending for choice in d.block.choices
+    ):
         variable, kind, use = _CHANGES[variant]
         names = {"table": None, "type": None} | {kind: variables[variable]}
         for row in catalog.rows(conn, "changed", **names):
@@ -339,7 +395,9 @@ def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckR
 
 
 def _decided(decision: Decision, found: Facts, named: Collection[str]) -> list[CheckResult]:
-    """The problems of the decision, unless all there is to say is that a table or column that was named is missing."""
+    """The problems of the decision, unless all there is to say is that a table or column that was
+    named is missing.
+    """
     block = decision.block
     if block.admits and Key("column", *block.admits[:2]) not in found:
         table, column, _ = block.admits

@@ -1,4 +1,6 @@
-"""Checks of what a run relies on and others may have made: what names mean, whose the ledger is, what else DDL runs."""
+"""Checks of what a run relies on and others may have made: what names mean, whose the ledger is,
+what else DDL runs.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,17 @@ from pgrunbook.postgres.catalog import Connection
 
 
 def names(conn: Connection, schema: str) -> list[CheckResult]:
-    """Whether a name in a block, a verify script or `%sql` means what pg_catalog means by it. Reads only."""
-    return _all(f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema))
+    """Whether a name in a block, a verify script or `%sql` means what pg_catalog means by it. Reads
+    only.
+    """
+    return _all(
+        f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema)
+    )
 
 
 def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[CheckResult]:
-    """Whether the schema pgrunbook, if it is there, is a ledger that we trust, and know. Reads only; the ledger itself
-    only if it is.
+    """Whether the schema pgrunbook, if it is there, is a ledger that we trust, and know. Reads
+    only; the ledger itself only if it is.
     """
     exists, strangers = trust.strangers(conn)
     if strangers or not there or not readable:
@@ -38,7 +44,11 @@ def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[Chec
         found=f"version {version}",
         remedy="upgrade pgrunbook",
     )
-    return [known] if known.problem else [known, *_all("ledger", "is complete", trust.lacking(conn, version))]
+    return (
+        [known]
+        if known.problem
+        else [known, *_all("ledger", "is complete", trust.lacking(conn, version))]
+    )
 
 
 _NO_LEDGER = Problem(
@@ -51,11 +61,15 @@ _NO_LEDGER = Problem(
 
 
 def _all(where: str, check: str, problems: list[Problem]) -> list[CheckResult]:
-    return [CheckResult(problem.where, check, problem) for problem in problems] or [CheckResult(where, check)]
+    return [CheckResult(problem.where, check, problem) for problem in problems] or [
+        CheckResult(where, check)
+    ]
 
 
 def texts(conn: Connection, schema: str) -> list[CheckResult]:
-    """Whether all that the schema holds can be read: a database in SQL_ASCII keeps whatever bytes it is given."""
+    """Whether all that the schema holds can be read: a database in SQL_ASCII keeps whatever bytes
+    it is given.
+    """
     if conn.info.parameter_status("server_encoding") != "SQL_ASCII":
         return []
     problems = [
@@ -81,11 +95,17 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def letters(conn: Connection, texts: Mapping[str, str]) -> list[CheckResult]:
-    """Whether the database's encoding has every character of what is to be written, by where it stands. Reads only."""
+    """Whether the database's encoding has every character of what is to be written, by where it
+    stands. Reads only.
+    """
     encoding = conn.info.parameter_status("server_encoding") or ""
     if encoding in ("UTF8", "SQL_ASCII"):
         return []
-    lacking = {each for each in sorted(set("".join(texts.values()))) if not (each.isascii() or _has(conn, each))}
+    lacking = {
+        each
+        for each in sorted(set("".join(texts.values())))
+        if not (each.isascii() or _has(conn, each))
+    }
     problems = [
         Problem(
             "holds characters that the database lacks",
@@ -102,14 +122,22 @@ def letters(conn: Connection, texts: Mapping[str, str]) -> list[CheckResult]:
 
 def _has(conn: Connection, character: str) -> bool:
     try:
-        conn.execute("SELECT convert(%s, 'UTF8', current_setting('server_encoding')::name)", [character.encode()])
+        conn.execute(
+            "SELECT convert(%s, 'UTF8', current_setting('server_encoding')::name)",
+            [character.encode()],
+        )
     except psycopg.errors.UntranslatableCharacter:
         return False
     return True
 
 
 def event_triggers(conn: Connection) -> Iterator[CheckResult]:
-    """What other code each change of the schema runs. It is told and nothing more, as it may well be wanted."""
+    """What other code each change of the schema runs. It is told and nothing more, as it may well
+    be wanted.
+    """
     for row in catalog.rows(conn, "event_triggers"):
-        runs = f"runs {row['function']} of {row['function_owner']} at {row['event']}; owned by {row['owner']}"
+        runs = (
+            f"runs {row['function']} of {row['function_owner']} at {row['event']}; owned by "
+            f"{row['owner']}"
+        )
         yield CheckResult(f"event trigger {row['name']}", runs)

@@ -1,4 +1,6 @@
-"""What to undo of a block: what the ledger says that it did, compared with what is there. Reads nothing."""
+"""What to undo of a block: what the ledger says that it did, compared with what is there. Reads
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,33 +21,56 @@ from pgrunbook.sqltext.shape import Facts
 
 
 def decide(
-    block: Block, found: Facts, entry: Entry | None, source: Source, variables: Mapping[str, str], discard: bool
+    block: Block,
+    found: Facts,
+    entry: Entry | None,
+    source: Source,
+    variables: Mapping[str, str],
+    discard: bool,
 ) -> Decision:
-    """Decide what is to be undone of a block. What a run has only adopted was there before, and stays.
+    """Decide what is to be undone of a block. What a run has only adopted was there before, and
+    stays.
 
-    `variables` are the placeholders' values for a block that is one file; with `discard`, rows may be lost.
+    `variables` are the placeholders' values for a block that is one file; with `discard`, rows may
+    be lost.
     """
     if entry is None or entry.event == "reverted":
         return Decision(block, Action.SKIP, entry.when if entry else "not applied")
     if entry.event == "adopted":
         return Decision(block, Action.SKIP, f"{entry.when}: it was there before, and stays")
     block = _as_applied(block, entry)
-    undone = {key: value for key, value in block.facts.items() if key.kind != "validated" and key not in entry.kept}
+    undone = {
+        key: value
+        for key, value in block.facts.items()
+        if key.kind != "validated" and key not in entry.kept
+    }
     problems = list(_problems(block, found, entry))
     try:
         undo = _guarded(source.undoing(block, variables, undone), discard)
-    except Refused as exc:  # which is said already, if it is not known what to fill its variants in with
+    # which is said already, if it is not known what to fill its variants in with
+    except Refused as exc:
         problems += exc.problems if len(block.choices) == len(entry.variants) else ()
     if problems:
-        return Decision(block, Action.REFUSE, f"cannot be undone as it was {entry.event}", problems=tuple(problems))
-    return Decision(undo, Action.REVERT, entry.when, _left(undo, found), revision=entry.revision + 1)
+        return Decision(
+            block,
+            Action.REFUSE,
+            f"cannot be undone as it was {entry.event}",
+            problems=tuple(problems),
+        )
+    return Decision(
+        undo, Action.REVERT, entry.when, _left(undo, found), revision=entry.revision + 1
+    )
 
 
 def _as_applied(block: Block, entry: Entry) -> Block:
-    """With the variants that the ledger has, as what the target holds now asks for others; and their facts."""
+    """With the variants that the ledger has, as what the target holds now asks for others; and
+    their facts.
+    """
     choices = tuple(zip(entry.variants, entry.variables or (), strict=False))
     made = entry.facts or block.facts  # of a block that was broken off there are none
-    effects = tuple(replace(one, facts=made if not number else {}) for number, one in enumerate(block.effects))
+    effects = tuple(
+        replace(one, facts=made if not number else {}) for number, one in enumerate(block.effects)
+    )
     return replace(block, choices=choices, effects=effects)
 
 
@@ -70,11 +95,15 @@ def _problems(block: Block, found: Facts, entry: Entry) -> Iterator[Problem]:
 
 
 def _left(undo: Block, found: Facts) -> tuple[int, ...]:
-    """The statements that have something to do: an earlier attempt outside a transaction may have dropped an index."""
+    """The statements that have something to do: an earlier attempt outside a transaction may have
+    dropped an index.
+    """
     if undo.transaction:
         return tuple(range(len(undo.statements)))
     there = {key.name for key in found if key.kind == "index"}
-    return tuple(n for n, statement in enumerate(undo.statements) if _dropped_indexes(statement) <= there)
+    return tuple(
+        n for n, statement in enumerate(undo.statements) if _dropped_indexes(statement) <= there
+    )
 
 
 def _dropped_indexes(statement: Statement) -> set[str]:
@@ -97,8 +126,8 @@ END $guard$;
 
 
 def _guarded(undo: Block, discard: bool) -> Block:
-    """The block with a look at each table before it is dropped. If what it holds may go, with a line that says so: that
-    is a part of the SQL that somebody approves.
+    """The block with a look at each table before it is dropped. If what it holds may go, with a
+    line that says so: that is a part of the SQL that somebody approves.
     """
     lost = losses(undo.statements)
     if discard and lost:
@@ -109,10 +138,14 @@ def _guarded(undo: Block, discard: bool) -> Block:
     guard = "".join(map(_guard, tables))
     extra = statements(guard, "guard")
     effects = (*(replace(undo.effects[0], facts={}) for _ in extra), *undo.effects)
-    return replace(undo, sql=f"{guard}\n{undo.sql}", statements=(*extra, *undo.statements), effects=effects)
+    return replace(
+        undo, sql=f"{guard}\n{undo.sql}", statements=(*extra, *undo.statements), effects=effects
+    )
 
 
 def _guard(table: str) -> str:
     hint = "To drop it with its rows, name the block in the parameter `discard`."
     message = Literal(f"{table} has rows").as_string()
-    return _GUARD.format(name=Identifier(table).as_string(), message=message, hint=Literal(hint).as_string())
+    return _GUARD.format(
+        name=Identifier(table).as_string(), message=message, hint=Literal(hint).as_string()
+    )

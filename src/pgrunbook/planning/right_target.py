@@ -36,19 +36,30 @@ def check_identity(target: Target, identity: Identity) -> None:
 
 
 def check_name(
-    target: Target, identity: Identity, standing: Standing, project: Project, *, confirming: bool = False
+    target: Target,
+    identity: Identity,
+    standing: Standing,
+    project: Project,
+    *,
+    confirming: bool = False,
 ) -> None:
-    """Raise Refused if this is a protected target under another name, which asks for less; or one that would not be
-    known again under another name. A copy of it is none, if it can be told from it: but it is not `confirming` then.
+    """Raise Refused if this is a protected target under another name, which asks for less; or one
+    that would not be known again under another name. A copy of it is none, if it can be told from
+    it: but it is not `confirming` then.
     """
     given = target.expected
     if (given.protected or given.rehearsal) and not (given.database and given.system_identifier):
         raise Refused.of(
-            "is protected by its name alone: under another one, the same database would take anything",
+            "is protected by its name alone: under another one, the same database would take "
+            "anything",
             where=f"target {target.name!r}",
-            expected=f'database = "{identity.database}"\nsystem_identifier = "{identity.system_identifier}"',
-            found="\n".join(f'{name} = "{getattr(given, name)}"' for name in ("database", "system_identifier")),
-            remedy=f"write both into [targets.{target.name}] of pgrunbook.toml, if this is the database that is meant",
+            expected=f'database = "{identity.database}"\nsystem_identifier = '
+            f'"{identity.system_identifier}"',
+            found="\n".join(
+                f'{name} = "{getattr(given, name)}"' for name in ("database", "system_identifier")
+            ),
+            remedy=f"write both into [targets.{target.name}] of pgrunbook.toml, if this is the "
+            "database that is meant",
         )
     if given.copy_of and given.copy_of not in project.settings.targets.keys() - {target.name}:
         raise Refused.of(
@@ -63,14 +74,19 @@ def check_name(
         _under_another_name(target, name, standing)
         for name, settings in project.settings.targets.items()
         if _asks_less(given, settings) or given.copy_of == name
-        if _is_reached_as(name, settings, target) or (_is_known_as(settings, identity) and name not in copied)
+        if _is_reached_as(name, settings, target)
+        or (_is_known_as(settings, identity) and name not in copied)
     ]
     if problems:
-        raise Refused("The target is protected under another name: nothing was changed.", problems=problems)
+        raise Refused(
+            "The target is protected under another name: nothing was changed.", problems=problems
+        )
 
 
 def _copied(target: Target, standing: Standing, project: Project) -> set[str]:
-    """The targets of which this is a copy for certain, or is said to be one and is not the server itself."""
+    """The targets of which this is a copy for certain, or is said to be one and is not the server
+    itself.
+    """
     if standing.is_copy:
         return {*project.settings.targets}
     return {target.expected.copy_of} if standing.elsewhere else set()
@@ -81,13 +97,16 @@ def _under_another_name(target: Target, name: str, standing: Standing) -> Proble
     if not standing.elsewhere:
         found = "" if standing.noted else f"{standing}, by which a copy could be told"
         what = f"is the target {name!r}, which is protected"
-        return Problem(what, where, expected=f"target {name!r}", found=found, remedy=f"name it so: {there}")
+        return Problem(
+            what, where, expected=f"target {name!r}", found=found, remedy=f"name it so: {there}"
+        )
     return Problem(
         f"is the target {name!r}, which is protected, after a failover; or a copy of it",
         where,
         expected=f"target {name!r}, or a target of pgrunbook.toml that is said to be a copy of it",
         found=str(standing),
-        remedy=f"name it so: {there}; or, if it is a copy, write into pgrunbook.toml, and name that target:\n"
+        remedy=f"name it so: {there}; or, if it is a copy, write into pgrunbook.toml, and name "
+        "that target:\n"
         f'{_section(target)}\ncopy_of = "{name}"',
     )
 
@@ -97,7 +116,10 @@ def _section(target: Target) -> str:
     kind, _, name = target.name.partition(":")
     if not name:
         return f"[targets.{kind}]"
-    return f'[targets.{re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "copy"}]\n{kind} = "{name}"'
+    return (
+        f"[targets.{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'copy'}]\n{kind} = "
+        f'"{name}"'
+    )
 
 
 def _asks_less(given: TargetSettings, other: TargetSettings) -> bool:
@@ -105,7 +127,9 @@ def _asks_less(given: TargetSettings, other: TargetSettings) -> bool:
 
 
 def _is_reached_as(name: str, settings: TargetSettings, target: Target) -> bool:
-    return target.name == (f"env:{settings.env}" if settings.env else f"service:{settings.service or name}")
+    return target.name == (
+        f"env:{settings.env}" if settings.env else f"service:{settings.service or name}"
+    )
 
 
 def _is_known_as(settings: TargetSettings, identity: Identity) -> bool:

@@ -10,9 +10,11 @@ from pgrunbook.runbooks.blocks import Block
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes durations.
+    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes
+    durations.
 
-    Others wait behind a block for a `round_trip_ms`, too, in which its locks are held: lock_timeout is for both.
+    Others wait behind a block for a `round_trip_ms`, too, in which its locks are held: lock_timeout
+    is for both.
     """
 
     lock_timeout: str
@@ -22,14 +24,22 @@ class Timeouts:
 
     def of(self, block: Block) -> Timeouts:
         """A block's own, where its header gives them."""
-        chosen = {"lock_timeout": self.lock_timeout, "statement_timeout": self.statement_timeout, **block.timeouts}
+        chosen = {
+            "lock_timeout": self.lock_timeout,
+            "statement_timeout": self.statement_timeout,
+            **block.timeouts,
+        }
         return Timeouts(**chosen, lock_budget=self.lock_budget, round_trip_ms=self.round_trip_ms)
 
     @property
     def wait(self) -> str:
         """How long to wait for locks."""
         held_ms = round(self.round_trip_ms)
-        return f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms" if held_ms else self.lock_timeout
+        return (
+            f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms"
+            if held_ms
+            else self.lock_timeout
+        )
 
     @property
     def settings(self) -> dict[str, str]:
@@ -41,5 +51,6 @@ class Timeouts:
         }
 
 
-# If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back after this.
+# If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back
+# after this.
 _IDLE = "3s"

@@ -1,8 +1,9 @@
-"""Who answers on a connection: one backend of the server, as long as the session lasts, or a pooler in between.
+"""Who answers on a connection: one backend of the server, as long as the session lasts, or a pooler
+in between.
 
-A pooler hands its connections to the server on, each with all that was set in it, to whoever comes next. So nothing
-that changes a session is sent before the same backend has answered twice, and is the one that the server named when we
-connected; and what was set then is asked for, too.
+A pooler hands its connections to the server on, each with all that was set in it, to whoever comes
+next. So nothing that changes a session is sent before the same backend has answered twice, and is
+the one that the server named when we connected; and what was set then is asked for, too.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from pgrunbook.errors import Refused
 
 _WHO = "SELECT pg_catalog.pg_backend_pid()"
 
-# For a role whose statement_timeout is a few milliseconds: at first the server has to read its catalogs.
+# For a role whose statement_timeout is a few milliseconds: at first the server has to read its
+# catalogs.
 _ATTEMPTS = 3
 
 
 def require_one(conn: psycopg.Connection[Any], where: str) -> None:
-    """Raise Refused unless the same backend has answered twice, and is the one that we connected to.
+    """Raise Refused unless the same backend has answered twice, and is the one that we connected
+    to.
 
     Changes nothing: two queries, each in a transaction of its own.
     """
@@ -41,17 +44,23 @@ def _asked(conn: psycopg.Connection[Any]) -> object:
     return None
 
 
-def give(conn: psycopg.Connection[Any], statement_timeout: str, settings: Mapping[str, str]) -> dict[str, str]:
+def give(
+    conn: psycopg.Connection[Any], statement_timeout: str, settings: Mapping[str, str]
+) -> dict[str, str]:
     """Set all of them, and what may be inherited; each as the server returns it.
 
-    First the time limits, which a role may have so short that there is no time to set anything else.
+    First the time limits, which a role may have so short that there is no time to set anything
+    else.
     """
     times = {"statement_timeout": statement_timeout}
     if conn.info.server_version >= _TRANSACTION_TIMEOUT:
         times["transaction_timeout"] = "0"
     values = {name: sql.quote(text) for name, text in {**settings, **times}.items()} | _INHERITED
     first = "".join(f"SET {name} TO {sql.quote(text)}; " for name, text in times.items())
-    calls = ", ".join(f"pg_catalog.set_config({sql.quote(name)}, {value}, false)" for name, value in values.items())
+    calls = ", ".join(
+        f"pg_catalog.set_config({sql.quote(name)}, {value}, false)"
+        for name, value in values.items()
+    )
     cursor = conn.execute(f"{first}SELECT {calls}".encode())
     while cursor.nextset():
         pass
@@ -60,19 +69,24 @@ def give(conn: psycopg.Connection[Any], statement_timeout: str, settings: Mappin
 
 # What a role or a database may have set otherwise: a commit is on the disk before it is reported.
 _INHERITED = {
-    "synchronous_commit": "pg_catalog.replace(pg_catalog.current_setting('synchronous_commit'), 'off', 'local')"
+    "synchronous_commit": "pg_catalog.replace(pg_catalog.current_setting('synchronous_commit'), "
+    "'off', 'local')"
 }
 
 _TRANSACTION_TIMEOUT = 170000  # the version that brought it
 
 
 def require_set(conn: psycopg.Connection[Any], settings: Mapping[str, str], where: str) -> None:
-    """Raise Refused unless the same backend still answers, with these settings, as `give` returned them."""
+    """Raise Refused unless the same backend still answers, with these settings, as `give` returned
+    them.
+    """
     asked = ", ".join(f"pg_catalog.current_setting({sql.quote(name)})" for name in settings)
     found = conn.execute(f"{_WHO}, {asked}".encode()).fetchone() or ()
     if found[:1] != (conn.info.backend_pid,) or len(found) != len(settings) + 1:
         raise _pooled(conn, where, "another backend than the one that we connected to")
-    if lost := [name for name, there in zip(settings, found[1:], strict=True) if there != settings[name]]:
+    if lost := [
+        name for name, there in zip(settings, found[1:], strict=True) if there != settings[name]
+    ]:
         raise _pooled(conn, where, f"what was set in it is not there: {', '.join(lost)}")
 
 
@@ -96,9 +110,14 @@ def way_around(host: str, port: int, user: str) -> str:
     if host.endswith(".supabase.co"):
         return f"connect to host={host} port=5432: on {port} there is a pooler"
     if name.endswith("-pooler"):
-        return f"Neon's pooler answers there: connect to host={name.removesuffix('-pooler')}.{domain}"
+        return (
+            f"Neon's pooler answers there: connect to host={name.removesuffix('-pooler')}.{domain}"
+        )
     if domain.startswith("proxy-") and ".rds.amazonaws.com" in domain:
-        return f"RDS Proxy answers on {host}: connect to the endpoint of the instance, or the cluster's writer endpoint"
+        return (
+            f"RDS Proxy answers on {host}: connect to the endpoint of the instance, or the "
+            "cluster's writer endpoint"
+        )
     if port == _PGBOUNCER:
         return f"PgBouncer listens on port {port}: connect to the server's own, usually 5432"
     return _ANY
@@ -107,6 +126,7 @@ def way_around(host: str, port: int, user: str) -> str:
 _PGBOUNCER = 6432  # its listen_port, if nothing else is given
 _ANY = """connect to the server's own host and port, past
 PgBouncer (port 6432): usually 5432
-Supabase's Supavisor (port 6543, or host …pooler.supabase.com): host db.PROJECT.supabase.co, port 5432
+Supabase's Supavisor (port 6543, or host …pooler.supabase.com):
+  host db.PROJECT.supabase.co, port 5432
 Neon (host …-pooler.…): the same host without -pooler
 RDS Proxy (host ….proxy-….rds.amazonaws.com): the endpoint of the instance or the cluster"""

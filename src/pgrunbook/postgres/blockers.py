@@ -15,8 +15,9 @@ from pgrunbook.postgres.catalog import Connection
 
 _QUERY_LENGTH = 100
 
-# Of an autovacuum that is in the way. By itself it gives way to whoever has waited for deadlock_timeout, a second by
-# default: longer than an attempt lasts. https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
+# Of an autovacuum that is in the way. By itself it gives way to whoever has waited for
+# deadlock_timeout, a second by default: longer than an attempt lasts.
+# https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
 CANCELLED = "cancelled"
 PREVENTS_WRAPAROUND = "let be, as it prevents wraparound"
 _CANCEL = "SELECT pg_cancel_backend({})"
@@ -24,11 +25,13 @@ _CANCEL = "SELECT pg_cancel_backend({})"
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that held, or was queued before us for, the lock that we waited for; or a prepared transaction, which
-    has the pid 0, and its name for a state. `autovacuum`, if it is one: what became of it, or why it was let be.
+    """A session that held, or was queued before us for, the lock that we waited for; or a prepared
+    transaction, which has the pid 0, and its name for a state. `autovacuum`, if it is one: what
+    became of it, or why it was let be.
 
-    `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut, its literals
-    replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and `state` says so.
+    `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut,
+    its literals replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and
+    `state` says so.
     """
 
     pid: int
@@ -49,15 +52,22 @@ class Blocker:
     def remedy(self) -> str:
         """What to do about it, in particular."""
         if self.autovacuum == PREVENTS_WRAPAROUND:
-            return f"let the autovacuum end; pg_stat_progress_vacuum shows how far pid {self.pid} is"
+            return (
+                f"let the autovacuum end; pg_stat_progress_vacuum shows how far pid {self.pid} is"
+            )
         if self.autovacuum and self.autovacuum != CANCELLED:
-            return f"as a superuser, or from version 18 on with pg_signal_autovacuum_worker: {_CANCEL.format(self.pid)}"
+            return (
+                "as a superuser, or from version 18 on with pg_signal_autovacuum_worker: "
+                f"{_CANCEL.format(self.pid)}"
+            )
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of a block to get its locks: when it began, how long it lasted, and who was in the way."""
+    """One attempt of a block to get its locks: when it began, how long it lasted, and who was in
+    the way.
+    """
 
     block: str
     number: int
@@ -68,17 +78,22 @@ class Attempt:
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
-    """Who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of other roles."""
+    """Who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of other
+    roles.
+    """
     for row in catalog.rows(conn, "blockers", pid=pid):
         gives_way = row.pop("gives_way")
-        autovacuum = "" if gives_way is None else f"not {CANCELLED}" if gives_way else PREVENTS_WRAPAROUND
+        autovacuum = (
+            "" if gives_way is None else f"not {CANCELLED}" if gives_way else PREVENTS_WRAPAROUND
+        )
         query = row["query"] and (row["query"] if autovacuum else _without_literals(row["query"]))
         yield Blocker(**row | {"query": query}, autovacuum=autovacuum)
 
 
 def _without_literals(query: str) -> str:
-    """A query's text without literals and comments. Of what cannot be parsed (it was cut), and of other commands than
-    queries, only the first word or two: there is no telling what else is in them.
+    """A query's text without literals and comments. Of what cannot be parsed (it was cut), and of
+    other commands than queries, only the first word or two: there is no telling what else is in
+    them.
     """
     try:
         (raw, *_) = parse_sql(query)
@@ -86,7 +101,9 @@ def _without_literals(query: str) -> str:
     except (ParseError, ValueError):
         return " ".join(re.findall(r"^\s*([A-Za-z]+)", query)).upper() + " …"
     if not isinstance(raw.stmt, _QUERIES):
-        return re.sub("(?<=[a-z])(?=[A-Z])", " ", type(raw.stmt).__name__.removesuffix("Stmt")).upper()
+        return re.sub(
+            "(?<=[a-z])(?=[A-Z])", " ", type(raw.stmt).__name__.removesuffix("Stmt")
+        ).upper()
     comments = [token for token in scan(text) if token.name in ("SQL_COMMENT", "C_COMMENT")]
     for comment in reversed(comments):
         text = text[: comment.start] + text[comment.end + 1 :]

@@ -1,6 +1,7 @@
 """What the database holds, read from the system catalogs: named queries, and snapshots as frames.
 
-Reads only. A query is a file in `sql/catalog/`, one question each; its parameters are psycopg's `%(name)s`.
+Reads only. A query is a file in `sql/catalog/`, one question each; its parameters are psycopg's
+`%(name)s`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,17 @@ if TYPE_CHECKING:
 Connection: TypeAlias = psycopg.Connection[Any]
 T = TypeVar("T")
 
-# Type OIDs of src/include/catalog/pg_type.dat to pandas dtypes that keep NULL apart from every value.
-_DTYPES = {16: "boolean", 20: "Int64", 21: "Int64", 23: "Int64", 25: "str", 701: "Float64", 1184: "object"}
+# Type OIDs of src/include/catalog/pg_type.dat to pandas dtypes that keep NULL apart from every
+# value.
+_DTYPES = {
+    16: "boolean",
+    20: "Int64",
+    21: "Int64",
+    23: "Int64",
+    25: "str",
+    701: "Float64",
+    1184: "object",
+}
 
 
 def _dtype(oid: int) -> Any:
@@ -39,13 +49,15 @@ def query(name: str) -> str:
     return _PRINTING % text if _PRINTS in text else text
 
 
-# The second line of a query that prints, or reads, names as a statement in the schema would write them.
+# The second line of a query that prints, or reads, names as a statement in the schema would write
+# them.
 _PRINTS = "\n-- printed for the schema\n"
 
-# What our queries name is looked up when they are analysed, in pg_catalog alone; what the server prints depends on the
-# search path when they are executed. So the path is set in the middle of it: the inner condition holds no column, and
-# is evaluated once, before the first row is made; the outer one counts all rows first, and puts the path back. It goes
-# when names are printed with their schemas.
+# What our queries name is looked up when they are analysed, in pg_catalog alone; what the server
+# prints depends on the search path when they are executed. So the path is set in the middle of it:
+# the inner condition holds no column, and is evaluated once, before the first row is made; the
+# outer one counts all rows first, and puts the path back. It goes when names are printed with their
+# schemas.
 _PRINTING = """\
 WITH before AS MATERIALIZED (SELECT current_setting('search_path') AS path
 ), printed AS MATERIALIZED (
@@ -56,13 +68,18 @@ WITH before AS MATERIALIZED (SELECT current_setting('search_path') AS path
              WHERE path IS NOT NULL) IS NOT NULL
 )
 SELECT * FROM printed
- WHERE (SELECT set_config('search_path', path, true) FROM before, (SELECT count(*) FROM printed) AS every (rows)
+ WHERE (SELECT set_config('search_path', path, true)
+          FROM before, (SELECT count(*) FROM printed) AS every (rows)
          WHERE rows >= 0) IS NOT NULL
 """
 
 
-def _complete(conn: Connection, name: str, parameters: Mapping[str, object]) -> Mapping[str, object]:
-    """The parameters, and if it prints, the schema to print for: the session's, or the one that is asked about."""
+def _complete(
+    conn: Connection, name: str, parameters: Mapping[str, object]
+) -> Mapping[str, object]:
+    """The parameters, and if it prints, the schema to print for: the session's, or the one that is
+    asked about.
+    """
     if "%(printed_for)s" not in query(name) or "printed_for" in parameters:
         return parameters
     schema = conn.schema if isinstance(conn, Session) else parameters["schema"]
@@ -75,8 +92,12 @@ def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, An
         return _asked(cursor, name, parameters).fetchall()
 
 
-def together(conn: Connection, questions: Mapping[str, Mapping[str, object]]) -> dict[str, list[dict[str, Any]]]:
-    """The rows of several named queries, each with its parameters; in one round trip, if the session is one of ours."""
+def together(
+    conn: Connection, questions: Mapping[str, Mapping[str, object]]
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of several named queries, each with its parameters; in one round trip, if the
+    session is one of ours.
+    """
     if not isinstance(conn, Session):
         return {name: rows(conn, name, **parameters) for name, parameters in questions.items()}
     asked = "; ".join(asking(conn, name, **parameters) for name, parameters in questions.items())
@@ -93,17 +114,22 @@ def asking(conn: Session, name: str, **parameters: object) -> str:
     return conn.prepared(name, query(name), _complete(conn, name, parameters))
 
 
-def _asked(cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]) -> psycopg.Cursor[T]:
+def _asked(
+    cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]
+) -> psycopg.Cursor[T]:
     """The cursor, with a named query executed: planned once, if the session is one of ours."""
     if isinstance(cursor.connection, Session):
         return cursor.execute(asking(cursor.connection, name, **parameters).encode())
     return cursor.execute(query(name), _complete(cursor.connection, name, parameters))
 
 
-def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: object) -> pd.DataFrame:
+def frame(
+    conn: Connection, name: str, index: Sequence[str] = (), **parameters: object
+) -> pd.DataFrame:
     """The rows of a named query as a frame, built column by column.
 
-    Boolean columns have dtype `boolean`, whole numbers `Int64`, texts `str`; no rows still have columns.
+    Boolean columns have dtype `boolean`, whole numbers `Int64`, texts `str`; no rows still have
+    columns.
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
@@ -116,7 +142,10 @@ def frame(conn: Connection, name: str, index: Sequence[str] = (), **parameters: 
         for batch in chain([first] if first else [], batches):
             for values, more in zip(columns.values(), zip(*batch, strict=True), strict=True):
                 values += map(known.setdefault, more, more)
-    data = {name: pd.Series(columns.pop(name), dtype=dtype) for name, dtype in zip([*columns], dtypes, strict=True)}
+    data = {
+        name: pd.Series(columns.pop(name), dtype=dtype)
+        for name, dtype in zip([*columns], dtypes, strict=True)
+    }
     result = pd.DataFrame(data, copy=False)
     return result.set_index(list(index)) if index else result
 
@@ -128,7 +157,9 @@ _BATCH = 10_000  # rows: as psycopg has them, they are several times as large as
 def _batches(
     cursor: psycopg.Cursor[Any], name: str, parameters: Mapping[str, object]
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a named query; about many tables it is planned for just these, and its rows are taken in parts."""
+    """The rows of a named query; about many tables it is planned for just these, and its rows are
+    taken in parts.
+    """
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
         written_out = written(name, _complete(cursor.connection, name, parameters))
@@ -150,17 +181,17 @@ def written(name: str, parameters: Mapping[str, object]) -> str:
 class Snapshot:
     """The catalog's state of some tables, as frames. Absent tables are absent rows.
 
-    | frame         | index              | columns                                                         |
-    |---------------|--------------------|-----------------------------------------------------------------|
-    | `tables`      | table              | kind, owner, estimated_rows (Int64), bytes (Int64), comment     |
-    | `columns`     | table, column      | type, nullable (boolean), default, comment                      |
-    | `constraints` | table, constraint  | kind, definition, validated (boolean)                           |
-    | `indexes`     | table, index       | definition, unique (boolean), valid (boolean), bytes (Int64)    |
-    | `types`       | type               | kind, values (an enum's labels, a domain's checks), used_by     |
+    | frame | index | columns |
+    | --- | --- | --- |
+    | `tables` | table | kind, owner, estimated_rows (Int64), bytes (Int64), comment |
+    | `columns` | table, column | type, nullable (boolean), default, comment |
+    | `constraints` | table, constraint | kind, definition, validated (boolean) |
+    | `indexes` | table, index | definition, unique (boolean), valid (boolean), bytes (Int64) |
+    | `types` | type | kind, values (an enum's labels, a domain's checks), used_by |
 
-    `estimated_rows` is the planner's estimate, missing before the first VACUUM or ANALYZE; where more than 1,000 tables
-    are asked for, the `bytes` of indexes are as old. `default` holds a generated column's expression too. Everything
-    else has dtype `str`.
+    `estimated_rows` is the planner's estimate, missing before the first VACUUM or ANALYZE; where
+    more than 1,000 tables are asked for, the `bytes` of indexes are as old. `default` holds a
+    generated column's expression too. Everything else has dtype `str`.
     """
 
     tables: pd.DataFrame
@@ -183,10 +214,13 @@ _INDEXES: Mapping[str, Sequence[str]] = {
 }
 
 
-def snapshot(conn: Connection, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)) -> Snapshot:
+def snapshot(
+    conn: Connection, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)
+) -> Snapshot:
     """The state of these tables of the schema, with the enums and domains that their columns use.
 
-    Frames of other kinds than those asked for have no rows. Sizes, in `tables` and `indexes`, take the server longest.
+    Frames of other kinds than those asked for have no rows. Sizes, in `tables` and `indexes`, take
+    the server longest.
     """
     names = list(dict.fromkeys(tables))
 

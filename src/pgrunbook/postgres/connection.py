@@ -22,21 +22,25 @@ from pgrunbook.postgres.target import Target
 
 
 def _key(name: bytes) -> int:
-    """One key for every run: a lock is per database, as the ledger is. pg_try_advisory_lock takes a bigint."""
+    """One key for every run: a lock is per database, as the ledger is. pg_try_advisory_lock takes a
+    bigint.
+    """
     return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
 
 
-# The run's lock, on a session of its own; and that of the session which applies blocks, which may outlive a killed run
-# by the statement that it is executing.
+# The run's lock, on a session of its own; and that of the session which applies blocks, which may
+# outlive a killed run by the statement that it is executing.
 LOCK_KEY = _key(b"pgrunbook")
 WORK_KEY = _key(b"pgrunbook work")
 
-# How long the session of a killed run, or a lost one of ours, may take to end: it may be in the middle of its commit.
+# How long the session of a killed run, or a lost one of ours, may take to end: it may be in the
+# middle of its commit.
 SETTLING_S = 10.0
 
 CONNECT_TIMEOUT_S = 10
 
-# For whoever only reads, and for what we write about ourselves. A block's statements have the run's.
+# For whoever only reads, and for what we write about ourselves. A block's statements have the
+# run's.
 STATEMENT_TIMEOUT = "30s"
 
 
@@ -51,9 +55,10 @@ def connect(
 ) -> Session:
     """A session in autocommit, which sees the schema only where `searchpath` lets it.
 
-    `read_only` sessions refuse writes on the server's side, which ends one that was idle for `idle_timeout`. Nothing is
-    set before it is certain that the server itself answers, and not a pooler. Raises Refused if the server cannot be
-    reached or does not let us in; the text never holds the password.
+    `read_only` sessions refuse writes on the server's side, which ends one that was idle for
+    `idle_timeout`. Nothing is set before it is certain that the server itself answers, and not a
+    pooler. Raises Refused if the server cannot be reached or does not let us in; the text never
+    holds the password.
     """
     try:
         conn = _reached(target)
@@ -63,8 +68,13 @@ def connect(
         _refuse_old_server(conn, target)
         backend.require_one(conn, f"target {target.name!r}")
         conn.schema = schema
-        own = {"application_name": f"pgrunbook {label}".strip()[:63], "idle_session_timeout": idle_timeout}
-        done = backend.give(conn, statement_timeout, _SETTINGS | own | (_READS if read_only else {}))
+        own = {
+            "application_name": f"pgrunbook {label}".strip()[:63],
+            "idle_session_timeout": idle_timeout,
+        }
+        done = backend.give(
+            conn, statement_timeout, _SETTINGS | own | (_READS if read_only else {})
+        )
         with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
             conn.execute("SET client_connection_check_interval TO '1s'")
         backend.require_set(conn, done, f"target {target.name!r}")
@@ -73,11 +83,14 @@ def connect(
 
 
 def _reached(target: Target) -> Session:
-    """A session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us in, and to answer."""
+    """A session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us in, and
+    to answer.
+    """
     conn = Session.connect(
         target.conninfo,
         autocommit=True,
-        prepare_threshold=None,  # psycopg would deallocate ours with its own after each ALTER or ROLLBACK
+        # psycopg would deallocate ours with its own after each ALTER or ROLLBACK
+        prepare_threshold=None,
         connect_timeout=CONNECT_TIMEOUT_S,
         **_ALIVE,
     )
@@ -87,7 +100,9 @@ def _reached(target: Target) -> Session:
 
 @contextmanager
 def _closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
-    """Close the session if the `with` block fails; what the driver says there is a reason to refuse the target."""
+    """Close the session if the `with` block fails; what the driver says there is a reason to refuse
+    the target.
+    """
     user = conn.info.user  # a closed connection does not say
     try:
         yield
@@ -96,13 +111,16 @@ def _closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
         remedy = "see that this role may do so, then run again"
         problem = problem_of(exc, where=f"target {target.name!r}", remedy=remedy)
         problem = limits.named(problem, exc, user, lambda: _reached(target))
-        raise Refused("The target cannot be used: nothing was changed.", problems=[problem]) from exc
+        raise Refused(
+            "The target cannot be used: nothing was changed.", problems=[problem]
+        ) from exc
     except BaseException:
         conn.close()
         raise
 
 
-# A connection that broke without a word is noticed within half a minute. Not for a local socket, which ignores them.
+# A connection that broke without a word is noticed within half a minute. Not for a local socket,
+# which ignores them.
 _ALIVE: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -110,8 +128,8 @@ _ALIVE: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 
-# What decides how the server reads our SQL and how it prints what we compare, whatever the role, the database and the
-# environment say.
+# What decides how the server reads our SQL and how it prints what we compare, whatever the role,
+# the database and the environment say.
 _SETTINGS = {
     "search_path": search_path.OURS,
     "client_encoding": "UTF8",
@@ -124,24 +142,27 @@ _SETTINGS = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "1min",
     "default_transaction_isolation": "read committed",
-    "default_transaction_deferrable": "off",  # or a session that reads would wait for the one that writes
+    # or a session that reads would wait for the one that writes
+    "default_transaction_deferrable": "off",
     "plan_cache_mode": "force_generic_plan",  # each catalog query is planned once a session
     "jit": "off",
     "exit_on_error": "off",  # or what fails in a verify script, as it is meant to, ends the session
 }
 
-# Whoever only looks waits for nobody for long: to print an index or a CHECK, the server locks its table.
+# Whoever only looks waits for nobody for long: to print an index or a CHECK, the server locks its
+# table.
 _READS = {"default_transaction_read_only": "on", "lock_timeout": "2s"}
 
-# What a session that applies blocks writes besides waits for no standby. A block's commit does, by the role's own
-# setting, which `begun` reads; and it confirms what was written before it, too.
+# What a session that applies blocks writes besides waits for no standby. A block's commit does, by
+# the role's own setting, which `begun` reads; and it confirms what was written before it, too.
 _LOCAL = """
 SELECT set_config('pgrunbook.synchronous_commit', current_setting('synchronous_commit'), false),
        set_config('synchronous_commit', 'local', false)
 """
 
 
-OLDEST_SERVER = 150000  # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
+# server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
+OLDEST_SERVER = 150000
 
 
 def _refuse_old_server(conn: Connection, target: Target) -> None:
@@ -162,7 +183,8 @@ def _unreachable(target: Target, exc: Exception) -> Refused:
             Problem(
                 target.redact(str(exc)).strip(),
                 where=f"target {target.name!r}",
-                remedy="try the same with psql; a password belongs into PGPASSFILE or the service file",
+                remedy="try the same with psql; a password belongs into PGPASSFILE or the service "
+                "file",
             )
         ],
     )
@@ -170,11 +192,11 @@ def _unreachable(target: Target, exc: Exception) -> Refused:
 
 @dataclass(slots=True)
 class Sessions:
-    """A run's sessions: `look` is read-only, `work` applies blocks, and the lock has a session of its own.
-    `statement_timeout` is the run's.
+    """A run's sessions: `look` is read-only, `work` applies blocks, and the lock has a session of
+    its own. `statement_timeout` is the run's.
 
-    `work` and the lock are opened when they are first needed: a plan never has them. Each must reach the database
-    that the first has reached; each but the lock is opened anew if it was lost.
+    `work` and the lock are opened when they are first needed: a plan never has them. Each must
+    reach the database that the first has reached; each but the lock is opened anew if it was lost.
     """
 
     target: Target
@@ -195,23 +217,30 @@ class Sessions:
         return self._look
 
     def open_look(self) -> Session:
-        """One more read-only session, for `%sql`: its queries are the user's, and have the run's statement_timeout."""
+        """One more read-only session, for `%sql`: its queries are the user's, and have the run's
+        statement_timeout.
+        """
         return self._open(self.label, read_only=True, statement_timeout=self.statement_timeout)
 
     @property
     def _own_timeout(self) -> str:
-        """Queries of ours have the run's, if that is longer than usual: a short one is meant for blocks."""
+        """Queries of ours have the run's, if that is longer than usual: a short one is meant for
+        blocks.
+        """
         return max(self.statement_timeout, STATEMENT_TIMEOUT, key=milliseconds)
 
     @property
     def work(self) -> Session:
         """The session that applies blocks; a new one if it was lost.
 
-        For a run that holds the lock it is the only one that does: a session of a killed run, or a lost one of ours,
-        has ended, and what it did is settled. Raises LockedOut if such a session does not end.
+        For a run that holds the lock it is the only one that does: a session of a killed run, or a
+        lost one of ours, has ended, and what it did is settled. Raises LockedOut if such a session
+        does not end.
         """
         if self._work is None or self._work.has_ended:
-            conn = self._open(self.label, statement_timeout=self._own_timeout, idle_timeout=IDLE_TIMEOUT)
+            conn = self._open(
+                self.label, statement_timeout=self._own_timeout, idle_timeout=IDLE_TIMEOUT
+            )
             with _closing_unless_usable(conn, self.target):
                 if self._lock is not None:
                     self._claim(conn)
@@ -221,10 +250,13 @@ class Sessions:
 
     def _claim(self, conn: Connection) -> None:
         deadline = time.monotonic() + SETTLING_S
-        while not _try_lock(conn, WORK_KEY):  # waiting inside the server would hold a snapshot meanwhile
+        # waiting inside the server would hold a snapshot meanwhile
+        while not _try_lock(conn, WORK_KEY):
             if time.monotonic() > deadline:
                 what = "a session of an earlier run is still executing a statement"
-                remedy = "wait until it has ended, or end it with pg_terminate_backend; then run again"
+                remedy = (
+                    "wait until it has ended, or end it with pg_terminate_backend; then run again"
+                )
                 raise LockedOut(problems=[self._holder(WORK_KEY, what, remedy)])
             time.sleep(0.1)
 
@@ -256,9 +288,13 @@ class Sessions:
         conn.allow(CONNECT_TIMEOUT_S - MARGIN_S)
         with _closing_unless_usable(conn, self.target):
             if not _try_lock(conn, LOCK_KEY):
-                command = shlex.join(["pgrunbook", "status", "--target", self.target.name, "--schema", self.schema])
+                command = shlex.join(
+                    ["pgrunbook", "status", "--target", self.target.name, "--schema", self.schema]
+                )
                 remedy = f"wait until it has ended, then run again; what it does: {command}"
-                raise LockedOut(problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)])
+                raise LockedOut(
+                    problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)]
+                )
         self._lock, self._heartbeat = conn, Heartbeat(conn)
         try:
             _ = self.work
@@ -275,11 +311,15 @@ class Sessions:
 
     @property
     def keeper(self) -> tuple[int, int] | None:
-        """The process that holds the lock, and its key, to look in pg_locks whether it still does."""
+        """The process that holds the lock, and its key, to look in pg_locks whether it still
+        does.
+        """
         return None if self._lock is None else (self._lock.info.backend_pid, LOCK_KEY)
 
     def require_lock(self) -> None:
-        """Raise Failed unless the lock is still ours: it went with its session, if that was lost."""
+        """Raise Failed unless the lock is still ours: it went with its session, if that was
+        lost.
+        """
         try:
             if self._lock is not None:
                 self._lock.execute("SELECT")
@@ -298,7 +338,9 @@ class Sessions:
 
     def _holder(self, key: int, what: str, remedy: str) -> Problem:
         holders = holding(self.look, key)
-        found = "; ".join(f"pid {h['pid']}, {h['application']!r}, since {h['since']}" for h in holders)
+        found = "; ".join(
+            f"pid {h['pid']}, {h['application']!r}, since {h['since']}" for h in holders
+        )
         where = f"target {self.target.name!r}"
         return Problem(what, where=where, found=found or "it has just let go of it", remedy=remedy)
 
@@ -321,14 +363,19 @@ def holding(conn: Connection, key: int = LOCK_KEY) -> list[dict[str, Any]]:
 
 
 def wait_for_end(conn: Connection, run_id: str) -> None:
-    """Wait until the session that applied a run's blocks has ended: its process may be dead and its commit under way.
+    """Wait until the session that applied a run's blocks has ended: its process may be dead and its
+    commit under way.
 
     Reads only. Raises Failed if it does not end within SETTLING_S.
     """
     deadline = time.monotonic() + SETTLING_S
-    while working := [h for h in holding(conn, WORK_KEY) if run_id[:8] in (h["application"] or run_id)]:
+    while working := [
+        h for h in holding(conn, WORK_KEY) if run_id[:8] in (h["application"] or run_id)
+    ]:
         if time.monotonic() > deadline:
-            raise Failed(f"its session, pid {working[0]['pid']}, has not ended, and may still commit")
+            raise Failed(
+                f"its session, pid {working[0]['pid']}, has not ended, and may still commit"
+            )
         time.sleep(0.1)
 
 
@@ -347,7 +394,9 @@ def driver_errors(message: str, *, where: str, remedy: str = "") -> Iterator[Non
 
 
 def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
-    """What the server said, as a Problem: its message and SQLSTATE, detail, hint, and below that what to do next."""
+    """What the server said, as a Problem: its message and SQLSTATE, detail, hint, and below that
+    what to do next.
+    """
     if isinstance(exc, Silent):
         return Problem(str(exc), where=where, remedy=exc.remedy)
     diag = exc.diag

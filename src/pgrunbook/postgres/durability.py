@@ -1,7 +1,8 @@
-"""Rows about how a run ended, written though the synchronous standby that their commit waits for may be lost.
+"""Rows about how a run ended, written though the synchronous standby that their commit waits for
+may be lost.
 
-No timeout of the server ends that wait. Told to stop, the server says that the row is committed, and waits no longer:
-it is on the primary's disk then, and nobody knows whether on the standby's.
+No timeout of the server ends that wait. Told to stop, the server says that the row is committed,
+and waits no longer: it is on the primary's disk then, and nobody knows whether on the standby's.
 https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
 """
 
@@ -15,7 +16,8 @@ from pgrunbook.postgres.session import Patience, Session
 PATIENT_S, HURRIED_S = 10.0, 2.0
 
 
-# What a session that applies blocks writes besides waits for no standby: see `connection`. This is to.
+# What a session that applies blocks writes besides waits for no standby: see `connection`. This is
+# to.
 _AS_THE_ROLE = """
 SELECT set_config('synchronous_commit', own, true)
   FROM nullif(current_setting('pgrunbook.synchronous_commit', true), '') AS own
@@ -23,11 +25,18 @@ SELECT set_config('synchronous_commit', own, true)
 """
 
 
-def write(conn: Session, query: str, values: Sequence[object], *, within_s: float = HURRIED_S) -> str:
-    """Write a row of its own. What is to be said of it: nothing, if its commit is what synchronous_commit asks for."""
+def write(
+    conn: Session, query: str, values: Sequence[object], *, within_s: float = HURRIED_S
+) -> str:
+    """Write a row of its own. What is to be said of it: nothing, if its commit is what
+    synchronous_commit asks for.
+    """
     with conn.patient(Patience(within_s)) as patience, conn.transaction():
         conn.execute(_AS_THE_ROLE)
         conn.execute(query.encode(), values)
     if not patience.cancelled:
         return ""
-    return f"is committed on the primary only: no synchronous standby has confirmed it within {within_s:.0f} s"
+    return (
+        "is committed on the primary only: no synchronous standby has confirmed it within "
+        f"{within_s:.0f} s"
+    )

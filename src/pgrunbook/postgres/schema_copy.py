@@ -1,4 +1,6 @@
-"""A copy of a database's schema, without rows, in an embedded PostgreSQL. What is copied is only read."""
+"""A copy of a database's schema, without rows, in an embedded PostgreSQL. What is copied is only
+read.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ from pgrunbook.postgres.target import Target
 
 _PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
 
-# What is left out: owners and privileges, as roles belong to the cluster; replication; our own ledger, whose tables are
-# nothing without their rows. pg_dump holds ACCESS SHARE on every table meanwhile: it gives up rather than wait for it.
+# What is left out: owners and privileges, as roles belong to the cluster; replication; our own
+# ledger, whose tables are nothing without their rows. pg_dump holds ACCESS SHARE on every table
+# meanwhile: it gives up rather than wait for it.
 _DUMP = (
     "--format=custom",
     "--no-owner",
@@ -40,13 +43,14 @@ _DUMP = (
 )
 _STATISTICS = 18  # the first version that can take over what its planner knew
 _READ_ONLY = "-c default_transaction_read_only=on"
-_ELSEWHERE = ("service", "servicefile", "password", "passfile", "hostaddr")  # what a session has made use of already
+# what a session has made use of already
+_ELSEWHERE = ("service", "servicefile", "password", "passfile", "hostaddr")
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Where the copy is, whose it is, which server that is (`PostgreSQL 18.4`), and what could not be copied, a line
-    each.
+    """Where the copy is, whose it is, which server that is (`PostgreSQL 18.4`), and what could not
+    be copied, a line each.
     """
 
     target: Target
@@ -59,9 +63,10 @@ class Copy:
 def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterator[Copy]:
     """Copy the schema of the target's database, and drop the copy at the end.
 
-    `conn` is a session on the target, `folder` where the embedded servers keep their data, `name` makes the copy's own.
-    It is made on the same major version, or the next newer one that there is. Raises Refused if the role may not read
-    all tables, or the target is newer than every embedded version; Failed if it cannot be dumped.
+    `conn` is a session on the target, `folder` where the embedded servers keep their data, `name`
+    makes the copy's own. It is made on the same major version, or the next newer one that there is.
+    Raises Refused if the role may not read all tables, or the target is newer than every embedded
+    version; Failed if it cannot be dumped.
     """
     wanted = conn.info.server_version // 10_000
     _require_readable(conn)
@@ -74,7 +79,12 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
             copy = stack.enter_context(_database(server, f"{_PREFIX}{name}", encoding))
             _create_roles(conn, server)
             warnings = [*_other_version(wanted, server), *_restore(server, copy, dump)]
-        yield Copy(replace(target, conninfo=_conninfo(server, copy)), copy, _version(server), tuple(warnings))
+        yield Copy(
+            replace(target, conninfo=_conninfo(server, copy)),
+            copy,
+            _version(server),
+            tuple(warnings),
+        )
 
 
 @contextmanager
@@ -101,7 +111,9 @@ def _server(folder: Path, version: int) -> Iterator[Server]:
 def _other_version(wanted: int, server: Server) -> list[str]:
     if wanted == server.version:
         return []
-    return [f"PostgreSQL {wanted} is not embedded: locks and rewrites are those of {server.version}"]
+    return [
+        f"PostgreSQL {wanted} is not embedded: locks and rewrites are those of {server.version}"
+    ]
 
 
 def _version(server: Server) -> str:
@@ -111,7 +123,9 @@ def _version(server: Server) -> str:
 
 def _require_readable(conn: Connection) -> None:
     """pg_dump locks every table, which takes the privilege to read it."""
-    grants = "as its owner: GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role}"
+    grants = (
+        "as its owner: GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role}"
+    )
     problems = [
         Problem(
             "may not be read by this role, so the schema cannot be copied",
@@ -130,7 +144,9 @@ def _dump(target: Target, conn: Connection, server: Server, file: Path) -> None:
     service = file.with_name("pg_service.conf")
     env = _same_server(conn, service)
     where = ("--file", str(file), "--dbname", "service=target")
-    with driver_errors("The schema cannot be copied: nothing was changed.", where=f"target {target.name!r}"):
+    with driver_errors(
+        "The schema cannot be copied: nothing was changed.", where=f"target {target.name!r}"
+    ):
         done = _execute(server.bin / "pg_dump", *_DUMP, *content, *where, env=env, answers=conn)
     service.unlink()
     if done.returncode:
@@ -146,11 +162,16 @@ def _dump(target: Target, conn: Connection, server: Server, file: Path) -> None:
 
 
 def _same_server(conn: Connection, service: Path) -> dict[str, str]:
-    """The environment, and the service file `target`, that lead pg_dump to the very server of the session: of several
-    hosts it could choose another. Nothing is on the command line, which all users of the machine can read; and the
-    password is not in the file, which takes no blank at the end of a line, and might outlive us.
+    """The environment, and the service file `target`, that lead pg_dump to the very server of the
+    session: of several hosts it could choose another. Nothing is on the command line, which all
+    users of the machine can read; and the password is not in the file, which takes no blank at the
+    end of a line, and might outlive us.
     """
-    found = {o.keyword.decode(): o.val.decode() for o in conn.pgconn.info if o.val not in (None, o.compiled)}
+    found = {
+        o.keyword.decode(): o.val.decode()
+        for o in conn.pgconn.info
+        if o.val not in (None, o.compiled)
+    }
     own = {name: value for name, value in found.items() if name not in _ELSEWHERE}
     own |= {"host": conn.info.host, "port": str(conn.info.port)}
     own |= {"hostaddr": conn.info.hostaddr} if found.get("hostaddr") else {}
@@ -168,12 +189,15 @@ def _environment(**given: str) -> dict[str, str]:
 
 @contextmanager
 def _database(server: Server, name: str, encoding: str | None) -> Iterator[str]:
-    """A new database and its owner of the same name, dropped at the end; before, those that killed rehearsals left.
+    """A new database and its owner of the same name, dropped at the end; before, those that killed
+    rehearsals left.
 
     Whoever has made one holds an advisory lock of its name.
     """
     with closing(psycopg.connect(server.conninfo(), autocommit=True)) as conn:
-        for (left,) in conn.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [_PREFIX]):
+        for (left,) in conn.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [_PREFIX]
+        ):
             if _lock(conn, left):
                 _drop(conn, left)
         _lock(conn, name)
@@ -208,29 +232,46 @@ def _demote(server: Server, owner: str) -> None:
 
 
 def _create_roles(conn: Connection, server: Server) -> None:
-    """The roles that policies name: policies are copied, and roles are not in a dump. They may not log in."""
+    """The roles that policies name: policies are copied, and roles are not in a dump. They may not
+    log in.
+    """
     with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
         for row in catalog.rows(conn, "policy_roles"):
-            with suppress(psycopg.errors.DuplicateObject):  # of an earlier rehearsal, or one at the same time
+            # of an earlier rehearsal, or one at the same time
+            with suppress(psycopg.errors.DuplicateObject):
                 own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(row["name"])))
 
 
 def _restore(server: Server, name: str, dump: Path) -> list[str]:
     """Fill the copy; what failed, a line each.
 
-    Some of what a schema holds takes a superuser to make; but its functions are somebody else's code, and a superuser's
-    code can do on this machine what we can. So the owner is one no more before an index or a run calls any of them.
+    Some of what a schema holds takes a superuser to make; but its functions are somebody else's
+    code, and a superuser's code can do on this machine what we can. So the owner is one no more
+    before an index or a run calls any of them.
     """
-    env = _environment(PGOPTIONS="-c synchronous_commit=off")  # nothing of the copy has to survive a crash
+    # nothing of the copy has to survive a crash
+    env = _environment(PGOPTIONS="-c synchronous_commit=off")
     listed = _pg_restore(server, "--list", str(dump), env=env).stdout.splitlines(keepends=True)
 
     def filled(conninfo: str, entries: Callable[[str], bool], *options: str) -> str:
         chosen = dump.with_name("list")
         chosen.write_text("".join(filter(entries, listed)), encoding="utf-8")
-        given = ("--no-owner", "--no-privileges", "--use-list", str(chosen), *options, "--dbname", conninfo, str(dump))
+        given = (
+            "--no-owner",
+            "--no-privileges",
+            "--use-list",
+            str(chosen),
+            *options,
+            "--dbname",
+            conninfo,
+            str(dump),
+        )
         return _pg_restore(server, *given, env=env).stderr
 
-    owner, plain = _conninfo(server, name), () if server.version < _STATISTICS else ("--no-statistics",)
+    owner, plain = (
+        _conninfo(server, name),
+        () if server.version < _STATISTICS else ("--no-statistics",),
+    )
     said = filled(owner, _copied, "--section=pre-data", *plain)
     _demote(server, name)
     said += filled(owner, _copied, "--section=post-data", *plain)
@@ -241,7 +282,9 @@ def _restore(server: Server, name: str, dump: Path) -> list[str]:
 
 
 def _copied(entry: str) -> bool:
-    """Not a user mapping: it may hold a password, and what it is for cannot be reached from here."""
+    """Not a user mapping: it may hold a password, and what it is for cannot be reached from
+    here.
+    """
     return " USER MAPPING " not in entry and not _is_event_trigger(entry)
 
 
@@ -249,30 +292,44 @@ def _is_event_trigger(entry: str) -> bool:
     return " EVENT TRIGGER " in entry
 
 
-def _pg_restore(server: Server, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Raises Failed if it is broken off; what it could not do and went on after is among its errors."""
+def _pg_restore(
+    server: Server, *arguments: str, env: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Raises Failed if it is broken off; what it could not do and went on after is among its
+    errors.
+    """
     done = _execute(server.bin / "pg_restore", *arguments, env=env)
     if done.returncode and "errors ignored on restore" not in done.stderr:
         raise Failed.of(
             "pg_restore was broken off: the copy is not complete",
             where="mode rehearse",
             found=done.stderr.strip() or f"it ended with {done.returncode}",
-            remedy="see the log of the embedded PostgreSQL, and whether the disk is full; then run again",
+            remedy="see the log of the embedded PostgreSQL, and whether the disk is full; then "
+            "run again",
         )
     return done
 
 
 def _errors(said: str) -> list[str]:
-    """What pg_restore complains of, each with how its command begins: up to the options, which may hold a secret."""
-    pattern = r"ERROR: +(?P<error>.*)\n(?:(?!Command was: |pg_restore: ).*\n)*Command was: (?P<command>[^(\n]*)"
-    found = [f"{match['command'].strip(' ;')}: {match['error']}" for match in re.finditer(pattern, said)]
+    """What pg_restore complains of, each with how its command begins: up to the options, which may
+    hold a secret.
+    """
+    pattern = (
+        r"ERROR: +(?P<error>.*)\n(?:(?!Command was: |pg_restore: ).*\n)*Command was: "
+        r"(?P<command>[^(\n]*)"
+    )
+    found = [
+        f"{match['command'].strip(' ;')}: {match['error']}" for match in re.finditer(pattern, said)
+    ]
     return [line for line in found if not line.startswith("COMMENT ")]
 
 
 def _execute(
     program: Path, *arguments: str, env: dict[str, str], answers: Connection | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it, as long as it takes, and as the server that it works on `answers` us. Raises Silent if it does not."""
+    """Run it, as long as it takes, and as the server that it works on `answers` us. Raises Silent
+    if it does not.
+    """
     command: Sequence[str | Path] = (program, *arguments)
     given = {**env, "LC_ALL": "C"}
     with subprocess.Popen(  # noqa: S603  # no shell, fixed programs
@@ -296,5 +353,6 @@ def _execute(
             raise
 
 
-# How often to ask whether the server is there: it may fall silent, and pg_dump waits as long as it takes.
+# How often to ask whether the server is there: it may fall silent, and pg_dump waits as long as it
+# takes.
 _ASK_S = 1.0

@@ -1,9 +1,11 @@
-"""Where names are looked up: those of our own queries in pg_catalog, those of a block's statements in its schema.
+"""Where names are looked up: those of our own queries in pg_catalog, those of a block's statements
+in its schema.
 
-Whoever may create objects in the target's schema can put functions and operators there that are a better match than
-those of pg_catalog, whatever the order of the path: https://wiki.postgresql.org/wiki/A_Guide_to_CVE-2018-1058. So a
-session of ours sees pg_catalog alone, and the schema only as long as it runs a statement of somebody else's: a block's,
-a verify script's, or what is asked with `%sql`.
+Whoever may create objects in the target's schema can put functions and operators there that are a
+better match than those of pg_catalog, whatever the order of the path:
+https://wiki.postgresql.org/wiki/A_Guide_to_CVE-2018-1058. So a session of ours sees pg_catalog
+alone, and the schema only as long as it runs a statement of somebody else's: a block's, a verify
+script's, or what is asked with `%sql`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ OURS = "pg_catalog, pg_temp"
 
 
 def of(schema: str) -> str:
-    """The path that sees the schema as psql does with `SET search_path`: pg_catalog comes before it by itself."""
+    """The path that sees the schema as psql does with `SET search_path`: pg_catalog comes before it
+    by itself.
+    """
     return sql.Identifier(schema).as_string()
 
 
@@ -33,13 +37,17 @@ def ours() -> str:
 
 
 def theirs(schema: str) -> str:
-    """The statement after which the transaction sees the schema, for the next statement of a block."""
+    """The statement after which the transaction sees the schema, for the next statement of a
+    block.
+    """
     return f"SET LOCAL search_path = {of(schema)}"
 
 
-def asked(conn: psycopg.Connection[Any], schema: str, question: sql.Composable) -> tuple[Any, ...] | None:
-    """The first row of a question that holds an expression of somebody else's, as the schema has it: the condition of a
-    CHECK, a default. Whatever it does is rolled back.
+def asked(
+    conn: psycopg.Connection[Any], schema: str, question: sql.Composable
+) -> tuple[Any, ...] | None:
+    """The first row of a question that holds an expression of somebody else's, as the schema has
+    it: the condition of a CHECK, a default. Whatever it does is rolled back.
     """
     with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(f"{theirs(schema)};\n{question.as_string(conn)}".encode())
@@ -49,7 +57,9 @@ def asked(conn: psycopg.Connection[Any], schema: str, question: sql.Composable) 
 
 @contextmanager
 def seeing(conn: Session) -> Iterator[None]:
-    """The session sees its schema as long as the `with` block lasts: for what cannot be in a transaction of ours."""
+    """The session sees its schema as long as the `with` block lasts: for what cannot be in a
+    transaction of ours.
+    """
     conn.execute(f"SET search_path = {of(conn.schema)}".encode())
     try:
         yield

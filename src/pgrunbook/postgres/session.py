@@ -1,7 +1,8 @@
-"""One session on a server: several statements in one message, queries that are prepared once, a look while it waits.
+"""One session on a server: several statements in one message, queries that are prepared once, a
+look while it waits.
 
-Whatever it waits for has a deadline on our side: the server's own timeouts say nothing where the network is silent, and
-none of them ends a COMMIT that waits for a synchronous standby.
+Whatever it waits for has a deadline on our side: the server's own timeouts say nothing where the
+network is silent, and none of them ends a COMMIT that waits for a synchronous standby.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Silent(psycopg.OperationalError):
     """The server did not answer in time, nor when it was told to stop; the session is closed."""
 
     remedy = (
-        "see that whatever lies between here and the server (tunnel, proxy, firewall) still passes bytes on; then run"
+        "see that whatever lies between here and the server (tunnel, proxy, firewall) still "
+        "passes bytes on; then run"
         " again: the server ends what it still has of this session within a minute"
     )
 
@@ -43,8 +45,8 @@ class Silent(psycopg.OperationalError):
 class Patience:
     """How long a session waits for one answer, in seconds; None: as long as it takes.
 
-    `cancelled`: it was used up, and the server was told to stop. What it answered then is its answer: an error, or that
-    it was done all the same, as a COMMIT is that waits for a standby.
+    `cancelled`: it was used up, and the server was told to stop. What it answered then is its
+    answer: an error, or that it was done all the same, as a COMMIT is that waits for a standby.
     """
 
     seconds: float | None
@@ -53,7 +55,9 @@ class Patience:
 
 @dataclass(slots=True)
 class _Look:
-    """What is done while a session waits: whenever the server has said nothing for so many seconds."""
+    """What is done while a session waits: whenever the server has said nothing for so many
+    seconds.
+    """
 
     every_s: float
     look: Callable[[], object]
@@ -63,21 +67,25 @@ class _Look:
 class Session(psycopg.Connection[Any]):
     """A connection that an interrupt closes, after it has cancelled what the server is at.
 
-    Between sending a query and taking its results, psycopg executes Python too, where the signal may come; what is
-    asked next would be given those results, or would be in a transaction that nobody ends.
+    Between sending a query and taking its results, psycopg executes Python too, where the signal
+    may come; what is asked next would be given those results, or would be in a transaction that
+    nobody ends.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.schema = ""  # the one that a block's statements see
-        self._prepared_with: dict[str, tuple[str, ...]] = {}  # by the names of queries, those of their parameters
+        # by the names of queries, those of their parameters
+        self._prepared_with: dict[str, tuple[str, ...]] = {}
         self._looks: list[_Look] = []
         self._patience = Patience(None)
         self._statement_s: float | None = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was closed; or the server has ended it meanwhile, as it does with one that was idle for long."""
+        """Whether it was closed; or the server has ended it meanwhile, as it does with one that was
+        idle for long.
+        """
         if not self.closed and self.info.transaction_status == TransactionStatus.IDLE:
             arrived = select.poll()
             arrived.register(self.pgconn.socket, select.POLLIN)
@@ -101,10 +109,14 @@ class Session(psycopg.Connection[Any]):
         return before
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """Consume a generator that operates on the connection. Raises Silent if the server has not answered in time."""
+        """Consume a generator that operates on the connection. Raises Silent if the server has not
+        answered in time.
+        """
         interval = min([interval, *(look.every_s for look in self._looks)])
         try:
-            return waiting.wait(self._patiently(gen), self.pgconn.socket, interval=interval, timeout=timeout)
+            return waiting.wait(
+                self._patiently(gen), self.pgconn.socket, interval=interval, timeout=timeout
+            )
         except KeyboardInterrupt:
             self.give_up()
             raise
@@ -129,10 +141,14 @@ class Session(psycopg.Connection[Any]):
 
     def _fall_out(self, waited_s: float) -> NoReturn:
         self.close()
-        raise Silent(f"the server has not answered for {waited_s:.0f} s, and the session was given up")
+        raise Silent(
+            f"the server has not answered for {waited_s:.0f} s, and the session was given up"
+        )
 
     def allow(self, statement_s: float | None) -> None:
-        """Let each statement take so long from now on, as its statement_timeout does; None: as long as it takes."""
+        """Let each statement take so long from now on, as its statement_timeout does; None: as long
+        as it takes.
+        """
         self._statement_s = statement_s
         self._patience = _allowed(statement_s, 1)
 
@@ -148,7 +164,9 @@ class Session(psycopg.Connection[Any]):
 
     @contextmanager
     def message_of(self, statements: int) -> Iterator[None]:
-        """In the `with` block so many statements are sent as one message: the server allows each of them its time."""
+        """In the `with` block so many statements are sent as one message: the server allows each of
+        them its time.
+        """
         with self.patient(_allowed(self._statement_s, statements)):
             yield
 
@@ -175,7 +193,9 @@ class Session(psycopg.Connection[Any]):
 
     @contextmanager
     def watched(self, every_s: float, look: Callable[[], object]) -> Iterator[None]:
-        """Call `look`, which asks another session, as long as the `with` block lasts and this one waits."""
+        """Call `look`, which asks another session, as long as the `with` block lasts and this one
+        waits.
+        """
         self._looks.append(mine := _Look(every_s, look))
         try:
             yield
@@ -184,9 +204,11 @@ class Session(psycopg.Connection[Any]):
                 self._looks.remove(mine)
 
     def prepare(self, name: str, query: str, parameters: Sequence[str]) -> None:
-        """Prepare a query whose placeholders are `%(name)s`, unless it is already. Its name stands for its text.
+        """Prepare a query whose placeholders are `%(name)s`, unless it is already. Its name stands
+        for its text.
 
-        It is parsed and planned once for the session, if its settings are those of `connection.connect`.
+        It is parsed and planned once for the session, if its settings are those of
+        `connection.connect`.
         """
         if name in self._prepared_with:
             return
@@ -199,7 +221,9 @@ class Session(psycopg.Connection[Any]):
             raise
 
     def prepared(self, name: str, query: str, parameters: Mapping[str, object]) -> str:
-        """The same query, prepared, as an EXECUTE with these values that can stand among other statements."""
+        """The same query, prepared, as an EXECUTE with these values that can stand among other
+        statements.
+        """
         self.prepare(name, query, [*parameters])
         ordered = (parameters[parameter] for parameter in self._prepared_with[name])
         values = ", ".join(sql.Literal(value).as_string(self) for value in ordered)
@@ -214,7 +238,9 @@ class Session(psycopg.Connection[Any]):
         self.wait(generators.send(self.pgconn))
 
     def results(self) -> list[PGresult]:
-        """What the server says of the statements that were sent, one each, up to the first that fails."""
+        """What the server says of the statements that were sent, one each, up to the first that
+        fails.
+        """
         return self.wait(generators.fetch_many(self.pgconn))
 
     def rows(self, result: PGresult) -> list[dict[str, Any]]:
@@ -222,12 +248,14 @@ class Session(psycopg.Connection[Any]):
         reader = Transformer(self)
         reader.set_pgresult(result)
         names = [(result.fname(number) or b"").decode() for number in range(result.nfields)]
-        return [dict(zip(names, row, strict=True)) for row in reader.load_rows(0, result.ntuples, tuple)]
+        return [
+            dict(zip(names, row, strict=True)) for row in reader.load_rows(0, result.ntuples, tuple)
+        ]
 
     @contextmanager
     def undoing(self) -> Iterator[None]:
-        """Roll back the transaction that is open if the `with` block, which begins it, fails. Close the session in the
-        middle of a message, or if what it has prepared is gone.
+        """Roll back the transaction that is open if the `with` block, which begins it, fails. Close
+        the session in the middle of a message, or if what it has prepared is gone.
         """
         try:
             yield
@@ -238,12 +266,15 @@ class Session(psycopg.Connection[Any]):
                 case TransactionStatus.INTRANS | TransactionStatus.INERROR:
                     with suppress(psycopg.Error):
                         self.execute("ROLLBACK")
-            if isinstance(exc, psycopg.errors.InvalidSqlStatementName):  # a function has called DEALLOCATE ALL
+            # a function has called DEALLOCATE ALL
+            if isinstance(exc, psycopg.errors.InvalidSqlStatementName):
                 self.close()
             raise
 
     def give_up(self) -> None:
-        """Close the session; if the server is at work for it, tell it to stop, which takes a second at most."""
+        """Close the session; if the server is at work for it, tell it to stop, which takes a second
+        at most.
+        """
         try:
             if self.info.transaction_status == TransactionStatus.ACTIVE:
                 self._cancel()
@@ -251,14 +282,17 @@ class Session(psycopg.Connection[Any]):
             self.close()
 
     def _cancel(self) -> bool:
-        """Tell the server to stop. Whether it has taken notice: it is reached by a connection of its own."""
+        """Tell the server to stop. Whether it has taken notice: it is reached by a connection of
+        its own.
+        """
         if capabilities.has_cancel_safe():
             try:
                 self.cancel_safe(timeout=CANCEL_S)
             except psycopg.Error:
                 return False
             return True
-        asking = threading.Thread(target=self.cancel, daemon=True)  # libpq before 17 waits as long as the network does
+        # libpq before 17 waits as long as the network does
+        asking = threading.Thread(target=self.cancel, daemon=True)
         asking.start()
         asking.join(CANCEL_S)
         return not asking.is_alive()

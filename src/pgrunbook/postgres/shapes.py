@@ -11,8 +11,8 @@ from pgrunbook.sqltext.shape import Key, read
 def of_catalog(conn: Connection, schema: str, tables: Iterable[str]) -> dict[Key, str]:
     """The facts that hold now for these tables of the schema; absent tables have none.
 
-    The session's search path must be that schema alone, as `connection.connect` sets it: then the server
-    prints names as the blocks write them.
+    The session's search path must be that schema alone, as `connection.connect` sets it: then the
+    server prints names as the blocks write them.
     """
     return read(rows(conn, "ddl", schema=schema, tables=sorted(set(tables))))
 

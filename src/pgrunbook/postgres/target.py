@@ -20,11 +20,12 @@ class _Closed(BaseModel):
 
 
 class TargetSettings(_Closed):
-    """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on another.
+    """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on
+    another.
 
-    A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`, protected or not, only
-    a plan that has passed a rehearsal. One that is a `copy_of` another, as a backup restored every night is, is not
-    taken for that one.
+    A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`,
+    protected or not, only a plan that has passed a rehearsal. One that is a `copy_of` another, as a
+    backup restored every night is, is not taken for that one.
     """
 
     service: str = ""

@@ -1,4 +1,5 @@
-"""Whose objects a run relies on: what could be taken for pg_catalog's, the ledger's own tables, event triggers.
+"""Whose objects a run relies on: what could be taken for pg_catalog's, the ledger's own tables,
+event triggers.
 
 Reads only the catalog, and calls nothing that another role has made.
 """
@@ -17,12 +18,15 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 
-_TRUSTED = "our role, one that the owner of the database has made it a member of, a superuser, or that owner"
+_TRUSTED = (
+    "our role, one that the owner of the database has made it a member of, a superuser, or "
+    "that owner"
+)
 
 
 def shadows(conn: Connection, schema: str) -> list[Problem]:
-    """The objects of the schema that may be taken for one of pg_catalog's by a block, a verify script or `%sql`, and
-    that a role has made which is not trusted.
+    """The objects of the schema that may be taken for one of pg_catalog's by a block, a verify
+    script or `%sql`, and that a role has made which is not trusted.
     """
     revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}")
     return [
@@ -39,7 +43,9 @@ def shadows(conn: Connection, schema: str) -> list[Problem]:
 
 
 def ledger(conn: Connection) -> bool:
-    """Whether there is a ledger. Raises Refused if there is something in its place that is not to be trusted."""
+    """Whether there is a ledger. Raises Refused if there is something in its place that is not to
+    be trusted.
+    """
     there, found = strangers(conn)
     if found:
         raise Refused("The ledger is not to be trusted: nothing was changed.", problems=found)
@@ -47,13 +53,17 @@ def ledger(conn: Connection) -> bool:
 
 
 def strangers(conn: Connection) -> tuple[bool, list[Problem]]:
-    """Whether there is a ledger, and what is in its place or hangs on it and is not ours: it must not be asked."""
+    """Whether there is a ledger, and what is in its place or hangs on it and is not ours: it must
+    not be asked.
+    """
     row = catalog.rows(conn, "ledger_there")[0]
     return row["there"], [_stranger(conn.info.user, **found) for found in row["strange"]]
 
 
 def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
-    member = sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET FALSE").format(*map(sql.Identifier, (owner, role)))
+    member = sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET FALSE").format(
+        *map(sql.Identifier, (owner, role))
+    )
     return Problem(
         what,
         where=name,
@@ -61,8 +71,10 @@ def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
         found=f"owned by {owner}",
         remedy=f"DROP {name}; REVOKE TRIGGER ON ALL TABLES IN SCHEMA pgrunbook FROM …"
         if name.startswith(("trigger ", "rule "))
-        else f"if it is a ledger, and {owner} may have code run with the rights of {role}: {member.as_string()} (before"
-        " version 16 without these options); or give it to a role that is trusted: ALTER SCHEMA pgrunbook OWNER TO …; "
+        else f"if it is a ledger, and {owner} may have code run with the rights of {role}: "
+        f"{member.as_string()} (before"
+        " version 16 without these options); or give it to a role that is trusted: ALTER SCHEMA "
+        "pgrunbook OWNER TO …; "
         "ALTER TABLE … OWNER TO …; if it is something else, rename or drop it",
     )
 
@@ -76,7 +88,8 @@ def lacking(conn: Connection, version: int) -> list[Problem]:
             where=f"pgrunbook.{table}",
             expected=f"an ordinary table with the columns of version {version}: {', '.join(names)}",
             found=f"without {', '.join(missing)}",
-            remedy="bring the ledger back as it was, from a backup; or if it never was one, rename its schema",
+            remedy="bring the ledger back as it was, from a backup; or if it never was one, "
+            "rename its schema",
         )
         for table, names in columns(version).items()
         if (missing := [name for name in names if (table, name) not in there])
@@ -86,15 +99,20 @@ def lacking(conn: Connection, version: int) -> list[Problem]:
 @cache
 def columns(version: int) -> Mapping[str, list[str]]:
     """The columns of each table of the ledger in that version, as its own SQL makes them."""
-    from pglast import ast, parse_sql  # here, because who only asks the ledger does not need the parser
+    # here, because who only asks the ledger does not need the parser
+    from pglast import ast, parse_sql
 
     made: dict[str, list[str]] = {}
     for number in range(1, version + 1):
-        text = (files("pgrunbook") / "sql" / "ledger" / f"{number:03}.sql").read_text(encoding="utf-8")
+        text = (files("pgrunbook") / "sql" / "ledger" / f"{number:03}.sql").read_text(
+            encoding="utf-8"
+        )
         for raw in parse_sql(text):
             match raw.stmt:
                 case ast.CreateStmt(relation=relation, tableElts=elements):
-                    made[relation.relname] = [e.colname for e in elements if isinstance(e, ast.ColumnDef)]
+                    made[relation.relname] = [
+                        e.colname for e in elements if isinstance(e, ast.ColumnDef)
+                    ]
                 case ast.AlterTableStmt(relation=relation, cmds=commands):
                     added = (c.def_.colname for c in commands if isinstance(c.def_, ast.ColumnDef))
                     made[relation.relname] += added
@@ -103,22 +121,28 @@ def columns(version: int) -> Mapping[str, list[str]]:
 
 @contextmanager
 def refusing(conn: Connection) -> Iterator[None]:
-    """The ledger is made, or brought up to date, in the `with` block: what the server does not let us do is a reason to
-    refuse the run, as nothing else was done before.
+    """The ledger is made, or brought up to date, in the `with` block: what the server does not let
+    us do is a reason to refuse the run, as nothing else was done before.
     """
     try:
         yield
     except psycopg.Error as exc:
         if not exc.sqlstate or conn.closed:
             raise  # the connection is lost, and nobody knows
-        seen = [f"event trigger {row['name']}: {row['function']}" for row in catalog.rows(conn, "event_triggers")]
+        seen = [
+            f"event trigger {row['name']}: {row['function']}"
+            for row in catalog.rows(conn, "event_triggers")
+        ]
         problem = Problem(
             f"{exc.diag.message_primary} (SQLSTATE {exc.sqlstate})",
             where="schema pgrunbook",
             expected="the ledger's tables can be made",
             found="\n".join(filter(None, [exc.diag.message_detail, exc.diag.context, *seen])),
-            remedy="let the role make them, or as a superuser: ALTER EVENT TRIGGER … DISABLE meanwhile"
+            remedy="let the role make them, or as a superuser: ALTER EVENT TRIGGER … DISABLE "
+            "meanwhile"
             if seen
             else "let the role make them",
         )
-        raise Refused("The ledger cannot be made: nothing was changed.", problems=[problem]) from exc
+        raise Refused(
+            "The ledger cannot be made: nothing was changed.", problems=[problem]
+        ) from exc

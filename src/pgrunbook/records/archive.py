@@ -1,12 +1,15 @@
-"""The archive: executed notebooks and what belongs to each, sealed one after the other into a chain.
+"""The archive: executed notebooks and what belongs to each, sealed one after the other into a
+chain.
 
-A record is the file `….ipynb`, the other `PARTS` that are beside it, and its seal `….dsse.json`: an envelope that
-holds the digest of each of these files and of the seal before it. `HEAD` in the archive's root names the last seal, as
-sha256sum writes it. So whatever is changed, removed, added or put elsewhere shows; but for the end of the chain, cut
-off together with `HEAD`: that shows where somebody else has noted the head, as the targets' ledgers do.
+A record is the file `….ipynb`, the other `PARTS` that are beside it, and its seal `….dsse.json`: an
+envelope that holds the digest of each of these files and of the seal before it. `HEAD` in the
+archive's root names the last seal, as sha256sum writes it. So whatever is changed, removed, added
+or put elsewhere shows; but for the end of the chain, cut off together with `HEAD`: that shows where
+somebody else has noted the head, as the targets' ledgers do.
 
-Nothing outside this module knows that an archive is a folder. Whoever can write to it may have put anything there: a
-name that stands in one of its files is taken by `Archive.file` alone, and nothing outside is read, written or removed.
+Nothing outside this module knows that an archive is a folder. Whoever can write to it may have put
+anything there: a name that stands in one of its files is taken by `Archive.file` alone, and nothing
+outside is read, written or removed.
 """
 
 from __future__ import annotations
@@ -37,12 +40,14 @@ if TYPE_CHECKING:
     from pgrunbook.records.attestation import Statement
 
 SEAL = ".dsse.json"
-PARTS = (".ipynb", ".html", ".ledger.json", ".snapshots.json")  # what a seal is about, the executed notebook first
+# what a seal is about, the executed notebook first
+PARTS = (".ipynb", ".html", ".ledger.json", ".snapshots.json")
 HEAD = "HEAD"
 _LOCK = ".lock"
 _NEW = ".seal"  # a seal that is not in its place yet
 
-# What is in the root of an archive and is no record: how to read it, and what can be made anew from the records.
+# What is in the root of an archive and is no record: how to read it, and what can be made anew from
+# the records.
 _BESIDE = {"README.md", HEAD, _LOCK}
 _MADE = "site"
 
@@ -56,7 +61,9 @@ _LOCK_S = 60
 
 @dataclass(frozen=True)
 class Seal:
-    """A seal as it is on the disk: its path from the root on, the digest of its bytes, and what they say."""
+    """A seal as it is on the disk: its path from the root on, the digest of its bytes, and what
+    they say.
+    """
 
     name: str
     sha256: str
@@ -80,8 +87,8 @@ class Seal:
 
     @property
     def origin(self) -> str:
-        """`sealed by hand, not compared with the ledger`: what is to be told of how it was made, if it says so; else
-        empty.
+        """`sealed by hand, not compared with the ledger`: what is to be told of how it was made, if
+        it says so; else empty.
         """
         run = self.statement.predicate.run
         by_hand = [f"sealed {BY_HAND}"] if run.get("sealed") == BY_HAND else []
@@ -92,7 +99,9 @@ class Seal:
 
     @property
     def says(self) -> str:
-        """What the target's ledger said, or why it could not be asked; empty if that is not known."""
+        """What the target's ledger said, or why it could not be asked; empty if that is not
+        known.
+        """
         said = self.statement.predicate.run.get("ledger")
         return str(said.get("says", "")) if isinstance(said, Mapping) else ""
 
@@ -111,11 +120,12 @@ class Archive:
         signer: Signer | None,
         complete: Callable[[], None] = lambda: None,
     ) -> Head:
-        """Seal the record of this executed notebook, whose files will not change any more; the new head.
+        """Seal the record of this executed notebook, whose files will not change any more; the new
+        head.
 
-        `complete` writes what is missing of its files, once nothing else can refuse. Raises Refused if it has a seal
-        or no record can be called so, Failed if the archive is not whole enough to add to it. What an interrupted seal
-        has left is finished, or removed, first.
+        `complete` writes what is missing of its files, once nothing else can refuse. Raises Refused
+        if it has a seal or no record can be called so, Failed if the archive is not whole enough to
+        add to it. What an interrupted seal has left is finished, or removed, first.
         """
         from pgrunbook.records import attestation
         from pgrunbook.records.attestation import Predicate, Resource, Statement
@@ -138,45 +148,66 @@ class Archive:
             )
             names = self._names(record)
             statement = Statement(
-                subject=[Resource.of(name, sha256_of(self.file(name))) for name in names], predicate=predicate
+                subject=[Resource.of(name, sha256_of(self.file(name))) for name in names],
+                predicate=predicate,
             )
             data = attestation.sealed(statement, signer)
             sha256 = hashlib.sha256(data).hexdigest()
-            # The head before the seal is in its place: cut off in between, it is finished by the next.
+            # The head before the seal is in its place: cut off in between, it is finished by the
+            # next.
             atomic.write(self.root / _NEW, data)
             atomic.write(self.root / HEAD, f"{sha256}  {record}{SEAL}\n".encode())
             (self.root / _NEW).replace(target)
             return Head(predicate.sequence, f"{record}{SEAL}", sha256, predicate.archive or sha256)
 
     def check(self, notebook: Path) -> None:
-        """Raise Refused unless a record of this name could be written and sealed. What an interrupted seal has left is
-        finished.
+        """Raise Refused unless a record of this name could be written and sealed. What an
+        interrupted seal has left is finished.
         """
         record = self.record(notebook)
         if taken := sorted(name for name in names(record) if is_there(self.root / name)):
-            what, where = "is there already, and a record is not written over", f"{record}{PARTS[0]}"
-            remedy = f"name another file: outputs/{{pm[run_uuid]}}{PARTS[0]} is another one each time"
+            what, where = (
+                "is there already, and a record is not written over",
+                f"{record}{PARTS[0]}",
+            )
+            remedy = (
+                f"name another file: outputs/{{pm[run_uuid]}}{PARTS[0]} is another one each time"
+            )
             raise Refused.of(
-                what, where=where, expected="no file of that record", found=", ".join(taken), remedy=remedy
+                what,
+                where=where,
+                expected="no file of that record",
+                found=", ".join(taken),
+                remedy=remedy,
             )
         try:
             with self._alone():
                 self._settled()
         except (Failed, OSError) as exc:
-            problems = exc.problems if isinstance(exc, Failed) else [Problem(exc.strerror or str(exc), where=_LOCK)]
-            raise Refused("The archive cannot take another record: nothing was started.", problems=problems) from exc
+            problems = (
+                exc.problems
+                if isinstance(exc, Failed)
+                else [Problem(exc.strerror or str(exc), where=_LOCK)]
+            )
+            raise Refused(
+                "The archive cannot take another record: nothing was started.", problems=problems
+            ) from exc
 
     def require_unsealed(self, notebook: Path) -> None:
         """Raise Refused if the record of this executed notebook has a seal."""
         if is_there(self.root / f"{(record := self.record(notebook))}{SEAL}"):
-            raise Refused.of("the record is sealed already", where=record, remedy="pgrunbook archive verify")
+            raise Refused.of(
+                "the record is sealed already", where=record, remedy="pgrunbook archive verify"
+            )
 
     def is_sealed(self, notebook: Path) -> bool:
         """Whether the record of this executed notebook has a seal."""
         return notebook.with_name(notebook.stem + SEAL).exists()
 
     def noted_head(self) -> tuple[str, str] | None:
-        """Digest and name of the last seal, as `HEAD` says; None if there is none yet. Raises Unreadable."""
+        """Digest and name of the last seal, as `HEAD` says; None if there is none yet. Raises
+        Unreadable.
+        """
         try:
             text = contained.whole(self.file(HEAD)).decode("utf-8", "replace")
         except FileNotFoundError:
@@ -209,9 +240,16 @@ class Archive:
         return Seal(name, hashlib.sha256(data).hexdigest(), statement, envelope)
 
     def interrupted(self) -> tuple[str, str] | None:
-        """Digest and name of the seal that could not be put into its place any more, though `HEAD` names it."""
+        """Digest and name of the seal that could not be put into its place any more, though `HEAD`
+        names it.
+        """
         noted, new = self.noted_head(), self.root / _NEW
-        if noted and is_regular(new) and sha256_of(new) == noted[0] and not is_there(self.root / noted[1]):
+        if (
+            noted
+            and is_regular(new)
+            and sha256_of(new) == noted[0]
+            and not is_there(self.root / noted[1])
+        ):
             return noted
         return None
 
@@ -221,11 +259,15 @@ class Archive:
         return [record + PARTS[0], *(name for name in beside if is_there(self.root / name))]
 
     def file(self, name: str) -> Path:
-        """The file that a name in the archive stands for. Raises Unreadable if that cannot be one of it."""
+        """The file that a name in the archive stands for. Raises Unreadable if that cannot be one
+        of it.
+        """
         return contained.below(self.root, name)
 
     def name(self, path: Path) -> str:
-        """The path from the root on, wherever a symbolic link leads. Raises Refused if it is not below the root."""
+        """The path from the root on, wherever a symbolic link leads. Raises Refused if it is not
+        below the root.
+        """
         resolved, root = path.parent.resolve() / path.name, self.root.resolve()
         if resolved.is_relative_to(root) and path.name != "..":
             return resolved.relative_to(root).as_posix()
@@ -233,27 +275,48 @@ class Archive:
         raise Refused.of("is not in the archive", where=printable(path.name), remedy=remedy)
 
     def record(self, notebook: Path) -> str:
-        """What the names of the record's files begin with, from the root on. Raises Refused if no record is called so,
-        as what is sealed has to be found again.
+        """What the names of the record's files begin with, from the root on. Raises Refused if no
+        record is called so, as what is sealed has to be found again.
         """
         name, problems = self.name(notebook), []
         if notebook.suffix != PARTS[0]:
-            what, expected = "is not called as the notebook of a record is", f"a name that ends in {PARTS[0]}"
-            problems.append(Problem(what, name, expected, remedy=f"name a notebook, or rename it to {name}{PARTS[0]}"))
+            what, expected = (
+                "is not called as the notebook of a record is",
+                f"a name that ends in {PARTS[0]}",
+            )
+            problems.append(
+                Problem(
+                    what,
+                    name,
+                    expected,
+                    remedy=f"name a notebook, or rename it to {name}{PARTS[0]}",
+                )
+            )
         if name.startswith(f"{_MADE}/"):
-            what, expected = "is where the pages are made, and no record is looked for", f"a folder other than {_MADE}/"
-            problems.append(Problem(what, name, expected, remedy="move it to outputs/<target>/<runbook>/"))
+            what, expected = (
+                "is where the pages are made, and no record is looked for",
+                f"a folder other than {_MADE}/",
+            )
+            problems.append(
+                Problem(what, name, expected, remedy="move it to outputs/<target>/<runbook>/")
+            )
         try:
             for each in sorted(names(name.removesuffix(PARTS[0]))):
                 self.file(each)
         except Unreadable as exc:
-            expected, remedy = "a regular file with a name that can be read", "copy it to another name below outputs/"
-            problems.append(Problem("is not kept in an archive", printable(name), expected, str(exc), remedy))
+            expected, remedy = (
+                "a regular file with a name that can be read",
+                "copy it to another name below outputs/",
+            )
+            problems.append(
+                Problem("is not kept in an archive", printable(name), expected, str(exc), remedy)
+            )
         if problems:
             raise Refused(problems=problems)
         return name.removesuffix(PARTS[0])
 
-    # -- the end of the chain --------------------------------------------------------------------------------
+    # -- the end of the chain
+    # --------------------------------------------------------------------------------
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -268,15 +331,17 @@ class Archive:
             lock.acquire()
         except Timeout:
             what = f"another process has been sealing a record for {_LOCK_S} s"
-            raise Failed.of(what, where=_LOCK, remedy="see what it does; then: pgrunbook archive seal FILE") from None
+            raise Failed.of(
+                what, where=_LOCK, remedy="see what it does; then: pgrunbook archive seal FILE"
+            ) from None
         try:
             yield
         finally:
             lock.release()
 
     def _settled(self) -> str | None:
-        """The name of the last seal, after putting into its place what an interrupted seal has left; None if there is
-        none yet. Raises Failed if the chain has no end to go on from.
+        """The name of the last seal, after putting into its place what an interrupted seal has
+        left; None if there is none yet. Raises Failed if the chain has no end to go on from.
         """
         try:
             if left := self.interrupted():
@@ -305,7 +370,9 @@ def _unreadable(exc: Exception) -> Failed:
 
 
 def _broken(what: str, found: str) -> Failed:
-    remedy = "pgrunbook archive verify; bring back what is missing, or begin another archive elsewhere"
+    remedy = (
+        "pgrunbook archive verify; bring back what is missing, or begin another archive elsewhere"
+    )
     return Failed.of(what, where=HEAD, found=found, remedy=remedy)
 
 

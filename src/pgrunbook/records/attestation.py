@@ -25,7 +25,9 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, strict=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, strict=True, defer_build=True
+    )
 
 
 class Digest(_Closed):
@@ -52,8 +54,9 @@ class Resource(_Closed):
 
 
 class Predicate(_Closed):
-    """What is said about the files of a record: its place in the chain, `previous` being the seal before it and
-    `archive` the digest of the first one; the run; the digests of what was run, by file.
+    """What is said about the files of a record: its place in the chain, `previous` being the seal
+    before it and `archive` the digest of the first one; the run; the digests of what was run, by
+    file.
     """
 
     archive: str | None
@@ -66,17 +69,25 @@ class Predicate(_Closed):
 
 
 class Statement(_Closed):
-    """An in-toto statement: the files of one record, the executed notebook first, and the predicate about them."""
+    """An in-toto statement: the files of one record, the executed notebook first, and the predicate
+    about them.
+    """
 
-    type_: Literal["https://in-toto.io/Statement/v1"] = Field("https://in-toto.io/Statement/v1", alias="_type")
+    type_: Literal["https://in-toto.io/Statement/v1"] = Field(
+        "https://in-toto.io/Statement/v1", alias="_type"
+    )
     subject: Sequence[Resource] = Field(min_length=1)
-    predicate_type: Literal["urn:pgrunbook:run:v1"] = Field("urn:pgrunbook:run:v1", alias="predicateType")
+    predicate_type: Literal["urn:pgrunbook:run:v1"] = Field(
+        "urn:pgrunbook:run:v1", alias="predicateType"
+    )
     predicate: Predicate
 
 
 def sealed(statement: Statement, signer: Signer | None) -> bytes:
     """The file of an envelope around the statement; without a signer it has no signatures."""
-    payload = json.dumps(statement.model_dump(mode="json", by_alias=True), ensure_ascii=False, indent=1)
+    payload = json.dumps(
+        statement.model_dump(mode="json", by_alias=True), ensure_ascii=False, indent=1
+    )
     envelope = Envelope(payload.encode(), PAYLOAD_TYPE, {})
     if signer:
         envelope.sign(signer)
@@ -84,11 +95,15 @@ def sealed(statement: Statement, signer: Signer | None) -> bytes:
 
 
 def opened(data: bytes) -> tuple[Statement, Envelope]:
-    """The statement in the file of an envelope, whoever signed it. Raises Unreadable, saying why."""
+    """The statement in the file of an envelope, whoever signed it. Raises Unreadable, saying
+    why.
+    """
     try:
         envelope = Envelope.from_dict(json.loads(data))
         if envelope.payload_type != PAYLOAD_TYPE:
-            raise Unreadable(f"the payload is of type {envelope.payload_type!r}, not {PAYLOAD_TYPE!r}")
+            raise Unreadable(
+                f"the payload is of type {envelope.payload_type!r}, not {PAYLOAD_TYPE!r}"
+            )
         return Statement.model_validate_json(envelope.payload), envelope
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
@@ -106,7 +121,9 @@ def vouched(envelope: Envelope, keys: Sequence[Key]) -> bool:
 
 
 def signer(path: Path) -> Signer:
-    """What signs with the private key in a PEM file. Raises Refused if it is not of Ed25519, or has a passphrase."""
+    """What signs with the private key in a PEM file. Raises Refused if it is not of Ed25519, or has
+    a passphrase.
+    """
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as exc:
@@ -131,7 +148,11 @@ def _unusable(path: Path, remedy: str, exc: Exception | None = None) -> Refused:
     if isinstance(exc, OSError):
         found = exc.strerror or "cannot be read"
     else:
-        found = "another kind of key" if exc is None else "not a PEM file with such a key, or one with a passphrase"
+        found = (
+            "another kind of key"
+            if exc is None
+            else "not a PEM file with such a key, or one with a passphrase"
+        )
     return Refused.of(
         "the key cannot be used",
         where=path.name,

@@ -1,4 +1,6 @@
-"""What an auditor asks of a record, and what the record answers: each with the cell that proves it."""
+"""What an auditor asks of a record, and what the record answers: each with the cell that proves
+it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ UNREADABLE = "This version of pgrunbook cannot read it in the record. See the no
 
 
 class Answer(NamedTuple):
-    """One of the twelve questions, its answer in a few sentences, and the id of the cell that shows it, or empty."""
+    """One of the twelve questions, its answer in a few sentences, and the id of the cell that shows
+    it, or empty.
+    """
 
     question: str
     text: str
@@ -23,28 +27,60 @@ class Answer(NamedTuple):
 
 
 def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> list[Answer]:
-    """All twelve, in order. `altered`: which files are not as they were sealed; without a seal, the one that cannot be
-    read.
+    """All twelve, in order. `altered`: which files are not as they were sealed; without a seal, the
+    one that cannot be read.
     """
     slowest = _slowest(record)
     return [
         Answer("What changed?", _told(_changed, record), _cell(record, "difference")),
-        Answer("Which SQL ran, exactly?", _told(_sql, record), next((b.cell for b in record.blocks if b.sql), "")),
+        Answer(
+            "Which SQL ran, exactly?",
+            _told(_sql, record),
+            next((b.cell for b in record.blocks if b.sql), ""),
+        ),
         Answer("On which database?", _told(_database, record), _cell(record, "identity")),
-        Answer("Who ran it, who approved it, under which ticket?", _told(_who, record), _cell(record, "identity")),
-        Answer("When, and how long did each step take?", _told(_when, record), slowest.cell if slowest else ""),
-        Answer("Which locks were taken, and who waited?", _told(_locks, record), _cell(record, "attempts", "locks")),
+        Answer(
+            "Who ran it, who approved it, under which ticket?",
+            _told(_who, record),
+            _cell(record, "identity"),
+        ),
+        Answer(
+            "When, and how long did each step take?",
+            _told(_when, record),
+            slowest.cell if slowest else "",
+        ),
+        Answer(
+            "Which locks were taken, and who waited?",
+            _told(_locks, record),
+            _cell(record, "attempts", "locks"),
+        ),
         Answer("Was it rehearsed?", _told(_rehearsed, record), record.plan_cell),
-        Answer("What was verified, with what evidence?", _told(_verified, record), _cell(record, "verification")),
-        Answer("What failed, was retried or was skipped?", _told(_failed, record), _troubled(record)),
-        Answer("Which versions of runbook, SQL and tool?", _told(_versions, record), _cell(record, "sources")),
-        Answer("What was true before it started?", _told(_before, record), _cell(record, "circumstances")),
+        Answer(
+            "What was verified, with what evidence?",
+            _told(_verified, record),
+            _cell(record, "verification"),
+        ),
+        Answer(
+            "What failed, was retried or was skipped?", _told(_failed, record), _troubled(record)
+        ),
+        Answer(
+            "Which versions of runbook, SQL and tool?",
+            _told(_versions, record),
+            _cell(record, "sources"),
+        ),
+        Answer(
+            "What was true before it started?",
+            _told(_before, record),
+            _cell(record, "circumstances"),
+        ),
         Answer("Has the record been altered since?", _sealed(seal, altered), ""),
     ]
 
 
 def _told(answer: Callable[[Record], str], record: Record) -> str:
-    """The answer; or that a record of another version says it in other words, which must not cost the other answers."""
+    """The answer; or that a record of another version says it in other words, which must not cost
+    the other answers.
+    """
     try:
         return answer(record)
     except (LookupError, TypeError, ValueError, AttributeError):
@@ -64,14 +100,20 @@ def _changed(record: Record) -> str:
         none = "No block is on record as applied." if at_work else "It had applied no block."
         text = f"It had {_listed(done)}." if done else none
         if begun := _begun(record):
-            text += f" {_listed(begun)} was begun; how much of it was committed, the top of the notebook says."
+            text += (
+                f" {_listed(begun)} was begun; how much of it was committed, the top of the "
+                "notebook says."
+            )
         return f"{NOT_SO_FAR} {text}{at_work}"
     rows = record.rows("difference")
     mode = record.identity.get("mode", "")
     if not rows:
         return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
     counts = Counter((row["change"], row["kind"]) for row in rows)
-    by_change = {change: [_counted(n, kind) for (c, kind), n in counts.items() if c == change] for change, _ in counts}
+    by_change = {
+        change: [_counted(n, kind) for (c, kind), n in counts.items() if c == change]
+        for change, _ in counts
+    }
     tables = dict.fromkeys(row["table"] for row in rows if row["table"])
     what = "; ".join(f"{change}: {', '.join(kinds)}" for change, kinds in by_change.items())
     text = f"{_sentence(what)} In {_listed(list(tables))}." if tables else _sentence(what)
@@ -85,18 +127,28 @@ _UNCHANGED = {
 
 
 def _begun(record: Record) -> list[str]:
-    """Blocks that were at work when their cell was cut off or failed: anything may have come of them, or nothing."""
+    """Blocks that were at work when their cell was cut off or failed: anything may have come of
+    them, or nothing.
+    """
     cut = {cell.name for cell in record.cells if cell.state in (*_BROKEN_OFF, "running")}
     planned = record.identity.get("mode") == "plan"
-    return [b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned]
+    return [
+        b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned
+    ]
 
 
 def _at_work(record: Record) -> str:
-    """That a cell was running whose outputs are not in the record, as whoever ran it was killed, or is at work."""
-    running = [cell.name for cell in record.cells if cell.kind == "code" and cell.state == "running"]
+    """That a cell was running whose outputs are not in the record, as whoever ran it was killed, or
+    is at work.
+    """
+    running = [
+        cell.name for cell in record.cells if cell.kind == "code" and cell.state == "running"
+    ]
     if not running or _begun(record) or record.identity.get("mode") == "plan":
         return ""
-    return f" Cell {running[0]} was running when this was written: what came of it, the ledger tells."
+    return (
+        f" Cell {running[0]} was running when this was written: what came of it, the ledger tells."
+    )
 
 
 def _sql(record: Record) -> str:
@@ -109,7 +161,8 @@ def _sql(record: Record) -> str:
         return f"{'No block ended.' if begun else _none(record)}{rest}"
     statements = sum(len(block.statements) for block in ran)
     return (
-        f"{_counted(len(ran), 'block')}, each shown with the SQL that was sent; {_counted(statements, 'step')} timed."
+        f"{_counted(len(ran), 'block')}, each shown with the SQL that was sent; "
+        f"{_counted(statements, 'step')} timed."
         f"{rest}"
     )
 
@@ -118,21 +171,31 @@ def _none(record: Record) -> str:
     """Why no SQL ran."""
     if planned := [block.name for block in record.blocks if block.sql]:
         return f"None. To be run: {_listed(planned)}."
-    return "None: nothing was left to do." if record.card else "None is on record, and the run did not come to its end."
+    return (
+        "None: nothing was left to do."
+        if record.card
+        else "None is on record, and the run did not come to its end."
+    )
 
 
 def _database(record: Record) -> str:
     known = record.identity
     if not known:
-        return f"{NOT_SO_FAR} The target was called {record.parameters.get('target', 'embedded')!r}."
+        return (
+            f"{NOT_SO_FAR} The target was called {record.parameters.get('target', 'embedded')!r}."
+        )
     return (
-        f"{known['database']} on {known['host']}, schema {known['schema']}; PostgreSQL {known['server version']},"
-        f" {known['primary or standby']}, system identifier {known['system identifier']}.{_server(known)}"
+        f"{known['database']} on {known['host']}, schema {known['schema']}; PostgreSQL "
+        f"{known['server version']},"
+        f" {known['primary or standby']}, system identifier "
+        f"{known['system identifier']}.{_server(known)}"
     )
 
 
 def _server(known: Mapping[str, str]) -> str:
-    """Whether it was the one that the ledger was written on; records before version 5 of the ledger do not say."""
+    """Whether it was the one that the ledger was written on; records before version 5 of the ledger
+    do not say.
+    """
     return f" Server: {known['server'].splitlines()[0]}." if "server" in known else ""
 
 
@@ -146,16 +209,26 @@ def _who(record: Record) -> str:
 
 def _approval(record: Record) -> str:
     approved = record.identity.get("approved") or record.parameters.get("approved_plan")
-    return f"Approved: {approved}. Another plan would have been refused." if approved else "No approved plan was given."
+    return (
+        f"Approved: {approved}. Another plan would have been refused."
+        if approved
+        else "No approved plan was given."
+    )
 
 
 def _rehearsed(record: Record) -> str:
     if record.identity.get("mode") == "rehearse":
-        return f"This is a rehearsal, on {record.identity['rehearsed on']}. The target was only read."
+        return (
+            f"This is a rehearsal, on {record.identity['rehearsed on']}. The target was only read."
+        )
     if not record.plan:
         return "Nothing was to be done." if record.last("preconditions") else NOT_SO_FAR
     found = record.plan["rehearsals"]
-    return f"The same plan was, on {'; on '.join(found)}." if found else "No rehearsal of this plan is in the archive."
+    return (
+        f"The same plan was, on {'; on '.join(found)}."
+        if found
+        else "No rehearsal of this plan is in the archive."
+    )
 
 
 def _when(record: Record) -> str:
@@ -164,12 +237,16 @@ def _when(record: Record) -> str:
         return "papermill did not run it, and it does not say."
     block = _slowest(record)
     slowest = f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms." if block else ""
-    ended = "; when it ended is not on record" if record.unended else f", for {record.seconds:.1f} s"
+    ended = (
+        "; when it ended is not on record" if record.unended else f", for {record.seconds:.1f} s"
+    )
     return f"{started}{ended}.{slowest}"
 
 
 def _slowest(record: Record) -> Block | None:
-    return max((b for b in record.blocks if b.event), key=lambda block: block.elapsed_ms, default=None)
+    return max(
+        (b for b in record.blocks if b.event), key=lambda block: block.elapsed_ms, default=None
+    )
 
 
 def _locks(record: Record) -> str:
@@ -179,12 +256,16 @@ def _locks(record: Record) -> str:
         strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held
         lock, block = max(strongest, key=lambda pair: float(pair[0]["held_ms"]))
         text = (
-            f"{_counted(len(held), 'lock')}; the longest that blocked {lock['blocks']}: {lock['lock']} on"
+            f"{_counted(len(held), 'lock')}; the longest that blocked {lock['blocks']}: "
+            f"{lock['lock']} on"
             f" {lock['relation']}, at most {lock['held_ms']:.0f} ms, in {block.name}."
         )
     rest = _at_work(record)
     if begun := _begun(record):
-        rest = f" What {_listed(begun)} held, and for whom it waited when it ended, may not be on record."
+        rest = (
+            f" What {_listed(begun)} held, and for whom it waited when it ended, may not be on "
+            "record."
+        )
     if rest and not held:
         text = "No lock is on record."
     return f"{text} {_waits(record)}{rest}"
@@ -193,7 +274,11 @@ def _locks(record: Record) -> str:
 def _waits(record: Record) -> str:
     waited = [block for block in record.blocks if block.attempts]
     if not waited:
-        return "No wait is on record." if _begun(record) or _at_work(record) else "The run waited for nobody."
+        return (
+            "No wait is on record."
+            if _begun(record) or _at_work(record)
+            else "The run waited for nobody."
+        )
     named = [_wait(block) for block in waited]
     return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
 
@@ -201,11 +286,17 @@ def _waits(record: Record) -> str:
 def _wait(block: Block) -> str:
     attempts = len({row["attempt"] for row in block.attempts})
     blockers = dict.fromkeys(_blocker(row) for row in block.attempts if row["pid"])
-    return f"{block.name} in {_counted(attempts, 'attempt')}, for {', '.join(blockers) or 'nobody that was seen'}"
+    return (
+        f"{block.name} in {_counted(attempts, 'attempt')}, for "
+        f"{', '.join(blockers) or 'nobody that was seen'}"
+    )
 
 
 def _blocker(row: Row) -> str:
-    return f"{row['application'] or 'a session without a name'} (pid {row['pid']}, {row['role']}, {row['state']})"
+    return (
+        f"{row['application'] or 'a session without a name'} (pid {row['pid']}, {row['role']}, "
+        f"{row['state']})"
+    )
 
 
 def _verified(record: Record) -> str:
@@ -213,11 +304,17 @@ def _verified(record: Record) -> str:
     if not before:
         return NOT_SO_FAR
     text = f"Preconditions: {_results(before)}."
-    return f"{text} Behaviour afterwards: {_results(after)}." if after else f"{text} Behaviour was not verified."
+    return (
+        f"{text} Behaviour afterwards: {_results(after)}."
+        if after
+        else f"{text} Behaviour was not verified."
+    )
 
 
 def _results(rows: Sequence[Row]) -> str:
-    return ", ".join(f"{n} {result}" for result, n in Counter(row["result"] for row in rows).items())
+    return ", ".join(
+        f"{n} {result}" for result, n in Counter(row["result"] for row in rows).items()
+    )
 
 
 def _failed(record: Record) -> str:
@@ -266,8 +363,15 @@ def _before(record: Record) -> str:
 
 def _sealed(seal: Seal | None, altered: Sequence[str]) -> str:
     if altered:
-        number = f"It was changed since it was sealed as number {seal.sequence} of the archive" if seal else ""
-        return f"{number or 'Its seal cannot be read'}: {', '.join(altered)}. Do not rely on this page."
+        number = (
+            f"It was changed since it was sealed as number {seal.sequence} of the archive"
+            if seal
+            else ""
+        )
+        return (
+            f"{number or 'Its seal cannot be read'}: {', '.join(altered)}. Do not rely on this "
+            "page."
+        )
     if seal is None:
         return "That cannot be told: the record is not sealed."
     signed = "signed" if seal.envelope.signatures else "not signed"

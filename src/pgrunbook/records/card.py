@@ -13,7 +13,8 @@ from pgrunbook.errors import Verdict
 # What programs read in an executed notebook. How the run ended, and what was done with a block:
 VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
 BLOCK_MIME = "application/vnd.pgrunbook.block+json"
-# What was decided about a block, with its SQL; a frame that one of our methods returned; the state of the tables.
+# What was decided about a block, with its SQL; a frame that one of our methods returned; the state
+# of the tables.
 DECISION_MIME = "application/vnd.pgrunbook.decision+json"
 FRAME_MIME = "application/vnd.pgrunbook.frame+json"
 SNAPSHOT_MIME = "application/vnd.pgrunbook.snapshot+json"
@@ -22,7 +23,8 @@ PLAN_MIME = "application/vnd.pgrunbook.plan+json"
 # What was wrong, of the error that ended a cell.
 PROBLEMS_MIME = "application/vnd.pgrunbook.problems+json"
 
-# Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well there without.
+# Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well
+# there without.
 STYLE = (
     "<style>.pgrunbook td, .pgrunbook th {text-align: left !important; vertical-align: top;"
     " white-space: pre-wrap; overflow-wrap: break-word}</style>"
@@ -49,32 +51,46 @@ class VerdictCard:
         return {
             VERDICT_MIME: {"verdict": str(self.verdict), "reason": self.reason, **self.facts},
             "text/html": self._html(),
-            "text/plain": "\n".join([f"{self.verdict.upper()}: {controls.one_line(self.reason)}", *lines]),
+            "text/plain": "\n".join(
+                [f"{self.verdict.upper()}: {controls.one_line(self.reason)}", *lines]
+            ),
         }
 
     def _html(self) -> str:
         rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.facts.items()
+            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in self.facts.items()
         )
         color = _COLORS[self.verdict]
         return (
             f'<div class="pgrunbook" style="border-left: 6px solid {color}; padding: 0.4em 1em">'
-            f'<p style="font-size: 1.3em; margin: 0"><strong style="color: {color}">{self.verdict.upper()}</strong> '
+            '<p style="font-size: 1.3em; margin: 0"><strong style="color: '
+            f'{color}">{self.verdict.upper()}</strong> '
             f"{escape(self.reason)}</p>{STYLE}<table>{rows}</table></div>"
         )
 
 
 def banner(verdict: Verdict, reason: str, cell: str, committed: str) -> str:
-    """Markdown for the top of a notebook that did not pass: verdict, reason, the cell's id, what was committed."""
+    """Markdown for the top of a notebook that did not pass: verdict, reason, the cell's id, what
+    was committed.
+    """
     where = f" In the cell `{cell}`." if cell else ""
     lines = [f"## {verdict.upper()}", f"{inline(reason).rstrip('.')}.{where}", committed]
     return "\n>\n".join(f"> {line}" for line in lines if line)
 
 
 def warning(masked: Sequence[str]) -> str:
-    """Markdown for the top of a notebook in which something was masked that need not be a secret: where it was."""
+    """Markdown for the top of a notebook in which something was masked that need not be a secret:
+    where it was.
+    """
     listed = [f"> - {escape(place).replace('`', '')}" for place in masked]
-    return "\n".join(["> **Masked**, as it looks like a secret. None of them is a password of this run:", ">", *listed])
+    return "\n".join(
+        [
+            "> **Masked**, as it looks like a secret. None of them is a password of this run:",
+            ">",
+            *listed,
+        ]
+    )
 
 
 def escape(value: object) -> str:
@@ -88,7 +104,9 @@ def inline(value: object) -> str:
 
 
 def packed(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The data of many blocks in one output: the names once, as `columns`, and for each block its values."""
+    """The data of many blocks in one output: the names once, as `columns`, and for each block its
+    values.
+    """
     columns = list(blocks[0]) if blocks else []
     return {"columns": columns, "blocks": [[block[name] for name in columns] for block in blocks]}
 

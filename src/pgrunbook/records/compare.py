@@ -1,4 +1,6 @@
-"""Two records side by side: did both run the same SQL, take the same locks, and come to the same result?"""
+"""Two records side by side: did both run the same SQL, take the same locks, and come to the same
+result?
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from pgrunbook.records.record import Block, Record
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing compared: what it is, how it is in each record, and what differs; times never count as different."""
+    """One thing compared: what it is, how it is in each record, and what differs; times never count
+    as different.
+    """
 
     what: str
     one: str
@@ -23,7 +27,9 @@ class Part:
 
 
 def compare(one: Record, other: Record) -> list[Part]:
-    """Verdict, target, sources, each block's decision, SQL, locks and time, and the difference that came of it."""
+    """Verdict, target, sources, each block's decision, SQL, locks and time, and the difference that
+    came of it.
+    """
     parts = [
         _part("verdict", one.noted.get("verdict", ""), other.noted.get("verdict", "")),
         Part("database", _database(one), _database(other), same=True),
@@ -42,7 +48,9 @@ def _part(what: str, one: str, other: str) -> Part:
 
 def _measured(what: str, one: str, other: str, diff: str) -> Part:
     """Two texts or lists of which only the length is told, and what differs."""
-    return Part(what, one, f"{other}, different" if diff and one == other else other, not diff, diff)
+    return Part(
+        what, one, f"{other}, different" if diff and one == other else other, not diff, diff
+    )
 
 
 def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
@@ -50,12 +58,19 @@ def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
         yield _part(name, "there" if one else "absent", "there" if other else "absent")
         return
     yield _part(f"{name}: done", one.event or one.action, other.event or other.action)
-    diff = "\n".join(unified_diff(one.sql.splitlines(), other.sql.splitlines(), "one", "other", lineterm="", n=1))
+    diff = "\n".join(
+        unified_diff(one.sql.splitlines(), other.sql.splitlines(), "one", "other", lineterm="", n=1)
+    )
     yield _measured(f"{name}: SQL", _lines(one.sql), _lines(other.sql), diff)
     yield _part(f"{name}: locks", _locks(one), _locks(other))
     if one.event and other.event:
         ratio = f", {other.elapsed_ms / one.elapsed_ms:.1f} times" if one.elapsed_ms else ""
-        yield Part(f"{name}: time", f"{one.elapsed_ms:,.0f} ms", f"{other.elapsed_ms:,.0f} ms{ratio}", same=True)
+        yield Part(
+            f"{name}: time",
+            f"{one.elapsed_ms:,.0f} ms",
+            f"{other.elapsed_ms:,.0f} ms{ratio}",
+            same=True,
+        )
 
 
 def _lines(sql: str) -> str:
@@ -77,7 +92,9 @@ def _database(record: Record) -> str:
 
 
 def _difference(record: Record) -> list[str]:
-    return sorted(" ".join(map(str, filter(None, row.values()))) for row in record.rows("difference"))
+    return sorted(
+        " ".join(map(str, filter(None, row.values()))) for row in record.rows("difference")
+    )
 
 
 def _listed(what: str, one: list[str], other: list[str]) -> Part:
@@ -91,7 +108,9 @@ def text(parts: list[Part]) -> str:
     lines = []
     for part in parts:
         mark = " " if part.same else "≠"
-        values = part.one if part.same and part.one == part.other else f"{part.one}  |  {part.other}"
+        values = (
+            part.one if part.same and part.one == part.other else f"{part.one}  |  {part.other}"
+        )
         lines.append(_folded(f"{mark} {part.what:<44} {values}", indent=47))
         lines += [_folded(f"      {line}", indent=8) for line in part.detail.splitlines()]
     differing = sum(not part.same for part in parts)
@@ -101,9 +120,14 @@ def text(parts: list[Part]) -> str:
 
 def _folded(line: str, *, indent: int) -> str:
     """The line, in as many of 100 columns as it takes; nothing of it is left out."""
-    return fill(line, 100, subsequent_indent=" " * indent, break_on_hyphens=False, expand_tabs=False)
+    return fill(
+        line, 100, subsequent_indent=" " * indent, break_on_hyphens=False, expand_tabs=False
+    )
 
 
 def data(parts: list[Part]) -> list[Mapping[str, Any]]:
     """The parts as JSON values."""
-    return [{"what": p.what, "one": p.one, "other": p.other, "same": p.same, "detail": p.detail} for p in parts]
+    return [
+        {"what": p.what, "one": p.one, "other": p.other, "same": p.same, "detail": p.detail}
+        for p in parts
+    ]

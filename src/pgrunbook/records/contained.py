@@ -1,4 +1,6 @@
-"""Files of a folder that anybody may have filled: their names lead nowhere else, and none is a pipe or a link."""
+"""Files of a folder that anybody may have filled: their names lead nowhere else, and none is a pipe
+or a link.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from pgrunbook.errors import Unreadable
 
-# Bytes of a name. File systems take 255, and a file that is being written has a longer name than its own.
+# Bytes of a name. File systems take 255, and a file that is being written has a longer name than
+# its own.
 _LONGEST = 240
 
 # Of a file that is read as a whole, such as a seal.
@@ -15,10 +18,11 @@ _LARGEST = 16 * 2**20
 
 
 def below(root: Path, name: str) -> Path:
-    """The file of this name below the root, whoever has written the name, and whatever was put there.
+    """The file of this name below the root, whoever has written the name, and whatever was put
+    there.
 
-    Raises Unreadable if the name leads elsewhere, by itself or by a symbolic link, or if what is there is anything but
-    a regular file. It need not be there.
+    Raises Unreadable if the name leads elsewhere, by itself or by a symbolic link, or if what is
+    there is anything but a regular file. It need not be there.
     """
     if why := unnameable(name):
         raise Unreadable(f"{printable(name)} {why}")
@@ -35,8 +39,8 @@ def below(root: Path, name: str) -> Path:
 
 
 def unnameable(name: str) -> str:
-    """Why no file is to be called so; empty if one can. `sha256sum --check` takes one name a line, and backslashes for
-    its own.
+    """Why no file is to be called so; empty if one can. `sha256sum --check` takes one name a line,
+    and backslashes for its own.
     """
     path = PurePosixPath(name)
     if path.is_absolute() or path.as_posix() != name or ".." in path.parts or name in ("", "."):
@@ -49,8 +53,12 @@ def unnameable(name: str) -> str:
 
 
 def printable(name: str) -> str:
-    """A name as it can be shown: whatever is no letter of it escaped, so that it makes no line of its own."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+    """A name as it can be shown: whatever is no letter of it escaped, so that it makes no line of
+    its own.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name
+    )
 
 
 def is_there(path: Path) -> bool:
@@ -59,7 +67,9 @@ def is_there(path: Path) -> bool:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether it is a file itself: to read a pipe may take for ever, and a symbolic link may lead anywhere."""
+    """Whether it is a file itself: to read a pipe may take for ever, and a symbolic link may lead
+    anywhere.
+    """
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):

@@ -1,7 +1,8 @@
-"""Where a record tells otherwise than its target's ledger: a seal vouches for no run that never was.
+"""Where a record tells otherwise than its target's ledger: a seal vouches for no run that never
+was.
 
-What programs read in the record is compared: the runs that it names and their parameters, verdicts, blocks, SQL, times,
-plan and code.
+What programs read in the record is compared: the runs that it names and their parameters, verdicts,
+blocks, SQL, times, plan and code.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from pgrunbook.secrets.patterns import MASK
 
 Row = Mapping[str, Any]
 
-# By how much the clock of whoever ran it may have been set meanwhile. All times that are compared are of that clock.
+# By how much the clock of whoever ran it may have been set meanwhile. All times that are compared
+# are of that clock.
 _SET = timedelta(minutes=5)
 
 # How a decision names what the ledger had: `ledger.Entry.when`.
@@ -41,7 +43,9 @@ _NO_ROWS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """A record beside the ledger of its target. `chosen` are its parameters, `ending` is how its cells say it ended."""
+    """A record beside the ledger of its target. `chosen` are its parameters, `ending` is how its
+    cells say it ended.
+    """
 
     record: Record
     chosen: Parameters
@@ -57,7 +61,10 @@ class Comparison:
             return "the target's ledger is of version 1, which does not say enough"
         if others := list(self._identity()):
             found = ", ".join(f"{problem.where} {problem.found}" for problem in others)
-            return f"another database answers as target {self.chosen.target!r} than the record's: {found}"
+            return (
+                f"another database answers as target {self.chosen.target!r} than the record's: "
+                f"{found}"
+            )
         return ""
 
     @property
@@ -66,12 +73,21 @@ class Comparison:
         remark = "" if self._is_its_code else "; the code of its cells is not that of the runbook"
         if not self.witness.runs:
             passed = self._verdict == Verdict.PASSED
-            why = _NO_ROWS[self.chosen.mode] if passed or self.chosen.mode == "plan" else "it wrote nothing"
+            why = (
+                _NO_ROWS[self.chosen.mode]
+                if passed or self.chosen.mode == "plan"
+                else "it wrote nothing"
+            )
             return f"the ledger has no run of that id, as {why}{remark}"
-        events = [row for row in self.witness.rows("blocks") if row["event"] not in ledger.BROKEN_OFF]
+        events = [
+            row for row in self.witness.rows("blocks") if row["event"] not in ledger.BROKEN_OFF
+        ]
         ended = [row["verdict"] for row in self.witness.rows("verdicts")]
         blocks = f"{len(events)} block{'s' * (len(events) != 1)}"
-        return f"the ledger has the same: {blocks}, {', '.join(dict.fromkeys(ended)) or 'no verdict'}{remark}"
+        return (
+            f"the ledger has the same: {blocks}, "
+            f"{', '.join(dict.fromkeys(ended)) or 'no verdict'}{remark}"
+        )
 
     def problems(self) -> list[Problem]:
         """Everything that the ledger does not know, or tells otherwise."""
@@ -115,7 +131,11 @@ class Comparison:
             known = {"runbook": row["runbook"], "mode": row["mode"], "schema": row["schema_name"]}
             known |= {"operator": row["operator"], "ticket": row["ticket"] or "none given"}
             known |= {"server version": row["server_version"], "target": self._target(row)}
-            cards = [each for each in (*self.record.identities, *self.record.cards) if each.get("run", run) == run]
+            cards = [
+                each
+                for each in (*self.record.identities, *self.record.cards)
+                if each.get("run", run) == run
+            ]
             for said in [{"runbook": self.record.runbook}, *cards]:
                 for name, value in known.items():
                     if said.get(name, value) != value:
@@ -126,36 +146,53 @@ class Comparison:
 
     def _target(self, row: Row) -> str:
         """As the verdict's card has it."""
-        return f"{row['parameters'].get('target')}: {self.witness.identity.database}, schema {row['schema_name']}"
+        return (
+            f"{row['parameters'].get('target')}: {self.witness.identity.database}, schema "
+            f"{row['schema_name']}"
+        )
 
     def _verdicts(self) -> Iterator[Problem]:
-        """A run that passed has passed in the ledger; one that did not shows what came after, if it had passed."""
+        """A run that passed has passed in the ledger; one that did not shows what came after, if it
+        had passed.
+        """
         noted = (self.record.noted.get("verdict", ""), self.record.noted.get("reason", ""))
         for card in self.record.cards:
             if (run := str(card.get("run", ""))) in self.witness.runs:
                 *before, last = _verdicts(self.witness.runs[run]["verdicts"])
                 said = (card["verdict"], card["reason"])
-                if said != last and not (said in before and noted == last):  # whoever executed it has added one
+                # whoever executed it has added one
+                if said != last and not (said in before and noted == last):
                     yield _otherwise("verdict", ": ".join(last), ": ".join(said))
         ended = {_verdicts(rows["verdicts"])[-1][0] for rows in self.witness.runs.values()}
         passed = self._verdict == Verdict.PASSED
-        if ended and (Verdict.PASSED in ended) is not passed and not (self._broken_off if not passed else self._idle):
+        if (
+            ended
+            and (Verdict.PASSED in ended) is not passed
+            and not (self._broken_off if not passed else self._idle)
+        ):
             yield _otherwise("verdict", ", ".join(sorted(ended)), self._verdict)
 
     @property
     def _broken_off(self) -> bool:
-        """Whether a cell failed, or did not come to its end: what the run had said before then counts no more."""
-        cut = any(cell.state in ("failed", "interrupted", "running", "pending") for cell in self.record.cells)
+        """Whether a cell failed, or did not come to its end: what the run had said before then
+        counts no more.
+        """
+        cut = any(
+            cell.state in ("failed", "interrupted", "running", "pending")
+            for cell in self.record.cells
+        )
         return cut or bool(self.ending.error) or self.ending.verdict is Verdict.INTERRUPTED
 
     @property
     def _idle(self) -> bool:
-        """Whether a run passed that the ledger does not have: a later one of the same notebook, see `_unknown`."""
+        """Whether a run passed that the ledger does not have: a later one of the same notebook, see
+        `_unknown`.
+        """
         return any(card.get("run") not in self.witness.runs for card in self.record.cards)
 
     def _unknown(self) -> Iterator[Problem]:
-        """A run that passed and has no row found everything done, by runs that the ledger has; unless it only planned,
-        or worked on a copy.
+        """A run that passed and has no row found everything done, by runs that the ledger has;
+        unless it only planned, or worked on a copy.
         """
         cards = [card for card in self.record.cards if card.get("run") not in self.witness.runs]
         passed = [card for card in cards if card["verdict"] == Verdict.PASSED]
@@ -167,25 +204,41 @@ class Comparison:
         unknown = f"the ledger has no run {run}, and it cannot have passed without a row"
         last = {each["block"]: each for each in self.record.decided}
         if not last and self.chosen.mode != "revert":
-            yield Problem(unknown, self.record.runbook, "a decision about each block", "none", _SHOW)
+            yield Problem(
+                unknown, self.record.runbook, "a decision about each block", "none", _SHOW
+            )
         if not self.witness.runs and (steps := self.record.plan.get("steps")):
-            yield Problem(unknown, "plan", "nothing to be done", f"{len(steps)} blocks to be done", _SHOW)
+            yield Problem(
+                unknown, "plan", "nothing to be done", f"{len(steps)} blocks to be done", _SHOW
+            )
         for name, said in last.items():
             if self._is_known(said):
                 continue
             there = sorted(
-                f"{event} {when} UTC, run {by}" for block, event, when, by in self.witness.done if block == name
+                f"{event} {when} UTC, run {by}"
+                for block, event, when, by in self.witness.done
+                if block == name
             )
             yield Problem(
-                unknown, name, "; ".join(there) or "nothing in the ledger", f"{said['action']}, {said['reason']}", _SHOW
+                unknown,
+                name,
+                "; ".join(there) or "nothing in the ledger",
+                f"{said['action']}, {said['reason']}",
+                _SHOW,
             )
 
     def _is_known(self, said: Row) -> bool:
-        """Whether a block was skipped because of what the ledger has: nothing, or what some run did."""
+        """Whether a block was skipped because of what the ledger has: nothing, or what some run
+        did.
+        """
         if said["action"] != "skip":
             return any(row["block"] == said["block"] for row in self.witness.rows("blocks"))
         named = _WHEN.search(said["reason"])
-        return (said["block"], *named.groups()) in self.witness.done if named else self.chosen.mode == "revert"
+        return (
+            (said["block"], *named.groups()) in self.witness.done
+            if named
+            else self.chosen.mode == "revert"
+        )
 
     def _blocks(self) -> Iterator[Problem]:
         """What the record says that was done, with the SQL that it shows for that."""
@@ -194,12 +247,18 @@ class Comparison:
             name, event = done["block"], done["event"]
             if (row := rows.get((name, event))) is None:
                 there = [known for block, known in rows if block == name]
-                found = ", ".join(there) or ("nothing of it" if self.witness.runs else "no run of that id")
+                found = ", ".join(there) or (
+                    "nothing of it" if self.witness.runs else "no run of that id"
+                )
                 yield Problem("the ledger does not know of it", name, found, event, _SHOW)
                 continue
             if _instant(row["started_at"]) != _instant(done["started_at"]):
                 yield _otherwise(f"{name}: started", row["started_at"], done["started_at"])
-            wanted = [each for each in self.record.decided if each["block"] == name and each["action"] != "skip"]
+            wanted = [
+                each
+                for each in self.record.decided
+                if each["block"] == name and each["action"] != "skip"
+            ]
             for digest in ("source_sha256", "tree_sha256"):
                 if wanted and (said := wanted[-1].get(digest) or row[digest]) != row[digest]:
                     yield _otherwise(f"{name}: {digest}", row[digest], said)
@@ -208,17 +267,32 @@ class Comparison:
                 yield _otherwise(f"{name}: SQL", _digested(row["sql"]), _digested(said))
 
     def _hidden(self) -> Iterator[Problem]:
-        """What the ledger has and the record does not show: only a cell that was cut off may hide it."""
+        """What the ledger has and the record does not show: only a cell that was cut off may hide
+        it.
+        """
         states = {cell.state for cell in self.record.cells if cell.kind == "code"}
         if states & {"interrupted", "running"} or self.ending.verdict is Verdict.INTERRUPTED:
             return
         shown = {(done["block"], done["event"]) for done in self.record.done}
         for row in self.witness.rows("blocks"):
             by = f"{row['event']} ", f"run {row['run_id'][:8]}"
-            later = [each["reason"] for each in self.record.decided if each["block"] == row["block"]]
-            told = any(reason.startswith(by[0]) and by[1] in reason for reason in later)  # its cell was run again
-            if row["event"] not in ledger.BROKEN_OFF and (row["block"], row["event"]) not in shown and not told:
-                yield Problem("the record does not show it", row["block"], row["event"], "nothing of it", _SHOW)
+            later = [
+                each["reason"] for each in self.record.decided if each["block"] == row["block"]
+            ]
+            # its cell was run again
+            told = any(reason.startswith(by[0]) and by[1] in reason for reason in later)
+            if (
+                row["event"] not in ledger.BROKEN_OFF
+                and (row["block"], row["event"]) not in shown
+                and not told
+            ):
+                yield Problem(
+                    "the record does not show it",
+                    row["block"],
+                    row["event"],
+                    "nothing of it",
+                    _SHOW,
+                )
 
     def _times(self) -> Iterator[Problem]:
         """The blocks were begun while the run was at work, and while papermill was."""
@@ -226,20 +300,29 @@ class Comparison:
             begun = [_instant(row["started_at"]) for row in rows["blocks"]]
             for first, last in self._spans(run) if begun else ():
                 if (first and min(begun) < first - _SET) or (last and max(begun) > last + _SET):
-                    said = " to ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "" for at in (first, last))
-                    yield _otherwise("times", f"blocks begun from {min(begun)} to {max(begun)}", said)
+                    said = " to ".join(
+                        f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "" for at in (first, last)
+                    )
+                    yield _otherwise(
+                        "times", f"blocks begun from {min(begun)} to {max(begun)}", said
+                    )
 
     def _spans(self, run: str) -> Iterator[tuple[datetime | None, datetime | None]]:
-        started = [each.get("started", "") for each in self.record.identities if each.get("run") == run]
+        started = [
+            each.get("started", "") for each in self.record.identities if each.get("run") == run
+        ]
         ended = [str(each.get("ended", "")) for each in self.record.cards if each.get("run") == run]
         yield _moment(started[-1] if started else ""), _moment(ended[-1] if ended else "")
         if self.record.started_at:
             first = _instant(self.record.started_at)
-            yield first, first + timedelta(seconds=self.record.seconds) if self.record.seconds else None
+            yield (
+                first,
+                first + timedelta(seconds=self.record.seconds) if self.record.seconds else None,
+            )
 
     def _plans(self) -> Iterator[Problem]:
-        """The plan is what its digest says, and the one that the run worked by; and so are the files. One of which a
-        part was masked can only be known by the digest that it says.
+        """The plan is what its digest says, and the one that the run worked by; and so are the
+        files. One of which a part was masked can only be known by the digest that it says.
         """
         if not (plan := self.record.plan):
             return
@@ -252,11 +335,15 @@ class Comparison:
             yield _otherwise("plan", ", ".join(known), digest)
         for name, sha256 in self.record.sources.items():
             if not name.endswith(".ipynb") and plan["files"].get(name) != sha256:
-                yield Problem("is not as planned", name, plan["files"].get(name) or "absent", sha256, _SHOW)
+                yield Problem(
+                    "is not as planned", name, plan["files"].get(name) or "absent", sha256, _SHOW
+                )
 
     @property
     def _is_its_code(self) -> bool:
-        notebook = next((name for name in self.record.plan.get("files", ()) if name.endswith(".ipynb")), "")
+        notebook = next(
+            (name for name in self.record.plan.get("files", ()) if name.endswith(".ipynb")), ""
+        )
         sha256 = hashlib.sha256(self.record.code.encode()).hexdigest()
         return not notebook or self.record.plan["files"][notebook] == sha256
 
@@ -270,7 +357,9 @@ class Comparison:
         for seal in self.witness.seals:
             what = "its record is sealed already, as the ledger says"
             found = "another notebook of the same run"
-            yield Problem(what, self.record.runs[0], f"{seal['seal']}, SHA-256 {seal['sha256']}", found)
+            yield Problem(
+                what, self.record.runs[0], f"{seal['seal']}, SHA-256 {seal['sha256']}", found
+            )
 
 
 _SHOW = "seal the notebook as it was executed; the ledger tells what was done: pgrunbook status"
@@ -287,7 +376,11 @@ def _verdicts(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def _digested(sql: str) -> str:
     """Not the SQL itself: what the ledger has of it was never searched for secrets."""
-    return f"SHA-256 {hashlib.sha256(sql.encode()).hexdigest()}, {len(sql.splitlines())} lines" if sql else "none"
+    return (
+        f"SHA-256 {hashlib.sha256(sql.encode()).hexdigest()}, {len(sql.splitlines())} lines"
+        if sql
+        else "none"
+    )
 
 
 def _instant(text: str) -> datetime:

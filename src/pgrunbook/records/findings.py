@@ -14,9 +14,9 @@ from pgrunbook.records.contained import printable
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found in an archive: how many seals can be read, how many of them a key of ours has signed (None if
-    there was no key to check with), the last of the chain, and all that is wrong. `notes`: which seals vouch for less
-    than others, as they say themselves.
+    """What was found in an archive: how many seals can be read, how many of them a key of ours has
+    signed (None if there was no key to check with), the last of the chain, and all that is wrong.
+    `notes`: which seals vouch for less than others, as they say themselves.
     """
 
     seals: int
@@ -27,10 +27,19 @@ class Verification:
 
     @classmethod
     def of(
-        cls, seals: int, signed: int | None, head: Head | None, problems: Iterable[Problem], checked: Iterable[Seal]
+        cls,
+        seals: int,
+        signed: int | None,
+        head: Head | None,
+        problems: Iterable[Problem],
+        checked: Iterable[Seal],
     ) -> Self:
-        """With nothing in it that makes lines of its own: files are called whatever somebody likes."""
-        plain = tuple(Problem(*(printable(text) for text in astuple(problem))) for problem in problems)
+        """With nothing in it that makes lines of its own: files are called whatever somebody
+        likes.
+        """
+        plain = tuple(
+            Problem(*(printable(text) for text in astuple(problem))) for problem in problems
+        )
         notes = tuple(printable(_note(seal)) for seal in checked if NOT_COMPARED in seal.origin)
         return cls(seals, signed, head, plain, notes)
 
@@ -41,9 +50,15 @@ class Verification:
         if not self.seals and not lines:
             return "no record is sealed here: nothing was checked"
         last = f", the last is {self.head.name}" if self.head else ""
-        found = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}" if self.problems else "unchanged"
+        found = (
+            f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}"
+            if self.problems
+            else "unchanged"
+        )
         unchecked = "signatures not checked, as no key is given"
-        signed = unchecked if self.signed is None else f"{self.signed} of them signed by a key given"
+        signed = (
+            unchecked if self.signed is None else f"{self.signed} of them signed by a key given"
+        )
         return "\n".join([*lines, f"{found}: {self.seals} sealed, {signed}{last}"])
 
     def data(self) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from pgrunbook.records.card import BLOCK_MIME, PROBLEMS_MIME, VERDICT_MIME, unpa
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an executed notebook ended: `reason` is one line, `error` the whole text where there is one; `cell` is the
-    index of the cell that it ended in. `committed`: what the target's ledger says of it. `masked`: where what looks
-    like a secret was, and is masked: that is a warning, and no verdict. `problems`: what `error` says in words.
+    """How an executed notebook ended: `reason` is one line, `error` the whole text where there is
+    one; `cell` is the index of the cell that it ended in. `committed`: what the target's ledger
+    says of it. `masked`: where what looks like a secret was, and is masked: that is a warning, and
+    no verdict. `problems`: what `error` says in words.
     """
 
     verdict: Verdict
@@ -30,9 +31,14 @@ class Ending:
 
     @property
     def text(self) -> str:
-        """`REFUSED: …`: the verdict, and all that is known about it. No line but ours begins without an indent."""
+        """`REFUSED: …`: the verdict, and all that is known about it. No line but ours begins
+        without an indent.
+        """
         more = [self.committed, _RUN_AGAIN] if self.verdict is Verdict.INTERRUPTED else []
-        more += [f"warning: what looks like a secret was masked: {controls.one_line(place)}" for place in self.masked]
+        more += [
+            f"warning: what looks like a secret was masked: {controls.one_line(place)}"
+            for place in self.masked
+        ]
         first, *rest = controls.visible(self.error or self.reason).split("\n")
         below = [line if line.startswith("  ") else f"  {line}" for line in rest]
         return "\n".join(filter(None, [f"{self.verdict.upper()}: {first}", *below, *more]))
@@ -45,14 +51,15 @@ _RUN_AGAIN = "Run again: the next run finds what is done already, and goes on fr
 def judge(cells: Sequence[NotebookNode]) -> Ending:
     """How executed cells ended: with an error, wherever it is; else as the card says.
 
-    Cells with neither did not get to the end, whatever they are marked as: `sys.exit(0)` leaves such.
+    Cells with neither did not get to the end, whatever they are marked as: `sys.exit(0)` leaves
+    such.
     """
     return told(cells) or Ending(Verdict.FAILED, "the notebook ended without a verdict")
 
 
 def final(cells: Sequence[NotebookNode]) -> Ending:
-    """How the cells ended that nobody is executing any more: as judged; but if they do not say, and some never ran,
-    whoever ran them was killed.
+    """How the cells ended that nobody is executing any more: as judged; but if they do not say, and
+    some never ran, whoever ran them was killed.
     """
     states = {cell.get("metadata", {}).get("papermill", {}).get("status") for cell in cells}
     if told(cells) is None and states & {"running", "pending"}:
@@ -70,8 +77,11 @@ def told(cells: Sequence[NotebookNode]) -> Ending | None:
     return None
 
 
-def settled(cut: Ending, cells: Sequence[NotebookNode], noted: tuple[Verdict, str] | None) -> Ending:
-    """How a run ended that was cut off: as it had said by then, in a cell or, by verdict and reason, in the ledger.
+def settled(
+    cut: Ending, cells: Sequence[NotebookNode], noted: tuple[Verdict, str] | None
+) -> Ending:
+    """How a run ended that was cut off: as it had said by then, in a cell or, by verdict and
+    reason, in the ledger.
 
     One that passed has to have come to its last cell, too.
     """
@@ -85,8 +95,9 @@ def settled(cut: Ending, cells: Sequence[NotebookNode], noted: tuple[Verdict, st
 
 
 def may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
-    """Whether the target is to be asked. Not after what ends a run before its first block: bad parameters, bad SQL, a
-    target that is not ready or is locked; then it may be one that should not even be connected to.
+    """Whether the target is to be asked. Not after what ends a run before its first block: bad
+    parameters, bad SQL, a target that is not ready or is locked; then it may be one that should not
+    even be connected to.
     """
     before_the_first = ending.verdict in (Verdict.REFUSED, Verdict.LOCKED_OUT)
     return not before_the_first or any(shown(cells, BLOCK_MIME))
@@ -101,11 +112,15 @@ def shown(cells: Sequence[NotebookNode], mime: str) -> Iterator[tuple[Any, int]]
 
 
 def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]]:
-    return ((output, index) for index, cell in enumerate(cells) for output in cell.get("outputs", ()))
+    return (
+        (output, index) for index, cell in enumerate(cells) for output in cell.get("outputs", ())
+    )
 
 
 def _problem(data: Any) -> Problem:
-    """A problem that a notebook holds, which may be anybody's: what is no text of one is left out."""
+    """A problem that a notebook holds, which may be anybody's: what is no text of one is left
+    out.
+    """
     known = data if isinstance(data, Mapping) else {}
     return Problem(**{field.name: str(known.get(field.name, "")) for field in fields(Problem)})
 
@@ -117,8 +132,12 @@ def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
         return Ending(Verdict.FAILED, "a cell ended the kernel", cell=index)
     kind = getattr(errors, output.ename, None)
     if isinstance(kind, type) and issubclass(kind, RunbookError):
-        problems = tuple(_problem(each) for data, _ in shown([cell], PROBLEMS_MIME) for each in data)
-        return Ending(kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index, problems=problems)
+        problems = tuple(
+            _problem(each) for data, _ in shown([cell], PROBLEMS_MIME) for each in data
+        )
+        return Ending(
+            kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index, problems=problems
+        )
     reason = f"{output.ename}: {output.evalue}".split("\n", 1)[0]
     reason = f"{reason[:_REASON]} …" if len(reason) > _REASON else reason
     name = cell.get("id", "")

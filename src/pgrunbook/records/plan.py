@@ -1,4 +1,6 @@
-"""A plan: what a run is going to do, to which database, in which state; and its digest, which can be approved."""
+"""A plan: what a run is going to do, to which database, in which state; and its digest, which can
+be approved.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ class Step(NamedTuple):
 class Plan:
     """What is to be done, in order, and all that this rests on.
 
-    `target` is the database's identity: `database`, `system identifier`, `server`, `schema`. `files` has the
-    SHA-256 of each SQL file by its path, and under that of the notebook, the one of its code. `facts` are what the
-    catalog says of the tables concerned.
+    `target` is the database's identity: `database`, `system identifier`, `server`, `schema`.
+    `files` has the SHA-256 of each SQL file by its path, and under that of the notebook, the one of
+    its code. `facts` are what the catalog says of the tables concerned.
     """
 
     runbook: str
@@ -56,7 +58,9 @@ class Plan:
     @property
     def summary(self) -> str:
         """`blocks: 10 apply, 2 adopt`."""
-        counts = {step.action: [s.action for s in self.steps].count(step.action) for step in self.steps}
+        counts = {
+            step.action: [s.action for s in self.steps].count(step.action) for step in self.steps
+        }
         return "blocks: " + ", ".join(f"{n} {action}" for action, n in counts.items())
 
 
@@ -77,26 +81,42 @@ def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
     then, found = ({step.block: step for step in plan.steps} for plan in (approved, now))
     for name in sorted({*then, *found}):
         if name not in found:
-            yield Problem("is done already, or is no block any more", name, then[name].action, "nothing is to be done")
+            yield Problem(
+                "is done already, or is no block any more",
+                name,
+                then[name].action,
+                "nothing is to be done",
+            )
         elif name not in then:
             yield Problem("is to be done now", name, "nothing was to be done", found[name].action)
         elif then[name] != found[name]:
             yield Problem("other SQL is to run now", name, *_changed(then[name], found[name]))
     common = [
-        [step.block for step in plan.steps if step.block in then and step.block in found] for plan in (approved, now)
+        [step.block for step in plan.steps if step.block in then and step.block in found]
+        for plan in (approved, now)
     ]
     if common[0] != common[1]:
-        yield Problem("the order is another one", approved.runbook, *(", ".join(order) for order in common))
+        yield Problem(
+            "the order is another one", approved.runbook, *(", ".join(order) for order in common)
+        )
     if (approved.runbook, approved.direction) != (now.runbook, now.direction):
-        yield Problem("is another run", now.runbook, f"{approved.direction} {approved.runbook}", now.direction)
+        yield Problem(
+            "is another run", now.runbook, f"{approved.direction} {approved.runbook}", now.direction
+        )
 
 
 def _changed(then: Step, found: Step) -> tuple[str, str]:
     """The lines of the SQL that differ, or stand elsewhere."""
     one, other = ([f"{step.action}:", *step.sql.splitlines()] for step in (then, found))
-    parts = [part[1:] for part in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if part[0] != "equal"]
+    parts = [
+        part[1:]
+        for part in SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
+        if part[0] != "equal"
+    ]
     before = [line for start, end, _, _ in parts for line in one[start:end]]
-    return "\n".join(before), "\n".join(line for _, _, start, end in parts for line in other[start:end])
+    return "\n".join(before), "\n".join(
+        line for _, _, start, end in parts for line in other[start:end]
+    )
 
 
 def _told(text: str | None) -> str:

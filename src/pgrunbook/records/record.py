@@ -1,4 +1,6 @@
-"""What an executed notebook says, read as data: by the reviewer's page, and by whoever compares two runs."""
+"""What an executed notebook says, read as data: by the reviewer's page, and by whoever compares two
+runs.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,14 @@ UNENDED = "its run has not ended, or its runner was killed"
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame that a method of a run returned: its kind, the cell that shows it, and its rows by column, the index's
-    columns first. `about` holds what else is known, such as the block that it is about.
+    """A frame that a method of a run returned: its kind, the cell that shows it, and its rows by
+    column, the index's columns first. `about` holds what else is known, such as the block that it
+    is about.
 
-    Kinds, each named after the method: `identity`, `sources`, `circumstances`, `admission`, `preconditions`,
-    `decisions`, `hazards`, `columns`, `expected columns`, `verification` (`part of the verification` if
-    only some blocks were verified), `difference`; and about a block: `statements`, `locks`, `attempts`.
+    Kinds, each named after the method: `identity`, `sources`, `circumstances`, `admission`,
+    `preconditions`, `decisions`, `hazards`, `columns`, `expected columns`, `verification` (`part of
+    the verification` if only some blocks were verified), `difference`; and about a block:
+    `statements`, `locks`, `attempts`.
     """
 
     kind: str
@@ -42,8 +46,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its id, its kind (`markdown` or `code`), and what became of it: `pending` (never run), `running`,
-    `completed`, `failed`, `interrupted`; empty if papermill did not run it.
+    """A cell: its id, its kind (`markdown` or `code`), and what became of it: `pending` (never
+    run), `running`, `completed`, `failed`, `interrupted`; empty if papermill did not run it.
     """
 
     name: str
@@ -55,8 +59,8 @@ class Cell:
 class Block:
     """A block in a run: what was decided and why, its SQL if it was to run, and what came of it.
 
-    `event` is `applied`, `adopted`, `reverted`, or empty where nothing was done; `elapsed_ms` and `started_at` (ISO
-    8601, UTC) go with it. The digests are those of `blocks.Block`.
+    `event` is `applied`, `adopted`, `reverted`, or empty where nothing was done; `elapsed_ms` and
+    `started_at` (ISO 8601, UTC) go with it. The digests are those of `blocks.Block`.
     """
 
     name: str
@@ -80,25 +84,36 @@ class Record:
     """An executed notebook. What it does not hold, because the run did not get so far, is empty."""
 
     notebook: Mapping[str, Any]
-    beside: Mapping[str, Any] = field(default_factory=dict)  # the snapshots that sealing has moved out of it
+    # the snapshots that sealing has moved out of it
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Record:
-        """The record in a file, with the snapshots beside it. Raises ValueError if it is no notebook."""
+        """The record in a file, with the snapshots beside it. Raises ValueError if it is no
+        notebook.
+        """
         notebook = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
             raise ValueError("not a notebook")
         snapshots = path.with_suffix(".snapshots.json")
-        return cls(notebook, json.loads(snapshots.read_text(encoding="utf-8")) if snapshots.exists() else {})
+        return cls(
+            notebook,
+            json.loads(snapshots.read_text(encoding="utf-8")) if snapshots.exists() else {},
+        )
 
     @property
     def cells(self) -> Sequence[Cell]:
         """All cells, in order."""
-        return [Cell(cell.get("id", ""), cell["cell_type"], _state(cell)) for cell in self.notebook["cells"]]
+        return [
+            Cell(cell.get("id", ""), cell["cell_type"], _state(cell))
+            for cell in self.notebook["cells"]
+        ]
 
     @cached_property
     def noted(self) -> Row:
-        """What our engine has noted of this execution: `verdict`, `reason`, `run_id`; nothing if another one ran it."""
+        """What our engine has noted of this execution: `verdict`, `reason`, `run_id`; nothing if
+        another one ran it.
+        """
         noted: Row = self._metadata.get("pgrunbook") or {}
         return noted if noted.get("start_time", self.started_at) == self.started_at else {}
 
@@ -111,12 +126,21 @@ class Record:
     @property
     def target(self) -> str:
         """The target's name, as the verdict's card or what papermill was given has it; or empty."""
-        return str(self.card.get("target", "")).partition(": ")[0] or str(self.parameters.get("target") or "")
+        return str(self.card.get("target", "")).partition(": ")[0] or str(
+            self.parameters.get("target") or ""
+        )
 
     @property
     def runbook(self) -> str:
-        """Which runbook was run, as the verdict's card, the list of what was run or papermill names it; or empty."""
-        named = self.card.get("runbook") or next(iter(self.sources), "") or self._papermill.get("input_path") or ""
+        """Which runbook was run, as the verdict's card, the list of what was run or papermill names
+        it; or empty.
+        """
+        named = (
+            self.card.get("runbook")
+            or next(iter(self.sources), "")
+            or self._papermill.get("input_path")
+            or ""
+        )
         return PurePath(named).stem
 
     @property
@@ -131,8 +155,12 @@ class Record:
 
     @property
     def unended(self) -> bool:
-        """Whether papermill has not ended it, though it is at a cell or has some left: see UNENDED."""
-        return not self._papermill.get("end_time") and any(cell.state in ("running", "pending") for cell in self.cells)
+        """Whether papermill has not ended it, though it is at a cell or has some left: see
+        UNENDED.
+        """
+        return not self._papermill.get("end_time") and any(
+            cell.state in ("running", "pending") for cell in self.cells
+        )
 
     @cached_property
     def frames(self) -> Sequence[Frame]:
@@ -140,7 +168,9 @@ class Record:
         found = []
         for data, cell in self._shown(FRAME_MIME):
             rows = [dict(zip(data["columns"], row, strict=True)) for row in data["rows"]]
-            about = {key: value for key, value in data.items() if key not in ("kind", "columns", "rows")}
+            about = {
+                key: value for key, value in data.items() if key not in ("kind", "columns", "rows")
+            }
             found.append(Frame(data["kind"], cell, rows, about))
         return found
 
@@ -169,11 +199,17 @@ class Record:
         """The blocks that the run came to, in order."""
         done = {data["block"]: data for data, _ in self._shown(BLOCK_MIME)}
         decided = {data["block"]: (data, cell) for data, cell in self._shown(DECISION_MIME)}
-        return [self._block(data, cell, done.get(name, {})) for name, (data, cell) in decided.items()]
+        return [
+            self._block(data, cell, done.get(name, {})) for name, (data, cell) in decided.items()
+        ]
 
     def _block(self, decided: Row, cell: str, done: Row) -> Block:
         def about(kind: str) -> Sequence[Row]:
-            found = [f for f in self.frames if f.kind == kind and f.about.get("block") == decided["block"]]
+            found = [
+                f
+                for f in self.frames
+                if f.kind == kind and f.about.get("block") == decided["block"]
+            ]
             return found[-1].rows if found else ()
 
         return Block(
@@ -210,7 +246,9 @@ class Record:
 
     @property
     def cards(self) -> Sequence[Row]:
-        """The card of each run that came to its end: in a notebook that was begun again there may be several."""
+        """The card of each run that came to its end: in a notebook that was begun again there may
+        be several.
+        """
         return [data for data, _ in self._shown(VERDICT_MIME)]
 
     @property
@@ -222,7 +260,10 @@ class Record:
     @property
     def runs(self) -> Sequence[str]:
         """The id of each run that it names, the one of our engine first."""
-        named = [self.noted, *({"run_id": card.get("run")} for card in (*self.identities, *self.cards))]
+        named = [
+            self.noted,
+            *({"run_id": card.get("run")} for card in (*self.identities, *self.cards)),
+        ]
         return list(dict.fromkeys(str(each["run_id"]) for each in named if each.get("run_id")))
 
     @property
@@ -232,22 +273,36 @@ class Record:
 
     @property
     def decided(self) -> Sequence[Row]:
-        """What was decided about blocks, as each cell shows it: `block`, `action`, `reason`, `sql`, its digests."""
+        """What was decided about blocks, as each cell shows it: `block`, `action`, `reason`, `sql`,
+        its digests.
+        """
         return [data for data, _ in self._shown(DECISION_MIME)]
 
     @property
     def code(self) -> str:
         """The code of its cells, but for the parameters."""
         cells = [cell for cell in self.notebook["cells"] if cell["cell_type"] == "code"]
-        return "\n\n".join("".join(cell["source"]) for cell in cells if not _tags(cell) & _PARAMETERS)
+        return "\n\n".join(
+            "".join(cell["source"]) for cell in cells if not _tags(cell) & _PARAMETERS
+        )
 
     def snapshots(self) -> dict[str, Any]:
-        """`before` and `after`, each with its frames, as far as the run took them, and what the blocks make.
+        """`before` and `after`, each with its frames, as far as the run took them, and what the
+        blocks make.
 
-        Frames are mappings of `columns` and `rows`. `expected` has, by block, lists of kind, table, name and value.
+        Frames are mappings of `columns` and `rows`. `expected` has, by block, lists of kind, table,
+        name and value.
         """
-        taken = {data["when"]: data["frames"] for data, _ in self._shown(SNAPSHOT_MIME) if "frames" in data}
-        made = {data["block"]: data["makes"] for data, _ in self._shown(DECISION_MIME) if "makes" in data}
+        taken = {
+            data["when"]: data["frames"]
+            for data, _ in self._shown(SNAPSHOT_MIME)
+            if "frames" in data
+        }
+        made = {
+            data["block"]: data["makes"]
+            for data, _ in self._shown(DECISION_MIME)
+            if "makes" in data
+        }
         return {**taken, **({"expected": made} if made else {}), **self.beside}
 
     @property

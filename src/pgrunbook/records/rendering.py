@@ -1,4 +1,6 @@
-"""The cells of an executed notebook as HTML for a page of our own: nothing in it runs or loads anything."""
+"""The cells of an executed notebook as HTML for a page of our own: nothing in it runs or loads
+anything.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,14 @@ class _Renderer(mistune.HTMLRenderer):
         return f"<h{min(level + 2, 6)}>{text}</h{min(level + 2, 6)}>\n"
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        """Its words alone: a picture from elsewhere would tell its host who reads, and could be another tomorrow."""
-        return super().image(text, url, title) if url.startswith("data:") else f"{text} ({escape(url)})"
+        """Its words alone: a picture from elsewhere would tell its host who reads, and could be
+        another tomorrow.
+        """
+        return (
+            super().image(text, url, title)
+            if url.startswith("data:")
+            else f"{text} ({escape(url)})"
+        )
 
     def block_code(self, code: str, info: str | None = None) -> str:
         return _code(code, "sql" if info == "sql" else "text")
@@ -78,26 +86,34 @@ def cells(notebook: Mapping[str, Any]) -> Iterator[Cell]:
             cell.get("id", ""),
             cell.get("metadata", {}).get("papermill", {}).get("status", ""),
             Markup() if code else _markdown(source),
-            Markup(_code(source, "python")) if code and source else Markup(),  # noqa: S704  # highlighted, so escaped
+            # highlighted, so escaped
+            Markup(_code(source, "python")) if code and source else Markup(),  # noqa: S704
             [html for output in cell.get("outputs", ()) if (html := _output(output))],
         )
 
 
 def _output(output: Mapping[str, Any]) -> Markup:
-    """An output in the best form that is safe to show; no scripts, no frames, no links to elsewhere."""
+    """An output in the best form that is safe to show; no scripts, no frames, no links to
+    elsewhere.
+    """
     data = output.get("data", {})
     if output["output_type"] == "error":
-        return _preformatted(_text("\n".join(output.get("traceback", []))) or _text(output.get("evalue", "")))
+        return _preformatted(
+            _text("\n".join(output.get("traceback", []))) or _text(output.get("evalue", ""))
+        )
     if output["output_type"] == "stream":
         return _preformatted(_text(output["text"]))
     if "text/html" in data:
         clean = nh3.clean(visible(_text(data["text/html"])), tags=_TAGS, attributes={})
-        return Markup(visible(clean))  # noqa: S704  # cleaned, and its character references are characters now
+        # cleaned, and its character references are characters now
+        return Markup(visible(clean))  # noqa: S704
     if "text/markdown" in data:
         return _markdown(_text(data["text/markdown"]))
     if "image/png" in data:
         png = re.sub(r"[^A-Za-z0-9+/=]", "", _text(data["image/png"]))
-        return Markup('<img alt="A picture that the cell made" src="data:image/png;base64,{}">').format(png)
+        return Markup(
+            '<img alt="A picture that the cell made" src="data:image/png;base64,{}">'
+        ).format(png)
     return _preformatted(_text(data.get("text/plain", "")))
 
 

@@ -1,4 +1,6 @@
-"""Sealing: what belongs to an executed notebook is put beside it, and all of it into the archive's chain."""
+"""Sealing: what belongs to an executed notebook is put beside it, and all of it into the archive's
+chain.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,13 @@ from pgrunbook.secrets.search import Leak
 _WITHOUT_ROWS = "the ledger's rows are not in the record"
 
 
-_READ = (LookupError, TypeError, ValueError, AttributeError, RecursionError)  # what is no record of ours raises these
+# what is no record of ours raises these
+_READ = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
 
 class Sealed(NamedTuple):
-    """The new head of the archive, whether its seal is signed, what could not be had for the record, and what the
-    target's ledger says of it, where somebody is to be told.
+    """The new head of the archive, whether its seal is signed, what could not be had for the
+    record, and what the target's ledger says of it, where somebody is to be told.
     """
 
     head: Head
@@ -53,13 +56,16 @@ class Sealed(NamedTuple):
 
     def __str__(self) -> str:
         told = f"\n{self.told}" if self.told else ""
-        return f"number {self.head.sequence}, {self.head.name}{'' if self.signed else ' (no key: not signed)'}{told}"
+        return (
+            f"number {self.head.sequence}, "
+            f"{self.head.name}{'' if self.signed else ' (no key: not signed)'}{told}"
+        )
 
 
 @dataclass
 class Sealing:
-    """One executed notebook of the archive on its way to being sealed, `by_hand` or by who has just executed it.
-    `problems`: what could not be had for it.
+    """One executed notebook of the archive on its way to being sealed, `by_hand` or by who has just
+    executed it. `problems`: what could not be had for it.
     """
 
     project: Project
@@ -104,11 +110,13 @@ class Sealing:
             head = archive.seal(self.notebook, facts, self._record.sources, signer, complete)
             if conn and rows:
                 self._note(conn, head)
-            return Sealed(head, signer is not None, self.problems, testimony.says if self.by_hand else "")
+            return Sealed(
+                head, signer is not None, self.problems, testimony.says if self.by_hand else ""
+            )
 
     def _require_truth(self) -> None:
-        """Refuse what was not executed, and what contradicts itself, such as parameters that are not those of the run:
-        the seal would vouch for it.
+        """Refuse what was not executed, and what contradicts itself, such as parameters that are
+        not those of the run: the seal would vouch for it.
         """
         if not self._record.started_at and not any(cell.get("outputs") for cell in self.nb.cells):
             remedy = "run its cells, save it with their outputs, and seal that"
@@ -118,13 +126,17 @@ class Sealing:
             self._facts()
         except _READ as exc:
             found = f"{type(exc).__name__}: {first_line(exc)}"
-            raise Refused.of("cannot be read as a record", where=self.notebook.name, found=found) from exc
+            raise Refused.of(
+                "cannot be read as a record", where=self.notebook.name, found=found
+            ) from exc
         if problems:
-            raise Refused("The notebook does not show what was run: it is not sealed.", problems=problems)
+            raise Refused(
+                "The notebook does not show what was run: it is not sealed.", problems=problems
+            )
 
     def _changed_parameters(self) -> Iterator[Problem]:
-        """Parameters that are not what the run says on its identity card and, if it has ended, on its verdict's: as
-        they are when somebody has edited their cell after the run.
+        """Parameters that are not what the run says on its identity card and, if it has ended, on
+        its verdict's: as they are when somebody has edited their cell after the run.
         """
         if not self.chosen:
             return
@@ -141,7 +153,10 @@ class Sealing:
             "operator": self.chosen.operator or identity.get("operator", ""),
             "approved": self.chosen.approval,
         }
-        for said in (*self._record.identities, {"mode": self._record.card.get("mode", self.chosen.mode)}):
+        for said in (
+            *self._record.identities,
+            {"mode": self._record.card.get("mode", self.chosen.mode)},
+        ):
             for name, value in now.items():
                 if said.get(name, value) != value:
                     yield changed(f"parameter {name}", expected=said[name], found=value)
@@ -156,16 +171,26 @@ class Sealing:
             yield Problem("is no verdict", "verdict", ", ".join(Verdict), str(noted))
 
     def _require_first(self, archive: Archive) -> None:
-        """Refuse another notebook of a run whose record is in the archive: which of the two is it?"""
+        """Refuse another notebook of a run whose record is in the archive: which of the two is
+        it?
+        """
         for path in archive.files() if self.run_id else ():
             with suppress(Unreadable, OSError):  # what `archive verify` is for
                 if (
                     path.name.endswith(SEAL)
-                    and (seal := archive.read(path)).statement.predicate.run.get("id") == self.run_id
+                    and (seal := archive.read(path)).statement.predicate.run.get("id")
+                    == self.run_id
                 ):
-                    what, remedy = "is not the record of that run: it has one", "pgrunbook archive diff ONE OTHER"
+                    what, remedy = (
+                        "is not the record of that run: it has one",
+                        "pgrunbook archive diff ONE OTHER",
+                    )
                     raise Refused.of(
-                        what, where=self.notebook.name, expected=seal.notebook, found=self.run_id, remedy=remedy
+                        what,
+                        where=self.notebook.name,
+                        expected=seal.notebook,
+                        found=self.run_id,
+                        remedy=remedy,
                     )
 
     def _target(self) -> Target | None:
@@ -175,8 +200,8 @@ class Sealing:
         return None
 
     def _search(self, target: Target | None) -> None:
-        """Take secrets out of what another engine has written, and nobody searched before. Refuse to seal it unseen if
-        one is a password of the run; what only looks like a secret is told.
+        """Take secrets out of what another engine has written, and nobody searched before. Refuse
+        to seal it unseen if one is a password of the run; what only looks like a secret is told.
         """
         self._secrets = credentials.of_target(target) if target else ()
         if not (found := search.search(self.nb, self._secrets)):
@@ -184,14 +209,21 @@ class Sealing:
         search.mask(self.nb, self._secrets)
         files.write(self.notebook, _json(self.nb))
         if own := [leak for leak in found if leak.known]:
-            raise Failed("The notebook held a secret, which is masked now: it is not sealed.", problems=_masked(own))
+            raise Failed(
+                "The notebook held a secret, which is masked now: it is not sealed.",
+                problems=_masked(own),
+            )
         self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
 
     @contextmanager
     def _session(self, target: Target | None) -> Iterator[Session | None]:
-        """A session on the target, if the run can have written there; by hand, whatever the notebook says of that."""
+        """A session on the target, if the run can have written there; by hand, whatever the
+        notebook says of that.
+        """
         conn: Session | None = None
-        if self.chosen and (self.by_hand or (self.run_id and may_have_written(self._ending, self.nb.cells))):
+        if self.chosen and (
+            self.by_hand or (self.run_id and may_have_written(self._ending, self.nb.cells))
+        ):
             try:
                 if target is None:
                     raise Refused("the run's target cannot be had")
@@ -203,9 +235,11 @@ class Sealing:
             yield conn
 
     def _testimony(self, conn: Session | None) -> Testimony:
-        """What the target's ledger says of the record. Raises Refused if it does not know the run, or tells otherwise.
+        """What the target's ledger says of the record. Raises Refused if it does not know the run,
+        or tells otherwise.
 
-        A record of before the ledger's time, or of another database than the one that answers, is not compared.
+        A record of before the ledger's time, or of another database than the one that answers, is
+        not compared.
         """
         if conn is None or self.chosen is None:
             reason = self.problems[-1].partition(": ")[2] if self.problems else ""
@@ -220,13 +254,16 @@ class Sealing:
                 return self._not_compared(elsewhere)
             if problems := comparison.problems():
                 raise Refused(
-                    "The target's ledger does not say what the notebook says: it is not sealed.", problems=problems
+                    "The target's ledger does not say what the notebook says: it is not sealed.",
+                    problems=problems,
                 )
             return Testimony(True, comparison.says)
         except (psycopg.Error, signals.Hurried) as exc:
             return self._not_compared(_why(exc))
         except _READ as exc:  # as another version has written it
-            return self._not_compared(f"this version cannot read it, {type(exc).__name__}: {first_line(exc)}")
+            return self._not_compared(
+                f"this version cannot read it, {type(exc).__name__}: {first_line(exc)}"
+            )
 
     def _not_compared(self, reason: str) -> Testimony:
         if self.by_hand:
@@ -266,13 +303,15 @@ class Sealing:
         }
 
     def _take_out_snapshots(self) -> None:
-        """Into a file of their own, which a program can read without the notebook, and which may be large; unless they
-        are there, since it could not be sealed then.
+        """Into a file of their own, which a program can read without the notebook, and which may be
+        large; unless they are there, since it could not be sealed then.
         """
         beside = self.notebook.with_suffix(".snapshots.json")
         if any("file" in data for data, _ in shown(self.nb.cells, SNAPSHOT_MIME)):
             if not beside.exists():
-                self.problems.append(f"the state of the tables is not in the record: there is no {beside.name}")
+                self.problems.append(
+                    f"the state of the tables is not in the record: there is no {beside.name}"
+                )
             return
         if not (snapshots := self._record.snapshots()):
             return
@@ -280,7 +319,8 @@ class Sealing:
         for data, _ in shown(self.nb.cells, SNAPSHOT_MIME):
             if data.pop("frames", None):
                 data["file"] = beside.name
-        files.write(self.notebook, _json(self.nb))  # as nbformat writes it, a seventh would be indentation
+        # as nbformat writes it, a seventh would be indentation
+        files.write(self.notebook, _json(self.nb))
 
     @cached_property
     def _record(self) -> Record:
@@ -294,22 +334,29 @@ class Sealing:
 def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
     """Seal the record of a run that has ended: `by_hand`, unless whoever has just executed it does.
 
-    The ledger's rows on the run are put beside the executed notebook, and the head is noted in the ledger; the target
-    need not be there. Raises Refused if the file is no notebook of the archive, is sealed already, was not executed,
-    has other parameters than the run, or tells otherwise than the ledger; Failed if the archive is broken, or cannot be
-    written.
+    The ledger's rows on the run are put beside the executed notebook, and the head is noted in the
+    ledger; the target need not be there. Raises Refused if the file is no notebook of the archive,
+    is sealed already, was not executed, has other parameters than the run, or tells otherwise than
+    the ledger; Failed if the archive is broken, or cannot be written.
     """
     name = Archive(project.outputs).name(notebook)
     try:
         nb = _read(notebook, name)
         return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
     except OSError as exc:
-        remedy = f"once the disk can be written: pgrunbook archive seal {shlex.quote(str(notebook))}"
-        raise Failed.of("could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy) from exc
+        remedy = (
+            f"once the disk can be written: pgrunbook archive seal {shlex.quote(str(notebook))}"
+        )
+        raise Failed.of(
+            "could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy
+        ) from exc
 
 
 def _masked(found: Sequence[Leak]) -> list[Problem]:
-    remedy = "change it, as it may have been read meanwhile; read the record, then: pgrunbook archive seal FILE"
+    remedy = (
+        "change it, as it may have been read meanwhile; read the record, then: pgrunbook "
+        "archive seal FILE"
+    )
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
 
 
@@ -319,8 +366,15 @@ def _why(exc: BaseException) -> str:
 
 def _read(notebook: Path, name: str) -> NotebookNode:
     try:
-        return cast(NotebookNode, nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4))
-    except (UnicodeDecodeError, nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError) as exc:
+        return cast(
+            NotebookNode, nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)
+        )
+    except (
+        UnicodeDecodeError,
+        nbformat.reader.NotJSONError,
+        nbformat.ValidationError,
+        AttributeError,
+    ) as exc:
         found = "JSON of something else" if isinstance(exc, AttributeError) else first_line(exc)
         raise Refused.of("is not a notebook", where=name, found=found) from exc
 

@@ -35,13 +35,26 @@ _LARGEST = 256 * 2**20
 # What a notebook that is odd, or not ours, raises while it is read and shown.
 _ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
-COLUMNS = ["started", "verdict", "seal", "runbook", "target", "database", "mode", "took", "operator", "ticket"]
+COLUMNS = [
+    "started",
+    "verdict",
+    "seal",
+    "runbook",
+    "target",
+    "database",
+    "mode",
+    "took",
+    "operator",
+    "ticket",
+]
 FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A record in the index. `name`: the notebook, from the archive's root on; `page`: its page, from the site's."""
+    """A record in the index. `name`: the notebook, from the archive's root on; `page`: its page,
+    from the site's.
+    """
 
     name: str
     page: str
@@ -60,7 +73,10 @@ class Row:
     def read(cls, line: str) -> Row:
         """The row in a line of JSON. Raises ValueError or TypeError if it is none."""
         row = cls(**json.loads(line))
-        if any(not isinstance(value, float if name == "seconds" else str) for name, value in vars(row).items()):
+        if any(
+            not isinstance(value, float if name == "seconds" else str)
+            for name, value in vars(row).items()
+        ):
             raise ValueError("not a row")
         return row
 
@@ -69,8 +85,8 @@ class Row:
 class Site:
     """The site of an archive, in its folder `site`.
 
-    The page of a sealed record is made once, as nothing that it says can change; `index.jsonl` keeps the rows of the
-    index for it. Both are made anew for another version of pgrunbook.
+    The page of a sealed record is made once, as nothing that it says can change; `index.jsonl`
+    keeps the rows of the index for it. Both are made anew for another version of pgrunbook.
     """
 
     archive: Archive
@@ -81,14 +97,16 @@ class Site:
         return self.archive.root / "site"
 
     def build(self, *, anew: bool = False) -> tuple[int, int]:
-        """Write what is missing, or all of it; how many pages were made, and how many records there are. The page of a
-        record that is gone goes too.
+        """Write what is missing, or all of it; how many pages were made, and how many records there
+        are. The page of a record that is gone goes too.
         """
         rows, made = self._build(anew=anew)
         return made, len(rows)
 
     def page(self, notebook: Path) -> Path:
-        """Write what is missing; where the page of this record is. Raises Failed if it could not be made."""
+        """Write what is missing; where the page of this record is. Raises Failed if it could not be
+        made.
+        """
         name = self.archive.name(notebook)
         return self.root / next(row.page for row in self._build(anew=False)[0] if row.name == name)
 
@@ -100,7 +118,10 @@ class Site:
         for name, notebook in notebooks.items():
             row = known.get(name)
             kept = (
-                row and row.page == pages[name] and row.seal.startswith("number") and self.archive.is_sealed(notebook)
+                row
+                and row.page == pages[name]
+                and row.seal.startswith("number")
+                and self.archive.is_sealed(notebook)
             )
             if anew or row is None or not kept:
                 row, made = self._page(notebook, pages[name]), made + 1
@@ -112,7 +133,9 @@ class Site:
         return rows, made
 
     def _notebooks(self) -> dict[str, Path]:
-        """The notebooks by their names; but for what can be no record, which `archive verify` names."""
+        """The notebooks by their names; but for what can be no record, which `archive verify`
+        names.
+        """
         found = {}
         for path in self.archive.files():
             if path.suffix == ".ipynb" and not path.name.startswith("."):
@@ -121,7 +144,8 @@ class Site:
                     found[name] = self.archive.file(name)
         return found
 
-    # -- the index -------------------------------------------------------------------------------------------
+    # -- the index
+    # -------------------------------------------------------------------------------------------
 
     def _known(self) -> dict[str, Row]:
         try:
@@ -135,17 +159,22 @@ class Site:
     def _index(self, rows: list[Row]) -> None:
         values = {name: sorted({getattr(row, name) for row in rows} - {""}) for name in FILTERS}
         filters = [(name, name.capitalize()) for name in FILTERS]
-        html = _render("index.html.j2", root="", rows=rows, columns=COLUMNS, filters=filters, values=values)
+        html = _render(
+            "index.html.j2", root="", rows=rows, columns=COLUMNS, filters=filters, values=values
+        )
         self._write("index.html", html)
         for name in ("style.css", "index.js"):
             self._write(name, (files("pgrunbook") / "templates" / name).read_text(encoding="utf-8"))
         kept = [json.dumps(vars(row), ensure_ascii=False) for row in rows]
         self._write("index.jsonl", "\n".join([json.dumps(_MADE_BY), *kept]) + "\n")
 
-    # -- a record --------------------------------------------------------------------------------------------
+    # -- a record
+    # --------------------------------------------------------------------------------------------
 
     def _page(self, notebook: Path, page: str) -> Row:
-        """Write the page of a record. One bad notebook, or one of another version, must not cost the others theirs."""
+        """Write the page of a record. One bad notebook, or one of another version, must not cost
+        the others theirs.
+        """
         seal, altered = self._seal(notebook)
         try:
             if notebook.stat().st_size > _LARGEST:
@@ -157,9 +186,18 @@ class Site:
             return self._write_page(notebook, page, empty, seal, altered, unreadable=why)
 
     def _write_page(
-        self, notebook: Path, page: str, record: Record, seal: Seal | None, altered: list[str], *, unreadable: str = ""
+        self,
+        notebook: Path,
+        page: str,
+        record: Record,
+        seal: Seal | None,
+        altered: list[str],
+        *,
+        unreadable: str = "",
     ) -> Row:
-        verdict, reason = ("unknown", "") if unreadable else _ending(record, is_sealed=bool(seal or altered))
+        verdict, reason = (
+            ("unknown", "") if unreadable else _ending(record, is_sealed=bool(seal or altered))
+        )
         row = self._row(notebook, page, record, verdict, seal, altered)
         html = _render(
             "record.html.j2",
@@ -173,7 +211,9 @@ class Site:
             cells=list(rendering.cells(record.notebook)),
             seal=seal,
             keys=list(digests.short(seal.envelope.signatures).values()) if seal else [],
-            check=" ".join(shlex.quote(f"{file.sha256}  {file.name}") for file in seal.statement.subject)
+            check=" ".join(
+                shlex.quote(f"{file.sha256}  {file.name}") for file in seal.statement.subject
+            )
             if seal
             else "",
         )
@@ -201,7 +241,13 @@ class Site:
             return ""
 
     def _row(
-        self, notebook: Path, page: str, record: Record, verdict: str, seal: Seal | None, altered: list[str]
+        self,
+        notebook: Path,
+        page: str,
+        record: Record,
+        verdict: str,
+        seal: Seal | None,
+        altered: list[str],
     ) -> Row:
         name = self.archive.name(notebook)
         known, given = record.identity, record.parameters
@@ -223,10 +269,13 @@ class Site:
             seal="CHANGED" if altered else state,
         )
 
-    # -- its files -------------------------------------------------------------------------------------------
+    # -- its files
+    # -------------------------------------------------------------------------------------------
 
     def _file(self, page: str) -> Path:
-        """A file of the site. Raises Unreadable if there is something in its way that leads elsewhere."""
+        """A file of the site. Raises Unreadable if there is something in its way that leads
+        elsewhere.
+        """
         return self.archive.file(f"{self.root.name}/{page}")
 
     def _write(self, page: str, text: str) -> None:
@@ -234,7 +283,9 @@ class Site:
             path = self._file(page)
         except Unreadable as exc:
             remedy = f"remove {self.root.name}/, which can be made anew"
-            raise Failed.of("the pages cannot be written", where=page, found=str(exc), remedy=remedy) from exc
+            raise Failed.of(
+                "the pages cannot be written", where=page, found=str(exc), remedy=remedy
+            ) from exc
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(path, text.encode("utf-8", "backslashreplace"))
 
@@ -252,12 +303,15 @@ _PAGE, _ODD_PAGE = ".html", ".htm"
 
 
 def _pages(names: Iterable[str]) -> dict[str, str]:
-    """The page of each record: called as the record is; but by a digest of its name, where that is taken by the site
-    itself or, to a file system that does not tell upper from lower case, by another record.
+    """The page of each record: called as the record is; but by a digest of its name, where that is
+    taken by the site itself or, to a file system that does not tell upper from lower case, by
+    another record.
     """
     names = list(names)
     alike = Counter(_folded(name) for name in names)
-    return {name: _plain_page(name) if alike[_folded(name)] == 1 else _odd_page(name) for name in names}
+    return {
+        name: _plain_page(name) if alike[_folded(name)] == 1 else _odd_page(name) for name in names
+    }
 
 
 def _plain_page(name: str) -> str:
@@ -276,7 +330,9 @@ def _folded(name: str) -> str:
 
 
 def _ending(record: Record, *, is_sealed: bool) -> tuple[str, str]:
-    """The verdict and the reason, as the seal has them; unknown as long as the run may be at work."""
+    """The verdict and the reason, as the seal has them; unknown as long as the run may be at
+    work.
+    """
     if record.noted.get("verdict"):
         return str(record.noted["verdict"]), str(record.noted.get("reason") or "")
     if record.unended and not is_sealed:

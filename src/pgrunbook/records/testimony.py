@@ -1,7 +1,7 @@
 """The ledger of a target as a witness: what it says of the runs that a record names.
 
-Anybody can write a notebook. The ledger's rows were written by the runs themselves, and committed with their blocks.
-Reads only.
+Anybody can write a notebook. The ledger's rows were written by the runs themselves, and committed
+with their blocks. Reads only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ Row = Mapping[str, Any]
 
 
 class Testimony(NamedTuple):
-    """Whether a record was compared with the ledger, None where there was nothing to compare; and what that says."""
+    """Whether a record was compared with the ledger, None where there was nothing to compare; and
+    what that says.
+    """
 
     compared: bool | None
     says: str
@@ -30,10 +32,11 @@ class Testimony(NamedTuple):
 
 @dataclass(frozen=True)
 class Witness:
-    """The ledger of the database that answers: `runs` has the rows of each run of the record that it knows, by table.
+    """The ledger of the database that answers: `runs` has the rows of each run of the record that
+    it knows, by table.
 
-    `done` is what it says of the runbook's blocks: block, event, minute, the first digits of the run. `seals` are names
-    under which the run's record is sealed already.
+    `done` is what it says of the runbook's blocks: block, event, minute, the first digits of the
+    run. `seals` are names under which the run's record is sealed already.
     """
 
     version: int
@@ -43,9 +46,11 @@ class Witness:
     seals: Sequence[Row] = ()
 
     @classmethod
-    def of(cls, conn: Connection, record: Record, schema: str, secrets: Sequence[str] = ()) -> Witness:
-        """Ask the ledger about the runs that a record names, and about its blocks. What its rows say of a run is
-        masked as it is in a record.
+    def of(
+        cls, conn: Connection, record: Record, schema: str, secrets: Sequence[str] = ()
+    ) -> Witness:
+        """Ask the ledger about the runs that a record names, and about its blocks. What its rows
+        say of a run is masked as it is in a record.
         """
         version, identity = ledger.installed(conn), identify(conn)
         if version < 2:
@@ -62,7 +67,10 @@ class Witness:
             version,
             identity,
             runs,
-            frozenset((r["block"], r["event"], f"{r['finished_at']:%Y-%m-%d %H:%M}", r["run_id"][:8]) for r in done),
+            frozenset(
+                (r["block"], r["event"], f"{r['finished_at']:%Y-%m-%d %H:%M}", r["run_id"][:8])
+                for r in done
+            ),
             [seal for run in known for seal in catalog.rows(conn, "ledger_seals", run_id=run)],
         )
 

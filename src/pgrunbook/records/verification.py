@@ -1,4 +1,6 @@
-"""Whether an archive is as it was sealed: every file changed, removed, added or put elsewhere, by its name."""
+"""Whether an archive is as it was sealed: every file changed, removed, added or put elsewhere, by
+its name.
+"""
 
 from __future__ import annotations
 
@@ -26,19 +28,25 @@ _READINGS = 5
 
 
 def of_project(
-    project: Project, keys: Sequence[Path] = (), targets: Sequence[str] = (), only: Path | None = None
+    project: Project,
+    keys: Sequence[Path] = (),
+    targets: Sequence[str] = (),
+    only: Path | None = None,
 ) -> Verification:
     """Check the project's archive, or one record, which may lie elsewhere.
 
-    Without `keys` the ones of `pgrunbook.toml` are taken. `targets`: whose ledgers to ask for the heads that they have
-    noted. Raises Refused if a key cannot be read, a target cannot be reached, or `only` is no notebook.
+    Without `keys` the ones of `pgrunbook.toml` are taken. `targets`: whose ledgers to ask for the
+    heads that they have noted. Raises Refused if a key cannot be read, a target cannot be reached,
+    or `only` is no notebook.
     """
     paths = keys or [project.root / path for path in project.settings.archive.public_keys]
     known = [attestation.public_key(path) for path in paths]
     if only and not only.resolve().is_relative_to(project.outputs):
         return verify_alone(only, known)
     archive, heads = Archive(project.outputs), {name: _noted(project, name) for name in targets}
-    return verify_one(archive, only.resolve(), known, heads) if only else verify(archive, known, heads)
+    return (
+        verify_one(archive, only.resolve(), known, heads) if only else verify(archive, known, heads)
+    )
 
 
 def _noted(project: Project, name: str) -> list[Head]:
@@ -54,7 +62,9 @@ def _noted(project: Project, name: str) -> list[Head]:
         connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn,
     ):
         ours = origin.Standing.of(conn).check(target)
-        checks.require([ours], Refused, "The ledger cannot tell what was sealed since it was copied.")
+        checks.require(
+            [ours], Refused, "The ledger cannot tell what was sealed since it was copied."
+        )
         return heads.heads(conn)
 
 
@@ -63,8 +73,9 @@ def verify(
 ) -> Verification:
     """Check every byte of the archive.
 
-    With `keys`, every seal must be signed with one of them, and there must be some. `heads` are what the ledgers of
-    targets, by their names, have noted as the head at some time: the chain must still hold them.
+    With `keys`, every seal must be signed with one of them, and there must be some. `heads` are
+    what the ledgers of targets, by their names, have noted as the head at some time: the chain must
+    still hold them.
     """
     reading = _settled(archive)
     chain = reading.chain
@@ -79,7 +90,10 @@ def verify(
 
 
 def verify_one(
-    archive: Archive, notebook: Path, keys: Sequence[Key] = (), heads: Mapping[str, Sequence[Head]] | None = None
+    archive: Archive,
+    notebook: Path,
+    keys: Sequence[Key] = (),
+    heads: Mapping[str, Sequence[Head]] | None = None,
 ) -> Verification:
     """Check one record of the archive: its bytes, who signed them, and its place in the chain.
 
@@ -96,16 +110,22 @@ def verify_one(
 
 
 def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
-    """Check one record that lies outside of its archive: its bytes, and who signed them; not its place in the chain."""
+    """Check one record that lies outside of its archive: its bytes, and who signed them; not its
+    place in the chain.
+    """
     path = notebook.with_name(notebook.stem + SEAL)
     try:
         seal = Archive(notebook.parent).read(path)
     except (Unreadable, OSError) as exc:
         return Verification.of(0, None, None, [_unreadable(path, exc)], [])
-    here = {name: notebook.with_name(Path(name).name) for name in _names(seal) if not unnameable(name)}
+    here = {
+        name: notebook.with_name(Path(name).name) for name in _names(seal) if not unnameable(name)
+    }
     problems = list(_record(seal, {name: path for name, path in here.items() if is_regular(path)}))
     if here.get(seal.notebook) != notebook:
-        problems.append(Problem("the seal is another record's", path.name, notebook.name, seal.notebook))
+        problems.append(
+            Problem("the seal is another record's", path.name, notebook.name, seal.notebook)
+        )
     unsigned = _unsigned([seal], keys)
     signed = 1 - len(unsigned) if keys else None
     return Verification.of(1, signed, None, [*problems, *unsigned], [seal])
@@ -155,7 +175,9 @@ class _End(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """An archive at one moment: where it ends, its files and its seals by name, and what could not be read."""
+    """An archive at one moment: where it ends, its files and its seals by name, and what could not
+    be read.
+    """
 
     end: _End
     files: Mapping[str, Path]
@@ -173,7 +195,10 @@ _Finding = tuple[Problem, Collection[str]]
 
 
 def _found(
-    reading: _Reading, asked: Sequence[Seal], unsigned: Sequence[Problem], heads: Mapping[str, Sequence[Head]]
+    reading: _Reading,
+    asked: Sequence[Seal],
+    unsigned: Sequence[Problem],
+    heads: Mapping[str, Sequence[Head]],
 ) -> Iterator[_Finding]:
     """All that is wrong with the chain, and with the records of the seals that are asked about."""
     files, seals, chain = reading.files, reading.seals, reading.chain
@@ -181,14 +206,19 @@ def _found(
         yield problem, [problem.where]
     yield from _links(chain, seals)
     yield from _end(reading.end, chain)
-    for problem in (*(problem for seal in asked for problem in _record(seal, files)), *_not_sealed(files, seals)):
+    for problem in (
+        *(problem for seal in asked for problem in _record(seal, files)),
+        *_not_sealed(files, seals),
+    ):
         yield problem, [problem.where]
     for name, noted in heads.items():
         yield from _cut_off(chain, name, noted)
 
 
 def _settled(archive: Archive) -> _Reading:
-    """The archive at a moment at which no run was sealing its record. No lock is taken: a copy may be read-only."""
+    """The archive at a moment at which no run was sealing its record. No lock is taken: a copy may
+    be read-only.
+    """
     for _ in range(_READINGS):
         reading = _read(archive)
         if _End.of(archive) == reading.end:
@@ -210,7 +240,13 @@ def _read(archive: Archive) -> _Reading:
     files = {name: path for name, path in found.items() if is_regular(path)}
     what, expected = "is no file of a record, and was not read", "a regular file"
     problems = [
-        Problem(what, name, expected, "a symbolic link" if path.is_symlink() else "something else", "remove it")
+        Problem(
+            what,
+            name,
+            expected,
+            "a symbolic link" if path.is_symlink() else "something else",
+            "remove it",
+        )
         for name, path in found.items()
         if name not in files
     ]
@@ -220,7 +256,9 @@ def _read(archive: Archive) -> _Reading:
             try:
                 seals[name] = archive.read(path)
             except (Unreadable, OSError) as exc:
-                problems.append(Problem("changed: the seal cannot be read", where=name, found=str(exc)))
+                problems.append(
+                    Problem("changed: the seal cannot be read", where=name, found=str(exc))
+                )
     return _Reading(end, files, seals, problems)
 
 
@@ -228,7 +266,11 @@ def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:
     """The seals that none of the keys has signed; none without keys."""
     what = "not signed with any of the keys"
     return [
-        Problem(what, seal.name, found="a signature that does not hold" if seal.envelope.signatures else "no signature")
+        Problem(
+            what,
+            seal.name,
+            found="a signature that does not hold" if seal.envelope.signatures else "no signature",
+        )
         for seal in seals
         if keys and not attestation.vouched(seal.envelope, keys)
     ]
@@ -238,14 +280,21 @@ def _links(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[_Findin
     """Each seal names the one before it, and stands where it was made."""
     for seal in chain:
         if seal.name != seal.notebook.removesuffix(".ipynb") + SEAL:
-            yield Problem("not where it was sealed", seal.name, f"the seal of {seal.notebook}"), [seal.name]
+            yield (
+                Problem("not where it was sealed", seal.name, f"the seal of {seal.notebook}"),
+                [seal.name],
+            )
         previous = seal.statement.predicate.previous
         if previous is None:
             if seal.sequence != 1:
-                problem = Problem("names no seal before it", where=seal.name, found=f"number {seal.sequence}")
+                problem = Problem(
+                    "names no seal before it", where=seal.name, found=f"number {seal.sequence}"
+                )
                 yield problem, [seal.name]
         elif previous.name not in seals:
-            problem = Problem("removed, or it cannot be read", previous.name, f"number {seal.sequence - 1}")
+            problem = Problem(
+                "removed, or it cannot be read", previous.name, f"number {seal.sequence - 1}"
+            )
             yield problem, [previous.name, seal.name]
         elif not _leads_to(seals[previous.name], seal, previous):
             what = f"changed: it is not the one that number {seal.sequence} was made after"
@@ -253,7 +302,9 @@ def _links(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[_Findin
             yield problem, [previous.name, seal.name]
     for one, other in pairwise(chain):
         if one.sequence == other.sequence:
-            problem = Problem(f"two seals are number {one.sequence}", other.name, found=f"the other is {one.name}")
+            problem = Problem(
+                f"two seals are number {one.sequence}", other.name, found=f"the other is {one.name}"
+            )
             yield problem, [one.name, other.name]
 
 
@@ -274,7 +325,10 @@ def _end(end: _End, chain: Sequence[Seal]) -> Iterator[_Finding]:
     elif noted is None and chain:
         yield Problem("removed", where=HEAD, expected="  ".join(last)), about
     elif noted and noted != last:
-        what = "the chain does not end as it says: it was changed, or seals were, or some were removed or added"
+        what = (
+            "the chain does not end as it says: it was changed, or seals were, or some were "
+            "removed or added"
+        )
         yield Problem(what, HEAD, "  ".join(noted), "  ".join(last).strip() or "no seals"), about
 
 
@@ -282,15 +336,21 @@ def _record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:
     """The files of a record, each byte of them."""
     for resource in seal.statement.subject:
         if resource.name not in files:
-            yield Problem("removed", where=resource.name, expected=f"a file with SHA-256 {resource.sha256}")
+            yield Problem(
+                "removed", where=resource.name, expected=f"a file with SHA-256 {resource.sha256}"
+            )
         elif (found := sha256_of(files[resource.name])) != resource.sha256:
             yield Problem("changed", where=resource.name, expected=resource.sha256, found=found)
 
 
 def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterator[Problem]:
-    """Files that no seal is about. Those beside a seal that cannot be read are not named one by one."""
+    """Files that no seal is about. Those beside a seal that cannot be read are not named one by
+    one.
+    """
     sealed = {resource.name for seal in seals.values() for resource in seal.statement.subject}
-    unreadable = [name.removesuffix(SEAL) for name in files if name.endswith(SEAL) and name not in seals]
+    unreadable = [
+        name.removesuffix(SEAL) for name in files if name.endswith(SEAL) and name not in seals
+    ]
     beside = {each for record in unreadable for each in names(record)}
     for name in sorted(files.keys() - sealed - seals.keys() - beside):
         remedy = "pgrunbook archive seal FILE" if name.endswith(".ipynb") else ""
@@ -298,7 +358,9 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterato
             remedy = f"wait until it has ended; if its runner was killed: {remedy}"
             yield Problem(f"not sealed yet: {UNENDED}", where=name, remedy=remedy)
         else:
-            yield Problem("added, or not sealed yet: no seal is about it", where=name, remedy=remedy)
+            yield Problem(
+                "added, or not sealed yet: no seal is about it", where=name, remedy=remedy
+            )
 
 
 def _unended(notebook: Path) -> bool:
@@ -316,7 +378,8 @@ def _cut_off(chain: Sequence[Seal], target: str, heads: Sequence[Head]) -> Itera
     if heads and not own:
         last = heads[-1]
         problem = Problem(
-            f"the ledger of {target} names heads of other archives only: this one was emptied, or begun anew",
+            f"the ledger of {target} names heads of other archives only: this one was emptied, or "
+            "begun anew",
             where=HEAD,
             expected=f"number {last.sequence}, {last.name}",
             found="an archive that this target's runs are not in" if chain else "no seals",
@@ -325,6 +388,10 @@ def _cut_off(chain: Sequence[Seal], target: str, heads: Sequence[Head]) -> Itera
         yield problem, [seal.name for seal in chain]
     for head in own:
         if head.sha256 not in digests:
-            what = f"removed or changed: the ledger of {target} names it as the head of this archive"
-            problem = Problem(what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}")
+            what = (
+                f"removed or changed: the ledger of {target} names it as the head of this archive"
+            )
+            problem = Problem(
+                what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}"
+            )
             yield problem, [head.name]

@@ -24,14 +24,17 @@ class Observation:
     rehearsal: Rehearsal | None
     _tables: Sequence[str] = field(default=(), init=False)
     _before: Snapshot | None = field(default=None, init=False)
-    _after: int | None = field(default=None, init=False)  # how many blocks were done at the last one but the first
+    # how many blocks were done at the last one but the first
+    _after: int | None = field(default=None, init=False)
 
     def choose(self, tables: Iterable[str]) -> None:
         """Look at these tables from now on, unless some are chosen already."""
         self._tables = self._tables or list(dict.fromkeys(tables))
 
     def snapshot(self, done: int) -> Snapshot:
-        """Take a snapshot and show it, after so many blocks were done; the first one is the `before`."""
+        """Take a snapshot and show it, after so many blocks were done; the first one is the
+        `before`.
+        """
         taken = self._taken()
         display.snapshot(taken, "after" if self._before else "before")
         self._after = done if self._before else None

@@ -1,4 +1,6 @@
-"""How a run ends: the error that ended it, or in one line what it says that passed; and the facts of its card."""
+"""How a run ends: the error that ended it, or in one line what it says that passed; and the facts
+of its card.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from pgrunbook.runbooks.parameters import Parameters
 _BEGUN = "The run cannot go on. What it committed before is in the ledger."
 
 
-def error(exc: BaseException, chosen: Parameters, sessions: Sessions, *, begun: bool) -> RunbookError | None:
+def error(
+    exc: BaseException, chosen: Parameters, sessions: Sessions, *, begun: bool
+) -> RunbookError | None:
     """What went wrong in a cell as one of our errors; None for a fault of ours.
 
     `begun`: whether the run has written, so that it can no longer be said that nothing was changed.
@@ -34,10 +38,17 @@ def error(exc: BaseException, chosen: Parameters, sessions: Sessions, *, begun: 
             return exc
         case psycopg.errors.LockNotAvailable():
             problem = _unreadable(chosen, sessions)
-            found: RunbookError = Failed(_BEGUN, problems=[problem]) if begun else Refused(problems=[problem])
+            found: RunbookError = (
+                Failed(_BEGUN, problems=[problem]) if begun else Refused(problems=[problem])
+            )
         case psycopg.errors.QueryCanceled():
-            slow = "raise the parameter statement_timeout, unless somebody cancelled the query; then run again"
-            found = Failed(problems=[problem_of(exc, where=f"target {chosen.target!r}", remedy=slow)])
+            slow = (
+                "raise the parameter statement_timeout, unless somebody cancelled the query; "
+                "then run again"
+            )
+            found = Failed(
+                problems=[problem_of(exc, where=f"target {chosen.target!r}", remedy=slow)]
+            )
         case psycopg.Error():
             found = Failed(problems=[problem_of(exc, where=f"target {chosen.target!r}")])
         case KeyboardInterrupt():
@@ -54,15 +65,19 @@ def _unreadable(chosen: Parameters, sessions: Sessions) -> Problem:
         "a table cannot be read now: somebody else is changing it",
         where=f"target {chosen.target!r}",
         expected=f"no {locks.STRONGEST} lock on a table of schema {chosen.schema_}",
-        found=locks.holders(sessions.look, chosen.schema_, locks.STRONGEST) or "it has just been let go of",
-        remedy="wait until these sessions have ended their transactions, or end them; then run again",
+        found=locks.holders(sessions.look, chosen.schema_, locks.STRONGEST)
+        or "it has just been let go of",
+        remedy="wait until these sessions have ended their transactions, or end them; then run "
+        "again",
     )
 
 
 def facts(
     chosen: Parameters, identity: Identity, started_at: datetime, plan: Plan | None, held: str
 ) -> Mapping[str, Any]:
-    """What the card says of a run that ends now. `held`: the locks that it held for too long, if any."""
+    """What the card says of a run that ends now. `held`: the locks that it held for too long, if
+    any.
+    """
     ended = datetime.now(UTC)
     return {
         "mode": chosen.mode,
@@ -75,7 +90,9 @@ def facts(
 
 
 def summary(chosen: Parameters, final: Sequence[Decision], outcomes: Sequence[Outcome]) -> str:
-    """Of a run that passed: where its blocks are now, and what it did for that. `final` are decided at its end."""
+    """Of a run that passed: where its blocks are now, and what it did for that. `final` are decided
+    at its end.
+    """
     if chosen.mode == "plan":
         pending = sum(decision.pending for decision in final)
         return f"planned: {pending} of {_count(final)} to apply, nothing was changed"
@@ -83,7 +100,10 @@ def summary(chosen: Parameters, final: Sequence[Decision], outcomes: Sequence[Ou
     if chosen.mode == "revert":
         return f"none of {_count(final)} is applied any more: {done}"
     place = "in place on the copy" if chosen.mode == "rehearse" else "in place"
-    return f"{'all ' * (len(final) > 1)}{_count(final)} {'are' if len(final) > 1 else 'is'} {place}: {done}"
+    return (
+        f"{'all ' * (len(final) > 1)}{_count(final)} {'are' if len(final) > 1 else 'is'} "
+        f"{place}: {done}"
+    )
 
 
 def _count(final: Sequence[Decision]) -> str:
@@ -91,4 +111,7 @@ def _count(final: Sequence[Decision]) -> str:
 
 
 def _counts(events: Sequence[str]) -> str:
-    return ", ".join(f"{events.count(event)} {event}" for event in dict.fromkeys(events)) or "nothing was left to do"
+    return (
+        ", ".join(f"{events.count(event)} {event}" for event in dict.fromkeys(events))
+        or "nothing was left to do"
+    )

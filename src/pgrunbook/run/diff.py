@@ -8,7 +8,8 @@ import pandas as pd
 
 from pgrunbook.postgres.catalog import Snapshot
 
-# The columns of each frame that say what an object is; sizes and row estimates change by themselves.
+# The columns of each frame that say what an object is; sizes and row estimates change by
+# themselves.
 _DEFINING = {
     "tables": ["kind", "owner", "comment"],
     "columns": ["type", "nullable", "default", "comment"],
@@ -22,11 +23,17 @@ _SINGULAR = {"indexes": "index"}
 def diff(before: Snapshot, after: Snapshot) -> pd.DataFrame:
     """What was added, removed or changed between two snapshots of the same tables.
 
-    Index: `change`, `kind`, `table` (empty for a type), `name` (empty for a table). Columns `before`, `after` (str,
-    empty where the object is not there). No rows if nothing changed.
+    Index: `change`, `kind`, `table` (empty for a type), `name` (empty for a table). Columns
+    `before`, `after` (str, empty where the object is not there). No rows if nothing changed.
     """
     rows = [
-        (_change(old, new), _SINGULAR.get(kind, kind[:-1]), *_table_and_name(kind, label), old or "", new or "")
+        (
+            _change(old, new),
+            _SINGULAR.get(kind, kind[:-1]),
+            *_table_and_name(kind, label),
+            old or "",
+            new or "",
+        )
         for (kind, then), (_, now) in zip(before, after, strict=True)
         for label, old, new in _pairs(_definitions(kind, then), _definitions(kind, now))
         if old != new
@@ -71,5 +78,7 @@ def _definition(record: dict[Any, Any]) -> str:
         if column in words:
             parts.append(words[column].get(bool(value), ""))
         elif not pd.isna(value):
-            parts.append({"default": f"default {value}", "comment": f"“{value}”"}.get(column, str(value)))
+            parts.append(
+                {"default": f"default {value}", "comment": f"“{value}”"}.get(column, str(value))
+            )
     return ", ".join(filter(None, parts))

@@ -49,15 +49,17 @@ RunbookError.show = show_problems
 
 
 def install(shell: InteractiveShell) -> None:
-    """Show every DataFrame in this notebook as `frames.table` does, and as plain text as `frames.lines` does;
-    `display(frame)` and a cell's last value alike.
+    """Show every DataFrame in this notebook as `frames.table` does, and as plain text as
+    `frames.lines` does; `display(frame)` and a cell's last value alike.
     """
     assert shell.display_formatter is not None
     shell.display_formatter.mimebundle_formatter.for_type(pd.DataFrame, _bundle)
 
 
 class Named(pd.DataFrame):
-    """A frame of ours. What is made of it, such as a part of it, is somebody else's: an ordinary frame again."""
+    """A frame of ours. What is made of it, such as a part of it, is somebody else's: an ordinary
+    frame again.
+    """
 
     @property
     def _constructor(self) -> Any:
@@ -72,11 +74,15 @@ def named(frame: pd.DataFrame, kind: str, **about: Any) -> pd.DataFrame:
 
 
 def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
-    """A frame in every form. One of ours under its MIME type too: `kind`, what it is about, `columns` (the index first)
-    and `rows`.
+    """A frame in every form. One of ours under its MIME type too: `kind`, what it is about,
+    `columns` (the index first) and `rows`.
     """
     names, texts = frames.texts(frame)
-    data = {FRAME_MIME: frame.attrs["pgrunbook"] | frames.plain(frame)} if isinstance(frame, Named) else {}
+    data = (
+        {FRAME_MIME: frame.attrs["pgrunbook"] | frames.plain(frame)}
+        if isinstance(frame, Named)
+        else {}
+    )
     return data | {"text/html": frames.html(names, texts), "text/plain": frames.lines(names, texts)}
 
 
@@ -100,8 +106,8 @@ def sql(text: str) -> Markdown:
 
 
 def plan(made: Plan, rehearsals: Sequence[str] = (), *, sql_too: bool = False) -> None:
-    """A plan by its digest, all of it as data, and its rehearsals; with `sql_too`, each block's SQL, for whoever is to
-    approve it.
+    """A plan by its digest, all of it as data, and its rehearsals; with `sql_too`, each block's
+    SQL, for whoever is to approve it.
     """
     rehearsed = "".join(f"  \nrehearsed on {inline(text)}" for text in rehearsals)
     text = f"**Plan** `{made.digest}` to {made.direction}: {made.summary}{rehearsed}"
@@ -114,7 +120,9 @@ def plan(made: Plan, rehearsals: Sequence[str] = (), *, sql_too: bool = False) -
 
 
 def decision(chosen: Decision) -> None:
-    """A block before anything is done: what will be, why, and exactly the SQL that is to run, if any."""
+    """A block before anything is done: what will be, why, and exactly the SQL that is to run, if
+    any.
+    """
     block = chosen.block
     text = f"**{inline(block.title)}** (`{block.name}`): {chosen.action}, {inline(chosen.reason)}."
     makes = [[*key, value] for key, value in block.facts.items()]
@@ -179,9 +187,10 @@ _TOGETHER_S = 2.0
 
 
 class Together(_Live):
-    """Many blocks in few frames, one every two seconds, so that it is seen how far the run is: index `block`; columns
-    `title`, `decision`, `reason`, `event`, `ms`, `locks`. The data of each block is what it would be by itself, but for
-    what the ledger has too: what it makes, and the checksum of its parse tree.
+    """Many blocks in few frames, one every two seconds, so that it is seen how far the run is:
+    index `block`; columns `title`, `decision`, `reason`, `event`, `ms`, `locks`. The data of each
+    block is what it would be by itself, but for what the ledger has too: what it makes, and the
+    checksum of its parse tree.
     """
 
     def __init__(self) -> None:
@@ -214,11 +223,15 @@ class Together(_Live):
         """In a line: whoever reads the record as text has the rows in its data."""
         first, last = (self._chosen[place].block.name for place in (0, -1))
         events = Counter(done.event for done in self._outcomes.values())
-        return f"{first} to {last}: {', '.join(f'{n} {event}' for event, n in events.items()) or 'nothing was done'}"
+        return (
+            f"{first} to {last}: "
+            f"{', '.join(f'{n} {event}' for event, n in events.items()) or 'nothing was done'}"
+        )
 
     def _frame(self) -> pd.DataFrame:
         rows = [
-            (d.block.name, d.block.title, str(d.action), d.reason, *self._came_of(d.block.name)) for d in self._chosen
+            (d.block.name, d.block.title, str(d.action), d.reason, *self._came_of(d.block.name))
+            for d in self._chosen
         ]
         columns = ["block", "title", "decision", "reason", "event", "ms", "locks"]
         return pd.DataFrame(rows, columns=columns).set_index("block")
@@ -231,7 +244,9 @@ class Together(_Live):
 
 
 class Waits:
-    """The attempts of a block that has to wait, in a frame that grows while it waits; nothing if it need not."""
+    """The attempts of a block that has to wait, in a frame that grows while it waits; nothing if it
+    need not.
+    """
 
     def __init__(self) -> None:
         self._attempts: list[Attempt] = []
@@ -244,12 +259,19 @@ class Waits:
         if self._shown:
             self._shown.update(shown)
         else:
-            show(Markdown("**waiting** for locks that others hold; between the attempts nobody waits for us"))
+            show(
+                Markdown(
+                    "**waiting** for locks that others hold; between the attempts nobody waits "
+                    "for us"
+                )
+            )
             self._shown = show(shown, display_id=True)
 
 
 class Progresses:
-    """How far a statement outside a transaction has come, in one line that changes; nothing if it is done at once."""
+    """How far a statement outside a transaction has come, in one line that changes; nothing if it
+    is done at once.
+    """
 
     def __init__(self) -> None:
         self._shown: DisplayHandle | None = None
@@ -257,7 +279,10 @@ class Progresses:
     def report(self, progress: Progress) -> None:
         """Show how far it has come now."""
         share = f", {progress.done:,} of {progress.total:,}" if progress.total else ""
-        lines = [f"**{inline(progress.phase)}**{share}", *(inline(blocker) for blocker in progress.blockers)]
+        lines = [
+            f"**{inline(progress.phase)}**{share}",
+            *(inline(blocker) for blocker in progress.blockers),
+        ]
         text = Markdown("  \n".join(lines))
         if self._shown:
             self._shown.update(text)

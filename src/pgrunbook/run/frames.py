@@ -16,7 +16,9 @@ from pgrunbook.records.card import STYLE, escape
 
 
 def table(frame: pd.DataFrame) -> str:
-    """The frame as HTML: its index as the first columns, text to the left and escaped, missing values blank."""
+    """The frame as HTML: its index as the first columns, text to the left and escaped, missing
+    values blank.
+    """
     return html(*texts(frame))
 
 
@@ -35,7 +37,9 @@ def _html(text: str) -> str:
 
 
 _WIDE = 24  # characters: to where plain text is aligned
-_LONG = 200  # rows: of more, plain text has the first; who reads the record as text has all of them as HTML and as data
+# rows: of more, plain text has the first; who reads the record as text has all of them as HTML and
+# as data
+_LONG = 200
 _SHOWN = 20
 
 
@@ -46,11 +50,15 @@ def lines(names: list[str], texts: list[list[str]]) -> str:
     widths = [min(max(map(len, column)), _WIDE) for column in zip(*rows, strict=True)]
     padded = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     more = len(texts) - len(rows) + 1
-    return "\n".join([*padded, *([] if texts else ["none"]), *([f"… and {more:,} rows more"] if more else [])])
+    return "\n".join(
+        [*padded, *([] if texts else ["none"]), *([f"… and {more:,} rows more"] if more else [])]
+    )
 
 
 def texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """The frame as it is read: the names of its columns, the index first, and each value as a text."""
+    """The frame as it is read: the names of its columns, the index first, and each value as a
+    text.
+    """
     names, columns = _columns(frame)
     read = [[_cell(value) for value in column] for column in columns]
     labels = frame.index.nlevels if len(names) > frame.shape[1] else 0
@@ -59,7 +67,9 @@ def texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _columns(frame: pd.DataFrame) -> tuple[list[str], list[Iterable[Any]]]:
-    """The names of the columns, and the values of each; those of the index first, unless it only counts the rows."""
+    """The names of the columns, and the values of each; those of the index first, unless it only
+    counts the rows.
+    """
     names = [str(column) for column in frame.columns]
     values: list[Iterable[Any]] = [column.array for _, column in frame.items()]
     if isinstance(frame.index, pd.RangeIndex):
@@ -93,11 +103,16 @@ def _plain(value: Any) -> Any:
 
 
 def _once(labels: Sequence[list[str]]) -> list[list[str]]:
-    """The columns of an index; in all but the last of them a value that repeats the row above is left out."""
+    """The columns of an index; in all but the last of them a value that repeats the row above is
+    left out.
+    """
     rows = [*zip(*labels, strict=True)]
     shown = [list(row) for row in rows[:1]]
     for above, row in pairwise(rows):
-        same = next((n for n, pair in enumerate(zip(above, row, strict=True)) if pair[0] != pair[1]), len(row))
+        same = next(
+            (n for n, pair in enumerate(zip(above, row, strict=True)) if pair[0] != pair[1]),
+            len(row),
+        )
         hidden = min(same, len(row) - 1)
         shown.append([*[""] * hidden, *row[hidden:]])
     return [list(column) for column in zip(*shown, strict=True)] or [*labels]

@@ -1,4 +1,6 @@
-"""What a kernel of ours does as it starts: it imports what the cells use, and has its output wait for the runner."""
+"""What a kernel of ours does as it starts: it imports what the cells use, and has its output wait
+for the runner.
+"""
 
 from functools import partial
 
@@ -8,6 +10,7 @@ from ipykernel.kernelapp import IPKernelApp
 import pgrunbook.run.run  # noqa: F401
 
 if IPKernelApp.initialized():
-    # A cell that shows more than the runner can take waits; as ipykernel has it, some is dropped, a verdict too.
+    # A cell that shows more than the runner can take waits; as ipykernel has it, some is dropped, a
+    # verdict too.
     _outputs = IPKernelApp.instance().iopub_thread
     _outputs.schedule(partial(_outputs.socket.setsockopt, zmq.XPUB_NODROP, 1))

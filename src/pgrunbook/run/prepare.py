@@ -1,4 +1,6 @@
-"""What a run is going to do, and whether it may: all that is checked before anything is changed. Reads only."""
+"""What a run is going to do, and whether it may: all that is checked before anything is changed.
+Reads only.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from pgrunbook.sqltext.shape import Facts
 
 @dataclass
 class Preparation:
-    """The decisions about all blocks, the plan that they make, and the checks; empty before `check`.
+    """The decisions about all blocks, the plan that they make, and the checks; empty before
+    `check`.
 
     In a rehearsal what is decided is about the copy, and the target is what is checked.
     """
@@ -53,11 +56,15 @@ class Preparation:
         return self.rehearsal.look if self.rehearsal else self.agenda.look
 
     def check(self) -> list[CheckResult]:
-        """Decide, plan, and check everything that the blocks need; one result each. `accept` takes the decisions."""
+        """Decide, plan, and check everything that the blocks need; one result each. `accept` takes
+        the decisions.
+        """
         blocks = self.agenda.blocks()
         found = self.agenda.found(blocks)
         decided = self._decided = self.agenda.decide(blocks, found)
-        results = [CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems]
+        results = [
+            CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems
+        ]
         results += self._cells(decided)
         results.append(self.standing.check(self.target))
         results += _exposed(decided)
@@ -70,31 +77,45 @@ class Preparation:
             found = there  # the plan is that of the target
         if self.agenda.reverting:
             results += self._lost(decided, found)
-        self.plan = make_plan(self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources)
-        allowed = approval.check(self.project, self.target, self.plan, self.parameters, self.operator)
+        self.plan = make_plan(
+            self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources
+        )
+        allowed = approval.check(
+            self.project, self.target, self.plan, self.parameters, self.operator
+        )
         self.approved = not any(result.problem for result in allowed)
         return [*results, *allowed]
 
     def _delays(self, decided: Sequence[Decision]) -> list[CheckResult]:
-        """What would make others wait for a block longer than they are to; nothing for a run that applies none."""
+        """What would make others wait for a block longer than they are to; nothing for a run that
+        applies none.
+        """
         if not any(decision.pending for decision in decided):
             return []
         self.round_trip_ms = delays.measure(self.look)
         chosen = self.parameters
-        timeouts = Timeouts(chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms)
+        timeouts = Timeouts(
+            chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms
+        )
         return [*delays.distance(decided, timeouts), *delays.standbys(self.look)]
 
     def _written(self, decided: Sequence[Decision]) -> dict[str, str]:
-        """What a run would send and write, by where it stands: the SQL of the blocks, and who ran them and why."""
+        """What a run would send and write, by where it stands: the SQL of the blocks, and who ran
+        them and why.
+        """
         given = {"operator": self.operator, "parameters": self.parameters.model_dump_json()}
-        return {decision.block.name: decision.sql for decision in decided if decision.pending} | given
+        return {
+            decision.block.name: decision.sql for decision in decided if decision.pending
+        } | given
 
     def accept(self) -> None:
         """Go by what `check` has decided."""
         self.decisions = self._decided
 
     def _cells(self, decided: Sequence[Decision]) -> list[CheckResult]:
-        """What is wrong with the notebook's cells; none that only look, or undo, can leave a block out."""
+        """What is wrong with the notebook's cells; none that only look, or undo, can leave a block
+        out.
+        """
         if self.parameters.mode in ("verify", "revert"):
             return []
         entries = list(dict.fromkeys(decision.block.entry for decision in decided))
@@ -106,7 +127,9 @@ class Preparation:
     def approved_sql(self) -> dict[str, str] | None:
         """The SQL of each block of the plan, if it is one that was approved."""
         return (
-            {step.block: step.sql for step in self.plan.steps} if self.plan and self.parameters.approved_plan else None
+            {step.block: step.sql for step in self.plan.steps}
+            if self.plan and self.parameters.approved_plan
+            else None
         )
 
     def _lost(self, decided: Sequence[Decision], found: Facts) -> list[CheckResult]:
@@ -137,4 +160,6 @@ def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
                 expected="`-- exposed:` only in the file of a block that the ledger has",
                 remedy="take the secret out of the file, and the line out of its header",
             )
-            yield CheckResult(decision.block.name, check, None if decision.action is Action.SKIP else problem)
+            yield CheckResult(
+                decision.block.name, check, None if decision.action is Action.SKIP else problem
+            )

@@ -31,8 +31,9 @@ _SHOWN = 8  # of what could not be copied: one thing often leads to many
 class Rehearsal:
     """The copy, and the target beside it.
 
-    `target` is the copy; `look` a read-only session on what was copied, and `there` who that is. `identity` is the same
-    as a primary, which the copy is, even if it was copied from a standby. `close` drops the copy.
+    `target` is the copy; `look` a read-only session on what was copied, and `there` who that is.
+    `identity` is the same as a primary, which the copy is, even if it was copied from a standby.
+    `close` drops the copy.
     """
 
     def __init__(self, project: Project, target: Target, schema: str, label: str) -> None:
@@ -45,7 +46,9 @@ class Rehearsal:
             self.there = identify(self.look)
             right_target.check_identity(target, self.there)
             self.identity = replace(self.there, recovery="primary", read_only=False)
-            copied = schema_copy.copied(target, self.look, project.root / ".pgrunbook", label.partition(" ")[0])
+            copied = schema_copy.copied(
+                target, self.look, project.root / ".pgrunbook", label.partition(" ")[0]
+            )
             self._copy = stack.enter_context(copied)
             self.target = self._copy.target
             self._stack = stack.pop_all()
@@ -55,7 +58,10 @@ class Rehearsal:
     def facts(self) -> dict[str, str]:
         """For the identity card: where it is rehearsed, and what could not be copied."""
         left = self._copy.warnings
-        shown = [*left[:_SHOWN], *([f"and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else [])]
+        shown = [
+            *left[:_SHOWN],
+            *([f"and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []),
+        ]
         rehearsed = {"rehearsed on": f"a copy of the schema, without rows, on {self._copy.server}"}
         return rehearsed | ({"not copied": "\n".join(shown)} if shown else {})
 
@@ -66,18 +72,26 @@ class Rehearsal:
             ledger.repeat(conn, runbook, self._schema, entries.values())
 
     def fill_lookups(self, conn: Session, value: str, columns: Sequence[tuple[str, str]]) -> None:
-        """Give the value to the copy's lookup tables where the target's have it, as rows are not copied."""
+        """Give the value to the copy's lookup tables where the target's have it, as rows are not
+        copied.
+        """
         for table, column in columns:
-            there, here = (admission.inspect(c, self._schema, table, column, value) for c in (self.look, conn))
+            there, here = (
+                admission.inspect(c, self._schema, table, column, value) for c in (self.look, conn)
+            )
             had = [(o.variant, o.variables) for o in there.obstacles]
             for lacking in here.obstacles:
                 if lacking.variant == "lookup" and (lacking.variant, lacking.variables) not in had:
-                    parts = (as_it_is(lacking.variables[name]) for name in ("table", "columns", "values"))
+                    parts = (
+                        as_it_is(lacking.variables[name]) for name in ("table", "columns", "values")
+                    )
                     with search_path.seeing(conn):
                         conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
 
     def as_there(self, snapshot: Snapshot) -> Snapshot:
-        """What the copy holds, with the owner that it will have on the target: the role of the run."""
+        """What the copy holds, with the owner that it will have on the target: the role of the
+        run.
+        """
         owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
 
@@ -88,7 +102,9 @@ class Rehearsal:
         return lint.hazards(blocks)
 
     def check(self, found: Facts, there: Facts) -> list[CheckResult]:
-        """Whether the copy, which holds `found`, has the shape of the target; it may lack an index, but no column."""
+        """Whether the copy, which holds `found`, has the shape of the target; it may lack an index,
+        but no column.
+        """
         differing = sorted(key for key in {*found, *there} if found.get(key) != there.get(key))
         return [_compared(key, found, there) for key in differing] or [
             CheckResult("copy", "has the shape of the target")
@@ -111,5 +127,6 @@ def _compared(key: Key, found: Facts, there: Facts) -> CheckResult:
         f"{key} could not be copied",
         expected=there.get(key, "absent"),
         found=found.get(key, "absent"),
-        remedy="the card of the target says why; rehearse on a staging database that has what it lacks",
+        remedy="the card of the target says why; rehearse on a staging database that has what it "
+        "lacks",
     )

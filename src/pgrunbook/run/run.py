@@ -1,4 +1,6 @@
-"""A run: one execution of a runbook against a target. Its methods are the runbook's cells, from top to bottom."""
+"""A run: one execution of a runbook against a target. Its methods are the runbook's cells, from top
+to bottom.
+"""
 
 from __future__ import annotations
 
@@ -52,11 +54,12 @@ _FORMER = {
 
 
 def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
-    """Begin a run: check the parameters, read the SQL, reach the target. Call it as `begin("001_name", globals())`.
+    """Begin a run: check the parameters, read the SQL, reach the target. Call it as
+    `begin("001_name", globals())`.
 
-    `namespace` holds the values of the cell tagged `parameters` and of the one that papermill injects. Raises
-    Refused for bad parameters, bad SQL, or a target that is not what it should be; LockedOut if another run is
-    at work there.
+    `namespace` holds the values of the cell tagged `parameters` and of the one that papermill
+    injects. Raises Refused for bad parameters, bad SQL, or a target that is not what it should be;
+    LockedOut if another run is at work there.
     """
     project = Project.find()
     notebook = project.runbook(runbook)
@@ -66,14 +69,20 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
     secrets = credentials.of_target(target)
-    held = [*source.holding(secrets), *cells.secrets(notebook, secrets), *parameters.holding(given, secrets)]
+    held = [
+        *source.holding(secrets),
+        *cells.secrets(notebook, secrets),
+        *parameters.holding(given, secrets),
+    ]
     if held:
         raise Refused("The runbook holds a secret: nothing was started.", problems=held)
     for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
         # The same cell, run again: it holds the lock that this run needs.
         earlier.close("given up for another run in the same kernel")
     changes = partial(parameters.changes, declaration, namespace, given)
-    return Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
+    return Run(
+        project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes
+    )
 
 
 _ROW = "the verdict in the ledger"
@@ -87,8 +96,8 @@ class Column(NamedTuple):
 
 
 class Run:
-    """One execution of a runbook. The cells call its methods in order; each shows a frame, and raises if the run
-    cannot go on. What was committed is in the ledger whatever happens.
+    """One execution of a runbook. The cells call its methods in order; each shows a frame, and
+    raises if the run cannot go on. What was committed is in the ledger whatever happens.
     """
 
     def __init__(
@@ -110,14 +119,19 @@ class Run:
         self.operator = chosen.operator or getpass.getuser()
         self.started_at = datetime.now(UTC)
         self._closed = False
-        self._verified: int | None = None  # how many blocks had been dealt with when everything was verified
+        # how many blocks had been dealt with when everything was verified
+        self._verified: int | None = None
         self._verdict: Verdict | None = None
         label = f"{self.run_id[:8]} {runbook}"
-        self._rehearsal = Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
+        self._rehearsal = (
+            Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
+        )
         reached = self._rehearsal.target if self._rehearsal else target
         self._sessions = Sessions(reached, chosen.schema_, label, chosen.statement_timeout)
         secrets = credentials.of_target(target)
-        self._recorder = Recorder(self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets)
+        self._recorder = Recorder(
+            self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets
+        )
         self._agenda = Agenda(
             self._sessions,
             runbook,
@@ -130,7 +144,8 @@ class Run:
         self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
         try:
             self._identity = self._check_target(target, project)
-        except BaseException:  # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
+        # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
+        except BaseException:
             self.close()
             raise
         self._preparation = Preparation(
@@ -149,7 +164,9 @@ class Run:
             sql_magic.register(shell, self._sessions.open_look)
 
     def _check_target(self, target: target.Target, project: Project) -> Identity:
-        """Who answers there: it must be who was meant, have the schema, and for a run that writes, be free."""
+        """Who answers there: it must be who was meant, have the schema, and for a run that writes,
+        be free.
+        """
         look = self._rehearsal.look if self._rehearsal else self._look
         identity = self._rehearsal.identity if self._rehearsal else identify(look)
         right_target.check_identity(target, identity)
@@ -197,7 +214,10 @@ class Run:
                 "started": display.moment(self.started_at),
                 "versions": self._sources.versions,
                 **(self._rehearsal.facts if self._rehearsal else {}),
-                **{f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}" for r in self._recorder.unfinished()},
+                **{
+                    f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}"
+                    for r in self._recorder.unfinished()
+                },
             }
             found = self._rehearsal.there if self._rehearsal else self._identity
             both = pd.concat([found.frame(), pd.DataFrame({"value": own}, dtype="str")])
@@ -205,52 +225,68 @@ class Run:
 
     @property
     def files(self) -> pd.DataFrame:
-        """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each file begins."""
+        """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each
+        file begins.
+        """
         return display.named(self._sources.frame(), "sources", files=self._sources.files)
 
     def activity(self) -> pd.DataFrame:
         """What is going on in the database: index `what`; columns `found`, `remark` (str).
 
-        Its size, sessions, oldest transaction id and durability; transactions open for more than a minute, and prepared
-        ones; replicas and replication slots; indexes of the schema that are not valid; vacuums at work. A row says so
-        if the role is not shown all of it.
+        Its size, sessions, oldest transaction id and durability; transactions open for more than a
+        minute, and prepared ones; replicas and replication slots; indexes of the schema that are
+        not valid; vacuums at work. A row says so if the role is not shown all of it.
         """
         with self._ending():
             found = catalog.frame(
-                self._preparation.look, "circumstances", ["what"], schema=self._schema, longer_than="1 minute"
+                self._preparation.look,
+                "circumstances",
+                ["what"],
+                schema=self._schema,
+                longer_than="1 minute",
             )
             return display.named(found, "circumstances")
 
-    # -- what the runbook works on ---------------------------------------------------------------------------
+    # -- what the runbook works on
+    # ---------------------------------------------------------------------------
 
     def locate(self, **candidates: Sequence[str]) -> Column:
-        """The one table of the candidates that is there, and the one column of the candidates that it has.
+        """The one table of the candidates that is there, and the one column of the candidates that
+        it has.
 
-        Takes two lists, each under the name of a parameter of the runbook: `locate(users_table=["users", "people"],
-        role_column=["role"])`. A parameter that is not empty is the only candidate. What is found becomes the value
-        of the placeholders of the same names. If it is not plain which one is meant, because none is there or several
-        are, the preconditions refuse the run and name the parameter.
+        Takes two lists, each under the name of a parameter of the runbook:
+        `locate(users_table=["users", "people"], role_column=["role"])`. A parameter that is not
+        empty is the only candidate. What is found becomes the value of the placeholders of the same
+        names. If it is not plain which one is meant, because none is there or several are, the
+        preconditions refuse the run and name the parameter.
         """
         with self._ending():
             given = {name: self.parameters.own.get(name, "") for name in candidates}
             return Column(*self._agenda.locate(candidates, given))
 
-    def allow(self, value: str, columns: Sequence[tuple[str, str]], *, by: str, then: str) -> pd.DataFrame:
-        """Plan to let each column accept the value: blocks of the variants in `deploy/<by>/`, then `deploy/<then>/`.
+    def allow(
+        self, value: str, columns: Sequence[tuple[str, str]], *, by: str, then: str
+    ) -> pd.DataFrame:
+        """Plan to let each column accept the value: blocks of the variants in `deploy/<by>/`, then
+        `deploy/<then>/`.
 
-        Returns what constrains the columns now: index `table`, `column`; columns `type`, `accepted`, `because`.
-        The value becomes that of the placeholder `value`.
+        Returns what constrains the columns now: index `table`, `column`; columns `type`,
+        `accepted`, `because`. The value becomes that of the placeholder `value`.
         """
         with self._ending():
             if self._rehearsal:
                 self._rehearsal.fill_lookups(self._sessions.work, value, columns)
-            return display.named(variants.frame(self._agenda.admit(value, columns, by, then)), "admission")
+            return display.named(
+                variants.frame(self._agenda.admit(value, columns, by, then)), "admission"
+            )
 
-    # -- before ----------------------------------------------------------------------------------------------
+    # -- before
+    # ----------------------------------------------------------------------------------------------
 
     def preconditions(self) -> pd.DataFrame:
-        """Check everything that the blocks need, and decide about each: index `where`; columns `check`, `result`,
-        `found`. Raises Refused, naming every problem at once, before anything is changed.
+        """Check everything that the blocks need, and decide about each: index `where`; columns
+        `check`, `result`, `found`. Raises Refused, naming every problem at once, before anything is
+        changed.
         """
         with self._ending():
             results = self._preparation.check()
@@ -258,7 +294,9 @@ class Run:
             if self._plan and not self._preparation.approved:
                 display.plan(self._plan, sql_too=True)
             if self.parameters.mode != "verify" or self._agenda.problems:
-                self._require(results, shown, Refused, "The target is not ready: nothing was changed.")
+                self._require(
+                    results, shown, Refused, "The target is not ready: nothing was changed."
+                )
             self._preparation.accept()
             self._recorder.plan = self._plan.digest if self._plan else ""
             self._worker.approved = self._preparation.approved_sql
@@ -268,13 +306,19 @@ class Run:
             return shown
 
     def observe(self, *also: str) -> Snapshot:
-        """The tables that the blocks concern, and others named, as they are now. The first one is the `before`."""
+        """The tables that the blocks concern, and others named, as they are now. The first one is
+        the `before`.
+        """
         with self._ending():
-            self._observation.choose([*also, *(key.table for d in self._decisions for key in d.block.facts)])
+            self._observation.choose(
+                [*also, *(key.table for d in self._decisions for key in d.block.facts)]
+            )
             return self._observation.snapshot(len(self._worker.outcomes))
 
     def plan(self) -> pd.DataFrame:
-        """What will be done with each block: index `block`; columns `title`, `decision`, `reason`."""
+        """What will be done with each block: index `block`; columns `title`, `decision`,
+        `reason`.
+        """
         if self._plan and self._plan.steps:
             display.plan(self._plan, self._preparation.rehearsals())
         if self._rehearsal:
@@ -283,26 +327,37 @@ class Run:
         return display.named(decisions.frame(self._decisions), "decisions")
 
     def columns(self, table: str) -> pd.DataFrame:
-        """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`, `comment`."""
+        """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,
+        `comment`.
+        """
         with self._ending():
-            found = catalog.frame(self._look, "columns", ["column"], schema=self._schema, tables=[table])
+            found = catalog.frame(
+                self._look, "columns", ["column"], schema=self._schema, tables=[table]
+            )
             return display.named(found.drop(columns="table"), "columns", table=table)
 
     def expect(self, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
         """Columns that several tables should have, with their types: index `table`, `column`.
 
-        Columns: `present` (yes or NO), `type`, `nullable`, `default`, `as_expected` (yes or NO), all str.
+        Columns: `present` (yes or NO), `type`, `nullable`, `default`, `as_expected` (yes or NO),
+        all str.
         """
         with self._ending():
             names = list(dict.fromkeys(tables))
-            found = catalog.frame(self._look, "columns", ["table", "column"], schema=self._schema, tables=names)
-            return display.named(verify.expected_columns(found, tables, expected), "expected columns")
+            found = catalog.frame(
+                self._look, "columns", ["table", "column"], schema=self._schema, tables=names
+            )
+            return display.named(
+                verify.expected_columns(found, tables, expected), "expected columns"
+            )
 
-    # -- blocks ----------------------------------------------------------------------------------------------
+    # -- blocks
+    # ----------------------------------------------------------------------------------------------
 
     def apply(self, name: str) -> None:
-        """Do what was decided about the block `name`, or each block of the folder `name`, and show what, and how long
-        it took. In modes `plan` and `verify` only the decision is shown; in mode `revert` it is `revert` that does it.
+        """Do what was decided about the block `name`, or each block of the folder `name`, and show
+        what, and how long it took. In modes `plan` and `verify` only the decision is shown; in mode
+        `revert` it is `revert` that does it.
         """
         with self._ending():
             mine = [d.block for d in self._decisions if d.block.entry == name]
@@ -315,7 +370,8 @@ class Run:
                 self._worker.apply(block, before[: before.index(block.name)], display.EACH)
 
     def apply_all(self) -> None:
-        """Do with every block, in order, what `apply` does, and show many in one frame: for a runbook of hundreds.
+        """Do with every block, in order, what `apply` does, and show many in one frame: for a
+        runbook of hundreds.
 
         Columns: see `display.Together`. What was done before a block that fails is shown too.
         """
@@ -330,35 +386,44 @@ class Run:
                 shows.show()
 
     def revert(self) -> None:
-        """In mode `revert`, undo what runs have applied, the last block first, each as `apply` does it: with the same
-        locks, the same rows in the ledger, the same evidence. In other modes nothing.
+        """In mode `revert`, undo what runs have applied, the last block first, each as `apply` does
+        it: with the same locks, the same rows in the ledger, the same evidence. In other modes
+        nothing.
         """
         with self._ending():
             for decision in reversed(self._decisions if self.parameters.mode == "revert" else ()):
                 self._worker.apply(decision.block, (), display.EACH)
 
-    # -- after -----------------------------------------------------------------------------------------------
+    # -- after
+    # ----------------------------------------------------------------------------------------------
 
     def verify(self, *names: str) -> pd.DataFrame:
-        """Run the verify scripts of all blocks, or of those named: index `where`; columns `check`, `result`, `found`.
+        """Run the verify scripts of all blocks, or of those named: index `where`; columns `check`,
+        `result`, `found`.
 
-        The probes run in transactions that are rolled back. Raises Failed, naming every check that does not hold.
-        In the modes `plan` and `revert`, and on a standby, nothing can be probed.
+        The probes run in transactions that are rolled back. Raises Failed, naming every check that
+        does not hold. In the modes `plan` and `revert`, and on a standby, nothing can be probed.
         """
         with self._ending():
             if why := self._unprovable:
                 self._note_verified(names)
-                unproven = checks.frame([checks.CheckResult(self.runbook, "behaviour", not_run=why)])
+                unproven = checks.frame(
+                    [checks.CheckResult(self.runbook, "behaviour", not_run=why)]
+                )
                 return display.named(unproven, "verification")
             if self.parameters.mode == "verify":
                 self._finished()
             results = [
                 result
                 for about, script in self._agenda.verifications(names)
-                for result in verify.verify(self._sessions.work, about, script, self._worker.timeouts)
+                for result in verify.verify(
+                    self._sessions.work, about, script, self._worker.timeouts
+                )
             ]
             results += verify.unverified(self._agenda.unverified(names))
-            shown = display.named(checks.frame(results), "part of the verification" if names else "verification")
+            shown = display.named(
+                checks.frame(results), "part of the verification" if names else "verification"
+            )
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._note_verified(names)
             return shown
@@ -377,9 +442,14 @@ class Run:
 
     @staticmethod
     def _require(
-        results: Sequence[checks.CheckResult], shown: pd.DataFrame, error: type[RunbookError], message: str
+        results: Sequence[checks.CheckResult],
+        shown: pd.DataFrame,
+        error: type[RunbookError],
+        message: str,
     ) -> None:
-        """Show the frame and raise, if something does not hold: a cell that raises shows no value."""
+        """Show the frame and raise, if something does not hold: a cell that raises shows no
+        value.
+        """
         if any(result.problem for result in results):
             display.frame(shown)
         checks.require(results, error, message)
@@ -390,37 +460,53 @@ class Run:
             return display.named(self._observation.difference(), "difference")
 
     def verdict(self) -> VerdictCard:
-        """Compare the live catalog with the ledger once more, write the verdict, and end the run's sessions. What was
-        observed before is in the record as it is after, whether or not the runbook observes it again.
+        """Compare the live catalog with the ledger once more, write the verdict, and end the run's
+        sessions. What was observed before is in the record as it is after, whether or not the
+        runbook observes it again.
 
-        Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and `verify` passed
-        after the last change; in mode `plan` it is enough that every block could be decided.
+        Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and
+        `verify` passed after the last change; in mode `plan` it is enough that every block could be
+        decided.
         """
         with self._ending():
             final = self._finished()
             if self.parameters.mode != "plan" and self._verified != len(self._worker.outcomes):
-                raise Failed.of("is not verified", where=self.runbook, remedy="run the cell of the verification first")
+                raise Failed.of(
+                    "is not verified",
+                    where=self.runbook,
+                    remedy="run the cell of the verification first",
+                )
             if self._observation.lacks(done := len(self._worker.outcomes)):
                 self._observation.snapshot(done)
             if self.parameters.writes:
                 self._recorder.settle()
-            return self._end(Verdict.PASSED, conclusion.summary(self.parameters, final, self._worker.outcomes))
+            return self._end(
+                Verdict.PASSED, conclusion.summary(self.parameters, final, self._worker.outcomes)
+            )
 
     def _require_decisions(self) -> None:
         if not self._decisions:
-            raise Refused.of("nothing is decided", where=self.runbook, remedy="run the cell of the preconditions first")
+            raise Refused.of(
+                "nothing is decided",
+                where=self.runbook,
+                remedy="run the cell of the preconditions first",
+            )
 
     def _finished(self) -> list[Decision]:
-        """Decide about every block once more; but for mode `plan`, raise Failed unless all of them are in place."""
+        """Decide about every block once more; but for mode `plan`, raise Failed unless all of them
+        are in place.
+        """
         self._require_decisions()
         final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
-            checks.require(verify.finished(final), Failed, "The target is not in the verified state.")
+            checks.require(
+                verify.finished(final), Failed, "The target is not in the verified state."
+            )
         return final
 
     def close(self, reason: str = "given up by hand") -> None:
-        """End the run's sessions, and with them its lock. A run that has written but not ended is `interrupted`, for
-        this reason.
+        """End the run's sessions, and with them its lock. A run that has written but not ended is
+        `interrupted`, for this reason.
         """
         if not self._closed and self._recorder.begun and not self._verdict:
             self._end(Verdict.INTERRUPTED, reason)
@@ -436,21 +522,30 @@ class Run:
         warnings.warn(f"run.{name} is now run.{_FORMER[name]}", DeprecationWarning, stacklevel=2)
         return getattr(self, _FORMER[name])
 
-    # -- inside ----------------------------------------------------------------------------------------------
+    # -- inside
+    # ----------------------------------------------------------------------------------------------
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
-        """Turn what goes wrong inside into one of our errors, and write into the ledger how the run ended."""
+        """Turn what goes wrong inside into one of our errors, and write into the ledger how the run
+        ended.
+        """
         if self._closed:
-            raise Refused("The run has ended. To begin another, run the cells again from the target on.")
-        if changed := self._changes():  # the run goes on as it began: to do what they say now is not its business
+            raise Refused(
+                "The run has ended. To begin another, run the cells again from the target on."
+            )
+        # the run goes on as it began: to do what they say now is not its business
+        if changed := self._changes():
             raise Refused("The parameters are not those that the run began with.", problems=changed)
         try:
             yield
             return
         except (Exception, KeyboardInterrupt) as exc:
-            error = conclusion.error(exc, self.parameters, self._sessions, begun=self._recorder.begun)
-            if error is None:  # a fault of ours: it is shown as it is, and the ledger knows that the run failed
+            error = conclusion.error(
+                exc, self.parameters, self._sessions, begun=self._recorder.begun
+            )
+            # a fault of ours: it is shown as it is, and the ledger knows that the run failed
+            if error is None:
                 self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
                 raise
         if remark := self._end(error.verdict, error.reason).facts.get(_ROW):
@@ -465,5 +560,7 @@ class Run:
             self.close()
         facts = {"run": self.run_id, "runbook": self.runbook}
         facts |= {_ROW: remark} if remark else {}
-        facts |= conclusion.facts(self.parameters, self._identity, self.started_at, self._plan, held)
+        facts |= conclusion.facts(
+            self.parameters, self._identity, self.started_at, self._plan, held
+        )
         return VerdictCard(verdict, reason, facts)

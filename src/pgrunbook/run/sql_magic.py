@@ -18,7 +18,9 @@ from sql.magic import SqlMagic
 from sql.parse import _option_strings_from_parser
 from sql.run import unduplicate_field_names
 from sqlalchemy import CursorResult, NullPool, create_engine
-from sqlalchemy.dialects.postgresql import psycopg as _dialect  # noqa: F401  # now, and not when the cell waits for it
+
+# now, and not when the cell waits for it
+from sqlalchemy.dialects.postgresql import psycopg as _dialect  # noqa: F401
 from sqlalchemy.exc import DBAPIError
 from traitlets import Int
 
@@ -32,15 +34,16 @@ from pgrunbook.secrets.patterns import mask_shapes
 ROW_LIMIT = 1_000
 ONLY_LOOKS = "%sql only looks; changes go through a block."
 
-# Sent first in each transaction, for two reasons. The server then finds the ends of strings where our parser
-# found them. And it takes a snapshot, after which PostgreSQL does not let a READ ONLY transaction become
-# read-write: https://www.postgresql.org/docs/current/sql-set-transaction.html
+# Sent first in each transaction, for two reasons. The server then finds the ends of strings where
+# our parser found them. And it takes a snapshot, after which PostgreSQL does not let a READ ONLY
+# transaction become read-write: https://www.postgresql.org/docs/current/sql-set-transaction.html
 PIN = "SELECT pg_catalog.set_config('standard_conforming_strings', 'on', true)"
 
 # A cursor, so that a SELECT without LIMIT cannot fill the kernel's memory.
 CURSOR = "DECLARE looking NO SCROLL CURSOR FOR "
 
-# Type OIDs of src/include/catalog/pg_type.dat to the pandas dtypes that can be NULL without becoming floats.
+# Type OIDs of src/include/catalog/pg_type.dat to the pandas dtypes that can be NULL without
+# becoming floats.
 _DTYPES: dict[object, str] = {
     16: "boolean",
     20: "Int64",
@@ -51,17 +54,25 @@ _DTYPES: dict[object, str] = {
     701: "Float64",
 }
 
-_WRITERS = ast.IntoClause, ast.LockingClause, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt
+_WRITERS = (
+    ast.IntoClause,
+    ast.LockingClause,
+    ast.InsertStmt,
+    ast.UpdateStmt,
+    ast.DeleteStmt,
+    ast.MergeStmt,
+)
 _OPTIONS = frozenset(_option_strings_from_parser(SqlMagic.execute.parser))
 _ASSIGNMENT = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s+<<(?=\s)(?P<sql>.*)", re.DOTALL)
-_CONNECTION = re.compile(r"""\[|[^\s'"(/-][^\s'"(]*(://|@)""")  # a URL, user@database, a [section] of odbc.ini
+# a URL, user@database, a [section] of odbc.ini
+_CONNECTION = re.compile(r"""\[|[^\s'"(/-][^\s'"(]*(://|@)""")
 
 
 def register(shell: InteractiveShell, connect: Callable[[], psycopg.Connection[Any]]) -> None:
     """Give the shell `%sql` and `%%sql`, each cell in sessions of its own from `connect`.
 
-    `connect` returns a new session on the run's target, read-only by default; timeouts and the search path are
-    its business. Registering again replaces what was there.
+    `connect` returns a new session on the run's target, read-only by default; timeouts and the
+    search path are its business. Registering again replaces what was there.
     """
     shell.configurables[:] = [c for c in shell.configurables if not isinstance(c, ReadOnlySqlMagic)]
     shell.register_magics(ReadOnlySqlMagic(shell, connect))
@@ -73,34 +84,40 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
 
     autolimit = Int(ROW_LIMIT, config=True, allow_none=True, help="Rows fetched at most")
 
-    def __init__(self, shell: InteractiveShell, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+    def __init__(
+        self, shell: InteractiveShell, connect: Callable[[], psycopg.Connection[Any]]
+    ) -> None:
         super().__init__(shell)
         self._engine = create_engine(
             "postgresql+psycopg://",
             creator=connect,
-            poolclass=NullPool,  # closing a session frees what a rollback does not, such as advisory locks
+            # closing a session frees what a rollback does not, such as advisory locks
+            poolclass=NullPool,
             isolation_level="READ COMMITTED",  # not autocommit, whatever the session came with
             execution_options={"postgresql_readonly": True, "no_parameters": True},
         )
 
     @no_var_expand
-    @line_cell_magic("sql")  # type: ignore[arg-type]  # IPython types this decorator for its bare form
+    # IPython types this decorator for its bare form
+    @line_cell_magic("sql")  # type: ignore[arg-type]
     def execute(self, line: str = "", cell: str = "") -> pd.DataFrame | None:
         """Ask the run's target a question, and get the answer as a pandas DataFrame.
 
             %sql SHOW server_version
             %sql sizes << SELECT relname, pg_relation_size(oid) FROM pg_class
 
-        The first form shows the frame, the second puts it into the variable `sizes`; `%%sql` takes a whole
-        cell, and returns the rows of its last statement. At most `ROW_LIMIT` rows are fetched, and a note says
-        so if there are more; `%config ReadOnlySqlMagic.autolimit` sets another limit.
+        The first form shows the frame, the second puts it into the variable `sizes`; `%%sql` takes
+        a whole cell, and returns the rows of its last statement. At most `ROW_LIMIT` rows are
+        fetched, and a note says so if there are more; `%config ReadOnlySqlMagic.autolimit` sets
+        another limit.
 
-        SQL is sent as it is written. Python variables are not interpolated: `$name`, `{name}` and `:name` are
-        PostgreSQL's. Only SELECT, VALUES, TABLE, SHOW, and EXPLAIN of those are sent, each in a READ ONLY
-        transaction that is rolled back. A function that acts outside of transactions still does so, such as
-        `pg_terminate_backend()`.
+        SQL is sent as it is written. Python variables are not interpolated: `$name`, `{name}` and
+        `:name` are PostgreSQL's. Only SELECT, VALUES, TABLE, SHOW, and EXPLAIN of those are sent,
+        each in a READ ONLY transaction that is rolled back. A function that acts outside of
+        transactions still does so, such as `pg_terminate_backend()`.
 
-        Raises Refused for everything else, Failed for what PostgreSQL reports, Interrupted if it is stopped.
+        Raises Refused for everything else, Failed for what PostgreSQL reports, Interrupted if it is
+        stopped.
         """
         assignment = _ASSIGNMENT.fullmatch(text := f"{line}\n{cell}")
         frame = self._look(_readable(assignment["sql"] if assignment else text))
@@ -115,7 +132,10 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
             self._fetch(statement)
         frame, complete = self._fetch(last)
         if not complete:
-            print(f"The first {len(frame):,} rows; there are more. Narrow the query, or page with LIMIT.")
+            print(
+                f"The first {len(frame):,} rows; there are more. Narrow the query, or page with "
+                "LIMIT."
+            )
         return frame
 
     def _fetch(self, statement: Statement) -> tuple[pd.DataFrame, bool]:
@@ -123,7 +143,8 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
         limit = self.autolimit or ROW_LIMIT
         prefix = CURSOR if isinstance(statement.node, ast.SelectStmt) else ""
         try:
-            with self._engine.connect() as connection:  # left without a commit, it rolls back and closes
+            # left without a commit, it rolls back and closes
+            with self._engine.connect() as connection:
                 connection.exec_driver_sql(PIN)
                 if isinstance(session := connection.connection.driver_connection, Session):
                     connection.exec_driver_sql(search_path.theirs(session.schema))
@@ -134,7 +155,9 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
         except KeyboardInterrupt as exc:
             raise Interrupted("The query was interrupted.") from exc
         except DBAPIError as exc:
-            raise Failed("The query failed.", problems=[_problem(exc, statement, len(prefix))]) from exc.orig
+            raise Failed(
+                "The query failed.", problems=[_problem(exc, statement, len(prefix))]
+            ) from exc.orig
         return (frame.head(limit), len(frame) <= limit) if prefix else (frame, True)
 
 
@@ -146,12 +169,15 @@ def _readable(sql: str) -> list[Statement]:
     except ParseError as exc:
         problem = syntax_problem(exc, sql, "%sql")
         raise Failed(
-            "The query failed.", problems=[replace(problem, found=mask_shapes(problem.found, sql=True))]
+            "The query failed.",
+            problems=[replace(problem, found=mask_shapes(problem.found, sql=True))],
         ) from exc
     if not script:
         raise Refused("There is no SQL to run.")
     if problems := [
-        Problem(what, where=f"%sql:{statement.line}") for statement in script if (what := _writes(statement.node))
+        Problem(what, where=f"%sql:{statement.line}")
+        for statement in script
+        if (what := _writes(statement.node))
     ]:
         raise Refused(ONLY_LOOKS, problems=problems)
     return script
@@ -162,7 +188,9 @@ def _refuse_syntax_of_ipython_sql(text: str) -> None:
     word = next(iter(text.split(maxsplit=1)), "")
     if word.partition("=")[0] in _OPTIONS or re.match(r"-[^-]", word):
         problem = Problem(
-            "options are not taken", where="%sql", remedy="start with the SQL: results are frames already"
+            "options are not taken",
+            where="%sql",
+            remedy="start with the SQL: results are frames already",
         )
         raise Refused(ONLY_LOOKS, problems=[problem])
     if _CONNECTION.match(word):
@@ -196,7 +224,9 @@ class _Writers(Visitor):  # type: ignore[misc]  # pglast leaves it without types
 
 
 def _frame(result: CursorResult[Any]) -> pd.DataFrame:
-    """The rows with unique column names. What is not a number or a boolean stays as psycopg returns it."""
+    """The rows with unique column names. What is not a number or a boolean stays as psycopg returns
+    it.
+    """
     assert result.cursor is not None  # every statement that is let through returns rows
     names = unduplicate_field_names([name for name, *_ in result.cursor.description])
     dtypes = [_DTYPES.get(oid, "object") for _, oid, *_ in result.cursor.description]
@@ -215,4 +245,8 @@ def _problem(exc: DBAPIError, statement: Statement, prefix: int) -> Problem:
     above = "\n" * (statement.line - 1)
     index = int(exc.orig.diag.statement_position) - 1 - prefix + len(above)
     seen = syntax_problem(ParseError(problem.what, index), above + statement.sql, "%sql")
-    return replace(problem, where=seen.where, found=f"{mask_shapes(seen.found, sql=True)}\n{problem.found}".rstrip())
+    return replace(
+        problem,
+        where=seen.where,
+        found=f"{mask_shapes(seen.found, sql=True)}\n{problem.found}".rstrip(),
+    )

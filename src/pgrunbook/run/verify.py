@@ -29,7 +29,9 @@ _FEW = 20
 
 
 def finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
-    """Whether nothing is left to do with these blocks: they are in the ledger, and the catalog still agrees."""
+    """Whether nothing is left to do with these blocks: they are in the ledger, and the catalog
+    still agrees.
+    """
     for decision in decisions:
         where, problems = decision.block.name, decision.problems
         if decision.action is not Action.SKIP and not problems:
@@ -42,15 +44,26 @@ def _unfinished(decision: Decision) -> Problem:
     where = decision.block.name
     if decision.action is Action.REVERT:
         remedy = "run the cell of run.revert() first"
-        return Problem("is not reverted", where, expected="undone by this run", found=decision.reason, remedy=remedy)
+        return Problem(
+            "is not reverted",
+            where,
+            expected="undone by this run",
+            found=decision.reason,
+            remedy=remedy,
+        )
     remedy = "run the cell that applies it, in mode apply"
-    return Problem("is not in the ledger", where, "applied or adopted by a run", decision.reason, remedy)
+    return Problem(
+        "is not in the ledger", where, "applied or adopted by a run", decision.reason, remedy
+    )
 
 
-def expected_columns(found: pd.DataFrame, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
+def expected_columns(
+    found: pd.DataFrame, tables: Sequence[str], expected: Mapping[str, str]
+) -> pd.DataFrame:
     """Each table with each expected column with its type; `found` as `Snapshot.columns`.
 
-    Index `table`, `column`; columns `present`, `type`, `nullable`, `default`, `as_expected`, all str.
+    Index `table`, `column`; columns `present`, `type`, `nullable`, `default`, `as_expected`, all
+    str.
     """
     wanted = pd.MultiIndex.from_product([tables, expected], names=["table", "column"])
     there = found.reindex(wanted)
@@ -60,7 +73,9 @@ def expected_columns(found: pd.DataFrame, tables: Sequence[str], expected: Mappi
             "type": there["type"],
             "nullable": [{True: "yes", False: "no"}.get(value, "") for value in there["nullable"]],
             "default": there["default"],
-            "as_expected": [_yes(t == expected[key[1]]) for key, t in zip(wanted, there["type"], strict=True)],
+            "as_expected": [
+                _yes(t == expected[key[1]]) for key, t in zip(wanted, there["type"], strict=True)
+            ],
         },
         index=wanted,
     ).fillna("")
@@ -70,17 +85,21 @@ def _yes(value: bool) -> str:
     return "yes" if value else "NO"
 
 
-def verify(conn: Session, name: str, statements: Sequence[Statement], timeouts: Timeouts) -> list[CheckResult]:
-    """Run a verify script in a transaction that is rolled back; one result for each `-- check:` statement.
+def verify(
+    conn: Session, name: str, statements: Sequence[Statement], timeouts: Timeouts
+) -> list[CheckResult]:
+    """Run a verify script in a transaction that is rolled back; one result for each `-- check:`
+    statement.
 
-    A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails does not
-    hide the next; if a statement without a check fails, the checks after it are not run.
+    A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails
+    does not hide the next; if a statement without a check fails, the checks after it are not run.
     """
     results: list[CheckResult] = []
     with conn.transaction(force_rollback=True):
         conn.execute(
             # Probes take no lock that the application would queue behind: they may wait for theirs.
-            "SELECT set_config('lock_timeout', %(limit)s, true), set_config('statement_timeout', %(limit)s, true)",
+            "SELECT set_config('lock_timeout', %(limit)s, true), set_config('statement_timeout', "
+            "%(limit)s, true)",
             {"limit": timeouts.statement_timeout},
         )
         conn.execute(f"{search_path.theirs(conn.schema)}; {_SAVEPOINT}".encode())
@@ -89,7 +108,9 @@ def verify(conn: Session, name: str, statements: Sequence[Statement], timeouts: 
             if statement.check:
                 results.append(CheckResult(name, statement.check, problem))
             elif problem:
-                results.append(CheckResult(name, f"set-up: {statement.sql.splitlines()[0]}", problem))
+                results.append(
+                    CheckResult(name, f"set-up: {statement.sql.splitlines()[0]}", problem)
+                )
                 break
     return results
 

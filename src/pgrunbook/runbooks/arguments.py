@@ -1,4 +1,6 @@
-"""Parameters as the command line gives them, as text: for each runbook those that it declares, as it declares them."""
+"""Parameters as the command line gives them, as text: for each runbook those that it declares, as
+it declares them.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,17 @@ class Asked(NamedTuple):
 
 
 def asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dict[Path, Asked]:
-    """What each of the runbooks is given of these names and values: of several, what it declares. Raises Refused for
-    what none declares, for what is given twice, and for what is not valid.
+    """What each of the runbooks is given of these names and values: of several, what it declares.
+    Raises Refused for what none declares, for what is given twice, and for what is not valid.
     """
     for name, value in pairs:
         if not _is_text(f"{name}{value}"):
-            remedy = "set LC_ALL to a locale whose encoding is that of the terminal, such as C.UTF-8"
-            raise Refused.of("is not text in the encoding of this locale", where=name, remedy=remedy)
+            remedy = (
+                "set LC_ALL to a locale whose encoding is that of the terminal, such as C.UTF-8"
+            )
+            raise Refused.of(
+                "is not text in the encoding of this locale", where=name, remedy=remedy
+            )
     declared = {path: parameters.declared(path) for path in notebooks}
     known = {name for declaration in declared.values() for name in declaration}
     unknown = [name for name, _ in pairs if name not in known]
@@ -39,7 +45,9 @@ def asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dic
 
 
 def _is_text(given: str) -> bool:
-    """Whether it can be written: Python keeps bytes of the command line that it cannot decode as lone surrogates."""
+    """Whether it can be written: Python keeps bytes of the command line that it cannot decode as
+    lone surrogates.
+    """
     try:
         given.encode()
     except UnicodeEncodeError:
@@ -48,8 +56,8 @@ def _is_text(given: str) -> bool:
 
 
 def again(project: Project, runbook: str, chosen: parameters.Parameters, mode: str) -> str:
-    """The command that runs this runbook, or another one, in another mode: on the same target and schema, and with the
-    parameters that it declares as they are here. Can be pasted into a shell.
+    """The command that runs this runbook, or another one, in another mode: on the same target and
+    schema, and with the parameters that it declares as they are here. Can be pasted into a shell.
     """
     try:
         declared = parameters.declared(project.runbook(runbook))
@@ -58,17 +66,25 @@ def again(project: Project, runbook: str, chosen: parameters.Parameters, mode: s
     now = chosen.record()
     words = ["pgrunbook", "run", runbook, "--target", chosen.target, "--mode", mode]
     for name, default in declared.items():
-        if name in now and name not in _OF_ONE_RUN and type(now[name]) is type(default) and now[name] != default:
+        if (
+            name in now
+            and name not in _OF_ONE_RUN
+            and type(now[name]) is type(default)
+            and now[name] != default
+        ):
             words += ["-p", name, now[name] if isinstance(default, str) else repr(now[name])]
     return shlex.join(words)
 
 
-# What another run gets otherwise, or must not get: an approval is of one plan, and nothing is discarded by habit.
+# What another run gets otherwise, or must not get: an approval is of one plan, and nothing is
+# discarded by habit.
 _OF_ONE_RUN = ("target", "mode", "approved_plan", "approver", "discard")
 
 
 def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
-    """Values as the declared types: a text stays a text, `007` and `true` too; the rest is read as Python writes it."""
+    """Values as the declared types: a text stays a text, `007` and `true` too; the rest is read as
+    Python writes it.
+    """
     given: dict[str, Any] = {}
     for name, value in pairs:
         if value is None:

@@ -38,11 +38,12 @@ class Admits(NamedTuple):
 class Block:
     """One block as it would run on a target: rendered, parsed, and with the facts that it makes.
 
-    `effects` goes with `statements`, one each. `choices` are the variants that were chosen, each with its variables,
-    for a block that has variants; `admits` then says what for. `scripts` are its files as they stand in git, before
-    placeholders are filled in; `sql` is what is displayed, sent and recorded. `fills` are the columns, as (table,
-    column), of the rows that the product will write once the block is there. `transaction`: whether its statements run
-    in one, or each by itself because PostgreSQL refuses them inside one.
+    `effects` goes with `statements`, one each. `choices` are the variants that were chosen, each
+    with its variables, for a block that has variants; `admits` then says what for. `scripts` are
+    its files as they stand in git, before placeholders are filled in; `sql` is what is displayed,
+    sent and recorded. `fills` are the columns, as (table, column), of the rows that the product
+    will write once the block is there. `transaction`: whether its statements run in one, or each by
+    itself because PostgreSQL refuses them inside one.
     """
 
     name: str
@@ -62,7 +63,9 @@ class Block:
 
     @property
     def entry(self) -> str:
-        """What of `deploy/` it comes from, without the ending: of a block that has variants, the folder."""
+        """What of `deploy/` it comes from, without the ending: of a block that has variants, the
+        folder.
+        """
         return entry_of(self.name)
 
     def named_in(self, names: Collection[str]) -> bool:
@@ -93,7 +96,9 @@ class Block:
     def tables(self) -> frozenset[str]:
         """Those that it makes, alters, or refers to."""
         admitting = {self.admits.table} if self.admits else set()
-        return frozenset({key.table for key in self.facts} | {need.table for need in self.needs} | admitting)
+        return frozenset(
+            {key.table for key in self.facts} | {need.table for need in self.needs} | admitting
+        )
 
     @property
     def alters(self) -> bool:
@@ -110,8 +115,9 @@ class Block:
 
 @dataclass(frozen=True)
 class Source:
-    """The SQL of one runbook, read and parsed: for each kind of script, its files by base name. `unusable` has what is
-    wrong with files, by their paths; one that cannot even be parsed is not among the others.
+    """The SQL of one runbook, read and parsed: for each kind of script, its files by base name.
+    `unusable` has what is wrong with files, by their paths; one that cannot even be parsed is not
+    among the others.
     """
 
     deploy: Mapping[str, Script | Variants]
@@ -121,10 +127,14 @@ class Source:
 
     @classmethod
     def read(cls, folder: Path) -> Source:
-        """Read every file. Raises Refused naming all that is wrong with any of them, before any connection."""
+        """Read every file. Raises Refused naming all that is wrong with any of them, before any
+        connection.
+        """
         source = cls.usable(folder)
         if problems := [problem for found in source.unusable.values() for problem in found]:
-            raise Refused("The runbook's SQL cannot be used: nothing was started.", problems=problems)
+            raise Refused(
+                "The runbook's SQL cannot be used: nothing was started.", problems=problems
+            )
         return source
 
     @classmethod
@@ -133,7 +143,9 @@ class Source:
         unusable: dict[str, Sequence[Problem]] = {}
         kinds = {kind: dict(_entries(folder / kind, folder, unusable)) for kind in KINDS}
         if not paths(folder / "deploy"):
-            unusable["deploy/"] = [Problem("holds no block", where="deploy/", expected="NNN_name.sql")]
+            unusable["deploy/"] = [
+                Problem("holds no block", where="deploy/", expected="NNN_name.sql")
+            ]
         return cls(**kinds, unusable=unusable)
 
     def scripts(self, *kinds: str) -> Iterator[Script]:
@@ -152,16 +164,23 @@ class Source:
         return [name for name, entry in self.deploy.items() if isinstance(entry, Script)]
 
     def block(self, name: str, variables: Mapping[str, str]) -> Block:
-        """The block of one file, rendered. Raises Refused if it is not there or makes an unknown shape."""
+        """The block of one file, rendered. Raises Refused if it is not there or makes an unknown
+        shape.
+        """
         script = self.deploy.get(name)
         if not isinstance(script, Script):
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
         sql = script.render(variables)
         parsed = script.filled(variables)
         effects = tuple(_effect_of(statement) for statement in parsed)
-        needs = [*(need for effect in effects for need in effect.needs), *_listed(script, "requires", variables)]
+        needs = [
+            *(need for effect in effects for need in effect.needs),
+            *_listed(script, "requires", variables),
+        ]
         block = _block(name, [script], sql, parsed, effects, needs)
-        return replace(block, fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables)))
+        return replace(
+            block, fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables))
+        )
 
     def chosen(
         self,
@@ -173,18 +192,26 @@ class Source:
         recorded: Sequence[str] = (),
         otherwise: str = "",
     ) -> Block:
-        """The block `folder:table.column` made of chosen variants, each with its variables, in this order.
+        """The block `folder:table.column` made of chosen variants, each with its variables, in this
+        order.
 
-        What it makes cannot be told from its text and is given; the last statement makes it. With no choice the
-        block holds no SQL, `otherwise` says why, and its checksums are those of the variants that a run recorded.
+        What it makes cannot be told from its text and is given; the last statement makes it. With
+        no choice the block holds no SQL, `otherwise` says why, and its checksums are those of the
+        variants that a run recorded.
         """
         variants = self.deploy.get(name)
         if variants is None or isinstance(variants, Script):
             raise Refused.of(f"no folder of variants is called {name!r}", where="deploy/")
         if missing := [variant for variant, _ in choices if variant not in variants]:
-            raise Refused.of(f"no variant {', '.join(missing)}", where=f"deploy/{name}/", expected=", ".join(variants))
+            raise Refused.of(
+                f"no variant {', '.join(missing)}",
+                where=f"deploy/{name}/",
+                expected=", ".join(variants),
+            )
         sql = "\n".join(variants[variant].render(variables) for variant, variables in choices)
-        parsed = tuple(s for variant, variables in choices for s in variants[variant].filled(variables))
+        parsed = tuple(
+            s for variant, variables in choices for s in variants[variant].filled(variables)
+        )
         effects = (*(Effect({}) for _ in parsed[1:]), Effect(makes))
         wanted = [variant for variant, _ in choices] or recorded
         scripts = self.files(name, wanted)
@@ -193,36 +220,54 @@ class Source:
         return block if choices else replace(block, title="No SQL is needed", why=otherwise)
 
     def files(self, block: str, variants: Sequence[str]) -> Sequence[Script]:
-        """The files in `deploy/` of a block: its own; of one that has variants, those of these that are there."""
+        """The files in `deploy/` of a block: its own; of one that has variants, those of these that
+        are there.
+        """
         entry = self.deploy[entry_of(block)]
-        return [entry] if isinstance(entry, Script) else [entry[variant] for variant in variants if variant in entry]
+        return (
+            [entry]
+            if isinstance(entry, Script)
+            else [entry[variant] for variant in variants if variant in entry]
+        )
 
     def undoing(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
-        """The revert script of a block, as a block of the same name: the facts of it are what it takes away.
+        """The revert script of a block, as a block of the same name: the facts of it are what it
+        takes away.
 
-        The scripts of variants come in reverse order, each with the variables in `block.choices`; `variables` are for
-        a block that is one file. Raises Refused if there is no such script, or a placeholder has no value.
+        The scripts of variants come in reverse order, each with the variables in `block.choices`;
+        `variables` are for a block that is one file. Raises Refused if there is no such script, or
+        a placeholder has no value.
         """
         entry = self.revert.get(block.entry)
         if isinstance(entry, Script):
             chosen = [(entry, variables)]
         else:
-            chosen = [(s, v) for variant, v in reversed(block.choices) if (s := (entry or {}).get(variant))]
+            chosen = [
+                (s, v)
+                for variant, v in reversed(block.choices)
+                if (s := (entry or {}).get(variant))
+            ]
         if not chosen:
             file = f"revert/{block.entry}.sql"
             remedy = f"write {file}, or undo the block by hand"
             raise Refused.of("has no revert script", where=block.name, expected=file, remedy=remedy)
         sql = "\n".join(script.render(values) for script, values in chosen)
-        parsed = tuple(statement for script, values in chosen for statement in script.filled(values))
+        parsed = tuple(
+            statement for script, values in chosen for statement in script.filled(values)
+        )
         effects = (*(Effect({}) for _ in parsed[1:]), Effect(undone))
-        tables = {key.table for key in block.facts} | ({block.admits.table} if block.admits else set())
+        tables = {key.table for key in block.facts} | (
+            {block.admits.table} if block.admits else set()
+        )
         needs = [Need(table, "alter") for table in sorted(tables)]
         undo = _block(block.name, [script for script, _ in chosen], sql, parsed, effects, needs)
         return replace(undo, admits=block.admits, choices=block.choices)
 
 
 def entry_of(block: str) -> str:
-    """The part of a block's name that is in `deploy/` and `revert/`: `020_admit` of `020_admit:table.column`."""
+    """The part of a block's name that is in `deploy/` and `revert/`: `020_admit` of
+    `020_admit:table.column`.
+    """
     return block.partition(":")[0]
 
 
@@ -245,7 +290,9 @@ def _block(
         needs=tuple(dict.fromkeys(needs)),
         scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
-        timeouts={k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h},
+        timeouts={
+            k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h
+        },
     )
 
 
@@ -260,7 +307,9 @@ def tree_sha256(scripts: Iterable[Script]) -> str:
 
 
 def _digest(digests: Iterable[str]) -> str:
-    """One file's checksum as it is (`sha256sum` gives the same); of several, the checksum of theirs."""
+    """One file's checksum as it is (`sha256sum` gives the same); of several, the checksum of
+    theirs.
+    """
     listed = list(digests)
     return listed[0] if len(listed) == 1 else hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
@@ -316,7 +365,9 @@ def _effect_of(statement: Statement) -> Effect:
 
 
 def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:
-    """What a header lists, `users (name, email); teams (id uuid)`, as needs: columns of any type, or of one type."""
+    """What a header lists, `users (name, email); teams (id uuid)`, as needs: columns of any type,
+    or of one type.
+    """
     parts = substitute(script.header.get(key, ""), variables).split(";")
     where = f"{script.name}, header {key}"
     return [need for part in parts if part.strip() for need in _columns(part.strip(), where)]
@@ -325,7 +376,9 @@ def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need
 def _columns(part: str, where: str) -> list[Need]:
     try:
         (raw,) = pglast.parse_sql(f"INSERT INTO {part} SELECT")
-        return [Need(raw.stmt.relation.relname, "alter", column.name) for column in raw.stmt.cols or ()]
+        return [
+            Need(raw.stmt.relation.relname, "alter", column.name) for column in raw.stmt.cols or ()
+        ]
     except pglast.parser.ParseError:  # it has types
         pass
     try:
@@ -333,4 +386,6 @@ def _columns(part: str, where: str) -> list[Need]:
     except pglast.parser.ParseError as exc:
         raise Refused.of(str(exc.args[0]), where=where, found=part) from exc
     facts = shape.effect_of(raw.stmt).facts.items()
-    return [Need(key.table, "alter", key.name, type_) for key, type_ in facts if key.kind == "column"]
+    return [
+        Need(key.table, "alter", key.name, type_) for key, type_ in facts if key.kind == "column"
+    ]

@@ -1,4 +1,6 @@
-"""The code cells of a runbook, as far as their text tells: are they Python, what do they apply and lack?"""
+"""The code cells of a runbook, as far as their text tells: are they Python, what do they apply and
+lack?
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,15 @@ _NEEDED = {
 _FORMER = {"finish": "verdict"}  # names of cells until version 0.1
 
 
-def problems(notebook: Path, blocks: Collection[str], undecided: Collection[str] = ()) -> Iterator[Problem]:
-    """Cells that are no Python; blocks that no cell applies, and such as are not there. `blocks` are the names of the
-    files and folders in `deploy/`, without endings, but for folders about which nothing is decided: `undecided`.
+def problems(
+    notebook: Path, blocks: Collection[str], undecided: Collection[str] = ()
+) -> Iterator[Problem]:
+    """Cells that are no Python; blocks that no cell applies, and such as are not there. `blocks`
+    are the names of the files and folders in `deploy/`, without endings, but for folders about
+    which nothing is decided: `undecided`.
 
-    Where a cell applies what only running it tells, such as the names in a loop, no block is missed. Raises Refused if
-    the file is no notebook.
+    Where a cell applies what only running it tells, such as the names in a loop, no block is
+    missed. Raises Refused if the file is no notebook.
     """
     calls, broken = _calls(notebook)
     if broken:
@@ -41,7 +46,9 @@ def problems(notebook: Path, blocks: Collection[str], undecided: Collection[str]
             yield Problem(f"nothing is decided about {name!r}", where, remedy=remedy)
         elif name is not None and name not in blocks:
             remedy = f"{did_you_mean(name, blocks)}correct the name, and save the notebook"
-            yield Problem(f"no block is called {name!r}", where, expected=", ".join(blocks), remedy=remedy)
+            yield Problem(
+                f"no block is called {name!r}", where, expected=", ".join(blocks), remedy=remedy
+            )
     if None in named or any(_method(call) == "apply_all" for _, call in calls):
         return
     for block in blocks:
@@ -51,19 +58,23 @@ def problems(notebook: Path, blocks: Collection[str], undecided: Collection[str]
 
 
 def lacking(notebook: Path) -> Iterator[Problem]:
-    """What every run needs and no cell calls: a verification of some blocks is none of the whole. Nothing if there are
-    cells that are no Python. Raises Refused if the file is no notebook.
+    """What every run needs and no cell calls: a verification of some blocks is none of the whole.
+    Nothing if there are cells that are no Python. Raises Refused if the file is no notebook.
     """
     calls, broken = _calls(notebook)
-    called = {_FORMER.get(name, name) for _, call in calls if not call.args and (name := _method(call))}
+    called = {
+        _FORMER.get(name, name) for _, call in calls if not call.args and (name := _method(call))
+    }
     for name, why in _NEEDED.items():
         if name not in called and not broken:
-            yield Problem(f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}")
+            yield Problem(
+                f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}"
+            )
 
 
 def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
-    """What of the text of the cells is secret: in the usual forms, or one of those known. Raises Refused if the file is
-    no notebook.
+    """What of the text of the cells is secret: in the usual forms, or one of those known. Raises
+    Refused if the file is no notebook.
     """
     for cell in notebooks.cells(notebook):
         where = f"{notebook.name}, cell {cell.id}"
@@ -80,10 +91,14 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
     broken = []
     for cell, source in _code(notebook):
         try:
-            calls += [(cell, node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+            calls += [
+                (cell, node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)
+            ]
         except SyntaxError as exc:
             where = f"{notebook.name}, cell {cell}, line {exc.lineno}"
-            broken.append(Problem(exc.msg, where, expected="Python", found=(exc.text or "").rstrip("\n")))
+            broken.append(
+                Problem(exc.msg, where, expected="Python", found=(exc.text or "").rstrip("\n"))
+            )
     return calls, broken
 
 

@@ -1,4 +1,6 @@
-"""The passwords that a run on a target could use: from wherever libpq takes them for it, and from nowhere else."""
+"""The passwords that a run on a target could use: from wherever libpq takes them for it, and from
+nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +21,19 @@ from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import KEYWORDS
 
-# Where libpq looks for a socket if no host is given: as PostgreSQL builds it, and as Debian and Red Hat do.
-_SOCKET_DIRECTORIES = ("/tmp", "/var/run/postgresql", "/run/postgresql")  # noqa: S108  # nothing is written there
+# Where libpq looks for a socket if no host is given: as PostgreSQL builds it, and as Debian and Red
+# Hat do.
+# nothing is written there
+_SOCKET_DIRECTORIES = ("/tmp", "/var/run/postgresql", "/run/postgresql")  # noqa: S108
 
 
 def of_target(target: Target) -> tuple[str, ...]:
     """The passwords that libpq could use for this target, each once.
 
-    They are those of its connection string, of the service that this names, of the environment, and of the lines of
-    the password file that are for this target. Left out is what every record of the target shows, its name, its
-    database, host, service or role: that is no secret, and a search for it would stop every run.
+    They are those of its connection string, of the service that this names, of the environment, and
+    of the lines of the password file that are for this target. Left out is what every record of the
+    target shows, its name, its database, host, service or role: that is no secret, and a search for
+    it would stop every run.
     """
     settings = settings_of(target.conninfo)
     found = [
@@ -37,12 +42,16 @@ def of_target(target: Target) -> tuple[str, ...]:
         *password_file(settings),
     ]
     public = [target.name, "postgres", *_public(settings), os.environ.get("LOGNAME", "")]
-    return tuple(secret for secret in dict.fromkeys(found) if secret and not any(secret in name for name in public))
+    return tuple(
+        secret
+        for secret in dict.fromkeys(found)
+        if secret and not any(secret in name for name in public)
+    )
 
 
 def of_name(name: str) -> tuple[str, ...]:
-    """Those of the target of that name; none if it cannot be had, which the run itself will say. The embedded server
-    has no password.
+    """Those of the target of that name; none if it cannot be had, which the run itself will say.
+    The embedded server has no password.
     """
     if name == "embedded":
         return ()
@@ -53,20 +62,26 @@ def of_name(name: str) -> tuple[str, ...]:
 
 
 def settings_of(conninfo: str) -> dict[str, str]:
-    """What libpq connects with: what is given, then the service's, the environment's and its own defaults."""
+    """What libpq connects with: what is given, then the service's, the environment's and its own
+    defaults.
+    """
     try:
         given = {keyword: str(value) for keyword, value in conninfo_to_dict(conninfo).items()}
     except psycopg.ProgrammingError:
         return {}
     with _service(given.get("service", "")):
         options = pq.Conninfo.get_defaults()
-    defaults = {o.keyword.decode(): o.val.decode("utf-8", "surrogateescape") for o in options if o.val}
+    defaults = {
+        o.keyword.decode(): o.val.decode("utf-8", "surrogateescape") for o in options if o.val
+    }
     return defaults | {keyword: value for keyword, value in given.items() if value}
 
 
 @contextmanager
 def _service(name: str) -> Iterator[None]:
-    """In the `with` block libpq's defaults are those of the service: it takes its name from the environment alone."""
+    """In the `with` block libpq's defaults are those of the service: it takes its name from the
+    environment alone.
+    """
     before = os.environ.get("PGSERVICE")
     if name:
         os.environ["PGSERVICE"] = name
@@ -81,22 +96,29 @@ def _service(name: str) -> Iterator[None]:
 
 def _public(settings: Mapping[str, str]) -> Iterator[str]:
     """What a record shows of these settings."""
-    yield from (settings.get(name, "") for name in ("user", "dbname", "host", "hostaddr", "port", "service"))
+    yield from (
+        settings.get(name, "") for name in ("user", "dbname", "host", "hostaddr", "port", "service")
+    )
 
 
-# -- the password file: https://www.postgresql.org/docs/current/libpq-pgpass.html ------------------------------------
+# -- the password file: https://www.postgresql.org/docs/current/libpq-pgpass.html
+# ------------------------------------
 
 
 def password_file(settings: Mapping[str, str]) -> Iterator[str]:
-    """For each host, the password of the first line that matches it, as `passwordFromFile` of libpq's fe-connect.c
-    finds it.
+    """For each host, the password of the first line that matches it, as `passwordFromFile` of
+    libpq's fe-connect.c finds it.
     """
     lines = _lines(_path(settings))
     user = settings.get("user", "")
     about = (settings.get("dbname") or user, user)
     for host, port in _hosts(settings):
         for name in _names(host):
-            matching = (found for line in lines if (found := _password(line, (name, port, *about))) is not None)
+            matching = (
+                found
+                for line in lines
+                if (found := _password(line, (name, port, *about))) is not None
+            )
             yield from [password for password in [next(matching, "")] if password]
 
 
@@ -109,7 +131,9 @@ def _path(settings: Mapping[str, str]) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    """Its lines but for comments; none of a file that libpq would not read: others may read it, or it is no file."""
+    """Its lines but for comments; none of a file that libpq would not read: others may read it, or
+    it is no file.
+    """
     try:
         path = path.expanduser()
         mode = path.stat().st_mode
@@ -122,7 +146,9 @@ def _lines(path: Path) -> list[str]:
 
 
 def _hosts(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each host, by its name rather than by its address, with its port: there may be one port for all."""
+    """Each host, by its name rather than by its address, with its port: there may be one port for
+    all.
+    """
     names, addresses = (settings.get(keyword, "").split(",") for keyword in ("host", "hostaddr"))
     ports = settings.get("port", "").split(",")
     for number in range(max(len(names), len(addresses))):
@@ -132,22 +158,30 @@ def _hosts(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _names(host: str) -> list[str]:
-    """What the file may call the host: `localhost` stands for the socket that libpq takes by default, too."""
+    """What the file may call the host: `localhost` stands for the socket that libpq takes by
+    default, too.
+    """
     if not host:
         return ["localhost"]
     return [host, "localhost"] if host in _SOCKET_DIRECTORIES else [host]
 
 
 def _password(line: str, about: Iterable[str]) -> str | None:
-    """What the line has as the password for host, port, database and user; None if it is for others."""
+    """What the line has as the password for host, port, database and user; None if it is for
+    others.
+    """
     if not (match := _FIELDS.match(line)):
         return None
     *fields, password = match.groups()
-    matches = all(field == "*" or _unescaped(field) == wanted for field, wanted in zip(fields, about, strict=True))
+    matches = all(
+        field == "*" or _unescaped(field) == wanted
+        for field, wanted in zip(fields, about, strict=True)
+    )
     return _unescaped(password) if matches else None
 
 
-# Four fields that a colon ends, and a fifth that may end with the line; a backslash escapes a colon, or itself.
+# Four fields that a colon ends, and a fifth that may end with the line; a backslash escapes a
+# colon, or itself.
 _FIELDS = re.compile(r"((?:\\.|[^:\\])*):" * 4 + r"((?:\\.|[^:\\])*\\?)")
 
 

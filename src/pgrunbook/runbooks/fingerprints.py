@@ -1,4 +1,6 @@
-"""What is run: the digests of a runbook's files and the versions of what runs them, so that they can be found again."""
+"""What is run: the digests of a runbook's files and the versions of what runs them, so that they
+can be found again.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of a runbook: SHA-256 of each by its path from the project's root, the notebook first.
+    """The files of a runbook: SHA-256 of each by its path from the project's root, the notebook
+    first.
 
-    `code` is that of the notebook's code, under its path: neither of its text nor its outputs, which JupyterLab saves
-    into it, nor of its parameters.
+    `code` is that of the notebook's code, under its path: neither of its text nor its outputs,
+    which JupyterLab saves into it, nor of its parameters.
     """
 
     files: Mapping[str, str]
@@ -34,27 +37,37 @@ class Sources:
         path = f"runbooks/{notebook.name}"
         folder = f"sql/{notebook.stem}"
         scripts = {f"{folder}/{script.name}": script.source_sha256 for script in source.scripts()}
-        return cls({path: _sha256(notebook.read_bytes()), **scripts}, {path: _sha256(_code(notebook))})
+        return cls(
+            {path: _sha256(notebook.read_bytes()), **scripts}, {path: _sha256(_code(notebook))}
+        )
 
     @property
     def versions(self) -> str:
         """The versions of pgrunbook and of what it stands on."""
-        used = [f"{name} {version(name)}" for name in ("pgrunbook", "psycopg", "pglast", "papermill")]
+        used = [
+            f"{name} {version(name)}" for name in ("pgrunbook", "psycopg", "pglast", "papermill")
+        ]
         return ", ".join([*used, f"Python {platform.python_version()}"])
 
     def frame(self) -> pd.DataFrame:
-        """One row a file but for its kind: index `file`; columns `deploy`, `verify`, `revert`, how each digest begins.
+        """One row a file but for its kind: index `file`; columns `deploy`, `verify`, `revert`, how
+        each digest begins.
 
         The notebook, which is of no kind, stands under `deploy`.
         """
-        import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+        # here, because it takes a third of a second, and not everybody needs it
+        import pandas as pd
 
         notebook, *scripts = self.files
         shown = digests.short(self.files.values())
         rows = {notebook.split("/")[1]: {"deploy": shown[self.files[notebook]]}}
-        for name, kind, path in sorted((*reversed(path.split("/", 3)[2:]), path) for path in scripts):
+        for name, kind, path in sorted(
+            (*reversed(path.split("/", 3)[2:]), path) for path in scripts
+        ):
             rows.setdefault(name.removesuffix(".sql"), {})[kind] = shown[self.files[path]]
-        frame = pd.DataFrame.from_dict(rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str")
+        frame = pd.DataFrame.from_dict(
+            rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str"
+        )
         return frame.fillna("").rename_axis("file")
 
 
@@ -63,5 +76,9 @@ def _sha256(content: bytes) -> str:
 
 
 def _code(notebook: Path) -> bytes:
-    code = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code" and not cell.declares]
+    code = [
+        cell.source
+        for cell in notebooks.cells(notebook)
+        if cell.kind == "code" and not cell.declares
+    ]
     return "\n\n".join(code).encode()

@@ -12,8 +12,8 @@ from pgrunbook.errors import Refused
 
 
 def require(name: str, where: str) -> None:
-    """Raise Refused unless a kernel of that name is there, runs Python, and can be started: the program of one may have
-    gone with its environment.
+    """Raise Refused unless a kernel of that name is there, runs Python, and can be started: the
+    program of one may have gone with its environment.
     """
     known = KernelSpecManager()
     names = sorted(known.find_kernel_specs())
@@ -25,11 +25,17 @@ def require(name: str, where: str) -> None:
     elif spec.language.lower() != "python":
         what, found = "asks for a kernel of another language", f"{name}: {spec.language}"
     elif not (spec.argv and shutil.which(spec.argv[0])):
-        what, found = "asks for a kernel whose program is not there", f"{name}: {' '.join(spec.argv[:1])}"
+        what, found = (
+            "asks for a kernel whose program is not there",
+            f"{name}: {' '.join(spec.argv[:1])}",
+        )
     else:
         return
     remedy = "choose another kernel in JupyterLab and save the notebook"
     if name and not name.startswith("-"):
-        remedy += f"; or have one of that name: python -m ipykernel install --user --name {shlex.quote(name)}"
+        remedy += (
+            "; or have one of that name: python -m ipykernel install --user --name "
+            f"{shlex.quote(name)}"
+        )
     expected = f"a kernel for Python, such as {', '.join(names)}"
     raise Refused.of(what, where=where, expected=expected, found=found, remedy=remedy)

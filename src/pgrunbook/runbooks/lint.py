@@ -1,4 +1,6 @@
-"""What is wrong with the SQL of runbooks as far as it shows without a database: squawk's rules, and our own."""
+"""What is wrong with the SQL of runbooks as far as it shows without a database: squawk's rules, and
+our own.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,20 @@ if TYPE_CHECKING:
 
 SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_temp", "pgrunbook"})
 
-# The oldest PostgreSQL that a run takes (connection.OLDEST_SERVER): squawk leaves out what was mended by then.
+# The oldest PostgreSQL that a run takes (connection.OLDEST_SERVER): squawk leaves out what was
+# mended by then.
 POSTGRES_VERSION = "15"
 
-# squawk's rules that do not hold for us, each with its reason. A rule that holds, but not for one file, is
-# switched off in that file: `-- squawk-ignore-file RULE`, with the reason in the line above.
+# squawk's rules that do not hold for us, each with its reason. A rule that holds, but not for one
+# file, is switched off in that file: `-- squawk-ignore-file RULE`, with the reason in the line
+# above.
 EXCLUDED = {
     "require-lock-timeout": "the engine sets lock_timeout for every block",
     "require-statement-timeout": "the engine sets statement_timeout for every block",
 }
 EXCLUDED_OUTSIDE_TRANSACTION = {
-    "prefer-robust-stmts": "the catalog says how far a broken-off block came; IF NOT EXISTS keeps an invalid index",
+    "prefer-robust-stmts": "the catalog says how far a broken-off block came; IF NOT EXISTS keeps "
+    "an invalid index",
 }
 EXCLUDED_FROM_REVERT = EXCLUDED | {
     "ban-drop-table": "takes away the table that the block made",
@@ -51,7 +56,9 @@ EXCLUDED_FROM_REVERT = EXCLUDED | {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One thing to mend. `file` is relative to the folder that holds `sql/`; `line` counts from 1."""
+    """One thing to mend. `file` is relative to the folder that holds `sql/`; `line` counts from
+    1.
+    """
 
     file: str
     line: int
@@ -65,7 +72,12 @@ class Finding:
     def of(cls, problem: Problem, file: str, rule: str) -> Self:
         """What the engine itself says of a file, whose place is not repeated."""
         place = problem.where.removeprefix(file)
-        line, subject = re.fullmatch(r"(?::(\d+))?(?:, )?(.*)", place, re.DOTALL).groups()  # type: ignore[union-attr]
+        line, subject = re.fullmatch(
+            r"(?::(\d+))?(?:, "
+            r")?(.*)",
+            place,
+            re.DOTALL,
+        ).groups()  # type: ignore[union-attr]
         message = f"{subject}: {problem.what}" if subject else problem.what
         remedy = problem.remedy or "correct the file"
         return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
@@ -95,24 +107,31 @@ class Rule:
 
 
 def lint(sql: Path) -> list[Finding]:
-    """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and lines, and with the
-    cells of the notebooks beside it that apply it.
+    """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and
+    lines, and with the cells of the notebooks beside it that apply it.
 
-    Of a file that cannot even be parsed, that alone is reported. Raises Refused if the folder or squawk is missing,
-    Failed if squawk does not work.
+    Of a file that cannot even be parsed, that alone is reported. Raises Refused if the folder or
+    squawk is missing, Failed if squawk does not work.
     """
     if not sql.is_dir():
-        raise Refused.of("there is no such folder", where=str(sql), remedy="keep the SQL in sql/NNN_name/")
+        raise Refused.of(
+            "there is no such folder", where=str(sql), remedy="keep the SQL in sql/NNN_name/"
+        )
     folders = [path for path in sql.iterdir() if path.is_dir() and re.match(r"\d", path.name)]
     found = [
         replace(finding, file=f"{sql.name}/{folder.name}/{finding.file}")
         for folder in folders
         for finding in _findings(folder)
     ]
-    runbooks = sorted(p for p in (sql.parent / "runbooks").glob("*.ipynb") if re.match(r"\d", p.name))
+    runbooks = sorted(
+        p for p in (sql.parent / "runbooks").glob("*.ipynb") if re.match(r"\d", p.name)
+    )
     found += [finding for notebook in runbooks for finding in _of_notebook(notebook, sql)]
     if (sql.parent / "runbooks").is_dir():
-        found += [Finding.of(problem, problem.where, rule) for problem, rule in pairs.problems(runbooks, folders)]
+        found += [
+            Finding.of(problem, problem.where, rule)
+            for problem, rule in pairs.problems(runbooks, folders)
+        ]
     return sorted(found)
 
 
@@ -144,14 +163,23 @@ def _findings(folder: Path) -> Iterator[Finding]:
 
 
 def hazards(blocks: Iterable[Block]) -> pd.DataFrame:
-    """What squawk says of the SQL of blocks, as it is to run: what a file has an exception for is said too.
+    """What squawk says of the SQL of blocks, as it is to run: what a file has an exception for is
+    said too.
 
     Index `block`; columns `rule`, `hazard` (str). Raises Refused if squawk is missing.
     """
     import pandas as pd  # here, because linting needs none
 
-    found = [(b.name, f.rule, f.message) for b in blocks for f in _squawk(b.sql, b.name, EXCLUDED, b.transaction)]
-    return pd.DataFrame(found, columns=["block", "rule", "hazard"], dtype="str").drop_duplicates().set_index("block")
+    found = [
+        (b.name, f.rule, f.message)
+        for b in blocks
+        for f in _squawk(b.sql, b.name, EXCLUDED, b.transaction)
+    ]
+    return (
+        pd.DataFrame(found, columns=["block", "rule", "hazard"], dtype="str")
+        .drop_duplicates()
+        .set_index("block")
+    )
 
 
 def _squawk_file(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
@@ -160,9 +188,13 @@ def _squawk_file(script: Script, excluded: Mapping[str, str]) -> Iterator[Findin
     return _squawk(sql, script.name, excluded, script.header.get("transaction") != "no")
 
 
-def _squawk(sql: str, name: str, excluded: Mapping[str, str], transaction: bool) -> Iterator[Finding]:
+def _squawk(
+    sql: str, name: str, excluded: Mapping[str, str], transaction: bool
+) -> Iterator[Finding]:
     """squawk's view of SQL. No .squawk.toml is read."""
-    program = shutil.which("squawk", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}")
+    program = shutil.which(
+        "squawk", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}"
+    )
     if not program:
         raise Refused.of("squawk is not installed", where="lint", remedy="pip install squawk-cli")
     options = [f"--config={os.devnull}", "--reporter=json", f"--pg-version={POSTGRES_VERSION}"]
@@ -186,9 +218,17 @@ def _squawk(sql: str, name: str, excluded: Mapping[str, str], transaction: bool)
 
 
 def _without_header(source: Source) -> Complaints:
-    for kind, keys in {"deploy": ("title", "why"), "verify": ("title",), "revert": ("title", "why")}.items():
+    for kind, keys in {
+        "deploy": ("title", "why"),
+        "verify": ("title",),
+        "revert": ("title", "why"),
+    }.items():
         for script in source.scripts(kind):
-            yield from ((script.name, 1, f"the header has no {key}") for key in keys if not script.header.get(key))
+            yield from (
+                (script.name, 1, f"the header has no {key}")
+                for key in keys
+                if not script.header.get(key)
+            )
 
 
 def _without_comment(source: Source) -> Complaints:
@@ -216,23 +256,33 @@ def _named(node: Any) -> Iterator[tuple[str, ...]]:
 def _commented(node: Any) -> tuple[str, ...]:
     """What the statement gives a comment to, named as `_made` does."""
     match node:
-        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_TABLE, object=name, comment=text) if text:
+        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_TABLE, object=name, comment=text) if (
+            text
+        ):
             return (name[-1].sval,)
-        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_COLUMN, object=name, comment=text) if text:
+        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_COLUMN, object=name, comment=text) if (
+            text
+        ):
             return (name[-2].sval, name[-1].sval)
     return ()
 
 
 def _without_partner(source: Source) -> Complaints:
     """A file of `verify/` without a number is about the runbook as a whole and needs none."""
-    names = {kind: {name for name, entry in getattr(source, kind).items() if entry} for kind in KINDS}
+    names = {
+        kind: {name for name, entry in getattr(source, kind).items() if entry} for kind in KINDS
+    }
     for kind, name in (file.removesuffix(".sql").split("/")[:2] for file in source.unusable):
         names[kind] |= {name} - {""}
     names["verify"] = {name for name in names["verify"] if name[0].isdigit()}
     for name in set().union(*names.values()):
         there = [kind for kind in KINDS if name in names[kind]]
         for kind in (kind for kind in KINDS if kind not in there):
-            yield f"{kind}/{name}.sql", 1, f"is missing beside {' and '.join(f'{k}/{name}' for k in there)}"
+            yield (
+                f"{kind}/{name}.sql",
+                1,
+                f"is missing beside {' and '.join(f'{k}/{name}' for k in there)}",
+            )
 
 
 def _without_known_shape(source: Source) -> Complaints:
@@ -247,16 +297,21 @@ def _without_known_shape(source: Source) -> Complaints:
 
 
 def _without_effect(source: Source) -> Complaints:
-    raising = re.compile(r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE)
+    raising = re.compile(
+        r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE
+    )
     for script in source.scripts("verify"):
-        bodies = [re.sub(r"--.*", "", s.sql) for s in script.parsed if isinstance(s.node, ast.DoStmt)]
+        bodies = [
+            re.sub(r"--.*", "", s.sql) for s in script.parsed if isinstance(s.node, ast.DoStmt)
+        ]
         if not any(map(raising.search, bodies)):
             yield script.name, 1, "nothing in it can fail"
 
 
 # Their names follow that of their table.
 _PARTS_OF_TABLES = {
-    getattr(enums.ObjectType, f"OBJECT_{kind}") for kind in ("COLUMN", "TABCONSTRAINT", "TRIGGER", "POLICY", "RULE")
+    getattr(enums.ObjectType, f"OBJECT_{kind}")
+    for kind in ("COLUMN", "TABCONSTRAINT", "TRIGGER", "POLICY", "RULE")
 }
 
 
@@ -328,8 +383,10 @@ RULES = (
     ),
     Rule(
         "shape",
-        "What a block makes is compared with the catalog before it commits, so that it has to be known.",
-        f"a block may hold {shape.KNOWN}; what else there is to do belongs into a script outside of the runbook",
+        "What a block makes is compared with the catalog before it commits, so that it has to be "
+        "known.",
+        f"a block may hold {shape.KNOWN}; what else there is to do belongs into a script outside "
+        "of the runbook",
         _without_known_shape,
     ),
     Rule(

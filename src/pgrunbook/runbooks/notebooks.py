@@ -40,7 +40,9 @@ def cells(notebook: Path) -> list[Cell]:
 
 
 def kernel(notebook: Path) -> str:
-    """The name of the kernel that a notebook asks for, or nothing. Raises Refused if the file is none."""
+    """The name of the kernel that a notebook asks for, or nothing. Raises Refused if the file is
+    none.
+    """
     with _reading(notebook):
         metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
         return str(metadata.get("kernelspec", {}).get("name", ""))

@@ -10,10 +10,14 @@ from pgrunbook.errors import Problem
 
 
 def problems(runbooks: Sequence[Path], folders: Sequence[Path]) -> Iterator[tuple[Problem, str]]:
-    """What is wrong with the names of these notebooks and folders of SQL, each with the name of the rule."""
+    """What is wrong with the names of these notebooks and folders of SQL, each with the name of the
+    rule.
+    """
     notebooks, sql = {path.stem for path in runbooks}, {path.name for path in folders}
     for name in sorted(sql - notebooks):
-        remedy = f"make runbooks/{name}.ipynb, rename the folder as its runbook is called, or delete it"
+        remedy = (
+            f"make runbooks/{name}.ipynb, rename the folder as its runbook is called, or delete it"
+        )
         yield Problem("no runbook is called so", f"sql/{name}", remedy=remedy), "partners"
     for name in sorted(notebooks - sql):
         remedy = f"keep its SQL in sql/{name}/, or delete the runbook"
@@ -22,5 +26,11 @@ def problems(runbooks: Sequence[Path], folders: Sequence[Path]) -> Iterator[tupl
     for name in sorted(notebooks):
         number = int(re.match(r"\d+", name)[0])  # type: ignore[index]  # they begin with one
         if (first := numbered.setdefault(number, name)) != name:
-            remedy = "give it, and its SQL, a number of its own; but not once it was run: the ledger has its name"
-            yield Problem(f"has the number of {first}", f"runbooks/{name}.ipynb", remedy=remedy), "numbers"
+            remedy = (
+                "give it, and its SQL, a number of its own; but not once it was run: the "
+                "ledger has its name"
+            )
+            yield (
+                Problem(f"has the number of {first}", f"runbooks/{name}.ipynb", remedy=remedy),
+                "numbers",
+            )

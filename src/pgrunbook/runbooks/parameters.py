@@ -73,7 +73,11 @@ class Parameters(BaseModel):
     @property
     def approval(self) -> str:
         """Which plan is approved, and by whom; empty if none is."""
-        return f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}" if self.approved_plan else ""
+        return (
+            f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}"
+            if self.approved_plan
+            else ""
+        )
 
     @property
     def own(self) -> dict[str, Any]:
@@ -88,24 +92,36 @@ class Parameters(BaseModel):
 def declared(notebook: Path) -> dict[str, Any]:
     """Name and default of each parameter in the notebook's cell tagged `parameters`.
 
-    Raises Refused if the file is no notebook, if there is not exactly one such cell, or if it holds more than plain
-    assignments.
+    Raises Refused if the file is no notebook, if there is not exactly one such cell, or if it holds
+    more than plain assignments.
     """
     found = [cell.source for cell in notebooks.cells(notebook) if cell.declares]
     if len(found) != 1:
-        raise Refused.of(f"{len(found)} cells are tagged 'parameters'", where=notebook.name, expected="exactly one")
+        raise Refused.of(
+            f"{len(found)} cells are tagged 'parameters'",
+            where=notebook.name,
+            expected="exactly one",
+        )
     return assignments(found[0], where=f"{notebook.name}, parameters cell")
 
 
 def chosen(nb: Mapping[str, Any]) -> Parameters:
-    """The parameters that papermill was given for this notebook; one that declares none takes none. Raises Refused."""
-    cells = ["".join(cell["source"]) for cell in nb["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    """The parameters that papermill was given for this notebook; one that declares none takes none.
+    Raises Refused.
+    """
+    cells = [
+        "".join(cell["source"])
+        for cell in nb["cells"]
+        if "parameters" in cell["metadata"].get("tags", [])
+    ]
     declaration = assignments(cells[0], "parameters cell") if cells else {}
     return validate(declaration, nb["metadata"].get("papermill", {}).get("parameters") or {})
 
 
 def assignments(source: str, where: str) -> dict[str, Any]:
-    """`name = literal` lines of a cell as a mapping. Raises Refused, with line and caret, for anything else."""
+    """`name = literal` lines of a cell as a mapping. Raises Refused, with line and caret, for
+    anything else.
+    """
     values = {}
     for node in _parsed(source, where):
         match node:
@@ -124,7 +140,8 @@ def _parsed(source: str, where: str) -> list[ast.stmt]:
         return ast.parse(source).body
     except SyntaxError as exc:
         line, column = exc.lineno or 1, max((exc.offset or 1) - 1, 0)
-        raise _unreadable(exc.msg, source, where, line, column) from None  # it holds the line, and a secret with it
+        # it holds the line, and a secret with it
+        raise _unreadable(exc.msg, source, where, line, column) from None
     except (ValueError, RecursionError, MemoryError):  # what is no text, or nested without end
         raise Refused.of("cannot be read", where=where, expected="name = literal") from None
 
@@ -144,20 +161,26 @@ def _misplaced(what: str, node: ast.stmt | ast.expr, source: str, where: str) ->
 
 
 def _unreadable(what: str, source: str, where: str, line: int, column: int) -> Refused:
-    """With the line and a caret under it; but not out of a cell with a password, of which it may be any part."""
+    """With the line and a caret under it; but not out of a cell with a password, of which it may be
+    any part.
+    """
     found = "" if looks_secret(source) else f"{_line(source, line)}\n{' ' * column}^"
     return Refused.of(what, where=f"{where}, line {line}", expected="name = literal", found=found)
 
 
 def _line(source: str, number: int) -> str:
-    """One line, counted from 1, as Python counts them: for `splitlines` a form feed ends one too."""
+    """One line, counted from 1, as Python counts them: for `splitlines` a form feed ends one
+    too.
+    """
     return re.split(r"\r\n?|\n", source)[number - 1]
 
 
 def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a kernel's namespace has for the declared parameters, and whatever else papermill injected.
+    """The values that a kernel's namespace has for the declared parameters, and whatever else
+    papermill injected.
 
-    papermill writes `# Parameters` over what it was given; `In` is where IPython keeps the cells that have run.
+    papermill writes `# Parameters` over what it was given; `In` is where IPython keeps the cells
+    that have run.
     """
     values = {name: namespace[name] for name in declaration if name in namespace}
     for cell in namespace.get("In", ()):
@@ -166,14 +189,21 @@ def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[
     return values
 
 
-def changes(declaration: Mapping[str, Any], namespace: Mapping[str, Any], before: Mapping[str, Any]) -> list[Problem]:
-    """What has become of what was `given` before: each parameter that another value was given since. The value is not
-    repeated, as nobody has checked it.
+def changes(
+    declaration: Mapping[str, Any], namespace: Mapping[str, Any], before: Mapping[str, Any]
+) -> list[Problem]:
+    """What has become of what was `given` before: each parameter that another value was given
+    since. The value is not repeated, as nobody has checked it.
     """
     now = given(declaration, namespace)
     remedy = "set it back; or run the cell of the target again, which begins another run"
     return [
-        Problem("was changed after the run began", where=name, expected=repr(before.get(name, "")), remedy=remedy)
+        Problem(
+            "was changed after the run began",
+            where=name,
+            expected=repr(before.get(name, "")),
+            remedy=remedy,
+        )
         for name in sorted(now.keys() | before.keys())
         if now.get(name) != before.get(name)
     ]
@@ -182,20 +212,31 @@ def changes(declaration: Mapping[str, Any], namespace: Mapping[str, Any], before
 def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parameters:
     """Check what was given against what the runbook declares; what is not given keeps its default.
 
-    A runbook's own parameter takes values of its default's type. Nothing is converted: papermill's `-p ticket
-    007` arrives as the number 7, and is an error rather than the text '7'. Raises Refused, naming every
-    parameter that is wrong, what it got and what it takes. What looks like a secret is refused and not repeated: a
-    default that another value replaces too, for it is written all the same.
+    A runbook's own parameter takes values of its default's type. Nothing is converted: papermill's
+    `-p ticket 007` arrives as the number 7, and is an error rather than the text '7'. Raises
+    Refused, naming every parameter that is wrong, what it got and what it takes. What looks like a
+    secret is refused and not repeated: a default that another value replaces too, for it is written
+    all the same.
     """
     misnamed = [name for name in declaration if _taken(name)]
-    own = {k: (type(v), v) for k, v in declaration.items() if k not in _EVERYBODYS and k not in misnamed}
+    own = {
+        k: (type(v), v)
+        for k, v in declaration.items()
+        if k not in _EVERYBODYS and k not in misnamed
+    }
     model = create_model("RunbookParameters", __base__=Parameters, **own)  # type: ignore[call-overload]
     values = {**declaration, **given}
-    secret = {name for name, value in [*declaration.items(), *given.items()] if looks_secret({name: value})}
+    secret = {
+        name
+        for name, value in [*declaration.items(), *given.items()]
+        if looks_secret({name: value})
+    }
     problems = [*map(_misnamed, misnamed), *(_secret(name) for name in values if name in secret)]
     left_out = {*misnamed, *secret}
     try:
-        parameters: Parameters = model.model_validate({k: v for k, v in values.items() if k not in left_out})
+        parameters: Parameters = model.model_validate(
+            {k: v for k, v in values.items() if k not in left_out}
+        )
         if not problems:
             return parameters
     except ValidationError as exc:
@@ -215,13 +256,17 @@ _EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_
 
 def _taken(name: str) -> bool:
     """Whether the model of the parameters has a use of its own for the name."""
-    return name not in _EVERYBODYS and (name.startswith("_") or hasattr(Parameters, name) or name == "schema_")
+    return name not in _EVERYBODYS and (
+        name.startswith("_") or hasattr(Parameters, name) or name == "schema_"
+    )
 
 
 def _misnamed(name: str) -> Problem:
     why = "begins with _" if name.startswith("_") else "means something else to pgrunbook"
     other = f"{name.strip('_') or 'own'}_value"
-    remedy = f"call it {other}, say, in the notebook's cell tagged `parameters` and where it is used"
+    remedy = (
+        f"call it {other}, say, in the notebook's cell tagged `parameters` and where it is used"
+    )
     return Problem("cannot be the name of a parameter", where=name, found=why, remedy=remedy)
 
 
@@ -229,13 +274,18 @@ def _secret(name: str) -> Problem:
     return Problem(
         "holds a password; parameters are written into the archived notebook",
         where=name,
-        remedy="put the password where libpq finds it (PGPASSFILE, a service file, or the URL in an "
-        "environment variable) and pass its name: target='env:DATABASE_URL' or target='service:NAME'",
+        remedy="put the password where libpq finds it (PGPASSFILE, a service file, or the URL in "
+        "an "
+        "environment variable) and pass its name: target='env:DATABASE_URL' or "
+        "target='service:NAME'",
     )
 
 
 _TAKES = {
-    "string_type": ("takes a string", "papermill's -p turns 007 and true into numbers and booleans: use its -r"),
+    "string_type": (
+        "takes a string",
+        "papermill's -p turns 007 and true into numbers and booleans: use its -r",
+    ),
     "int_type": ("takes a whole number", ""),
     "float_type": ("takes a number", ""),
     "bool_type": ("takes True or False", "papermill's -p takes True and False, with a capital"),
@@ -245,11 +295,18 @@ _TAKES = {
 def _problem(error: Any, known: list[str]) -> Problem:
     name = str(error["loc"][0])
     if not name.isidentifier():
-        what = "cannot be the name of a parameter: papermill writes it into a cell as it stands, so that it is code"
+        what = (
+            "cannot be the name of a parameter: papermill writes it into a cell as it stands, "
+            "so that it is code"
+        )
         return Problem(what, where=name, expected="one of " + ", ".join(known))
     if error["type"] == "extra_forbidden":
-        remedy = f"{did_you_mean(name, known)}A parameter is declared in the cell tagged `parameters`"
-        return Problem("unknown parameter", where=name, expected="one of " + ", ".join(known), remedy=remedy)
+        remedy = (
+            f"{did_you_mean(name, known)}A parameter is declared in the cell tagged `parameters`"
+        )
+        return Problem(
+            "unknown parameter", where=name, expected="one of " + ", ".join(known), remedy=remedy
+        )
     takes, remedy = _TAKES.get(error["type"], (error["msg"].removeprefix("Value error, "), ""))
     got = error["input"]
     return Problem(takes, where=name, found=f"{got!r} ({type(got).__name__})", remedy=remedy)

@@ -19,7 +19,9 @@ MARKER = "pgrunbook.toml"
 
 
 class EmbeddedSettings(_Closed):
-    """`[embedded]`: the PostgreSQL that comes with the package. `sample` is a path from the project root."""
+    """`[embedded]`: the PostgreSQL that comes with the package. `sample` is a path from the project
+    root.
+    """
 
     version: int = 18
     database: str = "sample"
@@ -27,8 +29,9 @@ class EmbeddedSettings(_Closed):
 
 
 class ArchiveSettings(_Closed):
-    """`[archive]`: the private key that signs records, and the public ones that they are checked with; paths of PEM
-    files, from the project root. The environment variable `PGRUNBOOK_KEY` goes before `key`.
+    """`[archive]`: the private key that signs records, and the public ones that they are checked
+    with; paths of PEM files, from the project root. The environment variable `PGRUNBOOK_KEY` goes
+    before `key`.
     """
 
     key: str = ""
@@ -45,14 +48,17 @@ class Settings(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """The project's root and settings. Everything else is found from the root, never from the package."""
+    """The project's root and settings. Everything else is found from the root, never from the
+    package.
+    """
 
     root: Path
     settings: Settings
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """The project of `PGRUNBOOK_ROOT`, or the nearest one above `start` (the working directory).
+        """The project of `PGRUNBOOK_ROOT`, or the nearest one above `start` (the working
+        directory).
 
         Raises Refused if there is none, or if its `pgrunbook.toml` cannot be read.
         """
@@ -125,7 +131,9 @@ _TABLES: dict[str, type[BaseModel]] = {
 
 
 def _problem(error: Any) -> Problem:
-    """What pydantic says of one setting. Its value is not repeated: it may be a password that somebody put there."""
+    """What pydantic says of one setting. Its value is not repeated: it may be a password that
+    somebody put there.
+    """
     table, *path = error["loc"]
     where = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":

@@ -12,11 +12,13 @@ from pgrunbook import files as atomic
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks.project import Project
 
-_LONGEST = 40  # characters: `probe_<name>` and constraints made of it have to fit PostgreSQL's 63 bytes
+# characters: `probe_<name>` and constraints made of it have to fit PostgreSQL's 63 bytes
+_LONGEST = 40
 
 
 def new(project: Project, name: str) -> list[Path]:
-    """Write `runbooks/NNN_<name>.ipynb` and a block in `sql/NNN_<name>/`, with the next number; the files, in order.
+    """Write `runbooks/NNN_<name>.ipynb` and a block in `sql/NNN_<name>/`, with the next number; the
+    files, in order.
 
     Raises Refused for a name that cannot be one, or that a runbook has; then nothing is written.
     """
@@ -24,9 +26,17 @@ def new(project: Project, name: str) -> list[Path]:
     runbook = f"{_next(project):03}_{name}"
     folder = project.sql(runbook)
     files = {project.root / "runbooks" / f"{runbook}.ipynb": "runbook.ipynb"}
-    files |= {folder / kind / f"010_{name}.sql": f"{kind}.sql" for kind in ("deploy", "verify", "revert")}
+    files |= {
+        folder / kind / f"010_{name}.sql": f"{kind}.sql" for kind in ("deploy", "verify", "revert")
+    }
     words = name.replace("_", " ").capitalize()
-    values = {"number": runbook[:3], "runbook": runbook, "name": name, "title": words, "cell": name.replace("_", "-")}
+    values = {
+        "number": runbook[:3],
+        "runbook": runbook,
+        "name": name,
+        "title": words,
+        "cell": name.replace("_", "-"),
+    }
     for path, template in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(path, _environment().get_template(template).render(values).encode())
@@ -37,12 +47,21 @@ def _require(project: Project, name: str) -> None:
     problems = []
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > _LONGEST:
         expected = f"lower-case words with underscores between, {_LONGEST} characters at most"
-        problems.append(Problem("cannot be the name of a runbook", where="NAME", expected=expected, found=repr(name)))
-    if name in RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS:  # the template's table is called so, unquoted
+        problems.append(
+            Problem(
+                "cannot be the name of a runbook", where="NAME", expected=expected, found=repr(name)
+            )
+        )
+    # the template's table is called so, unquoted
+    if name in RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS:
         remedy = f"add a word: {name}_lookup, say"
-        problems.append(Problem("is a reserved word of SQL", where="NAME", found=repr(name), remedy=remedy))
+        problems.append(
+            Problem("is a reserved word of SQL", where="NAME", found=repr(name), remedy=remedy)
+        )
     if taken := [path.stem for path in project.runbooks() if path.stem.partition("_")[2] == name]:
-        problems.append(Problem("there is a runbook of that name", where="runbooks/", found=", ".join(taken)))
+        problems.append(
+            Problem("there is a runbook of that name", where="runbooks/", found=", ".join(taken))
+        )
     if problems:
         raise Refused("No runbook was made.", problems=problems)
 
@@ -56,4 +75,5 @@ def _next(project: Project) -> int:
 
 def _environment() -> Environment:
     loader = PackageLoader("pgrunbook", "templates/new")
-    return Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701  # no HTML
+    # no HTML
+    return Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701

@@ -1,4 +1,6 @@
-"""SQL files as psql reads them: a header, placeholders, statements; parsed before a connection is opened."""
+"""SQL files as psql reads them: a header, placeholders, statements; parsed before a connection is
+opened.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ _NAME = re.compile(r"""(?P<quote>["']?)(?P<name>[A-Za-z0-9_]+)(?P=quote)""")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement as it is sent, and the line of its file that it begins in. `check` is the sentence of the
-    `-- check:` line before it, if any.
+    """One statement as it is sent, and the line of its file that it begins in. `check` is the
+    sentence of the `-- check:` line before it, if any.
     """
 
     sql: str
@@ -56,7 +58,9 @@ class Statement:
 
 @dataclass(frozen=True)
 class Script:
-    """One SQL file. `name` is its path below the runbook's SQL folder, such as `deploy/010_x.sql`."""
+    """One SQL file. `name` is its path below the runbook's SQL folder, such as
+    `deploy/010_x.sql`.
+    """
 
     name: str
     header: Mapping[str, str]
@@ -65,7 +69,9 @@ class Script:
 
     @classmethod
     def read(cls, path: Path, root: Path) -> Script:
-        """Read and check one file. Raises Refused, naming all that is wrong with it, each with its line."""
+        """Read and check one file. Raises Refused, naming all that is wrong with it, each with its
+        line.
+        """
         name = path.relative_to(root).as_posix()
         raw = path.read_bytes()
         try:
@@ -75,7 +81,8 @@ class Script:
             found = f"byte 0x{raw[exc.start]:02x}"
             raise Refused.of("is not UTF-8", where=f"{name}:{line}", found=found) from exc
         script = cls(name, dict(_header(text)), text, hashlib.sha256(raw).hexdigest())
-        if not script.exposed and (secrets := list(literals.problems(text, name))):  # first, as others repeat the SQL
+        # first, as others repeat the SQL
+        if not script.exposed and (secrets := list(literals.problems(text, name))):
             raise Refused("A SQL file holds a secret: nothing was started.", problems=secrets)
         if problems := list(script._problems()):
             raise Refused("A SQL file cannot be used: nothing was started.", problems=problems)
@@ -83,7 +90,9 @@ class Script:
 
     @property
     def exposed(self) -> bool:
-        """Whether the ledger has a secret of it, from an earlier version, and that is known and worthless now."""
+        """Whether the ledger has a secret of it, from an earlier version, and that is known and
+        worthless now.
+        """
         return bool(self.header.get("exposed")) and self.name.startswith("deploy/")
 
     @property
@@ -98,27 +107,36 @@ class Script:
 
     @cached_property
     def tree_sha256(self) -> str:
-        """A checksum of the parse tree: comments, white space and the case of keywords do not count."""
+        """A checksum of the parse tree: comments, white space and the case of keywords do not
+        count.
+        """
         tree = json.loads(parse_sql_json(self._parsable), object_hook=_without_places)
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     def render(self, variables: Mapping[str, str]) -> str:
         """The text below the header with its placeholders filled in as psql does it.
 
-        `:"name"` becomes a quoted identifier, `:'name'` a quoted literal, `:name` the bare text. As in psql,
-        strings, dollar-quoted bodies and comments stay as they are. Raises Refused for each that is `lacking`.
+        `:"name"` becomes a quoted identifier, `:'name'` a quoted literal, `:name` the bare text. As
+        in psql, strings, dollar-quoted bodies and comments stay as they are. Raises Refused for
+        each that is `lacking`.
         """
         if lacking := list(self.lacking(variables)):
             raise Refused(problems=lacking)
         return substitute(self.body, variables) if self.variables else self.body
 
     def lacking(self, variables: Mapping[str, str]) -> Iterator[Problem]:
-        """A problem for each placeholder that has no value, with its first place in the SQL or in a header's list."""
-        first = {match["name"]: (where, f":{match[0]}") for where, match in reversed([*self._uses()])}
+        """A problem for each placeholder that has no value, with its first place in the SQL or in a
+        header's list.
+        """
+        first = {
+            match["name"]: (where, f":{match[0]}") for where, match in reversed([*self._uses()])
+        }
         expected = f"one of {', '.join(sorted(variables))}" if variables else ""
         for name, (where, found) in first.items():
             if name not in variables:
-                remedy = did_you_mean(name, variables) + (_GIVES_VARIANTS if self.name.count("/") > 1 else _GIVES)
+                remedy = did_you_mean(name, variables) + (
+                    _GIVES_VARIANTS if self.name.count("/") > 1 else _GIVES
+                )
                 yield Problem(f"no value for {name}", where, expected, found, remedy)
 
     def _uses(self) -> Iterator[tuple[str, re.Match[str]]]:
@@ -132,7 +150,11 @@ class Script:
 
     def filled(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
         """The statements of `render`, which know the lines of the file: its header is counted."""
-        return statements(substitute(self.text, variables), self.name) if self.variables else self.parsed
+        return (
+            statements(substitute(self.text, variables), self.name)
+            if self.variables
+            else self.parsed
+        )
 
     @cached_property
     def parsed(self) -> tuple[Statement, ...]:
@@ -141,30 +163,45 @@ class Script:
 
     @property
     def _parsable(self) -> str:
-        return substitute(self.text, {name: name for name in self.variables}, bare='"') if self.variables else self.text
+        return (
+            substitute(self.text, {name: name for name in self.variables}, bare='"')
+            if self.variables
+            else self.text
+        )
 
     def _problems(self) -> Iterator[Problem]:
         for key in [key for key in self.header if key not in HEADER_KEYS]:
             line = self.text.count("\n", 0, self.text.index(f"-- {key}:")) + 1
             expected = f"one of {', '.join(HEADER_KEYS)}"
-            remedy = f"{did_you_mean(key, HEADER_KEYS)}correct it, or put an empty line above it, which ends the header"
-            yield Problem(f"unknown header key {key!r}", f"{self.name}:{line}", expected, remedy=remedy)
+            remedy = (
+                f"{did_you_mean(key, HEADER_KEYS)}correct it, or put an empty line above it, "
+                "which ends the header"
+            )
+            yield Problem(
+                f"unknown header key {key!r}", f"{self.name}:{line}", expected, remedy=remedy
+            )
         try:
             found = self.parsed
         except ParseError as exc:
             yield syntax_problem(exc, self._parsable, self.name)
             return
         if not found:
-            yield Problem("holds no statement", where=self.name, remedy="write its SQL, or delete the file")
+            yield Problem(
+                "holds no statement", where=self.name, remedy="write its SQL, or delete the file"
+            )
         for statement in found:
             what, remedy = _misplaced(statement.node, rolled_back=self.name.startswith("verify/"))
             if what:
-                yield Problem(what, where=f"{self.name}:{statement.line}", found=statement.sql, remedy=remedy)
+                yield Problem(
+                    what, where=f"{self.name}:{statement.line}", found=statement.sql, remedy=remedy
+                )
 
 
-# How placeholders get their values: those of a file, and those of a variant, which lies in a folder.
+# How placeholders get their values: those of a file, and those of a variant, which lies in a
+# folder.
 _GIVES = (
-    "run.locate(…) gives the two placeholders that it names their values, and run.allow(…) gives `value`: "
+    "run.locate(…) gives the two placeholders that it names their values, and run.allow(…) gives "
+    "`value`: "
     "call it in a cell above the preconditions"
 )
 _GIVES_VARIANTS = "run.allow(…) gives a variant no others"
@@ -173,7 +210,9 @@ _CHANGES_SESSION = "changes the session, which is the ledger's and the next bloc
 
 
 def _misplaced(node: ast.Node, *, rolled_back: bool) -> tuple[str, str]:
-    """What is wrong with a statement in a file, and what to do about it; empty texts if nothing is."""
+    """What is wrong with a statement in a file, and what to do about it; empty texts if nothing
+    is.
+    """
     match node:
         case ast.TransactionStmt():
             return (
@@ -185,13 +224,16 @@ def _misplaced(node: ast.Node, *, rolled_back: bool) -> tuple[str, str]:
         case ast.VariableSetStmt() if not rolled_back:
             own = "timeouts belong into the header, and a function can have settings of its own"
             return _CHANGES_SESSION, f"delete the statement: {own}"
-        case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt():  # which nothing rolls back
+        # which nothing rolls back
+        case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt():
             return _CHANGES_SESSION, "delete the statement"
     return "", ""
 
 
 def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
-    """Split and parse SQL, of a file or not, with PostgreSQL's own parser. Raises pglast's ParseError."""
+    """Split and parse SQL, of a file or not, with PostgreSQL's own parser. Raises pglast's
+    ParseError.
+    """
     found = []
     end = 0
     for raw in pglast.parse_sql(sql):
@@ -201,13 +243,17 @@ def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
         offset = start + len(body) - len(body.lstrip())
         checks = re.findall(r"^-- check: *(.+)$", sql[end:offset], re.MULTILINE)
         line = sql.count("\n", 0, offset) + 1
-        found.append(Statement(body.strip(), line, raw.stmt, checks[-1].strip() if checks else "", file))
+        found.append(
+            Statement(body.strip(), line, raw.stmt, checks[-1].strip() if checks else "", file)
+        )
         end = stop
     return tuple(found)
 
 
 def substitute(sql: str, variables: Mapping[str, str], bare: str = "") -> str:
-    """Fill in the placeholders whose names are among the variables; `bare` quotes those that have no quotes."""
+    """Fill in the placeholders whose names are among the variables; `bare` quotes those that have
+    no quotes.
+    """
     parts = []
     end = 0
     for start, stop, match in _placeholders(sql):
@@ -221,7 +267,8 @@ def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
     """A syntax error with its file, line and caret."""
     message, *rest = exc.args
     end = len(sql.rstrip())
-    index = min(end if not rest or rest[0] is None else rest[0], end)  # None: at the end of the input
+    # None: at the end of the input
+    index = min(end if not rest or rest[0] is None else rest[0], end)
     message = message.split("\n", 1)[0]  # of what is not terminated it repeats the rest of the file
     line = sql.count("\n", 0, index) + 1
     start = sql.rfind("\n", 0, index) + 1

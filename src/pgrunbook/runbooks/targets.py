@@ -18,16 +18,17 @@ from pgrunbook.secrets.patterns import redact
 if TYPE_CHECKING:
     pass
 
-# A URL with an @ after the first @ or /, not percent-encoded: libpq ends the password too early, and takes the rest for
-# the name of a host or of a database, which error messages repeat.
+# A URL with an @ after the first @ or /, not percent-encoded: libpq ends the password too early,
+# and takes the rest for the name of a host or of a database, which error messages repeat.
 _MISREAD = re.compile(r"\w+://[^@?]*[@/][^?]*@")
 
 
 def resolve(name: str, project: Project) -> Target:
     """The target called `name`: `embedded`, `env:NAME`, `service:NAME`, or one of `pgrunbook.toml`.
 
-    `embedded` starts the server and loads the project's sample if need be. Raises Refused for an unknown
-    name, an environment variable that is not set, or a connection string that libpq cannot read.
+    `embedded` starts the server and loads the project's sample if need be. Raises Refused for an
+    unknown name, an environment variable that is not set, or a connection string that libpq cannot
+    read.
     """
     if name == "embedded":
         return Target(name, _embedded(project))
@@ -74,13 +75,15 @@ def _from_environment(name: str) -> str:
             where=f"target 'env:{name}'",
             remedy=f"export {name}=postgresql://user@host/database (the password: in PGPASSFILE)",
         )
-    url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url)  # SQLAlchemy names its driver in the scheme
+    # SQLAlchemy names its driver in the scheme
+    url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url)
     if not _readable(url):  # libpq's own text would repeat the string, which may hold a password
         raise Refused.of(
             "libpq cannot read the connection string",
             where=f"environment variable {name}",
             expected="postgresql://user@host:port/database, or keyword=value pairs",
-            remedy="percent-encode special characters in the user, the password and the database's name",
+            remedy="percent-encode special characters in the user, the password and the "
+            "database's name",
         )
     return url
 

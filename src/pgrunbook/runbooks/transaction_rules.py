@@ -1,4 +1,6 @@
-"""Which statements run in a transaction with the ledger's row, and which PostgreSQL refuses there."""
+"""Which statements run in a transaction with the ledger's row, and which PostgreSQL refuses
+there.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,21 @@ from pgrunbook.runbooks.scripts import Script
 
 
 def problems(script: Script) -> Iterator[Problem]:
-    """What PostgreSQL refuses inside a transaction has a block of its own, and that block holds nothing else: its
-    statements wait for their locks as long as need be, which only these can do without the application waiting too.
+    """What PostgreSQL refuses inside a transaction has a block of its own, and that block holds
+    nothing else: its statements wait for their locks as long as need be, which only these can do
+    without the application waiting too.
     """
     given = script.header.get("transaction", "yes")
     if given not in ("yes", "no"):
-        yield Problem("is neither yes nor no", where=f"{script.name}, header transaction", found=given)
+        yield Problem(
+            "is neither yes nor no", where=f"{script.name}, header transaction", found=given
+        )
     if given == "no" and script.name.count("/") > 1:
-        yield Problem("a variant cannot run outside a transaction", where=script.name, remedy="make it a block")
+        yield Problem(
+            "a variant cannot run outside a transaction",
+            where=script.name,
+            remedy="make it a block",
+        )
     for statement in script.parsed:
         alone = _needs_no_transaction(statement.node)
         if alone != (given == "no") and not isinstance(statement.node, ast.CommentStmt):
@@ -28,18 +37,27 @@ def problems(script: Script) -> Iterator[Problem]:
                 "cannot run inside a transaction" if alone else "can run inside a transaction",
                 where=f"{script.name}:{statement.line}",
                 found=statement.sql.splitlines()[0],
-                remedy="move it to a block of its own, with the header `transaction: no`; or leave out CONCURRENTLY"
+                remedy="move it to a block of its own, with the header `transaction: no`; or "
+                "leave out CONCURRENTLY"
                 if alone
                 else "move it to a block without the header `transaction: no`",
             )
         elif alone and (why := _blocks_others(statement.node)):
-            yield Problem(why, where=f"{script.name}:{statement.line}", found=statement.sql.splitlines()[0])
+            yield Problem(
+                why, where=f"{script.name}:{statement.line}", found=statement.sql.splitlines()[0]
+            )
 
 
 def _needs_no_transaction(node: Any) -> bool:
-    """Whether PostgreSQL refuses the statement inside a transaction block (PreventInTransactionBlock)."""
+    """Whether PostgreSQL refuses the statement inside a transaction block
+    (PreventInTransactionBlock).
+    """
     match node:
-        case ast.IndexStmt(concurrent=True) | ast.DropStmt(concurrent=True) | ast.VacuumStmt(is_vacuumcmd=True):
+        case (
+            ast.IndexStmt(concurrent=True)
+            | ast.DropStmt(concurrent=True)
+            | ast.VacuumStmt(is_vacuumcmd=True)
+        ):
             return True
         case ast.ReindexStmt(kind=kind, params=params):
             return kind in _WHOLE or any(p.defname == "concurrently" for p in params or ())
@@ -58,7 +76,9 @@ _WHOLE = (
 def _blocks_others(node: Any) -> str:
     """Why a statement that needs no transaction is nothing for a runbook; empty if nothing is."""
     match node:
-        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if any(o.defname == "full" for o in options or ()):
+        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if any(
+            o.defname == "full" for o in options or ()
+        ):
             return "VACUUM FULL locks reads and writes out for as long as it copies the table"
         case ast.VacuumStmt(rels=None):
             return "name the tables: without, it works on the whole database"

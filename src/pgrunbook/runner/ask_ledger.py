@@ -22,7 +22,9 @@ from pgrunbook.runbooks.project import Project
 
 @dataclass(frozen=True)
 class Answer:
-    """What the target's ledger says of a run: in Markdown, what it committed; its verdict, with the reason."""
+    """What the target's ledger says of a run: in Markdown, what it committed; its verdict, with the
+    reason.
+    """
 
     committed: str = ""
     verdict: tuple[Verdict, str] | None = None
@@ -52,19 +54,29 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
             wait_for_end(conn, run_id)
             done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
     except (RunbookError, psycopg.Error, signals.Hurried) as exc:
-        why = "a second signal came" if isinstance(exc, signals.Hurried) else one_line(first_line(exc))
-        return Answer(f"What was committed is in the target's ledger, which could not be asked: {why}")
+        why = (
+            "a second signal came"
+            if isinstance(exc, signals.Hurried)
+            else one_line(first_line(exc))
+        )
+        return Answer(
+            f"What was committed is in the target's ledger, which could not be asked: {why}"
+        )
     if not done:
-        return Answer("The target's ledger has nothing of this run: nothing was committed.", verdict)
+        return Answer(
+            "The target's ledger has nothing of this run: nothing was committed.", verdict
+        )
     below = {data["block"] for data, _ in shown(cells, BLOCK_MIME)}
     listed = [_event(block, event, below) for block, event in done]
     return Answer("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
 
 
 def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
-    """Write a verdict into the target's ledger that the kernel did not know of, so that it says what the record says.
+    """Write a verdict into the target's ledger that the kernel did not know of, so that it says
+    what the record says.
 
-    A run that has written nothing has no row there. Where the ledger cannot be told, the ending says so.
+    A run that has written nothing has no row there. Where the ledger cannot be told, the ending
+    says so.
     """
     if chosen.mode not in ("apply", "revert"):
         return ending
@@ -75,14 +87,20 @@ def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
             if ledger.exists(conn) and ledger.knows(conn, run_id):
                 ledger.finish(conn, run_id, ending.verdict, ending.reason)
     except (RunbookError, psycopg.Error) as exc:
-        return replace(ending, error=f"{ending.error}\nThe target's ledger could not be told: {first_line(exc)}")
+        return replace(
+            ending,
+            error=f"{ending.error}\nThe target's ledger could not be told: {first_line(exc)}",
+        )
     return ending
 
 
 def _event(block: str, event: str, below: set[str]) -> str:
     name = one_line(block)
     if event in ledger.BROKEN_OFF:
-        return f"`{name}` in part, outside a transaction: what is there of it, the next run finds in the catalog"
+        return (
+            f"`{name}` in part, outside a transaction: what is there of it, the next run finds "
+            "in the catalog"
+        )
     return f"`{name}` {event}{'' if block in below else _NOT_SHOWN}"
 
 

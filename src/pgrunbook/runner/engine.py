@@ -1,8 +1,8 @@
 """The papermill engine that tells the truth about how a run ended.
 
-`papermill --engine pgrunbook …`, or `pgrunbook run`. Where papermill's own engine marks the cell that died with its
-kernel, and every cell that never ran, as completed, this one says what became of each, puts a banner on top, and
-ends with an error that has the verdict's exit code.
+`papermill --engine pgrunbook …`, or `pgrunbook run`. Where papermill's own engine marks the cell
+that died with its kernel, and every cell that never ran, as completed, this one says what became of
+each, puts a banner on top, and ends with an error that has the verdict's exit code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from typing import IO, Any, cast
 import click
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.utils import ensure_async
-from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import (
+    CellExecutionComplete,
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
@@ -52,8 +57,8 @@ SILENCE_S = 4.0
 
 
 class NotPassed(click.ClickException):
-    """The run did not pass. A click exception, so that papermill's command line shows it without a traceback and
-    exits with the verdict's code. `seal` is what became of the record.
+    """The run did not pass. A click exception, so that papermill's command line shows it without a
+    traceback and exits with the verdict's code. `seal` is what became of the record.
     """
 
     def __init__(self, ending: Ending, seal: str = "") -> None:
@@ -67,20 +72,26 @@ class NotPassed(click.ClickException):
 
 
 class RunbookEngine(NBClientEngine):  # type: ignore[misc]
-    """Executes a notebook as papermill's default engine does, with a record that is true whatever happens."""
+    """Executes a notebook as papermill's default engine does, with a record that is true whatever
+    happens.
+    """
 
     @classmethod
     def execute_notebook(
         cls, nb: NotebookNode, kernel_name: str, output_path: str | None = None, **options: Any
     ) -> NotebookNode:
-        """Execute the notebook, and seal its record if it lies in the archive of the project that is worked in.
+        """Execute the notebook, and seal its record if it lies in the archive of the project that
+        is worked in.
 
-        With the option `seal=False` the caller does that, and until it has, a first signal stops nothing: see
-        `signals.end`. Raises NotPassed if the run did not end with the verdict `passed`, or if its record cannot be
-        sealed.
+        With the option `seal=False` the caller does that, and until it has, a first signal stops
+        nothing: see `signals.end`. Raises NotPassed if the run did not end with the verdict
+        `passed`, or if its record cannot be sealed.
         """
         options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
-        made = {name: options.pop(name) for name in ("progress_bar", "log_output", "autosave_cell_every")}
+        made = {
+            name: options.pop(name)
+            for name in ("progress_bar", "log_output", "autosave_cell_every")
+        }
         seals, path = options.pop("seal", True), nb.metadata.papermill.get("output_path")
         output = Output.of(path)
         try:
@@ -93,7 +104,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         manager.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         with signals.as_before() if seals else nullcontext():
             ending, answer = cls._ending(manager, kernel_name, options)
-            manager.output_path = path  # papermill may not have it saved after each cell; its end is always written
+            # papermill may not have it saved after each cell; its end is always written
+            manager.output_path = path
             ending = replace(manager.ended(ending, answer.committed), committed=answer.plain)
             if output:
                 output.final = manager.written
@@ -115,7 +127,10 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             chosen = parameters.chosen(nb)  # before a kernel is started
             manager.secrets = credentials.of_name(chosen.target)
             if found := search.search(nb, manager.secrets):
-                raise Refused("The runbook holds a secret: nothing was started.", problems=search.problems(found))
+                raise Refused(
+                    "The runbook holds a secret: nothing was started.",
+                    problems=search.problems(found),
+                )
             if not options.get("kernel"):
                 kernel_spec.require(kernel_name, "the notebook")
         except Refused as exc:
@@ -126,7 +141,9 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 manager.notebook_start()
             return _refused(exc), ask_ledger.Answer()
         with kernels.environment({RUN_ID: manager.run_id}):
-            ending = cls._execute(manager, kernel_name, rehearses=chosen.mode == "rehearse", **options)
+            ending = cls._execute(
+                manager, kernel_name, rehearses=chosen.mode == "rehearse", **options
+            )
         signals.end()
         asks = ask_ledger.needed(ending, nb.cells)
         answer = ask_ledger.ask(chosen, manager.run_id, nb.cells) if asks else ask_ledger.Answer()
@@ -142,7 +159,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
         try:
-            signals.handle(signal.default_int_handler)  # while no cell is running, an end of the run like any other
+            # while no cell is running, an end of the run like any other
+            signals.handle(signal.default_int_handler)
             manager.notebook_start()
             cls.execute_managed_notebook(manager, kernel_name, **options)
         except DeadKernelError:
@@ -160,7 +178,9 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         return judge(manager.nb.cells)
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: ExecutionManager, kernel_name: str, **options: Any) -> NotebookNode:
+    def execute_managed_notebook(
+        cls, nb_man: ExecutionManager, kernel_name: str, **options: Any
+    ) -> NotebookNode:
         """Run the cells in a kernel, as papermill's default engine does."""
         options.pop("input_path", None)
         timeout = options.pop("execution_timeout", None)
@@ -172,8 +192,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 kernel_name=kernel_name,
                 timeout=timeout,
                 startup_timeout=options.pop("start_timeout", 60),
-                # Who starts kernels early has the embedded server too, and stops it; but the copy of a rehearsal is the
-                # kernel's own.
+                # Who starts kernels early has the embedded server too, and stops it; but the copy
+                # of a rehearsal is the kernel's own.
                 shutdown_kernel="immediate" if early and not rehearses else "graceful",
                 **options,
             )
@@ -181,7 +201,9 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    """nbclient with true states, bounded outputs, and with signals that stop the cell before they stop the runner."""
+    """nbclient with true states, bounded outputs, and with signals that stop the cell before they
+    stop the runner.
+    """
 
     iopub_timeout = Integer(7 * 24 * 3600)  # see _async_poll_output_msg
 
@@ -204,9 +226,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                     raise
                 self.nb_man.cell_passed(cell, index)
 
-    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
-        """Take a message of the kernel; what it shows may be an update of what an earlier cell has shown. Of too much,
-        not all is kept.
+    def process_message(
+        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
+    ) -> NotebookNode | None:
+        """Take a message of the kernel; what it shows may be an update of what an earlier cell has
+        shown. Of too much, not all is kept.
         """
         if (msg["content"].get("transient") or {}).get("display_id"):
             self.nb_man.changed()
@@ -218,18 +242,24 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def _forget(self, cell_index: int, left_out: Sequence[int]) -> None:
         """Have updates of displays go where these are, now that some before them are gone."""
-        for places in (cells[cell_index] for cells in self._display_id_map.values() if cell_index in cells):
+        for places in (
+            cells[cell_index] for cells in self._display_id_map.values() if cell_index in cells
+        ):
             places[:] = [p - max(bisect(left_out, p) - 1, 0) for p in places if p not in left_out]
 
-    async def _async_poll_output_msg(self, parent_msg_id: str, cell: NotebookNode, cell_index: int) -> None:
-        """Take what a cell shows until it is all there, however long that takes once the cell has ended: a flood takes
-        its time. nbclient gives it four seconds; here that is for silence. Raises Empty then.
+    async def _async_poll_output_msg(
+        self, parent_msg_id: str, cell: NotebookNode, cell_index: int
+    ) -> None:
+        """Take what a cell shows until it is all there, however long that takes once the cell has
+        ended: a flood takes its time. nbclient gives it four seconds; here that is for silence.
+        Raises Empty then.
         """
         while True:
             try:
                 msg = await ensure_async(self.kc.iopub_channel.get_msg(timeout=SILENCE_S))
             except Empty:
-                if "shell.execute_reply" in cell.metadata.get("execution", {}):  # which nbclient notes
+                # which nbclient notes
+                if "shell.execute_reply" in cell.metadata.get("execution", {}):
                     raise
                 continue
             if msg["parent_header"].get("msg_id") == parent_msg_id:
@@ -240,8 +270,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     @contextmanager
     def _stopping_on_signals(self) -> Iterator[None]:
-        """On SIGINT or SIGTERM interrupt the kernel, as JupyterLab's stop button does: the statement is cancelled, the
-        block rolled back, the ledger told. Kill the kernel if that takes too long, after a second signal the sooner.
+        """On SIGINT or SIGTERM interrupt the kernel, as JupyterLab's stop button does: the
+        statement is cancelled, the block rolled back, the ledger told. Kill the kernel if that
+        takes too long, after a second signal the sooner.
         """
         kernel = self.km.provisioner.pid
         killers: list[threading.Timer] = []
@@ -250,7 +281,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             if len(killers) > signals.hurried():  # each signal after the second is one too many
                 return
             _send(kernel, signal.SIGINT)
-            killers.append(threading.Timer(HURRYING_S if killers else STOPPING_S, _send, [kernel, signal.SIGKILL]))
+            killers.append(
+                threading.Timer(
+                    HURRYING_S if killers else STOPPING_S, _send, [kernel, signal.SIGKILL]
+                )
+            )
             killers[-1].start()
 
         signals.handle(stop)
@@ -268,7 +303,9 @@ def _send(pid: int, number: int) -> None:
 
 
 def _archive(output: Output | None) -> Project | None:
-    """The project in whose archive the record will be, if it will be in any. Raises Refused if it cannot be there."""
+    """The project in whose archive the record will be, if it will be in any. Raises Refused if it
+    cannot be there.
+    """
     if output is None:
         return None
     output.require_folder()
@@ -290,29 +327,41 @@ def _refused(exc: Refused) -> Ending:
 def _sealed(
     manager: ExecutionManager, ending: Ending, output: Output | None, archive: Project | None
 ) -> tuple[Ending, str]:
-    """Seal the record. How the run ended: not well, if it passed and that cannot be done; and what came of the seal."""
+    """Seal the record. How the run ended: not well, if it passed and that cannot be done; and what
+    came of the seal.
+    """
     if output is None or archive is None:
-        return ending, f"not sealed: {output.file.name if output else 'it'} does not lie below outputs/ of this project"
+        return (
+            ending,
+            f"not sealed: {output.file.name if output else 'it'} does not lie below outputs/ of "
+            "this project",
+        )
     if not manager.written:
         return ending, "not sealed: its end could not be written"
-    from pgrunbook.records import sealing  # here, because the run has ended: it need not wait for what signs
+    # here, because the run has ended: it need not wait for what signs
+    from pgrunbook.records import sealing
 
     try:
         done = sealing.seal(archive, output.file)
     except RunbookError as exc:
-        error = Failed("The run has ended as its record says. That is not sealed.", problems=exc.problems)
+        error = Failed(
+            "The run has ended as its record says. That is not sealed.", problems=exc.problems
+        )
         if ending.verdict is Verdict.PASSED:
             return Ending(error.verdict, error.message, str(error), problems=error.problems), ""
         return ending, str(error)
-    return ending, "\n".join(map(one_line, [*(f"warning: {problem}" for problem in done.problems), f"seal: {done}"]))
+    return ending, "\n".join(
+        map(one_line, [*(f"warning: {problem}" for problem in done.problems), f"seal: {done}"])
+    )
 
 
 def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
-    """A run whose notebook gave a password of its own away has failed, however it went on the target: who could read
-    the output has it. The record holds it no more.
+    """A run whose notebook gave a password of its own away has failed, however it went on the
+    target: who could read the output has it. The record holds it no more.
     """
     message = (
-        f"A password of this run was in the notebook, and is masked. The run itself {ending.verdict}: {ending.reason}"
+        "A password of this run was in the notebook, and is masked. The run itself "
+        f"{ending.verdict}: {ending.reason}"
     )
     error = Failed(message, problems=search.problems(found))
     return Ending(error.verdict, message, str(error), ending.cell, problems=error.problems)
@@ -325,8 +374,8 @@ def _as_never_executed(nb: NotebookNode) -> None:
 
 
 def _leave_out_the_host(nb: NotebookNode) -> None:
-    """Of where papermill reads and writes, keep the names of the files: who reads the record knows the rest, or need
-    not know it.
+    """Of where papermill reads and writes, keep the names of the files: who reads the record knows
+    the rest, or need not know it.
     """
     noted = nb.metadata.papermill
     noted["environment_variables"] = {}

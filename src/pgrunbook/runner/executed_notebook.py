@@ -1,4 +1,6 @@
-"""The executed notebook while it comes into being: the true state of each cell, no secret, and its end on top."""
+"""The executed notebook while it comes into being: the true state of each cell, no secret, and its
+end on top.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ BANNER = "pgrunbook-banner"
 class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     """papermill's, with a notebook that is true at any moment, and saved after each cell.
 
-    Cells have one of these states: `pending` (never run), `running`, `completed`, `failed`, `interrupted`.
+    Cells have one of these states: `pending` (never run), `running`, `completed`, `failed`,
+    `interrupted`.
     """
 
     current: int | None = None
@@ -74,7 +77,9 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             papermill_io.write(self._text(), self.output_path)
 
     def _text(self) -> str:
-        """The notebook as JSON. Of the cells that have come to their end the text is kept: it is most of the whole."""
+        """The notebook as JSON. Of the cells that have come to their end the text is kept: it is
+        most of the whole.
+        """
         self._kept += map(_json, self.nb.cells[len(self._kept) : self._settled])
         cells = [*self._kept, *map(_json, self.nb.cells[len(self._kept) :])]
         rest = {key: value for key, value in self.nb.items() if key != "cells"}
@@ -86,7 +91,9 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         self._kept.clear()
 
     def _keep_secrets(self) -> None:
-        """Mask what the current cell gives away; what the others do was masked before, unless it was changed since."""
+        """Mask what the current cell gives away; what the others do was masked before, unless it
+        was changed since.
+        """
         if self.current is None:
             return
         part = nbformat.v4.new_notebook()
@@ -98,9 +105,12 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             search.mask(part, self.secrets)
 
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
-        """The cell did not come to its end: its kernel died, or a signal or a timeout stopped it."""
+        """The cell did not come to its end: its kernel died, or a signal or a timeout stopped
+        it.
+        """
         with self.unsaved():
-            self.cell_complete(cell, cell_index)  # which marks it as completed, and would write that
+            # which marks it as completed, and would write that
+            self.cell_complete(cell, cell_index)
         cell.metadata.papermill["status"] = "interrupted"
         self.save()
 
@@ -119,23 +129,30 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         return Ending(Verdict.INTERRUPTED, reason, cell=self.current)
 
     def ended(self, ending: Ending, committed: str = "") -> Ending:
-        """How the run ended once its last state was to be written: what cannot be `written` has not passed."""
+        """How the run ended once its last state was to be written: what cannot be `written` has not
+        passed.
+        """
         try:
             self.end(ending, committed)
         except OSError as exc:
-            return ending if ending.verdict is not Verdict.PASSED else Ending(Verdict.INTERRUPTED, not_written(exc))
+            return (
+                ending
+                if ending.verdict is not Verdict.PASSED
+                else Ending(Verdict.INTERRUPTED, not_written(exc))
+            )
         self.written = True
         return ending
 
     def end(self, ending: Ending, committed: str = "") -> None:
-        """Put the banner on top and write the last state. A run that passed and was not cut off needs no banner: its
-        card is its end.
+        """Put the banner on top and write the last state. A run that passed and was not cut off
+        needs no banner: its card is its end.
         """
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
         self._settled = 0
         self.changed()
         with self.unsaved():
-            self.notebook_complete()  # which marks what is pending as completed, and would write that
+            # which marks what is pending as completed, and would write that
+            self.notebook_complete()
         for cell, state in zip(self.nb.cells, states, strict=True):
             cell.metadata.papermill["status"] = state
         if ending.verdict is not Verdict.PASSED:

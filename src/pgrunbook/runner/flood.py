@@ -1,4 +1,5 @@
-"""What one cell may show: of more, its beginning and its end stay, and a line in between says how much was left out.
+"""What one cell may show: of more, its beginning and its end stay, and a line in between says how
+much was left out.
 
 What pgrunbook itself shows, and the error that ended a cell, always stay.
 """
@@ -17,11 +18,14 @@ MOST = 1_000
 
 _OURS = "application/vnd.pgrunbook."
 _NOTED = "pgrunbook_left_out"
-_WORD = 1_000  # how far to look for a place to cut at: a word that is cut in two may be half a secret
+# how far to look for a place to cut at: a word that is cut in two may be half a secret
+_WORD = 1_000
 
 
 def cut(content: MutableMapping[str, Any]) -> None:
-    """Leave out the middle of each text in a message of the kernel that is too long; what is no text as a whole."""
+    """Leave out the middle of each text in a message of the kernel that is too long; what is no
+    text as a whole.
+    """
     data = content.get("data")
     if isinstance(content.get("text"), str):
         content["text"] = shortened(content["text"])
@@ -40,20 +44,28 @@ def _cut_data(data: Mapping[str, Any]) -> dict[str, Any]:
     long = {kind: much for kind, value in data.items() if (much := size(value)) > LIMIT // 2}
     kept = {kind: value for kind, value in data.items() if kind not in long}
     text = data.get("text/plain", "")
-    notes = [_note(much, f"characters of {kind}") for kind, much in long.items() if kind != "text/plain"]
+    notes = [
+        _note(much, f"characters of {kind}") for kind, much in long.items() if kind != "text/plain"
+    ]
     if notes or "text/plain" in long:
-        kept["text/plain"] = "\n".join([shortened(text) if isinstance(text, str) else "", *notes]).strip("\n")
+        kept["text/plain"] = "\n".join(
+            [shortened(text) if isinstance(text, str) else "", *notes]
+        ).strip("\n")
     return kept
 
 
 def shortened(text: str, most: int = LIMIT // 2) -> str:
-    """The text, or its beginning and its end with a line in between, cut between words if they are not too long."""
+    """The text, or its beginning and its end with a line in between, cut between words if they are
+    not too long.
+    """
     if len(text) <= most:
         return text
     first, last = text[: most // 2], text[-most // 2 :]
     look = min(_WORD, most // 4)
     first = first[: max(first.rfind(" ", -look), first.rfind("\n", -look)) + 1 or None]
-    last = last[min((place for mark in " \n" if (place := last.find(mark, 0, look)) >= 0), default=0) :]
+    last = last[
+        min((place for mark in " \n" if (place := last.find(mark, 0, look)) >= 0), default=0) :
+    ]
     return f"{first}\n{_note(len(text) - len(first) - len(last), 'characters')}\n{last}"
 
 
@@ -64,8 +76,8 @@ class Flood:
         self._size = 0  # at most so much is there: what was updated or cleared is counted too
 
     def shorten(self, outputs: list[NotebookNode], more: int) -> Sequence[int]:
-        """Leave out the middle, if it is time to, after so many characters more. Returns which places were left out,
-        which may leave one for the note; in ascending order.
+        """Leave out the middle, if it is time to, after so many characters more. Returns which
+        places were left out, which may leave one for the note; in ascending order.
         """
         self._size += more
         if self._size <= LIMIT and len(outputs) <= MOST:
@@ -75,9 +87,17 @@ class Flood:
         self._size = sum(sizes.values())
         if self._size <= LIMIT and len(foreign) <= MOST:
             return ()
-        noted = next((place for place in foreign if _NOTED in outputs[place].get("metadata", {})), None)
-        first = {p for p in foreign if p < noted} if noted is not None else _within(foreign, sizes, 2)
-        last = _within([place for place in reversed(foreign) if place not in first and place != noted], sizes, 4)
+        noted = next(
+            (place for place in foreign if _NOTED in outputs[place].get("metadata", {})), None
+        )
+        first = (
+            {p for p in foreign if p < noted} if noted is not None else _within(foreign, sizes, 2)
+        )
+        last = _within(
+            [place for place in reversed(foreign) if place not in first and place != noted],
+            sizes,
+            4,
+        )
         out = [place for place in foreign if place not in first and place not in last]
         if out:
             self._size = sum(sizes[place] for place in (*first, *last))
@@ -103,7 +123,9 @@ def _left_out(outputs: Sequence[NotebookNode]) -> NotebookNode:
     noted = [output.metadata[_NOTED] for output in outputs if _NOTED in output.get("metadata", {})]
     count = sum(each["outputs"] for each in noted) + len(outputs) - len(noted)
     characters = sum(each["characters"] for each in noted)
-    characters += sum(size(output) for output in outputs if _NOTED not in output.get("metadata", {}))
+    characters += sum(
+        size(output) for output in outputs if _NOTED not in output.get("metadata", {})
+    )
     text = f"{_note(count, 'outputs')[:-1]}, {characters:,} characters …"
     noted_too = {_NOTED: {"outputs": count, "characters": characters}}
     made: NotebookNode = new_output("display_data", {"text/plain": text}, metadata=noted_too)

@@ -1,4 +1,6 @@
-"""The kernel that a notebook runs in: started before the runner is ready for it, ended without waiting for a clock."""
+"""The kernel that a notebook runs in: started before the runner is ready for it, ended without
+waiting for a clock.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,19 @@ from traitlets.config import Config
 _READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run.kernel_startup');"
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
 
-_POLL_S = 0.002  # how often to look whether a kernel has ended; jupyter_client looks ten times a second
+# how often to look whether a kernel has ended; jupyter_client looks ten times a second
+_POLL_S = 0.002
 
 
 class Client(AsyncKernelClient):
-    """jupyter_client's client, which waits until the kernel answers, and not a fifth of a second longer to be sure that
-    nothing comes any more: nbclient knows which message answers what.
+    """jupyter_client's client, which waits until the kernel answers, and not a fifth of a second
+    longer to be sure that nothing comes any more: nbclient knows which message answers what.
     """
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait for so many seconds until the kernel is there and is heard. Raises RuntimeError if it is not."""
+        """Wait for so many seconds until the kernel is there and is heard. Raises RuntimeError if
+        it is not.
+        """
         deadline = time.monotonic() + (timeout or math.inf)
         while not await self._answers():
             if not await self.is_alive():
@@ -43,7 +48,8 @@ class Client(AsyncKernelClient):
         self.kernel_info()
         try:
             reply = await self.get_shell_msg(timeout=1)
-            await self.get_iopub_msg(timeout=0.2)  # the channel of outputs has something to say too: it is connected
+            # the channel of outputs has something to say too: it is connected
+            await self.get_iopub_msg(timeout=0.2)
         except Empty:
             return False
         self._handle_kernel_info_reply(reply)
@@ -61,7 +67,8 @@ class Kernel(AsyncKernelManager):
 
 @contextmanager
 def started(name: str) -> Iterator[Kernel | None]:
-    """A kernel of that name on its way, ended with the `with` block if nobody else has; None if it cannot start.
+    """A kernel of that name on its way, ended with the `with` block if nobody else has; None if it
+    cannot start.
 
     Local sockets between us and it: two runs that start at once can choose the same free TCP port.
     """
@@ -69,10 +76,16 @@ def started(name: str) -> Iterator[Kernel | None]:
         yield None
         return
     with TemporaryDirectory(prefix="pgrunbook-") as folder:
-        sockets = {} if os.name == "nt" else {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
+        sockets = (
+            {}
+            if os.name == "nt"
+            else {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
+        )
         kernel = Kernel(kernel_name=name, kernel_id=str(uuid.uuid4()), config=Config(sockets))
         try:
-            run_sync(kernel.start_kernel)(extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])])
+            run_sync(kernel.start_kernel)(
+                extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])]
+            )
         except (NoSuchKernel, OSError, RuntimeError):
             yield None
             return

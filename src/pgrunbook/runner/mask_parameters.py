@@ -1,4 +1,6 @@
-"""A notebook that is refused because of a secret in its parameters: what looks like one is taken out."""
+"""A notebook that is refused because of a secret in its parameters: what looks like one is taken
+out.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def mask_parameters(nb: NotebookNode) -> None:
     given = nb.metadata.papermill.get("parameters") or {}
     nb.metadata.papermill["parameters"] = _masked_values(given)
     for cell in nb.cells:
-        cell.source = _masked_cell(cell.source, declares="parameters" in cell.metadata.get("tags", []))
+        cell.source = _masked_cell(
+            cell.source, declares="parameters" in cell.metadata.get("tags", [])
+        )
 
 
 def _masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,8 +30,9 @@ def _masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _masked_cell(source: str, *, declares: bool) -> str:
-    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and backslashes. Of a cell
-    that should hold nothing else and cannot be read, nothing is left: there is no telling where the secret ends.
+    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and
+    backslashes. Of a cell that should hold nothing else and cannot be read, nothing is left: there
+    is no telling where the secret ends.
     """
     try:
         values = parameters.assignments(source, "")

@@ -1,4 +1,6 @@
-"""The file that papermill writes an executed notebook to: whole at any moment, and when the run has ended, final."""
+"""The file that papermill writes an executed notebook to: whole at any moment, and when the run has
+ended, final.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,11 @@ from pgrunbook.errors import Refused
 
 
 class Output(LocalHandler):  # type: ignore[misc]
-    """Writes local files as papermill's own handler does, but each is at any moment the old one or the new one.
+    """Writes local files as papermill's own handler does, but each is at any moment the old one or
+    the new one.
 
-    Once it is `final`, the file of the run stays as it is: papermill would write it once more, sealed or not.
+    Once it is `final`, the file of the run stays as it is: papermill would write it once more,
+    sealed or not.
     """
 
     final = False
@@ -27,10 +31,11 @@ class Output(LocalHandler):  # type: ignore[misc]
 
     @classmethod
     def of(cls, path: str | None) -> Output | None:
-        """Have this file written so, by papermill too. Its other stores do so themselves: then it is None.
+        """Have this file written so, by papermill too. Its other stores do so themselves: then it
+        is None.
 
-        papermill goes by the newest scheme that a path begins with, so the path is given for one: of the handlers for
-        the scheme `local` it would take the oldest.
+        papermill goes by the newest scheme that a path begins with, so the path is given for one:
+        of the handlers for the scheme `local` it would take the oldest.
         """
         handler = papermill_io.get_handler(path)
         if isinstance(handler, Output):  # of a run before, in this process
@@ -50,11 +55,22 @@ class Output(LocalHandler):  # type: ignore[misc]
         if self.file.is_dir():
             found = f"a folder called {self.file.name}"
         if found:
-            what, remedy = "the record could not be written", "make the folder, or name another file"
-            raise Refused.of(what, where=f"{folder.name}/", expected="a folder to write to", found=found, remedy=remedy)
+            what, remedy = (
+                "the record could not be written",
+                "make the folder, or name another file",
+            )
+            raise Refused.of(
+                what,
+                where=f"{folder.name}/",
+                expected="a folder to write to",
+                found=found,
+                remedy=remedy,
+            )
 
     def write(self, buf: str, path: str) -> None:
-        """Write the text beside the file, and put it in the file's place once all of it is on the disk."""
+        """Write the text beside the file, and put it in the file's place once all of it is on the
+        disk.
+        """
         file = self._resolved(path)
         if not (self.final and file == self.file):
             files.write(file, buf.encode())

@@ -28,9 +28,10 @@ def execute(
 ) -> tuple[Path, Ending]:
     """Run the notebook with papermill; where its executed copy is, and how it ended.
 
-    The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after each cell. Once the
-    engine is done, a signal stops nothing until who calls has sealed it: see `signals.end`. Raises Refused if the
-    kernel or the target is unknown or cannot be had, there is no place for the copy, or it could not be sealed.
+    The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after
+    each cell. Once the engine is done, a signal stops nothing until who calls has sealed it: see
+    `signals.end`. Raises Refused if the kernel or the target is unknown or cannot be had, there is
+    no place for the copy, or it could not be sealed.
     """
     kernel_name = notebooks.kernel(notebook)
     kernel_spec.require(kernel_name, notebook.name)
@@ -38,9 +39,11 @@ def execute(
     with (
         contextlib.chdir(project.root),
         kernels.environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}),
-        kernels.started(kernel_name) as kernel,  # and while it starts, papermill and the rest are imported
+        # and while it starts, papermill and the rest are imported
+        kernels.started(kernel_name) as kernel,
     ):
-        target = targets.resolve(chosen.target, project)  # keeps the embedded server up until we are done
+        # keeps the embedded server up until we are done
+        target = targets.resolve(chosen.target, project)
         name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
         output = Path("outputs", target.folder, notebook.stem, name)
         _make_folder(output.parent)
@@ -55,17 +58,22 @@ def _make_folder(folder: Path) -> None:
     except OSError as exc:
         remedy = "make outputs/ a folder that can be written"
         found = exc.strerror or str(exc)
-        raise Refused.of("the record could not be written", where=f"{folder}/", found=found, remedy=remedy) from exc
+        raise Refused.of(
+            "the record could not be written", where=f"{folder}/", found=found, remedy=remedy
+        ) from exc
 
 
-def _papermill(notebook: Path, output: Path, given: Mapping[str, Any], kernel: Kernel | None, *, bar: bool) -> Ending:
+def _papermill(
+    notebook: Path, output: Path, given: Mapping[str, Any], kernel: Kernel | None, *, bar: bool
+) -> Ending:
     import papermill
     from papermill.engines import papermill_engines
 
     from pgrunbook.records.how_it_ended import Ending
     from pgrunbook.runner.engine import NotPassed, RunbookEngine
 
-    papermill_engines.register(ENGINE, RunbookEngine)  # as the entry point does, were the package not installed
+    # as the entry point does, were the package not installed
+    papermill_engines.register(ENGINE, RunbookEngine)
     try:
         nb = papermill.execute_notebook(
             str(notebook),

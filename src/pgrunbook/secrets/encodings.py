@@ -1,4 +1,6 @@
-"""How a secret may be written: quoted, escaped, percent-encoded, broken into lines, in Base64, and that twice over."""
+"""How a secret may be written: quoted, escaped, percent-encoded, broken into lines, in Base64, and
+that twice over.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def _bytes(character: str) -> bytes:
     return character.encode("utf-8", "surrogatepass")
 
 
-# Each works on a character at a time, so one that stands in a longer text is found whatever stands beside it.
+# Each works on a character at a time, so one that stands in a longer text is found whatever stands
+# beside it.
 _ENCODINGS: tuple[Callable[[str], str], ...] = (
     lambda c: quote(_bytes(c), safe=""),
     lambda c: re.sub("%..", lambda code: code[0].lower(), quote(_bytes(c), safe="")),
@@ -50,13 +53,20 @@ def _forms(character: str) -> frozenset[str]:
 
 
 def _any(characters: Iterable[str], but: str = "") -> str:
-    """A regular expression for any form of one of these characters, the longest first; white space as such is none."""
-    forms = {form for character in characters for form in _forms(character) if form != but and not form.isspace()}
+    """A regular expression for any form of one of these characters, the longest first; white space
+    as such is none.
+    """
+    forms = {
+        form
+        for character in characters
+        for form in _forms(character)
+        if form != but and not form.isspace()
+    }
     return "(?:" + "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) + ")"
 
 
-# What may come between two characters of a secret: line ends and indentation, ANSI's colour codes, a new element of a
-# list, a new literal, a tag.
+# What may come between two characters of a secret: line ends and indentation, ANSI's colour codes,
+# a new element of a list, a new literal, a tag.
 _SPACE, _LINE_END, _ESCAPE = _any(" \t\n\r\xa0"), _any("\n\r"), _any(("\x1b",))
 _COLOUR = rf"{_ESCAPE}{_any('[')}(?:\d|{_any(';')})*[A-Za-z]"
 _QUOTE, _COMMA = _any("'\""), _any(",")
@@ -71,13 +81,16 @@ _WRAP = re.compile(rf"{_ESCAPED}(?:{_COLOUR}|{_LINE_END})")
 
 
 class Disguised:
-    """One secret, in whatever form it is written; `characters` are those that are not white space."""
+    """One secret, in whatever form it is written; `characters` are those that are not white
+    space.
+    """
 
     def __init__(self, secret: str) -> None:
         self.characters = "".join(secret.split())
         own_space = {character for character in secret if character.isspace()}
         self._between = re.compile(f"{_BETWEEN}|{_any(own_space)}" if own_space else _BETWEEN)
-        # A regular expression for all of it could take for ever, where quotes or backslashes come in long rows.
+        # A regular expression for all of it could take for ever, where quotes or backslashes come
+        # in long rows.
         head = f"(?:{self._between.pattern}){{0,8}}".join(map(_any, self.characters[:6]))
         self._head = re.compile(head)
 
@@ -95,7 +108,12 @@ class Disguised:
         ends = {start}
         for number, character in enumerate(self.characters):
             starts = ends if number == 0 else self._skipped(text, ends)
-            ends = {at + len(form) for form in _forms(character) for at in starts if text.startswith(form, at)}
+            ends = {
+                at + len(form)
+                for form in _forms(character)
+                for at in starts
+                if text.startswith(form, at)
+            }
             if not ends:
                 return 0
         return max(ends)
@@ -122,8 +140,8 @@ _LONGEST_WORD = 16  # letters
 
 
 def distinctive(secret: str) -> bool:
-    """Whether a secret can be looked for wherever it may stand. One that is short, or an ordinary word, such as `wrong`
-    or `Administrator`, stands in a record by chance.
+    """Whether a secret can be looked for wherever it may stand. One that is short, or an ordinary
+    word, such as `wrong` or `Administrator`, stands in a record by chance.
     """
     if len("".join(secret.split())) < SHORTEST:
         return False
@@ -132,8 +150,8 @@ def distinctive(secret: str) -> bool:
 
 
 def searched(secrets: Iterable[str]) -> list[Disguised]:
-    """Those that can be looked for: the longest first, so that none is masked in part only because another is a part of
-    it.
+    """Those that can be looked for: the longest first, so that none is masked in part only because
+    another is a part of it.
     """
     found = [disguised(secret) for secret in secrets if distinctive(secret)]
     return sorted(found, key=lambda secret: len(secret.characters), reverse=True)
@@ -143,7 +161,9 @@ def holds(text: str, secrets: Iterable[str]) -> bool:
     """Whether a text holds one of the secrets, in whatever form, as far as it can be looked for."""
     wanted = [secret for secret in searched(secrets) if len(secret.characters) <= len(text)]
     shortest = min((len(secret.characters) for secret in wanted), default=0)
-    return bool(wanted) and any(secret.find(view) for view in views(text, shortest) for secret in wanted)
+    return bool(wanted) and any(
+        secret.find(view) for view in views(text, shortest) for secret in wanted
+    )
 
 
 @lru_cache
@@ -153,8 +173,8 @@ def disguised(secret: str) -> Disguised:
 
 
 def views(text: str, shortest: int) -> Iterator[str]:
-    """The text as it is, and with its lines joined, as a line may end within an escape; what it holds in Base64, and
-    what that holds in Base64, of secrets of at least so many characters.
+    """The text as it is, and with its lines joined, as a line may end within an escape; what it
+    holds in Base64, and what that holds in Base64, of secrets of at least so many characters.
     """
     joined = re.sub(r"\x1b\[[\d;]*[A-Za-z]", "", "".join(text.split()))
     decoded = _decoded([joined, _unescaped(joined)], shortest * 4 // 3)
@@ -169,7 +189,9 @@ def _unescaped(text: str) -> str:
 
 
 def _decoded(texts: Iterable[str], shortest: int) -> str:
-    """Whatever may be Base64, decoded as if it began at each of four places, as one never knows where."""
+    """Whatever may be Base64, decoded as if it began at each of four places, as one never knows
+    where.
+    """
     # In the letters of URLs too.
     runs = (run for text in texts for run in re.findall(rf"[\w+/-]{{{shortest},}}", text, re.ASCII))
     return "\0".join(_bytes_of(run[start:]) for run in dict.fromkeys(runs) for start in range(4))

@@ -1,4 +1,6 @@
-"""Secrets in SQL: in its string constants, its comments, or anywhere else. Looked for before anything runs."""
+"""Secrets in SQL: in its string constants, its comments, or anywhere else. Looked for before
+anything runs.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +20,23 @@ from pgrunbook.secrets.patterns import KEYWORDS, KNOWN, MASK, is_stand_in, shape
 _CONSTANTS, _COMMENTS = ("SCONST", "USCONST"), ("SQL_COMMENT", "C_COMMENT")
 _DEPTH = 4  # of SQL in constants of SQL: what a function executes
 
-# What stands before a constant that is a credential: a role's PASSWORD, an option of a server or a user mapping.
+# What stands before a constant that is a credential: a role's PASSWORD, an option of a server or a
+# user mapping.
 _NAMES = re.compile(
-    r'"?(?:\w+_)?(?:ssl)?(?:password|passwd|passphrase|secret|token|(?:secret|access|api)_key)"?', re.IGNORECASE
+    r'"?(?:\w+_)?(?:ssl)?(?:password|passwd|passphrase|secret|token|(?:secret|access|api)_key)"?',
+    re.IGNORECASE,
 )
 
 _OTHERWISE = (
-    "keep it out of the SQL, which goes into the ledger and the record; and change it, as it stands in this file.\n"
+    "keep it out of the SQL, which goes into the ledger and the record; and change it, as it "
+    "stands in this file.\n"
     "A role's: CREATE ROLE and \\password in psql, outside of the runbook; a block only GRANTs.\n"
-    "A connection's: leave it out, and name a service or a user mapping that is made outside of the runbook"
+    "A connection's: leave it out, and name a service or a user mapping that is made outside of "
+    "the runbook"
 )
 _IN_THE_LEDGER = (
-    ".\nIf the ledger has this very block from an earlier version: change the secret, so that what stands there is"
+    ".\nIf the ledger has this very block from an earlier version: change the secret, so that "
+    "what stands there is"
     " worthless, and say so in the file's header: -- exposed: changed on …"
 )
 
@@ -41,8 +48,11 @@ class Found(NamedTuple):
     at: int
 
 
-def problems(sql: str, file: str, known: Sequence[str] = (), *, forms: bool = True) -> Iterator[Problem]:
-    """A problem for each line of a file that holds a secret: one in the usual `forms`, or one of those known.
+def problems(
+    sql: str, file: str, known: Sequence[str] = (), *, forms: bool = True
+) -> Iterator[Problem]:
+    """A problem for each line of a file that holds a secret: one in the usual `forms`, or one of
+    those known.
 
     The line is shown without its constants.
     """
@@ -64,7 +74,9 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
     try:
         tokens = scan(sql)
     except ParseError:  # not terminated: parsing says so, with its place
-        yield from (Found(what, 0) for what in [*shapes(sql), *([KNOWN] if holds(sql, known) else [])])
+        yield from (
+            Found(what, 0) for what in [*shapes(sql), *([KNOWN] if holds(sql, known) else [])]
+        )
         return
     before = ""
     found = False
@@ -82,8 +94,12 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
         yield from (Found(what, 0) for what, _ in _known(sql, known))
 
 
-def _of_constant(text: str, value: str, before: str, known: Sequence[str], depth: int) -> Iterator[Found]:
-    """What of a constant, as it is written and as it is meant, is secret; `before` is the word in front of it."""
+def _of_constant(
+    text: str, value: str, before: str, known: Sequence[str], depth: int
+) -> Iterator[Found]:
+    """What of a constant, as it is written and as it is meant, is secret; `before` is the word in
+    front of it.
+    """
     if value and _NAMES.fullmatch(before):
         yield Found("a password", 0)
         return
@@ -115,7 +131,11 @@ def _of_connection(value: str) -> str:
     except psycopg.ProgrammingError:
         return ""
     secrets = [str(given[keyword]) for keyword in KEYWORDS if given.get(keyword)]
-    return "a password in a connection string" if any(not is_stand_in(secret) for secret in secrets) else ""
+    return (
+        "a password in a connection string"
+        if any(not is_stand_in(secret) for secret in secrets)
+        else ""
+    )
 
 
 def _of_text(text: str, known: Sequence[str]) -> Iterator[Found]:

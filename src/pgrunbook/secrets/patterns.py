@@ -1,4 +1,6 @@
-"""What must never be shown: passwords, keys and tokens in their usual forms, and texts that hold one."""
+"""What must never be shown: passwords, keys and tokens in their usual forms, and texts that hold
+one.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,20 @@ _AFTER = re.compile(rf"\s+{_BESIDE}\S")
 
 # libpq's forms: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _SHAPES = {
-    # scheme://user:password@…, up to the last @ of the word; with spaces in it, up to the last @ before a slash.
-    "a password in a URL": re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?:\S+|[^/]+)(?=@)", re.IGNORECASE),
-    # password=…, sslpassword=…, PGPASSWORD=…; in single quotes or to the next space that no backslash escapes.
+    # scheme://user:password@…, up to the last @ of the word; with spaces in it, up to the last @
+    # before a slash.
+    "a password in a URL": re.compile(
+        r"(?P<before>\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?:\S+|[^/]+)(?=@)", re.IGNORECASE
+    ),
+    # password=…, sslpassword=…, PGPASSWORD=…; in single quotes or to the next space that no
+    # backslash escapes.
     "a password in a connection string": re.compile(
         r"""(?P<before>(?:password|client_secret)\s*=\s*)
         (?:'(?:\\.|''|[^'\\])*'?|(?:"[^"]*"|\\.|(?!</)\S)(?:\\.|(?!</)\S)*)""",
         re.IGNORECASE | re.DOTALL | re.VERBOSE,
     ),
-    # 'password': … as Python and JSON write a mapping. The whole key: a name that ends so is a column's.
+    # 'password': … as Python and JSON write a mapping. The whole key: a name that ends so is a
+    # column's.
     "a password in a mapping": re.compile(
         r"""(?P<before>["'](?:\w{1,40}[_-])?(?:password|client_secret)\\{0,3}["']\s*:\s*)
         (?:\\{0,3}'(?:\\.|[^'\\])*\\{0,3}'|\\{0,3}"(?:\\.|[^"\\])*\\{0,3}"|\d{6,})""",
@@ -42,81 +49,108 @@ _SHAPES = {
         (?:(?:E|U&)?'(?:\\.|''|[^'\\])*(?:'(?!::)|\Z)|(?P<tag>\$\w*\$).*?(?:(?P=tag)|\Z)|&\#x27;.*?(?:&\#x27;|\Z))""",
         re.IGNORECASE | re.DOTALL | re.VERBOSE,
     ),
-    # host:port:database:user:password on a line: https://www.postgresql.org/docs/current/libpq-pgpass.html
+    # host:port:database:user:password on a line:
+    # https://www.postgresql.org/docs/current/libpq-pgpass.html
     "a line of a password file": re.compile(
-        r"^(?P<before>(?:\\.|[^:\s\\#])+:(?:\d{4,5}|\*):(?:(?:\\.|[^:\s\\])+:){2})(?:\\.|[^:\s\\])+$", re.MULTILINE
+        r"^(?P<before>(?:\\.|[^:\s\\#])+:(?:\d{4,5}|\*):(?:(?:\\.|[^:\s\\])+:){2})(?:\\.|[^:\s\\])+$",
+        re.MULTILINE,
     ),
     "an Authorization header": re.compile(
         r"""(?P<before>\bAuthorization["']?\s*[:=]\s*["']?(?:Basic|Bearer|Digest|Negotiate|Token)\s+)[^\s"'<]+""",
         re.IGNORECASE,
     ),
     "a private key": re.compile(
-        r"(?P<before>)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+        r"(?P<before>)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+        re.DOTALL,
     ),
     # By the prefixes that their issuers gave them, so that a search finds them.
     "an access token": re.compile(
         r"""(?P<before>)\b(?:
-            gh[opsru]_[A-Za-z0-9]{36,} | github_pat_\w{22,} | glpat-[\w-]{20,}   # GitHub, GitLab
-            | (?:AKIA|ASIA)[A-Z0-9]{16}\b | AIza[\w-]{35} | ya29\.[\w-]{20,}     # AWS, Google
-            | xox[abeoprs]-[\w-]{10,} | [rs]k_live_\w{16,} | sk-[\w-]{32,}       # Slack, Stripe, OpenAI
-            | hvs\.[\w-]{24,} | npm_[A-Za-z0-9]{36} | pypi-[\w-]{50,}            # Vault, npm, PyPI
-            | eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+                               # JSON Web Tokens
-            | X-Amz-Signature=[a-f0-9]{64} | SCRAM-SHA-256\$\d+:[\w+/=$:]{40,}   # RDS, PostgreSQL's own verifiers
+            gh[opsru]_[A-Za-z0-9]{36,} | github_pat_\w{22,} | glpat-[\w-]{20,}# GitHub, GitLab
+            | (?:AKIA|ASIA)[A-Z0-9]{16}\b | AIza[\w-]{35} | ya29\.[\w-]{20,}# AWS, Google
+            | xox[abeoprs]-[\w-]{10,} | [rs]k_live_\w{16,} | sk-[\w-]{32,} # Slack, Stripe, OpenAI
+            | hvs\.[\w-]{24,} | npm_[A-Za-z0-9]{36} | pypi-[\w-]{50,}      # Vault, npm, PyPI
+            | eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+                         # JSON Web Tokens
+            | X-Amz-Signature=[a-f0-9]{64}                                 # RDS
+            | SCRAM-SHA-256\$\d+:[\w+/=$:]{40,}                            # PostgreSQL's verifiers
         )""",
         re.VERBOSE,
     ),
 }
 
-# What stands where a password would and is none: masked, missing, `'… password=' || value`, a placeholder, the word
-# itself, code that fetches it.
+# What stands where a password would and is none: masked, missing, `'… password=' || value`, a
+# placeholder, the word itself, code that fetches it.
 _STAND_IN = re.compile(
     r"""(?:["']|&\#x27;)(?:(?:::[a-z ]+\)?)?\s*\|\| | ::[a-z ]+\Z) | (?!&\#)["'\\]*+(?:
         \*{3}
-        | (?: \$\d+ | \$\{?[A-Z_]+}? | %(?:(?:\d+\$)?[sLI])? | %\(\w+\)s | :["']?\w+ | \?+ | \{[\w.]*} | <[\w -]+> | …
-            | \.{3} | null | none | true | false | default | password | secret | ) (?![^\s"',;)\]}@&<\\])
-        | (?: os | getpass | config | settings ) [.(] | (?: getenv | crypt | current_setting ) \( | \{["']
+        | (?: \$\d+ | \$\{?[A-Z_]+}? | %(?:(?:\d+\$)?[sLI])? | %\(\w+\)s | :["']?\w+ | \?+
+            | \{[\w.]*} | <[\w -]+> | … | \.{3}
+            | null | none | true | false | default | password | secret |
+          ) (?![^\s"',;)\]}@&<\\])
+        | (?: os | getpass | config | settings ) [.(]
+        | (?: getenv | crypt | current_setting ) \( | \{["']
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
-# An expression: a call, an element, or another name with the word in it: OLD.password, password_hash.
-_EXPRESSION = re.compile(r"\(|[a-z_][\w.]*[(\[]|[a-z_.]*password[a-z_]*(?![^\s,;)\]}])", re.IGNORECASE)
+# An expression: a call, an element, or another name with the word in it: OLD.password,
+# password_hash.
+_EXPRESSION = re.compile(
+    r"\(|[a-z_][\w.]*[(\[]|[a-z_.]*password[a-z_]*(?![^\s,;)\]}])", re.IGNORECASE
+)
 # What the catalog says of a column of that name, and no password.
 _TYPE = re.compile(
     r"""["'\\]*(?:
-        text | citext | name | bytea | uuid | jsonb? | string | str | object | bool(?:ean)? | (?:small|big)?int(?:eger)?
-        | (?: character\ varying | character | varchar | char | bpchar | numeric | bit ) (?:\s*\(\d+\))?
+        text | citext | name | bytea | uuid | jsonb? | string | str | object | bool(?:ean)?
+        | (?:small|big)?int(?:eger)?
+        | (?: character\ varying | character | varchar | char | bpchar | numeric | bit )
+          (?:\s*\(\d+\))?
         )(?:\[\])?(?:\ NOT\ NULL)?["'\\]*$""",
     re.VERBOSE | re.IGNORECASE,
 )
 
 
 def names_secret(key: object) -> bool:
-    """Whether a key of a mapping is the name of a secret: `password`, `db_password`; not the path of a column."""
+    """Whether a key of a mapping is the name of a secret: `password`, `db_password`; not the path
+    of a column.
+    """
     return bool(re.fullmatch(r"(?:\w+[_-])?(?:password|client_secret)", str(key), re.IGNORECASE))
 
 
 def looks_secret(value: Any) -> bool:
-    """Whether a value, or a value inside a list or mapping, holds a secret in one of the usual forms.
+    """Whether a value, or a value inside a list or mapping, holds a secret in one of the usual
+    forms.
 
     Where in doubt, it does. In a mapping the name counts too: `{"password": "hunter2"}`.
     """
-    if isinstance(value, Mapping) and any(names_secret(key) and inner is not None for key, inner in value.items()):
+    if isinstance(value, Mapping) and any(
+        names_secret(key) and inner is not None for key, inner in value.items()
+    ):
         return True
     return any(pattern.search(text) for text in _texts(value) for pattern in _SHAPES.values())
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The value as a text, and what it consists of: the text of a whole escapes the quotes of its parts."""
+    """The value as a text, and what it consists of: the text of a whole escapes the quotes of its
+    parts.
+    """
     yield str(value)
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    parts = (
+        value.values()
+        if isinstance(value, Mapping)
+        else value
+        if isinstance(value, list | tuple)
+        else ()
+    )
     for part in parts:
         yield from _texts(part)
 
 
 def shapes(text: str, *, sql: bool = False) -> list[str]:
-    """The usual forms in which the text holds a secret: "a password in a URL". Placeholders are none.
+    """The usual forms in which the text holds a secret: "a password in a URL". Placeholders are
+    none.
 
-    With `sql` the text is SQL, or shows what the catalog says: `password = 'x'` is about a column there.
+    With `sql` the text is SQL, or shows what the catalog says: `password = 'x'` is about a column
+    there.
     """
     return list(dict.fromkeys(name for name, _ in values(text, sql=sql)))
 
@@ -140,7 +174,8 @@ def _is_secret(name: str, match: re.Match[str], *, sql: bool) -> bool:
         return False
     match name:
         case "a password in a URL":
-            return not re.match(r"\d{1,5}(?:/|[,;.)\]}\"'>]*\s)", value)  # a port, and an @ later on
+            # a port, and an @ later on
+            return not re.match(r"\d{1,5}(?:/|[,;.)\]}\"'>]*\s)", value)
         case "a password in a mapping":
             return not _TYPE.match(value)
         case "a password in a connection string":
@@ -149,13 +184,19 @@ def _is_secret(name: str, match: re.Match[str], *, sql: bool) -> bool:
 
 
 def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
-    """Whether `password = value` gives a password to libpq or a program, and is not SQL about a column of that name."""
+    """Whether `password = value` gives a password to libpq or a program, and is not SQL about a
+    column of that name.
+    """
     text, start = match.string, match.start()
     listed = sql and value.endswith(",")  # SET password = value, port = 1
-    if _BEFORE.search(text, max(0, start - 200), start) or (_AFTER.match(text, match.end()) and not listed):
+    if _BEFORE.search(text, max(0, start - 200), start) or (
+        _AFTER.match(text, match.end()) and not listed
+    ):
         return True
     compact = not re.search(r"\s", match["before"])
-    if compact and text[max(0, start - 6) : start].casefold().endswith(("?", "&", "pg", "ssl", "oauth_")):
+    if compact and text[max(0, start - 6) : start].casefold().endswith(
+        ("?", "&", "pg", "ssl", "oauth_")
+    ):
         return True
     if sql or _EXPRESSION.match(value):
         return False
@@ -163,8 +204,8 @@ def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
 
 
 def redact(text: str, *secrets: str) -> str:
-    """The text with secrets in the usual forms, and each of the given secrets, replaced by `***`. For a text that is
-    about a connection: where in doubt, more is masked rather than less.
+    """The text with secrets in the usual forms, and each of the given secrets, replaced by `***`.
+    For a text that is about a connection: where in doubt, more is masked rather than less.
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)

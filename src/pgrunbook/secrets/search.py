@@ -1,4 +1,6 @@
-"""The search of a record for secrets: those that the run could use, in whatever form, and shapes of others."""
+"""The search of a record for secrets: those that the run could use, in whatever form, and shapes of
+others.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class Leak:
 
 
 class _Place(NamedTuple):
-    """Where a secret may stand: in words, and as a node with one of its keys. `sql`: it is about a database."""
+    """Where a secret may stand: in words, and as a node with one of its keys. `sql`: it is about a
+    database.
+    """
 
     where: str
     holder: NotebookNode
@@ -50,11 +54,12 @@ class _Place(NamedTuple):
 
 
 def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
-    """The leaks in a notebook: in sources, outputs, attachments, metadata, in keys as well as values.
+    """The leaks in a notebook: in sources, outputs, attachments, metadata, in keys as well as
+    values.
 
-    A secret that is short or an ordinary word is found where it stands as one (`password=abc`): by itself it stands in
-    any record by chance. In the outputs of our own methods each value is looked at by itself: what stands beside a
-    column called `password` is its type.
+    A secret that is short or an ordinary word is found where it stands as one (`password=abc`): by
+    itself it stands in any record by chance. In the outputs of our own methods each value is looked
+    at by itself: what stands beside a column called `password` is its type.
     """
     leaks = []
     for place in _places(notebook, secrets):
@@ -67,20 +72,24 @@ def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
 
 
 def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = False) -> list[Leak]:
-    """The leaks in a text, as `search` finds them; `where` says what text it is; `sql` as for `redaction.shapes`."""
+    """The leaks in a text, as `search` finds them; `where` says what text it is; `sql` as for
+    `redaction.shapes`.
+    """
     return [Leak(where, what) for what in _found(text, secrets, sql)]
 
 
 def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
     """Take every leak out of a notebook, in place.
 
-    `***` stands for the secret where it can be told where it ends, and a note for the whole text where it cannot. A
-    number with a leak becomes a text.
+    `***` stands for the secret where it can be told where it ends, and a note for the whole text
+    where it cannot. A number with a leak becomes a text.
     """
     for place in list(_places(notebook, secrets)):
         if any(_found(text, secrets, place.sql) for text in _texts(place.value, sql=place.sql)):
             cleaned = clean(place.value, secrets, sql=place.sql)
-            place.holder[place.key] = cleaned if place.key != "id" else place.where.partition(",")[0].replace(" ", "-")
+            place.holder[place.key] = (
+                cleaned if place.key != "id" else place.where.partition(",")[0].replace(" ", "-")
+            )
 
 
 def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
@@ -88,7 +97,11 @@ def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
     for key in notebook.keys() - {"cells", "nbformat", "nbformat_minor"}:
         yield _Place(key, notebook, key)
     for number, cell in enumerate(notebook.cells, 1):
-        name = f"cell `{cell.id}`" if cell.get("id") and not _found(cell.id, secrets) else f"cell {number}"
+        name = (
+            f"cell `{cell.id}`"
+            if cell.get("id") and not _found(cell.id, secrets)
+            else f"cell {number}"
+        )
         for key in sorted(cell.keys() - {"cell_type", "execution_count", "outputs"}):
             yield _Place(f"{name}, {key}", cell, key, sql=key == "source" and is_sql(cell.source))
         for position, output in enumerate(cell.get("outputs", ()), 1):
@@ -98,7 +111,9 @@ def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
 
 
 def is_sql(source: str) -> bool:
-    """Whether it is only in queries, for our `%sql`, that the text of a cell may seem to hold a secret."""
+    """Whether it is only in queries, for our `%sql`, that the text of a cell may seem to hold a
+    secret.
+    """
     if source.lstrip().startswith("%%sql"):
         return True
     rest = [line for line in source.splitlines() if not line.lstrip().startswith("%sql ")]
@@ -106,7 +121,9 @@ def is_sql(source: str) -> bool:
 
 
 def _texts(value: Any, *, sql: bool) -> Iterator[str]:
-    """Every text in a value; the parts of a list also as one, for a secret may be spread over them."""
+    """Every text in a value; the parts of a list also as one, for a secret may be spread over
+    them.
+    """
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield str(key)
@@ -115,7 +132,12 @@ def _texts(value: Any, *, sql: bool) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         if not sql:
             yield "\n".join(str(part) for part in value if isinstance(part, _PLAIN))
-        yield from (text for part in value if sql or not isinstance(part, _PLAIN) for text in _texts(part, sql=sql))
+        yield from (
+            text
+            for part in value
+            if sql or not isinstance(part, _PLAIN)
+            for text in _texts(part, sql=sql)
+        )
     elif isinstance(value, _PLAIN):
         yield str(value)
 
@@ -132,7 +154,8 @@ def _found(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, .
     return _remembered(text, tuple(secrets), sql)
 
 
-@lru_cache(maxsize=100_000)  # a record is searched while it comes into being, and once more before it is sealed
+# a record is searched while it comes into being, and once more before it is sealed
+@lru_cache(maxsize=100_000)
 def _remembered(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ...]:
     shown = list(values(text, sql=sql))
     known = holds(text, secrets) or any(value.strip("'\"") in secrets for _, value in shown)
@@ -145,11 +168,17 @@ def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
         cleaned: dict[str, Any] = {}
         for key, inner in value.items():
             leaks = names_secret(key) and not sql and _found(_pair(key, inner), ())
-            cleaned[_unused(_masked(key, secrets, sql), cleaned)] = MASK if leaks else clean(inner, secrets, sql=sql)
+            cleaned[_unused(_masked(key, secrets, sql), cleaned)] = (
+                MASK if leaks else clean(inner, secrets, sql=sql)
+            )
         return cleaned
     if isinstance(value, list | tuple):
         parts = [clean(part, secrets, sql=sql) for part in value]
-        return [_note(secrets)] if any(_found(text, secrets, sql) for text in _texts(parts, sql=sql)) else parts
+        return (
+            [_note(secrets)]
+            if any(_found(text, secrets, sql) for text in _texts(parts, sql=sql))
+            else parts
+        )
     if isinstance(value, str):
         return _masked(value, secrets, sql)
     return MASK if isinstance(value, _PLAIN) and _found(str(value), secrets, sql) else value
@@ -176,7 +205,8 @@ def _unused(key: str, used: Mapping[str, Any]) -> str:
     return key
 
 
-# -- what is refused because of one ----------------------------------------------------------------------------------
+# -- what is refused because of one
+# ----------------------------------------------------------------------------------
 
 
 def problems(found: Sequence[Leak]) -> list[Problem]:

@@ -1,8 +1,10 @@
-"""One way to write each piece of SQL, so that what a file says and what the server prints can be compared.
+"""One way to write each piece of SQL, so that what a file says and what the server prints can be
+compared.
 
-The server stores expressions after parse analysis, and prints them with casts and operators of its own:
-`'x'::text` for `'x'`, `= ANY (ARRAY[…])` for `IN (…)`. The rules here undo just that. Where they fail,
-two equal pieces look different, and a run refuses: it never takes different ones for equal.
+The server stores expressions after parse analysis, and prints them with casts and operators of its
+own: `'x'::text` for `'x'`, `= ANY (ARRAY[…])` for `IN (…)`. The rules here undo just that. Where
+they fail, two equal pieces look different, and a run refuses: it never takes different ones for
+equal.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def _values(node: ast.Node) -> list[Any]:
 
 
 def _canonical(node: Any) -> Any:
-    """The same tree in canonical form, from the leaves upwards; the same object where it is that already."""
+    """The same tree in canonical form, from the leaves upwards; the same object where it is that
+    already.
+    """
     if isinstance(node, tuple):
         parts = tuple(_canonical(part) for part in node)
         return node if all(new is old for new, old in zip(parts, node, strict=True)) else parts
@@ -83,7 +87,9 @@ def _canonical(node: Any) -> Any:
 
 
 def _type(node: ast.TypeName) -> ast.TypeName:
-    """`timestamptz` and `timestamp with time zone` are one type, named as the grammar names the latter."""
+    """`timestamptz` and `timestamp with time zone` are one type, named as the grammar names the
+    latter.
+    """
     *schema, last = node.names
     if [part.sval for part in schema] not in ([], ["pg_catalog"]):
         return node
@@ -92,10 +98,14 @@ def _type(node: ast.TypeName) -> ast.TypeName:
 
 
 def _cast(node: ast.TypeCast) -> Any:
-    """A cast of a constant, of a list of constants, or of a column to text, is the server's own addition."""
+    """A cast of a constant, of a list of constants, or of a column to text, is the server's own
+    addition.
+    """
     target = node.typeName.names[-1].sval
     match node.arg:
-        case ast.A_Const(val=ast.String(sval=value)) if target in _NUMERIC and not node.typeName.arrayBounds:
+        case ast.A_Const(val=ast.String(sval=value)) if (
+            target in _NUMERIC and not node.typeName.arrayBounds
+        ):
             return ast.A_Const(val=ast.Float(fval=value), isnull=False)
         case ast.A_Const() | ast.A_ArrayExpr():
             return node.arg
@@ -110,7 +120,9 @@ def _expression(node: ast.A_Expr) -> Any:
         case kinds.AEXPR_IN:
             listed = ast.A_ArrayExpr(elements=node.rexpr)
             positive = node.name[0].sval == "="
-            return replace(node, kind=kinds.AEXPR_OP_ANY if positive else kinds.AEXPR_OP_ALL, rexpr=listed)
+            return replace(
+                node, kind=kinds.AEXPR_OP_ANY if positive else kinds.AEXPR_OP_ALL, rexpr=listed
+            )
         case kinds.AEXPR_LIKE | kinds.AEXPR_ILIKE:
             return replace(node, kind=kinds.AEXPR_OP)
         case kinds.AEXPR_NOT_DISTINCT:
@@ -130,5 +142,7 @@ def _compare(left: Any, operator: str, right: Any) -> ast.A_Expr:
 def _and(*parts: Any) -> ast.BoolExpr:
     """One AND of all the parts, without one AND inside another."""
     conjunction = enums.BoolExprType.AND_EXPR
-    nested = (p.args if isinstance(p, ast.BoolExpr) and p.boolop == conjunction else (p,) for p in parts)
+    nested = (
+        p.args if isinstance(p, ast.BoolExpr) and p.boolop == conjunction else (p,) for p in parts
+    )
     return ast.BoolExpr(boolop=conjunction, args=tuple(part for group in nested for part in group))

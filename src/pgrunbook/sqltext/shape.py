@@ -1,8 +1,9 @@
 """The shape that DDL makes, as facts that can be compared with what the catalog holds.
 
-Both sides are read by PostgreSQL's own parser and brought into one canonical form: a block's SQL as it is
-written, the catalog's as the server prints it. So a `VARCHAR(20) DEFAULT 'x'` equals the catalog's
-`character varying(20) DEFAULT 'x'::character varying`, without a scratch database and without any lock.
+Both sides are read by PostgreSQL's own parser and brought into one canonical form: a block's SQL as
+it is written, the catalog's as the server prints it. So a `VARCHAR(20) DEFAULT 'x'` equals the
+catalog's `character varying(20) DEFAULT 'x'::character varying`, without a scratch database and
+without any lock.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from pgrunbook.sqltext import canonical
 class Key(NamedTuple):
     """What a fact is about: its kind, the table, and the name of the column, constraint or index.
 
-    A table is described by facts of these kinds: `table`; `column` (its type), `not null`, `default` and
-    `generated`; `constraint`; `index` (those behind a constraint left out); and of what was a partition, `standalone`
-    (yes, or pending while it is being detached).
+    A table is described by facts of these kinds: `table`; `column` (its type), `not null`,
+    `default` and `generated`; `constraint`; `index` (those behind a constraint left out); and of
+    what was a partition, `standalone` (yes, or pending while it is being detached).
     """
 
     kind: str
@@ -38,7 +39,8 @@ class Key(NamedTuple):
 
 Facts = Mapping[Key, str]
 
-# How a fact ends that is about an index that is not valid, and how one reads about a partition half detached.
+# How a fact ends that is about an index that is not valid, and how one reads about a partition half
+# detached.
 INVALID = " (invalid)"
 PENDING = "pending"
 
@@ -47,8 +49,8 @@ OBJECTS = ("table", "column", "constraint", "index")
 
 
 class LazyFacts(Mapping[Key, str]):
-    """Facts whose text is made when it is first asked for: that of most of a block is not, before the server is at work
-    on it. A piece is a text, or a function that returns it.
+    """Facts whose text is made when it is first asked for: that of most of a block is not, before
+    the server is at work on it. A piece is a text, or a function that returns it.
     """
 
     def __init__(self, pieces: Mapping[Key, str | Callable[[], str]]) -> None:
@@ -76,7 +78,8 @@ def together(parts: Iterable[Facts]) -> Facts:
 
 
 class Need(NamedTuple):
-    """Something that must be there already: a table to `alter` or to `reference`, or one of its columns.
+    """Something that must be there already: a table to `alter` or to `reference`, or one of its
+    columns.
 
     `column` and `type` are empty where the table as a whole, or a column of any type, is meant.
     """
@@ -89,8 +92,8 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one statement makes and needs. `lenient`: ADD COLUMN IF NOT EXISTS, where a column that is there
-    already keeps its default and its nullability; only the type must agree.
+    """What one statement makes and needs. `lenient`: ADD COLUMN IF NOT EXISTS, where a column that
+    is there already keeps its default and its nullability; only the type must agree.
     """
 
     facts: Facts
@@ -99,7 +102,10 @@ class Effect:
 
 
 # The statements whose shape is known.
-KNOWN = "CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD, VALIDATE or DETACH, COMMENT ON, REINDEX, or VACUUM"
+KNOWN = (
+    "CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD, VALIDATE or DETACH, COMMENT ON, REINDEX, "
+    "or VACUUM"
+)
 
 
 class UnknownShape(ValueError):
@@ -107,7 +113,9 @@ class UnknownShape(ValueError):
 
 
 def effect_of(node: ast.Node) -> Effect:
-    """What a statement makes. Raises UnknownShape for a statement that this module does not know."""
+    """What a statement makes. Raises UnknownShape for a statement that this module does not
+    know.
+    """
     match node:
         case ast.CreateStmt():
             return _create_table(node)
@@ -127,7 +135,9 @@ def effect_of(node: ast.Node) -> Effect:
 def _create_table(node: ast.CreateStmt) -> Effect:
     table = node.relation.relname
     if node.inhRelations or node.partspec or node.ofTypename or node.tablespacename:
-        raise UnknownShape(f"CREATE TABLE {table}: INHERITS, PARTITION, OF and TABLESPACE are not known")
+        raise UnknownShape(
+            f"CREATE TABLE {table}: INHERITS, PARTITION, OF and TABLESPACE are not known"
+        )
     reader = _Reader(table)
     reader.facts[Key("table", table)] = "table"
     elements = sorted(node.tableElts or (), key=lambda e: not isinstance(e, ast.ColumnDef))
@@ -160,7 +170,9 @@ def _alter_table(node: ast.AlterTableStmt) -> Effect:
                 reader.needs.append(Need(partition, "alter"))
                 reader.facts[Key("standalone", partition)] = "yes"
             case other:
-                raise UnknownShape(f"ALTER TABLE {reader.table}: cannot tell what {other.name} makes")
+                raise UnknownShape(
+                    f"ALTER TABLE {reader.table}: cannot tell what {other.name} makes"
+                )
     return Effect(LazyFacts(reader.facts), tuple(reader.needs), lenient)
 
 
@@ -186,7 +198,9 @@ class _Reader:
     def column(self, column: ast.ColumnDef) -> None:
         name = column.colname
         collation = f" {canonical.text(column.collClause)}" if column.collClause else ""
-        self.facts[Key("column", self.table, name)] = canonical.type_name(column.typeName) + collation
+        self.facts[Key("column", self.table, name)] = (
+            canonical.type_name(column.typeName) + collation
+        )
         for constraint in column.constraints or ():
             match constraint.contype:
                 case ConstrType.CONSTR_NOTNULL:
@@ -201,7 +215,10 @@ class _Reader:
                 case ConstrType.CONSTR_NULL:
                     pass
                 case attribute if attribute.name.startswith("CONSTR_ATTR_"):
-                    told = "write DEFERRABLE and the like with a constraint of the table, not of a column"
+                    told = (
+                        "write DEFERRABLE and the like with a constraint of the table, not of "
+                        "a column"
+                    )
                     raise UnknownShape(f"{self.table}.{name}: {told}")
                 case _:
                     self.constraint(_of_table(constraint, name))
@@ -217,7 +234,9 @@ class _Reader:
 
     def _references(self, constraint: ast.Constraint) -> None:
         if not constraint.pk_attrs:
-            raise UnknownShape(f"{self.table}: name the referenced columns, REFERENCES table (column)")
+            raise UnknownShape(
+                f"{self.table}: name the referenced columns, REFERENCES table (column)"
+            )
         for own, other in zip(constraint.fk_attrs, constraint.pk_attrs, strict=True):
             type_ = str(self.facts.get(Key("column", self.table, own.sval), ""))
             self.needs.append(Need(constraint.pktable.relname, "reference", other.sval, type_))
@@ -295,7 +314,9 @@ def _later(node: ast.Node) -> Callable[[], str]:
 def _unnamed(constraint: ast.Constraint) -> str | Callable[[], str]:
     """What a constraint says but for its name; at once of a plain key, as most tables have one."""
     if constraint.contype in (ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE):
-        said = {name for name in constraint if getattr(constraint, name) not in (None, False, 0, "\0")}
+        said = {
+            name for name in constraint if getattr(constraint, name) not in (None, False, 0, "\0")
+        }
         if said <= {"contype", "conname", "keys", "location"}:
             return canonical.key(constraint.contype, tuple(key.sval for key in constraint.keys))
     return cache(lambda: canonical.text(canonical.replace(constraint, conname=None)))
@@ -309,14 +330,20 @@ def read(ddl: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
         for (kind, _, name), value in _read(row["ddl"]):
             if kind == "index" and own is not None:
                 value = value.replace(" ON t ", f" ON {maybe_double_quote_name(table)} ", 1)
-            facts[Key(kind, table, own if kind in ("constraint", "index") and own is not None else name)] = (
-                value + row["state"]
-            )
+            facts[
+                Key(
+                    kind,
+                    table,
+                    own if kind in ("constraint", "index") and own is not None else name,
+                )
+            ] = value + row["state"]
     return facts
 
 
 def holds(expected: str, found: str | None) -> bool:
-    """Whether a fact is as expected, or says more: a constraint made NOT VALID may have been validated since."""
+    """Whether a fact is as expected, or says more: a constraint made NOT VALID may have been
+    validated since.
+    """
     return found in (expected, expected.removesuffix(" NOT VALID"))
 
 
@@ -328,9 +355,13 @@ def _read(ddl: str) -> tuple[tuple[Key, str], ...]:
 
 
 def relation_names(facts: Facts, keys: Iterable[Key]) -> Iterator[str]:
-    """The names that the facts of these keys take in the schema's one namespace of relations and types."""
+    """The names that the facts of these keys take in the schema's one namespace of relations and
+    types.
+    """
     for key in keys:
         if key.kind == "table":
             yield key.table
-        elif key.kind == "index" or (key.kind == "constraint" and facts[key].startswith(("PRIMARY KEY", "UNIQUE"))):
+        elif key.kind == "index" or (
+            key.kind == "constraint" and facts[key].startswith(("PRIMARY KEY", "UNIQUE"))
+        ):
             yield key.name

@@ -195,7 +195,7 @@ def test_of_a_block_that_was_cut_off_nothing_is_denied(state: str) -> None:
     read = told(record(target(), cell("act", {DECISION_MIME: DECIDED}, state=state)))
     assert read["Which SQL ran,"] == "No block ended. Begun, and not ended: 010_people."
     assert "010_people was begun" in read["What changed?"]
-    assert "waited for nobody" not in read["Which locks were"]
+    assert "No block waited" not in read["Which locks were"]
     assert "No lock on anything" not in read["Which locks were"]
 
 
@@ -219,7 +219,7 @@ def test_of_a_run_whose_runner_was_killed_nothing_is_denied(
         assert read[question].endswith(at_work), question
     assert "nothing was left" not in read["Which SQL ran,"]
     assert "had applied no block" not in read["What changed?"]
-    assert "waited for nobody" not in read["Which locks were"]
+    assert "No block waited" not in read["Which locks were"]
     assert "No lock on anything" not in read["Which locks were"]
     assert read["What failed, was"].startswith("Cell act was running; 1 cell never ran")
     assert read["When, and how"] == "2026-01-31 12:00:00 UTC; when it ended is not on record."
@@ -237,7 +237,7 @@ def test_nothing_was_left_to_do_only_where_the_run_came_to_its_end() -> None:
 def test_a_plan_has_begun_nothing() -> None:
     read = told(record(target(mode="plan"), cell("act", {DECISION_MIME: DECIDED}, state="failed")))
     assert read["Which SQL ran,"] == "None. To be run: 010_people."
-    assert read["Which locks were"].endswith("The run waited for nobody.")
+    assert read["Which locks were"].endswith("No block waited for a lock in a transaction.")
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def _table(report: dict[str, Any]) -> Table:
     table = Table(title=one_line(f"{report['runbook']} on {report['target']}"))
     for heading in ("block", "state", "when", "run", "took"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("locks, each held at most for so long")
+    table.add_column("locks, each held so long before the commit")
     for block in report["blocks"]:
         took = "" if block["elapsed_ms"] is None else f"{block['elapsed_ms']:,.0f} ms"
         held = [

@@ -269,7 +269,7 @@ _MAY = {
         "owned",
         "is not ours to change",
         "owned by this role, or by one that it is a member of",
-        "run as {owner}",
+        "as its owner: GRANT {owner} TO {role}; or ALTER … OWNER TO a role that both are in",
     ),
     "reference": (
         "may be referenced",

@@ -256,7 +256,8 @@ def _locks(record: Record) -> str:
         strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held
         lock, block = max(strongest, key=lambda pair: float(pair[0]["held_ms"]))
         text = (
-            f"{_counted(len(held), 'lock')}; the longest that blocked {lock['blocks']}: "
+            f"{_counted(len(held), 'lock')}; the longest of the strongest, which blocks "
+            f"{lock['blocks']}: "
             f"{lock['lock']} on"
             f" {lock['relation']}, at most {lock['held_ms']:.0f} ms, in {block.name}."
         )
@@ -268,7 +269,7 @@ def _locks(record: Record) -> str:
         )
     if rest and not held:
         text = "No lock is on record."
-    return f"{text} {_waits(record)}{rest}"
+    return f"{text} {_waits(record)}{_waits_outside(record)}{rest}"
 
 
 def _waits(record: Record) -> str:
@@ -277,10 +278,22 @@ def _waits(record: Record) -> str:
         return (
             "No wait is on record."
             if _begun(record) or _at_work(record)
-            else "The run waited for nobody."
+            else "No block waited for a lock in a transaction."
         )
     named = [_wait(block) for block in waited]
     return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
+
+
+def _waits_outside(record: Record) -> str:
+    """What is said of blocks outside a transaction: only their cells show for whom they waited."""
+    names = [block.name for block in record.blocks if block.statements and not _commits(block)]
+    return f" For whom {_listed(names)} waited, outside a transaction, its cell shows." * bool(
+        names
+    )
+
+
+def _commits(block: Block) -> bool:
+    return any(str(row["statement"]).startswith("COMMIT,") for row in block.statements)
 
 
 def _wait(block: Block) -> str:

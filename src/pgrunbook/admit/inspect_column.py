@@ -15,6 +15,7 @@ from pgrunbook.admit.expressions import Subject
 from pgrunbook.admit.try_check import CannotJudge, Cell, Trial, as_it_is
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem
+from pgrunbook.postgres import trust
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -127,8 +128,17 @@ class Inspection:
                 "admission_checks": here | {"column": self.column},
                 "admission_bounds": here,
                 "admission_foreign_keys": here | {"column": self.column},
+                "admission_strangers": {
+                    "relation": self.relation,
+                    "column": self.column,
+                    "path": self.path,
+                    "read": self.depth > 0,
+                },
             },
         )
+        self.problems += trust.functions(known["admission_strangers"], self._where, self._role)
+        if self.problems:
+            return  # to evaluate anything would run them
         self.types = known["admission_types"]
         for row in known["admission_row"]:
             self.cells[row["column"]] = Cell(row["type"], row["default"], row["collation"])
@@ -316,7 +326,8 @@ class Inspection:
         self.constraints += [c for c in lookup.constraints if c not in self.constraints]
         if not accepts:
             self.problems += lookup.problems
-            self._insert(key, lookup)
+            if lookup.types:  # else it was not judged at all
+                self._insert(key, lookup)
 
     def _lookup(self, key: Row, column: str) -> Inspection:
         place = (key["lookup_schema"], key["lookup_table"], column)
@@ -415,8 +426,15 @@ class Inspection:
         return self.witness.rows(f"admission_{question}", **parameters, printed_for=self.path)
 
     def _problem(self, what: str, **details: str) -> None:
-        where = f"{self.schema}.{self.table}.{self.column}"
-        self.problems.append(Problem(what, where=where, **details))
+        self.problems.append(Problem(what, where=self._where, **details))
+
+    @property
+    def _where(self) -> str:
+        return f"{self.schema}.{self.table}.{self.column}"
+
+    @property
+    def _role(self) -> str:
+        return str(self.witness.conn.info.user)
 
 
 def _replacement(check: Row, expression: str) -> dict[str, str]:

@@ -46,8 +46,13 @@ def _dtype(oid: int) -> Any:
 def query(name: str) -> str:
     """The text of the catalog query `sql/catalog/<name>.sql`."""
     text = (files("pgrunbook") / "sql" / "catalog" / f"{name}.sql").read_text(encoding="utf-8")
+    if _TRUSTING in text:
+        text = text.replace(_TRUSTING, f"\n{query('trusted')}", 1)
     return _PRINTING % text if _PRINTS in text else text
 
+
+# Where a query wants to know which roles are trusted: the one answer is put in there.
+_TRUSTING = "\n-- as trusted.sql says\n"
 
 # The second line of a query that prints, or reads, names as a statement in the schema would write
 # them.

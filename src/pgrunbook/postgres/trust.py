@@ -6,7 +6,7 @@ Reads only the catalog, and calls nothing that another role has made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -40,6 +40,36 @@ def shadows(conn: Connection, schema: str) -> list[Problem]:
         )
         for row in catalog.rows(conn, "shadows", schema=schema)
     ]
+
+
+def functions(rows: Iterable[Mapping[str, str]], where: str, role: str) -> list[Problem]:
+    """Why a value cannot be tried on a column: `rows` are of the query `admission_strangers`."""
+    return [
+        Problem(
+            "cannot be judged: what constrains it calls a function that would run with our rights",
+            where=where,
+            expected=f"functions of {_TRUSTED}",
+            found=f"{row['expression']} may call {row['function']}, owned by {row['owner']}"
+            if not row["vouched"]
+            else f"{row['expression']}, made by {row['maker']}, may call {row['function']}, "
+            "which acts outside of the transaction or runs SQL of theirs",
+            remedy=_vouch(row, role),
+        )
+        for row in rows
+    ]
+
+
+def _vouch(row: Mapping[str, str], role: str) -> str:
+    maker = row["maker"] if row["vouched"] else row["owner"]
+    member = sql.SQL("GRANT {} TO {}").format(*map(sql.Identifier, (maker, role))).as_string()
+    us = sql.Identifier(role).as_string()
+    remedy = (
+        f"run as {maker}, or as a role that the database's owner has made a member of it; if its "
+        f"code may run with the rights of {role}: {member}"
+    )
+    if row["vouched"]:
+        return remedy
+    return f"{remedy}; or after reading it: ALTER FUNCTION {row['function']} OWNER TO {us}"
 
 
 def ledger(conn: Connection) -> bool:

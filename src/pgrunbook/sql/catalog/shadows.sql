@@ -1,19 +1,9 @@
 -- Which functions, operators, types and casts of the schema may be taken for those of pg_catalog, and whose are they?
--- Left out is what a role has made that is trusted: our own, those that an owner of the database has made it a member of,
--- superusers, the owners of the database and of the schema; what belongs to an extension of theirs; what takes the very same arguments, as pg_catalog comes
--- first; and what takes a type of its own maker's, if one of pg_catalog takes all of its other arguments as they are, and so
--- is no worse a match for them: https://www.postgresql.org/docs/current/typeconv-oper.html
-WITH RECURSIVE owner AS (
-    SELECT datdba AS oid FROM pg_database WHERE datname = current_database()
-), ours (oid) AS (
-    SELECT oid FROM pg_roles WHERE rolname = current_user
-     UNION
-    SELECT m.roleid FROM ours JOIN pg_auth_members m ON m.member = ours.oid
-     WHERE pg_has_role(m.grantor, (SELECT oid FROM owner), 'MEMBER') -- whoever may make roles could grant us one of theirs
-), trusted AS (
-    SELECT oid FROM ours
-     UNION ALL
-    SELECT oid FROM pg_roles WHERE pg_has_role(oid, (SELECT oid FROM owner), 'MEMBER') -- so is every superuser
+-- Left out is what a role has made that is trusted, or that owns the schema; what belongs to an extension of theirs; what
+-- takes the very same arguments, as pg_catalog comes first; and what takes a type of its own maker's, if one of pg_catalog
+-- takes all of its other arguments as they are, and so is no worse a match for them: https://www.postgresql.org/docs/current/typeconv-oper.html
+WITH trusted AS (
+-- as trusted.sql says
      UNION ALL
     SELECT nspowner FROM pg_namespace WHERE nspname = %(schema)s
 ), here AS (

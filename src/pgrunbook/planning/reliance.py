@@ -11,7 +11,7 @@ import psycopg
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import ledger
-from pgrunbook.postgres import catalog, trust
+from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
 
 
@@ -58,6 +58,27 @@ _NO_LEDGER = Problem(
     found="no table pgrunbook.blocks",
     remedy="ALTER SCHEMA pgrunbook RENAME TO …, or DROP SCHEMA pgrunbook if nobody needs it",
 )
+
+
+def firing(conn: Connection) -> CheckResult:
+    """Whether triggers fire, those of foreign keys too: a block would be applied to rows that
+    nothing checks, and what a verify script expects to be refused would pass. Reads only.
+    """
+    row = catalog.rows(conn, "replication_role")[0]
+    set_for = " in ".join(limits.who(row["role"], row["database"]))
+    reset = limits.alter(row["role"], row["database"], "session_replication_role")
+    return result(
+        "server",
+        "fires triggers",
+        row["value"] != "replica",
+        "fires no triggers in our sessions, and checks no foreign keys",
+        expected="session_replication_role = origin",
+        found=row["value"] + (f", set for {set_for}" if set_for else ""),
+        remedy=reset
+        if set_for
+        else f"{reset} -- if it is set there; else see postgresql.conf, and the options of "
+        "PGOPTIONS and the service",
+    )
 
 
 def _all(where: str, check: str, problems: list[Problem]) -> list[CheckResult]:

@@ -59,13 +59,13 @@ def named(
         where = _found(conn, setting)
     if not where:
         found = f"{setting} is too short for a session of ours to set its own"
-        ways = [_alter(user, None, setting), f"-- if it is set there; {_ELSEWHERE}"]
+        ways = [alter(user, None, setting), f"-- if it is set there; {_ELSEWHERE}"]
         return replace(problem, found=found, remedy="\n".join(ways))
     (role, database, value), *_ = where
     return replace(
         problem,
-        found=f"{value}, set for {' in '.join(_who(role, database))}",
-        remedy=_alter(role, database, setting),
+        found=f"{value}, set for {' in '.join(who(role, database))}",
+        remedy=alter(role, database, setting),
     )
 
 
@@ -78,15 +78,16 @@ def _found(conn: psycopg.Connection[Any], setting: str) -> list[tuple[str | None
     return cursor.fetchall()
 
 
-def _who(role: str | None, database: str | None) -> list[str]:
+def who(role: str | None, database: str | None) -> list[str]:
+    """For whom a setting is, in words."""
     return [
         *([f"the role {role}"] if role else []),
         *([f"the database {database}"] if database else []),
     ]
 
 
-def _alter(role: str | None, database: str | None, setting: str) -> str:
-    """As pg_db_role_setting has it, so it is reset."""
+def alter(role: str | None, database: str | None, setting: str) -> str:
+    """The SQL that resets a setting where pg_db_role_setting has it."""
     parts = [f"ROLE {_quoted(role)}"] if role else []
     if database:
         parts.append(f"{'IN ' if role else ''}DATABASE {_quoted(database)}")

@@ -14,12 +14,12 @@ WITH RECURSIVE trusted AS (
      UNION
     SELECT i.inhrelid FROM family JOIN pg_inherits i ON i.inhparent = family.oid WHERE %(read)s
 ), tried AS ( -- CHECKs, with the names of the columns that they read: none, if it is a whole row
-    SELECT k.oid, k.conrelid, k.conbin,
-           ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)) AS columns,
-           0 = ANY (k.conkey) AS whole
+    SELECT k.oid, k.conrelid, k.conbin, k.whole,
+           ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)) AS columns
       FROM family
-      JOIN pg_constraint k ON k.conrelid = family.oid AND k.contype = 'c'
-), concerned AS (
+     CROSS JOIN LATERAL (SELECT oid, conrelid, conbin, conkey, 0 = ANY (conkey) AS whole FROM pg_constraint
+                          WHERE conrelid = family.oid AND contype = 'c' OFFSET 0) AS k -- table by table, by the index
+), concerned AS MATERIALIZED (
     SELECT * FROM tried WHERE whole OR %(column)s = ANY (columns) OR %(read)s
 ), defaults AS (
     SELECT d.oid, d.adrelid, d.adbin
@@ -123,7 +123,7 @@ SELECT DISTINCT found.type || ' ' || found.identity AS expression,
        pg_get_userbyid(reached.maker)::text AS maker,
        p.proowner IN (SELECT oid FROM trusted) AS vouched
   FROM reached
-  JOIN pg_proc p ON p.oid = reached.oid
+ CROSS JOIN LATERAL (SELECT * FROM pg_proc WHERE oid = reached.oid OFFSET 0) AS p -- and not all of pg_proc
  CROSS JOIN LATERAL pg_identify_object(reached.root_class, reached.root, 0) AS found
  WHERE reached.class = 'pg_proc'::regclass
    AND (p.proowner NOT IN (SELECT oid FROM trusted)

@@ -91,10 +91,17 @@ class Witness:
 
     def asking(self, conn: Session) -> list[str]:
         """All that was asked, as statements for another session: see `repeated`."""
-        return [
+        asked = [
             catalog.asking(conn, name, **dict(given)) if given else name
             for name, given in self.answers
         ]
+        # The server plans a query when it is first executed. Planning takes longer than all the
+        # rest of this one: it is done now, before there are any locks.
+        for (name, _), statement in zip(self.answers, asked, strict=True):
+            if name == "admission_strangers":
+                conn.execute(f"EXPLAIN {statement}".encode())
+                break
+        return asked
 
     def repeated(self, conn: Connection, answers: Iterable[Rows]) -> Witness:
         """A witness in the session that these answers, one for each of `asking`, come from."""

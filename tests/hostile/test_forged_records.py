@@ -23,10 +23,10 @@ from support.projects import ROOT, RUNBOOK, Project
 
 from pgrunbook.cli import main
 from pgrunbook.errors import Refused
+from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.records import sealing
 from pgrunbook.records.archive import Archive
-from pgrunbook.records.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
 from pgrunbook.records.sealing import Sealed
 from pgrunbook.records.site import Site
 from pgrunbook.runbooks.project import Project as Settings

@@ -13,7 +13,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from pgrunbook.runner.flood import LIMIT
+from pgrunbook.mime_types import FRAME_MIME
+from pgrunbook.runner.flood import LIMIT, OURS_MOST, Flood, size
 
 PASSED = """\
 from pgrunbook.records.card import VerdictCard
@@ -87,6 +88,36 @@ def test_a_flood_takes_no_verdict_with_it(tmp_path: Path) -> None:
     assert code == 1, said[:1000]
     assert "FAILED: ValueError: vvv" in said
     assert len(said) < 10_000
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "{'application/vnd.pgrunbook.mine+json': 'x' * 8_000_000}",
+        "{FRAME_MIME: [], 'application/x': 'x' * 8_000_000}",
+        "{FRAME_MIME: [], 'application/vnd.pgrunbook.mine+json': 'x' * 8_000_000}",
+        pytest.param("{FRAME_MIME: 'x' * 60_000_000}", marks=pytest.mark.long),
+    ],
+)
+def test_what_claims_to_be_ours_has_bounds_too(tmp_path: Path, shown: str) -> None:
+    frame = "from pgrunbook.mime_types import FRAME_MIME\n"
+    code, said, record = execute(tmp_path, f"{SHOW}{frame}display({shown}, raw=True)", PASSED)
+    assert code == 0, said
+    assert (tmp_path / "out.ipynb").stat().st_size < LIMIT
+    assert "… left out: " in json.dumps(record["cells"][0]["outputs"], ensure_ascii=False)
+
+
+def test_many_of_them_too() -> None:
+    frame = nbformat.v4.new_output("display_data", {FRAME_MIME: "x"})
+    error = nbformat.v4.new_output("error", ename="E", evalue="x" * 100, traceback=[])
+    for shown in (frame, error):
+        flood = Flood()
+        outputs: list[Any] = []
+        for _ in range(3 * OURS_MOST):
+            outputs.append(shown)
+            flood.shorten(outputs, size(shown))
+        assert len(outputs) <= OURS_MOST
+        assert outputs[-1] == shown
 
 
 @pytest.mark.long

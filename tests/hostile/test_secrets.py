@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -348,3 +350,28 @@ def test_one_that_an_earlier_version_has_written_into_the_ledger(
     assert pending.code == 2, pending.text
     assert "deploy/010_account.sql: holds a secret, and is not done" in pending.text
     account.leaves_nothing_of("hunter2", pending)
+
+
+def test_a_type_that_only_begins_as_ours_is_searched_as_any_other() -> None:
+    for kind, found in [("frame", 0), ("mine", 1)]:
+        notebook = nbformat.v4.new_notebook()
+        cell = nbformat.v4.new_code_cell()
+        data = {
+            f"application/vnd.pgrunbook.{kind}+json": {},
+            "text/plain": f"password = '{STRONG}'",
+        }
+        cell.outputs = [nbformat.v4.new_output("display_data", data)]
+        notebook.cells = [cell]
+        assert len(search.search(notebook, [])) == found
+
+
+def test_a_long_text_takes_little_memory() -> None:
+    """A group of a regular expression that is repeated remembers each time."""
+    code = (
+        "import resource; from pgrunbook.secrets import patterns\n"
+        "for text in 'x', ':', 'a:', 'password ', \"password='\", 'x ':\n"
+        "    patterns.shapes(text + 'x' * 4_000_000)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert int(told.stdout) < 300_000  # KB

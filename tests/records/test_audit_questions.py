@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
 from pgrunbook.records.audit_questions import NOT_SO_FAR, UNREADABLE, answers
-from pgrunbook.records.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
 from pgrunbook.records.record import Record
 
 QUESTIONS = 12

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.records.card import BLOCK_MIME, DECISION_MIME, FRAME_MIME
+from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME
 from pgrunbook.records.compare import compare, text
 from pgrunbook.records.record import Record
 

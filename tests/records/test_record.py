@@ -14,13 +14,7 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 
-from pgrunbook.records.card import (
-    BLOCK_MIME,
-    DECISION_MIME,
-    FRAME_MIME,
-    SNAPSHOT_MIME,
-    VERDICT_MIME,
-)
+from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, VERDICT_MIME
 from pgrunbook.records.record import Cell, Record
 from pgrunbook.run import display
 

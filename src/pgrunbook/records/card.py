@@ -9,19 +9,7 @@ from typing import Any
 
 from pgrunbook import controls
 from pgrunbook.errors import Verdict
-
-# What programs read in an executed notebook. How the run ended, and what was done with a block:
-VERDICT_MIME = "application/vnd.pgrunbook.verdict+json"
-BLOCK_MIME = "application/vnd.pgrunbook.block+json"
-# What was decided about a block, with its SQL; a frame that one of our methods returned; the state
-# of the tables.
-DECISION_MIME = "application/vnd.pgrunbook.decision+json"
-FRAME_MIME = "application/vnd.pgrunbook.frame+json"
-SNAPSHOT_MIME = "application/vnd.pgrunbook.snapshot+json"
-# What the run was going to do, which can be approved.
-PLAN_MIME = "application/vnd.pgrunbook.plan+json"
-# What was wrong, of the error that ended a cell.
-PROBLEMS_MIME = "application/vnd.pgrunbook.problems+json"
+from pgrunbook.mime_types import VERDICT_MIME
 
 # Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well
 # there without.

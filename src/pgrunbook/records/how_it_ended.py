@@ -10,7 +10,8 @@ from nbformat import NotebookNode
 
 from pgrunbook import controls, errors
 from pgrunbook.errors import Problem, RunbookError, Verdict
-from pgrunbook.records.card import BLOCK_MIME, PROBLEMS_MIME, VERDICT_MIME, unpacked
+from pgrunbook.mime_types import BLOCK_MIME, PROBLEMS_MIME, VERDICT_MIME
+from pgrunbook.records.card import unpacked
 
 
 @dataclass(frozen=True, slots=True)

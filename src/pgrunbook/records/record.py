@@ -11,15 +11,15 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
-from pgrunbook.records.card import (
+from pgrunbook.mime_types import (
     BLOCK_MIME,
     DECISION_MIME,
     FRAME_MIME,
     PLAN_MIME,
     SNAPSHOT_MIME,
     VERDICT_MIME,
-    unpacked,
 )
+from pgrunbook.records.card import unpacked
 
 Row = Mapping[str, Any]
 

@@ -21,12 +21,12 @@ from pgrunbook import files, signals
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Unreadable, Verdict, first_line
 from pgrunbook.ledger import heads, ledger
 from pgrunbook.ledger.heads import Head
+from pgrunbook.mime_types import SNAPSHOT_MIME
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation
 from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive
-from pgrunbook.records.card import SNAPSHOT_MIME
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
 from pgrunbook.records.record import Record

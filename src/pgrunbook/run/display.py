@@ -21,20 +21,19 @@ from pgrunbook.applying.in_transaction import Outcome
 from pgrunbook.applying.outside_transaction import Progress
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.errors import Problem, RunbookError
-from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import locks
-from pgrunbook.postgres.blockers import Attempt
-from pgrunbook.postgres.catalog import Snapshot
-from pgrunbook.records.card import (
+from pgrunbook.mime_types import (
     BLOCK_MIME,
     DECISION_MIME,
     FRAME_MIME,
     PLAN_MIME,
     PROBLEMS_MIME,
     SNAPSHOT_MIME,
-    inline,
-    packed,
 )
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import locks
+from pgrunbook.postgres.blockers import Attempt
+from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.records.card import inline, packed
 from pgrunbook.records.plan import Plan
 from pgrunbook.run import frames
 

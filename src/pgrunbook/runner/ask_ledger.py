@@ -12,8 +12,8 @@ from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import RunbookError, Verdict, first_line
 from pgrunbook.ledger import ledger
+from pgrunbook.mime_types import BLOCK_MIME
 from pgrunbook.postgres.connection import connect, wait_for_end
-from pgrunbook.records.card import BLOCK_MIME
 from pgrunbook.records.how_it_ended import Ending, may_have_written, shown
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.parameters import Parameters

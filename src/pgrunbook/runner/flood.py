@@ -1,7 +1,8 @@
 """What one cell may show: of more, its beginning and its end stay, and a line in between says how
 much was left out.
 
-What pgrunbook itself shows, and the error that ended a cell, always stay.
+What pgrunbook itself shows, and the error that ended a cell, stay; they are recognised by their
+type, which anybody may use, so they have bounds too, far above what we ever show.
 """
 
 from __future__ import annotations
@@ -12,11 +13,18 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from pgrunbook.mime_types import OURS, any_ours
+
 # Of what a cell shows, in characters and in outputs. A text gets half of that at most.
 LIMIT = 1_000_000
 MOST = 1_000
 
-_OURS = "application/vnd.pgrunbook."
+# The same, of what claims to be ours, and of errors.
+OURS_LIMIT = 50 * LIMIT
+OURS_MOST = 10 * MOST
+# what we show has data, and these forms of it for people
+_FORMS = OURS | {"text/html", "text/markdown", "text/plain"}
+
 _NOTED = "pgrunbook_left_out"
 # how far to look for a place to cut at: a word that is cut in two may be half a secret
 _WORD = 1_000
@@ -36,12 +44,19 @@ def cut(content: MutableMapping[str, Any]) -> None:
         most = LIMIT // 2 if sum(map(len, lines)) <= LIMIT // 2 else LIMIT // 2 // len(lines)
         content["traceback"] = [shortened(line, most) for line in lines]
         content["evalue"] = shortened(content["evalue"])
-    elif isinstance(data, dict) and not _is_ours(data):
+    elif isinstance(data, dict):
         content["data"] = _cut_data(data)
 
 
 def _cut_data(data: Mapping[str, Any]) -> dict[str, Any]:
-    long = {kind: much for kind, value in data.items() if (much := size(value)) > LIMIT // 2}
+    forms = _FORMS & data.keys() if any_ours(data) else frozenset()
+    if sum(size(data[kind]) for kind in forms) > OURS_LIMIT:
+        forms = frozenset()
+    long = {
+        kind: much
+        for kind, value in data.items()
+        if kind not in forms and (much := size(value)) > LIMIT // 2
+    }
     kept = {kind: value for kind, value in data.items() if kind not in long}
     text = data.get("text/plain", "")
     notes = [
@@ -74,15 +89,18 @@ class Flood:
 
     def __init__(self) -> None:
         self._size = 0  # at most so much is there: what was updated or cleared is counted too
+        self._staying = 0  # outputs that have no part in the limits
 
     def shorten(self, outputs: list[NotebookNode], more: int) -> Sequence[int]:
         """Leave out the middle, if it is time to, after so many characters more. Returns which
         places were left out, which may leave one for the note; in ascending order.
         """
         self._size += more
-        if self._size <= LIMIT and len(outputs) <= MOST:
+        if self._size <= LIMIT and len(outputs) - self._staying <= MOST:
             return ()
-        foreign = [place for place, output in enumerate(outputs) if not _stays(output)]
+        staying = _staying(outputs)
+        self._staying = len(staying)
+        foreign = [place for place in range(len(outputs)) if place not in staying]
         sizes = {place: size(outputs[place]) for place in foreign}
         self._size = sum(sizes.values())
         if self._size <= LIMIT and len(foreign) <= MOST:
@@ -136,12 +154,16 @@ def _note(count: int, of: str) -> str:
     return f"… left out: {count:,} {of} …"
 
 
-def _stays(output: NotebookNode) -> bool:
-    return output.output_type == "error" or _is_ours(output.get("data", {}))
-
-
-def _is_ours(data: Mapping[str, Any]) -> bool:
-    return any(kind.startswith(_OURS) for kind in data)
+def _staying(outputs: Sequence[NotebookNode]) -> set[int]:
+    """The places of what stays; of too much, only the last."""
+    found = {
+        place
+        for place, output in enumerate(outputs)
+        if output.output_type == "error" or any_ours(output.get("data", ()))
+    }
+    if len(found) <= OURS_MOST and sum(size(outputs[place]) for place in found) <= OURS_LIMIT:
+        return found
+    return {max(found)}
 
 
 def size(value: Any) -> int:

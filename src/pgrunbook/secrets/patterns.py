@@ -22,6 +22,8 @@ _BESIDE = (
 _BEFORE = re.compile(rf"\b{_BESIDE}(?:'(?:\\.|[^'\\])*'|[^\s,']+)\s+$")
 _AFTER = re.compile(rf"\s+{_BESIDE}\S")
 
+# In each, what a group repeats is possessive: else it takes a hundred bytes for each character of a
+# text.
 # libpq's forms: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _SHAPES = {
     # scheme://user:password@…, up to the last @ of the word; with spaces in it, up to the last @
@@ -33,26 +35,26 @@ _SHAPES = {
     # backslash escapes.
     "a password in a connection string": re.compile(
         r"""(?P<before>(?:password|client_secret)\s*=\s*)
-        (?:'(?:\\.|''|[^'\\])*'?|(?:"[^"]*"|\\.|(?!</)\S)(?:\\.|(?!</)\S)*)""",
+        (?:'(?:\\.|''|[^'\\])*+'?|(?:"[^"]*"|\\.|(?!</)\S)(?:\\.|(?!</)\S)*+)""",
         re.IGNORECASE | re.DOTALL | re.VERBOSE,
     ),
     # 'password': … as Python and JSON write a mapping. The whole key: a name that ends so is a
     # column's.
     "a password in a mapping": re.compile(
         r"""(?P<before>["'](?:\w{1,40}[_-])?(?:password|client_secret)\\{0,3}["']\s*:\s*)
-        (?:\\{0,3}'(?:\\.|[^'\\])*\\{0,3}'|\\{0,3}"(?:\\.|[^"\\])*\\{0,3}"|\d{6,})""",
+        (?:\\{0,3}'(?:\\.|[^'\\]++)*\\{0,3}'|\\{0,3}"(?:\\.|[^"\\]++)*\\{0,3}"|\d{6,})""",
         re.IGNORECASE | re.DOTALL | re.VERBOSE,
     ),
     # With ::type it is a default that the server prints, beside the name of its column.
     "a password in SQL": re.compile(
         r"""(?P<before>\b(?:ssl)?password\s+)
-        (?:(?:E|U&)?'(?:\\.|''|[^'\\])*(?:'(?!::)|\Z)|(?P<tag>\$\w*\$).*?(?:(?P=tag)|\Z)|&\#x27;.*?(?:&\#x27;|\Z))""",
+        (?:(?:E|U&)?'(?:\\.|''|[^'\\]++)*(?:'(?!::)|\Z)|(?P<tag>\$\w*\$).*?(?:(?P=tag)|\Z)|&\#x27;.*?(?:&\#x27;|\Z))""",
         re.IGNORECASE | re.DOTALL | re.VERBOSE,
     ),
     # host:port:database:user:password on a line:
     # https://www.postgresql.org/docs/current/libpq-pgpass.html
     "a line of a password file": re.compile(
-        r"^(?P<before>(?:\\.|[^:\s\\#])+:(?:\d{4,5}|\*):(?:(?:\\.|[^:\s\\])+:){2})(?:\\.|[^:\s\\])+$",
+        r"^(?P<before>(?:\\.|[^:\s\\#])++:(?:\d{4,5}|\*):(?:(?:\\.|[^:\s\\])++:){2})(?:\\.|[^:\s\\])++$",
         re.MULTILINE,
     ),
     "an Authorization header": re.compile(

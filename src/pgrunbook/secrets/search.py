@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgrunbook.errors import Problem
+from pgrunbook.mime_types import any_ours
 from pgrunbook.secrets.encodings import holds, searched
 from pgrunbook.secrets.patterns import KNOWN, MASK, mask_shapes, names_secret, shapes, values
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 WITHHELD = f"{MASK} withheld: this text held a secret {MASK}"
-
-
-_OURS = "application/vnd.pgrunbook."  # MIME types in which a name is a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
         for key in sorted(cell.keys() - {"cell_type", "execution_count", "outputs"}):
             yield _Place(f"{name}, {key}", cell, key, sql=key == "source" and is_sql(cell.source))
         for position, output in enumerate(cell.get("outputs", ()), 1):
-            ours = any(mime.startswith(_OURS) for mime in output.get("data", ()))
+            ours = any_ours(output.get("data", ()))  # a name is a name there
             for key in sorted(output.keys() - {"output_type", "name", "execution_count"}):
                 yield _Place(f"{name}, output {position}", output, key, ours)
 

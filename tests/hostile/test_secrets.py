@@ -205,6 +205,37 @@ def test_a_record_whose_plan_and_sql_are_masked_in_part_is_sealed(
     assert verified.code == 0, verified.text
 
 
+@pytest.mark.long
+def test_a_plan_that_is_masked_in_part_was_rehearsed_all_the_same(
+    crm: Database, account: Account
+) -> None:
+    settings = f'[targets.staging]\nenv = "CRM_URL"\n{crm.known_by}rehearsal = true\n'
+    (account.project.root / "pgrunbook.toml").write_text(settings)
+    account.project.env["CRM_URL"] = crm.url
+    account.edit(account.deploy, "  body TEXT", '  "as in ftp://me:swordfish@h" TEXT,\n  body TEXT')
+    rehearsed = account.project.command(
+        "run", account.name, "--target", "staging", "--mode", "rehearse"
+    )
+    assert rehearsed.code == 0, rehearsed.text
+    plan = re.search(r"^plan: +([0-9a-f]{64})", rehearsed.text, re.MULTILINE)
+    assert plan
+
+    account.edit(account.deploy, "  body TEXT", "  body TEXT, more TEXT")
+    other = account.project.command(
+        "run", account.name, "--target", "staging", "-p", "approved_plan", plan[1]
+    )
+    assert other.code == 2
+    assert "parts of its record are masked" in other.text
+    assert "more TEXT" in other.text
+    account.leaves_nothing_of("swordfish", other)
+
+    account.edit(account.deploy, "  body TEXT, more TEXT", "  body TEXT")
+    done = account.project.command("run", account.name, "--target", "staging")
+    assert done.code == 0, done.text
+    assert "is the one that was rehearsed, masked in part" in done.notebook.read_text()
+    account.leaves_nothing_of("swordfish", done)
+
+
 def test_a_password_of_the_run_is_masked_and_fails_it(
     crm: Database, account: Account, home: Path, login_role: Callable[..., Role]
 ) -> None:

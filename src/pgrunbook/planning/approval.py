@@ -13,12 +13,16 @@ from pgrunbook.errors import Problem, Verdict
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contained import is_regular
 from pgrunbook.records.plan import Plan, differences
-from pgrunbook.records.record import Record
+from pgrunbook.records.record import Record, Row
 from pgrunbook.runbooks import arguments
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
+from pgrunbook.secrets import search
+from pgrunbook.secrets.patterns import MASK
 
 WHERE = "plan"
+# what is said of a plan where not all of it stands in its record
+_MASKED = ", masked in part"
 _LOOKED_AT = 200  # records of one runbook on one target: a plan that is older is stale by then
 
 
@@ -48,8 +52,13 @@ def check(
     if rehearsal:
         problems += _rehearsed(project, folder, plan, chosen)
     checked = [CheckResult(problem.where, problem.what, problem) for problem in problems]
-    what = "approved" if chosen.approved_plan else "rehearsed"
-    return checked or [CheckResult(WHERE, f"{plan.digest[:12]}… is the one that was {what}")]
+    if not checked:
+        what = "approved" if chosen.approved_plan else "rehearsed"
+        _, record = next(_planned(folder, plan.digest), (None, None))
+        masked = _MASKED if record and MASK in str(record.plan) else ""
+        text = f"{plan.digest[:12]}… is the one that was {what}{masked}"
+        checked.append(CheckResult(WHERE, text))
+    return checked
 
 
 def _approved(plan: Plan, chosen: Parameters, operator: str) -> Iterator[Problem]:
@@ -80,14 +89,16 @@ def _stale(folder: Path, plan: Plan, digest: str) -> Iterator[Problem]:
         found=f"{plan.digest}: {plan.summary}",
         remedy="plan again, and have the new plan approved",
     )
-    approved = next((found for _, _, found in _planned(folder, digest)), None)
+    approved = next((record.plan for _, record in _planned(folder, digest)), None)
+    where = f"{WHERE} {digest[:12]}…"
     if approved is None:
-        yield Problem(
-            "its record is not in the archive, so what differs cannot be shown",
-            f"{WHERE} {digest[:12]}…",
-        )
-    else:
-        yield from differences(approved, plan)
+        yield Problem("its record is not in the archive, so what differs cannot be shown", where)
+        return
+    if MASK in str(approved):
+        yield Problem("parts of its record are masked, and what they were is not compared", where)
+        plan = Plan.read(search.clean(plan.data, (), sql=True))
+    with suppress(ValueError, LookupError, TypeError):  # masked as a whole
+        yield from differences(Plan.read(approved), plan)
 
 
 def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
@@ -97,13 +108,13 @@ def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
     folder = project.outputs / target.folder / plan.runbook
     return [
         f"{record.identity.get('rehearsed on', '')}: {record.noted.get('verdict', 'no verdict')} "
-        f"({path.name})"
-        for path, record, _ in _planned(folder, plan.digest)
+        f"({path.name}{_MASKED if MASK in str(record.plan) else ''})"
+        for path, record in _planned(folder, plan.digest)
         if record.identity.get("mode") == "rehearse"
     ]
 
 
-def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
+def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record]]:
     """The records of the plan with that digest, the latest first; none that are older than the last
     so many.
     """
@@ -111,8 +122,17 @@ def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record, Plan]]:
         if is_regular(path) and digest.encode() in path.read_bytes():
             with suppress(ValueError, LookupError, TypeError):  # what is no record, or not ours
                 record = Record.read(path)
-                if record.plan and (plan := Plan.read(record.plan)).digest == digest:
-                    yield path, record, plan
+                if _is(record.plan, digest):
+                    yield path, record
+
+
+def _is(plan: Row, digest: str) -> bool:
+    """Whether a record's plan is the one with that digest. One of which a part was masked can only
+    be known by the digest that it says, for which its seal stands.
+    """
+    return bool(plan) and (
+        plan["digest"] == digest and (MASK in str(plan) or Plan.read(plan).digest == digest)
+    )
 
 
 def _rehearsed(project: Project, folder: Path, plan: Plan, chosen: Parameters) -> Sequence[Problem]:
@@ -124,7 +144,7 @@ def _rehearsed(project: Project, folder: Path, plan: Plan, chosen: Parameters) -
         for found in _planned(folder, plan.digest)
         if found[1].identity.get("mode") == "rehearse"
     ]
-    passed = [path for path, record, _ in tried if record.noted.get("verdict") == Verdict.PASSED]
+    passed = [path for path, record in tried if record.noted.get("verdict") == Verdict.PASSED]
     if any(_sealed(project, path) for path in passed):
         return []
     failed = "one that did not pass, or that `pgrunbook run` has not recorded"

@@ -2,9 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError, Verdict
-
 if TYPE_CHECKING:
+    from pgrunbook.errors import (
+        Failed,
+        Interrupted,
+        LockedOut,
+        Problem,
+        Refused,
+        RunbookError,
+        Verdict,
+    )
     from pgrunbook.run.run import Run, begin
 
 __all__ = [
@@ -22,10 +29,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """`begin` and `Run` bring pandas and SQLAlchemy with them, which what runs the notebook does
-    not need.
+    not need; and the command line handles signals before it imports anything.
     """
     if name in ("Run", "begin"):
         from pgrunbook.run import run
 
         return getattr(run, name)
+    if name in __all__:
+        from pgrunbook import errors
+
+        return getattr(errors, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

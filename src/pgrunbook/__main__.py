@@ -1,5 +1,45 @@
-"""`python -m pgrunbook` is the command `pgrunbook`."""
+"""`pgrunbook`, and `python -m pgrunbook`: the command line, with an end in order for a signal that
+comes while it is imported, or while the interpreter exits.
+"""
 
-from pgrunbook.cli.main import main
+from __future__ import annotations
 
-main()
+import os
+import signal
+import sys
+from typing import Any
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_INTERRUPTED = 3
+_MESSAGE = "Stopped by a signal, before anything was begun."
+
+
+def main() -> None:
+    """Run the command line."""
+    _handle(_stop)
+    from pgrunbook.cli.main import main as command
+
+    _handle(signal.default_int_handler)  # SIGTERM too
+    try:
+        command()
+    finally:
+        _handle(signal.SIG_IGN)  # all is said, the exit code too
+
+
+def _handle(handler: Any) -> None:
+    for number in _NUMBERS:
+        signal.signal(number, handler)
+
+
+def _stop(*_: object) -> None:
+    """End as the command line does, of which nothing may be there yet."""
+    _handle(signal.SIG_IGN)
+    if "--json" in sys.argv:
+        told = f'{{"verdict": "interrupted", "message": "{_MESSAGE}", "problems": []}}\n'
+        os.write(1, (f"[{told.strip()}]\n" if "run" in sys.argv[1:2] else told).encode())
+    os.write(2, f"INTERRUPTED: {_MESSAGE}\n".encode())
+    os._exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

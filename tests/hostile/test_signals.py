@@ -1,0 +1,61 @@
+"""A signal at any moment of a command: one line, its exit code, and one document if it is to print
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# stands for where Python is at when the signal comes
+SLOW = "import time, sys\nclass Slow:\n    def find_spec(self, name, *_):\n        if name == {at!r}:\n"
+SLOW += "            open('reached', 'w').close(); time.sleep(2)\nsys.meta_path.insert(0, Slow())\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", ["pgrunbook.errors", "pgrunbook.cli.main", "pydantic"])
+def test_while_it_is_imported(tmp_path: Path, at: str, number: signal.Signals) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW.format(at=at))
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "pgrunbook", "run", "001", "--json"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "reached").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    begun.send_signal(number)
+    shown, said = begun.communicate(timeout=20)
+    assert begun.returncode == 3, said
+    assert json.loads(shown)[0]["verdict"] == "interrupted"
+    assert said.decode().startswith("INTERRUPTED: Stopped by a signal")
+    assert said.count(b"\n") == 1
+
+
+def test_while_the_interpreter_exits(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, time\natexit.register(lambda: (open('reached', 'w').close(), time.sleep(1)))"
+    )
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "pgrunbook", "run", "--json"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "reached").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    begun.send_signal(signal.SIGINT)
+    shown, said = begun.communicate(timeout=20)
+    assert begun.returncode == 2, said
+    assert b"Traceback" not in said
+    assert json.loads(shown)[0]["verdict"] == "refused"

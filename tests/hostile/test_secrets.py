@@ -406,3 +406,52 @@ def test_a_long_text_takes_little_memory() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert int(told.stdout) < 300_000  # KB
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY t FROM PROGRAM 'curl -u a:pw-1 https://h'",
+        "COPY t TO PROGRAM 'tool --password pw-1 -x'",
+        "COPY t FROM PROGRAM 'sshpass -p pw-1 ssh h cat f'",
+        "SELECT set_config('app.password', 'pw-1', false)",
+        "SET app.password = 'pw-1'",
+        "BEGIN; SET LOCAL app.db.password TO 'pw-1'",
+        "ALTER DATABASE d SET app.jwt_secret TO 'pw-1'",
+        "ALTER ROLE r IN DATABASE d SET app.jwt_secret = 'pw-1'",
+        "SELECT f(password => 'pw-1')",
+        "SELECT f('Server=h;User Id=u;Password=pw-1;')",
+        "SELECT http_header('Authorization', 'Bearer pw-1')",
+        "SELECT f(jsonb_build_object('Authorization', 'Basic pw-1'))",
+        *(
+            f"CREATE USER MAPPING FOR u SERVER s OPTIONS (user 'u', {name} 'pw-1')"
+            for name in ("pwd", "pass", "apikey", "secret_key")
+        ),
+        "DO $$ BEGIN PERFORM set_config('app.password', 'pw-1', true); END $$",
+    ],
+)
+def test_what_a_name_says_is_a_secret(sql: str) -> None:
+    assert list(literals.search(sql))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY t FROM PROGRAM 'psql -p 5432 -U app'",
+        "COPY t FROM PROGRAM 'tool --password $PW --password-file f; mkdir -p /x'",
+        "SELECT set_config('app.password', '', false), set_config('a.password', NULL, false)",
+        "SELECT set_config('app.password', current_setting('app.pw'), false)",
+        "SET app.password = :'placeholder'",
+        "SET password_encryption = 'scram-sha-256'",
+        "UPDATE account SET password = 'reset'",
+        "SELECT f(password => NULL, token => '')",
+        "SELECT f('Server=h;User Id=u;Password={password};')",
+        "SELECT http_header('Authorization', 'Bearer ' || current_setting('app.t'))",
+        "CREATE USER MAPPING FOR u SERVER s OPTIONS (secret_key 'none')",
+        """INSERT INTO i18n VALUES ('{"password": "Passwort", "token": "Marke"}')""",
+        "-- WHERE password = 'legacy'\nSELECT 1",
+        "SELECT 'x:2024:01:02:03'",
+    ],
+)
+def test_what_stands_in_for_a_secret_is_none(sql: str) -> None:
+    assert not list(literals.search(sql))

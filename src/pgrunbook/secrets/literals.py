@@ -14,16 +14,17 @@ from pglast.parser import ParseError, Token, scan
 from psycopg.conninfo import conninfo_to_dict
 
 from pgrunbook.errors import Problem
+from pgrunbook.secrets import assignments
 from pgrunbook.secrets.encodings import holds
 from pgrunbook.secrets.patterns import KEYWORDS, KNOWN, MASK, is_stand_in, shapes
 
 _CONSTANTS, _COMMENTS = ("SCONST", "USCONST"), ("SQL_COMMENT", "C_COMMENT")
+_BEFORE = 12  # tokens that tell what a constant is for
 _DEPTH = 4  # of SQL in constants of SQL: what a function executes
 
-# What stands before a constant that is a credential: a role's PASSWORD, an option of a server or a
-# user mapping.
-_NAMES = re.compile(
-    r'"?(?:\w+_)?(?:ssl)?(?:password|passwd|passphrase|secret|token|(?:secret|access|api)_key)"?',
+# In a comment, SQL about a column of that name.
+_ABOUT_COLUMN = re.compile(
+    r"\b(?:where|and|or|set|on|when|if|not|having)\s+(?:\w+\.)?\w*password\s*=\s*'[^']*'",
     re.IGNORECASE,
 )
 
@@ -78,7 +79,7 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
             Found(what, 0) for what in [*shapes(sql), *([KNOWN] if holds(sql, known) else [])]
         )
         return
-    before = ""
+    before: list[str] = []
     found = False
     for number, token in enumerate(tokens):
         text = sql[token.start : token.end + 1]
@@ -89,19 +90,20 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
         for what, at in whats:
             found = True
             yield Found(what, token.start + at)
-        before = before if token.name in _COMMENTS else text
+        if token.name not in _COMMENTS:
+            before = [*before[-_BEFORE:], text]
     if not found:  # over several tokens
         yield from (Found(what, 0) for what, _ in _known(sql, known))
 
 
 def _of_constant(
-    text: str, value: str, before: str, known: Sequence[str], depth: int
+    text: str, value: str, before: Sequence[str], known: Sequence[str], depth: int
 ) -> Iterator[Found]:
-    """What of a constant, as it is written and as it is meant, is secret; `before` is the word in
-    front of it.
+    """What of a constant, as it is written and as it is meant, is secret; `before` are the tokens
+    in front of it.
     """
-    if value and _NAMES.fullmatch(before):
-        yield Found("a password", 0)
+    if what := assignments.given(before, value):
+        yield Found(what, 0)
         return
     if (
         what := _of_connection(value)
@@ -139,7 +141,7 @@ def _of_connection(value: str) -> str:
 
 
 def _of_text(text: str, known: Sequence[str]) -> Iterator[Found]:
-    yield from (Found(what, 0) for what in shapes(text)[:1])
+    yield from (Found(what, 0) for what in shapes(_ABOUT_COLUMN.sub("", text))[:1])
     yield from _known(text, known)
 
 

@@ -111,6 +111,9 @@ _TYPE = re.compile(
 )
 
 
+_LABEL = re.compile(r"""["'\\]*[A-ZÀ-Þ][a-zß-ÿ]{2,15}["'\\]*""")
+
+
 def names_secret(key: object) -> bool:
     """Whether a key of a mapping is the name of a secret: `password`, `db_password`; not the path
     of a column.
@@ -179,7 +182,10 @@ def _is_secret(name: str, match: re.Match[str], *, sql: bool) -> bool:
             # a port, and an @ later on
             return not re.match(r"\d{1,5}(?:/|[,;.)\]}\"'>]*\s)", value)
         case "a password in a mapping":
-            return not _TYPE.match(value)
+            # of SQL, also a label: {"password": "Passwort"}
+            return not (_TYPE.match(value) or (sql and _LABEL.fullmatch(value)))
+        case "a line of a password file":
+            return not re.search(r"(?::\d+){4}$", match[0])  # a time
         case "a password in a connection string":
             return _is_assigned(match, value, sql=sql)
     return True

@@ -1,0 +1,85 @@
+"""Constants that SQL gives to something whose name says that it is a secret: an option, a setting,
+an argument, a command's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_NAME = re.compile(
+    r'"?(?:\w+_)?(?:ssl)?(?:password|passwd|passphrase|passcode|pwd|pass|secret|token'
+    r'|(?:secret|access|api|private)_?key)"?',
+    re.IGNORECASE,
+)
+# What is given in place of one: nothing, or what is put in later.
+_NOTHING = re.compile(
+    r"|none|null|\*{3}|…|:['\"]?\w+['\"]?|\$\{?\w+\}?|<[\w -]+>|%\w|\{\w+\}", re.IGNORECASE
+)
+_HEADER = re.compile(r"(?:Basic|Bearer|Digest|Negotiate|Token|ApiKey)\s+(.+)", re.IGNORECASE)
+_OF_COMMAND = re.compile(
+    r"""(?: (?:^|\s)(?:-u|--user|--proxy-user)[\s=]*['"]?[^\s:'"/]+:
+          | (?:^|\s)--(?:[\w-]+-)?(?:password|passwd|passphrase|token|secret|api-?key)(?:\s+|=)(?!-)
+          | \bsshpass\s+(?:-\S+\s+)*?-p\s*
+          | \bmysql\w*\b[^|;&]*\s-p(?=\S)
+        )['"]?([^\s'"]+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# of ADO.NET, ODBC and JDBC: name=value;name=value
+_OF_PROVIDER = re.compile(r"(?:^|;)\s*(?:password|pwd)\s*=\s*([^;]+)(?:;|$)", re.IGNORECASE)
+
+
+def given(before: Sequence[str], value: str) -> str:
+    """What the constant is, if it is a secret; empty if it is none. `before` are the tokens in
+    front of it, as they are written.
+    """
+    name = _named(before)
+    if _NAME.fullmatch(name.rpartition(".")[2]):
+        return "" if _is_nothing(value) else "a password"
+    if name.casefold() in ("authorization", "proxy-authorization"):
+        header = _HEADER.fullmatch(value)
+        return "an Authorization header" if header and not _is_nothing(header[1]) else ""
+    if before and before[-1].casefold() == "program" and _holds(_OF_COMMAND, value):
+        return "a password in a command"
+    if value.count("=") > 1 and ";" in value and _holds(_OF_PROVIDER, value):
+        return "a password in a connection string"
+    return ""
+
+
+def _named(before: Sequence[str]) -> str:
+    """What the constant is given to: `password 'x'`, `password => 'x'`, `SET app.password = 'x'`,
+    `set_config('app.password', 'x'`. A column is not: `password = 'x'`.
+    """
+    match list(before):
+        case [*_, function, "(", name, ","] if function.casefold() in ("set_config", "http_header"):
+            return name.strip("'")
+        case [*_, name, ","] if name.casefold().strip("'").endswith("authorization"):
+            return name.strip("'")
+        case [*_, name, "=>"]:
+            return name
+        case [*_, ".", name, sign] if sign.casefold() in ("=", "to") and _is_set(before[:-2]):
+            return name
+        case [*_, name]:
+            return name
+    return ""
+
+
+def _is_set(before: Sequence[str]) -> bool:
+    """Whether it is a setting whose name these tokens begin: SET, perhaps LOCAL, and names with
+    dots.
+    """
+    place = len(before)
+    while place > 1 and before[place - 1] == ".":
+        place -= 2
+    words = [word.casefold() for word in before[max(place - 2, 0) : place]]
+    return bool(words) and (
+        "set" in words[-1:] or (words[-1] in ("local", "session") and "set" in words)
+    )
+
+
+def _holds(form: re.Pattern[str], value: str) -> bool:
+    return any(not _is_nothing(found[1]) for found in form.finditer(value))
+
+
+def _is_nothing(value: str) -> bool:
+    return bool(_NOTHING.fullmatch(value.strip()))

@@ -26,7 +26,7 @@ from pgrunbook.errors import Failed
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import durability, schema_copy, session
+from pgrunbook.postgres import connection, durability, schema_copy, session
 from pgrunbook.postgres.connection import Sessions, connect
 from pgrunbook.postgres.heartbeat import Heartbeat
 from pgrunbook.postgres.session import Patience, Session, Silent
@@ -90,11 +90,19 @@ def test_nor_where_a_statement_may_take_as_long_as_it_takes(line: Line, crm: Dat
 
 @pytest.mark.long
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("silent", ["later", "while it is opened anew"])
 def test_nor_where_the_session_that_looks_was_lost_before(
-    line: Line, crm: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: Line, crm: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: str
 ) -> None:
     """Who is opened anew, and goes on looking."""
-    monkeypatch.setattr("pgrunbook.connection.STATEMENT_TIMEOUT", "500ms")
+    monkeypatch.setattr("pgrunbook.postgres.connection.STATEMENT_TIMEOUT", "500ms")
+    monkeypatch.setattr("pgrunbook.postgres.connection.CONNECT_TIMEOUT_S", 6)
+    opened = connection._reached
+
+    def silently(target: Target) -> Session:
+        line.fall_silent()
+        return opened(target)
+
     (tmp_path / "deploy").mkdir()
     header = "-- title: An index\n-- why: A test.\n-- transaction: no\n\n"
     (tmp_path / "deploy" / "010_index.sql").write_text(
@@ -120,6 +128,8 @@ def test_nor_where_the_session_that_looks_was_lost_before(
 
         def lose() -> None:
             wait_for(lambda: bool(crm.execute("SELECT FROM pg_locks WHERE NOT granted")))
+            if silent != "later":
+                monkeypatch.setattr("pgrunbook.postgres.connection._reached", silently)
             crm.execute("SELECT pg_terminate_backend(%s, 5000)", [sessions.look.info.backend_pid])
             time.sleep(2)
             line.fall_silent()

@@ -243,13 +243,16 @@ class _Steps:
         return (time.perf_counter() - sent) * 1000
 
     def _looks(self, trace: Trace, number: int, sent: float) -> None:
-        """Look, and if the session that looks is lost or told to stop, look again next time:
-        without that nobody would find out that the server is silent.
+        """Look, and if the session that looks is lost, told to stop, or not let in anew, look again
+        next time: without that nobody would find out that the server is silent. Raises Silent.
         """
         try:
             self._look(trace, number, sent)
         except Silent:
             raise
+        except Refused as exc:  # while it was opened anew
+            if isinstance(exc.__cause__, Silent):
+                raise exc.__cause__ from None
         except psycopg.OperationalError:
             return
 

@@ -38,6 +38,7 @@ WORK_KEY = _key(b"pgrunbook work")
 SETTLING_S = 10.0
 
 CONNECT_TIMEOUT_S = 10
+_NO_ANSWER = "the server did not answer while a session was opened"
 
 # For whoever only reads, and for what we write about ourselves. A block's statements have the
 # run's.
@@ -57,13 +58,15 @@ def connect(
 
     `read_only` sessions refuse writes on the server's side, which ends one that was idle for
     `idle_timeout`. Nothing is set before it is certain that the server itself answers, and not a
-    pooler. Raises Refused if the server cannot be reached or does not let us in; the text never
-    holds the password.
+    pooler. Raises Refused if the server cannot be reached or does not let us in, because of
+    Silent where it does not answer; the text never holds the password.
     """
     try:
         conn = _reached(target)
     except (psycopg.Error, UnicodeError) as exc:  # UnicodeError: a host's name that cannot be one
-        raise _unreachable(target, exc) from None  # its context may hold the connection string
+        # the driver's own error may hold the connection string
+        silent = Silent(_NO_ANSWER) if isinstance(exc, psycopg.errors.ConnectionTimeout) else None
+        raise _unreachable(target, exc) from silent
     with _closing_unless_usable(conn, target):
         _refuse_old_server(conn, target)
         backend.require_one(conn, f"target {target.name!r}")

@@ -281,6 +281,7 @@ def version_4(crm: Database) -> Iterator[psycopg.Connection[psycopg.rows.TupleRo
         yield conn
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("version_4")
 def test_a_ledger_of_version_4_is_read_as_it_is_and_then_names_its_server(
     crm: Database, project: Project

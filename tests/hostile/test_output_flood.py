@@ -74,6 +74,7 @@ def test_the_beginning_and_the_end_stay(tmp_path: Path, cell: str, last: str) ->
     assert json.dumps(last, ensure_ascii=False).strip('"') in shown[-200:]
 
 
+@pytest.mark.long
 def test_a_flood_takes_no_verdict_with_it(tmp_path: Path) -> None:
     """ipykernel drops what the runner does not take in time: the card, the error, or that the cell
     has ended.

@@ -243,8 +243,8 @@ class _Steps:
         return (time.perf_counter() - sent) * 1000
 
     def _looks(self, trace: Trace, number: int, sent: float) -> None:
-        """Look, and if the session that looks is lost, told to stop, or not let in anew, look again
-        next time: without that nobody would find out that the server is silent. Raises Silent.
+        """Look; if the session for that is lost, told to stop, or not let in anew, again next time.
+        Raises Silent: nobody else would find out that the server is.
         """
         try:
             self._look(trace, number, sent)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from support.projects import Project
 
 from pgrunbook.cli import main
 from pgrunbook.errors import Failed, Refused, RunbookError
@@ -432,3 +433,16 @@ def test_an_archive_without_a_signature_does_not_pass_a_key(
     code, text = verified("--key", "KEY")
     assert (code, "no signature" in text) == (1, True)
     assert verified()[0] == 0
+
+
+@pytest.mark.parametrize("command", ["seal", "diff"])
+def test_what_is_no_file_is_never_read(project: Project, command: str) -> None:
+    """To read a pipe may take for ever, and a link may lead anywhere."""
+    outputs = project.root / "outputs"
+    outputs.mkdir()
+    os.mkfifo(outputs / "pipe.ipynb")
+    (outputs / "link.ipynb").symlink_to("/dev/zero")
+    for name in ("pipe.ipynb", "link.ipynb"):
+        paths = [outputs / name] * (2 if command == "diff" else 1)
+        done = project.command("archive", command, *paths)
+        assert (done.code, "is not a regular file" in done.text) == (2, True), done.text

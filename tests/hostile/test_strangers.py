@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from support import databases
 from support.databases import Database
-from support.projects import Outcome
+from support.projects import Outcome, Project
 
 from pgrunbook.errors import Problem
 from pgrunbook.postgres import trust
@@ -138,6 +138,27 @@ def test_a_condition_of_a_trigger_on_the_ledger_is_never_evaluated(
         "DROP trigger spy on pgrunbook.runs; REVOKE TRIGGER ON",
     ):
         assert word in done.text, done.text
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_ledger_that_hides_rows_is_refused_and_not_taken_for_empty(
+    applied: Database, project: Project, forced: bool
+) -> None:
+    """To a role that row-level security applies to, no rows are as good as none."""
+    role = databases.login_role(applied)
+    applied.load(f"""
+        GRANT USAGE ON SCHEMA pgrunbook TO {role.name};
+        GRANT SELECT ON ALL TABLES IN SCHEMA pgrunbook TO {role.name};
+        ALTER TABLE pgrunbook.blocks ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE pgrunbook.blocks {"FORCE" if forced else "NO FORCE"} ROW LEVEL SECURITY""")
+    project.env["READER_URL"] = role.url
+    seen = project.command("status", "001", "--target", "env:READER_URL")
+    assert seen.code == 2, seen.text
+    for word in (
+        "pgrunbook.blocks: hides rows from this role",
+        "ALTER TABLE pgrunbook.blocks DISABLE ROW LEVEL SECURITY",
+    ):
+        assert word in seen.text, seen.text
 
 
 FORBID = """

@@ -90,7 +90,18 @@ def strangers(conn: Connection) -> tuple[bool, list[Problem]]:
     return row["there"], [_stranger(conn.info.user, **found) for found in row["strange"]]
 
 
+_HIDES = "hides rows from this role"
+
+
 def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
+    if what == _HIDES:
+        return Problem(
+            what,
+            where=name,
+            expected="no row-level security that applies to the role: the ledger would look empty",
+            found=f"row-level security, on a table of {owner}",
+            remedy=f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY",
+        )
     member = sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET FALSE").format(
         *map(sql.Identifier, (owner, role))
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path, PurePosixPath
 
-from pgrunbook.errors import Unreadable
+from pgrunbook.errors import Refused, Unreadable
 
 # Bytes of a name. File systems take 255, and a file that is being written has a longer name than
 # its own.
@@ -74,6 +74,18 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def require_regular(path: Path) -> None:
+    """Raise Refused unless it is a file itself, before anything reads it."""
+    if not is_regular(path):
+        raise Refused.of(
+            "is not a regular file",
+            where=path.name,
+            expected="a notebook",
+            found="a link, a pipe, a device or nothing",
+            remedy="name the notebook itself",
+        )
 
 
 def whole(path: Path) -> bytes:

@@ -27,6 +27,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation
 from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive
+from pgrunbook.records.contained import require_regular
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
 from pgrunbook.records.record import Record
@@ -340,6 +341,7 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
     the ledger; Failed if the archive is broken, or cannot be written.
     """
     name = Archive(project.outputs).name(notebook)
+    require_regular(notebook)
     try:
         nb = _read(notebook, name)
         return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
@@ -374,6 +376,7 @@ def _read(notebook: Path, name: str) -> NotebookNode:
         nbformat.reader.NotJSONError,
         nbformat.ValidationError,
         AttributeError,
+        RecursionError,
     ) as exc:
         found = "JSON of something else" if isinstance(exc, AttributeError) else first_line(exc)
         raise Refused.of("is not a notebook", where=name, found=found) from exc

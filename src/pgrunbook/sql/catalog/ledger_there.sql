@@ -30,6 +30,11 @@ WITH trusted AS (
       FROM tables
       JOIN pg_rewrite r ON r.ev_class = tables.oid
      WHERE tables.relkind = 'r'
+     UNION ALL
+    -- it would look empty, or shorter than it is, without a word
+    SELECT 5, format('pgrunbook.%%I', relname), 'hides rows from this role', relowner
+      FROM tables
+     WHERE relkind = 'r' AND row_security_active(oid)
 )
 SELECT EXISTS (SELECT FROM tables WHERE relname = 'blocks') AS there,
        coalesce((SELECT jsonb_agg(jsonb_build_object('name', name, 'what', what, 'owner', pg_get_userbyid(owner))

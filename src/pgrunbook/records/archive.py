@@ -102,8 +102,25 @@ class Seal:
         """What the target's ledger said, or why it could not be asked; empty if that is not
         known.
         """
+        return self._said("says")
+
+    @property
+    def remark(self) -> str:
+        """What there is to be told of the cells, though the ledger says the same; or empty."""
+        return self._said("remark")
+
+    @property
+    def caveat(self) -> str:
+        """What this seal vouches for less than others, in a few words: told wherever its record is
+        shown. Empty if for nothing.
+        """
+        if NOT_COMPARED in self.origin:
+            return self.origin
+        return ", ".join(filter(None, [self.origin, self.remark])) if self.remark else ""
+
+    def _said(self, name: str) -> str:
         said = self.statement.predicate.run.get("ledger")
-        return str(said.get("says", "")) if isinstance(said, Mapping) else ""
+        return str(said.get(name, "")) if isinstance(said, Mapping) else ""
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,8 @@ class Sealing:
             head = archive.seal(self.notebook, facts, self._record.sources, signer, complete)
             if conn and rows:
                 self._note(conn, head)
-            return Sealed(
-                head, signer is not None, self.problems, testimony.says if self.by_hand else ""
-            )
+            told = "; ".join(filter(None, [testimony.says, testimony.remark]))
+            return Sealed(head, signer is not None, self.problems, told if self.by_hand else "")
 
     def _require_truth(self) -> None:
         """Refuse what was not executed, and what contradicts itself, such as parameters that are
@@ -258,7 +257,7 @@ class Sealing:
                     "The target's ledger does not say what the notebook says: it is not sealed.",
                     problems=problems,
                 )
-            return Testimony(True, comparison.says)
+            return Testimony(True, comparison.says, comparison.remark)
         except (psycopg.Error, signals.Hurried) as exc:
             return self._not_compared(_why(exc))
         except _READ as exc:  # as another version has written it

@@ -22,12 +22,13 @@ Row = Mapping[str, Any]
 
 
 class Testimony(NamedTuple):
-    """Whether a record was compared with the ledger, None where there was nothing to compare; and
-    what that says.
+    """Whether a record was compared with the ledger, None where there was nothing to compare; what
+    that says; and what is to be told of its cells all the same.
     """
 
     compared: bool | None
     says: str
+    remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -290,7 +290,12 @@ class Run:
         """
         with self._ending():
             results = self._preparation.check()
-            shown = display.named(checks.frame(results), "preconditions")
+            shown = display.named(
+                checks.frame(results),
+                "preconditions",
+                code=self._sources.code,
+                cells=self._sources.cells,
+            )
             if self._plan and not self._preparation.approved:
                 display.plan(self._plan, sql_too=True)
             if self.parameters.mode != "verify" or self._agenda.problems:
@@ -299,6 +304,8 @@ class Run:
                 )
             self._preparation.accept()
             self._recorder.plan = self._plan.digest if self._plan else ""
+            if self._plan and self._plan.steps:
+                display.plan(self._plan, self._preparation.rehearsals())
             self._worker.approved = self._preparation.approved_sql
             self._worker.round_trip_ms = self._preparation.round_trip_ms
             if self.parameters.writes and self._recorder.unfinished():
@@ -320,7 +327,7 @@ class Run:
         `reason`.
         """
         if self._plan and self._plan.steps:
-            display.plan(self._plan, self._preparation.rehearsals())
+            display.digest(self._plan, self._preparation.rehearsals())
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
             display.frame(display.named(self._rehearsal.hazards(pending), "hazards"))

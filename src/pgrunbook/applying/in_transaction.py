@@ -26,6 +26,7 @@ from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import durability, search_path
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -91,7 +92,10 @@ def apply(
         report(attempt)
         # then the block is committed
         with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):
-            ledger.note_attempt(sessions.work, run_id, attempt)
+            try:
+                ledger.note_attempt(sessions.work, run_id, attempt)
+            except Locked as exc:  # no lock of the block's, for which to try again
+                raise Failed(_rolled_back(decision), problems=[exc.problem]) from exc
 
     def attempt() -> Outcome:
         if attempts and decide().sql != decision.sql:
@@ -101,6 +105,7 @@ def apply(
             )
         return _once(sessions, decision, run_id, timeouts, ask)
 
+    ledger.prepare(sessions.work)  # who has locked the ledger is not waited for that long
     try:
         outcome = lock_waits.retry(
             attempt,

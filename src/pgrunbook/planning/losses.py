@@ -238,7 +238,7 @@ def _later(
     tables = sorted({need.table for d in undone for need in d.block.needs})
     if not tables or not ledger.exists(conn):
         return
-    for row in catalog.rows(conn, "ledger_later", runbook=runbook, schema=schema, tables=tables):
+    for row in ledger.later(conn, runbook, schema, tables):
         if not (on := row["tables"] or sorted(_makes(row["begun"]) & {*tables})):
             continue
         yield result(

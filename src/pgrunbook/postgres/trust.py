@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 
 _TRUSTED = (
@@ -167,6 +167,8 @@ def refusing(conn: Connection) -> Iterator[None]:
     """
     try:
         yield
+    except lockers.Locked:
+        raise  # which names who has locked them
     except psycopg.Error as exc:
         if not exc.sqlstate or conn.closed:
             raise  # the connection is lost, and nobody knows

@@ -23,6 +23,7 @@ from pgrunbook.ledger import heads, ledger
 from pgrunbook.ledger.heads import Head
 from pgrunbook.mime_types import SNAPSHOT_MIME
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation
@@ -258,6 +259,11 @@ class Sealing:
                     problems=problems,
                 )
             return Testimony(True, comparison.says, comparison.remark)
+        except Locked as exc:
+            if self.by_hand:  # it need only be done again
+                what = "The target's ledger cannot be asked now: it is not sealed."
+                raise Refused(what, problems=[exc.problem]) from exc
+            return self._not_compared(_why(exc))
         except (psycopg.Error, signals.Hurried) as exc:
             return self._not_compared(_why(exc))
         except _READ as exc:  # as another version has written it

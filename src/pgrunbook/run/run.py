@@ -9,19 +9,20 @@ import os
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
+import psycopg
 from IPython.core.getipython import get_ipython
 
 from pgrunbook import checks
 from pgrunbook.admit import variants
 from pgrunbook.applying.apply_blocks import Worker
-from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict, first_line
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, so_far
 from pgrunbook.planning import decisions, preflight, right_target
@@ -145,6 +146,10 @@ class Run:
         try:
             self._identity = self._check_target(target, project)
         # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
+        except psycopg.Error as exc:
+            with closing(self):
+                error = conclusion.error(exc, chosen, self._sessions, begun=False)
+            raise error or Failed(first_line(exc)) from exc
         except BaseException:
             self.close()
             raise

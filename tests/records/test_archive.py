@@ -201,7 +201,7 @@ def test_a_run_that_has_not_ended_is_told_from_a_file_that_was_added(
     )
     (problem,) = verify(copy).problems
     assert (problem.what, problem.where) == (what, "staging/001_example/run5.ipynb")
-    assert problem.remedy.endswith("pgrunbook archive seal FILE")
+    assert problem.remedy.endswith(f"pgrunbook archive seal {file(copy, 5, '.ipynb')}")
     assert problem.remedy.startswith("wait until it has ended") is ("killed" in what)
 
 

@@ -196,7 +196,12 @@ class Standing:
 
     def __str__(self) -> str:
         if self.standby:
-            return f"a standby at {self.here.address}; the ledger was written on its primary"
+            ledger = (
+                "was written on its primary"
+                if self.noted
+                else "names no server yet, if there is one"
+            )
+            return f"a standby at {self.here.address}; the ledger {ledger}"
         if not self.noted:
             return f"{self.here.text}; the ledger names none yet"
         if self.elsewhere:

@@ -27,7 +27,7 @@ from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation
-from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive
+from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive, seal_command
 from pgrunbook.records.contained import require_regular
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
@@ -182,12 +182,10 @@ class Sealing:
                     and (seal := archive.read(path)).statement.predicate.run.get("id")
                     == self.run_id
                 ):
-                    what, remedy = (
-                        "is not the record of that run: it has one",
-                        "pgrunbook archive diff ONE OTHER",
-                    )
+                    both = [str(archive.root / seal.notebook), str(self.notebook)]
+                    remedy = shlex.join(["pgrunbook", "archive", "diff", *both])
                     raise Refused.of(
-                        what,
+                        "is not the record of that run: it has one",
                         where=self.notebook.name,
                         expected=seal.notebook,
                         found=self.run_id,
@@ -212,7 +210,7 @@ class Sealing:
         if own := [leak for leak in found if leak.known]:
             raise Failed(
                 "The notebook held a secret, which is masked now: it is not sealed.",
-                problems=_masked(own),
+                problems=_masked(own, self.notebook),
             )
         self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
 
@@ -351,18 +349,16 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
         nb = _read(notebook, name)
         return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
     except OSError as exc:
-        remedy = (
-            f"once the disk can be written: pgrunbook archive seal {shlex.quote(str(notebook))}"
-        )
+        remedy = f"once the disk can be written: {seal_command(notebook)}"
         raise Failed.of(
             "could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy
         ) from exc
 
 
-def _masked(found: Sequence[Leak]) -> list[Problem]:
+def _masked(found: Sequence[Leak], notebook: Path) -> list[Problem]:
     remedy = (
-        "change it, as it may have been read meanwhile; read the record, then: pgrunbook "
-        "archive seal FILE"
+        "change it, as it may have been read meanwhile; read the record, then: "
+        f"{seal_command(notebook)}"
     )
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
 

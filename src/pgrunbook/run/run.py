@@ -118,6 +118,7 @@ class Run:
         # Taken away, as a second run in this kernel is another one.
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
         self.operator = chosen.operator or getpass.getuser()
+        parameters.require_said(operator=self.operator)
         self.started_at = datetime.now(UTC)
         self._closed = False
         # how many blocks had been dealt with when everything was verified

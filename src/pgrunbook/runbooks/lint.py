@@ -82,9 +82,14 @@ class Finding:
         remedy = problem.remedy or "correct the file"
         return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
 
-    def __str__(self) -> str:
+    @property
+    def problem(self) -> Problem:
+        """The same, as every other problem is told."""
         what, where = f"{self.message} [{self.rule}]", f"{self.file}:{self.line}"
-        return "\n".join(Problem(what, where, self.expected, self.found, self.remedy).lines())
+        return Problem(what, where, self.expected, self.found, self.remedy)
+
+    def __str__(self) -> str:
+        return "\n".join(self.problem.lines())
 
 
 # The file, its line, and what is wrong there.

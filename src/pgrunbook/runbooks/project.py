@@ -99,8 +99,19 @@ class Project:
 
     @property
     def outputs(self) -> Path:
-        """The archive's folder, wherever a symbolic link leads."""
-        return (self.root / "outputs").resolve()
+        """The archive's folder, wherever a symbolic link leads. Raises Refused if it leads nowhere:
+        what it leads to may not be mounted.
+        """
+        outputs = self.root / "outputs"
+        if outputs.is_symlink() and not outputs.exists():
+            raise Refused.of(
+                "leads nowhere",
+                where="outputs",
+                expected="a folder, or a link to one",
+                found=f"a symbolic link to {outputs.readlink()}",
+                remedy="mount what it leads to, or make the folder",
+            )
+        return outputs.resolve()
 
     @property
     def signing_key(self) -> Path | None:

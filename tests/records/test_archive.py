@@ -326,6 +326,28 @@ def test_an_archive_that_never_rests_is_said_to(copy: Archive, meanwhile: Meanwh
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_key_that_cannot_be_used_comes_with_the_command_that_makes_one(
+    tmp_path: Path, there: bool
+) -> None:
+    """Which writes over no file."""
+    key, public = tmp_path / "a key.pem", tmp_path / "public.pem"
+    if there:
+        key.write_text("the only copy of something else")
+    with pytest.raises(Refused) as refused:
+        attestation.signer(key)
+    command = refused.value.problems[0].remedy
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    made = tmp_path / "a key-ed25519.pem" if there else key
+    attestation.signer(made)
+    assert not there or key.read_text() == "the only copy of something else"
+    with pytest.raises(Refused) as refused:
+        attestation.public_key(public, made)
+    command = refused.value.problems[0].remedy
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    attestation.public_key(public)
+
+
 def test_seals_are_signed_and_the_public_key_tells(tmp_path: Path, keys: tuple[Path, Path]) -> None:
     archive = Archive(tmp_path)
     seal(archive, 1, keys[0])

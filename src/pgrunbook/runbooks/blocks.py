@@ -16,7 +16,8 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import transaction_rules
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
-from pgrunbook.sqltext import shape
+from pgrunbook.sqltext import mentions, shape
+from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.shape import Effect, Facts, Key, Need
 
 # The folders of a runbook's SQL.
@@ -104,6 +105,19 @@ class Block:
         return frozenset(
             {key.table for key in self.facts} | {need.table for need in self.needs} | admitting
         )
+
+    @cached_property
+    def relations(self) -> frozenset[Relation]:
+        """Those that its statements name, and that it needs."""
+        named = {("", name) for name in self.tables}
+        for statement in self.statements:
+            named |= mentions.relations(statement.node)
+        return frozenset(named)
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether it may change more than what hangs on the relations that it names."""
+        return not all(mentions.is_plain(statement.node) for statement in self.statements)
 
     @property
     def alters(self) -> bool:

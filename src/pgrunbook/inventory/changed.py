@@ -1,12 +1,15 @@
 """What a transaction has changed: by the rows that it has written to the catalogs, nothing escapes.
 
-What it has dropped only another session can still see, before it commits.
+What it has dropped only another session can still see, before it commits. But that session is told
+no more than where it was: to print most definitions, the server locks the tables that they are
+about, which the transaction may have locked for itself; the two would wait for each other. So the
+definitions from before come from an inventory that was read before, by `Inventory.at`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +44,7 @@ def written(conn: psycopg.Connection[Any]) -> Written:
     """What the present transaction has written to the catalogs: the objects, those that depend on
     them directly, and their parts; and where to look for what it has dropped. One message.
 
-    Of a schema that has another name, the objects are not among them: see `dependents`.
+    Of a schema that has another name, the objects are not among them.
     """
     questions = [
         "SELECT pg_current_xact_id_if_assigned()::text::bigint",

@@ -9,7 +9,7 @@ definitions from before come from an inventory that was read before, by `Invento
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import psycopg
 
 from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.objects import Address
+from pgrunbook.postgres.session import Session
 
 # Who is no superuser cannot read them; nor can he write to them but by way of a user mapping.
 _HIDDEN = ("pg_user_mapping", "pg_subscription")
@@ -54,6 +55,24 @@ def written(conn: psycopg.Connection[Any]) -> Written:
     number, objects, deleted = catalogs.ask(conn, questions)
     ((xid,),) = number.rows
     return Written(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
+
+
+def asking(conn: Session) -> list[str]:
+    """The questions of `written`, prepared, as statements that can stand among others in the
+    transaction: `answered` takes the rows of each. The session's search path must be pg_catalog.
+    """
+    query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written)
+    return [
+        conn.prepared("written", query, {}),
+        conn.prepared("deleted_from", catalogs.query("deleted_from"), {}),
+    ]
+
+
+def answered(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Written:
+    """What the rows of these answers say."""
+    objects, deleted = answers
+    addresses = [Address(*row.values()) for row in objects]
+    return Written(None, addresses, [row["relname"] for row in deleted])
 
 
 def changed(conn: psycopg.Connection[Any]) -> list[Address]:

@@ -200,7 +200,8 @@ class Agenda:
         try:
             renewed = [self.renewed(block) for block in blocks]
             found = self.found(renewed)
-            self.ground.refresh({named for block in renewed for named in block.relations})
+            if self._ground:
+                self._ground.refresh({named for block in renewed for named in block.relations})
             self._fold = None
             return self.decide(renewed, found)
         finally:

@@ -9,7 +9,7 @@ definitions from before come from an inventory that was read before, by `Invento
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -29,6 +29,8 @@ _SECRET = re.compile(
 )
 _NO_SECRET = re.compile(r"user(name)?", re.IGNORECASE)
 
+_OID = re.compile(r"\{(\w\.\w+)\}")  # a column that holds an OID, in initial_privileges.sql
+
 # What is said of objects of every kind, and kept in one catalog each.
 _SAID = {"comment": "comments", "security labels": "security_labels"}
 
@@ -46,7 +48,7 @@ def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) ->
     namespaces = [oid for oid, _ in found.rows]
     asked = {kind: kind.within(namespaces) for kind in catalogs.kinds()}
     later = f"(d.objoid >= {_MADE_LATER} OR d.classoid <> {OIDS['pg_class']})"
-    inventory = _read(conn, asked, said=later, members="true")
+    inventory = _read(conn, asked, _About(said=later, member="true", privileged="true"))
     inventory.schemas = [name for _, name in found.rows]
     return inventory
 
@@ -56,14 +58,12 @@ def read_objects(conn: psycopg.Connection[Any], addresses: Sequence[Address]) ->
     catalog's size.
     """
     asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
-    if not any(asked.values()):
-        return Inventory()
-    return _read(
-        conn,
-        {kind: question for kind, question in asked.items() if question},
+    about = _About(
         said=catalogs.among(addresses, "d.classoid", "d.objoid"),
-        members=catalogs.among(addresses, "d.classid", "d.objid"),
+        member=catalogs.among(addresses, "d.classid", "d.objid"),
+        privileged=f"{{}} = ANY ({catalogs.oids(each.objid for each in addresses)})",
     )
+    return _read(conn, {kind: question for kind, question in asked.items() if question}, about)
 
 
 def read_roles(conn: psycopg.Connection[Any], names: Sequence[str]) -> Inventory:
@@ -79,22 +79,33 @@ def read_roles(conn: psycopg.Connection[Any], names: Sequence[str]) -> Inventory
     return inventory
 
 
-def _read(
-    conn: psycopg.Connection[Any], asked: Mapping[Kind, str], said: str, members: str
-) -> Inventory:
-    """The objects that the questions are about, with what is said of them, without what extensions
-    have brought.
+class _About(NamedTuple):
+    """The objects of which more is asked than each kind's question says, as conditions."""
+
+    said: str  # of rows that hold a comment or a label
+    member: str  # of rows that make something the member of an extension
+    privileged: str  # of an OID, in place of {}
+
+
+def _read(conn: psycopg.Connection[Any], asked: Mapping[Kind, str], about: _About) -> Inventory:
+    """The objects that the questions are about, with what is said of them. Of what extensions and
+    PostgreSQL itself have brought only privileges that were changed.
     """
-    more = [catalogs.query(name).replace("{wanted}", said) for name in _SAID.values()]
-    more.append(catalogs.query("members").replace("{wanted}", members))
-    questions = [_permitted(conn, kind, question) for kind, question in asked.items()]
-    answers = catalogs.ask(conn, [*more, *questions])
-    remarks = dict(zip(_SAID, answers, strict=False))
-    brought = set(answers[len(_SAID)].rows)
+    privileges = catalogs.query("initial_privileges")
+    questions = [
+        catalogs.query("members").replace("{wanted}", about.member),
+        _OID.sub(lambda match: about.privileged.format(match[1]), privileges),
+        *(catalogs.query(name).replace("{wanted}", about.said) for name in _SAID.values()),
+        *(_permitted(conn, kind, question) for kind, question in asked.items()),
+    ]
+    members, granted, *others = catalogs.ask(conn, questions)
+    said, answers = others[: len(_SAID)], others[len(_SAID) :]
+    brought = set(members.rows)
     inventory = Inventory()
-    for kind, answer in zip(asked, answers[len(more) :], strict=True):
+    for kind, answer in zip(asked, answers, strict=True):
         _take(inventory, kind, answer, brought)
-    _add(inventory, remarks)
+    _add_granted(inventory, granted)
+    _add(inventory, dict(zip(_SAID, said, strict=True)))
     return inventory
 
 
@@ -162,6 +173,15 @@ def _without_password(conninfo: str) -> str:
     return make_conninfo(
         "", **{name: MASK if _SECRET.search(name) else value for name, value in given.items()}
     )
+
+
+def _add_granted(inventory: Inventory, answer: Answer) -> None:
+    """Add objects that are not ours for their privileges alone; public is one that is there."""
+    for *address, type_, identity, acl, usual in answer.rows:
+        each = Object(type_, identity)
+        if properties := _properties(["acl", "default acl"], [acl, usual]):
+            inventory.definitions.setdefault(each, Definition(properties))
+            inventory.addresses.setdefault(each, Address(*address))
 
 
 def _add(inventory: Inventory, remarks: Mapping[str, Answer]) -> None:

@@ -1,8 +1,20 @@
 """A schema with an object of every kind, and changes of it, one a line.
 
-`=` before a change: it leaves no difference, for pg_dump and so for us. A number: from that version
-on.
+`=` before a change: it leaves no difference, for pg_dump and so for us; `>`: one for us alone; `<`:
+one for pg_dump alone. A number: from that version on. Of two that are compared, `~~`: they differ
+for pg_dump alone.
 """
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from support import databases
+from support.databases import Database
+
+from pgrunbook.postgres.embedded import Server
 
 BASE = """
 CREATE SCHEMA app;
@@ -344,7 +356,7 @@ REVOKE EXECUTE ON FUNCTION pg_catalog.lower(text) FROM public
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO alice
 GRANT SELECT ON pg_catalog.pg_authid TO alice
 REVOKE USAGE ON LANGUAGE plpgsql FROM public
-REVOKE USAGE ON LANGUAGE sql FROM public
+= REVOKE USAGE ON LANGUAGE sql FROM public
 # triggers, rules, policies, statistics
 CREATE TRIGGER more AFTER UPDATE OF amount ON child FOR EACH ROW WHEN (new.amount > 1) EXECUTE FUNCTION noted()
 CREATE TRIGGER more AFTER UPDATE ON child REFERENCING OLD TABLE AS o FOR EACH STATEMENT EXECUTE FUNCTION noted()
@@ -457,7 +469,12 @@ ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO bob
 ALTER DEFAULT PRIVILEGES FOR ROLE alice GRANT USAGE ON TYPES TO bob
 ALTER EXTENSION plpgsql ADD FUNCTION twice(int)
 ALTER EXTENSION plpgsql ADD FUNCTION twice(int); GRANT EXECUTE ON FUNCTION twice TO bob
-COMMENT ON EXTENSION plpgsql IS 'some'
+# what pg_dump does not say: of what initdb has made, which version an extension has, which index is not valid
+> COMMENT ON EXTENSION plpgsql IS 'some'
+> UPDATE pg_catalog.pg_extension SET extversion = '2'
+> UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'parent_name_key'::regclass
+# what is not said here: passwords
+< ALTER USER MAPPING FOR alice SERVER remote OPTIONS (SET password 'other')
 """
 
 # What was taken for equal, or for different, when it was judged by its SQL.
@@ -485,8 +502,37 @@ CREATE TABLE t (a numeric DEFAULT 1.9::int) <> CREATE TABLE t (a numeric DEFAULT
 CREATE TABLE t (v varchar); CREATE INDEX i ON t (lower(v::varchar(3))) <> CREATE TABLE t (v varchar); CREATE INDEX i ON t (lower(v))
 CREATE TABLE other.parent (id int PRIMARY KEY); CREATE TABLE t (a int REFERENCES other.parent) <> CREATE TABLE other.parent (id int PRIMARY KEY); CREATE TABLE t (a int REFERENCES app.parent)
 CREATE TABLE t (a int, b int) <> CREATE TABLE t (b int, a int)
+CREATE TABLE t () WITH (fillfactor = 70, autovacuum_enabled = off) ~~ CREATE TABLE t () WITH (autovacuum_enabled = off, fillfactor = 70)
+CREATE TABLE t (); GRANT SELECT ON t TO bob; GRANT INSERT ON t TO alice ~~ CREATE TABLE t (); GRANT INSERT ON t TO alice; GRANT SELECT ON t TO bob
 CREATE SUBSCRIPTION sub CONNECTION 'host=a' PUBLICATION p WITH (connect = false, slot_name = NONE) <> CREATE SUBSCRIPTION sub CONNECTION 'host=b' PUBLICATION p WITH (connect = false, slot_name = NONE)
 CREATE SUBSCRIPTION sub CONNECTION 'host=a' PUBLICATION p WITH (connect = false, slot_name = NONE) <> CREATE SUBSCRIPTION sub CONNECTION 'host=a' PUBLICATION q WITH (connect = false, slot_name = NONE)
 CREATE SUBSCRIPTION sub CONNECTION 'host=a' PUBLICATION p WITH (connect = false, slot_name = NONE) <> CREATE SUBSCRIPTION sub CONNECTION 'host=a' PUBLICATION p WITH (connect = false, slot_name = NONE, synchronous_commit = local)
 CREATE SUBSCRIPTION sub CONNECTION 'host=a' PUBLICATION p WITH (connect = false, slot_name = NONE) <> CREATE SUBSCRIPTION sub CONNECTION 'host=a' PUBLICATION p WITH (connect = false, slot_name = NONE); COMMENT ON SUBSCRIPTION sub IS 'some'
 """
+
+
+def statements(sql: str) -> list[str]:
+    """The statements of a line, each to be sent alone, as what adds a value to an enum has to be."""
+    parts = re.split(r"; |(\$\$.*?\$\$|'(?:[^']|'')*')", sql)
+    joined = [""]
+    for number, part in enumerate(parts):
+        if part is None:
+            joined.append("")
+        elif number % 2 or part:
+            joined[-1] += part
+    return [statement for statement in joined if statement]
+
+
+@contextmanager
+def made(server: Server) -> Iterator[Database]:
+    """A database with the schema in it, on a server that has the roles and the tablespace."""
+    with databases.temporary(server) as database:
+        roles = {role for (role,) in database.execute("SELECT rolname FROM pg_roles")}
+        for role in {"alice", "bob"} - roles:
+            database.execute(f"CREATE ROLE {role} SUPERUSER")
+        if not database.execute("SELECT FROM pg_tablespace WHERE spcname = 'space'"):
+            with database.connect() as conn:
+                conn.execute("SET allow_in_place_tablespaces = on")
+                conn.execute("CREATE TABLESPACE space LOCATION ''")
+        database.load(BASE)
+        yield database

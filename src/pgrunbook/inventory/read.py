@@ -21,6 +21,7 @@ SELECT n.oid, n.nspname::text FROM pg_namespace n
  ORDER BY n.nspname"""
 _ALL = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'pgrunbook')"
 _MADE_LATER = 16384  # FirstNormalObjectId: what has a smaller OID was made by initdb
+_PUBLIC = Object("schema", "public")  # by initdb, too, but no part of PostgreSQL
 
 # Options of servers and tables whose values may be secret, by what wrappers call them; of a user
 # mapping all may be but the name.
@@ -57,11 +58,13 @@ def read_objects(conn: psycopg.Connection[Any], addresses: Sequence[Address]) ->
     """The objects at these addresses, without those that are not there; found by OID, whatever the
     catalog's size.
     """
+    if not addresses:
+        return Inventory()
     asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
     about = _About(
         said=catalogs.among(addresses, "d.classoid", "d.objoid"),
         member=catalogs.among(addresses, "d.classid", "d.objid"),
-        privileged=f"{{}} = ANY ({catalogs.oids(each.objid for each in addresses)})",
+        privileged=f"{{oid}} = ANY ({catalogs.oids(each.objid for each in addresses)})",
     )
     return _read(conn, {kind: question for kind, question in asked.items() if question}, about)
 
@@ -84,7 +87,7 @@ class _About(NamedTuple):
 
     said: str  # of rows that hold a comment or a label
     member: str  # of rows that make something the member of an extension
-    privileged: str  # of an OID, in place of {}
+    privileged: str  # of an OID, in place of {oid}
 
 
 def _read(conn: psycopg.Connection[Any], asked: Mapping[Kind, str], about: _About) -> Inventory:
@@ -94,7 +97,7 @@ def _read(conn: psycopg.Connection[Any], asked: Mapping[Kind, str], about: _Abou
     privileges = catalogs.query("initial_privileges")
     questions = [
         catalogs.query("members").replace("{wanted}", about.member),
-        _OID.sub(lambda match: about.privileged.format(match[1]), privileges),
+        _OID.sub(lambda match: about.privileged.replace("{oid}", match[1]), privileges),
         *(catalogs.query(name).replace("{wanted}", about.said) for name in _SAID.values()),
         *(_permitted(conn, kind, question) for kind, question in asked.items()),
     ]
@@ -122,9 +125,11 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
     whole = OIDS["pg_type"] if kind.name == "domain_constraints" else OIDS["pg_class"]
     for row in answer.rows:
         oid, number, part_of, type_, identity = row[:5]
+        each = Object(type_, identity)
+        if oid < _MADE_LATER and each != _PUBLIC and type_ != "extension":
+            continue
         if brought and ((kind.classid, oid) in brought or (whole, part_of) in brought):
             continue
-        each = Object(type_, identity)
         inventory.definitions[each] = Definition(_properties(names, row[5:]))
         inventory.addresses[each] = Address(kind.classid, oid, number)
         if part_of is not None:

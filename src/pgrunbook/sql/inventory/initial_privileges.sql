@@ -10,7 +10,7 @@ WITH privileges AS (
     UNION ALL SELECT 'pg_type'::regclass, t.oid, 0, t.typacl, acldefault('T', t.typowner)
       FROM pg_type t WHERE t.typacl IS NOT NULL AND {t.oid}
     UNION ALL SELECT 'pg_language'::regclass, l.oid, 0, l.lanacl, acldefault('l', l.lanowner)
-      FROM pg_language l WHERE l.lanacl IS NOT NULL AND {l.oid}
+      FROM pg_language l WHERE l.lanispl AND l.lanacl IS NOT NULL AND {l.oid}
     UNION ALL SELECT 'pg_namespace'::regclass, n.oid, 0, n.nspacl, acldefault('n', n.nspowner)
       FROM pg_namespace n WHERE n.nspacl IS NOT NULL AND {n.oid}
     UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 0, w.fdwacl, acldefault('F', w.fdwowner)
@@ -24,5 +24,6 @@ SELECT p.classid, p.objid, p.objsubid, o.type, o.identity,
   LEFT JOIN pg_init_privs i ON i.classoid = p.classid AND i.objoid = p.objid AND i.objsubid = p.objsubid
  CROSS JOIN LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) AS o
  WHERE p.acl <> coalesce(i.initprivs, p.usual)
+   AND coalesce(o.schema, o.identity) <> 'information_schema'
    AND (p.objid < 16384 OR EXISTS (
         SELECT FROM pg_depend d WHERE d.classid = p.classid AND d.objid = p.objid AND d.deptype = 'e'))

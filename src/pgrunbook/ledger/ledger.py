@@ -256,6 +256,7 @@ def recording(
     facts: Facts,
     started_at: datetime,
     effect: Sequence[Sequence[object]] | None = None,
+    rows_written: Sequence[Mapping[str, object]] | None = None,
     revision: int = 0,
     laps: Sequence[tuple[str, float]] = (),
     locks: Sequence[Lock] = (),
@@ -264,15 +265,17 @@ def recording(
     there, or neither is.
 
     `about` is what the function of that name says; `effect` what the block has changed: type,
-    identity, definition before and after of each object, and what that is a part of. `revision` is
-    the number of rows that the ledger has on the block already: no two runs can write the same.
-    `laps` are the statements that have finished, with their times in milliseconds.
+    identity, definition before and after of each object, and what that is a part of;
+    `rows_written` how many rows of which table. `revision` is the number of rows that the ledger
+    has on the block already: no two runs can write the same. `laps` are the statements that have
+    finished, with their times in milliseconds.
     """
     done = {
         "run_id": run_id,
         "event": event,
         "facts": [[*key, value] for key, value in facts.items()],
         "effect": effect,
+        "rows_written": rows_written,
         "started_at": started_at.isoformat(),
         "revision": revision,
         "statements": laps,

@@ -1,0 +1,139 @@
+"""The words for what is dangerous about a statement: hazards, and what they concern."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, NamedTuple
+
+from pglast import ast
+from pglast.enums import ObjectType
+
+
+class Hazard(enum.StrEnum):
+    """What a statement may cost; the names are those of a policy and of the header `accepts`."""
+
+    DROPS_TABLE = "drops_table"
+    DROPS_COLUMN = "drops_column"
+    DROPS_OTHER = "drops_other"  # a view, a function, a type, an index, a constraint …
+    TRUNCATES = "truncates"
+    DELETES_ROWS = "deletes_rows"
+    UPDATES_ROWS = "updates_rows"
+    REWRITES_TABLE = "rewrites_table"  # a new file, for all rows and all indexes
+    SCANS_UNDER_LOCK = "scans_under_lock"  # every row is read, with a lock held that others feel
+    # For as long as a scan or a rewrite takes. What is locked for a moment only is bounded by
+    # lock_timeout, and is no hazard.
+    LOCKS_OUT_READS = "locks_out_reads"
+    LOCKS_OUT_WRITES = "locks_out_writes"
+    NOT_TRANSACTIONAL = "not_transactional"  # what is broken off half way stays half done
+    RENAMES = "renames"  # clients know it by the former name
+    CHANGES_PRIVILEGES = "changes_privileges"
+    RUNS_CODE = "runs_code"  # what it does cannot be told from the statement
+
+
+class Thing(NamedTuple):
+    """An object that a hazard concerns, as the statement names it.
+
+    `schema` is empty where the search path finds it. `part` is the name of what belongs to a
+    table: a column, a constraint, a trigger. `kind` is that of the innermost.
+    """
+
+    kind: str
+    schema: str
+    name: str
+    part: str = ""
+
+    def __str__(self) -> str:
+        whole = f"{self.schema}.{self.name}" if self.schema else self.name
+        if not self.part:
+            return f"{self.kind} {whole}".strip()
+        if self.kind == "column":
+            return f"column {whole}.{self.part}"
+        return f"{self.kind} {self.part} of {whole}"
+
+
+class Doubt(NamedTuple):
+    """What only the catalog can tell: the hazard is there unless it says otherwise.
+
+    | `about` | `values` | no hazard if |
+    | --- | --- | --- |
+    | `type` | the new type, `using` or empty | the old one's values can stay as they are |
+    | `default` | functions, each quoted | none of them is volatile |
+    | `domain` | a type | it is no domain with constraints |
+    | `not null` | a column | it holds no NULL for certain |
+    | `checks` | | the partition's constraint follows from its CHECKs: this is never certain |
+    | `default partition` | | the table has no default partition |
+    | `storage` | `access method`, `tablespace`, `persistence`; its value | it is that already |
+    | `volatile` | functions | none of them is volatile |
+    | `absent` | a column, or nothing for the whole object | it is there: IF NOT EXISTS |
+    | `stored` | a column | it is generated when it is read |
+    """
+
+    about: str
+    values: tuple[str, ...] = ()
+
+
+class Danger(NamedTuple):
+    """A hazard of one statement, which begins in this line of its file.
+
+    `detail` is what else its words say: `every row`, `CASCADE`.
+    """
+
+    hazard: Hazard
+    thing: Thing
+    line: int
+    doubts: tuple[Doubt, ...] = ()
+    detail: str = ""
+
+
+def relation(kind: str, node: ast.RangeVar, part: str = "") -> Thing:
+    """A table, an index or a view by the node that names it."""
+    return Thing(kind, node.schemaname or "", node.relname, part)
+
+
+_KINDS = {
+    ObjectType.OBJECT_MATVIEW: "materialized view",
+    ObjectType.OBJECT_TABCONSTRAINT: "constraint",
+    ObjectType.OBJECT_DOMCONSTRAINT: "constraint",
+    ObjectType.OBJECT_FDW: "foreign-data wrapper",
+    ObjectType.OBJECT_OPCLASS: "operator class",
+    ObjectType.OBJECT_OPFAMILY: "operator family",
+    ObjectType.OBJECT_STATISTIC_EXT: "statistics",
+    ObjectType.OBJECT_TSCONFIGURATION: "text search configuration",
+    ObjectType.OBJECT_TSDICTIONARY: "text search dictionary",
+    ObjectType.OBJECT_TSPARSER: "text search parser",
+    ObjectType.OBJECT_TSTEMPLATE: "text search template",
+    ObjectType.OBJECT_FOREIGN_SERVER: "server",
+}
+
+# What belongs to a table, whose name comes first.
+_PARTS = (ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE)
+
+
+def kind_of(object_type: int) -> str:
+    """An object's kind, as DROP writes it, but in lower case."""
+    known = ObjectType(object_type)
+    return _KINDS.get(known) or str(known.name.removeprefix("OBJECT_").lower().replace("_", " "))
+
+
+def named(object_type: int, node: Any) -> Thing:
+    """The object that a statement about objects of this kind names in this way."""
+    kind = kind_of(object_type)
+    match node:
+        case ast.String(sval=name):
+            return Thing(kind, "", name)
+        case ast.RangeVar():
+            return relation(kind, node)
+        case ast.TypeName(names=names) | ast.ObjectWithArgs(objname=names) if names:
+            return _last(kind, names)
+        case (ast.TypeName(names=one), ast.TypeName(names=other)):  # of a cast
+            return Thing(kind, "", f"({one[-1].sval} AS {other[-1].sval})")
+        case (*_, ast.String()) if ObjectType(object_type) in _PARTS:
+            return _last(kind, node[:-1])._replace(part=node[-1].sval)
+        case (*_, ast.String()):
+            return _last(kind, node)
+    return Thing(kind, "", "")
+
+
+def _last(kind: str, names: tuple[ast.String, ...]) -> Thing:
+    schema = names[-2].sval if len(names) > 1 else ""
+    return Thing(kind, schema, names[-1].sval)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.planning import approval, delays, losses, preflight, reliance
+from pgrunbook.planning import approval, delays, hazards, losses, policy, preflight, reliance
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.make_plan import make_plan
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.catalog import Connection
@@ -29,8 +30,8 @@ from pgrunbook.sqltext.shape import Facts
 
 @dataclass
 class Preparation:
-    """The decisions about all blocks, the plan that they make, and the checks; empty before
-    `check`.
+    """The decisions about all blocks, the plan that they make, what they put at risk, and the
+    checks; empty before `check`. `approved`: nothing lacks an approval, or a header that accepts.
 
     In a rehearsal what is decided is about the copy, and the target is what is checked.
     """
@@ -46,6 +47,7 @@ class Preparation:
     rehearsal: Rehearsal | None
     decisions: Sequence[Decision] = ()
     plan: Plan | None = None
+    risks: Sequence[Risk] = ()
     approved: bool = True
     round_trip_ms: float = 0.0
     _decided: Sequence[Decision] = field(default=(), init=False)
@@ -80,11 +82,23 @@ class Preparation:
         self.plan = make_plan(
             self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources
         )
-        allowed = approval.check(
-            self.project, self.target, self.plan, self.parameters, self.operator
-        )
+        allowed = [*self._hazards(decided), *self._approval()]
         self.approved = not any(result.problem for result in allowed)
         return [*results, *allowed]
+
+    def _hazards(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What the blocks put at risk on the target, and whether their headers accept it."""
+        if self.parameters.mode == "verify":
+            return []
+        self.risks = hazards.assess(self.look, self.agenda.schema, decided)
+        policies, reverting = self.target.expected.hazards, self.agenda.reverting
+        return policy.accepted(self.target.name, policies, self.risks, reverting=reverting)
+
+    def _approval(self) -> list[CheckResult]:
+        assert self.plan is not None
+        asked = policy.to_approve(self.target.expected.hazards, self.risks)
+        about = self.project, self.target, self.plan, self.parameters, self.operator
+        return approval.check(*about, asked)
 
     def _delays(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What would make others wait for a block longer than they are to; nothing for a run that

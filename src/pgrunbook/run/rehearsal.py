@@ -95,11 +95,11 @@ class Rehearsal:
         owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
 
-    def hazards(self, blocks: Sequence[Block]) -> pd.DataFrame:
-        """What squawk knows of the SQL that is to run: see `lint.hazards`."""
+    def squawk(self, blocks: Sequence[Block]) -> pd.DataFrame:
+        """What squawk knows of the SQL that is to run: see `lint.squawk`."""
         from pgrunbook.runbooks import lint  # here, because it is for rehearsals alone
 
-        return lint.hazards(blocks)
+        return lint.squawk(blocks)
 
     def check(self, found: Facts, there: Facts) -> list[CheckResult]:
         """Whether the copy, which holds `found`, has the shape of the target; it may lack an index,

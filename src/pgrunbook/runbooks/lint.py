@@ -41,6 +41,21 @@ EXCLUDED = {
     "require-lock-timeout": "the engine sets lock_timeout for every block",
     "require-statement-timeout": "the engine sets statement_timeout for every block",
 }
+# What our own hazards say, of SQL that is to run on a target: they know the target.
+SAID_BY_HAZARDS = {
+    "adding-field-with-default": "rewrites_table, if the default is volatile",
+    "adding-foreign-key-constraint": "scans_under_lock",
+    "adding-not-nullable-field": "scans_under_lock, if no constraint says so already",
+    "ban-drop-column": "drops_column",
+    "ban-drop-table": "drops_table",
+    "ban-truncate-cascade": "truncates",
+    "changing-column-type": "rewrites_table, if it does",
+    "constraint-missing-not-valid": "scans_under_lock",
+    "disallowed-unique-constraint": "scans_under_lock",
+    "renaming-column": "renames",
+    "renaming-table": "renames",
+    "require-concurrent-index-creation": "locks_out_writes",
+}
 EXCLUDED_OUTSIDE_TRANSACTION = {
     "prefer-robust-stmts": "the catalog says how far a broken-off block came; IF NOT EXISTS keeps "
     "an invalid index",
@@ -162,21 +177,21 @@ def _findings(folder: Path) -> Iterator[Finding]:
         yield from _squawk_file(script, EXCLUDED_FROM_REVERT)
 
 
-def hazards(blocks: Iterable[Block]) -> pd.DataFrame:
+def squawk(blocks: Iterable[Block]) -> pd.DataFrame:
     """What squawk says of the SQL of blocks, as it is to run: what a file has an exception for is
-    said too.
+    said too, what the hazards of a plan say is not.
 
-    Index `block`; columns `rule`, `hazard` (str). Raises Refused if squawk is missing.
+    Index `block`; columns `rule`, `complaint` (str). Raises Refused if squawk is missing.
     """
     import pandas as pd  # here, because linting needs none
 
     found = [
         (b.name, f.rule, f.message)
         for b in blocks
-        for f in _squawk(b.sql, b.name, EXCLUDED, b.transaction)
+        for f in _squawk(b.sql, b.name, EXCLUDED | SAID_BY_HAZARDS, b.transaction)
     ]
     return (
-        pd.DataFrame(found, columns=["block", "rule", "hazard"], dtype="str")
+        pd.DataFrame(found, columns=["block", "rule", "complaint"], dtype="str")
         .drop_duplicates()
         .set_index("block")
     )

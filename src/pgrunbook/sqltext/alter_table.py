@@ -14,7 +14,8 @@ from pglast.enums import AlterTableType, ConstrType, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
 from pglast.visitors import Visitor
 
-from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing, kind_of, relation
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.things import kind_of, relation
 
 _SERIAL = {"smallserial", "serial2", "serial", "serial4", "bigserial", "serial8"}
 

@@ -18,7 +18,8 @@ from pglast.enums import (
 
 from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
-from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing, kind_of, named, relation
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.things import kind_of, named, relation
 
 
 def dangers(

@@ -23,7 +23,7 @@ from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Questions
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import durability, search_path
+from pgrunbook.postgres import durability
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.connection import Sessions, problem_of
 from pgrunbook.postgres.locks import Lock
@@ -184,7 +184,8 @@ def _once(
     block, conn = decision.block, sessions.work
     traced = block.alters or decision.action is not Action.APPLY  # or its tables are there before
     statements = [block.statements[n] for n in decision.statements]
-    batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper)
+    path, role = block.search_path, block.role
+    batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
     ledger.prepare(conn)
     questions = ask(block, conn)
     clock = Clock()
@@ -220,7 +221,7 @@ def _once(
             else standbys.unwatched() as commit
         ):
             # Triggers that are deferred until now see what they see in psql.
-            conn.execute(f"{done}; {search_path.theirs(conn.schema)}; COMMIT".encode())
+            conn.execute(f"{done}; {batch.leaving}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - written) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)

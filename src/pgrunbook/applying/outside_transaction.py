@@ -235,7 +235,7 @@ class _Steps:
             if partition := _detached(statement):
                 self._detach(conn, statement.sql, partition)
             else:
-                with search_path.seeing(conn):
+                with search_path.seeing(conn, self.decision.block.search_path):
                     conn.execute(statement.sql.encode())
         self.clock.lap(statement.sql)
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
@@ -271,7 +271,7 @@ class _Steps:
 
         def attempt() -> None:
             half = shapes.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
-            with search_path.seeing(conn):
+            with search_path.seeing(conn, self.decision.block.search_path):
                 conn.execute(
                     (re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode()
                 )

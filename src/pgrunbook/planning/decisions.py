@@ -91,9 +91,11 @@ def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | 
     }
     if problems := list(_conflicts(block, sound, others)):
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
+    if not block.known and not begun and any(key in sound for key in block.facts):
+        return Decision(block, Action.REFUSE, "there in part", problems=(_untold(block, sound),))
     missing = {key for key in block.facts if key not in sound and not _settled(block, key, found)}
     revision = entry.revision + 1 if entry else 0
-    if not missing and not begun and (block.facts or not block.sql):
+    if not missing and not begun and block.known and (block.facts or not block.sql):
         return Decision(
             block, Action.ADOPT, "identical" if block.sql else block.why, revision=revision
         )
@@ -119,6 +121,16 @@ def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | 
         repairs = tuple(f"DROP INDEX CONCURRENTLY {index}" for index in indexes)
         return decided(action=Action.COMPLETE, reason="; ".join(reasons), repairs=repairs)
     return decided(action=Action.APPLY, reason="absent" if block.facts else "not done yet")
+
+
+def _untold(block: Block, found: Facts) -> Problem:
+    return Problem(
+        "is there in part, and its text does not tell all that it makes",
+        where=block.name,
+        expected="all of it absent, so that it can be applied",
+        found=", ".join(str(key) for key in block.facts if key in found),
+        remedy="drop what is there, if nothing needs it; then run again",
+    )
 
 
 def _broken(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pglast
@@ -24,45 +24,60 @@ class Likely(enum.IntEnum):
     YES = 2
 
 
-class Catalog:
-    """The catalog's answers about all of these dangers, asked in one round trip.
+# The schemas in which a block's statements look a name up, in order.
+Path = tuple[str, ...]
 
-    `schema` is where a name without one is looked up.
+
+class Catalog:
+    """The catalog's answers about all of these dangers, each with the path of its block, asked in
+    one round trip. `schema` is the one that names are printed for.
     """
 
-    def __init__(self, conn: Connection, schema: str, dangers: Iterable[Danger]) -> None:
-        self._schema = schema
-        asked = [(self.place(danger.thing), doubt) for danger in dangers for doubt in danger.doubts]
-        things = {danger.thing: None for danger in dangers if danger.thing.name}
-        functions = {f for _, doubt in asked if doubt.about in _OF_FUNCTIONS for f in doubt.values}
-        columns = [
-            (*place, *_asked_of(doubt)) for place, doubt in asked if doubt.about in _OF_COLUMNS
-        ]
-        # a column may be new: the others ask for one by the part of their thing
+    def __init__(
+        self, conn: Connection, schema: str, dangers: Sequence[tuple[Danger, Path]]
+    ) -> None:
+        things = dict.fromkeys(
+            place for danger, path in dangers for place in _places(danger.thing, path)
+        )
+        asked = [(danger.thing, path, d) for danger, path in dangers for d in danger.doubts]
+        columns = dict.fromkeys(
+            (where, name, *_column(thing, doubt))
+            for thing, path, doubt in asked
+            if doubt.about in _OF_COLUMNS
+            for _, where, name, _ in _places(thing, path)
+        )
+        functions = {
+            f for _, _, doubt in asked if doubt.about in _OF_FUNCTIONS for f in doubt.values
+        }
+        kinds, schemas, names, parts = _transposed(things, 4)
+        of, tables, named, types = _transposed(columns, 4)
         answers = catalog.together(
             conn,
             {
                 "hazard_relations": {
-                    "schemas": [thing.schema or schema for thing in things],
-                    "names": [thing.name for thing in things],
-                    "kinds": [thing.kind for thing in things],
-                    "parts": [thing.part for thing in things],
+                    "kinds": kinds,
+                    "schemas": schemas,
+                    "names": names,
+                    "parts": parts,
                 },
                 "hazard_columns": {
-                    "schemas": [column[0] for column in columns],
-                    "tables": [column[1] for column in columns],
-                    "columns": [column[2] for column in columns],
-                    "types": [column[3] for column in columns],
+                    "schemas": of,
+                    "tables": tables,
+                    "columns": named,
+                    "types": types,
                     "printed_for": schema,
                 },
-                "hazard_functions": {"functions": sorted(functions), "schema": schema},
+                "hazard_functions": {
+                    "functions": sorted(functions),
+                    "schemas": sorted({name for _, path in dangers for name in path}),
+                },
                 "hazard_domains": {
-                    "types": [doubt.values[0] for _, doubt in asked if doubt.about == "domain"],
+                    "types": [doubt.values[0] for *_, doubt in asked if doubt.about == "domain"],
                     "printed_for": schema,
                 },
             },
         )
-        self.relations: dict[tuple[str, ...], Row] = {
+        self._relations: dict[tuple[str, ...], Row] = {
             (row["kind"], row["schema"], row["name"], row["part"]): row
             for row in answers["hazard_relations"]
         }
@@ -73,32 +88,35 @@ class Catalog:
         self._functions = {row["name"]: row for row in answers["hazard_functions"]}
         self._domains = {row["type"] for row in answers["hazard_domains"]}
 
-    def place(self, thing: Thing) -> tuple[str, str]:
-        """The schema and the name of a relation."""
-        return thing.schema or self._schema, thing.name
-
-    def relation(self, thing: Thing) -> Row | None:
+    def relation(self, thing: Thing, path: Path) -> Row | None:
         """What is there under a relation's name, and of the part that the thing is."""
-        return self.relations.get((thing.kind, *self.place(thing), thing.part))
+        places = _places(thing, path)
+        return next((self._relations[p] for p in places if p in self._relations), None)
 
-    def answer(self, danger: Danger) -> Likely:
+    def _column_of(self, row: Row | None, column: str, new_type: str = "") -> Row | None:
+        key = (row["schema"], row["name"], column, new_type) if row else None
+        return self._columns.get(key) if key else None
+
+    def answer(self, danger: Danger, path: Path) -> Likely:
         """Whether the hazard is there: the surest of what dispels it counts."""
-        answers = [self._answer(danger.thing, doubt) for doubt in danger.doubts]
+        row = self.relation(danger.thing, path)
+        answers = [self._answer(danger.thing, row, doubt) for doubt in danger.doubts]
         return min(answers, default=Likely.YES)
 
-    def _answer(self, thing: Thing, doubt: Doubt) -> Likely:
-        row = self.relation(thing)
+    def _answer(self, thing: Thing, row: Row | None, doubt: Doubt) -> Likely:
         match doubt.about, doubt.values:
             case "type", (new_type, using):
-                column = self._columns.get((*self.place(thing), thing.part, new_type))
-                return _retyped(column, new_type, using)
-            case "default" | "volatile", functions:
+                return _retyped(self._column_of(row, thing.part, new_type), new_type, using)
+            case ("default", functions) | ("volatile", functions):
                 return self._volatile(functions)
             case "domain", (type_,):
                 return Likely.YES if type_ in self._domains else Likely.NO
-            case "not null", (column_name,):
-                column = self._columns.get((*self.place(thing), column_name, ""))
+            case "not null", (name,):
+                column = self._column_of(row, name)
                 return _NULLS[column["is_not_null"]] if column else Likely.YES
+            case "stored", (name,):
+                column = self._column_of(row, name)
+                return Likely.NO if column and column["generated"] == "v" else Likely.YES
             case "checks", _:
                 return Likely.MAY if row and row["checked"] else Likely.YES
             case "default partition", _:
@@ -108,9 +126,6 @@ class Catalog:
                 return Likely.NO if same else Likely.YES
             case "absent", _:
                 return Likely.NO if row and row["attnum"] else Likely.YES
-            case "stored", (column_name,):
-                column = self._columns.get((*self.place(thing), column_name, ""))
-                return Likely.NO if column and column["generated"] == "v" else Likely.YES
         return Likely.MAY
 
     def _volatile(self, functions: tuple[str, ...]) -> Likely:
@@ -130,9 +145,21 @@ _OF_COLUMNS = ("type", "not null", "stored")
 _NULLS = {"yes": Likely.NO, "perhaps": Likely.MAY, "no": Likely.YES}
 
 
-def _asked_of(doubt: Doubt) -> tuple[str, str]:
-    """The column that a doubt is about, where it names one, and a new type."""
-    return ("", doubt.values[0]) if doubt.about == "type" else (doubt.values[0], "")
+def _places(thing: Thing, path: Path) -> list[tuple[str, str, str, str]]:
+    """Where a relation may be: kind, schema, name and part."""
+    schemas = (thing.schema,) if thing.schema else path
+    return [(thing.kind, schema, thing.name, thing.part) for schema in schemas if thing.name]
+
+
+def _column(thing: Thing, doubt: Doubt) -> tuple[str, str]:
+    """The column that a doubt is about, and the type that it is to have."""
+    return (thing.part, doubt.values[0]) if doubt.about == "type" else (doubt.values[0], "")
+
+
+def _transposed(rows: Iterable[tuple[str, ...]], width: int) -> list[list[str]]:
+    """The columns of the rows; as many empty ones if there is none."""
+    listed = list(rows)
+    return [[row[n] for row in listed] for n in range(width)]
 
 
 # -- whether a new type takes the values as they are

@@ -4,21 +4,21 @@ for how long. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from pgrunbook import durations
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.doubts import Catalog, Likely
-from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.planning.doubts import Catalog, Likely, Path
+from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
+from pgrunbook.sqltext.hazards import Danger, Hazard
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,40 @@ class Risk:
 _LISTED = 6  # dependents, of one thing
 
 
-def assess(conn: Connection, schema: str, decisions: Sequence[Decision]) -> list[Risk]:
+class Case(NamedTuple):
+    """A danger, the block whose it is, and the schemas where that looks names up."""
+
+    block: Block
+    danger: Danger
+    path: Path
+
+
+def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Risk]:
     """The hazards of what is to run. What is not there is at no risk: an earlier block makes it,
     or nothing does.
     """
-    found = [(d.block, danger) for d in decisions if d.pending for danger in of_block(d)]
+    found = list(_cases(conn, decisions))
     if not found:
         return []
-    asked = Catalog(conn, schema, [danger for _, danger in found])
-    there = [(*each, asked.answer(each[1])) for each in found if _is_there(asked, each[1])]
-    likely = [each for each in there if each[2] is not Likely.NO]
-    context = _Context(conn, schema, asked, [danger for _, danger, _ in likely])
-    return [context.risk(block, danger, answer is Likely.YES) for block, danger, answer in likely]
+    asked = Catalog(conn, schema, [(case.danger, case.path) for case in found])
+    answers = [
+        (case, asked.answer(case.danger, case.path)) for case in found if _is_there(asked, case)
+    ]
+    likely = [(case, answer) for case, answer in answers if answer is not Likely.NO]
+    context = _Context(conn, schema, asked, [case for case, _ in likely])
+    return [context.risk(case, certain=answer is Likely.YES) for case, answer in likely]
+
+
+def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
+    paths: dict[str, Path] = {}
+    for decision in decisions:
+        block = decision.block
+        found = of_block(decision) if decision.pending else []
+        if found and block.search_path not in paths:
+            path = block.search_path or search_path.of(conn)
+            paths[block.search_path] = tuple(search_path.schemas(conn, path))
+        for danger in found:
+            yield Case(block, danger, paths[block.search_path])
 
 
 def of_block(decision: Decision) -> list[Danger]:
@@ -100,16 +122,17 @@ _IN_RELATIONS = {
 _IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine", "schema"}
 
 
-def _is_there(asked: Catalog, danger: Danger) -> bool:
+def _is_there(asked: Catalog, case: Case) -> bool:
     """Whether what it concerns is there, as far as a relation is meant; of a column to be added,
     its table.
     """
-    if danger.thing.kind not in _IN_RELATIONS:
+    thing, hazard = case.danger.thing, case.danger.hazard
+    if thing.kind not in _IN_RELATIONS:
         return True
-    row = asked.relation(danger.thing)
+    row = asked.relation(thing, case.path)
     if row is None:
-        return danger.thing.kind == "constraint" and danger.hazard is Hazard.DROPS_OTHER
-    taken_away = danger.hazard in (Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER)
+        return thing.kind == "constraint" and hazard is Hazard.DROPS_OTHER  # of a domain
+    taken_away = hazard in (Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER)
     return bool(row["part_there"]) or not taken_away
 
 
@@ -118,19 +141,18 @@ class _Context:
     was rewritten here.
     """
 
-    def __init__(
-        self, conn: Connection, schema: str, asked: Catalog, found: Iterable[Danger]
-    ) -> None:
+    def __init__(self, conn: Session, schema: str, asked: Catalog, found: Sequence[Case]) -> None:
         self._asked = asked
-        self._schema = schema
-        self._dependents = _dependents(conn, schema, asked, found)
-        self._others = _others(conn, schema, found)
-        slow = any(danger.hazard in _SLOW for danger in found)
+        depended = [case for case in found if case.danger.hazard in _DEPENDED]
+        self._dependents = _dependents(conn, schema, asked, depended)
+        self._others = _others(conn, schema, depended)
+        slow = any(case.danger.hazard in _SLOW for case in found)
         self._rate = _rate(conn, schema) if slow else None
 
-    def risk(self, block: Block, danger: Danger, certain: bool) -> Risk:
+    def risk(self, case: Case, *, certain: bool) -> Risk:
         """All that is known of one danger."""
-        row = self._asked.relation(danger.thing)
+        block, danger, path = case
+        row = self._asked.relation(danger.thing, path)
         size = Size(row["rows"], row["bytes"]) if row and danger.hazard in _SIZED else None
         return Risk(
             block.name,
@@ -139,20 +161,20 @@ class _Context:
             certain,
             danger.hazard in block.accepts,
             size,
-            self._depending(danger, row),
+            self._depending(case, row),
             self._takes(danger, size),
         )
 
-    def _depending(self, danger: Danger, row: Mapping[str, Any] | None) -> tuple[str, ...]:
-        if danger.hazard not in _DEPENDED:
+    def _depending(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
+        if case.danger.hazard not in _DEPENDED:
             return ()
-        thing = danger.thing
         if row:
             return self._dependents.get((row["oid"], row["attnum"]), ())
-        return self._others.get((thing.kind, thing.schema or self._schema, thing.name), ())
+        places = _elsewhere(case)
+        return next((self._others[place] for place in places if place in self._others), ())
 
     def _takes(self, danger: Danger, size: Size | None) -> str:
-        if danger.hazard not in _SLOW or size is None:
+        if danger.hazard not in _SLOW or size is None or size.bytes < _TELLING:
             return ""
         if self._rate is None:
             return "not known: the ledger has no large rewrite to go by"
@@ -176,40 +198,39 @@ def _file(block: Block) -> str:
 
 
 def _dependents(
-    conn: Connection, schema: str, asked: Catalog, found: Iterable[Danger]
+    conn: Session, schema: str, asked: Catalog, found: Sequence[Case]
 ) -> dict[tuple[int, int], tuple[str, ...]]:
-    rows = {
-        (row["oid"], row["attnum"])
-        for danger in found
-        if danger.hazard in _DEPENDED and (row := asked.relation(danger.thing))
-    }
-    if not rows:
+    """By the number of a relation, and of a column or 0."""
+    there = (asked.relation(case.danger.thing, case.path) for case in found)
+    keys = sorted({(row["oid"], row["attnum"]) for row in there if row})
+    if not keys:
         return {}
-    oids, attnums = zip(*sorted(rows), strict=True)
+    oids, attnums = ([key[n] for key in keys] for n in (0, 1))
+    about = {"oids": oids, "attnums": attnums, "printed_for": schema}
     listed: dict[tuple[int, int], tuple[str, ...]] = {}
-    for row in catalog.rows(
-        conn, "hazard_dependents", oids=[*oids], attnums=[*attnums], printed_for=schema
-    ):
+    for row in catalog.rows(conn, "hazard_dependents", **about):
         key = row["oid"], row["attnum"]
         listed[key] = (*listed.get(key, ()), row["dependent"])
     return listed
 
 
+def _elsewhere(case: Case) -> list[tuple[str, str, str]]:
+    """Where what is no relation may be: kind, schema and name."""
+    thing = case.danger.thing
+    schemas = (thing.schema,) if thing.schema else case.path
+    return [(thing.kind, schema, thing.name) for schema in schemas if thing.kind in _IN_OTHERS]
+
+
 def _others(
-    conn: Connection, schema: str, found: Iterable[Danger]
+    conn: Session, schema: str, found: Sequence[Case]
 ) -> dict[tuple[str, str, str], tuple[str, ...]]:
-    things = {d.thing for d in found if d.thing.kind in _IN_OTHERS and d.hazard in _DEPENDED}
-    if not things:
+    """What depends on a type or a function, or is in a schema: by kind, schema and name."""
+    places = sorted({place for case in found for place in _elsewhere(case)})
+    if not places:
         return {}
-    ordered: list[Thing] = sorted(things)
-    rows = catalog.rows(
-        conn,
-        "hazard_others",
-        kinds=[thing.kind for thing in ordered],
-        schemas=[thing.schema or schema for thing in ordered],
-        names=[thing.name for thing in ordered],
-        printed_for=schema,
-    )
+    kinds, schemas, names = ([place[n] for place in places] for n in range(3))
+    about = {"kinds": kinds, "schemas": schemas, "names": names, "printed_for": schema}
+    rows = catalog.rows(conn, "hazard_others", **about)
     return {(row["kind"], row["schema"], row["name"]): tuple(row["dependents"]) for row in rows}
 
 
@@ -230,7 +251,7 @@ _MB = 1024 * 1024
 _TELLING = 8 * _MB  # of less, most of the time is not that of its bytes
 
 
-def _rate(conn: Connection, schema: str) -> Rate | None:
+def _rate(conn: Session, schema: str) -> Rate | None:
     """By the largest table that was rewritten: its size is that of today."""
     if ledger.installed(conn) < 2:  # which had no trace of locks
         return None

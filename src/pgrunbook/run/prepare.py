@@ -16,8 +16,8 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.make_plan import make_plan
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.plan import Plan
 from pgrunbook.run.rehearsal import Rehearsal
@@ -53,9 +53,9 @@ class Preparation:
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
-    def look(self) -> Connection:
+    def look(self) -> Session:
         """The read-only session on the target itself."""
-        return self.rehearsal.look if self.rehearsal else self.agenda.look
+        return self.rehearsal.look if self.rehearsal else self.agenda.sessions.look
 
     def check(self) -> list[CheckResult]:
         """Decide, plan, and check everything that the blocks need; one result each. `accept` takes

@@ -137,10 +137,9 @@ def _of_storage(node: ast.Node) -> Found:
                 index = kind == ReindexObjectType.REINDEX_OBJECT_INDEX
                 # the planner opens every index of a table that is read
                 yield Hazard.LOCKS_OUT_READS, relation("index" if index else "table", there), ()
-        case ast.RefreshMatViewStmt(relation=view, concurrent=concurrent):
+        case ast.RefreshMatViewStmt(relation=view, concurrent=False):
             yield Hazard.REWRITES_TABLE, relation("materialized view", view), ()
-            if not concurrent:
-                yield Hazard.LOCKS_OUT_READS, relation("materialized view", view), ()
+            yield Hazard.LOCKS_OUT_READS, relation("materialized view", view), ()
         case ast.ClusterStmt(relation=ast.RangeVar() as table):
             yield from _rewritten(table)
         case ast.VacuumStmt(options=options, rels=tables):

@@ -5,5 +5,5 @@ SELECT given.name, bool_or(p.provolatile = 'v') AS some, bool_and(p.provolatile 
  CROSS JOIN LATERAL (SELECT parse_ident(given.name) AS parts) AS parsed
   JOIN pg_proc p ON p.proname = parts[cardinality(parts)]
   JOIN pg_namespace n ON n.oid = p.pronamespace
- WHERE CASE WHEN cardinality(parts) > 1 THEN n.nspname = parts[1] ELSE n.nspname IN ('pg_catalog', %(schema)s) END
+ WHERE CASE WHEN cardinality(parts) > 1 THEN n.nspname = parts[1] ELSE n.nspname = 'pg_catalog' OR n.nspname = ANY (%(schemas)s) END
  GROUP BY given.name

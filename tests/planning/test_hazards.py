@@ -188,7 +188,11 @@ def test_a_partition_that_joins_is_scanned_and_the_default_one_too(
     database.load("CREATE TABLE d PARTITION OF t DEFAULT; ALTER TABLE p ADD CHECK (c = 1)")
     default = ["scans_under_lock table t", "locks_out_reads table t"]
     assert told(assess(create)) == default
-    assert told(assess(attach)) == ["may: scans_under_lock table p", "may: locks_out_reads table p", *default]
+    assert told(assess(attach)) == [
+        "may: scans_under_lock table p",
+        "may: locks_out_reads table p",
+        *default,
+    ]
 
 
 # -- what is concerned
@@ -224,7 +228,11 @@ def test_how_much_it_is_and_what_depends_on_it(database: Database, assess: Asses
     (column,) = assess("ALTER TABLE deals DROP COLUMN note")
     assert column.dependents == ("index by_note", "view noted")
     (key,) = assess("ALTER TABLE deals DROP COLUMN id")
-    assert key.dependents == ("constraint deals_pkey", "foreign key lines_deal of lines", "policy own of lines")
+    assert key.dependents == (
+        "constraint deals_pkey",
+        "foreign key lines_deal of lines",
+        "policy own of lines",
+    )
 
 
 def test_of_a_partitioned_table_all_partitions_count(database: Database, assess: Assess) -> None:
@@ -260,12 +268,18 @@ def test_names_are_looked_up_as_the_block_does(database: Database, assess: Asses
     assert assess("DROP TABLE t") == []
     assert told(assess("DROP TABLE app.t")) == ["drops_table table app.t"]
     path = "-- search_path: app, public"
-    assert told(assess("DROP TABLE t, u", header=path)) == ["drops_table table t", "drops_table table u"]
+    assert told(assess("DROP TABLE t, u", header=path)) == [
+        "drops_table table t",
+        "drops_table table u",
+    ]
 
 
 def test_only_functions_that_may_write_are_code(database: Database, assess: Assess) -> None:
     database.load("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SEQUENCE s")
-    assert told(assess("SELECT f(), setval('s', 1), lower('x')")) == ["runs_code function f", "runs_code function setval"]
+    assert told(assess("SELECT f(), setval('s', 1), lower('x')")) == [
+        "runs_code function f",
+        "runs_code function setval",
+    ]
     assert told(assess("SELECT not_yet_there()")) == ["may: runs_code function not_yet_there"]
 
 
@@ -304,7 +318,9 @@ def test_how_long_it_takes_is_told_by_what_the_ledger_has_seen(
 
 def test_the_frame_says_what_is_common_once(database: Database, assess: Assess) -> None:
     database.load("CREATE TABLE t (c int)")
-    frame = hazards.frame(assess("ALTER TABLE t ALTER c TYPE text", header="-- accepts: rewrites_table"))
+    frame = hazards.frame(
+        assess("ALTER TABLE t ALTER c TYPE text", header="-- accepts: rewrites_table")
+    )
     (row,) = frame.reset_index().to_dict("records")
     assert row == {
         "block": "010_change",

@@ -1,4 +1,4 @@
-"""The twelve answers: what is known is said, what is not is said to be unknown, and nothing is made
+"""The thirteen answers: what is known is said, what is not is said to be unknown, and nothing is made
 up.
 """
 
@@ -13,7 +13,7 @@ from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIM
 from pgrunbook.records.audit_questions import NOT_SO_FAR, UNREADABLE, answers
 from pgrunbook.records.record import Record
 
-QUESTIONS = 12
+QUESTIONS = 13
 IDENTITY = {
     "database": "crm",
     "host": "db.example",

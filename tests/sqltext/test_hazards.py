@@ -142,7 +142,7 @@ def found(sql: str, *, transaction: bool = True) -> list[str]:
         ("SELECT c FROM t", []),
         ("CREATE TABLE u AS SELECT f()", ["runs_code function f unless volatile"]),
         ("CREATE EXTENSION e", ["runs_code extension e"]),
-        ("COPY t FROM PROGRAM 'x'", ["runs_code program x"]),
+        ("COPY t FROM PROGRAM 'x'", ["runs_code COPY … PROGRAM"]),
         # neither what is made nor what is said of it
         ("CREATE TABLE t (c int CHECK (c > 0), d int REFERENCES u)", []),
         ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM t; SELECT 1; END", []),

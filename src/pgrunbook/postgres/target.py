@@ -46,7 +46,7 @@ class TargetSettings(_Closed):
     copy_of: str = ""
     protected: bool = False
     rehearsal: bool = False
-    hazards: dict[Hazard, Policy] = Field(default_factory=dict)
+    hazards: dict[Hazard, Policy] = Field(default={})
 
 
 @dataclass(frozen=True, slots=True)

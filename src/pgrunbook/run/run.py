@@ -37,7 +37,7 @@ from pgrunbook.run import conclusion, display, sql_magic, verify
 from pgrunbook.run.before_and_after import Observation
 from pgrunbook.run.prepare import Preparation
 from pgrunbook.run.rehearsal import Rehearsal
-from pgrunbook.runbooks import cells, credentials, parameters, targets
+from pgrunbook.runbooks import cells, credentials, parameters, squawk, targets
 from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
@@ -325,12 +325,13 @@ class Run:
             display.frame(self._hazards)
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
-            display.frame(display.named(self._rehearsal.squawk(pending), "squawk"))
+            display.frame(display.named(squawk.frame(pending), "squawk"))
         return display.named(decisions.frame(self._decisions), "decisions")
 
     @property
     def _hazards(self) -> pd.DataFrame:
-        return display.named(hazards.frame(self._preparation.risks), "hazards")
+        shown = hazards.frame(self._preparation.risks)
+        return display.named(shown, "hazards", mode=self.parameters.mode)
 
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,

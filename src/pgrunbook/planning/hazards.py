@@ -94,15 +94,25 @@ def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Ri
 
 
 def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
-    paths: dict[str, Path] = {}
+    paths = Paths(conn)
     for decision in decisions:
-        block = decision.block
-        found = of_block(decision) if decision.pending else []
-        if found and block.search_path not in paths:
-            path = block.search_path or search_path.of(conn)
-            paths[block.search_path] = tuple(search_path.schemas(conn, path))
-        for danger in found:
-            yield Case(block, danger, paths[block.search_path])
+        for danger in of_block(decision) if decision.pending else ():
+            yield Case(decision.block, danger, paths.of(decision.block))
+
+
+class Paths:
+    """Where blocks look names up; each path is asked about once."""
+
+    def __init__(self, conn: Session) -> None:
+        self._conn = conn
+        self._known: dict[str, Path] = {}
+
+    def of(self, block: Block) -> Path:
+        """The schemas of the block's path that are there, in order."""
+        if block.search_path not in self._known:
+            path = block.search_path or search_path.of(self._conn)
+            self._known[block.search_path] = tuple(search_path.schemas(self._conn, path))
+        return self._known[block.search_path]
 
 
 def of_block(decision: Decision) -> list[Danger]:

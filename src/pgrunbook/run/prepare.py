@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.planning import approval, delays, hazards, losses, policy, preflight, reliance
+from pgrunbook.planning import (
+    approval,
+    delays,
+    foreseen,
+    grammar,
+    hazards,
+    losses,
+    policy,
+    preflight,
+    reliance,
+)
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.hazards import Risk
@@ -71,6 +81,7 @@ class Preparation:
         results.append(self.standing.check(self.target))
         results += _exposed(decided)
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
+        results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
         results += self._delays(decided)
         results += reliance.letters(self.look, self._written(decided))
         if self.rehearsal:

@@ -141,7 +141,7 @@ def test_words_that_the_server_lacks_are_told(database: Database, foresee: Fores
         try:
             database.execute(f"SELECT 1; {sql}; pgrunbook_ends_here")
         except psycopg.errors.SyntaxError as exc:
-            if "pgrunbook_ends_here" not in str(exc):
+            if "pgrunbook_ends_here" not in str(exc.diag.message_primary):
                 expected.append(f"deploy/{number:03}_change.sql")
     found = foresee(*NEWER)
     assert [text.partition(":")[0] for text in found] == expected
@@ -180,19 +180,21 @@ ADD = "ALTER TYPE mood ADD VALUE 'glad'"
         ([f"{ADD}; INSERT INTO notes VALUES ('glad')"], False),
         ([f"{ADD}; INSERT INTO people VALUES (1, 'sad')"], False),
         ([f"INSERT INTO people VALUES (1, 'sad', 'glad'); {ADD}"], False),
-        (["CREATE TYPE m AS ENUM ('a'); ALTER TYPE m ADD VALUE 'b'; CREATE TABLE x (m m DEFAULT 'b')"], False),
+        (["CREATE TYPE m AS ENUM ('a'); ALTER TYPE m ADD VALUE 'b'; CREATE TABLE x (m m DEFAULT 'b')"], None),
         (["ALTER TYPE mood RENAME VALUE 'sad' TO 'glad'; INSERT INTO people VALUES (1, 'glad')"], False),
     ],
 )  # fmt: skip
 def test_a_new_label_is_used_in_another_transaction(
-    database: Database, foresee: Foresee, blocks: list[str], refused: bool
+    database: Database, foresee: Foresee, blocks: list[str], refused: bool | None
 ) -> None:
+    """None: it is up to the version."""
     database.load(MOODS)
     found = foresee(*blocks)
-    assert bool(refusal(database, *blocks)) == refused
-    assert [text.partition(": ")[2] for text in found] == (
-        ["uses 'glad', which its own block adds to mood"] if refused else []
-    )
+    judged = bool(refusal(database, *blocks))
+    assert judged == (judged if refused is None else refused)
+    assert [
+        bool(re.search(r"uses '\w+', which its own block adds to", text)) for text in found
+    ] == ([True] * judged)
 
 
 # -- names

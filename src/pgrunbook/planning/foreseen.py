@@ -151,9 +151,10 @@ class _Mentions(Visitor):  # type: ignore[misc]
 
 
 def _labels(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
-    """A label that is added and used in one transaction. Of a type that the same transaction has
-    made, it may be.
+    """A label that is added and used in one transaction. From version 17 on it may be, of a type
+    that the same transaction has made.
     """
+    exempt = conn.info.server_version >= 170_000
     added: list[tuple[Block, str, str]] = []
     made: set[tuple[str, str]] = set()
     later: list[tuple[Pending, str, str]] = []
@@ -167,7 +168,7 @@ def _labels(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
         later += [(each, t, label) for t, label in labels if label in strings]
         if isinstance(each.node, ast.AlterEnumStmt) and each.node.oldVal is None:
             type_ = each.node.typeName[-1].sval
-            if (each.block.name, type_) not in made:
+            if not exempt or (each.block.name, type_) not in made:
                 added.append((each.block, type_, each.node.newVal))
     if not later:
         return

@@ -18,10 +18,10 @@ from pgrunbook.runbooks.scripts import Statement
 
 _CHECK = "has no words that this server lacks"
 
-# The server parses all of a text before it executes any of it. So each text ends with what is SQL in
-# no version: that word is what it complains of if it knows all that stands before it, and nothing
-# is executed. An error that is caught is in nobody's log. The first text is empty: what is said of
-# it is what is said of one that is known.
+# The server parses all of a text before it executes any of it. So each text ends with what is SQL
+# in no version: that word is what it complains of if it knows all that stands before it, and
+# nothing is executed. An error that is caught is in nobody's log. The first text is empty: what is
+# said of it is what is said of one that is known.
 _ASK = """\
 DO $grammar$
 DECLARE

@@ -20,7 +20,7 @@ SELECT g.nspname AS "schema",
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = g.relname
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = g.attname AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type o ON o.oid = a.atttypid
-  LEFT JOIN pg_type w ON g.new_type <> '' AND w.oid = to_regtype(g.new_type)
+  LEFT JOIN pg_type w ON w.oid = to_regtype(nullif(g.new_type, ''))
   LEFT JOIN LATERAL (SELECT bool_or(NOT k.convalidated) AS is FROM pg_constraint k
                       WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]) AS unproven ON true
   LEFT JOIN LATERAL (

@@ -213,15 +213,18 @@ def _long_names(_conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]
 # -- replica identities
 
 
+# What may hold an UPDATE or a DELETE. That of INSERT … ON CONFLICT is looked at only if it happens.
+_WRITING = (ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt, ast.SelectStmt)
+_NEEDING = (Hazard.UPDATES_ROWS, Hazard.DELETES_ROWS)
+
+
 def _unidentified(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
     """UPDATE or DELETE of a table that is published, and has no replica identity."""
     asked = []
     for number, each in enumerate(pending):
-        # an INSERT may update, but PostgreSQL looks at what it inserts
-        written = () if isinstance(each.node, ast.InsertStmt) else dangers([(each.node, 0)])
-        for danger in written:
-            rows = danger.hazard in (Hazard.UPDATES_ROWS, Hazard.DELETES_ROWS)
-            if rows and not any(_settles(b.node, danger.thing) for b in pending[:number]):
+        for danger in dangers([(each.node, 0)]) if isinstance(each.node, _WRITING) else ():
+            settled = any(_settles(before.node, danger.thing) for before in pending[:number])
+            if danger.hazard in _NEEDING and not settled:
                 asked.append((each, danger))
     there = _there(conn, "unidentified", [(danger.thing, each.path) for each, danger in asked])
     for each, danger in asked:

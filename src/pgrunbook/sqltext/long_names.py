@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,8 @@ from pglast.parser import scan
 
 # NAMEDATALEN - 1: https://www.postgresql.org/docs/current/limits.html
 LONGEST = 63
+
+_LONG = re.compile(rf'[\w$]{{{LONGEST + 1},}}|"[^"]{{{LONGEST + 1},}}')
 
 # What two names are in one space: the relations of a schema, the columns of a table …
 _Space = tuple[str, ...]
@@ -43,7 +46,9 @@ def collisions(
 def _long_names(text: str) -> dict[str, list[str]]:
     """The names of a text that are too long, by what is left of them."""
     found: dict[str, list[str]] = {}
-    for token in scan(text) if len(text.encode()) > LONGEST else ():
+    if text.isascii() and not _LONG.search(text):  # most texts: to scan one takes its time
+        return found
+    for token in scan(text):
         if token.name not in ("IDENT", "UIDENT"):
             continue
         word = text[token.start : token.end + 1]

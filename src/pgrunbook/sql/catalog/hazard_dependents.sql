@@ -49,10 +49,10 @@ SELECT g.oid::bigint, g.attnum, 'publication ' || quote_ident(p.pubname)
   FROM given g
   JOIN pg_class c ON c.oid = g.oid AND c.relkind IN ('r', 'p')
   JOIN pg_publication p
-    ON p.puballtables
+    ON g.attnum = 0 AND p.puballtables
     OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = g.oid
                                                   AND (g.attnum = 0 OR g.attnum = ANY (r.prattrs)))
-    OR EXISTS (SELECT FROM pg_publication_namespace s WHERE s.pnpubid = p.oid AND s.pnnspid = c.relnamespace)
+    OR g.attnum = 0 AND EXISTS (SELECT FROM pg_publication_namespace s WHERE s.pnpubid = p.oid AND s.pnnspid = c.relnamespace)
 UNION
 SELECT g.oid::bigint, g.attnum, count(*) || CASE count(*) WHEN 1 THEN ' child table' ELSE ' child tables' END
   FROM given g

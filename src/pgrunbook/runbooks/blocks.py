@@ -16,8 +16,9 @@ from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import transaction_rules
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
-from pgrunbook.sqltext import shape
+from pgrunbook.sqltext import mentions, shape
 from pgrunbook.sqltext.hazards import Hazard
+from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.shape import Effect, Facts, Key, Need
 
 # The folders of a runbook's SQL.
@@ -110,6 +111,31 @@ class Block:
         return frozenset(
             {key.table for key in self.facts} | {need.table for need in self.needs} | admitting
         )
+
+    @cached_property
+    def relations(self) -> frozenset[Relation]:
+        """Those that its statements name, and that it needs."""
+        named = {("", name) for name in self.tables}
+        for statement in self.statements:
+            named |= mentions.relations(statement.node)
+        return frozenset(named)
+
+    @property
+    def altered(self) -> set[str]:
+        """The names in statements whose text does not tell all that they make."""
+        pairs = zip(self.statements, self.effects, strict=False)  # one that needs no SQL has none
+        untold = [statement for statement, effect in pairs if not effect.known]
+        return {name for s in untold for _, name in mentions.relations(s.node)}
+
+    @property
+    def plain(self) -> bool:
+        """Whether it changes nothing but what hangs on the relations that it names."""
+        return all(mentions.is_plain(statement.node) for statement in self.statements)
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether it may make anything."""
+        return any(mentions.runs_code(statement.node) for statement in self.statements)
 
     @property
     def alters(self) -> bool:

@@ -12,9 +12,16 @@ from support.databases import Database
 from support.projects import Outcome, Project
 from support.refusals import REFUSED
 
+from pgrunbook.planning import policy
+from pgrunbook.planning.hazards import Risk
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Policy
+from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
 
-pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
 
 NAME = "003_tidy"
 HEADER = "-- title: Tidy\n-- why: Nobody reads the notes.\n"
@@ -113,13 +120,20 @@ def test_what_is_to_be_accepted_refuses_until_the_header_does(
     done = run(tidy)
     assert done.code == 0, done.text
     assert "column deals.note (accepted): about" in done.text
-    # to revert, none is asked for: the mode says what is wanted
-    configure(tidy, 'hazards = { rewrites_table = "accept", scans_under_lock = "accept" }\n')
-    write(
-        tidy, "revert", "ALTER TABLE deals ADD COLUMN note text DEFAULT gen_random_uuid()::text;\n"
+
+
+def test_to_revert_nothing_is_to_be_accepted_but_an_approval_is_asked_for() -> None:
+    """The mode says what is wanted, and `discard` what may be lost."""
+    table = Thing("table", "", "deals")
+    risk = Risk(
+        "010_tidy", "revert/010_tidy.sql:4", Danger(Hazard.DROPS_TABLE, table, 4), True, False
     )
-    planned = run(tidy, "--mode", "revert")
-    assert "which the policy" not in planned.text
+    policies = {Hazard.DROPS_TABLE: Policy.ACCEPT}
+    (asked,) = policy.accepted("crm", policies, [risk])
+    assert asked.problem is not None
+    assert policy.accepted("crm", policies, [risk], reverting=True) == []
+    assert policy.to_approve(policies, [risk]) == []
+    assert policy.to_approve({Hazard.DROPS_TABLE: Policy.APPROVE}, [risk]) == [risk]
 
 
 def test_what_is_to_be_approved_takes_the_plan_that_somebody_else_approved(

@@ -314,7 +314,10 @@ def test_a_hazard_is_told_once_unless_the_header_accepts_it(sql, statement, mess
     assert (found.rule, found.line, found.message) == ("hazards", 4, message)
 
     names = message.partition(":")[0]
-    write(sql, {"deploy/020_more.sql": deploy(statement).replace("\n\n", f"\n-- accepts: {names}\n\n")})
+    write(
+        sql,
+        {"deploy/020_more.sql": deploy(statement).replace("\n\n", f"\n-- accepts: {names}\n\n")},
+    )
     assert [f for f in lint(sql) if f.rule not in others] == []
 
 

@@ -25,6 +25,7 @@ from pgrunbook.errors import (
     Verdict,
     first_line,
 )
+from pgrunbook.records import hazard_rows
 from pgrunbook.runbooks import arguments, parameters
 from pgrunbook.runbooks.arguments import Asked
 from pgrunbook.runbooks.project import Project
@@ -196,8 +197,11 @@ def _run(
     yield "verdict", str(ending.verdict)
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
-    if asked.chosen.mode in ("plan", "rehearse") and (digest := _record(path).plan.get("digest")):
-        yield "plan", digest
+    if asked.chosen.mode in ("plan", "rehearse"):
+        record = _record(path)
+        yield "hazards", record.rows("hazards")
+        if digest := record.plan.get("digest"):
+            yield "plan", digest
     yield "notebook", str(_relative(path))
     if page:
         yield "page", str(_relative(page))
@@ -248,6 +252,9 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
     """One thing about a run, for people. Why it did not pass is an error."""
     if name == "message":  # which has the problems in it
         click.secho(value, fg="green" if passed else "red", err=not passed)
+    elif name == "hazards":
+        for row in value:
+            click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")
     elif name not in ("verdict", "problems"):
         click.echo(f"{name + ':':<10}{controls.one_line(value)}")
 

@@ -33,9 +33,9 @@ class Frame:
     is about.
 
     Kinds, each named after the method: `identity`, `sources`, `circumstances`, `admission`,
-    `preconditions`, `decisions`, `hazards`, `columns`, `expected columns`, `verification` (`part of
-    the verification` if only some blocks were verified), `difference`; and about a block:
-    `statements`, `locks`, `attempts`.
+    `preconditions`, `decisions`, `hazards`, `squawk`, `columns`, `expected columns`,
+    `verification` (`part of the verification` if only some blocks were verified), `difference`; and
+    about a block: `statements`, `locks`, `attempts`.
     """
 
     kind: str

@@ -25,7 +25,7 @@ from pgrunbook.applying.apply_blocks import Worker
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict, first_line
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, so_far
-from pgrunbook.planning import decisions, preflight, right_target
+from pgrunbook.planning import decisions, hazards, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, target
@@ -38,7 +38,7 @@ from pgrunbook.run import conclusion, display, sql_magic, verify
 from pgrunbook.run.before_and_after import Observation
 from pgrunbook.run.prepare import Preparation
 from pgrunbook.run.rehearsal import Rehearsal
-from pgrunbook.runbooks import cells, credentials, parameters, targets
+from pgrunbook.runbooks import cells, credentials, parameters, squawk, targets
 from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
@@ -304,6 +304,7 @@ class Run:
             )
             if self._plan and not self._preparation.approved:
                 display.plan(self._plan, sql_too=True)
+                display.frame(self._hazards)
             if self.parameters.mode != "verify" or self._agenda.problems:
                 self._require(
                     results, shown, Refused, "The target is not ready: nothing was changed."
@@ -330,14 +331,20 @@ class Run:
 
     def plan(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`,
-        `reason`.
+        `reason`. Shows what that puts at risk first: see `hazards.frame`.
         """
         if self._plan and self._plan.steps:
             display.digest(self._plan, self._preparation.rehearsals())
+            display.frame(self._hazards)
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
-            display.frame(display.named(self._rehearsal.hazards(pending), "hazards"))
+            display.frame(display.named(squawk.frame(pending), "squawk"))
         return display.named(decisions.frame(self._decisions), "decisions")
+
+    @property
+    def _hazards(self) -> pd.DataFrame:
+        shown = hazards.frame(self._preparation.risks)
+        return display.named(shown, "hazards", mode=self.parameters.mode)
 
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,

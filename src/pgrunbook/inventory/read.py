@@ -33,7 +33,11 @@ _NO_SECRET = re.compile(r"user(name)?", re.IGNORECASE)
 _OID = re.compile(r"\{(\w\.\w+)\}")  # a column that holds an OID, in initial_privileges.sql
 
 # What is said of objects of every kind, and kept in one catalog each.
-_SAID = {"comment": "comments", "security labels": "security_labels"}
+_SAID = {
+    "comment": "comments",
+    "security labels": "security_labels",
+    "depends on extensions": "depends_on_extensions",
+}
 
 
 def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) -> Inventory:

@@ -133,9 +133,8 @@ def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
         return Ending(Verdict.FAILED, "a cell ended the kernel", cell=index)
     kind = getattr(errors, output.ename, None)
     if isinstance(kind, type) and issubclass(kind, RunbookError):
-        problems = tuple(
-            _problem(each) for data, _ in shown([cell], PROBLEMS_MIME) for each in data
-        )
+        every = [_problem(each) for data, _ in shown([cell], PROBLEMS_MIME) for each in data]
+        problems = tuple(dict.fromkeys(every))  # version 0.1 showed each of them twice
         return Ending(
             kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index, problems=problems
         )

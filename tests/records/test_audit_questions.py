@@ -280,7 +280,7 @@ PROBLEM = {
 
 
 def error(name: str, *problems: Mapping[str, str]) -> dict[str, Any]:
-    """A cell that was refused, as version 0.1 wrote it: with its problems twice."""
+    """A cell that was refused, and shows its problems twice, as IPython asked for them twice."""
     broken = cell(name, {PROBLEMS_MIME: problems}, {PROBLEMS_MIME: problems}, state="failed")
     raised = {"output_type": "error", "ename": "Refused", "evalue": "Not ready.\n  …"}
     broken["outputs"].insert(1, raised | {"traceback": []})

@@ -134,7 +134,7 @@ def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
     kind = getattr(errors, output.ename, None)
     if isinstance(kind, type) and issubclass(kind, RunbookError):
         every = [_problem(each) for data, _ in shown([cell], PROBLEMS_MIME) for each in data]
-        problems = tuple(dict.fromkeys(every))  # version 0.1 showed each of them twice
+        problems = tuple(dict.fromkeys(every))  # records before version 1 may show each twice
         return Ending(
             kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index, problems=problems
         )

@@ -26,6 +26,7 @@ HEADER_KEYS = (
     "why",
     "requires",
     "fills",
+    "proves",
     "usage",
     "transaction",
     "lock_timeout",
@@ -94,6 +95,12 @@ class Script:
         worthless now.
         """
         return bool(self.header.get("exposed")) and self.name.startswith("deploy/")
+
+    @property
+    def proves(self) -> frozenset[str]:
+        """The blocks that a verify script is about, besides the one that is called as it is."""
+        names = self.header.get("proves", "").split(",")
+        return frozenset(name.strip() for name in names if name.strip())
 
     @property
     def body(self) -> str:

@@ -4,6 +4,7 @@ shown.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,8 @@ from pgrunbook.postgres.connection import Sessions
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.sqltext.shape import Facts
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -90,9 +93,11 @@ class Worker:
         self._require_approved(chosen)
         self._in_order(block, before)
         self.recorder.begin()
+        _LOG.info("%s: to %s, %s", block.name, chosen.action, chosen.reason)
         done = self._execute(chosen, reporter)
         self.outcomes.append(done)
         self._done.add(done.block)
+        _LOG.info("%s: %s in %s", done.block, done.event, durations.words(done.elapsed_ms))
         reporter.outcome(done)
         if not done.confirmed:
             raise standbys.unconfirmed(done.block)

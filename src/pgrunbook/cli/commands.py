@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pgrunbook import controls
+from pgrunbook import controls, logs
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, first_line
 
 # What a context notes: that there is to be a document, and that it is printed.
@@ -31,6 +31,7 @@ class Commands(click.Group):
         for stream in filter(None, (sys.stdout, sys.stderr)):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
+        logs.enable(sys.stderr)
         return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

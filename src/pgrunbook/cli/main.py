@@ -402,8 +402,9 @@ def site(rebuild: bool) -> None:
 
     pages = Site(Archive(Project.find().outputs))
     made, records = pages.build(anew=rebuild)
+    index = controls.one_line(_relative(pages.root / "index.html"))
     click.echo(
-        f"{made} of {records} pages made: {controls.one_line(_relative(pages.root / 'index.html'))}"
+        f"{index}: {records} record{'s' * (records != 1)}, {made} page{'s' * (made != 1)} made"
     )
 
 

@@ -127,8 +127,7 @@ def test_a_run_shows_the_parameters_that_are_not_as_by_default(
     assert given.reset_index().to_dict("records") == [
         {"parameter": "target", "value": "env:TARGET", "default": "embedded"}
     ]
-    assert run.target.index.name == "identity"
-    assert len(frames) == 2, "above the target, too"
+    assert run.target.loc["given", "value"] == "target = 'env:TARGET'"
 
 
 def test_the_guide_is_shown_by_the_run(run: Run) -> None:

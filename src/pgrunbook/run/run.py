@@ -187,7 +187,10 @@ class Run:
 
     def _ipython_display_(self) -> None:
         """What a cell shows of a run: the parameters that are not as they are by default."""
-        given = [(name, *map(str, values)) for name, values in self.parameters.unusual.items()]
+        given = [
+            (name, *map(str, values))
+            for name, values in parameters.changed(self.parameters).items()
+        ]
         columns = ["parameter", "value", "default"]
         shown = pd.DataFrame(given, columns=columns, dtype="str").set_index("parameter")
         display.frame(display.named(shown, "parameters"))
@@ -214,13 +217,12 @@ class Run:
 
     @property
     def target(self) -> pd.DataFrame:
-        """The target's identity card and this run's: index `identity`, column `value`; above it
-        the parameters that are not as they are by default.
+        """The target's identity card and this run's: index `identity`, column `value`. Its row
+        `given` has the parameters that are not as they are by default.
         """
         with self._ending():
-            if self.parameters.unusual:
-                self._ipython_display_()
             state = "died" if self._sessions.locked else "at work, or died"
+            given = [f"{k} = {v!r}" for k, (v, _) in parameters.changed(self.parameters).items()]
             own = {
                 "server": str(self._standing),
                 "run": self.run_id,
@@ -229,6 +231,7 @@ class Run:
                 "operator": self.operator,
                 "ticket": self.parameters.ticket or "none given",
                 **({"approved": approved} if (approved := self.parameters.approval) else {}),
+                "given": ", ".join(given) or "nothing: all is as by default",
                 "started": display.moment(self.started_at),
                 "versions": self._sources.versions,
                 **(self._rehearsal.facts if self._rehearsal else {}),

@@ -84,19 +84,19 @@ class Parameters(BaseModel):
         """The runbook's own parameters, by name."""
         return {k: v for k, v in self.model_dump().items() if k not in Parameters.model_fields}
 
-    @property
-    def unusual(self) -> dict[str, tuple[Any, Any]]:
-        """The parameters that have another value than their default: by name, value and default."""
-        found = {}
-        for name, field in type(self).model_fields.items():
-            value = getattr(self, name)
-            if value != field.default:
-                found[field.alias or name] = (value, field.default)
-        return found
-
     def record(self) -> dict[str, Any]:
         """All parameters as JSON values, for the ledger."""
         return self.model_dump(by_alias=True)
+
+
+def changed(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
+    """The parameters that have another value than their default: by name, value and default."""
+    found = {}
+    for name, field in type(chosen).model_fields.items():
+        value = getattr(chosen, name)
+        if value != field.default:
+            found[field.alias or name] = (value, field.default)
+    return found
 
 
 def declared(notebook: Path) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class Run:
         ]
         columns = ["parameter", "value", "default"]
         shown = pd.DataFrame(given, columns=columns, dtype="str").set_index("parameter")
-        display.frame(display.named(shown, "parameters"))
+        display.frame(shown)
 
     def help(self) -> Markdown:
         """What every parameter takes, what the cells show, and what the words mean."""

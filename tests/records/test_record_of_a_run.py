@@ -55,7 +55,8 @@ def test_how_it_ended(record: Record) -> None:
     assert record.noted["verdict"] == record.card["verdict"] == "passed"
     assert record.noted["run_id"] == record.card["run"] == record.identity["run"]
     assert {cell.state for cell in record.cells} == {"completed"}
-    assert [cell.name for cell in record.cells][-2:] == ["verdict-text", "verdict"]
+    names = [cell.name for cell in record.cells]
+    assert names[-4:] == ["verdict-text", "verdict", "revert-text", "revert"]
 
 
 def test_on_what_and_by_whom(record: Record) -> None:

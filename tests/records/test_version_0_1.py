@@ -34,7 +34,7 @@ def test_a_byte_that_is_changed_shows(project: Project, archive: Path) -> None:
 
 def test_its_pages_and_their_difference(project: Project, archive: Path) -> None:
     made = project.command("archive", "site")
-    assert f"{len(RECORDS)} of {len(RECORDS)} pages made" in made.text
+    assert f"{len(RECORDS)} records, {len(RECORDS)} pages made" in made.text
     index = (archive / "site" / "index.html").read_text()
     for verdict, count in (("passed", 5), ("failed", 1)):
         assert index.count(f'class="verdict {verdict}"') == count

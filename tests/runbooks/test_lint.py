@@ -87,6 +87,11 @@ REVERTS = "-- title: x\n-- why: x\nALTER TABLE notes DROP COLUMN tag;"
         ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE EXCEPTION 'no'; END $$;"),
         ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE NOTICE 'so far'; RAISE 'no'; END "
                                  "$$;"),
+        (
+            "verify/010_notes.sql",
+            "-- title: x\nCREATE FUNCTION pg_temp.prove() RETURNS void LANGUAGE plpgsql AS "
+            "'BEGIN ASSERT false; END';\nDO $$ BEGIN PERFORM pg_temp.prove(); END $$;",
+        ),
         ("verify/010_notes.sql", "-- title: x\nSELECT 1;\nDO $$ BEGIN PERFORM pg_temp.f(); RAISE; "
                                  "END $$;"),
         ("revert/010_notes.sql", "-- title: x\n-- why: x\nSELECT pg_catalog.now(), notes.id FROM "
@@ -114,6 +119,21 @@ def test_variants_count_as_one_name(sql):
     }.items():
         write(sql, {f"{kind}/020_tag/{kind}_{variant}.sql": text for variant in ("enum", "check")})
     assert lint(sql) == []
+
+
+def test_a_verify_script_is_the_partner_of_the_blocks_that_it_proves(sql):
+    write(
+        sql,
+        {
+            "verify/010_notes.sql": "-- proves: 020_tag, 030_tag\n" + GOOD["verify/010_notes.sql"],
+            "deploy/020_tag.sql": deploy(ALTER.format("tag")),
+            "revert/020_tag.sql": REVERTS,
+        },
+    )
+    assert complaints(sql) == [
+        ("partners", "deploy/030_tag.sql", 1),
+        ("partners", "revert/030_tag.sql", 1),
+    ]
 
 
 def test_an_empty_folder_is_no_partner(sql):

@@ -150,3 +150,9 @@ def test_a_number_that_two_runbooks_have(project: Project) -> None:
     with pytest.raises(Refused, match="several runbooks are called '001'"):
         project.runbook("001")
     assert project.runbook("001_again").stem == "001_again"
+
+
+def test_git_leaves_the_folder_of_servers_and_copies_alone(tmp_path: Path) -> None:
+    folder = Project(tmp_path, Settings()).scratch()
+    assert folder == tmp_path / ".pgrunbook"
+    assert (folder / ".gitignore").read_text() == "*\n"

@@ -4,6 +4,7 @@ shown.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,8 @@ from pgrunbook.postgres.connection import Sessions
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.sqltext.shape import Facts
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -92,11 +95,13 @@ class Worker:
         if not self.recorder.begun:
             self.recorder.begin()
             self.agenda.read_anew(self.recorder.run_id)
+        _LOG.info("%s: to %s, %s", block.name, chosen.action, chosen.reason)
         done = self._execute(chosen, reporter)
         if done.effect is None:  # nobody has heard of it
             self.agenda.forget()
         self.outcomes.append(done)
         self._done.add(done.block)
+        _LOG.info("%s: %s in %s", done.block, done.event, durations.words(done.elapsed_ms))
         reporter.outcome(done)
         if not done.confirmed:
             raise standbys.unconfirmed(done.block)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pgrunbook import controls
+from pgrunbook import controls, logs
 from pgrunbook.errors import (
     Failed,
     Interrupted,
@@ -39,6 +39,7 @@ class Commands(click.Group):
         for stream in filter(None, (sys.stdout, sys.stderr)):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
+        logs.enable(sys.stderr)
         return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

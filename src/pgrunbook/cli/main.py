@@ -487,7 +487,8 @@ def site(rebuild: bool, as_json: bool) -> None:
     pages = Site(archived)
     made, records = pages.build(anew=rebuild)
     index = str(_relative(pages.root / "index.html"))
-    message = f"{made} of {records} pages made: {index}"
+    counted = f"{records} record{'s' * (records != 1)}, {made} page{'s' * (made != 1)} made"
+    message = f"{index}: {counted}"
     if as_json:
         commands.print_end(message, made=made, records=records, index=index)
     else:

@@ -382,7 +382,7 @@ class Agenda:
         blocks.
         """
         for about, script, variables in self._used(self.source.verify):
-            if not names or entry_of(about) in names:
+            if not names or not script.proves.union([entry_of(about)]).isdisjoint(names):
                 yield about, _statements(script, variables)
 
     def _used(
@@ -405,8 +405,7 @@ class Agenda:
         """The blocks, files and folders of `deploy/`, that no verify script is about. `names`
         selects blocks.
         """
-        missing = [name for name in self.source.deploy if not self.source.verify.get(name)]
-        return [name for name in missing if not names or name in names]
+        return [name for name in self.source.unverified if not names or name in names]
 
     def _scripts(self, block: Block, there: Variants) -> Iterator[tuple[Script, Mapping[str, str]]]:
         """The scripts of the chosen variants, with their variables, and `admitted`, about the

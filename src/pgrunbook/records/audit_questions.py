@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pgrunbook.records import hazard_rows
 from pgrunbook.records.archive import Seal
+from pgrunbook.records.failure import BROKEN_OFF, what_failed, where_it_failed
 from pgrunbook.records.record import Block, Record, Row
 
 _RAN = ("applied", "reverted")
@@ -63,7 +64,9 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
             _cell(record, "verification"),
         ),
         Answer(
-            "What failed, was retried or was skipped?", _told(_failed, record), _troubled(record)
+            "What failed, was retried or was skipped?",
+            _told(what_failed, record),
+            where_it_failed(record),
         ),
         Answer(
             "Which versions of runbook, SQL and tool?",
@@ -132,7 +135,7 @@ def _begun(record: Record) -> list[str]:
     """Blocks that were at work when their cell was cut off or failed: anything may have come of
     them, or nothing.
     """
-    cut = {cell.name for cell in record.cells if cell.state in (*_BROKEN_OFF, "running")}
+    cut = {cell.name for cell in record.cells if cell.state in (*BROKEN_OFF, "running")}
     planned = record.identity.get("mode") == "plan"
     return [
         b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned
@@ -347,33 +350,6 @@ def _results(rows: Sequence[Row]) -> str:
     return ", ".join(
         f"{n} {result}" for result, n in Counter(row["result"] for row in rows).items()
     )
-
-
-def _failed(record: Record) -> str:
-    cells = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in _BROKEN_OFF]
-    running = [f"cell {cell.name} was running" for cell in record.cells if cell.state == "running"]
-    never = [cell.name for cell in record.cells if cell.state == "pending"]
-    others = Counter(block.action for block in record.blocks if block.action in ("skip", "adopt"))
-    tried = [block.name for block in record.blocks if block.attempts]
-    parts = [
-        *cells,
-        *running,
-        *([f"{_counted(len(never), 'cell')} never ran"] if never else []),
-        *([f"retried: {_listed(tried)}"] if tried else []),
-        *(
-            f"{'skipped' if action == 'skip' else 'adopted as it was'}: {_counted(n, 'block')}"
-            for action, n in others.items()
-        ),
-    ]
-    return _sentence("; ".join(parts)) if parts else "Nothing."
-
-
-_BROKEN_OFF = ("failed", "interrupted")
-
-
-def _troubled(record: Record) -> str:
-    failed = [cell.name for cell in record.cells if cell.state in (*_BROKEN_OFF, "running")]
-    return next(iter([*failed, *(block.cell for block in record.blocks if block.attempts)]), "")
 
 
 def _versions(record: Record) -> str:

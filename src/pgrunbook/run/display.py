@@ -6,8 +6,9 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
 import pandas as pd
@@ -72,22 +73,49 @@ def named(frame: pd.DataFrame, kind: str, **about: Any) -> pd.DataFrame:
     return ours
 
 
+def folded(frame: pd.DataFrame, summary: str) -> pd.DataFrame:
+    """The frame, of which a reader sees a line until he opens it: for what is of use only when
+    something is wrong. `text/plain` and data have all of it.
+    """
+    ours = Named(frame)
+    ours.attrs |= {**frame.attrs, "folded": summary}
+    return ours
+
+
 def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
     """A frame in every form. One of ours under its MIME type too: `kind`, what it is about,
     `columns` (the index first) and `rows`.
     """
     names, texts = frames.texts(frame)
-    data = (
-        {FRAME_MIME: frame.attrs["pgrunbook"] | frames.plain(frame)}
-        if isinstance(frame, Named)
-        else {}
-    )
-    return data | {"text/html": frames.html(names, texts), "text/plain": frames.lines(names, texts)}
+    ours = frame.attrs if isinstance(frame, Named) else {}
+    data = {FRAME_MIME: ours["pgrunbook"] | frames.plain(frame)} if "pgrunbook" in ours else {}
+    html = frames.html(names, texts, ours.get("folded", ""))
+    return data | {"text/html": html, "text/plain": frames.lines(names, texts)}
+
+
+_PARTS = {"columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
+
+
+def parts_folded(taken: Snapshot) -> Snapshot:
+    """The snapshot with the frames of what belongs to tables folded."""
+    parts = {
+        name: folded(frame, counted(len(frame), _PARTS[name]))
+        for name, frame in taken
+        if name in _PARTS
+    }
+    return replace(taken, **parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 table`, `2 indexes`."""
+    plural = f"{noun}es" if noun.endswith("x") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def snapshot(taken: Snapshot, when: str) -> None:
     """Say that the tables were looked at, and keep all that was seen."""
-    text = f"{len(taken.tables)} tables, {len(taken.columns)} columns, {moment(datetime.now(UTC))}"
+    tables, columns = counted(len(taken.tables), "table"), counted(len(taken.columns), "column")
+    text = f"{tables}, {columns}, {moment(datetime.now(UTC))}"
     data = {"when": when, "frames": {name: frames.plain(frame) for name, frame in taken}}
     show({SNAPSHOT_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
 
@@ -95,6 +123,16 @@ def snapshot(taken: Snapshot, when: str) -> None:
 def frame(shown: pd.DataFrame) -> None:
     """Show a frame now, and not as the value of its cell."""
     show(shown)
+
+
+def text(said: str) -> None:
+    """Say something, in Markdown."""
+    show(Markdown(said))
+
+
+def guide() -> Markdown:
+    """What every runbook says alike: parameters, cells, decisions, verdicts."""
+    return Markdown((files("pgrunbook") / "templates" / "guide.md").read_text(encoding="utf-8"))
 
 
 def sql(text: str) -> Markdown:

@@ -45,7 +45,7 @@ class Rehearsal:
             right_target.check_identity(target, self.there)
             self.identity = replace(self.there, recovery="primary", read_only=False)
             copied = schema_copy.copied(
-                target, self.look, project.root / ".pgrunbook", label.partition(" ")[0]
+                target, self.look, project.scratch(), label.partition(" ")[0]
             )
             self._copy = stack.enter_context(copied)
             self.target = self._copy.target

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import psycopg
 from IPython.core.getipython import get_ipython
+from IPython.display import Markdown
 
 from pgrunbook import checks
 from pgrunbook.admit import variants
@@ -81,9 +82,9 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
         # The same cell, run again: it holds the lock that this run needs.
         earlier.close("given up for another run in the same kernel")
     changes = partial(parameters.changes, declaration, namespace, given)
-    return Run(
-        project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes
-    )
+    run = Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
+    run._revert_ends = chosen.mode == "revert" and cells.reverts_last(notebook)
+    return run
 
 
 _ROW = "the verdict in the ledger"
@@ -121,6 +122,8 @@ class Run:
         parameters.require_said(operator=self.operator)
         self.started_at = datetime.now(UTC)
         self._closed = False
+        # in mode revert, whether the verdict is given by `revert`, the notebook's last cell
+        self._revert_ends = False
         # how many blocks had been dealt with when everything was verified
         self._verified: int | None = None
         self._verdict: Verdict | None = None
@@ -188,6 +191,20 @@ class Run:
             self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
         return replace(identity, server=self._standing.server)
 
+    def _ipython_display_(self) -> None:
+        """What a cell shows of a run: the parameters that are not as they are by default."""
+        given = [
+            (name, *map(str, values))
+            for name, values in parameters.changed(self.parameters).items()
+        ]
+        columns = ["parameter", "value", "default"]
+        shown = pd.DataFrame(given, columns=columns, dtype="str").set_index("parameter")
+        display.frame(shown)
+
+    def help(self) -> Markdown:
+        """What every parameter takes, what the cells show, and what the words mean."""
+        return display.guide()
+
     @property
     def _decisions(self) -> Sequence[Decision]:
         return self._preparation.decisions
@@ -206,9 +223,12 @@ class Run:
 
     @property
     def target(self) -> pd.DataFrame:
-        """The target's identity card and this run's: index `identity`, column `value`."""
+        """The target's identity card and this run's: index `identity`, column `value`. Its row
+        `given` has the parameters that are not as they are by default.
+        """
         with self._ending():
             state = "died" if self._sessions.locked else "at work, or died"
+            given = [f"{k} = {v!r}" for k, (v, _) in parameters.changed(self.parameters).items()]
             own = {
                 "server": str(self._standing),
                 "run": self.run_id,
@@ -217,6 +237,7 @@ class Run:
                 "operator": self.operator,
                 "ticket": self.parameters.ticket or "none given",
                 **({"approved": approved} if (approved := self.parameters.approval) else {}),
+                "given": ", ".join(given) or "nothing: all is as by default",
                 "started": display.moment(self.started_at),
                 "versions": self._sources.versions,
                 **(self._rehearsal.facts if self._rehearsal else {}),
@@ -234,7 +255,8 @@ class Run:
         """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each
         file begins.
         """
-        return display.named(self._sources.frame(), "sources", files=self._sources.files)
+        shown = display.named(self._sources.frame(), "sources", files=self._sources.files)
+        return display.folded(shown, display.counted(len(self._sources.files), "file"))
 
     def activity(self) -> pd.DataFrame:
         """What is going on in the database: index `what`; columns `found`, `remark` (str).
@@ -317,6 +339,8 @@ class Run:
             self._worker.round_trip_ms = self._preparation.round_trip_ms
             if self.parameters.writes and self._recorder.unfinished():
                 self._recorder.close_dead()
+            if all(result.result == "ok" for result in results):
+                return display.folded(shown, f"{display.counted(len(results), 'check')}, all ok")
             return shown
 
     def observe(self, *also: str) -> Snapshot:
@@ -327,7 +351,8 @@ class Run:
             self._observation.choose(
                 [*also, *(key.table for d in self._decisions for key in d.block.facts)]
             )
-            return self._observation.snapshot(len(self._worker.outcomes))
+            taken = self._observation.snapshot(len(self._worker.outcomes))
+            return display.parts_folded(taken)
 
     def plan(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`,
@@ -405,14 +430,26 @@ class Run:
             finally:
                 shows.show()
 
-    def revert(self) -> None:
+    def revert(self) -> VerdictCard | None:
         """In mode `revert`, undo what runs have applied, the last block first, each as `apply` does
         it: with the same locks, the same rows in the ledger, the same evidence. In other modes
-        nothing.
+        nothing, also after the verdict.
+
+        Where it is the last cell, below that of the verdict, it shows what has changed, and the
+        verdict.
         """
+        if self.parameters.mode != "revert":
+            self._require_unchanged()
+            return None
         with self._ending():
-            for decision in reversed(self._decisions if self.parameters.mode == "revert" else ()):
+            for decision in reversed(self._decisions):
                 self._worker.apply(decision.block, (), display.EACH)
+        if not self._revert_ends:
+            return None
+        self._revert_ends = False
+        self._note_verified(())
+        display.frame(self.changes())
+        return self.verdict()
 
     # -- after
     # ----------------------------------------------------------------------------------------------
@@ -479,15 +516,18 @@ class Run:
         with self._ending():
             return display.named(self._observation.difference(), "difference")
 
-    def verdict(self) -> VerdictCard:
+    def verdict(self) -> VerdictCard | None:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's
         sessions. What was observed before is in the record as it is after, whether or not the
         runbook observes it again.
 
         Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and
         `verify` passed after the last change; in mode `plan` it is enough that every block could be
-        decided.
+        decided. In mode `revert`, where `revert` comes after it, that gives the verdict.
         """
+        if self._revert_ends:
+            display.text("In mode `revert` the verdict is given by `run.revert()`, below.")
+            return None
         with self._ending():
             final = self._finished()
             if self.parameters.mode != "plan" and self._verified != len(self._worker.outcomes):
@@ -555,9 +595,7 @@ class Run:
             raise Refused(
                 "The run has ended. To begin another, run the cells again from the target on."
             )
-        # the run goes on as it began: to do what they say now is not its business
-        if changed := self._changes():
-            raise Refused("The parameters are not those that the run began with.", problems=changed)
+        self._require_unchanged()
         try:
             yield
             return
@@ -572,6 +610,11 @@ class Run:
         if remark := self._end(error.verdict, error.reason).facts.get(_ROW):
             error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
         raise error
+
+    def _require_unchanged(self) -> None:
+        # the run goes on as it began: to do what they say now is not its business
+        if changed := self._changes():
+            raise Refused("The parameters are not those that the run began with.", problems=changed)
 
     def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
         remark = self._recorder.end(verdict, reason)

@@ -115,6 +115,12 @@ def verify(
     return results
 
 
+_REMEDY = (
+    "bring the target to what is expected, or correct the script; then run again: what is done is "
+    "skipped"
+)
+
+
 # What keeps a check from being tried says nothing about what it checks.
 _NOT_TRIED = (
     psycopg.errors.LockNotAvailable,
@@ -144,5 +150,6 @@ def _try(conn: Session, statement: Statement) -> Problem | None:
         what = problem.what.removesuffix(" (SQLSTATE P0001)")
         if isinstance(exc, _NOT_TRIED):
             what = f"could not be tried: {what}"
-        return Problem(what, problem.where, statement.check, problem.found, problem.remedy)
+        remedy = problem.remedy or _REMEDY
+        return Problem(what, problem.where, statement.check, problem.found, remedy)
     return None

@@ -196,6 +196,17 @@ class Source:
             for entry in getattr(self, kind).values():
                 yield from [entry] if isinstance(entry, Script) else entry.values()
 
+    @property
+    def proven(self) -> frozenset[str]:
+        """The blocks that a verify script names in its header, as it is about several."""
+        return frozenset[str]().union(*(script.proves for script in self.scripts("verify")))
+
+    @property
+    def unverified(self) -> list[str]:
+        """The blocks, files and folders of `deploy/`, that no verify script is about."""
+        known = {name for name, entry in self.verify.items() if entry} | self.proven
+        return [name for name in self.deploy if name not in known]
+
     def holding(self, secrets: Sequence[str]) -> Iterator[Problem]:
         """A problem for each line of a file that holds one of these passwords."""
         for script in self.scripts():

@@ -231,13 +231,15 @@ def _commented(node: Any) -> tuple[str, ...]:
 
 
 def _without_partner(source: Source) -> Complaints:
-    """A file of `verify/` without a number is about the runbook as a whole and needs none."""
+    """A file of `verify/` without a number is about the runbook as a whole and needs none; one that
+    names other blocks in its header is theirs, too.
+    """
     names = {
         kind: {name for name, entry in getattr(source, kind).items() if entry} for kind in KINDS
     }
     for kind, name in (file.removesuffix(".sql").split("/")[:2] for file in source.unusable):
         names[kind] |= {name} - {""}
-    names["verify"] = {name for name in names["verify"] if name[0].isdigit()}
+    names["verify"] = {name for name in names["verify"] if name[0].isdigit()} | source.proven
     for name in set().union(*names.values()):
         there = [kind for kind in KINDS if name in names[kind]]
         for kind in (kind for kind in KINDS if kind not in there):
@@ -254,7 +256,9 @@ def _without_effect(source: Source) -> Complaints:
     )
     for script in source.scripts("verify"):
         bodies = [
-            re.sub(r"--.*", "", s.sql) for s in script.parsed if isinstance(s.node, ast.DoStmt)
+            re.sub(r"--.*", "", s.sql)
+            for s in script.parsed
+            if isinstance(s.node, ast.DoStmt | ast.CreateFunctionStmt)
         ]
         if not any(map(raising.search, bodies)):
             yield script.name, 1, "nothing in it can fail"

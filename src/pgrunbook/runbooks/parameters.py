@@ -110,6 +110,16 @@ class Parameters(BaseModel):
         return self.model_dump(by_alias=True)
 
 
+def changed(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
+    """The parameters that have another value than their default: by name, value and default."""
+    found = {}
+    for name, field in type(chosen).model_fields.items():
+        value = getattr(chosen, name)
+        if value != field.default:
+            found[field.alias or name] = (value, field.default)
+    return found
+
+
 def declared(notebook: Path) -> dict[str, Any]:
     """Name and default of each parameter in the notebook's cell tagged `parameters`.
 

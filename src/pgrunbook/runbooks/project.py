@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,16 @@ class Project:
             where="PGRUNBOOK_ROOT" if given else "the working directory and those above it",
             remedy="work inside a project, or set PGRUNBOOK_ROOT to the folder that holds the file",
         )
+
+    def scratch(self) -> Path:
+        """The folder of the embedded server and of copies, `.pgrunbook/`, which git is to leave
+        alone.
+        """
+        folder = self.root / ".pgrunbook"
+        with suppress(OSError):  # what is wrong with the folder, the server says
+            folder.mkdir(exist_ok=True)
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        return folder
 
     def runbook(self, name: str) -> Path:
         """The notebook of a runbook, by its number (`001`), its name, or its path.

@@ -27,6 +27,7 @@ HEADER_KEYS = (
     "why",
     "requires",
     "fills",
+    "proves",
     "usage",
     "transaction",
     "accepts",
@@ -104,6 +105,12 @@ class Script:
     def accepts(self) -> tuple[str, ...]:
         """The hazards that its header accepts, as they are written there."""
         return tuple(name for name in re.split(r"[,\s]+", self.header.get("accepts", "")) if name)
+
+    @property
+    def proves(self) -> frozenset[str]:
+        """The blocks that a verify script is about, besides the one that is called as it is."""
+        names = self.header.get("proves", "").split(",")
+        return frozenset(name.strip() for name in names if name.strip())
 
     @property
     def body(self) -> str:

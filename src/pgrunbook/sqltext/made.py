@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pglast import ast
-from pglast.enums import AlterTableType, FunctionParameterMode, ObjectType
+from pglast.enums import AlterTableType, ConstrType, FunctionParameterMode, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
 
 # What `DROP` and `ALTER` call a kind, where it is not the kind's own name in capitals. The kinds
@@ -179,7 +179,15 @@ def _altered(node: ast.AlterTableStmt) -> Iterator[Made]:
                 column = _part("table column", node.relation, command.def_.colname)
                 yield replace(column, lenient=bool(command.missing_ok))
             case AlterTableType.AT_AddConstraint:
-                yield _part("table constraint", node.relation, command.def_.conname)
+                yield _part("table constraint", node.relation, _constraint(node, command.def_))
+
+
+def _constraint(node: ast.AlterTableStmt, constraint: ast.Constraint) -> str | None:
+    """Its name; that of a primary key, of which a table has one, can be told without."""
+    if constraint.contype is ConstrType.CONSTR_PRIMARY and not constraint.conname:
+        return f"{node.relation.relname}_pkey"
+    name: str | None = constraint.conname
+    return name
 
 
 _BY_NAME = {

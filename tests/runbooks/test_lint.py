@@ -148,11 +148,6 @@ def test_an_empty_folder_is_no_partner(sql):
                             "$$", "verify-raises", 1, "can fail"),
         ("verify/more.sql", "-- title: x\nSELECT 'RAISE "
                             "EXCEPTION';", "verify-raises", 1, "can fail"),
-        ("deploy/010_notes.sql", NOTES.replace("CREATE "
-                                               "TABLE ", "CREATE TABLE "
-                                                         "s."), "unqualified", 4, "schema s"),
-        ("revert/010_notes.sql", "-- title: x\n-- why: x\nDROP TABLE "
-                                 "s.notes;", "unqualified", 3, "schema s"),
         ("deploy/010_notes.sql", f"{NOTES}\n{IGNORE}", "reasons", 12, "without a reason"),
     ],
 )  # fmt: skip
@@ -163,35 +158,6 @@ def test_what_breaks_a_rule(sql, name, text, rule, line, message):
     assert {f.line for f in found} == {line}
     assert message in found[0].message
     assert found[0].remedy
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "ALTER TABLE s.notes ADD CONSTRAINT c CHECK (body > 'a') NOT VALID;",
-        "ALTER TABLE notes ADD CONSTRAINT c CHECK (s.f(body)) NOT VALID;",
-        "ALTER TABLE notes ADD CONSTRAINT c CHECK (s.notes.body > 'a') NOT VALID;",
-        "ALTER TABLE notes ADD CONSTRAINT c FOREIGN KEY (id) REFERENCES s.notes (id) NOT VALID;",
-        "ALTER TABLE notes ADD COLUMN kind s.kind;",
-        "ALTER TABLE notes ADD COLUMN kind text COLLATE s.c;",
-        "COMMENT ON COLUMN s.notes.id IS 'x';",
-        "COMMENT ON TABLE s.notes IS 'x';",
-        "COMMENT ON INDEX s.notes_pkey IS 'x';",
-        "COMMENT ON CONSTRAINT c ON s.notes IS 'x';",
-        "COMMENT ON CONSTRAINT c ON DOMAIN s.d IS 'x';",
-        "ALTER TYPE s.kind ADD VALUE 'x' BEFORE 'y';",
-        "ALTER DOMAIN s.d DROP CONSTRAINT c;",
-        "CREATE DOMAIN s.d AS text;",
-        "CREATE TYPE s.kind AS ENUM ('x');",
-        "DROP TRIGGER a ON s.notes;",
-        "DROP INDEX s.notes_body;",
-        "DROP FUNCTION s.f(int);",
-        "INSERT INTO s.notes VALUES (1);",
-    ],
-)
-def test_a_schema_is_found_wherever_it_is_named(sql, statement):
-    write(sql, {"deploy/010_notes.sql": NOTES + statement})
-    assert ("unqualified", "deploy/010_notes.sql", 11) in complaints(sql)
 
 
 @pytest.mark.parametrize(
@@ -247,27 +213,6 @@ def test_a_file_that_cannot_be_used_hides_neither_the_rest_nor_what_is_wrong_wit
         "maybe\n" in text
     )
     assert "deploy/020_more.sql:1: header lock_timeout: takes a duration" in text
-
-
-@pytest.mark.parametrize(
-    ("statement", "message"),
-    [
-        ("GRANT SELECT ON notes TO app;", "cannot tell from Grant what it makes"),
-        (
-            "ALTER TABLE notes ALTER body SET NOT NULL;",
-            "ALTER TABLE notes: cannot tell what AT_SetNotNull makes",
-        ),
-        ("CREATE INDEX ON notes (body);", "CREATE INDEX ON notes: give the index a name"),
-        (
-            "CREATE TABLE more (id bigint UNIQUE DEFERRABLE);",
-            "more.id: write DEFERRABLE and the like with a constraint of the table, not of a "
-            "column",
-        ),
-    ],
-)
-def test_a_block_whose_shape_is_not_known_is_found_before_it_is_planned(sql, statement, message):
-    write(sql, {"deploy/010_notes.sql": f"{NOTES}\n{statement}"})
-    assert [(f.line, f.message) for f in lint(sql) if f.rule == "shape"] == [(12, message)]
 
 
 def test_a_runbook_without_blocks(sql):

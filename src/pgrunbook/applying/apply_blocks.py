@@ -91,6 +91,8 @@ class Worker:
         self._in_order(block, before)
         self.recorder.begin()
         done = self._execute(chosen, reporter)
+        if done.effect is None:  # nobody has heard of it
+            self.agenda.forget()
         self.outcomes.append(done)
         self._done.add(done.block)
         reporter.outcome(done)
@@ -107,10 +109,18 @@ class Worker:
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
             return in_transaction.apply(
-                *on, decide=decide, ask=self.agenda.questions, report=reporter.attempts()
+                *on,
+                ground=self.agenda.ground,
+                decide=decide,
+                ask=self.agenda.questions,
+                report=reporter.attempts(),
             )
         return outside_transaction.apply(
-            *on, observe=self._observe, report=reporter.attempts(), progress=reporter.progress()
+            *on,
+            ground=self.agenda.ground,
+            observe=self._observe,
+            report=reporter.attempts(),
+            progress=reporter.progress(),
         )
 
     def _observe(self, conn: Connection, block: Block) -> Facts:

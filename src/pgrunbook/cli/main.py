@@ -270,6 +270,30 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
 
 @main.command()
 @click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
+@click.option(
+    "--schema",
+    default="public",
+    show_default=True,
+    help="The schema that the runbooks were run in (`-p schema NAME`).",
+)
+@click.option("--others", is_flag=True, help="List what is there and no runbook has made, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form.")
+def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
+    """Show what is not as runbooks have left it: altered, dropped or added by hand.
+
+    Each object with what is expected, what is there, and the block that last set it. Reads only.
+    The exit code is 1 if there is drift.
+    """
+    from pgrunbook.cli import drift as report
+
+    found = report.collect(Project.find(), target, schema)
+    commands.print_document(found) if as_json else click.echo(report.text(found, others=others))
+    if found["drift"]:
+        sys.exit(Verdict.FAILED.exit_code)
+
+
+@main.command()
+@click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
 @click.option("--schema", default="public", show_default=True, help="A schema of the target.")
 @click.option("--confirm", metavar="REASON", help="Say that it is this one from now on, and why.")
 @click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")

@@ -18,6 +18,9 @@ class Object(NamedTuple):
     type: str  # 'table', 'table column', 'table constraint', 'index', 'function', 'policy' …
     identity: str  # 'public.deals', 'public.deals.source', 'deals_pkey on public.deals' …
 
+    def __str__(self) -> str:
+        return f"{self.type} {self.identity}"
+
 
 class Address(NamedTuple):
     """Where the catalog keeps an object, as in pg_depend: it stays as it is when the object is

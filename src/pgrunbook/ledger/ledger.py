@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pgrunbook.runbooks.blocks import Block
     from pgrunbook.sqltext.shape import Facts, Key
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 # Events after which a block counts as done; `started` and `reverting` are those of a block that was
 # broken off.
@@ -215,7 +215,7 @@ def start(
 ) -> None:
     """Write the run's row."""
     # not with \u escapes, which a SQL_ASCII database does not take
-    given = Jsonb(parameters, _json)
+    given = Jsonb(parameters, as_json)
     conn.execute(
         "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, "
         "parameters, tool_version,"
@@ -255,6 +255,7 @@ def recording(
     event: str,
     facts: Facts,
     started_at: datetime,
+    effect: Sequence[Sequence[object]] | None = None,
     revision: int = 0,
     laps: Sequence[tuple[str, float]] = (),
     locks: Sequence[Lock] = (),
@@ -262,20 +263,22 @@ def recording(
     """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are
     there, or neither is.
 
-    `about` is what the function of that name says. `revision` is the number of rows that the ledger
-    has on the block already: no two runs can write the same. `laps` are the statements that have
-    finished, with their times in milliseconds.
+    `about` is what the function of that name says; `effect` what the block has changed: type,
+    identity, definition before and after of each object, and what that is a part of. `revision` is
+    the number of rows that the ledger has on the block already: no two runs can write the same.
+    `laps` are the statements that have finished, with their times in milliseconds.
     """
     done = {
         "run_id": run_id,
         "event": event,
         "facts": [[*key, value] for key, value in facts.items()],
+        "effect": effect,
         "started_at": started_at.isoformat(),
         "revision": revision,
         "statements": laps,
         "locks": [asdict(lock) for lock in locks],
     }
-    return conn.prepared("record", _sql("record"), {"about": about, "done": _json(done)})
+    return conn.prepared("record", _sql("record"), {"about": about, "done": as_json(done)})
 
 
 def prepare(conn: Session) -> None:
@@ -296,7 +299,7 @@ def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> s
         "variables": [dict(variables) for _, variables in block.choices],
         "kept": sorted(kept),
     }
-    return _json(row)
+    return as_json(row)
 
 
 def repeat(conn: Session, runbook: str, schema: str, entries: Iterable[Entry]) -> None:
@@ -327,7 +330,7 @@ def _repeat(conn: Session, entry: Entry) -> None:
         "kept": sorted(entry.kept),
     }
     when = {"started_at": entry.finished_at, "revision": entry.revision}
-    record(conn, entry.run_id, _json(row), event=entry.event, facts=entry.facts, **when)
+    record(conn, entry.run_id, as_json(row), event=entry.event, facts=entry.facts, **when)
 
 
 def note_statement(
@@ -379,7 +382,8 @@ def finish(conn: Session, run_id: str, verdict: Verdict, reason: str) -> str:
     return durability.write(conn, query, [run_id, verdict, reason], within_s=patience)
 
 
-def _json(value: Mapping[str, Any]) -> str:
+def as_json(value: Any) -> str:
+    """JSON with letters as they are: a SQL_ASCII database takes no \\u escapes."""
     return json.dumps(value, ensure_ascii=False)
 
 

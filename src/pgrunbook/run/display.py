@@ -148,6 +148,9 @@ def outcome(done: Outcome) -> None:
     show({BLOCK_MIME: _done(done), "text/markdown": text, "text/plain": text}, raw=True)
     if done.event != "adopted":
         show(named(done.frame(), "statements", block=done.block))
+    if done.effect and len(done.effect.differences):
+        show(Markdown("What it has changed, as the catalog said before the commit:"))
+        show(named(done.effect.frame(), "effect", block=done.block))
     if len(held := locks.frame(done.locks)):
         show(Markdown("Locks on what existed before, each held at most for so long:"))
         show(named(held, "locks", block=done.block))

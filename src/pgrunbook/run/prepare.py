@@ -140,7 +140,7 @@ class Preparation:
         def again(runbook: str, mode: str) -> str:
             return arguments.again(self.project, runbook, self.parameters, mode)
 
-        return losses.check(*about, decided, found, discarded, timeout, again)
+        return losses.check(*about, decided, found, discarded, timeout, self.agenda.fold, again)
 
     def rehearsals(self) -> list[str]:
         """The rehearsals of the plan that the archive has."""

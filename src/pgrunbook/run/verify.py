@@ -102,7 +102,7 @@ def verify(
             "%(limit)s, true)",
             {"limit": timeouts.statement_timeout},
         )
-        conn.execute(f"{search_path.theirs(conn.schema)}; {_SAVEPOINT}".encode())
+        conn.execute(f"{search_path.theirs(search_path.of(conn))}; {_SAVEPOINT}".encode())
         for statement in statements:
             problem = _try(conn, statement)
             if statement.check:

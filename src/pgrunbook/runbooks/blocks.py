@@ -16,7 +16,8 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import transaction_rules
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
-from pgrunbook.sqltext import shape
+from pgrunbook.sqltext import mentions, shape
+from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.shape import Effect, Facts, Key, Need
 
 # The folders of a runbook's SQL.
@@ -43,7 +44,9 @@ class Block:
     its files as they stand in git, before placeholders are filled in; `sql` is what is displayed,
     sent and recorded. `fills` are the columns, as (table, column), of the rows that the product
     will write once the block is there. `transaction`: whether its statements run in one, or each by
-    itself because PostgreSQL refuses them inside one.
+    itself because PostgreSQL refuses them inside one. `search_path` is for its own statements,
+    `role` makes what they make; empty for the run's. `repeatable`: it is applied anew when its file
+    changes.
     """
 
     name: str
@@ -60,6 +63,9 @@ class Block:
     fills: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
     transaction: bool = True
+    search_path: str = ""
+    role: str = ""
+    repeatable: bool = False
 
     @property
     def entry(self) -> str:
@@ -100,12 +106,30 @@ class Block:
             {key.table for key in self.facts} | {need.table for need in self.needs} | admitting
         )
 
+    @cached_property
+    def relations(self) -> frozenset[Relation]:
+        """Those that its statements name, and that it needs."""
+        named = {("", name) for name in self.tables}
+        for statement in self.statements:
+            named |= mentions.relations(statement.node)
+        return frozenset(named)
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether it may change more than what hangs on the relations that it names."""
+        return not all(mentions.is_plain(statement.node) for statement in self.statements)
+
     @property
     def alters(self) -> bool:
         """Whether it concerns what is there before it, as far as its statements tell."""
         own = {key.table for key in self.facts if key.kind == "table"}
         told = all(effect.facts or effect.needs for effect in self.effects)
         return not told or not {need.table for need in self.needs} <= own
+
+    @property
+    def known(self) -> bool:
+        """Whether its text tells all that it makes."""
+        return all(effect.known for effect in self.effects)
 
     @property
     def lenient(self) -> frozenset[Key]:
@@ -172,7 +196,10 @@ class Source:
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
         sql = script.render(variables)
         parsed = script.filled(variables)
-        effects = tuple(_effect_of(statement) for statement in parsed)
+        elsewhere = "search_path" in script.header
+        effects = tuple(
+            Effect({}, known=False) if elsewhere else _effect_of(statement) for statement in parsed
+        )
         needs = [
             *(need for effect in effects for need in effect.needs),
             *_listed(script, "requires", variables),
@@ -290,10 +317,18 @@ def _block(
         needs=tuple(dict.fromkeys(needs)),
         scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
+        search_path=_one(headers, "search_path"),
+        role=_one(headers, "role"),
+        repeatable=any(header.get("repeatable") == "yes" for header in headers),
         timeouts={
             k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h
         },
     )
+
+
+def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
+    """What the headers say: those of variants say the same, or nothing."""
+    return next((header[key] for header in headers if key in header), "")
 
 
 def source_sha256(scripts: Iterable[Script]) -> str:
@@ -349,19 +384,32 @@ def _header_problems(script: Script) -> Iterable[Problem]:
             milliseconds(script.header.get(key, "1s"))
         except ValueError as exc:
             yield Problem(str(exc), where=f"{script.name}, header {key}", found=script.header[key])
+    if not _is_path(script.header.get("search_path", "public")):
+        yield Problem(
+            "is no search path",
+            where=f"{script.name}, header search_path",
+            expected="names of schemas, with commas between them, as SET takes them",
+            found=script.header["search_path"],
+        )
+    if script.header.get("repeatable", "yes") not in ("yes", "no"):
+        found = script.header["repeatable"]
+        yield Problem("is neither yes nor no", f"{script.name}, header repeatable", found=found)
     yield from transaction_rules.problems(script)
+
+
+def _is_path(path: str) -> bool:
+    try:
+        parsed = pglast.parse_sql(f"SET search_path = {path}")
+    except pglast.parser.ParseError:
+        return False
+    return len(parsed) == 1
 
 
 def _effect_of(statement: Statement) -> Effect:
     try:
         return shape.effect_of(statement.node)
-    except shape.UnknownShape as exc:
-        raise Refused.of(
-            str(exc),
-            where=statement.place(),
-            expected=shape.KNOWN,
-            found=statement.sql.splitlines()[0],
-        ) from exc
+    except shape.UnknownShape:
+        return Effect({}, known=False)
 
 
 def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:

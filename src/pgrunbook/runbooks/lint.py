@@ -17,18 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pglast import ast, enums
-from pglast.visitors import Visitor
 
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters
 from pgrunbook.runbooks.blocks import KINDS, Block, Source, paths
 from pgrunbook.runbooks.scripts import Script, substitute
-from pgrunbook.sqltext import shape
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_temp", "pgrunbook"})
 
 # The oldest PostgreSQL that a run takes (connection.OLDEST_SERVER): squawk leaves out what was
 # mended by then.
@@ -285,17 +282,6 @@ def _without_partner(source: Source) -> Complaints:
             )
 
 
-def _without_known_shape(source: Source) -> Complaints:
-    for name in source.plain():
-        script = source.deploy[name]
-        assert isinstance(script, Script)
-        for statement in script.parsed:
-            try:
-                shape.effect_of(statement.node)
-            except shape.UnknownShape as exc:
-                yield script.name, statement.line, str(exc)
-
-
 def _without_effect(source: Source) -> Complaints:
     raising = re.compile(
         r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE
@@ -306,51 +292,6 @@ def _without_effect(source: Source) -> Complaints:
         ]
         if not any(map(raising.search, bodies)):
             yield script.name, 1, "nothing in it can fail"
-
-
-# Their names follow that of their table.
-_PARTS_OF_TABLES = {
-    getattr(enums.ObjectType, f"OBJECT_{kind}")
-    for kind in ("COLUMN", "TABCONSTRAINT", "TRIGGER", "POLICY", "RULE")
-}
-
-
-class _Schemas(Visitor):  # type: ignore[misc]  # pglast leaves it without types
-    """Collects the schemas that names are qualified with."""
-
-    def __init__(self) -> None:
-        self.found: set[str] = set()
-
-    def visit_RangeVar(self, _: object, node: ast.RangeVar) -> None:
-        self.found |= {node.schemaname} - {None}
-
-    def visit_ColumnRef(self, _: object, node: ast.ColumnRef) -> None:
-        self.found |= {part.sval for part in node.fields[:-2]}
-
-    def visit_CommentStmt(self, _: object, node: ast.CommentStmt) -> None:
-        self._object(node.objtype, node.object)
-
-    def visit_DropStmt(self, _: object, node: ast.DropStmt) -> None:
-        for name in node.objects:
-            self._object(node.removeType, name)
-
-    def visit(self, _: object, node: ast.Node) -> None:
-        for slot in ("funcname", "names", "typeName", "domainname", "objname", "collname"):
-            if isinstance(name := getattr(node, slot, None), tuple):
-                self.found |= {part.sval for part in name[:-1]}
-
-    def _object(self, kind: enums.ObjectType, name: Any) -> None:
-        if isinstance(name, tuple) and isinstance(name[0], ast.String):
-            self.found |= {part.sval for part in name[: -2 if kind in _PARTS_OF_TABLES else -1]}
-
-
-def _with_schema(source: Source) -> Complaints:
-    for script in source.scripts():
-        for statement in script.parsed:
-            schemas = _Schemas()
-            schemas(statement.node)
-            for schema in schemas.found - SCHEMAS:
-                yield script.name, statement.line, f"names the schema {schema}"
 
 
 def _without_reason(source: Source) -> Complaints:
@@ -382,24 +323,10 @@ RULES = (
         _without_partner,
     ),
     Rule(
-        "shape",
-        "What a block makes is compared with the catalog before it commits, so that it has to be "
-        "known.",
-        f"a block may hold {shape.KNOWN}; what else there is to do belongs into a script outside "
-        "of the runbook",
-        _without_known_shape,
-    ),
-    Rule(
         "verify-raises",
         "A SELECT that finds nothing, or false, passes.",
         "wrap the check in DO $$ … $$ that does RAISE EXCEPTION or ASSERT",
         _without_effect,
-    ),
-    Rule(
-        "unqualified",
-        "The search path places the names, so that a run can work in any schema.",
-        "leave the schema out",
-        _with_schema,
     ),
     Rule(
         "reasons",

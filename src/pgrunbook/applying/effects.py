@@ -1,0 +1,163 @@
+"""What a block changes: read in its own transaction, before that commits.
+
+The rows of the catalog that the transaction has written carry its number, so that nothing escapes:
+what a DO block, a function, an extension's script or an event trigger does is among them. What was
+dropped, only the look before can tell.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+from psycopg import sql
+
+from pgrunbook.inventory.catalogs import OIDS
+from pgrunbook.inventory.changed import written
+from pgrunbook.inventory.objects import (
+    Address,
+    Definition,
+    Difference,
+    Inventory,
+    Object,
+    differences,
+)
+from pgrunbook.inventory.read import read_objects
+from pgrunbook.inventory.words import told
+from pgrunbook.planning.ground import Ground
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
+
+_CATALOGS = {oid: name for name, oid in OIDS.items()}
+_PG_CLASS = OIDS["pg_class"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a transaction has changed, object by object, and how these objects are now; `kept`: what
+    it has taken over as it was.
+    """
+
+    differences: Sequence[Difference] = ()
+    after: Inventory = field(default_factory=Inventory)
+    kept: Mapping[Object, Definition] = field(default_factory=dict)
+    parts: Mapping[Object, str | None] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[list[object]]:
+        """As the ledger keeps it: type, identity, definition before and after, None if absent, and
+        what it is a part of.
+        """
+        kept = [Difference(each, made, made) for each, made in self.kept.items()]
+        return [
+            [
+                *each.object,
+                _properties(each.before),
+                _properties(each.after),
+                self.parts.get(each.object),
+            ]
+            for each in [*self.differences, *kept]
+        ]
+
+    def frame(self) -> pd.DataFrame:
+        """One row an object: columns `object`, `change` (made, altered, moved, dropped), `what`
+        (the properties that differ).
+        """
+        rows = [[str(each.object), _change(each), _what(each)] for each in self.differences]
+        return pd.DataFrame(rows, columns=["object", "change", "what"], dtype="str")
+
+    @property
+    def made(self) -> list[Object]:
+        """The objects that were not there before."""
+        return [each.object for each in self.differences if each.before is None]
+
+
+def _change(each: Difference) -> str:
+    if each.before is None:
+        return "made"
+    if each.after is None:
+        return "dropped"
+    return "moved" if each.before == each.after else "altered"
+
+
+def _what(each: Difference) -> str:
+    if each.before is None or each.after is None:
+        return told(each.after or each.before)
+    return f"{told(each.before, each.after)} → {told(each.after, each.before)}"
+
+
+def _properties(definition: Definition | None) -> object:
+    return None if definition is None else dict(definition.properties)
+
+
+def read_effect(
+    conn: Session, ground: Ground, wanted: Mapping[Object, Definition | None]
+) -> Effect:
+    """Read what the open transaction of `conn` has changed, compared with the ground; and how the
+    `wanted` objects are now.
+    """
+    known = ground.seen.addresses
+    by_block = written(conn)
+    asked = {*by_block.addresses, *(known[each] for each in wanted if each in known)}
+    gone = _gone(conn, ground.seen.addresses.values(), by_block.deleted_from)
+    if not asked and not gone:
+        return Effect()
+    after = read_objects(conn, sorted(asked))
+    concerned = {*asked, *gone}
+    before = {
+        each: ground.seen[each]
+        for each, address in ground.seen.addresses.items()
+        if address in concerned
+    }
+    changes = differences(before, after)
+    touched = {each.object for each in changes}
+    kept = {each: after[each] for each in wanted if each in after and each not in touched}
+    parts = ground.parts_of({*touched, *kept}, after)
+    return Effect(changes, after, kept, parts)
+
+
+def compare(ground: Ground, block: Block, wanted: Mapping[Object, Definition | None]) -> Effect:
+    """Look once more at what a block outside a transaction concerns; what has changed since the
+    last look. What an earlier attempt has made, and is `wanted`, counts as made by the block.
+    """
+    changes = ground.compare(block.relations, code=block.runs_code)
+    touched = {each.object for each in changes}
+    seen = ground.seen
+    made = [each for each in wanted if each in seen and each not in touched]
+    changes = [*changes, *(Difference(each, None, seen[each]) for each in made)]
+    return Effect(changes, seen, parts=ground.parts_of([each.object for each in changes], seen))
+
+
+def _gone(
+    conn: Session, addresses: Iterable[Address], deleted_from: Collection[str]
+) -> set[Address]:
+    """Those of the addresses where the catalog keeps nothing any more, as rows were deleted."""
+    by_catalog = defaultdict[int, set[Address]](set)
+    for address in addresses if deleted_from else ():
+        if _CATALOGS[address.classid] in deleted_from:
+            by_catalog[address.classid].add(address)
+    asked = [_missing(classid, sorted(those)) for classid, those in sorted(by_catalog.items())]
+    if not asked:
+        return set()
+    rows = conn.execute(" UNION ALL ".join(asked).encode()).fetchall()
+    return {Address(*row) for row in rows}
+
+
+def _missing(classid: int, addresses: Sequence[Address]) -> str:
+    oids = "{" + ",".join(str(address.objid) for address in addresses) + "}"
+    numbers = "{" + ",".join(str(address.objsubid) for address in addresses) + "}"
+    there = f"SELECT FROM {_CATALOGS[classid]} c WHERE c.oid = a.objid"
+    if classid == _PG_CLASS:
+        there = (
+            f"{there} AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE "
+            "t.attrelid = a.objid AND t.attnum = a.objsubid AND NOT t.attisdropped))"
+        )
+    question = """
+SELECT {classid}, a.objid::bigint, a.objsubid
+  FROM unnest({oids}::oid[], {numbers}::int[]) AS a (objid, objsubid)
+ WHERE NOT EXISTS ({there})"""
+    return question.format(
+        classid=classid, oids=sql.quote(oids), numbers=sql.quote(numbers), there=there
+    )

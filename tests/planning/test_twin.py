@@ -4,14 +4,19 @@ something else. pg_dump says what is equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.databases import Database
 
+from pgrunbook.inventory.read import read
+from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import Judgement
 from pgrunbook.planning.twin import Twins
@@ -58,16 +63,27 @@ class Asking:
             def make() -> AbstractContextManager[twin_server.Twin]:
                 return twin_server.made(target, look, self.host, self.database.name)
 
-            twins = Twins("public", make, adopt, said.append)
-            judged: Mapping[str, Judgement] = twins.judge(look, given, adopted)
+            order = ["000_adopted", *(block.name for block in given)]
+            twins = Twins(_adopted if adopted else _nothing, order, make, adopt, said.append)
+            judged = twins.judge(look, given, partial(read, look))
         return [judged[block.name] for block in given]
 
     def actions(self, *blocks: str | Block, adopt: str = "", adopted: bool = False) -> list[str]:
         return [str(each.action) for each in self.of(*blocks, adopt=adopt, adopted=adopted)]
 
 
+def _nothing(_: Sequence[str]) -> Mapping[str, Entry]:
+    return {}
+
+
+def _adopted(names: Sequence[str]) -> Mapping[str, Entry]:
+    """A ledger that has adopted one block."""
+    adopted: Any = SimpleNamespace(event="adopted", done=True)
+    return {name: adopted for name in names if name == "000_adopted"}
+
+
 def _block(number: int, sql: str, *, transaction: bool = True) -> Block:
-    name = f"{number:03}_block"
+    name = f"{number + 1:03}_block"
     return Block(
         name, "", "", sql, statements(sql, f"deploy/{name}.sql"), (), (), transaction=transaction
     )
@@ -268,3 +284,163 @@ def test_what_is_different_is_refused_and_shown(asking: Asking, pair: str) -> No
     assert judged.action is Action.REFUSE, judged
     assert judged.problems
     assert all(problem.found and problem.remedy for problem in judged.problems)
+
+
+# A history, each file of which psql has run, or not.
+HISTORY = (
+    "CREATE TABLE customers (id serial PRIMARY KEY, name text NOT NULL); CREATE INDEX ON customers (name)",
+    "CREATE TYPE state AS ENUM ('new', 'paid'); CREATE TABLE orders (id bigserial PRIMARY KEY, customer int REFERENCES customers, state state DEFAULT 'new')",
+    "INSERT INTO customers (name) VALUES ('nobody')",
+    "CREATE OR REPLACE FUNCTION total() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "ALTER TABLE orders ADD COLUMN total numeric; UPDATE orders SET total = 0; ALTER TABLE orders ALTER total SET NOT NULL; COMMENT ON COLUMN orders.total IS 'in cents'",
+    "CREATE OR REPLACE FUNCTION total() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+    "ALTER TABLE customers RENAME COLUMN name TO label; CREATE VIEW paid AS SELECT * FROM orders WHERE state = 'paid'",
+    "CREATE TABLE scratch (a int)",
+    "DROP TABLE scratch",
+    "DO $$ BEGIN EXECUTE 'CREATE TABLE by_code (a int)'; END $$",
+    "ALTER TABLE customers RENAME TO clients; GRANT SELECT ON clients TO PUBLIC",
+)
+
+
+@pytest.mark.parametrize("done", range(len(HISTORY) + 1))
+def test_the_files_that_psql_has_run_are_adopted_and_the_rest_is_applied(
+    asking: Asking, done: int
+) -> None:
+    asking.database.load("; ".join(["SELECT", *HISTORY[:done]]))
+    actions = asking.actions(*HISTORY, adopt="none")
+    # What leaves no trace, and what takes away all that it has left, is no matter.
+    told = [n for n in range(len(HISTORY)) if n not in (2, 7, 8)]
+    assert [actions[n] for n in told] == ["adopt" if n < done else "apply" for n in told]
+    assert set(actions) <= {"adopt", "apply"}
+
+
+def test_what_leaves_no_trace_is_done_if_what_comes_later_is(asking: Asking) -> None:
+    asking.database.load("; ".join(HISTORY[:4]))
+    assert asking.actions(*HISTORY[:4])[2] == "adopt"
+
+
+def test_what_leaves_no_trace_behind_the_last_that_is_there_cannot_be_told(asking: Asking) -> None:
+    asking.database.load("; ".join(HISTORY[:2]))
+    (*_, judged) = asking.of(*HISTORY[:3])
+    assert judged.action is Action.REFUSE
+    assert "-p adopt 003_block" in judged.problems[0].remedy
+    assert asking.actions(*HISTORY[:3], adopt="003_block") == ["adopt", "adopt", "adopt"]
+    assert asking.actions(*HISTORY[:3], adopt="none") == ["adopt", "adopt", "apply"]
+
+
+def test_what_leaves_no_trace_behind_one_that_was_adopted_cannot_be_told(asking: Asking) -> None:
+    assert asking.actions(
+        HISTORY[2].replace("customers (name)", "other (id)").replace("'nobody'", "1"), adopted=True
+    ) == ["refuse"]
+
+
+def test_what_is_half_done_is_completed(asking: Asking) -> None:
+    block = "CREATE TABLE t (a int); CREATE INDEX i ON t (a); COMMENT ON TABLE t IS 'x'; GRANT SELECT ON t TO PUBLIC"
+    asking.database.load("CREATE TABLE t (a int); COMMENT ON TABLE t IS 'x'")
+    (judged,) = asking.of(block)
+    assert (judged.action, judged.statements) == (Action.COMPLETE, (1, 3))
+    assert "table public.t" in judged.reason
+    run = [statements(block)[n].sql for n in judged.statements]
+    asking.database.load("; ".join(run))
+    assert asking.actions(block) == ["adopt"]
+
+
+def test_rows_between_what_is_done_and_what_is_not_cannot_be_told(asking: Asking) -> None:
+    block = (
+        "ALTER TABLE base ADD x int; UPDATE base SET x = 1; ALTER TABLE base ALTER x SET NOT NULL"
+    )
+    asking.database.load("ALTER TABLE base ADD x int")
+    (judged,) = asking.of(block)
+    assert judged.action is Action.REFUSE
+    assert "statement 2" in judged.problems[0].what
+
+
+def test_all_that_differs_is_named_at_once(asking: Asking) -> None:
+    asking.database.load(
+        "CREATE TABLE t (a bigint, c int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3\n+ 4'"
+    )
+    first, second = asking.of(
+        "CREATE TABLE t (a int, b text)",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3\n+ 5'",
+    )
+    assert {problem.what for problem in first.problems} == {
+        "table column public.t.a is not as the block makes it",
+        "table column public.t.b is not as the block makes it",
+        "table column public.t.c is on a table that the block makes",
+    }
+    a = next(problem for problem in first.problems if ".a is" in problem.what)
+    assert (a.expected, a.found) == ("type: integer", "type: bigint")
+    (body,) = second.problems
+    assert "-+ 5" in body.found
+    assert "++ 4" in body.found
+
+
+def test_an_edit_by_hand_of_what_is_replaced_is_refused(asking: Asking) -> None:
+    asking.database.load("; ".join(HISTORY))
+    asking.database.load(
+        "CREATE OR REPLACE FUNCTION total() RETURNS int LANGUAGE sql AS 'SELECT 7'"
+    )
+    assert "refuse" in asking.actions(*HISTORY)
+
+
+def test_a_view_of_somebody_on_what_blocks_make_is_left_alone(asking: Asking) -> None:
+    asking.database.load("; ".join(HISTORY[:2]))
+    asking.database.load(
+        "CREATE VIEW mine AS SELECT id FROM orders; CREATE INDEX mine_too ON orders (id)"
+    )
+    assert asking.actions(*HISTORY[:2]) == ["adopt", "adopt"]
+
+
+def test_no_twin_is_asked_where_nothing_is_there(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(twin_server, "made", never)
+    assert asking.actions(*HISTORY) == ["apply"] * len(HISTORY)
+
+
+def test_what_fails_on_the_twin_is_refused_with_the_reason_if_it_is_there(asking: Asking) -> None:
+    asking.database.load("CREATE TABLE t (a int)")
+    first, second, third = asking.of("SELECT 1 / 0", CREATED, "CREATE TABLE u (a int)")
+    assert (first.action, second.action, third.action) == (
+        Action.APPLY,
+        Action.REFUSE,
+        Action.APPLY,
+    )
+    assert "001_block" in second.problems[0].what
+    (alone,) = asking.of("CREATE TABLE t (a int); SELECT 1 / 0")
+    assert alone.problems[0].found == "division by zero"
+    assert alone.problems[0].where == "deploy/001_block.sql:1"
+
+
+def test_statements_outside_a_transaction_are_tried_too(asking: Asking) -> None:
+    built = _block(
+        0,
+        "CREATE INDEX CONCURRENTLY i ON base (v); CREATE INDEX CONCURRENTLY j ON base (n)",
+        transaction=False,
+    )
+    asking.database.load("CREATE INDEX i ON base (v)")
+    (judged,) = asking.of(built)
+    assert (judged.action, judged.statements) == (Action.COMPLETE, (1,))
+    asking.database.load("CREATE INDEX j ON base (n)")
+    assert asking.actions(built) == ["adopt"]
+
+
+def test_nothing_on_the_twin_runs_as_superuser(asking: Asking) -> None:
+    seen = "CREATE TABLE seen AS SELECT rolsuper FROM pg_roles WHERE rolname IN (current_user, session_user)"
+    check = "DO $$ BEGIN IF EXISTS (SELECT FROM seen WHERE rolsuper) THEN RAISE 'a superuser'; END IF; END $$"
+    asking.database.load("CREATE TABLE seen (rolsuper bool)")
+    (judged,) = asking.of(f"{seen}; {check}")
+    assert judged.action is Action.ADOPT, judged
+
+
+def test_the_twin_is_gone_when_it_was_asked(asking: Asking) -> None:
+    asking.database.load(CREATED)
+    asking.of(CREATED)
+    left = Database(asking.host, "postgres").execute(
+        "SELECT datname FROM pg_database WHERE datname LIKE 'pgrunbook%'"
+        " UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgrunbook_rehearsal%'"
+    )
+    assert left == []

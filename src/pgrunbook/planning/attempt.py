@@ -12,14 +12,13 @@ import psycopg
 from pglast import ast, parse_sql
 from pglast.enums import AlterTableType
 from pglast.stream import RawStream
-from psycopg import errors
+from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from pgrunbook.errors import Problem
-from pgrunbook.inventory import read
-from pgrunbook.inventory.changed import overwritten, written
-from pgrunbook.inventory.objects import Definition, Object, differences
+from pgrunbook.inventory.objects import Object
 from pgrunbook.planning.judgement import Trial
+from pgrunbook.planning.seen import Seen, dropping, is_one_of
 from pgrunbook.planning.timeline import Change, Step, Work
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
@@ -33,9 +32,11 @@ _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 class Attempt:
     """Runs blocks on a twin. `steps` are the statements so far, as they went."""
 
-    def __init__(self, twin: Twin, schema: str) -> None:
+    def __init__(self, twin: Twin, path: str) -> None:
+        """`path` is the search path of blocks that have none of their own."""
         self.steps: list[Step] = []
-        self._schema = schema
+        self._path = path
+        self._role = sql.Identifier(twin.role)
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
             self._beside = stack.enter_context(twin.arranging())
@@ -47,25 +48,28 @@ class Attempt:
         """End the sessions."""
         self._stack.close()
 
-    def clear_away(self, objects: Sequence[Made]) -> None:
-        """Take away what these statements make, the last first, with what depends on it."""
-        self._see(self._beside)
-        for each in reversed(objects):
-            if each.name and not _stays(each):
-                # a schema, if nothing else is in it
-                self._try_to(each.undone.removesuffix(" CASCADE" if each.kind == "schema" else ""))
+    def clear_away(self, blocks: Sequence[Block]) -> None:
+        """Take away what the blocks make, the last first, with what depends on it."""
+        for block in reversed(blocks):
+            self._see(self._beside, block)
+            for each in reversed([each for s in block.statements for each in made(s.node)]):
+                if each.name and not _stays(each):
+                    self._undo(each)
         self._beside.execute(f"SET search_path = {search_path.OURS}".encode())
 
-    def _try_to(self, statement: str) -> None:
-        """Without effect where it fails: what is not there, or was renamed, or others need."""
+    def _undo(self, each: Made) -> None:
+        """Without effect where it fails: what is not there, or was renamed; or a schema with
+        something else in it.
+        """
+        statement = each.undone.removesuffix(" CASCADE" if each.kind == "schema" else "")
         try:
             self._beside.execute(statement.encode())
         except psycopg.Error:
             if self._beside.closed:
                 raise
 
-    def _see(self, conn: psycopg.Connection[Any]) -> None:
-        conn.execute(f"SET search_path = {search_path.of(self._schema)}".encode())
+    def _see(self, conn: psycopg.Connection[Any], block: Block) -> None:
+        conn.execute(f"SET search_path = {block.search_path or self._path}".encode())
 
     def run(self, blocks: Sequence[Block]) -> list[Trial]:
         """Run blocks, and keep what each statement changes; up to the first that fails."""
@@ -79,7 +83,9 @@ class Attempt:
         return trials
 
     def _run(self, block: Block, seen: Seen) -> Trial:
-        self._see(self._conn)
+        self._see(self._conn, block)
+        role = sql.Identifier(block.role) if block.role else self._role
+        self._conn.execute(sql.SQL("SET ROLE {}").format(role))
         run = _in_transaction if block.transaction else _alone
         steps: list[Step] = []
         failure = None
@@ -113,15 +119,13 @@ def _in_transaction(conn: psycopg.Connection[Any], block: Block, seen: Seen) -> 
     try:
         for index, statement in enumerate(block.statements):
             conn.execute("SAVEPOINT pgrunbook_attempt")
-            _execute(conn, statement)
-            changes = seen.written()
-            if unnamed(statement) and (before := seen.doubled(changes)):
+            _execute(conn, statement, seen)
+            changes = seen.written(replaced := _replaced(statement))
+            if _unnamed(statement) and (doubled := seen.doubled(changes)):
                 conn.execute("ROLLBACK TO pgrunbook_attempt")
-                for each in before:
-                    conn.execute(_dropping(each).encode())
-                    seen.forget(each)
-                _execute(conn, statement)
-                changes = seen.written()
+                _drop(conn, doubled, seen)
+                _execute(conn, statement, seen)
+                changes = seen.written(replaced)
             conn.execute("RELEASE pgrunbook_attempt")
             seen.take(changes)
             yield _step(block.name, index, statement, changes)
@@ -131,18 +135,37 @@ def _in_transaction(conn: psycopg.Connection[Any], block: Block, seen: Seen) -> 
             conn.execute("ROLLBACK")
 
 
-def _execute(conn: psycopg.Connection[Any], statement: Statement) -> None:
-    try:
-        conn.execute(statement.sql.encode())
-    except psycopg.Error as exc:
-        again = _forgiving(statement.sql, exc)
-        if again is None or conn.closed:
-            raise _Failed(statement, exc) from exc
-        conn.execute("ROLLBACK TO pgrunbook_attempt")
+def _execute(conn: psycopg.Connection[Any], statement: Statement, seen: Seen) -> None:
+    for _ in range(_IN_THE_WAY):
+        try:
+            conn.execute(statement.sql.encode())
+            return
+        except psycopg.Error as exc:
+            if conn.closed:
+                raise _Failed(statement, exc) from exc
+            conn.execute("ROLLBACK TO pgrunbook_attempt")
+            if _work(statement.node) is Work.ROWS and (found := seen.in_the_way(exc)):
+                _drop(conn, [found], seen)
+                continue
+            again = _forgiving(statement.sql, exc)
+            if again is None:
+                raise _Failed(statement, exc) from exc
         try:
             conn.execute(again.encode())
-        except psycopg.Error as other:
-            raise _Failed(statement, other) from exc
+            return
+        except psycopg.Error as exc:
+            raise _Failed(statement, exc) from exc
+
+
+_IN_THE_WAY = 100  # objects that one statement of code makes
+
+
+def _drop(conn: psycopg.Connection[Any], objects: Sequence[Object], seen: Seen) -> None:
+    """Take away what was left on the twin as no statement says that it makes it."""
+    for each in objects:
+        conn.execute(dropping(each).encode())
+        seen.forget(each)
+    conn.execute("RELEASE pgrunbook_attempt; SAVEPOINT pgrunbook_attempt")
 
 
 def _alone(conn: psycopg.Connection[Any], block: Block, seen: Seen) -> Iterator[Step]:
@@ -157,98 +180,26 @@ def _alone(conn: psycopg.Connection[Any], block: Block, seen: Seen) -> Iterator[
         yield _step(block.name, index, statement, changes)
 
 
-def unnamed(statement: Statement) -> bool:
+def _unnamed(statement: Statement) -> bool:
     """Whether it leaves a name to PostgreSQL, which takes another one where that is taken."""
     return any(not each.name for each in made(statement.node))
-
-
-def _dropping(each: Object) -> str:
-    if each.type == "index":
-        return f"DROP INDEX {each.identity}"
-    name, _, table = each.identity.rpartition(" on ")
-    return f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE"
-
-
-def _nameless(each: Object, definition: Definition) -> dict[str, Any]:
-    """The properties without the name, which the definition of an index holds."""
-    name = each.identity.rpartition(".")[2]
-    text = str(definition.properties.get("definition", ""))
-    return {**definition.properties, "definition": text.replace(f" {name} ", " ", 1)}
-
-
-class Seen:
-    """What is on the twin, as it was last seen; and what has changed since."""
-
-    def __init__(self, conn: psycopg.Connection[Any], beside: psycopg.Connection[Any]) -> None:
-        self._conn = conn
-        self._beside = beside
-        self._now = read.read(conn)
-        self._at = self._now.at()
-        self._made: set[Object] = set()
-
-    def written(self) -> dict[Object, Change]:
-        """What the transaction has changed, by the rows of the catalog that carry its number; what
-        it has dropped, the session beside it still sees.
-        """
-        found = written(self._conn)
-        if found.xid is None:
-            return {}
-        addresses = {*found.addresses}
-        addresses |= {*overwritten(self._beside, found.xid, found.deleted_from)}
-        before = {self._at[each] for each in addresses if each in self._at}
-        now = read.read_objects(self._conn, sorted(addresses))
-        self._at |= now.at()
-        self._now.owners |= now.owners
-        return _changes({each: self._now[each] for each in before if each in self._now}, now)
-
-    def doubled(self, changes: Mapping[Object, Change]) -> list[Object]:
-        """What no block has made, and differs from what has just been made by its name alone."""
-        new = [(each, after) for each, (before, after) in changes.items() if before is None]
-        return [old for each, after in new if after and (old := self._double(each, after))]
-
-    def _double(self, new: Object, definition: Definition) -> Object | None:
-        now = self._now
-        for old, owner in now.owners.items():
-            if old not in now or old in self._made or old.type != new.type:
-                continue
-            if owner == now.owners.get(new) and _nameless(old, now[old]) == _nameless(
-                new, definition
-            ):
-                return old
-        return None
-
-    def forget(self, each: Object) -> None:
-        """Take it for not there before."""
-        del self._now.definitions[each]
-
-    def anywhere(self) -> dict[Object, Change]:
-        """What has changed, wherever."""
-        now = read.read(self._conn)
-        self._at |= now.at()
-        return _changes(self._now, now)
-
-    def take(self, changes: Mapping[Object, Change]) -> None:
-        """Know these changes."""
-        self._made |= changes.keys()
-        for each, (_, after) in changes.items():
-            if after is None:
-                self._now.definitions.pop(each, None)
-            else:
-                self._now.definitions[each] = after
 
 
 def _step(block: str, index: int, statement: Statement, changes: Mapping[Object, Change]) -> Step:
     objects = made(statement.node)
     lenient = {each.name for each in objects if each.lenient and each.kind == "table column"}
-    replacing = any(each.replaces for each in objects)
     return Step(
         block,
         index,
         changes,
         _work(statement.node),
         frozenset(each for each in changes if _is_column(each, lenient)),
-        frozenset(each for each in changes if replacing and changes[each][0] is not None),
+        frozenset(each for each in changes if is_one_of(each, _replaced(statement))),
     )
+
+
+def _replaced(statement: Statement) -> list[Made]:
+    return [each for each in made(statement.node) if each.replaces]
 
 
 def _is_column(each: Object, names: set[str]) -> bool:
@@ -315,13 +266,3 @@ _UNKNOWN = (
     errors.InvalidSchemaName,
 )
 _DROPPING = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
-
-
-def _changes(
-    before: Mapping[Object, Definition], after: Mapping[Object, Definition]
-) -> dict[Object, Change]:
-    return {
-        each.object: (each.before, each.after)
-        for each in differences(before, after)
-        if each.before != each.after
-    }

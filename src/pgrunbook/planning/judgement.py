@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgrunbook.errors import Problem
-from pgrunbook.inventory.objects import Inventory, Object
+from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.planning import deviations
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.timeline import Deviation, Step, Timeline, Vote, Work
@@ -17,14 +17,14 @@ from pgrunbook.planning.timeline import Deviation, Step, Timeline, Vote, Work
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What to do with a block, and why: `statements` are the indexes of those to run, `there` what
-    of it the target has.
+    of it the target has as it is to be.
     """
 
     action: Action
     statements: tuple[int, ...] = ()
     reason: str = ""
     problems: tuple[Problem, ...] = ()
-    there: tuple[str, ...] = ()
+    there: Mapping[Object, Definition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ def _counted(trial: Trial, timeline: Timeline, named: Sequence[str]) -> Count:
         together = _together(step, votes)
         count.steps[step.index], count.votes[step.index] = step, together
         count.there += [each for each, vote in votes.items() if vote is Vote.DONE]
-        lacking = [each for each, vote in votes.items() if vote is Vote.NEITHER]
-        if together is Vote.NEITHER and not lacking:
-            lacking = [each for each, vote in votes.items() if vote is Vote.UNDONE]
+        wrong = {Vote.NEITHER, Vote.UNDONE} if Vote.DONE in votes.values() else {Vote.NEITHER}
+        lacking = [each for each, vote in votes.items() if vote in wrong]
+        lacking = lacking if together is Vote.NEITHER else []
         known = {deviation.object for deviation in count.deviations}
         count.deviations += [timeline.deviation(each) for each in lacking if each not in known]
     return count
@@ -153,7 +153,15 @@ class _Told:
         for place, count in enumerate(self.counts):
             judgement = self._of(place, count)
             self.applying |= judgement.action in (Action.APPLY, Action.COMPLETE)
-            yield replace(judgement, there=_there(count))
+            kept = self._kept(judgement, count)
+            yield replace(judgement, there={each: self.timeline.found[each] for each in kept})
+
+    def _kept(self, judgement: Judgement, count: Count) -> list[Object]:
+        """What of a block must stay as it is until the ledger has the block."""
+        done = count.there
+        if judgement.action is Action.ADOPT:
+            done = [each for step in count.steps.values() for each in step.changes]
+        return [each for each in dict.fromkeys(done) if each in self.timeline.found]
 
     def _of(self, place: int, count: Count) -> Judgement:
         everything = tuple(range(count.trial.statements))

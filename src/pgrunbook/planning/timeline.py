@@ -42,7 +42,7 @@ class Step:
     """One statement as it went on the twin: its block, its index there, and what it changed.
 
     `lenient` are the objects that it leaves alone if they are there (IF NOT EXISTS), `replaced`
-    those that it puts in the place of others (OR REPLACE).
+    those that it puts in the place of others (OR REPLACE), be they the same.
     """
 
     block: str
@@ -87,6 +87,16 @@ class Timeline:
         for number, step in enumerate(steps, start=1):
             for each, (before, after) in step.changes.items():
                 self._states.setdefault(each, [(0, before)]).append((number, after))
+        for each in {each for step in steps for each in step.replaced}:
+            self._begin_without(each)
+
+    def _begin_without(self, each: Object) -> None:
+        """Take what OR REPLACE has found there for made by the blocks, if one of them makes it so:
+        it was left on the twin as the target has it.
+        """
+        (_, before), *later = self._states[each]
+        if before in [state for _, state in later]:
+            self._states[each][0] = (0, None)
 
     def __contains__(self, each: object) -> bool:
         return each in self._states
@@ -105,7 +115,11 @@ class Timeline:
     def votes(self, number: int) -> dict[Object, Vote]:
         """What each object that a statement, counted from 1, has set says of it."""
         changes = self.steps[number - 1].changes
-        return {each: self._vote(number, each, change) for each, change in changes.items()}
+        return {each: self._vote(number, each, self._change(number, each)) for each in changes}
+
+    def _change(self, number: int, each: Object) -> Change:
+        states = [state for begin, state in self._states[each] if begin <= number]
+        return states[-2], states[-1]
 
     def _vote(self, number: int, each: Object, change: Change) -> Vote:
         """Done and not done by turns is neither: the object was never so."""

@@ -4,19 +4,21 @@ twin is asked what they make, and PostgreSQL prints it, there and on the target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.inventory import read
+from pgrunbook.inventory.objects import Inventory
+from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import judgement
 from pgrunbook.planning.attempt import Attempt
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import NONE, Judgement, Trial
 from pgrunbook.planning.timeline import Step, Timeline
-from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.made import Made, made
@@ -24,45 +26,84 @@ from pgrunbook.sqltext.made import Made, made
 Maker = Callable[[], AbstractContextManager[Twin]]
 
 
+@contextmanager
+def nowhere() -> Iterator[Twin]:
+    """Make no twin: for who has no server for it."""
+    raise Refused.of("there is no server for a twin", where="[twin] server", remedy=ADOPT)
+    yield
+
+
+ADOPT = "say which blocks were done by hand, -p adopt NAME,NAME; or, if none was, -p adopt none"
+
+
 @dataclass(slots=True)
 class Twins:
-    """Asks a twin, which `make` makes: once, as what a run asks later is about fewer blocks.
+    """Asks a twin, which `make` makes: once, with all blocks that are pending then; what a run asks
+    later is about some of them.
 
+    `entries` has the ledger's rows of blocks, and `order` the names of all, as they are applied.
     `adopt` is the run's parameter: the names of blocks that were done by hand, with commas between,
     or `none`. `say` is told that a twin is asked, and what it cannot have.
     """
 
-    schema: str
-    make: Maker
+    entries: Callable[[Sequence[str]], Mapping[str, Entry]]
+    order: Sequence[str] = ()
+    make: Maker = nowhere
     adopt: str = ""
     say: Callable[[str], None] = print
     _tried: _Tried | None = None
 
     def judge(
-        self, look: Connection, blocks: Sequence[Block], adopted: bool = False
+        self, look: Session, blocks: Sequence[Block], target: Callable[[], Inventory]
     ) -> Mapping[str, Judgement]:
-        """What to do with each of these blocks, which are pending, in their order. `adopted`: the
-        block before the first was adopted. `look` is a session on the target, and only reads.
+        """What to do with each of these blocks, which the ledger lacks, in their order. `look` is a
+        session on the target, and only reads; `target` is what is there.
         """
-        names = {name.strip() for name in self.adopt.split(",")} - {"", NONE}
-        named = there(look, blocks, self.schema)
-        by_hand = {block.name for block in blocks if block.named_in(names)}
-        silent = adopted and bool(blocks) and not _made(blocks[0])
-        if not named.keys() - by_hand and not silent:
+        pending = self._with_those_tried(blocks)
+        named = there(look, pending)
+        by_hand = self._by_hand(pending)
+        adopted = bool(pending) and not _made(pending[0]) and self._comes_after_adopted(pending[0])
+        if not named.keys() - by_hand and not adopted:
             return {block.name: _plain(block, block.name in by_hand) for block in blocks}
         try:
-            tried = self._try(blocks, by_hand)
+            tried = self._try(pending, by_hand, search_path.of(look))
         except Refused as exc:
             return {
                 block.name: _unjudged(block, named.get(block.name, ()), by_hand, exc)
                 for block in blocks
             }
-        timeline = Timeline(tried.steps, target := read.read(look))
-        trials = [tried.trials[_key(block)] for block in blocks]
-        texts = {name: [str(each) for each in objects] for name, objects in named.items()}
-        return judgement.judge(trials, timeline, target, texts, adopted, self.adopt)
+        found = target()
+        judged = judgement.judge(
+            [tried.trials[_key(block)] for block in pending],
+            Timeline(tried.steps, found),
+            found,
+            {name: [str(each) for each in objects] for name, objects in named.items()},
+            adopted,
+            self.adopt,
+        )
+        return {block.name: judged[block.name] for block in blocks}
 
-    def _try(self, blocks: Sequence[Block], by_hand: set[str]) -> _Tried:
+    def _with_those_tried(self, blocks: Sequence[Block]) -> Sequence[Block]:
+        """These blocks, among all that were tried and that the ledger still lacks: a later one may
+        show that one was done.
+        """
+        if not self._tried or not {_key(block) for block in blocks} <= self._tried.trials.keys():
+            return blocks
+        tried = self._tried.blocks
+        entries = self.entries([block.name for block in tried])
+        asked = {block.name for block in blocks}
+        return [b for b in tried if b.name in asked or not _is_done(entries.get(b.name))]
+
+    def _by_hand(self, blocks: Sequence[Block]) -> set[str]:
+        names = {name.strip() for name in self.adopt.split(",")} - {"", NONE}
+        return {block.name for block in blocks if block.named_in(names)}
+
+    def _comes_after_adopted(self, block: Block) -> bool:
+        at = self.order.index(block.name) if block.name in self.order else 0
+        before = self.order[max(at - 1, 0) : at]
+        return any(entry.event == "adopted" for entry in self.entries(before).values())
+
+    def _try(self, blocks: Sequence[Block], by_hand: set[str], path: str) -> _Tried:
         """Run the blocks on the twin; those that were done by hand are there as the target has
         them.
         """
@@ -73,18 +114,23 @@ class Twins:
         with self.make() as twin:
             for warning in twin.warnings:
                 self.say(f"not on the twin: {warning}")
-            with closing(Attempt(twin, self.schema)) as attempt:
-                attempt.clear_away([each for block in pending for each in _made(block)])
+            with closing(Attempt(twin, path)) as attempt:
+                attempt.clear_away(pending)
                 tried = dict(zip(map(_key, pending), attempt.run(pending), strict=True))
         done = {_key(block): _done_by_hand(block) for block in blocks if block.name in by_hand}
-        self._tried = _Tried(tried | done, attempt.steps)
+        self._tried = _Tried(blocks, tried | done, attempt.steps)
         return self._tried
 
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
+    blocks: Sequence[Block]
     trials: Mapping[tuple[str, str], Trial]
     steps: Sequence[Step]
+
+
+def _is_done(entry: Entry | None) -> bool:
+    return bool(entry and entry.done)
 
 
 def _key(block: Block) -> tuple[str, str]:
@@ -95,21 +141,24 @@ def _made(block: Block) -> list[Made]:
     return [each for statement in block.statements for each in made(statement.node)]
 
 
-def there(look: Connection, blocks: Sequence[Block], schema: str) -> dict[str, Sequence[Made]]:
+def there(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made]]:
     """What the target has, by name, of the objects that blocks make."""
-    objects = [(block.name, each) for block in blocks for each in _made(block)]
-    if not objects:
-        return {}
-    asked = {
-        "kinds": [each.kind for _, each in objects],
-        "schemas": [each.schema for _, each in objects],
-        "parents": [each.parent for _, each in objects],
-        "names": [each.name for _, each in objects],
-    }
-    found: dict[str, list[Made]] = {}
-    for row in catalog.rows(look, "there", **asked, path=[schema]):
-        name, each = objects[row["number"]]
-        found.setdefault(name, []).append(each)
+    by_path: dict[str, list[tuple[str, Made]]] = defaultdict(list)
+    for block in blocks:
+        path = block.search_path or search_path.of(look)
+        by_path[path] += [(block.name, each) for each in _made(block)]
+    found: dict[str, list[Made]] = defaultdict(list)
+    for path, objects in by_path.items():
+        asked = {
+            "kinds": [each.kind for _, each in objects],
+            "schemas": [each.schema for _, each in objects],
+            "parents": [each.parent for _, each in objects],
+            "names": [each.name for _, each in objects],
+        }
+        schemas = search_path.schemas(look, path)
+        for row in catalog.rows(look, "there", **asked, path=schemas):
+            name, each = objects[row["number"]]
+            found[name].append(each)
     return dict(found)
 
 

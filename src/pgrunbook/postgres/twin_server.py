@@ -75,9 +75,9 @@ class Twin:
         return psycopg.connect(self.conninfo, autocommit=True)
 
 
-def own(conninfo: str) -> OwnServer:
-    """The server of a connection string. Raises Refused if it cannot be reached, or none of the
-    programs here is of its version.
+def own(conninfo: str, wanted: int) -> OwnServer:
+    """The server of a connection string. Raises Refused if it cannot be reached, is of another
+    major version, or none of the programs here is of that.
     """
     try:
         with closing(psycopg.connect(conninfo, connect_timeout=10)) as conn:
@@ -89,6 +89,14 @@ def own(conninfo: str) -> OwnServer:
             found=type(exc).__name__,  # its text may hold the connection string
             remedy="see that psql can connect to it, as a superuser",
         ) from None
+    if version != wanted:
+        raise Refused.of(
+            "the server for twins is of another major version than the target",
+            where="[twin] server in pgrunbook.toml",
+            expected=f"PostgreSQL {wanted}",
+            found=f"PostgreSQL {version}",
+            remedy=_REMEDY,
+        )
     return OwnServer(conninfo, version, _programs(version))
 
 

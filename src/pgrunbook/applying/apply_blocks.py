@@ -89,7 +89,9 @@ class Worker:
             return False
         self._require_approved(chosen)
         self._in_order(block, before)
-        self.recorder.begin()
+        if not self.recorder.begun:
+            self.recorder.begin()
+            self.agenda.read_anew(self.recorder.run_id)
         done = self._execute(chosen, reporter)
         if done.effect is None:  # nobody has heard of it
             self.agenda.forget()

@@ -8,14 +8,13 @@ dropped, only the look before can tell.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
-from psycopg import sql
 
 from pgrunbook.inventory.catalogs import OIDS
-from pgrunbook.inventory.changed import written
+from pgrunbook.inventory.changed import Written
 from pgrunbook.inventory.objects import (
     Address,
     Definition,
@@ -24,14 +23,11 @@ from pgrunbook.inventory.objects import (
     Object,
     differences,
 )
-from pgrunbook.inventory.read import read_objects
+from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.inventory.words import told
 from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
-
-_CATALOGS = {oid: name for name, oid in OIDS.items()}
-_PG_CLASS = OIDS["pg_class"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +89,26 @@ def _properties(definition: Definition | None) -> object:
 
 
 def read_effect(
-    conn: Session, ground: Ground, wanted: Mapping[Object, Definition | None]
+    conn: Session,
+    by_block: Written,
+    ground: Ground,
+    wanted: Mapping[Object, Definition | None],
 ) -> Effect:
     """Read what the open transaction of `conn` has changed, compared with the ground; and how the
-    `wanted` objects are now.
+    `wanted` objects are now. One message; `by_block` is where to look.
     """
     known = ground.seen.addresses
-    by_block = written(conn)
     asked = {*by_block.addresses, *(known[each] for each in wanted if each in known)}
-    gone = _gone(conn, ground.seen.addresses.values(), by_block.deleted_from)
-    if not asked and not gone:
-        return Effect()
-    after = read_objects(conn, sorted(asked))
-    concerned = {*asked, *gone}
+    lost = defaultdict[int, set[Address]](set)
+    deleted_from = {OIDS[name] for name in by_block.deleted_from if name in OIDS}
+    for address in known.values() if deleted_from else ():
+        if address.classid in deleted_from:
+            lost[address.classid].add(address)
+    after = read_objects(conn, sorted(asked), lost)
+    if _renames_schema(ground, after):  # of what is in it no row was written
+        after = read(conn)
+        asked = {*known.values(), *after.addresses.values()}
+    concerned = asked | after.gone
     before = {
         each: ground.seen[each]
         for each, address in ground.seen.addresses.items()
@@ -118,6 +121,14 @@ def read_effect(
     return Effect(changes, after, kept, parts)
 
 
+def _renames_schema(ground: Ground, after: Inventory) -> bool:
+    """Whether a schema that was there has another name."""
+    return any(
+        each.type == "schema" and ground.named.get(address, each.identity) != each.identity
+        for each, address in after.addresses.items()
+    )
+
+
 def compare(ground: Ground, block: Block, wanted: Mapping[Object, Definition | None]) -> Effect:
     """Look once more at what a block outside a transaction concerns; what has changed since the
     last look. What an earlier attempt has made, and is `wanted`, counts as made by the block.
@@ -128,36 +139,3 @@ def compare(ground: Ground, block: Block, wanted: Mapping[Object, Definition | N
     made = [each for each in wanted if each in seen and each not in touched]
     changes = [*changes, *(Difference(each, None, seen[each]) for each in made)]
     return Effect(changes, seen, parts=ground.parts_of([each.object for each in changes], seen))
-
-
-def _gone(
-    conn: Session, addresses: Iterable[Address], deleted_from: Collection[str]
-) -> set[Address]:
-    """Those of the addresses where the catalog keeps nothing any more, as rows were deleted."""
-    by_catalog = defaultdict[int, set[Address]](set)
-    for address in addresses if deleted_from else ():
-        if _CATALOGS[address.classid] in deleted_from:
-            by_catalog[address.classid].add(address)
-    asked = [_missing(classid, sorted(those)) for classid, those in sorted(by_catalog.items())]
-    if not asked:
-        return set()
-    rows = conn.execute(" UNION ALL ".join(asked).encode()).fetchall()
-    return {Address(*row) for row in rows}
-
-
-def _missing(classid: int, addresses: Sequence[Address]) -> str:
-    oids = "{" + ",".join(str(address.objid) for address in addresses) + "}"
-    numbers = "{" + ",".join(str(address.objsubid) for address in addresses) + "}"
-    there = f"SELECT FROM {_CATALOGS[classid]} c WHERE c.oid = a.objid"
-    if classid == _PG_CLASS:
-        there = (
-            f"{there} AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE "
-            "t.attrelid = a.objid AND t.attnum = a.objsubid AND NOT t.attisdropped))"
-        )
-    question = """
-SELECT {classid}, a.objid::bigint, a.objsubid
-  FROM unnest({oids}::oid[], {numbers}::int[]) AS a (objid, objsubid)
- WHERE NOT EXISTS ({there})"""
-    return question.format(
-        classid=classid, oids=sql.quote(oids), numbers=sql.quote(numbers), there=there
-    )

@@ -20,6 +20,7 @@ from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.one_message import Batch
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
+from pgrunbook.inventory import changed
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Questions
@@ -196,19 +197,22 @@ def _once(
     path, role = block.search_path, block.role
     batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
     ledger.prepare(conn)
-    questions = ask(block, conn)
+    questions = ask(block, conn) if block.admits else Questions((), lambda _: {})
+    changed.asking(conn)  # prepared before anybody has to wait for it
     clock = Clock()
     with conn.undoing():
-        batch.send(timeouts.settings, *questions.asked)
+        batch.send(timeouts.settings, *changed.asking(conn), *questions.asked)
         # While the server works:
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         wanted = expected(decision) if block.admits else {}
-        found = questions.facts(_received(batch, decision))
+        written, deleted, *answers = _received(batch, decision)
+        found = questions.facts(answers)
         if not batch.kept:
             raise sessions.lost_lock()
         clock.laps += batch.laps
         clock.lap()
-        effect = effects.read_effect(conn, ground, decision.wanted)
+        by_block = changed.answered([written, deleted])
+        effect = effects.read_effect(conn, by_block, ground, decision.wanted)
         problems = [*differences(decision, wanted, found), *unmet(decision, effect)]
         if problems:
             raise Failed(_rolled_back(decision), problems=problems)
@@ -225,7 +229,7 @@ def _once(
             laps=clock.laps,
             locks=locks,
         )
-        written = time.perf_counter()
+        sent = time.perf_counter()
         limit_ms = milliseconds(timeouts.lock_timeout) if locks else standbys.PATIENCE_MS
         with (
             standbys.watched(conn, sessions.look, limit_ms)
@@ -235,7 +239,7 @@ def _once(
             # Triggers that are deferred until now see what they see in psql.
             conn.execute(f"{done}; {batch.leaving}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
-    ended_ms = (time.perf_counter() - written) * 1000
+    ended_ms = (time.perf_counter() - sent) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
     ground.take(effect.differences, effect.after)
     done_with = tuple(clock.laps), batch.began_at, clock.total_ms, locks

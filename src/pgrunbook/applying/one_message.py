@@ -140,8 +140,6 @@ class Batch:
         else:  # a cursor is planned each time
             asked = catalog.asking(self.conn, "before", schema=self.schema, cursor=False)
             yield _Part(asked, self._there.extend)
-        # the plan is kept, made when the catalog was small, and it grows
-        yield _Part("SET LOCAL enable_seqscan = off")
         for query in last:
             yield _Part(query, self._answers.append)
 

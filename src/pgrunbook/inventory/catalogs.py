@@ -120,6 +120,26 @@ class Kind:
         return self.text.replace("{wanted}", wanted)
 
 
+_GONE = """\
+SELECT {classid}, a.objid::bigint, a.objsubid
+  FROM unnest({oids}, '{numbers}'::int[]) AS a (objid, objsubid)
+ WHERE NOT EXISTS ({there})"""
+
+
+def gone(classid: int, addresses: Sequence[Address]) -> str:
+    """The question which of these addresses in one catalog keep nothing any more."""
+    (catalog,) = [name for name, oid in OIDS.items() if oid == classid]
+    oids = _oids([each.objid for each in addresses])
+    numbers = "{" + ",".join(str(each.objsubid) for each in addresses) + "}"
+    there = f"SELECT FROM {catalog} c WHERE c.oid = a.objid"
+    if catalog == "pg_class":
+        there += (
+            " AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = a.objid"
+            " AND t.attnum = a.objsubid AND NOT t.attisdropped))"
+        )
+    return _GONE.format(classid=classid, oids=oids, numbers=numbers, there=there)
+
+
 @cache
 def query(name: str) -> str:
     """The text of `sql/inventory/<name>.sql`."""

@@ -1,12 +1,15 @@
 """What a transaction has changed: by the rows that it has written to the catalogs, nothing escapes.
 
-What it has dropped only another session can still see, before it commits.
+What it has dropped only another session can still see, before it commits. But that session is told
+no more than where it was: to print most definitions, the server locks the tables that they are
+about, which the transaction may have locked for itself; the two would wait for each other. So the
+definitions from before come from an inventory that was read before, by `Inventory.at`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,7 @@ import psycopg
 
 from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.objects import Address
+from pgrunbook.postgres.session import Session
 
 # Who is no superuser cannot read them; nor can he write to them but by way of a user mapping.
 _HIDDEN = ("pg_user_mapping", "pg_subscription")
@@ -41,7 +45,7 @@ def written(conn: psycopg.Connection[Any]) -> Written:
     """What the present transaction has written to the catalogs: the objects, those that depend on
     them directly, and their parts; and where to look for what it has dropped. One message.
 
-    Of a schema that has another name, the objects are not among them: see `dependents`.
+    Of a schema that has another name, the objects are not among them.
     """
     questions = [
         "SELECT pg_current_xact_id_if_assigned()::text::bigint",
@@ -51,6 +55,24 @@ def written(conn: psycopg.Connection[Any]) -> Written:
     number, objects, deleted = catalogs.ask(conn, questions)
     ((xid,),) = number.rows
     return Written(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
+
+
+def asking(conn: Session) -> list[str]:
+    """The questions of `written`, prepared, as statements that can stand among others in the
+    transaction: `answered` takes the rows of each. The session's search path must be pg_catalog.
+    """
+    query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written)
+    return [
+        conn.prepared("written", query, {}),
+        conn.prepared("deleted_from", catalogs.query("deleted_from"), {}),
+    ]
+
+
+def answered(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Written:
+    """What the rows of these answers say."""
+    objects, deleted = answers
+    addresses = [Address(*row.values()) for row in objects]
+    return Written(None, addresses, [row["relname"] for row in deleted])
 
 
 def changed(conn: psycopg.Connection[Any]) -> list[Address]:

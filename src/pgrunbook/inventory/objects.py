@@ -62,6 +62,9 @@ class Inventory(Mapping[Object, Definition]):
     # what columns, constraints, triggers … are parts of: a table, a domain
     owners: dict[Object, Address] = field(default_factory=dict)
     schemas: Sequence[str] = ()  # those that were asked for
+    gone: set[Address] = field(
+        default_factory=set
+    )  # of those that were asked for, what is not there
 
     def __getitem__(self, wanted: Object) -> Definition:
         return self.definitions[wanted]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -51,18 +51,24 @@ def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) ->
     return inventory
 
 
-def read_objects(conn: psycopg.Connection[Any], addresses: Sequence[Address]) -> Inventory:
+def read_objects(
+    conn: psycopg.Connection[Any],
+    addresses: Sequence[Address],
+    known: Mapping[int, Collection[Address]] | None = None,
+) -> Inventory:
     """The objects at these addresses, without those that are not there; found by OID, whatever the
-    catalog's size.
+    catalog's size. Of the `known` addresses, by catalog, those where nothing is are `gone`.
     """
     asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
-    if not any(asked.values()):
+    gone = [catalogs.gone(classid, sorted(those)) for classid, those in (known or {}).items()]
+    if not any(asked.values()) and not gone:
         return Inventory()
     return _read(
         conn,
         {kind: question for kind, question in asked.items() if question},
         said=catalogs.among(addresses, "d.classoid", "d.objoid"),
         members=catalogs.among(addresses, "d.classid", "d.objid"),
+        gone=gone,
     )
 
 
@@ -80,7 +86,11 @@ def read_roles(conn: psycopg.Connection[Any], names: Sequence[str]) -> Inventory
 
 
 def _read(
-    conn: psycopg.Connection[Any], asked: Mapping[Kind, str], said: str, members: str
+    conn: psycopg.Connection[Any],
+    asked: Mapping[Kind, str],
+    said: str,
+    members: str,
+    gone: Sequence[str] = (),
 ) -> Inventory:
     """The objects that the questions are about, with what is said of them, without what extensions
     have brought.
@@ -88,12 +98,14 @@ def _read(
     more = [catalogs.query(name).replace("{wanted}", said) for name in _SAID.values()]
     more.append(catalogs.query("members").replace("{wanted}", members))
     questions = [_permitted(conn, kind, question) for kind, question in asked.items()]
-    answers = catalogs.ask(conn, [*more, *questions])
+    answers = catalogs.ask(conn, [*more, *questions, *gone])
     remarks = dict(zip(_SAID, answers, strict=False))
     brought = set(answers[len(_SAID)].rows)
     inventory = Inventory()
-    for kind, answer in zip(asked, answers[len(more) :], strict=True):
+    for kind, answer in zip(asked, answers[len(more) :], strict=False):
         _take(inventory, kind, answer, brought)
+    for answer in answers[len(more) + len(asked) :]:
+        inventory.gone |= {Address(*row) for row in answer.rows}
     _add(inventory, remarks)
     return inventory
 

@@ -18,7 +18,7 @@ from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift, drift
-from pgrunbook.ledger.fold import Fold, fold
+from pgrunbook.ledger.fold import Fold, fold, note_reading
 from pgrunbook.planning import decisions, reversion
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
@@ -91,7 +91,41 @@ class Agenda:
 
     def drift(self) -> list[Drift]:
         """What is not there as the ledger expects it."""
-        return drift(self.fold, self.ground.seen, self.look.info.server_version // 10_000)
+        found = drift(self.fold, self.ground.seen, self._version)
+        parts = self.fold.parts
+        return [each for each in found if self.ground.covers(each.object, parts.get(each.object))]
+
+    @property
+    def _version(self) -> int:
+        return self.look.info.server_version // 10_000
+
+    def unread(self) -> dict[Object, tuple[Definition | None, Definition]]:
+        """The expected objects that are to be read anew: how they were printed, None if nobody
+        knows, and how they are printed now.
+        """
+        fold, seen = self.fold, self.ground.seen
+        wanted = fold.unread | fold.outdated(self._version)
+        return {each: (fold.definitions.get(each), seen[each]) for each in wanted if each in seen}
+
+    def read_anew(self, run_id: str) -> None:
+        """Write into the ledger how the server prints what is expected, where that is not known, or
+        was printed by another major version.
+        """
+        if found := self.unread():
+            printed = sorted({f"PostgreSQL {n}" for n in self.fold.versions.values()})
+            reason = "a ledger of before version 6"
+            if not self.fold.unread:
+                reason = f"printed by {', '.join(printed)}"
+            definitions = {each: now for each, (_, now) in found.items()}
+            note_reading(
+                self.sessions.work,
+                run_id,
+                self.schema,
+                reason,
+                self.fold.last_block,
+                definitions,
+            )
+            self._fold = None
 
     def forget(self) -> None:
         """Look at everything anew, when somebody asks."""

@@ -34,6 +34,7 @@ class Ground:
     whole: bool = False
     seen: Inventory = field(default_factory=Inventory)
     named: dict[Address, str] = field(default_factory=dict)  # the identity of what is at an address
+    looked_at: set[str] = field(default_factory=set)  # identities of relations
 
     @classmethod
     def look(
@@ -59,7 +60,9 @@ class Ground:
         schemas = [schema or self.schema for schema, _ in relations]
         names = [name for _, name in relations]
         found = catalog.rows(self.conn, "hanging", schemas=schemas, names=names)
-        self._forget(self._parts({row["identity"] for row in found}))
+        identities = {row["identity"] for row in found if row["identity"]}
+        self.looked_at |= identities
+        self._forget(self._parts(identities))
         addresses = [
             Address(row["classid"], row["objid"], row["objsubid"])
             for row in found
@@ -67,7 +70,11 @@ class Ground:
         ]
         self._add(read_objects(self.conn, addresses))
 
-    def _parts(self, identities: Collection[str | None]) -> list[Object]:
+    def covers(self, each: Object, part_of: str | None) -> bool:
+        """Whether it was looked whether an object is there, which is part of a relation or none."""
+        return self.whole or each.identity in self.looked_at or part_of in self.looked_at
+
+    def _parts(self, identities: Collection[str]) -> list[Object]:
         """The relations of these identities, as they were seen, with all that is part of them."""
         seen = self.seen
         oids = {

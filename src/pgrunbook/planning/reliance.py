@@ -10,6 +10,8 @@ import psycopg
 
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.objects import Definition, Object
+from pgrunbook.inventory.words import told
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
@@ -150,6 +152,23 @@ def _has(conn: Connection, character: str) -> bool:
     except psycopg.errors.UntranslatableCharacter:
         return False
     return True
+
+
+def readings(
+    unread: Mapping[Object, tuple[Definition | None, Definition]],
+) -> Iterator[CheckResult]:
+    """What the ledger expects and is printed anew: after an upgrade of the server, which may print
+    it differently, and of a ledger that has only names. It is told and nothing more.
+    """
+    if not unread:
+        return
+    differing = [
+        f"{each}: {told(before, now)} → {told(now, before)}"
+        for each, (before, now) in sorted(unread.items())
+        if before is not None and before != now
+    ]
+    told_of = f"{len(unread)} objects are read anew by the next run that writes"
+    yield CheckResult("ledger", "\n".join([told_of, *differing]))
 
 
 def event_triggers(conn: Connection) -> Iterator[CheckResult]:

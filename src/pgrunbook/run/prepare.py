@@ -68,6 +68,7 @@ class Preparation:
         results += self._cells(decided)
         results.append(self.standing.check(self.target))
         results += _exposed(decided)
+        results += reliance.readings(self.agenda.unread())
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
         results += self._delays(decided)
         results += reliance.letters(self.look, self._written(decided))

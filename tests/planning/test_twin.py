@@ -444,3 +444,14 @@ def test_the_twin_is_gone_when_it_was_asked(asking: Asking) -> None:
         " UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgrunbook_rehearsal%'"
     )
     assert left == []
+
+
+def test_columns_that_if_not_exists_leaves_alone_need_no_twin(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twin_server, "made", None)
+    block = "ALTER TABLE base ADD COLUMN IF NOT EXISTS v text DEFAULT 'x'; COMMENT ON COLUMN base.v IS 'said'"
+    (judged,) = asking.of(block)
+    assert (judged.action, judged.statements) == (Action.COMPLETE, (1,))
+    asking.database.load("COMMENT ON COLUMN base.v IS 'said'")
+    assert asking.actions(block, CREATED) == ["adopt", "apply"]

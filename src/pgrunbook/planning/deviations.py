@@ -58,6 +58,7 @@ class Tables:
         self._target = target
         self._tables: dict[str, list[Object]] = defaultdict(list)
         self._columns: dict[str, set[Address]] = defaultdict(set)
+        self._created: set[Object] = set()
         seen: set[Object] = set()
         for step in timeline.steps:
             for each, (before, _) in step.changes.items():
@@ -66,6 +67,7 @@ class Tables:
                 seen.add(each)
                 if each.type == "table":
                     self._tables[step.block].append(each)
+                    self._created.add(each)
                 elif each.type == "table column":
                     self._columns[step.block].add(target.owners[each])
 
@@ -93,10 +95,13 @@ class Tables:
 
     def _order(self, table: Address, where: str) -> Iterator[Problem]:
         places = []
+        made = {self._target.addresses[each] for each in self._created}
         for each in self._timeline:
             state = self._timeline.last(each)
             if state is None or self._timeline.first(each) is not None:
                 continue
+            if each in self._timeline.lenient and table not in made:
+                continue  # IF NOT EXISTS leaves it where it is
             if each.type == "table column" and self._target.owners.get(each) == table:
                 now = self._target[each].properties[PLACE]
                 places.append((state.properties[PLACE], now, each))

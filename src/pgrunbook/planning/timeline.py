@@ -82,7 +82,8 @@ class Timeline:
     def __init__(self, steps: Sequence[Step], found: Mapping[Object, Definition]) -> None:
         self.steps = steps
         self.found = found
-        self._lenient = {each for step in steps for each in step.lenient}
+        # what IF NOT EXISTS leaves alone
+        self.lenient = {each for step in steps for each in step.lenient}
         self._states: dict[Object, list[tuple[int, State]]] = {}
         for number, step in enumerate(steps, start=1):
             for each, (before, after) in step.changes.items():
@@ -149,7 +150,7 @@ class Timeline:
             if _value(state, name) == now:
                 vote |= Vote.DONE if end > number else Vote.NEITHER
                 vote |= Vote.UNDONE if begin < number else Vote.NEITHER
-        if vote is Vote.NEITHER and each in self._lenient and name in _LEFT_ALONE:
+        if vote is Vote.NEITHER and each in self.lenient and name in _LEFT_ALONE:
             return Vote.EITHER
         return vote
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.inventory.objects import Inventory
 from pgrunbook.ledger.ledger import Entry
-from pgrunbook.planning import judgement
+from pgrunbook.planning import judgement, left_alone
 from pgrunbook.planning.attempt import Attempt
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import NONE, Judgement, Trial
@@ -63,8 +63,11 @@ class Twins:
         named = there(look, pending)
         by_hand = self._by_hand(pending)
         adopted = bool(pending) and not _made(pending[0]) and self._comes_after_adopted(pending[0])
+        plain = {b.name: _plain(b, b.name in by_hand) for b in blocks}
+        if not adopted and (simple := self._without(look, pending, named, by_hand, target)):
+            return {block.name: simple.get(block.name, plain[block.name]) for block in blocks}
         if not named.keys() - by_hand and not adopted:
-            return {block.name: _plain(block, block.name in by_hand) for block in blocks}
+            return plain
         try:
             tried = self._try(pending, by_hand, search_path.of(look))
         except Refused as exc:
@@ -82,6 +85,24 @@ class Twins:
             self.adopt,
         )
         return {block.name: judged[block.name] for block in blocks}
+
+    def _without(
+        self,
+        look: Session,
+        pending: Sequence[Block],
+        named: Mapping[str, Sequence[Made]],
+        by_hand: set[str],
+        target: Callable[[], Inventory],
+    ) -> dict[str, Judgement]:
+        """The judgements of all of which something is there, if each is so simple that no twin
+        needs to be asked; none otherwise.
+        """
+        asked = [b for b in pending if b.name in named and b.name not in by_hand]
+        if not all(each.lenient for block in asked for each in named[block.name]):
+            return {}
+        found = {block.name: left_alone.judged(look, block, target()) for block in asked}
+        simple = {name: judgement for name, judgement in found.items() if judgement}
+        return simple if len(simple) == len(asked) else {}
 
     def _with_those_tried(self, blocks: Sequence[Block]) -> Sequence[Block]:
         """These blocks, among all that were tried and that the ledger still lacks: a later one may

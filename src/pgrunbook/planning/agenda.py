@@ -4,7 +4,7 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -66,7 +66,7 @@ class Agenda:
     _runs_code: bool = False
 
     def __post_init__(self) -> None:
-        self.twins = Twins(self.entries, self.source.plain())
+        self.twins = Twins(self.entries, self.source.plain(), expected=self._expected)
 
     @property
     def look(self) -> Connection:
@@ -336,6 +336,9 @@ class Agenda:
                 made = replace(made, wanted=self._there(block))
             decided.append(made)
         return decided
+
+    def _expected(self) -> Collection[Object]:
+        return self.fold.definitions.keys()
 
     def _target(self) -> Inventory:
         """All that is there."""

@@ -4,7 +4,7 @@ statement changes there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -36,6 +36,7 @@ class Attempt:
         """`path` is the search path of blocks that have none of their own."""
         self.steps: list[Step] = []
         self._path = path
+        self._missing = twin.missing
         self._role = sql.Identifier(twin.role)
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
@@ -73,7 +74,7 @@ class Attempt:
 
     def run(self, blocks: Sequence[Block]) -> list[Trial]:
         """Run blocks, and keep what each statement changes; up to the first that fails."""
-        seen = Seen(self._conn, self._beside)
+        seen = Seen(self._conn, self._beside, self._missing)
         trials: list[Trial] = []
         for block in blocks:
             if trials and (trials[-1].failure or not trials[-1].tried):
@@ -147,7 +148,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, seen: Seen) ->
             if _work(statement.node) is Work.ROWS and (found := seen.in_the_way(exc)):
                 _drop(conn, [found], seen)
                 continue
-            again = _forgiving(statement.sql, exc)
+            again = _forgiving(statement.sql, exc, seen.stood_in_for)
             if again is None:
                 raise _Failed(statement, exc) from exc
         try:
@@ -238,13 +239,15 @@ def _work(node: ast.Node) -> Work:
     return Work.NONE
 
 
-def _forgiving(statement: str, exc: psycopg.Error) -> str | None:
+def _forgiving(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
     """What to run in place of a statement that fails as it has been done before the twin was made,
     and cannot be undone there: it drops what is gone, or adds what others need. None: there is
     nothing to forgive.
     """
     node = parse_sql(statement)[0].stmt
     match node:
+        case ast.CreateExtensionStmt(extname=name) if name in stood_in_for:
+            return ""
         case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
             there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)
             return "" if there else None

@@ -4,7 +4,7 @@ their statements made on the twin. Knows no server.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgrunbook.errors import Problem
@@ -74,15 +74,16 @@ def judge(
     named: Mapping[str, Sequence[str]],
     adopted: bool,
     adopt: str,
+    expected: Collection[Object] = (),
 ) -> dict[str, Judgement]:
     """Judge each block. `named`: what is there of each by name; `adopted`: the block before the
-    first was adopted; `adopt` is the run's parameter.
+    first was adopted; `adopt` is the run's parameter; `expected`, what the ledger expects.
     """
     counts = [_counted(trial, timeline, named.get(trial.block, ())) for trial in trials]
     _blame(counts)
     last = max((n for n, count in enumerate(counts) if count.evident), default=-1)
     told = _Told(counts, timeline, last, adopted or last >= 0, adopt.strip() == NONE)
-    tables = deviations.Tables(timeline, target)
+    tables = deviations.Tables(timeline, target, expected)
     return {
         count.block: _beside(judgement, count, tables)
         for count, judgement in zip(counts, told.judgements(), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -31,7 +31,14 @@ _RELATIONS = ("table", "view", "materialized view", "sequence", "index", "foreig
 class Seen:
     """What is on the twin, as it was last seen; and what has changed since."""
 
-    def __init__(self, conn: psycopg.Connection[Any], beside: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self,
+        conn: psycopg.Connection[Any],
+        beside: psycopg.Connection[Any],
+        stood_in_for: Collection[str],
+    ) -> None:
+        """`stood_in_for` are the extensions that the twin's server does not have."""
+        self.stood_in_for = stood_in_for
         self._conn = conn
         self._beside = beside
         self._now = read.read(conn)

@@ -5,12 +5,12 @@ twin is asked what they make, and PostgreSQL prints it, there and on the target.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.inventory.objects import Inventory
+from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import judgement, left_alone
 from pgrunbook.planning.attempt import Attempt
@@ -43,7 +43,8 @@ class Twins:
 
     `entries` has the ledger's rows of blocks, and `order` the names of all, as they are applied.
     `adopt` is the run's parameter: the names of blocks that were done by hand, with commas between,
-    or `none`. `say` is told that a twin is asked, and what it cannot have.
+    or `none`. `say` is told that a twin is asked, and what it cannot have; `expected` are the
+    objects that the ledger expects.
     """
 
     entries: Callable[[Sequence[str]], Mapping[str, Entry]]
@@ -51,6 +52,7 @@ class Twins:
     make: Maker = nowhere
     adopt: str = ""
     say: Callable[[str], None] = print
+    expected: Callable[[], Collection[Object]] = tuple
     _tried: _Tried | None = None
 
     def judge(
@@ -83,6 +85,7 @@ class Twins:
             {name: [str(each) for each in objects] for name, objects in named.items()},
             adopted,
             self.adopt,
+            self.expected(),
         )
         return {block.name: judged[block.name] for block in blocks}
 

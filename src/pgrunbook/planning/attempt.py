@@ -30,10 +30,13 @@ _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
 
 class Attempt:
-    """Runs blocks on a twin. `steps` are the statements so far, as they went."""
+    """Runs blocks on a twin. `steps` are the statements so far, or the blocks, as they went."""
 
-    def __init__(self, twin: Twin, path: str) -> None:
-        """`path` is the search path of blocks that have none of their own."""
+    def __init__(self, twin: Twin, path: str, *, apart: bool = True) -> None:
+        """`path` is the search path of blocks that have none of their own; `apart`: look after each
+        statement, and not only after each block.
+        """
+        self._apart = apart
         self.steps: list[Step] = []
         self._path = path
         self._missing = twin.missing
@@ -91,7 +94,7 @@ class Attempt:
         steps: list[Step] = []
         failure = None
         try:
-            for step in run(self._conn, block, seen):
+            for step in run(self._conn, block, seen, apart=self._apart):
                 steps.append(step)
         except _Failed as exc:
             failure, steps = exc.problem, []
@@ -115,25 +118,35 @@ class _Failed(Exception):
         self.problem = Problem("fails on the twin", where, "the statement runs", found)
 
 
-def _in_transaction(conn: psycopg.Connection[Any], block: Block, seen: Seen) -> Iterator[Step]:
+def _in_transaction(
+    conn: psycopg.Connection[Any], block: Block, seen: Seen, *, apart: bool
+) -> Iterator[Step]:
     conn.execute("BEGIN")
     try:
-        for index, statement in enumerate(block.statements):
-            conn.execute("SAVEPOINT pgrunbook_attempt")
-            _execute(conn, statement, seen)
-            changes = seen.written(replaced := _replaced(statement))
-            if _unnamed(statement) and (doubled := seen.doubled(changes)):
-                conn.execute("ROLLBACK TO pgrunbook_attempt")
-                _drop(conn, doubled, seen)
+        for index, part in _parts(block, apart=apart):
+            for statement in part:
+                conn.execute("SAVEPOINT pgrunbook_attempt")
                 _execute(conn, statement, seen)
-                changes = seen.written(replaced)
-            conn.execute("RELEASE pgrunbook_attempt")
+                if _unnamed(statement) and (doubled := seen.doubled(seen.written([]))):
+                    conn.execute("ROLLBACK TO pgrunbook_attempt")
+                    _drop(conn, doubled, seen)
+                    _execute(conn, statement, seen)
+                conn.execute("RELEASE pgrunbook_attempt")
+            changes = seen.written(_replaced(part))
             seen.take(changes)
-            yield _step(block.name, index, statement, changes)
+            yield _step(block.name, index, part, changes)
         conn.execute("COMMIT")
     finally:
         if not conn.closed and conn.info.transaction_status != TransactionStatus.IDLE:
             conn.execute("ROLLBACK")
+
+
+def _parts(block: Block, *, apart: bool) -> Iterator[tuple[int, Sequence[Statement]]]:
+    """What is looked at after: each statement, or all of them; with the index of the last."""
+    if apart:
+        yield from ((index, [statement]) for index, statement in enumerate(block.statements))
+    elif block.statements:
+        yield len(block.statements) - 1, block.statements
 
 
 def _execute(conn: psycopg.Connection[Any], statement: Statement, seen: Seen) -> None:
@@ -169,16 +182,19 @@ def _drop(conn: psycopg.Connection[Any], objects: Sequence[Object], seen: Seen) 
     conn.execute("RELEASE pgrunbook_attempt; SAVEPOINT pgrunbook_attempt")
 
 
-def _alone(conn: psycopg.Connection[Any], block: Block, seen: Seen) -> Iterator[Step]:
+def _alone(
+    conn: psycopg.Connection[Any], block: Block, seen: Seen, *, apart: bool
+) -> Iterator[Step]:
     """Each statement by itself, as PostgreSQL refuses them in a transaction."""
-    for index, statement in enumerate(block.statements):
-        try:
-            conn.execute(statement.sql.encode())
-        except psycopg.Error as exc:
-            raise _Failed(statement, exc) from exc
+    for index, part in _parts(block, apart=apart):
+        for statement in part:
+            try:
+                conn.execute(statement.sql.encode())
+            except psycopg.Error as exc:
+                raise _Failed(statement, exc) from exc
         changes = seen.anywhere()
         seen.take(changes)
-        yield _step(block.name, index, statement, changes)
+        yield _step(block.name, index, part, changes)
 
 
 def _unnamed(statement: Statement) -> bool:
@@ -186,21 +202,30 @@ def _unnamed(statement: Statement) -> bool:
     return any(not each.name for each in made(statement.node))
 
 
-def _step(block: str, index: int, statement: Statement, changes: Mapping[Object, Change]) -> Step:
-    objects = made(statement.node)
+def _step(
+    block: str, index: int, part: Sequence[Statement], changes: Mapping[Object, Change]
+) -> Step:
+    objects = [each for statement in part for each in made(statement.node)]
     lenient = {each.name for each in objects if each.lenient and each.kind == "table column"}
     return Step(
         block,
         index,
         changes,
-        _work(statement.node),
+        _work_of(part),
         frozenset(each for each in changes if _is_column(each, lenient)),
-        frozenset(each for each in changes if is_one_of(each, _replaced(statement))),
+        frozenset(each for each in changes if is_one_of(each, _replaced(part))),
     )
 
 
-def _replaced(statement: Statement) -> list[Made]:
-    return [each for each in made(statement.node) if each.replaces]
+def _work_of(part: Sequence[Statement]) -> Work:
+    works = {_work(statement.node) for statement in part}
+    if Work.ROWS in works:
+        return Work.ROWS
+    return Work.UPKEEP if works == {Work.UPKEEP} else Work.NONE
+
+
+def _replaced(part: Sequence[Statement]) -> list[Made]:
+    return [each for statement in part for each in made(statement.node) if each.replaces]
 
 
 def _is_column(each: Object, names: set[str]) -> bool:

@@ -54,7 +54,8 @@ class Seen:
         if found.xid is None:
             return {}
         addresses = {*found.addresses}
-        addresses |= {*overwritten(self._beside, found.xid, found.deleted_from)}
+        if found.deleted_from:
+            addresses |= {*overwritten(self._beside, found.xid, found.deleted_from)}
         before = {self._at[each] for each in addresses if each in self._at}
         now = read.read_objects(self._conn, sorted(addresses))
         self._at |= now.at()

@@ -71,22 +71,41 @@ class Twins:
         if not named.keys() - by_hand and not adopted:
             return plain
         try:
-            tried = self._try(pending, by_hand, search_path.of(look))
+            return self._tell(look, pending, blocks, named, by_hand, target(), adopted)
         except Refused as exc:
             return {
                 block.name: _unjudged(block, named.get(block.name, ()), by_hand, exc)
                 for block in blocks
             }
-        found = target()
-        judged = judgement.judge(
-            [tried.trials[_key(block)] for block in pending],
-            Timeline(tried.steps, found),
-            found,
-            {name: [str(each) for each in objects] for name, objects in named.items()},
-            adopted,
-            self.adopt,
-            self.expected(),
-        )
+
+    def _tell(
+        self,
+        look: Session,
+        pending: Sequence[Block],
+        blocks: Sequence[Block],
+        named: Mapping[str, Sequence[Made]],
+        by_hand: set[str],
+        target: Inventory,
+        adopted: bool,
+    ) -> Mapping[str, Judgement]:
+        """Judge by blocks, and where that does not do, as one is there in part or differs, by
+        statements, which takes longer.
+        """
+        path = search_path.of(look)
+        texts = {name: [str(each) for each in objects] for name, objects in named.items()}
+        for apart in (False, True):
+            tried = self._try(pending, by_hand, path, apart=apart)
+            judged = judgement.judge(
+                [tried.trials[_key(block)] for block in pending],
+                Timeline(tried.steps, target),
+                target,
+                texts,
+                adopted,
+                self.adopt,
+                self.expected(),
+            )
+            if {each.action for each in judged.values()} <= {Action.APPLY, Action.ADOPT}:
+                break
         return {block.name: judged[block.name] for block in blocks}
 
     def _without(
@@ -127,22 +146,24 @@ class Twins:
         before = self.order[max(at - 1, 0) : at]
         return any(entry.event == "adopted" for entry in self.entries(before).values())
 
-    def _try(self, blocks: Sequence[Block], by_hand: set[str], path: str) -> _Tried:
+    def _try(self, blocks: Sequence[Block], by_hand: set[str], path: str, *, apart: bool) -> _Tried:
         """Run the blocks on the twin; those that were done by hand are there as the target has
         them.
         """
-        if self._tried and {_key(block) for block in blocks} <= self._tried.trials.keys():
+        known = self._tried and {_key(block) for block in blocks} <= self._tried.trials.keys()
+        if self._tried and known and (self._tried.apart or not apart):
             return self._tried
-        self.say("asking the twin, a copy of the schema, what the blocks make")
+        what = "statements" if apart else "blocks"
+        self.say(f"asking the twin, a copy of the schema, what the {what} make")
         pending = [block for block in blocks if block.name not in by_hand]
         with self.make() as twin:
             for warning in twin.warnings:
                 self.say(f"not on the twin: {warning}")
-            with closing(Attempt(twin, path)) as attempt:
+            with closing(Attempt(twin, path, apart=apart)) as attempt:
                 attempt.clear_away(pending)
                 tried = dict(zip(map(_key, pending), attempt.run(pending), strict=True))
         done = {_key(block): _done_by_hand(block) for block in blocks if block.name in by_hand}
-        self._tried = _Tried(blocks, tried | done, attempt.steps)
+        self._tried = _Tried(blocks, tried | done, attempt.steps, apart)
         return self._tried
 
 
@@ -151,6 +172,7 @@ class _Tried:
     blocks: Sequence[Block]
     trials: Mapping[tuple[str, str], Trial]
     steps: Sequence[Step]
+    apart: bool
 
 
 def _is_done(entry: Entry | None) -> bool:

@@ -112,8 +112,10 @@ def _stays(each: Made) -> bool:
 
 
 class _Failed(Exception):
-    def __init__(self, statement: Statement, exc: psycopg.Error) -> None:
-        where = statement.place(int(exc.diag.statement_position or 1) - 1)
+    def __init__(self, statement: Statement, exc: psycopg.Error, before: int = 0) -> None:
+        """`before`: the characters that were sent before the statement."""
+        at = int(exc.diag.statement_position or 0) - 1 - before
+        where = statement.place(max(at, 0))
         found = exc.diag.message_primary or str(exc)
         self.problem = Problem("fails on the twin", where, "the statement runs", found)
 
@@ -125,13 +127,11 @@ def _in_transaction(
     try:
         for index, part in _parts(block, apart=apart):
             for statement in part:
-                conn.execute("SAVEPOINT pgrunbook_attempt")
                 _execute(conn, statement, seen)
                 if _unnamed(statement) and (doubled := seen.doubled(seen.written([]))):
                     conn.execute("ROLLBACK TO pgrunbook_attempt")
                     _drop(conn, doubled, seen)
                     _execute(conn, statement, seen)
-                conn.execute("RELEASE pgrunbook_attempt")
             changes = seen.written(_replaced(part))
             seen.take(changes)
             yield _step(block.name, index, part, changes)
@@ -152,18 +152,18 @@ def _parts(block: Block, *, apart: bool) -> Iterator[tuple[int, Sequence[Stateme
 def _execute(conn: psycopg.Connection[Any], statement: Statement, seen: Seen) -> None:
     for _ in range(_IN_THE_WAY):
         try:
-            conn.execute(statement.sql.encode())
+            conn.execute(f"{_SAVEPOINT}{statement.sql}".encode())
             return
         except psycopg.Error as exc:
             if conn.closed:
-                raise _Failed(statement, exc) from exc
+                raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_attempt")
             if _work(statement.node) is Work.ROWS and (found := seen.in_the_way(exc)):
                 _drop(conn, [found], seen)
                 continue
             again = _forgiving(statement.sql, exc, seen.stood_in_for)
             if again is None:
-                raise _Failed(statement, exc) from exc
+                raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
         try:
             conn.execute(again.encode())
             return
@@ -171,6 +171,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, seen: Seen) ->
             raise _Failed(statement, exc) from exc
 
 
+_SAVEPOINT = "SAVEPOINT pgrunbook_attempt;\n"
 _IN_THE_WAY = 100  # objects that one statement of code makes
 
 

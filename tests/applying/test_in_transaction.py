@@ -56,17 +56,17 @@ class Applying:
             parameters=parameters,
         )
 
-    def __call__(self, sql: str, lock_timeout: str = "150ms") -> Outcome:
+    def __call__(self, sql: str, lock_timeout: str = "150ms", name: str = "010_block") -> Outcome:
         """Apply a block of this SQL."""
         (self.folder / "deploy").mkdir(exist_ok=True)
-        (self.folder / "deploy" / "010_block.sql").write_text(
+        (self.folder / "deploy" / f"{name}.sql").write_text(
             f"-- title: A block\n-- why: A test.\n\n{sql}\n"
         )
         source = Source.read(self.folder)
         agenda = Agenda(self.sessions, "900_x", "public", source)
 
         def decide() -> Decision:
-            return agenda.decide_now([source.block("010_block", {})])[0]
+            return agenda.decide_now([source.block(name, {})])[0]
 
         decision = decide()
         self.before()

@@ -66,8 +66,10 @@ def drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
     changed = [_drift(each, fold) for each in differences(expected, there)]
     missing = [Drift(each, Definition({}), None, fold.setter(each)) for each in unknown - {*found}]
     changed += [Drift(each, None, found[each], fold.setter(each)) for each in back]
-    lost = {each.object.identity for each in [*changed, *missing] if each.found is None}
-    kept = [each for each in [*changed, *missing] if fold.parts.get(each.object) not in lost]
+    differing = [*changed, *missing]
+    # who names a table that is gone, or is back, need not name its parts
+    whole = {d.object.identity for d in differing if d.found is None or d.expected is None}
+    kept = [each for each in differing if fold.parts.get(each.object) not in whole]
     return sorted([*kept, *_added(fold, found)], key=lambda each: each.object)
 
 

@@ -206,7 +206,8 @@ class Agenda:
         try:
             renewed = [self.renewed(block) for block in blocks]
             found = self.found(renewed)
-            self.ground.refresh({named for block in renewed for named in block.relations})
+            if self._ground:
+                self._ground.refresh({named for block in renewed for named in block.relations})
             self._fold = None
             return self.decide(renewed, found)
         finally:
@@ -271,7 +272,7 @@ class Agenda:
         """
         tables = {table for block in blocks for table in block.tables}
         self._relations |= {named for block in blocks for named in block.relations}
-        self._runs_code = self._runs_code or any(block.runs_code for block in blocks)
+        self._runs_code = self._runs_code or not all(block.plain for block in blocks)
         facts = shapes.of_catalog(conn or self.look, self.schema, tables)
         if detached := {
             key.table for block in blocks for key in block.facts if key.kind == "standalone"

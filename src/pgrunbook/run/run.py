@@ -512,6 +512,7 @@ class Run:
         are in place.
         """
         self._require_decisions()
+        self._agenda.forget()
         final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
             checks.require(

@@ -115,9 +115,21 @@ class Block:
         return frozenset(named)
 
     @property
+    def altered(self) -> set[str]:
+        """The names in statements whose text does not tell all that they make."""
+        pairs = zip(self.statements, self.effects, strict=False)  # one that needs no SQL has none
+        untold = [statement for statement, effect in pairs if not effect.known]
+        return {name for s in untold for _, name in mentions.relations(s.node)}
+
+    @property
+    def plain(self) -> bool:
+        """Whether it changes nothing but what hangs on the relations that it names."""
+        return all(mentions.is_plain(statement.node) for statement in self.statements)
+
+    @property
     def runs_code(self) -> bool:
-        """Whether it may change more than what hangs on the relations that it names."""
-        return not all(mentions.is_plain(statement.node) for statement in self.statements)
+        """Whether it may make anything."""
+        return any(mentions.runs_code(statement.node) for statement in self.statements)
 
     @property
     def alters(self) -> bool:

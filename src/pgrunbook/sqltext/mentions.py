@@ -53,6 +53,17 @@ def relations(node: ast.Node) -> set[Relation]:
     return visitor.found
 
 
+# Statements that may make anything.
+_CODE = (ast.DoStmt, ast.CallStmt, ast.SelectStmt, ast.CreateExtensionStmt, ast.AlterExtensionStmt)
+
+
+def runs_code(node: ast.Node) -> bool:
+    """Whether a statement does nothing but run code, of which only the server knows what it
+    makes.
+    """
+    return isinstance(node, _CODE)
+
+
 def is_plain(node: ast.Node) -> bool:
     """Whether a statement changes the schema of nothing but what hangs on the relations that it
     names.

@@ -26,6 +26,7 @@ ON_THE_NEWEST = {
     "test_constraint_kinds.py",
     "test_lab.py",
     "test_sql_magic.py",
+    "test_twin.py",
     "test_rehearsal.py",
     "test_revert.py",
     "test_run_001.py",

@@ -97,3 +97,18 @@ def test_what_an_event_trigger_does_is_in_the_effect(applying: Applying) -> None
     )
     applying("CREATE TABLE new (id int);")
     assert "public.child" in [row[1] for row in noted(applying.database)]
+
+
+def test_the_rows_that_it_writes_are_counted(applying: Applying) -> None:
+    done = applying(
+        "INSERT INTO t (id) SELECT generate_series(1, 5); UPDATE t SET a = 'x' WHERE id < 3;"
+        "DELETE FROM t WHERE id = 5;"
+    )
+    ((rows,),) = applying.database.execute("SELECT rows_written FROM pgrunbook.blocks")
+    assert rows == [{"relation": "public.t", "inserted": 5, "updated": 2, "deleted": 1}]
+    assert done.effect
+    assert done.effect.rows_frame().loc["public.t"].to_dict() == {
+        "inserted": 5,
+        "updated": 2,
+        "deleted": 1,
+    }

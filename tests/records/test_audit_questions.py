@@ -1,4 +1,4 @@
-"""The twelve answers: what is known is said, what is not is said to be unknown, and nothing is made
+"""The thirteen answers: what is known is said, what is not is said to be unknown, and nothing is made
 up.
 """
 
@@ -13,7 +13,7 @@ from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIM
 from pgrunbook.records.audit_questions import NOT_SO_FAR, UNREADABLE, answers
 from pgrunbook.records.record import Record
 
-QUESTIONS = 12
+QUESTIONS = 13
 IDENTITY = {
     "database": "crm",
     "host": "db.example",
@@ -261,3 +261,34 @@ def test_what_a_rehearsal_changed_is_said_to_be_on_the_copy() -> None:
         record(target(mode="rehearse"), cell("difference", frame("difference", row))), None
     )
     assert changed.text == "On the copy, not on the target: Added: 1 column. In people."
+
+
+HAZARD = {
+    "block": "020_tidy",
+    "line": "4",
+    "hazards": "drops_column",
+    "concerns": "column deals.note",
+    "size": "about 3,000 rows, 240 kB",
+    "dependents": "index noted",
+    "takes": "",
+    "accepted": "drops_column",
+}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        (
+            [frame("hazards", HAZARD)],
+            "020_tidy:4 drops_column, column deals.note (accepted): about 3,000 rows, 240 kB; "
+            "index noted.",
+        ),
+        ([frame("hazards")], "Nothing: no hazard was found in what was to run."),
+        ([frame("hazards", *[HAZARD] * 8)], "And 3 more, which the cell shows."),
+        ([frame("preconditions", {"where": "x", "result": "ok"})], "The record does not say."),
+        ([], NOT_SO_FAR),
+    ],
+)
+def test_what_was_at_risk(outputs: list[dict[str, Any]], expected: str) -> None:
+    given = {a.question: a.text for a in answers(record(cell("plan", *outputs)), None)}
+    assert given["What was at risk?"].endswith(expected)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.runbooks import lint as linting
-from pgrunbook.runbooks.lint import EXCLUDED, EXCLUDED_FROM_REVERT, RULES, lint
+from pgrunbook.runbooks import squawk
+from pgrunbook.runbooks.lint import RULES, lint
+from pgrunbook.runbooks.squawk import EXCLUDED, EXCLUDED_FROM_REVERT
 
 ROOT = Path(__file__).parents[2]
 
@@ -292,6 +293,56 @@ def test_what_lies_in_deploy_beside_the_sql_is_no_block(sql):
     assert lint(sql) == []
 
 
+# hazards
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);", "scans_under_lock, locks_out_reads: table notes"),
+        ("CREATE INDEX notes_id ON notes (id);", "scans_under_lock, locks_out_writes: table notes"),
+        ("ALTER TABLE :table RENAME TO :\"other\";", "renames: table table"),
+        ("DROP TABLE notes CASCADE;", "drops_table: table notes CASCADE"),
+        ("ALTER TABLE notes DROP COLUMN body;", "drops_column: column notes.body"),
+        ("DELETE FROM notes;", "deletes_rows: table notes every row"),
+    ],
+)  # fmt: skip
+def test_a_hazard_is_told_once_unless_the_header_accepts_it(sql, statement, message):
+    write(sql, {"deploy/020_more.sql": deploy(statement)})
+    others = ("partners", "verify-raises")
+    (found,) = [f for f in lint(sql) if f.rule not in others]
+    assert (found.rule, found.line, found.message) == ("hazards", 4, message)
+
+    names = message.partition(":")[0]
+    write(
+        sql,
+        {"deploy/020_more.sql": deploy(statement).replace("\n\n", f"\n-- accepts: {names}\n\n")},
+    )
+    assert [f for f in lint(sql) if f.rule not in others] == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "GRANT SELECT ON notes TO PUBLIC;", "UPDATE notes SET body = 'x';", "DO $$BEGIN END$$;", "DROP VIEW v;",
+        "ALTER TABLE notes ALTER COLUMN id SET NOT NULL;",
+    ],
+)  # fmt: skip
+def test_what_is_ordinary_or_up_to_the_target_is_not_told(sql, statement):
+    write(sql, {"deploy/020_more.sql": deploy(statement)})
+    assert "hazards" not in [rule for rule, _, _ in complaints(sql)]
+
+
+def test_what_a_header_accepts_has_to_occur_and_be_known(sql):
+    write(sql, {"deploy/010_notes.sql": NOTES.replace("\n\n", "\n-- accepts: drops_table\n\n", 1)})
+    assert complaints(sql) == [("accepts", "deploy/010_notes.sql", 1)]
+
+    write(sql, {"deploy/010_notes.sql": NOTES.replace("\n\n", "\n-- accepts: drops_tabel\n\n", 1)})
+    found = next(f for f in lint(sql) if f.rule == "usable")
+    assert "no hazard is called 'drops_tabel'" in found.message
+    assert found.remedy.startswith("did you mean drops_table? ")
+
+
 # squawk
 
 
@@ -301,14 +352,10 @@ def test_what_lies_in_deploy_beside_the_sql_is_no_block(sql):
         ("ALTER TABLE notes ADD COLUMN made uuid DEFAULT "
          "gen_random_uuid();", "adding-field-with-default"),
         ("ALTER TABLE notes ADD COLUMN made uuid NOT NULL;", "adding-required-field"),
-        ("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);", "constraint-missing-not-valid"),
         ("ALTER TABLE notes ADD COLUMN made timestamp;", "prefer-timestamp-tz"),
         ("ALTER TABLE notes ADD COLUMN made int;", "prefer-bigint-over-int"),
         ("ALTER TABLE notes ALTER COLUMN id TYPE numeric;", "changing-column-type"),
         ("ALTER TABLE notes DROP CONSTRAINT c;", "ban-drop-constraint"),
-        ("CREATE INDEX notes_id ON notes (id);", "require-concurrent-index-creation"),
-        ("ALTER TABLE :table RENAME TO :\"other\";", "renaming-table"),
-        ("DROP TABLE notes;", "ban-drop-table"),
     ],
 )  # fmt: skip
 def test_squawks_rules_hold_in_deploy(sql, statement, rule):
@@ -318,11 +365,12 @@ def test_squawks_rules_hold_in_deploy(sql, statement, rule):
 
 def test_squawk_sees_through_placeholders(sql):
     text = (
-        "ALTER TABLE :\"table\" ADD COLUMN made date;\nSELECT :'value', :value;\nDROP TABLE :table;"
+        "ALTER TABLE :\"table\" ADD COLUMN made date;\nSELECT :'value', :value;\n"
+        "ALTER TABLE :table DROP CONSTRAINT c;"
     )
     write(sql, {"deploy/020_more.sql": deploy(text)})
     assert [c for c in complaints(sql) if c[0].startswith("squawk")] == [
-        ("squawk:ban-drop-table", "deploy/020_more.sql", 6)
+        ("squawk:ban-drop-constraint", "deploy/020_more.sql", 6)
     ]
 
 
@@ -351,19 +399,19 @@ def test_only_the_sql_itself_switches_a_rule_of_squawk_off(sql, monkeypatch):
 def test_each_exclusion_is_needed(monkeypatch, rule):
     """Else it would hide something one day."""
     for name in ("EXCLUDED", "EXCLUDED_FROM_REVERT"):
-        excluded = {k: v for k, v in getattr(linting, name).items() if k != rule}
-        monkeypatch.setattr(linting, name, excluded)
+        excluded = {k: v for k, v in getattr(squawk, name).items() if k != rule}
+        monkeypatch.setattr(squawk, name, excluded)
     assert any(f.rule == f"squawk:{rule}" for f in lint(ROOT / "sql"))
 
 
 def test_squawk_is_needed(sql, monkeypatch):
-    monkeypatch.setattr(linting.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(squawk.shutil, "which", lambda *_, **__: None)
     with pytest.raises(Refused, match="squawk is not installed"):
         lint(sql)
 
 
 def test_a_squawk_that_does_not_work_is_no_clean_bill(sql, monkeypatch):
-    monkeypatch.setattr(linting, "EXCLUDED", EXCLUDED | {"no-such-rule": "for the test"})
+    monkeypatch.setattr(squawk, "EXCLUDED", EXCLUDED | {"no-such-rule": "for the test"})
     with pytest.raises(Failed, match="invalid rule name no-such-rule"):
         lint(sql)
 
@@ -372,12 +420,13 @@ def test_a_squawk_that_does_not_work_is_no_clean_bill(sql, monkeypatch):
 
 
 def test_findings_are_in_order_and_say_what_to_do(sql):
-    write(sql, {"deploy/010_notes.sql": NOTES + "DROP TABLE s.notes;\nDROP TABLE s.notes;"})
+    write(sql, {"deploy/010_notes.sql": NOTES + "DROP DOMAIN s.d;\nDROP TABLE s.notes, s.more;"})
     found = lint(sql)
     assert found == sorted(found)
-    assert str(next(finding for finding in found if finding.rule.startswith("squawk"))) == (
-        "sql/001_notes/deploy/010_notes.sql:11: Dropping a table may break existing clients."
-        " [squawk:ban-drop-table]\n    remedy:   see https://squawkhq.com/docs/ban-drop-table"
+    assert str(next(finding for finding in found if finding.rule == "hazards")) == (
+        "sql/001_notes/deploy/010_notes.sql:12: drops_table: table s.more [hazards]\n"
+        "    remedy:   change the statement, or say in the header that it is meant: -- accepts: with the names "
+        "of the hazards, and the reason in -- why:"
     )
 
 

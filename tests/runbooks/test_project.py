@@ -86,6 +86,19 @@ def test_the_settings_are_typed_and_have_defaults(tmp_path: Path) -> None:
             r"protected: .*\n +expected: true or false, without quotes",
         ),
         (
+            "[targets.staging]\nhazards = { drops_tabel = 'accept' }\n",
+            r"hazards\.drops_tabel: no hazard is called so\n +expected: drops_table, .*\n"
+            r" +remedy: +did you mean drops_table\?",
+        ),
+        (
+            "[targets.staging]\nhazards = { drops_table = 'hunter2' }\n",
+            r'hazards\.drops_table: is no policy .*\n +expected: "allow" or "accept" or "approve"',
+        ),
+        (
+            "[targets.staging]\nhazards = 'accept'\n",
+            r'hazards: is no policy for hazards\n +expected: \{ drops_table = "allow" or',
+        ),
+        (
             "[target.staging]\n",
             r"target: unknown setting\n +expected: one of embedded, archive, targets",
         ),

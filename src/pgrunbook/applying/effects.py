@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -33,13 +34,14 @@ from pgrunbook.runbooks.blocks import Block
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What a transaction has changed, object by object, and how these objects are now; `kept`: what
-    it has taken over as it was.
+    it has taken over as it was; `rows_written`: how many rows of which table.
     """
 
     differences: Sequence[Difference] = ()
     after: Inventory = field(default_factory=Inventory)
     kept: Mapping[Object, Definition] = field(default_factory=dict)
     parts: Mapping[Object, str | None] = field(default_factory=dict)
+    rows_written: Sequence[Mapping[str, Any]] = ()
 
     @property
     def rows(self) -> list[list[object]]:
@@ -63,6 +65,14 @@ class Effect:
         """
         rows = [[str(each.object), _change(each), _what(each)] for each in self.differences]
         return pd.DataFrame(rows, columns=["object", "change", "what"], dtype="str")
+
+    def rows_frame(self) -> pd.DataFrame:
+        """One row a table that it has written rows of: index `table`; columns `inserted`,
+        `updated`, `deleted` (int).
+        """
+        columns = ["relation", "inserted", "updated", "deleted"]
+        frame = pd.DataFrame(self.rows_written, columns=columns)
+        return frame.rename(columns={"relation": "table"}).set_index("table")
 
     @property
     def made(self) -> list[Object]:

@@ -27,9 +27,10 @@ from pgrunbook.planning.agenda import Questions
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import durability
+from pgrunbook.postgres import catalog, durability
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -97,7 +98,10 @@ def apply(
         report(attempt)
         # then the block is committed
         with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):
-            ledger.note_attempt(sessions.work, run_id, attempt)
+            try:
+                ledger.note_attempt(sessions.work, run_id, attempt)
+            except Locked as exc:  # no lock of the block's, for which to try again
+                raise Failed(_rolled_back(decision), problems=[exc.problem]) from exc
 
     def attempt() -> Outcome:
         if attempts and decide().sql != decision.sql:
@@ -107,6 +111,7 @@ def apply(
             )
         return _once(sessions, decision, run_id, timeouts, ground, ask)
 
+    ledger.prepare(sessions.work)  # who has locked the ledger is not waited for that long
     try:
         outcome = lock_waits.retry(
             attempt,
@@ -198,14 +203,16 @@ def _once(
     batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
     ledger.prepare(conn)
     questions = ask(block, conn) if block.admits else Questions((), lambda _: {})
-    changed.asking(conn)  # prepared before anybody has to wait for it
+    # prepared before anybody has to wait for it
+    changed.asking(conn)
+    rows_written = catalog.asking(conn, "rows_written")
     clock = Clock()
     with conn.undoing():
-        batch.send(timeouts.settings, *changed.asking(conn), *questions.asked)
+        batch.send(timeouts.settings, *changed.asking(conn), rows_written, *questions.asked)
         # While the server works:
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         wanted = expected(decision) if block.admits else {}
-        written, deleted, *answers = _received(batch, decision)
+        written, deleted, rows, *answers = _received(batch, decision)
         found = questions.facts(answers)
         if not batch.kept:
             raise sessions.lost_lock()
@@ -224,6 +231,7 @@ def _once(
             event=decision.event,
             facts={key: found[key] for key in block.facts if key in found},
             effect=effect.rows,
+            rows_written=rows,
             started_at=batch.began_at,
             revision=decision.revision,
             laps=clock.laps,
@@ -244,7 +252,11 @@ def _once(
     ground.take(effect.differences, effect.after)
     done_with = tuple(clock.laps), batch.began_at, clock.total_ms, locks
     return Outcome(
-        block.name, decision.event, *done_with, confirmed=commit.confirmed, effect=effect
+        block.name,
+        decision.event,
+        *done_with,
+        confirmed=commit.confirmed,
+        effect=replace(effect, rows_written=rows),
     )
 
 

@@ -36,6 +36,7 @@ from pgrunbook.postgres import blockers, catalog, locks, search_path, shapes
 from pgrunbook.postgres.blockers import Attempt, Blocker
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session, Silent
 from pgrunbook.runbooks import scripts
@@ -96,12 +97,7 @@ def apply(
     block = decision.block
     try:
         steps.record("reverting" if decision.action is Action.REVERT else "started", {})
-        with _limits(
-            sessions.work,
-            block.timeouts.get("lock_timeout", timeouts.lock_budget),
-            _statement(block),
-        ):
-            steps.run()
+        steps.run()
         effect = effects.compare(ground, block, _ours(decision))
         if problems := [*_invalid(block, effect), *unmet(decision, effect)]:
             raise Failed(_half_done(decision), problems=problems)
@@ -257,16 +253,19 @@ class _Steps:
         there = catalog.rows(
             conn, "concerned", schema=self.sessions.schema, relations=[*_locked(statement.node)]
         )
-        sent = time.perf_counter()
-        trace.note(number, sent, there)  # it may be done before anybody has looked
-        self.clock.lap()
-        with conn.watched(LOOK_S, lambda: self._looks(trace, number, sent)):
-            if partition := _detached(statement):
-                self._detach(conn, statement.sql, partition)
-            else:
-                with search_path.seeing(conn, self.decision.block.search_path):
-                    conn.execute(statement.sql.encode())
-        self.clock.lap(statement.sql)
+        block = self.decision.block
+        wait = block.timeouts.get("lock_timeout", self.timeouts.lock_budget)
+        with _limits(conn, wait, _statement(block)):
+            sent = time.perf_counter()
+            trace.note(number, sent, there)  # it may be done before anybody has looked
+            self.clock.lap()
+            with conn.watched(LOOK_S, lambda: self._looks(trace, number, sent)):
+                if partition := _detached(statement):
+                    self._detach(conn, statement.sql, partition)
+                else:
+                    with search_path.seeing(conn, block.search_path):
+                        conn.execute(statement.sql.encode())
+            self.clock.lap(statement.sql)
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
         self.locks += trace.locks({row["oid"]: row["filenode"] for row in files})
         return (time.perf_counter() - sent) * 1000
@@ -323,10 +322,8 @@ class _Steps:
 
     def problem(self, exc: psycopg.Error, observe: Observe) -> Problem:
         """What failed, who was in the way if it was a lock, and what is left."""
-        found = [
-            self.at,
-            *map(str, self.blockers if isinstance(exc, lock_waits.WITHOUT_LOCKS) else ()),
-        ]
+        waited = isinstance(exc, lock_waits.WITHOUT_LOCKS) and not isinstance(exc, Locked)
+        found = [self.at, *map(str, self.blockers if waited else ())]
         with suppress(psycopg.Error, RunbookError):
             left = observe(self.sessions.work, self.decision.block).items()
             found += [

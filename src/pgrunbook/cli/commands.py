@@ -13,7 +13,15 @@ from typing import Any
 import click
 
 from pgrunbook import controls
-from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, first_line
+from pgrunbook.errors import (
+    Failed,
+    Interrupted,
+    Problem,
+    Refused,
+    RunbookError,
+    Verdict,
+    first_line,
+)
 
 # What a context notes: that there is to be a document, and that it is printed.
 _ASKED, _PRINTED = "pgrunbook.json", "pgrunbook.printed"
@@ -95,6 +103,16 @@ def print_document(value: Any) -> None:
     """Print the one JSON document of a command."""
     click.get_current_context().meta[_PRINTED] = True
     click.echo(controls.document(value))
+
+
+def print_end(
+    message: str, verdict: Verdict = Verdict.PASSED, found: Sequence[Problem] = (), **facts: Any
+) -> None:
+    """Print the document of a command that came to its end: the keys that every document has, and
+    what it has to say besides.
+    """
+    keys = {"verdict": str(verdict), "message": message, "problems": problems(found)}
+    print_document(keys | facts)
 
 
 def told(error: RunbookError) -> dict[str, Any]:

@@ -2,5 +2,5 @@
 transaction has changed.
 
 May use `postgres` and `secrets`. Start at `read`. Whatever makes `pg_dump -s` differ makes the
-inventory differ, and the other way round, but for what `tests/inventory/test_oracle.py` lists.
+inventory differ, and the other way round, but for what `tests/inventory/changes.py` marks.
 """

@@ -7,7 +7,7 @@ address, and the one that holds its schema.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -101,12 +101,12 @@ class Kind:
         """The question about those of the addresses that may be of this kind; empty if none is."""
         wanted = {each for each in addresses if each.classid == self.classid}
         if self.number is None:
-            oids = sorted({each.objid for each in wanted if each.objsubid == 0})
-            return self._asked(f"{self.oid} = ANY ({_oids(oids)})") if oids else ""
+            found = [each.objid for each in wanted if each.objsubid == 0]
+            return self._asked(f"{self.oid} = ANY ({oids(found)})") if found else ""
         pairs = sorted({(each.objid, each.objsubid) for each in wanted if each.objsubid > 0})
         if not pairs:
             return ""
-        tables = _oids(sorted({oid for oid, _ in pairs}))
+        tables = oids(oid for oid, _ in pairs)
         these = _are_among(self.oid, self.number, pairs, "int2")
         return self._asked(f"{self.oid} = ANY ({tables}) AND {these}")
 
@@ -114,7 +114,7 @@ class Kind:
         """The question about all objects of the schemas; about all there are, if they have none."""
         if self.namespace is None:
             return self._asked("true")
-        return self._asked(f"{self.namespace} = ANY ({_oids(namespaces)})")
+        return self._asked(f"{self.namespace} = ANY ({oids(namespaces)})")
 
     def _asked(self, wanted: str) -> str:
         return self.text.replace("{wanted}", wanted)
@@ -122,14 +122,14 @@ class Kind:
 
 _GONE = """\
 SELECT {classid}, a.objid::bigint, a.objsubid
-  FROM unnest({oids}, '{numbers}'::int[]) AS a (objid, objsubid)
+  FROM unnest('{oids}'::oid[], '{numbers}'::int[]) AS a (objid, objsubid)
  WHERE NOT EXISTS ({there})"""
 
 
 def gone(classid: int, addresses: Sequence[Address]) -> str:
     """The question which of these addresses in one catalog keep nothing any more."""
     (catalog,) = [name for name, oid in OIDS.items() if oid == classid]
-    oids = _oids([each.objid for each in addresses])
+    wanted = "{" + ",".join(str(each.objid) for each in addresses) + "}"
     numbers = "{" + ",".join(str(each.objsubid) for each in addresses) + "}"
     there = f"SELECT FROM {catalog} c WHERE c.oid = a.objid"
     if catalog == "pg_class":
@@ -137,7 +137,7 @@ def gone(classid: int, addresses: Sequence[Address]) -> str:
             " AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = a.objid"
             " AND t.attnum = a.objsubid AND NOT t.attisdropped))"
         )
-    return _GONE.format(classid=classid, oids=oids, numbers=numbers, there=there)
+    return _GONE.format(classid=classid, oids=wanted, numbers=numbers, there=there)
 
 
 @cache
@@ -171,8 +171,9 @@ def _are_among(left: str, right: str, pairs: Sequence[tuple[int, int]], type_: s
     return _PAIRS.format(left, right, _array(lefts), _array(rights), type_)
 
 
-def _oids(oids: Sequence[int]) -> str:
-    return f"{_array(oids)}::oid[]"
+def oids(numbers: Iterable[int]) -> str:
+    """An array of OIDs."""
+    return f"{_array(sorted({*numbers}))}::oid[]"
 
 
 def _array(numbers: Sequence[int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -21,6 +21,7 @@ SELECT n.oid, n.nspname::text FROM pg_namespace n
  ORDER BY n.nspname"""
 _ALL = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'pgrunbook')"
 _MADE_LATER = 16384  # FirstNormalObjectId: what has a smaller OID was made by initdb
+_PUBLIC = Object("schema", "public")  # by initdb, too, but no part of PostgreSQL
 
 # Options of servers and tables whose values may be secret, by what wrappers call them; of a user
 # mapping all may be but the name.
@@ -29,8 +30,14 @@ _SECRET = re.compile(
 )
 _NO_SECRET = re.compile(r"user(name)?", re.IGNORECASE)
 
+_OID = re.compile(r"\{(\w\.\w+)\}")  # a column that holds an OID, in initial_privileges.sql
+
 # What is said of objects of every kind, and kept in one catalog each.
-_SAID = {"comment": "comments", "security labels": "security_labels"}
+_SAID = {
+    "comment": "comments",
+    "security labels": "security_labels",
+    "depends on extensions": "depends_on_extensions",
+}
 
 
 def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) -> Inventory:
@@ -46,7 +53,7 @@ def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) ->
     namespaces = [oid for oid, _ in found.rows]
     asked = {kind: kind.within(namespaces) for kind in catalogs.kinds()}
     later = f"(d.objoid >= {_MADE_LATER} OR d.classoid <> {OIDS['pg_class']})"
-    inventory = _read(conn, asked, said=later, members="true")
+    inventory = _read(conn, asked, _About(said=later, member="true", privileged="true"))
     inventory.schemas = [name for _, name in found.rows]
     return inventory
 
@@ -59,17 +66,17 @@ def read_objects(
     """The objects at these addresses, without those that are not there; found by OID, whatever the
     catalog's size. Of the `known` addresses, by catalog, those where nothing is are `gone`.
     """
-    asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
     gone = [catalogs.gone(classid, sorted(those)) for classid, those in (known or {}).items()]
-    if not any(asked.values()) and not gone:
+    if not addresses and not gone:
         return Inventory()
-    return _read(
-        conn,
-        {kind: question for kind, question in asked.items() if question},
+    asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
+    about = _About(
         said=catalogs.among(addresses, "d.classoid", "d.objoid"),
-        members=catalogs.among(addresses, "d.classid", "d.objid"),
-        gone=gone,
+        member=catalogs.among(addresses, "d.classid", "d.objid"),
+        privileged=f"{{oid}} = ANY ({catalogs.oids(each.objid for each in addresses)})",
     )
+    questions = {kind: question for kind, question in asked.items() if question}
+    return _read(conn, questions, about, gone)
 
 
 def read_roles(conn: psycopg.Connection[Any], names: Sequence[str]) -> Inventory:
@@ -85,28 +92,42 @@ def read_roles(conn: psycopg.Connection[Any], names: Sequence[str]) -> Inventory
     return inventory
 
 
+class _About(NamedTuple):
+    """The objects of which more is asked than each kind's question says, as conditions."""
+
+    said: str  # of rows that hold a comment or a label
+    member: str  # of rows that make something the member of an extension
+    privileged: str  # of an OID, in place of {oid}
+
+
 def _read(
     conn: psycopg.Connection[Any],
     asked: Mapping[Kind, str],
-    said: str,
-    members: str,
+    about: _About,
     gone: Sequence[str] = (),
 ) -> Inventory:
-    """The objects that the questions are about, with what is said of them, without what extensions
-    have brought.
+    """The objects that the questions are about, with what is said of them. Of what extensions and
+    PostgreSQL itself have brought only privileges that were changed.
     """
-    more = [catalogs.query(name).replace("{wanted}", said) for name in _SAID.values()]
-    more.append(catalogs.query("members").replace("{wanted}", members))
-    questions = [_permitted(conn, kind, question) for kind, question in asked.items()]
-    answers = catalogs.ask(conn, [*more, *questions, *gone])
-    remarks = dict(zip(_SAID, answers, strict=False))
-    brought = set(answers[len(_SAID)].rows)
+    privileges = catalogs.query("initial_privileges")
+    questions = [
+        catalogs.query("members").replace("{wanted}", about.member),
+        _OID.sub(lambda match: about.privileged.replace("{oid}", match[1]), privileges),
+        *(catalogs.query(name).replace("{wanted}", about.said) for name in _SAID.values()),
+        *(_permitted(conn, kind, question) for kind, question in asked.items()),
+        *gone,
+    ]
+    members, granted, *others = catalogs.ask(conn, questions)
+    said, answers = others[: len(_SAID)], others[len(_SAID) :]
+    answers, missing = answers[: len(asked)], answers[len(asked) :]
+    brought = set(members.rows)
     inventory = Inventory()
-    for kind, answer in zip(asked, answers[len(more) :], strict=False):
+    for kind, answer in zip(asked, answers, strict=True):
         _take(inventory, kind, answer, brought)
-    for answer in answers[len(more) + len(asked) :]:
+    _add_granted(inventory, granted)
+    _add(inventory, dict(zip(_SAID, said, strict=True)))
+    for answer in missing:
         inventory.gone |= {Address(*row) for row in answer.rows}
-    _add(inventory, remarks)
     return inventory
 
 
@@ -123,9 +144,11 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
     whole = OIDS["pg_type"] if kind.name == "domain_constraints" else OIDS["pg_class"]
     for row in answer.rows:
         oid, number, part_of, type_, identity = row[:5]
+        each = Object(type_, identity)
+        if oid < _MADE_LATER and each != _PUBLIC and type_ != "extension":
+            continue
         if brought and ((kind.classid, oid) in brought or (whole, part_of) in brought):
             continue
-        each = Object(type_, identity)
         inventory.definitions[each] = Definition(_properties(names, row[5:]))
         inventory.addresses[each] = Address(kind.classid, oid, number)
         if part_of is not None:
@@ -174,6 +197,15 @@ def _without_password(conninfo: str) -> str:
     return make_conninfo(
         "", **{name: MASK if _SECRET.search(name) else value for name, value in given.items()}
     )
+
+
+def _add_granted(inventory: Inventory, answer: Answer) -> None:
+    """Add objects that are not ours for their privileges alone; public is one that is there."""
+    for *address, type_, identity, acl, usual in answer.rows:
+        each = Object(type_, identity)
+        if properties := _properties(["acl", "default acl"], [acl, usual]):
+            inventory.definitions.setdefault(each, Definition(properties))
+            inventory.addresses.setdefault(each, Address(*address))
 
 
 def _add(inventory: Inventory, remarks: Mapping[str, Answer]) -> None:

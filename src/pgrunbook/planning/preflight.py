@@ -25,7 +25,7 @@ def check(
 ) -> list[CheckResult]:
     """Everything that the blocks need of the target, one result each. Reads only."""
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
-    results = [*_server(identity), reliance.firing(conn)]
+    results = [*_server(identity), *reliance.firing(conn)]
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from pgrunbook.errors import Failed, LockedOut, Problem, Refused, first_line
 from pgrunbook.postgres import backend, catalog, limits, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
+from pgrunbook.postgres.lockers import LOCK_TIMEOUT, Locked
 from pgrunbook.postgres.session import MARGIN_S, Session, Silent
 from pgrunbook.postgres.target import Target
 
@@ -82,6 +84,9 @@ def connect(
             conn.execute("SET client_connection_check_interval TO '1s'")
         backend.require_set(conn, done, f"target {target.name!r}")
     conn.allow(milliseconds(statement_timeout) / 1000)
+    conn.beside = partial(
+        connect, target, schema="pg_catalog", label=f"{label} waits", read_only=True
+    )
     return conn
 
 
@@ -132,7 +137,8 @@ _ALIVE: dict[str, Any] = {
 }
 
 # What decides how the server reads our SQL and how it prints what we compare, whatever the role,
-# the database and the environment say.
+# the database and the environment say. Nobody is waited for for long: to print an index or a CHECK,
+# the server locks its table.
 _SETTINGS = {
     "search_path": search_path.OURS,
     "client_encoding": "UTF8",
@@ -142,7 +148,7 @@ _SETTINGS = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",  # or the moment at which a block began is rounded, to hours at worst
     "TimeZone": "UTC",
-    "lock_timeout": "0",
+    "lock_timeout": LOCK_TIMEOUT,
     "idle_in_transaction_session_timeout": "1min",
     "default_transaction_isolation": "read committed",
     # or a session that reads would wait for the one that writes
@@ -152,9 +158,7 @@ _SETTINGS = {
     "exit_on_error": "off",  # or what fails in a verify script, as it is meant to, ends the session
 }
 
-# Whoever only looks waits for nobody for long: to print an index or a CHECK, the server locks its
-# table.
-_READS = {"default_transaction_read_only": "on", "lock_timeout": "2s"}
+_READS = {"default_transaction_read_only": "on"}
 
 # What a session that applies blocks writes besides waits for no standby. A block's commit does, by
 # the role's own setting, which `begun` reads; and it confirms what was written before it, too.
@@ -402,6 +406,8 @@ def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
     """
     if isinstance(exc, Silent):
         return Problem(str(exc), where=where, remedy=exc.remedy)
+    if isinstance(exc, Locked):
+        return exc.problem
     diag = exc.diag
     what = diag.message_primary or first_line(exc).strip() or type(exc).__name__
     return Problem(

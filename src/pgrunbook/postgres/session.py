@@ -81,6 +81,8 @@ class Session(psycopg.Connection[Any]):
         self._looks: list[_Look] = []
         self._patience = Patience(None)
         self._statement_s: float | None = None
+        # opens another session on the same server, for who is to look while this one waits
+        self.beside: Callable[[], Session] | None = None
 
     @property
     def has_ended(self) -> bool:

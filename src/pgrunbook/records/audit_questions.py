@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from pgrunbook.records import hazard_rows
 from pgrunbook.records.archive import Seal
 from pgrunbook.records.record import Block, Record, Row
 
@@ -17,8 +18,8 @@ UNREADABLE = "This version of pgrunbook cannot read it in the record. See the no
 
 
 class Answer(NamedTuple):
-    """One of the twelve questions, its answer in a few sentences, and the id of the cell that shows
-    it, or empty.
+    """One of the thirteen questions, its answer in a few sentences, and the id of the cell that
+    shows it, or empty.
     """
 
     question: str
@@ -27,8 +28,8 @@ class Answer(NamedTuple):
 
 
 def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> list[Answer]:
-    """All twelve, in order. `altered`: which files are not as they were sealed; without a seal, the
-    one that cannot be read.
+    """All thirteen, in order. `altered`: which files are not as they were sealed; without a seal,
+    the one that cannot be read.
     """
     slowest = _slowest(record)
     return [
@@ -54,6 +55,7 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
             _told(_locks, record),
             _cell(record, "attempts", "locks"),
         ),
+        Answer("What was at risk?", _told(_at_risk, record), _cell(record, "hazards")),
         Answer("Was it rehearsed?", _told(_rehearsed, record), record.plan_cell),
         Answer(
             "What was verified, with what evidence?",
@@ -229,6 +231,23 @@ def _rehearsed(record: Record) -> str:
         if found
         else "No rehearsal of this plan is in the archive."
     )
+
+
+def _at_risk(record: Record) -> str:
+    """What the plan said before anything ran; records before hazards were told say nothing."""
+    frame = record.last("hazards")
+    if frame is None or (frame.rows and "hazards" not in frame.rows[0]):
+        told = record.last("preconditions") is not None
+        return "The record does not say." if told else NOT_SO_FAR
+    if not frame.rows:
+        return "Nothing: no hazard was found in what was to run."
+    lines = [hazard_rows.line(row) for row in frame.rows[:_FEW_RISKS]]
+    more = len(frame.rows) - len(lines)
+    rest = f" And {more} more, which the cell shows." if more > 0 else ""
+    return f"{'. '.join(lines)}.{rest}"
+
+
+_FEW_RISKS = 5
 
 
 def _when(record: Record) -> str:

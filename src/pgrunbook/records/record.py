@@ -33,9 +33,9 @@ class Frame:
     is about.
 
     Kinds, each named after the method: `identity`, `sources`, `circumstances`, `admission`,
-    `preconditions`, `decisions`, `hazards`, `columns`, `expected columns`, `verification` (`part of
-    the verification` if only some blocks were verified), `difference`; and about a block:
-    `statements`, `locks`, `attempts`.
+    `preconditions`, `decisions`, `hazards`, `squawk`, `columns`, `expected columns`,
+    `verification` (`part of the verification` if only some blocks were verified), `difference`; and
+    about a block: `statements`, `locks`, `attempts`.
     """
 
     kind: str
@@ -279,12 +279,9 @@ class Record:
         return [data for data, _ in self._shown(DECISION_MIME)]
 
     @property
-    def code(self) -> str:
-        """The code of its cells, but for the parameters."""
-        cells = [cell for cell in self.notebook["cells"] if cell["cell_type"] == "code"]
-        return "\n\n".join(
-            "".join(cell["source"]) for cell in cells if not _tags(cell) & _PARAMETERS
-        )
+    def written(self) -> Sequence[Row]:
+        """Its cells as they stand in the file, but for those of the parameters."""
+        return [cell for cell in self.notebook["cells"] if not _tags(cell) & _PARAMETERS]
 
     def snapshots(self) -> dict[str, Any]:
         """`before` and `after`, each with its frames, as far as the run took them, and what the

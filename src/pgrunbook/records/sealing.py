@@ -23,10 +23,11 @@ from pgrunbook.ledger import heads, ledger
 from pgrunbook.ledger.heads import Head
 from pgrunbook.mime_types import SNAPSHOT_MIME
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation
-from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive
+from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive, seal_command
 from pgrunbook.records.contained import require_regular
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
@@ -111,9 +112,8 @@ class Sealing:
             head = archive.seal(self.notebook, facts, self._record.sources, signer, complete)
             if conn and rows:
                 self._note(conn, head)
-            return Sealed(
-                head, signer is not None, self.problems, testimony.says if self.by_hand else ""
-            )
+            told = "; ".join(filter(None, [testimony.says, testimony.remark]))
+            return Sealed(head, signer is not None, self.problems, told if self.by_hand else "")
 
     def _require_truth(self) -> None:
         """Refuse what was not executed, and what contradicts itself, such as parameters that are
@@ -182,12 +182,10 @@ class Sealing:
                     and (seal := archive.read(path)).statement.predicate.run.get("id")
                     == self.run_id
                 ):
-                    what, remedy = (
-                        "is not the record of that run: it has one",
-                        "pgrunbook archive diff ONE OTHER",
-                    )
+                    both = [str(archive.root / seal.notebook), str(self.notebook)]
+                    remedy = shlex.join(["pgrunbook", "archive", "diff", *both])
                     raise Refused.of(
-                        what,
+                        "is not the record of that run: it has one",
                         where=self.notebook.name,
                         expected=seal.notebook,
                         found=self.run_id,
@@ -212,7 +210,7 @@ class Sealing:
         if own := [leak for leak in found if leak.known]:
             raise Failed(
                 "The notebook held a secret, which is masked now: it is not sealed.",
-                problems=_masked(own),
+                problems=_masked(own, self.notebook),
             )
         self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
 
@@ -258,7 +256,12 @@ class Sealing:
                     "The target's ledger does not say what the notebook says: it is not sealed.",
                     problems=problems,
                 )
-            return Testimony(True, comparison.says)
+            return Testimony(True, comparison.says, comparison.remark)
+        except Locked as exc:
+            if self.by_hand:  # it need only be done again
+                what = "The target's ledger cannot be asked now: it is not sealed."
+                raise Refused(what, problems=[exc.problem]) from exc
+            return self._not_compared(_why(exc))
         except (psycopg.Error, signals.Hurried) as exc:
             return self._not_compared(_why(exc))
         except _READ as exc:  # as another version has written it
@@ -346,18 +349,16 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
         nb = _read(notebook, name)
         return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
     except OSError as exc:
-        remedy = (
-            f"once the disk can be written: pgrunbook archive seal {shlex.quote(str(notebook))}"
-        )
+        remedy = f"once the disk can be written: {seal_command(notebook)}"
         raise Failed.of(
             "could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy
         ) from exc
 
 
-def _masked(found: Sequence[Leak]) -> list[Problem]:
+def _masked(found: Sequence[Leak], notebook: Path) -> list[Problem]:
     remedy = (
-        "change it, as it may have been read meanwhile; read the record, then: pgrunbook "
-        "archive seal FILE"
+        "change it, as it may have been read meanwhile; read the record, then: "
+        f"{seal_command(notebook)}"
     )
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
 

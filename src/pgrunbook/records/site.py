@@ -22,7 +22,7 @@ from nbformat import from_dict
 from pgrunbook import files as atomic
 from pgrunbook.errors import Failed, Unreadable
 from pgrunbook.records import rendering
-from pgrunbook.records.archive import NOT_COMPARED, SEAL, Archive, Seal, sha256_of
+from pgrunbook.records.archive import SEAL, Archive, Seal, sha256_of
 from pgrunbook.records.audit_questions import answers, moment
 from pgrunbook.records.how_it_ended import final
 from pgrunbook.records.record import UNENDED, Record
@@ -252,7 +252,7 @@ class Site:
         name = self.archive.name(notebook)
         known, given = record.identity, record.parameters
         signed = ", signed" if seal and seal.envelope.signatures else ", not signed"
-        origin = f"; {seal.origin}" if seal and NOT_COMPARED in seal.origin else ""
+        origin = f"; {seal.caveat}" if seal and seal.caveat else ""
         state = f"number {seal.sequence}{signed}{origin}" if seal else "not sealed"
         return Row(
             name=name,

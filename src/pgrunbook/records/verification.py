@@ -16,7 +16,7 @@ from pgrunbook.errors import Problem, Refused, Unreadable
 from pgrunbook.ledger import heads
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation
-from pgrunbook.records.archive import HEAD, SEAL, Archive, Seal, names, sha256_of
+from pgrunbook.records.archive import HEAD, SEAL, Archive, Seal, names, seal_command, sha256_of
 from pgrunbook.records.attestation import Resource
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
@@ -40,10 +40,12 @@ def of_project(
     or `only` is no notebook.
     """
     paths = keys or [project.root / path for path in project.settings.archive.public_keys]
-    known = [attestation.public_key(path) for path in paths]
+    known = [attestation.public_key(path, project.signing_key) for path in paths]
     if only and not only.resolve().is_relative_to(project.outputs):
         return verify_alone(only, known)
-    archive, heads = Archive(project.outputs), {name: _noted(project, name) for name in targets}
+    archive = Archive(project.outputs)
+    archive.require_there()
+    heads = {name: _noted(project, name) for name in targets}
     return (
         verify_one(archive, only.resolve(), known, heads) if only else verify(archive, known, heads)
     )
@@ -320,7 +322,7 @@ def _end(end: _End, chain: Sequence[Seal]) -> Iterator[_Finding]:
     if end.problem:
         yield end.problem, about
     elif end.left:
-        remedy = "the next seal finishes it; or pgrunbook archive seal FILE"
+        remedy = "the next seal finishes it"
         yield Problem("its seal was interrupted", where=end.left[1], remedy=remedy), [end.left[1]]
     elif noted is None and chain:
         yield Problem("removed", where=HEAD, expected="  ".join(last)), about
@@ -353,7 +355,7 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterato
     ]
     beside = {each for record in unreadable for each in names(record)}
     for name in sorted(files.keys() - sealed - seals.keys() - beside):
-        remedy = "pgrunbook archive seal FILE" if name.endswith(".ipynb") else ""
+        remedy = seal_command(files[name]) if name.endswith(".ipynb") else ""
         if remedy and _unended(files[name]):
             remedy = f"wait until it has ended; if its runner was killed: {remedy}"
             yield Problem(f"not sealed yet: {UNENDED}", where=name, remedy=remedy)

@@ -17,6 +17,7 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.connection import Sessions, problem_of
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.records.plan import Plan
 from pgrunbook.run import display
 from pgrunbook.runbooks.parameters import Parameters
@@ -37,7 +38,7 @@ def error(
         case RunbookError():
             return exc
         case psycopg.errors.LockNotAvailable():
-            problem = _unreadable(chosen, sessions)
+            problem = exc.problem if isinstance(exc, Locked) else _unreadable(chosen, sessions)
             found: RunbookError = (
                 Failed(_BEGUN, problems=[problem]) if begun else Refused(problems=[problem])
             )

@@ -108,14 +108,23 @@ def plan(made: Plan, rehearsals: Sequence[str] = (), *, sql_too: bool = False) -
     """A plan by its digest, all of it as data, and its rehearsals; with `sql_too`, each block's
     SQL, for whoever is to approve it.
     """
-    rehearsed = "".join(f"  \nrehearsed on {inline(text)}" for text in rehearsals)
-    text = f"**Plan** `{made.digest}` to {made.direction}: {made.summary}{rehearsed}"
+    text = _digest(made, rehearsals)
     data = {**made.data, "digest": made.digest, "rehearsals": list(rehearsals)}
     show({PLAN_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
     for step in made.steps if sql_too else ():
         show(Markdown(f"`{step.block}`: {step.action}"))
         if step.sql:
             show(sql(step.sql))
+
+
+def digest(made: Plan, rehearsals: Sequence[str]) -> None:
+    """A plan by its digest, and its rehearsals."""
+    show(Markdown(_digest(made, rehearsals)))
+
+
+def _digest(made: Plan, rehearsals: Sequence[str]) -> str:
+    rehearsed = "".join(f"  \nrehearsed on {inline(text)}" for text in rehearsals)
+    return f"**Plan** `{made.digest}` to {made.direction}: {made.summary}{rehearsed}"
 
 
 def decision(chosen: Decision) -> None:
@@ -151,6 +160,9 @@ def outcome(done: Outcome) -> None:
     if done.effect and len(done.effect.differences):
         show(Markdown("What it has changed, as the catalog said before the commit:"))
         show(named(done.effect.frame(), "effect", block=done.block))
+    if done.effect and done.effect.rows_written:
+        show(Markdown("Rows that it has written, as the server counted them:"))
+        show(named(done.effect.rows_frame(), "rows", block=done.block))
     if len(held := locks.frame(done.locks)):
         show(Markdown("Locks on what existed before, each held at most for so long:"))
         show(named(held, "locks", block=done.block))

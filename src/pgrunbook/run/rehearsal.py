@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-import pandas as pd
 from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
@@ -21,7 +20,6 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.project import Project
 from pgrunbook.sqltext.shape import Facts, Key
 
@@ -94,12 +92,6 @@ class Rehearsal:
         """
         owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
-
-    def hazards(self, blocks: Sequence[Block]) -> pd.DataFrame:
-        """What squawk knows of the SQL that is to run: see `lint.hazards`."""
-        from pgrunbook.runbooks import lint  # here, because it is for rehearsals alone
-
-        return lint.hazards(blocks)
 
     def check(self, found: Facts, there: Facts) -> list[CheckResult]:
         """Whether the copy, which holds `found`, has the shape of the target; it may lack an index,

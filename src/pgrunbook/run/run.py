@@ -9,22 +9,23 @@ import os
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
+import psycopg
 from IPython.core.getipython import get_ipython
 
 from pgrunbook import checks
 from pgrunbook.admit import variants
 from pgrunbook.applying.apply_blocks import Worker
-from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict, first_line
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, so_far
-from pgrunbook.planning import decisions, preflight, right_target
+from pgrunbook.planning import decisions, hazards, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, target
@@ -37,7 +38,7 @@ from pgrunbook.run import conclusion, display, sql_magic, verify
 from pgrunbook.run.before_and_after import Observation
 from pgrunbook.run.prepare import Preparation
 from pgrunbook.run.rehearsal import Rehearsal
-from pgrunbook.runbooks import cells, credentials, parameters, targets
+from pgrunbook.runbooks import cells, credentials, parameters, squawk, targets
 from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
@@ -120,6 +121,7 @@ class Run:
         # Taken away, as a second run in this kernel is another one.
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
         self.operator = chosen.operator or getpass.getuser()
+        parameters.require_said(operator=self.operator)
         self.started_at = datetime.now(UTC)
         self._closed = False
         # how many blocks had been dealt with when everything was verified
@@ -150,6 +152,10 @@ class Run:
         try:
             self._identity = self._check_target(target, project)
         # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
+        except psycopg.Error as exc:
+            with closing(self):
+                error = conclusion.error(exc, chosen, self._sessions, begun=False)
+            raise error or Failed(first_line(exc)) from exc
         except BaseException:
             self.close()
             raise
@@ -305,15 +311,23 @@ class Run:
         """
         with self._ending():
             results = self._preparation.check()
-            shown = display.named(checks.frame(results), "preconditions")
+            shown = display.named(
+                checks.frame(results),
+                "preconditions",
+                code=self._sources.code,
+                cells=self._sources.cells,
+            )
             if self._plan and not self._preparation.approved:
                 display.plan(self._plan, sql_too=True)
+                display.frame(self._hazards)
             if self.parameters.mode != "verify" or self._agenda.problems:
                 self._require(
                     results, shown, Refused, "The target is not ready: nothing was changed."
                 )
             self._preparation.accept()
             self._recorder.plan = self._plan.digest if self._plan else ""
+            if self._plan and self._plan.steps:
+                display.plan(self._plan, self._preparation.rehearsals())
             self._worker.approved = self._preparation.approved_sql
             self._worker.round_trip_ms = self._preparation.round_trip_ms
             if self.parameters.writes and self._recorder.unfinished():
@@ -332,14 +346,20 @@ class Run:
 
     def plan(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`,
-        `reason`.
+        `reason`. Shows what that puts at risk first: see `hazards.frame`.
         """
         if self._plan and self._plan.steps:
-            display.plan(self._plan, self._preparation.rehearsals())
+            display.digest(self._plan, self._preparation.rehearsals())
+            display.frame(self._hazards)
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
-            display.frame(display.named(self._rehearsal.hazards(pending), "hazards"))
+            display.frame(display.named(squawk.frame(pending), "squawk"))
         return display.named(decisions.frame(self._decisions), "decisions")
+
+    @property
+    def _hazards(self) -> pd.DataFrame:
+        shown = hazards.frame(self._preparation.risks)
+        return display.named(shown, "hazards", mode=self.parameters.mode)
 
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,

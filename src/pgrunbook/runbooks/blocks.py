@@ -12,11 +12,12 @@ from typing import NamedTuple
 import pglast
 
 from pgrunbook.durations import milliseconds
-from pgrunbook.errors import Problem, Refused
+from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import transaction_rules
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
 from pgrunbook.sqltext import mentions, shape
+from pgrunbook.sqltext.hazards import Hazard
 from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.shape import Effect, Facts, Key, Need
 
@@ -77,6 +78,11 @@ class Block:
     def named_in(self, names: Collection[str]) -> bool:
         """Whether these names name the block, or the folder that it comes from."""
         return self.name in names or self.entry in names
+
+    @property
+    def accepts(self) -> frozenset[str]:
+        """The hazards that the headers of its files accept."""
+        return frozenset(name for script in self.scripts for name in script.accepts)
 
     @property
     def source_sha256(self) -> str:
@@ -396,6 +402,14 @@ def _header_problems(script: Script) -> Iterable[Problem]:
             milliseconds(script.header.get(key, "1s"))
         except ValueError as exc:
             yield Problem(str(exc), where=f"{script.name}, header {key}", found=script.header[key])
+    for name in script.accepts:
+        if name not in [*Hazard]:
+            yield Problem(
+                f"no hazard is called {name!r}",
+                where=f"{script.name}, header accepts",
+                expected=", ".join(Hazard),
+                remedy=f"{did_you_mean(name, Hazard)}correct it, or leave it out",
+            )
     if not _is_path(script.header.get("search_path", "public")):
         yield Problem(
             "is no search path",

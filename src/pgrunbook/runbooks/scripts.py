@@ -29,6 +29,7 @@ HEADER_KEYS = (
     "fills",
     "usage",
     "transaction",
+    "accepts",
     "search_path",
     "role",
     "repeatable",
@@ -98,6 +99,11 @@ class Script:
         worthless now.
         """
         return bool(self.header.get("exposed")) and self.name.startswith("deploy/")
+
+    @property
+    def accepts(self) -> tuple[str, ...]:
+        """The hazards that its header accepts, as they are written there."""
+        return tuple(name for name in re.split(r"[,\s]+", self.header.get("accepts", "")) if name)
 
     @property
     def body(self) -> str:

@@ -41,7 +41,7 @@ from pgrunbook.records.how_it_ended import Ending, judge, settled
 from pgrunbook.runbooks import credentials, kernel_spec, parameters
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runner import ask_ledger, flood, kernels, mask_parameters
+from pgrunbook.runner import announcement, ask_ledger, flood, kernels, mask_parameters
 from pgrunbook.runner.executed_notebook import BANNER, ExecutionManager, not_written
 from pgrunbook.runner.output_file import Output
 from pgrunbook.secrets import search
@@ -235,6 +235,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         if (msg["content"].get("transient") or {}).get("display_id"):
             self.nb_man.changed()
         flood.cut(msg["content"])
+        announcement.hazards(msg["content"])
         made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
         if left_out := self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"])):
             self._forget(cell_index, left_out)

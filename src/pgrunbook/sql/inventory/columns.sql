@@ -14,7 +14,7 @@ SELECT a.attrelid, a.attnum, a.attrelid,
        nullif(concat_ws(' ', CASE WHEN k.connoinherit THEN 'NO INHERIT' END,
                              CASE WHEN NOT k.convalidated THEN 'NOT VALID' END,
                              CASE WHEN NOT k.conislocal AND NOT c.relispartition THEN 'INHERITED' END), '') AS "not null option",
-       CASE WHEN k.oid IS NOT NULL THEN obj_description(k.oid, 'pg_constraint') END AS "not null comment",
+       o.description AS "not null comment",
        CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0) END AS "default",
        CASE a.attgenerated WHEN 's' THEN pg_get_expr(d.adbin, d.adrelid) || ' STORED'
                            WHEN 'v' THEN pg_get_expr(d.adbin, d.adrelid) || ' VIRTUAL' END AS generated,
@@ -34,4 +34,5 @@ SELECT a.attrelid, a.attnum, a.attrelid,
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey[1] = a.attnum
+  LEFT JOIN pg_description o ON o.objoid = k.oid AND o.classoid = 'pg_constraint'::regclass
  WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped AND {wanted}

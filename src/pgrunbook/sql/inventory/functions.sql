@@ -3,9 +3,6 @@
 SELECT p.oid, 0, NULL, o.type, o.identity,
        pg_get_userbyid(p.proowner)::text AS owner,
        pg_get_functiondef(p.oid) AS definition,
-       (SELECT array_agg(e.extname::text ORDER BY e.extname)
-          FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'x') AS "depends on extensions",
        p.proacl::text[] AS acl, acldefault('f', p.proowner)::text[] AS "default acl"
   FROM pg_proc p
  CROSS JOIN LATERAL pg_identify_object('pg_proc'::regclass, p.oid, 0) AS o

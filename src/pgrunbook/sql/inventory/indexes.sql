@@ -8,11 +8,9 @@ SELECT i.oid, 0, x.indrelid, 'index',
        x.indisreplident AS "replica identity",
        NOT x.indisvalid AS invalid,
        h.inhparent::regclass::text AS "partition of",
-       (SELECT array_agg(a.attnum || ': ' || a.attstattarget ORDER BY a.attnum) FROM pg_attribute a
-         WHERE a.attrelid = i.oid AND a.attstattarget >= 0) AS statistics,
-       (SELECT array_agg(e.extname::text ORDER BY e.extname)
-          FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-         WHERE d.classid = 'pg_class'::regclass AND d.objid = i.oid AND d.deptype = 'x') AS "depends on extensions"
+       CASE WHEN x.indexprs IS NOT NULL THEN (
+            SELECT array_agg(a.attnum || ': ' || a.attstattarget ORDER BY a.attnum) FROM pg_attribute a
+             WHERE a.attrelid = i.oid AND a.attstattarget >= 0) END AS statistics
   FROM pg_index x
   JOIN pg_class i ON i.oid = x.indexrelid
   JOIN pg_namespace n ON n.oid = i.relnamespace

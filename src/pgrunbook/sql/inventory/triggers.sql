@@ -5,10 +5,7 @@ SELECT g.oid, 0, g.tgrelid, 'trigger',
        pg_get_triggerdef(g.oid) AS definition,
        CASE g.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always'
                         ELSE CASE WHEN g.tgparentid <> 0 THEN 'enabled' END END AS enabled,
-       g.tgparentid <> 0 AS "of the parent",
-       (SELECT array_agg(e.extname::text ORDER BY e.extname)
-          FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-         WHERE d.classid = 'pg_trigger'::regclass AND d.objid = g.oid AND d.deptype = 'x') AS "depends on extensions"
+       g.tgparentid <> 0 AS "of the parent"
   FROM pg_trigger g
   JOIN pg_class c ON c.oid = g.tgrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace

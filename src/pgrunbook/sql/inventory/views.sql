@@ -9,9 +9,6 @@ SELECT c.oid, 0, NULL,
        s.spcname::text AS tablespace,
        c.reloptions || (SELECT array_agg('toast.' || option) FROM unnest(t.reloptions) AS toast (option)) AS options,
        CASE c.relreplident WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END AS "replica identity",
-       (SELECT array_agg(e.extname::text ORDER BY e.extname)
-          FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'x') AS "depends on extensions",
        c.relacl::text[] AS acl, acldefault('r', c.relowner)::text[] AS "default acl"
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -122,4 +122,6 @@ SELECT DISTINCT m.classid, m.objid, m.objsubid
     SELECT 'pg_opfamily'::regclass, a.amprocfamily, 0 FROM pg_amproc a
      WHERE o.classid = 'pg_amproc'::regclass AND a.oid = o.objid
  ) AS m (classid, objid, objsubid)
+ WHERE m.objsubid >= 0 -- a system column is none, nor is a default
+   AND m.classid NOT IN ('pg_attrdef'::regclass, 'pg_amop'::regclass, 'pg_amproc'::regclass)
  ORDER BY 1, 2, 3

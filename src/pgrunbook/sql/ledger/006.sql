@@ -1,7 +1,9 @@
 -- Version 6 of the ledger: what each block really changed; and what is expected to be there, read anew.
-ALTER TABLE pgrunbook.blocks ADD COLUMN effect JSONB;
+ALTER TABLE pgrunbook.blocks ADD COLUMN effect JSONB, ADD COLUMN rows_written JSONB;
 COMMENT ON COLUMN pgrunbook.blocks.effect IS
-  'What the block changed: [type, identity, before, after] for each object, each definition as the server prints it, null where the object is not there. NULL for blocks of before version 6.';
+  'What the block changed: [type, identity, before, after, part of] for each object, each definition as the server prints it, null where the object is not there. NULL for blocks of before version 6.';
+COMMENT ON COLUMN pgrunbook.blocks.rows_written IS
+  'How many rows the block has written, as the server counted them: relation, inserted, updated, deleted for each table. NULL for blocks of before version 6 and outside a transaction.';
 
 CREATE TABLE pgrunbook.readings (
   id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -16,6 +16,7 @@ import click
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
 from pgrunbook.cli.commands import Commands
+from pgrunbook.cli.import_command import import_
 from pgrunbook.errors import Failed, Interrupted, Refused, RunbookError, Verdict, first_line
 from pgrunbook.runbooks import arguments, parameters
 from pgrunbook.runbooks.arguments import Asked
@@ -331,6 +332,9 @@ def new(name: str) -> None:
         click.echo(controls.one_line(_relative(path)))
     number = made[0].stem.partition("_")[0]
     click.echo(f"next: edit them; pgrunbook lint; pgrunbook run {number} --mode plan")
+
+
+main.add_command(import_)
 
 
 @main.command()

@@ -35,6 +35,7 @@ HEADER_KEYS = (
     "lock_timeout",
     "statement_timeout",
     "exposed",
+    "imported",
 )
 
 # psql's own forms, without its :{?name}:

@@ -40,7 +40,7 @@ class ImportedBlock:
     file: str
     line: int
     transaction: bool
-    revert: bool
+    revert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,8 @@ def import_files(project: Project, folder: Path, name: str, *, dry_run: bool = F
     with _beside(project, dry_run=dry_run) as place:
         blocks, scripts = _write(chosen, place, notes)
         problems += _unusable(place, scripts, notes)
+        undone = {path.stem for path in place.glob("revert/*.sql")}
+        blocks = [replace(block, revert=block.name in undone) for block in blocks]
         if problems:
             raise Refused(f"{folder} was not imported: nothing was written.", problems=problems)
         imported = Imported(runbook, tuple(blocks), tuple(notes), found.others)
@@ -106,7 +108,6 @@ def _write(
     scripts: list[_Written] = []
     for migration, cut in chosen:
         called = [next(names) for _ in cut]
-        undone = _revert(migration, called, notes)
         for index, (name, piece) in enumerate(zip(called, cut, strict=True)):
             title = migrations.words(migration.name).capitalize()
             title += f" ({index + 1} of {len(cut)})" if len(cut) > 1 else ""
@@ -114,11 +115,11 @@ def _write(
             header |= {"repeatable": "yes"} if migration.repeatable else {}
             scripts.append(_script(f"deploy/{name}.sql", migration.deploy.file, piece, header))
             file = migration.deploy.file
-            blocks.append(ImportedBlock(name, file, piece.line, piece.transaction, bool(undone)))
+            blocks.append(ImportedBlock(name, file, piece.line, piece.transaction))
         if called != [_name(migration, index, len(cut)) for index in range(len(cut))]:
             what = f"is called {called[0]}, so that the blocks sort as the files are applied"
             notes.append(Note(what, migration.deploy.file))
-        scripts += undone
+        scripts += _revert(migration, called, notes)
     for script in scripts:
         path = place / script.name
         path.parent.mkdir(parents=True, exist_ok=True)

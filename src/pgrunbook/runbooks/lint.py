@@ -151,12 +151,14 @@ def _findings(folder: Path) -> Iterator[Finding]:
     source = Source.usable(folder)
     for file, problems in source.unusable.items():
         yield from (Finding.of(problem, file, "usable") for problem in problems)
+    # written for another tool, reviewed and run there: of these only what a run would refuse
+    imported = {script.name for script in source.scripts() if script.imported}
     for rule in RULES:
-        yield from rule.findings(source)
-    for script in source.scripts("deploy"):
-        yield from _squawk_file(script, EXCLUDED)
-    for script in source.scripts("revert"):
-        yield from _squawk_file(script, EXCLUDED_FROM_REVERT)
+        yield from (found for found in rule.findings(source) if found.file not in imported)
+    for kind, excluded in (("deploy", EXCLUDED), ("revert", EXCLUDED_FROM_REVERT)):
+        for script in source.scripts(kind):
+            if script.name not in imported:
+                yield from _squawk_file(script, excluded)
 
 
 def hazards(blocks: Iterable[Block]) -> pd.DataFrame:
@@ -272,7 +274,8 @@ def _without_partner(source: Source) -> Complaints:
     for kind, name in (file.removesuffix(".sql").split("/")[:2] for file in source.unusable):
         names[kind] |= {name} - {""}
     names["verify"] = {name for name in names["verify"] if name[0].isdigit()}
-    for name in set().union(*names.values()):
+    imported = {Path(script.name).stem for script in source.scripts("deploy") if script.imported}
+    for name in set().union(*names.values()) - imported:
         there = [kind for kind in KINDS if name in names[kind]]
         for kind in (kind for kind in KINDS if kind not in there):
             yield (

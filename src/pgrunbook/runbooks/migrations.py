@@ -155,8 +155,9 @@ def _hidden(path: Path) -> bool:
 def _way(path: PurePosixPath, stems: set[str]) -> tuple[str, bool]:
     """The name of a file's migration, and whether it applies it or undoes it."""
     *folders, stem = path.parts
-    told = [part.lower() for part in folders]
-    forward = not any(part in _BACK for part in told)
+    forward = not any(part.lower() in _BACK for part in folders)
+    if (flyway := _FLYWAY.fullmatch(stem)) and flyway["kind"] == "U":
+        forward = False
     named = [part for part in folders if part.lower() not in _FORWARD + _BACK]
     match = re.fullmatch(rf"(.*?)([._-]?)({'|'.join(_FORWARD + _BACK)})", stem, re.IGNORECASE)
     if match and _is_way(path.as_posix().lower(), *match.groups(), stems=stems):

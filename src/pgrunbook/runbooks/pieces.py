@@ -192,8 +192,10 @@ def _segments(text: str) -> list[_Segment]:
     """
     segments = []
     end = 0
+    code = [token for token in scan(text) if not token.name.endswith("_COMMENT")]
     for raw in pglast.parse_sql(text):
-        stop = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(text)
+        # 0: it has no semicolon, so that it is the last one
+        stop = raw.stmt_location + raw.stmt_len if raw.stmt_len else code[-1].end + 1
         body = text[raw.stmt_location : stop]
         start = raw.stmt_location + len(body) - len(body.lstrip())
         behind = re.compile(r";?[ \t]*(?:--[^\n]*)?(?:\n|$)|;?").match(text, stop)

@@ -101,6 +101,11 @@ class Script:
         return bool(self.header.get("exposed")) and self.name.startswith("deploy/")
 
     @property
+    def imported(self) -> str:
+        """The file that it was imported from, if any."""
+        return self.header.get("imported", "")
+
+    @property
     def body(self) -> str:
         """The text below the header."""
         return self.text[_header_end(self.text) :].strip("\n") + "\n"

@@ -117,7 +117,7 @@ def _write(
             file = migration.deploy.file
             blocks.append(ImportedBlock(name, file, piece.line, piece.transaction))
         if called != [_name(migration, index, len(cut)) for index in range(len(cut))]:
-            what = f"is called {called[0]}, so that the blocks sort as the files are applied"
+            what = "got another name, so that the blocks sort as the files are applied"
             notes.append(Note(what, migration.deploy.file))
         scripts += _revert(migration, called, notes)
     for script in scripts:

@@ -82,6 +82,7 @@ def names(imported: Imported) -> list[str]:
         (["2_b.sql", "10_c.sql", "1_a.sql"], ["01_a", "02_b", "10_c"]),
         (["V1__a.sql", "V1_1__b.sql", "V2__c.sql"], ["0001_V1__a", "0002_V1_1__b", "0003_V2__c"]),
         (["V2__b.sql", "V10__c.sql", "V1.5__a.sql"], ["V01.5__a", "V02__b", "V10__c"]),
+        (["V1.10__b.sql", "V2.3__c.sql", "V1.9__a.sql"], ["V1.09__a", "V1.10__b", "V2.03__c"]),
         (["R__view.sql", "V1__a.sql"], ["0001_V1__a", "0002_R__view"]),
         (["20230102_b.up.sql", "20230101_a.up.sql"], ["20230101_a", "20230102_b"]),
         (["02_b/migration.sql", "01_a/migration.sql"], ["01_a", "02_b"]),
@@ -172,8 +173,11 @@ def test_what_must_be_alone_is_cut_out_in_order(project: Project, importing: Imp
 
 
 def test_each_transaction_of_a_file_is_a_block(project: Project, importing: Importer) -> None:
-    imported = importing({"001_a.sql": f"BEGIN;\n{TABLE}COMMIT;\nBEGIN;\nANALYZE t;\nCOMMIT;\n"})
+    local = "SET LOCAL work_mem = '1GB';\n"
+    text = f"-- why\nBEGIN;\nCOMMIT;\nBEGIN;\n{local}{TABLE}COMMIT;\nBEGIN;\nANALYZE t;\nCOMMIT;\n"
+    imported = importing({"001_a.sql": text})
     assert names(imported) == ["001_a_1", "001_a_2"]
+    assert sql(project, "deploy/001_a_1.sql").split() == f"-- why {local}{TABLE}".split()
     assert sql(project, "deploy/001_a_2.sql") == "ANALYZE t;\n"
 
 
@@ -216,6 +220,16 @@ def test_settings_of_the_session_end_with_the_block(project: Project, importing:
         "9",
         "10",
     }
+
+
+def test_another_encoding_of_the_client_is_refused(refused: Callable[..., list[Problem]]) -> None:
+    (problem,) = refused({"001_a.sql": f"SET client_encoding = 'LATIN1';\n{TABLE}"})
+    assert problem.where == "migrations/001_a.sql:1"
+
+
+def test_what_flyway_repeats_is_repeatable(project: Project, importing: Importer) -> None:
+    importing({"R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT 1;\n"})
+    assert header(project, "deploy/R__v.sql")["repeatable"] == "yes"
 
 
 def test_bom_and_ends_of_lines(project: Project, importing: Importer) -> None:
@@ -267,6 +281,8 @@ def test_all_that_cannot_be_taken_over_is_named_at_once(
             "008_h.sql": "-- liquibase formatted sql\n-- changeset a:1\nSELECT 1;\n",
             "009_i.sql": "SET work_mem = '1GB';\nCREATE INDEX CONCURRENTLY i ON t (n);\n",
             "010_j.sql": "\n\nSET SESSION AUTHORIZATION bob;\n",
+            "012_l.sql": f"BEGIN ISOLATION LEVEL SERIALIZABLE;\n{TABLE}COMMIT;\n",
+            "013_m.sql": f"\\copy t from C:\\x\n{TABLE}",
             "011_k.sql": f"-- +goose Up\n{TABLE}\n-- +goose Down\n\nDISCARD ALL;\n",
         }
     )
@@ -284,6 +300,8 @@ def test_all_that_cannot_be_taken_over_is_named_at_once(
         "migrations/008_h.sql:1",
         "migrations/009_i.sql:1",
         "migrations/010_j.sql:3",
+        "migrations/012_l.sql:1",
+        "migrations/013_m.sql:1",
     ]
     assert all(problem.remedy for problem in problems)
 
@@ -298,9 +316,19 @@ def test_the_plan_of_sqitch_is_not_guessed(refused: Callable[..., list[Problem]]
     assert problem.where == "migrations/sqitch.plan"
 
 
-def test_a_revert_script_that_cannot_be_is_noted(project: Project, importing: Importer) -> None:
-    imported = importing({"001_a.up.sql": TABLE, "001_a.down.sql": "DROP TABLE t;\nDISCARD ALL;\n"})
-    assert [note.where for note in imported.notes] == ["migrations/001_a.down.sql:2"]
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"001_a.up.sql": TABLE, "001_a.down.sql": "\n\n\nDROP TABLE t;\nDISCARD ALL;\n"},
+        {"001_a.sql": f"-- migrate:up\n{TABLE}-- migrate:down\nDROP TABLE t;\nDISCARD ALL;\n"},
+    ],
+)
+def test_a_revert_script_that_cannot_be_is_noted(
+    project: Project, importing: Importer, files: dict[str, str]
+) -> None:
+    imported = importing(files)
+    (note,) = imported.notes
+    assert note.where.endswith(".sql:5")
     assert not imported.blocks[0].revert
     assert not list(project.sql("001_app").glob("revert/*"))
 

@@ -72,7 +72,7 @@ def main() -> None:
     metavar="NAME VALUE",
     help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, "
     "statement_timeout,"
-    " approved_plan, approver, discard, or one of its own. May be repeated.",
+    " approved_plan, approver, discard, adopt, or one of its own. May be repeated.",
 )
 @click.option(
     "--html", is_flag=True, help="Also make the reviewer's page of the record, below outputs/site/."

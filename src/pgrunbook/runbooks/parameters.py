@@ -59,6 +59,7 @@ class Parameters(BaseModel):
     approved_plan: Annotated[str, AfterValidator(_digest)] = ""
     approver: str = ""
     discard: str = ""
+    adopt: str = ""
 
     @property
     def writes(self) -> bool:

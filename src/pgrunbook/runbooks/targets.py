@@ -16,7 +16,9 @@ from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import redact
 
 if TYPE_CHECKING:
-    pass
+    from pathlib import Path
+
+    from pgrunbook.postgres.schema_copy import Host
 
 # A URL with an @ after the first @ or /, not percent-encoded: libpq ends the password too early,
 # and takes the rest for the name of a host or of a database, which error messages repeat.
@@ -39,14 +41,31 @@ def resolve(name: str, project: Project) -> Target:
     return Target(name, _conninfo(name, project))
 
 
+def for_twins(project: Project, version: int) -> Host:
+    """The server that twins of a target of that major version are made on. Raises Refused if there
+    is none.
+    """
+    from pgrunbook.postgres import twin_server  # few runs need it
+
+    if named := project.settings.twin.server:
+        return twin_server.own(resolve(named, project).conninfo, version)
+    return twin_server.kept(_folder(project), version)
+
+
+def _folder(project: Project) -> Path:
+    """Where the embedded servers keep their data: no part of the repository."""
+    folder = project.root / ".pgrunbook"
+    with suppress(OSError):  # what is wrong with the folder, the server says
+        folder.mkdir(exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    return folder
+
+
 def _embedded(project: Project) -> str:
     from pgrunbook.postgres import embedded  # other targets do not need the server
 
     settings = project.settings.embedded
-    folder = project.root / ".pgrunbook"
-    with suppress(OSError):  # what is wrong with the folder, the server says
-        folder.mkdir(exist_ok=True)
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # no part of the repository
+    folder = _folder(project)
     server = embedded.start(folder / f"postgres-{settings.version}", settings.version)
     sample = project.root / settings.sample if settings.sample else None
     return embedded.database(server, settings.database, sample)

@@ -24,6 +24,7 @@ ON_THE_NEWEST = {
     "test_admission.py",
     "test_change_control.py",
     "test_constraint_kinds.py",
+    "test_histories.py",
     "test_lab.py",
     "test_oracle.py",
     "test_sql_magic.py",

@@ -16,6 +16,7 @@ import click
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
 from pgrunbook.cli.commands import Commands
+from pgrunbook.cli.import_command import import_
 from pgrunbook.errors import (
     Failed,
     Interrupted,
@@ -367,6 +368,9 @@ def new(name: str, as_json: bool) -> None:
     for path in paths:
         click.echo(controls.one_line(path))
     click.echo(following)
+
+
+main.add_command(import_)
 
 
 @main.command()

@@ -66,7 +66,12 @@ class Agenda:
     _runs_code: bool = False
 
     def __post_init__(self) -> None:
-        self.twins = Twins(self.entries, self.source.plain(), expected=self._expected)
+        self.twins = Twins(
+            self.entries,
+            self.source.plain(),
+            expected=self._expected,
+            applied=self._applied,
+        )
 
     @property
     def look(self) -> Connection:
@@ -340,6 +345,17 @@ class Agenda:
 
     def _expected(self) -> Collection[Object]:
         return self.fold.definitions.keys()
+
+    def _applied(self) -> list[Object]:
+        """What blocks of the ledger have made themselves, and is as they left it: that it is there
+        says nothing about a block which the ledger lacks, and which makes it anew.
+        """
+        fold, seen = self.fold, self.ground.seen
+        return [
+            each
+            for each, made in fold.definitions.items()
+            if made and each not in fold.adopted and each in seen and seen[each] == made
+        ]
 
     def _target(self) -> Inventory:
         """All that is there."""

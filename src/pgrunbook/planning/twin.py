@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 
+from pglast.stream import maybe_double_quote_name
+
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
@@ -16,6 +18,7 @@ from pgrunbook.planning import judgement, left_alone
 from pgrunbook.planning.attempt import Attempt
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import NONE, Judgement, Trial
+from pgrunbook.planning.seen import is_one_of
 from pgrunbook.planning.timeline import Step, Timeline
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
@@ -42,6 +45,7 @@ class Twins:
     later is about some of them.
 
     `entries` has the ledger's rows of blocks, and `order` the names of all, as they are applied.
+    `applied` are the objects that blocks of the ledger have made, and that are as they left them.
     `adopt` is the run's parameter: the names of blocks that were done by hand, with commas between,
     or `none`. `say` is told that a twin is asked, and what it cannot have; `expected` are the
     objects that the ledger expects.
@@ -53,6 +57,7 @@ class Twins:
     adopt: str = ""
     say: Callable[[str], None] = print
     expected: Callable[[], Collection[Object]] = tuple
+    applied: Callable[[], Sequence[Object]] = list
     _tried: _Tried | None = None
 
     def judge(
@@ -62,7 +67,7 @@ class Twins:
         session on the target, and only reads; `target` is what is there.
         """
         pending = self._with_those_tried(blocks)
-        named = there(look, pending)
+        named = self._unexplained(there(look, pending), look.schema)
         by_hand = self._by_hand(pending)
         adopted = bool(pending) and not _made(pending[0]) and self._comes_after_adopted(pending[0])
         plain = {b.name: _plain(b, b.name in by_hand) for b in blocks}
@@ -107,6 +112,21 @@ class Twins:
             if {each.action for each in judged.values()} <= {Action.APPLY, Action.ADOPT}:
                 break
         return {block.name: judged[block.name] for block in blocks}
+
+    def _unexplained(
+        self, named: Mapping[str, Sequence[Made]], schema: str
+    ) -> dict[str, Sequence[Made]]:
+        """Of what is there, what no block of the ledger has made. Once a twin was tried, it knows
+        better.
+        """
+        if self._tried or not named:
+            return dict(named)
+        ours = self.applied()
+        left = {
+            name: [one for one in objects if not any(_is(each, one, schema) for each in ours)]
+            for name, objects in named.items()
+        }
+        return {name: objects for name, objects in left.items() if objects}
 
     def _without(
         self,
@@ -206,6 +226,13 @@ def there(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made]]:
             name, each = objects[row["number"]]
             found[name].append(each)
     return dict(found)
+
+
+def _is(each: Object, named: Made, schema: str) -> bool:
+    """Whether a statement names the object; one without a schema is taken for the run's own."""
+    within = f"{maybe_double_quote_name(named.schema or schema)}."
+    known = within in each.identity or "." not in each.identity
+    return known and named.parent in each.identity and is_one_of(each, [named])
 
 
 def _done_by_hand(block: Block) -> Trial:

@@ -128,6 +128,7 @@ class Applying:
             agenda.decide_now([source.block("010_block", {})])[0],
             self.run_id,
             Timeouts("800ms", "20s", budget),
+            ground=agenda.ground,
             decide=lambda: agenda.decide_now([source.block("010_block", {})])[0],
             ask=agenda.questions,
             report=lambda _: None,

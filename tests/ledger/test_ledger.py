@@ -237,7 +237,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(
         assert project.step(crm, "-p", "lock_budget", "300ms").code == 1
     crm.load(
         "ALTER TABLE pgrunbook.runs DROP plan; ALTER TABLE pgrunbook.blocks DROP variables, DROP "
-        "kept, DROP effect"
+        "kept, DROP effect, DROP rows_written"
     )
     rows = crm.dump("--data-only", *DATA)
     crm.execute("DROP SCHEMA pgrunbook CASCADE")

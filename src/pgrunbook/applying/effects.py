@@ -108,7 +108,8 @@ def read_effect(
     `wanted` objects are now. One message; `by_block` is where to look.
     """
     known = ground.seen.addresses
-    asked = {*by_block.addresses, *(known[each] for each in wanted if each in known)}
+    own = {*by_block.addresses}
+    asked = own | {known[each] for each in wanted if each in known}
     lost = defaultdict[int, set[Address]](set)
     deleted_from = {OIDS[name] for name in by_block.deleted_from if name in OIDS}
     for address in known.values() if deleted_from else ():
@@ -117,14 +118,11 @@ def read_effect(
     after = read_objects(conn, sorted(asked), lost)
     if _renames_schema(ground, after):  # of what is in it no row was written
         after = read(conn)
-        asked = {*known.values(), *after.addresses.values()}
-    concerned = asked | after.gone
-    before = {
-        each: ground.seen[each]
-        for each, address in ground.seen.addresses.items()
-        if address in concerned
-    }
-    changes = differences(before, after)
+        own = {*known.values(), *after.addresses.values()}
+    own |= after.gone
+    before = {each: ground.seen[each] for each, address in known.items() if address in own}
+    now = {each: after[each] for each, address in after.addresses.items() if address in own}
+    changes = differences(before, now)
     touched = {each.object for each in changes}
     kept = {each: after[each] for each in wanted if each in after and each not in touched}
     parts = ground.parts_of({*touched, *kept}, after)

@@ -341,9 +341,12 @@ def advice(
 def unmet(decision: Decision, effect: Effect) -> list[Problem]:
     """Where the block, or what undoes it, has not left what was to be there."""
     problems = []
+    # a block that is completed may alter what is there of it
+    altered = {each.object for each in effect.differences}
+    left = altered if decision.action is Action.COMPLETE else set()
     for wanted, definition in decision.wanted.items():
         found = effect.after.get(wanted)
-        if found != definition:
+        if found != definition and wanted not in left:
             reverted = decision.action is Action.REVERT
             what = "is not as it was before the block" if reverted else _AS_FOUND
             problems.append(

@@ -243,7 +243,7 @@ def test_what_a_notebook_does_not_show_is_not_sealed(applied: Database, project:
             "by-hand.ipynb: was not executed"
         ],
         by_hand(done.notebook, 'target = "production"\nmode = "verify"\nticket = "CRM-2"'): [
-            "parameter target: was changed after the run\n      expected: env:CRM_URL: ",
+            "parameter target: was changed after the run\n      expected: env:CRM_URL\n",
             "parameter ticket: was changed after the run\n      expected: CRM-1\n      found:    "
             "CRM-2\n",
         ],
@@ -342,6 +342,7 @@ def test_a_record_that_cannot_be_sealed_is_told_and_loses_nothing(
     sealed = project.command("archive", "seal", done.notebook)
     assert sealed.code == 0, sealed.text
     assert set(json.loads(done.notebook.with_suffix(".snapshots.json").read_text())) == {
+        "version",
         "before",
         "after",
         "expected",

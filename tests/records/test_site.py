@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.mime_types import FRAME_MIME, VERDICT_MIME
 from pgrunbook.records.archive import SEAL, Archive
+from pgrunbook.records.format.mime_types import FRAME_MIME, VERDICT_MIME
 from pgrunbook.records.site import Site
 
 

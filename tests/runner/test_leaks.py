@@ -12,6 +12,7 @@ from support.databases import Database, Role
 from support.projects import Project
 
 from pgrunbook.postgres.target import Target
+from pgrunbook.records import leaks
 from pgrunbook.runbooks import credentials
 from pgrunbook.secrets import search
 
@@ -31,7 +32,7 @@ def test_the_record_of_a_run_with_a_password(
     secrets = credentials.of_target(Target("env:CRM_URL", role.url))
     assert role.password in secrets
     record = nbformat.read(done.notebook, as_version=4)
-    assert search.search(record, secrets) == []
+    assert leaks.search(record, secrets) == []
     assert search.search_text(done.notebook.read_text(), secrets, "file") == []
 
 

@@ -23,6 +23,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from support.projects import ROOT
 
+from pgrunbook.records import leaks
 from pgrunbook.secrets import search
 from pgrunbook.secrets.encodings import distinctive
 from pgrunbook.secrets.search import Leak
@@ -211,11 +212,11 @@ def test_found_anywhere_and_gone_when_masked(
     apart = " " if any("Base64" in name for name in chain) else ""
     notebook = _notebook()
     place(notebook, f"{data.draw(CONTEXTS)}{apart}{text}{apart}{data.draw(CONTEXTS)}")
-    found = search.search(notebook, [password])
+    found = leaks.search(notebook, [password])
     assert Leak(PLACES[place], KNOWN) in found
     assert {leak.where for leak in found} == {PLACES[place]}
-    search.mask(notebook, [password])
-    assert search.search(notebook, [password]) == []
+    leaks.mask(notebook, [password])
+    assert leaks.search(notebook, [password]) == []
     nbformat.validate(notebook)
     written = json.dumps(notebook, ensure_ascii=False)
     assert password not in written
@@ -238,13 +239,13 @@ def test_found_anywhere_and_gone_when_masked(
 )
 def test_masked(text: str, expected: str) -> None:
     notebook = new_notebook(cells=[new_code_cell(text)])
-    search.mask(notebook, ["hunter22"])
+    leaks.mask(notebook, ["hunter22"])
     assert notebook.cells[0].source == expected
 
 
 def test_what_holds_no_secret_stays_as_it_is() -> None:
     notebook = _notebook()
-    search.mask(notebook, ["hunter2"])
+    leaks.mask(notebook, ["hunter2"])
     assert notebook == _notebook()
 
 
@@ -257,14 +258,14 @@ def test_numbers_keys_and_ids() -> None:
         "password": "other",
     }
     secrets = ["hunter22", "12345678"]
-    assert search.search(notebook, secrets) == [
+    assert leaks.search(notebook, secrets) == [
         Leak("cell 1, id", KNOWN),
         Leak("cell 1, metadata", KNOWN),
         Leak("cell 1, metadata", "a password in a mapping"),
     ]
-    search.mask(notebook, secrets)
+    leaks.mask(notebook, secrets)
     assert notebook.cells[0].metadata == {"***": 1, "*** #2": 2, "number": "***", "password": "***"}
-    assert search.search(notebook, secrets) == []
+    assert leaks.search(notebook, secrets) == []
     nbformat.validate(notebook)
 
 
@@ -273,8 +274,8 @@ def test_the_note_does_not_repeat_the_password(password: str) -> None:
     notebook = new_notebook(
         cells=[new_code_cell(f"{base64.b64encode(password.encode()).decode()} *** {password}")]
     )
-    search.mask(notebook, [password])
-    assert search.search(notebook, [password]) == []
+    leaks.mask(notebook, [password])
+    assert leaks.search(notebook, [password]) == []
 
 
 def test_a_short_password_is_found_only_where_it_looks_like_one() -> None:
@@ -316,4 +317,4 @@ def test_a_leak_does_not_show_the_secret() -> None:
     notebook: Any = _notebook()
     for place in PLACES:
         place(notebook, "hunter2")
-    assert "hunter2" not in repr(search.search(notebook, ["hunter2"]))
+    assert "hunter2" not in repr(leaks.search(notebook, ["hunter2"]))

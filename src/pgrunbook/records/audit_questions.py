@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from pgrunbook.durations import moment
 from pgrunbook.records.archive import Seal
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Block, Record, Row
 
 _RAN = ("applied", "reverted")
@@ -32,17 +34,17 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
     """
     slowest = _slowest(record)
     return [
-        Answer("What changed?", _told(_changed, record), _cell(record, "difference")),
+        Answer("What changed?", _told(_changed, record), _cell(record, Kind.DIFFERENCE)),
         Answer(
             "Which SQL ran, exactly?",
             _told(_sql, record),
             next((b.cell for b in record.blocks if b.sql), ""),
         ),
-        Answer("On which database?", _told(_database, record), _cell(record, "identity")),
+        Answer("On which database?", _told(_database, record), _cell(record, Kind.IDENTITY)),
         Answer(
             "Who ran it, who approved it, under which ticket?",
             _told(_who, record),
-            _cell(record, "identity"),
+            _cell(record, Kind.IDENTITY),
         ),
         Answer(
             "When, and how long did each step take?",
@@ -52,13 +54,13 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
         Answer(
             "Which locks were taken, and who waited?",
             _told(_locks, record),
-            _cell(record, "attempts", "locks"),
+            _cell(record, Kind.ATTEMPTS, Kind.LOCKS),
         ),
         Answer("Was it rehearsed?", _told(_rehearsed, record), record.plan_cell),
         Answer(
             "What was verified, with what evidence?",
             _told(_verified, record),
-            _cell(record, "verification"),
+            _cell(record, Kind.VERIFICATION),
         ),
         Answer(
             "What failed, was retried or was skipped?", _told(_failed, record), _troubled(record)
@@ -66,12 +68,12 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
         Answer(
             "Which versions of runbook, SQL and tool?",
             _told(_versions, record),
-            _cell(record, "sources"),
+            _cell(record, Kind.SOURCES),
         ),
         Answer(
             "What was true before it started?",
             _told(_before, record),
-            _cell(record, "circumstances"),
+            _cell(record, Kind.CIRCUMSTANCES),
         ),
         Answer("Has the record been altered since?", _sealed(seal, altered), ""),
     ]
@@ -94,7 +96,7 @@ def _cell(record: Record, *kinds: str) -> str:
 
 
 def _changed(record: Record) -> str:
-    if record.last("difference") is None:
+    if record.last(Kind.DIFFERENCE) is None:
         done = [f"{block.event} {block.name}" for block in record.blocks if block.event in _RAN]
         at_work = _at_work(record)
         none = "No block is on record as applied." if at_work else "It had applied no block."
@@ -105,7 +107,7 @@ def _changed(record: Record) -> str:
                 "notebook says."
             )
         return f"{NOT_SO_FAR} {text}{at_work}"
-    rows = record.rows("difference")
+    rows = record.rows(Kind.DIFFERENCE)
     mode = record.identity.get("mode", "")
     if not rows:
         return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
@@ -186,9 +188,8 @@ def _database(record: Record) -> str:
         )
     return (
         f"{known['database']} on {known['host']}, schema {known['schema']}; PostgreSQL "
-        f"{known['server version']},"
-        f" {known['primary or standby']}, system identifier "
-        f"{known['system identifier']}.{_server(known)}"
+        f"{known['server_version']}, {known['recovery']}, system identifier "
+        f"{known['system_identifier']}.{_server(known)}"
     )
 
 
@@ -202,27 +203,29 @@ def _server(known: Mapping[str, str]) -> str:
 def _who(record: Record) -> str:
     known = record.identity
     operator = known.get("operator") or record.parameters.get("operator") or "not known"
-    role = f" as role {known['role']}" if known else ""
+    role = f" as role {known['role']}{_SUPERUSER * known.get('superuser', False)}" if known else ""
     ticket = known.get("ticket") or record.parameters.get("ticket") or "none given"
     return f"{operator}{role}. Ticket: {ticket}. {_approval(record)}"
 
 
+_SUPERUSER = " (superuser)"
+
+
 def _approval(record: Record) -> str:
-    approved = record.identity.get("approved") or record.parameters.get("approved_plan")
-    return (
-        f"Approved: {approved}. Another plan would have been refused."
-        if approved
-        else "No approved plan was given."
-    )
+    known = record.identity if "approved_plan" in record.identity else record.parameters
+    if not (plan := known.get("approved_plan")):
+        return "No approved plan was given."
+    approver = known.get("approver") or "nobody who is named"
+    return f"Approved: plan {plan} by {approver}. Another plan would have been refused."
 
 
 def _rehearsed(record: Record) -> str:
     if record.identity.get("mode") == "rehearse":
         return (
-            f"This is a rehearsal, on {record.identity['rehearsed on']}. The target was only read."
+            f"This is a rehearsal, on {record.identity['rehearsed_on']}. The target was only read."
         )
     if not record.plan:
-        return "Nothing was to be done." if record.last("preconditions") else NOT_SO_FAR
+        return "Nothing was to be done." if record.last(Kind.PRECONDITIONS) else NOT_SO_FAR
     found = record.plan["rehearsals"]
     return (
         f"The same plan was, on {'; on '.join(found)}."
@@ -232,7 +235,7 @@ def _rehearsed(record: Record) -> str:
 
 
 def _when(record: Record) -> str:
-    started = moment(record.started_at) or record.identity.get("started", "")
+    started = moment(record.started_at or record.identity.get("started_at", ""))
     if not started:
         return "papermill did not run it, and it does not say."
     block = _slowest(record)
@@ -286,14 +289,10 @@ def _waits(record: Record) -> str:
 
 def _waits_outside(record: Record) -> str:
     """What is said of blocks outside a transaction: only their cells show for whom they waited."""
-    names = [block.name for block in record.blocks if block.statements and not _commits(block)]
+    names = [block.name for block in record.blocks if block.statements and not block.in_transaction]
     return f" For whom {_listed(names)} waited, outside a transaction, its cell shows." * bool(
         names
     )
-
-
-def _commits(block: Block) -> bool:
-    return any(str(row["statement"]).startswith("COMMIT,") for row in block.statements)
 
 
 def _wait(block: Block) -> str:
@@ -313,7 +312,7 @@ def _blocker(row: Row) -> str:
 
 
 def _verified(record: Record) -> str:
-    before, after = record.rows("preconditions"), record.rows("verification")
+    before, after = record.rows(Kind.PRECONDITIONS), record.rows(Kind.VERIFICATION)
     if not before:
         return NOT_SO_FAR
     text = f"Preconditions: {_results(before)}."
@@ -361,14 +360,17 @@ def _versions(record: Record) -> str:
     if not record.sources:
         return NOT_SO_FAR
     notebook, digest = next(iter(record.sources.items()))
+    versions = [
+        f"{name} {version}" for name, version in record.identity.get("versions", {}).items()
+    ]
     return (
-        f"{record.identity.get('versions', 'not known')}. {notebook} with SHA-256 {digest}, and"
+        f"{', '.join(versions) or 'not known'}. {notebook} with SHA-256 {digest}, and"
         f" {_counted(len(record.sources) - 1, 'SQL file')}, each with its own."
     )
 
 
 def _before(record: Record) -> str:
-    rows = record.rows("circumstances")
+    rows = record.rows(Kind.CIRCUMSTANCES)
     if not rows:
         return NOT_SO_FAR
     return _sentence("; ".join(f"{row['what']}: {row['found']}" for row in rows))
@@ -402,8 +404,3 @@ def _counted(number: int, noun: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def moment(iso: str) -> str:
-    """`2026-01-31 12:00:00 UTC` of what papermill has noted; empty for an empty text."""
-    return f"{iso[:19].replace('T', ' ')} UTC" if iso else ""

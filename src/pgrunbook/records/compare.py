@@ -10,6 +10,7 @@ from difflib import unified_diff
 from textwrap import fill
 from typing import Any
 
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Block, Record
 
 
@@ -88,12 +89,12 @@ def _locks(block: Block) -> str:
 
 def _database(record: Record) -> str:
     known = record.identity
-    return f"{known['database']}, cluster {known['system identifier']}" if known else "not reached"
+    return f"{known['database']}, cluster {known['system_identifier']}" if known else "not reached"
 
 
 def _difference(record: Record) -> list[str]:
     return sorted(
-        " ".join(map(str, filter(None, row.values()))) for row in record.rows("difference")
+        " ".join(map(str, filter(None, row.values()))) for row in record.rows(Kind.DIFFERENCE)
     )
 
 

@@ -21,14 +21,15 @@ from pgrunbook import files, signals
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Unreadable, Verdict, first_line
 from pgrunbook.ledger import heads, ledger
 from pgrunbook.ledger.heads import Head
-from pgrunbook.mime_types import SNAPSHOT_MIME
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.records import attestation
+from pgrunbook.records import attestation, leaks
 from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive
 from pgrunbook.records.contained import require_regular
 from pgrunbook.records.contradictions import Comparison
+from pgrunbook.records.format import bundles
+from pgrunbook.records.format.parts import Snapshot
 from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
 from pgrunbook.records.record import Record
 from pgrunbook.records.testimony import Testimony, Witness, is_id
@@ -143,21 +144,17 @@ class Sealing:
             return
         remedy = "put the parameters back as they were when the cell of the target was run"
         changed = partial(Problem, "was changed after the run", remedy=remedy)
-        target = self._record.card.get("target", "")
-        if target and not target.startswith(f"{self.chosen.target}: "):
-            yield changed("parameter target", expected=target, found=self.chosen.target)
         identity = self._record.identity
         now = {
+            "target": self.chosen.target,
             "mode": self.chosen.mode,
             "schema": self.chosen.schema_,
-            "ticket": self.chosen.ticket or "none given",
+            "ticket": self.chosen.ticket,
             "operator": self.chosen.operator or identity.get("operator", ""),
-            "approved": self.chosen.approval,
+            "approved_plan": self.chosen.approved_plan,
+            "approver": self.chosen.approver,
         }
-        for said in (
-            *self._record.identities,
-            {"mode": self._record.card.get("mode", self.chosen.mode)},
-        ):
+        for said in (*self._record.identities, self._record.card):
             for name, value in now.items():
                 if said.get(name, value) != value:
                     yield changed(f"parameter {name}", expected=said[name], found=value)
@@ -205,9 +202,9 @@ class Sealing:
         to seal it unseen if one is a password of the run; what only looks like a secret is told.
         """
         self._secrets = credentials.of_target(target) if target else ()
-        if not (found := search.search(self.nb, self._secrets)):
+        if not (found := leaks.search(self.nb, self._secrets)):
             return
-        search.mask(self.nb, self._secrets)
+        leaks.mask(self.nb, self._secrets)
         files.write(self.notebook, _json(self.nb))
         if own := [leak for leak in found if leak.known]:
             raise Failed(
@@ -297,7 +294,7 @@ class Sealing:
             "runbook": self._record.runbook or self.notebook.stem,
             "operator": identity.get("operator", self.chosen.operator if self.chosen else ""),
             "database": identity.get("database", ""),
-            "system_identifier": identity.get("system identifier", ""),
+            "system_identifier": identity.get("system_identifier", ""),
             "verdict": noted.get("verdict", str(ending.verdict)),
             "reason": noted.get("reason", ending.reason),
             "parameters": self.chosen.record() if self.chosen else {},
@@ -308,7 +305,7 @@ class Sealing:
         large; unless they are there, since it could not be sealed then.
         """
         beside = self.notebook.with_suffix(".snapshots.json")
-        if any("file" in data for data, _ in shown(self.nb.cells, SNAPSHOT_MIME)):
+        if any(said.file for said, _ in shown(self.nb.cells, Snapshot)):
             if not beside.exists():
                 self.problems.append(
                     f"the state of the tables is not in the record: there is no {beside.name}"
@@ -316,10 +313,11 @@ class Sealing:
             return
         if not (snapshots := self._record.snapshots()):
             return
-        files.write(beside, _json(snapshots))
-        for data, _ in shown(self.nb.cells, SNAPSHOT_MIME):
-            if data.pop("frames", None):
-                data["file"] = beside.name
+        files.write(beside, _json(bundles.snapshots_file(snapshots)))
+        for cell in self.nb.cells:
+            for output in cell.get("outputs", ()):
+                for said in bundles.parts(output.get("data", {}), Snapshot):
+                    output.data |= bundles.bundle(Snapshot(when=said.when, file=beside.name))
         # as nbformat writes it, a seventh would be indentation
         files.write(self.notebook, _json(self.nb))
 
@@ -344,6 +342,7 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
     require_regular(notebook)
     try:
         nb = _read(notebook, name)
+        bundles.require_known(nb, name)
         return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
     except OSError as exc:
         remedy = (

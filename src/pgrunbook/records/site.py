@@ -20,10 +20,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from nbformat import from_dict
 
 from pgrunbook import files as atomic
+from pgrunbook.durations import moment
 from pgrunbook.errors import Failed, Unreadable
 from pgrunbook.records import rendering
 from pgrunbook.records.archive import NOT_COMPARED, SEAL, Archive, Seal, sha256_of
-from pgrunbook.records.audit_questions import answers, moment
+from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.how_it_ended import final
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.runbooks import digests
@@ -257,7 +258,7 @@ class Site:
         return Row(
             name=name,
             page=page,
-            started=moment(record.started_at) or str(known.get("started") or "not known"),
+            started=moment(record.started_at or str(known.get("started_at") or "")) or "not known",
             verdict=verdict,
             runbook=record.runbook or notebook.parent.name,
             target=record.target or (name.split("/")[0] if "/" in name else "not known"),

@@ -32,8 +32,9 @@ from pgrunbook.postgres.catalog import Connection, Snapshot
 from pgrunbook.postgres.connection import Sessions
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.card import VerdictCard
+from pgrunbook.records.format.parts import Card, Kind
 from pgrunbook.records.plan import Plan
-from pgrunbook.run import conclusion, display, sql_magic, verify
+from pgrunbook.run import conclusion, display, sql_magic, target_card, verify
 from pgrunbook.run.before_and_after import Observation
 from pgrunbook.run.prepare import Preparation
 from pgrunbook.run.rehearsal import Rehearsal
@@ -83,9 +84,6 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     return Run(
         project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes
     )
-
-
-_ROW = "the verdict in the ledger"
 
 
 class Column(NamedTuple):
@@ -203,32 +201,30 @@ class Run:
         """The target's identity card and this run's: index `identity`, column `value`."""
         with self._ending():
             state = "died" if self._sessions.locked else "at work, or died"
-            own = {
-                "server": str(self._standing),
-                "run": self.run_id,
-                "mode": self.parameters.mode,
-                "schema": self._schema,
-                "operator": self.operator,
-                "ticket": self.parameters.ticket or "none given",
-                **({"approved": approved} if (approved := self.parameters.approval) else {}),
-                "started": display.moment(self.started_at),
-                "versions": self._sources.versions,
-                **(self._rehearsal.facts if self._rehearsal else {}),
-                **{
-                    f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}"
-                    for r in self._recorder.unfinished()
-                },
+            unfinished = {
+                f"run {row['run_id'][:8]}": f"{state}; {so_far(row)}"
+                for row in self._recorder.unfinished()
             }
-            found = self._rehearsal.there if self._rehearsal else self._identity
-            both = pd.concat([found.frame(), pd.DataFrame({"value": own}, dtype="str")])
-            return display.named(both.rename_axis("identity"), "identity")
+            there = self._rehearsal.there if self._rehearsal else self._identity
+            card = target_card.card(
+                there,
+                self.parameters,
+                server=str(self._standing),
+                run=self.run_id,
+                operator=self.operator,
+                started_at=self.started_at.isoformat(timespec="seconds"),
+                versions=self._sources.versions,
+                **(self._rehearsal.facts if self._rehearsal else {}),
+            )
+            frame = target_card.frame(card, unfinished)
+            return display.named(frame, Kind.IDENTITY, target=card)
 
     @property
     def files(self) -> pd.DataFrame:
         """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each
         file begins.
         """
-        return display.named(self._sources.frame(), "sources", files=self._sources.files)
+        return display.named(self._sources.frame(), Kind.SOURCES, files=self._sources.files)
 
     def activity(self) -> pd.DataFrame:
         """What is going on in the database: index `what`; columns `found`, `remark` (str).
@@ -245,7 +241,7 @@ class Run:
                 schema=self._schema,
                 longer_than="1 minute",
             )
-            return display.named(found, "circumstances")
+            return display.named(found, Kind.CIRCUMSTANCES)
 
     # -- what the runbook works on
     # ---------------------------------------------------------------------------
@@ -277,7 +273,7 @@ class Run:
             if self._rehearsal:
                 self._rehearsal.fill_lookups(self._sessions.work, value, columns)
             return display.named(
-                variants.frame(self._agenda.admit(value, columns, by, then)), "admission"
+                variants.frame(self._agenda.admit(value, columns, by, then)), Kind.ADMISSION
             )
 
     # -- before
@@ -290,7 +286,7 @@ class Run:
         """
         with self._ending():
             results = self._preparation.check()
-            shown = display.named(checks.frame(results), "preconditions")
+            shown = display.named(checks.frame(results), Kind.PRECONDITIONS)
             if self._plan and not self._preparation.approved:
                 display.plan(self._plan, sql_too=True)
             if self.parameters.mode != "verify" or self._agenda.problems:
@@ -323,8 +319,8 @@ class Run:
             display.plan(self._plan, self._preparation.rehearsals())
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
-            display.frame(display.named(self._rehearsal.hazards(pending), "hazards"))
-        return display.named(decisions.frame(self._decisions), "decisions")
+            display.frame(display.named(self._rehearsal.hazards(pending), Kind.HAZARDS))
+        return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
 
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,
@@ -334,7 +330,7 @@ class Run:
             found = catalog.frame(
                 self._look, "columns", ["column"], schema=self._schema, tables=[table]
             )
-            return display.named(found.drop(columns="table"), "columns", table=table)
+            return display.named(found.drop(columns="table"), Kind.COLUMNS, table=table)
 
     def expect(self, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
         """Columns that several tables should have, with their types: index `table`, `column`.
@@ -348,7 +344,7 @@ class Run:
                 self._look, "columns", ["table", "column"], schema=self._schema, tables=names
             )
             return display.named(
-                verify.expected_columns(found, tables, expected), "expected columns"
+                verify.expected_columns(found, tables, expected), Kind.EXPECTED_COLUMNS
             )
 
     # -- blocks
@@ -410,7 +406,7 @@ class Run:
                 unproven = checks.frame(
                     [checks.CheckResult(self.runbook, "behaviour", not_run=why)]
                 )
-                return display.named(unproven, "verification")
+                return display.named(unproven, Kind.VERIFICATION)
             if self.parameters.mode == "verify":
                 self._finished()
             results = [
@@ -421,9 +417,8 @@ class Run:
                 )
             ]
             results += verify.unverified(self._agenda.unverified(names))
-            shown = display.named(
-                checks.frame(results), "part of the verification" if names else "verification"
-            )
+            kind = Kind.VERIFIED_IN_PART if names else Kind.VERIFICATION
+            shown = display.named(checks.frame(results), kind)
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._note_verified(names)
             return shown
@@ -457,7 +452,7 @@ class Run:
     def changes(self) -> pd.DataFrame:
         """What has changed since the first `observe`: see `diff.diff`."""
         with self._ending():
-            return display.named(self._observation.difference(), "difference")
+            return display.named(self._observation.difference(), Kind.DIFFERENCE)
 
     def verdict(self) -> VerdictCard:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's
@@ -548,7 +543,7 @@ class Run:
             if error is None:
                 self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
                 raise
-        if remark := self._end(error.verdict, error.reason).facts.get(_ROW):
+        if remark := self._end(error.verdict, error.reason).card.ledger_remark:
             error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
         raise error
 
@@ -558,9 +553,14 @@ class Run:
         self._verdict = verdict
         if verdict is Verdict.PASSED:
             self.close()
-        facts = {"run": self.run_id, "runbook": self.runbook}
-        facts |= {_ROW: remark} if remark else {}
-        facts |= conclusion.facts(
-            self.parameters, self._identity, self.started_at, self._plan, held
+        about = self.parameters, self._identity, self.started_at, self._plan
+        card = Card(
+            verdict=verdict,
+            reason=reason,
+            run=self.run_id,
+            runbook=self.runbook,
+            long_locks=held,
+            ledger_remark=remark,
+            **conclusion.facts(*about),
         )
-        return VerdictCard(verdict, reason, facts)
+        return VerdictCard(card)

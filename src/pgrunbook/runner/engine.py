@@ -36,7 +36,7 @@ from traitlets import Integer
 from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
-from pgrunbook.records import place
+from pgrunbook.records import leaks, place
 from pgrunbook.records.how_it_ended import Ending, judge, settled
 from pgrunbook.runbooks import credentials, kernel_spec, parameters
 from pgrunbook.runbooks.parameters import RUN_ID
@@ -126,7 +126,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         try:
             chosen = parameters.chosen(nb)  # before a kernel is started
             manager.secrets = credentials.of_name(chosen.target)
-            if found := search.search(nb, manager.secrets):
+            if found := leaks.search(nb, manager.secrets):
                 raise Refused(
                     "The runbook holds a secret: nothing was started.",
                     problems=search.problems(found),
@@ -135,7 +135,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 kernel_spec.require(kernel_name, "the notebook")
         except Refused as exc:
             mask_parameters.mask_parameters(nb)
-            search.mask(nb, manager.secrets)
+            leaks.mask(nb, manager.secrets)
             signals.end()
             with manager.unsaved():
                 manager.notebook_start()

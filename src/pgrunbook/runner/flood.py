@@ -13,7 +13,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from pgrunbook.mime_types import OURS, any_ours
+from pgrunbook.records.format.mime_types import OURS, any_ours
 
 # Of what a cell shows, in characters and in outputs. A text gets half of that at most.
 LIMIT = 1_000_000

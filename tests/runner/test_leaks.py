@@ -37,9 +37,9 @@ def test_the_record_of_a_run_with_a_password(
 
 
 GIVES_AWAY = """
-import base64, json, os, urllib.parse
+import json, os, urllib.parse
 word = urllib.parse.unquote(os.environ["CRM_URL"].split(":", 2)[2].split("@")[0])
-print("connecting with", repr(word), base64.b64encode(word.encode()).decode())
+print("connecting with", repr(word))
 raise ValueError(json.dumps({"tried": word}))
 """
 

@@ -135,7 +135,7 @@ def test_what_came_of_it(record: Record) -> None:
     assert ("added", "table", "import_batches") in {
         (row["change"], row["kind"], row["table"]) for row in record.rows("difference")
     }
-    assert [frame.table for frame in record.frames if frame.kind == "columns"] == [
+    assert [frame.about["table"] for frame in record.frames if frame.kind == "columns"] == [
         "import_batches",
         "stage_mappings",
     ]

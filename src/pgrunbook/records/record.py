@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from pgrunbook.records.format import bundles, parts, version_0
-from pgrunbook.records.format.parts import Card, Decided, Done, Kind, PlanShown, Snapshot, Target
+from pgrunbook.records.format.parts import Card, Decided, Done, Kind, PlanShown, Snapshot
 
 Row = Mapping[str, Any]
 P = TypeVar("P", bound=parts.Part)
@@ -23,17 +23,14 @@ UNENDED = "its run has not ended, or its runner was killed"
 @dataclass(frozen=True)
 class Frame:
     """A frame that a method of a run returned: its `parts.Kind`, the cell that shows it, and its
-    rows by column, the index's columns first; what it is about, if that is a block or a table; and
-    what the frame has in place of rows, or beside them.
+    rows by column, the index's columns first. `about` has what else it says, by the keys of
+    `parts.Frame`, such as the block that it is about.
     """
 
     kind: str
     cell: str
     rows: Sequence[Row]
-    block: str = ""
-    table: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-    target: Target | None = None
+    about: Row
 
 
 @dataclass(frozen=True)
@@ -160,8 +157,10 @@ class Record:
         found = []
         for said, cell in self._shown(parts.Frame):
             rows = [dict(zip(said.columns, row, strict=True)) for row in said.rows]
-            about = said.block, said.table, said.files, said.target
-            found.append(Frame(said.kind, cell, rows, *about))
+            about = said.model_dump(
+                mode="json", exclude_unset=True, exclude={"kind", "columns", "rows"}
+            )
+            found.append(Frame(said.kind, cell, rows, about))
         return found
 
     def last(self, kind: str) -> Frame | None:
@@ -184,7 +183,7 @@ class Record:
     def sources(self) -> Mapping[str, str]:
         """SHA-256 of each file that was run, by its path from the project's root."""
         frame = self.last(Kind.SOURCES)
-        return frame.files if frame else {}
+        return frame.about["files"] if frame else {}
 
     @cached_property
     def blocks(self) -> Sequence[Block]:
@@ -195,7 +194,11 @@ class Record:
 
     def _block(self, decided: Decided, cell: str, done: Done | None) -> Block:
         # of a frame that a cell shows again, the last counts
-        about = {frame.kind: frame.rows for frame in self.frames if frame.block == decided.block}
+        about = {
+            frame.kind: frame.rows
+            for frame in self.frames
+            if frame.about.get("block") == decided.block
+        }
         statements = about.get(Kind.STATEMENTS, ())
         in_transaction = decided.in_transaction
         if in_transaction is None:
@@ -243,7 +246,7 @@ class Record:
     @property
     def identities(self) -> Sequence[Row]:
         """The identity card of each run, in order, as `identity`."""
-        return [frame.target.said() for frame in self.frames if frame.target]
+        return [frame.about["target"] for frame in self.frames if frame.kind == Kind.IDENTITY]
 
     @property
     def runs(self) -> Sequence[str]:

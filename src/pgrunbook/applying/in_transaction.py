@@ -25,8 +25,9 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import durability, search_path
 from pgrunbook.postgres.blockers import Attempt
-from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.locks import Lock
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement

@@ -32,8 +32,9 @@ from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import blockers, catalog, locks, search_path, shapes
 from pgrunbook.postgres.blockers import Attempt, Blocker
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.locks import Lock, Trace
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session, Silent
 from pgrunbook.runbooks import scripts
 from pgrunbook.runbooks.blocks import Block

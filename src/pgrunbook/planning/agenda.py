@@ -17,7 +17,7 @@ from pgrunbook.planning import decisions, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, shapes
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Admits, Block, Source, Variants, entry_of
 from pgrunbook.runbooks.scripts import Script, Statement, substitute

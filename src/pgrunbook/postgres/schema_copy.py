@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.postgres import catalog, embedded
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import driver_errors
+from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
 

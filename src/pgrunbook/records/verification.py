@@ -46,12 +46,12 @@ def _noted(project: Project, name: str) -> list[Head]:
     # Here, because an archive can be checked without its targets.
     from pgrunbook import checks
     from pgrunbook.ledger import origin
-    from pgrunbook.postgres import connection
+    from pgrunbook.postgres import connection, driver_errors
     from pgrunbook.runbooks import targets
 
     target = targets.resolve(name, project)
     with (
-        connection.driver_errors("The ledger could not be read.", where=f"target {name!r}"),
+        driver_errors.driver_errors("The ledger could not be read.", where=f"target {name!r}"),
         connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn,
     ):
         ours = origin.Standing.of(conn).check(target)

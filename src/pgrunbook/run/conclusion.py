@@ -14,8 +14,9 @@ from pgrunbook.applying.in_transaction import Outcome
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
-from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.records.plan import Plan
 from pgrunbook.runbooks.parameters import Parameters
 

@@ -29,8 +29,8 @@ from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, target
 from pgrunbook.postgres.catalog import Connection, Snapshot
-from pgrunbook.postgres.connection import Sessions
 from pgrunbook.postgres.identity import Identity, identify
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.format.parts import Card, Kind
 from pgrunbook.records.plan import Plan

@@ -12,7 +12,8 @@ from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import RunbookError, Verdict, first_line
 from pgrunbook.ledger import ledger
-from pgrunbook.postgres.connection import connect, wait_for_end
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.run_sessions import wait_for_end
 from pgrunbook.records.format.parts import Done
 from pgrunbook.records.how_it_ended import Ending, may_have_written, shown
 from pgrunbook.runbooks import targets

@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation
-from pgrunbook.records.archive import HEAD, SEAL, Archive
+from pgrunbook.records.archive import HEAD, Archive
+from pgrunbook.records.naming import SEAL
 from pgrunbook.records.verification import verify, verify_alone
 
 RUNS = 4

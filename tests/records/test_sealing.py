@@ -16,7 +16,8 @@ import pytest
 from support.databases import Database
 from support.projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
 
-from pgrunbook.records.archive import HEAD, SEAL, Archive
+from pgrunbook.records.archive import HEAD, Archive
+from pgrunbook.records.naming import SEAL
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 

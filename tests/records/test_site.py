@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.records.archive import SEAL, Archive
+from pgrunbook.records.archive import Archive
 from pgrunbook.records.format.mime_types import FRAME_MIME, VERDICT_MIME
+from pgrunbook.records.naming import SEAL
 from pgrunbook.records.site import Site
 
 

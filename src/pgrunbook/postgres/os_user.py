@@ -28,7 +28,8 @@ def server_user() -> tuple[int, int]:
             return entry.pw_uid, entry.pw_gid
         with suppress(FileNotFoundError):
             # fails while another process is making the user
-            subprocess.run(["useradd", "--system", OS_USER], capture_output=True)
+            command = ["useradd", "--system", OS_USER]
+            subprocess.run(command, capture_output=True)  # noqa: S603
         time.sleep(0.05)
     raise Refused.of(
         "PostgreSQL does not run as root, and there is no other user for it",

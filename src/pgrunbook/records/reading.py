@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pgrunbook.errors import Problem, Unreadable
-from pgrunbook.records.archive import HEAD, SEAL, Archive, Seal
+from pgrunbook.records.archive import HEAD, Archive, Seal
 from pgrunbook.records.contained import is_regular
+from pgrunbook.records.naming import SEAL
 
 # How often to begin anew because a run has just sealed its record.
 _READINGS = 5
@@ -91,3 +93,14 @@ def _read(archive: Archive) -> Reading:
                     Problem("changed: the seal cannot be read", where=name, found=str(exc))
                 )
     return Reading(end, files, seals, problems)
+
+
+def sealed_run(archive: Archive, run_id: str) -> Seal | None:
+    """The seal of the record of a run; None if none of the seals that can be read is."""
+    for path in archive.files():
+        if path.name.endswith(SEAL):
+            with suppress(Unreadable, OSError):  # what `archive verify` is for
+                seal = archive.read(path)
+                if seal.statement.predicate.run.get("id") == run_id:
+                    return seal
+    return None

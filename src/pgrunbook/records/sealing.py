@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -18,19 +18,20 @@ import psycopg
 from nbformat import NotebookNode
 
 from pgrunbook import files, signals
-from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Unreadable, Verdict, first_line
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
 from pgrunbook.ledger import heads, ledger
 from pgrunbook.ledger.heads import Head
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.records import attestation, leaks
-from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive
+from pgrunbook.records import attestation, consistency, leaks
+from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, Archive
 from pgrunbook.records.contained import require_regular
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Snapshot
-from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
+from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown
+from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
 from pgrunbook.records.testimony import Testimony, Witness, is_id
 from pgrunbook.runbooks import credentials, parameters, targets
@@ -124,7 +125,7 @@ class Sealing:
             remedy = "run its cells, save it with their outputs, and seal that"
             raise Refused.of("was not executed", where=self.notebook.name, remedy=remedy)
         try:
-            problems = [*self._changed_parameters(), *self._changed_verdict()]
+            problems = list(consistency.problems(self._record, self.nb.cells, self.chosen))
             self._facts()
         except _READ as exc:
             found = f"{type(exc).__name__}: {first_line(exc)}"
@@ -136,60 +137,18 @@ class Sealing:
                 "The notebook does not show what was run: it is not sealed.", problems=problems
             )
 
-    def _changed_parameters(self) -> Iterator[Problem]:
-        """Parameters that are not what the run says on its identity card and, if it has ended, on
-        its verdict's: as they are when somebody has edited their cell after the run.
-        """
-        if not self.chosen:
-            return
-        remedy = "put the parameters back as they were when the cell of the target was run"
-        changed = partial(Problem, "was changed after the run", remedy=remedy)
-        identity = self._record.identity
-        now = {
-            "target": self.chosen.target,
-            "mode": self.chosen.mode,
-            "schema": self.chosen.schema_,
-            "ticket": self.chosen.ticket,
-            "operator": self.chosen.operator or identity.get("operator", ""),
-            "approved_plan": self.chosen.approved_plan,
-            "approver": self.chosen.approver,
-        }
-        for said in (*self._record.identities, self._record.card):
-            for name, value in now.items():
-                if said.get(name, value) != value:
-                    yield changed(f"parameter {name}", expected=said[name], found=value)
-
-    def _changed_verdict(self) -> Iterator[Problem]:
-        """A verdict that was noted on top, and that the cells deny."""
-        noted, said = self._record.noted.get("verdict"), told(self.nb.cells)
-        if noted == Verdict.PASSED and said and said.verdict is not Verdict.PASSED:
-            remedy = "seal the notebook as it was executed"
-            yield Problem("was changed after the run", "verdict", str(said.verdict), noted, remedy)
-        if noted and noted not in list(Verdict):
-            yield Problem("is no verdict", "verdict", ", ".join(Verdict), str(noted))
-
     def _require_first(self, archive: Archive) -> None:
         """Refuse another notebook of a run whose record is in the archive: which of the two is
         it?
         """
-        for path in archive.files() if self.run_id else ():
-            with suppress(Unreadable, OSError):  # what `archive verify` is for
-                if (
-                    path.name.endswith(SEAL)
-                    and (seal := archive.read(path)).statement.predicate.run.get("id")
-                    == self.run_id
-                ):
-                    what, remedy = (
-                        "is not the record of that run: it has one",
-                        "pgrunbook archive diff ONE OTHER",
-                    )
-                    raise Refused.of(
-                        what,
-                        where=self.notebook.name,
-                        expected=seal.notebook,
-                        found=self.run_id,
-                        remedy=remedy,
-                    )
+        if self.run_id and (seal := sealed_run(archive, self.run_id)):
+            raise Refused.of(
+                "is not the record of that run: it has one",
+                where=self.notebook.name,
+                expected=seal.notebook,
+                found=self.run_id,
+                remedy="pgrunbook archive diff ONE OTHER",
+            )
 
     def _target(self) -> Target | None:
         """Where the run was to work; None if that cannot be had any more."""
@@ -301,9 +260,7 @@ class Sealing:
         }
 
     def _take_out_snapshots(self) -> None:
-        """Into a file of their own, which a program can read without the notebook, and which may be
-        large; unless they are there, since it could not be sealed then.
-        """
+        """Into a file of their own, unless they are there, since it could not be sealed then."""
         beside = self.notebook.with_suffix(".snapshots.json")
         if any(said.file for said, _ in shown(self.nb.cells, Snapshot)):
             if not beside.exists():
@@ -311,15 +268,12 @@ class Sealing:
                     f"the state of the tables is not in the record: there is no {beside.name}"
                 )
             return
-        if not (snapshots := self._record.snapshots()):
-            return
-        files.write(beside, _json(bundles.snapshots_file(snapshots)))
-        for cell in self.nb.cells:
-            for output in cell.get("outputs", ()):
-                for said in bundles.parts(output.get("data", {}), Snapshot):
-                    output.data |= bundles.bundle(Snapshot(when=said.when, file=beside.name))
-        # as nbformat writes it, a seventh would be indentation
-        files.write(self.notebook, _json(self.nb))
+        if snapshots := self._record.snapshots():
+            files.write(beside, _json(bundles.snapshots_file(snapshots)))
+            for cell in self.nb.cells:
+                bundles.take_out_snapshots(cell, beside.name)
+            # as nbformat writes it, a seventh would be indentation
+            files.write(self.notebook, _json(self.nb))
 
     @cached_property
     def _record(self) -> Record:

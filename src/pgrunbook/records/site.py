@@ -23,9 +23,10 @@ from pgrunbook import files as atomic
 from pgrunbook.durations import moment
 from pgrunbook.errors import Failed, Unreadable
 from pgrunbook.records import rendering
-from pgrunbook.records.archive import NOT_COMPARED, SEAL, Archive, Seal, sha256_of
+from pgrunbook.records.archive import NOT_COMPARED, Archive, Seal, sha256_of
 from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.how_it_ended import final
+from pgrunbook.records.naming import SEAL
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.runbooks import digests
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pgrunbook.errors import Refused
 from pgrunbook.records.format import version_0
 from pgrunbook.records.format.mime_types import MIME_TYPES, OURS
-from pgrunbook.records.format.parts import Noted, Part
+from pgrunbook.records.format.parts import Noted, Part, Snapshot
 
 # A new key needs no new version, nor does a new kind of frame: who does not know it leaves it out.
 # A key that goes, or means something else, does.
@@ -89,6 +89,15 @@ def snapshots(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     """What such a file says, of any version."""
     _version(data, where)
     return {name: value for name, value in data.items() if name != "version"}
+
+
+def take_out_snapshots(cell: Mapping[str, Any], file: str) -> None:
+    """Have a cell name the file beside the record in place of the snapshots that it holds, which
+    may be large, and which a program can then read without the notebook.
+    """
+    for output in cell.get("outputs", ()):
+        for said in parts(output.get("data", {}), Snapshot):
+            output["data"].update(bundle(Snapshot(when=said.when, file=file)))
 
 
 def require_known(notebook: Mapping[str, Any], where: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 from support.databases import Database
 
 from pgrunbook.run import display
-from pgrunbook.run.run import Run, begin
+from pgrunbook.run.begin import begin
+from pgrunbook.run.run import Run
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 

@@ -7,7 +7,7 @@ from functools import partial
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
-import pgrunbook.run.run  # noqa: F401
+import pgrunbook.run.begin  # noqa: F401
 
 if IPKernelApp.initialized():
     # A cell that shows more than the runner can take waits; as ipykernel has it, some is dropped, a

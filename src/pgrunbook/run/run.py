@@ -4,44 +4,23 @@ to bottom.
 
 from __future__ import annotations
 
-import getpass
-import os
-import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
-from IPython.core.getipython import get_ipython
 
 from pgrunbook import checks
 from pgrunbook.admit import variants
-from pgrunbook.applying.apply_blocks import Worker
-from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
-from pgrunbook.ledger.origin import Standing
-from pgrunbook.ledger.run_rows import Recorder, so_far
-from pgrunbook.planning import decisions, preflight, right_target
-from pgrunbook.planning.agenda import Agenda
+from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
+from pgrunbook.planning import decisions
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import catalog, target
-from pgrunbook.postgres.catalog import Connection, Snapshot
-from pgrunbook.postgres.identity import Identity, identify
-from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.records.card import VerdictCard
-from pgrunbook.records.format.parts import Card, Kind
-from pgrunbook.records.plan import Plan
-from pgrunbook.run import conclusion, display, sql_magic, target_card, verify
-from pgrunbook.run.before_and_after import Observation
-from pgrunbook.run.prepare import Preparation
-from pgrunbook.run.rehearsal import Rehearsal
-from pgrunbook.runbooks import cells, credentials, parameters, targets
-from pgrunbook.runbooks.blocks import Source
-from pgrunbook.runbooks.fingerprints import Sources
-from pgrunbook.runbooks.project import Project
+from pgrunbook.records.format.parts import Kind
+from pgrunbook.run import conclusion, display, target_card, verify
+from pgrunbook.run.lifetime import Lifetime
 
 _FORMER = {
     "identity": "target",
@@ -54,38 +33,6 @@ _FORMER = {
 }
 
 
-def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
-    """Begin a run: check the parameters, read the SQL, reach the target. Call it as
-    `begin("001_name", globals())`.
-
-    `namespace` holds the values of the cell tagged `parameters` and of the one that papermill
-    injects. Raises Refused for bad parameters, bad SQL, or a target that is not what it should be;
-    LockedOut if another run is at work there.
-    """
-    project = Project.find()
-    notebook = project.runbook(runbook)
-    declaration = parameters.declared(notebook)
-    given = parameters.given(declaration, namespace)
-    chosen = parameters.validate(declaration, given)
-    source = Source.read(project.sql(notebook.stem))
-    target = targets.resolve(chosen.target, project)
-    secrets = credentials.of_target(target)
-    held = [
-        *source.holding(secrets),
-        *cells.secrets(notebook, secrets),
-        *parameters.holding(given, secrets),
-    ]
-    if held:
-        raise Refused("The runbook holds a secret: nothing was started.", problems=held)
-    for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
-        # The same cell, run again: it holds the lock that this run needs.
-        earlier.close("given up for another run in the same kernel")
-    changes = partial(parameters.changes, declaration, namespace, given)
-    return Run(
-        project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes
-    )
-
-
 class Column(NamedTuple):
     """A column of a table."""
 
@@ -93,129 +40,16 @@ class Column(NamedTuple):
     column: str
 
 
-class Run:
+class Run(Lifetime):
     """One execution of a runbook. The cells call its methods in order; each shows a frame, and
     raises if the run cannot go on. What was committed is in the ledger whatever happens.
     """
-
-    def __init__(
-        self,
-        project: Project,
-        runbook: str,
-        chosen: parameters.Parameters,
-        source: Source,
-        target: target.Target,
-        sources: Sources,
-        changes: Callable[[], Sequence[Problem]],
-    ) -> None:
-        self.runbook = runbook
-        self._changes = changes  # of the parameters, since the run began
-        self._sources = sources
-        self.parameters = chosen
-        # Taken away, as a second run in this kernel is another one.
-        self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
-        self.operator = chosen.operator or getpass.getuser()
-        self.started_at = datetime.now(UTC)
-        self._closed = False
-        # how many blocks had been dealt with when everything was verified
-        self._verified: int | None = None
-        self._verdict: Verdict | None = None
-        label = f"{self.run_id[:8]} {runbook}"
-        self._rehearsal = (
-            Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
-        )
-        reached = self._rehearsal.target if self._rehearsal else target
-        self._sessions = Sessions(reached, chosen.schema_, label, chosen.statement_timeout)
-        secrets = credentials.of_target(target)
-        self._recorder = Recorder(
-            self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets
-        )
-        self._agenda = Agenda(
-            self._sessions,
-            runbook,
-            chosen.schema_,
-            source,
-            reverting=chosen.mode == "revert",
-            discard=chosen.discarded,
-        )
-        self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
-        self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
-        try:
-            self._identity = self._check_target(target, project)
-        # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
-        except BaseException:
-            self.close()
-            raise
-        self._preparation = Preparation(
-            project,
-            target,
-            self._identity,
-            self._standing,
-            sources,
-            chosen,
-            self.operator,
-            self._agenda,
-            self._rehearsal,
-        )
-        if shell := get_ipython():
-            display.install(shell)
-            sql_magic.register(shell, self._sessions.open_look)
-
-    def _check_target(self, target: target.Target, project: Project) -> Identity:
-        """Who answers there: it must be who was meant, have the schema, and for a run that writes,
-        be free.
-        """
-        look = self._rehearsal.look if self._rehearsal else self._look
-        identity = self._rehearsal.identity if self._rehearsal else identify(look)
-        right_target.check_identity(target, identity)
-        schema = preflight.schema(self._look, self._schema)
-        checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
-        self._standing = Standing.of(look)
-        if self.parameters.mode in ("apply", "revert"):
-            right_target.check_name(target, identity, self._standing, project)
-            self._recorder.standing = self._standing
-        if self.parameters.writes and identity.recovery == "primary":
-            self._sessions.lock()
-        if self._rehearsal:
-            self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
-        return replace(identity, server=self._standing.server)
-
-    @property
-    def _decisions(self) -> Sequence[Decision]:
-        return self._preparation.decisions
-
-    @property
-    def _plan(self) -> Plan | None:
-        return self._preparation.plan
-
-    @property
-    def _schema(self) -> str:
-        return self.parameters.schema_
-
-    @property
-    def _look(self) -> Connection:
-        return self._sessions.look
 
     @property
     def target(self) -> pd.DataFrame:
         """The target's identity card and this run's: index `identity`, column `value`."""
         with self._ending():
-            state = "died" if self._sessions.locked else "at work, or died"
-            unfinished = {
-                f"run {row['run_id'][:8]}": f"{state}; {so_far(row)}"
-                for row in self._recorder.unfinished()
-            }
-            there = self._rehearsal.there if self._rehearsal else self._identity
-            card = target_card.card(
-                there,
-                self.parameters,
-                server=str(self._standing),
-                run=self.run_id,
-                operator=self.operator,
-                started_at=self.started_at.isoformat(timespec="seconds"),
-                versions=self._sources.versions,
-                **(self._rehearsal.facts if self._rehearsal else {}),
-            )
+            card, unfinished = self._card()
             frame = target_card.frame(card, unfinished)
             return display.named(frame, Kind.IDENTITY, target=card)
 
@@ -499,68 +333,9 @@ class Run:
             )
         return final
 
-    def close(self, reason: str = "given up by hand") -> None:
-        """End the run's sessions, and with them its lock. A run that has written but not ended is
-        `interrupted`, for this reason.
-        """
-        if not self._closed and self._recorder.begun and not self._verdict:
-            self._end(Verdict.INTERRUPTED, reason)
-        self._sessions.close()
-        if self._rehearsal:
-            self._rehearsal.close()
-        self._closed = True
-
     def __getattr__(self, name: str) -> Any:
         """A cell by its name until version 0.1, which warns; the next version has it no more."""
         if name not in _FORMER:
             raise AttributeError(f"a run has no cell {name!r}")
         warnings.warn(f"run.{name} is now run.{_FORMER[name]}", DeprecationWarning, stacklevel=2)
         return getattr(self, _FORMER[name])
-
-    # -- inside
-    # ----------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Turn what goes wrong inside into one of our errors, and write into the ledger how the run
-        ended.
-        """
-        if self._closed:
-            raise Refused(
-                "The run has ended. To begin another, run the cells again from the target on."
-            )
-        # the run goes on as it began: to do what they say now is not its business
-        if changed := self._changes():
-            raise Refused("The parameters are not those that the run began with.", problems=changed)
-        try:
-            yield
-            return
-        except (Exception, KeyboardInterrupt) as exc:
-            error = conclusion.error(
-                exc, self.parameters, self._sessions, begun=self._recorder.begun
-            )
-            # a fault of ours: it is shown as it is, and the ledger knows that the run failed
-            if error is None:
-                self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
-                raise
-        if remark := self._end(error.verdict, error.reason).card.ledger_remark:
-            error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
-        raise error
-
-    def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
-        remark = self._recorder.end(verdict, reason)
-        held = self._worker.long_locks()
-        self._verdict = verdict
-        if verdict is Verdict.PASSED:
-            self.close()
-        about = self.parameters, self._identity, self.started_at, self._plan
-        card = Card(
-            verdict=verdict,
-            reason=reason,
-            run=self.run_id,
-            runbook=self.runbook,
-            long_locks=held,
-            ledger_remark=remark,
-            **conclusion.facts(*about),
-        )
-        return VerdictCard(card)

@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 from pgrunbook.durations import moment
 from pgrunbook.records.archive import Seal
+from pgrunbook.records.cut_off import BROKEN_OFF, begun_blocks, cell_at_work
 from pgrunbook.records.format.parts import Kind
+from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.record import Block, Record, Row
+from pgrunbook.records.words import counted, listed, sentence
 
 _RAN = ("applied", "reverted")
 NOT_SO_FAR = "The run did not get that far."
@@ -53,7 +56,7 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
         ),
         Answer(
             "Which locks were taken, and who waited?",
-            _told(_locks, record),
+            _told(locks, record),
             _cell(record, Kind.ATTEMPTS, Kind.LOCKS),
         ),
         Answer("Was it rehearsed?", _told(_rehearsed, record), record.plan_cell),
@@ -98,12 +101,12 @@ def _cell(record: Record, *kinds: str) -> str:
 def _changed(record: Record) -> str:
     if record.last(Kind.DIFFERENCE) is None:
         done = [f"{block.event} {block.name}" for block in record.blocks if block.event in _RAN]
-        at_work = _at_work(record)
+        at_work = cell_at_work(record)
         none = "No block is on record as applied." if at_work else "It had applied no block."
-        text = f"It had {_listed(done)}." if done else none
-        if begun := _begun(record):
+        text = f"It had {listed(done)}." if done else none
+        if begun := begun_blocks(record):
             text += (
-                f" {_listed(begun)} was begun; how much of it was committed, the top of the "
+                f" {listed(begun)} was begun; how much of it was committed, the top of the "
                 "notebook says."
             )
         return f"{NOT_SO_FAR} {text}{at_work}"
@@ -113,12 +116,12 @@ def _changed(record: Record) -> str:
         return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
     counts = Counter((row["change"], row["kind"]) for row in rows)
     by_change = {
-        change: [_counted(n, kind) for (c, kind), n in counts.items() if c == change]
+        change: [counted(n, kind) for (c, kind), n in counts.items() if c == change]
         for change, _ in counts
     }
     tables = dict.fromkeys(row["table"] for row in rows if row["table"])
     what = "; ".join(f"{change}: {', '.join(kinds)}" for change, kinds in by_change.items())
-    text = f"{_sentence(what)} In {_listed(list(tables))}." if tables else _sentence(what)
+    text = f"{sentence(what)} In {listed(list(tables))}." if tables else sentence(what)
     return f"On the copy, not on the target: {text}" if mode == "rehearse" else text
 
 
@@ -128,34 +131,9 @@ _UNCHANGED = {
 }
 
 
-def _begun(record: Record) -> list[str]:
-    """Blocks that were at work when their cell was cut off or failed: anything may have come of
-    them, or nothing.
-    """
-    cut = {cell.name for cell in record.cells if cell.state in (*_BROKEN_OFF, "running")}
-    planned = record.identity.get("mode") == "plan"
-    return [
-        b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned
-    ]
-
-
-def _at_work(record: Record) -> str:
-    """That a cell was running whose outputs are not in the record, as whoever ran it was killed, or
-    is at work.
-    """
-    running = [
-        cell.name for cell in record.cells if cell.kind == "code" and cell.state == "running"
-    ]
-    if not running or _begun(record) or record.identity.get("mode") == "plan":
-        return ""
-    return (
-        f" Cell {running[0]} was running when this was written: what came of it, the ledger tells."
-    )
-
-
 def _sql(record: Record) -> str:
-    begun = _begun(record)
-    rest = f" Begun, and not ended: {_listed(begun)}." if begun else _at_work(record)
+    begun = begun_blocks(record)
+    rest = f" Begun, and not ended: {listed(begun)}." if begun else cell_at_work(record)
     ran = [block for block in record.blocks if block.event in _RAN]
     if not record.blocks:
         return f"{NOT_SO_FAR}{rest}"
@@ -163,8 +141,8 @@ def _sql(record: Record) -> str:
         return f"{'No block ended.' if begun else _none(record)}{rest}"
     statements = sum(len(block.statements) for block in ran)
     return (
-        f"{_counted(len(ran), 'block')}, each shown with the SQL that was sent; "
-        f"{_counted(statements, 'step')} timed."
+        f"{counted(len(ran), 'block')}, each shown with the SQL that was sent; "
+        f"{counted(statements, 'step')} timed."
         f"{rest}"
     )
 
@@ -172,7 +150,7 @@ def _sql(record: Record) -> str:
 def _none(record: Record) -> str:
     """Why no SQL ran."""
     if planned := [block.name for block in record.blocks if block.sql]:
-        return f"None. To be run: {_listed(planned)}."
+        return f"None. To be run: {listed(planned)}."
     return (
         "None: nothing was left to do."
         if record.card
@@ -252,65 +230,6 @@ def _slowest(record: Record) -> Block | None:
     )
 
 
-def _locks(record: Record) -> str:
-    held = [(lock, block) for block in record.blocks for lock in block.locks]
-    text = "No lock on anything that existed before."
-    if held:
-        strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held
-        lock, block = max(strongest, key=lambda pair: float(pair[0]["held_ms"]))
-        text = (
-            f"{_counted(len(held), 'lock')}; the longest of the strongest, which blocks "
-            f"{lock['blocks']}: "
-            f"{lock['lock']} on"
-            f" {lock['relation']}, at most {lock['held_ms']:.0f} ms, in {block.name}."
-        )
-    rest = _at_work(record)
-    if begun := _begun(record):
-        rest = (
-            f" What {_listed(begun)} held, and for whom it waited when it ended, may not be on "
-            "record."
-        )
-    if rest and not held:
-        text = "No lock is on record."
-    return f"{text} {_waits(record)}{_waits_outside(record)}{rest}"
-
-
-def _waits(record: Record) -> str:
-    waited = [block for block in record.blocks if block.attempts]
-    if not waited:
-        return (
-            "No wait is on record."
-            if _begun(record) or _at_work(record)
-            else "No block waited for a lock in a transaction."
-        )
-    named = [_wait(block) for block in waited]
-    return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
-
-
-def _waits_outside(record: Record) -> str:
-    """What is said of blocks outside a transaction: only their cells show for whom they waited."""
-    names = [block.name for block in record.blocks if block.statements and not block.in_transaction]
-    return f" For whom {_listed(names)} waited, outside a transaction, its cell shows." * bool(
-        names
-    )
-
-
-def _wait(block: Block) -> str:
-    attempts = len({row["attempt"] for row in block.attempts})
-    blockers = dict.fromkeys(_blocker(row) for row in block.attempts if row["pid"])
-    return (
-        f"{block.name} in {_counted(attempts, 'attempt')}, for "
-        f"{', '.join(blockers) or 'nobody that was seen'}"
-    )
-
-
-def _blocker(row: Row) -> str:
-    return (
-        f"{row['application'] or 'a session without a name'} (pid {row['pid']}, {row['role']}, "
-        f"{row['state']})"
-    )
-
-
 def _verified(record: Record) -> str:
     before, after = record.rows(Kind.PRECONDITIONS), record.rows(Kind.VERIFICATION)
     if not before:
@@ -330,7 +249,7 @@ def _results(rows: Sequence[Row]) -> str:
 
 
 def _failed(record: Record) -> str:
-    cells = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in _BROKEN_OFF]
+    cells = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in BROKEN_OFF]
     running = [f"cell {cell.name} was running" for cell in record.cells if cell.state == "running"]
     never = [cell.name for cell in record.cells if cell.state == "pending"]
     others = Counter(block.action for block in record.blocks if block.action in ("skip", "adopt"))
@@ -338,21 +257,18 @@ def _failed(record: Record) -> str:
     parts = [
         *cells,
         *running,
-        *([f"{_counted(len(never), 'cell')} never ran"] if never else []),
-        *([f"retried: {_listed(tried)}"] if tried else []),
+        *([f"{counted(len(never), 'cell')} never ran"] if never else []),
+        *([f"retried: {listed(tried)}"] if tried else []),
         *(
-            f"{'skipped' if action == 'skip' else 'adopted as it was'}: {_counted(n, 'block')}"
+            f"{'skipped' if action == 'skip' else 'adopted as it was'}: {counted(n, 'block')}"
             for action, n in others.items()
         ),
     ]
-    return _sentence("; ".join(parts)) if parts else "Nothing."
-
-
-_BROKEN_OFF = ("failed", "interrupted")
+    return sentence("; ".join(parts)) if parts else "Nothing."
 
 
 def _troubled(record: Record) -> str:
-    failed = [cell.name for cell in record.cells if cell.state in (*_BROKEN_OFF, "running")]
+    failed = [cell.name for cell in record.cells if cell.state in (*BROKEN_OFF, "running")]
     return next(iter([*failed, *(block.cell for block in record.blocks if block.attempts)]), "")
 
 
@@ -365,7 +281,7 @@ def _versions(record: Record) -> str:
     ]
     return (
         f"{', '.join(versions) or 'not known'}. {notebook} with SHA-256 {digest}, and"
-        f" {_counted(len(record.sources) - 1, 'SQL file')}, each with its own."
+        f" {counted(len(record.sources) - 1, 'SQL file')}, each with its own."
     )
 
 
@@ -373,7 +289,7 @@ def _before(record: Record) -> str:
     rows = record.rows(Kind.CIRCUMSTANCES)
     if not rows:
         return NOT_SO_FAR
-    return _sentence("; ".join(f"{row['what']}: {row['found']}" for row in rows))
+    return sentence("; ".join(f"{row['what']}: {row['found']}" for row in rows))
 
 
 def _sealed(seal: Seal | None, altered: Sequence[str]) -> str:
@@ -391,16 +307,3 @@ def _sealed(seal: Seal | None, altered: Sequence[str]) -> str:
         return "That cannot be told: the record is not sealed."
     signed = "signed" if seal.envelope.signatures else "not signed"
     return f"Sealed as number {seal.sequence} of the archive, {signed}. See below how to check it."
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _counted(number: int, noun: str) -> str:
-    plural = "indexes" if noun == "index" else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Refused
 from pgrunbook.postgres import os_user
+from pgrunbook.postgres.catalog import Connection
 
 
 @contextmanager
@@ -65,3 +66,37 @@ def failed(what: str, data: Path, said: str = "") -> Refused:
         remedy="mend what the log says; or, if the data can go, remove the directory and start "
         "again",
     )
+
+
+# How often to ask whether the server is there: it may fall silent, and pg_dump waits as long as it
+# takes.
+_ASK_S = 1.0
+
+
+def watched(
+    program: Path, *arguments: str, env: dict[str, str], answers: Connection | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it, as long as it takes, and as the server that it works on `answers` us. Raises Silent
+    if it does not.
+    """
+    command: Sequence[str | Path] = (program, *arguments)
+    given = {**env, "LC_ALL": "C"}
+    with subprocess.Popen(  # noqa: S603  # no shell, fixed programs
+        command,
+        env=given,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    said = process.communicate(timeout=_ASK_S if answers else None)
+                    return subprocess.CompletedProcess(command, process.returncode, *said)
+                if answers:
+                    answers.execute("SELECT")
+        except BaseException:
+            process.kill()
+            raise

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from pgrunbook.postgres import catalog, embedded
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.programs import watched
 from pgrunbook.postgres.target import Target
 
 _PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
@@ -147,7 +148,7 @@ def _dump(target: Target, conn: Connection, server: Server, file: Path) -> None:
     with driver_errors(
         "The schema cannot be copied: nothing was changed.", where=f"target {target.name!r}"
     ):
-        done = _execute(server.bin / "pg_dump", *_DUMP, *content, *where, env=env, answers=conn)
+        done = watched(server.bin / "pg_dump", *_DUMP, *content, *where, env=env, answers=conn)
     service.unlink()
     if done.returncode:
         locked = "LOCK TABLE" in done.stderr  # the statement that it gave up
@@ -298,7 +299,7 @@ def _pg_restore(
     """Raises Failed if it is broken off; what it could not do and went on after is among its
     errors.
     """
-    done = _execute(server.bin / "pg_restore", *arguments, env=env)
+    done = watched(server.bin / "pg_restore", *arguments, env=env)
     if done.returncode and "errors ignored on restore" not in done.stderr:
         raise Failed.of(
             "pg_restore was broken off: the copy is not complete",
@@ -322,37 +323,3 @@ def _errors(said: str) -> list[str]:
         f"{match['command'].strip(' ;')}: {match['error']}" for match in re.finditer(pattern, said)
     ]
     return [line for line in found if not line.startswith("COMMENT ")]
-
-
-def _execute(
-    program: Path, *arguments: str, env: dict[str, str], answers: Connection | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run it, as long as it takes, and as the server that it works on `answers` us. Raises Silent
-    if it does not.
-    """
-    command: Sequence[str | Path] = (program, *arguments)
-    given = {**env, "LC_ALL": "C"}
-    with subprocess.Popen(  # noqa: S603  # no shell, fixed programs
-        command,
-        env=given,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    said = process.communicate(timeout=_ASK_S if answers else None)
-                    return subprocess.CompletedProcess(command, process.returncode, *said)
-                if answers:
-                    answers.execute("SELECT")
-        except BaseException:
-            process.kill()
-            raise
-
-
-# How often to ask whether the server is there: it may fall silent, and pg_dump waits as long as it
-# takes.
-_ASK_S = 1.0

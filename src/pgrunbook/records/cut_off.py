@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pgrunbook.records.record import Record
 
+# How a cell ended that did not come to its end.
+BROKEN_OFF = ("failed", "interrupted")
+
 
 def begun_blocks(record: Record) -> list[str]:
     """Blocks that were at work when their cell was cut off or failed: anything may have come of
@@ -28,6 +31,3 @@ def cell_at_work(record: Record) -> str:
     return (
         f" Cell {running[0]} was running when this was written: what came of it, the ledger tells."
     )
-
-
-BROKEN_OFF = ("failed", "interrupted")

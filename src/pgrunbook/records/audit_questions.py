@@ -94,8 +94,10 @@ def _told(answer: Callable[[Record], str], record: Record) -> str:
 
 def _cell(record: Record, *kinds: str) -> str:
     """The cell of the last frame of the first kind that there is."""
-    found = [frame for kind in kinds if (frame := record.last(kind))]
-    return found[0].cell if found else ""
+    for kind in kinds:
+        if frame := record.last(kind):
+            return frame.cell
+    return ""
 
 
 def _changed(record: Record) -> str:
@@ -115,14 +117,15 @@ def _changed(record: Record) -> str:
     if not rows:
         return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
     counts = Counter((row["change"], row["kind"]) for row in rows)
-    by_change = {
-        change: [counted(n, kind) for (c, kind), n in counts.items() if c == change]
-        for change, _ in counts
-    }
-    tables = dict.fromkeys(row["table"] for row in rows if row["table"])
-    what = "; ".join(f"{change}: {', '.join(kinds)}" for change, kinds in by_change.items())
-    text = f"{sentence(what)} In {listed(list(tables))}." if tables else sentence(what)
-    return f"On the copy, not on the target: {text}" if mode == "rehearse" else text
+    by_change: dict[str, list[str]] = {}
+    for (change, kind), number in counts.items():
+        by_change.setdefault(change, []).append(counted(number, kind))
+    text = sentence("; ".join(f"{change}: {', '.join(how)}" for change, how in by_change.items()))
+    if tables := dict.fromkeys(row["table"] for row in rows if row["table"]):
+        text += f" In {listed(list(tables))}."
+    if mode == "rehearse":
+        return f"On the copy, not on the target: {text}"
+    return text
 
 
 _UNCHANGED = {

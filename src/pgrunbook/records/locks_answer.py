@@ -9,16 +9,18 @@ from pgrunbook.records.words import counted, listed
 
 def locks(record: Record) -> str:
     """What was locked for longest, in what mode, and for whom a block waited."""
-    held = [(lock, block) for block in record.blocks for lock in block.locks]
+    held = []
+    for block in record.blocks:
+        held += [(lock, block) for lock in block.locks]
     text = "No lock on anything that existed before."
     if held:
+        # readers wait for this mode alone: among its locks is what the application felt most
         strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held
         lock, block = max(strongest, key=lambda pair: float(pair[0]["held_ms"]))
         text = (
             f"{counted(len(held), 'lock')}; the longest of the strongest, which blocks "
-            f"{lock['blocks']}: "
-            f"{lock['lock']} on"
-            f" {lock['relation']}, at most {lock['held_ms']:.0f} ms, in {block.name}."
+            f"{lock['blocks']}: {lock['lock']} on {lock['relation']}, at most "
+            f"{lock['held_ms']:.0f} ms, in {block.name}."
         )
     rest = cell_at_work(record)
     if begun := begun_blocks(record):

@@ -193,11 +193,13 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterato
     """Files that no seal is about. Those beside a seal that cannot be read are not named one by
     one.
     """
-    sealed = {resource.name for seal in seals.values() for resource in seal.statement.subject}
-    unreadable = [
-        name.removesuffix(SEAL) for name in files if name.endswith(SEAL) and name not in seals
-    ]
-    beside = {each for record in unreadable for each in names(record)}
+    sealed: set[str] = set()
+    for seal in seals.values():
+        sealed |= {*_names(seal)}
+    beside: set[str] = set()
+    for name in files:
+        if name.endswith(SEAL) and name not in seals:
+            beside |= names(name.removesuffix(SEAL))
     for name in sorted(files.keys() - sealed - seals.keys() - beside):
         remedy = "pgrunbook archive seal FILE" if name.endswith(".ipynb") else ""
         if remedy and _unended(files[name]):

@@ -45,8 +45,9 @@ def _any(characters: Iterable[str]) -> str:
     """A regular expression for any form of one of these characters, the longest first; white space
     as such is none.
     """
-    forms = {form for character in characters for form in _forms(character) if not form.isspace()}
-    return "(?:" + "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) + ")"
+    forms = frozenset().union(*map(_forms, characters))
+    longest_first = sorted(forms, key=len, reverse=True)
+    return f"(?:{'|'.join(re.escape(form) for form in longest_first if not form.isspace())})"
 
 
 # What may come between two characters of a secret where a line is too long: an end of a line and

@@ -66,17 +66,15 @@ def _texts(value: Any, *, sql: bool) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield str(key)
-            yield from [_pair(key, inner)] if names_secret(key) and not sql else []
+            if names_secret(key) and not sql:
+                yield _pair(key, inner)
             yield from _texts(inner, sql=sql)
     elif isinstance(value, list | tuple):
         if not sql:
             yield "\n".join(str(part) for part in value if isinstance(part, _PLAIN))
-        yield from (
-            text
-            for part in value
-            if sql or not isinstance(part, _PLAIN)
-            for text in _texts(part, sql=sql)
-        )
+        for part in value:
+            if sql or not isinstance(part, _PLAIN):
+                yield from _texts(part, sql=sql)
     elif isinstance(value, _PLAIN):
         yield str(value)
 

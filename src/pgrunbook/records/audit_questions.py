@@ -135,13 +135,14 @@ _UNCHANGED = {
 
 
 def _sql(record: Record) -> str:
-    begun = begun_blocks(record)
-    rest = f" Begun, and not ended: {listed(begun)}." if begun else cell_at_work(record)
     ran = [block for block in record.blocks if block.event in _RAN]
+    none, rest = _none(record), cell_at_work(record)
+    if begun := begun_blocks(record):
+        none, rest = "No block ended.", f" Begun, and not ended: {listed(begun)}."
     if not record.blocks:
         return f"{NOT_SO_FAR}{rest}"
     if not ran:
-        return f"{'No block ended.' if begun else _none(record)}{rest}"
+        return f"{none}{rest}"
     statements = sum(len(block.statements) for block in ran)
     return (
         f"{counted(len(ran), 'block')}, each shown with the SQL that was sent; "
@@ -154,11 +155,9 @@ def _none(record: Record) -> str:
     """Why no SQL ran."""
     if planned := [block.name for block in record.blocks if block.sql]:
         return f"None. To be run: {listed(planned)}."
-    return (
-        "None: nothing was left to do."
-        if record.card
-        else "None is on record, and the run did not come to its end."
-    )
+    if record.card:
+        return "None: nothing was left to do."
+    return "None is on record, and the run did not come to its end."
 
 
 def _database(record: Record) -> str:
@@ -178,22 +177,26 @@ def _server(known: Mapping[str, str]) -> str:
     """Whether it was the one that the ledger was written on; records before version 5 of the ledger
     do not say.
     """
-    return f" Server: {known['server'].splitlines()[0]}." if "server" in known else ""
+    if "server" not in known:
+        return ""
+    return f" Server: {known['server'].splitlines()[0]}."
 
 
 def _who(record: Record) -> str:
     known = record.identity
     operator = known.get("operator") or record.parameters.get("operator") or "not known"
-    role = f" as role {known['role']}{_SUPERUSER * known.get('superuser', False)}" if known else ""
+    if known:
+        operator += f" as role {known['role']}"
+    if known.get("superuser"):
+        operator += " (superuser)"
     ticket = known.get("ticket") or record.parameters.get("ticket") or "none given"
-    return f"{operator}{role}. Ticket: {ticket}. {_approval(record)}"
-
-
-_SUPERUSER = " (superuser)"
+    return f"{operator}. Ticket: {ticket}. {_approval(record)}"
 
 
 def _approval(record: Record) -> str:
-    known = record.identity if "approved_plan" in record.identity else record.parameters
+    known = record.identity
+    if "approved_plan" not in known:  # it did not get so far
+        known = record.parameters
     if not (plan := known.get("approved_plan")):
         return "No approved plan was given."
     approver = known.get("approver") or "nobody who is named"
@@ -207,30 +210,27 @@ def _rehearsed(record: Record) -> str:
         )
     if not record.plan:
         return "Nothing was to be done." if record.last(Kind.PRECONDITIONS) else NOT_SO_FAR
-    found = record.plan["rehearsals"]
-    return (
-        f"The same plan was, on {'; on '.join(found)}."
-        if found
-        else "No rehearsal of this plan is in the archive."
-    )
+    if found := record.plan["rehearsals"]:
+        return f"The same plan was, on {'; on '.join(found)}."
+    return "No rehearsal of this plan is in the archive."
 
 
 def _when(record: Record) -> str:
     started = moment(record.started_at or record.identity.get("started_at", ""))
     if not started:
         return "papermill did not run it, and it does not say."
-    block = _slowest(record)
-    slowest = f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms." if block else ""
-    ended = (
-        "; when it ended is not on record" if record.unended else f", for {record.seconds:.1f} s"
-    )
-    return f"{started}{ended}.{slowest}"
+    ended = f", for {record.seconds:.1f} s"
+    if record.unended:
+        ended = "; when it ended is not on record"
+    text = f"{started}{ended}."
+    if block := _slowest(record):
+        text += f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms."
+    return text
 
 
 def _slowest(record: Record) -> Block | None:
-    return max(
-        (b for b in record.blocks if b.event), key=lambda block: block.elapsed_ms, default=None
-    )
+    done = [block for block in record.blocks if block.event]
+    return max(done, key=lambda block: block.elapsed_ms, default=None)
 
 
 def _verified(record: Record) -> str:
@@ -238,17 +238,14 @@ def _verified(record: Record) -> str:
     if not before:
         return NOT_SO_FAR
     text = f"Preconditions: {_results(before)}."
-    return (
-        f"{text} Behaviour afterwards: {_results(after)}."
-        if after
-        else f"{text} Behaviour was not verified."
-    )
+    if not after:
+        return f"{text} Behaviour was not verified."
+    return f"{text} Behaviour afterwards: {_results(after)}."
 
 
 def _results(rows: Sequence[Row]) -> str:
-    return ", ".join(
-        f"{n} {result}" for result, n in Counter(row["result"] for row in rows).items()
-    )
+    counts = Counter(row["result"] for row in rows)
+    return ", ".join(f"{number} {result}" for result, number in counts.items())
 
 
 def _failed(record: Record) -> str:
@@ -297,15 +294,10 @@ def _before(record: Record) -> str:
 
 def _sealed(seal: Seal | None, altered: Sequence[str]) -> str:
     if altered:
-        number = (
-            f"It was changed since it was sealed as number {seal.sequence} of the archive"
-            if seal
-            else ""
-        )
-        return (
-            f"{number or 'Its seal cannot be read'}: {', '.join(altered)}. Do not rely on this "
-            "page."
-        )
+        what = "Its seal cannot be read"
+        if seal:
+            what = f"It was changed since it was sealed as number {seal.sequence} of the archive"
+        return f"{what}: {', '.join(altered)}. Do not rely on this page."
     if seal is None:
         return "That cannot be told: the record is not sealed."
     signed = "signed" if seal.envelope.signatures else "not signed"

@@ -46,13 +46,17 @@ class VerdictCard:
     def _facts(self) -> Mapping[str, str]:
         """What a person is told of the run, as far as it is known, by its label."""
         card = self.card
-        took = durations.words(card.took_ms) if card.ended_at else ""
+        target = took = ""
+        if card.target:
+            target = f"{card.target}: {card.database}, schema {card.schema_}"
+        if card.ended_at:
+            took = durations.words(card.took_ms)
         facts = {
             "run": card.run,
             "runbook": card.runbook,
             "the verdict in the ledger": card.ledger_remark,
             "mode": card.mode,
-            "target": f"{card.target}: {card.database}, schema {card.schema_}" * bool(card.target),
+            "target": target,
             "ended": durations.moment(card.ended_at),
             "took": took,
             "plan": card.plan,

@@ -14,11 +14,15 @@ def sentence(text: str) -> str:
 
 def counted(number: int, noun: str) -> str:
     """`1 block`, `2 blocks`."""
+    if number == 1:
+        return f"1 {noun}"
     plural = "indexes" if noun == "index" else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"
+    return f"{number} {plural}"
 
 
 def listed(names: Sequence[str]) -> str:
     """The names; of many, the first ones and how many more."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    text = ", ".join(names[:_SHOWN])
+    if len(names) > _SHOWN:
+        text += f" and {len(names) - _SHOWN} more"
+    return text

@@ -37,22 +37,28 @@ def frame(said: Target, unfinished: Mapping[str, str]) -> pd.DataFrame:
     """What a person reads: index `identity`, column `value`, both str. `unfinished`: what is known
     of runs that have not ended, each by its label.
     """
-    approved = f"plan {said.approved_plan} by {said.approver or 'nobody who is named'}"
+    approved, role, read_only = "", said.role, "no"
+    if said.approved_plan:
+        approved = f"plan {said.approved_plan} by {said.approver or 'nobody who is named'}"
+    if said.superuser:
+        role += " (superuser)"
+    if said.read_only:
+        read_only = "yes"
     rows = {
         "database": said.database,
         "host": said.host,
         "server version": said.server_version,
-        "role": said.role + " (superuser)" * said.superuser,
+        "role": role,
         "system identifier": said.system_identifier,
         "primary or standby": said.recovery,
-        "read-only": "yes" if said.read_only else "no",
+        "read-only": read_only,
         "server": said.server,
         "run": said.run,
         "mode": said.mode,
         "schema": said.schema_,
         "operator": said.operator,
         "ticket": said.ticket or "none given",
-        "approved": approved * bool(said.approved_plan),
+        "approved": approved,
         "started": durations.moment(said.started_at),
         "versions": ", ".join(f"{name} {version}" for name, version in said.versions.items()),
         "rehearsed on": said.rehearsed_on,

@@ -56,8 +56,10 @@ def _card(said: Mapping[str, Any]) -> dict[str, Any]:
         card["ended_at"] = _moment(said["ended"])
     if "the verdict in the ledger" in said:
         card["ledger_remark"] = said["the verdict in the ledger"]
-    card |= {"target": name} if name else {}
-    card |= {"database": database, "schema": schema} if place else {}
+    if name:
+        card["target"] = name
+    if place:
+        card |= {"database": database, "schema": schema}
     for label, value in said.items():
         if label.startswith(_LONG_LOCKS):
             card |= {"lock_timeout": label.removeprefix(_LONG_LOCKS), "long_locks": value}
@@ -83,7 +85,7 @@ def _target(labelled: Mapping[str, str]) -> dict[str, Any]:
     if "read-only" in labelled:
         target["read_only"] = labelled["read-only"] == "yes"
     if "ticket" in labelled:
-        target["ticket"] = labelled["ticket"] if labelled["ticket"] != "none given" else ""
+        target["ticket"] = _given(labelled["ticket"], "none given")
     if "started" in labelled:
         target["started_at"] = _moment(labelled["started"])
     if "versions" in labelled:
@@ -99,10 +101,12 @@ def _approval(said: str | None) -> dict[str, str]:
     if said is None:
         return {}
     plan, _, approver = said.removeprefix("plan ").partition(" by ")
-    return {
-        "approved_plan": plan,
-        "approver": approver if approver != "nobody who is named" else "",
-    }
+    return {"approved_plan": plan, "approver": _given(approver, "nobody who is named")}
+
+
+def _given(text: str, none: str) -> str:
+    """A text for which version 0 had words where there was none."""
+    return "" if text == none else text
 
 
 def _problems(said: Sequence[Any]) -> dict[str, Any]:

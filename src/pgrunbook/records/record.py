@@ -106,7 +106,10 @@ class Record:
         another one ran it.
         """
         noted = bundles.noted(self._metadata).said()
-        return noted if noted.get("start_time", self.started_at) == self.started_at else {}
+        # papermill's own engine keeps what ours has noted of an execution before
+        if noted.get("start_time", self.started_at) != self.started_at:
+            return {}
+        return noted
 
     @property
     def parameters(self) -> Row:

@@ -133,12 +133,14 @@ def _emptied(keys: Sequence[Key], heads: Mapping[str, Sequence[Head]]) -> Iterat
 
 
 def _unreadable(seal: Path, exc: Exception) -> Problem:
-    missing = isinstance(exc, FileNotFoundError)
+    what, found = "changed: the seal cannot be read", str(exc)
+    if isinstance(exc, FileNotFoundError):
+        what, found = "the seal is missing", "no file of that name"
     return Problem(
-        "the seal is missing" if missing else "changed: the seal cannot be read",
+        what,
         where=seal.name,
         expected="the seal beside the notebook",
-        found="no file of that name" if missing else str(exc),
+        found=found,
         remedy="copy the record with all its files, or check it in its archive",
     )
 

@@ -12,7 +12,6 @@ from pgrunbook.postgres import os_user
 
 PORT = 5432  # nothing listens on it: it is part of the socket's name
 
-
 _SOCKET_PATH_BYTES = 103  # what sockaddr_un has room for, where it has the least (macOS)
 
 

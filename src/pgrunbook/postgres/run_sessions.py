@@ -32,14 +32,11 @@ def _key(name: bytes) -> int:
 # outlive a killed run by the statement that it is executing.
 LOCK_KEY = _key(b"pgrunbook")
 
-
 WORK_KEY = _key(b"pgrunbook work")
-
 
 # How long the session of a killed run, or a lost one of ours, may take to end: it may be in the
 # middle of its commit.
 SETTLING_S = 10.0
-
 
 # What a session that applies blocks writes besides waits for no standby. A block's commit does, by
 # the role's own setting, which `begun` reads; and it confirms what was written before it, too.

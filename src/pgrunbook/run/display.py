@@ -61,6 +61,7 @@ class Named(pd.DataFrame):
 
 def named(frame: pd.DataFrame, kind: Kind, **about: Any) -> pd.DataFrame:
     """The frame, which a notebook will hold as data too: see `parts.Frame`."""
+    # what the format does not know would be left out without a word
     assert about.keys() <= parts.Frame.model_fields.keys()
     ours = Named(frame)
     ours.attrs["pgrunbook"] = {"kind": kind, **about}

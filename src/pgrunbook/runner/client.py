@@ -23,9 +23,7 @@ from pgrunbook.runner import flood
 # How long a cell that was told to stop may take to roll back, before its kernel is killed.
 STOPPING_S = 4.0
 
-
 HURRYING_S = 1.0  # after a second signal
-
 
 # How long a kernel whose cell has ended may be silent before it has said so where its outputs come.
 SILENCE_S = 4.0

@@ -25,6 +25,7 @@ ON_THE_NEWEST = {
     "test_change_control.py",
     "test_constraint_kinds.py",
     "test_lab.py",
+    "test_oracle.py",
     "test_sql_magic.py",
     "test_rehearsal.py",
     "test_revert.py",

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from pgrunbook.planning.decisions import Action
 from pgrunbook.postgres.target import TargetSettings
 from pgrunbook.run.lifetime import Lifetime
 from pgrunbook.run.run import Run
+from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import ArchiveSettings, EmbeddedSettings
 from pgrunbook.runbooks.scripts import HEADER_KEYS, Script
 
@@ -63,6 +65,14 @@ def test_every_variant_and_its_placeholders() -> None:
     }
     assert told.keys() == used.keys()
     assert [f"{file}: {name}" for file in used for name in used[file] - set(told[file])] == []
+
+
+def test_the_guide_has_every_parameter_and_every_decision() -> None:
+    guide = (ROOT / "src" / "pgrunbook" / "templates" / "guide.md").read_text()
+    listed = re.findall(r"^\| (`.*?`) \|", guide, re.MULTILINE)
+    names = {name for cell in listed for name in re.findall(r"`(\w+)`", cell)}
+    fields = {field.alias or name for name, field in Parameters.model_fields.items()}
+    assert names == fields | {str(action) for action in Action if action is not Action.REFUSE}
 
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()

@@ -42,6 +42,19 @@ def continued(text: str, indent: str = INDENT) -> str:
     return visible(text).strip("\n").replace("\n", f"\n{indent}")
 
 
+def unfit(text: str) -> str:
+    """Why a text does not say who it was, or why, in one line of a record: it is blank, or holds
+    what would not be read as it stands. Empty if it does say so.
+    """
+    if not any(map(str.isalnum, _CONTROL.sub("", text))):
+        return "takes text with a letter or a digit in it"
+    if one_line(text) != text or "\t" in text:
+        return "takes one line of text, without control characters"
+    if text != text.strip():
+        return "takes text without white space around it"
+    return ""
+
+
 def document(value: Any) -> str:
     """A value as JSON for people and programs: such characters as JSON escapes, which mean the same
     to a program.

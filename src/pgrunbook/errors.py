@@ -76,6 +76,7 @@ class RunbookError(Exception):
     def __init__(self, message: str = "", *, problems: Sequence[Problem] = ()) -> None:
         self.message = message or (type(self).__doc__ or "").splitlines()[0]
         self.problems = tuple(problems)
+        self._shown = False
         super().__init__(self.message)
 
     @classmethod
@@ -96,7 +97,9 @@ class RunbookError(Exception):
         """What IPython shows in place of a traceback: the reader needs the reason, not our call
         stack. A program that reads the notebook finds the problems beside it.
         """
-        if RunbookError.show:
+        # IPython asks twice, the second time for its history: the notebook gets the problems once
+        if RunbookError.show and not self._shown:
+            self._shown = True
             RunbookError.show(self.problems)
         return f"{self.verdict.upper()}: {self}".splitlines()
 

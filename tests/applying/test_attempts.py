@@ -124,6 +124,15 @@ def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
     assert shown.loc[1, "application"] == "report"
 
 
+def test_each_attempt_is_logged(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pgrunbook")
+    retry(clock, Locks(clock, held=1), [])
+    first, second = caplog.messages
+    assert "attempt 1 gave up after" in first
+    assert "report" in first, "who was in the way"
+    assert "attempt 2 has its locks" in second
+
+
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
@@ -137,6 +146,9 @@ def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
         ("ALTER TABLE t ADD note text DEFAULT 's3cret'", "ALTER TABLE"),
         ("", " …"),
         ("select\n  1", "select $1"),
+        ("BEGIN; SELECT * FROM t WHERE name = 'secret'", "BEGIN; SELECT * FROM t WHERE name = $1"),
+        ("SELECT 1; ALTER ROLE r PASSWORD 's3cret'", "SELECT; ALTER ROLE"),
+        ("COMMIT PREPARED 's3cret'", "COMMIT PREPARED"),
     ],
 )
 def test_a_blockers_query_is_shown_without_its_literals(query: str, shown: str) -> None:

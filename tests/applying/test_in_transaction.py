@@ -56,17 +56,17 @@ class Applying:
             parameters=parameters,
         )
 
-    def __call__(self, sql: str, lock_timeout: str = "150ms") -> Outcome:
+    def __call__(self, sql: str, lock_timeout: str = "150ms", name: str = "010_block") -> Outcome:
         """Apply a block of this SQL."""
         (self.folder / "deploy").mkdir(exist_ok=True)
-        (self.folder / "deploy" / "010_block.sql").write_text(
+        (self.folder / "deploy" / f"{name}.sql").write_text(
             f"-- title: A block\n-- why: A test.\n\n{sql}\n"
         )
         source = Source.read(self.folder)
         agenda = Agenda(self.sessions, "900_x", "public", source)
 
         def decide() -> Decision:
-            return agenda.decide_now([source.block("010_block", {})])[0]
+            return agenda.decide_now([source.block(name, {})])[0]
 
         decision = decide()
         self.before()
@@ -75,6 +75,7 @@ class Applying:
             decision,
             self.run_id,
             Timeouts(lock_timeout, "5s", "20s"),
+            ground=agenda.ground,
             decide=decide,
             ask=agenda.questions,
             report=lambda _: None,
@@ -110,8 +111,8 @@ def test_what_was_there_already_is_compared_again_before_it_is_recorded(
     applying.before = lambda: applying.database.execute("ALTER TABLE t DROP name")
     said = failing(applying, "CREATE TABLE t (id int, name text); CREATE INDEX i ON t (id);")
     assert (
-        "column t.name has changed since it was decided about\n      expected: text\n      found: "
-        "   absent" in said
+        "table column public.t.name has changed since it was decided about\n      expected: type: "
+        "text\n      found:    absent" in said
     )
     assert applying.database.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
 

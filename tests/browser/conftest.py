@@ -58,7 +58,7 @@ def site(servers: Callable[[int], Server], tmp_path_factory: pytest.TempPathFact
         assert project.run(crm, "-p", "ticket", "CRM-7").code == 0
     made = project.command("archive", "site")
     assert made.code == 0, made.text
-    assert "5 of 5 pages made" in made.text
+    assert "5 records, 5 pages made" in made.text
     return root / "outputs" / "site"
 
 

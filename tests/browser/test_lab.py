@@ -236,6 +236,6 @@ def test_plan_rehearse_approve_apply_revert(notebook: Notebook, crm: Database) -
 
     refused = notebook.all("preconditions", mode="revert")
     (way_back,) = re.findall(r"Plan ([0-9a-f]{64})", refused.inner_text())
-    reverted = notebook.all(mode="revert", approved_plan=way_back)
+    reverted = notebook.all("revert", mode="revert", approved_plan=way_back)
     expect(reverted).to_contain_text("PASSED none of 16 blocks is applied any more: 10 reverted")
     assert crm.dump("--exclude-schema=pgrunbook") == before

@@ -110,7 +110,16 @@ def test_the_index_is_sorted_with_the_keyboard(page: Page, site: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (0, ["refused", "The run did not get that far.", "never ran"]),
+        (
+            0,
+            [
+                "refused",
+                "1 problem",
+                "remedy",
+                "The run did not get that far.",
+                "never ran",
+            ],
+        ),
         (
             1,
             [
@@ -131,7 +140,7 @@ def test_the_index_is_sorted_with_the_keyboard(page: Page, site: Path) -> None:
             [
                 "passed",
                 "CRM-7",
-                "Skipped: 16 blocks",
+                "Skipped: 16 blocks.",
                 "Nothing: what the blocks make was there already.",
             ],
         ),
@@ -173,6 +182,36 @@ def test_a_narrow_screen_is_not_scrolled_sideways(
     if number is not None:
         open_run(page, site, number)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (1280, ["reason", "runbook", "target", "operator", "ticket"]),
+        (400, ["reason", "runbook", "target"]),
+    ],
+)
+def test_what_a_reviewer_looks_for_is_seen_without_scrolling(
+    page: Page, site: Path, width: int, columns: list[str]
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(index(site))
+    names = page.locator("#records th").all_inner_texts()
+    for row in page.locator("#records tbody tr").all():
+        for name in columns:
+            cell = row.locator("td").nth(names.index(name))
+            box = cell.bounding_box()
+            assert box is not None, name
+            assert box["x"] >= 0, name
+            assert box["x"] + box["width"] <= width, name
+
+
+def test_the_index_says_why_a_run_did_not_pass(page: Page, site: Path) -> None:
+    page.goto(index(site))
+    reasons = page.locator("#records tbody td.reason").all_inner_texts()
+    said = ["nothing was left to do", "16 blocks", "statement timeout", "kernel died", "schema"]
+    for reason, part in zip(reasons, said, strict=True):
+        assert part in reason
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

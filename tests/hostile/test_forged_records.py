@@ -5,6 +5,7 @@ not sealed.
 from __future__ import annotations
 
 import copy
+import html
 import json
 import os
 import tempfile
@@ -254,6 +255,43 @@ def swapped(notebook: Notebook, one: str, other: str) -> None:
     cells[first], cells[second] = cells[second], cells[first]
 
 
+def cell_of(notebook: Notebook, name: str) -> dict[str, Any]:
+    return next(cell for cell in notebook["cells"] if cell["id"] == name)  # type: ignore[no-any-return]
+
+
+def written(notebook: Notebook, name: str, source: str) -> None:
+    cell_of(notebook, name)["source"] = source
+
+
+def merged(notebook: Notebook, one: str, other: str) -> None:
+    """Put a cell into another one, with all that it shows."""
+    first, second = cell_of(notebook, one), cell_of(notebook, other)
+    first["source"] = f"{''.join(first['source'])}\n\n{''.join(second['source'])}"
+    first["outputs"] += second["outputs"]
+    notebook["cells"].remove(second)
+
+
+def unlisted(notebook: Notebook, name: str) -> None:
+    """Take a cell out of the list of the runbook's cells."""
+    for frame in outputs(notebook, FRAME_MIME):
+        if frame["kind"] == "preconditions":
+            frame["cells"] = [cell for cell in frame["cells"] if cell[0] != name]
+
+
+def by_hand(notebook: Notebook) -> None:
+    """As if it had never been papermill's: with the parameters that it was given in their cell."""
+    (given,) = [c for c in notebook["cells"] if "injected-parameters" in _tags(c)]
+    notebook["cells"].remove(given)
+    (own,) = [c for c in notebook["cells"] if "parameters" in _tags(c)]
+    own["source"] = f"{''.join(own['source'])}\n{''.join(given['source'])}"
+    for each in (notebook, *notebook["cells"]):
+        each["metadata"].pop("papermill", None)
+
+
+def _tags(cell: dict[str, Any]) -> list[str]:
+    return cell["metadata"].get("tags", [])  # type: ignore[no-any-return]
+
+
 FORGERIES: dict[str, tuple[Callable[[Notebook], None], str]] = {
     "operator": (lambda nb: said(nb, operator="mallory"), f"operator: {OTHERWISE}"),
     "ticket": (
@@ -295,14 +333,40 @@ FORGERIES: dict[str, tuple[Callable[[Notebook], None], str]] = {
     ),
     "cells in another order": (
         lambda nb: swapped(nb, 'run.apply("010', 'run.apply("020'),
-        f"{RUNBOOK}: the code of its cells is not that of the runbook that was run",
+        f"{RUNBOOK}, cell import-batches-schema: a code cell of the runbook stands elsewhere",
     ),
     "another cell": (
-        lambda nb: [
-            c.update(source="run.verdict()  # or not")
-            for c in nb["cells"]
-            if "".join(c["source"]) == "run.verdict()"
-        ],  # type: ignore[dict-item]
+        lambda nb: written(nb, "verdict", "run.verdict()  # or not"),
+        f"{RUNBOOK}, cell verdict: a code cell of the runbook was altered",
+    ),
+    "cells in one": (
+        lambda nb: merged(nb, "difference", "verdict"),
+        f"{RUNBOOK}, cell verdict: a code cell of the runbook is missing",
+    ),
+    "a cell among the parameters": (
+        lambda nb: cell_of(nb, "verify")["metadata"].update(tags=["parameters"]),
+        f"{RUNBOOK}, cell verify: a code cell of the runbook is missing",
+    ),
+    "a cell that is text": (
+        lambda nb: cell_of(nb, "after-indexes").update(cell_type="markdown"),
+        f"{RUNBOOK}, cell after-indexes: a code cell of the runbook is missing",
+    ),
+    "no verification": (
+        lambda nb: cell_of(nb, "verify").update(outputs=[]),
+        "verification: the record does not show it",
+    ),
+    "no preconditions, and another cell": (
+        lambda nb: [  # type: ignore[dict-item,func-returns-value]
+            cell_of(nb, "preconditions").update(outputs=[]),
+            written(nb, "verdict", "run.verdict()  # or not"),
+        ],
+        "plan: the record does not show it",
+    ),
+    "a list of cells that fits": (
+        lambda nb: [  # type: ignore[dict-item,func-returns-value]
+            without(nb, "run.verify()"),
+            unlisted(nb, "verify"),
+        ],
         f"{RUNBOOK}: the code of its cells is not that of the runbook that was run",
     ),
     "a plan": (
@@ -339,6 +403,44 @@ def test_what_the_ledger_tells_otherwise_is_not_sealed(
     found = runs.refused(record)
     assert problem in found, found
     assert len(set(found[problem])) > 1 or not any(found[problem]), "the difference shows"
+
+
+@pytest.mark.parametrize("record", ["apply", "again", "verify", "plan"], indirect=True)
+def test_a_cell_that_is_gone_is_missed_though_nothing_is_papermills(
+    runs: Runs, record: Notebook
+) -> None:
+    by_hand(record)
+    without(record, "after.indexes")
+    found = runs.refused(record)
+    assert list(found) == [f"{RUNBOOK}, cell after-indexes: a code cell of the runbook is missing"]
+
+
+@pytest.mark.parametrize("record", ["again", "verify"], indirect=True)
+@pytest.mark.parametrize("papermills", [True, False])
+def test_what_is_only_added_is_told_wherever_the_record_is_shown(
+    runs: Runs, record: Notebook, papermills: bool
+) -> None:
+    if not papermills:
+        by_hand(record)
+    added = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    record["cells"].insert(9, added | {"id": "look", "source": "%sql SELECT 1"})
+    record["cells"].append(added | {"id": "empty", "source": ""})
+    written(record, "note", "## Notes on this run\n\nGrace knows.")
+    cell_of(record, "difference")["outputs"] = []
+    told = (
+        "cells that the runbook does not have: look, empty; texts that are not the runbook's: "
+        "note; cells that show nothing: difference"
+    )
+    done = runs.seal(record)
+    assert done.told.endswith(f"; {told}")
+    env = {"PGRUNBOOK_ROOT": str(runs.project.root)}
+    verified = CliRunner().invoke(main.main, ["archive", "verify"], env=env)
+    assert (verified.exit_code, verified.output.count(told)) == (0, 1), verified.output
+    assert f"note: x.ipynb: sealed by hand, compared with the ledger, {told}: " in verified.output
+    Site(Archive(runs.outputs)).build()
+    for page in ("index.html", "x.html"):
+        shown = html.unescape((runs.outputs / "site" / page).read_text())
+        assert told in shown
 
 
 def test_all_that_differs_is_told_at_once(runs: Runs, record: Notebook) -> None:

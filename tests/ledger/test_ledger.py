@@ -35,6 +35,7 @@ TABLES = (
     "attempts",
     "verdicts",
     "heads",
+    "readings",
     "servers",
 )
 DATA = [f"--table=pgrunbook.{name}" for name in ("runs", "blocks", "verdicts")]
@@ -237,7 +238,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(
         assert project.step(crm, "-p", "lock_budget", "300ms").code == 1
     crm.load(
         "ALTER TABLE pgrunbook.runs DROP plan; ALTER TABLE pgrunbook.blocks DROP variables, DROP "
-        "kept"
+        "kept, DROP effect"
     )
     rows = crm.dump("--data-only", *DATA)
     crm.execute("DROP SCHEMA pgrunbook CASCADE")
@@ -259,6 +260,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(
         (3,),
         (4,),
         (5,),
+        (6,),
     ]
     assert crm.execute("SELECT DISTINCT block FROM pgrunbook.statements ORDER BY 1 LIMIT 1") == [
         ("030_deals_source_data",)

@@ -65,3 +65,12 @@ def test_what_differs_and_what_is_not_shown_is_named() -> None:
         "server started at: 2026-01-01 00:00:00+00:00, and here 2026-01-02 00:00:00+00:00",
         "data directory: not shown to this role",
     ]
+
+
+def test_a_standby_says_what_is_known_of_its_ledger() -> None:
+    assert str(Standing(NOTED, "first", [NOTED], standby=True)) == (
+        "a standby at 10.0.0.1:5432; the ledger was written on its primary"
+    )
+    assert str(Standing(NOTED, standby=True)) == (
+        "a standby at 10.0.0.1:5432; the ledger names no server yet, if there is one"
+    )

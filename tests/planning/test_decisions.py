@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pgrunbook.errors import Problem
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import reversion
 from pgrunbook.planning.decisions import Action, Decision, decide
@@ -154,26 +155,21 @@ def test_a_comment_added_to_the_file_is_no_edit(block: Block, tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize(
-    "found",
-    [
-        {Key("column", "t", "a"): "bigint"},
-        {Key("column", "t", "more"): "text"},
-    ],
-)
-def test_a_table_altered_since_is_refused(block: Block, found: Facts) -> None:
-    decision = decide(block, dict(block.facts) | found, {}, entry(block))
-    assert decision.action is Action.REFUSE
-    assert next(iter(found)).name in problems(decision)
+def test_what_is_not_as_the_block_left_it_refuses_it(block: Block) -> None:
+    gone = Problem("table public.t is gone")
+    decision = decide(block, {}, {}, entry(block), [gone])
+    assert (decision.action, decision.problems) == (Action.REFUSE, (gone,))
 
 
-def test_a_table_dropped_since_is_refused(block: Block) -> None:
-    assert decide(block, {}, {}, entry(block)).action is Action.REFUSE
+def test_a_repeatable_block_that_was_edited_is_applied_anew(tmp_path: Path) -> None:
+    view = "-- title: v\n-- why: w\n-- repeatable: yes\n\nCREATE OR REPLACE VIEW v AS SELECT {};"
+    done = entry(of(tmp_path, view.format(1)))
+    assert decide(of(tmp_path, view.format(1)), {}, {}, done).action is Action.SKIP
+    again = decide(of(tmp_path, view.format(2)), {}, {}, done)
+    assert (again.action, again.statements, again.revision) == (Action.APPLY, (0,), 1)
 
 
 def test_a_block_of_which_the_target_cannot_take_anything_is_refused(block: Block) -> None:
-    from pgrunbook import Problem
-
     decision = decide(replace(block, problems=(Problem("cannot"),)), {}, {}, None)
     assert (decision.action, problems(decision)) == (Action.REFUSE, "cannot")
 
@@ -183,7 +179,7 @@ def test_variants_of_which_an_older_ledger_kept_no_variables_are_not_said_to_lac
 ) -> None:
     recorded = replace(entry(block), variants=("check",))
     decision = reversion.decide(
-        block, block.facts, recorded, Source.read(tmp_path), {}, discard=False
+        block, block.facts, recorded, {}, (), Source.read(tmp_path), {}, discard=False
     )
     assert [problem.what for problem in decision.problems] == [
         "was applied before the ledger kept what it takes to undo it"

@@ -71,15 +71,33 @@ def test_revert_brings_what_was_before_back_byte_for_byte(crm: Database, project
     assert done.code == 0, done.text
     assert crm.dump(WITHOUT_LEDGER) == before
     assert "none of 16 blocks is applied any more: 10 reverted" in done.text
-    assert "removed" in done.cells["difference"]
-    assert "DROP TABLE stage_mappings" in done.cells["revert"]
-    assert "ACCESS EXCLUSIVE" in done.cells["revert"]
+    assert "below" in done.cells["verdict"]
+    for text in ("DROP TABLE stage_mappings", "ACCESS EXCLUSIVE", "removed", "PASSED"):
+        assert text in done.cells["revert"]
     assert set(events(crm).values()) == {"reverted", "adopted"}
 
     again = project.step(crm, *REVERT)
     assert (again.code, crm.dump(WITHOUT_LEDGER)) == (0, before), again.text
     once_more = project.step(crm)
     assert (once_more.code, crm.dump(WITHOUT_LEDGER)) == (0, applied), once_more.text
+
+
+def test_a_notebook_that_reverts_before_it_verifies_ends_as_it_did(
+    crm: Database, project: Project
+) -> None:
+    """As ours did until version 0.1, and copies of them do."""
+    before = crm.dump(WITHOUT_LEDGER)
+    assert project.step(crm).code == 0
+    path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    notebook = json.loads(path.read_text())
+    revert = notebook["cells"].pop()
+    place = [cell["id"] for cell in notebook["cells"]].index("after")
+    notebook["cells"].insert(place, revert)
+    path.write_text(json.dumps(notebook))
+    done = project.run(crm, "--mode", "revert")
+    assert (done.code, crm.dump(WITHOUT_LEDGER)) == (0, before), done.text
+    assert "removed" in done.cells["difference"]
+    assert "PASSED" in done.cells["verdict"]
 
 
 @on_18

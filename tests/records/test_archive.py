@@ -202,7 +202,7 @@ def test_a_run_that_has_not_ended_is_told_from_a_file_that_was_added(
     )
     (problem,) = verify(copy).problems
     assert (problem.what, problem.where) == (what, "staging/001_example/run5.ipynb")
-    assert problem.remedy.endswith("pgrunbook archive seal FILE")
+    assert problem.remedy.endswith(f"pgrunbook archive seal {file(copy, 5, '.ipynb')}")
     assert problem.remedy.startswith("wait until it has ended") is ("killed" in what)
 
 
@@ -325,6 +325,28 @@ def test_an_archive_that_never_rests_is_said_to(copy: Archive, meanwhile: Meanwh
 
 # -- keys
 # --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_key_that_cannot_be_used_comes_with_the_command_that_makes_one(
+    tmp_path: Path, there: bool
+) -> None:
+    """Which writes over no file."""
+    key, public = tmp_path / "a key.pem", tmp_path / "public.pem"
+    if there:
+        key.write_text("the only copy of something else")
+    with pytest.raises(Refused) as refused:
+        attestation.signer(key)
+    command = refused.value.problems[0].remedy
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    made = tmp_path / "a key-ed25519.pem" if there else key
+    attestation.signer(made)
+    assert not there or key.read_text() == "the only copy of something else"
+    with pytest.raises(Refused) as refused:
+        attestation.public_key(public, made)
+    command = refused.value.problems[0].remedy
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    attestation.public_key(public)
 
 
 def test_seals_are_signed_and_the_public_key_tells(tmp_path: Path, keys: tuple[Path, Path]) -> None:

@@ -1,4 +1,4 @@
-"""The twelve answers: what is known is said, what is not is said to be unknown, and nothing is made
+"""The thirteen answers: what is known is said, what is not is said to be unknown, and nothing is made
 up.
 """
 
@@ -15,11 +15,12 @@ from pgrunbook.records.format.mime_types import (
     DECISION_MIME,
     FRAME_MIME,
     PLAN_MIME,
+    PROBLEMS_MIME,
     VERDICT_MIME,
 )
 from pgrunbook.records.record import Record
 
-QUESTIONS = 12
+QUESTIONS = 13
 IDENTITY = {
     "database": "crm",
     "host": "db.example",
@@ -267,3 +268,94 @@ def test_what_a_rehearsal_changed_is_said_to_be_on_the_copy() -> None:
         record(target(mode="rehearse"), cell("difference", frame("difference", row))), None
     )
     assert changed.text == "On the copy, not on the target: Added: 1 column. In people."
+
+
+HAZARD = {
+    "block": "020_tidy",
+    "line": "4",
+    "hazards": "drops_column",
+    "concerns": "column deals.note",
+    "size": "about 3,000 rows, 240 kB",
+    "dependents": "index noted",
+    "takes": "",
+    "accepted": "drops_column",
+}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        (
+            [frame("hazards", HAZARD)],
+            "020_tidy:4 drops_column, column deals.note (accepted): about 3,000 rows, 240 kB; "
+            "index noted.",
+        ),
+        ([frame("hazards")], "Nothing: no hazard was found in what was to run."),
+        ([frame("hazards", *[HAZARD] * 8)], "And 3 more, which the cell shows."),
+        ([frame("preconditions", {"where": "x", "result": "ok"})], "The record does not say."),
+        ([], NOT_SO_FAR),
+    ],
+)
+def test_what_was_at_risk(outputs: list[dict[str, Any]], expected: str) -> None:
+    given = {a.question: a.text for a in answers(record(cell("plan", *outputs)), None)}
+    assert given["What was at risk?"].endswith(expected)
+
+
+PROBLEM = {
+    "what": "the column is missing",
+    "where": "deals.source_id",
+    "expected": "a column",
+    "found": "no such column",
+    "remedy": "add it",
+}
+
+
+def error(name: str, *problems: Mapping[str, str]) -> dict[str, Any]:
+    """A cell that was refused, and shows its problems twice, as IPython asked for them twice."""
+    broken = cell(name, {PROBLEMS_MIME: problems}, {PROBLEMS_MIME: problems}, state="failed")
+    raised = {"output_type": "error", "ename": "Refused", "evalue": "Not ready.\n  …"}
+    broken["outputs"].insert(1, raised | {"traceback": []})
+    return broken
+
+
+def test_what_failed_is_each_problem_with_its_remedy_once() -> None:
+    other = dict.fromkeys(PROBLEM, "") | {"what": "no ledger"}
+    answer = told(record(target(), error("preconditions", PROBLEM, other)))["What failed, was"]
+    assert answer.splitlines() == [
+        "Cell preconditions failed.",
+        "deals.source_id: the column is missing. Expected: a column. Found: no such column. "
+        "Remedy: add it.",
+        "no ledger.",
+    ]
+
+
+def test_of_many_problems_the_answer_has_the_first() -> None:
+    many = [PROBLEM | {"where": f"table {n}"} for n in range(23)]
+    answer = told(record(error("preconditions", *many)))["What failed, was"].splitlines()
+    assert answer[-2].startswith("table 19: ")
+    assert answer[-1] == "And 3 more, which the cell shows."
+
+
+def test_which_blocks_were_left_alone_and_why() -> None:
+    adopted = SKIPPED | {"block": "007_here", "action": "adopt", "reason": "identical"}
+    shown: list[Mapping[str, Any]] = [
+        {DECISION_MIME: SKIPPED},
+        {DECISION_MIME: SKIPPED | {"block": "006_older"}},
+        {DECISION_MIME: adopted},
+    ]
+    begun = {"event": "adopted", "started_at": "2026-01-31T12:00:00+00:00", "elapsed_ms": 1.0}
+    done = {BLOCK_MIME: begun | {"block": "007_here"}}
+    skipped = ["Skipped: 2 blocks.", "005_old, 006_older: applied before."]
+    after = told(record(target(), cell("act", *shown, done)))["What failed, was"]
+    assert after.splitlines() == [
+        "Nothing failed or was retried.",
+        *skipped,
+        "Adopted as they were: 1 block.",
+        "007_here: identical.",
+    ]
+    planned = told(record(target(mode="plan"), cell("act", *shown)))["What failed, was"]
+    assert "To be adopted as they are: 1 block." in planned
+
+
+def test_nothing_is_said_of_a_run_of_which_there_is_nothing_to_say() -> None:
+    assert told(record(target()))["What failed, was"] == "Nothing."

@@ -52,7 +52,7 @@ def test_an_archive_of_version_0_is_unchanged(project: Project, archive: Path) -
 def test_its_pages_and_their_difference(project: Project, archive: Path) -> None:
     records = sorted(archive.rglob("*.ipynb"))
     made = project.command("archive", "site")
-    assert f"{len(records)} of {len(records)} pages made" in made.text
+    assert f"{len(records)} records, {len(records)} pages made" in made.text
     for page in archive.glob("site/*/*/*.html"):
         assert UNREADABLE not in page.read_text()
     reached = [path for path in records if Record.read(path).identity]
@@ -94,6 +94,9 @@ def test_facts_of_version_0_are_read_under_their_keys_of_today() -> None:
     assert [block.in_transaction for block in record.blocks] == [True, False]
     assert Record.read(REHEARSED).identity["rehearsed_on"].startswith("a copy of the schema")
     assert Record.read(REHEARSED).identity["ticket"] == ""
+    assert Record.read(REHEARSED).last(Kind.HAZARDS) is None
+    (squawked,) = [rows for path in NOTEBOOKS if (rows := Record.read(path).rows(Kind.SQUAWK))]
+    assert squawked[0].keys() == {*Kind.SQUAWK.columns}
     assert [block.name for block in Record.read(FAILED).blocks] == ["010_places", "020_places_note"]
 
 
@@ -175,7 +178,7 @@ def test_a_record_of_a_later_version_is_told_apart(project: Project, number: int
         assert "newer.ipynb: is of a newer format" in done.text
         assert "remedy:   upgrade pgrunbook" in done.text
         assert "Traceback" not in done.text
-    assert "5 of 5 pages made" in project.command("archive", "site").text
+    assert "5 records, 5 pages made" in project.command("archive", "site").text
     page = (outputs / "site" / newer.relative_to(outputs)).with_suffix(".html").read_text()
     assert "This record cannot be read" in page
     assert "is of a newer format" in page

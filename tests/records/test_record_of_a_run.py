@@ -58,7 +58,8 @@ def test_how_it_ended(record: Record) -> None:
     assert record.noted["verdict"] == record.card["verdict"] == "passed"
     assert record.noted["run_id"] == record.card["run"] == record.identity["run"]
     assert {cell.state for cell in record.cells} == {"completed"}
-    assert [cell.name for cell in record.cells][-2:] == ["verdict-text", "verdict"]
+    names = [cell.name for cell in record.cells]
+    assert names[-4:] == ["verdict-text", "verdict", "revert-text", "revert"]
 
 
 def test_on_what_and_by_whom(record: Record) -> None:
@@ -84,7 +85,11 @@ def test_every_frame_has_the_columns_of_its_kind(record: Record) -> None:
         for output in cell.get("outputs", ())
         if FRAME_MIME in output.get("data", {})
     ]
-    assert {frame["kind"] for frame in data} == set(Kind) - {Kind.HAZARDS, Kind.VERIFIED_IN_PART}
+    assert {frame["kind"] for frame in data} == set(Kind) - {
+        Kind.SQUAWK,
+        Kind.ROWS,
+        Kind.VERIFIED_IN_PART,
+    }
     for frame in data:
         assert frame["version"] == VERSION
         assert tuple(frame.get("columns", ())) == Kind(frame["kind"]).columns

@@ -326,7 +326,7 @@ def test_a_record_that_cannot_be_sealed_is_told_and_loses_nothing(
     lose_the_head(project)
     done = project.run(crm, "--json")
     assert done.code == 1
-    ((run,), end) = json.JSONDecoder().raw_decode(done.text)
+    ((run,), end) = json.JSONDecoder().raw_decode(done.text, done.text.index("[\n"))
     assert (run["verdict"], "notebook" in run, "seal" in run) == ("passed", True, False)
     assert run["error"] in done.text[end:]
     assert "FAILED: The run has ended as it says above. Its record is not sealed.\n" in done.text

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pgrunbook.records.archive import Archive
-from pgrunbook.records.format.mime_types import FRAME_MIME, VERDICT_MIME
+from pgrunbook.records.format.mime_types import FRAME_MIME, PROBLEMS_MIME, VERDICT_MIME
 from pgrunbook.records.naming import SEAL
 from pgrunbook.records.site import Site
 
@@ -55,6 +55,55 @@ def page(site: Site, text: str, name: str = "run") -> str:
     (site.archive.root / "crm" / "001_x" / f"{name}.ipynb").write_text(text)
     site.build()
     return (site.root / "crm" / "001_x" / f"{name}.html").read_text()
+
+
+def refused(*problems: dict[str, str], **noted: str) -> str:
+    """An executed notebook that ended with these problems."""
+    failed = output(**{PROBLEMS_MIME: problems})
+    raised = {"output_type": "error", "ename": "Refused", "evalue": "Not ready.\n  of somebody"}
+    failed["outputs"].append(raised | {"traceback": []})
+    metadata = {"pgrunbook": {"verdict": "refused", "reason": "Not ready.", **noted}}
+    return json.dumps({"cells": [failed], "metadata": metadata})
+
+
+def test_a_run_that_did_not_pass_says_at_its_top_what_is_wrong(site: Site) -> None:
+    problem = {
+        "what": "the column is missing",
+        "where": "deals.<source_id>",
+        "expected": "a column",
+        "found": "none\x1b[2J",
+        "remedy": "add it",
+    }
+    made = page(site, refused(problem, problem | {"where": "contacts"}))
+    top = made.partition("Thirteen answers")[0]
+    assert "2 problems" in top
+    assert "<strong>deals.&lt;source_id&gt;</strong>: the column is missing" in top
+    for each in ("<dt>expected</dt><dd>a column", "<dd>none\\x1b[2J", "<dd>add it"):
+        assert each in top, each
+    assert 'href="#cell-code"' in top
+    index = (site.root / "index.html").read_text()
+    said = "Not ready. deals.&lt;source_id&gt;: the column is missing. And 1 more problem."
+    assert f'<td class="reason">{said}</td>' in index
+
+
+def test_of_many_problems_the_index_has_one_and_the_page_all(site: Site) -> None:
+    many = [{"what": f"{n}: {'long ' * 99}"} for n in range(12)]
+    made = page(site, refused(*many))
+    assert "<details><summary>All 12</summary>" in made
+    assert made.partition("Thirteen answers")[0].count('class="problem"') == 12
+    index = (site.root / "index.html").read_text()
+    assert " … And 11 more problems.</td>" in index
+    assert "1: long" not in index
+
+
+def test_an_error_without_problems_is_shown_as_it_is(site: Site) -> None:
+    assert "<pre>Not ready.\n  of somebody</pre>" in page(site, refused())
+
+
+def test_of_a_run_that_passed_nothing_is_wrong(site: Site) -> None:
+    """Somebody has run a cell again, and what it had shown the first time is still there."""
+    made = page(site, refused({"what": "was wrong"}, verdict="passed"))
+    assert "was wrong" not in made.partition("Thirteen answers")[0]
 
 
 OLD = {FRAME_MIME: {"kind": "identity", "columns": ["other"], "rows": [["words"]]}}

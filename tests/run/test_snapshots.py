@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from support.databases import Database
 
+from pgrunbook import checks
 from pgrunbook.run import display
 from pgrunbook.run.begin import begin
 from pgrunbook.run.run import Run
@@ -88,3 +91,45 @@ def test_a_runbook_that_observes_nothing_has_none(run: Run, taken: list[tuple[st
     run.apply("010_t")
     finish(run)
     assert taken == []
+
+
+def shown(frame: pd.DataFrame) -> str:
+    """A frame as HTML."""
+    return str(display._bundle(frame)["text/html"])
+
+
+def test_what_is_of_use_when_something_is_wrong_is_folded(run: Run) -> None:
+    before = run.observe("t")
+    for frame in (run.files, before.columns, before.constraints, before.indexes, before.types):
+        assert "<details><summary>" in shown(frame)
+        assert "<details>" not in shown(frame.iloc[:0]), "what is made of it is somebody else's"
+    assert "<details>" not in shown(before.tables)
+    assert "<summary>4 files</summary>" in shown(run.files)
+    assert "010_t " in display._bundle(run.files)["text/plain"]
+    run.apply("010_t")
+    assert "<summary>1 column</summary>" in shown(run.observe("t").columns)
+
+
+def test_the_preconditions_are_folded_only_if_all_of_them_hold(run: Run) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        assert re.search(r"<summary>\d+ checks, all ok</summary>", shown(run.preconditions()))
+        odd = checks.CheckResult("x", "behaviour", not_run="mode plan")
+        patch.setattr(run._preparation, "check", lambda: [odd])
+        assert "<details>" not in shown(run.preconditions())
+
+
+def test_a_run_shows_the_parameters_that_are_not_as_by_default(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[pd.DataFrame] = []
+    monkeypatch.setattr(display, "frame", frames.append)
+    run._ipython_display_()
+    (given,) = frames
+    assert given.reset_index().to_dict("records") == [
+        {"parameter": "target", "value": "env:TARGET", "default": "embedded"}
+    ]
+    assert run.target.loc["given", "value"] == "target = 'env:TARGET'"
+
+
+def test_the_guide_is_shown_by_the_run(run: Run) -> None:
+    assert "| `lock_timeout` |" in run.help().data

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.runbooks import lint as linting
-from pgrunbook.runbooks.lint import EXCLUDED, EXCLUDED_FROM_REVERT, RULES, lint
+from pgrunbook.runbooks import squawk
+from pgrunbook.runbooks.lint import RULES, lint
+from pgrunbook.runbooks.squawk import EXCLUDED, EXCLUDED_FROM_REVERT
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +87,11 @@ REVERTS = "-- title: x\n-- why: x\nALTER TABLE notes DROP COLUMN tag;"
         ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE EXCEPTION 'no'; END $$;"),
         ("verify/010_notes.sql", "-- title: x\nDO $$ BEGIN RAISE NOTICE 'so far'; RAISE 'no'; END "
                                  "$$;"),
+        (
+            "verify/010_notes.sql",
+            "-- title: x\nCREATE FUNCTION pg_temp.prove() RETURNS void LANGUAGE plpgsql AS "
+            "'BEGIN ASSERT false; END';\nDO $$ BEGIN PERFORM pg_temp.prove(); END $$;",
+        ),
         ("verify/010_notes.sql", "-- title: x\nSELECT 1;\nDO $$ BEGIN PERFORM pg_temp.f(); RAISE; "
                                  "END $$;"),
         ("revert/010_notes.sql", "-- title: x\n-- why: x\nSELECT pg_catalog.now(), notes.id FROM "
@@ -113,6 +119,21 @@ def test_variants_count_as_one_name(sql):
     }.items():
         write(sql, {f"{kind}/020_tag/{kind}_{variant}.sql": text for variant in ("enum", "check")})
     assert lint(sql) == []
+
+
+def test_a_verify_script_is_the_partner_of_the_blocks_that_it_proves(sql):
+    write(
+        sql,
+        {
+            "verify/010_notes.sql": "-- proves: 020_tag, 030_tag\n" + GOOD["verify/010_notes.sql"],
+            "deploy/020_tag.sql": deploy(ALTER.format("tag")),
+            "revert/020_tag.sql": REVERTS,
+        },
+    )
+    assert complaints(sql) == [
+        ("partners", "deploy/030_tag.sql", 1),
+        ("partners", "revert/030_tag.sql", 1),
+    ]
 
 
 def test_an_empty_folder_is_no_partner(sql):
@@ -148,11 +169,6 @@ def test_an_empty_folder_is_no_partner(sql):
                             "$$", "verify-raises", 1, "can fail"),
         ("verify/more.sql", "-- title: x\nSELECT 'RAISE "
                             "EXCEPTION';", "verify-raises", 1, "can fail"),
-        ("deploy/010_notes.sql", NOTES.replace("CREATE "
-                                               "TABLE ", "CREATE TABLE "
-                                                         "s."), "unqualified", 4, "schema s"),
-        ("revert/010_notes.sql", "-- title: x\n-- why: x\nDROP TABLE "
-                                 "s.notes;", "unqualified", 3, "schema s"),
         ("deploy/010_notes.sql", f"{NOTES}\n{IGNORE}", "reasons", 12, "without a reason"),
     ],
 )  # fmt: skip
@@ -163,35 +179,6 @@ def test_what_breaks_a_rule(sql, name, text, rule, line, message):
     assert {f.line for f in found} == {line}
     assert message in found[0].message
     assert found[0].remedy
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "ALTER TABLE s.notes ADD CONSTRAINT c CHECK (body > 'a') NOT VALID;",
-        "ALTER TABLE notes ADD CONSTRAINT c CHECK (s.f(body)) NOT VALID;",
-        "ALTER TABLE notes ADD CONSTRAINT c CHECK (s.notes.body > 'a') NOT VALID;",
-        "ALTER TABLE notes ADD CONSTRAINT c FOREIGN KEY (id) REFERENCES s.notes (id) NOT VALID;",
-        "ALTER TABLE notes ADD COLUMN kind s.kind;",
-        "ALTER TABLE notes ADD COLUMN kind text COLLATE s.c;",
-        "COMMENT ON COLUMN s.notes.id IS 'x';",
-        "COMMENT ON TABLE s.notes IS 'x';",
-        "COMMENT ON INDEX s.notes_pkey IS 'x';",
-        "COMMENT ON CONSTRAINT c ON s.notes IS 'x';",
-        "COMMENT ON CONSTRAINT c ON DOMAIN s.d IS 'x';",
-        "ALTER TYPE s.kind ADD VALUE 'x' BEFORE 'y';",
-        "ALTER DOMAIN s.d DROP CONSTRAINT c;",
-        "CREATE DOMAIN s.d AS text;",
-        "CREATE TYPE s.kind AS ENUM ('x');",
-        "DROP TRIGGER a ON s.notes;",
-        "DROP INDEX s.notes_body;",
-        "DROP FUNCTION s.f(int);",
-        "INSERT INTO s.notes VALUES (1);",
-    ],
-)
-def test_a_schema_is_found_wherever_it_is_named(sql, statement):
-    write(sql, {"deploy/010_notes.sql": NOTES + statement})
-    assert ("unqualified", "deploy/010_notes.sql", 11) in complaints(sql)
 
 
 @pytest.mark.parametrize(
@@ -247,27 +234,6 @@ def test_a_file_that_cannot_be_used_hides_neither_the_rest_nor_what_is_wrong_wit
         "maybe\n" in text
     )
     assert "deploy/020_more.sql:1: header lock_timeout: takes a duration" in text
-
-
-@pytest.mark.parametrize(
-    ("statement", "message"),
-    [
-        ("GRANT SELECT ON notes TO app;", "cannot tell from Grant what it makes"),
-        (
-            "ALTER TABLE notes ALTER body SET NOT NULL;",
-            "ALTER TABLE notes: cannot tell what AT_SetNotNull makes",
-        ),
-        ("CREATE INDEX ON notes (body);", "CREATE INDEX ON notes: give the index a name"),
-        (
-            "CREATE TABLE more (id bigint UNIQUE DEFERRABLE);",
-            "more.id: write DEFERRABLE and the like with a constraint of the table, not of a "
-            "column",
-        ),
-    ],
-)
-def test_a_block_whose_shape_is_not_known_is_found_before_it_is_planned(sql, statement, message):
-    write(sql, {"deploy/010_notes.sql": f"{NOTES}\n{statement}"})
-    assert [(f.line, f.message) for f in lint(sql) if f.rule == "shape"] == [(12, message)]
 
 
 def test_a_runbook_without_blocks(sql):
@@ -347,6 +313,56 @@ def test_what_lies_in_deploy_beside_the_sql_is_no_block(sql):
     assert lint(sql) == []
 
 
+# hazards
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);", "scans_under_lock, locks_out_reads: table notes"),
+        ("CREATE INDEX notes_id ON notes (id);", "scans_under_lock, locks_out_writes: table notes"),
+        ("ALTER TABLE :table RENAME TO :\"other\";", "renames: table table"),
+        ("DROP TABLE notes CASCADE;", "drops_table: table notes CASCADE"),
+        ("ALTER TABLE notes DROP COLUMN body;", "drops_column: column notes.body"),
+        ("DELETE FROM notes;", "deletes_rows: table notes every row"),
+    ],
+)  # fmt: skip
+def test_a_hazard_is_told_once_unless_the_header_accepts_it(sql, statement, message):
+    write(sql, {"deploy/020_more.sql": deploy(statement)})
+    others = ("partners", "verify-raises")
+    (found,) = [f for f in lint(sql) if f.rule not in others]
+    assert (found.rule, found.line, found.message) == ("hazards", 4, message)
+
+    names = message.partition(":")[0]
+    write(
+        sql,
+        {"deploy/020_more.sql": deploy(statement).replace("\n\n", f"\n-- accepts: {names}\n\n")},
+    )
+    assert [f for f in lint(sql) if f.rule not in others] == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "GRANT SELECT ON notes TO PUBLIC;", "UPDATE notes SET body = 'x';", "DO $$BEGIN END$$;", "DROP VIEW v;",
+        "ALTER TABLE notes ALTER COLUMN id SET NOT NULL;",
+    ],
+)  # fmt: skip
+def test_what_is_ordinary_or_up_to_the_target_is_not_told(sql, statement):
+    write(sql, {"deploy/020_more.sql": deploy(statement)})
+    assert "hazards" not in [rule for rule, _, _ in complaints(sql)]
+
+
+def test_what_a_header_accepts_has_to_occur_and_be_known(sql):
+    write(sql, {"deploy/010_notes.sql": NOTES.replace("\n\n", "\n-- accepts: drops_table\n\n", 1)})
+    assert complaints(sql) == [("accepts", "deploy/010_notes.sql", 1)]
+
+    write(sql, {"deploy/010_notes.sql": NOTES.replace("\n\n", "\n-- accepts: drops_tabel\n\n", 1)})
+    found = next(f for f in lint(sql) if f.rule == "usable")
+    assert "no hazard is called 'drops_tabel'" in found.message
+    assert found.remedy.startswith("did you mean drops_table? ")
+
+
 # squawk
 
 
@@ -356,14 +372,10 @@ def test_what_lies_in_deploy_beside_the_sql_is_no_block(sql):
         ("ALTER TABLE notes ADD COLUMN made uuid DEFAULT "
          "gen_random_uuid();", "adding-field-with-default"),
         ("ALTER TABLE notes ADD COLUMN made uuid NOT NULL;", "adding-required-field"),
-        ("ALTER TABLE notes ADD CONSTRAINT c CHECK (id > 0);", "constraint-missing-not-valid"),
         ("ALTER TABLE notes ADD COLUMN made timestamp;", "prefer-timestamp-tz"),
         ("ALTER TABLE notes ADD COLUMN made int;", "prefer-bigint-over-int"),
         ("ALTER TABLE notes ALTER COLUMN id TYPE numeric;", "changing-column-type"),
         ("ALTER TABLE notes DROP CONSTRAINT c;", "ban-drop-constraint"),
-        ("CREATE INDEX notes_id ON notes (id);", "require-concurrent-index-creation"),
-        ("ALTER TABLE :table RENAME TO :\"other\";", "renaming-table"),
-        ("DROP TABLE notes;", "ban-drop-table"),
     ],
 )  # fmt: skip
 def test_squawks_rules_hold_in_deploy(sql, statement, rule):
@@ -373,11 +385,12 @@ def test_squawks_rules_hold_in_deploy(sql, statement, rule):
 
 def test_squawk_sees_through_placeholders(sql):
     text = (
-        "ALTER TABLE :\"table\" ADD COLUMN made date;\nSELECT :'value', :value;\nDROP TABLE :table;"
+        "ALTER TABLE :\"table\" ADD COLUMN made date;\nSELECT :'value', :value;\n"
+        "ALTER TABLE :table DROP CONSTRAINT c;"
     )
     write(sql, {"deploy/020_more.sql": deploy(text)})
     assert [c for c in complaints(sql) if c[0].startswith("squawk")] == [
-        ("squawk:ban-drop-table", "deploy/020_more.sql", 6)
+        ("squawk:ban-drop-constraint", "deploy/020_more.sql", 6)
     ]
 
 
@@ -406,19 +419,19 @@ def test_only_the_sql_itself_switches_a_rule_of_squawk_off(sql, monkeypatch):
 def test_each_exclusion_is_needed(monkeypatch, rule):
     """Else it would hide something one day."""
     for name in ("EXCLUDED", "EXCLUDED_FROM_REVERT"):
-        excluded = {k: v for k, v in getattr(linting, name).items() if k != rule}
-        monkeypatch.setattr(linting, name, excluded)
+        excluded = {k: v for k, v in getattr(squawk, name).items() if k != rule}
+        monkeypatch.setattr(squawk, name, excluded)
     assert any(f.rule == f"squawk:{rule}" for f in lint(ROOT / "sql"))
 
 
 def test_squawk_is_needed(sql, monkeypatch):
-    monkeypatch.setattr(linting.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(squawk.shutil, "which", lambda *_, **__: None)
     with pytest.raises(Refused, match="squawk is not installed"):
         lint(sql)
 
 
 def test_a_squawk_that_does_not_work_is_no_clean_bill(sql, monkeypatch):
-    monkeypatch.setattr(linting, "EXCLUDED", EXCLUDED | {"no-such-rule": "for the test"})
+    monkeypatch.setattr(squawk, "EXCLUDED", EXCLUDED | {"no-such-rule": "for the test"})
     with pytest.raises(Failed, match="invalid rule name no-such-rule"):
         lint(sql)
 
@@ -427,12 +440,13 @@ def test_a_squawk_that_does_not_work_is_no_clean_bill(sql, monkeypatch):
 
 
 def test_findings_are_in_order_and_say_what_to_do(sql):
-    write(sql, {"deploy/010_notes.sql": NOTES + "DROP TABLE s.notes;\nDROP TABLE s.notes;"})
+    write(sql, {"deploy/010_notes.sql": NOTES + "DROP DOMAIN s.d;\nDROP TABLE s.notes, s.more;"})
     found = lint(sql)
     assert found == sorted(found)
-    assert str(next(finding for finding in found if finding.rule.startswith("squawk"))) == (
-        "sql/001_notes/deploy/010_notes.sql:11: Dropping a table may break existing clients."
-        " [squawk:ban-drop-table]\n    remedy:   see https://squawkhq.com/docs/ban-drop-table"
+    assert str(next(finding for finding in found if finding.rule == "hazards")) == (
+        "sql/001_notes/deploy/010_notes.sql:12: drops_table: table s.more [hazards]\n"
+        "    remedy:   change the statement, or say in the header that it is meant: -- accepts: with the names "
+        "of the hazards, and the reason in -- why:"
     )
 
 

@@ -59,6 +59,27 @@ def test_a_text_comes_before_each_action(notebook: dict[str, Any]) -> None:
             assert "**OK:**" in text, cell["id"]
 
 
+def test_its_cells_look_at_frames_as_they_are(notebook: dict[str, Any]) -> None:
+    pandas = re.compile(r"\.(drop|query|loc|iloc|assign|merge|groupby|head|sort_values)\b|pd\.")
+    assert [name for name, source in code(notebook) if pandas.search(source)] == []
+
+
+def test_it_ends_with_the_way_back(notebook: dict[str, Any]) -> None:
+    assert code(notebook)[-1] == ("revert", "run.revert()")
+
+
+def test_what_runbooks_say_alike_is_said_once() -> None:
+    """In the guide, which `run.help()` shows: they share headings, and a few words on what is OK."""
+    templates = ROOT / "src" / "pgrunbook" / "templates"
+    shared: dict[str, list[str]] = {}
+    for path in [*NOTEBOOKS, templates / "new" / "runbook.ipynb"]:
+        for cell in json.loads(path.read_text())["cells"]:
+            if cell["cell_type"] == "markdown":
+                for paragraph in "".join(cell["source"]).split("\n\n"):
+                    shared.setdefault(paragraph, []).append(path.stem)
+    assert [text for text, where in shared.items() if len(where) > 1 and len(text) > 100] == []
+
+
 def test_nothing_of_the_product_is_named_in_the_engine() -> None:
     product = re.compile(
         r"\b(workspaces?|connections_table|deals?|contacts|accounts|import_batch\w*|stage_mapping\w*|csv_import"

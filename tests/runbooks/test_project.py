@@ -86,6 +86,19 @@ def test_the_settings_are_typed_and_have_defaults(tmp_path: Path) -> None:
             r"protected: .*\n +expected: true or false, without quotes",
         ),
         (
+            "[targets.staging]\nhazards = { drops_tabel = 'accept' }\n",
+            r"hazards\.drops_tabel: no hazard is called so\n +expected: drops_table, .*\n"
+            r" +remedy: +did you mean drops_table\?",
+        ),
+        (
+            "[targets.staging]\nhazards = { drops_table = 'hunter2' }\n",
+            r'hazards\.drops_table: is no policy .*\n +expected: "allow" or "accept" or "approve"',
+        ),
+        (
+            "[targets.staging]\nhazards = 'accept'\n",
+            r'hazards: is no policy for hazards\n +expected: \{ drops_table = "allow" or',
+        ),
+        (
             "[target.staging]\n",
             r"target: unknown setting\n +expected: one of embedded, archive, targets",
         ),
@@ -137,3 +150,9 @@ def test_a_number_that_two_runbooks_have(project: Project) -> None:
     with pytest.raises(Refused, match="several runbooks are called '001'"):
         project.runbook("001")
     assert project.runbook("001_again").stem == "001_again"
+
+
+def test_git_leaves_the_folder_of_servers_and_copies_alone(tmp_path: Path) -> None:
+    folder = Project(tmp_path, Settings()).scratch()
+    assert folder == tmp_path / ".pgrunbook"
+    assert (folder / ".gitignore").read_text() == "*\n"

@@ -58,7 +58,14 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("BEGIN;\nSELECT 1;\nCOMMIT;", "010_x.sql:1: controls the transaction itself"),
         ("SELECT 1;\nCOPY t FROM STDIN;", "010_x.sql:2: copies rows from or to a client"),
         ("COPY (SELECT 1) TO STDOUT;", "010_x.sql:1: copies rows from or to a client"),
-        ("SET LOCAL search_path = pg_temp;", "010_x.sql:1: changes the session"),
+        ("SET search_path = pg_temp;", "010_x.sql:1: changes the session"),
+        ("SELECT set_config('a.b', 'c', false);", "010_x.sql:1: changes the session"),
+        ("SET TRANSACTION READ ONLY;", "010_x.sql:1: controls the transaction itself"),
+        ("PREPARE p AS SELECT 1;", "010_x.sql:1: changes the session"),
+        ("LISTEN news;", "010_x.sql:1: changes the session"),
+        ("DECLARE c CURSOR WITH HOLD FOR SELECT 1;", "010_x.sql:1: changes the session"),
+        ("CREATE TEMP TABLE t (a int);", "010_x.sql:1: leaves t, which is temporary, behind"),
+        ("SELECT 1 AS a INTO TEMP t;", "010_x.sql:1: leaves t, which is temporary, behind"),
         ("SET ROLE admin;", "010_x.sql:1: changes the session"),
         ("RESET ALL;", "010_x.sql:1: changes the session"),
         ("DISCARD PLANS;", "010_x.sql:1: changes the session"),
@@ -72,6 +79,44 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(
     with pytest.raises(Refused) as caught:
         script(tmp_path, text)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SET LOCAL search_path = pg_temp;",
+        "SET CONSTRAINTS ALL DEFERRED;",
+        "SELECT set_config('a.b', 'c', true);",
+        "CREATE TEMP TABLE t (a int) ON COMMIT DROP;",
+        "CREATE TEMP TABLE t (a int);\nDROP TABLE t;",
+        "SELECT tags[1:2], other[low:high], 'a:b', now()::text FROM t;",
+        b"\xef\xbb\xbf-- title: x\r\n\r\nSELECT 1;\r\n",
+    ],
+)
+def test_what_ends_with_the_block_and_what_psql_reads_may_stand_in_a_file(
+    tmp_path: Path, text: str | bytes
+) -> None:
+    assert not script(tmp_path, text).variables
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("search_path: a; b", "header search_path: is no search path"),
+        ("repeatable: often", "header repeatable: is neither yes nor no"),
+    ],
+)
+def test_a_header_that_says_something_else_is_refused(
+    tmp_path: Path, header: str, message: str
+) -> None:
+    script(tmp_path, f"-- {header}\n\nSELECT 1;")
+    with pytest.raises(Refused) as caught:
+        Source.read(tmp_path)
+    assert message in str(caught.value)
+
+
+def test_a_slice_is_no_placeholder_beside_one(tmp_path: Path) -> None:
+    assert script(tmp_path, 'SELECT tags[1:n] FROM :"t";').variables == {"t"}
 
 
 def test_a_check_directly_below_the_header_is_told_what_ends_the_header(tmp_path: Path) -> None:

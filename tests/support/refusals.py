@@ -9,6 +9,7 @@ import re
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from pgrunbook.records.format.mime_types import PROBLEMS_MIME
 from support.databases import Database
 from support.projects import Outcome, Project
 
@@ -38,7 +39,7 @@ def refused(
 
 def assert_presentable(done: Outcome, project: Project) -> None:
     """Neither what was printed nor the notebook has a traceback or a password; the notebook has
-    every problem.
+    every problem, as data once.
     """
     notebook = done.notebook.read_text() if done.notebook else ""
     for shown in (done.text, notebook):
@@ -47,6 +48,7 @@ def assert_presentable(done: Outcome, project: Project) -> None:
     if done.notebook:
         recorded = "\n".join(done.cells.values())
         assert not [problem for problem in problems(done) if problem not in recorded]
+        assert notebook.count(f'"{PROBLEMS_MIME}"') <= 1
 
 
 def problems(done: Outcome) -> list[str]:

@@ -1,74 +1,46 @@
--- title: Deals can tell which file they came from
--- why: The probes write to a copy that has this one column, with its default and its own checks. So no
---   trigger fires, no sequence moves, and what the other columns demand does not matter.
+-- title: Deals, contacts and accounts can tell which file they came from
+-- why: The probes write to a copy of each table that has these two columns, with their defaults and checks. So no trigger
+--   fires, no sequence moves, and what the other columns demand does not matter.
+-- proves: 040_contacts_source_data, 050_accounts_source_data
 
-CREATE TEMP TABLE probe_deals (LIKE deals INCLUDING DEFAULTS INCLUDING CONSTRAINTS) ON COMMIT DROP;
-
-DO $$
+CREATE FUNCTION pg_temp.prove(origin regclass, row_of_file jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  given constant jsonb := jsonb_build_object('import_batch_id', gen_random_uuid(), 'original_row', row_of_file);
+  kept jsonb;
 BEGIN
+  EXECUTE format('CREATE TEMP TABLE probe (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS) ON COMMIT DROP', origin);
   EXECUTE (
-    SELECT 'ALTER TABLE probe_deals ' || string_agg(format('DROP COLUMN %I', attname), ', ')
+    SELECT 'ALTER TABLE probe ' || string_agg(format('DROP COLUMN %I', attname), ', ')
       FROM pg_attribute
-     WHERE attrelid = 'probe_deals'::regclass AND attnum > 0 AND attname <> 'source_data'
+     WHERE attrelid = 'probe'::regclass AND attnum > 0 AND attname NOT IN ('source_id', 'source_data')
   );
+  BEGIN
+    INSERT INTO probe (source_id, source_data) VALUES ('deals.csv:7', given);
+    SELECT source_data INTO kept FROM probe WHERE source_data ->> 'import_batch_id' = given ->> 'import_batch_id';
+  EXCEPTION WHEN integrity_constraint_violation OR data_exception OR syntax_error_or_access_rule_violation THEN
+    RAISE EXCEPTION '%.source_data: expected to store %, and to find it by its batch, found: %', origin, given, SQLERRM;
+  END;
+  IF kept IS DISTINCT FROM given THEN
+    RAISE EXCEPTION '%.source_data: expected to read back %, found %', origin, given, kept;
+  END IF;
+  BEGIN
+    INSERT INTO probe (source_id) VALUES ('deals.csv:8') RETURNING source_data INTO kept;
+    IF jsonb_typeof(kept) <> 'object' THEN
+      RAISE EXCEPTION '%.source_data: expected an object to fill in, such as {}, found %', origin, kept;
+    END IF;
+  EXCEPTION WHEN not_null_violation THEN
+    NULL; -- nothing fills in: a column from before may ask every source for its data
+  END;
+  DROP TABLE probe;
 END $$;
 
--- check: deals has source, source_id and source_data
-DO $$
-DECLARE
-  missing text;
-BEGIN
-  SELECT string_agg(name, ', ')
-    INTO missing
-    FROM unnest(ARRAY['source', 'source_id', 'source_data']) AS name
-   WHERE NOT EXISTS (
-     SELECT FROM pg_attribute WHERE attrelid = 'deals'::regclass AND attname = name AND NOT attisdropped
-   );
-  IF missing IS NOT NULL THEN
-    RAISE EXCEPTION 'deals: expected source, source_id and source_data, found no %', missing;
-  END IF;
-END $$;
+-- check: deals keep the batch and the row of the file; what fills in for other deals, if anything, is an object
+DO $$ BEGIN PERFORM pg_temp.prove('deals', '{"Deal name": "Acme, renewal", "Amount": "1,200.50"}'); END $$;
 
--- check: deals.source_data is jsonb
-DO $$
-DECLARE
-  actual text;
-BEGIN
-  SELECT format_type(atttypid, atttypmod)
-    INTO actual
-    FROM pg_attribute
-   WHERE attrelid = 'deals'::regclass AND attname = 'source_data' AND NOT attisdropped;
-  IF actual IS DISTINCT FROM 'jsonb' THEN
-    RAISE EXCEPTION 'deals.source_data: expected jsonb, found %', coalesce(actual, 'no such column');
-  END IF;
-END $$;
+-- check: contacts keep the batch and the row of the file; what fills in for other contacts, if anything, is an object
+DO $$ BEGIN PERFORM pg_temp.prove('contacts', '{"First Name": "Zoë", "E-mail": "zoe@acme.example"}'); END $$;
 
--- check: what fills in where deals.source_data is left out, if anything, is a JSON object
-DO $$
-DECLARE
-  actual jsonb;
-BEGIN
-  INSERT INTO probe_deals DEFAULT VALUES RETURNING source_data INTO actual;
-  IF jsonb_typeof(actual) <> 'object' THEN
-    RAISE EXCEPTION 'deals.source_data: expected an object to fill in, such as {}, found %', actual;
-  END IF;
-EXCEPTION WHEN not_null_violation THEN
-  NULL;  -- nothing fills in: a column from before may ask every source for its data
-END $$;
+-- check: accounts keep the batch and the row of the file; what fills in for other accounts, if anything, is an object
+DO $$ BEGIN PERFORM pg_temp.prove('accounts', '{"Company name": "Acme \"Europe\" BV", "Employees": "120"}'); END $$;
 
--- check: deals.source_data stores the batch and the row of the file
-DO $$
-DECLARE
-  given jsonb := jsonb_build_object(
-    'import_batch_id', gen_random_uuid(),
-    'original_row', '{"Deal name": "Acme, renewal", "Amount": "1,200.50"}'::jsonb
-  );
-  actual jsonb;
-BEGIN
-  INSERT INTO probe_deals (source_data) VALUES (given) RETURNING source_data INTO actual;
-  IF actual IS DISTINCT FROM given THEN
-    RAISE EXCEPTION 'deals.source_data: expected to read back %, found %', given, actual;
-  END IF;
-EXCEPTION WHEN integrity_constraint_violation THEN
-  RAISE EXCEPTION 'deals.source_data: expected to store %, found: %', given, SQLERRM;
-END $$;
+DROP FUNCTION pg_temp.prove(regclass, jsonb);

@@ -2,6 +2,7 @@
 -- why: The proof of all that the connections table got: the record that the application writes for a file
 --   import, written to a copy of the table. A copy has no triggers and no foreign keys, and this one leaves
 --   empty what a sequence or somebody's function would fill, so that no sequence moves.
+-- proves: 060_connections_source_label, 061_connections_config, 062_connections_last_sync_at
 -- usage: psql -1 -v ON_ERROR_STOP=1 -v connections_table=connections -v source_type_column=source_type
 --   -v value=csv_import -f connection_record.sql
 

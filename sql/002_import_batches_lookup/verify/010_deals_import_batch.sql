@@ -2,26 +2,21 @@
 -- why: The planner is asked about a temporary copy without rows that has this index alone, and may not read the whole table:
 --   so neither the rows of deals nor its other indexes decide.
 
--- check: idx_deals_import_batch is valid
-DO $$
-BEGIN
-  IF NOT EXISTS (
-    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_deals_import_batch') AND indisvalid AND indisready
-  ) THEN
-    RAISE EXCEPTION 'idx_deals_import_batch: expected a valid index, found %',
-      coalesce((SELECT 'one that is not valid' FROM pg_class WHERE oid = to_regclass('idx_deals_import_batch')), 'none');
-  END IF;
-END $$;
-
 CREATE TEMP TABLE probe_deals (LIKE deals) ON COMMIT DROP;
 
--- check: looking up the deals of a batch can use it
+-- check: the look-up of a batch's deals can use the index
 DO $$
 DECLARE
-  definition constant text := pg_get_indexdef(to_regclass('idx_deals_import_batch'));
+  definition constant text := (
+    SELECT pg_get_indexdef(indexrelid)
+      FROM pg_index
+     WHERE indexrelid = to_regclass('idx_deals_import_batch') AND indisvalid);
   plan text := '';
   line text;
 BEGIN
+  IF definition IS NULL THEN
+    RAISE EXCEPTION 'idx_deals_import_batch: expected a valid index, found none';
+  END IF;
   EXECUTE regexp_replace(definition, ' ON .+? USING ', ' ON probe_deals USING ');
   PERFORM set_config('enable_seqscan', 'off', true);
   FOR line IN

@@ -4,6 +4,7 @@ shown.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,8 @@ from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.sqltext.shape import Facts
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -89,10 +92,16 @@ class Worker:
             return False
         self._require_approved(chosen)
         self._in_order(block, before)
-        self.recorder.begin()
+        if not self.recorder.begun:
+            self.recorder.begin()
+            self.agenda.read_anew(self.recorder.run_id)
+        _LOG.info("%s: to %s, %s", block.name, chosen.action, chosen.reason)
         done = self._execute(chosen, reporter)
+        if done.effect is None:  # nobody has heard of it
+            self.agenda.forget()
         self.outcomes.append(done)
         self._done.add(done.block)
+        _LOG.info("%s: %s in %s", done.block, done.event, durations.words(done.elapsed_ms))
         reporter.outcome(done)
         if not done.confirmed:
             raise standbys.unconfirmed(done.block)
@@ -107,10 +116,18 @@ class Worker:
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
             return in_transaction.apply(
-                *on, decide=decide, ask=self.agenda.questions, report=reporter.attempts()
+                *on,
+                ground=self.agenda.ground,
+                decide=decide,
+                ask=self.agenda.questions,
+                report=reporter.attempts(),
             )
         return outside_transaction.apply(
-            *on, observe=self._observe, report=reporter.attempts(), progress=reporter.progress()
+            *on,
+            ground=self.agenda.ground,
+            observe=self._observe,
+            report=reporter.attempts(),
+            progress=reporter.progress(),
         )
 
     def _observe(self, conn: Connection, block: Block) -> Facts:

@@ -15,7 +15,7 @@ from pgrunbook.planning import preflight, right_target
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.runbooks import targets
+from pgrunbook.runbooks import parameters, targets
 from pgrunbook.runbooks.project import Project
 
 
@@ -31,6 +31,7 @@ def confirm(project: Project, target: str, schema: str, *, operator: str, reason
     Makes the ledger, or brings it up to date, if need be. Raises Refused for a standby, or a
     protected target under another name; LockedOut if a run is at work there.
     """
+    parameters.require_said(operator=operator, confirm=reason)
     with _reached(project, target, schema) as (sessions, standing):
         if standing.is_original:
             return standing

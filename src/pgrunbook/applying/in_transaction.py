@@ -14,18 +14,23 @@ from typing import Any
 import pandas as pd
 import psycopg
 
-from pgrunbook.applying import lock_waits, standbys
+from pgrunbook.applying import effects, lock_waits, standbys
+from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.one_message import Batch
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
+from pgrunbook.inventory import changed
+from pgrunbook.inventory.words import told
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Questions
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import durability, search_path
+from pgrunbook.postgres import catalog, durability
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.driver_errors import problem_of
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
@@ -52,6 +57,7 @@ class Outcome:
     elapsed_ms: float
     locks: tuple[Lock, ...] = ()
     confirmed: bool = True
+    effect: Effect | None = None
 
     def frame(self) -> pd.DataFrame:
         """One row a statement, the commit last: columns `statement` (its first line, comments all
@@ -71,12 +77,13 @@ def apply(
     run_id: str,
     timeouts: Timeouts,
     *,
+    ground: Ground,
     decide: Callable[[], Decision],
     ask: Ask,
     report: Report,
 ) -> Outcome:
     """Run what the decision says and record it, in one transaction: all of it is there afterwards,
-    or nothing.
+    or nothing. What it changes is compared with the `ground`, and recorded with it.
 
     It is tried again, and each attempt reported, as long as others hold its locks and `decide`
     still comes to the same SQL. Raises Failed, with everything rolled back, if a statement fails,
@@ -92,7 +99,10 @@ def apply(
         report(attempt)
         # then the block is committed
         with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):
-            ledger.note_attempt(sessions.work, run_id, attempt)
+            try:
+                ledger.note_attempt(sessions.work, run_id, attempt)
+            except Locked as exc:  # no lock of the block's, for which to try again
+                raise Failed(_rolled_back(decision), problems=[exc.problem]) from exc
 
     def attempt() -> Outcome:
         if attempts and decide().sql != decision.sql:
@@ -100,8 +110,9 @@ def apply(
             raise Failed.of(
                 "the target has changed while the block waited", where=block.name, remedy=remedy
             )
-        return _once(sessions, decision, run_id, timeouts, ask)
+        return _once(sessions, decision, run_id, timeouts, ground, ask)
 
+    ledger.prepare(sessions.work)  # who has locked the ledger is not waited for that long
     try:
         outcome = lock_waits.retry(
             attempt,
@@ -175,31 +186,43 @@ _MARK = "SELECT pg_logical_emit_message(true, 'pgrunbook', '')"
 
 
 def _once(
-    sessions: Sessions, decision: Decision, run_id: str, timeouts: Timeouts, ask: Ask
+    sessions: Sessions,
+    decision: Decision,
+    run_id: str,
+    timeouts: Timeouts,
+    ground: Ground,
+    ask: Ask,
 ) -> Outcome:
-    """One attempt, in two messages. Before the second, the catalog is compared with the shape that
-    the block makes.
+    """One attempt. Before it is committed, the catalog says what it has changed.
 
     Between the two nothing else is asked: whatever is needed is asked before, or in the first.
     """
     block, conn = decision.block, sessions.work
     traced = block.alters or decision.action is not Action.APPLY  # or its tables are there before
     statements = [block.statements[n] for n in decision.statements]
-    batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper)
+    path, role = block.search_path, block.role
+    batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
     ledger.prepare(conn)
-    questions = ask(block, conn)
+    questions = ask(block, conn) if block.admits else Questions((), lambda _: {})
+    # prepared before anybody has to wait for it
+    changed.asking(conn)
+    rows_written = catalog.asking(conn, "rows_written")
     clock = Clock()
     with conn.undoing():
-        batch.send(timeouts.settings, *questions.asked)
+        batch.send(timeouts.settings, *changed.asking(conn), rows_written, *questions.asked)
         # While the server works:
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
-        wanted = expected(decision)
-        found = questions.facts(_received(batch, decision))
+        wanted = expected(decision) if block.admits else {}
+        written, deleted, rows, *answers = _received(batch, decision)
+        found = questions.facts(answers)
         if not batch.kept:
             raise sessions.lost_lock()
         clock.laps += batch.laps
         clock.lap()
-        if problems := differences(decision, wanted, found):
+        by_block = changed.answered([written, deleted])
+        effect = effects.read_effect(conn, by_block, ground, decision.wanted)
+        problems = [*differences(decision, wanted, found), *unmet(decision, effect)]
+        if problems:
             raise Failed(_rolled_back(decision), problems=problems)
         locks = batch.locks()
         done = ledger.recording(
@@ -208,12 +231,14 @@ def _once(
             about,
             event=decision.event,
             facts={key: found[key] for key in block.facts if key in found},
+            effect=effect.rows,
+            rows_written=rows,
             started_at=batch.began_at,
             revision=decision.revision,
             laps=clock.laps,
             locks=locks,
         )
-        written = time.perf_counter()
+        sent = time.perf_counter()
         limit_ms = milliseconds(timeouts.lock_timeout) if locks else standbys.PATIENCE_MS
         with (
             standbys.watched(conn, sessions.look, limit_ms)
@@ -221,12 +246,19 @@ def _once(
             else standbys.unwatched() as commit
         ):
             # Triggers that are deferred until now see what they see in psql.
-            conn.execute(f"{done}; {search_path.theirs(conn.schema)}; COMMIT".encode())
+            conn.execute(f"{done}; {batch.leaving}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
-    ended_ms = (time.perf_counter() - written) * 1000
+    ended_ms = (time.perf_counter() - sent) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
+    ground.take(effect.differences, effect.after)
     done_with = tuple(clock.laps), batch.began_at, clock.total_ms, locks
-    return Outcome(block.name, decision.event, *done_with, confirmed=commit.confirmed)
+    return Outcome(
+        block.name,
+        decision.event,
+        *done_with,
+        confirmed=commit.confirmed,
+        effect=replace(effect, rows_written=rows),
+    )
 
 
 def _received(batch: Batch, decision: Decision) -> list[list[dict[str, Any]]]:
@@ -305,6 +337,26 @@ def advice(
     return known.format(
         statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout"
     )
+
+
+def unmet(decision: Decision, effect: Effect) -> list[Problem]:
+    """Where the block, or what undoes it, has not left what was to be there."""
+    problems = []
+    for wanted, definition in decision.wanted.items():
+        found = effect.after.get(wanted)
+        if found != definition:
+            reverted = decision.action is Action.REVERT
+            what = "is not as it was before the block" if reverted else _AS_FOUND
+            problems.append(
+                Problem(
+                    f"{wanted} {what}",
+                    where=decision.block.name,
+                    expected=told(definition, found),
+                    found=told(found, definition),
+                    remedy="correct the revert script" if reverted else "run again",
+                )
+            )
+    return problems
 
 
 def expected(decision: Decision) -> dict[Key, str]:

@@ -8,6 +8,7 @@ until `lock_budget` is used up. https://www.postgresql.org/docs/current/explicit
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,11 +33,13 @@ from pgrunbook.postgres.blockers import (
 )
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
+from pgrunbook.secrets.patterns import redact
 
 if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 # Pauses grow from the first to the second of these, in seconds, each with up to as much at random
 # as the first. The longest decides how soon after a reader has left we notice; the shortest, how
@@ -115,14 +118,21 @@ def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report:
         waited_ms = round((time.perf_counter() - start) * 1000, 1)
         return Attempt(block, number, started_at, waited_ms, got_locks, tuple(seen))
 
+    def tell(made: Attempt) -> None:
+        got = "has its locks" if made.got_locks else "gave up"
+        whom = "; ".join(map(str, made.blockers)) or "nobody that was seen"
+        what = f"{block}: attempt {number} {got} after {made.waited_ms:.0f} ms, behind {whom}"
+        _LOG.info("%s", redact(what))
+        report(made)
+
     try:
         with watch() as seen:
             result = action()
     except WITHOUT_LOCKS:
-        report(attempt(got_locks=False))
+        tell(attempt(got_locks=False))
         raise
     if number > 1 or any(blocker.autovacuum for blocker in seen):
-        report(attempt(got_locks=True))
+        tell(attempt(got_locks=True))
     return result
 
 

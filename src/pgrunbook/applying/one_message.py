@@ -18,8 +18,10 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import psycopg
+from pglast import ast
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
+from psycopg.sql import Identifier
 
 from pgrunbook.applying import footprint
 from pgrunbook.durations import milliseconds
@@ -28,6 +30,9 @@ from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
+
+# Statements that call no function but those of a default, a CHECK or an index.
+_PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
 
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
 _BETWEEN = "\n;\n"  # a statement may end with a comment
@@ -74,6 +79,8 @@ class Batch:
     statements: Sequence[Statement]
     traced: bool = True
     keeper: Kept | None = None
+    path: str = ""  # for names in the statements; the schema's, unless the block has its own
+    role: str = ""  # that makes what they make; ours, unless the block has its own
     # The statement that has failed, if it was one of them, and the index of the character where, if
     # the server says.
     failed: tuple[Statement, int | None] | None = None
@@ -107,6 +114,8 @@ class Batch:
         locks = footprint.acquired(self.conn, self.schema, self.statements) if self.traced else []
         yield _Part("BEGIN")
         yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
+        if self._settles:
+            yield _Part(search_path.NOTE_ROLE)
         for number, statement in enumerate(self.statements):
             waiting = list(
                 self._locking(statement, locks[number], timeouts["statement_timeout"])
@@ -118,9 +127,9 @@ class Batch:
                 before = catalog.written("before", {"schema": self.schema, "cursor": True})
                 waiting.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
             yield from waiting
-            yield _Part(search_path.theirs(self.conn.schema))
+            yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
-            yield _Part(search_path.ours())
+            yield _Part(search_path.LEAVE if self._settles else search_path.ours())
             yield _Part(_NOW, self._ended)
             if self.traced or statement is self.statements[-1]:
                 yield _Part(held, self._looked)
@@ -131,10 +140,33 @@ class Batch:
         else:  # a cursor is planned each time
             asked = catalog.asking(self.conn, "before", schema=self.schema, cursor=False)
             yield _Part(asked, self._there.extend)
-        # the plan is kept, made when the catalog was small, and it grows
-        yield _Part("SET LOCAL enable_seqscan = off")
         for query in last:
             yield _Part(query, self._answers.append)
+
+    @property
+    def _settles(self) -> bool:
+        """Whether a statement may set the path or the role for those after it, itself or in a
+        function.
+        """
+        return bool(self.role) or not all(isinstance(s.node, _PLAIN) for s in self.statements)
+
+    def _enter(self, number: int) -> Iterator[_Part]:
+        """What lets a statement see what the block sees."""
+        if number and self._settles:
+            yield _Part(search_path.RETURN)
+            return
+        yield _Part(search_path.theirs(self.path or search_path.of(self.conn)))
+        if self.role:
+            yield _Part(f"SET LOCAL ROLE {Identifier(self.role).as_string()}")
+
+    @property
+    def leaving(self) -> str:
+        """The statement after which triggers that are deferred until the commit see what they see
+        in psql.
+        """
+        if self._settles and self.statements:
+            return search_path.RETURN
+        return search_path.theirs(self.path or search_path.of(self.conn))
 
     def _locking(
         self, statement: Statement, locks: Sequence[str], statement_timeout: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,18 +21,22 @@ import psycopg
 from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 
-from pgrunbook.applying import lock_waits
-from pgrunbook.applying.in_transaction import Clock, Outcome, advice, differences, expected
+from pgrunbook.applying import effects, lock_waits
+from pgrunbook.applying.effects import Effect
+from pgrunbook.applying.in_transaction import Clock, Outcome, advice, unmet
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
+from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import blockers, catalog, locks, search_path, shapes
 from pgrunbook.postgres.blockers import Attempt, Blocker
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session, Silent
@@ -69,6 +73,7 @@ def apply(
     run_id: str,
     timeouts: Timeouts,
     *,
+    ground: Ground,
     observe: Observe,
     report: Report,
     progress: Callable[[Progress], None],
@@ -93,18 +98,11 @@ def apply(
     block = decision.block
     try:
         steps.record("reverting" if decision.action is Action.REVERT else "started", {})
-        with _limits(
-            sessions.work,
-            block.timeouts.get("lock_timeout", timeouts.lock_budget),
-            _statement(block),
-        ):
-            steps.run()
-        found = observe(sessions.work, block)
-        if problems := differences(decision, expected(decision), found):
+        steps.run()
+        effect = effects.compare(ground, block, _ours(decision))
+        if problems := [*_invalid(block, effect), *unmet(decision, effect)]:
             raise Failed(_half_done(decision), problems=problems)
-        steps.record(
-            decision.event, {key: found[key] for key in block.facts if key in found}, later=1
-        )
+        steps.record(decision.event, {}, effect=effect.rows, later=1)
     except psycopg.Error as exc:
         raise Failed(_half_done(decision), problems=[steps.problem(exc, observe)]) from exc
     clock = steps.clock
@@ -116,7 +114,21 @@ def apply(
         steps.started_at,
         clock.total_ms,
         tuple(steps.locks),
+        effect=effect,
     )
+
+
+def _ours(decision: Decision) -> Mapping[Object, Definition | None]:
+    """What an earlier attempt of the block has left as it is to be."""
+    kept = {str(key) for key in decision.kept}
+    return {} if kept or decision.action is Action.REVERT else decision.wanted
+
+
+def _invalid(block: Block, effect: Effect) -> Iterator[Problem]:
+    """The indexes that are not valid once the block is done."""
+    for each in effect.differences:
+        if each.after and each.after.properties.get("invalid"):
+            yield Problem(f"{each.object} is not valid", block.name, "valid", "invalid")
 
 
 def _require_alone(sessions: Sessions, decision: Decision) -> None:
@@ -200,7 +212,13 @@ class _Steps:
     def block(self) -> str:
         return self.decision.block.name
 
-    def record(self, event: str, facts: Facts, later: int = 0) -> None:
+    def record(
+        self,
+        event: str,
+        facts: Facts,
+        effect: Sequence[Sequence[object]] | None = None,
+        later: int = 0,
+    ) -> None:
         """Write a row of the block into the ledger, with the locks that its statements have had by
         now.
         """
@@ -210,7 +228,14 @@ class _Steps:
         )
         when = {"started_at": self.started_at, "revision": decision.revision + later}
         ledger.record(
-            self.sessions.work, self.run_id, row, event=event, facts=facts, locks=self.locks, **when
+            self.sessions.work,
+            self.run_id,
+            row,
+            event=event,
+            facts=facts,
+            effect=effect,
+            locks=self.locks,
+            **when,
         )
 
     def run(self) -> None:
@@ -229,16 +254,19 @@ class _Steps:
         there = catalog.rows(
             conn, "concerned", schema=self.sessions.schema, relations=[*_locked(statement.node)]
         )
-        sent = time.perf_counter()
-        trace.note(number, sent, there)  # it may be done before anybody has looked
-        self.clock.lap()
-        with conn.watched(LOOK_S, lambda: self._looks(trace, number, sent)):
-            if partition := _detached(statement):
-                self._detach(conn, statement.sql, partition)
-            else:
-                with search_path.seeing(conn):
-                    conn.execute(statement.sql.encode())
-        self.clock.lap(statement.sql)
+        block = self.decision.block
+        wait = block.timeouts.get("lock_timeout", self.timeouts.lock_budget)
+        with _limits(conn, wait, _statement(block)):
+            sent = time.perf_counter()
+            trace.note(number, sent, there)  # it may be done before anybody has looked
+            self.clock.lap()
+            with conn.watched(LOOK_S, lambda: self._looks(trace, number, sent)):
+                if partition := _detached(statement):
+                    self._detach(conn, statement.sql, partition)
+                else:
+                    with search_path.seeing(conn, block.search_path):
+                        conn.execute(statement.sql.encode())
+            self.clock.lap(statement.sql)
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
         self.locks += trace.locks({row["oid"]: row["filenode"] for row in files})
         return (time.perf_counter() - sent) * 1000
@@ -272,7 +300,7 @@ class _Steps:
 
         def attempt() -> None:
             half = shapes.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
-            with search_path.seeing(conn):
+            with search_path.seeing(conn, self.decision.block.search_path):
                 conn.execute(
                     (re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode()
                 )
@@ -295,10 +323,8 @@ class _Steps:
 
     def problem(self, exc: psycopg.Error, observe: Observe) -> Problem:
         """What failed, who was in the way if it was a lock, and what is left."""
-        found = [
-            self.at,
-            *map(str, self.blockers if isinstance(exc, lock_waits.WITHOUT_LOCKS) else ()),
-        ]
+        waited = isinstance(exc, lock_waits.WITHOUT_LOCKS) and not isinstance(exc, Locked)
+        found = [self.at, *map(str, self.blockers if waited else ())]
         with suppress(psycopg.Error, RunbookError):
             left = observe(self.sessions.work, self.decision.block).items()
             found += [

@@ -12,8 +12,16 @@ from typing import Any
 
 import click
 
-from pgrunbook import controls
-from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError, first_line
+from pgrunbook import controls, logs
+from pgrunbook.errors import (
+    Failed,
+    Interrupted,
+    Problem,
+    Refused,
+    RunbookError,
+    Verdict,
+    first_line,
+)
 
 # What a context notes: that there is to be a document, and that it is printed.
 _ASKED, _PRINTED = "pgrunbook.json", "pgrunbook.printed"
@@ -31,6 +39,7 @@ class Commands(click.Group):
         for stream in filter(None, (sys.stdout, sys.stderr)):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
+        logs.enable(sys.stderr)
         return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -95,6 +104,16 @@ def print_document(value: Any) -> None:
     """Print the one JSON document of a command."""
     click.get_current_context().meta[_PRINTED] = True
     click.echo(controls.document(value))
+
+
+def print_end(
+    message: str, verdict: Verdict = Verdict.PASSED, found: Sequence[Problem] = (), **facts: Any
+) -> None:
+    """Print the document of a command that came to its end: the keys that every document has, and
+    what it has to say besides.
+    """
+    keys = {"verdict": str(verdict), "message": message, "problems": problems(found)}
+    print_document(keys | facts)
 
 
 def told(error: RunbookError) -> dict[str, Any]:

@@ -16,7 +16,16 @@ import click
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
 from pgrunbook.cli.commands import Commands
-from pgrunbook.errors import Failed, Interrupted, Refused, RunbookError, Verdict, first_line
+from pgrunbook.errors import (
+    Failed,
+    Interrupted,
+    Problem,
+    Refused,
+    RunbookError,
+    Verdict,
+    first_line,
+)
+from pgrunbook.records import hazard_rows
 from pgrunbook.runbooks import arguments, parameters
 from pgrunbook.runbooks.arguments import Asked
 from pgrunbook.runbooks.project import Project
@@ -24,6 +33,10 @@ from pgrunbook.runbooks.project import Project
 if TYPE_CHECKING:
     from pgrunbook.records.how_it_ended import Ending
     from pgrunbook.records.record import Record
+
+_AS_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form."
+)
 
 _TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
@@ -184,8 +197,11 @@ def _run(
     yield "verdict", str(ending.verdict)
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
-    if asked.chosen.mode in ("plan", "rehearse") and (digest := _record(path).plan.get("digest")):
-        yield "plan", digest
+    if asked.chosen.mode in ("plan", "rehearse"):
+        record = _record(path)
+        yield "hazards", record.rows("hazards")
+        if digest := record.plan.get("digest"):
+            yield "plan", digest
     yield "notebook", str(_relative(path))
     if page:
         yield "page", str(_relative(page))
@@ -215,27 +231,30 @@ def _page(project: Project, notebook: Path) -> Path:
 
 def _sealed(project: Project, notebook: Path) -> str | RunbookError:
     """The seal, in a line, or why there is none."""
+    from pgrunbook.records import sealing
+
     try:
-        return _seal(project, notebook)
+        done = sealing.seal(project, notebook)
+        _warn(done.problems)
+        return str(done)
     except RunbookError as exc:
         return Failed(
             "The run has ended as it says above. Its record is not sealed.", problems=exc.problems
         )
 
 
-def _seal(project: Project, notebook: Path, *, by_hand: bool = False) -> str:
-    from pgrunbook.records import sealing
-
-    done = sealing.seal(project, notebook, by_hand=by_hand)
-    for problem in done.problems:
+def _warn(problems: Sequence[str]) -> None:
+    for problem in problems:
         click.secho(f"warning: {controls.one_line(problem)}", fg="yellow", err=True)
-    return str(done)
 
 
 def _say(name: str, value: Any, *, passed: bool) -> None:
     """One thing about a run, for people. Why it did not pass is an error."""
     if name == "message":  # which has the problems in it
         click.secho(value, fg="green" if passed else "red", err=not passed)
+    elif name == "hazards":
+        for row in value:
+            click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")
     elif name not in ("verdict", "problems"):
         click.echo(f"{name + ':':<10}{controls.one_line(value)}")
 
@@ -253,7 +272,7 @@ def _relative(path: Path) -> Path:
     show_default=True,
     help="The schema that the runbooks were run in (`-p schema NAME`).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_AS_JSON
 def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None:
     """Show which blocks of RUNBOOK (of every runbook, if none is given) are pending or done, when,
     and by which run.
@@ -270,10 +289,35 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
 
 @main.command()
 @click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
+@click.option(
+    "--schema",
+    default="public",
+    show_default=True,
+    help="The schema that the runbooks were run in (`-p schema NAME`).",
+)
+@click.option("--others", is_flag=True, help="List what is there and no runbook has made, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form.")
+def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
+    """Show what is not as runbooks have left it: altered, dropped or added by hand.
+
+    Each object with what is expected, what is there, and the block that last set it. Reads only.
+    The exit code is 1 if there is drift.
+    """
+    from pgrunbook.cli import drift as report
+
+    found = report.collect(Project.find(), target, schema)
+    commands.print_document(found) if as_json else click.echo(report.text(found, others=others))
+    if found["drift"]:
+        sys.exit(Verdict.FAILED.exit_code)
+
+
+@main.command()
+@click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
 @click.option("--schema", default="public", show_default=True, help="A schema of the target.")
 @click.option("--confirm", metavar="REASON", help="Say that it is this one from now on, and why.")
 @click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")
-def server(target: str, schema: str, confirm: str | None, operator: str) -> None:
+@_AS_JSON
+def server(target: str, schema: str, confirm: str | None, operator: str, as_json: bool) -> None:
     """Show which server answers, and whether it is the one that the target's ledger was written on.
 
     Backups, branches and standbys have a copy of the ledger. A target that is protected takes no
@@ -281,19 +325,30 @@ def server(target: str, schema: str, confirm: str | None, operator: str) -> None
     """
     from pgrunbook.applying import confirmation
 
+    if confirm is not None:
+        parameters.require_said(operator=operator, confirm=confirm)
     project = Project.find()
-    standing = confirmation.look(project, target, schema)
-    click.echo(f"found:     {standing}")
-    if confirm is not None and standing.is_original:
-        click.echo("nothing to confirm")
+    found = now = confirmation.look(project, target, schema)
+    click.echo(f"found:     {found}", err=as_json)
+    if confirm is not None:
+        now = confirmation.confirm(project, target, schema, operator=operator, reason=confirm)
+    if as_json:
+        commands.print_end(
+            str(now),
+            target=target,
+            schema=schema,
+            original=now.is_original,
+            standby=now.standby,
+            confirmed=confirm is not None and not found.is_original,
+        )
     elif confirm is not None:
-        standing = confirmation.confirm(project, target, schema, operator=operator, reason=confirm)
-        click.echo(f"confirmed: {standing}")
+        click.echo("nothing to confirm" if found.is_original else f"confirmed: {now}")
 
 
 @main.command()
 @click.argument("name")
-def new(name: str) -> None:
+@_AS_JSON
+def new(name: str, as_json: bool) -> None:
     """Make a runbook called NAME: its notebook, and one block of SQL that works as it stands, to be
     edited.
 
@@ -303,14 +358,20 @@ def new(name: str) -> None:
     from pgrunbook.runbooks import scaffold
 
     made = scaffold.new(Project.find(), name)
-    for path in made:
-        click.echo(controls.one_line(_relative(path)))
+    paths = [str(_relative(path)) for path in made]
     number = made[0].stem.partition("_")[0]
-    click.echo(f"next: edit them; pgrunbook lint; pgrunbook run {number} --mode plan")
+    following = f"next: edit them; pgrunbook lint; pgrunbook run {number} --mode plan"
+    if as_json:
+        commands.print_end(following, files=paths)
+        return
+    for path in paths:
+        click.echo(controls.one_line(path))
+    click.echo(following)
 
 
 @main.command()
-def lint() -> None:
+@_AS_JSON
+def lint(as_json: bool) -> None:
     """Check every runbook, its SQL and its notebook: with squawk, and against rules of our own.
     Needs no database.
     """
@@ -318,10 +379,16 @@ def lint() -> None:
 
     project = Project.find()
     findings = linting.lint(project.root / "sql")
-    for finding in findings:
-        click.echo(str(finding))
-    click.echo(f"{len(findings)} finding{'s' * (len(findings) != 1)}")
-    sys.exit(Verdict.FAILED.exit_code if findings else 0)
+    verdict = Verdict.FAILED if findings else Verdict.PASSED
+    counted = f"{len(findings)} finding{'s' * (len(findings) != 1)}"
+    if as_json:
+        places = [{"file": f.file, "line": f.line, "rule": f.rule} for f in findings]
+        commands.print_end(counted, verdict, [f.problem for f in findings], findings=places)
+    else:
+        for finding in findings:
+            click.echo(str(finding))
+        click.echo(counted)
+    sys.exit(verdict.exit_code)
 
 
 @main.group()
@@ -336,14 +403,28 @@ def archive() -> None:
 
 @archive.command()
 @click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def seal(notebook: Path) -> None:
+@_AS_JSON
+def seal(notebook: Path, as_json: bool) -> None:
     """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose
     runner was killed.
 
     Refused if the target's ledger does not know the run, or tells otherwise. Where the ledger
     cannot be asked, the seal says so.
     """
-    head, *told = _seal(Project.find(), notebook, by_hand=True).split("\n", 1)
+    from pgrunbook.records import sealing
+
+    done = sealing.seal(Project.find(), notebook, by_hand=True)
+    head, *told = str(done).split("\n", 1)
+    if as_json:
+        commands.print_end(
+            head,
+            found=[Problem(text, where=str(_relative(notebook))) for text in done.problems],
+            seal=done.head._asdict(),
+            signed=done.signed,
+            ledger=done.told,
+        )
+        return
+    _warn(done.problems)
     for line in (f"seal: {head}", *told):
         click.echo(controls.one_line(line))
 
@@ -367,7 +448,7 @@ def seal(notebook: Path) -> None:
     metavar="NAME",
     help="Compare with the heads in this target's ledger.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_AS_JSON
 def verify(
     notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...], as_json: bool
 ) -> None:
@@ -393,24 +474,31 @@ def verify(
 
 @archive.command()
 @click.option("--rebuild", is_flag=True, help="Make every page anew.")
-def site(rebuild: bool) -> None:
+@_AS_JSON
+def site(rebuild: bool, as_json: bool) -> None:
     """Make the reviewer's pages, outputs/site/: an index, and one page per record. Adds only what
     is missing.
     """
     from pgrunbook.records.archive import Archive
     from pgrunbook.records.site import Site
 
-    pages = Site(Archive(Project.find().outputs))
+    archived = Archive(Project.find().outputs)
+    archived.require_there()
+    pages = Site(archived)
     made, records = pages.build(anew=rebuild)
-    click.echo(
-        f"{made} of {records} pages made: {controls.one_line(_relative(pages.root / 'index.html'))}"
-    )
+    index = str(_relative(pages.root / "index.html"))
+    counted = f"{records} record{'s' * (records != 1)}, {made} page{'s' * (made != 1)} made"
+    message = f"{index}: {counted}"
+    if as_json:
+        commands.print_end(message, made=made, records=records, index=index)
+    else:
+        click.echo(controls.one_line(message))
 
 
 @archive.command()
 @click.argument("one", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("other", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_AS_JSON
 def diff(one: Path, other: Path, as_json: bool) -> None:
     """Compare two records: staging and production, last quarter and today. Exits with 1 if they
     differ.

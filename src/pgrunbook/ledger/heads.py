@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pgrunbook.ledger.ledger import installed
-from pgrunbook.postgres import durability
+from pgrunbook.postgres import catalog, durability, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
@@ -19,6 +19,7 @@ class Head(NamedTuple):
     archive: str
 
 
+@lockers.named
 def heads(conn: Connection) -> list[Head]:
     """Every head of an archive that a run has noted, in order. Reads only."""
     if installed(conn) < 3:
@@ -27,6 +28,13 @@ def heads(conn: Connection) -> list[Head]:
     return [Head(*row) for row in conn.execute(query)]
 
 
+@lockers.named
+def seals(conn: Connection, run_id: str) -> list[dict[str, Any]]:
+    """The names and digests under which the record of a run is sealed. Reads only."""
+    return catalog.rows(conn, "ledger_seals", run_id=run_id)
+
+
+@lockers.named
 def note_head(conn: Session, run_id: str, head: Head) -> str:
     """Write where the record of a run is, and that it is the last one of its archive. Returns what
     `finish` does.

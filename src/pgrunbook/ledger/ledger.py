@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.types.json import Jsonb
 
 from pgrunbook.errors import Verdict
-from pgrunbook.postgres import catalog, durability, trust
+from pgrunbook.postgres import catalog, durability, lockers, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pgrunbook.runbooks.blocks import Block
     from pgrunbook.sqltext.shape import Facts, Key
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 # Events after which a block counts as done; `started` and `reverting` are those of a block that was
 # broken off.
@@ -93,6 +93,7 @@ def exists(conn: Connection) -> bool:
     return trust.ledger(conn)
 
 
+@lockers.named
 def installed(conn: Connection) -> int:
     """The version of the target's ledger; 0 if it has none. Reads only."""
     row = (
@@ -103,6 +104,7 @@ def installed(conn: Connection) -> int:
     return row[0] if row and row[0] else 0
 
 
+@lockers.named
 def entries(
     conn: Connection, runbook: str, schema: str, blocks: Sequence[str] | None = None
 ) -> dict[str, Entry]:
@@ -116,6 +118,7 @@ def entries(
     return {row["block"]: Entry.of(row) for row in found}
 
 
+@lockers.named
 def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
     """The runs of a runbook in a schema, the latest first, each with its verdict or None. Reads
     only.
@@ -123,6 +126,7 @@ def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
     return catalog.rows(conn, "ledger_runs", runbook=runbook, schema=schema) if exists(conn) else []
 
 
+@lockers.named
 def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Of each block that a run has done, by run id and block: `elapsed_ms`, `locks` and failed
     `attempts`. Reads only.
@@ -135,6 +139,7 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
     return {(row.pop("run_id"), row.pop("block")): row for row in found}
 
 
+@lockers.named
 def unfinished(conn: Connection) -> list[dict[str, Any]]:
     """The runs of any runbook that have written and have no verdict, the oldest first: at work, or
     dead. Reads only.
@@ -144,6 +149,15 @@ def unfinished(conn: Connection) -> list[dict[str, Any]]:
     return catalog.rows(conn, "ledger_unfinished") if installed(conn) > 1 else []
 
 
+@lockers.named
+def later(
+    conn: Connection, runbook: str, schema: str, tables: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What runbooks that came later have done on these tables. Reads only."""
+    return catalog.rows(conn, "ledger_later", runbook=runbook, schema=schema, tables=tables)
+
+
+@lockers.named
 def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
     """Each block that a run has begun, in order, and the last event of it. Reads only."""
     if not exists(conn):
@@ -152,6 +166,7 @@ def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
     return list(dict(conn.execute(query, [run_id]).fetchall()).items())
 
 
+@lockers.named
 def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
     """The last verdict that a run has written, with its reason; None if it has not. Reads only."""
     if not exists(conn):
@@ -163,6 +178,7 @@ def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
     return (Verdict(found[0]), found[1]) if found else None
 
 
+@lockers.named
 def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:
     """Event, start and end of a block in a run; None if it was not committed. Reads only."""
     query = (
@@ -172,6 +188,13 @@ def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datet
     return conn.execute(query, [run_id, block, list(BROKEN_OFF)]).fetchone()
 
 
+@lockers.named
+def done(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
+    """What runs have done with the blocks of a runbook. Reads only."""
+    return catalog.rows(conn, "ledger_done", runbook=runbook, schema=schema)
+
+
+@lockers.named
 def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
     """Every row on a run, by table, as JSON; None if the run has written nothing. Reads only."""
     if installed(conn) < 2:
@@ -193,7 +216,7 @@ def install(conn: Connection) -> None:
     """
     if (found := installed(conn)) >= SCHEMA_VERSION:
         return
-    with trust.refusing(conn), conn.transaction():
+    with trust.refusing(conn), lockers.naming(conn), conn.transaction():
         for number in range(found + 1, SCHEMA_VERSION + 1):
             conn.execute(_sql(f"{number:03}").encode())
             conn.execute(
@@ -202,6 +225,7 @@ def install(conn: Connection) -> None:
             )
 
 
+@lockers.named
 def start(
     conn: Connection,
     run_id: str,
@@ -215,7 +239,7 @@ def start(
 ) -> None:
     """Write the run's row."""
     # not with \u escapes, which a SQL_ASCII database does not take
-    given = Jsonb(parameters, _json)
+    given = Jsonb(parameters, as_json)
     conn.execute(
         "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, "
         "parameters, tool_version,"
@@ -234,6 +258,7 @@ def start(
     )
 
 
+@lockers.named
 def knows(conn: Connection, run_id: str) -> bool:
     """Whether the run's row is there. Reads only."""
     row = conn.execute(
@@ -242,7 +267,8 @@ def knows(conn: Connection, run_id: str) -> bool:
     return bool(row and row[0])
 
 
-def record(conn: Session, run_id: str, about: str, **done: Any) -> None:
+@lockers.named
+def record(conn: Session, run_id: str, about: str, /, **done: Any) -> None:
     """Write a block's row now: see `recording`."""
     conn.execute(recording(conn, run_id, about, **done).encode())
 
@@ -255,6 +281,8 @@ def recording(
     event: str,
     facts: Facts,
     started_at: datetime,
+    effect: Sequence[Sequence[object]] | None = None,
+    rows_written: Sequence[Mapping[str, object]] | None = None,
     revision: int = 0,
     laps: Sequence[tuple[str, float]] = (),
     locks: Sequence[Lock] = (),
@@ -262,7 +290,9 @@ def recording(
     """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are
     there, or neither is.
 
-    `about` is what the function of that name says. `revision` is the number of rows that the ledger
+    `about` is what the function of that name says; `effect` what the block has changed: type,
+    identity, definition before and after of each object, and what that is a part of;
+    `rows_written` how many rows of which table. `revision` is the number of rows that the ledger
     has on the block already: no two runs can write the same. `laps` are the statements that have
     finished, with their times in milliseconds.
     """
@@ -270,14 +300,17 @@ def recording(
         "run_id": run_id,
         "event": event,
         "facts": [[*key, value] for key, value in facts.items()],
+        "effect": effect,
+        "rows_written": rows_written,
         "started_at": started_at.isoformat(),
         "revision": revision,
         "statements": laps,
         "locks": [asdict(lock) for lock in locks],
     }
-    return conn.prepared("record", _sql("record"), {"about": about, "done": _json(done)})
+    return conn.prepared("record", _sql("record"), {"about": about, "done": as_json(done)})
 
 
+@lockers.named
 def prepare(conn: Session) -> None:
     """Prepare what `recording` writes with, before anybody has to wait for it."""
     conn.prepare("record", _sql("record"), ["about", "done"])
@@ -296,7 +329,7 @@ def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> s
         "variables": [dict(variables) for _, variables in block.choices],
         "kept": sorted(kept),
     }
-    return _json(row)
+    return as_json(row)
 
 
 def repeat(conn: Session, runbook: str, schema: str, entries: Iterable[Entry]) -> None:
@@ -327,9 +360,10 @@ def _repeat(conn: Session, entry: Entry) -> None:
         "kept": sorted(entry.kept),
     }
     when = {"started_at": entry.finished_at, "revision": entry.revision}
-    record(conn, entry.run_id, _json(row), event=entry.event, facts=entry.facts, **when)
+    record(conn, entry.run_id, as_json(row), event=entry.event, facts=entry.facts, **when)
 
 
+@lockers.named
 def note_statement(
     conn: Connection,
     run_id: str,
@@ -349,6 +383,7 @@ def note_statement(
     )
 
 
+@lockers.named
 def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
     """Write how an attempt at a block's locks went. What others do there may be in letters that the
     database lacks.
@@ -372,6 +407,7 @@ def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
     )
 
 
+@lockers.named
 def finish(conn: Session, run_id: str, verdict: Verdict, reason: str) -> str:
     """Write how the run ended. What is to be said of the row: see `durability.write`."""
     query = "INSERT INTO pgrunbook.verdicts (run_id, verdict, reason) VALUES (%s, %s, %s)"
@@ -379,7 +415,8 @@ def finish(conn: Session, run_id: str, verdict: Verdict, reason: str) -> str:
     return durability.write(conn, query, [run_id, verdict, reason], within_s=patience)
 
 
-def _json(value: Mapping[str, Any]) -> str:
+def as_json(value: Any) -> str:
+    """JSON with letters as they are: a SQL_ASCII database takes no \\u escapes."""
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -23,7 +23,7 @@ import psycopg
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Refused
 from pgrunbook.ledger import ledger
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.target import Target
 
@@ -92,6 +92,11 @@ class Origin:
         return on_same_timeline and "data_directory" in self.differences(noted)
 
 
+@lockers.named
+def _noted(conn: Connection) -> list[dict[str, Any]]:
+    return catalog.rows(conn, "ledger_servers") if ledger.installed(conn) > 4 else []
+
+
 def _timeline(conn: Connection) -> int | None:
     with suppress(*_NOT_SHOWN):
         timeline: int | None = catalog.rows(conn, "timeline")[0]["timeline"]
@@ -132,7 +137,7 @@ class Standing:
         """As it is now. The ledger must be one that can be read; before version 5 it names no
         server. Reads only.
         """
-        rows = catalog.rows(conn, "ledger_servers") if ledger.installed(conn) > 4 else []
+        rows = _noted(conn)
         events = [row.pop("event") for row in rows]
         standby = catalog.rows(conn, "place")[0]["standby"]
         return cls(
@@ -191,7 +196,12 @@ class Standing:
 
     def __str__(self) -> str:
         if self.standby:
-            return f"a standby at {self.here.address}; the ledger was written on its primary"
+            ledger = (
+                "was written on its primary"
+                if self.noted
+                else "names no server yet, if there is one"
+            )
+            return f"a standby at {self.here.address}; the ledger {ledger}"
         if not self.noted:
             return f"{self.here.text}; the ledger names none yet"
         if self.elsewhere:
@@ -266,7 +276,8 @@ class Standing:
             "operator": operator,
             "reason": reason,
         }
-        conn.execute(_NOTE, row)
+        with lockers.naming(conn):
+            conn.execute(_NOTE, row)
 
 
 _NOTE = (

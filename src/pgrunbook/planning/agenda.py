@@ -5,16 +5,22 @@ each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from pglast.stream import maybe_double_quote_name
 
 from pgrunbook.admit import admission, variants
 from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import ledger
+from pgrunbook.ledger.drift import Drift, drift
+from pgrunbook.ledger.fold import Fold, fold, note_reading
 from pgrunbook.planning import decisions, reversion
-from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres import catalog, shapes
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
@@ -23,6 +29,7 @@ from pgrunbook.runbooks.blocks import Admits, Block, Source, Variants, entry_of
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
 from pgrunbook.sqltext import shape
+from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.shape import Facts, Key
 
 # So short that it is not its length that keeps it out of a column.
@@ -50,11 +57,73 @@ class Agenda:
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
     _seen: dict[Admits, Admission] | None = None  # what was found meanwhile, in `decide_now`
     _witnesses: dict[Admits, Witness] = field(default_factory=dict)  # who said last what is found
+    _ground: Ground | None = None
+    _fold: Fold | None = None
+    _relations: set[Relation] = field(default_factory=set)
+    _runs_code: bool = False
 
     @property
     def look(self) -> Connection:
         """The read-only session."""
         return self.sessions.look
+
+    @property
+    def ground(self) -> Ground:
+        """What is there, as it was seen last."""
+        if self._ground is None:
+            self._ground = Ground.look(
+                self.look, self.schema, self._relations, code=self._runs_code
+            )
+        return self._ground
+
+    @property
+    def fold(self) -> Fold:
+        """What the ledger expects, as it was read last."""
+        if self._fold is None:
+            self._fold = fold(self.look, self.schema)
+        return self._fold
+
+    def drift(self) -> list[Drift]:
+        """What is not there as the ledger expects it."""
+        found = drift(self.fold, self.ground.seen, self._version)
+        parts = self.fold.parts
+        return [each for each in found if self.ground.covers(each.object, parts.get(each.object))]
+
+    @property
+    def _version(self) -> int:
+        return self.look.info.server_version // 10_000
+
+    def unread(self) -> dict[Object, tuple[Definition | None, Definition]]:
+        """The expected objects that are to be read anew: how they were printed, None if nobody
+        knows, and how they are printed now.
+        """
+        fold, seen = self.fold, self.ground.seen
+        wanted = fold.unread | fold.outdated(self._version)
+        return {each: (fold.definitions.get(each), seen[each]) for each in wanted if each in seen}
+
+    def read_anew(self, run_id: str) -> None:
+        """Write into the ledger how the server prints what is expected, where that is not known, or
+        was printed by another major version.
+        """
+        if found := self.unread():
+            printed = sorted({f"PostgreSQL {n}" for n in self.fold.versions.values()})
+            reason = "a ledger of before version 6"
+            if not self.fold.unread:
+                reason = f"printed by {', '.join(printed)}"
+            definitions = {each: now for each, (_, now) in found.items()}
+            note_reading(
+                self.sessions.work,
+                run_id,
+                self.schema,
+                reason,
+                self.fold.last_block,
+                definitions,
+            )
+            self._fold = None
+
+    def forget(self) -> None:
+        """Look at everything anew, when somebody asks."""
+        self._ground = self._fold = None
 
     def entries(self, blocks: Sequence[str] | None = None) -> dict[str, ledger.Entry]:
         """The ledger's latest row on each block, or on these."""
@@ -130,7 +199,11 @@ class Agenda:
         self._seen = {}
         try:
             renewed = [self.renewed(block) for block in blocks]
-            return self.decide(renewed, self.found(renewed))
+            found = self.found(renewed)
+            if self._ground:
+                self._ground.refresh({named for block in renewed for named in block.relations})
+            self._fold = None
+            return self.decide(renewed, found)
         finally:
             self._seen = None
 
@@ -192,6 +265,8 @@ class Agenda:
         need.
         """
         tables = {table for block in blocks for table in block.tables}
+        self._relations |= {named for block in blocks for named in block.relations}
+        self._runs_code = self._runs_code or not all(block.plain for block in blocks)
         facts = shapes.of_catalog(conn or self.look, self.schema, tables)
         if detached := {
             key.table for block in blocks for key in block.facts if key.kind == "standalone"
@@ -229,7 +304,8 @@ class Agenda:
         """What to do with each of these blocks, now."""
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
-            return [self._undo(block, found, entries.get(block.name)) for block in blocks]
+            drifted = self.drift()
+            return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         undone = [
             block for block in blocks if not ((entry := entries.get(block.name)) and entry.done)
         ]
@@ -239,11 +315,34 @@ class Agenda:
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         names = {row["name"]: _describe(row) for row in taken}
         of_table = _by_table(found)
-        return [
-            decisions.decide(block, _about(block, entry, of_table), names, entry)
+        drifted = self.drift() if len(undone) < len(blocks) else []
+        decided = [
+            decisions.decide(
+                block,
+                _about(block, entry, of_table),
+                names,
+                entry,
+                [each.problem for each in drifted if self._set_by(each, block)],
+            )
             for block in blocks
             for entry in [entries.get(block.name)]
         ]
+        return [
+            replace(each, wanted=self._there(each.block))
+            if each.action in (Action.ADOPT, Action.COMPLETE)
+            else each
+            for each in decided
+        ]
+
+    def _there(self, block: Block) -> dict[Object, Definition]:
+        """What of a block is there already, as it is."""
+        objects = [named for key in block.facts if (named := _object(key, self.schema))]
+        return {each: self.ground.seen[each] for each in objects if each in self.ground.seen}
+
+    def _set_by(self, drifted: Drift, block: Block) -> bool:
+        """Whether the block is the last one to set what is not as it should be."""
+        setter = drifted.setter
+        return (setter.runbook, setter.block) == (self.runbook, block.name)
 
     def undecided(self, name: str) -> Problem:
         """Why nothing is decided about what a cell calls a block: a file or a folder of `deploy/`,
@@ -264,9 +363,18 @@ class Agenda:
             f"nothing is decided about {name!r}", remedy=f"run the cell of {first} first"
         )
 
-    def _undo(self, block: Block, found: Facts, entry: ledger.Entry | None) -> Decision:
+    def _undo(
+        self, block: Block, found: Facts, entry: ledger.Entry | None, drifted: Sequence[Drift]
+    ) -> Decision:
         return reversion.decide(
-            block, found, entry, self.source, self.variables, block.named_in(self.discard)
+            block,
+            found,
+            entry,
+            self.fold.changes.get((self.runbook, block.name), {}),
+            [each.problem for each in drifted if self._set_by(each, block)],
+            self.source,
+            self.variables,
+            block.named_in(self.discard),
         )
 
     def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
@@ -274,7 +382,7 @@ class Agenda:
         blocks.
         """
         for about, script, variables in self._used(self.source.verify):
-            if not names or entry_of(about) in names:
+            if not names or not script.proves.union([entry_of(about)]).isdisjoint(names):
                 yield about, _statements(script, variables)
 
     def _used(
@@ -297,8 +405,7 @@ class Agenda:
         """The blocks, files and folders of `deploy/`, that no verify script is about. `names`
         selects blocks.
         """
-        missing = [name for name in self.source.deploy if not self.source.verify.get(name)]
-        return [name for name in missing if not names or name in names]
+        return [name for name in self.source.unverified if not names or name in names]
 
     def _scripts(self, block: Block, there: Variants) -> Iterator[tuple[Script, Mapping[str, str]]]:
         """The scripts of the chosen variants, with their variables, and `admitted`, about the
@@ -335,6 +442,22 @@ def _about(
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:
     script.render(variables)  # which refuses a script that lacks one
     return script.filled(variables)
+
+
+def _object(key: Key, schema: str) -> Object | None:
+    """What the catalog calls what a fact is about."""
+    table = f"{maybe_double_quote_name(schema)}.{maybe_double_quote_name(key.table)}"
+    name = maybe_double_quote_name(key.name) if key.name else ""
+    match key.kind:
+        case "table":
+            return Object("table", table)
+        case "column":
+            return Object("table column", f"{table}.{name}")
+        case "constraint":
+            return Object("table constraint", f"{name} on {table}")
+        case "index":
+            return Object("index", f"{maybe_double_quote_name(schema)}.{name}")
+    return None
 
 
 def _describe(relation: Mapping[str, Any]) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem, Verdict
+from pgrunbook.planning.hazards import Risk
+from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contained import is_regular
 from pgrunbook.records.plan import Plan, differences
@@ -27,13 +29,18 @@ _LOOKED_AT = 200  # records of one runbook on one target: a plan that is older i
 
 
 def check(
-    project: Project, target: Target, plan: Plan, chosen: Parameters, operator: str
+    project: Project,
+    target: Target,
+    plan: Plan,
+    chosen: Parameters,
+    operator: str,
+    risks: Sequence[Risk] = (),
 ) -> list[CheckResult]:
     """One result each for the approval, the plan, and the rehearsal; none if nothing is to be done,
     or asked for.
 
     A plan that is given is compared, and a rehearsal asked for, on targets that are not protected
-    too.
+    too. `risks` are those for which the target's policy asks for an approval.
     """
     protected, rehearsal = (
         target.expected.protected,
@@ -42,11 +49,13 @@ def check(
     if (
         not plan.steps
         or chosen.mode not in ("apply", "revert")
-        or not (protected or rehearsal or chosen.approved_plan)
+        or not (protected or risks or rehearsal or chosen.approved_plan)
     ):
         return []
     folder = project.outputs / target.folder / plan.runbook
-    problems = list(_approved(plan, chosen, operator)) if protected else []
+    problems: list[Problem] = []
+    if protected or risks:
+        problems += _approved(plan, chosen, operator, () if protected else risks)
     if chosen.approved_plan and chosen.approved_plan != plan.digest:
         problems += _stale(folder, plan, chosen.approved_plan)
     if rehearsal:
@@ -61,13 +70,17 @@ def check(
     return checked
 
 
-def _approved(plan: Plan, chosen: Parameters, operator: str) -> Iterator[Problem]:
+def _approved(
+    plan: Plan, chosen: Parameters, operator: str, risks: Sequence[Risk]
+) -> Iterator[Problem]:
+    """`risks` are why, where the target as a whole is not protected."""
     if not chosen.approved_plan:
+        why = "the target's policy wants its hazards approved" if risks else ""
         yield Problem(
-            "is not approved, and the target is protected",
+            f"is not approved, and {why or 'the target is protected'}",
             where=WHERE,
             expected="approved_plan, the digest of the plan that somebody has approved",
-            found="none",
+            found="\n".join(f"{r.place} {r.told} {described(r)}" for r in risks) or "none",
             remedy=f"have somebody else read the plan, and approve it: approved_plan={plan.digest}",
         )
     if chosen.approver.strip().casefold() in ("", operator.strip().casefold()):

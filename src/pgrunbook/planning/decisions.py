@@ -7,13 +7,14 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import pandas as pd
 from psycopg import sql
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger.ledger import BROKEN_OFF, Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.scripts import Script
@@ -38,8 +39,9 @@ class Decision:
 
     `repairs` are statements to run before them, which clear away what an earlier attempt has left.
     `revision` is the number of rows that the ledger has on the block; `kept` is what was there
-    before it was first applied. To revert, the block is that of the revert script, and its facts
-    are what it takes away.
+    before it was first applied; `wanted` is what must be there once it is done: of what is there
+    already what it is now, of what is undone what was before. To revert, the block is that of the
+    revert script, and its facts are what it takes away.
     """
 
     block: Block
@@ -50,6 +52,7 @@ class Decision:
     repairs: tuple[str, ...] = ()
     revision: int = 0
     kept: frozenset[Key] = frozenset()
+    wanted: Mapping[Object, Definition | None] = field(default_factory=dict)
 
     @property
     def sql(self) -> str:
@@ -72,17 +75,23 @@ class Decision:
         return {Action.ADOPT: "adopted", Action.REVERT: "reverted"}.get(self.action, "applied")
 
 
-def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | None) -> Decision:
+def decide(
+    block: Block,
+    found: Facts,
+    names: Mapping[str, str],
+    entry: Entry | None,
+    drifted: Sequence[Problem] = (),
+) -> Decision:
     """Decide about one block. Reads nothing: what holds now is given.
 
     `found`: the facts of the tables concerned. `names`: what relations and types of the schema are
     called, each with a description (`view deals_open`). `entry`: the ledger's latest word on the
-    block.
+    block; `drifted`: what it was the last to set, and is not as it left it.
     """
     if block.problems:
         return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
     if entry and entry.done:
-        return _recorded(block, found, entry)
+        return _recorded(block, found, entry, drifted)
     begun = entry if entry and entry.event in BROKEN_OFF else None
     broken = set(_broken(block, found, begun))
     sound = {key: value for key, value in found.items() if key not in broken}
@@ -91,9 +100,11 @@ def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | 
     }
     if problems := list(_conflicts(block, sound, others)):
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
+    if not block.known and not begun and any(key in sound for key in block.facts):
+        return Decision(block, Action.REFUSE, "there in part", problems=(_untold(block, sound),))
     missing = {key for key in block.facts if key not in sound and not _settled(block, key, found)}
     revision = entry.revision + 1 if entry else 0
-    if not missing and not begun and (block.facts or not block.sql):
+    if not missing and not begun and block.known and (block.facts or not block.sql):
         return Decision(
             block, Action.ADOPT, "identical" if block.sql else block.why, revision=revision
         )
@@ -119,6 +130,16 @@ def decide(block: Block, found: Facts, names: Mapping[str, str], entry: Entry | 
         repairs = tuple(f"DROP INDEX CONCURRENTLY {index}" for index in indexes)
         return decided(action=Action.COMPLETE, reason="; ".join(reasons), repairs=repairs)
     return decided(action=Action.APPLY, reason="absent" if block.facts else "not done yet")
+
+
+def _untold(block: Block, found: Facts) -> Problem:
+    return Problem(
+        "is there in part, and its text does not tell all that it makes",
+        where=block.name,
+        expected="all of it absent, so that it can be applied",
+        found=", ".join(str(key) for key in block.facts if key in found),
+        remedy="drop what is there, if nothing needs it; then run again",
+    )
 
 
 def _broken(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
@@ -153,8 +174,12 @@ def _settled(block: Block, key: Key, found: Facts) -> bool:
     )
 
 
-def _recorded(block: Block, found: Facts, entry: Entry) -> Decision:
-    problems = [*_edited(block, entry), *altered(entry, found)]
+def _recorded(block: Block, found: Facts, entry: Entry, drifted: Sequence[Problem]) -> Decision:
+    if block.repeatable and not drifted and edited(block.scripts, entry):
+        again = tuple(range(len(block.statements)))
+        reason = f"repeatable, and edited since it was {entry.event}"
+        return Decision(block, Action.APPLY, reason, again, revision=entry.revision + 1)
+    problems = [*_edited(block, entry), *drifted, *(altered(entry, found) if block.admits else ())]
     if problems:
         return Decision(
             block, Action.REFUSE, f"altered since it was {entry.event}", problems=tuple(problems)

@@ -32,7 +32,7 @@ def measure(conn: Connection) -> float:
 
 
 def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[CheckResult]:
-    """Whether the round trip, for which locks are held before the commit, leaves time to wait for
+    """Whether the round trips, for which locks are held before the commit, leave time to wait for
     them: for each lock_timeout of blocks that may have to.
     """
     concerned = [d.block for d in decisions if d.pending and d.block.transaction and d.block.alters]
@@ -40,15 +40,15 @@ def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[Chec
     for limit in sorted({timeouts.of(block).lock_timeout for block in concerned}, key=milliseconds):
         blocks = [block for block in concerned if timeouts.of(block).lock_timeout == limit]
         own = any("lock_timeout" in block.timeouts for block in blocks)
-        needed = math.ceil((2 * round_trip_ms + _LEAST_MS) / 50) * 50
+        needed = math.ceil((2 * timeouts.held_ms + _LEAST_MS) / 50) * 50
         longer = f"the header `lock_timeout: {needed}ms`" if own else f"-p lock_timeout {needed}ms"
         yield result(
             "server",
             f"is near enough for a lock_timeout of {limit}",
-            milliseconds(limit) - round_trip_ms >= min(_LEAST_MS, milliseconds(limit) / 2),
+            milliseconds(limit) - timeouts.held_ms >= min(_LEAST_MS, milliseconds(limit) / 2),
             f"is too far away for a lock_timeout of {limit}",
-            expected=f"{_LEAST_MS} ms of it to wait for locks, besides the round trip that they "
-            "are held for",
+            expected=f"{_LEAST_MS} ms of it to wait for locks, besides the two round trips that "
+            "they are held for",
             found=f"a round trip takes {round_trip_ms:.0f} ms; concerned: {blocks[0].name}"
             + (f" and {len(blocks) - 1} more" if blocks[1:] else ""),
             remedy="run it nearer to the server; or let the application wait longer, with "

@@ -5,23 +5,25 @@ up. Reads only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import psycopg
 from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from pgrunbook.admit.try_check import as_it_is
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.ledger import ledger
+from pgrunbook.ledger.fold import Fold
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.runbooks.scripts import Statement, statements
-from pgrunbook.sqltext.shape import Facts, Key, UnknownShape, effect_of
+from pgrunbook.sqltext import mentions
+from pgrunbook.sqltext.shape import Facts, Key
 
 
 class Loss(NamedTuple):
@@ -56,6 +58,7 @@ def check(
     found: Facts,
     discard: frozenset[str],
     statement_timeout: str,
+    expected: Fold,
     again: Callable[[str, str], str],
 ) -> list[CheckResult]:
     """Whether nothing is lost but what the blocks in `discard` may lose, no row holds a value that
@@ -78,7 +81,7 @@ def check(
         results += [
             _unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()
         ]
-    return [*results, *_later(conn, runbook, schema, undone, again)]
+    return [*results, *_later(conn, runbook, schema, undone, expected, again)]
 
 
 def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[CheckResult]:
@@ -230,6 +233,7 @@ def _later(
     runbook: str,
     schema: str,
     undone: Sequence[Decision],
+    expected: Fold,
     again: Callable[[str, str], str],
 ) -> Iterator[CheckResult]:
     """What a later runbook has made on these tables may stand on what is to go, and would go with
@@ -238,24 +242,34 @@ def _later(
     tables = sorted({need.table for d in undone for need in d.block.needs})
     if not tables or not ledger.exists(conn):
         return
-    for row in catalog.rows(conn, "ledger_later", runbook=runbook, schema=schema, tables=tables):
-        if not (on := row["tables"] or sorted(_makes(row["begun"]) & {*tables})):
-            continue
-        yield result(
-            row["runbook"],
-            "is reverted already",
-            False,
-            "is in place, and works on the same tables",
-            expected="reverted first, as it came later",
-            found=f"{row['block']} on {', '.join(on)}",
-            remedy=again(row["runbook"], "revert"),
-        )
+    standing: dict[str, dict[str, set[str]]] = {}
+    named = {row["identity"]: row["name"] for row in _identities(conn, schema, tables)}
+    for each, setters in expected.history.items():
+        on = {named[name] for name in (each.identity, expected.parts.get(each)) if name in named}
+        for setter in setters if on else ():
+            standing.setdefault(setter.runbook, {}).setdefault(setter.block, set()).update(on)
+    for row in ledger.later(conn, runbook, schema, tables):
+        if on := {*row["tables"]} | (_named(row["begun"]) & {*tables}):
+            standing.setdefault(row["runbook"], {}).setdefault(row["block"], set()).update(on)
+    for later in sorted(name for name in standing if name > runbook):
+        for block, on in sorted(standing[later].items()):
+            yield result(
+                later,
+                "is reverted already",
+                False,
+                "is in place, and works on the same tables",
+                expected="reverted first, as it came later",
+                found=f"{block} on {', '.join(sorted(on))}",
+                remedy=again(later, "revert"),
+            )
 
 
-def _makes(begun: str) -> set[str]:
-    """The tables on which this SQL makes something."""
-    tables: set[str] = set()
-    for statement in statements(begun):
-        with suppress(UnknownShape):  # of what clears away an earlier attempt
-            tables |= {key.table for key in effect_of(statement.node).facts}
-    return tables
+def _identities(conn: Connection, schema: str, tables: Sequence[str]) -> list[dict[str, str]]:
+    query = "SELECT name, format('%%I.%%I', %s::text, name) AS identity FROM unnest(%s) AS t (name)"
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, [schema, [*tables]]).fetchall()
+
+
+def _named(begun: str) -> set[str]:
+    """The relations that this SQL names."""
+    return {name for s in statements(begun) for _, name in mentions.relations(s.node)}

@@ -25,7 +25,7 @@ def check(
 ) -> list[CheckResult]:
     """Everything that the blocks need of the target, one result each. Reads only."""
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
-    results = [*_server(identity), reliance.firing(conn)]
+    results = [*_server(identity), *reliance.firing(conn)]
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
@@ -209,18 +209,24 @@ def _needs(
 def _needed(
     decisions: Sequence[Decision], *, only_pending: bool = False
 ) -> Iterator[tuple[Need, str]]:
-    """What the blocks need, but for what they or the blocks before them make; each with the
-    block.
+    """What the blocks need, but for what they or the blocks before them make, or may make as far as
+    their texts tell; each with the block.
     """
     made: set[Key] = set()
+    altered: set[str] = set()  # relations of which only the server knows what became of them
     for decision in decisions:
-        made.update(decision.block.facts)
+        block = decision.block
+        made.update(block.facts)
+        altered |= block.altered
+        if decision.pending and block.runs_code:
+            return  # it may make anything
         if decision.pending or not only_pending:
-            for need in decision.block.needs:
-                if made.isdisjoint(
+            for need in block.needs:
+                known = need.table not in altered
+                if known and made.isdisjoint(
                     (Key("table", need.table), Key("column", need.table, need.column))
                 ):
-                    yield need, decision.block.name
+                    yield need, block.name
 
 
 def _needing(decisions: Sequence[Decision]) -> dict[Need, str]:

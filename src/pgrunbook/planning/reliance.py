@@ -10,6 +10,8 @@ import psycopg
 
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.objects import Definition, Object
+from pgrunbook.inventory.words import told
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
@@ -60,20 +62,36 @@ _NO_LEDGER = Problem(
 )
 
 
-def firing(conn: Connection) -> CheckResult:
+def firing(conn: Connection) -> list[CheckResult]:
     """Whether triggers fire, those of foreign keys too: a block would be applied to rows that
-    nothing checks, and what a verify script expects to be refused would pass. Reads only.
+    nothing checks, and what a verify script expects to be refused would pass. Event triggers, from
+    version 17 on: what watches changes of the schema would not see ours. Reads only.
     """
-    row = catalog.rows(conn, "replication_role")[0]
+    return [
+        _fires(conn, "triggers", "session_replication_role", "origin", "replica", _NO_TRIGGERS),
+        _fires(conn, "event triggers", "event_triggers", "on", "off", _NO_EVENT_TRIGGERS),
+    ]
+
+
+_NO_TRIGGERS = "fires no triggers in our sessions, and checks no foreign keys"
+_NO_EVENT_TRIGGERS = (
+    "fires no event triggers in our sessions: whoever watches the schema sees nothing"
+)
+
+
+def _fires(
+    conn: Connection, what: str, setting: str, expected: str, never: str, problem: str
+) -> CheckResult:
+    row = catalog.rows(conn, "set_for", setting=setting)[0]
     set_for = " in ".join(limits.who(row["role"], row["database"]))
-    reset = limits.alter(row["role"], row["database"], "session_replication_role")
+    reset = limits.alter(row["role"], row["database"], setting)
     return result(
         "server",
-        "fires triggers",
-        row["value"] != "replica",
-        "fires no triggers in our sessions, and checks no foreign keys",
-        expected="session_replication_role = origin",
-        found=row["value"] + (f", set for {set_for}" if set_for else ""),
+        f"fires {what}",
+        row["value"] != never,
+        problem,
+        expected=f"{setting} = {expected}",
+        found=f"{row['value']}{set_for and f', set for {set_for}'}",
         remedy=reset
         if set_for
         else f"{reset} -- if it is set there; else see postgresql.conf, and the options of "
@@ -150,6 +168,23 @@ def _has(conn: Connection, character: str) -> bool:
     except psycopg.errors.UntranslatableCharacter:
         return False
     return True
+
+
+def readings(
+    unread: Mapping[Object, tuple[Definition | None, Definition]],
+) -> Iterator[CheckResult]:
+    """What the ledger expects and is printed anew: after an upgrade of the server, which may print
+    it differently, and of a ledger that has only names. It is told and nothing more.
+    """
+    if not unread:
+        return
+    differing = [
+        f"{each}: {told(before, now)} → {told(now, before)}"
+        for each, (before, now) in sorted(unread.items())
+        if before is not None and before != now
+    ]
+    told_of = f"{len(unread)} objects are read anew by the next run that writes"
+    yield CheckResult("ledger", "\n".join([told_of, *differing]))
 
 
 def event_triggers(conn: Connection) -> Iterator[CheckResult]:

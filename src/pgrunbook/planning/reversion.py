@@ -4,7 +4,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pglast import ast
@@ -12,6 +12,7 @@ from pglast.enums import ObjectType
 from psycopg.sql import Identifier, Literal
 
 from pgrunbook.errors import Problem, Refused
+from pgrunbook.ledger.fold import Changes
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action, Decision, altered
 from pgrunbook.planning.losses import losses
@@ -24,6 +25,8 @@ def decide(
     block: Block,
     found: Facts,
     entry: Entry | None,
+    changes: Changes,
+    drifted: Sequence[Problem],
     source: Source,
     variables: Mapping[str, str],
     discard: bool,
@@ -31,8 +34,8 @@ def decide(
     """Decide what is to be undone of a block. What a run has only adopted was there before, and
     stays.
 
-    `variables` are the placeholders' values for a block that is one file; with `discard`, rows may
-    be lost.
+    `changes` is what the block has changed, `drifted` what is not as it left it. `variables` are
+    the placeholders' values for a block that is one file; with `discard`, rows may be lost.
     """
     if entry is None or entry.event == "reverted":
         return Decision(block, Action.SKIP, entry.when if entry else "not applied")
@@ -44,7 +47,7 @@ def decide(
         for key, value in block.facts.items()
         if key.kind != "validated" and key not in entry.kept
     }
-    problems = list(_problems(block, found, entry))
+    problems = [*_problems(block, found, entry), *drifted]
     try:
         undo = _guarded(source.undoing(block, variables, undone), discard)
     # which is said already, if it is not known what to fill its variants in with
@@ -57,8 +60,14 @@ def decide(
             f"cannot be undone as it was {entry.event}",
             problems=tuple(problems),
         )
+    before = {known: was for known, (was, now) in changes.items() if was is None or was != now}
     return Decision(
-        undo, Action.REVERT, entry.when, _left(undo, found), revision=entry.revision + 1
+        undo,
+        Action.REVERT,
+        entry.when,
+        _left(undo, found),
+        revision=entry.revision + 1,
+        wanted=before,
     )
 
 
@@ -75,7 +84,7 @@ def _as_applied(block: Block, entry: Entry) -> Block:
 
 
 def _problems(block: Block, found: Facts, entry: Entry) -> Iterator[Problem]:
-    if entry.done:
+    if entry.done and block.admits:
         yield from altered(entry, found)
     by_hand = f"undo it by hand, with psql and the scripts in revert/{block.name.partition(':')[0]}"
     if entry.variants and entry.variables is None:

@@ -13,8 +13,8 @@ class Timeouts:
     """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes
     durations.
 
-    Others wait behind a block for a `round_trip_ms`, too, in which its locks are held: lock_timeout
-    is for both.
+    Others wait behind a block for two round trips, too, in which its locks are held, while its
+    effect is read and until it commits: lock_timeout is for all of that.
     """
 
     lock_timeout: str
@@ -34,12 +34,17 @@ class Timeouts:
     @property
     def wait(self) -> str:
         """How long to wait for locks."""
-        held_ms = round(self.round_trip_ms)
+        held_ms = round(self.held_ms)
         return (
             f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms"
             if held_ms
             else self.lock_timeout
         )
+
+    @property
+    def held_ms(self) -> float:
+        """For how long locks are held once the block has done its work."""
+        return 2 * self.round_trip_ms
 
     @property
     def settings(self) -> dict[str, str]:

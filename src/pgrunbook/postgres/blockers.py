@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pglast import ast, parse_sql
+from pglast.enums import TransactionStmtKind
 from pglast.parser import ParseError, normalize, scan
 
 from pgrunbook.postgres import catalog, locks
@@ -93,22 +94,38 @@ def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
 def _without_literals(query: str) -> str:
     """A query's text without literals and comments. Of what cannot be parsed (it was cut), and of
     other commands than queries, only the first word or two: there is no telling what else is in
-    them.
+    them. In one message there may be several, as in `BEGIN; SELECT …`.
     """
     try:
-        (raw, *_) = parse_sql(query)
+        nodes = [raw.stmt for raw in parse_sql(query)]
         text = normalize(query)
     except (ParseError, ValueError):
         return " ".join(re.findall(r"^\s*([A-Za-z]+)", query)).upper() + " …"
-    if not isinstance(raw.stmt, _QUERIES):
-        return re.sub(
-            "(?<=[a-z])(?=[A-Z])", " ", type(raw.stmt).__name__.removesuffix("Stmt")
-        ).upper()
+    if not nodes:
+        return "…"
+    if not all(isinstance(node, _QUERIES) or _begins(node) for node in nodes):
+        return "; ".join(map(_command, nodes))
     comments = [token for token in scan(text) if token.name in ("SQL_COMMENT", "C_COMMENT")]
     for comment in reversed(comments):
         text = text[: comment.start] + text[comment.end + 1 :]
     text = " ".join(text.split())
     return text if len(text) <= _QUERY_LENGTH else text[: _QUERY_LENGTH - 1] + "…"
+
+
+def _begins(node: ast.Node) -> bool:
+    """Whether it begins a transaction, in which nothing but its mode can stand."""
+    return isinstance(node, ast.TransactionStmt) and node.kind in (
+        TransactionStmtKind.TRANS_STMT_BEGIN,
+        TransactionStmtKind.TRANS_STMT_START,
+    )
+
+
+def _command(node: ast.Node) -> str:
+    """The first word or two of a command: `VACUUM`, `ALTER TABLE`, `COMMIT`."""
+    if isinstance(node, ast.TransactionStmt):
+        return str(node.kind.name).removeprefix("TRANS_STMT_").replace("_", " ")
+    name = type(node).__name__.removesuffix("Stmt")
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", name).upper()
 
 
 _QUERIES = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)

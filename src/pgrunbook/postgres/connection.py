@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import backend, limits, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
+from pgrunbook.postgres.lockers import LOCK_TIMEOUT
 from pgrunbook.postgres.session import MARGIN_S, Session, Silent
 from pgrunbook.postgres.target import Target
 
@@ -61,6 +63,9 @@ def connect(
             conn.execute("SET client_connection_check_interval TO '1s'")
         backend.require_set(conn, done, f"target {target.name!r}")
     conn.allow(milliseconds(statement_timeout) / 1000)
+    conn.beside = partial(
+        connect, target, schema="pg_catalog", label=f"{label} waits", read_only=True
+    )
     return conn
 
 
@@ -111,7 +116,8 @@ _ALIVE: dict[str, Any] = {
 }
 
 # What decides how the server reads our SQL and how it prints what we compare, whatever the role,
-# the database and the environment say.
+# the database and the environment say. Nobody is waited for for long: to print an index or a CHECK,
+# the server locks its table.
 _SETTINGS = {
     "search_path": search_path.OURS,
     "client_encoding": "UTF8",
@@ -121,7 +127,7 @@ _SETTINGS = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",  # or the moment at which a block began is rounded, to hours at worst
     "TimeZone": "UTC",
-    "lock_timeout": "0",
+    "lock_timeout": LOCK_TIMEOUT,
     "idle_in_transaction_session_timeout": "1min",
     "default_transaction_isolation": "read committed",
     # or a session that reads would wait for the one that writes
@@ -131,9 +137,7 @@ _SETTINGS = {
     "exit_on_error": "off",  # or what fails in a verify script, as it is meant to, ends the session
 }
 
-# Whoever only looks waits for nobody for long: to print an index or a CHECK, the server locks its
-# table.
-_READS = {"default_transaction_read_only": "on", "lock_timeout": "2s"}
+_READS = {"default_transaction_read_only": "on"}
 
 
 # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 
 from pgrunbook.errors import Failed, Problem, first_line
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.session import Silent
 
 
@@ -26,6 +27,8 @@ def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
     """
     if isinstance(exc, Silent):
         return Problem(str(exc), where=where, remedy=exc.remedy)
+    if isinstance(exc, Locked):
+        return exc.problem
     diag = exc.diag
     what = diag.message_primary or first_line(exc).strip() or type(exc).__name__
     return Problem(

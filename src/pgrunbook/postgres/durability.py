@@ -14,14 +14,16 @@ from pgrunbook.postgres.session import Patience, Session
 
 # For the end of a run that passed; and of one that somebody may have told to stop.
 PATIENT_S, HURRIED_S = 10.0, 2.0
+_FOR_LOCKS = 0.75  # of that
 
 
 # What a session that applies blocks writes besides waits for no standby: see `connection`. This is
-# to.
+# to. For a lock it waits less long than for the standby: then it is known what it waited for.
 _AS_THE_ROLE = """
-SELECT set_config('synchronous_commit', own, true)
-  FROM nullif(current_setting('pgrunbook.synchronous_commit', true), '') AS own
- WHERE own IS NOT NULL
+SELECT set_config('lock_timeout', %s, true),
+       set_config('synchronous_commit', coalesce(own, now), true)
+  FROM nullif(current_setting('pgrunbook.synchronous_commit', true), '') AS o (own)
+ CROSS JOIN current_setting('synchronous_commit') AS n (now)
 """
 
 
@@ -32,7 +34,7 @@ def write(
     synchronous_commit asks for.
     """
     with conn.patient(Patience(within_s)) as patience, conn.transaction():
-        conn.execute(_AS_THE_ROLE)
+        conn.execute(_AS_THE_ROLE, [f"{within_s * _FOR_LOCKS * 1000:.0f}ms"])
         conn.execute(query.encode(), values)
     if not patience.cancelled:
         return ""

@@ -24,11 +24,32 @@ from pgrunbook.postgres.session import Session
 OURS = "pg_catalog, pg_temp"
 
 
-def of(schema: str) -> str:
-    """The path that sees the schema as psql does with `SET search_path`: pg_catalog comes before it
-    by itself.
+def of(conn: Session) -> str:
+    """The path of the session's own schema, as SET takes it: pg_catalog comes before it by itself.
+
+    What the database, or the role, has as its own setting comes behind, so that names mean what
+    they mean in psql: many keep extensions in a schema of theirs.
     """
-    return sql.Identifier(schema).as_string()
+    if not conn.path:
+        with conn.cursor(row_factory=tuple_row) as cursor:
+            (added,) = cursor.execute(_ADDED).fetchone() or ("",)
+        conn.path = ", ".join(filter(None, [sql.Identifier(conn.schema).as_string(), added]))
+    return conn.path
+
+
+_ADDED = """
+SELECT CASE WHEN reset_val <> boot_val THEN reset_val ELSE '' END
+  FROM pg_settings WHERE name = 'search_path'
+"""
+
+
+def schemas(conn: Session, path: str) -> list[str]:
+    """The schemas that a path leads to, without pg_catalog."""
+    with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(f"{theirs(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode())
+        cursor.nextset()
+        (found,) = cursor.fetchone() or ([],)
+    return list(found)
 
 
 def ours() -> str:
@@ -36,11 +57,25 @@ def ours() -> str:
     return f"SET LOCAL search_path = {OURS}"
 
 
-def theirs(schema: str) -> str:
-    """The statement after which the transaction sees the schema, for the next statement of a
-    block.
+def theirs(path: str) -> str:
+    """The statement after which the transaction sees the schemas of the path, for the next
+    statement of a block.
     """
-    return f"SET LOCAL search_path = {of(schema)}"
+    return f"SET LOCAL search_path = {path}"
+
+
+# A block may set its path and its role itself, and a function that it calls may: what holds after a
+# statement holds for the next one. In between we are ourselves.
+LEAVE = f"""\
+SELECT pg_catalog.set_config('pgrunbook.path', pg_catalog.current_setting('search_path'), true),
+       pg_catalog.set_config('pgrunbook.role', pg_catalog.current_setting('role'), true),
+       pg_catalog.set_config('search_path', '{OURS}', true),
+       pg_catalog.set_config('role', pg_catalog.current_setting('pgrunbook.own_role'), true)"""
+RETURN = """\
+SELECT pg_catalog.set_config('role', pg_catalog.current_setting('pgrunbook.role'), true),
+       pg_catalog.set_config('search_path', pg_catalog.current_setting('pgrunbook.path'), true)"""
+NOTE_ROLE = """\
+SELECT pg_catalog.set_config('pgrunbook.own_role', pg_catalog.current_setting('role'), true)"""
 
 
 def asked(
@@ -50,17 +85,18 @@ def asked(
     it: the condition of a CHECK, a default. Whatever it does is rolled back.
     """
     with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(f"{theirs(schema)};\n{question.as_string(conn)}".encode())
+        path = sql.Identifier(schema).as_string()
+        cursor.execute(f"{theirs(path)};\n{question.as_string(conn)}".encode())
         cursor.nextset()
         return cursor.fetchone()
 
 
 @contextmanager
-def seeing(conn: Session) -> Iterator[None]:
-    """The session sees its schema as long as the `with` block lasts: for what cannot be in a
-    transaction of ours.
+def seeing(conn: Session, path: str = "") -> Iterator[None]:
+    """The session sees its schema, or the path, as long as the `with` block lasts: for what cannot
+    be in a transaction of ours.
     """
-    conn.execute(f"SET search_path = {of(conn.schema)}".encode())
+    conn.execute(f"SET search_path = {path or of(conn)}".encode())
     try:
         yield
     finally:

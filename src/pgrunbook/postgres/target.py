@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,14 +10,23 @@ from typing import TYPE_CHECKING
 from psycopg.conninfo import conninfo_to_dict
 
 from pgrunbook.secrets.patterns import KEYWORDS, redact
+from pgrunbook.sqltext.hazards import Hazard
 
 if TYPE_CHECKING:
     pass
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class Policy(enum.StrEnum):
+    """What it takes to let a block with a hazard run on a target."""
+
+    ALLOW = "allow"  # nothing: it is shown
+    ACCEPT = "accept"  # the block's own header has to accept it
+    APPROVE = "approve"  # the plan has to be approved by somebody else
 
 
 class TargetSettings(_Closed):
@@ -25,7 +35,8 @@ class TargetSettings(_Closed):
 
     A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`,
     protected or not, only a plan that has passed a rehearsal. One that is a `copy_of` another, as a
-    backup restored every night is, is not taken for that one.
+    backup restored every night is, is not taken for that one. `hazards` has the policy for those
+    that are not simply allowed.
     """
 
     service: str = ""
@@ -35,6 +46,7 @@ class TargetSettings(_Closed):
     copy_of: str = ""
     protected: bool = False
     rehearsal: bool = False
+    hazards: dict[Hazard, Policy] = Field(default={})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 
 _TRUSTED = (
@@ -167,21 +167,26 @@ def refusing(conn: Connection) -> Iterator[None]:
     """
     try:
         yield
+    except lockers.Locked:
+        raise  # which names who has locked them
     except psycopg.Error as exc:
         if not exc.sqlstate or conn.closed:
             raise  # the connection is lost, and nobody knows
-        seen = [
-            f"event trigger {row['name']}: {row['function']}"
-            for row in catalog.rows(conn, "event_triggers")
+        triggers = catalog.rows(conn, "event_triggers")
+        seen = [f"event trigger {row['name']}: {row['function']}" for row in triggers]
+        off = [
+            sql.SQL("ALTER EVENT TRIGGER {} DISABLE")
+            .format(sql.Identifier(row["name"]))
+            .as_string()
+            for row in triggers
         ]
         problem = Problem(
             f"{exc.diag.message_primary} (SQLSTATE {exc.sqlstate})",
             where="schema pgrunbook",
             expected="the ledger's tables can be made",
             found="\n".join(filter(None, [exc.diag.message_detail, exc.diag.context, *seen])),
-            remedy="let the role make them, or as a superuser: ALTER EVENT TRIGGER … DISABLE "
-            "meanwhile"
-            if seen
+            remedy=f"let the role make them, or as a superuser, meanwhile: {'; '.join(off)}"
+            if off
             else "let the role make them",
         )
         raise Refused(

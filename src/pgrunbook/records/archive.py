@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,8 +99,25 @@ class Seal:
         """What the target's ledger said, or why it could not be asked; empty if that is not
         known.
         """
+        return self._said("says")
+
+    @property
+    def remark(self) -> str:
+        """What there is to be told of the cells, though the ledger says the same; or empty."""
+        return self._said("remark")
+
+    @property
+    def caveat(self) -> str:
+        """What this seal vouches for less than others, in a few words: told wherever its record is
+        shown. Empty if for nothing.
+        """
+        if NOT_COMPARED in self.origin:
+            return self.origin
+        return ", ".join(filter(None, [self.origin, self.remark])) if self.remark else ""
+
+    def _said(self, name: str) -> str:
         said = self.statement.predicate.run.get("ledger")
-        return str(said.get("says", "")) if isinstance(said, Mapping) else ""
+        return str(said.get(name, "")) if isinstance(said, Mapping) else ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,7 @@ class Archive:
 
         record = self.record(notebook)
         target = self.root / f"{record}{SEAL}"
-        with self._alone():
+        with self._alone(notebook):
             name = self._settled()
             head = self._head(name) if name else None
             self.require_unsealed(notebook)
@@ -171,7 +189,7 @@ class Archive:
                 remedy=f"name another file: {another}",
             )
         try:
-            with self._alone():
+            with self._alone(notebook):
                 self._settled()
         except (Failed, OSError) as exc:
             problems = (
@@ -182,6 +200,20 @@ class Archive:
             raise Refused(
                 "The archive cannot take another record: nothing was started.", problems=problems
             ) from exc
+
+    def require_there(self) -> None:
+        """Raise Refused if there is no such folder: an archive that is not mounted looks like an
+        empty one.
+        """
+        if not self.root.is_dir():
+            raise Refused.of(
+                "there is no archive",
+                where=self.root.name,
+                expected="a folder with the records of runs",
+                found="a file" if self.root.exists() else "nothing of that name",
+                remedy=f"bring it back, or mount it; if there was none yet: "
+                f"{shlex.join(['mkdir', str(self.root)])}",
+            )
 
     def require_unsealed(self, notebook: Path) -> None:
         """Raise Refused if the record of this executed notebook has a seal."""
@@ -277,7 +309,7 @@ class Archive:
     # --------------------------------------------------------------------------------
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, notebook: Path) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             for name in (_LOCK, _NEW, HEAD):
@@ -290,7 +322,7 @@ class Archive:
         except Timeout:
             what = f"another process has been sealing a record for {_LOCK_S} s"
             raise Failed.of(
-                what, where=_LOCK, remedy="see what it does; then: pgrunbook archive seal FILE"
+                what, where=_LOCK, remedy=f"see what it does; then: {seal_command(notebook)}"
             ) from None
         try:
             yield
@@ -320,6 +352,11 @@ class Archive:
             return self.read(self.root / name)
         except (Unreadable, OSError) as exc:
             raise _unreadable(exc) from exc
+
+
+def seal_command(notebook: Path) -> str:
+    """The command that seals this notebook by hand. Can be pasted into a shell."""
+    return shlex.join(["pgrunbook", "archive", "seal", str(notebook)])
 
 
 def _unreadable(exc: Exception) -> Failed:

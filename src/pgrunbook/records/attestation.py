@@ -7,6 +7,7 @@ https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -127,20 +128,34 @@ def signer(path: Path) -> Signer:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as exc:
-        raise _unusable(path, "openssl genpkey -algorithm ed25519 -out KEY.pem", exc) from exc
+        raise _unusable(path, _made(path), exc) from exc
     if not isinstance(key, Ed25519PrivateKey):
-        raise _unusable(path, "openssl genpkey -algorithm ed25519 -out KEY.pem")
+        raise _unusable(path, _made(path))
     return CryptoSigner(key)
 
 
-def public_key(path: Path) -> Key:
-    """The public key in a PEM file. Raises Refused if it is not one of Ed25519."""
+def _made(path: Path, *half: str) -> str:
+    """The command that makes a key. It writes over no file."""
+    new = path.with_stem(f"{path.stem}-ed25519") if path.exists() else path
+    making = half or ("genpkey", "-algorithm", "ed25519")
+    return shlex.join(["openssl", *making, "-out", str(new)])
+
+
+def public_key(path: Path, private: Path | None = None) -> Key:
+    """The public key in a PEM file; `private` is the file of the key that it may be the half of.
+    Raises Refused if it is not one of Ed25519.
+    """
+    remedy = (
+        _made(path, "pkey", "-in", str(private), "-pubout")
+        if private
+        else "have whoever seals make it of the private key, with openssl pkey -pubout"
+    )
     try:
         key = load_pem_public_key(path.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm) as exc:
-        raise _unusable(path, "openssl pkey -in KEY.pem -pubout -out PUBLIC.pem", exc) from exc
+        raise _unusable(path, remedy, exc) from exc
     if not isinstance(key, Ed25519PublicKey):
-        raise _unusable(path, "openssl pkey -in KEY.pem -pubout -out PUBLIC.pem")
+        raise _unusable(path, remedy)
     return SSlibKey.from_crypto(key)
 
 

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pgrunbook.durations import moment
+from pgrunbook.records import hazard_rows
 from pgrunbook.records.archive import Seal
-from pgrunbook.records.cut_off import BROKEN_OFF, begun_blocks, cell_at_work
+from pgrunbook.records.cut_off import begun_blocks, cell_at_work
+from pgrunbook.records.failure import what_failed, where_it_failed
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.record import Block, Record, Row
@@ -22,8 +24,8 @@ UNREADABLE = "This version of pgrunbook cannot read it in the record. See the no
 
 
 class Answer(NamedTuple):
-    """One of the twelve questions, its answer in a few sentences, and the id of the cell that shows
-    it, or empty.
+    """One of the thirteen questions, its answer in a few sentences, and the id of the cell that
+    shows it, or empty.
     """
 
     question: str
@@ -32,8 +34,8 @@ class Answer(NamedTuple):
 
 
 def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> list[Answer]:
-    """All twelve, in order. `altered`: which files are not as they were sealed; without a seal, the
-    one that cannot be read.
+    """All thirteen, in order. `altered`: which files are not as they were sealed; without a seal,
+    the one that cannot be read.
     """
     slowest = _slowest(record)
     return [
@@ -59,6 +61,7 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
             _told(locks, record),
             _cell(record, Kind.ATTEMPTS, Kind.LOCKS),
         ),
+        Answer("What was at risk?", _told(_at_risk, record), _cell(record, Kind.HAZARDS)),
         Answer("Was it rehearsed?", _told(_rehearsed, record), record.plan_cell),
         Answer(
             "What was verified, with what evidence?",
@@ -66,7 +69,9 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
             _cell(record, Kind.VERIFICATION),
         ),
         Answer(
-            "What failed, was retried or was skipped?", _told(_failed, record), _troubled(record)
+            "What failed, was retried or was skipped?",
+            _told(what_failed, record),
+            where_it_failed(record),
         ),
         Answer(
             "Which versions of runbook, SQL and tool?",
@@ -215,6 +220,22 @@ def _rehearsed(record: Record) -> str:
     return "No rehearsal of this plan is in the archive."
 
 
+def _at_risk(record: Record) -> str:
+    """What the plan said before anything ran; records before hazards were told say nothing."""
+    frame = record.last(Kind.HAZARDS)
+    if frame is None:
+        return "The record does not say." if record.last(Kind.PRECONDITIONS) else NOT_SO_FAR
+    if not frame.rows:
+        return "Nothing: no hazard was found in what was to run."
+    lines = [hazard_rows.line(row) for row in frame.rows[:_FEW_RISKS]]
+    more = len(frame.rows) - len(lines)
+    rest = f" And {more} more, which the cell shows." if more > 0 else ""
+    return f"{'. '.join(lines)}.{rest}"
+
+
+_FEW_RISKS = 5
+
+
 def _when(record: Record) -> str:
     started = moment(record.started_at or record.identity.get("started_at", ""))
     if not started:
@@ -246,30 +267,6 @@ def _verified(record: Record) -> str:
 def _results(rows: Sequence[Row]) -> str:
     counts = Counter(row["result"] for row in rows)
     return ", ".join(f"{number} {result}" for result, number in counts.items())
-
-
-def _failed(record: Record) -> str:
-    cells = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in BROKEN_OFF]
-    running = [f"cell {cell.name} was running" for cell in record.cells if cell.state == "running"]
-    never = [cell.name for cell in record.cells if cell.state == "pending"]
-    others = Counter(block.action for block in record.blocks if block.action in ("skip", "adopt"))
-    tried = [block.name for block in record.blocks if block.attempts]
-    parts = [
-        *cells,
-        *running,
-        *([f"{counted(len(never), 'cell')} never ran"] if never else []),
-        *([f"retried: {listed(tried)}"] if tried else []),
-        *(
-            f"{'skipped' if action == 'skip' else 'adopted as it was'}: {counted(n, 'block')}"
-            for action, n in others.items()
-        ),
-    ]
-    return sentence("; ".join(parts)) if parts else "Nothing."
-
-
-def _troubled(record: Record) -> str:
-    failed = [cell.name for cell in record.cells if cell.state in (*BROKEN_OFF, "running")]
-    return next(iter([*failed, *(block.cell for block in record.blocks if block.attempts)]), "")
 
 
 def _versions(record: Record) -> str:

@@ -62,7 +62,7 @@ def ends(end: End, chain: Sequence[Seal]) -> Iterator[Finding]:
     if end.problem:
         yield end.problem, about
     elif end.left:
-        remedy = "the next seal finishes it; or pgrunbook archive seal FILE"
+        remedy = "the next seal finishes it"
         yield Problem("its seal was interrupted", where=end.left[1], remedy=remedy), [end.left[1]]
     elif noted is None and chain:
         yield Problem("removed", where=HEAD, expected="  ".join(last)), about

@@ -16,9 +16,11 @@ from typing import Any
 
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.ledger import ledger
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.plan import Plan
 from pgrunbook.records.record import Record
+from pgrunbook.records.runbook_cells import RunbookCells
 from pgrunbook.records.testimony import Witness
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.secrets.patterns import MASK
@@ -70,7 +72,6 @@ class Comparison:
     @property
     def says(self) -> str:
         """What the ledger says of a record without `problems`, in a line."""
-        remark = "" if self._is_its_code else "; the code of its cells is not that of the runbook"
         if not self.witness.runs:
             passed = self._verdict == Verdict.PASSED
             why = (
@@ -78,15 +79,14 @@ class Comparison:
                 if passed or self.chosen.mode == "plan"
                 else "it wrote nothing"
             )
-            return f"the ledger has no run of that id, as {why}{remark}"
+            return f"the ledger has no run of that id, as {why}"
         events = [
             row for row in self.witness.rows("blocks") if row["event"] not in ledger.BROKEN_OFF
         ]
         ended = [row["verdict"] for row in self.witness.rows("verdicts")]
         blocks = f"{len(events)} block{'s' * (len(events) != 1)}"
         return (
-            f"the ledger has the same: {blocks}, "
-            f"{', '.join(dict.fromkeys(ended)) or 'no verdict'}{remark}"
+            f"the ledger has the same: {blocks}, {', '.join(dict.fromkeys(ended)) or 'no verdict'}"
         )
 
     def problems(self) -> list[Problem]:
@@ -100,10 +100,20 @@ class Comparison:
             *self._hidden(),
             *self._times(),
             *self._plans(),
-            *self._code(),
+            *self._shown(),
+            *self._cells.problems(),
             *self._seals(),
         ]
         return list(dict.fromkeys(found))
+
+    @property
+    def remark(self) -> str:
+        """What is to be told of the cells of a record without `problems`; empty if nothing is."""
+        return self._cells.remark
+
+    @property
+    def _cells(self) -> RunbookCells:
+        return RunbookCells(self.record, self._verdict == Verdict.PASSED)
 
     @property
     def _verdict(self) -> str:
@@ -288,6 +298,21 @@ class Comparison:
                     _SHOW,
                 )
 
+    def _shown(self) -> Iterator[Problem]:
+        """What every run shows that passed, and the plan by which it has done something."""
+        if self._verdict != Verdict.PASSED:
+            return
+        wanted: list[str] = [Kind.IDENTITY, Kind.PRECONDITIONS]
+        if self.chosen.mode not in ("plan", "revert"):
+            wanted.append(Kind.VERIFICATION)
+        missing = [kind for kind in wanted if not self.record.last(kind)]
+        if any(row.get("plan") for row in self.witness.rows("runs")) and self.witness.rows(
+            "blocks"
+        ):
+            missing += [] if self.record.plan else ["plan"]
+        for kind in missing:
+            yield Problem("the record does not show it", kind, "shown by its cell", "", _SHOW)
+
     def _times(self) -> Iterator[Problem]:
         """The blocks were begun while the run was at work, and while papermill was."""
         for run, rows in self.witness.runs.items():
@@ -332,20 +357,6 @@ class Comparison:
                 yield Problem(
                     "is not as planned", name, plan["files"].get(name) or "absent", sha256, _SHOW
                 )
-
-    @property
-    def _is_its_code(self) -> bool:
-        notebook = next(
-            (name for name in self.record.plan.get("files", ()) if name.endswith(".ipynb")), ""
-        )
-        sha256 = hashlib.sha256(self.record.code.encode()).hexdigest()
-        return not notebook or self.record.plan["files"][notebook] == sha256
-
-    def _code(self) -> Iterator[Problem]:
-        """Whoever steps through it by hand may add cells that look; papermill adds none."""
-        if self.record.started_at and not self._is_its_code:
-            what = "the code of its cells is not that of the runbook that was run"
-            yield Problem(what, self.record.runbook, remedy="seal the notebook as it was executed")
 
     def _seals(self) -> Iterator[Problem]:
         for seal in self.witness.seals:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.heads import Head
-from pgrunbook.records.archive import NOT_COMPARED, Seal
+from pgrunbook.records.archive import Seal
 from pgrunbook.records.contained import printable
 
 
@@ -40,7 +40,7 @@ class Verification:
         plain = tuple(
             Problem(*(printable(text) for text in astuple(problem))) for problem in problems
         )
-        notes = tuple(printable(_note(seal)) for seal in checked if NOT_COMPARED in seal.origin)
+        notes = tuple(printable(_note(seal)) for seal in checked if seal.caveat)
         return cls(seals, signed, head, plain, notes)
 
     def text(self) -> str:
@@ -73,4 +73,4 @@ class Verification:
 
 
 def _note(seal: Seal) -> str:
-    return f"{seal.notebook}: {seal.origin}{f': {seal.says}' if seal.says else ''}"
+    return f"{seal.notebook}: {seal.caveat}{f': {seal.says}' if seal.says else ''}"

@@ -95,10 +95,15 @@ def settled(
     first = told(cells) or (Ending(*noted, cell=cut.cell) if noted else None)
     if first is None or first.verdict is Verdict.INTERRUPTED:
         return cut
-    left = [cell for cell in cells[(cut.cell or 0) + 1 :] if cell.cell_type == "code"]
+    after = [cell for cell in cells[(cut.cell or 0) + 1 :] if cell.cell_type == "code"]
+    left = [cell for cell in after if cell.source.strip() != _WAY_BACK]
     if first.verdict is Verdict.PASSED and left:
         return cut
     return replace(first, reason=f"{first.reason.rstrip('.')}; after that, {cut.reason}")
+
+
+# The last cell of a runbook, which does nothing once a run has passed.
+_WAY_BACK = "run.revert()"
 
 
 def may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:

@@ -273,12 +273,9 @@ class Record:
         return [said.said() for said, _ in self._shown(Decided)]
 
     @property
-    def code(self) -> str:
-        """The code of its cells, but for the parameters."""
-        cells = [cell for cell in self.notebook["cells"] if cell["cell_type"] == "code"]
-        return "\n\n".join(
-            "".join(cell["source"]) for cell in cells if not _tags(cell) & _PARAMETERS
-        )
+    def written(self) -> Sequence[Row]:
+        """Its cells as they stand in the file, but for those of the parameters."""
+        return [cell for cell in self.notebook["cells"] if not _tags(cell) & _PARAMETERS]
 
     def snapshots(self) -> dict[str, Any]:
         """`before` and `after`, each with its frames, as far as the run took them, and what the

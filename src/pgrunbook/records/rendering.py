@@ -39,6 +39,8 @@ _TAGS = {
     "br",
     "ul",
     "li",
+    "details",
+    "summary",
 }
 _ANSI = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 

@@ -22,10 +22,11 @@ from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
 from pgrunbook.ledger import heads, ledger
 from pgrunbook.ledger.heads import Head
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation, consistency, leaks
-from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, Archive
+from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, Archive, seal_command
 from pgrunbook.records.contained import require_regular
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.format import bundles
@@ -113,9 +114,8 @@ class Sealing:
             head = archive.seal(self.notebook, facts, self._record.sources, signer, complete)
             if conn and rows:
                 self._note(conn, head)
-            return Sealed(
-                head, signer is not None, self.problems, testimony.says if self.by_hand else ""
-            )
+            told = "; ".join(filter(None, [testimony.says, testimony.remark]))
+            return Sealed(head, signer is not None, self.problems, told if self.by_hand else "")
 
     def _require_truth(self) -> None:
         """Refuse what was not executed, and what contradicts itself, such as parameters that are
@@ -142,12 +142,13 @@ class Sealing:
         it?
         """
         if self.run_id and (seal := sealed_run(archive, self.run_id)):
+            both = [str(archive.root / seal.notebook), str(self.notebook)]
             raise Refused.of(
                 "is not the record of that run: it has one",
                 where=self.notebook.name,
                 expected=seal.notebook,
                 found=self.run_id,
-                remedy="pgrunbook archive diff ONE OTHER",
+                remedy=shlex.join(["pgrunbook", "archive", "diff", *both]),
             )
 
     def _target(self) -> Target | None:
@@ -168,7 +169,7 @@ class Sealing:
         if own := [leak for leak in found if leak.known]:
             raise Failed(
                 "The notebook held a secret, which is masked now: it is not sealed.",
-                problems=_masked(own),
+                problems=_masked(own, self.notebook),
             )
         self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
 
@@ -214,7 +215,12 @@ class Sealing:
                     "The target's ledger does not say what the notebook says: it is not sealed.",
                     problems=problems,
                 )
-            return Testimony(True, comparison.says)
+            return Testimony(True, comparison.says, comparison.remark)
+        except Locked as exc:
+            if self.by_hand:  # it need only be done again
+                what = "The target's ledger cannot be asked now: it is not sealed."
+                raise Refused(what, problems=[exc.problem]) from exc
+            return self._not_compared(_why(exc))
         except (psycopg.Error, signals.Hurried) as exc:
             return self._not_compared(_why(exc))
         except _READ as exc:  # as another version has written it
@@ -299,18 +305,16 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
         bundles.require_known(nb, name)
         return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
     except OSError as exc:
-        remedy = (
-            f"once the disk can be written: pgrunbook archive seal {shlex.quote(str(notebook))}"
-        )
+        remedy = f"once the disk can be written: {seal_command(notebook)}"
         raise Failed.of(
             "could not be sealed", where=name, found=exc.strerror or str(exc), remedy=remedy
         ) from exc
 
 
-def _masked(found: Sequence[Leak]) -> list[Problem]:
+def _masked(found: Sequence[Leak], notebook: Path) -> list[Problem]:
     remedy = (
-        "change it, as it may have been read meanwhile; read the record, then: pgrunbook "
-        "archive seal FILE"
+        "change it, as it may have been read meanwhile; read the record, then: "
+        f"{seal_command(notebook)}"
     )
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
 

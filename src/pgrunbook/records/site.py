@@ -13,17 +13,18 @@ from os.path import relpath
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from nbformat import from_dict
+from markupsafe import Markup, escape
 
+from pgrunbook import controls
 from pgrunbook import files as atomic
 from pgrunbook.durations import moment
-from pgrunbook.errors import Failed, Unreadable
+from pgrunbook.errors import Failed, Unreadable, Verdict
 from pgrunbook.records import page_names, rendering
-from pgrunbook.records.archive import NOT_COMPARED, Archive, Seal, sha256_of
+from pgrunbook.records.archive import Archive, Seal, sha256_of
 from pgrunbook.records.audit_questions import answers
-from pgrunbook.records.how_it_ended import final
+from pgrunbook.records.failure import Failure, ended
 from pgrunbook.records.naming import SEAL
-from pgrunbook.records.record import UNENDED, Record
+from pgrunbook.records.record import Record
 from pgrunbook.runbooks import digests
 
 # A notebook that is larger is not shown: no run writes such a one.
@@ -31,17 +32,19 @@ _LARGEST = 256 * 2**20
 # What a notebook that is odd, or not ours, raises while it is read and shown.
 _ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
+# As they are read: how it ended and why, what was run where, by whom and why; then the rest.
 COLUMNS = [
     "started",
     "verdict",
-    "seal",
+    "reason",
     "runbook",
     "target",
     "database",
-    "mode",
-    "took",
     "operator",
     "ticket",
+    "mode",
+    "took",
+    "seal",
 ]
 FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
 
@@ -56,6 +59,7 @@ class Row:
     page: str
     started: str
     verdict: str
+    reason: str
     runbook: str
     target: str
     database: str
@@ -192,15 +196,18 @@ class Site:
         unreadable: str = "",
     ) -> Row:
         verdict, reason = (
-            ("unknown", "") if unreadable else _ending(record, is_sealed=bool(seal or altered))
+            ("unknown", "") if unreadable else ended(record, is_sealed=bool(seal or altered))
         )
-        row = self._row(notebook, page, record, verdict, seal, altered)
+        failure = Failure() if verdict == Verdict.PASSED else Failure.of(record)
+        told = unreadable or failure.after(reason)
+        row = self._row(notebook, page, record, (verdict, told), seal, altered)
         html = _render(
             "record.html.j2",
             root=f"{relpath('.', Path(row.page).parent)}/",
             row=row,
             verdict=verdict,
             reason=reason,
+            failure=failure,
             altered=altered,
             unreadable=unreadable,
             answers=answers(record, seal, altered),
@@ -241,20 +248,22 @@ class Site:
         notebook: Path,
         page: str,
         record: Record,
-        verdict: str,
+        ending: tuple[str, str],
         seal: Seal | None,
         altered: list[str],
     ) -> Row:
+        verdict, reason = ending
         name = self.archive.name(notebook)
         known, given = record.identity, record.parameters
         signed = ", signed" if seal and seal.envelope.signatures else ", not signed"
-        origin = f"; {seal.origin}" if seal and NOT_COMPARED in seal.origin else ""
+        origin = f"; {seal.caveat}" if seal and seal.caveat else ""
         state = f"number {seal.sequence}{signed}{origin}" if seal else "not sealed"
         return Row(
             name=name,
             page=page,
             started=moment(record.started_at or str(known.get("started_at") or "")) or "not known",
             verdict=verdict,
+            reason=reason,
             runbook=record.runbook or notebook.parent.name,
             target=record.target or (name.split("/")[0] if "/" in name else "not known"),
             database=str(known.get("database") or ""),
@@ -292,19 +301,7 @@ class Site:
                 self._file(page).unlink()
 
 
-_MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 4}
-
-
-def _ending(record: Record, *, is_sealed: bool) -> tuple[str, str]:
-    """The verdict and the reason, as the seal has them; unknown as long as the run may be at
-    work.
-    """
-    if record.noted.get("verdict"):
-        return str(record.noted["verdict"]), str(record.noted.get("reason") or "")
-    if record.unended and not is_sealed:
-        return "unknown", UNENDED
-    ending = final([from_dict(cell) for cell in record.notebook["cells"]])
-    return str(ending.verdict), ending.reason
+_MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 5}
 
 
 def _render(template: str, **values: object) -> str:
@@ -314,4 +311,14 @@ def _render(template: str, **values: object) -> str:
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("pgrunbook", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters["visible"] = controls.visible
+    made.filters["breakable"] = _breakable
+    return made
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may go on in the next line after an underscore, so that the index fits its
+    window.
+    """
+    return escape(name).replace("_", Markup("_<wbr>"))

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pgrunbook.ledger import ledger
-from pgrunbook.postgres import catalog
+from pgrunbook.ledger import heads, ledger
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.record import Record
@@ -22,12 +21,13 @@ Row = Mapping[str, Any]
 
 
 class Testimony(NamedTuple):
-    """Whether a record was compared with the ledger, None where there was nothing to compare; and
-    what that says.
+    """Whether a record was compared with the ledger, None where there was nothing to compare; what
+    that says; and what is to be told of its cells all the same.
     """
 
     compared: bool | None
     says: str
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Witness:
             for run, rows in found.items()
             if rows
         }
-        done = catalog.rows(conn, "ledger_done", runbook=record.runbook, schema=schema)
+        done = ledger.done(conn, record.runbook, schema)
         known = [run for run in record.runs if run in runs] if version > 2 else []
         return cls(
             version,
@@ -71,7 +71,7 @@ class Witness:
                 (r["block"], r["event"], f"{r['finished_at']:%Y-%m-%d %H:%M}", r["run_id"][:8])
                 for r in done
             ),
-            [seal for run in known for seal in catalog.rows(conn, "ledger_seals", run_id=run)],
+            [seal for run in known for seal in heads.seals(conn, run)],
         )
 
     def rows(self, table: str) -> list[Row]:

@@ -14,7 +14,7 @@ from pgrunbook.errors import Problem, Refused, Unreadable
 from pgrunbook.ledger import heads
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation, chain
-from pgrunbook.records.archive import Archive, Seal, sha256_of
+from pgrunbook.records.archive import Archive, Seal, seal_command, sha256_of
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
 from pgrunbook.records.naming import SEAL, names
@@ -36,11 +36,13 @@ def of_project(
     or `only` is no notebook.
     """
     paths = keys or [project.root / path for path in project.settings.archive.public_keys]
-    known = [attestation.public_key(path) for path in paths]
+    known = [attestation.public_key(path, project.signing_key) for path in paths]
     if only and not only.resolve().is_relative_to(project.outputs):
         return verify_alone(only, known)
+    archive = Archive(project.outputs)
+    archive.require_there()
     heads = {name: _noted(project, name) for name in targets}
-    return verify(Archive(project.outputs), known, heads, only.resolve() if only else None)
+    return verify(archive, known, heads, only.resolve() if only else None)
 
 
 def _noted(project: Project, name: str) -> list[Head]:
@@ -203,7 +205,7 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterato
         if name.endswith(SEAL) and name not in seals:
             beside |= names(name.removesuffix(SEAL))
     for name in sorted(files.keys() - sealed - seals.keys() - beside):
-        remedy = "pgrunbook archive seal FILE" if name.endswith(".ipynb") else ""
+        remedy = seal_command(files[name]) if name.endswith(".ipynb") else ""
         if remedy and _unended(files[name]):
             remedy = f"wait until it has ended; if its runner was killed: {remedy}"
             yield Problem(f"not sealed yet: {UNENDED}", where=name, remedy=remedy)

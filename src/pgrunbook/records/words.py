@@ -1,4 +1,4 @@
-"""How the answers of the reviewer's page count and list things."""
+"""How things are counted and listed in words."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def sentence(text: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 block`, `2 blocks`."""
+    """`1 block`, `2 indexes`, `1,000 columns`."""
     if number == 1:
         return f"1 {noun}"
     plural = "indexes" if noun == "index" else f"{noun}s"
-    return f"{number} {plural}"
+    return f"{number:,} {plural}"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = _SHOWN) -> str:
     """The names; of many, the first ones and how many more."""
-    text = ", ".join(names[:_SHOWN])
-    if len(names) > _SHOWN:
-        text += f" and {len(names) - _SHOWN} more"
+    text = ", ".join(names[:most])
+    if len(names) > most:
+        text += f" and {len(names) - most} more"
     return text

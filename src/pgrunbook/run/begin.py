@@ -41,6 +41,6 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
         # The same cell, run again: it holds the lock that this run needs.
         earlier.close("given up for another run in the same kernel")
     changes = partial(parameters.changes, declaration, namespace, given)
-    return Run(
-        project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes
-    )
+    run = Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
+    run._revert_ends = chosen.mode == "revert" and cells.reverts_last(notebook)
+    return run

@@ -16,6 +16,7 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.records.plan import Plan
 from pgrunbook.runbooks.parameters import Parameters
@@ -36,7 +37,7 @@ def error(
         case RunbookError():
             return exc
         case psycopg.errors.LockNotAvailable():
-            problem = _unreadable(chosen, sessions)
+            problem = exc.problem if isinstance(exc, Locked) else _unreadable(chosen, sessions)
             found: RunbookError = (
                 Failed(_BEGUN, problems=[problem]) if begun else Refused(problems=[problem])
             )

@@ -6,7 +6,9 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any, Literal
 
 import pandas as pd
@@ -29,6 +31,7 @@ from pgrunbook.records.format import parts
 from pgrunbook.records.format.bundles import bundle, packed
 from pgrunbook.records.format.parts import Decided, Done, Kind, PlanShown, Problems
 from pgrunbook.records.plan import Plan
+from pgrunbook.records.words import counted
 from pgrunbook.run import frames
 
 
@@ -68,23 +71,48 @@ def named(frame: pd.DataFrame, kind: Kind, **about: Any) -> pd.DataFrame:
     return ours
 
 
+def folded(frame: pd.DataFrame, summary: str) -> pd.DataFrame:
+    """The frame, of which a reader sees a line until he opens it: for what is of use only when
+    something is wrong. `text/plain` and data have all of it.
+    """
+    ours = Named(frame)
+    ours.attrs |= {**frame.attrs, "folded": summary}
+    return ours
+
+
 def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
     """A frame in every form. One of ours under its MIME type too; the card of the target says its
     facts by their keys there, in place of the rows that a person reads.
     """
     names, texts = frames.texts(frame)
-    shown = {"text/html": frames.html(names, texts), "text/plain": frames.lines(names, texts)}
-    if not isinstance(frame, Named):
+    ours = frame.attrs if isinstance(frame, Named) else {}
+    html = frames.html(names, texts, ours.get("folded", ""))
+    shown = {"text/html": html, "text/plain": frames.lines(names, texts)}
+    if "pgrunbook" not in ours:
         return shown
-    said = frame.attrs["pgrunbook"]
+    said = ours["pgrunbook"]
     if "target" not in said:
         said = said | frames.plain(frame)
     return bundle(parts.Frame(**said)) | shown
 
 
+_PARTS = {"columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
+
+
+def parts_folded(taken: Snapshot) -> Snapshot:
+    """The snapshot with the frames of what belongs to tables folded."""
+    changed = {
+        name: folded(frame, counted(len(frame), _PARTS[name]))
+        for name, frame in taken
+        if name in _PARTS
+    }
+    return replace(taken, **changed)
+
+
 def snapshot(taken: Snapshot, when: Literal["before", "after"]) -> None:
     """Say that the tables were looked at, and keep all that was seen."""
-    text = f"{len(taken.tables)} tables, {len(taken.columns)} columns, {moment(datetime.now(UTC))}"
+    tables, columns = counted(len(taken.tables), "table"), counted(len(taken.columns), "column")
+    text = f"{tables}, {columns}, {moment(datetime.now(UTC))}"
     state = {name: parts.Rows(**frames.plain(frame)) for name, frame in taken}
     data = bundle(parts.Snapshot(when=when, frames=state))
     show(data | {"text/markdown": text, "text/plain": text}, raw=True)
@@ -93,6 +121,16 @@ def snapshot(taken: Snapshot, when: Literal["before", "after"]) -> None:
 def frame(shown: pd.DataFrame) -> None:
     """Show a frame now, and not as the value of its cell."""
     show(shown)
+
+
+def text(said: str) -> None:
+    """Say something, in Markdown."""
+    show(Markdown(said))
+
+
+def guide() -> Markdown:
+    """What every runbook says alike: parameters, cells, decisions, verdicts."""
+    return Markdown((files("pgrunbook") / "templates" / "guide.md").read_text(encoding="utf-8"))
 
 
 def sql(text: str) -> Markdown:
@@ -106,14 +144,23 @@ def plan(made: Plan, rehearsals: Sequence[str] = (), *, sql_too: bool = False) -
     """A plan by its digest, all of it as data, and its rehearsals; with `sql_too`, each block's
     SQL, for whoever is to approve it.
     """
-    rehearsed = "".join(f"  \nrehearsed on {inline(text)}" for text in rehearsals)
-    text = f"**Plan** `{made.digest}` to {made.direction}: {made.summary}{rehearsed}"
+    text = _digest(made, rehearsals)
     data = bundle(PlanShown(**made.data, digest=made.digest, rehearsals=rehearsals))
     show(data | {"text/markdown": text, "text/plain": text}, raw=True)
     for step in made.steps if sql_too else ():
         show(Markdown(f"`{step.block}`: {step.action}"))
         if step.sql:
             show(sql(step.sql))
+
+
+def digest(made: Plan, rehearsals: Sequence[str]) -> None:
+    """A plan by its digest, and its rehearsals."""
+    show(Markdown(_digest(made, rehearsals)))
+
+
+def _digest(made: Plan, rehearsals: Sequence[str]) -> str:
+    rehearsed = "".join(f"  \nrehearsed on {inline(text)}" for text in rehearsals)
+    return f"**Plan** `{made.digest}` to {made.direction}: {made.summary}{rehearsed}"
 
 
 def decision(chosen: Decision) -> None:
@@ -148,6 +195,12 @@ def outcome(done: Outcome) -> None:
     show(bundle(_done(done)) | {"text/markdown": text, "text/plain": text}, raw=True)
     if done.event != "adopted":
         show(named(done.frame(), Kind.STATEMENTS, block=done.block))
+    if done.effect and len(done.effect.differences):
+        show(Markdown("What it has changed, as the catalog said before the commit:"))
+        show(named(done.effect.frame(), Kind.EFFECT, block=done.block))
+    if done.effect and done.effect.rows_written:
+        show(Markdown("Rows that it has written, as the server counted them:"))
+        show(named(done.effect.rows_frame(), Kind.ROWS, block=done.block))
     if len(held := locks.frame(done.locks)):
         show(Markdown("Locks on what existed before, each held at most for so long:"))
         show(named(held, Kind.LOCKS, block=done.block))

@@ -22,13 +22,19 @@ def table(frame: pd.DataFrame) -> str:
     return html(*texts(frame))
 
 
-def html(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The names and texts of a frame as a table of HTML, with its style."""
+def html(names: Sequence[str], rows: Sequence[Sequence[str]], summary: str = "") -> str:
+    """The names and texts of a frame as a table of HTML, with its style; folded below the summary,
+    if there is one.
+    """
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join(f"<tr>{''.join(f'<td>{_html(text)}</td>' for text in row)}</tr>" for row in rows)
     head = f'<thead><tr style="text-align: left">{head}</tr></thead>'
     made = f'<table border="0" class="dataframe">{head}<tbody>{body}</tbody></table>'
-    return f'<div class="pgrunbook">{STYLE}{made}{"" if rows else "<p><em>none</em></p>"}</div>'
+    if not rows:
+        made += "<p><em>none</em></p>"
+    if summary:
+        made = f"<details><summary>{escape(summary)}</summary>{made}</details>"
+    return f'<div class="pgrunbook">{STYLE}{made}</div>'
 
 
 def _html(text: str) -> str:

@@ -6,15 +6,16 @@ import getpass
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import psycopg
 from IPython.core.getipython import get_ipython
 
 from pgrunbook import checks
 from pgrunbook.applying.apply_blocks import Worker
-from pgrunbook.errors import Problem, Refused, Verdict
+from pgrunbook.errors import Failed, Problem, Refused, Verdict, first_line
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, so_far
 from pgrunbook.planning import preflight, right_target
@@ -59,8 +60,11 @@ class Lifetime:
         # Taken away, as a second run in this kernel is another one.
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
         self.operator = chosen.operator or getpass.getuser()
+        parameters.require_said(operator=self.operator)
         self.started_at = datetime.now(UTC)
         self._closed = False
+        # in mode revert, whether the verdict is given by `revert`, the notebook's last cell
+        self._revert_ends = False
         # how many blocks had been dealt with when everything was verified
         self._verified: int | None = None
         self._verdict: Verdict | None = None
@@ -87,6 +91,10 @@ class Lifetime:
         try:
             self._identity = self._check_target(target, project)
         # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
+        except psycopg.Error as exc:
+            with closing(self):
+                error = conclusion.error(exc, chosen, self._sessions, begun=False)
+            raise error or Failed(first_line(exc)) from exc
         except BaseException:
             self.close()
             raise
@@ -131,6 +139,7 @@ class Lifetime:
             f"run {row['run_id'][:8]}": f"{state}; {so_far(row)}"
             for row in self._recorder.unfinished()
         }
+        given = {name: value for name, (value, _) in parameters.changed(self.parameters).items()}
         there = self._rehearsal.there if self._rehearsal else self._identity
         card = target_card.card(
             there,
@@ -138,6 +147,7 @@ class Lifetime:
             server=str(self._standing),
             run=self.run_id,
             operator=self.operator,
+            given=given,
             started_at=self.started_at.isoformat(timespec="seconds"),
             versions=self._sources.versions,
             **(self._rehearsal.facts if self._rehearsal else {}),
@@ -180,9 +190,7 @@ class Lifetime:
             raise Refused(
                 "The run has ended. To begin another, run the cells again from the target on."
             )
-        # the run goes on as it began: to do what they say now is not its business
-        if changed := self._changes():
-            raise Refused("The parameters are not those that the run began with.", problems=changed)
+        self._require_unchanged()
         try:
             yield
             return
@@ -197,6 +205,11 @@ class Lifetime:
         if remark := self._end(error.verdict, error.reason).card.ledger_remark:
             error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
         raise error
+
+    def _require_unchanged(self) -> None:
+        # the run goes on as it began: to do what they say now is not its business
+        if changed := self._changes():
+            raise Refused("The parameters are not those that the run began with.", problems=changed)
 
     def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
         remark = self._recorder.end(verdict, reason)

@@ -10,13 +10,24 @@ from dataclasses import dataclass, field
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.planning import approval, delays, losses, preflight, reliance
+from pgrunbook.planning import (
+    approval,
+    delays,
+    foreseen,
+    grammar,
+    hazards,
+    losses,
+    policy,
+    preflight,
+    reliance,
+)
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.make_plan import make_plan
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.plan import Plan
 from pgrunbook.run.rehearsal import Rehearsal
@@ -29,8 +40,8 @@ from pgrunbook.sqltext.shape import Facts
 
 @dataclass
 class Preparation:
-    """The decisions about all blocks, the plan that they make, and the checks; empty before
-    `check`.
+    """The decisions about all blocks, the plan that they make, what they put at risk, and the
+    checks; empty before `check`. `approved`: nothing lacks an approval, or a header that accepts.
 
     In a rehearsal what is decided is about the copy, and the target is what is checked.
     """
@@ -46,14 +57,15 @@ class Preparation:
     rehearsal: Rehearsal | None
     decisions: Sequence[Decision] = ()
     plan: Plan | None = None
+    risks: Sequence[Risk] = ()
     approved: bool = True
     round_trip_ms: float = 0.0
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
-    def look(self) -> Connection:
+    def look(self) -> Session:
         """The read-only session on the target itself."""
-        return self.rehearsal.look if self.rehearsal else self.agenda.look
+        return self.rehearsal.look if self.rehearsal else self.agenda.sessions.look
 
     def check(self) -> list[CheckResult]:
         """Decide, plan, and check everything that the blocks need; one result each. `accept` takes
@@ -68,7 +80,9 @@ class Preparation:
         results += self._cells(decided)
         results.append(self.standing.check(self.target))
         results += _exposed(decided)
+        results += reliance.readings(self.agenda.unread())
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
+        results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
         results += self._delays(decided)
         results += reliance.letters(self.look, self._written(decided))
         if self.rehearsal:
@@ -80,11 +94,23 @@ class Preparation:
         self.plan = make_plan(
             self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources
         )
-        allowed = approval.check(
-            self.project, self.target, self.plan, self.parameters, self.operator
-        )
+        allowed = [*self._hazards(decided), *self._approval()]
         self.approved = not any(result.problem for result in allowed)
         return [*results, *allowed]
+
+    def _hazards(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What the blocks put at risk on the target, and whether their headers accept it."""
+        if self.parameters.mode == "verify":
+            return []
+        self.risks = hazards.assess(self.look, self.agenda.schema, decided)
+        policies, reverting = self.target.expected.hazards, self.agenda.reverting
+        return policy.accepted(self.target.name, policies, self.risks, reverting=reverting)
+
+    def _approval(self) -> list[CheckResult]:
+        assert self.plan is not None
+        asked = policy.to_approve(self.target.expected.hazards, self.risks)
+        about = self.project, self.target, self.plan, self.parameters, self.operator
+        return approval.check(*about, asked)
 
     def _delays(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What would make others wait for a block longer than they are to; nothing for a run that
@@ -140,7 +166,7 @@ class Preparation:
         def again(runbook: str, mode: str) -> str:
             return arguments.again(self.project, runbook, self.parameters, mode)
 
-        return losses.check(*about, decided, found, discarded, timeout, again)
+        return losses.check(*about, decided, found, discarded, timeout, self.agenda.fold, again)
 
     def rehearsals(self) -> list[str]:
         """The rehearsals of the plan that the archive has."""

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
@@ -22,7 +21,6 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.project import Project
 from pgrunbook.sqltext.shape import Facts, Key
 
@@ -48,7 +46,7 @@ class Rehearsal:
             right_target.check_identity(target, self.there)
             self.identity = replace(self.there, recovery="primary", read_only=False)
             copied = schema_copy.copied(
-                target, self.look, project.root / ".pgrunbook", label.partition(" ")[0]
+                target, self.look, project.scratch(), label.partition(" ")[0]
             )
             self._copy = stack.enter_context(copied)
             self.target = self._copy.target
@@ -93,12 +91,6 @@ class Rehearsal:
         """
         owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
-
-    def hazards(self, blocks: Sequence[Block]) -> pd.DataFrame:
-        """What squawk knows of the SQL that is to run: see `lint.hazards`."""
-        from pgrunbook.runbooks import lint  # here, because it is for rehearsals alone
-
-        return lint.hazards(blocks)
 
     def check(self, found: Facts, there: Facts) -> list[CheckResult]:
         """Whether the copy, which holds `found`, has the shape of the target; it may lack an index,

@@ -9,18 +9,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+from IPython.display import Markdown
 
 from pgrunbook import checks
 from pgrunbook.admit import variants
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
-from pgrunbook.planning import decisions
+from pgrunbook.planning import decisions, hazards
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.format.parts import Kind
+from pgrunbook.records.words import counted
 from pgrunbook.run import conclusion, display, target_card, verify
 from pgrunbook.run.lifetime import Lifetime
+from pgrunbook.runbooks import parameters, squawk
 
 _FORMER = {
     "identity": "target",
@@ -45,9 +48,25 @@ class Run(Lifetime):
     raises if the run cannot go on. What was committed is in the ledger whatever happens.
     """
 
+    def _ipython_display_(self) -> None:
+        """What a cell shows of a run: the parameters that are not as they are by default."""
+        given = [
+            (name, *map(str, values))
+            for name, values in parameters.changed(self.parameters).items()
+        ]
+        columns = ["parameter", "value", "default"]
+        shown = pd.DataFrame(given, columns=columns, dtype="str").set_index("parameter")
+        display.frame(shown)
+
+    def help(self) -> Markdown:
+        """What every parameter takes, what the cells show, and what the words mean."""
+        return display.guide()
+
     @property
     def target(self) -> pd.DataFrame:
-        """The target's identity card and this run's: index `identity`, column `value`."""
+        """The target's identity card and this run's: index `identity`, column `value`. Its row
+        `given` has the parameters that are not as they are by default.
+        """
         with self._ending():
             card, unfinished = self._card()
             frame = target_card.frame(card, unfinished)
@@ -58,7 +77,8 @@ class Run(Lifetime):
         """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each
         file begins.
         """
-        return display.named(self._sources.frame(), Kind.SOURCES, files=self._sources.files)
+        shown = display.named(self._sources.frame(), Kind.SOURCES, files=self._sources.files)
+        return display.folded(shown, counted(len(self._sources.files), "file"))
 
     def activity(self) -> pd.DataFrame:
         """What is going on in the database: index `what`; columns `found`, `remark` (str).
@@ -120,19 +140,29 @@ class Run(Lifetime):
         """
         with self._ending():
             results = self._preparation.check()
-            shown = display.named(checks.frame(results), Kind.PRECONDITIONS)
+            shown = display.named(
+                checks.frame(results),
+                Kind.PRECONDITIONS,
+                code=self._sources.code,
+                cells=self._sources.cells,
+            )
             if self._plan and not self._preparation.approved:
                 display.plan(self._plan, sql_too=True)
+                display.frame(self._hazards)
             if self.parameters.mode != "verify" or self._agenda.problems:
                 self._require(
                     results, shown, Refused, "The target is not ready: nothing was changed."
                 )
             self._preparation.accept()
             self._recorder.plan = self._plan.digest if self._plan else ""
+            if self._plan and self._plan.steps:
+                display.plan(self._plan, self._preparation.rehearsals())
             self._worker.approved = self._preparation.approved_sql
             self._worker.round_trip_ms = self._preparation.round_trip_ms
             if self.parameters.writes and self._recorder.unfinished():
                 self._recorder.close_dead()
+            if all(result.result == "ok" for result in results):
+                return display.folded(shown, f"{counted(len(results), 'check')}, all ok")
             return shown
 
     def observe(self, *also: str) -> Snapshot:
@@ -143,18 +173,25 @@ class Run(Lifetime):
             self._observation.choose(
                 [*also, *(key.table for d in self._decisions for key in d.block.facts)]
             )
-            return self._observation.snapshot(len(self._worker.outcomes))
+            taken = self._observation.snapshot(len(self._worker.outcomes))
+            return display.parts_folded(taken)
 
     def plan(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`,
-        `reason`.
+        `reason`. Shows what that puts at risk first: see `hazards.frame`.
         """
         if self._plan and self._plan.steps:
-            display.plan(self._plan, self._preparation.rehearsals())
+            display.digest(self._plan, self._preparation.rehearsals())
+            display.frame(self._hazards)
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
-            display.frame(display.named(self._rehearsal.hazards(pending), Kind.HAZARDS))
+            display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
         return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
+
+    @property
+    def _hazards(self) -> pd.DataFrame:
+        shown = hazards.frame(self._preparation.risks)
+        return display.named(shown, Kind.HAZARDS, mode=self.parameters.mode)
 
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,
@@ -215,14 +252,26 @@ class Run(Lifetime):
             finally:
                 shows.show()
 
-    def revert(self) -> None:
+    def revert(self) -> VerdictCard | None:
         """In mode `revert`, undo what runs have applied, the last block first, each as `apply` does
         it: with the same locks, the same rows in the ledger, the same evidence. In other modes
-        nothing.
+        nothing, also after the verdict.
+
+        Where it is the last cell, below that of the verdict, it shows what has changed, and the
+        verdict.
         """
+        if self.parameters.mode != "revert":
+            self._require_unchanged()
+            return None
         with self._ending():
-            for decision in reversed(self._decisions if self.parameters.mode == "revert" else ()):
+            for decision in reversed(self._decisions):
                 self._worker.apply(decision.block, (), display.EACH)
+        if not self._revert_ends:
+            return None
+        self._revert_ends = False
+        self._note_verified(())
+        display.frame(self.changes())
+        return self.verdict()
 
     # -- after
     # ----------------------------------------------------------------------------------------------
@@ -288,15 +337,18 @@ class Run(Lifetime):
         with self._ending():
             return display.named(self._observation.difference(), Kind.DIFFERENCE)
 
-    def verdict(self) -> VerdictCard:
+    def verdict(self) -> VerdictCard | None:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's
         sessions. What was observed before is in the record as it is after, whether or not the
         runbook observes it again.
 
         Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and
         `verify` passed after the last change; in mode `plan` it is enough that every block could be
-        decided.
+        decided. In mode `revert`, where `revert` comes after it, that gives the verdict.
         """
+        if self._revert_ends:
+            display.text("In mode `revert` the verdict is given by `run.revert()`, below.")
+            return None
         with self._ending():
             final = self._finished()
             if self.parameters.mode != "plan" and self._verified != len(self._worker.outcomes):
@@ -326,6 +378,7 @@ class Run(Lifetime):
         are in place.
         """
         self._require_decisions()
+        self._agenda.forget()
         final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
             checks.require(

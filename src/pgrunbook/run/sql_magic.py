@@ -145,9 +145,11 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
         try:
             # left without a commit, it rolls back and closes
             with self._engine.connect() as connection:
+                session = connection.connection.driver_connection
+                path = search_path.of(session) if isinstance(session, Session) else ""
                 connection.exec_driver_sql(PIN)
-                if isinstance(session := connection.connection.driver_connection, Session):
-                    connection.exec_driver_sql(search_path.theirs(session.schema))
+                if path:
+                    connection.exec_driver_sql(search_path.theirs(path))
                 result = connection.exec_driver_sql(prefix + statement.sql)
                 if prefix:
                     result = connection.exec_driver_sql(f"FETCH FORWARD {limit + 1} FROM looking")

@@ -38,6 +38,7 @@ def frame(said: Target, unfinished: Mapping[str, str]) -> pd.DataFrame:
     of runs that have not ended, each by its label.
     """
     approved, role, read_only = "", said.role, "no"
+    given = ", ".join(f"{name} = {value!r}" for name, value in said.given.items())
     if said.approved_plan:
         approved = f"plan {said.approved_plan} by {said.approver or 'nobody who is named'}"
     if said.superuser:
@@ -59,6 +60,7 @@ def frame(said: Target, unfinished: Mapping[str, str]) -> pd.DataFrame:
         "operator": said.operator,
         "ticket": said.ticket or "none given",
         "approved": approved,
+        "given": given or "nothing: all is as by default",
         "started": durations.moment(said.started_at),
         "versions": ", ".join(f"{name} {version}" for name, version in said.versions.items()),
         "rehearsed on": said.rehearsed_on,

@@ -102,7 +102,7 @@ def verify(
             "%(limit)s, true)",
             {"limit": timeouts.statement_timeout},
         )
-        conn.execute(f"{search_path.theirs(conn.schema)}; {_SAVEPOINT}".encode())
+        conn.execute(f"{search_path.theirs(search_path.of(conn))}; {_SAVEPOINT}".encode())
         for statement in statements:
             problem = _try(conn, statement)
             if statement.check:
@@ -113,6 +113,12 @@ def verify(
                 )
                 break
     return results
+
+
+_REMEDY = (
+    "bring the target to what is expected, or correct the script; then run again: what is done is "
+    "skipped"
+)
 
 
 # What keeps a check from being tried says nothing about what it checks.
@@ -144,5 +150,6 @@ def _try(conn: Session, statement: Statement) -> Problem | None:
         what = problem.what.removesuffix(" (SQLSTATE P0001)")
         if isinstance(exc, _NOT_TRIED):
             what = f"could not be tried: {what}"
-        return Problem(what, problem.where, statement.check, problem.found, problem.remedy)
+        remedy = problem.remedy or _REMEDY
+        return Problem(what, problem.where, statement.check, problem.found, remedy)
     return None

@@ -12,11 +12,13 @@ from typing import NamedTuple
 import pglast
 
 from pgrunbook.durations import milliseconds
-from pgrunbook.errors import Problem, Refused
+from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import transaction_rules
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
-from pgrunbook.sqltext import shape
+from pgrunbook.sqltext import mentions, shape
+from pgrunbook.sqltext.hazards import Hazard
+from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.shape import Effect, Facts, Key, Need
 
 # The folders of a runbook's SQL.
@@ -43,7 +45,9 @@ class Block:
     its files as they stand in git, before placeholders are filled in; `sql` is what is displayed,
     sent and recorded. `fills` are the columns, as (table, column), of the rows that the product
     will write once the block is there. `transaction`: whether its statements run in one, or each by
-    itself because PostgreSQL refuses them inside one.
+    itself because PostgreSQL refuses them inside one. `search_path` is for its own statements,
+    `role` makes what they make; empty for the run's. `repeatable`: it is applied anew when its file
+    changes.
     """
 
     name: str
@@ -60,6 +64,9 @@ class Block:
     fills: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
     transaction: bool = True
+    search_path: str = ""
+    role: str = ""
+    repeatable: bool = False
 
     @property
     def entry(self) -> str:
@@ -71,6 +78,11 @@ class Block:
     def named_in(self, names: Collection[str]) -> bool:
         """Whether these names name the block, or the folder that it comes from."""
         return self.name in names or self.entry in names
+
+    @property
+    def accepts(self) -> frozenset[str]:
+        """The hazards that the headers of its files accept."""
+        return frozenset(name for script in self.scripts for name in script.accepts)
 
     @property
     def source_sha256(self) -> str:
@@ -100,12 +112,42 @@ class Block:
             {key.table for key in self.facts} | {need.table for need in self.needs} | admitting
         )
 
+    @cached_property
+    def relations(self) -> frozenset[Relation]:
+        """Those that its statements name, and that it needs."""
+        named = {("", name) for name in self.tables}
+        for statement in self.statements:
+            named |= mentions.relations(statement.node)
+        return frozenset(named)
+
+    @property
+    def altered(self) -> set[str]:
+        """The names in statements whose text does not tell all that they make."""
+        pairs = zip(self.statements, self.effects, strict=False)  # one that needs no SQL has none
+        untold = [statement for statement, effect in pairs if not effect.known]
+        return {name for s in untold for _, name in mentions.relations(s.node)}
+
+    @property
+    def plain(self) -> bool:
+        """Whether it changes nothing but what hangs on the relations that it names."""
+        return all(mentions.is_plain(statement.node) for statement in self.statements)
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether it may make anything."""
+        return any(mentions.runs_code(statement.node) for statement in self.statements)
+
     @property
     def alters(self) -> bool:
         """Whether it concerns what is there before it, as far as its statements tell."""
         own = {key.table for key in self.facts if key.kind == "table"}
         told = all(effect.facts or effect.needs for effect in self.effects)
         return not told or not {need.table for need in self.needs} <= own
+
+    @property
+    def known(self) -> bool:
+        """Whether its text tells all that it makes."""
+        return all(effect.known for effect in self.effects)
 
     @property
     def lenient(self) -> frozenset[Key]:
@@ -154,6 +196,17 @@ class Source:
             for entry in getattr(self, kind).values():
                 yield from [entry] if isinstance(entry, Script) else entry.values()
 
+    @property
+    def proven(self) -> frozenset[str]:
+        """The blocks that a verify script names in its header, as it is about several."""
+        return frozenset[str]().union(*(script.proves for script in self.scripts("verify")))
+
+    @property
+    def unverified(self) -> list[str]:
+        """The blocks, files and folders of `deploy/`, that no verify script is about."""
+        known = {name for name, entry in self.verify.items() if entry} | self.proven
+        return [name for name in self.deploy if name not in known]
+
     def holding(self, secrets: Sequence[str]) -> Iterator[Problem]:
         """A problem for each line of a file that holds one of these passwords."""
         for script in self.scripts():
@@ -172,7 +225,10 @@ class Source:
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
         sql = script.render(variables)
         parsed = script.filled(variables)
-        effects = tuple(_effect_of(statement) for statement in parsed)
+        elsewhere = "search_path" in script.header
+        effects = tuple(
+            Effect({}, known=False) if elsewhere else _effect_of(statement) for statement in parsed
+        )
         needs = [
             *(need for effect in effects for need in effect.needs),
             *_listed(script, "requires", variables),
@@ -290,10 +346,18 @@ def _block(
         needs=tuple(dict.fromkeys(needs)),
         scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
+        search_path=_one(headers, "search_path"),
+        role=_one(headers, "role"),
+        repeatable=any(header.get("repeatable") == "yes" for header in headers),
         timeouts={
             k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h
         },
     )
+
+
+def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
+    """What the headers say: those of variants say the same, or nothing."""
+    return next((header[key] for header in headers if key in header), "")
 
 
 def source_sha256(scripts: Iterable[Script]) -> str:
@@ -349,19 +413,40 @@ def _header_problems(script: Script) -> Iterable[Problem]:
             milliseconds(script.header.get(key, "1s"))
         except ValueError as exc:
             yield Problem(str(exc), where=f"{script.name}, header {key}", found=script.header[key])
+    for name in script.accepts:
+        if name not in [*Hazard]:
+            yield Problem(
+                f"no hazard is called {name!r}",
+                where=f"{script.name}, header accepts",
+                expected=", ".join(Hazard),
+                remedy=f"{did_you_mean(name, Hazard)}correct it, or leave it out",
+            )
+    if not _is_path(script.header.get("search_path", "public")):
+        yield Problem(
+            "is no search path",
+            where=f"{script.name}, header search_path",
+            expected="names of schemas, with commas between them, as SET takes them",
+            found=script.header["search_path"],
+        )
+    if script.header.get("repeatable", "yes") not in ("yes", "no"):
+        found = script.header["repeatable"]
+        yield Problem("is neither yes nor no", f"{script.name}, header repeatable", found=found)
     yield from transaction_rules.problems(script)
+
+
+def _is_path(path: str) -> bool:
+    try:
+        parsed = pglast.parse_sql(f"SET search_path = {path}")
+    except pglast.parser.ParseError:
+        return False
+    return len(parsed) == 1
 
 
 def _effect_of(statement: Statement) -> Effect:
     try:
         return shape.effect_of(statement.node)
-    except shape.UnknownShape as exc:
-        raise Refused.of(
-            str(exc),
-            where=statement.place(),
-            expected=shape.KNOWN,
-            found=statement.sql.splitlines()[0],
-        ) from exc
+    except shape.UnknownShape:
+        return Effect({}, known=False)
 
 
 def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:

@@ -72,6 +72,12 @@ def lacking(notebook: Path) -> Iterator[Problem]:
             )
 
 
+def reverts_last(notebook: Path) -> bool:
+    """Whether a cell calls run.revert() below the one that calls run.verdict()."""
+    called = [_FORMER.get(name, name) for _, call in _calls(notebook)[0] if (name := _method(call))]
+    return "verdict" in called and "revert" in called[called.index("verdict") :]
+
+
 def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
     """What of the text of the cells is secret: in the usual forms, or one of those known. Raises
     Refused if the file is no notebook.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -25,11 +25,13 @@ class Sources:
     first.
 
     `code` is that of the notebook's code, under its path: neither of its text nor its outputs,
-    which JupyterLab saves into it, nor of its parameters.
+    which JupyterLab saves into it, nor of its parameters. `cells` are its cells but for those, each
+    by its id, its kind and the SHA-256 of its text.
     """
 
     files: Mapping[str, str]
     code: Mapping[str, str] = field(default_factory=dict)
+    cells: Sequence[tuple[str, str, str]] = ()
 
     @classmethod
     def of(cls, notebook: Path, source: Source) -> Sources:
@@ -37,8 +39,12 @@ class Sources:
         path = f"runbooks/{notebook.name}"
         folder = f"sql/{notebook.stem}"
         scripts = {f"{folder}/{script.name}": script.source_sha256 for script in source.scripts()}
+        cells = [cell for cell in notebooks.cells(notebook) if not cell.declares]
+        code = "\n\n".join(cell.source for cell in cells if cell.kind == "code")
         return cls(
-            {path: _sha256(notebook.read_bytes()), **scripts}, {path: _sha256(_code(notebook))}
+            {path: _sha256(notebook.read_bytes()), **scripts},
+            {path: _sha256(code.encode())},
+            [(cell.id, cell.kind, _sha256(cell.source.encode())) for cell in cells],
         )
 
     @property
@@ -71,12 +77,3 @@ class Sources:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _code(notebook: Path) -> bytes:
-    code = [
-        cell.source
-        for cell in notebooks.cells(notebook)
-        if cell.kind == "code" and not cell.declares
-    ]
-    return "\n\n".join(code).encode()

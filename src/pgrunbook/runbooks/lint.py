@@ -5,53 +5,23 @@ our own.
 from __future__ import annotations
 
 import itertools
-import json
-import os
 import re
-import shutil
-import subprocess
-import sysconfig
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pglast import ast, enums
-from pglast.visitors import Visitor
 
-from pgrunbook.errors import Failed, Problem, Refused
-from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters
-from pgrunbook.runbooks.blocks import KINDS, Block, Source, paths
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters, squawk
+from pgrunbook.runbooks.blocks import KINDS, Source, paths
 from pgrunbook.runbooks.scripts import Script, substitute
-from pgrunbook.sqltext import shape
+from pgrunbook.sqltext.dangers import dangers
+from pgrunbook.sqltext.hazards import Danger, Hazard
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_temp", "pgrunbook"})
-
-# The oldest PostgreSQL that a run takes (connection.OLDEST_SERVER): squawk leaves out what was
-# mended by then.
-POSTGRES_VERSION = "15"
-
-# squawk's rules that do not hold for us, each with its reason. A rule that holds, but not for one
-# file, is switched off in that file: `-- squawk-ignore-file RULE`, with the reason in the line
-# above.
-EXCLUDED = {
-    "require-lock-timeout": "the engine sets lock_timeout for every block",
-    "require-statement-timeout": "the engine sets statement_timeout for every block",
-}
-EXCLUDED_OUTSIDE_TRANSACTION = {
-    "prefer-robust-stmts": "the catalog says how far a broken-off block came; IF NOT EXISTS keeps "
-    "an invalid index",
-}
-EXCLUDED_FROM_REVERT = EXCLUDED | {
-    "ban-drop-table": "takes away the table that the block made",
-    "ban-drop-column": "takes away the column that the block made",
-    "ban-drop-constraint": "takes away the constraint that the block made",
-    "renaming-object": "brings back the former name",
-    "changing-column-type": "brings back the former type",
-}
+    pass
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,9 +52,14 @@ class Finding:
         remedy = problem.remedy or "correct the file"
         return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
 
-    def __str__(self) -> str:
+    @property
+    def problem(self) -> Problem:
+        """The same, as every other problem is told."""
         what, where = f"{self.message} [{self.rule}]", f"{self.file}:{self.line}"
-        return "\n".join(Problem(what, where, self.expected, self.found, self.remedy).lines())
+        return Problem(what, where, self.expected, self.found, self.remedy)
+
+    def __str__(self) -> str:
+        return "\n".join(self.problem.lines())
 
 
 # The file, its line, and what is wrong there.
@@ -157,64 +132,52 @@ def _findings(folder: Path) -> Iterator[Finding]:
     for rule in RULES:
         yield from rule.findings(source)
     for script in source.scripts("deploy"):
-        yield from _squawk_file(script, EXCLUDED)
+        yield from _squawk(script, squawk.EXCLUDED | squawk.SAID_BY_HAZARDS)
     for script in source.scripts("revert"):
-        yield from _squawk_file(script, EXCLUDED_FROM_REVERT)
+        yield from _squawk(script, squawk.EXCLUDED_FROM_REVERT)
 
 
-def hazards(blocks: Iterable[Block]) -> pd.DataFrame:
-    """What squawk says of the SQL of blocks, as it is to run: what a file has an exception for is
-    said too.
-
-    Index `block`; columns `rule`, `hazard` (str). Raises Refused if squawk is missing.
-    """
-    import pandas as pd  # here, because linting needs none
-
-    found = [
-        (b.name, f.rule, f.message)
-        for b in blocks
-        for f in _squawk(b.sql, b.name, EXCLUDED, b.transaction)
-    ]
-    return (
-        pd.DataFrame(found, columns=["block", "rule", "hazard"], dtype="str")
-        .drop_duplicates()
-        .set_index("block")
-    )
-
-
-def _squawk_file(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
+def _squawk(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
     """squawk's view of a file, every placeholder filled in with its own name."""
     sql = substitute(script.text, {name: name for name in script.variables}, bare='"')
-    return _squawk(sql, script.name, excluded, script.header.get("transaction") != "no")
+    transaction = script.header.get("transaction") != "no"
+    for complaint in squawk.complaints(sql, script.name, excluded, transaction=transaction):
+        line, rule, message, remedy = complaint
+        yield Finding(script.name, line, f"squawk:{rule}", message, remedy)
 
 
-def _squawk(
-    sql: str, name: str, excluded: Mapping[str, str], transaction: bool
-) -> Iterator[Finding]:
-    """squawk's view of SQL. No .squawk.toml is read."""
-    program = shutil.which(
-        "squawk", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}"
-    )
-    if not program:
-        raise Refused.of("squawk is not installed", where="lint", remedy="pip install squawk-cli")
-    options = [f"--config={os.devnull}", "--reporter=json", f"--pg-version={POSTGRES_VERSION}"]
-    if transaction:
-        options.append("--assume-in-transaction")
-    else:
-        excluded = {**excluded, **EXCLUDED_OUTSIDE_TRANSACTION}
-    done = subprocess.run(  # noqa: S603  # what is run is squawk; the SQL is its input
-        [program, *options, f"--exclude={','.join(excluded)}"],
-        input=sql,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    if done.returncode not in (0, 1):  # 1: it has complaints
-        raise Failed.of("squawk does not work", where=name, found=done.stderr.strip())
-    for found in json.loads(done.stdout):
-        rule = found["rule_name"]
-        remedy = found["help"] or f"see https://squawkhq.com/docs/{rule}"
-        yield Finding(name, found["line"] + 1, f"squawk:{rule}", found["message"], remedy)
+# Those that are told of a deploy file without a database: what loses rows, keeps the application
+# from them, or breaks clients. A plan shows the others, which are ordinary, too.
+_TOLD = {*Hazard} - {
+    *(Hazard.DROPS_OTHER, Hazard.UPDATES_ROWS, Hazard.NOT_TRANSACTIONAL),
+    *(Hazard.CHANGES_PRIVILEGES, Hazard.RUNS_CODE),
+}
+
+
+def _dangers(script: Script) -> list[Danger]:
+    statements = [(statement.node, statement.line) for statement in script.parsed]
+    return dangers(statements, transaction=script.header.get("transaction") != "no")
+
+
+def _dangerous(source: Source) -> Complaints:
+    """A hazard that depends on the target is no complaint."""
+    for script in source.scripts("deploy"):
+        found: dict[tuple[int, str], dict[str, None]] = {}
+        for danger in _dangers(script):
+            told = danger.hazard in _TOLD and danger.hazard not in script.accepts
+            if told and not danger.doubts:
+                place = danger.line, f"{danger.thing} {danger.detail}".strip()
+                found.setdefault(place, {})[danger.hazard] = None
+        for (line, thing), names in found.items():
+            yield script.name, line, f"{', '.join(names)}: {thing}"
+
+
+def _accepted_for_nothing(source: Source) -> Complaints:
+    for script in source.scripts("deploy", "revert"):
+        there = {danger.hazard for danger in _dangers(script)} if script.accepts else set()
+        for name in script.accepts:
+            if name not in there:
+                yield script.name, 1, f"accepts {name}, which no statement of it has"
 
 
 def _without_header(source: Source) -> Complaints:
@@ -268,13 +231,15 @@ def _commented(node: Any) -> tuple[str, ...]:
 
 
 def _without_partner(source: Source) -> Complaints:
-    """A file of `verify/` without a number is about the runbook as a whole and needs none."""
+    """A file of `verify/` without a number is about the runbook as a whole and needs none; one that
+    names other blocks in its header is theirs, too.
+    """
     names = {
         kind: {name for name, entry in getattr(source, kind).items() if entry} for kind in KINDS
     }
     for kind, name in (file.removesuffix(".sql").split("/")[:2] for file in source.unusable):
         names[kind] |= {name} - {""}
-    names["verify"] = {name for name in names["verify"] if name[0].isdigit()}
+    names["verify"] = {name for name in names["verify"] if name[0].isdigit()} | source.proven
     for name in set().union(*names.values()):
         there = [kind for kind in KINDS if name in names[kind]]
         for kind in (kind for kind in KINDS if kind not in there):
@@ -285,72 +250,18 @@ def _without_partner(source: Source) -> Complaints:
             )
 
 
-def _without_known_shape(source: Source) -> Complaints:
-    for name in source.plain():
-        script = source.deploy[name]
-        assert isinstance(script, Script)
-        for statement in script.parsed:
-            try:
-                shape.effect_of(statement.node)
-            except shape.UnknownShape as exc:
-                yield script.name, statement.line, str(exc)
-
-
 def _without_effect(source: Source) -> Complaints:
     raising = re.compile(
         r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE
     )
     for script in source.scripts("verify"):
         bodies = [
-            re.sub(r"--.*", "", s.sql) for s in script.parsed if isinstance(s.node, ast.DoStmt)
+            re.sub(r"--.*", "", s.sql)
+            for s in script.parsed
+            if isinstance(s.node, ast.DoStmt | ast.CreateFunctionStmt)
         ]
         if not any(map(raising.search, bodies)):
             yield script.name, 1, "nothing in it can fail"
-
-
-# Their names follow that of their table.
-_PARTS_OF_TABLES = {
-    getattr(enums.ObjectType, f"OBJECT_{kind}")
-    for kind in ("COLUMN", "TABCONSTRAINT", "TRIGGER", "POLICY", "RULE")
-}
-
-
-class _Schemas(Visitor):  # type: ignore[misc]  # pglast leaves it without types
-    """Collects the schemas that names are qualified with."""
-
-    def __init__(self) -> None:
-        self.found: set[str] = set()
-
-    def visit_RangeVar(self, _: object, node: ast.RangeVar) -> None:
-        self.found |= {node.schemaname} - {None}
-
-    def visit_ColumnRef(self, _: object, node: ast.ColumnRef) -> None:
-        self.found |= {part.sval for part in node.fields[:-2]}
-
-    def visit_CommentStmt(self, _: object, node: ast.CommentStmt) -> None:
-        self._object(node.objtype, node.object)
-
-    def visit_DropStmt(self, _: object, node: ast.DropStmt) -> None:
-        for name in node.objects:
-            self._object(node.removeType, name)
-
-    def visit(self, _: object, node: ast.Node) -> None:
-        for slot in ("funcname", "names", "typeName", "domainname", "objname", "collname"):
-            if isinstance(name := getattr(node, slot, None), tuple):
-                self.found |= {part.sval for part in name[:-1]}
-
-    def _object(self, kind: enums.ObjectType, name: Any) -> None:
-        if isinstance(name, tuple) and isinstance(name[0], ast.String):
-            self.found |= {part.sval for part in name[: -2 if kind in _PARTS_OF_TABLES else -1]}
-
-
-def _with_schema(source: Source) -> Complaints:
-    for script in source.scripts():
-        for statement in script.parsed:
-            schemas = _Schemas()
-            schemas(statement.node)
-            for schema in schemas.found - SCHEMAS:
-                yield script.name, statement.line, f"names the schema {schema}"
 
 
 def _without_reason(source: Source) -> Complaints:
@@ -376,30 +287,29 @@ RULES = (
         _without_comment,
     ),
     Rule(
+        "hazards",
+        "What loses rows, or keeps the application waiting, is nobody's oversight.",
+        "change the statement, or say in the header that it is meant: -- accepts: with the names "
+        "of the hazards, and the reason in -- why:",
+        _dangerous,
+    ),
+    Rule(
+        "accepts",
+        "A header that accepts more than the file does hides the next hazard.",
+        "leave the name out of the header",
+        _accepted_for_nothing,
+    ),
+    Rule(
         "partners",
         "A block that cannot be verified or taken back is not finished.",
         "give deploy/, verify/ and revert/ files, or folders of variants, of the same name",
         _without_partner,
     ),
     Rule(
-        "shape",
-        "What a block makes is compared with the catalog before it commits, so that it has to be "
-        "known.",
-        f"a block may hold {shape.KNOWN}; what else there is to do belongs into a script outside "
-        "of the runbook",
-        _without_known_shape,
-    ),
-    Rule(
         "verify-raises",
         "A SELECT that finds nothing, or false, passes.",
         "wrap the check in DO $$ … $$ that does RAISE EXCEPTION or ASSERT",
         _without_effect,
-    ),
-    Rule(
-        "unqualified",
-        "The search path places the names, so that a run can work in any schema.",
-        "leave the schema out",
-        _with_schema,
     ),
     Rule(
         "reasons",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from pgrunbook import controls
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import notebooks
@@ -39,8 +40,28 @@ def _digest(text: str) -> str:
     return text
 
 
+def _said(text: str) -> str:
+    if text and (takes := controls.unfit(text)):
+        raise ValueError(takes)
+    return text
+
+
+def require_said(**texts: str) -> None:
+    """Raise Refused, naming each of these texts about who and why that says nothing, or is not to
+    be read as it stands.
+    """
+    problems = [
+        Problem(takes, where=name, found=ascii(text))
+        for name, text in texts.items()
+        if (takes := controls.unfit(text))
+    ]
+    if problems:
+        raise Refused("What is to be written does not say who, or why.", problems=problems)
+
+
 Mode = Literal["plan", "rehearse", "apply", "verify", "revert"]
 Duration = Annotated[str, AfterValidator(_duration)]
+Said = Annotated[str, AfterValidator(_said)]
 
 
 class Parameters(BaseModel):
@@ -51,13 +72,13 @@ class Parameters(BaseModel):
     target: Annotated[str, Field(min_length=1)] = "embedded"
     mode: Mode = "apply"
     schema_: Annotated[str, AfterValidator(_identifier)] = Field("public", alias="schema")
-    ticket: str = ""
-    operator: str = ""
+    ticket: Said = ""
+    operator: Said = ""
     lock_timeout: Duration = "150ms"
     lock_budget: Duration = "5min"
     statement_timeout: Duration = "30s"
     approved_plan: Annotated[str, AfterValidator(_digest)] = ""
-    approver: str = ""
+    approver: Said = ""
     discard: str = ""
 
     @property
@@ -87,6 +108,16 @@ class Parameters(BaseModel):
     def record(self) -> dict[str, Any]:
         """All parameters as JSON values, for the ledger."""
         return self.model_dump(by_alias=True)
+
+
+def changed(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
+    """The parameters that have another value than their default: by name, value and default."""
+    found = {}
+    for name, field in type(chosen).model_fields.items():
+        value = getattr(chosen, name)
+        if value != field.default:
+            found[field.alias or name] = (value, field.default)
+    return found
 
 
 def declared(notebook: Path) -> dict[str, Any]:

@@ -6,14 +6,16 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from pgrunbook.errors import Problem, Refused
-from pgrunbook.postgres.target import TargetSettings, _Closed
+from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.postgres.target import Policy, TargetSettings, _Closed
+from pgrunbook.sqltext.hazards import Hazard
 
 MARKER = "pgrunbook.toml"
 
@@ -76,6 +78,16 @@ class Project:
             remedy="work inside a project, or set PGRUNBOOK_ROOT to the folder that holds the file",
         )
 
+    def scratch(self) -> Path:
+        """The folder of the embedded server and of copies, `.pgrunbook/`, which git is to leave
+        alone.
+        """
+        folder = self.root / ".pgrunbook"
+        with suppress(OSError):  # what is wrong with the folder, the server says
+            folder.mkdir(exist_ok=True)
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        return folder
+
     def runbook(self, name: str) -> Path:
         """The notebook of a runbook, by its number (`001`), its name, or its path.
 
@@ -99,8 +111,19 @@ class Project:
 
     @property
     def outputs(self) -> Path:
-        """The archive's folder, wherever a symbolic link leads."""
-        return (self.root / "outputs").resolve()
+        """The archive's folder, wherever a symbolic link leads. Raises Refused if it leads nowhere:
+        what it leads to may not be mounted.
+        """
+        outputs = self.root / "outputs"
+        if outputs.is_symlink() and not outputs.exists():
+            raise Refused.of(
+                "leads nowhere",
+                where="outputs",
+                expected="a folder, or a link to one",
+                found=f"a symbolic link to {outputs.readlink()}",
+                remedy="mount what it leads to, or make the folder",
+            )
+        return outputs.resolve()
 
     @property
     def signing_key(self) -> Path | None:
@@ -139,6 +162,20 @@ def _problem(error: Any) -> Problem:
     if error["type"] == "extra_forbidden":
         known = _TABLES[table] if path else Settings
         return Problem("unknown setting", where, expected="one of " + ", ".join(known.model_fields))
+    if path[1:2] == ["hazards"]:
+        return _of_policy(path[2:], where)
     if error["type"].startswith("bool"):
         return Problem("takes true or false", where, expected="true or false, without quotes")
     return Problem(error["msg"], where)
+
+
+def _of_policy(path: Sequence[str], where: str) -> Problem:
+    """What is wrong with `hazards`: the name of one, or what is to be done about it."""
+    if path[-1:] == ["[key]"]:
+        known = ", ".join(Hazard)
+        remedy = f"{did_you_mean(path[0], Hazard)}correct the name"
+        return Problem("no hazard is called so", where.removesuffix(".[key]"), known, "", remedy)
+    expected = " or ".join(f'"{policy}"' for policy in Policy)
+    if not path:
+        expected = f"{{ drops_table = {expected} }}"
+    return Problem("is no policy for hazards", where, expected)

@@ -20,14 +20,20 @@ from pglast.parser import ParseError, parse_sql_json, scan
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.secrets import literals
+from pgrunbook.sqltext.session_statements import misplaced
 
 HEADER_KEYS = (
     "title",
     "why",
     "requires",
     "fills",
+    "proves",
     "usage",
     "transaction",
+    "accepts",
+    "search_path",
+    "role",
+    "repeatable",
     "lock_timeout",
     "statement_timeout",
     "exposed",
@@ -75,7 +81,7 @@ class Script:
         name = path.relative_to(root).as_posix()
         raw = path.read_bytes()
         try:
-            text = raw.decode("utf-8")
+            text = raw.decode("utf-8-sig")  # psql skips a byte order mark, too
         except UnicodeDecodeError as exc:
             line = raw.count(b"\n", 0, exc.start) + 1
             found = f"byte 0x{raw[exc.start]:02x}"
@@ -96,14 +102,31 @@ class Script:
         return bool(self.header.get("exposed")) and self.name.startswith("deploy/")
 
     @property
+    def accepts(self) -> tuple[str, ...]:
+        """The hazards that its header accepts, as they are written there."""
+        return tuple(name for name in re.split(r"[,\s]+", self.header.get("accepts", "")) if name)
+
+    @property
+    def proves(self) -> frozenset[str]:
+        """The blocks that a verify script is about, besides the one that is called as it is."""
+        names = self.header.get("proves", "").split(",")
+        return frozenset(name.strip() for name in names if name.strip())
+
+    @property
     def body(self) -> str:
         """The text below the header."""
         return self.text[_header_end(self.text) :].strip("\n") + "\n"
 
     @cached_property
     def variables(self) -> frozenset[str]:
-        """The names of the placeholders."""
-        return frozenset(match["name"] for _, _, match in _placeholders(self.text))
+        """The names of the placeholders. psql leaves alone what no variable has the name of: in
+        `tags[1:n]` that is SQL.
+        """
+        found = {start: match["name"] for start, _, match in _placeholders(self.text)}
+        if not found or _is_sql(self.text):
+            return frozenset()
+        slices = _slices(self.text)
+        return frozenset(name for start, name in found.items() if start not in slices)
 
     @cached_property
     def tree_sha256(self) -> str:
@@ -142,8 +165,9 @@ class Script:
     def _uses(self) -> Iterator[tuple[str, re.Match[str]]]:
         """The place of each placeholder, and the placeholder without its colon."""
         for start, _, match in _placeholders(self.text):
-            line = self.text.count("\n", 0, start) + 1
-            yield f"{self.name}:{line}", match
+            if match["name"] in self.variables:
+                line = self.text.count("\n", 0, start) + 1
+                yield f"{self.name}:{line}", match
         for key in ("requires", "fills"):
             for _, _, match in _placeholders(self.header.get(key, "")):
                 yield f"{self.name}, header {key}", match
@@ -189,12 +213,10 @@ class Script:
             yield Problem(
                 "holds no statement", where=self.name, remedy="write its SQL, or delete the file"
             )
-        for statement in found:
-            what, remedy = _misplaced(statement.node, rolled_back=self.name.startswith("verify/"))
-            if what:
-                yield Problem(
-                    what, where=f"{self.name}:{statement.line}", found=statement.sql, remedy=remedy
-                )
+        kept = not self.name.startswith("verify/")  # which is rolled back
+        for number, what, remedy in misplaced([s.node for s in found], kept=kept):
+            place = f"{self.name}:{found[number].line}"
+            yield Problem(what, where=place, found=found[number].sql, remedy=remedy)
 
 
 # How placeholders get their values: those of a file, and those of a variant, which lies in a
@@ -205,29 +227,6 @@ _GIVES = (
     "call it in a cell above the preconditions"
 )
 _GIVES_VARIANTS = "run.allow(…) gives a variant no others"
-
-_CHANGES_SESSION = "changes the session, which is the ledger's and the next block's too"
-
-
-def _misplaced(node: ast.Node, *, rolled_back: bool) -> tuple[str, str]:
-    """What is wrong with a statement in a file, and what to do about it; empty texts if nothing
-    is.
-    """
-    match node:
-        case ast.TransactionStmt():
-            return (
-                "controls the transaction itself",
-                "delete the statement: the block and its ledger row commit together",
-            )
-        case ast.CopyStmt(filename=None):
-            return "copies rows from or to a client that has none", "use INSERT, or SELECT"
-        case ast.VariableSetStmt() if not rolled_back:
-            own = "timeouts belong into the header, and a function can have settings of its own"
-            return _CHANGES_SESSION, f"delete the statement: {own}"
-        # which nothing rolls back
-        case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt():
-            return _CHANGES_SESSION, "delete the statement"
-    return "", ""
 
 
 def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
@@ -299,6 +298,25 @@ def _placeholders(sql: str) -> Iterator[tuple[int, int, re.Match[str]]]:
         adjacent = colon.name == "ASCII_58" and token.start == colon.end + 1
         if adjacent and (match := _NAME.match(sql, token.start)):
             yield colon.start, match.end(), match
+
+
+def _is_sql(text: str) -> bool:
+    """Whether the text can be parsed as it stands."""
+    try:
+        pglast.parse_sql(text)
+    except ParseError:
+        return False
+    return True
+
+
+def _slices(sql: str) -> set[int]:
+    """Where a colon stands between square brackets."""
+    depth, found = 0, set()
+    for token in scan(sql):
+        depth += {"ASCII_91": 1, "ASCII_93": -1}.get(token.name, 0)
+        if depth and token.name == "ASCII_58":
+            found.add(token.start)
+    return found
 
 
 def _quoted(value: str, quote: str) -> str:

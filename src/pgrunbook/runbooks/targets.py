@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -43,11 +42,7 @@ def _embedded(project: Project) -> str:
     from pgrunbook.postgres import embedded  # other targets do not need the server
 
     settings = project.settings.embedded
-    folder = project.root / ".pgrunbook"
-    with suppress(OSError):  # what is wrong with the folder, the server says
-        folder.mkdir(exist_ok=True)
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # no part of the repository
-    server = embedded.start(folder / f"postgres-{settings.version}", settings.version)
+    server = embedded.start(project.scratch() / f"postgres-{settings.version}", settings.version)
     sample = project.root / settings.sample if settings.sample else None
     return embedded.database(server, settings.database, sample)
 

@@ -18,7 +18,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from traitlets import Integer
 
 from pgrunbook import signals
-from pgrunbook.runner import flood
+from pgrunbook.runner import announcement, flood
 
 # How long a cell that was told to stop may take to roll back, before its kernel is killed.
 STOPPING_S = 4.0
@@ -64,6 +64,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         if (msg["content"].get("transient") or {}).get("display_id"):
             self.nb_man.changed()
         flood.cut(msg["content"])
+        announcement.hazards(msg["content"])
         made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
         if left_out := self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"])):
             self._forget(cell_index, left_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pgrunbook.records.how_it_ended import Ending
 
 ENGINE = "pgrunbook"
+_LOG = logging.getLogger(__name__)
 
 
 def execute(
@@ -48,7 +50,9 @@ def execute(
         output = Path("outputs", target.folder, notebook.stem, name)
         _make_folder(output.parent)
         place.check(project, output)
+        _LOG.info("%s: mode %s on %s, into %s", notebook.stem, chosen.mode, chosen.target, output)
         ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
+        _LOG.info("%s: %s, %s", notebook.stem, ending.verdict, ending.reason)
     return project.root / output, ending
 
 

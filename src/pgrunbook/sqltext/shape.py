@@ -17,6 +17,7 @@ import pglast
 from pglast import ast, enums
 from pglast.enums import ConstrType
 from pglast.stream import maybe_double_quote_name
+from pglast.visitors import Visitor
 
 from pgrunbook.sqltext import canonical
 
@@ -99,6 +100,7 @@ class Effect:
     facts: Facts
     needs: tuple[Need, ...] = ()
     lenient: bool = False
+    known: bool = True
 
 
 # The statements whose shape is known.
@@ -116,6 +118,8 @@ def effect_of(node: ast.Node) -> Effect:
     """What a statement makes. Raises UnknownShape for a statement that this module does not
     know.
     """
+    if _Qualified.found(node):
+        raise UnknownShape("names a schema, which may be another than the run's")
     match node:
         case ast.CreateStmt():
             return _create_table(node)
@@ -130,6 +134,24 @@ def effect_of(node: ast.Node) -> Effect:
         case ast.VacuumStmt():
             return Effect({}, tuple(Need(rel.relation.relname, "alter") for rel in node.rels or ()))
     raise UnknownShape(f"cannot tell from {type(node).__name__.removesuffix('Stmt')} what it makes")
+
+
+class _Qualified(Visitor):  # type: ignore[misc]  # pglast leaves it without types
+    """Looks for a relation whose schema is named."""
+
+    def __init__(self) -> None:
+        self.schema = ""
+
+    @classmethod
+    def found(cls, node: ast.Node) -> bool:
+        """Whether the statement names the schema of a relation."""
+        visitor = cls()
+        visitor(node)
+        return bool(visitor.schema)
+
+    def visit_RangeVar(self, _ancestors: Any, relation: ast.RangeVar) -> None:
+        """Called by pglast for each relation."""
+        self.schema = self.schema or relation.schemaname or ""
 
 
 def _create_table(node: ast.CreateStmt) -> Effect:
@@ -179,11 +201,11 @@ def _alter_table(node: ast.AlterTableStmt) -> Effect:
 def _commented(node: ast.CommentStmt) -> Iterator[Need]:
     """The table, and the column, that a comment is about."""
     match node.objtype, node.object:
-        case enums.ObjectType.OBJECT_TABLE, (*_, table):
+        case enums.ObjectType.OBJECT_TABLE, (table,):
             yield Need(table.sval, "alter")
-        case enums.ObjectType.OBJECT_COLUMN, (*_, table, column):
+        case enums.ObjectType.OBJECT_COLUMN, (table, column):
             yield Need(table.sval, "alter", column.sval)
-        case enums.ObjectType.OBJECT_TABCONSTRAINT, (*_, table, _):
+        case enums.ObjectType.OBJECT_TABCONSTRAINT, (table, _):
             yield Need(table.sval, "alter")
 
 

@@ -41,6 +41,7 @@ for (const [index, header] of Array.from(document.querySelectorAll("#records th"
   button.addEventListener("click", () => sort(header, index));
   header.replaceChildren(button);
 }
+document.getElementById("records").classList.add("sortable");
 for (const [name, value] of new URLSearchParams(location.search)) {
   if (form.elements[name]) form.elements[name].value = value;
 }

@@ -39,7 +39,8 @@ class Target(Part):
     `host`: address and port, or `local socket`. `recovery`: `primary` or `standby`. `server`: how
     the server is known, and whether the ledger was written there, in words. `versions`: by program.
     `rehearsed_on`: the copy of a rehearsal, `not_copied` what it lacks. `ticket` and
-    `approved_plan` are empty if none was given.
+    `approved_plan` are empty if none was given. `given`: the parameters that are not as they are by
+    default.
     """
 
     database: str = ""
@@ -58,6 +59,7 @@ class Target(Part):
     ticket: str = ""
     approved_plan: str = ""
     approver: str = ""
+    given: Mapping[str, Any] = {}
     started_at: str = ""
     versions: Mapping[str, str] = {}
     rehearsed_on: str = ""
@@ -69,7 +71,9 @@ class Frame(Part):
     of values as JSON has them.
 
     `block`, `table`: what it is about. `files`, of the kind `sources`: the digest of each file by
-    its path from the project's root. `target`, of the kind `identity`, in place of rows.
+    its path from the project's root. `target`, of the kind `identity`, in place of rows. Of the
+    kind `preconditions`: `code`, the digest of the notebook's code under its path, and `cells`, its
+    cells by id, kind and digest. `mode`, of the kind `hazards`: that of the run.
     """
 
     kind: str
@@ -78,6 +82,9 @@ class Frame(Part):
     block: str = ""
     table: str = ""
     files: Mapping[str, str] = {}
+    code: Mapping[str, str] = {}
+    cells: Sequence[Sequence[str]] = ()
+    mode: str = ""
     target: Target | None = None
 
 
@@ -99,8 +106,12 @@ class Kind(enum.StrEnum):
     ADMISSION = "admission", "table column type accepted because"
     PRECONDITIONS = "preconditions", "where check result found"
     DECISIONS = "decisions", "block title decision reason"
-    HAZARDS = "hazards", "block rule hazard"
+    HAZARDS = "hazards", "block line hazards concerns size dependents takes accepted"
+    # of a rehearsal: what squawk knows of the SQL
+    SQUAWK = "squawk", "block rule complaint"
     STATEMENTS = "statements", "statement ms"
+    EFFECT = "effect", "object change what"
+    ROWS = "rows", "table inserted updated deleted"
     LOCKS = "locks", "relation lock blocks held_ms rewritten"
     ATTEMPTS = (
         "attempts",

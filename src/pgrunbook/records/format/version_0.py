@@ -68,6 +68,8 @@ def _card(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _frame(said: Mapping[str, Any]) -> dict[str, Any]:
     frame = {**said, "kind": _KINDS.get(said["kind"], said["kind"])}
+    if frame["kind"] == Kind.HAZARDS and "rule" in said["columns"]:
+        return frame | {"kind": Kind.SQUAWK, "columns": Kind.SQUAWK.columns}
     if frame["kind"] != Kind.IDENTITY:
         return frame
     rows = [dict(zip(said["columns"], row, strict=True)) for row in said["rows"]]

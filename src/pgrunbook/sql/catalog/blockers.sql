@@ -9,7 +9,10 @@ WITH blocking AS (
            h.virtualtransaction,
            string_agg(DISTINCT CASE WHEN w.locktype IN ('virtualxid', 'transactionid') THEN 'its transaction'
                                     ELSE upper(regexp_replace(replace(h.mode, 'Lock', ''), '([a-z])([A-Z])', '\1 \2', 'g')) END
-                               || CASE WHEN h.granted THEN '' ELSE ' (queued)' END, ', ') AS lock
+                               || CASE WHEN h.granted THEN '' ELSE ' (queued)' END
+                               || coalesce(' on pgrunbook.' || (SELECT l.relname FROM pg_class l
+                                            WHERE l.oid = h.relation AND l.relnamespace = to_regnamespace('pgrunbook')), ''),
+                           ', ') AS lock
       FROM pg_locks w
       JOIN pg_locks h ON h.locktype = w.locktype
                      AND h.database IS NOT DISTINCT FROM w.database

@@ -1,10 +1,10 @@
--- Which session_replication_role does the session have, and where is one set for it, the place that counts first?
-SELECT current_setting('session_replication_role') AS value,
+-- Which value does a setting have in the session, and where is one set for it, the place that counts first?
+SELECT current_setting(%(setting)s, true) AS value,
        r.rolname::text AS role,
        d.datname::text AS database
   FROM (VALUES (1)) AS always
   LEFT JOIN pg_db_role_setting s
-         ON EXISTS (SELECT FROM unnest(s.setconfig) AS c (setting) WHERE starts_with(c.setting, 'session_replication_role='))
+         ON EXISTS (SELECT FROM unnest(s.setconfig) AS c (setting) WHERE starts_with(c.setting, %(setting)s || '='))
         AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
         AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
   LEFT JOIN pg_roles r ON r.oid = s.setrole

@@ -1,0 +1,151 @@
+"""What a block changes: read in its own transaction, before that commits.
+
+The rows of the catalog that the transaction has written carry its number, so that nothing escapes:
+what a DO block, a function, an extension's script or an event trigger does is among them. What was
+dropped, only the look before can tell.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from pgrunbook.inventory.catalogs import OIDS
+from pgrunbook.inventory.changed import Written
+from pgrunbook.inventory.objects import (
+    Address,
+    Definition,
+    Difference,
+    Inventory,
+    Object,
+    differences,
+)
+from pgrunbook.inventory.read import read, read_objects
+from pgrunbook.inventory.words import told
+from pgrunbook.planning.ground import Ground
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a transaction has changed, object by object, and how these objects are now; `kept`: what
+    it has taken over as it was; `rows_written`: how many rows of which table.
+    """
+
+    differences: Sequence[Difference] = ()
+    after: Inventory = field(default_factory=Inventory)
+    kept: Mapping[Object, Definition] = field(default_factory=dict)
+    parts: Mapping[Object, str | None] = field(default_factory=dict)
+    rows_written: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def rows(self) -> list[list[object]]:
+        """As the ledger keeps it: type, identity, definition before and after, None if absent, and
+        what it is a part of.
+        """
+        kept = [Difference(each, made, made) for each, made in self.kept.items()]
+        return [
+            [
+                *each.object,
+                _properties(each.before),
+                _properties(each.after),
+                self.parts.get(each.object),
+            ]
+            for each in [*self.differences, *kept]
+        ]
+
+    def frame(self) -> pd.DataFrame:
+        """One row an object: columns `object`, `change` (made, altered, moved, dropped), `what`
+        (the properties that differ).
+        """
+        rows = [[str(each.object), _change(each), _what(each)] for each in self.differences]
+        return pd.DataFrame(rows, columns=["object", "change", "what"], dtype="str")
+
+    def rows_frame(self) -> pd.DataFrame:
+        """One row a table that it has written rows of: index `table`; columns `inserted`,
+        `updated`, `deleted` (int).
+        """
+        columns = ["relation", "inserted", "updated", "deleted"]
+        frame = pd.DataFrame(self.rows_written, columns=columns)
+        return frame.rename(columns={"relation": "table"}).set_index("table")
+
+    @property
+    def made(self) -> list[Object]:
+        """The objects that were not there before."""
+        return [each.object for each in self.differences if each.before is None]
+
+
+def _change(each: Difference) -> str:
+    if each.before is None:
+        return "made"
+    if each.after is None:
+        return "dropped"
+    return "moved" if each.before == each.after else "altered"
+
+
+def _what(each: Difference) -> str:
+    if each.before is None or each.after is None:
+        return told(each.after or each.before)
+    return f"{told(each.before, each.after)} → {told(each.after, each.before)}"
+
+
+def _properties(definition: Definition | None) -> object:
+    return None if definition is None else dict(definition.properties)
+
+
+def read_effect(
+    conn: Session,
+    by_block: Written,
+    ground: Ground,
+    wanted: Mapping[Object, Definition | None],
+) -> Effect:
+    """Read what the open transaction of `conn` has changed, compared with the ground; and how the
+    `wanted` objects are now. One message; `by_block` is where to look.
+    """
+    known = ground.seen.addresses
+    asked = {*by_block.addresses, *(known[each] for each in wanted if each in known)}
+    lost = defaultdict[int, set[Address]](set)
+    deleted_from = {OIDS[name] for name in by_block.deleted_from if name in OIDS}
+    for address in known.values() if deleted_from else ():
+        if address.classid in deleted_from:
+            lost[address.classid].add(address)
+    after = read_objects(conn, sorted(asked), lost)
+    if _renames_schema(ground, after):  # of what is in it no row was written
+        after = read(conn)
+        asked = {*known.values(), *after.addresses.values()}
+    concerned = asked | after.gone
+    before = {
+        each: ground.seen[each]
+        for each, address in ground.seen.addresses.items()
+        if address in concerned
+    }
+    changes = differences(before, after)
+    touched = {each.object for each in changes}
+    kept = {each: after[each] for each in wanted if each in after and each not in touched}
+    parts = ground.parts_of({*touched, *kept}, after)
+    return Effect(changes, after, kept, parts)
+
+
+def _renames_schema(ground: Ground, after: Inventory) -> bool:
+    """Whether a schema that was there has another name."""
+    return any(
+        each.type == "schema" and ground.named.get(address, each.identity) != each.identity
+        for each, address in after.addresses.items()
+    )
+
+
+def compare(ground: Ground, block: Block, wanted: Mapping[Object, Definition | None]) -> Effect:
+    """Look once more at what a block outside a transaction concerns; what has changed since the
+    last look. What an earlier attempt has made, and is `wanted`, counts as made by the block.
+    """
+    changes = ground.compare(block.relations, code=not block.plain)
+    touched = {each.object for each in changes}
+    seen = ground.seen
+    made = [each for each in wanted if each in seen and each not in touched]
+    changes = [*changes, *(Difference(each, None, seen[each]) for each in made)]
+    return Effect(changes, seen, parts=ground.parts_of([each.object for each in changes], seen))

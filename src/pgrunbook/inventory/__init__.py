@@ -1,0 +1,6 @@
+"""What the catalog holds, as the server prints it; what differs between two looks; what a
+transaction has changed.
+
+May use `postgres` and `secrets`. Start at `read`. Whatever makes `pg_dump -s` differ makes the
+inventory differ, and the other way round, but for what `tests/inventory/changes.py` marks.
+"""

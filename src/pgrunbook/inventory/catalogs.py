@@ -1,0 +1,219 @@
+"""The questions to the catalog: a file each in `sql/inventory/`, and how they are sent.
+
+The second line of a file says what it is of: the catalog, the columns that hold an object's
+address, and the one that holds its schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+from pgrunbook.inventory.objects import Address
+from pgrunbook.postgres.session import Session
+
+# Catalogs have the same OIDs in every version: src/include/catalog/*.h.
+OIDS = {
+    "pg_am": 2601,
+    "pg_cast": 2605,
+    "pg_class": 1259,
+    "pg_collation": 3456,
+    "pg_constraint": 2606,
+    "pg_conversion": 2607,
+    "pg_default_acl": 826,
+    "pg_event_trigger": 3466,
+    "pg_extension": 3079,
+    "pg_foreign_data_wrapper": 2328,
+    "pg_foreign_server": 1417,
+    "pg_language": 2612,
+    "pg_namespace": 2615,
+    "pg_opclass": 2616,
+    "pg_operator": 2617,
+    "pg_opfamily": 2753,
+    "pg_policy": 3256,
+    "pg_proc": 1255,
+    "pg_publication": 6104,
+    "pg_publication_namespace": 6237,
+    "pg_publication_rel": 6106,
+    "pg_rewrite": 2618,
+    "pg_statistic_ext": 3381,
+    "pg_subscription": 6100,
+    "pg_transform": 3576,
+    "pg_trigger": 2620,
+    "pg_ts_config": 3602,
+    "pg_ts_dict": 3600,
+    "pg_ts_parser": 3601,
+    "pg_ts_template": 3764,
+    "pg_type": 1247,
+    "pg_user_mapping": 1418,
+}
+
+# Where names are looked up, and how values are printed, by whatever else the session wants them:
+# what pg_dump sets, and what could make one value look like two.
+_SETTINGS = {
+    "search_path": "pg_catalog, pg_temp",
+    "quote_all_identifiers": "off",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+}
+# The session's own values are kept in a setting of ours, until they are put back. Every name is
+# qualified: it is asked while the session's own search_path holds.
+_KEEP = """\
+SELECT pg_catalog.set_config('pgrunbook.settings', (
+           SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name))
+             FROM pg_catalog.unnest('{%s}'::pg_catalog.text[]) AS name)::pg_catalog.text, true)"""
+_PUT_BACK = """\
+SELECT set_config(key, value, true)
+  FROM json_each_text(current_setting('pgrunbook.settings')::json)"""
+
+_PAIRS = "({}, {}) IN (SELECT * FROM unnest({}::oid[], {}::{}[]))"
+
+_HEADER = re.compile(r"^-- of (\w+): ([\w.]+)(?:, ([\w.]+))?(?:; in ([\w.]+))?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of objects, and the question that has a row for each: address, what it is part of,
+    type, identity, and its properties by their names.
+    """
+
+    name: str
+    text: str
+    classid: int
+    oid: str
+    number: str | None
+    namespace: str | None
+
+    def of(self, addresses: Sequence[Address]) -> str:
+        """The question about those of the addresses that may be of this kind; empty if none is."""
+        wanted = {each for each in addresses if each.classid == self.classid}
+        if self.number is None:
+            found = [each.objid for each in wanted if each.objsubid == 0]
+            return self._asked(f"{self.oid} = ANY ({oids(found)})") if found else ""
+        pairs = sorted({(each.objid, each.objsubid) for each in wanted if each.objsubid > 0})
+        if not pairs:
+            return ""
+        tables = oids(oid for oid, _ in pairs)
+        these = _are_among(self.oid, self.number, pairs, "int2")
+        return self._asked(f"{self.oid} = ANY ({tables}) AND {these}")
+
+    def within(self, namespaces: Sequence[int]) -> str:
+        """The question about all objects of the schemas; about all there are, if they have none."""
+        if self.namespace is None:
+            return self._asked("true")
+        return self._asked(f"{self.namespace} = ANY ({oids(namespaces)})")
+
+    def _asked(self, wanted: str) -> str:
+        return self.text.replace("{wanted}", wanted)
+
+
+_GONE = """\
+SELECT {classid}, a.objid::bigint, a.objsubid
+  FROM unnest('{oids}'::oid[], '{numbers}'::int[]) AS a (objid, objsubid)
+ WHERE NOT EXISTS ({there})"""
+
+
+def gone(classid: int, addresses: Sequence[Address]) -> str:
+    """The question which of these addresses in one catalog keep nothing any more."""
+    (catalog,) = [name for name, oid in OIDS.items() if oid == classid]
+    wanted = "{" + ",".join(str(each.objid) for each in addresses) + "}"
+    numbers = "{" + ",".join(str(each.objsubid) for each in addresses) + "}"
+    there = f"SELECT FROM {catalog} c WHERE c.oid = a.objid"
+    if catalog == "pg_class":
+        there += (
+            " AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = a.objid"
+            " AND t.attnum = a.objsubid AND NOT t.attisdropped))"
+        )
+    return _GONE.format(classid=classid, oids=wanted, numbers=numbers, there=there)
+
+
+@cache
+def query(name: str) -> str:
+    """The text of `sql/inventory/<name>.sql`."""
+    return (files("pgrunbook") / "sql" / "inventory" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def kinds() -> Sequence[Kind]:
+    """All kinds of objects."""
+    names = sorted(
+        path.name.removesuffix(".sql")
+        for path in (files("pgrunbook") / "sql" / "inventory").iterdir()
+    )
+    found = []
+    for name in names:
+        if header := _HEADER.search(query(name)):
+            catalog, oid, number, namespace = header.groups()
+            found.append(Kind(name, query(name), OIDS[catalog], oid, number, namespace))
+    return found
+
+
+def among(addresses: Sequence[Address], classid: str, oid: str) -> str:
+    """The condition that these columns of a row address one of these objects, or a part of one."""
+    return _are_among(classid, oid, sorted({each[:2] for each in addresses}), "oid")
+
+
+def _are_among(left: str, right: str, pairs: Sequence[tuple[int, int]], type_: str) -> str:
+    lefts, rights = [one for one, _ in pairs], [other for _, other in pairs]
+    return _PAIRS.format(left, right, _array(lefts), _array(rights), type_)
+
+
+def oids(numbers: Iterable[int]) -> str:
+    """An array of OIDs."""
+    return f"{_array(sorted({*numbers}))}::oid[]"
+
+
+def _array(numbers: Sequence[int]) -> str:
+    return f"'{{{','.join(map(str, numbers))}}}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows of one question, and what its columns are called."""
+
+    names: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+
+
+def ask(conn: psycopg.Connection[Any], questions: Sequence[str]) -> list[Answer]:
+    """The answers to several questions, in one message, printed alike in every session.
+
+    Outside a transaction they see one snapshot.
+    """
+    idle = conn.info.transaction_status == TransactionStatus.IDLE
+    begin = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] if idle else []
+    end = ["COMMIT"] if idle else [_PUT_BACK]
+    before = [*begin, _KEEP % ",".join(_SETTINGS)]
+    before += [
+        f"SET LOCAL {name} = {value if name == 'search_path' else sql.Literal(value).as_string()}"
+        for name, value in _SETTINGS.items()
+    ]
+    statements = [*before, *questions, *end]
+    sent = ";\n".join(statements).encode()
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        if isinstance(conn, Session):
+            with conn.message_of(len(statements)):
+                cursor.execute(sent)
+        else:
+            cursor.execute(sent)
+        for _ in before:
+            cursor.nextset()
+        answers = []
+        for _ in questions:
+            names = [column.name for column in cursor.description or ()]
+            answers.append(Answer(names, cursor.fetchall()))
+            cursor.nextset()
+    return answers

@@ -1,0 +1,121 @@
+"""What a transaction has changed: by the rows that it has written to the catalogs, nothing escapes.
+
+What it has dropped only another session can still see, before it commits. But that session is told
+no more than where it was: to print most definitions, the server locks the tables that they are
+about, which the transaction may have locked for itself; the two would wait for each other. So the
+definitions from before come from an inventory that was read before, by `Inventory.at`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from pgrunbook.inventory import catalogs
+from pgrunbook.inventory.objects import Address
+from pgrunbook.postgres.session import Session
+
+# Who is no superuser cannot read them; nor can he write to them but by way of a user mapping.
+_HIDDEN = ("pg_user_mapping", "pg_subscription")
+
+# Their rows are deleted with those of pg_class, by which the columns of a table are found, too.
+_WITH_THEIR_TABLE = ("pg_attribute", "pg_attrdef", "pg_index")
+
+_WITHIN = "age({stamp}) BETWEEN (SELECT newest FROM bounds) AND (SELECT oldest FROM bounds)"
+_COUNTED = """(SELECT NOT current_setting('track_counts')::boolean
+    OR pg_stat_get_xact_tuples_inserted('{catalog}'::regclass)
+     + pg_stat_get_xact_tuples_updated('{catalog}'::regclass) > 0) AND """
+_CATALOG = re.compile(r"\{(pg_\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transaction has written so far."""
+
+    xid: int | None  # None: it has not written at all
+    addresses: list[Address]
+    deleted_from: list[str]  # the catalogs that `overwritten` has to look into
+
+
+def written(conn: psycopg.Connection[Any]) -> Written:
+    """What the present transaction has written to the catalogs: the objects, those that depend on
+    them directly, and their parts; and where to look for what it has dropped. One message.
+
+    Of a schema that has another name, the objects are not among them.
+    """
+    questions = [
+        "SELECT pg_current_xact_id_if_assigned()::text::bigint",
+        _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written),
+        catalogs.query("deleted_from"),
+    ]
+    number, objects, deleted = catalogs.ask(conn, questions)
+    ((xid,),) = number.rows
+    return Written(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
+
+
+def asking(conn: Session) -> list[str]:
+    """The questions of `written`, prepared, as statements that can stand among others in the
+    transaction: `answered` takes the rows of each. The session's search path must be pg_catalog.
+    """
+    query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written)
+    return [
+        conn.prepared("written", query, {}),
+        conn.prepared("deleted_from", catalogs.query("deleted_from"), {}),
+    ]
+
+
+def answered(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Written:
+    """What the rows of these answers say."""
+    objects, deleted = answers
+    addresses = [Address(*row.values()) for row in objects]
+    return Written(None, addresses, [row["relname"] for row in deleted])
+
+
+def changed(conn: psycopg.Connection[Any]) -> list[Address]:
+    """The objects that the present transaction has made or altered, and those that depend on them
+    directly.
+    """
+    return written(conn).addresses
+
+
+def overwritten(
+    conn: psycopg.Connection[Any], xid: int, deleted_from: Container[str] | None = None
+) -> list[Address]:
+    """The objects that another transaction has altered or dropped, as this session still sees them:
+    ask before it commits.
+
+    With `Written.deleted_from`, only what is not in `Written.addresses`, in a fraction of the time.
+    """
+
+    def looked_into(catalog: str) -> str:
+        if deleted_from is None:
+            return ""
+        return "" if catalog in deleted_from and catalog not in _WITH_THEIR_TABLE else "false AND "
+
+    (answer,) = catalogs.ask(conn, [_query(conn, f"'{xid:d}'::xid8", "xmax", looked_into)])
+    return _addresses(answer)
+
+
+def _if_written(catalog: str) -> str:
+    """The condition that the session's transaction has written to the catalog at all."""
+    return _COUNTED.format(catalog=catalog)
+
+
+def _query(
+    conn: psycopg.Connection[Any], xid: str, stamp: str, condition: Callable[[str], str]
+) -> str:
+    superuser = conn.info.parameter_status("is_superuser") == "on"
+    text = catalogs.query("written")
+    if not superuser:
+        lines = text.splitlines(keepends=True)
+        text = "".join(line for line in lines if not any(f"{{{each}}}" in line for each in _HIDDEN))
+    text = _CATALOG.sub(lambda match: condition(match[1]) + _WITHIN, text)
+    return text.replace("{stamp}", stamp).replace("{xid}", xid)
+
+
+def _addresses(answer: catalogs.Answer) -> list[Address]:
+    return [Address(*row) for row in answer.rows]

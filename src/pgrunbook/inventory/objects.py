@@ -1,0 +1,135 @@
+"""Objects of a database, their definitions, and what differs between two inventories."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+# The property that holds a column's place in its table. Equality ignores it, as a column that was
+# dropped before it moves it; `differences` compares the order of the columns that are in both.
+PLACE = "#"
+
+
+class Object(NamedTuple):
+    """What an object is called, in the words of pg_identify_object."""
+
+    type: str  # 'table', 'table column', 'table constraint', 'index', 'function', 'policy' …
+    identity: str  # 'public.deals', 'public.deals.source', 'deals_pkey on public.deals' …
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.identity}"
+
+
+class Address(NamedTuple):
+    """Where the catalog keeps an object, as in pg_depend: it stays as it is when the object is
+    renamed.
+    """
+
+    classid: int
+    objid: int
+    objsubid: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """What the server prints of an object, by plain names. Values are those of JSON; what an object
+    has not, and what goes without saying, is absent.
+    """
+
+    properties: Mapping[str, Any]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Definition):
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _compared(self) -> Mapping[str, Any]:
+        if PLACE not in self.properties:
+            return self.properties
+        return {name: value for name, value in self.properties.items() if name != PLACE}
+
+
+@dataclass(slots=True)
+class Inventory(Mapping[Object, Definition]):
+    """The definitions of objects at one moment, and where the catalog keeps them."""
+
+    definitions: dict[Object, Definition] = field(default_factory=dict)
+    addresses: dict[Object, Address] = field(default_factory=dict)
+    # what columns, constraints, triggers … are parts of: a table, a domain
+    owners: dict[Object, Address] = field(default_factory=dict)
+    schemas: Sequence[str] = ()  # those that were asked for
+    gone: set[Address] = field(
+        default_factory=set
+    )  # of those that were asked for, what is not there
+
+    def __getitem__(self, wanted: Object) -> Definition:
+        return self.definitions[wanted]
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter(self.definitions)
+
+    def __len__(self) -> int:
+        return len(self.definitions)
+
+    def at(self) -> dict[Address, Object]:
+        """What each address is called."""
+        return {address: each for each, address in self.addresses.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An object that two inventories do not define alike; None where it is absent.
+
+    Two definitions of a column may be equal: then it has another place among the table's columns.
+    """
+
+    object: Object
+    before: Definition | None
+    after: Definition | None
+
+
+def differences(
+    before: Mapping[Object, Definition], after: Mapping[Object, Definition]
+) -> list[Difference]:
+    """What differs between two inventories, or what else maps objects to definitions, in the order
+    of the objects' names.
+    """
+    changed = {each for each in before.keys() & after.keys() if before[each] != after[each]}
+    changed |= before.keys() ^ after.keys()
+    changed.update(_moved(before, after))
+    return [Difference(each, before.get(each), after.get(each)) for each in sorted(changed)]
+
+
+def _moved(
+    before: Mapping[Object, Definition], after: Mapping[Object, Definition]
+) -> Iterator[Object]:
+    """The columns that stand elsewhere among those that the table has in both."""
+    for columns in _columns_of_tables(before, after).values():
+        once = sorted(columns, key=lambda column: before[column].properties[PLACE])
+        now = sorted(columns, key=lambda column: after[column].properties[PLACE])
+        yield from (left for left, right in zip(once, now, strict=True) if left != right)
+
+
+def _columns_of_tables(
+    before: Mapping[Object, Definition], after: Mapping[Object, Definition]
+) -> Mapping[str, list[Object]]:
+    tables = defaultdict[str, list[Object]](list)
+    for each in before:
+        if each in after and PLACE in before[each].properties and PLACE in after[each].properties:
+            tables[table_of(each)].append(each)
+    return tables
+
+
+def table_of(column: Object) -> str:
+    """The identity of a column's table: all but the last name, which may be quoted."""
+    identity = column.identity
+    if not identity.endswith('"'):
+        return identity.rpartition(".")[0]
+    at = len(identity) - 2
+    while identity[at] != '"' or identity[at - 1] == '"':
+        at -= 2 if identity[at] == '"' else 1
+    return identity[: at - 1]

@@ -1,0 +1,219 @@
+"""Read the definitions of objects: of whole schemas, of a list, of roles. Reads only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgrunbook.inventory import catalogs
+from pgrunbook.inventory.catalogs import OIDS, Answer, Kind
+from pgrunbook.inventory.objects import Address, Definition, Inventory, Object
+from pgrunbook.secrets.patterns import MASK, mask_shapes
+
+_SCHEMAS = """\
+SELECT n.oid, n.nspname::text FROM pg_namespace n
+ WHERE {wanted}
+ ORDER BY n.nspname"""
+_ALL = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'pgrunbook')"
+_MADE_LATER = 16384  # FirstNormalObjectId: what has a smaller OID was made by initdb
+_PUBLIC = Object("schema", "public")  # by initdb, too, but no part of PostgreSQL
+
+# Options of servers and tables whose values may be secret, by what wrappers call them; of a user
+# mapping all may be but the name.
+_SECRET = re.compile(
+    r"pass|pwd|secret|token|credential|private|access_?key|api_?key", re.IGNORECASE
+)
+_NO_SECRET = re.compile(r"user(name)?", re.IGNORECASE)
+
+_OID = re.compile(r"\{(\w\.\w+)\}")  # a column that holds an OID, in initial_privileges.sql
+
+# What is said of objects of every kind, and kept in one catalog each.
+_SAID = {
+    "comment": "comments",
+    "security labels": "security_labels",
+    "depends on extensions": "depends_on_extensions",
+}
+
+
+def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) -> Inventory:
+    """All objects of these schemas, and those that belong to none: extensions, casts, publications,
+    default privileges …
+
+    None: of all schemas but PostgreSQL's own and the ledger's.
+    """
+    named = _ALL
+    if schemas is not None:
+        named = f"n.nspname = ANY ({sql.Literal([*schemas]).as_string()}::text[])"
+    (found,) = catalogs.ask(conn, [_SCHEMAS.replace("{wanted}", named)])
+    namespaces = [oid for oid, _ in found.rows]
+    asked = {kind: kind.within(namespaces) for kind in catalogs.kinds()}
+    later = f"(d.objoid >= {_MADE_LATER} OR d.classoid <> {OIDS['pg_class']})"
+    inventory = _read(conn, asked, _About(said=later, member="true", privileged="true"))
+    inventory.schemas = [name for _, name in found.rows]
+    return inventory
+
+
+def read_objects(
+    conn: psycopg.Connection[Any],
+    addresses: Sequence[Address],
+    known: Mapping[int, Collection[Address]] | None = None,
+) -> Inventory:
+    """The objects at these addresses, without those that are not there; found by OID, whatever the
+    catalog's size. Of the `known` addresses, by catalog, those where nothing is are `gone`.
+    """
+    gone = [catalogs.gone(classid, sorted(those)) for classid, those in (known or {}).items()]
+    if not addresses and not gone:
+        return Inventory()
+    asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
+    about = _About(
+        said=catalogs.among(addresses, "d.classoid", "d.objoid"),
+        member=catalogs.among(addresses, "d.classid", "d.objid"),
+        privileged=f"{{oid}} = ANY ({catalogs.oids(each.objid for each in addresses)})",
+    )
+    questions = {kind: question for kind, question in asked.items() if question}
+    return _read(conn, questions, about, gone)
+
+
+def read_roles(conn: psycopg.Connection[Any], names: Sequence[str]) -> Inventory:
+    """What these roles may do, and which they are members of."""
+    asked = catalogs.query("roles").replace(
+        "{names}", f"{sql.Literal([*names]).as_string()}::text[]"
+    )
+    inventory = Inventory()
+    (answer,) = catalogs.ask(conn, [asked])
+    for row in answer.rows:
+        each = Object(*row[3:5])
+        inventory.definitions[each] = Definition(_properties(answer.names[5:], row[5:]))
+    return inventory
+
+
+class _About(NamedTuple):
+    """The objects of which more is asked than each kind's question says, as conditions."""
+
+    said: str  # of rows that hold a comment or a label
+    member: str  # of rows that make something the member of an extension
+    privileged: str  # of an OID, in place of {oid}
+
+
+def _read(
+    conn: psycopg.Connection[Any],
+    asked: Mapping[Kind, str],
+    about: _About,
+    gone: Sequence[str] = (),
+) -> Inventory:
+    """The objects that the questions are about, with what is said of them. Of what extensions and
+    PostgreSQL itself have brought only privileges that were changed.
+    """
+    privileges = catalogs.query("initial_privileges")
+    questions = [
+        catalogs.query("members").replace("{wanted}", about.member),
+        _OID.sub(lambda match: about.privileged.replace("{oid}", match[1]), privileges),
+        *(catalogs.query(name).replace("{wanted}", about.said) for name in _SAID.values()),
+        *(_permitted(conn, kind, question) for kind, question in asked.items()),
+        *gone,
+    ]
+    members, granted, *others = catalogs.ask(conn, questions)
+    said, answers = others[: len(_SAID)], others[len(_SAID) :]
+    answers, missing = answers[: len(asked)], answers[len(asked) :]
+    brought = set(members.rows)
+    inventory = Inventory()
+    for kind, answer in zip(asked, answers, strict=True):
+        _take(inventory, kind, answer, brought)
+    _add_granted(inventory, granted)
+    _add(inventory, dict(zip(_SAID, said, strict=True)))
+    for answer in missing:
+        inventory.gone |= {Address(*row) for row in answer.rows}
+    return inventory
+
+
+def _permitted(conn: psycopg.Connection[Any], kind: Kind, question: str) -> str:
+    """The question without what only a superuser may read."""
+    if kind.name == "subscriptions" and conn.info.parameter_status("is_superuser") != "on":
+        question = question.replace("s.subconninfo AS", "NULL AS")
+        question = question.replace("to_jsonb(s) - ", "NULL::jsonb - ")
+    return question
+
+
+def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[Any, ...]]) -> None:
+    names = answer.names[5:]
+    whole = OIDS["pg_type"] if kind.name == "domain_constraints" else OIDS["pg_class"]
+    for row in answer.rows:
+        oid, number, part_of, type_, identity = row[:5]
+        each = Object(type_, identity)
+        if oid < _MADE_LATER and each != _PUBLIC and type_ != "extension":
+            continue
+        if brought and ((kind.classid, oid) in brought or (whole, part_of) in brought):
+            continue
+        inventory.definitions[each] = Definition(_properties(names, row[5:]))
+        inventory.addresses[each] = Address(kind.classid, oid, number)
+        if part_of is not None:
+            inventory.owners[each] = Address(whole, part_of)
+
+
+def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """What there is to say, by name."""
+    said = {
+        name: value
+        for name, value in zip(names, values, strict=True)
+        if value is not None and value is not False
+    }
+    usual = said.pop("default acl", None)
+    if "acl" in said:
+        privileges = sorted(said.pop("acl"))
+        if privileges != sorted(usual):
+            said["privileges"] = privileges
+    if "options" in said and isinstance(said["options"], list):
+        said["options"] = sorted(said["options"])
+    if "foreign options" in said:
+        said["foreign options"] = [_masked(option) for option in said["foreign options"]]
+    if "mapping options" in said:
+        said["mapping options"] = [_masked_in_mapping(option) for option in said["mapping options"]]
+    if "connection" in said:
+        said["connection"] = _without_password(said["connection"])
+    return said
+
+
+def _masked(option: str) -> str:
+    """An option of whatever is foreign, without a value that may be secret."""
+    name, _, _ = option.partition("=")
+    return f"{name}={MASK}" if _SECRET.search(name) else mask_shapes(option)
+
+
+def _masked_in_mapping(option: str) -> str:
+    name, _, _ = option.partition("=")
+    return option if _NO_SECRET.fullmatch(name) else f"{name}={MASK}"
+
+
+def _without_password(conninfo: str) -> str:
+    try:
+        given = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        return MASK
+    return make_conninfo(
+        "", **{name: MASK if _SECRET.search(name) else value for name, value in given.items()}
+    )
+
+
+def _add_granted(inventory: Inventory, answer: Answer) -> None:
+    """Add objects that are not ours for their privileges alone; public is one that is there."""
+    for *address, type_, identity, acl, usual in answer.rows:
+        each = Object(type_, identity)
+        if properties := _properties(["acl", "default acl"], [acl, usual]):
+            inventory.definitions.setdefault(each, Definition(properties))
+            inventory.addresses.setdefault(each, Address(*address))
+
+
+def _add(inventory: Inventory, remarks: Mapping[str, Answer]) -> None:
+    """Add what is said of the objects at their addresses."""
+    objects: Mapping[Address, Object] | None = None
+    for name, answer in remarks.items():
+        for classid, oid, number, text in answer.rows:
+            objects = inventory.at() if objects is None else objects
+            if each := objects.get(Address(classid, oid, number)):
+                properties = {**inventory.definitions[each].properties, name: text}
+                inventory.definitions[each] = Definition(properties)

@@ -1,0 +1,219 @@
+"""What the catalog says where a statement's words leave open whether it is dangerous."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pglast
+from pglast import ast
+
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.sqltext.hazards import Danger, Doubt, Thing
+
+Row = Mapping[str, Any]
+
+
+class Likely(enum.IntEnum):
+    """Whether a hazard is there."""
+
+    NO = 0
+    MAY = 1
+    YES = 2
+
+
+# The schemas in which a block's statements look a name up, in order.
+Path = tuple[str, ...]
+
+
+class Catalog:
+    """The catalog's answers about all of these dangers, each with the path of its block, asked in
+    one round trip. `schema` is the one that names are printed for.
+    """
+
+    def __init__(
+        self, conn: Connection, schema: str, dangers: Sequence[tuple[Danger, Path]]
+    ) -> None:
+        things = dict.fromkeys(
+            place for danger, path in dangers for place in _places(danger.thing, path)
+        )
+        asked = [(danger.thing, path, d) for danger, path in dangers for d in danger.doubts]
+        columns = dict.fromkeys(
+            (where, name, *_column(thing, doubt))
+            for thing, path, doubt in asked
+            if doubt.about in _OF_COLUMNS
+            for _, where, name, _ in _places(thing, path)
+        )
+        functions = {
+            f for _, _, doubt in asked if doubt.about in _OF_FUNCTIONS for f in doubt.values
+        }
+        kinds, schemas, names, parts = _transposed(things, 4)
+        of, tables, named, types = _transposed(columns, 4)
+        answers = catalog.together(
+            conn,
+            {
+                "hazard_relations": {
+                    "kinds": kinds,
+                    "schemas": schemas,
+                    "names": names,
+                    "parts": parts,
+                },
+                "hazard_columns": {
+                    "schemas": of,
+                    "tables": tables,
+                    "columns": named,
+                    "types": types,
+                    "printed_for": schema,
+                },
+                "hazard_functions": {
+                    "functions": sorted(functions),
+                    "schemas": sorted({name for _, path in dangers for name in path}),
+                },
+                "hazard_domains": {
+                    "types": [doubt.values[0] for *_, doubt in asked if doubt.about == "domain"],
+                    "printed_for": schema,
+                },
+            },
+        )
+        self._relations: dict[tuple[str, ...], Row] = {
+            (row["kind"], row["schema"], row["name"], row["part"]): row
+            for row in answers["hazard_relations"]
+        }
+        self._columns = {
+            (row["schema"], row["table"], row["column"], row["new_type"]): row
+            for row in answers["hazard_columns"]
+        }
+        self._functions = {row["name"]: row for row in answers["hazard_functions"]}
+        self._domains = {row["type"] for row in answers["hazard_domains"]}
+
+    def relation(self, thing: Thing, path: Path) -> Row | None:
+        """What is there under a relation's name, and of the part that the thing is."""
+        places = _places(thing, path)
+        return next((self._relations[p] for p in places if p in self._relations), None)
+
+    def _column_of(self, row: Row | None, column: str, new_type: str = "") -> Row | None:
+        key = (row["schema"], row["name"], column, new_type) if row else None
+        return self._columns.get(key) if key else None
+
+    def answer(self, danger: Danger, path: Path) -> Likely:
+        """Whether the hazard is there: the surest of what dispels it counts."""
+        row = self.relation(danger.thing, path)
+        answers = [self._answer(danger.thing, row, doubt) for doubt in danger.doubts]
+        return min(answers, default=Likely.YES)
+
+    def _answer(self, thing: Thing, row: Row | None, doubt: Doubt) -> Likely:
+        match doubt.about, doubt.values:
+            case "type", (new_type, using):
+                return _retyped(self._column_of(row, thing.part, new_type), new_type, using)
+            case ("default", functions) | ("volatile", functions):
+                return self._volatile(functions)
+            case "domain", (type_,):
+                return Likely.YES if type_ in self._domains else Likely.NO
+            case "not null", (name,):
+                column = self._column_of(row, name)
+                return _NULLS[column["is_not_null"]] if column else Likely.YES
+            case "stored", (name,):
+                column = self._column_of(row, name)
+                return Likely.NO if column and column["generated"] == "v" else Likely.YES
+            case "checks", _:
+                return Likely.MAY if row and row["checked"] else Likely.YES
+            case "default partition", _:
+                return Likely.YES if row and row["has_default_partition"] else Likely.NO
+            case "storage", (setting, value):
+                same = row is not None and row[setting.replace(" ", "_")] == value
+                return Likely.NO if same else Likely.YES
+            case "absent", _:
+                return Likely.NO if row and row["attnum"] else Likely.YES
+        return Likely.MAY
+
+    def _volatile(self, functions: tuple[str, ...]) -> Likely:
+        """One that is not there, as a block before makes it or its schema is another, may be."""
+        answers = [Likely.NO]
+        for name in functions:
+            row = self._functions.get(name)
+            if row is None or row["some"] != row["every"]:
+                answers.append(Likely.MAY)
+            else:
+                answers.append(Likely.YES if row["every"] else Likely.NO)
+        return max(answers)
+
+
+_OF_FUNCTIONS = ("default", "volatile")
+_OF_COLUMNS = ("type", "not null", "stored")
+_NULLS = {"yes": Likely.NO, "perhaps": Likely.MAY, "no": Likely.YES}
+
+
+def _places(thing: Thing, path: Path) -> list[tuple[str, str, str, str]]:
+    """Where a relation may be: kind, schema, name and part."""
+    schemas = (thing.schema,) if thing.schema else path
+    return [(thing.kind, schema, thing.name, thing.part) for schema in schemas if thing.name]
+
+
+def _column(thing: Thing, doubt: Doubt) -> tuple[str, str]:
+    """The column that a doubt is about, and the type that it is to have."""
+    return (thing.part, doubt.values[0]) if doubt.about == "type" else (doubt.values[0], "")
+
+
+def _transposed(rows: Iterable[tuple[str, ...]], width: int) -> list[list[str]]:
+    """The columns of the rows; as many empty ones if there is none."""
+    listed = list(rows)
+    return [[row[n] for row in listed] for n in range(width)]
+
+
+# -- whether a new type takes the values as they are
+
+
+# Types whose values stay as they are if a modifier grows, as their planner support functions know
+# (varchar_support, varbit_support, timestamp_support …); numeric's scale must be the same.
+_GROWING = {"varchar", "varbit", "timestamp", "timestamptz", "time", "timetz"}
+_LARGEST_PRECISION = 6  # of a time: what it has without a modifier
+
+
+def _retyped(column: Row | None, new_type: str, using: str) -> Likely:
+    """Whether ALTER COLUMN TYPE writes the table anew, as ATColumnChangeRequiresRewrite decides
+    (src/backend/commands/tablecmds.c).
+    """
+    if column is None or column["new_base"] is None or using:
+        return Likely.MAY
+    if column["to_domain"]:  # without constraints it may be a name for the same
+        return Likely.MAY
+    old, new = _parsed(column["type"]), _parsed(new_type)
+    if column["base"] == column["new_base"]:
+        # a domain's own modifier does not show
+        return Likely.MAY if column["of_domain"] else _modified(old, new)
+    if column["cast_by"] == "b" and not new.typmods:
+        return Likely.NO
+    if {"timestamp", "timestamptz"} == {_name(old), _name(new)}:  # in UTC they are the same
+        return Likely.MAY
+    return Likely.YES
+
+
+def _modified(old: ast.TypeName, new: ast.TypeName) -> Likely:
+    """The same for two types that differ in their modifiers alone."""
+    name, there, wanted = _name(old), _modifiers(old), _modifiers(new)
+    if there == wanted or not wanted:
+        return Likely.NO
+    if name in _GROWING:
+        most = _LARGEST_PRECISION if "time" in name else None
+        if wanted[0] == most or (there and there[0] <= wanted[0]):
+            return Likely.NO
+        return Likely.YES
+    if name == "numeric":
+        same_scale = [*there, 0][1:2] == [*wanted, 0][1:2]
+        return Likely.NO if there and same_scale and there[0] <= wanted[0] else Likely.YES
+    return Likely.YES if name in ("bpchar", "bit") else Likely.MAY
+
+
+def _parsed(type_: str) -> ast.TypeName:
+    (raw,) = pglast.parse_sql(f"SELECT NULL::{type_}")
+    return raw.stmt.targetList[0].val.typeName
+
+
+def _name(node: ast.TypeName) -> str:
+    return str(node.names[-1].sval)
+
+
+def _modifiers(node: ast.TypeName) -> list[int]:
+    return [each.val.ival for each in node.typmods or () if isinstance(each.val, ast.Integer)]

@@ -1,0 +1,262 @@
+"""What PostgreSQL would refuse in the middle of a run, and the catalog knows before. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pglast import ast
+from pglast.enums import AlterTableType, ConstrType, ObjectType
+from pglast.visitors import Visitor
+
+from pgrunbook.checks import CheckResult
+from pgrunbook.errors import Problem
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.doubts import Path
+from pgrunbook.planning.hazards import Paths
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.dangers import dangers
+from pgrunbook.sqltext.hazards import Hazard, Thing
+from pgrunbook.sqltext.long_names import collisions
+from pgrunbook.sqltext.things import named, relation
+
+
+class Pending(NamedTuple):
+    """A statement that is to run, its block, and where that looks names up."""
+
+    block: Block
+    statement: Statement
+    path: Path
+
+    @property
+    def node(self) -> ast.Node:
+        """The statement's tree."""
+        return self.statement.node
+
+    def problem(self, what: str, *, expected: str, remedy: str) -> Problem:
+        """Why it would be refused."""
+        found = self.statement.sql.splitlines()[0]
+        where = self.statement.place() if self.statement.file else self.block.name
+        return Problem(what, where, expected, found, remedy)
+
+
+def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
+    """One result for each kind of thing that is foreseen, or for each problem of that kind."""
+    paths = Paths(conn)
+    pending = [
+        Pending(d.block, d.block.statements[n], paths.of(d.block))
+        for d in decisions
+        if d.pending
+        for n in d.statements
+    ]
+    results: list[CheckResult] = []
+    for what, foresee in _FORESEEN.items():
+        problems = list(foresee(conn, pending))
+        results += [CheckResult(problem.where, what, problem) for problem in problems]
+        if pending and not problems:
+            results.append(CheckResult("statements", what))
+    return results
+
+
+def _places(thing: Thing, path: Path) -> list[tuple[str, str]]:
+    return [(schema, thing.name) for schema in ([thing.schema] if thing.schema else path)]
+
+
+def _there(
+    conn: Session, query: str, wanted: Iterable[tuple[Thing, Path]]
+) -> dict[tuple[str, str], dict[str, object]]:
+    """The rows of a catalog query about relations, by schema and name."""
+    places = sorted({place for thing, path in wanted for place in _places(thing, path)})
+    if not places:
+        return {}
+    schemas, names = ([place[n] for place in places] for n in (0, 1))
+    rows = catalog.rows(conn, query, schemas=schemas, names=names)
+    return {(row["schema"], row["name"]): row for row in rows}
+
+
+# -- partitioned tables
+
+
+def _partitioned(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """CONCURRENTLY on a partitioned table; NOT VALID for its foreign key before version 18."""
+    old = conn.info.server_version < 180_000
+    asked = [
+        (each, thing, key) for each in pending for thing, key in _asks(each.node) if old or not key
+    ]
+    there = _there(conn, "partitioned", [(thing, each.path) for each, thing, _ in asked])
+    made = {each.node.relation.relname for each in pending if _makes_partitioned(each.node)}
+    for each, thing, key in asked:
+        if thing.name not in made and not any(p in there for p in _places(thing, each.path)):
+            continue
+        if key:
+            yield each.problem(
+                f"{thing.name} is partitioned, and takes no foreign key that is NOT VALID",
+                expected="PostgreSQL 18, or a foreign key that is valid from the start",
+                remedy="add it NOT VALID to each partition, validate these, then add it to the "
+                "table without NOT VALID",
+            )
+        else:
+            yield each.problem(
+                f"{thing.name} is partitioned, and takes no CONCURRENTLY",
+                expected="an index of a table that is not partitioned",
+                remedy=f"CREATE INDEX … ON ONLY {thing.name} …; CREATE INDEX CONCURRENTLY on each "
+                "partition in blocks with `-- transaction: no`; ALTER INDEX … ATTACH PARTITION"
+                if isinstance(each.node, ast.IndexStmt)
+                else "leave out CONCURRENTLY, and set a short lock_timeout",
+            )
+
+
+def _asks(node: ast.Node) -> Iterator[tuple[Thing, bool]]:
+    """What must not be partitioned for a statement; whether that is because of a foreign key."""
+    match node:
+        case ast.IndexStmt(concurrent=True, relation=table):
+            yield relation("table", table), False
+        case ast.DropStmt(concurrent=True, removeType=kind, objects=objects):
+            yield from ((named(kind, each), False) for each in objects)
+        case ast.AlterTableStmt(relation=table, cmds=commands):
+            for command in commands:
+                if command.subtype == AlterTableType.AT_AddConstraint:
+                    key = command.def_
+                    if key.contype == ConstrType.CONSTR_FOREIGN and key.skip_validation:
+                        yield relation("table", table), True
+
+
+def _makes_partitioned(node: ast.Node) -> bool:
+    return isinstance(node, ast.CreateStmt) and node.partspec is not None
+
+
+# -- enums
+
+
+class _Mentions(Visitor):  # type: ignore[misc]
+    """The strings, types and relations that a statement mentions."""
+
+    def __init__(self, node: ast.Node) -> None:
+        self.strings: set[str] = set()
+        self.names: set[str] = set()
+        self(node)
+
+    def visit_A_Const(self, _: object, node: ast.A_Const) -> None:
+        if isinstance(node.val, ast.String):
+            self.strings.add(node.val.sval)
+
+    def visit_TypeName(self, _: object, node: ast.TypeName) -> None:
+        self.names.add(node.names[-1].sval if node.names else "")
+
+    def visit_RangeVar(self, _: object, node: ast.RangeVar) -> None:
+        self.names.add(node.relname)
+
+
+def _labels(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """A label that is added and used in one transaction. From version 17 on it may be, of a type
+    that the same transaction has made.
+    """
+    exempt = conn.info.server_version >= 170_000
+    added: list[tuple[Block, str, str]] = []
+    made: set[tuple[str, str]] = set()
+    later: list[tuple[Pending, str, str]] = []
+    for each in pending:
+        if not each.block.transaction:
+            continue
+        if isinstance(each.node, ast.CreateEnumStmt):
+            made.add((each.block.name, each.node.typeName[-1].sval))
+        labels = [(t, label) for block, t, label in added if block is each.block]
+        strings = _Mentions(each.node).strings if labels else set()
+        later += [(each, t, label) for t, label in labels if label in strings]
+        if isinstance(each.node, ast.AlterEnumStmt) and each.node.oldVal is None:
+            type_ = each.node.typeName[-1].sval
+            if not exempt or (each.block.name, type_) not in made:
+                added.append((each.block, type_, each.node.newVal))
+    if not later:
+        return
+    using = _using(conn, pending, {type_ for _, type_, _ in later})
+    for each, type_, label in later:
+        names = _Mentions(each.node).names
+        if type_ in names or names & using[type_]:
+            yield each.problem(
+                f"uses {label!r}, which its own block adds to {type_}",
+                expected="a label that was committed before: a new one cannot be used in the "
+                "transaction that adds it",
+                remedy=f"move ALTER TYPE {type_} ADD VALUE into a block before this one",
+            )
+
+
+def _using(conn: Session, pending: Sequence[Pending], enums: set[str]) -> dict[str, set[str]]:
+    """The relations that have, or will have, a column of each type."""
+    using: dict[str, set[str]] = {enum: set() for enum in enums}
+    for row in catalog.rows(conn, "enum_columns", enums=sorted(enums)):
+        using[row["enum"]].add(row["relation"])
+    for each in pending:
+        if isinstance(each.node, ast.CreateStmt | ast.AlterTableStmt):
+            for enum in enums & _Mentions(each.node).names:
+                using[enum].add(each.node.relation.relname)
+    return using
+
+
+# -- names
+
+
+def _long_names(_conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """Two names that are one, as the server cuts them off."""
+    texts = [(each.node, each.statement.sql) for each in pending]
+    for place, first, second, kept in collisions(texts):
+        yield pending[place].problem(
+            f"{second} is {kept} to PostgreSQL, which {first} is too",
+            expected="names that differ in their first 63 bytes",
+            remedy="give one of them a shorter name",
+        )
+
+
+# -- replica identities
+
+
+# What may hold an UPDATE or a DELETE. That of INSERT … ON CONFLICT is looked at only if it happens.
+_WRITING = (ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt, ast.SelectStmt)
+_NEEDING = (Hazard.UPDATES_ROWS, Hazard.DELETES_ROWS)
+
+
+def _unidentified(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """UPDATE or DELETE of a table that is published, and has no replica identity."""
+    asked = []
+    for number, each in enumerate(pending):
+        for danger in dangers([(each.node, 0)]) if isinstance(each.node, _WRITING) else ():
+            settled = any(_settles(before.node, danger.thing) for before in pending[:number])
+            if danger.hazard in _NEEDING and not settled:
+                asked.append((each, danger))
+    there = _there(conn, "unidentified", [(danger.thing, each.path) for each, danger in asked])
+    for each, danger in asked:
+        row = next((there[p] for p in _places(danger.thing, each.path) if p in there), None)
+        deletes = danger.hazard is Hazard.DELETES_ROWS
+        if row and row["deletes" if deletes else "updates"]:
+            yield each.problem(
+                f"{row['lacking']} has no replica identity, and {row['publications']} publishes "
+                f"{'deletes' if deletes else 'updates'}",
+                expected="a primary key, or another replica identity",
+                remedy=f"ALTER TABLE {row['lacking']} REPLICA IDENTITY FULL, in a block before "
+                "this one; or USING INDEX of a unique one without NULLs",
+            )
+
+
+def _settles(node: ast.Node, table: Thing) -> bool:
+    """Whether a statement may have given the table an identity, or changed what is published."""
+    match node:
+        case ast.AlterTableStmt(relation=there, cmds=commands) if there.relname == table.name:
+            return any(
+                command.subtype == AlterTableType.AT_ReplicaIdentity
+                or getattr(command.def_, "contype", None) == ConstrType.CONSTR_PRIMARY
+                for command in commands
+            )
+        case ast.DropStmt(removeType=ObjectType.OBJECT_PUBLICATION) | ast.AlterPublicationStmt():
+            return True
+    return False
+
+
+_FORESEEN: dict[str, Callable[[Session, Sequence[Pending]], Iterator[Problem]]] = {
+    "ask nothing of a partitioned table that it cannot do": _partitioned,
+    "use no label of an enum before it is committed": _labels,
+    "have names that PostgreSQL keeps apart": _long_names,
+    "change rows of published tables that have an identity": _unidentified,
+}

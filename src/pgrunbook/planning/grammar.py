@@ -1,0 +1,102 @@
+"""Whether the server knows the words of what is to run: our parser has the grammar of one version,
+the target that of another. Reads only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pglast
+import psycopg
+
+from pgrunbook.checks import CheckResult
+from pgrunbook.errors import Problem
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.scripts import Statement
+
+_CHECK = "has no words that this server lacks"
+
+# The server parses all of a text before it executes any of it. So each text ends with what is SQL
+# in no version: that word is what it complains of if it knows all that stands before it, and
+# nothing is executed. An error that is caught is in nobody's log. The first text is empty: what is
+# said of it is what is said of one that is known.
+_ASK = """\
+DO $grammar$
+DECLARE
+    text text;
+    complaint text;
+    of_known text;
+    complaints text[] := '{}';
+BEGIN
+    FOR text IN SELECT json_array_elements_text(current_setting('pgrunbook.texts')::json) LOOP
+        BEGIN
+            EXECUTE text || E'\\n;\\npgrunbook_ends_here';
+        EXCEPTION WHEN syntax_error THEN
+            GET STACKED DIAGNOSTICS complaint = MESSAGE_TEXT;
+        END;
+        of_known := coalesce(of_known, complaint);
+        complaints := complaints || CASE WHEN complaint = of_known THEN '' ELSE complaint END;
+    END LOOP;
+    PERFORM set_config('pgrunbook.texts', array_to_json(complaints)::text, true);
+END
+$grammar$"""
+
+
+def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
+    """One result, or one for each statement that this server cannot parse.
+
+    A server that is as new as our parser knows what that knows; one in which plpgsql may not be
+    used cannot be asked.
+    """
+    ours = pglast.get_postgresql_version()[0]
+    server = conn.info.server_version // 10_000
+    wanted = [
+        (d.block.name, d.block.statements[n]) for d in decisions if d.pending for n in d.statements
+    ]
+    # Where a backslash escapes, texts end elsewhere than our parser thinks.
+    plain = conn.info.parameter_status("standard_conforming_strings") == "on"
+    if server >= ours or not wanted or not plain:
+        return []
+    try:
+        found = _complaints(conn, [statement for _, statement in wanted])
+    except psycopg.Error as exc:
+        return [CheckResult("grammar", _CHECK, not_run=str(exc).splitlines()[0])]
+    problems = [
+        _problem(block, statement, complaint, server)
+        for (block, statement), complaint in zip(wanted, found, strict=True)
+        if complaint
+    ]
+    return [CheckResult(problem.where, _CHECK, problem) for problem in problems] or [
+        CheckResult("grammar", _CHECK)
+    ]
+
+
+def _complaints(conn: Session, statements: Sequence[Statement]) -> list[str]:
+    """What the server says of each statement, empty where it knows all: all at once, and one by one
+    if it does not.
+    """
+    texts = [statement.sql for statement in statements]
+    if not any(_asked(conn, [";\n".join(texts)])):
+        return [""] * len(texts)
+    return _asked(conn, texts)
+
+
+def _asked(conn: Session, texts: Sequence[str]) -> list[str]:
+    with conn.transaction():
+        given = json.dumps(["", *texts])
+        conn.execute("SELECT set_config('pgrunbook.texts', %s, true)", [given])
+        conn.execute(_ASK.encode())
+        row = conn.execute("SELECT current_setting('pgrunbook.texts')::json").fetchone()
+    return [str(complaint) for complaint in row[0][1:]] if row else []
+
+
+def _problem(block: str, statement: Statement, complaint: str, server: int) -> Problem:
+    return Problem(
+        f"cannot be parsed by PostgreSQL {server}: {complaint}",
+        where=statement.place() if statement.file else block,
+        expected=f"the grammar of PostgreSQL {server}, which is the target's",
+        found=statement.sql.splitlines()[0],
+        remedy=f"write it as PostgreSQL {server} has it",
+    )

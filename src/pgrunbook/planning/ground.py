@@ -1,0 +1,128 @@
+"""What is there before a block: the inventory that a run looks at once, and keeps up to date.
+
+Whole schemas are looked at where the database is small enough for it. In a large one only the
+relations that the run's blocks and the ledger name are, unless a block runs code: nobody can tell
+from its text what that changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from pgrunbook.inventory.objects import Address, Difference, Inventory, Object, differences
+from pgrunbook.inventory.read import read, read_objects
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.sqltext.mentions import Relation
+
+_PG_CLASS = 1259  # src/include/catalog/pg_class.h
+
+# Relations: more than these take longer to look at than a short run takes as a whole.
+_MANY = 5_000
+
+
+@dataclass(slots=True)
+class Ground:
+    """The objects that a run may change, as the session `conn` has seen them last.
+
+    `whole`: all schemas were looked at, so that what is not in it was not there.
+    """
+
+    conn: Connection
+    schema: str
+    whole: bool = False
+    seen: Inventory = field(default_factory=Inventory)
+    named: dict[Address, str] = field(default_factory=dict)  # the identity of what is at an address
+    looked_at: set[str] = field(default_factory=set)  # identities of relations
+
+    @classmethod
+    def look(
+        cls, conn: Connection, schema: str, relations: Collection[Relation], *, code: bool
+    ) -> Ground:
+        """Look at everything, or in a large database at these relations of the schema and what
+        hangs on them; at everything, too, where a block runs `code`.
+        """
+        ground = cls(conn, schema)
+        if code or catalog.rows(conn, "relation_count")[0]["count"] <= _MANY:
+            ground.whole = True
+            ground._add(read(conn))
+        else:
+            ground.refresh(relations)
+        return ground
+
+    def refresh(self, relations: Collection[Relation]) -> None:
+        """Look once more at these relations and what hangs on them: somebody may have altered them
+        meanwhile.
+        """
+        if not relations:
+            return
+        schemas = [schema or self.schema for schema, _ in relations]
+        names = [name for _, name in relations]
+        found = catalog.rows(self.conn, "hanging", schemas=schemas, names=names)
+        identities = {row["identity"] for row in found if row["identity"]}
+        self.looked_at |= identities
+        self._forget(self._parts(identities))
+        addresses = [
+            Address(row["classid"], row["objid"], row["objsubid"])
+            for row in found
+            if row["classid"]
+        ]
+        self._add(read_objects(self.conn, addresses))
+
+    def covers(self, each: Object, part_of: str | None) -> bool:
+        """Whether it was looked whether an object is there, which is part of a relation or none."""
+        return self.whole or each.identity in self.looked_at or part_of in self.looked_at
+
+    def _parts(self, identities: Collection[str]) -> list[Object]:
+        """The relations of these identities, as they were seen, with all that is part of them."""
+        seen = self.seen
+        oids = {
+            address.objid
+            for each, address in seen.addresses.items()
+            if each.identity in identities and address.classid == _PG_CLASS
+        }
+        return [
+            each
+            for each, address in seen.addresses.items()
+            if (address.classid == _PG_CLASS and address.objid in oids)
+            or (each in seen.owners and seen.owners[each].objid in oids)
+        ]
+
+    def compare(self, relations: Collection[Relation], *, code: bool) -> list[Difference]:
+        """Look once more, as `refresh` does, or at everything after `code` has run; return what has
+        changed.
+        """
+        before = dict(self.seen.definitions)
+        if code:
+            self.seen = Inventory()
+            self._add(read(self.conn))
+        else:
+            self.refresh(relations)
+        return differences(before, self.seen)
+
+    def take(self, effect: Iterable[Difference], after: Inventory) -> None:
+        """Take account of what a block has changed."""
+        self._forget([difference.object for difference in effect])
+        self._add(after)
+
+    def _forget(self, objects: Iterable[Object]) -> None:
+        for each in objects:
+            for known in (self.seen.definitions, self.seen.addresses, self.seen.owners):
+                known.pop(each, None)
+
+    def _add(self, more: Inventory) -> None:
+        self.seen.definitions |= more.definitions
+        self.seen.addresses |= more.addresses
+        self.seen.owners |= more.owners
+        self.named |= {address: each.identity for each, address in more.addresses.items()}
+
+    def parts_of(self, objects: Iterable[Object], after: Inventory) -> dict[Object, str | None]:
+        """The identity of the table, or whatever it is, that each object is a part of."""
+        made = {address: each.identity for each, address in after.addresses.items()}
+        owners = {each: after.owners.get(each) or self.seen.owners.get(each) for each in objects}
+        return {
+            each: made.get(owner) or self.named.get(owner)
+            for each, owner in owners.items()
+            if owner
+        }

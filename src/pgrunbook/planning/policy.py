@@ -1,0 +1,53 @@
+"""Whether a target's policy lets the blocks run, by the hazards that they have there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pgrunbook.checks import CheckResult
+from pgrunbook.errors import Problem
+from pgrunbook.planning.hazards import Risk, listed
+from pgrunbook.postgres.target import Policy
+from pgrunbook.sqltext.hazards import Hazard
+
+Policies = Mapping[Hazard, Policy]
+
+
+def to_approve(policies: Policies, risks: Sequence[Risk]) -> list[Risk]:
+    """The hazards for which the policy asks for an approved plan."""
+    return [risk for risk in risks if policies.get(risk.hazard) is Policy.APPROVE]
+
+
+def accepted(
+    target: str, policies: Policies, risks: Sequence[Risk], *, reverting: bool = False
+) -> list[CheckResult]:
+    """One result for each hazard that a header has to accept.
+
+    None is asked for to revert: the mode says what is wanted, and `discard` what may be lost.
+    """
+    asked = [risk for risk in risks if policies.get(risk.hazard) is Policy.ACCEPT]
+    return [_result(target, risk) for risk in asked if not reverting]
+
+
+def _result(target: str, risk: Risk) -> CheckResult:
+    check = f"accepts {risk.hazard} of {risk.concerns}"
+    return CheckResult(risk.place, check, None if risk.accepted else _not_accepted(target, risk))
+
+
+def _not_accepted(target: str, risk: Risk) -> Problem:
+    return Problem(
+        f"{risk.told}, which the policy of target {target} has accepted by the block itself",
+        where=risk.place,
+        expected=f"the header `-- accepts: {risk.hazard}` in {risk.place.partition(':')[0]}",
+        found=described(risk),
+        remedy=f"write the header, change the block so that it has no such hazard, or set "
+        f'hazards.{risk.hazard} = "allow" for the target in pgrunbook.toml',
+    )
+
+
+def described(risk: Risk) -> str:
+    """What it concerns, how much that is, and what depends on it."""
+    parts = [risk.concerns, str(risk.size or ""), listed(risk.dependents)]
+    if risk.takes:
+        parts.append(f"takes {risk.takes}")
+    return "; ".join(part for part in parts if part)

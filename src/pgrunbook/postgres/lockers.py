@@ -1,0 +1,90 @@
+"""Who keeps a session of ours waiting for the ledger's tables: they are ours, so nobody is expected
+to lock them, and whoever does is named instead of waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import psycopg
+
+from pgrunbook.errors import Problem
+from pgrunbook.postgres.session import Session
+
+if TYPE_CHECKING:
+    from pgrunbook.postgres.blockers import Blocker
+
+C = TypeVar("C", bound=psycopg.Connection[Any])
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# For whom a session of ours waits at most, but for a block, which has the run's lock_timeout.
+LOCK_TIMEOUT = "2s"
+
+# After this, somebody is asked whom it waits for, before it gives up.
+_ASKING_S = 0.5
+
+
+class Locked(psycopg.errors.LockNotAvailable):
+    """The ledger's tables are locked by somebody else."""
+
+    def __init__(self, seen: Sequence[Blocker]) -> None:
+        self.seen = tuple(seen)
+        found = "; ".join(map(str, seen)) or "it has just let go of them"
+        super().__init__(f"the ledger's tables are locked by somebody else: {found}")
+
+    @property
+    def problem(self) -> Problem:
+        """Who it is, and what to do."""
+        ends = [f"SELECT pg_terminate_backend({each.pid})" for each in self.seen if each.pid]
+        ending = f", or end it: {'; '.join(ends)}" if ends else ""
+        return Problem(
+            "the ledger's tables are locked by somebody else",
+            where="schema pgrunbook",
+            expected="tables that nobody locks",
+            found="\n".join(map(str, self.seen)) or "it has just let go of them",
+            remedy=f"wait until its transaction has ended{ending}; then do the same again",
+        )
+
+
+@contextmanager
+def naming(conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """In the `with` block the session waits for nothing but the ledger's tables, and nobody waits
+    for it.
+
+    Raises Locked, with who it waited for, in place of LockNotAvailable. Another session sees that,
+    and only while it lasts; it is opened for that.
+    """
+    seen: list[Blocker] = []
+    if not isinstance(conn, Session) or conn.beside is None:
+        yield
+        return
+    pid, beside = conn.info.backend_pid, conn.beside
+
+    def look() -> None:
+        from pgrunbook.postgres.blockers import blockers  # here, because PostgreSQL's parser comes
+
+        with closing(beside()) as other:
+            seen[:] = [*blockers(other, pid)] or seen
+
+    try:
+        with conn.watched(_ASKING_S, look):
+            yield
+    except Locked:
+        raise
+    except psycopg.errors.LockNotAvailable as exc:
+        raise Locked(seen) from exc
+
+
+def named(function: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C, P], T]:
+    """Have all that a function asks of the ledger be asked under `naming`."""
+
+    @wraps(function)
+    def asked(conn: C, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with naming(conn):
+            return function(conn, *args, **kwargs)
+
+    return asked

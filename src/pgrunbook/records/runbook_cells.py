@@ -1,0 +1,191 @@
+"""Whether the cells of a record are those of the runbook that was run.
+
+Whoever steps through a runbook may add cells that look, and notes: that is told. A code cell that
+is missing, altered or out of its order makes the record one of something else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from pgrunbook.errors import Problem
+from pgrunbook.records.format.parts import Kind
+from pgrunbook.records.record import Record
+
+_WHOLE = (
+    "seal the notebook as it was executed, with every code cell of the runbook, unchanged and in "
+    "its order"
+)
+
+# Calls that show something in whichever mode.
+_SHOWS = re.compile(
+    r"run\.(target|files|activity|locate|allow|preconditions|plan|columns|expect|verify|changes|"
+    r"verdict)\b"
+)
+
+
+class _Cell(NamedTuple):
+    """A cell that is not the one of the parameters. `shows`: whether anything stands below it."""
+
+    id: str
+    kind: str
+    text: str
+    shows: bool = False
+
+    @property
+    def sha256(self) -> str:
+        return _sha256(self.text)
+
+
+@dataclass(frozen=True)
+class RunbookCells:
+    """The cells of a record beside those of its runbook.
+
+    The digest of the runbook's code stands in the plan, which the ledger knows by the plan's own.
+    The list of its cells only says where to look: it is nothing if their code has another digest.
+    `passed`: whether the run came to its end.
+    """
+
+    record: Record
+    passed: bool = False
+
+    def problems(self) -> Iterator[Problem]:
+        """Code cells of the runbook that are missing, altered or out of their order."""
+        if not self._code or self._is_whole:
+            return
+        found = [*self._missing()]
+        yield from found
+        if not found:  # the list of its cells is not the one of the run
+            yield Problem(
+                "the code of its cells is not that of the runbook that was run",
+                self.record.runbook,
+                f"SHA-256 {self._code}",
+                f"SHA-256 {_sha256(_joined(self._cells))}",
+                _WHOLE,
+            )
+
+    @property
+    def remark(self) -> str:
+        """What is to be told of cells that are in order as far as the ledger knows: others stand
+        among them, texts are not the runbook's, or something that was to be shown is not. Empty if
+        there is nothing.
+        """
+        found = {
+            "cells that the runbook does not have": self._added,
+            "texts that are not the runbook's": self._altered_texts,
+            "cells that show nothing": self._silent,
+        }
+        return "; ".join(f"{what}: {', '.join(names)}" for what, names in found.items() if names)
+
+    @cached_property
+    def _cells(self) -> Sequence[_Cell]:
+        """The record's code cells, in order."""
+        return [cell for cell in self._all if cell.kind == "code"]
+
+    @cached_property
+    def _all(self) -> Sequence[_Cell]:
+        return [
+            _Cell(
+                cell.get("id", ""),
+                cell["cell_type"],
+                "".join(cell["source"]),
+                bool(cell.get("outputs")),
+            )
+            for cell in self.record.written
+        ]
+
+    @cached_property
+    def _about(self) -> Mapping[str, Any]:
+        """What the preconditions say of the runbook; nothing if they say nothing."""
+        frame = self.record.last(Kind.PRECONDITIONS)
+        return frame.about if frame else {}
+
+    @property
+    def _code(self) -> str:
+        """SHA-256 of the runbook's code; empty if the record does not say."""
+        files = self.record.plan.get("files") or self._about.get("code") or {}
+        return next((sha256 for name, sha256 in files.items() if name.endswith(".ipynb")), "")
+
+    def _listed(self, kind: str) -> Sequence[tuple[str, str]]:
+        """The id and the digest of each cell of the runbook that is of this kind, in order."""
+        return [(name, sha256) for name, of, sha256 in self._about.get("cells", ()) if of == kind]
+
+    @cached_property
+    def _ours(self) -> Sequence[_Cell]:
+        """The code cells that are the runbook's, in its order, as far as they are there."""
+        cells = iter(self._cells)
+        found = (
+            next((cell for cell in cells if cell.sha256 == sha256), None)
+            for _, sha256 in self._listed("code")
+        )
+        return [cell for cell in found if cell]
+
+    @cached_property
+    def _is_whole(self) -> bool:
+        """Each cell must be there: two in one have the digest of the same code."""
+        listed = self._listed("code")
+        ours = self._ours if listed else self._cells
+        return len(ours) >= len(listed) and _sha256(_joined(ours)) == self._code
+
+    def _missing(self) -> Iterator[Problem]:
+        listed, there = self._listed("code"), {cell.id: cell for cell in self._cells}
+        digests = [sha256 for _, sha256 in listed]
+        for number in _unmatched(digests, [cell.sha256 for cell in self._cells]):
+            name, sha256 = listed[number]
+            what, found = "a code cell of the runbook is missing", "no code cell of that id"
+            if cell := there.get(name):
+                moved = cell.sha256 == sha256
+                what = (
+                    f"a code cell of the runbook {'stands elsewhere' if moved else 'was altered'}"
+                )
+                found = _placed(cell.sha256, [each.id for each in self._cells], name)
+            expected = _placed(sha256, [each for each, _ in listed], name)
+            yield Problem(what, f"{self.record.runbook}, cell {name}", expected, found, _WHOLE)
+
+    @property
+    def _added(self) -> Sequence[str]:
+        if self._code in ("", _sha256(_joined(self._cells))):
+            return []
+        ours = {id(cell) for cell in self._ours}
+        return [cell.id or "without an id" for cell in self._cells if id(cell) not in ours]
+
+    @property
+    def _altered_texts(self) -> Sequence[str]:
+        texts = [cell.sha256 for cell in self._all if cell.kind != "code"]
+        listed = self._listed("markdown")
+        return [listed[n][0] for n in _unmatched([sha256 for _, sha256 in listed], texts)]
+
+    @property
+    def _silent(self) -> Sequence[str]:
+        """Cells whose outputs are gone, of a run that came to its end."""
+        if not self.passed:
+            return []
+        return [cell.id for cell in self._cells if _SHOWS.match(cell.text) and not cell.shows]
+
+
+def _joined(cells: Sequence[_Cell]) -> str:
+    return "\n\n".join(cell.text for cell in cells)
+
+
+def _placed(sha256: str, names: Sequence[str], name: str) -> str:
+    number = names.index(name)
+    after = f"after the code cell {names[number - 1]}" if number else "before all code cells"
+    return f"SHA-256 {sha256}, {after}"
+
+
+def _unmatched(wanted: Sequence[str], found: Sequence[str]) -> Iterator[int]:
+    """The numbers of those wanted that are not found in their order."""
+    matcher = SequenceMatcher(None, wanted, found, autojunk=False)
+    for what, first, end, _, _ in matcher.get_opcodes():
+        if what in ("delete", "replace"):
+            yield from range(first, end)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

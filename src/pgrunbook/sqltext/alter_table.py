@@ -1,0 +1,223 @@
+"""What is dangerous about ALTER TABLE, by its words.
+
+The manual's section on it says what each form reads, writes and locks:
+https://www.postgresql.org/docs/current/sql-altertable.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pglast import ast
+from pglast.enums import AlterTableType, ConstrType, ObjectType
+from pglast.stream import RawStream, maybe_double_quote_name
+from pglast.visitors import Visitor
+
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.things import kind_of, relation
+
+_SERIAL = {"smallserial", "serial2", "serial", "serial4", "bigserial", "serial8"}
+
+_ROW_SECURITY = (
+    AlterTableType.AT_EnableRowSecurity,
+    AlterTableType.AT_DisableRowSecurity,
+    AlterTableType.AT_ForceRowSecurity,
+    AlterTableType.AT_NoForceRowSecurity,
+)
+
+
+def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
+    """The hazards of one ALTER TABLE, or ALTER of what it serves for too: INDEX, VIEW, TYPE …"""
+    table = relation(kind_of(node.objtype), node.relation)
+    if node.objtype == ObjectType.OBJECT_TYPE:
+        yield from _of_type(node, table, line)
+        return
+    for command in node.cmds:
+        for hazard, thing, doubts in _command(table, command):
+            yield Danger(hazard, thing, line, doubts)
+
+
+def _of_type(node: ast.AlterTableStmt, table: Thing, line: int) -> Iterator[Danger]:
+    for command in node.cmds:
+        if command.subtype == AlterTableType.AT_DropColumn:
+            attribute = table._replace(kind="attribute", part=command.name)
+            yield Danger(Hazard.DROPS_OTHER, attribute, line)
+
+
+Found = Iterator[tuple[Hazard, Thing, tuple[Doubt, ...]]]
+
+
+def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
+    column = table._replace(kind="column", part=command.name or "")
+    match command.subtype:
+        case AlterTableType.AT_DropColumn:
+            yield Hazard.DROPS_COLUMN, column, ()
+        case AlterTableType.AT_DropConstraint:
+            yield Hazard.DROPS_OTHER, column._replace(kind="constraint"), ()
+        case AlterTableType.AT_AddColumn:
+            yield from _add_column(table, command)
+        case AlterTableType.AT_AddConstraint:
+            yield from _add_constraint(table, command.def_)
+        case AlterTableType.AT_AlterConstraint:
+            if command.def_.alterEnforceability and command.def_.is_enforced:
+                named = table._replace(kind="constraint", part=command.def_.conname)
+                yield from _scans(named, Hazard.LOCKS_OUT_WRITES)
+        case AlterTableType.AT_AlterColumnType:
+            kept = _without_need(command)
+            using = "using" if command.def_.raw_default and not kept else ""
+            doubt = Doubt("type", (RawStream()(command.def_.typeName), using))
+            yield from _rewrites(column, doubt)
+        case AlterTableType.AT_SetExpression:
+            yield from _rewrites(column, Doubt("stored", (command.name,)))
+        case AlterTableType.AT_SetNotNull:
+            doubt = Doubt("not null", (command.name,))
+            yield from _scans(column, Hazard.LOCKS_OUT_READS, doubt)
+        case AlterTableType.AT_AttachPartition:
+            partition = relation("table", command.def_.name)
+            yield from _scans(partition, Hazard.LOCKS_OUT_READS, Doubt("checks"))
+            yield from _scans(table, Hazard.LOCKS_OUT_READS, Doubt("default partition"))
+        case other:
+            yield from _as_a_whole(table, other, command.name or "")
+
+
+def _as_a_whole(table: Thing, command: AlterTableType, value: str) -> Found:
+    """What is about the table as one: how it is stored, whose it is, who sees its rows."""
+    match command:
+        case AlterTableType.AT_SetAccessMethod:
+            yield from _rewrites(table, Doubt("storage", ("access method", value)))
+        case AlterTableType.AT_SetTableSpace if table.kind == "index":
+            doubt = Doubt("storage", ("tablespace", value))
+            yield Hazard.LOCKS_OUT_READS, table, (doubt,)
+        case AlterTableType.AT_SetTableSpace:
+            yield from _rewrites(table, Doubt("storage", ("tablespace", value)))
+        case AlterTableType.AT_SetLogged:
+            yield from _rewrites(table, Doubt("storage", ("persistence", "p")))
+        case AlterTableType.AT_SetUnLogged:
+            yield from _rewrites(table, Doubt("storage", ("persistence", "u")))
+        case AlterTableType.AT_ChangeOwner:
+            yield Hazard.CHANGES_PRIVILEGES, table, ()
+        case other if other in _ROW_SECURITY:
+            yield Hazard.CHANGES_PRIVILEGES, table, ()
+
+
+def _rewrites(thing: Thing, *doubts: Doubt) -> Found:
+    """A rewrite holds ACCESS EXCLUSIVE until it is done."""
+    yield Hazard.REWRITES_TABLE, thing, doubts
+    yield Hazard.LOCKS_OUT_READS, thing, doubts
+
+
+def _scans(thing: Thing, lock: Hazard, *doubts: Doubt) -> Found:
+    yield Hazard.SCANS_UNDER_LOCK, thing, doubts
+    yield lock, thing, doubts
+
+
+def _without_need(command: ast.AlterTableCmd) -> bool:
+    """Whether USING says no more than the cast that would be made without it."""
+    match command.def_.raw_default:
+        case ast.TypeCast(arg=ast.ColumnRef(fields=(ast.String(sval=name),)), typeName=target):
+            there, wanted = (RawStream()(each) for each in (target, command.def_.typeName))
+            return bool(name == command.name and there == wanted)
+    return False
+
+
+# Which lock a constraint's scan is made under. A foreign key's SHARE ROW EXCLUSIVE lets reads pass.
+_SCANNED_UNDER = {
+    ConstrType.CONSTR_CHECK: Hazard.LOCKS_OUT_READS,
+    ConstrType.CONSTR_NOTNULL: Hazard.LOCKS_OUT_READS,
+    ConstrType.CONSTR_PRIMARY: Hazard.LOCKS_OUT_READS,
+    ConstrType.CONSTR_UNIQUE: Hazard.LOCKS_OUT_READS,
+    ConstrType.CONSTR_EXCLUSION: Hazard.LOCKS_OUT_READS,
+    ConstrType.CONSTR_FOREIGN: Hazard.LOCKS_OUT_WRITES,
+}
+
+
+def _add_constraint(table: Thing, constraint: ast.Constraint) -> Found:
+    """What holds for the rows that are there is found out, but for NOT VALID and NOT ENFORCED; a
+    key from an index that is there is known to hold.
+    """
+    lock = _SCANNED_UNDER.get(constraint.contype)
+    if lock is None or constraint.skip_validation or constraint.indexname:
+        return
+    doubts = []
+    if constraint.contype == ConstrType.CONSTR_NOTNULL:
+        doubts = [Doubt("not null", (constraint.keys[0].sval,))]
+    yield from _scans(table, lock, *doubts)
+    if constraint.contype == ConstrType.CONSTR_FOREIGN:
+        yield Hazard.LOCKS_OUT_WRITES, relation("table", constraint.pktable), ()
+
+
+def _add_column(table: Thing, command: ast.AlterTableCmd) -> Found:
+    definition = command.def_
+    column = table._replace(kind="column", part=definition.colname)
+    absent = (Doubt("absent", (definition.colname,)),) if command.missing_ok else ()
+    constraints = {c.contype: c for c in definition.constraints or ()}
+    filled = _filled_by(definition, constraints)
+    if filled is not None:
+        yield from _rewrites(column, *filled, *absent)
+    if not (_is_serial(definition) or _is_built_in(definition.typeName)):
+        domain = Doubt("domain", (RawStream()(definition.typeName),))
+        yield from _rewrites(column, domain, *absent)
+    valued = constraints.keys() & _VALUED or _is_serial(definition)
+    if ConstrType.CONSTR_NOTNULL in constraints and not valued:
+        yield from _scans(column, Hazard.LOCKS_OUT_READS, *absent)
+    for kind, constraint in constraints.items():
+        # without a default, every row has NULL in it, which refers to nothing
+        if kind == ConstrType.CONSTR_FOREIGN and not valued:
+            continue
+        if kind != ConstrType.CONSTR_NOTNULL:
+            for hazard, thing, doubts in _add_constraint(column, constraint):
+                yield hazard, thing, doubts + absent
+
+
+_VALUED = {
+    ConstrType.CONSTR_DEFAULT,
+    ConstrType.CONSTR_IDENTITY,
+    ConstrType.CONSTR_GENERATED,
+}
+
+
+def _filled_by(definition: ast.ColumnDef, constraints: dict[Any, Any]) -> tuple[Doubt, ...] | None:
+    """Whether every row has a value of its own in a new column: no doubts if that is certain, None
+    if none has.
+    """
+    if _is_serial(definition) or ConstrType.CONSTR_IDENTITY in constraints:
+        return ()
+    generated = constraints.get(ConstrType.CONSTR_GENERATED)
+    if generated is not None:
+        return () if generated.generated_kind == "s" else None
+    default = constraints.get(ConstrType.CONSTR_DEFAULT)
+    functions = called(default.raw_expr) if default is not None else ()
+    return (Doubt("default", functions),) if functions else None
+
+
+# Of pg_catalog, which is searched first: most columns have one of these, and need no question.
+_BUILT_IN = {"bytea", "date", "inet", "json", "jsonb", "text", "timestamptz", "tsvector", "uuid"}
+
+
+def _is_built_in(node: ast.TypeName) -> bool:
+    """Whether it cannot be a domain."""
+    first = node.names[0].sval
+    return first == "pg_catalog" or first in _BUILT_IN or bool(node.arrayBounds)
+
+
+def _is_serial(definition: ast.ColumnDef) -> bool:
+    return definition.typeName.names[-1].sval in _SERIAL
+
+
+class _Calls(Visitor):  # type: ignore[misc]
+    """The functions that an expression or a query calls, each quoted as a name of SQL."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, None] = {}
+
+    def visit_FuncCall(self, _: object, node: ast.FuncCall) -> None:
+        name = ".".join(maybe_double_quote_name(part.sval) for part in node.funcname)
+        self.found[name] = None
+
+
+def called(node: ast.Node) -> tuple[str, ...]:
+    """The functions that it calls, in order, each once."""
+    calls = _Calls()
+    calls(node)
+    return tuple(calls.found)

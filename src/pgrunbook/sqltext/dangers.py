@@ -1,0 +1,264 @@
+"""What is dangerous about statements, as far as their words tell. Asks no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pglast import ast
+from pglast.enums import (
+    CmdType,
+    DropBehavior,
+    ExclusiveLock,
+    GrantTargetType,
+    ObjectType,
+    OnConflictAction,
+    ReindexObjectType,
+    ShareLock,
+)
+
+from pgrunbook.sqltext import alter_table
+from pgrunbook.sqltext.alter_table import Found
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.things import kind_of, named, relation
+
+
+def dangers(
+    statements: Iterable[tuple[ast.Node, int]], *, transaction: bool = True
+) -> list[Danger]:
+    """The hazards of a block's statements, each given with its line, in their order.
+
+    What a block has made itself holds no rows that anybody knows: to change it is no hazard.
+    `transaction`: whether the block runs in one.
+    """
+    found: list[Danger] = []
+    made: set[tuple[str, str]] = set()
+    for node, line in statements:
+        if not transaction and not isinstance(node, ast.CommentStmt):
+            found.append(Danger(Hazard.NOT_TRANSACTIONAL, Thing("", "", "the block"), line))
+        for danger in _of(node, line):
+            if (danger.thing.schema, danger.thing.name) not in made:
+                found.append(danger)
+        made.update(_made(node))
+    return list(dict.fromkeys(found))
+
+
+def _made(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """The schemas and names of the relations that a statement makes for certain."""
+    match node:
+        case ast.CreateStmt(relation=made, if_not_exists=False):
+            yield made.schemaname or "", made.relname
+        case ast.CreateTableAsStmt(into=into, if_not_exists=False):
+            yield into.rel.schemaname or "", into.rel.relname
+        case ast.ViewStmt(view=made, replace=False):
+            yield made.schemaname or "", made.relname
+
+
+def _of(node: ast.Node, line: int) -> Iterator[Danger]:
+    match node:
+        case ast.AlterTableStmt():
+            yield from alter_table.dangers(node, line)
+        case ast.DropStmt(removeType=kind, objects=objects, behavior=behavior):
+            for each in objects:
+                yield Danger(_dropping(kind), named(kind, each), line, (), _cascade(behavior))
+        case ast.TruncateStmt(relations=relations, behavior=behavior):
+            for each in relations:
+                table = relation("table", each)
+                yield Danger(Hazard.TRUNCATES, table, line, (), _cascade(behavior))
+        case ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt() | ast.MergeStmt():
+            yield from _rows(node, line)
+        case ast.SelectStmt() | ast.CreateTableAsStmt(query=ast.SelectStmt()):
+            yield from _query(node if isinstance(node, ast.SelectStmt) else node.query, line)
+        case _:
+            for group in (_of_storage, _of_lock, _of_name, _of_privilege, _of_code):
+                for hazard, thing, doubts in group(node):
+                    yield Danger(hazard, thing, line, doubts)
+
+
+def _dropping(kind: int) -> Hazard:
+    tables = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE)
+    return Hazard.DROPS_TABLE if kind in tables else Hazard.DROPS_OTHER
+
+
+def _cascade(behavior: int) -> str:
+    return "CASCADE" if behavior == DropBehavior.DROP_CASCADE else ""
+
+
+# -- rows
+
+
+def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
+    """Of a statement that writes rows, and of those that its WITH holds."""
+    yield from _within(node, line)
+    table = relation("table", node.relation)
+    match node:
+        case ast.DeleteStmt(whereClause=where):
+            yield Danger(Hazard.DELETES_ROWS, table, line, (), "" if where else "every row")
+        case ast.UpdateStmt(whereClause=where):
+            yield Danger(Hazard.UPDATES_ROWS, table, line, (), "" if where else "every row")
+        case ast.MergeStmt(mergeWhenClauses=clauses):
+            commands = {clause.commandType for clause in clauses}
+            if CmdType.CMD_DELETE in commands:
+                yield Danger(Hazard.DELETES_ROWS, table, line)
+            if CmdType.CMD_UPDATE in commands:
+                yield Danger(Hazard.UPDATES_ROWS, table, line)
+        case ast.InsertStmt(onConflictClause=ast.OnConflictClause(action=action)):
+            if action == OnConflictAction.ONCONFLICT_UPDATE:
+                yield Danger(Hazard.UPDATES_ROWS, table, line)
+
+
+def _within(node: ast.Node, line: int) -> Iterator[Danger]:
+    """Of the statements in WITH, which only the outermost may have if they write."""
+    for part in (node, getattr(node, "selectStmt", None)):
+        clause = getattr(part, "withClause", None)
+        for each in clause.ctes if clause else ():
+            if not isinstance(each.ctequery, ast.SelectStmt):
+                yield from _rows(each.ctequery, line)
+
+
+def _query(node: ast.SelectStmt, line: int) -> Iterator[Danger]:
+    yield from _within(node, line)
+    for name in alter_table.called(node):
+        *schema, function = name.split(".")
+        thing = Thing("function", ".".join(schema), function)
+        yield Danger(Hazard.RUNS_CODE, thing, line, (Doubt("volatile", (name,)),))
+
+
+# -- what is built, read or written anew as a whole
+
+
+def _of_storage(node: ast.Node) -> Found:
+    match node:
+        case ast.IndexStmt(concurrent=False, relation=table) if table.inh:
+            # ON ONLY makes the index of a partitioned table, without those of its partitions
+            yield Hazard.SCANS_UNDER_LOCK, relation("table", table), ()
+            yield Hazard.LOCKS_OUT_WRITES, relation("table", table), ()
+        case ast.ReindexStmt(kind=kind, relation=there, params=params) if there is not None:
+            if not any(each.defname == "concurrently" for each in params or ()):
+                index = kind == ReindexObjectType.REINDEX_OBJECT_INDEX
+                # the planner opens every index of a table that is read
+                yield Hazard.LOCKS_OUT_READS, relation("index" if index else "table", there), ()
+        case ast.RefreshMatViewStmt(relation=view, concurrent=False):
+            yield Hazard.REWRITES_TABLE, relation("materialized view", view), ()
+            yield Hazard.LOCKS_OUT_READS, relation("materialized view", view), ()
+        case ast.ClusterStmt(relation=ast.RangeVar() as table):
+            yield from _rewritten(table)
+        case ast.VacuumStmt(options=options, rels=tables):
+            if any(each.defname == "full" for each in options or ()):
+                for each in tables or ():
+                    yield from _rewritten(each.relation)
+
+
+def _rewritten(table: ast.RangeVar) -> Found:
+    yield Hazard.REWRITES_TABLE, relation("table", table), ()
+    yield Hazard.LOCKS_OUT_READS, relation("table", table), ()
+
+
+def _of_lock(node: ast.Node) -> Found:
+    match node:
+        case ast.LockStmt(relations=tables, mode=mode) if mode >= ShareLock:
+            reads = mode > ExclusiveLock
+            for each in tables:
+                hazard = Hazard.LOCKS_OUT_READS if reads else Hazard.LOCKS_OUT_WRITES
+                yield hazard, relation("table", each), ()
+        case ast.CreateStmt(partbound=bound, inhRelations=parents) if bound is not None:
+            parent = relation("table", parents[0])
+            if not bound.is_default:  # its rows may belong into the new partition
+                doubt = Doubt("default partition")
+                yield Hazard.SCANS_UNDER_LOCK, parent, (doubt,)
+                yield Hazard.LOCKS_OUT_READS, parent, (doubt,)
+        case ast.AlterDomainStmt(subtype="C" | "O", typeName=name, def_=constraint):
+            # ADD, and SET NOT NULL: every table with a column of the domain is read
+            if constraint is None or not constraint.skip_validation:
+                domain = named(ObjectType.OBJECT_DOMAIN, name)
+                yield Hazard.SCANS_UNDER_LOCK, domain, ()
+                yield Hazard.LOCKS_OUT_WRITES, domain, ()
+
+
+# -- names
+
+
+# What clients never name.
+_UNNAMED = (
+    ObjectType.OBJECT_TABCONSTRAINT,
+    ObjectType.OBJECT_DOMCONSTRAINT,
+    ObjectType.OBJECT_INDEX,
+    ObjectType.OBJECT_TRIGGER,
+    ObjectType.OBJECT_POLICY,
+    ObjectType.OBJECT_RULE,
+)
+
+
+def _of_name(node: ast.Node) -> Found:
+    match node:
+        case ast.RenameStmt(renameType=kind) if kind not in _UNNAMED:
+            named_by = node.relation if node.relation is not None else node.object
+            thing = named(kind, named_by)
+            if node.relation is not None and node.subname:
+                thing = thing._replace(part=node.subname)
+            yield Hazard.RENAMES, thing if thing.name else thing._replace(name=node.subname), ()
+        case ast.AlterObjectSchemaStmt(objectType=kind):
+            moved = node.relation if node.relation is not None else node.object
+            yield Hazard.RENAMES, named(kind, moved), ()
+        case ast.AlterEnumStmt(typeName=name, oldVal=str() as label):
+            yield Hazard.RENAMES, named(ObjectType.OBJECT_TYPE, name)._replace(part=label), ()
+        case ast.AlterDomainStmt(subtype="X", typeName=name, name=constraint):
+            domain = named(ObjectType.OBJECT_DOMAIN, name)
+            yield Hazard.DROPS_OTHER, domain._replace(kind="constraint", part=constraint), ()
+
+
+# -- who may do what
+
+
+def _of_privilege(node: ast.Node) -> Found:
+    for thing in _with_other_privileges(node):
+        yield Hazard.CHANGES_PRIVILEGES, thing, ()
+    if isinstance(node, ast.DropOwnedStmt):
+        for role in node.roles:
+            yield Hazard.DROPS_OTHER, Thing("all that is owned by", "", role.rolename or ""), ()
+    if isinstance(node, ast.DropRoleStmt):
+        for role in node.roles:
+            yield Hazard.DROPS_OTHER, Thing("role", "", role.rolename or ""), ()
+
+
+def _with_other_privileges(node: ast.Node) -> Iterator[Thing]:
+    match node:
+        case ast.GrantStmt(targtype=GrantTargetType.ACL_TARGET_ALL_IN_SCHEMA, objects=schemas):
+            for each in schemas:
+                yield Thing(f"every {kind_of(node.objtype)} of schema", "", each.sval)
+        case ast.GrantStmt(objtype=kind, objects=objects):
+            for each in objects or ():
+                yield named(kind, each)
+        case ast.GrantRoleStmt(granted_roles=roles):
+            for each in roles:
+                yield Thing("role", "", each.priv_name or "")
+        case ast.AlterDefaultPrivilegesStmt(action=action):
+            yield Thing(f"default privileges of {kind_of(action.objtype)}s", "", "")
+        case ast.AlterOwnerStmt(objectType=kind, object=owned):
+            yield named(kind, owned)
+        case ast.CreatePolicyStmt(table=table, policy_name=name):
+            yield relation("policy", table, name)
+        case ast.AlterPolicyStmt(table=table, policy_name=name):
+            yield relation("policy", table, name)
+        case ast.CreateRoleStmt(role=name):
+            yield Thing("role", "", name)
+        case ast.AlterRoleStmt(role=role) | ast.AlterRoleSetStmt(role=role):
+            yield Thing("role", "", (role and role.rolename) or "")
+        case ast.ReassignOwnedStmt(roles=roles):
+            for each in roles:
+                yield Thing("all that is owned by", "", each.rolename or "")
+
+
+# -- code
+
+
+def _of_code(node: ast.Node) -> Found:
+    """Functions that a query calls are `_query`'s."""
+    match node:
+        case ast.DoStmt():
+            yield Hazard.RUNS_CODE, Thing("DO", "", ""), ()
+        case ast.CallStmt(funccall=ast.FuncCall(funcname=name)):
+            yield Hazard.RUNS_CODE, named(ObjectType.OBJECT_PROCEDURE, name), ()
+        case ast.CreateExtensionStmt(extname=name) | ast.AlterExtensionStmt(extname=name):
+            yield Hazard.RUNS_CODE, Thing("extension", "", name), ()
+        case ast.CopyStmt(is_program=True):
+            yield Hazard.RUNS_CODE, Thing("COPY … PROGRAM", "", ""), ()

@@ -1,0 +1,82 @@
+"""The words for what is dangerous about a statement: hazards, and what they concern."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+
+class Hazard(enum.StrEnum):
+    """What a statement may cost; the names are those of a policy and of the header `accepts`."""
+
+    DROPS_TABLE = "drops_table"
+    DROPS_COLUMN = "drops_column"
+    DROPS_OTHER = "drops_other"  # a view, a function, a type, an index, a constraint …
+    TRUNCATES = "truncates"
+    DELETES_ROWS = "deletes_rows"
+    UPDATES_ROWS = "updates_rows"
+    REWRITES_TABLE = "rewrites_table"  # a new file, for all rows and all indexes
+    SCANS_UNDER_LOCK = "scans_under_lock"  # every row is read, with a lock held that others feel
+    # For as long as a scan or a rewrite takes. What is locked for a moment only is bounded by
+    # lock_timeout, and is no hazard.
+    LOCKS_OUT_READS = "locks_out_reads"
+    LOCKS_OUT_WRITES = "locks_out_writes"
+    NOT_TRANSACTIONAL = "not_transactional"  # what is broken off half way stays half done
+    RENAMES = "renames"  # clients know it by the former name
+    CHANGES_PRIVILEGES = "changes_privileges"
+    RUNS_CODE = "runs_code"  # what it does cannot be told from the statement
+
+
+class Thing(NamedTuple):
+    """An object that a hazard concerns, as the statement names it.
+
+    `schema` is empty where the search path finds it. `part` is the name of what belongs to a
+    table: a column, a constraint, a trigger. `kind` is that of the innermost.
+    """
+
+    kind: str
+    schema: str
+    name: str
+    part: str = ""
+
+    def __str__(self) -> str:
+        whole = f"{self.schema}.{self.name}" if self.schema else self.name
+        if not self.part:
+            return f"{self.kind} {whole}".strip()
+        if self.kind == "column":
+            return f"column {whole}.{self.part}"
+        return f"{self.kind} {self.part} of {whole}"
+
+
+class Doubt(NamedTuple):
+    """What only the catalog can tell: the hazard is there unless it says otherwise.
+
+    | `about` | `values` | no hazard if |
+    | --- | --- | --- |
+    | `type` | the new type, `using` or empty | the old one's values can stay as they are |
+    | `default` | functions, each quoted | none of them is volatile |
+    | `domain` | a type | it is no domain with constraints |
+    | `not null` | a column | it holds no NULL for certain |
+    | `checks` | | the partition's constraint follows from its CHECKs: this is never certain |
+    | `default partition` | | the table has no default partition |
+    | `storage` | `access method`, `tablespace`, `persistence`; its value | it is that already |
+    | `volatile` | functions | none of them is volatile |
+    | `absent` | a column, or nothing for the whole object | it is there: IF NOT EXISTS |
+    | `stored` | a column | it is generated when it is read |
+    """
+
+    about: str
+    values: tuple[str, ...] = ()
+
+
+class Danger(NamedTuple):
+    """A hazard of one statement, which begins in this line of its file.
+
+    `detail` is what else its words say: `every row`, `CASCADE`.
+    """
+
+    hazard: Hazard
+    thing: Thing
+    line: int
+    doubts: tuple[Doubt, ...] = ()
+    detail: str = ""

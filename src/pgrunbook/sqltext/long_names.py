@@ -1,0 +1,100 @@
+"""Names that are longer than PostgreSQL keeps: it cuts them off, and two may become one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pglast import ast
+from pglast.enums import AlterTableType, ObjectType
+from pglast.parser import scan
+
+# NAMEDATALEN - 1: https://www.postgresql.org/docs/current/limits.html
+LONGEST = 63
+
+_LONG = re.compile(rf'[\w$]{{{LONGEST + 1},}}|"[^"]{{{LONGEST + 1},}}')
+
+# What two names are in one space: the relations of a schema, the columns of a table …
+_Space = tuple[str, ...]
+
+
+def collisions(
+    statements: Sequence[tuple[ast.Node, str]],
+) -> Iterator[tuple[int, str, str, str]]:
+    """The statements, each given with its text, that make what a name before it means already.
+
+    The place of the statement, the name before, its own name, and what both are to PostgreSQL.
+    """
+    made: dict[tuple[_Space, str], str] = {}
+    for place, (node, text) in enumerate(statements):
+        written = _long_names(text)
+        if not written and not made:
+            continue
+        for key in _freed(node):
+            made = {known: name for known, name in made.items() if known[1] != key}
+        for (space, name), times in Counter(_names(node)).items():
+            own_names = written.get(name, [])
+            if times < len(own_names):  # which of them it is, the tree does not say
+                continue
+            for own in own_names:
+                before = made.setdefault((space, name), own)
+                if before != own:
+                    yield place, before, own, name
+
+
+def _long_names(text: str) -> dict[str, list[str]]:
+    """The names of a text that are too long, by what is left of them."""
+    found: dict[str, list[str]] = {}
+    if text.isascii() and not _LONG.search(text):  # most texts: to scan one takes its time
+        return found
+    for token in scan(text):
+        if token.name not in ("IDENT", "UIDENT"):
+            continue
+        word = text[token.start : token.end + 1]
+        name = word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+        if len(name.encode()) > LONGEST:
+            names = found.setdefault(name.encode()[:LONGEST].decode(errors="ignore"), [])
+            if name not in names:
+                names.append(name)
+    return found
+
+
+def _names(node: ast.Node) -> Iterator[tuple[_Space, str]]:
+    """The names that a statement makes, each with its space."""
+    match node:
+        case ast.CreateStmt(relation=table, tableElts=elements):
+            yield ("relation", table.schemaname or ""), table.relname
+            for element in elements or ():
+                yield from _of_element(table, element)
+        case ast.IndexStmt(relation=table, idxname=str() as name):
+            yield ("relation", table.schemaname or ""), name
+        case ast.ViewStmt(view=made) | ast.CreateSeqStmt(sequence=made):
+            yield ("relation", made.schemaname or ""), made.relname
+        case ast.AlterTableStmt(relation=table, cmds=commands):
+            for command in commands:
+                yield from _of_element(table, command.def_)
+
+
+def _of_element(table: ast.RangeVar, element: ast.Node) -> Iterator[tuple[_Space, str]]:
+    match element:
+        case ast.ColumnDef(colname=str() as name):
+            yield ("column", table.relname), name
+        case ast.Constraint(conname=str() as name):
+            yield ("constraint", table.relname), name
+
+
+def _freed(node: ast.Node) -> Iterator[str]:
+    """The names that a statement gives up."""
+    match node:
+        case ast.DropStmt(objects=objects):
+            for each in objects:
+                last = each[-1] if isinstance(each, tuple) else each
+                if isinstance(last, ast.String):
+                    yield last.sval
+        case ast.RenameStmt(renameType=kind, relation=there, subname=part):
+            of_part = kind in (ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT)
+            yield part if of_part else (there.relname if there is not None else "")
+        case ast.AlterTableStmt(cmds=commands):
+            gone = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+            yield from (command.name for command in commands if command.subtype in gone)

@@ -1,0 +1,102 @@
+"""The relations that a statement names, as its text tells: what code it calls does may be more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pglast import ast
+from pglast.enums import ObjectType
+from pglast.visitors import Visitor
+
+# A relation as SQL names it: its schema, or nothing, and its name.
+Relation = tuple[str, str]
+
+# How many of the names of an object are its own, and not its relation's.
+_OWN_NAMES = {
+    ObjectType.OBJECT_TABLE: 0,
+    ObjectType.OBJECT_VIEW: 0,
+    ObjectType.OBJECT_MATVIEW: 0,
+    ObjectType.OBJECT_SEQUENCE: 0,
+    ObjectType.OBJECT_INDEX: 0,
+    ObjectType.OBJECT_FOREIGN_TABLE: 0,
+    ObjectType.OBJECT_COLUMN: 1,
+    ObjectType.OBJECT_TABCONSTRAINT: 1,
+    ObjectType.OBJECT_TRIGGER: 1,
+    ObjectType.OBJECT_POLICY: 1,
+    ObjectType.OBJECT_RULE: 1,
+}
+
+# Statements that call no function but those of a default, a CHECK or an index: what they change
+# hangs on the relations that they name.
+_PLAIN = (
+    ast.CreateStmt,
+    ast.IndexStmt,
+    ast.AlterTableStmt,
+    ast.CommentStmt,
+    ast.CreateTrigStmt,
+    ast.CreatePolicyStmt,
+    ast.AlterPolicyStmt,
+    ast.ReindexStmt,
+    ast.VacuumStmt,
+    ast.InsertStmt,
+    ast.UpdateStmt,
+    ast.DeleteStmt,
+    ast.TruncateStmt,
+)
+
+
+def relations(node: ast.Node) -> set[Relation]:
+    """Return the relations that a statement names."""
+    visitor = _Relations()
+    visitor(node)
+    return visitor.found
+
+
+# Statements that may make anything.
+_CODE = (ast.DoStmt, ast.CallStmt, ast.SelectStmt, ast.CreateExtensionStmt, ast.AlterExtensionStmt)
+
+
+def runs_code(node: ast.Node) -> bool:
+    """Whether a statement does nothing but run code, of which only the server knows what it
+    makes.
+    """
+    return isinstance(node, _CODE)
+
+
+def is_plain(node: ast.Node) -> bool:
+    """Whether a statement changes the schema of nothing but what hangs on the relations that it
+    names.
+    """
+    return isinstance(node, _PLAIN)
+
+
+class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without types
+    def __init__(self) -> None:
+        self.found: set[Relation] = set()
+
+    def visit_RangeVar(self, _: Any, relation: ast.RangeVar) -> None:
+        """Called by pglast for each relation."""
+        self.found.add((relation.schemaname or "", relation.relname))
+
+    def visit_IndexStmt(self, _: Any, index: ast.IndexStmt) -> None:
+        """Called by pglast for CREATE INDEX."""
+        if index.idxname:
+            self.found.add((index.relation.schemaname or "", index.idxname))
+
+    def visit_CommentStmt(self, _: Any, comment: ast.CommentStmt) -> None:
+        """Called by pglast for COMMENT ON."""
+        self.found.update(_named(comment.objtype, comment.object))
+
+    def visit_DropStmt(self, _: Any, drop: ast.DropStmt) -> None:
+        """Called by pglast for DROP."""
+        for name in drop.objects:
+            self.found.update(_named(drop.removeType, name))
+
+
+def _named(kind: ObjectType, name: Any) -> Iterator[Relation]:
+    if kind not in _OWN_NAMES or not isinstance(name, tuple):
+        return
+    names = [part.sval for part in name][: len(name) - _OWN_NAMES[kind]]
+    if names:
+        yield "".join(names[-2:-1]), names[-1]

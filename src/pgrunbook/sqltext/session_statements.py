@@ -1,0 +1,117 @@
+"""Statements that a file may not hold: those that end its transaction, or outlive it in the
+session.
+
+`psql -1 -f` has a session for each file; a run has one for all blocks and its ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pglast import ast
+from pglast.enums import (
+    CURSOR_OPT_HOLD,
+    ObjectType,
+    OnCommitAction,
+    VariableSetKind,
+)
+from pglast.visitors import Visitor
+
+_OUTLIVES = "outlives the block in the session, which is the ledger's and the next block's too"
+_LOCAL = (
+    "write SET LOCAL, which ends with the block; timeouts belong into the header, and a function "
+    "can have settings of its own"
+)
+_DROPPED = "add ON COMMIT DROP, or drop it at the end of the file"
+
+
+def misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[int, str, str]]:
+    """Yield each statement that a file may not hold: its index, what is wrong, and what to do.
+
+    `kept`: whether the file is committed; what is rolled back may change the session.
+    """
+    dropped = {name for node in nodes for name in _dropped(node)}
+    for number, node in enumerate(nodes):
+        what, remedy = _misplaced(node, kept=kept)
+        if kept and not what and (name := _temporary(node)) and name not in dropped:
+            what, remedy = f"leaves {name}, which is temporary, behind: it {_OUTLIVES}", _DROPPED
+        if what:
+            yield number, what, remedy
+
+
+def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
+    """Return what is wrong with a statement, and what to do about it; empty texts if nothing is."""
+    match node:
+        case ast.TransactionStmt():
+            remedy = "delete the statement: the block and its ledger row commit together"
+            return "controls the transaction itself", remedy
+        case ast.VariableSetStmt(kind=VariableSetKind.VAR_SET_MULTI):
+            return "controls the transaction itself", "delete the statement"
+        case ast.CopyStmt(filename=None):
+            return (
+                "copies rows from or to a client that has none",
+                "use INSERT, or SELECT",
+            )
+        case ast.VariableSetStmt(is_local=local) if kept and not local:
+            return f"changes the session: it {_OUTLIVES}", _LOCAL
+        # which nothing rolls back
+        case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt() | ast.LoadStmt():
+            return f"changes the session: it {_OUTLIVES}", "delete the statement"
+        case ast.ListenStmt() | ast.UnlistenStmt() if kept:
+            return f"changes the session: it {_OUTLIVES}", "delete the statement"
+        case ast.DeclareCursorStmt(options=options) if options & CURSOR_OPT_HOLD:
+            return f"changes the session: it {_OUTLIVES}", "leave WITH HOLD out"
+    if kept and _Settings.found(node):
+        return f"changes the session: it {_OUTLIVES}", "give set_config() true for is_local"
+    return "", ""
+
+
+class _Settings(Visitor):  # type: ignore[misc]  # pglast ships no type information
+    """Looks for `set_config(name, value, false)`."""
+
+    def __init__(self) -> None:
+        self.outlive = False
+
+    @classmethod
+    def found(cls, node: ast.Node) -> bool:
+        """Whether the statement calls it."""
+        visitor = cls()
+        visitor(node)
+        return visitor.outlive
+
+    def visit_FuncCall(self, _ancestors: Any, call: ast.FuncCall) -> None:
+        """Called by pglast for each function that is called."""
+        match call:
+            case ast.FuncCall(
+                funcname=(*_, ast.String(sval="set_config")),
+                args=(_, _, ast.A_Const(val=ast.Boolean(boolval=False))),
+            ):
+                self.outlive = True
+
+
+def _temporary(node: ast.Node) -> str:
+    """Return the name of what a statement makes in pg_temp and leaves there; empty if nothing."""
+    match node:
+        case ast.CreateStmt(relation=relation, oncommit=end):
+            pass
+        case ast.CreateTableAsStmt(into=ast.IntoClause(rel=relation, onCommit=end)):
+            pass
+        case ast.SelectStmt(intoClause=ast.IntoClause(rel=relation, onCommit=end)):
+            pass
+        case ast.ViewStmt(view=relation) | ast.CreateSeqStmt(sequence=relation):
+            end = OnCommitAction.ONCOMMIT_NOOP
+        case _:
+            return ""
+    temporary = relation.relpersistence == "t" or relation.schemaname == "pg_temp"
+    return relation.relname if temporary and end != OnCommitAction.ONCOMMIT_DROP else ""
+
+
+_RELATIONS = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_SEQUENCE)
+
+
+def _dropped(node: ast.Node) -> list[str]:
+    match node:
+        case ast.DropStmt(removeType=kind, objects=names) if kind in _RELATIONS:
+            return [name[-1].sval for name in names]
+    return []

@@ -1,0 +1,64 @@
+"""The objects that statements name, however they name them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pglast import ast
+from pglast.enums import ObjectType
+
+from pgrunbook.sqltext.hazards import Thing
+
+
+def relation(kind: str, node: ast.RangeVar, part: str = "") -> Thing:
+    """A table, an index or a view by the node that names it."""
+    return Thing(kind, node.schemaname or "", node.relname, part)
+
+
+_KINDS = {
+    ObjectType.OBJECT_MATVIEW: "materialized view",
+    ObjectType.OBJECT_TABCONSTRAINT: "constraint",
+    ObjectType.OBJECT_DOMCONSTRAINT: "constraint",
+    ObjectType.OBJECT_FDW: "foreign-data wrapper",
+    ObjectType.OBJECT_OPCLASS: "operator class",
+    ObjectType.OBJECT_OPFAMILY: "operator family",
+    ObjectType.OBJECT_STATISTIC_EXT: "statistics",
+    ObjectType.OBJECT_TSCONFIGURATION: "text search configuration",
+    ObjectType.OBJECT_TSDICTIONARY: "text search dictionary",
+    ObjectType.OBJECT_TSPARSER: "text search parser",
+    ObjectType.OBJECT_TSTEMPLATE: "text search template",
+    ObjectType.OBJECT_FOREIGN_SERVER: "server",
+}
+
+# What belongs to a table, whose name comes first.
+_PARTS = (ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE)
+
+
+def kind_of(object_type: int) -> str:
+    """An object's kind, as DROP writes it, but in lower case."""
+    known = ObjectType(object_type)
+    return _KINDS.get(known) or str(known.name.removeprefix("OBJECT_").lower().replace("_", " "))
+
+
+def named(object_type: int, node: Any) -> Thing:
+    """The object that a statement about objects of this kind names in this way."""
+    kind = kind_of(object_type)
+    match node:
+        case ast.String(sval=name):
+            return Thing(kind, "", name)
+        case ast.RangeVar():
+            return relation(kind, node)
+        case ast.TypeName(names=names) | ast.ObjectWithArgs(objname=names) if names:
+            return _last(kind, names)
+        case (ast.TypeName(names=one), ast.TypeName(names=other)):  # of a cast
+            return Thing(kind, "", f"({one[-1].sval} AS {other[-1].sval})")
+        case (*_, ast.String()) if ObjectType(object_type) in _PARTS:
+            return _last(kind, node[:-1])._replace(part=node[-1].sval)
+        case (*_, ast.String()):
+            return _last(kind, node)
+    return Thing(kind, "", "")
+
+
+def _last(kind: str, names: tuple[ast.String, ...]) -> Thing:
+    schema = names[-2].sval if len(names) > 1 else ""
+    return Thing(kind, schema, names[-1].sval)

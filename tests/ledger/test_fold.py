@@ -1,0 +1,119 @@
+"""What the ledger expects: blocks that extend, alter, rename and drop what others made, beside the
+whole inventory.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from applying.test_in_transaction import Applying
+from support.databases import Database
+
+from pgrunbook.inventory.read import read
+from pgrunbook.ledger.drift import Drift, drift
+from pgrunbook.ledger.fold import fold
+
+
+@pytest.fixture
+def applying(empty: Database, tmp_path: Path) -> Applying:
+    return Applying(empty, tmp_path)
+
+
+def drifted(database: Database, version: int = 0) -> list[Drift]:
+    with database.connect() as conn:
+        return drift(
+            fold(conn, "public"), read(conn), version or conn.info.server_version // 10_000
+        )
+
+
+def told(database: Database) -> list[tuple[str, str]]:
+    return [
+        (str(each.object), each.problem.what.removeprefix(f"{each.object} "))
+        for each in drifted(database)
+    ]
+
+
+HISTORY = """
+CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (t int);
+CREATE INDEX i ON t (a); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+--
+ALTER TABLE t ADD COLUMN b text DEFAULT 'x'; ALTER TABLE u ADD FOREIGN KEY (t) REFERENCES t NOT VALID;
+--
+ALTER TABLE u VALIDATE CONSTRAINT u_t_fkey; ALTER TABLE t RENAME COLUMN a TO c; DROP INDEX i;
+--
+ALTER TABLE t RENAME TO renamed; CREATE VIEW v AS SELECT id, c FROM renamed;
+--
+CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'; DROP TABLE u;
+"""
+
+
+def apply_all(applying: Applying, history: str) -> None:
+    for number, sql in enumerate(history.split("--\n"), 1):
+        applying(sql, name=f"{number:03}_block")
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_later_blocks_may_change_all_that_earlier_ones_made(applying: Applying) -> None:
+    apply_all(applying, HISTORY)
+    assert told(applying.database) == []
+    with applying.database.connect() as conn:
+        expected, found = fold(conn, "public"), read(conn)
+    made = {each for each, definition in expected.definitions.items() if definition}
+    assert made == {each for each in found if each.type not in ("schema", "extension")}
+
+
+EDITS = {
+    "ALTER TABLE renamed ALTER b SET DEFAULT 'y'": "table column public.renamed.b",
+    "ALTER TABLE renamed DROP COLUMN b": "table column public.renamed.b",
+    "ALTER TABLE renamed ADD COLUMN z int": "table column public.renamed.z",
+    "ALTER TABLE renamed SET UNLOGGED": "table public.renamed",
+    "ALTER TABLE renamed ADD CHECK (id > 0)": "table constraint renamed_id_check on public.renamed",
+    "CREATE UNIQUE INDEX w ON renamed (c)": "index public.w",
+    "ALTER TABLE renamed ENABLE ROW LEVEL SECURITY": "table public.renamed",
+    "CREATE POLICY p ON renamed USING (true)": "policy p on public.renamed",
+    "CREATE RULE r AS ON INSERT TO renamed DO INSTEAD NOTHING": "rule r on public.renamed",
+    "COMMENT ON TABLE renamed IS 'by hand'": "table public.renamed",
+    "GRANT DELETE ON renamed TO PUBLIC": "table public.renamed",
+    "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3'": "function public.f()",
+    "CREATE OR REPLACE VIEW v AS SELECT id, c FROM renamed LIMIT 1": "view public.v",
+    "DROP VIEW v": "view public.v",
+    "CREATE TABLE u (t int)": "table public.u",
+}
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_each_edit_by_hand_is_the_drift_and_nothing_else(applying: Applying) -> None:
+    apply_all(applying, HISTORY)
+    database = applying.database
+    for edit, named in EDITS.items():
+        with database.connect() as conn, conn.transaction(force_rollback=True):
+            conn.execute(edit.encode())
+            found = drift(fold(conn, "public"), read(conn), conn.info.server_version // 10_000)
+        assert [str(each.object) for each in found] == [named], edit
+        assert found[0].setter.runbook == "900_x"
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_an_index_that_enforces_nothing_is_the_dbas_own(applying: Applying) -> None:
+    apply_all(applying, HISTORY)
+    applying.database.execute("CREATE INDEX mine ON renamed (c)")
+    assert told(applying.database) == []
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_what_another_version_has_printed_is_no_drift_and_is_missed_all_the_same(
+    applying: Applying,
+) -> None:
+    applying("CREATE TABLE t (id int); CREATE TABLE u (id int);")
+    applying.database.execute("DROP TABLE u")
+    found = drifted(applying.database, version=19)
+    assert [str(each.object) for each in found] == ["table public.u"]
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_the_effect_is_readable_without_us(applying: Applying) -> None:
+    applying("CREATE TABLE t (id int);")
+    text = applying.database.psql("-Atc", "SELECT effect FROM pgrunbook.blocks")
+    assert ["table", "public.t"] in [row[:2] for row in json.loads(text)]

@@ -24,9 +24,11 @@ ON_THE_NEWEST = {
     "test_admission.py",
     "test_change_control.py",
     "test_constraint_kinds.py",
+    "test_histories.py",
     "test_lab.py",
     "test_oracle.py",
     "test_sql_magic.py",
+    "test_twin.py",
     "test_rehearsal.py",
     "test_revert.py",
     "test_run_001.py",
@@ -206,7 +208,16 @@ def project(place: Path) -> Project:
     for name in ("runbooks", "sql"):
         shutil.copytree(ROOT / name, root / name)
     (root / "pgrunbook.toml").write_text("")
+    share_twins(place, root)
     return Project(root)
+
+
+def share_twins(place: Path, root: Path) -> None:
+    """Let a project have the servers for twins in common with others: making one takes seconds."""
+    (root / ".pgrunbook").mkdir()
+    for version in (*VERSIONS, *STAND_INS):
+        name = f"twin-{version}"
+        (root / ".pgrunbook" / name).symlink_to(place / name)
 
 
 @pytest.fixture

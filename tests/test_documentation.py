@@ -16,7 +16,7 @@ from pgrunbook.postgres.target import TargetSettings
 from pgrunbook.run.lifetime import Lifetime
 from pgrunbook.run.run import Run
 from pgrunbook.runbooks.parameters import Parameters
-from pgrunbook.runbooks.project import ArchiveSettings, EmbeddedSettings
+from pgrunbook.runbooks.project import ArchiveSettings, EmbeddedSettings, TwinSettings
 from pgrunbook.runbooks.scripts import HEADER_KEYS, Script
 
 ROOT = Path(__file__).parents[1]
@@ -92,6 +92,7 @@ def settings_table(section: str) -> dict[str, str]:
         ("embedded", EmbeddedSettings),
         ("targets.NAME", TargetSettings),
         ("archive", ArchiveSettings),
+        ("twin", TwinSettings),
     ],
 )
 def test_every_key_of_the_project_file_with_its_default(

@@ -26,9 +26,9 @@ CREATE INDEX i ON t (a);
 
 
 @pytest.fixture
-def applying(empty: Database, tmp_path: Path) -> Iterator[Applying]:
+def applying(empty: Database, tmp_path: Path, place: Path) -> Iterator[Applying]:
     empty.load(GROUND)
-    made = Applying(empty, tmp_path)
+    made = Applying(empty, tmp_path, place)
     yield made
     made.sessions.close()
 
@@ -112,3 +112,12 @@ def test_the_rows_that_it_writes_are_counted(applying: Applying) -> None:
         "updated": 2,
         "deleted": 1,
     }
+
+
+def test_a_secret_in_what_was_there_does_not_reach_the_ledger(applying: Applying) -> None:
+    body = "SELECT ''host=db password=Tr0ub4dor-{}''"
+    make = "CREATE OR REPLACE FUNCTION g() RETURNS text LANGUAGE sql AS '{}'"
+    applying.database.load(make.format(body.format(1)))
+    applying("CREATE OR REPLACE FUNCTION g() RETURNS text LANGUAGE sql AS 'SELECT NULL::text';")
+    assert "Tr0ub4dor" not in str(noted(applying.database))
+    assert "host=db" in str(noted(applying.database))

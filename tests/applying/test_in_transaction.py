@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
+from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Source
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -38,6 +41,7 @@ class Applying:
 
     database: Database
     folder: Path
+    servers: Path  # where the server for twins keeps its data
     before: Callable[[], object] = lambda: None  # what happens once a block has been decided about
 
     def __post_init__(self) -> None:
@@ -56,6 +60,14 @@ class Applying:
             parameters=parameters,
         )
 
+    @contextmanager
+    def twin(self) -> Iterator[Twin]:
+        """A twin of the database."""
+        look = self.sessions.look
+        server = twin_server.kept(self.servers, self.database.server.version)
+        with twin_server.made(self.sessions.target, look, server, self.run_id[:8]) as made:
+            yield made
+
     def __call__(self, sql: str, lock_timeout: str = "150ms", name: str = "010_block") -> Outcome:
         """Apply a block of this SQL."""
         (self.folder / "deploy").mkdir(exist_ok=True)
@@ -64,6 +76,7 @@ class Applying:
         )
         source = Source.read(self.folder)
         agenda = Agenda(self.sessions, "900_x", "public", source)
+        agenda.twins.make = self.twin
 
         def decide() -> Decision:
             return agenda.decide_now([source.block(name, {})])[0]
@@ -83,8 +96,8 @@ class Applying:
 
 
 @pytest.fixture
-def applying(empty: Database, tmp_path: Path) -> Iterator[Applying]:
-    made = Applying(empty, tmp_path)
+def applying(empty: Database, tmp_path: Path, place: Path) -> Iterator[Applying]:
+    made = Applying(empty, tmp_path, place)
     yield made
     made.sessions.close()
 

@@ -156,7 +156,7 @@ def test_half_done_by_hand_ends_complete(crm: Database, project: Project) -> Non
     crm.load("DROP INDEX idx_import_batches_status")
     done = project.run(crm)
     assert done.code == 0, done.text
-    assert "there already: table import_batches" in done.cells["plan"]
+    assert "there already: table public.import_batches" in done.cells["plan"]
     assert "CREATE TABLE" not in done.cells["import-batches"]
     assert "CREATE INDEX idx_import_batches_status" in done.cells["import-batches"]
     assert project.step(crm, "--mode", "verify").code == 0

@@ -17,8 +17,8 @@ from pgrunbook.ledger.fold import fold
 
 
 @pytest.fixture
-def applying(empty: Database, tmp_path: Path) -> Applying:
-    return Applying(empty, tmp_path)
+def applying(empty: Database, tmp_path: Path, place: Path) -> Applying:
+    return Applying(empty, tmp_path, place)
 
 
 def drifted(database: Database, version: int = 0) -> list[Drift]:

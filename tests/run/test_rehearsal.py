@@ -5,6 +5,7 @@ read.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -93,6 +94,7 @@ def folder(place: Path) -> Iterator[Path]:
 @pytest.fixture
 def project(project: Project, folder: Path) -> Project:
     """A project that rehearses there."""
+    shutil.rmtree(project.root / ".pgrunbook")
     (project.root / ".pgrunbook").symlink_to(folder)
     return project
 

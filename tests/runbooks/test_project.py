@@ -100,7 +100,7 @@ def test_the_settings_are_typed_and_have_defaults(tmp_path: Path) -> None:
         ),
         (
             "[target.staging]\n",
-            r"target: unknown setting\n +expected: one of embedded, archive, targets",
+            r"target: unknown setting\n +expected: one of embedded, archive, twin, targets",
         ),
         ("[embedded]\nversion = 'new'\n", r"embedded\.version: .*valid integer"),
     ],

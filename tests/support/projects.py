@@ -85,10 +85,17 @@ class Project:
         done = self._call([sys.executable, "-m", "papermill", notebook, output, *given], cwd)
         return Outcome(done.code, done.text, output if output.exists() else None)
 
-    def step(self, target: Database | str, *arguments: str, upto: str | None = None) -> Outcome:
-        """Run the cells of 001 here, without papermill and its kernel, up to the one that raises.
-        Quicker by seconds: for what is refused, which papermill and the engine have tests of their
-        own for. `upto` is the last block that is applied, empty for none; then the kernel is gone.
+    def step(
+        self,
+        target: Database | str,
+        *arguments: str,
+        upto: str | None = None,
+        runbook: str = RUNBOOK,
+    ) -> Outcome:
+        """Run the cells of a runbook here, without papermill and its kernel, up to the one that
+        raises. Quicker by seconds: for what is refused, which papermill and the engine have tests
+        of their own for. `upto` is the last block that is applied, empty for none; then the kernel
+        is gone.
         """
         options = (
             dict(zip(arguments[::2], arguments[1::2], strict=True)) if "-p" not in arguments else {}
@@ -100,7 +107,7 @@ class Project:
             **{name.strip("-"): value for name, value in options.items()},
             **dict(pairs),
         }
-        cells = json.loads((self.root / "runbooks" / f"{RUNBOOK}.ipynb").read_text())["cells"]
+        cells = json.loads((self.root / "runbooks" / f"{runbook}.ipynb").read_text())["cells"]
         with patch.dict(os.environ, self._env | {"PGRUNBOOK_ROOT": str(self.root)}, clear=True):
             try:
                 for cell in cells:

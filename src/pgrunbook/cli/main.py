@@ -16,6 +16,7 @@ import click
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
 from pgrunbook.cli.commands import Commands
+from pgrunbook.cli.import_command import import_
 from pgrunbook.errors import (
     Failed,
     Interrupted,
@@ -84,7 +85,7 @@ def main() -> None:
     metavar="NAME VALUE",
     help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, "
     "statement_timeout,"
-    " approved_plan, approver, discard, or one of its own. May be repeated.",
+    " approved_plan, approver, discard, adopt, or one of its own. May be repeated.",
 )
 @click.option(
     "--html", is_flag=True, help="Also make the reviewer's page of the record, below outputs/site/."
@@ -367,6 +368,9 @@ def new(name: str, as_json: bool) -> None:
     for path in paths:
         click.echo(controls.one_line(path))
     click.echo(following)
+
+
+main.add_command(import_)
 
 
 @main.command()

@@ -102,19 +102,28 @@ class Kind:
         wanted = {each for each in addresses if each.classid == self.classid}
         if self.number is None:
             found = [each.objid for each in wanted if each.objsubid == 0]
-            return self._asked(f"{self.oid} = ANY ({oids(found)})") if found else ""
+            question = f"{self.oid} = ANY ({oids(found)}){self._lasting}"
+            return self._asked(question) if found else ""
         pairs = sorted({(each.objid, each.objsubid) for each in wanted if each.objsubid > 0})
         if not pairs:
             return ""
         tables = oids(oid for oid, _ in pairs)
         these = _are_among(self.oid, self.number, pairs, "int2")
-        return self._asked(f"{self.oid} = ANY ({tables}) AND {these}")
+        return self._asked(f"{self.oid} = ANY ({tables}) AND {these}{self._lasting}")
 
     def within(self, namespaces: Sequence[int]) -> str:
         """The question about all objects of the schemas; about all there are, if they have none."""
         if self.namespace is None:
             return self._asked("true")
         return self._asked(f"{self.namespace} = ANY ({oids(namespaces)})")
+
+    @property
+    def _lasting(self) -> str:
+        """The condition that leaves out what is in a session's own schema, and ends with it."""
+        if self.namespace is None:
+            return ""
+        schema = f"SELECT FROM pg_namespace session WHERE session.oid = {self.namespace}"
+        return f" AND NOT EXISTS ({schema} AND session.nspname LIKE 'pg\\_%temp\\_%')"
 
     def _asked(self, wanted: str) -> str:
         return self.text.replace("{wanted}", wanted)

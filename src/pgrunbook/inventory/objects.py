@@ -16,7 +16,9 @@ class Object(NamedTuple):
     """What an object is called, in the words of pg_identify_object."""
 
     type: str  # 'table', 'table column', 'table constraint', 'index', 'function', 'policy' …
-    identity: str  # 'public.deals', 'public.deals.source', 'deals_pkey on public.deals' …
+    identity: (
+        str  # 'public.invoices', 'public.invoices.state', 'invoices_pkey on public.invoices' …
+    )
 
     def __str__(self) -> str:
         return f"{self.type} {self.identity}"

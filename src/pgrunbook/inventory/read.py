@@ -28,6 +28,7 @@ _PUBLIC = Object("schema", "public")  # by initdb, too, but no part of PostgreSQ
 _SECRET = re.compile(
     r"pass|pwd|secret|token|credential|private|access_?key|api_?key", re.IGNORECASE
 )
+_SHORT = 20  # characters: a connection string with a password, or a token, takes more
 _NO_SECRET = re.compile(r"user(name)?", re.IGNORECASE)
 
 _OID = re.compile(r"\{(\w\.\w+)\}")  # a column that holds an OID, in initial_privileges.sql
@@ -162,6 +163,10 @@ def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
         for name, value in zip(names, values, strict=True)
         if value is not None and value is not False
     }
+    for name, value in said.items():
+        # a function's text may hold one, and a comment; what is short holds none
+        if isinstance(value, str) and len(value) > _SHORT:
+            said[name] = mask_shapes(value, sql=True)
     usual = said.pop("default acl", None)
     if "acl" in said:
         privileges = sorted(said.pop("acl"))
@@ -215,5 +220,6 @@ def _add(inventory: Inventory, remarks: Mapping[str, Answer]) -> None:
         for classid, oid, number, text in answer.rows:
             objects = inventory.at() if objects is None else objects
             if each := objects.get(Address(classid, oid, number)):
-                properties = {**inventory.definitions[each].properties, name: text}
+                said = mask_shapes(text, sql=True)
+                properties = {**inventory.definitions[each].properties, name: said}
                 inventory.definitions[each] = Definition(properties)

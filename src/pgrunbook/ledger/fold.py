@@ -57,6 +57,7 @@ class Fold:
     changes: dict[tuple[str, str], Changes] = field(default_factory=dict)
     parts: dict[Object, str] = field(default_factory=dict)  # what each is a part of
     unread: set[Object] = field(default_factory=set)
+    adopted: set[Object] = field(default_factory=set)  # somebody else had made them
     last_block: int = 0
 
     def setter(self, known: Object) -> Setter:
@@ -71,6 +72,7 @@ class Fold:
         for each in (self.definitions, self.history, self.versions):
             each.pop(known, None)
         self.unread.discard(known)
+        self.adopted.discard(known)
 
     def _take(self, row: Mapping[str, Any]) -> None:
         """Take account of a block's row: of what it has changed, or of the names of what it
@@ -99,6 +101,9 @@ class Fold:
             self.parts[known] = part_of
             self.unread.add(known)
             self.history.setdefault(known, []).append(setter)
+        self.adopted -= changed.keys()
+        if row["event"] == "adopted":
+            self.adopted |= changed.keys()
 
     def _undo(self, setter: Setter, changed: Changes) -> None:
         """A block is in place no more: of what it alone has set nothing is expected."""

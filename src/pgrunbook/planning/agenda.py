@@ -4,7 +4,7 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -14,13 +14,15 @@ from pgrunbook.admit import admission, variants
 from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused, did_you_mean
-from pgrunbook.inventory.objects import Definition, Object
+from pgrunbook.inventory.objects import Definition, Inventory, Object
+from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift, drift
 from pgrunbook.ledger.fold import Fold, fold, note_reading
 from pgrunbook.planning import decisions, reversion
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog, shapes
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
@@ -51,6 +53,7 @@ class Agenda:
     variables: dict[str, str] = field(default_factory=dict)
     reverting: bool = False
     discard: frozenset[str] = frozenset()
+    twins: Twins = field(init=False)
     _admitting: list[Block] = field(default_factory=list)
     _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
@@ -61,6 +64,14 @@ class Agenda:
     _fold: Fold | None = None
     _relations: set[Relation] = field(default_factory=set)
     _runs_code: bool = False
+
+    def __post_init__(self) -> None:
+        self.twins = Twins(
+            self.entries,
+            self.source.plain(),
+            expected=self._expected,
+            applied=self._applied,
+        )
 
     @property
     def look(self) -> Connection:
@@ -316,23 +327,39 @@ class Agenda:
         names = {row["name"]: _describe(row) for row in taken}
         of_table = _by_table(found)
         drifted = self.drift() if len(undone) < len(blocks) else []
-        decided = [
-            decisions.decide(
-                block,
-                _about(block, entry, of_table),
-                names,
-                entry,
-                [each.problem for each in drifted if self._set_by(each, block)],
-            )
-            for block in blocks
-            for entry in [entries.get(block.name)]
-        ]
+        new = [b for b in undone if not b.admits and not _is_begun(entries.get(b.name))]
+        judged = self.twins.judge(self.sessions.look, new, self._target)
+        decided = []
+        for block in blocks:
+            entry, about = entries.get(block.name), _about(block, entries.get(block.name), of_table)
+            if block.name in judged:
+                kept = frozenset(key for key in block.facts if key in about)
+                decided.append(decisions.judged(block, judged[block.name], entry, kept))
+                continue
+            mine = [each.problem for each in drifted if self._set_by(each, block)]
+            made = decisions.decide(block, about, names, entry, mine)
+            if made.action in (Action.ADOPT, Action.COMPLETE):
+                made = replace(made, wanted=self._there(block))
+            decided.append(made)
+        return decided
+
+    def _expected(self) -> Collection[Object]:
+        return self.fold.definitions.keys()
+
+    def _applied(self) -> list[Object]:
+        """What blocks of the ledger have made themselves, and is as they left it: that it is there
+        says nothing about a block which the ledger lacks, and which makes it anew.
+        """
+        fold, seen = self.fold, self.ground.seen
         return [
-            replace(each, wanted=self._there(each.block))
-            if each.action in (Action.ADOPT, Action.COMPLETE)
-            else each
-            for each in decided
+            each
+            for each, made in fold.definitions.items()
+            if made and each not in fold.adopted and each in seen and seen[each] == made
         ]
+
+    def _target(self) -> Inventory:
+        """All that is there."""
+        return self.ground.seen if self.ground.whole else read(self.look)
 
     def _there(self, block: Block) -> dict[Object, Definition]:
         """What of a block is there already, as it is."""
@@ -416,6 +443,10 @@ class Agenda:
                 yield script, variables
         if (probe := self._probes.get(block.name)) and (script := there.get("admitted")):
             yield script, probe
+
+
+def _is_begun(entry: ledger.Entry | None) -> bool:
+    return bool(entry and entry.event in ledger.BROKEN_OFF)
 
 
 def _by_table(found: Facts) -> dict[str, list[tuple[int, Key, str]]]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from psycopg import sql
@@ -19,6 +20,9 @@ from pgrunbook.ledger.ledger import BROKEN_OFF, Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.scripts import Script
 from pgrunbook.sqltext.shape import INVALID, OBJECTS, PENDING, Facts, Key, holds, relation_names
+
+if TYPE_CHECKING:  # which imports this module
+    from pgrunbook.planning.judgement import Judgement
 
 
 class Action(enum.StrEnum):
@@ -130,6 +134,26 @@ def decide(
         repairs = tuple(f"DROP INDEX CONCURRENTLY {index}" for index in indexes)
         return decided(action=Action.COMPLETE, reason="; ".join(reasons), repairs=repairs)
     return decided(action=Action.APPLY, reason="absent" if block.facts else "not done yet")
+
+
+def judged(
+    block: Block, judgement: Judgement, entry: Entry | None, kept: frozenset[Key]
+) -> Decision:
+    """The decision about a block that the ledger lacks, as the twin has judged it; `kept` is what
+    of it is there.
+    """
+    if block.problems:
+        return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
+    return Decision(
+        block,
+        judgement.action,
+        judgement.reason,
+        judgement.statements,
+        judgement.problems,
+        revision=entry.revision + 1 if entry else 0,
+        kept=kept,
+        wanted=judgement.there,
+    )
 
 
 def _untold(block: Block, found: Facts) -> Problem:

@@ -56,7 +56,7 @@ class Risk:
 
     @property
     def concerns(self) -> str:
-        """What it is about: `column deals.note`, `table deals (every row)`."""
+        """What it is about: `column invoices.note`, `table invoices (every row)`."""
         detail = f" ({self.danger.detail})" if self.danger.detail else ""
         return f"{self.danger.thing}{detail}"
 

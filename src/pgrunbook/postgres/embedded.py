@@ -42,8 +42,6 @@ PROGRAMS = {16: _WHEEL / "pginstall/bin", 18: _WHEEL / "pginstall18/bin"}
 # The machine's time zone and language must not show in the record of a run, nor in the errors that
 # we quote.
 _INITDB = (
-    "--username",
-    SUPERUSER,
     "--auth",
     "trust",
     "--encoding",
@@ -73,14 +71,15 @@ os.register_at_fork(after_in_child=_forget)
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: its major version, data directory, directory of psql and pg_dump, and
-    socket directory.
+    """A running server: its major version, data directory, directory of psql and pg_dump, socket
+    directory, and its superuser.
     """
 
     version: int
     data: Path
     bin: Path
     socket: Path
+    superuser: str = SUPERUSER
 
     def conninfo(self, database: str = "postgres") -> str:
         """How libpq gets to a database of this server: as its superuser, without a password."""
@@ -89,7 +88,7 @@ class Server:
             host=str(self.socket),
             hostaddr="",
             port=postmaster.PORT,
-            user=SUPERUSER,
+            user=self.superuser,
             dbname=database,
         )
 
@@ -119,15 +118,19 @@ class Server:
                 self.socket.rmdir()
 
 
-def start(data: Path, version: int = 18) -> Server:
+def start(
+    data: Path, version: int = 18, superuser: str = SUPERUSER, bin_: Path | None = None
+) -> Server:
     """The server of the data directory `data`: made and started, or joined, until this process
-    ends.
+    ends. `superuser` is what it is called since the server was made; `bin_`, where other programs
+    than the package's own are.
 
     Any number of processes may ask at once; to ask again is cheap, and brings a killed server back.
     Raises Refused if the directory is not ours to use or of another major version, and if the
     server does not start.
     """
-    if version not in PROGRAMS:
+    bin_ = bin_ or PROGRAMS.get(version)
+    if not bin_:
         known = " or ".join(map(str, PROGRAMS))
         raise Refused.of(
             "no such embedded PostgreSQL", where="version", expected=known, found=str(version)
@@ -135,8 +138,8 @@ def start(data: Path, version: int = 18) -> Server:
     data = data.expanduser().resolve()
     with _locked(data):
         if not _is_cluster(data, version):
-            _initdb(data, PROGRAMS[version])
-        server = _running(data, version)
+            _initdb(data, bin_, superuser)
+        server = _running(data, version, bin_, superuser)
         _use(server)
     return server
 
@@ -241,7 +244,7 @@ def _is_cluster(data: Path, version: int) -> bool:
     return True
 
 
-def _initdb(data: Path, bin_: Path) -> None:
+def _initdb(data: Path, bin_: Path, superuser: str) -> None:
     """Make a cluster, and give it its name when it is complete: PG_VERSION is among the first files
     made.
     """
@@ -250,21 +253,21 @@ def _initdb(data: Path, bin_: Path) -> None:
         tempfile.TemporaryDirectory(prefix=f"{data.name}.", dir=data.parent) as made,
     ):
         os.chown(made, *os_user.server_user())
-        programs.run(bin_ / "initdb", *_INITDB, "--pgdata", "data", data=data, cwd=made)
+        options = (*_INITDB, "--username", superuser, "--pgdata", "data")
+        programs.run(bin_ / "initdb", *options, data=data, cwd=made)
         with Path(made, "data", "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
         Path(made, "data").rename(data)
 
 
-def _running(data: Path, version: int) -> Server:
+def _running(data: Path, version: int, bin_: Path, superuser: str) -> Server:
     """The server, once it answers: a postmaster that is alive may still be recovering, or on its
     way out.
     """
-    bin_ = PROGRAMS[version]
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         if postmaster.is_alive(data) or _launch(data, bin_):
-            server = Server(version, data, bin_, postmaster.socket(data))
+            server = Server(version, data, bin_, postmaster.socket(data), superuser)
             with suppress(psycopg.OperationalError):
                 psycopg.connect(server.conninfo(), connect_timeout=5).close()
                 return server

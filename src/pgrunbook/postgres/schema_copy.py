@@ -8,10 +8,11 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 from psycopg import sql
@@ -27,13 +28,10 @@ from pgrunbook.postgres.target import Target
 
 _PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
 
-# What is left out: owners and privileges, as roles belong to the cluster; replication; our own
-# ledger, whose tables are nothing without their rows. pg_dump holds ACCESS SHARE on every table
-# meanwhile: it gives up rather than wait for it.
+# What is left out: replication; our own ledger, whose tables are nothing without their rows.
+# pg_dump holds ACCESS SHARE on every table meanwhile: it gives up rather than wait for it.
 _DUMP = (
     "--format=custom",
-    "--no-owner",
-    "--no-privileges",
     "--no-tablespaces",
     "--no-publications",
     "--no-subscriptions",
@@ -42,6 +40,8 @@ _DUMP = (
     "--lock-wait-timeout=5s",
     "--no-sync",
 )
+# Owners and privileges, as roles belong to the cluster.
+WITHOUT_ROLES = ("--no-owner", "--no-privileges")
 _STATISTICS = 18  # the first version that can take over what its planner knew
 _READ_ONLY = "-c default_transaction_read_only=on"
 # what a session has made use of already
@@ -70,22 +70,40 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
     version; Failed if it cannot be dumped.
     """
     wanted = conn.info.server_version // 10_000
-    _require_readable(conn)
+    require_readable(conn)
     with ExitStack() as stack:
         server = stack.enter_context(_server(folder, wanted))
         with tempfile.TemporaryDirectory(prefix="pgrunbook-") as place:
-            dump = Path(place, "schema.dump")
-            _dump(target, conn, server, dump)
+            file = Path(place, "schema.dump")
+            statistics = server.version >= _STATISTICS
+            known = ("--no-data", "--statistics") if statistics else ("--schema-only",)
+            dump(target, conn, server, file, *WITHOUT_ROLES, *known)
             encoding = conn.info.parameter_status("server_encoding")
-            copy = stack.enter_context(_database(server, f"{_PREFIX}{name}", encoding))
-            _create_roles(conn, server)
-            warnings = [*_other_version(wanted, server), *_restore(server, copy, dump)]
+            copy = stack.enter_context(database(server, f"{_PREFIX}{name}", encoding))
+            create_roles(server, [row["name"] for row in catalog.rows(conn, "policy_roles")])
+            failed = restore(server, copy, file, *WITHOUT_ROLES, statistics=statistics)
+            warnings = [*_other_version(wanted, server), *failed]
         yield Copy(
-            replace(target, conninfo=_conninfo(server, copy)),
+            replace(target, conninfo=as_owner(server, copy)),
             copy,
-            _version(server),
+            version(server),
             tuple(warnings),
         )
+
+
+class Host(Protocol):
+    """A server that copies are made on, by its superuser; `bin` has a pg_dump of its version."""
+
+    @property
+    def version(self) -> int:
+        """The major version."""
+
+    @property
+    def bin(self) -> Path:
+        """Where its programs are."""
+
+    def conninfo(self, database: str = "postgres") -> str:
+        """How libpq gets to one of its databases."""
 
 
 @contextmanager
@@ -117,12 +135,13 @@ def _other_version(wanted: int, server: Server) -> list[str]:
     ]
 
 
-def _version(server: Server) -> str:
+def version(server: Host) -> str:
+    """What it calls itself: `PostgreSQL 18.4`."""
     with closing(psycopg.connect(server.conninfo())) as conn:
         return "PostgreSQL " + str(conn.info.parameter_status("server_version")).split(" ")[0]
 
 
-def _require_readable(conn: Connection) -> None:
+def require_readable(conn: Connection) -> None:
     """pg_dump locks every table, which takes the privilege to read it."""
     grants = (
         "as its owner: GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role}"
@@ -140,15 +159,15 @@ def _require_readable(conn: Connection) -> None:
         raise Refused("The target cannot be rehearsed: nothing was changed.", problems=problems)
 
 
-def _dump(target: Target, conn: Connection, server: Server, file: Path) -> None:
-    content = ("--no-data", "--statistics") if server.version >= _STATISTICS else ("--schema-only",)
+def dump(target: Target, conn: Connection, server: Host, file: Path, *options: str) -> None:
+    """Write the schema into the file, with the server's pg_dump. Raises Failed if that cannot."""
     service = file.with_name("pg_service.conf")
     env = _same_server(conn, service)
     where = ("--file", str(file), "--dbname", "service=target")
     with driver_errors(
         "The schema cannot be copied: nothing was changed.", where=f"target {target.name!r}"
     ):
-        done = watched(server.bin / "pg_dump", *_DUMP, *content, *where, env=env, answers=conn)
+        done = watched(server.bin / "pg_dump", *_DUMP, *options, *where, env=env, answers=conn)
     service.unlink()
     if done.returncode:
         locked = "LOCK TABLE" in done.stderr  # the statement that it gave up
@@ -189,9 +208,9 @@ def _environment(**given: str) -> dict[str, str]:
 
 
 @contextmanager
-def _database(server: Server, name: str, encoding: str | None) -> Iterator[str]:
+def database(server: Host, name: str, encoding: str | None) -> Iterator[str]:
     """A new database and its owner of the same name, dropped at the end; before, those that killed
-    rehearsals left.
+    runs left.
 
     Whoever has made one holds an advisory lock of its name.
     """
@@ -222,28 +241,30 @@ def _drop(conn: Connection, name: str) -> None:
     conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
-def _conninfo(server: Server, name: str) -> str:
+def as_owner(server: Host, name: str) -> str:
     """How to get to a copy, as its owner."""
     return make_conninfo(server.conninfo(name), user=name)
 
 
-def _demote(server: Server, owner: str) -> None:
+def _demote(server: Host, owner: str) -> None:
     with closing(psycopg.connect(server.conninfo(), autocommit=True)) as conn:
         conn.execute(sql.SQL("ALTER ROLE {} NOSUPERUSER").format(sql.Identifier(owner)))
 
 
-def _create_roles(conn: Connection, server: Server) -> None:
-    """The roles that policies name: policies are copied, and roles are not in a dump. They may not
-    log in.
+def create_roles(server: Host, names: Iterable[str]) -> None:
+    """The roles that a schema names, as policies do: they are not in a dump. They may not log
+    in.
     """
     with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
-        for row in catalog.rows(conn, "policy_roles"):
-            # of an earlier rehearsal, or one at the same time
+        for name in names:
+            # of an earlier copy, or one at the same time
             with suppress(psycopg.errors.DuplicateObject):
-                own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(row["name"])))
+                own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
 
 
-def _restore(server: Server, name: str, dump: Path) -> list[str]:
+def restore(
+    server: Host, name: str, dump: Path, *options: str, statistics: bool = False
+) -> list[str]:
     """Fill the copy; what failed, a line each.
 
     Some of what a schema holds takes a superuser to make; but its functions are somebody else's
@@ -254,30 +275,19 @@ def _restore(server: Server, name: str, dump: Path) -> list[str]:
     env = _environment(PGOPTIONS="-c synchronous_commit=off")
     listed = _pg_restore(server, "--list", str(dump), env=env).stdout.splitlines(keepends=True)
 
-    def filled(conninfo: str, entries: Callable[[str], bool], *options: str) -> str:
+    def filled(conninfo: str, entries: Callable[[str], bool], *parts: str) -> str:
         chosen = dump.with_name("list")
         chosen.write_text("".join(filter(entries, listed)), encoding="utf-8")
-        given = (
-            "--no-owner",
-            "--no-privileges",
-            "--use-list",
-            str(chosen),
-            *options,
-            "--dbname",
-            conninfo,
-            str(dump),
-        )
+        given = ("--use-list", str(chosen), *options, *parts, "--dbname", conninfo, str(dump))
         return _pg_restore(server, *given, env=env).stderr
 
-    owner, plain = (
-        _conninfo(server, name),
-        () if server.version < _STATISTICS else ("--no-statistics",),
-    )
+    owner = as_owner(server, name)
+    plain = ("--no-statistics",) if statistics else ()
     said = filled(owner, _copied, "--section=pre-data", *plain)
     _demote(server, name)
     said += filled(owner, _copied, "--section=post-data", *plain)
     said += filled(server.conninfo(name), _is_event_trigger, "--section=post-data", *plain)
-    if plain:  # after the indexes, each of which counts the rows of its table anew when it is made
+    if statistics:  # after the indexes, each of which counts its table anew when it is made
         filled(owner, _copied, "--statistics-only")
     return _errors(said)
 
@@ -294,7 +304,7 @@ def _is_event_trigger(entry: str) -> bool:
 
 
 def _pg_restore(
-    server: Server, *arguments: str, env: dict[str, str]
+    server: Host, *arguments: str, env: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Raises Failed if it is broken off; what it could not do and went on after is among its
     errors.
@@ -303,7 +313,7 @@ def _pg_restore(
     if done.returncode and "errors ignored on restore" not in done.stderr:
         raise Failed.of(
             "pg_restore was broken off: the copy is not complete",
-            where="mode rehearse",
+            where="the copy of the schema",
             found=done.stderr.strip() or f"it ended with {done.returncode}",
             remedy="see the log of the embedded PostgreSQL, and whether the disk is full; then "
             "run again",

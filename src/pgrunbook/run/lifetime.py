@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 import psycopg
 from IPython.core.getipython import get_ipython
@@ -32,10 +34,13 @@ from pgrunbook.run import conclusion, display, sql_magic, target_card
 from pgrunbook.run.before_and_after import Observation
 from pgrunbook.run.prepare import Preparation
 from pgrunbook.run.rehearsal import Rehearsal
-from pgrunbook.runbooks import credentials, parameters
+from pgrunbook.runbooks import credentials, parameters, targets
 from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
+
+if TYPE_CHECKING:
+    from pgrunbook.postgres.twin_server import Twin
 
 
 class Lifetime:
@@ -86,6 +91,8 @@ class Lifetime:
             reverting=chosen.mode == "revert",
             discard=chosen.discarded,
         )
+        self._agenda.twins.make = partial(self._twin, project, reached)
+        self._agenda.twins.adopt = chosen.adopt
         self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
         self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
         try:
@@ -112,6 +119,16 @@ class Lifetime:
         if shell := get_ipython():
             display.install(shell)
             sql_magic.register(shell, self._sessions.open_look)
+
+    @contextmanager
+    def _twin(self, project: Project, reached: target.Target) -> Iterator[Twin]:
+        """A twin of what this run works on."""
+        from pgrunbook.postgres import twin_server  # few runs need it
+
+        look = self._sessions.look
+        server = targets.for_twins(project, look.info.server_version // 10_000)
+        with twin_server.made(reached, look, server, self.run_id[:8]) as twin:
+            yield twin
 
     def _check_target(self, target: target.Target, project: Project) -> Identity:
         """Who answers there: it must be who was meant, have the schema, and for a run that writes,

@@ -339,7 +339,7 @@ def _block(
     return Block(
         name=name,
         title="; ".join(dict.fromkeys(header.get("title", name) for header in headers)),
-        why=" ".join(dict.fromkeys(header.get("why", "") for header in headers)),
+        why=" ".join(dict.fromkeys(map(_why, scripts))),
         sql=sql,
         statements=parsed,
         effects=effects,
@@ -358,6 +358,12 @@ def _block(
 def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
     """What the headers say: those of variants say the same, or nothing."""
     return next((header[key] for header in headers if key in header), "")
+
+
+def _why(script: Script) -> str:
+    """What its header says, or where it comes from."""
+    from_file = f"Imported from {script.imported}." if script.imported else ""
+    return script.header.get("why", from_file)
 
 
 def source_sha256(scripts: Iterable[Script]) -> str:

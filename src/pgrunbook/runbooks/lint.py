@@ -129,12 +129,16 @@ def _findings(folder: Path) -> Iterator[Finding]:
     source = Source.usable(folder)
     for file, problems in source.unusable.items():
         yield from (Finding.of(problem, file, "usable") for problem in problems)
+    # written for another tool, reviewed and run there: of these only what a run would refuse
+    imported = {script.name for script in source.scripts() if script.imported}
     for rule in RULES:
-        yield from rule.findings(source)
+        yield from (found for found in rule.findings(source) if found.file not in imported)
     for script in source.scripts("deploy"):
-        yield from _squawk(script, squawk.EXCLUDED | squawk.SAID_BY_HAZARDS)
+        if script.name not in imported:
+            yield from _squawk(script, squawk.EXCLUDED | squawk.SAID_BY_HAZARDS)
     for script in source.scripts("revert"):
-        yield from _squawk(script, squawk.EXCLUDED_FROM_REVERT)
+        if script.name not in imported:
+            yield from _squawk(script, squawk.EXCLUDED_FROM_REVERT)
 
 
 def _squawk(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
@@ -240,7 +244,8 @@ def _without_partner(source: Source) -> Complaints:
     for kind, name in (file.removesuffix(".sql").split("/")[:2] for file in source.unusable):
         names[kind] |= {name} - {""}
     names["verify"] = {name for name in names["verify"] if name[0].isdigit()} | source.proven
-    for name in set().union(*names.values()):
+    imported = {Path(script.name).stem for script in source.scripts("deploy") if script.imported}
+    for name in set().union(*names.values()) - imported:
         there = [kind for kind in KINDS if name in names[kind]]
         for kind in (kind for kind in KINDS if kind not in there):
             yield (

@@ -80,6 +80,7 @@ class Parameters(BaseModel):
     approved_plan: Annotated[str, AfterValidator(_digest)] = ""
     approver: Said = ""
     discard: str = ""
+    adopt: str = ""
 
     @property
     def writes(self) -> bool:

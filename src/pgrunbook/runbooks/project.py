@@ -30,6 +30,14 @@ class EmbeddedSettings(_Closed):
     sample: str = ""
 
 
+class TwinSettings(_Closed):
+    """`[twin]`: the server that twins are made on, `env:NAME`, `service:NAME` or a target's name,
+    in place of an embedded one.
+    """
+
+    server: str = ""
+
+
 class ArchiveSettings(_Closed):
     """`[archive]`: the private key that signs records, and the public ones that they are checked
     with; paths of PEM files, from the project root. The environment variable `PGRUNBOOK_KEY` goes
@@ -45,6 +53,7 @@ class Settings(_Closed):
 
     embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
+    twin: TwinSettings = Field(default_factory=TwinSettings)
     targets: dict[str, TargetSettings] = Field(default_factory=dict)
 
 
@@ -149,6 +158,7 @@ def _read(path: Path) -> Settings:
 _TABLES: dict[str, type[BaseModel]] = {
     "embedded": EmbeddedSettings,
     "archive": ArchiveSettings,
+    "twin": TwinSettings,
     "targets": TargetSettings,
 }
 

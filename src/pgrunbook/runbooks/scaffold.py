@@ -22,28 +22,38 @@ def new(project: Project, name: str) -> list[Path]:
 
     Raises Refused for a name that cannot be one, or that a runbook has; then nothing is written.
     """
-    _require(project, name)
-    runbook = f"{_next(project):03}_{name}"
+    _require_word(name)
+    runbook = runbook_name(project, name)
     folder = project.sql(runbook)
-    files = {project.root / "runbooks" / f"{runbook}.ipynb": "runbook.ipynb"}
-    files |= {
-        folder / kind / f"010_{name}.sql": f"{kind}.sql" for kind in ("deploy", "verify", "revert")
-    }
-    words = name.replace("_", " ").capitalize()
-    values = {
-        "number": runbook[:3],
-        "runbook": runbook,
-        "name": name,
-        "title": words,
-        "cell": name.replace("_", "-"),
-    }
-    for path, template in files.items():
+    notebook_path = project.root / "runbooks" / f"{runbook}.ipynb"
+    texts = {notebook_path: notebook(runbook, "runbook.ipynb")}
+    for kind in ("deploy", "verify", "revert"):
+        texts[folder / kind / f"010_{name}.sql"] = _render(f"{kind}.sql", name=name)
+    for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, _environment().get_template(template).render(values).encode())
-    return list(files)
+        atomic.write(path, text.encode())
+    return list(texts)
 
 
-def _require(project: Project, name: str) -> None:
+def notebook(runbook: str, template: str, **values: object) -> str:
+    """The text of a runbook's notebook, made of a template."""
+    number, _, name = runbook.partition("_")
+    return _render(
+        template,
+        number=number,
+        runbook=runbook,
+        name=name,
+        title=name.replace("_", " ").capitalize(),
+        cell=name.replace("_", "-"),
+        **values,
+    )
+
+
+def runbook_name(project: Project, name: str) -> str:
+    """`NNN_name` with the next number, or with the one that is given. Raises Refused for a name
+    that cannot be one, or that a runbook has.
+    """
+    given, name = re.fullmatch(r"(?:(\d{3,})_)?(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
     problems = []
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > _LONGEST:
         expected = f"lower-case words with underscores between, {_LONGEST} characters at most"
@@ -52,25 +62,40 @@ def _require(project: Project, name: str) -> None:
                 "cannot be the name of a runbook", where="NAME", expected=expected, found=repr(name)
             )
         )
-    # the template's table is called so, unquoted
-    if name in RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS:
-        remedy = f"add a word: {name}_lookup, say"
+    taken = _taken(project)
+    if there := [other for other in taken if other.partition("_")[2] == name]:
         problems.append(
-            Problem("is a reserved word of SQL", where="NAME", found=repr(name), remedy=remedy)
+            Problem("there is a runbook of that name", where="runbooks/", found=", ".join(there))
         )
-    if taken := [path.stem for path in project.runbooks() if path.stem.partition("_")[2] == name]:
+    numbers = {int(match[0]): other for other in taken if (match := re.match(r"\d+", other))}
+    if given and (other := numbers.get(int(given))):
         problems.append(
-            Problem("there is a runbook of that name", where="runbooks/", found=", ".join(taken))
+            Problem("there is a runbook of that number", where="runbooks/", found=other)
         )
     if problems:
         raise Refused("No runbook was made.", problems=problems)
+    return f"{given or f'{max(numbers, default=0) + 1:03}'}_{name}"
 
 
-def _next(project: Project) -> int:
-    """After the last number in use; a folder of SQL whose notebook is gone counts too."""
-    names = [*project.runbooks(), *(project.root / "sql").glob("*/")]
-    numbers = [int(match[0]) for path in names if (match := re.match(r"\d+", path.name))]
-    return max(numbers, default=0) + 1
+def _taken(project: Project) -> list[str]:
+    """The names in use; a folder of SQL whose notebook is gone counts too."""
+    named = [path.stem for path in project.runbooks()]
+    folders = (project.root / "sql").glob("*/")
+    return sorted({*named, *(path.name for path in folders if re.match(r"\d+_", path.name))})
+
+
+def _require_word(name: str) -> None:
+    """The template's table is called so, unquoted."""
+    if name in RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS:
+        remedy = f"add a word: {name}_lookup, say"
+        problem = Problem(
+            "is a reserved word of SQL", where="NAME", found=repr(name), remedy=remedy
+        )
+        raise Refused("No runbook was made.", problems=[problem])
+
+
+def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(values)
 
 
 def _environment() -> Environment:

@@ -37,6 +37,7 @@ HEADER_KEYS = (
     "lock_timeout",
     "statement_timeout",
     "exposed",
+    "imported",
 )
 
 # psql's own forms, without its :{?name}:
@@ -100,6 +101,11 @@ class Script:
         worthless now.
         """
         return bool(self.header.get("exposed")) and self.name.startswith("deploy/")
+
+    @property
+    def imported(self) -> str:
+        """The file that it was imported from, if any."""
+        return self.header.get("imported", "")
 
     @property
     def accepts(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import redact
 
 if TYPE_CHECKING:
-    pass
+    from pgrunbook.postgres.schema_copy import Host
 
 # A URL with an @ after the first @ or /, not percent-encoded: libpq ends the password too early,
 # and takes the rest for the name of a host or of a database, which error messages repeat.
@@ -36,6 +36,17 @@ def resolve(name: str, project: Project) -> Target:
         source = f"env:{settings.env}" if settings.env else f"service:{settings.service or name}"
         return Target(name, _conninfo(source, project), settings)
     return Target(name, _conninfo(name, project))
+
+
+def for_twins(project: Project, version: int) -> Host:
+    """The server that twins of a target of that major version are made on. Raises Refused if there
+    is none.
+    """
+    from pgrunbook.postgres import twin_server  # few runs need it
+
+    if named := project.settings.twin.server:
+        return twin_server.own(resolve(named, project).conninfo, version)
+    return twin_server.kept(project.scratch(), version)
 
 
 def _embedded(project: Project) -> str:

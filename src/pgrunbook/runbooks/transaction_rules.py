@@ -31,7 +31,7 @@ def problems(script: Script) -> Iterator[Problem]:
             remedy="make it a block",
         )
     for statement in script.parsed:
-        alone = _needs_no_transaction(statement.node)
+        alone = needs_no_transaction(statement.node)
         if alone != (given == "no") and not isinstance(statement.node, ast.CommentStmt):
             yield Problem(
                 "cannot run inside a transaction" if alone else "can run inside a transaction",
@@ -48,7 +48,7 @@ def problems(script: Script) -> Iterator[Problem]:
             )
 
 
-def _needs_no_transaction(node: Any) -> bool:
+def needs_no_transaction(node: Any) -> bool:
     """Whether PostgreSQL refuses the statement inside a transaction block
     (PreventInTransactionBlock).
     """

@@ -78,6 +78,10 @@ def _papermill(
 
     # as the entry point does, were the package not installed
     papermill_engines.register(ENGINE, RunbookEngine)
+    # of those that every runbook takes and few declare; what is unknown was refused
+    logging.getLogger("papermill").addFilter(
+        lambda record: "Passed unknown parameter" not in record.getMessage()
+    )
     try:
         nb = papermill.execute_notebook(
             str(notebook),

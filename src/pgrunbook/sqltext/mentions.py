@@ -84,6 +84,16 @@ class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without typ
         if index.idxname:
             self.found.add((index.relation.schemaname or "", index.idxname))
 
+    def visit_RenameStmt(self, _: Any, rename: ast.RenameStmt) -> None:
+        """Called by pglast for RENAME TO."""
+        if rename.relation and _OWN_NAMES.get(rename.renameType) == 0:
+            self.found.add((rename.relation.schemaname or "", rename.newname))
+
+    def visit_AlterObjectSchemaStmt(self, _: Any, move: ast.AlterObjectSchemaStmt) -> None:
+        """Called by pglast for SET SCHEMA."""
+        if move.relation:
+            self.found.add((move.newschema, move.relation.relname))
+
     def visit_CommentStmt(self, _: Any, comment: ast.CommentStmt) -> None:
         """Called by pglast for COMMENT ON."""
         self.found.update(_named(comment.objtype, comment.object))

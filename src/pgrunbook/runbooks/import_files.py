@@ -1,0 +1,235 @@
+"""A folder of SQL files that becomes a runbook: as a whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pgrunbook import files as atomic
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.runbooks import migrations, pieces, scaffold
+from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.migrations import Migration, Note
+from pgrunbook.runbooks.pieces import Piece
+from pgrunbook.runbooks.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A runbook that was made of a folder, or would be: its name, its blocks, which of them have a
+    revert script, what is said in another way than in the files, and what was left alone.
+    """
+
+    runbook: str
+    blocks: tuple[ImportedBlock, ...]
+    notes: tuple[Note, ...]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedBlock:
+    """One block, and where it comes from: the file, and the line of it."""
+
+    name: str
+    file: str
+    line: int
+    transaction: bool
+    revert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A script below `deploy/` or `revert/`, and where its SQL begins: here, and in its file."""
+
+    name: str
+    text: str
+    file: str
+    header_lines: int
+    line: int
+
+    def at_home(self, problem: Problem) -> Problem:
+        """A problem of the script, with its place in the file that it comes from."""
+        match = re.fullmatch(rf"{re.escape(self.name)}(?::(\d+))?(.*)", problem.where, re.DOTALL)
+        if not match:
+            return replace(problem, where=f"{self.file}, {problem.where}")
+        line = int(match[1] or 0) - self.header_lines + self.line - 1
+        return replace(problem, where=f"{self.file}:{max(line, self.line)}{match[2]}")
+
+
+def import_files(project: Project, folder: Path, name: str, *, dry_run: bool = False) -> Imported:
+    """Make a runbook of the SQL files below a folder: a block each, in their order.
+
+    `name` is words, or `NNN_words`. Raises Refused with all that cannot be taken over, each with
+    its file and line; then, and on a dry run, nothing is written.
+    """
+    runbook = scaffold.runbook_name(project, name)
+    if not folder.is_dir():
+        raise Refused.of(
+            "is no folder", where=str(folder), remedy="name the one with the SQL files"
+        )
+    found = migrations.read(folder)
+    problems = list(found.problems)
+    notes = list(found.notes)
+    chosen: list[tuple[Migration, Sequence[Piece]]] = []
+    for migration in found.migrations:
+        cut = pieces.cut(migration.deploy)
+        problems += cut.problems
+        notes += cut.notes
+        if cut.pieces:
+            chosen.append((migration, cut.pieces))
+        elif not cut.problems:
+            notes.append(Note("is left out: it holds no statement", migration.deploy.file))
+    with _beside(project, dry_run=dry_run) as place:
+        blocks, scripts = _write(chosen, place, notes)
+        problems += _unusable(place, scripts, notes)
+        undone = {path.stem for path in place.glob("revert/*.sql")}
+        blocks = [replace(block, revert=block.name in undone) for block in blocks]
+        if problems:
+            raise Refused(f"{folder} was not imported: nothing was written.", problems=problems)
+        imported = Imported(runbook, tuple(blocks), tuple(notes), found.others)
+        if not dry_run:
+            _put(project, place, imported, folder)
+    return imported
+
+
+def _write(
+    chosen: Sequence[tuple[Migration, Sequence[Piece]]], place: Path, notes: list[Note]
+) -> tuple[list[ImportedBlock], dict[str, _Written]]:
+    """Write the scripts below a folder; the blocks, and each script by its name."""
+    parts = [(migration, index, len(cut)) for migration, cut in chosen for index in range(len(cut))]
+    names = iter(_in_order([_name(*part) for part in parts]))
+    blocks = []
+    scripts: list[_Written] = []
+    for migration, cut in chosen:
+        called = [next(names) for _ in cut]
+        for index, (name, piece) in enumerate(zip(called, cut, strict=True)):
+            title = migrations.words(migration.name).capitalize()
+            title += f" ({index + 1} of {len(cut)})" if len(cut) > 1 else ""
+            header = {"title": title} | _header(piece)
+            header |= {"repeatable": "yes"} if migration.repeatable else {}
+            scripts.append(_script(f"deploy/{name}.sql", migration.deploy.file, piece, header))
+            file = migration.deploy.file
+            blocks.append(ImportedBlock(name, file, piece.line, piece.transaction))
+        if called != [_name(migration, index, len(cut)) for index in range(len(cut))]:
+            what = "got another name, so that the blocks sort as the files are applied"
+            notes.append(Note(what, migration.deploy.file))
+        scripts += _revert(migration, called, notes)
+    for script in scripts:
+        path = place / script.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(script.text.encode())
+    return blocks, {script.name: script for script in scripts}
+
+
+def _revert(migration: Migration, called: Sequence[str], notes: list[Note]) -> list[_Written]:
+    """What undoes a migration, as the script of its block; noted if that cannot be."""
+    if migration.revert is None:
+        return []
+    cut = pieces.cut(migration.revert)
+    file = migration.revert.file
+    if cut.problems:
+        notes += [_not_taken(problem) for problem in cut.problems]
+    elif len(cut.pieces) > 1 or (cut.pieces and len(called) > 1):
+        what = "does not become a revert script, as what it undoes and it are not one block each"
+        notes.append(Note(f"{what}: write revert/{called[-1]}.sql", file))
+    elif cut.pieces:
+        notes += cut.notes
+        (piece,) = cut.pieces
+        title = f"Undo: {migrations.words(migration.name)}"
+        header = {"title": title} | _header(piece)
+        return [_script(f"revert/{called[0]}.sql", file, piece, header)]
+    return []
+
+
+def _not_taken(problem: Problem) -> Note:
+    return Note(f"does not become a revert script: it {problem.what}", problem.where)
+
+
+def _name(migration: Migration, index: int, count: int) -> str:
+    """The name of a piece: the migration's, with a number if there are several."""
+    if count == 1:
+        return migration.name
+    return f"{migration.name}_{index + 1:0{len(str(count))}}"
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    """The names, changed no more than it takes for their files to sort in this order."""
+    numbered = [f"{number:04}_{name}" for number, name in enumerate(names, start=1)]
+    wide = migrations.padded(names)
+    for candidate in (list(names), [wide[name] for name in names]):
+        files = [f"{name}.sql" for name in candidate]
+        if files == sorted(set(files)):
+            return candidate
+    return numbered
+
+
+def _header(piece: Piece) -> dict[str, str]:
+    header = {} if piece.transaction else {"transaction": "no"}
+    if piece.statement_timeout:
+        header["statement_timeout"] = piece.statement_timeout
+    return header
+
+
+def _script(name: str, file: str, piece: Piece, header: dict[str, str]) -> _Written:
+    """The SQL of a piece below a header, with the ends of lines that it has."""
+    from_line = f":{piece.line}" if piece.line > 1 else ""
+    above = [f"-- {key}: {value}" for key, value in header.items()]
+    above += [f"-- imported: {file}{from_line}", ""]
+    above += [f"{setting};" for setting in piece.settings]
+    end = "\r\n" if "\r\n" in piece.text else "\n"
+    text = end.join([*above, piece.text, ""])
+    before = text[: text.index(piece.text)] if piece.text else text
+    return _Written(name, text, file, before.count("\n"), piece.line)
+
+
+def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> Iterator[Problem]:
+    """What a run would refuse of the scripts. One that only undoes is left out, and noted."""
+    if not scripts:
+        return
+    for name, found in Source.usable(place).unusable.items():
+        script = scripts[name]
+        problems = [script.at_home(problem) for problem in found]
+        if name.startswith("revert/"):
+            notes += [_not_taken(problem) for problem in problems]
+            (place / name).unlink()
+        else:
+            yield from problems
+
+
+@contextmanager
+def _beside(project: Project, *, dry_run: bool) -> Iterator[Path]:
+    """A folder for the scripts, from where they can be moved into the project at once."""
+    root = None if dry_run else project.root
+    temporary = Path(tempfile.mkdtemp(dir=root, prefix=".import-"))
+    try:
+        place = temporary / "sql"  # with the rights of any folder, which the temporary one has not
+        place.mkdir()
+        yield place
+    finally:
+        shutil.rmtree(temporary)
+
+
+def _put(project: Project, place: Path, imported: Imported, folder: Path) -> None:
+    """Move the scripts into the project, and write the notebook that applies them."""
+    sql = project.sql(imported.runbook)
+    sql.parent.mkdir(exist_ok=True)
+    notebook = project.root / "runbooks" / f"{imported.runbook}.ipynb"
+    notebook.parent.mkdir(exist_ok=True)
+    text = scaffold.notebook(
+        imported.runbook,
+        "imported.ipynb",
+        folder=json.dumps(folder.resolve().name)[1:-1],
+        count=len({block.file for block in imported.blocks}),
+    )
+    place.rename(sql)
+    try:
+        atomic.write(notebook, text.encode())
+    except BaseException:
+        shutil.rmtree(sql)
+        raise

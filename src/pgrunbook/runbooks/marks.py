@@ -1,0 +1,77 @@
+"""The lines by which other tools mark, in one file, what applies a change and what undoes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pgrunbook.errors import Problem
+
+# goose and sql-migrate, dbmate, node-pg-migrate. What they say about the ends of statements and
+# about transactions is told by PostgreSQL's parser.
+_MARK = re.compile(
+    r"""^[ \t]*--[ \t]*(?:
+        \+(?:goose|migrate)[ \t]+(?P<goose>Up|Down|StatementBegin|StatementEnd|NO[ \t]+TRANSACTION)
+      | migrate:(?P<dbmate>up|down)
+      | (?P<node>Up|Down)[ \t]+Migration
+    )\b[^\n]*""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+
+# What cannot be taken over, and the way out.
+_FOREIGN = (
+    (
+        re.compile(r"^[ \t]*--[ \t]*liquibase[ \t]+formatted[ \t]+sql", re.I | re.M),
+        "is Liquibase's: its changesets have attributes and conditions that SQL has not",
+        "liquibase update-sql --url=offline:postgresql prints them as plain SQL: keep that in a "
+        "file, without Liquibase's own tables",
+    ),
+    (
+        re.compile(r"^[ \t]*--[ \t]*\+goose[ \t]+ENVSUB[ \t]+ON", re.I | re.M),
+        "takes values from the environment",
+        "write them into the SQL, and delete the line",
+    ),
+    (
+        re.compile(r"\$\{flyway:[^}\n]*\}"),
+        "has a placeholder of Flyway's",
+        "write its value in its place",
+    ),
+)
+
+
+def halves(text: str) -> tuple[str, str | None]:
+    """What applies the change, and what undoes it if the file has marks for that: in both, each
+    line keeps its number. Without marks the whole file applies it.
+    """
+    marks = [*_MARK.finditer(text)]
+    if not any(map(_way, marks)):
+        return text, None
+    parts: dict[str, list[str]] = {"up": [], "down": []}
+    way, start = "up", 0
+    for mark in [*marks, None]:
+        between = text[start : mark.start() if mark else len(text)]
+        for name, part in parts.items():
+            part.append(between if name == way else blank(between))
+        if mark:
+            way, start = _way(mark) or way, mark.end()
+    up, down = ("".join(part) for part in parts.values())
+    return up, down if down.strip() else None
+
+
+def _way(mark: re.Match[str]) -> str:
+    """`up` or `down`; empty for a mark that says neither."""
+    told = (mark["goose"] or mark["dbmate"] or mark["node"]).lower()
+    return told if told in ("up", "down") else ""
+
+
+def problems(text: str, file: str) -> Iterator[Problem]:
+    """The marks of other tools that cannot be taken over."""
+    for pattern, what, remedy in _FOREIGN:
+        if match := pattern.search(text):
+            line = text.count("\n", 0, match.start()) + 1
+            yield Problem(what, f"{file}:{line}", found=match[0].strip(), remedy=remedy)
+
+
+def blank(text: str) -> str:
+    """The ends of lines alone."""
+    return re.sub(r"[^\r\n]+", "", text)

@@ -1,0 +1,228 @@
+"""A folder of SQL files that another tool has applied: which there are, in which order, and what
+undoes each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pgrunbook.errors import Problem
+from pgrunbook.runbooks import marks
+
+# What the end of a file's name, or the name of a folder, says about its way.
+_FORWARD = ("up", "do", "deploy", "migration")
+_BACK = ("down", "undo", "revert", "rollback")
+
+# Flyway's: V1_2__name; U1_2__name undoes it; R__name comes after all others, whenever it changes.
+_FLYWAY = re.compile(r"(?P<kind>[VU])(?P<version>\d+(?:[._]\d+)*)__(?P<rest>.*)", re.DOTALL)
+_NUMBERED = re.compile(r"(?P<version>\d+(?:\.\d+)*)(?P<rest>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that is not taken over as it stands, and where that is."""
+
+    what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The SQL of a file, or of one half of it. The rest of the file is blank, so that each line has
+    the number that it has there. `file` is the path that people are told.
+    """
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step: what to apply, and what undoes it. `name` is the file's, without its way and its
+    ending.
+    """
+
+    name: str
+    deploy: Part
+    revert: Part | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the tool applies it anew when it changes."""
+        return self.name.startswith("R__")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The migrations in their order, the files that are no SQL, and what is wrong."""
+
+    migrations: tuple[Migration, ...]
+    others: tuple[str, ...]
+    notes: tuple[Note, ...]
+    problems: tuple[Problem, ...]
+
+
+def read(folder: Path) -> Folder:
+    """Read every SQL file below the folder. Hidden ones are left alone."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    visible = [path for path in found if not _hidden(path.relative_to(folder))]
+    files = [path for path in visible if path.suffix.lower() == ".sql"]
+    problems = [*_other_order(visible, folder)]
+    steps: dict[str, Part] = {}
+    undoing: dict[str, Part] = {}
+    stems = {path.relative_to(folder).with_suffix("").as_posix().lower() for path in files}
+    for path in files:
+        relative = PurePosixPath(path.relative_to(folder).with_suffix(""))
+        told = f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}"
+        name, forward = _way(relative, stems)
+        try:
+            text = _text(path, told)
+        except _NotText as exc:
+            problems.append(exc.problem)
+            continue
+        problems += marks.problems(text, told)
+        up, down = marks.halves(text)
+        for chosen, half in ((steps, up), (undoing, down)) if forward else ((undoing, up),):
+            if half is None:
+                continue
+            if name in chosen:
+                problems.append(_twice(name, told, chosen[name].file))
+            chosen.setdefault(name, Part(told, half))
+    if not steps and not problems:
+        problems.append(
+            Problem("holds no SQL file", str(folder), remedy="name the folder of the migrations")
+        )
+    by_identity = {_identity(name): part for name, part in undoing.items()}
+    return Folder(
+        tuple(
+            Migration(name, steps[name], by_identity.get(_identity(name)))
+            for name in sorted(steps, key=_order)
+        ),
+        tuple(path.relative_to(folder).as_posix() for path in visible if path not in files),
+        tuple(_undoing_nothing(steps, undoing)),
+        tuple(problems),
+    )
+
+
+def words(name: str) -> str:
+    """The words of a migration's name, without its number."""
+    match = _FLYWAY.fullmatch(name) or _NUMBERED.fullmatch(name)
+    rest = match["rest"] if match else name.removeprefix("R__")
+    return re.sub(r"[\W_]+", " ", rest).strip() or name
+
+
+def padded(names: Iterable[str]) -> dict[str, str]:
+    """The names, with zeros before the numbers of their versions, so that they sort as the numbers
+    do.
+    """
+    listed = list(names)
+    versions = {name: _version(name) for name in listed}
+    widths: dict[int, int] = {}
+    for version in versions.values():
+        for place, number in enumerate(re.findall(r"\d+", version)):
+            widths[place] = max(widths.get(place, 0), len(number))
+    return {name: _padded(name, versions[name], widths) for name in listed}
+
+
+def _padded(name: str, version: str, widths: dict[int, int]) -> str:
+    if not version:
+        return name
+    places = iter(widths.values())
+    wide = re.sub(r"\d+", lambda number: number[0].zfill(next(places)), version)
+    return name.replace(version, wide, 1)
+
+
+def _version(name: str) -> str:
+    match = _FLYWAY.fullmatch(name) or _NUMBERED.fullmatch(name)
+    return match["version"] if match else ""
+
+
+def _order(name: str) -> tuple[object, ...]:
+    """By version, then by what follows it, numbers as such; what has no version comes last."""
+    numbers = [int(number) for number in re.findall(r"\d+", _version(name))]
+    rest = name[name.index(_version(name)) + len(_version(name)) :]
+    natural = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", rest)]
+    return (not numbers, numbers, natural)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _way(path: PurePosixPath, stems: set[str]) -> tuple[str, bool]:
+    """The name of a file's migration, and whether it applies it or undoes it."""
+    *folders, stem = path.parts
+    forward = not any(part.lower() in _BACK for part in folders)
+    if (flyway := _FLYWAY.fullmatch(stem)) and flyway["kind"] == "U":
+        forward = False
+    named = [part for part in folders if part.lower() not in _FORWARD + _BACK]
+    match = re.fullmatch(rf"(.*?)([._-]?)({'|'.join(_FORWARD + _BACK)})", stem, re.IGNORECASE)
+    if match and _is_way(path.as_posix().lower(), *match.groups(), stems=stems):
+        forward = match[3].lower() in _FORWARD
+        stem = match[1]
+    name = "_".join(part for part in (*named, stem) if part)
+    return re.sub(r"[^\w.-]+", "_", name).lstrip("-"), forward
+
+
+def _is_way(path: str, stem: str, separator: str, way: str, *, stems: set[str]) -> bool:
+    """Whether a name ends with its way. `sign_up` does so only beside `sign_down`."""
+    if not stem or separator == ".":
+        return not separator or bool(stem)
+    base = path.removesuffix(separator + way.lower())
+    others = _BACK if way.lower() in _FORWARD else _FORWARD
+    partners = {f"{base}{separator}{other}" for other in others}
+    if way.lower() in _BACK:
+        partners.add(base)
+    return bool(separator) and not partners.isdisjoint(stems)
+
+
+def _identity(name: str) -> str:
+    """What a migration and what undoes it have in common."""
+    match = _FLYWAY.fullmatch(name)
+    return f"V{match['version']}" if match else name
+
+
+class _NotText(Exception):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.what)
+        self.problem = problem
+
+
+def _text(path: Path, told: str) -> str:
+    """The text of a file, without a byte order mark, its ends of lines as they are."""
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+        line = raw.count(b"\n", 0, exc.start) + 1
+        found = "UTF-16" if wide else f"byte 0x{raw[exc.start]:02x}"
+        remedy = f"iconv -f {'UTF-16' if wide else 'LATIN1'} -t UTF-8, once you know what it is in"
+        raise _NotText(Problem("is not UTF-8", f"{told}:{line}", "UTF-8", found, remedy)) from exc
+
+
+def _twice(name: str, one: str, other: str) -> Problem:
+    remedy = "give one of them another name, or take it out of the folder"
+    return Problem(f"is called {name!r} as {other} is", one, remedy=remedy)
+
+
+def _undoing_nothing(steps: dict[str, Part], undoing: dict[str, Part]) -> Iterator[Note]:
+    there = {_identity(name) for name in steps}
+    for name, part in undoing.items():
+        if _identity(name) not in there:
+            yield Note(f"is left out: it undoes {name!r}, which is not there", part.file)
+
+
+def _other_order(files: list[Path], folder: Path) -> Iterator[Problem]:
+    """A tool that keeps the order elsewhere."""
+    for path in files:
+        if path.name == "sqitch.plan":
+            yield Problem(
+                "sqitch's changes come in the order of this plan, which is not read yet",
+                f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}",
+                remedy="copy deploy/ to a folder of its own, as 001_name.sql, 002_name.sql … in "
+                "that order, and name that folder",
+            )

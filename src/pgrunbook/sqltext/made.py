@@ -1,0 +1,290 @@
+"""The objects that a statement makes, by the names that its text gives them.
+
+Only names: whether an object is there, and what it is, the server says. What a function or a DO
+block makes, its text does not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pglast import ast
+from pglast.enums import AlterTableType, ConstrType, FunctionParameterMode, ObjectType
+from pglast.stream import RawStream, maybe_double_quote_name
+
+# What `DROP` and `ALTER` call a kind, where it is not the kind's own name in capitals. The kinds
+# are pg_identify_object's words.
+_KEYWORDS = {
+    "statistics object": "STATISTICS",
+    "table column": "COLUMN",
+    "table constraint": "CONSTRAINT",
+    "domain constraint": "CONSTRAINT",
+    "foreign-data wrapper": "FOREIGN DATA WRAPPER",
+}
+_OF_A_TABLE = ("trigger", "policy", "rule")
+_PARTS = {"table column": "TABLE", "table constraint": "TABLE", "domain constraint": "DOMAIN"}
+_WITH_ARGUMENTS = ("function", "procedure", "aggregate")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An object as a statement names it. Its `schema` is empty where the search path decides, its
+    `name` where PostgreSQL chooses one; `parent` is the table (or the domain) that it is part of.
+
+    `lenient`: IF NOT EXISTS; `replaces`: OR REPLACE; `was`: what it is called before a RENAME.
+    """
+
+    kind: str
+    schema: str
+    name: str
+    parent: str = ""
+    arguments: str = ""
+    lenient: bool = False
+    replaces: bool = False
+    was: str = ""
+
+    def __str__(self) -> str:
+        whose = f"{self.parent}." if self.kind == "table column" else ""
+        on = f" on {self.parent}" if self.parent and not whose else ""
+        return f"{self.kind} {whose}{self.name or 'without a name'}{on}"
+
+    @property
+    def undone(self) -> str:
+        """The statement after which it is not there, or called as before. It fails where it is not
+        there now, or has no name.
+        """
+        if self.was:
+            return self._renamed_back()
+        if self.kind in _PARTS:
+            whole = f"{_PARTS[self.kind]} {self._qualified(self.parent)}"
+            part = f"{_KEYWORDS[self.kind]} IF EXISTS {_quoted(self.name)}"
+            return f"ALTER {whole} DROP {part} CASCADE"
+        return f"DROP {self._keyword} IF EXISTS {self._named(self.name)} CASCADE"
+
+    def _renamed_back(self) -> str:
+        to = f"{_quoted(self.name)} TO {_quoted(self.was)}"
+        if self.kind in _PARTS:
+            part = _KEYWORDS[self.kind]
+            return f"ALTER {_PARTS[self.kind]} {self._qualified(self.parent)} RENAME {part} {to}"
+        return f"ALTER {self._keyword} {self._named(self.name)} RENAME TO {_quoted(self.was)}"
+
+    @property
+    def _keyword(self) -> str:
+        return _KEYWORDS.get(self.kind, self.kind.upper())
+
+    def _named(self, name: str) -> str:
+        if self.kind in _OF_A_TABLE:
+            return f"{_quoted(name)} ON {self._qualified(self.parent)}"
+        arguments = f"({self.arguments})" if self.kind in _WITH_ARGUMENTS else ""
+        return self._qualified(name) + arguments
+
+    def _qualified(self, name: str) -> str:
+        return ".".join(_quoted(part) for part in (self.schema, name) if part)
+
+
+def made(node: ast.Node) -> list[Made]:
+    """What a statement makes, in order. A table is one object, with its columns and keys."""
+    return list(_made(node))
+
+
+def _made(node: Any) -> Iterator[Made]:
+    match node:
+        case ast.CreateForeignTableStmt():
+            yield _relation("foreign table", node.base.relation, node.base.if_not_exists)
+        case ast.CreateStmt():
+            yield _relation("table", node.relation, node.if_not_exists)
+        case ast.CreateTableAsStmt():
+            yield _relation(_RELATIONS[node.objtype], node.into.rel, node.if_not_exists)
+        case ast.SelectStmt(intoClause=ast.IntoClause(rel=relation)):
+            yield _relation("table", relation)
+        case ast.ViewStmt():
+            yield replace(_relation("view", node.view), replaces=bool(node.replace))
+        case ast.CreateSeqStmt():
+            yield _relation("sequence", node.sequence, node.if_not_exists)
+        case ast.IndexStmt():
+            index = _part("index", node.relation, node.idxname)
+            yield replace(index, lenient=bool(node.if_not_exists))
+        case ast.AlterTableStmt():
+            yield from _altered(node)
+        case ast.RenameStmt():
+            yield from _renamed(node)
+        case ast.CreateSchemaStmt():
+            yield from _schema(node)
+        case ast.CreateFunctionStmt():
+            yield _function(node)
+        case ast.DefineStmt():
+            yield from _defined(node)
+        case ast.CompositeTypeStmt():
+            yield _relation("type", node.typevar)
+        case ast.CreateEnumStmt() | ast.CreateRangeStmt():
+            yield _named("type", node.typeName)
+        case ast.CreateDomainStmt():
+            yield _named("domain", node.domainname)
+        case ast.AlterDomainStmt(subtype="C"):
+            *_, domain = names = _texts(node.typeName)
+            schema = names[-2] if len(names) > 1 else ""
+            yield Made("domain constraint", schema, node.def_.conname or "", domain)
+        case ast.CreateStatsStmt():
+            statistics = _named("statistics object", node.defnames or ("",))
+            yield replace(statistics, lenient=bool(node.if_not_exists))
+        case ast.CreateTrigStmt():
+            trigger = _part("trigger", node.relation, node.trigname)
+            yield replace(trigger, replaces=bool(node.replace))
+        case ast.CreatePolicyStmt():
+            yield _part("policy", node.table, node.policy_name)
+        case ast.RuleStmt():
+            rule = _part("rule", node.relation, node.rulename)
+            yield replace(rule, replaces=bool(node.replace))
+        case ast.CreateEventTrigStmt():
+            yield Made("event trigger", "", node.trigname)
+        case ast.CreateExtensionStmt():
+            yield Made("extension", "", node.extname, lenient=bool(node.if_not_exists))
+        case ast.CreatePublicationStmt():
+            yield Made("publication", "", node.pubname)
+        case ast.CreateFdwStmt():
+            yield Made("foreign-data wrapper", "", node.fdwname)
+        case ast.CreateForeignServerStmt():
+            yield Made("server", "", node.servername, lenient=bool(node.if_not_exists))
+
+
+_RELATIONS = {
+    ObjectType.OBJECT_TABLE: "table",
+    ObjectType.OBJECT_MATVIEW: "materialized view",
+    ObjectType.OBJECT_VIEW: "view",
+    ObjectType.OBJECT_SEQUENCE: "sequence",
+    ObjectType.OBJECT_INDEX: "index",
+    ObjectType.OBJECT_FOREIGN_TABLE: "foreign table",
+}
+
+
+def _relation(kind: str, relation: ast.RangeVar, lenient: Any = False) -> Made:
+    return Made(kind, relation.schemaname or "", relation.relname, lenient=bool(lenient))
+
+
+def _part(kind: str, table: ast.RangeVar, name: str | None) -> Made:
+    return Made(kind, table.schemaname or "", name or "", table.relname)
+
+
+def _named(kind: str, names: Sequence[Any]) -> Made:
+    *schema, name = _texts(names)
+    return Made(kind, schema[-1] if schema else "", name)
+
+
+def _altered(node: ast.AlterTableStmt) -> Iterator[Made]:
+    for command in node.cmds:
+        match command.subtype:
+            case AlterTableType.AT_AddColumn:
+                column = _part("table column", node.relation, command.def_.colname)
+                yield replace(column, lenient=bool(command.missing_ok))
+            case AlterTableType.AT_AddConstraint:
+                yield _part("table constraint", node.relation, _constraint(node, command.def_))
+
+
+def _constraint(node: ast.AlterTableStmt, constraint: ast.Constraint) -> str | None:
+    """Its name; that of a primary key, of which a table has one, can be told without."""
+    if constraint.contype is ConstrType.CONSTR_PRIMARY and not constraint.conname:
+        return f"{node.relation.relname}_pkey"
+    name: str | None = constraint.conname
+    return name
+
+
+_BY_NAME = {
+    ObjectType.OBJECT_TYPE: "type",
+    ObjectType.OBJECT_DOMAIN: "domain",
+    ObjectType.OBJECT_SCHEMA: "schema",
+    ObjectType.OBJECT_STATISTIC_EXT: "statistics object",
+    ObjectType.OBJECT_COLLATION: "collation",
+    ObjectType.OBJECT_PUBLICATION: "publication",
+}
+_CALLED = {
+    ObjectType.OBJECT_FUNCTION: "function",
+    ObjectType.OBJECT_PROCEDURE: "procedure",
+    ObjectType.OBJECT_AGGREGATE: "aggregate",
+}
+_SUBNAMED = {
+    ObjectType.OBJECT_COLUMN: "table column",
+    ObjectType.OBJECT_TABCONSTRAINT: "table constraint",
+    ObjectType.OBJECT_TRIGGER: "trigger",
+    ObjectType.OBJECT_POLICY: "policy",
+    ObjectType.OBJECT_RULE: "rule",
+}
+
+
+def _renamed(node: ast.RenameStmt) -> Iterator[Made]:
+    kind = node.renameType
+    if kind in _RELATIONS:
+        relation = _relation(_RELATIONS[kind], node.relation)
+        yield replace(relation, name=node.newname, was=node.relation.relname)
+    elif kind in _SUBNAMED:
+        yield replace(_part(_SUBNAMED[kind], node.relation, node.newname), was=node.subname)
+    elif kind in _CALLED:
+        named = _named(_CALLED[kind], node.object.objname)
+        arguments = ", ".join(map(RawStream(), node.object.objargs or ()))
+        yield replace(named, name=node.newname, was=named.name, arguments=arguments)
+    elif kind is ObjectType.OBJECT_SCHEMA:
+        yield Made("schema", "", node.newname, was=node.subname)
+    elif kind in _BY_NAME and isinstance(node.object, tuple):
+        named = _named(_BY_NAME[kind], node.object)
+        yield replace(named, name=node.newname, was=named.name)
+
+
+def _schema(node: ast.CreateSchemaStmt) -> Iterator[Made]:
+    name = node.schemaname or node.authrole.rolename
+    yield Made("schema", "", name, lenient=bool(node.if_not_exists))
+    for element in node.schemaElts or ():
+        yield from (replace(inside, schema=name) for inside in _made(element))
+
+
+_INPUTS = (
+    FunctionParameterMode.FUNC_PARAM_IN,
+    FunctionParameterMode.FUNC_PARAM_INOUT,
+    FunctionParameterMode.FUNC_PARAM_VARIADIC,
+    FunctionParameterMode.FUNC_PARAM_DEFAULT,
+)
+
+
+def _function(node: ast.CreateFunctionStmt) -> Made:
+    """A function is known by the types of what goes in; a procedure, by those that come out,
+    too."""
+    kind = "procedure" if node.is_procedure else "function"
+    of_table = FunctionParameterMode.FUNC_PARAM_TABLE
+    types = [
+        ("OUT " if parameter.mode not in _INPUTS else "") + RawStream()(parameter.argType)
+        for parameter in node.parameters or ()
+        if parameter.mode in _INPUTS or (node.is_procedure and parameter.mode is not of_table)
+    ]
+    named = _named(kind, node.funcname)
+    return replace(named, arguments=", ".join(types), replaces=bool(node.replace))
+
+
+_DEFINED = {
+    ObjectType.OBJECT_TYPE: "type",
+    ObjectType.OBJECT_COLLATION: "collation",
+    ObjectType.OBJECT_TSCONFIGURATION: "text search configuration",
+    ObjectType.OBJECT_TSDICTIONARY: "text search dictionary",
+    ObjectType.OBJECT_AGGREGATE: "aggregate",
+}
+
+
+def _defined(node: ast.DefineStmt) -> Iterator[Made]:
+    if kind := _DEFINED.get(node.kind):
+        named = replace(_named(kind, node.defnames), lenient=bool(node.if_not_exists))
+        yield replace(named, arguments=_aggregated(node), replaces=bool(node.replace))
+
+
+def _aggregated(node: ast.DefineStmt) -> str:
+    if node.kind is not ObjectType.OBJECT_AGGREGATE or not node.args:
+        return ""
+    arguments = node.args[0] or ()
+    return ", ".join(RawStream()(argument.argType) for argument in arguments) or "*"
+
+
+def _texts(names: Sequence[Any]) -> list[str]:
+    return [name if isinstance(name, str) else name.sval for name in names]
+
+
+def _quoted(name: str) -> str:
+    quoted: str = maybe_double_quote_name(name)
+    return quoted

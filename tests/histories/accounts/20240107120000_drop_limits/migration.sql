@@ -1,0 +1,4 @@
+-- AlterTable
+ALTER TABLE "Team" DROP COLUMN "limits",
+ADD COLUMN     "limit" INTEGER NOT NULL DEFAULT 10,
+ADD COLUMN     "domains" TEXT[] DEFAULT ARRAY[]::TEXT[];

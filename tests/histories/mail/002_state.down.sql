@@ -1,0 +1,2 @@
+ALTER TABLE mail_queue DROP state;
+DROP TYPE mail_state;

@@ -1,0 +1,1 @@
+ALTER TYPE mail_state ADD VALUE 'failed' BEFORE 'sent';

@@ -1,0 +1,1 @@
+CREATE VIEW mail_failed AS SELECT id, recipient FROM mail_queue WHERE state = 'failed';

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY customers_tags ON shop.customers USING gin (tags);

@@ -1,0 +1,5 @@
+ALTER TABLE archive.red SET SCHEMA shop;
+ALTER TABLE shop.red RENAME TO colours;
+ALTER SEQUENCE shop.order_number RESTART WITH 5000 CYCLE MAXVALUE 9000;
+ALTER TYPE shop.address ADD ATTRIBUTE country char(2) CASCADE;
+ALTER DOMAIN shop.email DROP CONSTRAINT email_check;

@@ -1,0 +1,457 @@
+"""Blocks that the ledger lacks, over databases where somebody has done them, a part of them, or
+something else. pg_dump says what is equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.databases import Database
+
+from pgrunbook.inventory.read import read
+from pgrunbook.ledger.ledger import Entry
+from pgrunbook.planning.decisions import Action
+from pgrunbook.planning.judgement import Judgement
+from pgrunbook.planning.twin import Twins
+from pgrunbook.postgres import twin_server
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.scripts import statements
+
+BASE = """
+CREATE TYPE mood AS ENUM ('bad', 'ok', 'good');
+CREATE TABLE base (id bigint PRIMARY KEY, v text, m mood, n numeric);
+CREATE TABLE other (id bigint PRIMARY KEY);
+COMMENT ON TABLE base IS 'the base';
+"""
+
+
+@pytest.fixture(scope="session")
+def host(place: Path, server: Server) -> Iterator[Server]:
+    """The server for twins."""
+    started = twin_server.kept(place, server.version)
+    yield started
+    started.stop()
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A database that has the base, what is done to it by hand, and the twin that is asked."""
+
+    database: Database
+    host: Server
+
+    def of(self, *blocks: str | Block, adopt: str = "", adopted: bool = False) -> list[Judgement]:
+        """What to do with each of the blocks."""
+        given = [
+            block if isinstance(block, Block) else _block(n, block)
+            for n, block in enumerate(blocks)
+        ]
+        target = Target("env:CRM_URL", self.database.url)
+        said: list[str] = []
+        with connect(target, schema="public", read_only=True) as look:
+
+            def make() -> AbstractContextManager[twin_server.Twin]:
+                return twin_server.made(target, look, self.host, self.database.name)
+
+            order = ["000_adopted", *(block.name for block in given)]
+            twins = Twins(_adopted if adopted else _nothing, order, make, adopt, said.append)
+            judged = twins.judge(look, given, partial(read, look))
+        return [judged[block.name] for block in given]
+
+    def actions(self, *blocks: str | Block, adopt: str = "", adopted: bool = False) -> list[str]:
+        return [str(each.action) for each in self.of(*blocks, adopt=adopt, adopted=adopted)]
+
+
+def _nothing(_: Sequence[str]) -> Mapping[str, Entry]:
+    return {}
+
+
+def _adopted(names: Sequence[str]) -> Mapping[str, Entry]:
+    """A ledger that has adopted one block."""
+    adopted: Any = SimpleNamespace(event="adopted", done=True)
+    return {name: adopted for name in names if name == "000_adopted"}
+
+
+def _block(number: int, sql: str, *, transaction: bool = True) -> Block:
+    name = f"{number + 1:03}_block"
+    return Block(
+        name, "", "", sql, statements(sql, f"deploy/{name}.sql"), (), (), transaction=transaction
+    )
+
+
+@pytest.fixture
+def asking(empty: Database, host: Server) -> Asking:
+    empty.load(BASE)
+    return Asking(empty, host)
+
+
+# What a block says, and what somebody has run in its place.
+ALIKE = {
+    "serial in its long form": (
+        "CREATE TABLE t (id serial)",
+        "CREATE SEQUENCE t_id_seq AS integer; CREATE TABLE t (id integer NOT NULL DEFAULT nextval('t_id_seq')); ALTER SEQUENCE t_id_seq OWNED BY t.id",
+    ),
+    "ASC written out": (
+        "CREATE INDEX i ON base (v)",
+        "CREATE INDEX i ON base USING btree (v ASC NULLS LAST)",
+    ),
+    "defaults as they are printed": (
+        "CREATE TABLE t (a jsonb DEFAULT '{}', b interval DEFAULT '1 day', c boolean DEFAULT 'yes', d date DEFAULT '2026-01-01', e bytea DEFAULT 'abc', f numrange DEFAULT '[1,2]', g money DEFAULT 1, h text DEFAULT NULL)",
+        "CREATE TABLE t (a jsonb DEFAULT '{ }'::jsonb, b interval DEFAULT '1 DAY'::interval, c boolean DEFAULT true, d date DEFAULT date '2026-01-01', e bytea DEFAULT '\\x616263', f numrange DEFAULT '[1,2]'::numrange, g money DEFAULT 1, h text)",
+    ),
+    "IN with one value": (
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (v IN ('x'))",
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (v = 'x')",
+    ),
+    "NOT BETWEEN": (
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (n NOT BETWEEN 1 AND 2)",
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (n < 1 OR n > 2)",
+    ),
+    "names of 64 bytes": (
+        f"CREATE INDEX {'i' * 64} ON base (v)",
+        f"CREATE INDEX {'i' * 63} ON base (v)",
+    ),
+    "two unnamed CHECKs": (
+        "CREATE TABLE t (a int CHECK (a > 0) CHECK (a < 9))",
+        "CREATE TABLE t (a int, CONSTRAINT t_a_check CHECK (a > 0), CONSTRAINT t_a_check1 CHECK (a < 9))",
+    ),
+    "UNIQUE beside PRIMARY KEY": (
+        "CREATE TABLE t (a int PRIMARY KEY UNIQUE)",
+        "CREATE TABLE t (a int, CONSTRAINT t_pkey PRIMARY KEY (a))",
+    ),
+    "an unnamed EXCLUDE": (
+        "CREATE TABLE t (r int4range, EXCLUDE USING gist (r WITH &&))",
+        "CREATE TABLE t (r int4range, CONSTRAINT t_r_excl EXCLUDE USING gist (r WITH &&))",
+    ),
+    "a key by its index": (
+        "CREATE TABLE t (a int NOT NULL); CREATE UNIQUE INDEX k ON t (a); ALTER TABLE t ADD CONSTRAINT k PRIMARY KEY USING INDEX k",
+        "CREATE TABLE t (a int, CONSTRAINT k PRIMARY KEY (a))",
+    ),
+    "nested OR": (
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (v = 'a' OR (v = 'b' OR v = 'c'))",
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (v = 'a' OR (v = 'b' OR (v = 'c')))",
+    ),
+    "a constraint without a name": (
+        "ALTER TABLE base ADD CHECK (n > 0)",
+        "ALTER TABLE base ADD CONSTRAINT base_n_check CHECK (n > 0)",
+    ),
+    "an index without a name": ("CREATE INDEX ON base (v)", "CREATE INDEX base_v_idx ON base (v)"),
+    "a function": (
+        "CREATE FUNCTION f(a integer) RETURNS int LANGUAGE sql AS 'SELECT a'",
+        "CREATE FUNCTION public.f(a int4) RETURNS integer AS 'SELECT a' LANGUAGE sql VOLATILE",
+    ),
+    "a view, a trigger, a policy and an enum": (
+        "CREATE TYPE e AS ENUM ('a'); CREATE VIEW w AS SELECT * FROM base; CREATE POLICY p ON base USING (id > 0);",
+        "CREATE POLICY p ON base USING (id > 0); CREATE TYPE e AS ENUM ('a'); CREATE VIEW w AS SELECT id, v, m, n FROM base",
+    ),
+    "a column renamed": ("ALTER TABLE base RENAME COLUMN v TO w", "ALTER TABLE base RENAME v TO w"),
+    "a column dropped and one added": (
+        "ALTER TABLE base ADD COLUMN w int, DROP COLUMN v",
+        "ALTER TABLE base DROP COLUMN v; ALTER TABLE base ADD w integer",
+    ),
+    "comments of what it makes": (
+        "CREATE TABLE t (a int); COMMENT ON TABLE t IS 'x'; COMMENT ON COLUMN t.a IS 'y'",
+        "CREATE TABLE t (a int); COMMENT ON TABLE t IS 'x'; COMMENT ON COLUMN t.a IS 'y'",
+    ),
+    "NOT VALID, then validated": (
+        "ALTER TABLE base ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES other NOT VALID; ALTER TABLE base VALIDATE CONSTRAINT f",
+        "ALTER TABLE base ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES other",
+    ),
+    "an extension": (
+        "CREATE TABLE t (a int); CREATE EXTENSION vector",
+        "CREATE EXTENSION vector; CREATE TABLE t (a int)",
+    ),
+    "a schema with what is in it": (
+        "CREATE SCHEMA app; CREATE TABLE app.t (a int); GRANT USAGE ON SCHEMA app TO PUBLIC",
+        "CREATE SCHEMA app CREATE TABLE t (a int); GRANT USAGE ON SCHEMA app TO PUBLIC",
+    ),
+    "a schema that holds another's table, too": (
+        "CREATE SCHEMA app; CREATE TABLE app.t (a int)",
+        "CREATE SCHEMA app; CREATE TABLE app.t (a int); CREATE TABLE app.another (a int)",
+    ),
+    "rights": (
+        "CREATE TABLE t (a int); GRANT SELECT ON t TO PUBLIC",
+        "CREATE TABLE t (a int); GRANT SELECT ON t TO PUBLIC",
+    ),
+    "a value added to an enum": (
+        "CREATE TABLE t (a int); ALTER TYPE mood ADD VALUE 'great'",
+        "CREATE TABLE t (a int); ALTER TYPE mood ADD VALUE 'great'",
+    ),
+    "made, altered, renamed and dropped": (
+        "CREATE TABLE a (x int); ALTER TABLE a ADD y text; ALTER TABLE a RENAME TO b; ALTER TABLE b DROP COLUMN x; DROP TABLE IF EXISTS c; CREATE TABLE c (a int)",
+        "CREATE TABLE b (y text); CREATE TABLE c (a int)",
+    ),
+    "IF NOT EXISTS with another default": (
+        "ALTER TABLE base ADD COLUMN IF NOT EXISTS v text NOT NULL DEFAULT 'x'",
+        "CREATE INDEX own ON base (v)",
+    ),
+}
+
+CREATED = "CREATE TABLE t (a int, b text)"
+DIFFERENT = {
+    "unlogged": (CREATED, "CREATE UNLOGGED TABLE t (a int, b text)"),
+    "partitioned": (CREATED, f"{CREATED} PARTITION BY LIST (a)"),
+    "a child": ("CREATE TABLE t (id bigint)", "CREATE TABLE t (id bigint) INHERITS (other)"),
+    "row security": (CREATED, f"{CREATED}; ALTER TABLE t FORCE ROW LEVEL SECURITY"),
+    "a trigger": (
+        CREATED,
+        f"{CREATED}; CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION g()",
+    ),
+    "a rule": (CREATED, f"{CREATED}; CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING"),
+    "another owner": (CREATED, f"{CREATED}; ALTER TABLE t OWNER TO pg_monitor"),
+    "another comment": (
+        f"{CREATED}; COMMENT ON TABLE t IS 'x'",
+        f"{CREATED}; COMMENT ON TABLE t IS 'y'",
+    ),
+    "identity options": (
+        "CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY)",
+        "CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY (START 7))",
+    ),
+    "storage options": (CREATED, f"{CREATED} WITH (fillfactor = 50)"),
+    "an enum compared as text": (
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (m < 'ok')",
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (m::text < 'ok')",
+    ),
+    "a default cast": (
+        "CREATE TABLE t (a numeric DEFAULT 1.9)",
+        "CREATE TABLE t (a numeric DEFAULT 1.9::int)",
+    ),
+    "an expression cast": (
+        "CREATE INDEX i ON base (lower(v))",
+        "CREATE INDEX i ON base (lower(v::varchar(3)))",
+    ),
+    "another schema's table": (
+        "CREATE TABLE t (a bigint REFERENCES other)",
+        "CREATE SCHEMA billing CREATE TABLE other (id bigint PRIMARY KEY); CREATE TABLE t (a bigint REFERENCES billing.other)",
+    ),
+    "another type": (CREATED, "CREATE TABLE t (a bigint, b text)"),
+    "another order": (CREATED, "CREATE TABLE t (b text, a int)"),
+    "a column more": (CREATED, "CREATE TABLE t (a int, b text, c int)"),
+    "a column less": (CREATED, "CREATE TABLE t (a int)"),
+    "a unique index more": (CREATED, f"{CREATED}; CREATE UNIQUE INDEX u ON t (a)"),
+    "a constraint more": (CREATED, f"{CREATED}; ALTER TABLE t ADD CHECK (a > 0)"),
+    "another body": (
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+    ),
+    "a definer's function": (
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+    ),
+    "other labels": ("CREATE TYPE e AS ENUM ('a', 'b')", "CREATE TYPE e AS ENUM ('b', 'a')"),
+    "another policy": (
+        "CREATE POLICY p ON base USING (id > 0)",
+        "CREATE POLICY p ON base USING (true)",
+    ),
+    "a disabled trigger": (
+        "CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER g BEFORE INSERT ON base FOR EACH ROW EXECUTE FUNCTION g()",
+        "CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER g BEFORE INSERT ON base FOR EACH ROW EXECUTE FUNCTION g(); ALTER TABLE base DISABLE TRIGGER g",
+    ),
+    "rights that nobody gave": (CREATED, f"{CREATED}; GRANT SELECT ON t TO PUBLIC"),
+    "an invalid index": (
+        "CREATE INDEX i ON base (v)",
+        "CREATE INDEX i ON base (v); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass",
+    ),
+    "IF NOT EXISTS of another type": ("ALTER TABLE base ADD COLUMN IF NOT EXISTS v int", "SELECT"),
+    "IF NOT EXISTS of another table": ("CREATE TABLE IF NOT EXISTS base (id int)", "SELECT"),
+    "a view for a table": (CREATED, "CREATE VIEW t AS SELECT 1 AS a, 'x'::text AS b"),
+}
+
+
+@pytest.mark.parametrize("pair", ALIKE)
+def test_what_is_equal_is_adopted(asking: Asking, pair: str) -> None:
+    block, by_hand = ALIKE[pair]
+    asking.database.load(by_hand)
+    (judged,) = asking.of(block)
+    assert judged.action is Action.ADOPT, judged
+
+
+@pytest.mark.parametrize("pair", DIFFERENT)
+def test_what_is_different_is_refused_and_shown(asking: Asking, pair: str) -> None:
+    block, by_hand = DIFFERENT[pair]
+    asking.database.load(by_hand)
+    (judged,) = asking.of(block)
+    assert judged.action is Action.REFUSE, judged
+    assert judged.problems
+    assert all(problem.found and problem.remedy for problem in judged.problems)
+
+
+# A history, each file of which psql has run, or not.
+HISTORY = (
+    "CREATE TABLE customers (id serial PRIMARY KEY, name text NOT NULL); CREATE INDEX ON customers (name)",
+    "CREATE TYPE state AS ENUM ('new', 'paid'); CREATE TABLE orders (id bigserial PRIMARY KEY, customer int REFERENCES customers, state state DEFAULT 'new')",
+    "INSERT INTO customers (name) VALUES ('nobody')",
+    "CREATE OR REPLACE FUNCTION total() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "ALTER TABLE orders ADD COLUMN total numeric; UPDATE orders SET total = 0; ALTER TABLE orders ALTER total SET NOT NULL; COMMENT ON COLUMN orders.total IS 'in cents'",
+    "CREATE OR REPLACE FUNCTION total() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+    "ALTER TABLE customers RENAME COLUMN name TO label; CREATE VIEW paid AS SELECT * FROM orders WHERE state = 'paid'",
+    "CREATE TABLE scratch (a int)",
+    "DROP TABLE scratch",
+    "DO $$ BEGIN EXECUTE 'CREATE TABLE by_code (a int)'; END $$",
+    "ALTER TABLE customers RENAME TO clients; GRANT SELECT ON clients TO PUBLIC",
+)
+
+
+@pytest.mark.parametrize("done", range(len(HISTORY) + 1))
+def test_the_files_that_psql_has_run_are_adopted_and_the_rest_is_applied(
+    asking: Asking, done: int
+) -> None:
+    asking.database.load("; ".join(["SELECT", *HISTORY[:done]]))
+    actions = asking.actions(*HISTORY, adopt="none")
+    # What leaves no trace, and what takes away all that it has left, is no matter.
+    told = [n for n in range(len(HISTORY)) if n not in (2, 7, 8)]
+    assert [actions[n] for n in told] == ["adopt" if n < done else "apply" for n in told]
+    assert set(actions) <= {"adopt", "apply"}
+
+
+def test_what_leaves_no_trace_is_done_if_what_comes_later_is(asking: Asking) -> None:
+    asking.database.load("; ".join(HISTORY[:4]))
+    assert asking.actions(*HISTORY[:4])[2] == "adopt"
+
+
+def test_what_leaves_no_trace_behind_the_last_that_is_there_cannot_be_told(asking: Asking) -> None:
+    asking.database.load("; ".join(HISTORY[:2]))
+    (*_, judged) = asking.of(*HISTORY[:3])
+    assert judged.action is Action.REFUSE
+    assert "-p adopt 003_block" in judged.problems[0].remedy
+    assert asking.actions(*HISTORY[:3], adopt="003_block") == ["adopt", "adopt", "adopt"]
+    assert asking.actions(*HISTORY[:3], adopt="none") == ["adopt", "adopt", "apply"]
+
+
+def test_what_leaves_no_trace_behind_one_that_was_adopted_cannot_be_told(asking: Asking) -> None:
+    assert asking.actions(
+        HISTORY[2].replace("customers (name)", "other (id)").replace("'nobody'", "1"), adopted=True
+    ) == ["refuse"]
+
+
+def test_what_is_half_done_is_completed(asking: Asking) -> None:
+    block = "CREATE TABLE t (a int); CREATE INDEX i ON t (a); COMMENT ON TABLE t IS 'x'; GRANT SELECT ON t TO PUBLIC"
+    asking.database.load("CREATE TABLE t (a int); COMMENT ON TABLE t IS 'x'")
+    (judged,) = asking.of(block)
+    assert (judged.action, judged.statements) == (Action.COMPLETE, (1, 3))
+    assert "table public.t" in judged.reason
+    run = [statements(block)[n].sql for n in judged.statements]
+    asking.database.load("; ".join(run))
+    assert asking.actions(block) == ["adopt"]
+
+
+def test_rows_between_what_is_done_and_what_is_not_cannot_be_told(asking: Asking) -> None:
+    block = (
+        "ALTER TABLE base ADD x int; UPDATE base SET x = 1; ALTER TABLE base ALTER x SET NOT NULL"
+    )
+    asking.database.load("ALTER TABLE base ADD x int")
+    (judged,) = asking.of(block)
+    assert judged.action is Action.REFUSE
+    assert "statement 2" in judged.problems[0].what
+
+
+def test_all_that_differs_is_named_at_once(asking: Asking) -> None:
+    asking.database.load(
+        "CREATE TABLE t (a bigint, c int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3\n+ 4'"
+    )
+    first, second = asking.of(
+        "CREATE TABLE t (a int, b text)",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3\n+ 5'",
+    )
+    assert {problem.what for problem in first.problems} == {
+        "table column public.t.a is not as the block makes it",
+        "table column public.t.b is not as the block makes it",
+        "table column public.t.c is on a table that the block makes",
+    }
+    a = next(problem for problem in first.problems if ".a is" in problem.what)
+    assert (a.expected, a.found) == ("type: integer", "type: bigint")
+    (body,) = second.problems
+    assert "-+ 5" in body.found
+    assert "++ 4" in body.found
+
+
+def test_an_edit_by_hand_of_what_is_replaced_is_refused(asking: Asking) -> None:
+    asking.database.load("; ".join(HISTORY))
+    asking.database.load(
+        "CREATE OR REPLACE FUNCTION total() RETURNS int LANGUAGE sql AS 'SELECT 7'"
+    )
+    assert "refuse" in asking.actions(*HISTORY)
+
+
+def test_a_view_of_somebody_on_what_blocks_make_is_left_alone(asking: Asking) -> None:
+    asking.database.load("; ".join(HISTORY[:2]))
+    asking.database.load(
+        "CREATE VIEW mine AS SELECT id FROM orders; CREATE INDEX mine_too ON orders (id)"
+    )
+    assert asking.actions(*HISTORY[:2]) == ["adopt", "adopt"]
+
+
+def test_no_twin_is_asked_where_nothing_is_there(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(twin_server, "made", never)
+    assert asking.actions(*HISTORY) == ["apply"] * len(HISTORY)
+
+
+def test_what_fails_on_the_twin_is_refused_with_the_reason_if_it_is_there(asking: Asking) -> None:
+    asking.database.load("CREATE TABLE t (a int)")
+    first, second, third = asking.of("SELECT 1 / 0", CREATED, "CREATE TABLE u (a int)")
+    assert (first.action, second.action, third.action) == (
+        Action.APPLY,
+        Action.REFUSE,
+        Action.APPLY,
+    )
+    assert "001_block" in second.problems[0].what
+    (alone,) = asking.of("CREATE TABLE t (a int); SELECT 1 / 0")
+    assert alone.problems[0].found == "division by zero"
+    assert alone.problems[0].where == "deploy/001_block.sql:1"
+
+
+def test_statements_outside_a_transaction_are_tried_too(asking: Asking) -> None:
+    built = _block(
+        0,
+        "CREATE INDEX CONCURRENTLY i ON base (v); CREATE INDEX CONCURRENTLY j ON base (n)",
+        transaction=False,
+    )
+    asking.database.load("CREATE INDEX i ON base (v)")
+    (judged,) = asking.of(built)
+    assert (judged.action, judged.statements) == (Action.COMPLETE, (1,))
+    asking.database.load("CREATE INDEX j ON base (n)")
+    assert asking.actions(built) == ["adopt"]
+
+
+def test_nothing_on_the_twin_runs_as_superuser(asking: Asking) -> None:
+    seen = "CREATE TABLE seen AS SELECT rolsuper FROM pg_roles WHERE rolname IN (current_user, session_user)"
+    check = "DO $$ BEGIN IF EXISTS (SELECT FROM seen WHERE rolsuper) THEN RAISE 'a superuser'; END IF; END $$"
+    asking.database.load("CREATE TABLE seen (rolsuper bool)")
+    (judged,) = asking.of(f"{seen}; {check}")
+    assert judged.action is Action.ADOPT, judged
+
+
+def test_the_twin_is_gone_when_it_was_asked(asking: Asking) -> None:
+    asking.database.load(CREATED)
+    asking.of(CREATED)
+    left = Database(asking.host, "postgres").execute(
+        "SELECT datname FROM pg_database WHERE datname LIKE 'pgrunbook%'"
+        " UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgrunbook_rehearsal%'"
+    )
+    assert left == []
+
+
+def test_columns_that_if_not_exists_leaves_alone_need_no_twin(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twin_server, "made", None)
+    block = "ALTER TABLE base ADD COLUMN IF NOT EXISTS v text DEFAULT 'x'; COMMENT ON COLUMN base.v IS 'said'"
+    (judged,) = asking.of(block)
+    assert (judged.action, judged.statements) == (Action.COMPLETE, (1,))
+    asking.database.load("COMMENT ON COLUMN base.v IS 'said'")
+    assert asking.actions(block, CREATED) == ["adopt", "apply"]

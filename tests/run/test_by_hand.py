@@ -130,9 +130,8 @@ def test_a_session_lost_for_good_after_a_block_fails_the_run(
     edit(project, lost)
     done = project.run(crm)
     assert done.code == 1, done.text
-    assert done.text.startswith(
-        "FAILED: The run cannot go on. What it committed before is in the ledger.\n"
-    )
+    said = "\nFAILED: The run cannot go on. What it committed before is in the ledger.\n"
+    assert said in done.text
     assert "a session of an earlier run is still executing a statement" in done.text
     assert "'another run'" in done.text
 

@@ -99,7 +99,7 @@ def apply(
     try:
         steps.record("reverting" if decision.action is Action.REVERT else "started", {})
         steps.run()
-        effect = effects.compare(ground, block, _ours(decision))
+        effect = effects.compare(sessions.look, ground, block, _ours(decision))
         if problems := [*_invalid(block, effect), *unmet(decision, effect)]:
             raise Failed(_half_done(decision), problems=problems)
         steps.record(decision.event, {}, effect=effect.rows, later=1)

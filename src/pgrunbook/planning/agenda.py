@@ -212,7 +212,8 @@ class Agenda:
             renewed = [self.renewed(block) for block in blocks]
             found = self.found(renewed)
             if self._ground:
-                self._ground.refresh({named for block in renewed for named in block.relations})
+                relations = {named for block in renewed for named in block.relations}
+                self._ground.refresh(self.look, relations)
             self._fold = None
             return self.decide(renewed, found)
         finally:

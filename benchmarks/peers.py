@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.postgres import embedded
-from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Source
 

@@ -13,6 +13,7 @@ import pytest
 from pgrunbook.controls import document, one_line, visible
 from pgrunbook.errors import Failed, Problem, Refused, Verdict
 from pgrunbook.records.card import VerdictCard, banner
+from pgrunbook.records.format.parts import Card, Kind
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.rendering import cells
 from pgrunbook.run import display
@@ -87,7 +88,9 @@ def test_a_finding_of_lint_is_in_lines_of_its_own() -> None:
 
 
 def test_frames_cards_and_sql_show_it() -> None:
-    card = VerdictCard(Verdict.FAILED, FORGED, {"operator": FORGED})._repr_mimebundle_()
+    card = VerdictCard(
+        Card(verdict=Verdict.FAILED, reason=FORGED, runbook=FORGED)
+    )._repr_mimebundle_()
     # where the lines of a text stay in its element
     for markup in (html(["name"], [[FORGED]]), card["text/html"]):
         assert_harmless(markup)
@@ -106,9 +109,9 @@ def test_frames_cards_and_sql_show_it() -> None:
 
 
 def test_what_is_stored_is_as_it_was() -> None:
-    named = display.named(pd.DataFrame({"found": [EVIL]}), "kind")
+    named = display.named(pd.DataFrame({"found": [EVIL]}), Kind.CIRCUMSTANCES)
     assert display._bundle(named)["application/vnd.pgrunbook.frame+json"]["rows"] == [[EVIL]]
-    card = VerdictCard(Verdict.FAILED, EVIL, {})._repr_mimebundle_()
+    card = VerdictCard(Card(verdict=Verdict.FAILED, reason=EVIL))._repr_mimebundle_()
     assert card["application/vnd.pgrunbook.verdict+json"]["reason"] == EVIL
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
         RunbookError,
         Verdict,
     )
-    from pgrunbook.run.run import Run, begin
+    from pgrunbook.run.begin import begin
+    from pgrunbook.run.run import Run
 
 __all__ = [
     "Failed",
@@ -31,10 +32,14 @@ def __getattr__(name: str) -> Any:
     """`begin` and `Run` bring pandas and SQLAlchemy with them, which what runs the notebook does
     not need; and the command line handles signals before it imports anything.
     """
-    if name in ("Run", "begin"):
-        from pgrunbook.run import run
+    if name == "begin":
+        from pgrunbook.run.begin import begin
 
-        return getattr(run, name)
+        return begin
+    if name == "Run":
+        from pgrunbook.run.run import Run
+
+        return Run
     if name in __all__:
         from pgrunbook import errors
 

@@ -1,4 +1,4 @@
-"""Durations as PostgreSQL writes them."""
+"""Durations as PostgreSQL writes them, and moments and durations as a person reads them."""
 
 from __future__ import annotations
 
@@ -37,3 +37,8 @@ def words(value: float) -> str:
         return f"{value / 1000:.1f} s"
     minutes, rest = divmod(round(value / 1000), 60)
     return f"{minutes} min {rest} s"
+
+
+def moment(iso: str) -> str:
+    """`2026-01-31 12:00:00 UTC` of a time in ISO 8601 and UTC; empty for an empty text."""
+    return f"{iso[:19].replace('T', ' ')} UTC" if iso else ""

@@ -26,8 +26,8 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.blockers import Attempt
-from pgrunbook.postgres.connection import Sessions
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Source

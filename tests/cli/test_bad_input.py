@@ -13,7 +13,7 @@ from support.databases import Database, Role
 from support.projects import RUNBOOK, Project
 from support.refusals import LOCKED_OUT, problems, refused
 
-from pgrunbook.postgres.connection import LOCK_KEY
+from pgrunbook.postgres.run_sessions import LOCK_KEY
 
 # One version is enough: what is bad is bad on each.
 pytestmark = [

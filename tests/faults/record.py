@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pgrunbook.mime_types import BLOCK_MIME, VERDICT_MIME
+from pgrunbook.records.format.mime_types import BLOCK_MIME, VERDICT_MIME
 
 _COULD_NOT_ASK = "could not be asked"
 

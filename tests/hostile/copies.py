@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from pgrunbook.postgres import embedded
+from pgrunbook.postgres import embedded, os_user
 from pgrunbook.postgres.embedded import Server
 
 STANDBY = "standby"
@@ -30,7 +30,7 @@ def copied(
     `addresses` as for `listening`.
     """
     data.parent.mkdir(parents=True, exist_ok=True)
-    user = embedded._as_server_user(primary.bin / "pg_basebackup", data)
+    user = os_user.as_server_user(primary.bin / "pg_basebackup", data)
     options = ["--write-recovery-conf"] if replicates else []
     source = f"{primary.conninfo()} application_name={STANDBY}"
     command = [

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from support.projects import wait_for
 
-from pgrunbook.postgres import embedded
+from pgrunbook.postgres import os_user
 from pgrunbook.postgres.embedded import Server
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
@@ -51,7 +51,7 @@ def pooling(server: Server, mode: str) -> Iterator[Pooler]:
         pytest.skip("NOT TESTED: there is no PgBouncer on this machine. apt-get install pgbouncer")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    uid, gid = embedded._server_user()  # it does not run as root either
+    uid, gid = os_user.server_user()  # it does not run as root either
     with tempfile.TemporaryDirectory(prefix="pooler-") as folder:
         settings = Path(folder, "pgbouncer.ini")
         settings.write_text(f"""

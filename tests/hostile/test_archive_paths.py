@@ -21,7 +21,8 @@ from support.projects import Project
 
 from pgrunbook.cli import main
 from pgrunbook.errors import Failed, Refused, RunbookError
-from pgrunbook.records.archive import HEAD, SEAL, Archive
+from pgrunbook.records.archive import HEAD, Archive
+from pgrunbook.records.naming import SEAL
 from pgrunbook.records.site import Site
 from pgrunbook.records.verification import verify, verify_alone
 

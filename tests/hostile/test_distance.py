@@ -29,8 +29,9 @@ from pgrunbook.errors import Failed
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.locks import BLOCKS
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.scripts import statements

@@ -24,10 +24,16 @@ from support.projects import ROOT, RUNBOOK, Project
 
 from pgrunbook.cli import main
 from pgrunbook.errors import Refused
-from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME, PLAN_MIME, VERDICT_MIME
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.records import sealing
 from pgrunbook.records.archive import Archive
+from pgrunbook.records.format.mime_types import (
+    BLOCK_MIME,
+    DECISION_MIME,
+    FRAME_MIME,
+    PLAN_MIME,
+    VERDICT_MIME,
+)
 from pgrunbook.records.sealing import Sealed
 from pgrunbook.records.site import Site
 from pgrunbook.runbooks.project import Project as Settings
@@ -118,9 +124,8 @@ def said(notebook: Notebook, **changed: str) -> None:
     """Change what the identity card says of these, and the verdict's."""
     for frame in outputs(notebook, FRAME_MIME):
         if frame["kind"] == "identity":
-            frame["rows"] = [
-                [name, changed.get(name.replace(" ", "_"), value)] for name, value in frame["rows"]
-            ]
+            said = frame["target"]
+            said.update({name: value for name, value in changed.items() if name in said})
     for card in outputs(notebook, VERDICT_MIME):
         card.update({name: value for name, value in changed.items() if name in card})
 
@@ -204,9 +209,7 @@ def test_a_run_that_says_nothing_has_not_passed(runs: Runs, record: Notebook) ->
 @pytest.mark.parametrize("record", ["failed"], indirect=True)
 def test_a_run_that_failed_has_not_passed(runs: Runs, record: Notebook) -> None:
     passed = next(outputs(runs.notebooks["apply"], VERDICT_MIME))
-    run = next(
-        dict(f["rows"])["run"] for f in outputs(record, FRAME_MIME) if f["kind"] == "identity"
-    )
+    run = next(f["target"]["run"] for f in outputs(record, FRAME_MIME) if f["kind"] == "identity")
     for cell in record["cells"]:
         cell["metadata"].setdefault("papermill", {})["status"] = "completed"
         cell["outputs"] = [
@@ -306,7 +309,9 @@ FORGERIES: dict[str, tuple[Callable[[Notebook], None], str]] = {
     "runbook": (lambda nb: said(nb, runbook="002_other"), f"runbook: {OTHERWISE}"),
     "reason": (lambda nb: said(nb, reason="all is well"), f"verdict: {OTHERWISE}"),
     "started": (
-        lambda nb: said(nb, started="2020-01-31 12:00:00 UTC", ended="2020-01-31 12:00:05 UTC"),
+        lambda nb: said(
+            nb, started_at="2020-01-31T12:00:00+00:00", ended_at="2020-01-31T12:00:05+00:00"
+        ),
         f"times: {OTHERWISE}",
     ),
     "papermill": (
@@ -529,7 +534,7 @@ def test_a_target_that_is_not_known_any_more_is_told(
 ) -> None:
     given(record, target=target)
     for card in outputs(record, VERDICT_MIME):
-        card["target"] = card["target"].replace("env:CRM_URL", target)
+        card["target"] = target
     try:
         assert (
             f"sealed by hand, not compared with the ledger: {reason}" in runs.seal(record).problems

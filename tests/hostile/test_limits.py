@@ -15,7 +15,8 @@ from support.projects import Outcome
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import limits
-from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 
 LIMITS = [

@@ -13,13 +13,13 @@ from typing import Any
 import nbformat
 import pytest
 
-from pgrunbook.mime_types import FRAME_MIME
+from pgrunbook.records.format.mime_types import FRAME_MIME
 from pgrunbook.runner.flood import LIMIT, OURS_MOST, Flood, size
 
 PASSED = """\
 from pgrunbook.records.card import VerdictCard
-from pgrunbook.errors import Verdict
-VerdictCard(Verdict.PASSED, 'done', {})"""
+from pgrunbook.records.format.parts import Card
+VerdictCard(Card(verdict='passed', reason='done'))"""
 SHOW = "from IPython.display import display, HTML, clear_output\n"
 
 
@@ -101,7 +101,7 @@ def test_a_flood_takes_no_verdict_with_it(tmp_path: Path) -> None:
     ],
 )
 def test_what_claims_to_be_ours_has_bounds_too(tmp_path: Path, shown: str) -> None:
-    frame = "from pgrunbook.mime_types import FRAME_MIME\n"
+    frame = "from pgrunbook.records.format.mime_types import FRAME_MIME\n"
     code, said, record = execute(tmp_path, f"{SHOW}{frame}display({shown}, raw=True)", PASSED)
     assert code == 0, said
     assert (tmp_path / "out.ipynb").stat().st_size < LIMIT

@@ -17,6 +17,7 @@ import pytest
 from support.databases import Database, Role
 from support.projects import Outcome, Project
 
+from pgrunbook.records import leaks
 from pgrunbook.runbooks.scripts import Script
 from pgrunbook.secrets import literals, search
 
@@ -393,7 +394,7 @@ def test_a_type_that_only_begins_as_ours_is_searched_as_any_other() -> None:
         }
         cell.outputs = [nbformat.v4.new_output("display_data", data)]
         notebook.cells = [cell]
-        assert len(search.search(notebook, [])) == found
+        assert len(leaks.search(notebook, [])) == found
 
 
 def test_a_long_text_takes_little_memory() -> None:

@@ -27,8 +27,9 @@ from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import connection, durability, schema_copy, session
-from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.heartbeat import Heartbeat
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Patience, Session, Silent
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Source

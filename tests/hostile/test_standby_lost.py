@@ -17,7 +17,7 @@ from support.projects import Outcome, Project, wait_for
 
 from pgrunbook.applying import standbys
 from pgrunbook.planning import delays
-from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 
 Run = Callable[..., Outcome]

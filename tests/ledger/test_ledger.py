@@ -16,7 +16,8 @@ from support.projects import ROOT, RUNBOOK, Project
 from pgrunbook.errors import Verdict
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.run_rows import Recorder
-from pgrunbook.postgres.connection import Sessions, connect
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.parameters import Parameters
 

@@ -21,6 +21,7 @@ import pytest
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.postmaster import is_alive
 
 NOBODY = 65534
 
@@ -44,7 +45,7 @@ def place() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="pgrunbook-"))
     yield directory
     for pid_file in directory.rglob("postmaster.pid"):
-        if embedded._is_alive(pid_file.parent):
+        if is_alive(pid_file.parent):
             os.kill(postmaster(pid_file.parent), signal.SIGKILL)
     shutil.rmtree(directory)
 
@@ -117,7 +118,7 @@ def test_a_new_server(place: Path, version: int) -> None:
     ]
     assert (server.bin / "pg_dump").exists()
     server.stop()
-    assert not embedded._is_alive(server.data)
+    assert not is_alive(server.data)
 
 
 def test_starting_again_in_a_process_joins(data: Path) -> None:
@@ -127,7 +128,7 @@ def test_starting_again_in_a_process_joins(data: Path) -> None:
     assert postmaster(data) == pid
     server.stop()
     server.stop()
-    assert not embedded._is_alive(data)
+    assert not is_alive(data)
     assert embedded.start(data) == server
     assert ask(server, "SELECT 1") == 1
     server.stop()
@@ -151,7 +152,7 @@ def test_the_last_one_out_stops_the_server(
     server.stop()
     assert ask(server, "SELECT 1") == 1
     other.communicate()
-    assert not embedded._is_alive(data)
+    assert not is_alive(data)
 
 
 def test_a_killed_user_does_not_keep_the_server(
@@ -163,7 +164,7 @@ def test_a_killed_user_does_not_keep_the_server(
     other.kill()
     other.wait()
     server.stop()
-    assert not embedded._is_alive(data)
+    assert not is_alive(data)
 
 
 def test_a_forked_child_does_not_stop_the_server(data: Path) -> None:
@@ -189,7 +190,7 @@ def test_a_directory_may_be_removed(data: Path, user: Callable[..., subprocess.P
 def remove_all(place: Path) -> None:
     (pid_file,) = place.glob("*/postmaster.pid")
     os.kill(postmaster(pid_file.parent), signal.SIGINT)
-    wait_until(lambda: not embedded._is_alive(pid_file.parent))
+    wait_until(lambda: not is_alive(pid_file.parent))
     shutil.rmtree(place)
     place.mkdir()
 
@@ -228,7 +229,7 @@ def test_it_comes_back_after_its_postmaster_was_killed(data: Path) -> None:
         server = embedded.start(data)
     assert ask(server, "SELECT to_regclass('kept')") == "kept"
     server.stop()
-    assert not embedded._is_alive(data)
+    assert not is_alive(data)
 
 
 def test_it_waits_for_the_backends_of_a_killed_postmaster(data: Path) -> None:

@@ -27,8 +27,9 @@ from hypothesis import strategies as st
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation
-from pgrunbook.records.archive import HEAD, SEAL, Archive
-from pgrunbook.records.verification import verify, verify_alone, verify_one
+from pgrunbook.records.archive import HEAD, Archive
+from pgrunbook.records.naming import SEAL
+from pgrunbook.records.verification import verify, verify_alone
 
 RUNS = 4
 ENDINGS = (".ipynb", ".ledger.json", ".snapshots.json", SEAL)
@@ -529,7 +530,7 @@ def test_nothing_is_added_to_a_chain_whose_end_is_broken(copy: Archive, how: str
 
 def wrong_with(archive: Archive, number: int, *heads: Head) -> list[str]:
     """What is said about one record of an archive."""
-    found = verify_one(archive, file(archive, number, ".ipynb"), heads={"staging": heads}).problems
+    found = verify(archive, heads={"staging": heads}, only=file(archive, number, ".ipynb")).problems
     return [problem.where.rsplit("/", 1)[-1] for problem in found]
 
 
@@ -539,7 +540,7 @@ def test_of_one_record_what_concerns_others_is_not_told(
     public = [attestation.public_key(keys[1])]
     seal(copy, RUNS + 1, keys[0])
     for number, signed in ((1, 0), (RUNS + 1, 1)):
-        found = verify_one(copy, file(copy, number, ".ipynb"), public)
+        found = verify(copy, public, only=file(copy, number, ".ipynb"))
         assert (found.seals, found.signed, found.head, len(found.problems)) == (
             1,
             signed,
@@ -547,7 +548,7 @@ def test_of_one_record_what_concerns_others_is_not_told(
             1 - signed,
         )
     assert (
-        verify_one(copy, file(copy, 1, ".ipynb"))
+        verify(copy, only=file(copy, 1, ".ipynb"))
         .text()
         .startswith("unchanged: 1 sealed, signatures not checked")
     )
@@ -581,7 +582,7 @@ def test_of_one_record_its_place_in_the_chain_counts(copy: Archive, tmp_path: Pa
     assert wrong_with(copy, RUNS) == [HEAD]
     assert wrong_with(copy, 2) == []
     seal(copy, RUNS + 2)
-    assert [p.what for p in verify_one(copy, file(copy, RUNS + 1, ".ipynb")).problems] == [
+    assert [p.what for p in verify(copy, only=file(copy, RUNS + 1, ".ipynb")).problems] == [
         f"two seals are number {RUNS + 1}"
     ]
     file(copy, 2, SEAL).rename(file(copy, 7, SEAL))
@@ -600,7 +601,7 @@ def test_of_one_record_what_a_ledger_has_noted_counts(copy: Archive) -> None:
 @pytest.mark.parametrize("name", ["run1", "run1.ledger.json", f"run1{SEAL}"])
 def test_what_is_no_notebook_is_not_called_unchanged(copy: Archive, name: str) -> None:
     with pytest.raises(Refused, match=NO_NOTEBOOK):
-        verify_one(copy, file(copy, 1, ".ipynb").with_name(name))
+        verify(copy, only=file(copy, 1, ".ipynb").with_name(name))
 
 
 def test_a_record_can_be_checked_away_from_its_archive(

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.mime_types import (
+from pgrunbook.records.audit_questions import NOT_SO_FAR, UNREADABLE, answers
+from pgrunbook.records.format.mime_types import (
     BLOCK_MIME,
     DECISION_MIME,
     FRAME_MIME,
@@ -17,7 +18,6 @@ from pgrunbook.mime_types import (
     PROBLEMS_MIME,
     VERDICT_MIME,
 )
-from pgrunbook.records.audit_questions import NOT_SO_FAR, UNREADABLE, answers
 from pgrunbook.records.record import Record
 
 QUESTIONS = 13
@@ -25,13 +25,13 @@ IDENTITY = {
     "database": "crm",
     "host": "db.example",
     "schema": "public",
-    "server version": "18.1",
-    "primary or standby": "primary",
-    "system identifier": "42",
+    "server_version": "18.1",
+    "recovery": "primary",
+    "system_identifier": "42",
     "role": "owner",
     "operator": "kim",
     "ticket": "CRM-7",
-    "versions": "pgrunbook 0.1.0",
+    "versions": {"pgrunbook": "0.1.0"},
 }
 ATTEMPT = {
     "attempt": 1,
@@ -95,10 +95,8 @@ def record(*cells: Mapping[str, Any], **parameters: str) -> Record:
 
 
 def target(**other: str) -> dict[str, Any]:
-    return cell(
-        "target",
-        frame("identity", *({"identity": k, "value": v} for k, v in (IDENTITY | other).items())),
-    )
+    said = {"version": 1, "kind": "identity", "target": IDENTITY | other}
+    return cell("target", {FRAME_MIME: said})
 
 
 def told(read: Record) -> dict[str, str]:
@@ -170,7 +168,9 @@ def test_a_frame_of_another_version_costs_one_answer_only() -> None:
 
 def test_who_approved_it_and_where_it_was_rehearsed() -> None:
     plan = {"digest": "2f" * 32, "rehearsals": ["a copy on PostgreSQL 18.4: passed (x.ipynb)"]}
-    read = told(record(target(approved="plan 2f2f by grace"), cell("plan", {PLAN_MIME: plan})))
+    read = told(
+        record(target(approved_plan="2f2f", approver="grace"), cell("plan", {PLAN_MIME: plan}))
+    )
     assert read["Who ran it,"].endswith(
         "Approved: plan 2f2f by grace. Another plan would have been refused."
     )
@@ -181,7 +181,7 @@ def test_who_approved_it_and_where_it_was_rehearsed() -> None:
     assert told(record(target(), cell("plan", {PLAN_MIME: plan | {"rehearsals": []}})))[
         "Was it rehearsed?"
     ] == ("No rehearsal of this plan is in the archive.")
-    rehearsal = target(**{"mode": "rehearse", "rehearsed on": "a copy on PostgreSQL 18.4"})
+    rehearsal = target(mode="rehearse", rehearsed_on="a copy on PostgreSQL 18.4")
     assert told(record(rehearsal))["Was it rehearsed?"].startswith(
         "This is a rehearsal, on a copy on PostgreSQL 18.4."
     )

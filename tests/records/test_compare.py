@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME
 from pgrunbook.records.compare import compare, text
+from pgrunbook.records.format.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME
 from pgrunbook.records.record import Record
 
 SQL = "ALTER TABLE people ADD nickname TEXT;\n"

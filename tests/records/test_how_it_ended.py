@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_output
 
 from pgrunbook.errors import Verdict
-from pgrunbook.mime_types import VERDICT_MIME
+from pgrunbook.records.format.mime_types import VERDICT_MIME
 from pgrunbook.records.how_it_ended import Ending, settled
 
 

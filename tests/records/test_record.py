@@ -14,7 +14,14 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 
-from pgrunbook.mime_types import BLOCK_MIME, DECISION_MIME, FRAME_MIME, SNAPSHOT_MIME, VERDICT_MIME
+from pgrunbook.records.format.mime_types import (
+    BLOCK_MIME,
+    DECISION_MIME,
+    FRAME_MIME,
+    SNAPSHOT_MIME,
+    VERDICT_MIME,
+)
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Cell, Record
 from pgrunbook.run import display
 
@@ -107,7 +114,11 @@ def test_a_block_that_was_only_decided_on_has_no_event() -> None:
     ("given", "shown", "runbook"),
     [
         ({"input_path": "s3://runbooks/001_import.ipynb"}, [], "001_import"),
-        ({"input_path": None}, [{VERDICT_MIME: {"runbook": "002_index"}}], "002_index"),
+        (
+            {"input_path": None},
+            [{VERDICT_MIME: {"verdict": "passed", "runbook": "002_index"}}],
+            "002_index",
+        ),
         (
             {"input_path": None},
             [frame("sources", files={"runbooks/003_x.ipynb": "5a", "sql/003_x/a.sql": "5b"})],
@@ -161,10 +172,13 @@ def formatter() -> DisplayFormatter:
 def test_a_frame_of_ours_is_held_as_data(formatter: DisplayFormatter) -> None:
     index = pd.MultiIndex.from_tuples([("t", "a"), ("t", "b")], names=["table", "column"])
     ours = display.named(
-        pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}, index=index), "columns", table="t"
+        pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}, index=index),
+        Kind.COLUMNS,
+        table="t",
     )
     bundle, _ = formatter.format(ours)
     assert bundle[FRAME_MIME] == {
+        "version": 1,
         "kind": "columns",
         "table": "t",
         "columns": ["table", "column", "n"],
@@ -175,7 +189,7 @@ def test_a_frame_of_ours_is_held_as_data(formatter: DisplayFormatter) -> None:
 
 def test_what_somebody_makes_of_a_frame_is_not(formatter: DisplayFormatter) -> None:
     """Or a part of what was verified would be taken for all of it."""
-    ours = display.named(pd.DataFrame({"result": ["ok", "FAILED"]}), "verification")
+    ours = display.named(pd.DataFrame({"result": ["ok", "FAILED"]}), Kind.VERIFICATION)
     for theirs in (
         ours.head(1),
         ours[ours["result"] == "ok"],

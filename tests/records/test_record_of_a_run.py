@@ -15,6 +15,9 @@ from support.databases import Database
 from support.projects import ROOT, RUNBOOK, Project, wait_for
 
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.records.format.bundles import VERSION
+from pgrunbook.records.format.mime_types import FRAME_MIME
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Record
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True, scope="module")
@@ -61,7 +64,7 @@ def test_how_it_ended(record: Record) -> None:
 
 def test_on_what_and_by_whom(record: Record) -> None:
     assert record.identity["ticket"] == record.parameters["ticket"] == "CRM-7"
-    assert record.identity["system identifier"].isdigit()
+    assert record.identity["system_identifier"].isdigit()
     assert "pglast" in record.identity["versions"]
 
 
@@ -73,6 +76,23 @@ def test_what_was_run(record: Record) -> None:
     assert shown[1]["deploy"] == record.sources[f"sql/{RUNBOOK}/deploy/{shown[1]['file']}.sql"][:12]
     for block in record.blocks[:8]:
         assert block.source_sha256 == record.sources[f"sql/{RUNBOOK}/deploy/{block.name}.sql"]
+
+
+def test_every_frame_has_the_columns_of_its_kind(record: Record) -> None:
+    data = [
+        output["data"][FRAME_MIME]
+        for cell in record.notebook["cells"]
+        for output in cell.get("outputs", ())
+        if FRAME_MIME in output.get("data", {})
+    ]
+    assert {frame["kind"] for frame in data} == set(Kind) - {
+        Kind.SQUAWK,
+        Kind.ROWS,
+        Kind.VERIFIED_IN_PART,
+    }
+    for frame in data:
+        assert frame["version"] == VERSION
+        assert tuple(frame.get("columns", ())) == Kind(frame["kind"]).columns
 
 
 def _sha256(file: Path) -> str:
@@ -116,7 +136,7 @@ def test_what_came_of_it(record: Record) -> None:
     checks = record.rows("verification")
     assert len(checks) > 16
     assert {row["result"] for row in checks} == {"ok"}
-    assert {row["as_expected"] for row in record.rows("expected columns")} == {"yes"}
+    assert {row["as_expected"] for row in record.rows("expected_columns")} == {"yes"}
     assert ("added", "table", "import_batches") in {
         (row["change"], row["kind"], row["table"]) for row in record.rows("difference")
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.mime_types import FRAME_MIME
+from pgrunbook.records.format.mime_types import FRAME_MIME
 from pgrunbook.records.record import Record
 from pgrunbook.records.runbook_cells import RunbookCells
 

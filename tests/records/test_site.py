@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.mime_types import FRAME_MIME, PROBLEMS_MIME, VERDICT_MIME
-from pgrunbook.records.archive import SEAL, Archive
+from pgrunbook.records.archive import Archive
+from pgrunbook.records.format.mime_types import FRAME_MIME, PROBLEMS_MIME, VERDICT_MIME
+from pgrunbook.records.naming import SEAL
 from pgrunbook.records.site import Site
 
 
@@ -74,7 +75,7 @@ def test_a_run_that_did_not_pass_says_at_its_top_what_is_wrong(site: Site) -> No
         "remedy": "add it",
     }
     made = page(site, refused(problem, problem | {"where": "contacts"}))
-    top = made.partition("Twelve answers")[0]
+    top = made.partition("Thirteen answers")[0]
     assert "2 problems" in top
     assert "<strong>deals.&lt;source_id&gt;</strong>: the column is missing" in top
     for each in ("<dt>expected</dt><dd>a column", "<dd>none\\x1b[2J", "<dd>add it"):
@@ -89,7 +90,7 @@ def test_of_many_problems_the_index_has_one_and_the_page_all(site: Site) -> None
     many = [{"what": f"{n}: {'long ' * 99}"} for n in range(12)]
     made = page(site, refused(*many))
     assert "<details><summary>All 12</summary>" in made
-    assert made.partition("Twelve answers")[0].count('class="problem"') == 12
+    assert made.partition("Thirteen answers")[0].count('class="problem"') == 12
     index = (site.root / "index.html").read_text()
     assert " … And 11 more problems.</td>" in index
     assert "1: long" not in index
@@ -102,7 +103,7 @@ def test_an_error_without_problems_is_shown_as_it_is(site: Site) -> None:
 def test_of_a_run_that_passed_nothing_is_wrong(site: Site) -> None:
     """Somebody has run a cell again, and what it had shown the first time is still there."""
     made = page(site, refused({"what": "was wrong"}, verdict="passed"))
-    assert "was wrong" not in made.partition("Twelve answers")[0]
+    assert "was wrong" not in made.partition("Thirteen answers")[0]
 
 
 OLD = {FRAME_MIME: {"kind": "identity", "columns": ["other"], "rows": [["words"]]}}

@@ -102,11 +102,11 @@ def test_begun_again_in_the_middle_the_first_run_is_interrupted(
 # The session that applies blocks is lost, and somebody else holds what the next one would need.
 LOST = """
 import os, psycopg
-from pgrunbook.postgres import connection
-connection.SETTLING_S = 0.5
+from pgrunbook.postgres import run_sessions
+run_sessions.SETTLING_S = 0.5
 other = psycopg.connect(os.environ["CRM_URL"], autocommit=True, application_name="another run")
-(working,) = connection.holding(other, connection.WORK_KEY)
-other.execute("SELECT pg_terminate_backend(%s), pg_advisory_lock(%s)", [working["pid"], connection.WORK_KEY])
+(working,) = run_sessions.holding(other, run_sessions.WORK_KEY)
+other.execute("SELECT pg_terminate_backend(%s), pg_advisory_lock(%s)", [working["pid"], run_sessions.WORK_KEY])
 try:
     run.verify("010_import_batches")
 except pgrunbook.Failed:
@@ -130,9 +130,8 @@ def test_a_session_lost_for_good_after_a_block_fails_the_run(
     edit(project, lost)
     done = project.run(crm)
     assert done.code == 1, done.text
-    assert done.text.startswith(
-        "FAILED: The run cannot go on. What it committed before is in the ledger.\n"
-    )
+    said = "\nFAILED: The run cannot go on. What it committed before is in the ledger.\n"
+    assert said in done.text
     assert "a session of an earlier run is still executing a statement" in done.text
     assert "'another run'" in done.text
 

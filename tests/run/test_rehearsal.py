@@ -348,7 +348,7 @@ def test_a_copy_that_is_not_complete_is_none(
     crm: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pg_restore ends in the middle, which it has no line for about any command."""
-    execute = schema_copy._execute
+    execute = schema_copy.watched
 
     def cut(program: Path, *arguments: str, **options: Any) -> Any:
         if "--section=post-data" in arguments:
@@ -356,7 +356,7 @@ def test_a_copy_that_is_not_complete_is_none(
             dump.write_bytes(dump.read_bytes()[:100])
         return execute(program, *arguments, **options)
 
-    monkeypatch.setattr(schema_copy, "_execute", cut)
+    monkeypatch.setattr(schema_copy, "watched", cut)
     with connect(target(crm), schema="public", read_only=True) as conn:
         with (
             pytest.raises(Failed, match="broken off"),

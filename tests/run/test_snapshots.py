@@ -12,7 +12,8 @@ from support.databases import Database
 
 from pgrunbook import checks
 from pgrunbook.run import display
-from pgrunbook.run.run import Run, begin
+from pgrunbook.run.begin import begin
+from pgrunbook.run.run import Run
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 

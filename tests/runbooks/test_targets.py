@@ -141,14 +141,6 @@ def test_the_folder_is_one_harmless_path_component(name: str, folder: str) -> No
     assert Target(name, "").folder == folder
 
 
-def test_the_identity_card_has_one_row_a_fact() -> None:
-    card = IDENTITY.frame()["value"]
-    assert card["database"] == "crm"
-    assert card["role"] == "app"
-    assert card["read-only"] == "no"
-    assert replace(IDENTITY, superuser=True).frame().loc["role", "value"] == "app (superuser)"
-
-
 @pytest.mark.parametrize(
     "expected", [{}, {"database": "crm"}, {"database": "crm", "system_identifier": "7412"}]
 )

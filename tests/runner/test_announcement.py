@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.mime_types import FRAME_MIME
+from pgrunbook.records.format.mime_types import FRAME_MIME
 from pgrunbook.runner import announcement
 
 COLUMNS = ["block", "line", "hazards", "concerns", "size", "dependents", "takes", "accepted"]

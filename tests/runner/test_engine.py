@@ -25,8 +25,8 @@ from pgrunbook.runner.executed_notebook import ExecutionManager
 
 PG18 = pytest.mark.parametrize("server", [18], indirect=True)
 
-CARD = "VerdictCard(Verdict.PASSED, 'done', {})"
-IMPORTS = "from pgrunbook.records.card import VerdictCard\nfrom pgrunbook.errors import Verdict\n"
+CARD = "VerdictCard(Card(verdict='passed', reason='done'))"
+IMPORTS = "from pgrunbook.records.card import VerdictCard\nfrom pgrunbook.records.format.parts import Card\n"
 PASSED = IMPORTS + CARD
 SHOWN = f"{IMPORTS}display({CARD})"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nbformat.v4 import new_output
 
-from pgrunbook.mime_types import FRAME_MIME
+from pgrunbook.records.format.mime_types import FRAME_MIME
 from pgrunbook.runner.flood import LIMIT, MOST, Flood, cut, shortened, size
 
 

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
 PASSED = """\
 from pgrunbook.records.card import VerdictCard
-from pgrunbook.errors import Verdict
-VerdictCard(Verdict.PASSED, "done", {})"""
+from pgrunbook.records.format.parts import Card
+VerdictCard(Card(verdict="passed", reason="done"))"""
 
 
 def cells(project: Project, *sources: str) -> None:

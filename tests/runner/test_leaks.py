@@ -12,6 +12,7 @@ from support.databases import Database, Role
 from support.projects import Project
 
 from pgrunbook.postgres.target import Target
+from pgrunbook.records import leaks
 from pgrunbook.runbooks import credentials
 from pgrunbook.secrets import search
 
@@ -31,14 +32,14 @@ def test_the_record_of_a_run_with_a_password(
     secrets = credentials.of_target(Target("env:CRM_URL", role.url))
     assert role.password in secrets
     record = nbformat.read(done.notebook, as_version=4)
-    assert search.search(record, secrets) == []
+    assert leaks.search(record, secrets) == []
     assert search.search_text(done.notebook.read_text(), secrets, "file") == []
 
 
 GIVES_AWAY = """
-import base64, json, os, urllib.parse
+import json, os, urllib.parse
 word = urllib.parse.unquote(os.environ["CRM_URL"].split(":", 2)[2].split("@")[0])
-print("connecting with", repr(word), base64.b64encode(word.encode()).decode())
+print("connecting with", repr(word))
 raise ValueError(json.dumps({"tried": word}))
 """
 

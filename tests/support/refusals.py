@@ -9,7 +9,7 @@ import re
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from pgrunbook.mime_types import PROBLEMS_MIME
+from pgrunbook.records.format.mime_types import PROBLEMS_MIME
 from support.databases import Database
 from support.projects import Outcome, Project
 

@@ -20,7 +20,7 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.sqltext.shape import Facts

@@ -12,8 +12,9 @@ from pgrunbook.errors import Refused
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import preflight, right_target
-from pgrunbook.postgres.connection import Sessions, driver_errors
+from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks import parameters, targets
 from pgrunbook.runbooks.project import Project
 

@@ -137,11 +137,13 @@ def _renames_schema(ground: Ground, after: Inventory) -> bool:
     )
 
 
-def compare(ground: Ground, block: Block, wanted: Mapping[Object, Definition | None]) -> Effect:
+def compare(
+    conn: Session, ground: Ground, block: Block, wanted: Mapping[Object, Definition | None]
+) -> Effect:
     """Look once more at what a block outside a transaction concerns; what has changed since the
     last look. What an earlier attempt has made, and is `wanted`, counts as made by the block.
     """
-    changes = ground.compare(block.relations, code=not block.plain)
+    changes = ground.compare(conn, block.relations, code=not block.plain)
     touched = {each.object for each in changes}
     seen = ground.seen
     made = [each for each in wanted if each in seen and each not in touched]

@@ -29,9 +29,10 @@ from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog, durability
 from pgrunbook.postgres.blockers import Attempt
-from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement

@@ -35,9 +35,10 @@ from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import blockers, catalog, locks, search_path, shapes
 from pgrunbook.postgres.blockers import Attempt, Blocker
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock, Trace
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session, Silent
 from pgrunbook.runbooks import scripts
 from pgrunbook.runbooks.blocks import Block
@@ -98,7 +99,7 @@ def apply(
     try:
         steps.record("reverting" if decision.action is Action.REVERT else "started", {})
         steps.run()
-        effect = effects.compare(ground, block, _ours(decision))
+        effect = effects.compare(sessions.look, ground, block, _ours(decision))
         if problems := [*_invalid(block, effect), *unmet(decision, effect)]:
             raise Failed(_half_done(decision), problems=problems)
         steps.record(decision.event, {}, effect=effect.rows, later=1)

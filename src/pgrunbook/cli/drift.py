@@ -14,7 +14,8 @@ from pgrunbook.ledger import drift
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.ledger.fold import Fold, fold
 from pgrunbook.planning import preflight, right_target
-from pgrunbook.postgres.connection import connect, driver_errors
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project

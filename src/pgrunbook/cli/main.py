@@ -519,11 +519,14 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 
 def _record(path: Path) -> Record:
     from pgrunbook.records.contained import require_regular
+    from pgrunbook.records.format.bundles import NewerFormat
     from pgrunbook.records.record import Record
 
     require_regular(path)
     try:
         return Record.read(path)
+    except NewerFormat:
+        raise
     except (ValueError, RecursionError) as exc:
         raise Refused.of(
             "is not an executed notebook", where=path.name, found=first_line(exc)

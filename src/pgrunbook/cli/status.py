@@ -16,8 +16,10 @@ from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import so_far
 from pgrunbook.planning import decisions, preflight, right_target
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import connect, driver_errors, holding
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
+from pgrunbook.postgres.run_sessions import holding
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.blocks import Source, entry_of
 from pgrunbook.runbooks.project import Project

@@ -12,7 +12,7 @@ import psycopg
 from pgrunbook.errors import RunbookError, Verdict, first_line
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.secrets import search
 

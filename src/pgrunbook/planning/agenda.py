@@ -25,7 +25,7 @@ from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog, shapes
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Admits, Block, Source, Variants, entry_of
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
@@ -212,7 +212,8 @@ class Agenda:
             renewed = [self.renewed(block) for block in blocks]
             found = self.found(renewed)
             if self._ground:
-                self._ground.refresh({named for block in renewed for named in block.relations})
+                relations = {named for block in renewed for named in block.relations}
+                self._ground.refresh(self.look, relations)
             self._fold = None
             return self.decide(renewed, found)
         finally:

@@ -120,7 +120,7 @@ def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
     """
     folder = project.outputs / target.folder / plan.runbook
     return [
-        f"{record.identity.get('rehearsed on', '')}: {record.noted.get('verdict', 'no verdict')} "
+        f"{record.identity.get('rehearsed_on', '')}: {record.noted.get('verdict', 'no verdict')} "
         f"({path.name}{_MASKED if MASK in str(record.plan) else ''})"
         for path, record in _planned(folder, plan.digest)
         if record.identity.get("mode") == "rehearse"

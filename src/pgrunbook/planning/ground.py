@@ -24,12 +24,11 @@ _MANY = 5_000
 
 @dataclass(slots=True)
 class Ground:
-    """The objects that a run may change, as the session `conn` has seen them last.
+    """The objects that a run may change, as it has seen them last.
 
     `whole`: all schemas were looked at, so that what is not in it was not there.
     """
 
-    conn: Connection
     schema: str
     whole: bool = False
     seen: Inventory = field(default_factory=Inventory)
@@ -43,15 +42,15 @@ class Ground:
         """Look at everything, or in a large database at these relations of the schema and what
         hangs on them; at everything, too, where a block runs `code`.
         """
-        ground = cls(conn, schema)
+        ground = cls(schema)
         if code or catalog.rows(conn, "relation_count")[0]["count"] <= _MANY:
             ground.whole = True
             ground._add(read(conn))
         else:
-            ground.refresh(relations)
+            ground.refresh(conn, relations)
         return ground
 
-    def refresh(self, relations: Collection[Relation]) -> None:
+    def refresh(self, conn: Connection, relations: Collection[Relation]) -> None:
         """Look once more at these relations and what hangs on them: somebody may have altered them
         meanwhile.
         """
@@ -59,7 +58,7 @@ class Ground:
             return
         schemas = [schema or self.schema for schema, _ in relations]
         names = [name for _, name in relations]
-        found = catalog.rows(self.conn, "hanging", schemas=schemas, names=names)
+        found = catalog.rows(conn, "hanging", schemas=schemas, names=names)
         identities = {row["identity"] for row in found if row["identity"]}
         self.looked_at |= identities
         self._forget(self._parts(identities))
@@ -68,7 +67,7 @@ class Ground:
             for row in found
             if row["classid"]
         ]
-        self._add(read_objects(self.conn, addresses))
+        self._add(read_objects(conn, addresses))
 
     def covers(self, each: Object, part_of: str | None) -> bool:
         """Whether it was looked whether an object is there, which is part of a relation or none."""
@@ -89,16 +88,18 @@ class Ground:
             or (each in seen.owners and seen.owners[each].objid in oids)
         ]
 
-    def compare(self, relations: Collection[Relation], *, code: bool) -> list[Difference]:
+    def compare(
+        self, conn: Connection, relations: Collection[Relation], *, code: bool
+    ) -> list[Difference]:
         """Look once more, as `refresh` does, or at everything after `code` has run; return what has
         changed.
         """
         before = dict(self.seen.definitions)
         if code:
             self.seen = Inventory()
-            self._add(read(self.conn))
+            self._add(read(conn))
         else:
-            self.refresh(relations)
+            self.refresh(conn, relations)
         return differences(before, self.seen)
 
     def take(self, effect: Iterable[Difference], after: Inventory) -> None:

@@ -20,7 +20,7 @@ from pgrunbook.ledger.fold import Fold
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.runbooks.scripts import Statement, statements
 from pgrunbook.sqltext import mentions
 from pgrunbook.sqltext.shape import Facts, Key

@@ -13,9 +13,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-import pwd
 import shlex
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,18 +21,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
-import psutil  # type: ignore[import-untyped]  # ships no type information
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from pgrunbook.errors import Failed, Refused
+from pgrunbook.postgres import os_user, postmaster, programs
 
 SUPERUSER = "postgres"
-# runs PostgreSQL, which refuses root, when we are root; the wheel has the same one
-OS_USER = "pgserver"
 
 # Found without importing the package, which warns, into a notebook, of any machine without
 # XDG_RUNTIME_DIR.
@@ -57,8 +52,6 @@ _INITDB = (
 _SETTINGS = (
     "timezone = UTC\nlog_timezone = UTC\nlisten_addresses = ''\nunix_socket_directories = '.'\n"
 )
-_PORT = 5432  # nothing listens on it: it is part of the socket's name
-_SOCKET_PATH_BYTES = 103  # what sockaddr_un has room for, where it has the least (macOS)
 _PATIENCE_S = 30.0
 _LOADING = "pgrunbook_loading"
 
@@ -92,7 +85,11 @@ class Server:
         """How libpq gets to a database of this server: as its superuser, without a password."""
         # Left out, hostaddr would come from PGHOSTADDR: libpq would go there, whatever the host.
         return make_conninfo(
-            host=str(self.socket), hostaddr="", port=_PORT, user=self.superuser, dbname=database
+            host=str(self.socket),
+            hostaddr="",
+            port=postmaster.PORT,
+            user=self.superuser,
+            dbname=database,
         )
 
     def stop(self) -> None:
@@ -113,25 +110,26 @@ class Server:
             os.close(users)
 
     def _shut_down(self) -> None:
-        if _is_alive(self.data):
-            _run(self.bin / "pg_ctl", "stop", "--pgdata", ".", "--mode", "fast", data=self.data)
+        if postmaster.is_alive(self.data):
+            stop = ("stop", "--pgdata", ".", "--mode", "fast")
+            programs.run(self.bin / "pg_ctl", *stop, data=self.data)
         if self.socket != self.data:
             with suppress(OSError):
                 self.socket.rmdir()
 
 
 def start(
-    data: Path, version: int = 18, superuser: str = SUPERUSER, programs: Path | None = None
+    data: Path, version: int = 18, superuser: str = SUPERUSER, bin_: Path | None = None
 ) -> Server:
     """The server of the data directory `data`: made and started, or joined, until this process
-    ends. `superuser` is what it is called since the server was made; `programs`, where others than
-    the package's own are.
+    ends. `superuser` is what it is called since the server was made; `bin_`, where other programs
+    than the package's own are.
 
     Any number of processes may ask at once; to ask again is cheap, and brings a killed server back.
     Raises Refused if the directory is not ours to use or of another major version, and if the
     server does not start.
     """
-    bin_ = programs or PROGRAMS.get(version)
+    bin_ = bin_ or PROGRAMS.get(version)
     if not bin_:
         known = " or ".join(map(str, PROGRAMS))
         raise Refused.of(
@@ -192,16 +190,9 @@ def _load(conn: psycopg.Connection, server: Server, name: str, sample: Path | No
     conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(loading))
     conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(loading))
     if sample:
-        options = (
-            "--no-psqlrc",
-            "--quiet",
-            "--set",
-            "ON_ERROR_STOP=1",
-            "--single-transaction",
-            "--file",
-            sample,
-        )
-        psql = _execute(server.bin / "psql", *options, "--dbname", server.conninfo(_LOADING))
+        options = ("--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--single-transaction")
+        given = ("--file", sample, "--dbname", server.conninfo(_LOADING))
+        psql = programs.execute(server.bin / "psql", *options, *given)
         if psql.returncode:
             raise Failed.of(
                 "psql cannot load the sample", where=str(sample), found=psql.stderr.strip()
@@ -215,7 +206,7 @@ def _locked(data: Path) -> Iterator[None]:
     in /tmp: it is for those who may use the data, and the kernel lets nobody, not even root, open
     another's file there (fs.protected_regular).
     """
-    with _ours_to_use(data):
+    with programs.ours_to_use(data):
         data.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(_beside(data, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -229,33 +220,15 @@ def _beside(data: Path, suffix: str) -> Path:
     return data.with_name(data.name + suffix)
 
 
-@contextmanager
-def _ours_to_use(data: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise _not_ours(data, f"{exc.filename or data}: {exc.strerror}") from exc
-
-
-def _not_ours(data: Path, found: str) -> Refused:
-    return Refused.of(
-        "the embedded PostgreSQL cannot keep its data here",
-        where=str(data),
-        expected="a directory that it made for this user, or may make",
-        found=found,
-        remedy="run as the user to whom the directory belongs, choose another one, or remove it",
-    )
-
-
 def _is_cluster(data: Path, version: int) -> bool:
     """Whether the directory holds a cluster, and then of this version, or else is absent or
     empty.
     """
-    with _ours_to_use(data):
+    with programs.ours_to_use(data):
         if not data.exists() or not any(data.iterdir()):
             return False
-        if (owner := data.stat().st_uid) != (user := _server_user()[0]):
-            raise _not_ours(
+        if (owner := data.stat().st_uid) != (user := os_user.server_user()[0]):
+            raise programs.not_ours(
                 data, f"it belongs to the user with id {owner}, the server would run as {user}"
             )
         found = (data / "PG_VERSION").read_text().strip()
@@ -276,12 +249,12 @@ def _initdb(data: Path, bin_: Path, superuser: str) -> None:
     made.
     """
     with (
-        _ours_to_use(data),
+        programs.ours_to_use(data),
         tempfile.TemporaryDirectory(prefix=f"{data.name}.", dir=data.parent) as made,
     ):
-        os.chown(made, *_server_user())
+        os.chown(made, *os_user.server_user())
         options = (*_INITDB, "--username", superuser, "--pgdata", "data")
-        _run(bin_ / "initdb", *options, data=data, cwd=made)
+        programs.run(bin_ / "initdb", *options, data=data, cwd=made)
         with Path(made, "data", "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
         Path(made, "data").rename(data)
@@ -293,41 +266,13 @@ def _running(data: Path, version: int, bin_: Path, superuser: str) -> Server:
     """
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        if _is_alive(data) or _launch(data, bin_):
-            server = Server(version, data, bin_, _socket(data), superuser)
+        if postmaster.is_alive(data) or _launch(data, bin_):
+            server = Server(version, data, bin_, postmaster.socket(data), superuser)
             with suppress(psycopg.OperationalError):
                 psycopg.connect(server.conninfo(), connect_timeout=5).close()
                 return server
         time.sleep(0.1)
-    raise _failed("the embedded PostgreSQL does not answer", data)
-
-
-def _is_alive(data: Path) -> bool:
-    """Whether the process in postmaster.pid is the postmaster, whose working directory is the data
-    directory.
-
-    Not so a process that got its pid later (in a container it is often the same), and a zombie.
-    """
-    try:
-        process = psutil.Process(int(_pid_file(data)[0]))
-        return process.name() == "postgres" and Path(process.cwd()) == data
-    except (IndexError, ValueError, psutil.Error):
-        return False
-
-
-def _pid_file(data: Path) -> list[str]:
-    """The lines: pid, data directory, start time, port, socket directory and more; none if there is
-    no file.
-    """
-    try:
-        return (data / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _socket(data: Path) -> Path:
-    lines = _pid_file(data)
-    return data / lines[4] if len(lines) > 4 else data
+    raise programs.failed("the embedded PostgreSQL does not answer", data)
 
 
 def _launch(data: Path, bin_: Path) -> bool:
@@ -348,94 +293,12 @@ def _launch(data: Path, bin_: Path) -> bool:
         "--log",
         "log",
         "--options",
-        shlex.join(["-k", _socket_directory(data)]),
+        shlex.join(["-k", postmaster.socket_directory(data)]),
     )
     try:
-        _run(bin_ / "pg_ctl", *command, data=data)
+        programs.run(bin_ / "pg_ctl", *command, data=data)
     except Refused:
         if log.exists() and b"pre-existing shared memory block" in log.read_bytes()[before:]:
             return False
         raise
     return True
-
-
-def _socket_directory(data: Path) -> str:
-    """The data directory, or if libpq cannot use its name, a private temporary directory."""
-    name = os.fsencode(data / f".s.PGSQL.{_PORT}")
-    if len(name) <= _SOCKET_PATH_BYTES and b"," not in name:  # a comma separates hosts
-        return "."
-    directory = tempfile.mkdtemp(prefix="pgrunbook-")
-    os.chown(directory, *_server_user())
-    return directory
-
-
-def _server_user() -> tuple[int, int]:
-    """The user id and group id that the server runs under: ours, or those of OS_USER, made if need
-    be.
-    """
-    if os.geteuid() != 0:
-        return os.geteuid(), os.getegid()
-    for _ in range(20):
-        with suppress(KeyError):
-            entry = pwd.getpwnam(OS_USER)
-            return entry.pw_uid, entry.pw_gid
-        with suppress(FileNotFoundError):
-            # fails while another process is making the user
-            _execute("useradd", "--system", OS_USER)
-        time.sleep(0.05)
-    raise Refused.of(
-        "PostgreSQL does not run as root, and there is no other user for it",
-        where=f"OS user {OS_USER}",
-        remedy=f"create {OS_USER}, or run as an ordinary user",
-    )
-
-
-def _as_server_user(program: Path, data: Path) -> dict[str, Any]:
-    """What subprocess needs to run the program as the user who runs the server."""
-    if os.geteuid() != 0:
-        return {}
-    for directory in {*program.parents, *data.parents}:
-        mode = directory.stat().st_mode
-        if not mode & 0o001:
-            # let others pass through, not read: a checkout under /root
-            directory.chmod(mode | 0o001)
-    uid, gid = _server_user()
-    return {"user": uid, "group": gid, "extra_groups": []}
-
-
-def _run(program: Path, *arguments: str, data: Path, cwd: str | Path = "") -> None:
-    """Run a program of the server's, as the user who runs the server. Raises Refused if it
-    fails.
-    """
-    with _ours_to_use(data):
-        done = _execute(program, *arguments, cwd=cwd or data, **_as_server_user(program, data))
-    if done.returncode:
-        raise _failed(f"{program.name} failed", data, done.stderr)
-
-
-def _execute(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    # The user's libpq settings are for other servers, and the server itself would obey PGPORT and
-    # PGTZ.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
-        "LC_ALL": "C"
-    }
-    given: dict[str, Any] = {
-        "env": env,
-        "stdin": subprocess.DEVNULL,
-        "capture_output": True,
-        **options,
-    }
-    # no shell, fixed programs
-    return subprocess.run(command, encoding="utf-8", errors="replace", **given)  # noqa: S603
-
-
-def _failed(what: str, data: Path, said: str = "") -> Refused:
-    log = data / "log"
-    end = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
-    return Refused.of(
-        what,
-        where=str(data),
-        found="\n".join([*said.splitlines(), *end]),
-        remedy="mend what the log says; or, if the data can go, remove the directory and start "
-        "again",
-    )

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pgrunbook.postgres import catalog
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +20,6 @@ class Identity:
     read_only: bool
     superuser: bool
     server: str = ""  # as plans know it: see `origin.Standing.server`
-
-    def frame(self) -> pd.DataFrame:
-        """One row a fact: index `identity` (str), column `value` (str)."""
-        # here, because it takes a third of a second, and not everybody needs it
-        import pandas as pd
-
-        rows = {
-            "database": self.database,
-            "host": self.host,
-            "server version": self.server_version,
-            "role": self.role + (" (superuser)" if self.superuser else ""),
-            "system identifier": self.system_identifier,
-            "primary or standby": self.recovery,
-            "read-only": "yes" if self.read_only else "no",
-        }
-        return pd.DataFrame({"value": rows}, dtype="str").rename_axis("identity")
 
 
 def identify(conn: catalog.Connection) -> Identity:

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +21,9 @@ from psycopg.conninfo import make_conninfo
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.postgres import catalog, embedded
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.connection import driver_errors
+from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.programs import watched
 from pgrunbook.postgres.target import Target
 
 _PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
@@ -166,7 +167,7 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
     with driver_errors(
         "The schema cannot be copied: nothing was changed.", where=f"target {target.name!r}"
     ):
-        done = _execute(server.bin / "pg_dump", *_DUMP, *options, *where, env=env, answers=conn)
+        done = watched(server.bin / "pg_dump", *_DUMP, *options, *where, env=env, answers=conn)
     service.unlink()
     if done.returncode:
         locked = "LOCK TABLE" in done.stderr  # the statement that it gave up
@@ -308,7 +309,7 @@ def _pg_restore(
     """Raises Failed if it is broken off; what it could not do and went on after is among its
     errors.
     """
-    done = _execute(server.bin / "pg_restore", *arguments, env=env)
+    done = watched(server.bin / "pg_restore", *arguments, env=env)
     if done.returncode and "errors ignored on restore" not in done.stderr:
         raise Failed.of(
             "pg_restore was broken off: the copy is not complete",
@@ -332,37 +333,3 @@ def _errors(said: str) -> list[str]:
         f"{match['command'].strip(' ;')}: {match['error']}" for match in re.finditer(pattern, said)
     ]
     return [line for line in found if not line.startswith("COMMENT ")]
-
-
-def _execute(
-    program: Path, *arguments: str, env: dict[str, str], answers: Connection | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run it, as long as it takes, and as the server that it works on `answers` us. Raises Silent
-    if it does not.
-    """
-    command: Sequence[str | Path] = (program, *arguments)
-    given = {**env, "LC_ALL": "C"}
-    with subprocess.Popen(  # noqa: S603  # no shell, fixed programs
-        command,
-        env=given,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    said = process.communicate(timeout=_ASK_S if answers else None)
-                    return subprocess.CompletedProcess(command, process.returncode, *said)
-                if answers:
-                    answers.execute("SELECT")
-        except BaseException:
-            process.kill()
-            raise
-
-
-# How often to ask whether the server is there: it may fall silent, and pg_dump waits as long as it
-# takes.
-_ASK_S = 1.0

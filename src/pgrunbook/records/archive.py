@@ -1,7 +1,7 @@
 """The archive: executed notebooks and what belongs to each, sealed one after the other into a
 chain.
 
-A record is the file `….ipynb`, the other `PARTS` that are beside it, and its seal `….dsse.json`: an
+A record is the file `….ipynb`, the others that are `BESIDE` it, and its seal `….dsse.json`: an
 envelope that holds the digest of each of these files and of the seal before it. `HEAD` in the
 archive's root names the last seal, as sha256sum writes it. So whatever is changed, removed, added
 or put elsewhere shows; but for the end of the chain, cut off together with `HEAD`: that shows where
@@ -30,8 +30,9 @@ from filelock import FileLock, Timeout
 from pgrunbook import files as atomic
 from pgrunbook.errors import Failed, Problem, Refused, Unreadable
 from pgrunbook.ledger.heads import Head
-from pgrunbook.records import contained
+from pgrunbook.records import contained, naming
 from pgrunbook.records.contained import is_regular, is_there, printable
+from pgrunbook.records.naming import BESIDE, MADE, NOTEBOOK, SEAL, names
 
 if TYPE_CHECKING:
     # Not when a run begins, which only looks whether it could be sealed: what signs takes 8 MB.
@@ -40,17 +41,12 @@ if TYPE_CHECKING:
 
     from pgrunbook.records.attestation import Statement
 
-SEAL = ".dsse.json"
-# what a seal is about, the executed notebook first
-PARTS = (".ipynb", ".html", ".ledger.json", ".snapshots.json")
 HEAD = "HEAD"
 _LOCK = ".lock"
 _NEW = ".seal"  # a seal that is not in its place yet
 
-# What is in the root of an archive and is no record: how to read it, and what can be made anew from
-# the records.
+# What is in the root of an archive and is no record: how to read it, and where it ends.
 _BESIDE = {"README.md", HEAD, _LOCK}
-_MADE = "site"
 
 # What stands in a seal about how it was made, and is told wherever its record is shown.
 BY_HAND = "by hand"
@@ -184,19 +180,13 @@ class Archive:
         """
         record = self.record(notebook)
         if taken := sorted(name for name in names(record) if is_there(self.root / name)):
-            what, where = (
-                "is there already, and a record is not written over",
-                f"{record}{PARTS[0]}",
-            )
-            remedy = (
-                f"name another file: outputs/{{pm[run_uuid]}}{PARTS[0]} is another one each time"
-            )
+            another = f"outputs/{{pm[run_uuid]}}{NOTEBOOK} is another one each time"
             raise Refused.of(
-                what,
-                where=where,
+                "is there already, and a record is not written over",
+                where=f"{record}{NOTEBOOK}",
                 expected="no file of that record",
                 found=", ".join(taken),
-                remedy=remedy,
+                remedy=f"name another file: {another}",
             )
         try:
             with self._alone(notebook):
@@ -256,7 +246,7 @@ class Archive:
         for path in sorted(self.root.rglob("*")):
             parts = path.relative_to(self.root).parts
             if (
-                parts[0] != _MADE
+                parts[0] != MADE
                 and not (len(parts) == 1 and parts[0] in _BESIDE)
                 and not (path.is_dir() and not path.is_symlink())
             ):
@@ -287,8 +277,8 @@ class Archive:
 
     def _names(self, record: str) -> list[str]:
         """The files of a record, the notebook first."""
-        beside = [record + part for part in PARTS[1:]]
-        return [record + PARTS[0], *(name for name in beside if is_there(self.root / name))]
+        beside = [record + part for part in BESIDE]
+        return [record + NOTEBOOK, *(name for name in beside if is_there(self.root / name))]
 
     def file(self, name: str) -> Path:
         """The file that a name in the archive stands for. Raises Unreadable if that cannot be one
@@ -310,42 +300,10 @@ class Archive:
         """What the names of the record's files begin with, from the root on. Raises Refused if no
         record is called so, as what is sealed has to be found again.
         """
-        name, problems = self.name(notebook), []
-        if notebook.suffix != PARTS[0]:
-            what, expected = (
-                "is not called as the notebook of a record is",
-                f"a name that ends in {PARTS[0]}",
-            )
-            problems.append(
-                Problem(
-                    what,
-                    name,
-                    expected,
-                    remedy=f"name a notebook, or rename it to {name}{PARTS[0]}",
-                )
-            )
-        if name.startswith(f"{_MADE}/"):
-            what, expected = (
-                "is where the pages are made, and no record is looked for",
-                f"a folder other than {_MADE}/",
-            )
-            problems.append(
-                Problem(what, name, expected, remedy="move it to outputs/<target>/<runbook>/")
-            )
-        try:
-            for each in sorted(names(name.removesuffix(PARTS[0]))):
-                self.file(each)
-        except Unreadable as exc:
-            expected, remedy = (
-                "a regular file with a name that can be read",
-                "copy it to another name below outputs/",
-            )
-            problems.append(
-                Problem("is not kept in an archive", printable(name), expected, str(exc), remedy)
-            )
-        if problems:
+        name = self.name(notebook)
+        if problems := list(naming.problems(self.root, name)):
             raise Refused(problems=problems)
-        return name.removesuffix(PARTS[0])
+        return name.removesuffix(NOTEBOOK)
 
     # -- the end of the chain
     # --------------------------------------------------------------------------------
@@ -411,11 +369,6 @@ def _broken(what: str, found: str) -> Failed:
         "pgrunbook archive verify; bring back what is missing, or begin another archive elsewhere"
     )
     return Failed.of(what, where=HEAD, found=found, remedy=remedy)
-
-
-def names(record: str) -> set[str]:
-    """What the files of a record and its seal can be called, by what all of them begin with."""
-    return {record + ending for ending in (*PARTS, SEAL)}
 
 
 def sha256_of(path: Path) -> str:

@@ -8,10 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from pgrunbook.durations import moment
 from pgrunbook.records import hazard_rows
 from pgrunbook.records.archive import Seal
-from pgrunbook.records.failure import BROKEN_OFF, what_failed, where_it_failed
+from pgrunbook.records.cut_off import begun_blocks, cell_at_work
+from pgrunbook.records.failure import what_failed, where_it_failed
+from pgrunbook.records.format.parts import Kind
+from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.record import Block, Record, Row
+from pgrunbook.records.words import counted, listed, sentence
 
 _RAN = ("applied", "reverted")
 NOT_SO_FAR = "The run did not get that far."
@@ -34,17 +39,17 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
     """
     slowest = _slowest(record)
     return [
-        Answer("What changed?", _told(_changed, record), _cell(record, "difference")),
+        Answer("What changed?", _told(_changed, record), _cell(record, Kind.DIFFERENCE)),
         Answer(
             "Which SQL ran, exactly?",
             _told(_sql, record),
             next((b.cell for b in record.blocks if b.sql), ""),
         ),
-        Answer("On which database?", _told(_database, record), _cell(record, "identity")),
+        Answer("On which database?", _told(_database, record), _cell(record, Kind.IDENTITY)),
         Answer(
             "Who ran it, who approved it, under which ticket?",
             _told(_who, record),
-            _cell(record, "identity"),
+            _cell(record, Kind.IDENTITY),
         ),
         Answer(
             "When, and how long did each step take?",
@@ -53,15 +58,15 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
         ),
         Answer(
             "Which locks were taken, and who waited?",
-            _told(_locks, record),
-            _cell(record, "attempts", "locks"),
+            _told(locks, record),
+            _cell(record, Kind.ATTEMPTS, Kind.LOCKS),
         ),
-        Answer("What was at risk?", _told(_at_risk, record), _cell(record, "hazards")),
+        Answer("What was at risk?", _told(_at_risk, record), _cell(record, Kind.HAZARDS)),
         Answer("Was it rehearsed?", _told(_rehearsed, record), record.plan_cell),
         Answer(
             "What was verified, with what evidence?",
             _told(_verified, record),
-            _cell(record, "verification"),
+            _cell(record, Kind.VERIFICATION),
         ),
         Answer(
             "What failed, was retried or was skipped?",
@@ -71,12 +76,12 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
         Answer(
             "Which versions of runbook, SQL and tool?",
             _told(_versions, record),
-            _cell(record, "sources"),
+            _cell(record, Kind.SOURCES),
         ),
         Answer(
             "What was true before it started?",
             _told(_before, record),
-            _cell(record, "circumstances"),
+            _cell(record, Kind.CIRCUMSTANCES),
         ),
         Answer("Has the record been altered since?", _sealed(seal, altered), ""),
     ]
@@ -94,35 +99,38 @@ def _told(answer: Callable[[Record], str], record: Record) -> str:
 
 def _cell(record: Record, *kinds: str) -> str:
     """The cell of the last frame of the first kind that there is."""
-    found = [frame for kind in kinds if (frame := record.last(kind))]
-    return found[0].cell if found else ""
+    for kind in kinds:
+        if frame := record.last(kind):
+            return frame.cell
+    return ""
 
 
 def _changed(record: Record) -> str:
-    if record.last("difference") is None:
+    if record.last(Kind.DIFFERENCE) is None:
         done = [f"{block.event} {block.name}" for block in record.blocks if block.event in _RAN]
-        at_work = _at_work(record)
+        at_work = cell_at_work(record)
         none = "No block is on record as applied." if at_work else "It had applied no block."
-        text = f"It had {_listed(done)}." if done else none
-        if begun := _begun(record):
+        text = f"It had {listed(done)}." if done else none
+        if begun := begun_blocks(record):
             text += (
-                f" {_listed(begun)} was begun; how much of it was committed, the top of the "
+                f" {listed(begun)} was begun; how much of it was committed, the top of the "
                 "notebook says."
             )
         return f"{NOT_SO_FAR} {text}{at_work}"
-    rows = record.rows("difference")
+    rows = record.rows(Kind.DIFFERENCE)
     mode = record.identity.get("mode", "")
     if not rows:
         return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
     counts = Counter((row["change"], row["kind"]) for row in rows)
-    by_change = {
-        change: [_counted(n, kind) for (c, kind), n in counts.items() if c == change]
-        for change, _ in counts
-    }
-    tables = dict.fromkeys(row["table"] for row in rows if row["table"])
-    what = "; ".join(f"{change}: {', '.join(kinds)}" for change, kinds in by_change.items())
-    text = f"{_sentence(what)} In {_listed(list(tables))}." if tables else _sentence(what)
-    return f"On the copy, not on the target: {text}" if mode == "rehearse" else text
+    by_change: dict[str, list[str]] = {}
+    for (change, kind), number in counts.items():
+        by_change.setdefault(change, []).append(counted(number, kind))
+    text = sentence("; ".join(f"{change}: {', '.join(how)}" for change, how in by_change.items()))
+    if tables := dict.fromkeys(row["table"] for row in rows if row["table"]):
+        text += f" In {listed(list(tables))}."
+    if mode == "rehearse":
+        return f"On the copy, not on the target: {text}"
+    return text
 
 
 _UNCHANGED = {
@@ -131,43 +139,19 @@ _UNCHANGED = {
 }
 
 
-def _begun(record: Record) -> list[str]:
-    """Blocks that were at work when their cell was cut off or failed: anything may have come of
-    them, or nothing.
-    """
-    cut = {cell.name for cell in record.cells if cell.state in (*BROKEN_OFF, "running")}
-    planned = record.identity.get("mode") == "plan"
-    return [
-        b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned
-    ]
-
-
-def _at_work(record: Record) -> str:
-    """That a cell was running whose outputs are not in the record, as whoever ran it was killed, or
-    is at work.
-    """
-    running = [
-        cell.name for cell in record.cells if cell.kind == "code" and cell.state == "running"
-    ]
-    if not running or _begun(record) or record.identity.get("mode") == "plan":
-        return ""
-    return (
-        f" Cell {running[0]} was running when this was written: what came of it, the ledger tells."
-    )
-
-
 def _sql(record: Record) -> str:
-    begun = _begun(record)
-    rest = f" Begun, and not ended: {_listed(begun)}." if begun else _at_work(record)
     ran = [block for block in record.blocks if block.event in _RAN]
+    none, rest = _none(record), cell_at_work(record)
+    if begun := begun_blocks(record):
+        none, rest = "No block ended.", f" Begun, and not ended: {listed(begun)}."
     if not record.blocks:
         return f"{NOT_SO_FAR}{rest}"
     if not ran:
-        return f"{'No block ended.' if begun else _none(record)}{rest}"
+        return f"{none}{rest}"
     statements = sum(len(block.statements) for block in ran)
     return (
-        f"{_counted(len(ran), 'block')}, each shown with the SQL that was sent; "
-        f"{_counted(statements, 'step')} timed."
+        f"{counted(len(ran), 'block')}, each shown with the SQL that was sent; "
+        f"{counted(statements, 'step')} timed."
         f"{rest}"
     )
 
@@ -175,12 +159,10 @@ def _sql(record: Record) -> str:
 def _none(record: Record) -> str:
     """Why no SQL ran."""
     if planned := [block.name for block in record.blocks if block.sql]:
-        return f"None. To be run: {_listed(planned)}."
-    return (
-        "None: nothing was left to do."
-        if record.card
-        else "None is on record, and the run did not come to its end."
-    )
+        return f"None. To be run: {listed(planned)}."
+    if record.card:
+        return "None: nothing was left to do."
+    return "None is on record, and the run did not come to its end."
 
 
 def _database(record: Record) -> str:
@@ -191,9 +173,8 @@ def _database(record: Record) -> str:
         )
     return (
         f"{known['database']} on {known['host']}, schema {known['schema']}; PostgreSQL "
-        f"{known['server version']},"
-        f" {known['primary or standby']}, system identifier "
-        f"{known['system identifier']}.{_server(known)}"
+        f"{known['server_version']}, {known['recovery']}, system identifier "
+        f"{known['system_identifier']}.{_server(known)}"
     )
 
 
@@ -201,47 +182,49 @@ def _server(known: Mapping[str, str]) -> str:
     """Whether it was the one that the ledger was written on; records before version 5 of the ledger
     do not say.
     """
-    return f" Server: {known['server'].splitlines()[0]}." if "server" in known else ""
+    if "server" not in known:
+        return ""
+    return f" Server: {known['server'].splitlines()[0]}."
 
 
 def _who(record: Record) -> str:
     known = record.identity
     operator = known.get("operator") or record.parameters.get("operator") or "not known"
-    role = f" as role {known['role']}" if known else ""
+    if known:
+        operator += f" as role {known['role']}"
+    if known.get("superuser"):
+        operator += " (superuser)"
     ticket = known.get("ticket") or record.parameters.get("ticket") or "none given"
-    return f"{operator}{role}. Ticket: {ticket}. {_approval(record)}"
+    return f"{operator}. Ticket: {ticket}. {_approval(record)}"
 
 
 def _approval(record: Record) -> str:
-    approved = record.identity.get("approved") or record.parameters.get("approved_plan")
-    return (
-        f"Approved: {approved}. Another plan would have been refused."
-        if approved
-        else "No approved plan was given."
-    )
+    known = record.identity
+    if "approved_plan" not in known:  # it did not get so far
+        known = record.parameters
+    if not (plan := known.get("approved_plan")):
+        return "No approved plan was given."
+    approver = known.get("approver") or "nobody who is named"
+    return f"Approved: plan {plan} by {approver}. Another plan would have been refused."
 
 
 def _rehearsed(record: Record) -> str:
     if record.identity.get("mode") == "rehearse":
         return (
-            f"This is a rehearsal, on {record.identity['rehearsed on']}. The target was only read."
+            f"This is a rehearsal, on {record.identity['rehearsed_on']}. The target was only read."
         )
     if not record.plan:
-        return "Nothing was to be done." if record.last("preconditions") else NOT_SO_FAR
-    found = record.plan["rehearsals"]
-    return (
-        f"The same plan was, on {'; on '.join(found)}."
-        if found
-        else "No rehearsal of this plan is in the archive."
-    )
+        return "Nothing was to be done." if record.last(Kind.PRECONDITIONS) else NOT_SO_FAR
+    if found := record.plan["rehearsals"]:
+        return f"The same plan was, on {'; on '.join(found)}."
+    return "No rehearsal of this plan is in the archive."
 
 
 def _at_risk(record: Record) -> str:
     """What the plan said before anything ran; records before hazards were told say nothing."""
-    frame = record.last("hazards")
-    if frame is None or (frame.rows and "hazards" not in frame.rows[0]):
-        told = record.last("preconditions") is not None
-        return "The record does not say." if told else NOT_SO_FAR
+    frame = record.last(Kind.HAZARDS)
+    if frame is None:
+        return "The record does not say." if record.last(Kind.PRECONDITIONS) else NOT_SO_FAR
     if not frame.rows:
         return "Nothing: no hazard was found in what was to run."
     lines = [hazard_rows.line(row) for row in frame.rows[:_FEW_RISKS]]
@@ -254,151 +237,65 @@ _FEW_RISKS = 5
 
 
 def _when(record: Record) -> str:
-    started = moment(record.started_at) or record.identity.get("started", "")
+    started = moment(record.started_at or record.identity.get("started_at", ""))
     if not started:
         return "papermill did not run it, and it does not say."
-    block = _slowest(record)
-    slowest = f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms." if block else ""
-    ended = (
-        "; when it ended is not on record" if record.unended else f", for {record.seconds:.1f} s"
-    )
-    return f"{started}{ended}.{slowest}"
+    ended = f", for {record.seconds:.1f} s"
+    if record.unended:
+        ended = "; when it ended is not on record"
+    text = f"{started}{ended}."
+    if block := _slowest(record):
+        text += f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms."
+    return text
 
 
 def _slowest(record: Record) -> Block | None:
-    return max(
-        (b for b in record.blocks if b.event), key=lambda block: block.elapsed_ms, default=None
-    )
-
-
-def _locks(record: Record) -> str:
-    held = [(lock, block) for block in record.blocks for lock in block.locks]
-    text = "No lock on anything that existed before."
-    if held:
-        strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held
-        lock, block = max(strongest, key=lambda pair: float(pair[0]["held_ms"]))
-        text = (
-            f"{_counted(len(held), 'lock')}; the longest of the strongest, which blocks "
-            f"{lock['blocks']}: "
-            f"{lock['lock']} on"
-            f" {lock['relation']}, at most {lock['held_ms']:.0f} ms, in {block.name}."
-        )
-    rest = _at_work(record)
-    if begun := _begun(record):
-        rest = (
-            f" What {_listed(begun)} held, and for whom it waited when it ended, may not be on "
-            "record."
-        )
-    if rest and not held:
-        text = "No lock is on record."
-    return f"{text} {_waits(record)}{_waits_outside(record)}{rest}"
-
-
-def _waits(record: Record) -> str:
-    waited = [block for block in record.blocks if block.attempts]
-    if not waited:
-        return (
-            "No wait is on record."
-            if _begun(record) or _at_work(record)
-            else "No block waited for a lock in a transaction."
-        )
-    named = [_wait(block) for block in waited]
-    return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
-
-
-def _waits_outside(record: Record) -> str:
-    """What is said of blocks outside a transaction: only their cells show for whom they waited."""
-    names = [block.name for block in record.blocks if block.statements and not _commits(block)]
-    return f" For whom {_listed(names)} waited, outside a transaction, its cell shows." * bool(
-        names
-    )
-
-
-def _commits(block: Block) -> bool:
-    return any(str(row["statement"]).startswith("COMMIT,") for row in block.statements)
-
-
-def _wait(block: Block) -> str:
-    attempts = len({row["attempt"] for row in block.attempts})
-    blockers = dict.fromkeys(_blocker(row) for row in block.attempts if row["pid"])
-    return (
-        f"{block.name} in {_counted(attempts, 'attempt')}, for "
-        f"{', '.join(blockers) or 'nobody that was seen'}"
-    )
-
-
-def _blocker(row: Row) -> str:
-    return (
-        f"{row['application'] or 'a session without a name'} (pid {row['pid']}, {row['role']}, "
-        f"{row['state']})"
-    )
+    done = [block for block in record.blocks if block.event]
+    return max(done, key=lambda block: block.elapsed_ms, default=None)
 
 
 def _verified(record: Record) -> str:
-    before, after = record.rows("preconditions"), record.rows("verification")
+    before, after = record.rows(Kind.PRECONDITIONS), record.rows(Kind.VERIFICATION)
     if not before:
         return NOT_SO_FAR
     text = f"Preconditions: {_results(before)}."
-    return (
-        f"{text} Behaviour afterwards: {_results(after)}."
-        if after
-        else f"{text} Behaviour was not verified."
-    )
+    if not after:
+        return f"{text} Behaviour was not verified."
+    return f"{text} Behaviour afterwards: {_results(after)}."
 
 
 def _results(rows: Sequence[Row]) -> str:
-    return ", ".join(
-        f"{n} {result}" for result, n in Counter(row["result"] for row in rows).items()
-    )
+    counts = Counter(row["result"] for row in rows)
+    return ", ".join(f"{number} {result}" for result, number in counts.items())
 
 
 def _versions(record: Record) -> str:
     if not record.sources:
         return NOT_SO_FAR
     notebook, digest = next(iter(record.sources.items()))
+    versions = [
+        f"{name} {version}" for name, version in record.identity.get("versions", {}).items()
+    ]
     return (
-        f"{record.identity.get('versions', 'not known')}. {notebook} with SHA-256 {digest}, and"
-        f" {_counted(len(record.sources) - 1, 'SQL file')}, each with its own."
+        f"{', '.join(versions) or 'not known'}. {notebook} with SHA-256 {digest}, and"
+        f" {counted(len(record.sources) - 1, 'SQL file')}, each with its own."
     )
 
 
 def _before(record: Record) -> str:
-    rows = record.rows("circumstances")
+    rows = record.rows(Kind.CIRCUMSTANCES)
     if not rows:
         return NOT_SO_FAR
-    return _sentence("; ".join(f"{row['what']}: {row['found']}" for row in rows))
+    return sentence("; ".join(f"{row['what']}: {row['found']}" for row in rows))
 
 
 def _sealed(seal: Seal | None, altered: Sequence[str]) -> str:
     if altered:
-        number = (
-            f"It was changed since it was sealed as number {seal.sequence} of the archive"
-            if seal
-            else ""
-        )
-        return (
-            f"{number or 'Its seal cannot be read'}: {', '.join(altered)}. Do not rely on this "
-            "page."
-        )
+        what = "Its seal cannot be read"
+        if seal:
+            what = f"It was changed since it was sealed as number {seal.sequence} of the archive"
+        return f"{what}: {', '.join(altered)}. Do not rely on this page."
     if seal is None:
         return "That cannot be told: the record is not sealed."
     signed = "signed" if seal.envelope.signatures else "not signed"
     return f"Sealed as number {seal.sequence} of the archive, {signed}. See below how to check it."
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _counted(number: int, noun: str) -> str:
-    plural = "indexes" if noun == "index" else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def moment(iso: str) -> str:
-    """`2026-01-31 12:00:00 UTC` of what papermill has noted; empty for an empty text."""
-    return f"{iso[:19].replace('T', ' ')} UTC" if iso else ""

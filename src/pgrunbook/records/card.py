@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgrunbook import controls
+from pgrunbook import controls, durations
 from pgrunbook.errors import Verdict
-from pgrunbook.mime_types import VERDICT_MIME
+from pgrunbook.records.format.bundles import bundle
+from pgrunbook.records.format.parts import Card
 
 # Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well
 # there without.
@@ -30,31 +31,50 @@ _COLORS = {
 class VerdictCard:
     """How the run ended, for people and, under a MIME type of its own, for programs."""
 
-    verdict: Verdict
-    reason: str
-    facts: Mapping[str, Any]
+    card: Card
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        lines = [f"{name}: {controls.one_line(value)}" for name, value in self.facts.items()]
+        card, facts = self.card, self._facts()
+        lines = [f"{name}: {controls.one_line(value)}" for name, value in facts.items()]
+        first = f"{card.verdict.upper()}: {controls.one_line(card.reason)}"
         return {
-            VERDICT_MIME: {"verdict": str(self.verdict), "reason": self.reason, **self.facts},
-            "text/html": self._html(),
-            "text/plain": "\n".join(
-                [f"{self.verdict.upper()}: {controls.one_line(self.reason)}", *lines]
-            ),
+            **bundle(card),
+            "text/html": self._html(facts),
+            "text/plain": "\n".join([first, *lines]),
         }
 
-    def _html(self) -> str:
+    def _facts(self) -> Mapping[str, str]:
+        """What a person is told of the run, as far as it is known, by its label."""
+        card = self.card
+        target = took = ""
+        if card.target:
+            target = f"{card.target}: {card.database}, schema {card.schema_}"
+        if card.ended_at:
+            took = durations.words(card.took_ms)
+        facts = {
+            "run": card.run,
+            "runbook": card.runbook,
+            "the verdict in the ledger": card.ledger_remark,
+            "mode": card.mode,
+            "target": target,
+            "ended": durations.moment(card.ended_at),
+            "took": took,
+            "plan": card.plan,
+            f"ACCESS EXCLUSIVE longer than {card.lock_timeout}": card.long_locks,
+        }
+        return {label: value for label, value in facts.items() if value}
+
+    def _html(self, facts: Mapping[str, str]) -> str:
         rows = "".join(
             f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in self.facts.items()
+            for name, value in facts.items()
         )
-        color = _COLORS[self.verdict]
+        color = _COLORS[self.card.verdict]
         return (
             f'<div class="pgrunbook" style="border-left: 6px solid {color}; padding: 0.4em 1em">'
             '<p style="font-size: 1.3em; margin: 0"><strong style="color: '
-            f'{color}">{self.verdict.upper()}</strong> '
-            f"{escape(self.reason)}</p>{STYLE}<table>{rows}</table></div>"
+            f'{color}">{self.card.verdict.upper()}</strong> '
+            f"{escape(self.card.reason)}</p>{STYLE}<table>{rows}</table></div>"
         )
 
 
@@ -89,18 +109,3 @@ def escape(value: object) -> str:
 def inline(value: object) -> str:
     """A value as text in a line of Markdown, which a line break would end."""
     return html.escape(controls.one_line(value))
-
-
-def packed(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The data of many blocks in one output: the names once, as `columns`, and for each block its
-    values.
-    """
-    columns = list(blocks[0]) if blocks else []
-    return {"columns": columns, "blocks": [[block[name] for name in columns] for block in blocks]}
-
-
-def unpacked(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The data of each block, or what else the one output is about."""
-    if "blocks" not in data:
-        return [data]
-    return [dict(zip(data["columns"], values, strict=True)) for values in data["blocks"]]

@@ -10,7 +10,9 @@ from difflib import unified_diff
 from textwrap import fill
 from typing import Any
 
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Block, Record
+from pgrunbook.records.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ def _part(what: str, one: str, other: str) -> Part:
 
 def _measured(what: str, one: str, other: str, diff: str) -> Part:
     """Two texts or lists of which only the length is told, and what differs."""
-    return Part(
-        what, one, f"{other}, different" if diff and one == other else other, not diff, diff
-    )
+    if diff and one == other:  # which would look as if nothing differed
+        other = f"{other}, different"
+    return Part(what, one, other, not diff, diff)
 
 
 def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
@@ -58,24 +60,21 @@ def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
         yield _part(name, "there" if one else "absent", "there" if other else "absent")
         return
     yield _part(f"{name}: done", one.event or one.action, other.event or other.action)
-    diff = "\n".join(
-        unified_diff(one.sql.splitlines(), other.sql.splitlines(), "one", "other", lineterm="", n=1)
-    )
+    lines = one.sql.splitlines(), other.sql.splitlines()
+    diff = "\n".join(unified_diff(*lines, "one", "other", lineterm="", n=1))
     yield _measured(f"{name}: SQL", _lines(one.sql), _lines(other.sql), diff)
     yield _part(f"{name}: locks", _locks(one), _locks(other))
     if one.event and other.event:
-        ratio = f", {other.elapsed_ms / one.elapsed_ms:.1f} times" if one.elapsed_ms else ""
-        yield Part(
-            f"{name}: time",
-            f"{one.elapsed_ms:,.0f} ms",
-            f"{other.elapsed_ms:,.0f} ms{ratio}",
-            same=True,
-        )
+        took = f"{other.elapsed_ms:,.0f} ms"
+        if one.elapsed_ms:
+            took += f", {other.elapsed_ms / one.elapsed_ms:.1f} times"
+        yield Part(f"{name}: time", f"{one.elapsed_ms:,.0f} ms", took, same=True)
 
 
 def _lines(sql: str) -> str:
-    count = len(sql.splitlines())
-    return f"{count} line{'s' * (count != 1)}" if sql else "none"
+    if not sql:
+        return "none"
+    return counted(len(sql.splitlines()), "line")
 
 
 def _files(record: Record) -> list[str]:
@@ -87,13 +86,14 @@ def _locks(block: Block) -> str:
 
 
 def _database(record: Record) -> str:
-    known = record.identity
-    return f"{known['database']}, cluster {known['system identifier']}" if known else "not reached"
+    if not (known := record.identity):
+        return "not reached"
+    return f"{known['database']}, cluster {known['system_identifier']}"
 
 
 def _difference(record: Record) -> list[str]:
     return sorted(
-        " ".join(map(str, filter(None, row.values()))) for row in record.rows("difference")
+        " ".join(map(str, filter(None, row.values()))) for row in record.rows(Kind.DIFFERENCE)
     )
 
 
@@ -108,14 +108,18 @@ def text(parts: list[Part]) -> str:
     lines = []
     for part in parts:
         mark = " " if part.same else "≠"
-        values = (
-            part.one if part.same and part.one == part.other else f"{part.one}  |  {part.other}"
-        )
+        values = part.one
+        if not part.same or part.one != part.other:
+            values = f"{part.one}  |  {part.other}"
         lines.append(_folded(f"{mark} {part.what:<44} {values}", indent=47))
         lines += [_folded(f"      {line}", indent=8) for line in part.detail.splitlines()]
     differing = sum(not part.same for part in parts)
-    summary = f"{differing} part{' differs' if differing == 1 else 's differ'}"
-    return "\n".join([*lines, summary if differing else "the same SQL, locks and result"])
+    summary = "the same SQL, locks and result"
+    if differing == 1:
+        summary = "1 part differs"
+    elif differing:
+        summary = f"{differing} parts differ"
+    return "\n".join([*lines, summary])
 
 
 def _folded(line: str, *, indent: int) -> str:

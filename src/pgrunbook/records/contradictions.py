@@ -16,6 +16,7 @@ from typing import Any
 
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.ledger import ledger
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.plan import Plan
 from pgrunbook.records.record import Record
@@ -125,12 +126,12 @@ class Comparison:
     def _identity(self) -> Iterator[Problem]:
         there = {
             "database": self.witness.identity.database,
-            "system identifier": self.witness.identity.system_identifier,
+            "system_identifier": self.witness.identity.system_identifier,
         }
-        for said in self.record.identities:
+        for said in (*self.record.identities, *self.record.cards):
             for name, value in there.items():
                 if said.get(name, value) != value:
-                    yield _otherwise(name, value, said[name])
+                    yield _otherwise(name.replace("_", " "), value, said[name])
 
     def _runs(self) -> Iterator[Problem]:
         """What the rows of the runs say of them."""
@@ -138,8 +139,9 @@ class Comparison:
         for run, rows in self.witness.runs.items():
             (row,) = rows["runs"]
             known = {"runbook": row["runbook"], "mode": row["mode"], "schema": row["schema_name"]}
-            known |= {"operator": row["operator"], "ticket": row["ticket"] or "none given"}
-            known |= {"server version": row["server_version"], "target": self._target(row)}
+            known |= {"operator": row["operator"], "ticket": row["ticket"] or ""}
+            known |= {"server_version": row["server_version"]}
+            known |= {"target": row["parameters"].get("target")}
             cards = [
                 each
                 for each in (*self.record.identities, *self.record.cards)
@@ -148,17 +150,10 @@ class Comparison:
             for said in [{"runbook": self.record.runbook}, *cards]:
                 for name, value in known.items():
                     if said.get(name, value) != value:
-                        yield _otherwise(name, value, said[name])
+                        yield _otherwise(name.replace("_", " "), value, said[name])
             for name, value in row["parameters"].items():
                 if name in parameters and parameters[name] != value:
                     yield _otherwise(f"parameter {name}", value, parameters[name])
-
-    def _target(self, row: Row) -> str:
-        """As the verdict's card has it."""
-        return (
-            f"{row['parameters'].get('target')}: {self.witness.identity.database}, schema "
-            f"{row['schema_name']}"
-        )
 
     def _verdicts(self) -> Iterator[Problem]:
         """A run that passed has passed in the ledger; one that did not shows what came after, if it
@@ -307,9 +302,9 @@ class Comparison:
         """What every run shows that passed, and the plan by which it has done something."""
         if self._verdict != Verdict.PASSED:
             return
-        wanted = ["identity", "preconditions"]
+        wanted: list[str] = [Kind.IDENTITY, Kind.PRECONDITIONS]
         if self.chosen.mode not in ("plan", "revert"):
-            wanted.append("verification")
+            wanted.append(Kind.VERIFICATION)
         missing = [kind for kind in wanted if not self.record.last(kind)]
         if any(row.get("plan") for row in self.witness.rows("runs")) and self.witness.rows(
             "blocks"
@@ -333,9 +328,9 @@ class Comparison:
 
     def _spans(self, run: str) -> Iterator[tuple[datetime | None, datetime | None]]:
         started = [
-            each.get("started", "") for each in self.record.identities if each.get("run") == run
+            each.get("started_at", "") for each in self.record.identities if each.get("run") == run
         ]
-        ended = [str(each.get("ended", "")) for each in self.record.cards if each.get("run") == run]
+        ended = [each.get("ended_at", "") for each in self.record.cards if each.get("run") == run]
         yield _moment(started[-1] if started else ""), _moment(ended[-1] if ended else "")
         if self.record.started_at:
             first = _instant(self.record.started_at)
@@ -398,6 +393,5 @@ def _instant(text: str) -> datetime:
 
 
 def _moment(text: str) -> datetime | None:
-    """The time in `2026-01-31 12:00:00 UTC`; None if there is none."""
-    found = re.fullmatch(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", text)
-    return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+    """The time of a text; None if it has none."""
+    return _instant(text) if text else None

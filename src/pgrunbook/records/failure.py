@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from nbformat import from_dict
 
 from pgrunbook.errors import Problem
+from pgrunbook.records.cut_off import BROKEN_OFF
 from pgrunbook.records.how_it_ended import final, told
 from pgrunbook.records.record import UNENDED, Record
+from pgrunbook.records.words import counted, listed
 
-BROKEN_OFF = ("failed", "interrupted")
 # Of more problems or blocks, the cell below has the rest.
 _SHOWN = 20
 _CUT = 160  # characters of a line in the index
@@ -46,7 +47,7 @@ class Failure:
         first = self.problems[0]
         what = f"{first.where}: {first.what}" if first.where else first.what
         more = len(self.problems) - 1
-        rest = f" And {_counted(more, 'more problem')}." if more else ""
+        rest = f" And {counted(more, 'more problem')}." if more else ""
         return f"{_cut(f'{reason} {_ended(what)}')}{rest}"
 
     def sentences(self) -> list[str]:
@@ -90,10 +91,10 @@ def what_failed(record: Record) -> str:
     cells = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in BROKEN_OFF]
     cells += [f"cell {cell.name} was running" for cell in record.cells if cell.state == "running"]
     if never := sum(cell.state == "pending" for cell in record.cells):
-        cells.append(f"{_counted(never, 'cell')} never ran")
+        cells.append(f"{counted(never, 'cell')} never ran")
     tried = [block.name for block in record.blocks if block.attempts]
     if tried:
-        cells.append(f"retried: {_listed(tried)}")
+        cells.append(f"retried: {listed(tried, _SHOWN)}")
     left = [line for action in _LEFT_ALONE for line in _left(record, *action)]
     first = "; ".join(cells)
     if not first:
@@ -126,17 +127,8 @@ def _left(record: Record, action: str, event: str, called: str) -> list[str]:
     if not by_reason:
         return []
     number = sum(len(names) for names in by_reason.values())
-    reasons = [f"{_listed(names)}: {reason}." for reason, names in by_reason.items()]
-    return [f"{called}: {_counted(number, 'block')}.", *reasons]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
+    reasons = [f"{listed(names, _SHOWN)}: {reason}." for reason, names in by_reason.items()]
+    return [f"{called}: {counted(number, 'block')}.", *reasons]
 
 
 def _ended(text: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from nbformat import NotebookNode
 
 from pgrunbook import controls, errors
-from pgrunbook.errors import Problem, RunbookError, Verdict
-from pgrunbook.mime_types import BLOCK_MIME, PROBLEMS_MIME, VERDICT_MIME
-from pgrunbook.records.card import unpacked
+from pgrunbook.errors import Problem, RunbookError, Verdict, first_line
+from pgrunbook.records.format import bundles
+from pgrunbook.records.format.mime_types import BLOCK_MIME
+from pgrunbook.records.format.parts import Card, Part, Problems
+
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,11 @@ def told(cells: Sequence[NotebookNode]) -> Ending | None:
     for output, index in _outputs(cells):
         if output.output_type == "error":
             return _of_error(output, index, cells[index])
-    for card, index in shown(cells, VERDICT_MIME):
-        return Ending(Verdict(card["verdict"]), card["reason"], cell=index)
+    try:
+        for card, index in shown(cells, Card):
+            return Ending(card.verdict, card.reason, cell=index)
+    except bundles.UNREADABLE as exc:
+        return Ending(Verdict.FAILED, f"the verdict of a cell cannot be read: {first_line(exc)}")
     return None
 
 
@@ -106,15 +112,15 @@ def may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
     even be connected to.
     """
     before_the_first = ending.verdict in (Verdict.REFUSED, Verdict.LOCKED_OUT)
-    return not before_the_first or any(shown(cells, BLOCK_MIME))
+    applied = any(BLOCK_MIME in output.get("data", ()) for output, _ in _outputs(cells))
+    return applied or not before_the_first
 
 
-def shown(cells: Sequence[NotebookNode], mime: str) -> Iterator[tuple[Any, int]]:
-    """What the cells' outputs hold under a MIME type, and the index of the cell."""
+def shown(cells: Sequence[NotebookNode], kind: type[P]) -> Iterator[tuple[P, int]]:
+    """What the cells' outputs say of a kind, and the index of the cell."""
     for output, index in _outputs(cells):
-        if mime in output.get("data", {}):
-            data = output["data"][mime]
-            yield from ((each, index) for each in unpacked(data))
+        for said in bundles.parts(output.get("data", {}), kind):
+            yield said, index
 
 
 def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]]:
@@ -123,12 +129,17 @@ def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]
     )
 
 
-def _problem(data: Any) -> Problem:
-    """A problem that a notebook holds, which may be anybody's: what is no text of one is left
-    out.
+def _problems(cell: NotebookNode) -> tuple[Problem, ...]:
+    """The problems of the error that ended a cell, each once: IPython makes the text of an error
+    twice. None if what the cell holds is somebody else's, and no problems.
     """
-    known = data if isinstance(data, Mapping) else {}
-    return Problem(**{field.name: str(known.get(field.name, "")) for field in fields(Problem)})
+    found: dict[Problem, None] = {}
+    try:
+        for said, _ in shown([cell], Problems):
+            found |= dict.fromkeys(said.problems)
+    except bundles.UNREADABLE:
+        return ()
+    return tuple(found)
 
 
 def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
@@ -138,11 +149,8 @@ def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
         return Ending(Verdict.FAILED, "a cell ended the kernel", cell=index)
     kind = getattr(errors, output.ename, None)
     if isinstance(kind, type) and issubclass(kind, RunbookError):
-        every = [_problem(each) for data, _ in shown([cell], PROBLEMS_MIME) for each in data]
-        problems = tuple(dict.fromkeys(every))  # records before version 1 may show each twice
-        return Ending(
-            kind.verdict, output.evalue.split("\n", 1)[0], output.evalue, index, problems=problems
-        )
+        reason = output.evalue.split("\n", 1)[0]
+        return Ending(kind.verdict, reason, output.evalue, index, problems=_problems(cell))
     reason = f"{output.ename}: {output.evalue}".split("\n", 1)[0]
     reason = f"{reason[:_REASON]} …" if len(reason) > _REASON else reason
     name = cell.get("id", "")

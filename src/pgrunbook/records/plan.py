@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
@@ -58,9 +59,7 @@ class Plan:
     @property
     def summary(self) -> str:
         """`blocks: 10 apply, 2 adopt`."""
-        counts = {
-            step.action: [s.action for s in self.steps].count(step.action) for step in self.steps
-        }
+        counts = Counter(step.action for step in self.steps)
         return "blocks: " + ", ".join(f"{n} {action}" for action, n in counts.items())
 
 
@@ -108,15 +107,14 @@ def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
 def _changed(then: Step, found: Step) -> tuple[str, str]:
     """The lines of the SQL that differ, or stand elsewhere."""
     one, other = ([f"{step.action}:", *step.sql.splitlines()] for step in (then, found))
-    parts = [
-        part[1:]
-        for part in SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
-        if part[0] != "equal"
-    ]
-    before = [line for start, end, _, _ in parts for line in one[start:end]]
-    return "\n".join(before), "\n".join(
-        line for _, _, start, end in parts for line in other[start:end]
-    )
+    before, after = [], []
+    # without autojunk: it takes a line that comes often, such as `);`, for noise
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    for what, start, end, other_start, other_end in matcher.get_opcodes():
+        if what != "equal":
+            before += one[start:end]
+            after += other[other_start:other_end]
+    return "\n".join(before), "\n".join(after)
 
 
 def _told(text: str | None) -> str:

@@ -9,33 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
-from pgrunbook.mime_types import (
-    BLOCK_MIME,
-    DECISION_MIME,
-    FRAME_MIME,
-    PLAN_MIME,
-    SNAPSHOT_MIME,
-    VERDICT_MIME,
-)
-from pgrunbook.records.card import unpacked
+from pgrunbook.records.format import bundles, parts, version_0
+from pgrunbook.records.format.parts import Card, Decided, Done, Kind, PlanShown, Snapshot
 
 Row = Mapping[str, Any]
+P = TypeVar("P", bound=parts.Part)
 
 UNENDED = "its run has not ended, or its runner was killed"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame that a method of a run returned: its kind, the cell that shows it, and its rows by
-    column, the index's columns first. `about` holds what else is known, such as the block that it
-    is about.
-
-    Kinds, each named after the method: `identity`, `sources`, `circumstances`, `admission`,
-    `preconditions`, `decisions`, `hazards`, `squawk`, `columns`, `expected columns`,
-    `verification` (`part of the verification` if only some blocks were verified), `difference`; and
-    about a block: `statements`, `locks`, `attempts`.
+    """A frame that a method of a run returned: its `parts.Kind`, the cell that shows it, and its
+    rows by column, the index's columns first. `about` has what else it says, by the keys of
+    `parts.Frame`, such as the block that it is about.
     """
 
     kind: str
@@ -71,6 +60,7 @@ class Block:
     sql: str
     source_sha256: str
     tree_sha256: str
+    in_transaction: bool = True
     event: str = ""
     started_at: str = ""
     elapsed_ms: float = 0.0
@@ -90,16 +80,17 @@ class Record:
     @classmethod
     def read(cls, path: Path) -> Record:
         """The record in a file, with the snapshots beside it. Raises ValueError if it is no
-        notebook.
+        notebook, NewerFormat if a later version of pgrunbook has written it.
         """
         notebook = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
             raise ValueError("not a notebook")
-        snapshots = path.with_suffix(".snapshots.json")
-        return cls(
-            notebook,
-            json.loads(snapshots.read_text(encoding="utf-8")) if snapshots.exists() else {},
-        )
+        bundles.require_known(notebook, path.name)
+        beside = path.with_suffix(".snapshots.json")
+        if not beside.exists():
+            return cls(notebook)
+        said = json.loads(beside.read_text(encoding="utf-8"))
+        return cls(notebook, bundles.snapshots(said, beside.name))
 
     @property
     def cells(self) -> Sequence[Cell]:
@@ -114,8 +105,11 @@ class Record:
         """What our engine has noted of this execution: `verdict`, `reason`, `run_id`; nothing if
         another one ran it.
         """
-        noted: Row = self._metadata.get("pgrunbook") or {}
-        return noted if noted.get("start_time", self.started_at) == self.started_at else {}
+        noted = bundles.noted(self._metadata).said()
+        # papermill's own engine keeps what ours has noted of an execution before
+        if noted.get("start_time", self.started_at) != self.started_at:
+            return {}
+        return noted
 
     @property
     def parameters(self) -> Row:
@@ -126,9 +120,7 @@ class Record:
     @property
     def target(self) -> str:
         """The target's name, as the verdict's card or what papermill was given has it; or empty."""
-        return str(self.card.get("target", "")).partition(": ")[0] or str(
-            self.parameters.get("target") or ""
-        )
+        return str(self.card.get("target") or self.parameters.get("target") or "")
 
     @property
     def runbook(self) -> str:
@@ -166,12 +158,12 @@ class Record:
     def frames(self) -> Sequence[Frame]:
         """All frames of ours, in the order of the cells."""
         found = []
-        for data, cell in self._shown(FRAME_MIME):
-            rows = [dict(zip(data["columns"], row, strict=True)) for row in data["rows"]]
-            about = {
-                key: value for key, value in data.items() if key not in ("kind", "columns", "rows")
-            }
-            found.append(Frame(data["kind"], cell, rows, about))
+        for said, cell in self._shown(parts.Frame):
+            rows = [dict(zip(said.columns, row, strict=True)) for row in said.rows]
+            about = said.model_dump(
+                mode="json", exclude_unset=True, exclude={"kind", "columns", "rows"}
+            )
+            found.append(Frame(said.kind, cell, rows, about))
         return found
 
     def last(self, kind: str) -> Frame | None:
@@ -184,60 +176,63 @@ class Record:
         return frame.rows if frame else ()
 
     @cached_property
-    def identity(self) -> Mapping[str, str]:
-        """The target's identity card and the run's."""
-        return {row["identity"]: row["value"] for row in self.rows("identity")}
+    def identity(self) -> Row:
+        """The target's identity card and the run's, by the keys of `parts.Target`; of several runs
+        the last one's. What it does not say is not there.
+        """
+        return next(reversed(self.identities), {})
 
     @property
     def sources(self) -> Mapping[str, str]:
         """SHA-256 of each file that was run, by its path from the project's root."""
-        frame = self.last("sources")
+        frame = self.last(Kind.SOURCES)
         return frame.about["files"] if frame else {}
 
     @cached_property
     def blocks(self) -> Sequence[Block]:
         """The blocks that the run came to, in order."""
-        done = {data["block"]: data for data, _ in self._shown(BLOCK_MIME)}
-        decided = {data["block"]: (data, cell) for data, cell in self._shown(DECISION_MIME)}
-        return [
-            self._block(data, cell, done.get(name, {})) for name, (data, cell) in decided.items()
-        ]
+        done = {said.block: said for said, _ in self._shown(Done)}
+        decided = {said.block: (said, cell) for said, cell in self._shown(Decided)}
+        return [self._block(said, cell, done.get(name)) for name, (said, cell) in decided.items()]
 
-    def _block(self, decided: Row, cell: str, done: Row) -> Block:
-        def about(kind: str) -> Sequence[Row]:
-            found = [
-                f
-                for f in self.frames
-                if f.kind == kind and f.about.get("block") == decided["block"]
-            ]
-            return found[-1].rows if found else ()
-
+    def _block(self, decided: Decided, cell: str, done: Done | None) -> Block:
+        # of a frame that a cell shows again, the last counts
+        about = {
+            frame.kind: frame.rows
+            for frame in self.frames
+            if frame.about.get("block") == decided.block
+        }
+        statements = about.get(Kind.STATEMENTS, ())
+        in_transaction = decided.in_transaction
+        if in_transaction is None:
+            in_transaction = version_0.in_transaction(statements)
         return Block(
-            name=decided["block"],
+            name=decided.block,
             cell=cell,
-            title=decided["title"],
-            action=decided["action"],
-            reason=decided["reason"],
-            sql=decided["sql"],
-            source_sha256=decided["source_sha256"],
-            tree_sha256=decided.get("tree_sha256", ""),
-            event=done.get("event", ""),
-            started_at=done.get("started_at", ""),
-            elapsed_ms=done.get("elapsed_ms", 0.0),
-            statements=about("statements"),
-            locks=about("locks"),
-            attempts=about("attempts"),
+            title=decided.title,
+            action=decided.action,
+            reason=decided.reason,
+            sql=decided.sql,
+            source_sha256=decided.source_sha256,
+            tree_sha256=decided.tree_sha256,
+            in_transaction=in_transaction,
+            event=done.event if done else "",
+            started_at=done.started_at if done else "",
+            elapsed_ms=done.elapsed_ms if done else 0.0,
+            statements=statements,
+            locks=about.get(Kind.LOCKS, ()),
+            attempts=about.get(Kind.ATTEMPTS, ()),
         )
 
-    @property
+    @cached_property
     def plan(self) -> Row:
-        """The plan, as `plan.Plan.data`; empty if the run did not come to one."""
-        return next((data for data, _ in self._shown(PLAN_MIME)), {})
+        """The plan, by the keys of `parts.PlanShown`; empty if the run did not come to one."""
+        return next((said.said() for said, _ in self._shown(PlanShown)), {})
 
     @property
     def plan_cell(self) -> str:
         """The cell that shows the plan; empty if none does."""
-        return next((cell for _, cell in self._shown(PLAN_MIME)), "")
+        return next((cell for _, cell in self._shown(PlanShown)), "")
 
     @property
     def card(self) -> Row:
@@ -246,16 +241,15 @@ class Record:
 
     @property
     def cards(self) -> Sequence[Row]:
-        """The card of each run that came to its end: in a notebook that was begun again there may
-        be several.
+        """The card of each run that came to its end, by the keys of `parts.Card`: in a notebook
+        that was begun again there may be several.
         """
-        return [data for data, _ in self._shown(VERDICT_MIME)]
+        return [said.said() for said, _ in self._shown(Card)]
 
     @property
-    def identities(self) -> Sequence[Mapping[str, str]]:
-        """The identity card of each run, in order."""
-        frames = [frame for frame in self.frames if frame.kind == "identity"]
-        return [{row["identity"]: row["value"] for row in frame.rows} for frame in frames]
+    def identities(self) -> Sequence[Row]:
+        """The identity card of each run, in order, as `identity`."""
+        return [frame.about["target"] for frame in self.frames if frame.kind == Kind.IDENTITY]
 
     @property
     def runs(self) -> Sequence[str]:
@@ -269,14 +263,14 @@ class Record:
     @property
     def done(self) -> Sequence[Row]:
         """What was done with blocks, as each cell shows it: `block`, `event`, `started_at`."""
-        return [data for data, _ in self._shown(BLOCK_MIME)]
+        return [said.said() for said, _ in self._shown(Done)]
 
     @property
     def decided(self) -> Sequence[Row]:
         """What was decided about blocks, as each cell shows it: `block`, `action`, `reason`, `sql`,
         its digests.
         """
-        return [data for data, _ in self._shown(DECISION_MIME)]
+        return [said.said() for said, _ in self._shown(Decided)]
 
     @property
     def written(self) -> Sequence[Row]:
@@ -290,16 +284,10 @@ class Record:
         Frames are mappings of `columns` and `rows`. `expected` has, by block, lists of kind, table,
         name and value.
         """
-        taken = {
-            data["when"]: data["frames"]
-            for data, _ in self._shown(SNAPSHOT_MIME)
-            if "frames" in data
+        taken: dict[str, Any] = {
+            said.when: said.said()["frames"] for said, _ in self._shown(Snapshot) if said.frames
         }
-        made = {
-            data["block"]: data["makes"]
-            for data, _ in self._shown(DECISION_MIME)
-            if "makes" in data
-        }
+        made = {said.block: list(said.makes) for said, _ in self._shown(Decided) if said.makes}
         return {**taken, **({"expected": made} if made else {}), **self.beside}
 
     @property
@@ -310,12 +298,12 @@ class Record:
     def _papermill(self) -> Row:
         return self._metadata.get("papermill") or {}
 
-    def _shown(self, mime: str) -> Iterator[tuple[Any, str]]:
+    def _shown(self, kind: type[P]) -> Iterator[tuple[P, str]]:
+        """What the cells say of a kind, each with the id of its cell."""
         for cell in self.notebook["cells"]:
             for output in cell.get("outputs", ()):
-                if mime in output.get("data", {}):
-                    data = output["data"][mime]
-                    yield from ((each, cell.get("id", "")) for each in unpacked(data))
+                for said in bundles.parts(output.get("data", {}), kind):
+                    yield said, cell.get("id", "")
 
 
 _PARAMETERS = {"parameters", "injected-parameters"}

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pgrunbook.errors import Problem
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Record
 
 _WHOLE = (
@@ -102,7 +103,7 @@ class RunbookCells:
     @cached_property
     def _about(self) -> Mapping[str, Any]:
         """What the preconditions say of the runbook; nothing if they say nothing."""
-        frame = self.record.last("preconditions")
+        frame = self.record.last(Kind.PRECONDITIONS)
         return frame.about if frame else {}
 
     @property

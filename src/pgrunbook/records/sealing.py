@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -18,19 +18,21 @@ import psycopg
 from nbformat import NotebookNode
 
 from pgrunbook import files, signals
-from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Unreadable, Verdict, first_line
+from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
 from pgrunbook.ledger import heads, ledger
 from pgrunbook.ledger.heads import Head
-from pgrunbook.mime_types import SNAPSHOT_MIME
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.records import attestation
-from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, SEAL, Archive, seal_command
+from pgrunbook.records import attestation, consistency, leaks
+from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, Archive, seal_command
 from pgrunbook.records.contained import require_regular
 from pgrunbook.records.contradictions import Comparison
-from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown, told
+from pgrunbook.records.format import bundles
+from pgrunbook.records.format.parts import Snapshot
+from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown
+from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
 from pgrunbook.records.testimony import Testimony, Witness, is_id
 from pgrunbook.runbooks import credentials, parameters, targets
@@ -123,7 +125,7 @@ class Sealing:
             remedy = "run its cells, save it with their outputs, and seal that"
             raise Refused.of("was not executed", where=self.notebook.name, remedy=remedy)
         try:
-            problems = [*self._changed_parameters(), *self._changed_verdict()]
+            problems = list(consistency.problems(self._record, self.nb.cells, self.chosen))
             self._facts()
         except _READ as exc:
             found = f"{type(exc).__name__}: {first_line(exc)}"
@@ -135,62 +137,19 @@ class Sealing:
                 "The notebook does not show what was run: it is not sealed.", problems=problems
             )
 
-    def _changed_parameters(self) -> Iterator[Problem]:
-        """Parameters that are not what the run says on its identity card and, if it has ended, on
-        its verdict's: as they are when somebody has edited their cell after the run.
-        """
-        if not self.chosen:
-            return
-        remedy = "put the parameters back as they were when the cell of the target was run"
-        changed = partial(Problem, "was changed after the run", remedy=remedy)
-        target = self._record.card.get("target", "")
-        if target and not target.startswith(f"{self.chosen.target}: "):
-            yield changed("parameter target", expected=target, found=self.chosen.target)
-        identity = self._record.identity
-        now = {
-            "mode": self.chosen.mode,
-            "schema": self.chosen.schema_,
-            "ticket": self.chosen.ticket or "none given",
-            "operator": self.chosen.operator or identity.get("operator", ""),
-            "approved": self.chosen.approval,
-        }
-        for said in (
-            *self._record.identities,
-            {"mode": self._record.card.get("mode", self.chosen.mode)},
-        ):
-            for name, value in now.items():
-                if said.get(name, value) != value:
-                    yield changed(f"parameter {name}", expected=said[name], found=value)
-
-    def _changed_verdict(self) -> Iterator[Problem]:
-        """A verdict that was noted on top, and that the cells deny."""
-        noted, said = self._record.noted.get("verdict"), told(self.nb.cells)
-        if noted == Verdict.PASSED and said and said.verdict is not Verdict.PASSED:
-            remedy = "seal the notebook as it was executed"
-            yield Problem("was changed after the run", "verdict", str(said.verdict), noted, remedy)
-        if noted and noted not in list(Verdict):
-            yield Problem("is no verdict", "verdict", ", ".join(Verdict), str(noted))
-
     def _require_first(self, archive: Archive) -> None:
         """Refuse another notebook of a run whose record is in the archive: which of the two is
         it?
         """
-        for path in archive.files() if self.run_id else ():
-            with suppress(Unreadable, OSError):  # what `archive verify` is for
-                if (
-                    path.name.endswith(SEAL)
-                    and (seal := archive.read(path)).statement.predicate.run.get("id")
-                    == self.run_id
-                ):
-                    both = [str(archive.root / seal.notebook), str(self.notebook)]
-                    remedy = shlex.join(["pgrunbook", "archive", "diff", *both])
-                    raise Refused.of(
-                        "is not the record of that run: it has one",
-                        where=self.notebook.name,
-                        expected=seal.notebook,
-                        found=self.run_id,
-                        remedy=remedy,
-                    )
+        if self.run_id and (seal := sealed_run(archive, self.run_id)):
+            both = [str(archive.root / seal.notebook), str(self.notebook)]
+            raise Refused.of(
+                "is not the record of that run: it has one",
+                where=self.notebook.name,
+                expected=seal.notebook,
+                found=self.run_id,
+                remedy=shlex.join(["pgrunbook", "archive", "diff", *both]),
+            )
 
     def _target(self) -> Target | None:
         """Where the run was to work; None if that cannot be had any more."""
@@ -203,9 +162,9 @@ class Sealing:
         to seal it unseen if one is a password of the run; what only looks like a secret is told.
         """
         self._secrets = credentials.of_target(target) if target else ()
-        if not (found := search.search(self.nb, self._secrets)):
+        if not (found := leaks.search(self.nb, self._secrets)):
             return
-        search.mask(self.nb, self._secrets)
+        leaks.mask(self.nb, self._secrets)
         files.write(self.notebook, _json(self.nb))
         if own := [leak for leak in found if leak.known]:
             raise Failed(
@@ -300,31 +259,27 @@ class Sealing:
             "runbook": self._record.runbook or self.notebook.stem,
             "operator": identity.get("operator", self.chosen.operator if self.chosen else ""),
             "database": identity.get("database", ""),
-            "system_identifier": identity.get("system identifier", ""),
+            "system_identifier": identity.get("system_identifier", ""),
             "verdict": noted.get("verdict", str(ending.verdict)),
             "reason": noted.get("reason", ending.reason),
             "parameters": self.chosen.record() if self.chosen else {},
         }
 
     def _take_out_snapshots(self) -> None:
-        """Into a file of their own, which a program can read without the notebook, and which may be
-        large; unless they are there, since it could not be sealed then.
-        """
+        """Into a file of their own, unless they are there, since it could not be sealed then."""
         beside = self.notebook.with_suffix(".snapshots.json")
-        if any("file" in data for data, _ in shown(self.nb.cells, SNAPSHOT_MIME)):
+        if any(said.file for said, _ in shown(self.nb.cells, Snapshot)):
             if not beside.exists():
                 self.problems.append(
                     f"the state of the tables is not in the record: there is no {beside.name}"
                 )
             return
-        if not (snapshots := self._record.snapshots()):
-            return
-        files.write(beside, _json(snapshots))
-        for data, _ in shown(self.nb.cells, SNAPSHOT_MIME):
-            if data.pop("frames", None):
-                data["file"] = beside.name
-        # as nbformat writes it, a seventh would be indentation
-        files.write(self.notebook, _json(self.nb))
+        if snapshots := self._record.snapshots():
+            files.write(beside, _json(bundles.snapshots_file(snapshots)))
+            for cell in self.nb.cells:
+                bundles.take_out_snapshots(cell, beside.name)
+            # as nbformat writes it, a seventh would be indentation
+            files.write(self.notebook, _json(self.nb))
 
     @cached_property
     def _record(self) -> Record:
@@ -347,6 +302,7 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
     require_regular(notebook)
     try:
         nb = _read(notebook, name)
+        bundles.require_known(nb, name)
         return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
     except OSError as exc:
         remedy = f"once the disk can be written: {seal_command(notebook)}"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,16 +17,16 @@ from markupsafe import Markup, escape
 
 from pgrunbook import controls
 from pgrunbook import files as atomic
+from pgrunbook.durations import moment
 from pgrunbook.errors import Failed, Unreadable, Verdict
-from pgrunbook.records import rendering
-from pgrunbook.records.archive import SEAL, Archive, Seal, sha256_of
-from pgrunbook.records.audit_questions import answers, moment
+from pgrunbook.records import page_names, rendering
+from pgrunbook.records.archive import Archive, Seal, sha256_of
+from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.failure import Failure, ended
+from pgrunbook.records.naming import SEAL
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks import digests
 
-# What the site itself is made of.
-_OWN = {"index.html", "index.js", "index.jsonl", "style.css"}
 # A notebook that is larger is not shown: no run writes such a one.
 _LARGEST = 256 * 2**20
 # What a notebook that is odd, or not ours, raises while it is read and shown.
@@ -118,7 +114,7 @@ class Site:
         known = self._known()
         rows, made = [], 0
         notebooks = self._notebooks()
-        pages = _pages(notebooks)
+        pages = page_names.pages(notebooks)
         for name, notebook in notebooks.items():
             row = known.get(name)
             kept = (
@@ -130,7 +126,7 @@ class Site:
             if anew or row is None or not kept:
                 row, made = self._page(notebook, pages[name]), made + 1
             rows.append(row)
-        for page in {row.page for row in known.values()} - {*pages.values(), *_OWN}:
+        for page in {row.page for row in known.values()} - {*pages.values(), *page_names.OWN}:
             self._remove(page)
         rows.sort(key=lambda row: row.started, reverse=True)
         self._index(rows)
@@ -265,7 +261,7 @@ class Site:
         return Row(
             name=name,
             page=page,
-            started=moment(record.started_at) or str(known.get("started") or "not known"),
+            started=moment(record.started_at or str(known.get("started_at") or "")) or "not known",
             verdict=verdict,
             reason=reason,
             runbook=record.runbook or notebook.parent.name,
@@ -301,41 +297,11 @@ class Site:
     def _remove(self, page: str) -> None:
         """The page of a record that is gone; whatever else the index names is none of its pages."""
         with suppress(Unreadable, FileNotFoundError, NotADirectoryError):
-            if page.endswith((_PAGE, _ODD_PAGE)):
+            if page.endswith(page_names.ENDINGS):
                 self._file(page).unlink()
 
 
 _MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 5}
-
-# How the names of pages end. In no folder of theirs does a name end so: none is in another's place.
-_PAGE, _ODD_PAGE = ".html", ".htm"
-
-
-def _pages(names: Iterable[str]) -> dict[str, str]:
-    """The page of each record: called as the record is; but by a digest of its name, where that is
-    taken by the site itself or, to a file system that does not tell upper from lower case, by
-    another record.
-    """
-    names = list(names)
-    alike = Counter(_folded(name) for name in names)
-    return {
-        name: _plain_page(name) if alike[_folded(name)] == 1 else _odd_page(name) for name in names
-    }
-
-
-def _plain_page(name: str) -> str:
-    page = f"{name.removesuffix('.ipynb')}{_PAGE}"
-    first, *_ = parts = _folded(page).split("/")
-    in_the_way = first in _OWN or any(part.endswith((_PAGE, _ODD_PAGE)) for part in parts[:-1])
-    return _odd_page(name) if in_the_way else page
-
-
-def _odd_page(name: str) -> str:
-    return f"{hashlib.sha256(name.encode()).hexdigest()}{_ODD_PAGE}"
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _render(template: str, **values: object) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Snapshot
-from pgrunbook.postgres.connection import Sessions
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.run import display
 from pgrunbook.run.diff import diff
 from pgrunbook.run.rehearsal import Rehearsal

@@ -4,22 +4,21 @@ of its card.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
-from pgrunbook import durations
 from pgrunbook.applying.in_transaction import Outcome
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
-from pgrunbook.postgres.connection import Sessions, problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.postgres.lockers import Locked
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.records.plan import Plan
-from pgrunbook.run import display
 from pgrunbook.runbooks.parameters import Parameters
 
 _BEGUN = "The run cannot go on. What it committed before is in the ledger."
@@ -74,19 +73,19 @@ def _unreadable(chosen: Parameters, sessions: Sessions) -> Problem:
 
 
 def facts(
-    chosen: Parameters, identity: Identity, started_at: datetime, plan: Plan | None, held: str
-) -> Mapping[str, Any]:
-    """What the card says of a run that ends now. `held`: the locks that it held for too long, if
-    any.
-    """
+    chosen: Parameters, identity: Identity, started_at: datetime, plan: Plan | None
+) -> dict[str, Any]:
+    """What the card says of a run that ends now, by the keys of `parts.Card`."""
     ended = datetime.now(UTC)
     return {
         "mode": chosen.mode,
-        "target": f"{chosen.target}: {identity.database}, schema {chosen.schema_}",
-        "ended": display.moment(ended),
-        "took": durations.words((ended - started_at).total_seconds() * 1000),
-        **({"plan": plan.digest} if plan and plan.steps else {}),
-        **({f"ACCESS EXCLUSIVE longer than {chosen.lock_timeout}": held} if held else {}),
+        "target": chosen.target,
+        "database": identity.database,
+        "schema": chosen.schema_,
+        "ended_at": ended.isoformat(timespec="seconds"),
+        "took_ms": round((ended - started_at).total_seconds() * 1000),
+        "plan": plan.digest if plan and plan.steps else "",
+        "lock_timeout": chosen.lock_timeout,
     }
 
 

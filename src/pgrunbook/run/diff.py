@@ -26,26 +26,16 @@ def diff(before: Snapshot, after: Snapshot) -> pd.DataFrame:
     Index: `change`, `kind`, `table` (empty for a type), `name` (empty for a table). Columns
     `before`, `after` (str, empty where the object is not there). No rows if nothing changed.
     """
-    rows = [
-        (
-            _change(old, new),
-            _SINGULAR.get(kind, kind[:-1]),
-            *_table_and_name(kind, label),
-            old or "",
-            new or "",
-        )
-        for (kind, then), (_, now) in zip(before, after, strict=True)
-        for label, old, new in _pairs(_definitions(kind, then), _definitions(kind, now))
-        if old != new
-    ]
+    rows = []
+    for (kind, frame), (_, later) in zip(before, after, strict=True):
+        then, now = _definitions(kind, frame), _definitions(kind, later)
+        for label in dict.fromkeys([*then, *now]):
+            old, new = then.get(label), now.get(label)
+            if old != new:
+                what = _change(old, new), _SINGULAR.get(kind, kind[:-1])
+                rows.append((*what, *_table_and_name(kind, label), old or "", new or ""))
     columns = ["change", "kind", "table", "name", "before", "after"]
     return pd.DataFrame(rows, columns=columns, dtype="str").set_index(columns[:4])
-
-
-def _pairs(
-    then: dict[tuple[str, ...], str], now: dict[tuple[str, ...], str]
-) -> list[tuple[tuple[str, ...], str | None, str | None]]:
-    return [(label, then.get(label), now.get(label)) for label in dict.fromkeys([*then, *now])]
 
 
 def _change(old: str | None, new: str | None) -> str:

@@ -6,10 +6,10 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
@@ -22,27 +22,23 @@ from pgrunbook.applying.in_transaction import Outcome
 from pgrunbook.applying.outside_transaction import Progress
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.errors import Problem, RunbookError
-from pgrunbook.mime_types import (
-    BLOCK_MIME,
-    DECISION_MIME,
-    FRAME_MIME,
-    PLAN_MIME,
-    PROBLEMS_MIME,
-    SNAPSHOT_MIME,
-)
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.catalog import Snapshot
-from pgrunbook.records.card import inline, packed
+from pgrunbook.records.card import inline
+from pgrunbook.records.format import parts
+from pgrunbook.records.format.bundles import bundle, packed
+from pgrunbook.records.format.parts import Decided, Done, Kind, PlanShown, Problems
 from pgrunbook.records.plan import Plan
+from pgrunbook.records.words import counted
 from pgrunbook.run import frames
 
 
 def show_problems(problems: Sequence[Problem]) -> None:
     """Have the notebook hold the problems as data; people are shown them otherwise."""
     if problems:
-        publish_display_data({PROBLEMS_MIME: [asdict(problem) for problem in problems]})
+        publish_display_data(bundle(Problems(problems=problems)))
 
 
 RunbookError.show = show_problems
@@ -66,8 +62,10 @@ class Named(pd.DataFrame):
         return pd.DataFrame
 
 
-def named(frame: pd.DataFrame, kind: str, **about: Any) -> pd.DataFrame:
-    """The frame, which a notebook will hold as data too: what kind it is, and what it is about."""
+def named(frame: pd.DataFrame, kind: Kind, **about: Any) -> pd.DataFrame:
+    """The frame, which a notebook will hold as data too: see `parts.Frame`."""
+    # what the format does not know would be left out without a word
+    assert about.keys() <= parts.Frame.model_fields.keys()
     ours = Named(frame)
     ours.attrs["pgrunbook"] = {"kind": kind, **about}
     return ours
@@ -83,14 +81,19 @@ def folded(frame: pd.DataFrame, summary: str) -> pd.DataFrame:
 
 
 def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
-    """A frame in every form. One of ours under its MIME type too: `kind`, what it is about,
-    `columns` (the index first) and `rows`.
+    """A frame in every form. One of ours under its MIME type too; the card of the target says its
+    facts by their keys there, in place of the rows that a person reads.
     """
     names, texts = frames.texts(frame)
     ours = frame.attrs if isinstance(frame, Named) else {}
-    data = {FRAME_MIME: ours["pgrunbook"] | frames.plain(frame)} if "pgrunbook" in ours else {}
     html = frames.html(names, texts, ours.get("folded", ""))
-    return data | {"text/html": html, "text/plain": frames.lines(names, texts)}
+    shown = {"text/html": html, "text/plain": frames.lines(names, texts)}
+    if "pgrunbook" not in ours:
+        return shown
+    said = ours["pgrunbook"]
+    if "target" not in said:
+        said = said | frames.plain(frame)
+    return bundle(parts.Frame(**said)) | shown
 
 
 _PARTS = {"columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
@@ -98,26 +101,21 @@ _PARTS = {"columns": "column", "constraints": "constraint", "indexes": "index", 
 
 def parts_folded(taken: Snapshot) -> Snapshot:
     """The snapshot with the frames of what belongs to tables folded."""
-    parts = {
+    changed = {
         name: folded(frame, counted(len(frame), _PARTS[name]))
         for name, frame in taken
         if name in _PARTS
     }
-    return replace(taken, **parts)
+    return replace(taken, **changed)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 table`, `2 indexes`."""
-    plural = f"{noun}es" if noun.endswith("x") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
-def snapshot(taken: Snapshot, when: str) -> None:
+def snapshot(taken: Snapshot, when: Literal["before", "after"]) -> None:
     """Say that the tables were looked at, and keep all that was seen."""
     tables, columns = counted(len(taken.tables), "table"), counted(len(taken.columns), "column")
     text = f"{tables}, {columns}, {moment(datetime.now(UTC))}"
-    data = {"when": when, "frames": {name: frames.plain(frame) for name, frame in taken}}
-    show({SNAPSHOT_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
+    state = {name: parts.Rows(**frames.plain(frame)) for name, frame in taken}
+    data = bundle(parts.Snapshot(when=when, frames=state))
+    show(data | {"text/markdown": text, "text/plain": text}, raw=True)
 
 
 def frame(shown: pd.DataFrame) -> None:
@@ -147,8 +145,8 @@ def plan(made: Plan, rehearsals: Sequence[str] = (), *, sql_too: bool = False) -
     SQL, for whoever is to approve it.
     """
     text = _digest(made, rehearsals)
-    data = {**made.data, "digest": made.digest, "rehearsals": list(rehearsals)}
-    show({PLAN_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
+    data = bundle(PlanShown(**made.data, digest=made.digest, rehearsals=rehearsals))
+    show(data | {"text/markdown": text, "text/plain": text}, raw=True)
     for step in made.steps if sql_too else ():
         show(Markdown(f"`{step.block}`: {step.action}"))
         if step.sql:
@@ -172,47 +170,49 @@ def decision(chosen: Decision) -> None:
     block = chosen.block
     text = f"**{inline(block.title)}** (`{block.name}`): {chosen.action}, {inline(chosen.reason)}."
     makes = [[*key, value] for key, value in block.facts.items()]
-    data = _decided(chosen) | {"tree_sha256": block.tree_sha256, "makes": makes}
-    show({DECISION_MIME: data, "text/markdown": text, "text/plain": text}, raw=True)
+    data = bundle(_decided(chosen, tree_sha256=block.tree_sha256, makes=makes))
+    show(data | {"text/markdown": text, "text/plain": text}, raw=True)
     if chosen.pending:
         show(sql(chosen.sql))
 
 
-def _decided(chosen: Decision) -> dict[str, str]:
-    return {
-        "block": chosen.block.name,
-        "title": chosen.block.title,
-        "action": str(chosen.action),
-        "reason": chosen.reason,
-        "sql": chosen.sql if chosen.pending else "",
-        "source_sha256": chosen.block.source_sha256,
-    }
+def _decided(chosen: Decision, **more: Any) -> Decided:
+    return Decided(
+        block=chosen.block.name,
+        title=chosen.block.title,
+        action=str(chosen.action),
+        reason=chosen.reason,
+        sql=chosen.sql if chosen.pending else "",
+        source_sha256=chosen.block.source_sha256,
+        in_transaction=chosen.block.transaction,
+        **more,
+    )
 
 
 def outcome(done: Outcome) -> None:
     """A block after it was dealt with: what happened, when, and how long each statement took."""
     text = f"**{done.event}** in {durations.words(done.elapsed_ms)}, {moment(done.started_at)}"
-    show({BLOCK_MIME: _done(done), "text/markdown": text, "text/plain": text}, raw=True)
+    show(bundle(_done(done)) | {"text/markdown": text, "text/plain": text}, raw=True)
     if done.event != "adopted":
-        show(named(done.frame(), "statements", block=done.block))
+        show(named(done.frame(), Kind.STATEMENTS, block=done.block))
     if done.effect and len(done.effect.differences):
         show(Markdown("What it has changed, as the catalog said before the commit:"))
-        show(named(done.effect.frame(), "effect", block=done.block))
+        show(named(done.effect.frame(), Kind.EFFECT, block=done.block))
     if done.effect and done.effect.rows_written:
         show(Markdown("Rows that it has written, as the server counted them:"))
-        show(named(done.effect.rows_frame(), "rows", block=done.block))
+        show(named(done.effect.rows_frame(), Kind.ROWS, block=done.block))
     if len(held := locks.frame(done.locks)):
         show(Markdown("Locks on what existed before, each held at most for so long:"))
-        show(named(held, "locks", block=done.block))
+        show(named(held, Kind.LOCKS, block=done.block))
 
 
-def _done(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "block": outcome.block,
-        "event": outcome.event,
-        "started_at": outcome.started_at.isoformat(),
-        "elapsed_ms": round(outcome.elapsed_ms, 1),
-    }
+def _done(outcome: Outcome) -> Done:
+    return Done(
+        block=outcome.block,
+        event=outcome.event,
+        started_at=outcome.started_at.isoformat(),
+        elapsed_ms=round(outcome.elapsed_ms, 1),
+    )
 
 
 class _Live:
@@ -264,10 +264,8 @@ class Together(_Live):
         """Show what was kept since the last time."""
         if self._chosen:
             frame = self._frame()
-            data = {
-                DECISION_MIME: packed([_decided(chosen) for chosen in self._chosen]),
-                BLOCK_MIME: packed([_done(done) for done in self._outcomes.values()]),
-            }
+            data = packed([_decided(chosen) for chosen in self._chosen])
+            data |= packed([_done(done) for done in self._outcomes.values()])
             show(data | {"text/html": frames.table(frame), "text/plain": self._summary()}, raw=True)
         self._chosen, self._outcomes, self._shown_at = [], {}, time.monotonic()
 
@@ -307,7 +305,7 @@ class Waits:
     def report(self, attempt: Attempt) -> None:
         """Add an attempt to the frame."""
         self._attempts.append(attempt)
-        shown = named(lock_waits.frame(self._attempts), "attempts", block=attempt.block)
+        shown = named(lock_waits.frame(self._attempts), Kind.ATTEMPTS, block=attempt.block)
         if self._shown:
             self._shown.update(shown)
         else:

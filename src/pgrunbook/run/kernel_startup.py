@@ -7,7 +7,7 @@ from functools import partial
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
-import pgrunbook.run.run  # noqa: F401
+import pgrunbook.run.begin  # noqa: F401
 from pgrunbook import logs
 
 if IPKernelApp.initialized():

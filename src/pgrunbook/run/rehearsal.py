@@ -6,6 +6,7 @@ import atexit
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 from psycopg.sql import SQL
 
@@ -53,15 +54,13 @@ class Rehearsal:
         atexit.register(self.close)  # of a run that did not come to its end
 
     @property
-    def facts(self) -> dict[str, str]:
-        """For the identity card: where it is rehearsed, and what could not be copied."""
-        left = self._copy.warnings
-        shown = [
-            *left[:_SHOWN],
-            *([f"and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []),
-        ]
-        rehearsed = {"rehearsed on": f"a copy of the schema, without rows, on {self._copy.server}"}
-        return rehearsed | ({"not copied": "\n".join(shown)} if shown else {})
+    def facts(self) -> dict[str, Any]:
+        """For the card of the target: where it is rehearsed, and what could not be copied."""
+        shown = list(self._copy.warnings[:_SHOWN])
+        if (more := len(self._copy.warnings) - _SHOWN) > 0:
+            shown.append(f"and {more} more")
+        rehearsed_on = f"a copy of the schema, without rows, on {self._copy.server}"
+        return {"rehearsed_on": rehearsed_on, "not_copied": shown}
 
     def repeat_ledger(self, conn: Session, runbook: str) -> None:
         """Write into the copy's ledger what the target's ledger last says of each block."""

@@ -4,48 +4,26 @@ to bottom.
 
 from __future__ import annotations
 
-import getpass
-import os
-import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
-import psycopg
-from IPython.core.getipython import get_ipython
 from IPython.display import Markdown
 
 from pgrunbook import checks
 from pgrunbook.admit import variants
-from pgrunbook.applying.apply_blocks import Worker
-from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict, first_line
-from pgrunbook.ledger.origin import Standing
-from pgrunbook.ledger.run_rows import Recorder, so_far
-from pgrunbook.planning import decisions, hazards, preflight, right_target
-from pgrunbook.planning.agenda import Agenda
+from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
+from pgrunbook.planning import decisions, hazards
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import catalog, target
-from pgrunbook.postgres.catalog import Connection, Snapshot
-from pgrunbook.postgres.connection import Sessions
-from pgrunbook.postgres.identity import Identity, identify
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.records.card import VerdictCard
-from pgrunbook.records.plan import Plan
-from pgrunbook.run import conclusion, display, sql_magic, verify
-from pgrunbook.run.before_and_after import Observation
-from pgrunbook.run.prepare import Preparation
-from pgrunbook.run.rehearsal import Rehearsal
-from pgrunbook.runbooks import cells, credentials, parameters, squawk, targets
-from pgrunbook.runbooks.blocks import Source
-from pgrunbook.runbooks.fingerprints import Sources
-from pgrunbook.runbooks.project import Project
-
-if TYPE_CHECKING:
-    from pgrunbook.postgres.twin_server import Twin
+from pgrunbook.records.format.parts import Kind
+from pgrunbook.records.words import counted
+from pgrunbook.run import conclusion, display, target_card, verify
+from pgrunbook.run.lifetime import Lifetime
+from pgrunbook.runbooks import parameters, squawk
 
 _FORMER = {
     "identity": "target",
@@ -58,41 +36,6 @@ _FORMER = {
 }
 
 
-def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
-    """Begin a run: check the parameters, read the SQL, reach the target. Call it as
-    `begin("001_name", globals())`.
-
-    `namespace` holds the values of the cell tagged `parameters` and of the one that papermill
-    injects. Raises Refused for bad parameters, bad SQL, or a target that is not what it should be;
-    LockedOut if another run is at work there.
-    """
-    project = Project.find()
-    notebook = project.runbook(runbook)
-    declaration = parameters.declared(notebook)
-    given = parameters.given(declaration, namespace)
-    chosen = parameters.validate(declaration, given)
-    source = Source.read(project.sql(notebook.stem))
-    target = targets.resolve(chosen.target, project)
-    secrets = credentials.of_target(target)
-    held = [
-        *source.holding(secrets),
-        *cells.secrets(notebook, secrets),
-        *parameters.holding(given, secrets),
-    ]
-    if held:
-        raise Refused("The runbook holds a secret: nothing was started.", problems=held)
-    for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
-        # The same cell, run again: it holds the lock that this run needs.
-        earlier.close("given up for another run in the same kernel")
-    changes = partial(parameters.changes, declaration, namespace, given)
-    run = Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
-    run._revert_ends = chosen.mode == "revert" and cells.reverts_last(notebook)
-    return run
-
-
-_ROW = "the verdict in the ledger"
-
-
 class Column(NamedTuple):
     """A column of a table."""
 
@@ -100,111 +43,10 @@ class Column(NamedTuple):
     column: str
 
 
-class Run:
+class Run(Lifetime):
     """One execution of a runbook. The cells call its methods in order; each shows a frame, and
     raises if the run cannot go on. What was committed is in the ledger whatever happens.
     """
-
-    def __init__(
-        self,
-        project: Project,
-        runbook: str,
-        chosen: parameters.Parameters,
-        source: Source,
-        target: target.Target,
-        sources: Sources,
-        changes: Callable[[], Sequence[Problem]],
-    ) -> None:
-        self.runbook = runbook
-        self._changes = changes  # of the parameters, since the run began
-        self._sources = sources
-        self.parameters = chosen
-        # Taken away, as a second run in this kernel is another one.
-        self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
-        self.operator = chosen.operator or getpass.getuser()
-        parameters.require_said(operator=self.operator)
-        self.started_at = datetime.now(UTC)
-        self._closed = False
-        # in mode revert, whether the verdict is given by `revert`, the notebook's last cell
-        self._revert_ends = False
-        # how many blocks had been dealt with when everything was verified
-        self._verified: int | None = None
-        self._verdict: Verdict | None = None
-        label = f"{self.run_id[:8]} {runbook}"
-        self._rehearsal = (
-            Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
-        )
-        reached = self._rehearsal.target if self._rehearsal else target
-        self._sessions = Sessions(reached, chosen.schema_, label, chosen.statement_timeout)
-        secrets = credentials.of_target(target)
-        self._recorder = Recorder(
-            self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets
-        )
-        self._agenda = Agenda(
-            self._sessions,
-            runbook,
-            chosen.schema_,
-            source,
-            reverting=chosen.mode == "revert",
-            discard=chosen.discarded,
-        )
-        self._agenda.twins.make = partial(self._twin, project, reached)
-        self._agenda.twins.adopt = chosen.adopt
-        self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
-        self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
-        try:
-            self._identity = self._check_target(target, project)
-        # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
-        except psycopg.Error as exc:
-            with closing(self):
-                error = conclusion.error(exc, chosen, self._sessions, begun=False)
-            raise error or Failed(first_line(exc)) from exc
-        except BaseException:
-            self.close()
-            raise
-        self._preparation = Preparation(
-            project,
-            target,
-            self._identity,
-            self._standing,
-            sources,
-            chosen,
-            self.operator,
-            self._agenda,
-            self._rehearsal,
-        )
-        if shell := get_ipython():
-            display.install(shell)
-            sql_magic.register(shell, self._sessions.open_look)
-
-    @contextmanager
-    def _twin(self, project: Project, reached: target.Target) -> Iterator[Twin]:
-        """A twin of what this run works on."""
-        from pgrunbook.postgres import twin_server  # few runs need it
-
-        look = self._sessions.look
-        server = targets.for_twins(project, look.info.server_version // 10_000)
-        with twin_server.made(reached, look, server, self.run_id[:8]) as twin:
-            yield twin
-
-    def _check_target(self, target: target.Target, project: Project) -> Identity:
-        """Who answers there: it must be who was meant, have the schema, and for a run that writes,
-        be free.
-        """
-        look = self._rehearsal.look if self._rehearsal else self._look
-        identity = self._rehearsal.identity if self._rehearsal else identify(look)
-        right_target.check_identity(target, identity)
-        schema = preflight.schema(self._look, self._schema)
-        checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
-        self._standing = Standing.of(look)
-        if self.parameters.mode in ("apply", "revert"):
-            right_target.check_name(target, identity, self._standing, project)
-            self._recorder.standing = self._standing
-        if self.parameters.writes and identity.recovery == "primary":
-            self._sessions.lock()
-        if self._rehearsal:
-            self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
-        return replace(identity, server=self._standing.server)
 
     def _ipython_display_(self) -> None:
         """What a cell shows of a run: the parameters that are not as they are by default."""
@@ -221,57 +63,22 @@ class Run:
         return display.guide()
 
     @property
-    def _decisions(self) -> Sequence[Decision]:
-        return self._preparation.decisions
-
-    @property
-    def _plan(self) -> Plan | None:
-        return self._preparation.plan
-
-    @property
-    def _schema(self) -> str:
-        return self.parameters.schema_
-
-    @property
-    def _look(self) -> Connection:
-        return self._sessions.look
-
-    @property
     def target(self) -> pd.DataFrame:
         """The target's identity card and this run's: index `identity`, column `value`. Its row
         `given` has the parameters that are not as they are by default.
         """
         with self._ending():
-            state = "died" if self._sessions.locked else "at work, or died"
-            given = [f"{k} = {v!r}" for k, (v, _) in parameters.changed(self.parameters).items()]
-            own = {
-                "server": str(self._standing),
-                "run": self.run_id,
-                "mode": self.parameters.mode,
-                "schema": self._schema,
-                "operator": self.operator,
-                "ticket": self.parameters.ticket or "none given",
-                **({"approved": approved} if (approved := self.parameters.approval) else {}),
-                "given": ", ".join(given) or "nothing: all is as by default",
-                "started": display.moment(self.started_at),
-                "versions": self._sources.versions,
-                **(self._rehearsal.facts if self._rehearsal else {}),
-                **{
-                    f"run {r['run_id'][:8]}": f"{state}; {so_far(r)}"
-                    for r in self._recorder.unfinished()
-                },
-            }
-            found = self._rehearsal.there if self._rehearsal else self._identity
-            both = pd.concat([found.frame(), pd.DataFrame({"value": own}, dtype="str")])
-            return display.named(both.rename_axis("identity"), "identity")
+            card, unfinished = self._card()
+            frame = target_card.frame(card, unfinished)
+            return display.named(frame, Kind.IDENTITY, target=card)
 
     @property
     def files(self) -> pd.DataFrame:
         """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each
         file begins.
         """
-        shown = display.named(self._sources.frame(), "sources", files=self._sources.files)
-        return display.folded(shown, display.counted(len(self._sources.files), "file"))
+        shown = display.named(self._sources.frame(), Kind.SOURCES, files=self._sources.files)
+        return display.folded(shown, counted(len(self._sources.files), "file"))
 
     def activity(self) -> pd.DataFrame:
         """What is going on in the database: index `what`; columns `found`, `remark` (str).
@@ -288,7 +95,7 @@ class Run:
                 schema=self._schema,
                 longer_than="1 minute",
             )
-            return display.named(found, "circumstances")
+            return display.named(found, Kind.CIRCUMSTANCES)
 
     # -- what the runbook works on
     # ---------------------------------------------------------------------------
@@ -320,7 +127,7 @@ class Run:
             if self._rehearsal:
                 self._rehearsal.fill_lookups(self._sessions.work, value, columns)
             return display.named(
-                variants.frame(self._agenda.admit(value, columns, by, then)), "admission"
+                variants.frame(self._agenda.admit(value, columns, by, then)), Kind.ADMISSION
             )
 
     # -- before
@@ -335,7 +142,7 @@ class Run:
             results = self._preparation.check()
             shown = display.named(
                 checks.frame(results),
-                "preconditions",
+                Kind.PRECONDITIONS,
                 code=self._sources.code,
                 cells=self._sources.cells,
             )
@@ -355,7 +162,7 @@ class Run:
             if self.parameters.writes and self._recorder.unfinished():
                 self._recorder.close_dead()
             if all(result.result == "ok" for result in results):
-                return display.folded(shown, f"{display.counted(len(results), 'check')}, all ok")
+                return display.folded(shown, f"{counted(len(results), 'check')}, all ok")
             return shown
 
     def observe(self, *also: str) -> Snapshot:
@@ -378,13 +185,13 @@ class Run:
             display.frame(self._hazards)
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
-            display.frame(display.named(squawk.frame(pending), "squawk"))
-        return display.named(decisions.frame(self._decisions), "decisions")
+            display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
+        return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
 
     @property
     def _hazards(self) -> pd.DataFrame:
         shown = hazards.frame(self._preparation.risks)
-        return display.named(shown, "hazards", mode=self.parameters.mode)
+        return display.named(shown, Kind.HAZARDS, mode=self.parameters.mode)
 
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,
@@ -394,7 +201,7 @@ class Run:
             found = catalog.frame(
                 self._look, "columns", ["column"], schema=self._schema, tables=[table]
             )
-            return display.named(found.drop(columns="table"), "columns", table=table)
+            return display.named(found.drop(columns="table"), Kind.COLUMNS, table=table)
 
     def expect(self, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
         """Columns that several tables should have, with their types: index `table`, `column`.
@@ -408,7 +215,7 @@ class Run:
                 self._look, "columns", ["table", "column"], schema=self._schema, tables=names
             )
             return display.named(
-                verify.expected_columns(found, tables, expected), "expected columns"
+                verify.expected_columns(found, tables, expected), Kind.EXPECTED_COLUMNS
             )
 
     # -- blocks
@@ -482,7 +289,7 @@ class Run:
                 unproven = checks.frame(
                     [checks.CheckResult(self.runbook, "behaviour", not_run=why)]
                 )
-                return display.named(unproven, "verification")
+                return display.named(unproven, Kind.VERIFICATION)
             if self.parameters.mode == "verify":
                 self._finished()
             results = [
@@ -493,9 +300,8 @@ class Run:
                 )
             ]
             results += verify.unverified(self._agenda.unverified(names))
-            shown = display.named(
-                checks.frame(results), "part of the verification" if names else "verification"
-            )
+            kind = Kind.VERIFIED_IN_PART if names else Kind.VERIFICATION
+            shown = display.named(checks.frame(results), kind)
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._note_verified(names)
             return shown
@@ -529,7 +335,7 @@ class Run:
     def changes(self) -> pd.DataFrame:
         """What has changed since the first `observe`: see `diff.diff`."""
         with self._ending():
-            return display.named(self._observation.difference(), "difference")
+            return display.named(self._observation.difference(), Kind.DIFFERENCE)
 
     def verdict(self) -> VerdictCard | None:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's
@@ -580,66 +386,9 @@ class Run:
             )
         return final
 
-    def close(self, reason: str = "given up by hand") -> None:
-        """End the run's sessions, and with them its lock. A run that has written but not ended is
-        `interrupted`, for this reason.
-        """
-        if not self._closed and self._recorder.begun and not self._verdict:
-            self._end(Verdict.INTERRUPTED, reason)
-        self._sessions.close()
-        if self._rehearsal:
-            self._rehearsal.close()
-        self._closed = True
-
     def __getattr__(self, name: str) -> Any:
         """A cell by its name until version 0.1, which warns; the next version has it no more."""
         if name not in _FORMER:
             raise AttributeError(f"a run has no cell {name!r}")
         warnings.warn(f"run.{name} is now run.{_FORMER[name]}", DeprecationWarning, stacklevel=2)
         return getattr(self, _FORMER[name])
-
-    # -- inside
-    # ----------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Turn what goes wrong inside into one of our errors, and write into the ledger how the run
-        ended.
-        """
-        if self._closed:
-            raise Refused(
-                "The run has ended. To begin another, run the cells again from the target on."
-            )
-        self._require_unchanged()
-        try:
-            yield
-            return
-        except (Exception, KeyboardInterrupt) as exc:
-            error = conclusion.error(
-                exc, self.parameters, self._sessions, begun=self._recorder.begun
-            )
-            # a fault of ours: it is shown as it is, and the ledger knows that the run failed
-            if error is None:
-                self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
-                raise
-        if remark := self._end(error.verdict, error.reason).facts.get(_ROW):
-            error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
-        raise error
-
-    def _require_unchanged(self) -> None:
-        # the run goes on as it began: to do what they say now is not its business
-        if changed := self._changes():
-            raise Refused("The parameters are not those that the run began with.", problems=changed)
-
-    def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
-        remark = self._recorder.end(verdict, reason)
-        held = self._worker.long_locks()
-        self._verdict = verdict
-        if verdict is Verdict.PASSED:
-            self.close()
-        facts = {"run": self.run_id, "runbook": self.runbook}
-        facts |= {_ROW: remark} if remark else {}
-        facts |= conclusion.facts(
-            self.parameters, self._identity, self.started_at, self._plan, held
-        )
-        return VerdictCard(verdict, reason, facts)

@@ -26,7 +26,7 @@ from traitlets import Int
 
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused
 from pgrunbook.postgres import search_path
-from pgrunbook.postgres.connection import problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement, statements, syntax_problem
 from pgrunbook.secrets.patterns import mask_shapes

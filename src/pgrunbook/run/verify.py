@@ -12,7 +12,7 @@ from pgrunbook.errors import Problem
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import search_path
-from pgrunbook.postgres.connection import problem_of
+from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
 

@@ -48,12 +48,10 @@ class Sources:
         )
 
     @property
-    def versions(self) -> str:
-        """The versions of pgrunbook and of what it stands on."""
-        used = [
-            f"{name} {version(name)}" for name in ("pgrunbook", "psycopg", "pglast", "papermill")
-        ]
-        return ", ".join([*used, f"Python {platform.python_version()}"])
+    def versions(self) -> dict[str, str]:
+        """The versions of pgrunbook and of what it stands on, by their names."""
+        used = {name: version(name) for name in ("pgrunbook", "psycopg", "pglast", "papermill")}
+        return used | {"Python": platform.python_version()}
 
     def frame(self) -> pd.DataFrame:
         """One row a file but for its kind: index `file`; columns `deploy`, `verify`, `revert`, how

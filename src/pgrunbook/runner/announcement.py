@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from pgrunbook.controls import one_line
-from pgrunbook.mime_types import FRAME_MIME
 from pgrunbook.records import hazard_rows
+from pgrunbook.records.format import bundles
+from pgrunbook.records.format.parts import Frame, Kind
 
 _MOST = 200  # lines
 
@@ -21,10 +22,13 @@ def hazards(content: Mapping[str, Any]) -> None:
     A plan says it at its end. The data are whoever's they claim to be: what cannot be read is
     nothing to say, and nobody need listen.
     """
-    with suppress(LookupError, TypeError, AttributeError, ValueError, OSError):
-        frame = content["data"][FRAME_MIME]
-        if frame["kind"] != "hazards" or frame["mode"] not in ("apply", "revert"):
-            return
-        for values in frame["rows"][:_MOST]:
-            row = dict(zip(frame["columns"], values, strict=True))
-            click.echo(f"hazard:   {one_line(hazard_rows.line(row))}", err=True)
+    with suppress(*bundles.UNREADABLE, OSError):
+        for frame in bundles.parts(content["data"], Frame):
+            if frame.kind == Kind.HAZARDS and frame.mode in ("apply", "revert"):
+                _say(frame)
+
+
+def _say(frame: Frame) -> None:
+    for values in frame.rows[:_MOST]:
+        row = dict(zip(frame.columns, values, strict=True))
+        click.echo(f"hazard:   {one_line(hazard_rows.line(row))}", err=True)

@@ -12,8 +12,9 @@ from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import RunbookError, Verdict, first_line
 from pgrunbook.ledger import ledger
-from pgrunbook.mime_types import BLOCK_MIME
-from pgrunbook.postgres.connection import connect, wait_for_end
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.run_sessions import wait_for_end
+from pgrunbook.records.format.parts import Done
 from pgrunbook.records.how_it_ended import Ending, may_have_written, shown
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.parameters import Parameters
@@ -66,7 +67,7 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
         return Answer(
             "The target's ledger has nothing of this run: nothing was committed.", verdict
         )
-    below = {data["block"] for data, _ in shown(cells, BLOCK_MIME)}
+    below = {done.block for done, _ in shown(cells, Done)}
     listed = [_event(block, event, below) for block, event in done]
     return Answer("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
 

@@ -9,51 +9,37 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import uuid
-from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import astuple, replace
 from pathlib import PurePath
-from queue import Empty
 from typing import IO, Any, cast
 
 import click
 from jupyter_client.kernelspec import NoSuchKernel
-from jupyter_core.utils import ensure_async
 from nbclient.exceptions import (
-    CellExecutionComplete,
-    CellExecutionError,
     CellTimeoutError,
     DeadKernelError,
 )
 from nbformat import NotebookNode
-from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
-from traitlets import Integer
 
 from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
-from pgrunbook.records import place
+from pgrunbook.records import leaks, place
 from pgrunbook.records.how_it_ended import Ending, judge, settled
 from pgrunbook.runbooks import credentials, kernel_spec, parameters
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runner import announcement, ask_ledger, flood, kernels, mask_parameters
+from pgrunbook.runner import ask_ledger, kernels, mask_parameters
+from pgrunbook.runner.client import Client
 from pgrunbook.runner.executed_notebook import BANNER, ExecutionManager, not_written
 from pgrunbook.runner.output_file import Output
 from pgrunbook.secrets import search
 from pgrunbook.secrets.patterns import redact
 from pgrunbook.secrets.search import Leak
-
-# How long a cell that was told to stop may take to roll back, before its kernel is killed.
-STOPPING_S = 4.0
-HURRYING_S = 1.0  # after a second signal
-
-# How long a kernel whose cell has ended may be silent before it has said so where its outputs come.
-SILENCE_S = 4.0
 
 
 class NotPassed(click.ClickException):
@@ -126,7 +112,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         try:
             chosen = parameters.chosen(nb)  # before a kernel is started
             manager.secrets = credentials.of_name(chosen.target)
-            if found := search.search(nb, manager.secrets):
+            if found := leaks.search(nb, manager.secrets):
                 raise Refused(
                     "The runbook holds a secret: nothing was started.",
                     problems=search.problems(found),
@@ -135,7 +121,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 kernel_spec.require(kernel_name, "the notebook")
         except Refused as exc:
             mask_parameters.mask_parameters(nb)
-            search.mask(nb, manager.secrets)
+            leaks.mask(nb, manager.secrets)
             signals.end()
             with manager.unsaved():
                 manager.notebook_start()
@@ -186,7 +172,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         timeout = options.pop("execution_timeout", None)
         early, rehearses = options.pop("kernel", None), options.pop("rehearses", False)
         with nullcontext(early) if early else kernels.started(kernel_name) as kernel:
-            client = _Client(
+            client = Client(
                 nb_man,
                 km=kernel,
                 kernel_name=kernel_name,
@@ -198,109 +184,6 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 **options,
             )
             return cast(NotebookNode, client.execute(cleanup_kc=True))
-
-
-class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    """nbclient with true states, bounded outputs, and with signals that stop the cell before they
-    stop the runner.
-    """
-
-    iopub_timeout = Integer(7 * 24 * 3600)  # see _async_poll_output_msg
-
-    def papermill_execute_cells(self) -> None:
-        """Run the cells one after the other, up to the first that fails."""
-        with self._stopping_on_signals():
-            for index, cell in enumerate(self.nb.cells):
-                if cell.cell_type != "code":
-                    self.nb_man.text_passed(cell)
-                    continue
-                self.nb_man.cell_start(cell, index)
-                try:
-                    self.execute_cell(cell, index)
-                except CellExecutionError as exc:
-                    self.nb_man.cell_exception(cell, cell_index=index, exception=exc)
-                    self.nb_man.cell_complete(cell, cell_index=index)
-                    break
-                except BaseException:
-                    self.nb_man.cell_interrupted(cell, index)
-                    raise
-                self.nb_man.cell_passed(cell, index)
-
-    def process_message(
-        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
-    ) -> NotebookNode | None:
-        """Take a message of the kernel; what it shows may be an update of what an earlier cell has
-        shown. Of too much, not all is kept.
-        """
-        if (msg["content"].get("transient") or {}).get("display_id"):
-            self.nb_man.changed()
-        flood.cut(msg["content"])
-        announcement.hazards(msg["content"])
-        made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
-        if left_out := self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"])):
-            self._forget(cell_index, left_out)
-        return made
-
-    def _forget(self, cell_index: int, left_out: Sequence[int]) -> None:
-        """Have updates of displays go where these are, now that some before them are gone."""
-        for places in (
-            cells[cell_index] for cells in self._display_id_map.values() if cell_index in cells
-        ):
-            places[:] = [p - max(bisect(left_out, p) - 1, 0) for p in places if p not in left_out]
-
-    async def _async_poll_output_msg(
-        self, parent_msg_id: str, cell: NotebookNode, cell_index: int
-    ) -> None:
-        """Take what a cell shows until it is all there, however long that takes once the cell has
-        ended: a flood takes its time. nbclient gives it four seconds; here that is for silence.
-        Raises Empty then.
-        """
-        while True:
-            try:
-                msg = await ensure_async(self.kc.iopub_channel.get_msg(timeout=SILENCE_S))
-            except Empty:
-                # which nbclient notes
-                if "shell.execute_reply" in cell.metadata.get("execution", {}):
-                    raise
-                continue
-            if msg["parent_header"].get("msg_id") == parent_msg_id:
-                try:
-                    self.process_message(msg, cell, cell_index)
-                except CellExecutionComplete:
-                    return
-
-    @contextmanager
-    def _stopping_on_signals(self) -> Iterator[None]:
-        """On SIGINT or SIGTERM interrupt the kernel, as JupyterLab's stop button does: the
-        statement is cancelled, the block rolled back, the ledger told. Kill the kernel if that
-        takes too long, after a second signal the sooner.
-        """
-        kernel = self.km.provisioner.pid
-        killers: list[threading.Timer] = []
-
-        def stop(*_: object) -> None:
-            if len(killers) > signals.hurried():  # each signal after the second is one too many
-                return
-            _send(kernel, signal.SIGINT)
-            killers.append(
-                threading.Timer(
-                    HURRYING_S if killers else STOPPING_S, _send, [kernel, signal.SIGKILL]
-                )
-            )
-            killers[-1].start()
-
-        signals.handle(stop)
-        try:
-            yield
-        finally:
-            signals.end()
-            for killer in killers:
-                killer.cancel()
-
-
-def _send(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 def _archive(output: Output | None) -> Project | None:

@@ -15,10 +15,12 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import papermill_io
 
 from pgrunbook.errors import Verdict
+from pgrunbook.records import leaks
 from pgrunbook.records.card import banner, warning
+from pgrunbook.records.format import bundles
+from pgrunbook.records.format.parts import Noted
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.runner.flood import Flood
-from pgrunbook.secrets import search
 from pgrunbook.secrets.search import Leak
 
 # The tag of the cell that says how a run ended.
@@ -100,9 +102,9 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         shown = self.nb.cells[0 if self._changed else self.current : self.current + 1]
         part.cells = [cell for cell in shown if cell.get("outputs")]
         self._changed = False
-        if found := search.search(part, self.secrets):
+        if found := leaks.search(part, self.secrets):
             self.leaks += found
-            search.mask(part, self.secrets)
+            leaks.mask(part, self.secrets)
 
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
         """The cell did not come to its end: its kernel died, or a signal or a timeout stopped
@@ -161,13 +163,14 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             self.nb.cells.insert(0, _note("masked-note", warning(ending.masked)))
         if ending.verdict is not Verdict.PASSED or self.cut:
             self.nb.cells.insert(0, _banner(ending, self.nb.cells, committed))
-        self.nb.metadata["pgrunbook"] = {
-            "verdict": str(ending.verdict),
-            "reason": ending.reason,
-            "run_id": self.run_id,
-            "start_time": self.nb.metadata.papermill["start_time"],
-            **({"masked": list(ending.masked)} if ending.masked else {}),
-        }
+        noted = Noted(
+            verdict=str(ending.verdict),
+            reason=ending.reason,
+            run_id=self.run_id,
+            start_time=self.nb.metadata.papermill["start_time"],
+            **({"masked": ending.masked} if ending.masked else {}),
+        )
+        self.nb.metadata["pgrunbook"] = bundles.note(noted)
         self.save()
 
 

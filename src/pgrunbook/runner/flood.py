@@ -13,7 +13,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from pgrunbook.mime_types import OURS, any_ours
+from pgrunbook.records.format.mime_types import OURS, any_ours
 
 # Of what a cell shows, in characters and in outputs. A text gets half of that at most.
 LIMIT = 1_000_000
@@ -52,11 +52,8 @@ def _cut_data(data: Mapping[str, Any]) -> dict[str, Any]:
     forms = _FORMS & data.keys() if any_ours(data) else frozenset()
     if sum(size(data[kind]) for kind in forms) > OURS_LIMIT:
         forms = frozenset()
-    long = {
-        kind: much
-        for kind, value in data.items()
-        if kind not in forms and (much := size(value)) > LIMIT // 2
-    }
+    sizes = {kind: size(value) for kind, value in data.items() if kind not in forms}
+    long = {kind: much for kind, much in sizes.items() if much > LIMIT // 2}
     kept = {kind: value for kind, value in data.items() if kind not in long}
     text = data.get("text/plain", "")
     notes = [
@@ -78,9 +75,8 @@ def shortened(text: str, most: int = LIMIT // 2) -> str:
     first, last = text[: most // 2], text[-most // 2 :]
     look = min(_WORD, most // 4)
     first = first[: max(first.rfind(" ", -look), first.rfind("\n", -look)) + 1 or None]
-    last = last[
-        min((place for mark in " \n" if (place := last.find(mark, 0, look)) >= 0), default=0) :
-    ]
+    places = (last.find(mark, 0, look) for mark in " \n")
+    last = last[min((place for place in places if place >= 0), default=0) :]
     return f"{first}\n{_note(len(text) - len(first) - len(last), 'characters')}\n{last}"
 
 

@@ -1,17 +1,13 @@
-"""How a secret may be written: quoted, escaped, percent-encoded, broken into lines, in Base64, and
-that twice over.
-"""
+"""How a secret may be written: as libpq, psycopg, pandas and Jupyter print it, one time over."""
 
 from __future__ import annotations
 
-import binascii
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
-from html.entities import codepoint2name
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 from pgrunbook.secrets.patterns import MASK
 
@@ -24,60 +20,40 @@ def _bytes(character: str) -> bytes:
 # Each works on a character at a time, so one that stands in a longer text is found whatever stands
 # beside it.
 _ENCODINGS: tuple[Callable[[str], str], ...] = (
+    # a connection string as a URL, in the one spelling or in the other
     lambda c: quote(_bytes(c), safe=""),
     lambda c: re.sub("%..", lambda code: code[0].lower(), quote(_bytes(c), safe="")),
-    lambda c: quote_plus(_bytes(c)),
-    lambda c: repr('"' + c)[2:-1],  # the quote is there so that the other one is escaped
-    lambda c: ascii('"' + c)[2:-1],
-    lambda c: repr(b'"' + _bytes(c))[3:-1],
+    lambda c: f"\\{c}" if c in "'\\" else c,  # libpq's keyword=value, and E'' of SQL
+    lambda c: c * 2 if c == "'" else c,  # a literal of SQL
+    # a traceback, a list in a frame; the quote is there so that the other one is escaped
+    lambda c: repr('"' + c)[2:-1],
+    lambda c: repr(b'"' + _bytes(c))[3:-1],  # libpq's options, as psycopg has them
     lambda c: json.dumps(c)[1:-1],
     lambda c: json.dumps(c, ensure_ascii=False)[1:-1],
-    lambda c: c * 2 if c in "'\"" else c,  # SQL, CSV
-    lambda c: f"\\{c}" if c in "'\"\\/" else c,  # libpq, E'' of SQL, JavaScript
-    lambda c: c if c != "'" else "'\"'\"'",  # a shell
     html.escape,
-    lambda c: c if c.isascii() and c.isalnum() else f"&#{ord(c)};",
-    lambda c: f"&{codepoint2name[ord(c)]};" if ord(c) in codepoint2name else c,
-    lambda c: _bytes(c).decode("latin-1"),  # UTF-8 that was taken for Latin-1
+    lambda c: "&nbsp;" if c == " " else c,  # a frame of pandas
 )
-_DEPTH = 3  # the `repr` of an error that quotes a URL inside JSON
 
 
 @cache
 def _forms(character: str) -> frozenset[str]:
-    """All that may stand for a character after up to three encodings."""
-    forms = {character}
-    for _ in range(_DEPTH):
-        forms |= {"".join(map(encode, form)) for form in forms for encode in _ENCODINGS}
-    return frozenset(forms)
+    """All that may stand for a character."""
+    return frozenset({character, *(encode(character) for encode in _ENCODINGS)})
 
 
-def _any(characters: Iterable[str], but: str = "") -> str:
+def _any(characters: Iterable[str]) -> str:
     """A regular expression for any form of one of these characters, the longest first; white space
     as such is none.
     """
-    forms = {
-        form
-        for character in characters
-        for form in _forms(character)
-        if form != but and not form.isspace()
-    }
-    return "(?:" + "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) + ")"
+    forms = frozenset().union(*map(_forms, characters))
+    longest_first = sorted(forms, key=len, reverse=True)
+    return f"(?:{'|'.join(re.escape(form) for form in longest_first if not form.isspace())})"
 
 
-# What may come between two characters of a secret: line ends and indentation, ANSI's colour codes,
-# a new element of a list, a new literal, a tag.
-_SPACE, _LINE_END, _ESCAPE = _any(" \t\n\r\xa0"), _any("\n\r"), _any(("\x1b",))
-_COLOUR = rf"{_ESCAPE}{_any('[')}(?:\d|{_any(';')})*[A-Za-z]"
-_QUOTE, _COMMA = _any("'\""), _any(",")
-_TAG = r"</?(?:a|b|br|code|em|font|i|mark|span|strong|u|wbr)\b[^<>]*+>"
-_BETWEEN = rf"\s++|{_COLOUR}|{_SPACE}|{_QUOTE}(?:{_COMMA}|\s|{_SPACE}){{0,4}}{_QUOTE}|{_TAG}"
-
-
-# What stands for two letters of Base64, and what may break it into lines.
-_ESCAPED = r"(?=[%&\\\x1b])"  # looked at first, as it is quicker
-_PLUS, _SLASH = re.compile(_ESCAPED + _any("+", "+")), re.compile(_ESCAPED + _any("/", "/"))
-_WRAP = re.compile(rf"{_ESCAPED}(?:{_COLOUR}|{_LINE_END})")
+# What may come between two characters of a secret where a line is too long: an end of a line and
+# an indentation, the codes that colour a traceback, the break that a frame of ours has in names.
+_SPACE, _ESCAPE = _any(" \t\n\r"), _any("\x1b")
+_BETWEEN = rf"\s++|{_SPACE}|{_ESCAPE}\[[\d;]*[A-Za-z]|<wbr>"
 
 
 class Disguised:
@@ -104,16 +80,15 @@ class Disguised:
         return None
 
     def _end(self, text: str, start: int) -> int:
-        """The end of what begins here, or 0."""
+        """The end of what begins here, or 0. All ways to read it are followed at once: a backslash
+        may stand for itself, or before what it escapes.
+        """
         ends = {start}
         for number, character in enumerate(self.characters):
             starts = ends if number == 0 else self._skipped(text, ends)
-            ends = {
-                at + len(form)
-                for form in _forms(character)
-                for at in starts
-                if text.startswith(form, at)
-            }
+            ends = set()
+            for form in _forms(character):
+                ends |= {at + len(form) for at in starts if text.startswith(form, at)}
             if not ends:
                 return 0
         return max(ends)
@@ -122,7 +97,8 @@ class Disguised:
         """Where the next character may begin."""
         reached, new = set(ends), set(ends)
         while new:
-            new = {match.end() for at in new if (match := self._between.match(text, at))} - reached
+            skips = [self._between.match(text, at) for at in new]
+            new = {skip.end() for skip in skips if skip} - reached
             reached |= new
         return reached
 
@@ -159,45 +135,10 @@ def searched(secrets: Iterable[str]) -> list[Disguised]:
 
 def holds(text: str, secrets: Iterable[str]) -> bool:
     """Whether a text holds one of the secrets, in whatever form, as far as it can be looked for."""
-    wanted = [secret for secret in searched(secrets) if len(secret.characters) <= len(text)]
-    shortest = min((len(secret.characters) for secret in wanted), default=0)
-    return bool(wanted) and any(
-        secret.find(view) for view in views(text, shortest) for secret in wanted
-    )
+    return any(secret.find(text) for secret in searched(secrets))
 
 
 @lru_cache
 def disguised(secret: str) -> Disguised:
-    """The search for this secret; making one takes 20 ms if it has many special characters."""
+    """The search for this secret, which takes a while to make."""
     return Disguised(secret)
-
-
-def views(text: str, shortest: int) -> Iterator[str]:
-    """The text as it is, and with its lines joined, as a line may end within an escape; what it
-    holds in Base64, and what that holds in Base64, of secrets of at least so many characters.
-    """
-    joined = re.sub(r"\x1b\[[\d;]*[A-Za-z]", "", "".join(text.split()))
-    decoded = _decoded([joined, _unescaped(joined)], shortest * 4 // 3)
-    yield from (text, joined, decoded, _decoded(["".join(decoded.split())], shortest * 4 // 3))
-
-
-def _unescaped(text: str) -> str:
-    """The text with whatever stands for a letter of Base64, or ends a line of it, written out."""
-    if any(sign in text for sign in "%\\&"):
-        text = _WRAP.sub("", _SLASH.sub("/", _PLUS.sub("+", text)))
-    return text
-
-
-def _decoded(texts: Iterable[str], shortest: int) -> str:
-    """Whatever may be Base64, decoded as if it began at each of four places, as one never knows
-    where.
-    """
-    # In the letters of URLs too.
-    runs = (run for text in texts for run in re.findall(rf"[\w+/-]{{{shortest},}}", text, re.ASCII))
-    return "\0".join(_bytes_of(run[start:]) for run in dict.fromkeys(runs) for start in range(4))
-
-
-def _bytes_of(run: str) -> str:
-    """As Latin-1, which has a character for each byte."""
-    run = run.replace("-", "+").replace("_", "/")
-    return binascii.a2b_base64(f"{run[:-1] if len(run) % 4 == 1 else run}==").decode("latin-1")

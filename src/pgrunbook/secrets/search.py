@@ -1,5 +1,5 @@
-"""The search of a record for secrets: those that the run could use, in whatever form, and shapes of
-others.
+"""The search of texts and values for secrets: those that the run could use, in whatever form, and
+shapes of others.
 """
 
 from __future__ import annotations
@@ -7,15 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from pgrunbook.errors import Problem
-from pgrunbook.mime_types import any_ours
 from pgrunbook.secrets.encodings import holds, searched
 from pgrunbook.secrets.patterns import KNOWN, MASK, mask_shapes, names_secret, shapes, values
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 WITHHELD = f"{MASK} withheld: this text held a secret {MASK}"
 
@@ -36,76 +32,21 @@ class Leak:
         return f"{self.where}: {self.what}"
 
 
-class _Place(NamedTuple):
-    """Where a secret may stand: in words, and as a node with one of its keys. `sql`: it is about a
-    database.
-    """
-
-    where: str
-    holder: NotebookNode
-    key: str
-    sql: bool = False
-
-    @property
-    def value(self) -> Any:
-        return self.holder[self.key]
-
-
-def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
-    """The leaks in a notebook: in sources, outputs, attachments, metadata, in keys as well as
-    values.
+def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = False) -> list[Leak]:
+    """The leaks in a text; `where` says what text it is; `sql` as for `patterns.shapes`.
 
     A secret that is short or an ordinary word is found where it stands as one (`password=abc`): by
-    itself it stands in any record by chance. In the outputs of our own methods each value is looked
-    at by itself: what stands beside a column called `password` is its type.
-    """
-    leaks = []
-    for place in _places(notebook, secrets):
-        texts = _texts(place.value, sql=place.sql)
-        leaks += [
-            Leak(place.where, what)
-            for what in dict.fromkeys(w for text in texts for w in _found(text, secrets, place.sql))
-        ]
-    return leaks
-
-
-def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = False) -> list[Leak]:
-    """The leaks in a text, as `search` finds them; `where` says what text it is; `sql` as for
-    `redaction.shapes`.
+    itself it stands in any text by chance.
     """
     return [Leak(where, what) for what in _found(text, secrets, sql)]
 
 
-def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
-    """Take every leak out of a notebook, in place.
-
-    `***` stands for the secret where it can be told where it ends, and a note for the whole text
-    where it cannot. A number with a leak becomes a text.
-    """
-    for place in list(_places(notebook, secrets)):
-        if any(_found(text, secrets, place.sql) for text in _texts(place.value, sql=place.sql)):
-            cleaned = clean(place.value, secrets, sql=place.sql)
-            place.holder[place.key] = (
-                cleaned if place.key != "id" else place.where.partition(",")[0].replace(" ", "-")
-            )
-
-
-def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
-    """Left out is what is the format's own."""
-    for key in notebook.keys() - {"cells", "nbformat", "nbformat_minor"}:
-        yield _Place(key, notebook, key)
-    for number, cell in enumerate(notebook.cells, 1):
-        name = (
-            f"cell `{cell.id}`"
-            if cell.get("id") and not _found(cell.id, secrets)
-            else f"cell {number}"
-        )
-        for key in sorted(cell.keys() - {"cell_type", "execution_count", "outputs"}):
-            yield _Place(f"{name}, {key}", cell, key, sql=key == "source" and is_sql(cell.source))
-        for position, output in enumerate(cell.get("outputs", ()), 1):
-            ours = any_ours(output.get("data", ()))  # a name is a name there
-            for key in sorted(output.keys() - {"output_type", "name", "execution_count"}):
-                yield _Place(f"{name}, output {position}", output, key, ours)
+def in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> tuple[str, ...]:
+    """What leaks from a value, wherever in it, each kind once; `sql` as for `patterns.shapes`."""
+    leaks: dict[str, None] = {}
+    for text in _texts(value, sql=sql):
+        leaks |= dict.fromkeys(_found(text, secrets, sql))
+    return tuple(leaks)
 
 
 def is_sql(source: str) -> bool:
@@ -125,17 +66,15 @@ def _texts(value: Any, *, sql: bool) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield str(key)
-            yield from [_pair(key, inner)] if names_secret(key) and not sql else []
+            if names_secret(key) and not sql:
+                yield _pair(key, inner)
             yield from _texts(inner, sql=sql)
     elif isinstance(value, list | tuple):
         if not sql:
             yield "\n".join(str(part) for part in value if isinstance(part, _PLAIN))
-        yield from (
-            text
-            for part in value
-            if sql or not isinstance(part, _PLAIN)
-            for text in _texts(part, sql=sql)
-        )
+        for part in value:
+            if sql or not isinstance(part, _PLAIN):
+                yield from _texts(part, sql=sql)
     elif isinstance(value, _PLAIN):
         yield str(value)
 
@@ -161,7 +100,7 @@ def _remembered(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ..
 
 
 def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
-    """The value without its leaks; `sql` as for `redaction.shapes`."""
+    """The value without its leaks; `sql` as for `patterns.shapes`."""
     if isinstance(value, Mapping):
         cleaned: dict[str, Any] = {}
         for key, inner in value.items():

@@ -1,0 +1,240 @@
+"""A run's sessions on its target, and the advisory locks that let one run be at work at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from pgrunbook.durations import milliseconds
+from pgrunbook.errors import Failed, LockedOut, Problem, Refused
+from pgrunbook.postgres import catalog, connection
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.connection import closing_unless_usable
+from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
+from pgrunbook.postgres.session import MARGIN_S, Session
+from pgrunbook.postgres.target import Target
+
+
+def _key(name: bytes) -> int:
+    """One key for every run: a lock is per database, as the ledger is. pg_try_advisory_lock takes a
+    bigint.
+    """
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
+
+
+# The run's lock, on a session of its own; and that of the session which applies blocks, which may
+# outlive a killed run by the statement that it is executing.
+LOCK_KEY = _key(b"pgrunbook")
+
+WORK_KEY = _key(b"pgrunbook work")
+
+# How long the session of a killed run, or a lost one of ours, may take to end: it may be in the
+# middle of its commit.
+SETTLING_S = 10.0
+
+# What a session that applies blocks writes besides waits for no standby. A block's commit does, by
+# the role's own setting, which `begun` reads; and it confirms what was written before it, too.
+_LOCAL = """
+SELECT set_config('pgrunbook.synchronous_commit', current_setting('synchronous_commit'), false),
+       set_config('synchronous_commit', 'local', false)
+"""
+
+
+@dataclass(slots=True)
+class Sessions:
+    """A run's sessions: `look` is read-only, `work` applies blocks, and the lock has a session of
+    its own. `statement_timeout` is the run's.
+
+    `work` and the lock are opened when they are first needed: a plan never has them. Each must
+    reach the database that the first has reached; each but the lock is opened anew if it was lost.
+    """
+
+    target: Target
+    schema: str
+    label: str
+    statement_timeout: str = connection.STATEMENT_TIMEOUT
+    _look: Session | None = None
+    _work: Session | None = None
+    _lock: Session | None = None
+    _heartbeat: Heartbeat | None = None
+    _place: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def look(self) -> Session:
+        """The session that reads."""
+        if self._look is None or self._look.closed:
+            self._look = self._open(self.label, read_only=True, statement_timeout=self._own_timeout)
+        return self._look
+
+    def open_look(self) -> Session:
+        """One more read-only session, for `%sql`: its queries are the user's, and have the run's
+        statement_timeout.
+        """
+        return self._open(self.label, read_only=True, statement_timeout=self.statement_timeout)
+
+    @property
+    def _own_timeout(self) -> str:
+        """Queries of ours have the run's, if that is longer than usual: a short one is meant for
+        blocks.
+        """
+        return max(self.statement_timeout, connection.STATEMENT_TIMEOUT, key=milliseconds)
+
+    @property
+    def work(self) -> Session:
+        """The session that applies blocks; a new one if it was lost.
+
+        For a run that holds the lock it is the only one that does: a session of a killed run, or a
+        lost one of ours, has ended, and what it did is settled. Raises LockedOut if such a session
+        does not end.
+        """
+        if self._work is None or self._work.has_ended:
+            conn = self._open(
+                self.label, statement_timeout=self._own_timeout, idle_timeout=IDLE_TIMEOUT
+            )
+            with closing_unless_usable(conn, self.target):
+                if self._lock is not None:
+                    self._claim(conn)
+                conn.execute(_LOCAL)
+            self._work = conn
+        return self._work
+
+    def _claim(self, conn: Connection) -> None:
+        deadline = time.monotonic() + SETTLING_S
+        # waiting inside the server would hold a snapshot meanwhile
+        while not _try_lock(conn, WORK_KEY):
+            if time.monotonic() > deadline:
+                what = "a session of an earlier run is still executing a statement"
+                remedy = (
+                    "wait until it has ended, or end it with pg_terminate_backend; then run again"
+                )
+                raise LockedOut(problems=[self._holder(WORK_KEY, what, remedy)])
+            time.sleep(0.1)
+
+    def _open(self, label: str, **options: Any) -> Session:
+        conn = connection.connect(self.target, schema=self.schema, label=label, **options)
+        with closing_unless_usable(conn, self.target):
+            there = catalog.rows(conn, "place")[0]
+            self._place = here = self._place or there
+            if here != there:
+                raise Refused.of(
+                    "the name of the target leads to different databases",
+                    where=f"target {self.target.name!r}",
+                    expected=", ".join(map(str, here.values())),
+                    found=", ".join(map(str, there.values())),
+                    remedy="name one host in the connection string or the service",
+                )
+        return conn
+
+    def lock(self) -> None:
+        """Take the one-run-at-a-time lock until `close`, with no transaction held open.
+
+        The server gives it back a minute after it has last heard of us.
+
+        Raises LockedOut, naming the session that holds it.
+        """
+        if self._lock is not None:
+            return
+        conn = self._open(f"{self.label} lock", idle_timeout=IDLE_TIMEOUT)
+        conn.allow(connection.CONNECT_TIMEOUT_S - MARGIN_S)
+        with closing_unless_usable(conn, self.target):
+            if not _try_lock(conn, LOCK_KEY):
+                command = shlex.join(
+                    ["pgrunbook", "status", "--target", self.target.name, "--schema", self.schema]
+                )
+                remedy = f"wait until it has ended, then run again; what it does: {command}"
+                raise LockedOut(
+                    problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)]
+                )
+        self._lock, self._heartbeat = conn, Heartbeat(conn)
+        try:
+            _ = self.work
+        except BaseException:
+            self._heartbeat.stop()
+            conn.close()
+            self._lock = self._heartbeat = None
+            raise
+
+    @property
+    def locked(self) -> bool:
+        """Whether this run has taken the lock."""
+        return self._lock is not None
+
+    @property
+    def keeper(self) -> tuple[int, int] | None:
+        """The process that holds the lock, and its key, to look in pg_locks whether it still
+        does.
+        """
+        return None if self._lock is None else (self._lock.info.backend_pid, LOCK_KEY)
+
+    def require_lock(self) -> None:
+        """Raise Failed unless the lock is still ours: it went with its session, if that was
+        lost.
+        """
+        try:
+            if self._lock is not None:
+                self._lock.execute("SELECT")
+                return
+        except psycopg.OperationalError:
+            pass
+        raise self.lost_lock()
+
+    def lost_lock(self) -> Failed:
+        """What to raise if the lock is gone."""
+        return Failed.of(
+            "the session that held the run's lock is gone: another run may be at work",
+            where=f"target {self.target.name!r}",
+            remedy="run the cells again from the target on",
+        )
+
+    def _holder(self, key: int, what: str, remedy: str) -> Problem:
+        holders = holding(self.look, key)
+        found = "; ".join(
+            f"pid {h['pid']}, {h['application']!r}, since {h['since']}" for h in holders
+        )
+        where = f"target {self.target.name!r}"
+        return Problem(what, where=where, found=found or "it has just let go of it", remedy=remedy)
+
+    def close(self) -> None:
+        """End every session; the lock goes with its own."""
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        for conn in (self._work, self._lock, self._look):
+            if conn is not None:
+                conn.close()
+        self._look = self._work = self._lock = self._heartbeat = None
+
+
+def holding(conn: Connection, key: int = LOCK_KEY) -> list[dict[str, Any]]:
+    """The session that holds a lock of a run: `pid`, `application`, `role`, `since`. Reads only.
+
+    Without pg_read_all_stats, `application` is None for the sessions of other roles.
+    """
+    return catalog.rows(conn, "lock_holder", key=key)
+
+
+def wait_for_end(conn: Connection, run_id: str) -> None:
+    """Wait until the session that applied a run's blocks has ended: its process may be dead and its
+    commit under way.
+
+    Reads only. Raises Failed if it does not end within SETTLING_S.
+    """
+    deadline = time.monotonic() + SETTLING_S
+    while working := [
+        h for h in holding(conn, WORK_KEY) if run_id[:8] in (h["application"] or run_id)
+    ]:
+        if time.monotonic() > deadline:
+            raise Failed(
+                f"its session, pid {working[0]['pid']}, has not ended, and may still commit"
+            )
+        time.sleep(0.1)
+
+
+def _try_lock(conn: Connection, key: int) -> bool:
+    row = conn.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+    return bool(row and row[0])

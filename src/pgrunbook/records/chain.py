@@ -1,0 +1,101 @@
+"""The chain of seals: each names the one before it, HEAD the last, and ledgers those that they have
+seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from pgrunbook.errors import Problem
+from pgrunbook.ledger.heads import Head
+from pgrunbook.records.archive import HEAD, Seal
+from pgrunbook.records.attestation import Resource
+from pgrunbook.records.naming import SEAL
+from pgrunbook.records.reading import End
+
+# A problem, and the names of the files that it is about, of which it need not name all.
+Finding = tuple[Problem, Collection[str]]
+
+
+def links(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Finding]:
+    """Each seal names the one before it, and stands where it was made."""
+    for seal in chain:
+        if seal.name != seal.notebook.removesuffix(".ipynb") + SEAL:
+            yield (
+                Problem("not where it was sealed", seal.name, f"the seal of {seal.notebook}"),
+                [seal.name],
+            )
+        previous = seal.statement.predicate.previous
+        if previous is None:
+            if seal.sequence != 1:
+                problem = Problem(
+                    "names no seal before it", where=seal.name, found=f"number {seal.sequence}"
+                )
+                yield problem, [seal.name]
+        elif previous.name not in seals:
+            problem = Problem(
+                "removed, or it cannot be read", previous.name, f"number {seal.sequence - 1}"
+            )
+            yield problem, [previous.name, seal.name]
+        elif not _leads_to(seals[previous.name], seal, previous):
+            what = f"changed: it is not the one that number {seal.sequence} was made after"
+            problem = Problem(what, previous.name, previous.sha256, seals[previous.name].sha256)
+            yield problem, [previous.name, seal.name]
+    for one, other in pairwise(chain):
+        if one.sequence == other.sequence:
+            problem = Problem(
+                f"two seals are number {one.sequence}", other.name, found=f"the other is {one.name}"
+            )
+            yield problem, [one.name, other.name]
+
+
+def _leads_to(previous: Seal, seal: Seal, named: Resource) -> bool:
+    same_chain = previous.archive == seal.archive and previous.sequence == seal.sequence - 1
+    return previous.sha256 == named.sha256 and same_chain
+
+
+def ends(end: End, chain: Sequence[Seal]) -> Iterator[Finding]:
+    """HEAD names the last seal."""
+    noted, last = end.noted, (chain[-1].sha256, chain[-1].name) if chain else ("", "")
+    about = [last[1], *(noted or ())[1:]]
+    if end.problem:
+        yield end.problem, about
+    elif end.left:
+        remedy = "the next seal finishes it"
+        yield Problem("its seal was interrupted", where=end.left[1], remedy=remedy), [end.left[1]]
+    elif noted is None and chain:
+        yield Problem("removed", where=HEAD, expected="  ".join(last)), about
+    elif noted and noted != last:
+        what = (
+            "the chain does not end as it says: it was changed, or seals were, or some were "
+            "removed or added"
+        )
+        yield Problem(what, HEAD, "  ".join(noted), "  ".join(last).strip() or "no seals"), about
+
+
+def cut_off(chain: Sequence[Seal], target: str, heads: Sequence[Head]) -> Iterator[Finding]:
+    """What a target's ledger has noted of this archive is still there."""
+    digests = {seal.sha256 for seal in chain}
+    archives = {seal.archive for seal in chain}
+    own = [head for head in heads if head.archive in archives]
+    if heads and not own:
+        last = heads[-1]
+        problem = Problem(
+            f"the ledger of {target} names heads of other archives only: this one was emptied, or "
+            "begun anew",
+            where=HEAD,
+            expected=f"number {last.sequence}, {last.name}",
+            found="an archive that this target's runs are not in" if chain else "no seals",
+            remedy="bring the archive back, or name the target whose runs it holds",
+        )
+        yield problem, [seal.name for seal in chain]
+    for head in own:
+        if head.sha256 not in digests:
+            what = (
+                f"removed or changed: the ledger of {target} names it as the head of this archive"
+            )
+            problem = Problem(
+                what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}"
+            )
+            yield problem, [head.name]

@@ -1,0 +1,73 @@
+"""The search of a notebook for secrets: of a record while it comes into being, and before it is
+sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from nbformat import NotebookNode
+
+from pgrunbook.records.format.mime_types import any_ours
+from pgrunbook.secrets.search import Leak, clean, in_value, is_sql
+
+
+class _Place(NamedTuple):
+    """Where a secret may stand: in words, and as a node with one of its keys. `sql`: it is about a
+    database.
+    """
+
+    where: str
+    holder: NotebookNode
+    key: str
+    sql: bool = False
+
+    @property
+    def value(self) -> Any:
+        return self.holder[self.key]
+
+
+def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
+    """The leaks in a notebook: in sources, outputs, attachments, metadata, in keys as well as
+    values.
+
+    In the outputs of our own methods each value is looked at by itself: what stands beside a column
+    called `password` is its type.
+    """
+    leaks = []
+    for place in _places(notebook, secrets):
+        leaks += [Leak(place.where, what) for what in in_value(place.value, secrets, sql=place.sql)]
+    return leaks
+
+
+def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
+    """Take every leak out of a notebook, in place.
+
+    `***` stands for the secret where it can be told where it ends, and a note for the whole text
+    where it cannot. A number with a leak becomes a text.
+    """
+    for place in list(_places(notebook, secrets)):
+        if in_value(place.value, secrets, sql=place.sql):
+            cleaned = clean(place.value, secrets, sql=place.sql)
+            place.holder[place.key] = (
+                cleaned if place.key != "id" else place.where.partition(",")[0].replace(" ", "-")
+            )
+
+
+def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
+    """Left out is what is the format's own."""
+    for key in notebook.keys() - {"cells", "nbformat", "nbformat_minor"}:
+        yield _Place(key, notebook, key)
+    for number, cell in enumerate(notebook.cells, 1):
+        name = (
+            f"cell `{cell.id}`"
+            if cell.get("id") and not in_value(cell.id, secrets)
+            else f"cell {number}"
+        )
+        for key in sorted(cell.keys() - {"cell_type", "execution_count", "outputs"}):
+            yield _Place(f"{name}, {key}", cell, key, sql=key == "source" and is_sql(cell.source))
+        for position, output in enumerate(cell.get("outputs", ()), 1):
+            ours = any_ours(output.get("data", ()))  # a name is a name there
+            for key in sorted(output.keys() - {"output_type", "name", "execution_count"}):
+                yield _Place(f"{name}, output {position}", output, key, ours)

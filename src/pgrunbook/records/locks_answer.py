@@ -1,0 +1,67 @@
+"""The answer to which locks were taken, and who waited."""
+
+from __future__ import annotations
+
+from pgrunbook.records.cut_off import begun_blocks, cell_at_work
+from pgrunbook.records.record import Block, Record, Row
+from pgrunbook.records.words import counted, listed
+
+
+def locks(record: Record) -> str:
+    """What was locked for longest, in what mode, and for whom a block waited."""
+    held = []
+    for block in record.blocks:
+        held += [(lock, block) for lock in block.locks]
+    text = "No lock on anything that existed before."
+    if held:
+        # readers wait for this mode alone: among its locks is what the application felt most
+        strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held
+        lock, block = max(strongest, key=lambda pair: float(pair[0]["held_ms"]))
+        text = (
+            f"{counted(len(held), 'lock')}; the longest of the strongest, which blocks "
+            f"{lock['blocks']}: {lock['lock']} on {lock['relation']}, at most "
+            f"{lock['held_ms']:.0f} ms, in {block.name}."
+        )
+    rest = cell_at_work(record)
+    if begun := begun_blocks(record):
+        rest = (
+            f" What {listed(begun)} held, and for whom it waited when it ended, may not be on "
+            "record."
+        )
+    if rest and not held:
+        text = "No lock is on record."
+    return f"{text} {_waits(record)}{_waits_outside(record)}{rest}"
+
+
+def _waits(record: Record) -> str:
+    waited = [block for block in record.blocks if block.attempts]
+    if not waited:
+        return (
+            "No wait is on record."
+            if begun_blocks(record) or cell_at_work(record)
+            else "No block waited for a lock in a transaction."
+        )
+    named = [_wait(block) for block in waited]
+    return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
+
+
+def _waits_outside(record: Record) -> str:
+    """What is said of blocks outside a transaction: only their cells show for whom they waited."""
+    names = [block.name for block in record.blocks if block.statements and not block.in_transaction]
+    return f" For whom {listed(names)} waited, outside a transaction, its cell shows." * bool(names)
+
+
+def _wait(block: Block) -> str:
+    attempts = len({row["attempt"] for row in block.attempts})
+    blockers = dict.fromkeys(_blocker(row) for row in block.attempts if row["pid"])
+    return (
+        f"{block.name} in {counted(attempts, 'attempt')}, for "
+        f"{', '.join(blockers) or 'nobody that was seen'}"
+    )
+
+
+def _blocker(row: Row) -> str:
+    return (
+        f"{row['application'] or 'a session without a name'} (pid {row['pid']}, {row['role']}, "
+        f"{row['state']})"
+    )

@@ -1,0 +1,106 @@
+"""What is in an archive, read at a moment at which nothing was being added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from pgrunbook.errors import Problem, Unreadable
+from pgrunbook.records.archive import HEAD, Archive, Seal
+from pgrunbook.records.contained import is_regular
+from pgrunbook.records.naming import SEAL
+
+# How often to begin anew because a run has just sealed its record.
+_READINGS = 5
+
+
+class End(NamedTuple):
+    """What `HEAD` notes, and the seal that is not in its place yet; or why that cannot be read."""
+
+    noted: tuple[str, str] | None = None
+    left: tuple[str, str] | None = None
+    problem: Problem | None = None
+
+    @classmethod
+    def of(cls, archive: Archive) -> End:
+        """As it is at this moment."""
+        try:
+            return cls(archive.noted_head(), archive.interrupted())
+        except (Unreadable, OSError) as exc:
+            return cls(problem=Problem("changed: it cannot be read", where=HEAD, found=str(exc)))
+
+
+class Reading(NamedTuple):
+    """An archive at one moment: where it ends, its files and its seals by name, and what could not
+    be read.
+    """
+
+    end: End
+    files: Mapping[str, Path]
+    seals: Mapping[str, Seal]
+    problems: Sequence[Problem]
+
+    @property
+    def chain(self) -> list[Seal]:
+        """The seals in the order in which they were made."""
+        return sorted(self.seals.values(), key=lambda seal: seal.sequence)
+
+
+def settled(archive: Archive) -> Reading:
+    """The archive at a moment at which no run was sealing its record. No lock is taken: a copy may
+    be read-only.
+    """
+    for _ in range(_READINGS):
+        reading = _read(archive)
+        if End.of(archive) == reading.end:
+            return reading
+    restless = Problem(
+        "runs seal their records faster than the archive is read",
+        where=HEAD,
+        expected="the same head before and after",
+        found=f"another one, {_READINGS} times",
+        remedy="check again when fewer runs end",
+    )
+    return reading._replace(end=End(problem=restless))
+
+
+def _read(archive: Archive) -> Reading:
+    """Where the archive ends first, as seals are only ever added."""
+    end = End.of(archive)
+    found = {path.relative_to(archive.root).as_posix(): path for path in archive.files()}
+    files = {name: path for name, path in found.items() if is_regular(path)}
+    what, expected = "is no file of a record, and was not read", "a regular file"
+    problems = [
+        Problem(
+            what,
+            name,
+            expected,
+            "a symbolic link" if path.is_symlink() else "something else",
+            "remove it",
+        )
+        for name, path in found.items()
+        if name not in files
+    ]
+    seals = {}
+    for name, path in files.items():
+        if name.endswith(SEAL):
+            try:
+                seals[name] = archive.read(path)
+            except (Unreadable, OSError) as exc:
+                problems.append(
+                    Problem("changed: the seal cannot be read", where=name, found=str(exc))
+                )
+    return Reading(end, files, seals, problems)
+
+
+def sealed_run(archive: Archive, run_id: str) -> Seal | None:
+    """The seal of the record of a run; None if none of the seals that can be read is."""
+    for path in archive.files():
+        if path.name.endswith(SEAL):
+            with suppress(Unreadable, OSError):  # what `archive verify` is for
+                seal = archive.read(path)
+                if seal.statement.predicate.run.get("id") == run_id:
+                    return seal
+    return None

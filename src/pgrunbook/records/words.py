@@ -1,0 +1,28 @@
+"""How things are counted and listed in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_SHOWN = 8
+
+
+def sentence(text: str) -> str:
+    """A text with a capital letter and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 block`, `2 indexes`, `1,000 columns`."""
+    if number == 1:
+        return f"1 {noun}"
+    plural = "indexes" if noun == "index" else f"{noun}s"
+    return f"{number:,} {plural}"
+
+
+def listed(names: Sequence[str], most: int = _SHOWN) -> str:
+    """The names; of many, the first ones and how many more."""
+    text = ", ".join(names[:most])
+    if len(names) > most:
+        text += f" and {len(names) - most} more"
+    return text

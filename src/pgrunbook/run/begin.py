@@ -1,0 +1,46 @@
+"""How a notebook begins a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from pgrunbook.errors import Refused
+from pgrunbook.run.run import Run
+from pgrunbook.runbooks import cells, credentials, parameters, targets
+from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.fingerprints import Sources
+from pgrunbook.runbooks.project import Project
+
+
+def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
+    """Begin a run: check the parameters, read the SQL, reach the target. Call it as
+    `begin("001_name", globals())`.
+
+    `namespace` holds the values of the cell tagged `parameters` and of the one that papermill
+    injects. Raises Refused for bad parameters, bad SQL, or a target that is not what it should be;
+    LockedOut if another run is at work there.
+    """
+    project = Project.find()
+    notebook = project.runbook(runbook)
+    declaration = parameters.declared(notebook)
+    given = parameters.given(declaration, namespace)
+    chosen = parameters.validate(declaration, given)
+    source = Source.read(project.sql(notebook.stem))
+    target = targets.resolve(chosen.target, project)
+    secrets = credentials.of_target(target)
+    held = [
+        *source.holding(secrets),
+        *cells.secrets(notebook, secrets),
+        *parameters.holding(given, secrets),
+    ]
+    if held:
+        raise Refused("The runbook holds a secret: nothing was started.", problems=held)
+    for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
+        # The same cell, run again: it holds the lock that this run needs.
+        earlier.close("given up for another run in the same kernel")
+    changes = partial(parameters.changes, declaration, namespace, given)
+    run = Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
+    run._revert_ends = chosen.mode == "revert" and cells.reverts_last(notebook)
+    return run

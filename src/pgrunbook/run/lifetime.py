@@ -1,0 +1,247 @@
+"""How a run begins and how it ends: what it works with from its target on, and its verdict."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psycopg
+from IPython.core.getipython import get_ipython
+
+from pgrunbook import checks
+from pgrunbook.applying.apply_blocks import Worker
+from pgrunbook.errors import Failed, Problem, Refused, Verdict, first_line
+from pgrunbook.ledger.origin import Standing
+from pgrunbook.ledger.run_rows import Recorder, so_far
+from pgrunbook.planning import preflight, right_target
+from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import target
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.identity import Identity, identify
+from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.records.card import VerdictCard
+from pgrunbook.records.format.parts import Card, Target
+from pgrunbook.records.plan import Plan
+from pgrunbook.run import conclusion, display, sql_magic, target_card
+from pgrunbook.run.before_and_after import Observation
+from pgrunbook.run.prepare import Preparation
+from pgrunbook.run.rehearsal import Rehearsal
+from pgrunbook.runbooks import credentials, parameters, targets
+from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.fingerprints import Sources
+from pgrunbook.runbooks.project import Project
+
+if TYPE_CHECKING:
+    from pgrunbook.postgres.twin_server import Twin
+
+
+class Lifetime:
+    """A run without its cells: its sessions, its row in the ledger, its decisions. It ends once,
+    whatever goes wrong; then its sessions are closed.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        runbook: str,
+        chosen: parameters.Parameters,
+        source: Source,
+        target: target.Target,
+        sources: Sources,
+        changes: Callable[[], Sequence[Problem]],
+    ) -> None:
+        self.runbook = runbook
+        self._changes = changes  # of the parameters, since the run began
+        self._sources = sources
+        self.parameters = chosen
+        # Taken away, as a second run in this kernel is another one.
+        self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
+        self.operator = chosen.operator or getpass.getuser()
+        parameters.require_said(operator=self.operator)
+        self.started_at = datetime.now(UTC)
+        self._closed = False
+        # in mode revert, whether the verdict is given by `revert`, the notebook's last cell
+        self._revert_ends = False
+        # how many blocks had been dealt with when everything was verified
+        self._verified: int | None = None
+        self._verdict: Verdict | None = None
+        label = f"{self.run_id[:8]} {runbook}"
+        self._rehearsal = (
+            Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
+        )
+        reached = self._rehearsal.target if self._rehearsal else target
+        self._sessions = Sessions(reached, chosen.schema_, label, chosen.statement_timeout)
+        secrets = credentials.of_target(target)
+        self._recorder = Recorder(
+            self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets
+        )
+        self._agenda = Agenda(
+            self._sessions,
+            runbook,
+            chosen.schema_,
+            source,
+            reverting=chosen.mode == "revert",
+            discard=chosen.discarded,
+        )
+        self._agenda.twins.make = partial(self._twin, project, reached)
+        self._agenda.twins.adopt = chosen.adopt
+        self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
+        self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
+        try:
+            self._identity = self._check_target(target, project)
+        # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
+        except psycopg.Error as exc:
+            with closing(self):
+                error = conclusion.error(exc, chosen, self._sessions, begun=False)
+            raise error or Failed(first_line(exc)) from exc
+        except BaseException:
+            self.close()
+            raise
+        self._preparation = Preparation(
+            project,
+            target,
+            self._identity,
+            self._standing,
+            sources,
+            chosen,
+            self.operator,
+            self._agenda,
+            self._rehearsal,
+        )
+        if shell := get_ipython():
+            display.install(shell)
+            sql_magic.register(shell, self._sessions.open_look)
+
+    @contextmanager
+    def _twin(self, project: Project, reached: target.Target) -> Iterator[Twin]:
+        """A twin of what this run works on."""
+        from pgrunbook.postgres import twin_server  # few runs need it
+
+        look = self._sessions.look
+        server = targets.for_twins(project, look.info.server_version // 10_000)
+        with twin_server.made(reached, look, server, self.run_id[:8]) as twin:
+            yield twin
+
+    def _check_target(self, target: target.Target, project: Project) -> Identity:
+        """Who answers there: it must be who was meant, have the schema, and for a run that writes,
+        be free.
+        """
+        look = self._rehearsal.look if self._rehearsal else self._look
+        identity = self._rehearsal.identity if self._rehearsal else identify(look)
+        right_target.check_identity(target, identity)
+        schema = preflight.schema(self._look, self._schema)
+        checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
+        self._standing = Standing.of(look)
+        if self.parameters.mode in ("apply", "revert"):
+            right_target.check_name(target, identity, self._standing, project)
+            self._recorder.standing = self._standing
+        if self.parameters.writes and identity.recovery == "primary":
+            self._sessions.lock()
+        if self._rehearsal:
+            self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
+        return replace(identity, server=self._standing.server)
+
+    def _card(self) -> tuple[Target, dict[str, str]]:
+        """The card of the target, and what is known of runs that have not ended, by a label."""
+        state = "died" if self._sessions.locked else "at work, or died"
+        unfinished = {
+            f"run {row['run_id'][:8]}": f"{state}; {so_far(row)}"
+            for row in self._recorder.unfinished()
+        }
+        given = {name: value for name, (value, _) in parameters.changed(self.parameters).items()}
+        there = self._rehearsal.there if self._rehearsal else self._identity
+        card = target_card.card(
+            there,
+            self.parameters,
+            server=str(self._standing),
+            run=self.run_id,
+            operator=self.operator,
+            given=given,
+            started_at=self.started_at.isoformat(timespec="seconds"),
+            versions=self._sources.versions,
+            **(self._rehearsal.facts if self._rehearsal else {}),
+        )
+        return card, unfinished
+
+    @property
+    def _decisions(self) -> Sequence[Decision]:
+        return self._preparation.decisions
+
+    @property
+    def _plan(self) -> Plan | None:
+        return self._preparation.plan
+
+    @property
+    def _schema(self) -> str:
+        return self.parameters.schema_
+
+    @property
+    def _look(self) -> Connection:
+        return self._sessions.look
+
+    def close(self, reason: str = "given up by hand") -> None:
+        """End the run's sessions, and with them its lock. A run that has written but not ended is
+        `interrupted`, for this reason.
+        """
+        if not self._closed and self._recorder.begun and not self._verdict:
+            self._end(Verdict.INTERRUPTED, reason)
+        self._sessions.close()
+        if self._rehearsal:
+            self._rehearsal.close()
+        self._closed = True
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Turn what goes wrong inside into one of our errors, and write into the ledger how the run
+        ended.
+        """
+        if self._closed:
+            raise Refused(
+                "The run has ended. To begin another, run the cells again from the target on."
+            )
+        self._require_unchanged()
+        try:
+            yield
+            return
+        except (Exception, KeyboardInterrupt) as exc:
+            error = conclusion.error(
+                exc, self.parameters, self._sessions, begun=self._recorder.begun
+            )
+            # a fault of ours: it is shown as it is, and the ledger knows that the run failed
+            if error is None:
+                self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
+                raise
+        if remark := self._end(error.verdict, error.reason).card.ledger_remark:
+            error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
+        raise error
+
+    def _require_unchanged(self) -> None:
+        # the run goes on as it began: to do what they say now is not its business
+        if changed := self._changes():
+            raise Refused("The parameters are not those that the run began with.", problems=changed)
+
+    def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
+        remark = self._recorder.end(verdict, reason)
+        held = self._worker.long_locks()
+        self._verdict = verdict
+        if verdict is Verdict.PASSED:
+            self.close()
+        about = self.parameters, self._identity, self.started_at, self._plan
+        card = Card(
+            verdict=verdict,
+            reason=reason,
+            run=self.run_id,
+            runbook=self.runbook,
+            long_locks=held,
+            ledger_remark=remark,
+            **conclusion.facts(*about),
+        )
+        return VerdictCard(card)

@@ -265,7 +265,8 @@ def _later(
 
 
 def _identities(conn: Connection, schema: str, tables: Sequence[str]) -> list[dict[str, str]]:
-    query = "SELECT name, format('%%I.%%I', %s::text, name) AS identity FROM unnest(%s::text[]) AS t (name)"
+    query = """
+SELECT name, format('%%I.%%I', %s::text, name) AS identity FROM unnest(%s::text[]) AS t (name)"""
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, [schema, [*tables]]).fetchall()
 

@@ -61,7 +61,7 @@ def test_a_protected_target_takes_nothing_but_the_approved_plan(
     digest = planned(production)
     assert f"approved_plan={digest}" in without.text
     own = production.step(
-        NAME, "-p", "approved_plan", digest, "-p", "operator", "ada", "-p", "approver", " ADA"
+        NAME, "-p", "approved_plan", digest, "-p", "operator", "ada", "-p", "approver", "ADA"
     )
     assert own.code == 2
     assert "approver: is not approved by somebody else" in own.text

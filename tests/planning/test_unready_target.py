@@ -120,9 +120,9 @@ def test_what_constrains_a_source_must_be_ours_too(
     )
     done = refused(project, crm, target="env:ROLE_URL", step=True)
     assert problems(done) == [
+        "deals: is not ours to change",
         "source_kind: is not ours to change",
         "sources: takes no rows from this role",
-        "deals: is not ours to change",
     ]
 
 
@@ -304,8 +304,8 @@ CASES = {
     "columns of another type": (
         "ALTER TABLE deals ADD source_data text; ALTER TABLE connections ADD config text",
         [
-            "030_deals_source_data: column deals.source_data is not as expected",
-            "061_connections_config: column connections.config is not as expected",
+            "030_deals_source_data: table column public.deals.source_data is not as the block makes it",
+            "061_connections_config: table column public.connections.config is not as the block makes it",
         ],
         "expected: jsonb\n      found:    text",
     ),
@@ -355,7 +355,9 @@ def test_the_target_is_not_ready(
     crm.load(prepare)
     done = refused(project, crm, step=True)
     assert "The target is not ready: nothing was changed.\n" in done.text
-    assert problems(done) == expected
+    # of the blocks behind one that fails on the twin no more than that can be said
+    told = [problem for problem in problems(done) if "cannot be judged: " not in problem]
+    assert told == expected
     assert also in done.text
 
 
@@ -379,12 +381,12 @@ def test_the_difference_from_a_table_in_another_shape_is_shown(
     )
     done = refused(project, crm, step=True)
     assert set(problems(done)) == {
-        "010_import_batches: column import_batches.note is not as expected",
-        "010_import_batches: column import_batches.row_count is not as expected",
-        "010_import_batches: column import_batches.warnings is not as expected",
-        "010_import_batches: constraint import_batches.import_batches_workspace_id_fkey is not as "
-        "expected",
-        "010_import_batches: default import_batches.status is not as expected",
+        "010_import_batches: table column public.import_batches.note is on a table that the block makes",
+        "010_import_batches: table column public.import_batches.row_count is not as the block makes it",
+        "010_import_batches: table column public.import_batches.warnings is not as the block makes it",
+        "010_import_batches: table constraint import_batches_workspace_id_fkey on "
+        "public.import_batches is not as the block makes it",
+        "010_import_batches: table column public.import_batches.status is not as the block makes it",
     }
     for expected, found in [
         ("integer", "bigint"),
@@ -450,31 +452,31 @@ CHECK = "CHECK (source_type IN ('hubspot', 'salesforce', 'pipedrive'))"
 ALTERED = {
     "column dropped": (
         "ALTER TABLE import_batches DROP warnings",
-        "010_import_batches: column import_batches.warnings was applied and then altered",
-        "expected: text[]\n      found:    absent",
+        "010_import_batches: table column public.import_batches.warnings is gone",
+        "type: text[]\n      found:    absent",
     ),
     "type changed": (
         "ALTER TABLE import_batches ALTER row_count TYPE bigint",
-        "010_import_batches: column import_batches.row_count was applied and then altered",
-        "expected: integer\n      found:    bigint",
+        "010_import_batches: table column public.import_batches.row_count was altered by hand",
+        "expected: type: integer\n      found:    type: bigint",
     ),
     "column added": (
         "ALTER TABLE stage_mappings ADD note text",
-        "020_stage_mappings: column stage_mappings.note is not as expected",
-        "expected: absent\n      found:    text",
+        "020_stage_mappings: table column public.stage_mappings.note is there, and nothing of the "
+        "ledger has made it",
+        "expected: absent\n      found:    type: text",
     ),
     "constraint dropped": (
         "ALTER TABLE stage_mappings DROP CONSTRAINT "
         "stage_mappings_workspace_id_source_raw_stage_key",
-        "020_stage_mappings: constraint "
-        "stage_mappings.stage_mappings_workspace_id_source_raw_stage_key"
-        " was applied and then altered",
-        "expected: UNIQUE (workspace_id, source, raw_stage)\n      found:    absent",
+        "020_stage_mappings: table constraint stage_mappings_workspace_id_source_raw_stage_key on "
+        "public.stage_mappings is gone",
+        "expected: definition: UNIQUE (workspace_id, source, raw_stage)\n      found:    absent",
     ),
     "default changed": (
         "ALTER TABLE deals ALTER source_data DROP DEFAULT",
-        "030_deals_source_data: default deals.source_data was applied and then altered",
-        "expected: '{}'\n      found:    absent",
+        "030_deals_source_data: table column public.deals.source_data was altered by hand",
+        "expected: default: '{}'::jsonb\n      found:    no default",
     ),
     "CHECK reverted": (
         "ALTER TABLE connections DROP CONSTRAINT connections_source_type_check,"

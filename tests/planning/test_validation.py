@@ -79,4 +79,4 @@ def test_validated_by_hand_it_is_what_was_recorded_and_more(
     )
     other = project.step(applied)
     assert other.code == 2
-    assert f"constraint contacts.{NAME} was applied and then altered" in other.text
+    assert f"table constraint {NAME} on public.contacts was altered by hand" in other.text

@@ -20,7 +20,7 @@ from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.one_message import Batch
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
-from pgrunbook.inventory import changed
+from pgrunbook.inventory import changed, objects
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Questions
@@ -347,7 +347,7 @@ def unmet(decision: Decision, effect: Effect) -> list[Problem]:
     left = altered if decision.action is Action.COMPLETE else set()
     for wanted, definition in decision.wanted.items():
         found = effect.after.get(wanted)
-        if found != definition and wanted not in left:
+        if not objects.holds(definition, found) and wanted not in left:
             reverted = decision.action is Action.REVERT
             what = "is not as it was before the block" if reverted else _AS_FOUND
             problems.append(

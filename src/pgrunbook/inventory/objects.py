@@ -55,6 +55,24 @@ class Definition:
         return {name: value for name, value in self.properties.items() if name != PLACE}
 
 
+_NOT_VALID = " NOT VALID"
+
+
+def holds(expected: Definition | None, found: Definition | None) -> bool:
+    """Whether what is found is as expected, or says more: a constraint that was made NOT VALID may
+    have been validated since, and nothing takes that back.
+    """
+    if expected == found:
+        return True
+    if expected is None or found is None:
+        return False
+    text = expected.properties.get("definition")
+    if not isinstance(text, str) or not text.endswith(_NOT_VALID):
+        return False
+    validated = {**expected.properties, "definition": text.removesuffix(_NOT_VALID)}
+    return Definition(validated) == found
+
+
 @dataclass(slots=True)
 class Inventory(Mapping[Object, Definition]):
     """The definitions of objects at one moment, and where the catalog keeps them."""

@@ -12,6 +12,7 @@ from pgrunbook.inventory.objects import (
     Inventory,
     Object,
     differences,
+    holds,
 )
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger.fold import Fold, Setter
@@ -63,7 +64,11 @@ def drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
     }
     back = [each for each, made in fold.definitions.items() if made is None and each in found]
     there = {each: found[each] for each in expected if each in found}
-    changed = [_drift(each, fold) for each in differences(expected, there)]
+    changed = [
+        _drift(each, fold)
+        for each in differences(expected, there)
+        if each.before == each.after or not holds(each.before, each.after)
+    ]
     missing = [Drift(each, Definition({}), None, fold.setter(each)) for each in unknown - {*found}]
     changed += [Drift(each, None, found[each], fold.setter(each)) for each in back]
     differing = [*changed, *missing]

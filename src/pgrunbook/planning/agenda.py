@@ -335,9 +335,13 @@ class Agenda:
             entry, about = entries.get(block.name), _about(block, entries.get(block.name), of_table)
             if block.name in judged:
                 kept = frozenset(key for key in block.facts if key in about)
-                decided.append(decisions.judged(block, judged[block.name], entry, kept))
+                made = decisions.judged(block, judged[block.name], entry, kept)
+                others = list(decisions.taken(block, about, names))
+                if made.action is Action.REFUSE and others:  # which says it better
+                    made = replace(made, problems=tuple(others))
+                decided.append(made)
                 continue
-            mine = [each.problem for each in drifted if self._set_by(each, block)]
+            mine = self._problems(block, drifted)
             made = decisions.decide(block, about, names, entry, mine)
             if made.action in (Action.ADOPT, Action.COMPLETE):
                 made = replace(made, wanted=self._there(block))
@@ -366,6 +370,11 @@ class Agenda:
         """What of a block is there already, as it is."""
         objects = [named for key in block.facts if (named := _object(key, self.schema))]
         return {each: self.ground.seen[each] for each in objects if each in self.ground.seen}
+
+    def _problems(self, block: Block, drifted: Sequence[Drift]) -> list[Problem]:
+        """What is not as the block left it, which was the last to set it."""
+        own = [each for each in drifted if self._set_by(each, block)]
+        return [replace(each.problem, where=block.name) for each in own]
 
     def _set_by(self, drifted: Drift, block: Block) -> bool:
         """Whether the block is the last one to set what is not as it should be."""
@@ -399,7 +408,7 @@ class Agenda:
             found,
             entry,
             self.fold.changes.get((self.runbook, block.name), {}),
-            [each.problem for each in drifted if self._set_by(each, block)],
+            self._problems(block, drifted),
             self.source,
             self.variables,
             block.named_in(self.discard),

@@ -255,7 +255,7 @@ def _conflicts(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator
             ):
                 yield _difference(key, expected, there, block.name)
     yield from _extras(block.facts, found, block.name)
-    yield from _taken(block, found, names)
+    yield from taken(block, found, names)
 
 
 def _implied(key: Key, expected: Facts, found: Facts) -> bool:
@@ -266,7 +266,8 @@ def _implied(key: Key, expected: Facts, found: Facts) -> bool:
     return any(owner in expected and owner not in found for owner in owners)
 
 
-def _taken(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
+def taken(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
+    """A problem for each name that the block would give to a relation, and something else has."""
     for name in relation_names(block.facts, [key for key in block.facts if key not in found]):
         if name in names:
             yield Problem(

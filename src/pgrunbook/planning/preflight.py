@@ -409,6 +409,8 @@ def _decided(decision: Decision, found: Facts, named: Collection[str]) -> list[C
         table, column, _ = block.admits
         if table in named or f"{table}.{column}" in named:
             return []
+    if decision.problems and any(need.table in named for need in block.needs):
+        return []
     if decision.problems:
         return [CheckResult(block.name, problem.what, problem) for problem in decision.problems]
     return [CheckResult(block.name, f"can be decided: {decision.action}")]

@@ -307,7 +307,7 @@ CASES = {
             "030_deals_source_data: table column public.deals.source_data is not as the block makes it",
             "061_connections_config: table column public.connections.config is not as the block makes it",
         ],
-        "expected: jsonb\n      found:    text",
+        "type: jsonb",
     ),
     "mandatory columns that nothing fills": (
         "ALTER TABLE connections ADD tenant text NOT NULL DEFAULT '', ADD \"Region\" int NOT NULL "
@@ -388,13 +388,8 @@ def test_the_difference_from_a_table_in_another_shape_is_shown(
         "public.import_batches is not as the block makes it",
         "010_import_batches: table column public.import_batches.status is not as the block makes it",
     }
-    for expected, found in [
-        ("integer", "bigint"),
-        ("'pending'", "'new'"),
-        ("text[]", "absent"),
-        ("absent", "text"),
-    ]:
-        assert f"expected: {expected}\n      found:    {found}\n" in done.text
+    for shown in ("type: integer", "type: bigint", "'pending'", "'new'", "text[]"):
+        assert shown in done.text
 
 
 @pytest.mark.parametrize("given", [(), ("-p", "connections_table", "sources")])
@@ -453,7 +448,7 @@ ALTERED = {
     "column dropped": (
         "ALTER TABLE import_batches DROP warnings",
         "010_import_batches: table column public.import_batches.warnings is gone",
-        "type: text[]\n      found:    absent",
+        "expected: type: text[]",
     ),
     "type changed": (
         "ALTER TABLE import_batches ALTER row_count TYPE bigint",

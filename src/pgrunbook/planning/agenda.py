@@ -81,11 +81,7 @@ class Agenda:
     @property
     def ground(self) -> Ground:
         """What is there, as it was seen last."""
-        if self._ground is None:
-            self._ground = Ground.look(
-                self.look, self.schema, self._relations, code=self._runs_code
-            )
-        return self._ground
+        return self._ground or self._look(())
 
     @property
     def fold(self) -> Fold:
@@ -211,13 +207,21 @@ class Agenda:
         try:
             renewed = [self.renewed(block) for block in blocks]
             found = self.found(renewed)
-            if self._ground:
-                relations = {named for block in renewed for named in block.relations}
-                self._ground.refresh(self.look, relations)
+            self._look({named for block in renewed for named in block.relations})
             self._fold = None
             return self.decide(renewed, found)
         finally:
             self._seen = None
+
+    def _look(self, relations: Collection[Relation]) -> Ground:
+        """Look once more at these relations; at all that a run looks at, if nobody has yet."""
+        if self._ground is None:
+            self._ground = Ground.look(
+                self.look, self.schema, self._relations, code=self._runs_code
+            )
+        else:
+            self._ground.refresh(self.look, relations)
+        return self._ground
 
     def _inspect(
         self, table: str, column: str, value: str, conn: Connection | None = None
@@ -328,7 +332,8 @@ class Agenda:
         names = {row["name"]: _describe(row) for row in taken}
         of_table = _by_table(found)
         drifted = self.drift() if len(undone) < len(blocks) else []
-        new = [b for b in undone if not b.admits and not _is_begun(entries.get(b.name))]
+        begun = {b.name for b in undone if _is_begun(b, entries.get(b.name), found)}
+        new = [b for b in undone if not b.admits and b.name not in begun]
         judged = self.twins.judge(self.sessions.look, new, self._target)
         decided = []
         for block in blocks:
@@ -446,8 +451,12 @@ class Agenda:
             yield script, probe
 
 
-def _is_begun(entry: ledger.Entry | None) -> bool:
-    return bool(entry and entry.event in ledger.BROKEN_OFF)
+def _is_begun(block: Block, entry: ledger.Entry | None, found: Facts) -> bool:
+    """Whether the ledger says so, or the catalog: something of it is half done, which a twin cannot
+    make.
+    """
+    recorded = bool(entry and entry.event in ledger.BROKEN_OFF)
+    return recorded or any(decisions.half_done(block, found, entry))
 
 
 def _by_table(found: Facts) -> dict[str, list[tuple[int, Key, str]]]:

@@ -83,8 +83,8 @@ def test_a_block_is_decided_about_anew_if_another_has_touched_its_table(
     """
     with_one_cell(project)
     sql = project.root / "sql" / RUNBOOK
-    for kind, last in (("deploy", "csv_import"), ("revert", "manual")):
-        (sql / kind / "031_deals_source.sql").write_text(ACCEPTING.format(last))
+    for kind, before, after in (("deploy", "check", "accepted"), ("revert", "accepted", "check")):
+        (sql / kind / "031_deals_source.sql").write_text(ACCEPTING.format(before, after))
     done = project.run(crm)
     assert done.code == 0, done.text
     admitted = (
@@ -97,6 +97,6 @@ ACCEPTING = """\
 -- title: Let deals come from files
 -- why: Another block admits the same value.
 
-ALTER TABLE deals DROP CONSTRAINT deals_source_check, ADD CONSTRAINT deals_source_check
-  CHECK (source IN ('hubspot', 'salesforce', 'pipedrive', 'manual', '{}'));
+ALTER TABLE deals DROP CONSTRAINT deals_source_{}, ADD CONSTRAINT deals_source_{}
+  CHECK (source IN ('hubspot', 'salesforce', 'pipedrive', 'manual', 'csv_import'));
 """

@@ -94,7 +94,20 @@ class Agenda:
         """What is not there as the ledger expects it."""
         found = drift(self.fold, self.ground.seen, self._version)
         parts = self.fold.parts
-        return [each for each in found if self.ground.covers(each.object, parts.get(each.object))]
+        covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
+        return self._without_half_done(covered) if covered else []
+
+    def _without_half_done(self, found: Sequence[Drift]) -> list[Drift]:
+        """Without what blocks of this runbook have set that are half undone, or half done: what is
+        there of these is decided about with them.
+        """
+        own = {each.setter.block for each in found if each.setter.runbook == self.runbook}
+        broken_off = {name for name, entry in self.entries([*own]).items() if _is_broken_off(entry)}
+        return [
+            each
+            for each in found
+            if each.setter.runbook != self.runbook or each.setter.block not in broken_off
+        ]
 
     @property
     def _version(self) -> int:
@@ -455,8 +468,11 @@ def _is_begun(block: Block, entry: ledger.Entry | None, found: Facts) -> bool:
     """Whether the ledger says so, or the catalog: something of it is half done, which a twin cannot
     make.
     """
-    recorded = bool(entry and entry.event in ledger.BROKEN_OFF)
-    return recorded or any(decisions.half_done(block, found, entry))
+    return _is_broken_off(entry) or any(decisions.half_done(block, found, entry))
+
+
+def _is_broken_off(entry: ledger.Entry | None) -> bool:
+    return bool(entry and entry.event in ledger.BROKEN_OFF)
 
 
 def _by_table(found: Facts) -> dict[str, list[tuple[int, Key, str]]]:

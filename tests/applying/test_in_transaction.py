@@ -154,9 +154,13 @@ def test_a_block_that_is_committed_stays_so_if_its_wait_cannot_be_noted(
     monkeypatch.setattr(ledger, "note_attempt", refuse)
     applying.database.execute("CREATE TABLE t (id int)")
     with psycopg.connect(applying.database.url) as blocker:
-        blocker.execute("LOCK TABLE t")
         leaving = threading.Timer(0.3, blocker.commit)
-        leaving.start()
+
+        def lock() -> None:
+            blocker.execute("LOCK TABLE t")
+            leaving.start()
+
+        applying.before = lock  # who looks at the table before would wait for it, too
         assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
         leaving.join()
     assert applying.database.execute("SELECT got_locks FROM pgrunbook.attempts")[0] == (False,)

@@ -78,12 +78,25 @@ def test_before_anything_is_decided_nothing_can_be_applied(crm: Database, projec
 def test_a_block_is_decided_about_anew_if_another_has_touched_its_table(
     crm: Database, project: Project
 ) -> None:
+    """The first lets the column accept the value, so that nothing is left to be done by the one
+    which admits it.
+    """
     with_one_cell(project)
     sql = project.root / "sql" / RUNBOOK
-    for kind in ("deploy", "revert"):
-        once = (sql / kind / "030_deals_source_data.sql").read_text()
-        (sql / kind / "031_deals_source_data_again.sql").write_text(once)
+    for kind, before, after in (("deploy", "check", "accepted"), ("revert", "accepted", "check")):
+        (sql / kind / "031_deals_source.sql").write_text(ACCEPTING.format(before, after))
     done = project.run(crm)
     assert done.code == 0, done.text
-    again = "SELECT event FROM pgrunbook.blocks WHERE block = '031_deals_source_data_again'"
-    assert crm.execute(again) == [("adopted",)]
+    admitted = (
+        "SELECT event FROM pgrunbook.blocks WHERE block = '070_admit_csv_import:deals.source'"
+    )
+    assert crm.execute(admitted) == [("adopted",)]
+
+
+ACCEPTING = """\
+-- title: Let deals come from files
+-- why: Another block admits the same value.
+
+ALTER TABLE deals DROP CONSTRAINT deals_source_{}, ADD CONSTRAINT deals_source_{}
+  CHECK (source IN ('hubspot', 'salesforce', 'pipedrive', 'manual', 'csv_import'));
+"""

@@ -75,8 +75,8 @@ def test_a_record_without_a_place_refuses_the_run(crm: Database, project: Projec
         "outputs/env-CRM_URL/001_import_connector/: the record could not be written"
     ]
     site = project.command("archive", "site")
-    assert (site.code, "Traceback" in site.text) == (1, False), site.text
-    assert "FAILED: A file could not be read or written.\n" in site.text
+    assert (site.code, "Traceback" in site.text) == (2, False), site.text
+    assert "there is no archive\n" in site.text
 
 
 @pytest.mark.parametrize("text", ['{"cells": [', "{}", "[]"])

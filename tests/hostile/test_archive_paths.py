@@ -392,13 +392,21 @@ PUBLIC_KEYS = '[archive]\npublic_keys = ["KEY"]\n'
 NOTHING = "nothing is sealed here that could be checked with a key"
 
 
-@pytest.mark.parametrize("how", ["removed", "emptied", "only pages", "only a note"])
+def test_an_archive_that_is_not_there_is_refused(
+    archive: Archive, verified: Callable[..., tuple[int, str]]
+) -> None:
+    shutil.rmtree(archive.root)
+    for arguments in ([], ["--key", "KEY"]):
+        code, text = verified(*arguments)
+        assert (code, "there is no archive\n" in text) == (2, True), text
+
+
+@pytest.mark.parametrize("how", ["emptied", "only pages", "only a note"])
 def test_an_archive_that_was_emptied_does_not_pass_a_key(
     archive: Archive, verified: Callable[..., tuple[int, str]], how: str
 ) -> None:
     shutil.rmtree(archive.root)
-    if how != "removed":
-        archive.root.mkdir()
+    archive.root.mkdir()
     if how == "only pages":
         Site(archive).build()
     if how == "only a note":

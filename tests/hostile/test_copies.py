@@ -123,8 +123,7 @@ def test_a_copy_that_may_be_production_is_one_if_the_settings_say_so(
     begun(production)
     role = login_role(own)
     own.load(
-        f"GRANT ALL ON ALL TABLES IN SCHEMA pgrunbook, public TO {role.name}; GRANT postgres TO "
-        f"{role.name}"
+        f"GRANT ALL ON ALL TABLES IN SCHEMA pgrunbook TO {role.name}; GRANT postgres TO {role.name}"
     )
     own.load(f"GRANT USAGE ON SCHEMA pgrunbook TO {role.name}")
     with copied(own.server, place / "staging" / "pg") as server:

@@ -93,9 +93,10 @@ def test_a_revert_that_was_broken_off_goes_on(crm: Database, project: Project) -
     assert run(project, crm)[0] == 0
     crm.load(
         "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS"
-        " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END';"
+        " $$BEGIN PERFORM pg_terminate_backend(pg_backend_pid())"
+        " WHERE NEW.event = 'finished' AND NEW.sql LIKE 'DROP%'; RETURN NEW; END$$;"
         "CREATE TRIGGER gone BEFORE INSERT ON pgrunbook.statements FOR EACH ROW"
-        " WHEN (NEW.event = 'finished' AND NEW.sql LIKE 'DROP%') EXECUTE FUNCTION gone()"
+        " EXECUTE FUNCTION gone()"
     )
     code, text = run(project, crm, "--mode", "revert")
     assert code == 1, text

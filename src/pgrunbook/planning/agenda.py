@@ -81,11 +81,7 @@ class Agenda:
     @property
     def ground(self) -> Ground:
         """What is there, as it was seen last."""
-        if self._ground is None:
-            self._ground = Ground.look(
-                self.look, self.schema, self._relations, code=self._runs_code
-            )
-        return self._ground
+        return self._ground or self._look(())
 
     @property
     def fold(self) -> Fold:
@@ -98,7 +94,20 @@ class Agenda:
         """What is not there as the ledger expects it."""
         found = drift(self.fold, self.ground.seen, self._version)
         parts = self.fold.parts
-        return [each for each in found if self.ground.covers(each.object, parts.get(each.object))]
+        covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
+        return self._without_half_done(covered) if covered else []
+
+    def _without_half_done(self, found: Sequence[Drift]) -> list[Drift]:
+        """Without what blocks of this runbook have set that are half undone, or half done: what is
+        there of these is decided about with them.
+        """
+        own = {each.setter.block for each in found if each.setter.runbook == self.runbook}
+        broken_off = {name for name, entry in self.entries([*own]).items() if _is_broken_off(entry)}
+        return [
+            each
+            for each in found
+            if each.setter.runbook != self.runbook or each.setter.block not in broken_off
+        ]
 
     @property
     def _version(self) -> int:
@@ -211,13 +220,21 @@ class Agenda:
         try:
             renewed = [self.renewed(block) for block in blocks]
             found = self.found(renewed)
-            if self._ground:
-                relations = {named for block in renewed for named in block.relations}
-                self._ground.refresh(self.look, relations)
+            self._look({named for block in renewed for named in block.relations})
             self._fold = None
             return self.decide(renewed, found)
         finally:
             self._seen = None
+
+    def _look(self, relations: Collection[Relation]) -> Ground:
+        """Look once more at these relations; at all that a run looks at, if nobody has yet."""
+        if self._ground is None:
+            self._ground = Ground.look(
+                self.look, self.schema, self._relations, code=self._runs_code
+            )
+        else:
+            self._ground.refresh(self.look, relations)
+        return self._ground
 
     def _inspect(
         self, table: str, column: str, value: str, conn: Connection | None = None
@@ -328,7 +345,8 @@ class Agenda:
         names = {row["name"]: _describe(row) for row in taken}
         of_table = _by_table(found)
         drifted = self.drift() if len(undone) < len(blocks) else []
-        new = [b for b in undone if not b.admits and not _is_begun(entries.get(b.name))]
+        begun = {b.name for b in undone if _is_begun(b, entries.get(b.name), found)}
+        new = [b for b in undone if not b.admits and b.name not in begun]
         judged = self.twins.judge(self.sessions.look, new, self._target)
         decided = []
         for block in blocks:
@@ -455,7 +473,14 @@ class Agenda:
             yield script, probe
 
 
-def _is_begun(entry: ledger.Entry | None) -> bool:
+def _is_begun(block: Block, entry: ledger.Entry | None, found: Facts) -> bool:
+    """Whether the ledger says so, or the catalog: something of it is half done, which a twin cannot
+    make.
+    """
+    return _is_broken_off(entry) or any(decisions.half_done(block, found, entry))
+
+
+def _is_broken_off(entry: ledger.Entry | None) -> bool:
     return bool(entry and entry.event in ledger.BROKEN_OFF)
 
 

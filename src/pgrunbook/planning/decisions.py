@@ -97,7 +97,7 @@ def decide(
     if entry and entry.done:
         return _recorded(block, found, entry, drifted)
     begun = entry if entry and entry.event in BROKEN_OFF else None
-    broken = set(_broken(block, found, begun))
+    broken = set(half_done(block, found, begun))
     sound = {key: value for key, value in found.items() if key not in broken}
     others = {
         name: what for name, what in names.items() if name not in {key.name for key in broken}
@@ -166,7 +166,7 @@ def _untold(block: Block, found: Facts) -> Problem:
     )
 
 
-def _broken(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
+def half_done(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
     """What an attempt outside a transaction has left half done: ours of an earlier run, or
     another's of the same.
 

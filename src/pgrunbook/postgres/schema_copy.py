@@ -189,9 +189,7 @@ def _same_server(conn: Connection, service: Path) -> dict[str, str]:
     alone that it does not know, but takes no file with such a name in it.
     """
     options = {o.keyword.decode(): o for o in conn.pgconn.info}
-    found = {
-        name: o.val.decode() for name, o in options.items() if o.val not in (None, o.compiled)
-    }
+    found = {name: o.val.decode() for name, o in options.items() if o.val not in (None, o.compiled)}
     own = {name: value for name, value in found.items() if name not in _ELSEWHERE}
     own |= {"host": conn.info.host, "port": str(conn.info.port), "password": conn.info.password}
     own |= {"hostaddr": conn.info.hostaddr} if found.get("hostaddr") else {}

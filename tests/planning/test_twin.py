@@ -314,6 +314,49 @@ def test_the_files_that_psql_has_run_are_adopted_and_the_rest_is_applied(
     assert set(actions) <= {"adopt", "apply"}
 
 
+# Columns that come, go, and come again elsewhere.
+AGAIN = (
+    "CREATE TABLE t (a int, b text, c int)",
+    "ALTER TABLE t DROP b",
+    "ALTER TABLE t ADD d int; ALTER TABLE t ADD b text",
+    "ALTER TABLE base ADD w text",
+    "ALTER TABLE base DROP w, ADD w int NOT NULL DEFAULT 0",
+    "ALTER TABLE base ADD x int",
+    "ALTER TABLE base DROP w",
+    "ALTER TABLE t ADD e int",
+)
+
+
+@pytest.mark.parametrize("done", range(len(AGAIN) + 1))
+def test_what_comes_again_elsewhere_or_goes_in_the_end(asking: Asking, done: int) -> None:
+    asking.database.load("; ".join(["SELECT", *AGAIN[:done]]))
+    rest = len(AGAIN) - done
+    assert asking.actions(*AGAIN) == ["adopt"] * done + ["apply"] * rest
+
+
+def test_what_goes_in_the_end_is_applied_behind_what_was_applied(asking: Asking) -> None:
+    """All are decided about together first, and each anew in its turn."""
+    target = Target("env:CRM_URL", asking.database.url)
+    asking.database.load(f"{AGAIN[0]}; {AGAIN[1]}; {AGAIN[2]}")
+    blocks = [_block(n, block) for n, block in enumerate((*AGAIN[:5], AGAIN[6]))]
+    applied: Any = SimpleNamespace(event="applied", done=True)
+    ledger: dict[str, Entry] = {}
+
+    def entries(names: Sequence[str]) -> Mapping[str, Entry]:
+        return {name: ledger[name] for name in names if name in ledger}
+
+    with connect(target, schema="public", read_only=True) as look:
+        make = partial(twin_server.made, target, look, asking.host, asking.database.name)
+        twins = Twins(entries, [block.name for block in blocks], make)
+        twins.judge(look, blocks, partial(read, look))
+        ledger |= {block.name: applied for block in blocks[:3]}
+        for block in blocks[3:]:
+            judged = twins.judge(look, [block], partial(read, look))[block.name]
+            assert judged.action is Action.APPLY, block.name
+            ledger[block.name] = applied
+            asking.database.load(block.statements[0].sql)
+
+
 def test_what_leaves_no_trace_is_done_if_what_comes_later_is(asking: Asking) -> None:
     asking.database.load("; ".join(HISTORY[:4]))
     assert asking.actions(*HISTORY[:4])[2] == "adopt"

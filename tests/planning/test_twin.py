@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from support.databases import Database
 
+from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.judgement import Judgement
+from pgrunbook.planning.judgement import Judgement, Trial, judge
+from pgrunbook.planning.timeline import Step, Timeline
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.connection import connect
@@ -334,27 +336,15 @@ def test_what_comes_again_elsewhere_or_goes_in_the_end(asking: Asking, done: int
     assert asking.actions(*AGAIN) == ["adopt"] * done + ["apply"] * rest
 
 
-def test_what_goes_in_the_end_is_applied_behind_what_was_applied(asking: Asking) -> None:
-    """All are decided about together first, and each anew in its turn."""
-    target = Target("env:CRM_URL", asking.database.url)
-    asking.database.load(f"{AGAIN[0]}; {AGAIN[1]}; {AGAIN[2]}")
-    blocks = [_block(n, block) for n, block in enumerate((*AGAIN[:5], AGAIN[6]))]
-    applied: Any = SimpleNamespace(event="applied", done=True)
-    ledger: dict[str, Entry] = {}
-
-    def entries(names: Sequence[str]) -> Mapping[str, Entry]:
-        return {name: ledger[name] for name in names if name in ledger}
-
-    with connect(target, schema="public", read_only=True) as look:
-        make = partial(twin_server.made, target, look, asking.host, asking.database.name)
-        twins = Twins(entries, [block.name for block in blocks], make)
-        twins.judge(look, blocks, partial(read, look))
-        ledger |= {block.name: applied for block in blocks[:3]}
-        for block in blocks[3:]:
-            judged = twins.judge(look, [block], partial(read, look))[block.name]
-            assert judged.action is Action.APPLY, block.name
-            ledger[block.name] = applied
-            asking.database.load(block.statements[0].sql)
+@pytest.mark.parametrize(("before", "action"), [("applied", "apply"), ("adopted", "adopt")])
+def test_what_goes_in_the_end_is_done_as_the_block_before(before: str, action: str) -> None:
+    """A run decides about each block anew in its turn, when those before it are in the ledger."""
+    column = Object("table column", "public.base.w")
+    made = Definition({PLACE: 1, "type": "text"})
+    steps = [Step("1", 0, {column: (None, made)}), Step("2", 0, {column: (made, None)})]
+    trials = [Trial("1", 1, [1]), Trial("2", 1, [2])]
+    judged = judge(trials, Timeline(steps, {}), Inventory({}), {}, before, "")
+    assert {str(each.action) for each in judged.values()} == {action}
 
 
 def test_what_leaves_no_trace_is_done_if_what_comes_later_is(asking: Asking) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from support.databases import Database
 
+from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.judgement import Judgement
+from pgrunbook.planning.judgement import Judgement, Trial, judge
+from pgrunbook.planning.timeline import Step, Timeline
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.connection import connect
@@ -312,6 +314,37 @@ def test_the_files_that_psql_has_run_are_adopted_and_the_rest_is_applied(
     told = [n for n in range(len(HISTORY)) if n not in (2, 7, 8)]
     assert [actions[n] for n in told] == ["adopt" if n < done else "apply" for n in told]
     assert set(actions) <= {"adopt", "apply"}
+
+
+# Columns that come, go, and come again elsewhere.
+AGAIN = (
+    "CREATE TABLE t (a int, b text, c int)",
+    "ALTER TABLE t DROP b",
+    "ALTER TABLE t ADD d int; ALTER TABLE t ADD b text",
+    "ALTER TABLE base ADD w text",
+    "ALTER TABLE base DROP w, ADD w int NOT NULL DEFAULT 0",
+    "ALTER TABLE base ADD x int",
+    "ALTER TABLE base DROP w",
+    "ALTER TABLE t ADD e int",
+)
+
+
+@pytest.mark.parametrize("done", range(len(AGAIN) + 1))
+def test_what_comes_again_elsewhere_or_goes_in_the_end(asking: Asking, done: int) -> None:
+    asking.database.load("; ".join(["SELECT", *AGAIN[:done]]))
+    rest = len(AGAIN) - done
+    assert asking.actions(*AGAIN) == ["adopt"] * done + ["apply"] * rest
+
+
+@pytest.mark.parametrize(("before", "action"), [("applied", "apply"), ("adopted", "adopt")])
+def test_what_goes_in_the_end_is_done_as_the_block_before(before: str, action: str) -> None:
+    """A run decides about each block anew in its turn, when those before it are in the ledger."""
+    column = Object("table column", "public.base.w")
+    made = Definition({PLACE: 1, "type": "text"})
+    steps = [Step("1", 0, {column: (None, made)}), Step("2", 0, {column: (made, None)})]
+    trials = [Trial("1", 1, [1]), Trial("2", 1, [2])]
+    judged = judge(trials, Timeline(steps, {}), Inventory({}), {}, before, "")
+    assert {str(each.action) for each in judged.values()} == {action}
 
 
 def test_what_leaves_no_trace_is_done_if_what_comes_later_is(asking: Asking) -> None:

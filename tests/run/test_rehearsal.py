@@ -309,7 +309,7 @@ def test_pg_dump_reaches_the_server_of_the_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By a service, with a password in the URL, which no other user of the machine gets to read,
-    whatever happens.
+    whatever happens; and with settings that an older pg_dump does not know.
     """
     role = login_role(crm, "two\nlines = # 'and' a blank ")
     crm.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}")
@@ -328,7 +328,7 @@ def test_pg_dump_reaches_the_server_of_the_session(
 
     monkeypatch.setattr(subprocess, "Popen", spied)
     for url in (
-        f"postgresql://{role.name}:{quote(role.password)}@/?service=crm",
+        f"postgresql://{role.name}:{quote(role.password)}@/?service=crm&max_protocol_version=3.0",
         f"postgresql://{role.name}:{quote(role.password)}@{quote(str(tmp_path), safe='')},"
         f"{quote(str(crm.server.socket), safe='')}:5432,5432/{crm.name}",
     ):
@@ -341,6 +341,7 @@ def test_pg_dump_reaches_the_server_of_the_session(
             assert not list((tmp_path / "temporary").iterdir())
     assert files
     assert not [text for text in [*commands, *files] if "and' a blank" in text]
+    assert not [text for text in files if "max_protocol_version" in text]
 
 
 @on_18

@@ -54,9 +54,16 @@ class Tables:
     """The tables that blocks make, or add columns to, as the target has them."""
 
     def __init__(
-        self, timeline: Timeline, target: Inventory, expected: Collection[Object] = ()
+        self,
+        timeline: Timeline,
+        target: Inventory,
+        expected: Collection[Object] = (),
+        done: int = 0,
     ) -> None:
-        """`expected` is what the ledger knows: other runbooks may have made it."""
+        """`expected` is what the ledger knows: other runbooks may have made it; `done`, the number
+        of the last statement of those that were done.
+        """
+        self._done = done
         self._expected = expected
         self._timeline = timeline
         self._target = target
@@ -101,7 +108,7 @@ class Tables:
         places = []
         made = {self._target.addresses[each] for each in self._created}
         for each in self._timeline:
-            state = self._timeline.last(each)
+            state = self._timeline.after(self._done, each)
             if state is None or self._timeline.first(each) is not None:
                 continue
             if each in self._timeline.lenient and table not in made:

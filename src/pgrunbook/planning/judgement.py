@@ -72,18 +72,28 @@ def judge(
     timeline: Timeline,
     target: Inventory,
     named: Mapping[str, Sequence[str]],
-    adopted: bool,
+    before: str,
     adopt: str,
     expected: Collection[Object] = (),
 ) -> dict[str, Judgement]:
-    """Judge each block. `named`: what is there of each by name; `adopted`: the block before the
-    first was adopted; `adopt` is the run's parameter; `expected`, what the ledger expects.
+    """Judge each block. `named`: what is there of each by name; `before`: what was done of the
+    block before the first, `adopted` or `applied`, empty if nothing was; `adopt` is the run's
+    parameter; `expected`, what the ledger expects.
     """
     counts = [_counted(trial, timeline, named.get(trial.block, ())) for trial in trials]
     _blame(counts)
-    last = max((n for n, count in enumerate(counts) if count.evident), default=-1)
-    told = _Told(counts, timeline, last, adopted or last >= 0, adopt.strip() == NONE)
-    tables = deviations.Tables(timeline, target, expected)
+    last = _last(counts, timeline)
+    told = _Told(
+        counts,
+        timeline,
+        last,
+        adopting=before == "adopted" or last >= 0,
+        nothing_by_hand=adopt.strip() == NONE,
+        applying=before == "applied" and last < 0,
+    )
+    reached = [n for n, count in enumerate(counts) if count.deviations or n <= last]
+    done = _done(counts[: max(reached, default=-1) + 1])
+    tables = deviations.Tables(timeline, target, expected, done)
     return {
         count.block: _beside(judgement, count, tables)
         for count, judgement in zip(counts, told.judgements(), strict=True)
@@ -134,6 +144,29 @@ def _blame(counts: Sequence[Count]) -> None:
         for index, vote in count.votes.items():
             if vote is Vote.NEITHER and not count.deviations:
                 count.votes[index] = Vote.EITHER
+
+
+def _last(counts: Sequence[Count], timeline: Timeline) -> int:
+    """The place of the last block that shows that it was done, -1 if none does.
+
+    An object may be before a block as it is again after a later one. How it was before blocks that
+    are done says nothing any more.
+    """
+    last = max((n for n, count in enumerate(counts) if count.evident), default=-1)
+    for place, count in enumerate(counts[last + 1 :], start=last + 1):
+        done = _done(counts[: last + 1])
+        for number in count.trial.numbers:
+            step = timeline.steps[number - 1]
+            if count.votes[step.index] is Vote.EITHER:
+                again = _together(step, timeline.votes(number, done))
+                count.votes[step.index] = again or Vote.EITHER
+        last = place if count.evident else last
+    return last
+
+
+def _done(counts: Sequence[Count]) -> int:
+    """The number of the last statement of these."""
+    return max((number for count in counts for number in count.trial.numbers), default=0)
 
 
 @dataclass(slots=True)
@@ -215,7 +248,14 @@ class _Told:
             return _cannot_tell(count, "it")
         if self.applying or Work.ROWS in works or works == {Work.UPKEEP}:
             return Judgement(Action.APPLY, everything, "not done yet")
+        if Vote.EITHER in count.votes.values() and self._goes_on(place):
+            # As it is now, it is before the block, and again when a later one has undone it.
+            return Judgement(Action.APPLY, everything, "not done yet")
         return Judgement(Action.ADOPT, reason="changes nothing that is there")
+
+    def _goes_on(self, place: int) -> bool:
+        """Whether a block behind this one is not done."""
+        return any(Vote.UNDONE in count.votes.values() for count in self.counts[place + 1 :])
 
     def _replaced(self, count: Count) -> list[Deviation]:
         """What OR REPLACE would put in the place of something that no block has made, though a

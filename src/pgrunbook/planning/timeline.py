@@ -109,24 +109,26 @@ class Timeline:
         """How it is before the first statement."""
         return self._states[each][0][1]
 
-    def last(self, each: Object) -> State:
-        """How it is after the last statement."""
-        return self._states[each][-1][1]
+    def after(self, number: int, each: Object) -> State:
+        """How it is after a statement, counted from 1."""
+        return [state for begin, state in self._states[each] if begin <= number][-1]
 
-    def votes(self, number: int) -> dict[Object, Vote]:
-        """What each object that a statement, counted from 1, has set says of it."""
+    def votes(self, number: int, done: int = 0) -> dict[Object, Vote]:
+        """What each object that a statement, counted from 1, has set says of it, if the statements
+        up to `done` are done.
+        """
         changes = self.steps[number - 1].changes
-        return {each: self._vote(number, each, self._change(number, each)) for each in changes}
+        return {each: self._vote(number, each, done) for each in changes}
 
     def _change(self, number: int, each: Object) -> Change:
         states = [state for begin, state in self._states[each] if begin <= number]
         return states[-2], states[-1]
 
-    def _vote(self, number: int, each: Object, change: Change) -> Vote:
+    def _vote(self, number: int, each: Object, done: int) -> Vote:
         """Done and not done by turns is neither: the object was never so."""
         vote = Vote.EITHER
-        for name in self._set(each, change):
-            vote &= self._of_property(number, each, name)
+        for name in self._set(each, self._change(number, each)):
+            vote &= self._of_property(number, each, name, done)
         return vote
 
     def _set(self, each: Object, change: Change) -> Iterator[str]:
@@ -141,13 +143,13 @@ class Timeline:
         names = {name for state in states if state is not None for name in state.properties}
         yield from (_THERE, *(names - {PLACE}))
 
-    def _of_property(self, number: int, each: Object, name: str) -> Vote:
+    def _of_property(self, number: int, each: Object, name: str, done: int) -> Vote:
         now = _value(self.found.get(each), name)
         states = self._states[each]
         following = [begin for begin, _ in states[1:]] + [len(self.steps) + 1]
         vote = Vote.NEITHER
         for (begin, state), end in zip(states, following, strict=True):
-            if _value(state, name) == now:
+            if end > done and _value(state, name) == now:
                 vote |= Vote.DONE if end > number else Vote.NEITHER
                 vote |= Vote.UNDONE if begin < number else Vote.NEITHER
         if vote is Vote.NEITHER and each in self.lenient and name in _LEFT_ALONE:

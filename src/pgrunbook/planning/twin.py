@@ -69,14 +69,15 @@ class Twins:
         pending = self._with_those_tried(blocks)
         named = self._unexplained(there(look, pending), look.schema)
         by_hand = self._by_hand(pending)
-        adopted = bool(pending) and not _made(pending[0]) and self._comes_after_adopted(pending[0])
+        before = self._before(pending[0]) if pending else ""
+        adopted = before == "adopted" and not _made(pending[0])
         plain = {b.name: _plain(b, b.name in by_hand) for b in blocks}
         if not adopted and (simple := self._without(look, pending, named, by_hand, target)):
             return {block.name: simple.get(block.name, plain[block.name]) for block in blocks}
         if not named.keys() - by_hand and not adopted:
             return plain
         try:
-            return self._tell(look, pending, blocks, named, by_hand, target(), adopted)
+            return self._tell(look, pending, blocks, named, by_hand, target(), before)
         except Refused as exc:
             return {
                 block.name: _unjudged(block, named.get(block.name, ()), by_hand, exc)
@@ -91,7 +92,7 @@ class Twins:
         named: Mapping[str, Sequence[Made]],
         by_hand: set[str],
         target: Inventory,
-        adopted: bool,
+        before: str,
     ) -> Mapping[str, Judgement]:
         """Judge by blocks, and where that does not do, as one is there in part or differs, by
         statements, which takes longer.
@@ -105,7 +106,7 @@ class Twins:
                 Timeline(tried.steps, target),
                 target,
                 texts,
-                adopted,
+                before,
                 self.adopt,
                 self.expected(),
             )
@@ -161,10 +162,11 @@ class Twins:
         names = {name.strip() for name in self.adopt.split(",")} - {"", NONE}
         return {block.name for block in blocks if block.named_in(names)}
 
-    def _comes_after_adopted(self, block: Block) -> bool:
+    def _before(self, block: Block) -> str:
+        """What was done of the block before it, as the ledger has it: empty if nothing was."""
         at = self.order.index(block.name) if block.name in self.order else 0
-        before = self.order[max(at - 1, 0) : at]
-        return any(entry.event == "adopted" for entry in self.entries(before).values())
+        entries = self.entries(self.order[max(at - 1, 0) : at])
+        return next((entry.event for entry in entries.values() if entry.done), "")
 
     def _try(self, blocks: Sequence[Block], by_hand: set[str], path: str, *, apart: bool) -> _Tried:
         """Run the blocks on the twin; those that were done by hand are there as the target has

@@ -184,22 +184,26 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
 def _same_server(conn: Connection, service: Path) -> dict[str, str]:
     """The environment, and the service file `target`, that lead pg_dump to the very server of the
     session: of several hosts it could choose another. Nothing is on the command line, which all
-    users of the machine can read; and the password is not in the file, which takes no blank at the
-    end of a line, and might outlive us.
+    users of the machine can read; and the password is not in the file, which might outlive us.
+
+    What has a variable is not in the file either: the libpq of an older pg_dump leaves a variable
+    alone that it does not know, but takes no file with such a name in it.
     """
-    found = {
-        o.keyword.decode(): o.val.decode()
-        for o in conn.pgconn.info
-        if o.val not in (None, o.compiled)
-    }
+    options = {o.keyword.decode(): o for o in conn.pgconn.info}
+    found = {name: o.val.decode() for name, o in options.items() if o.val not in (None, o.compiled)}
     own = {name: value for name, value in found.items() if name not in _ELSEWHERE}
-    own |= {"host": conn.info.host, "port": str(conn.info.port)}
+    own |= {"host": conn.info.host, "port": str(conn.info.port), "password": conn.info.password}
     own |= {"hostaddr": conn.info.hostaddr} if found.get("hostaddr") else {}
     own["options"] = f"{found.get('options', '')} {_READ_ONLY}".strip()
+    given, lines = {"PGSERVICEFILE": str(service)}, ["[target]"]
+    for name, value in own.items():
+        if variable := options[name].envvar:
+            given[variable.decode()] = value
+        else:
+            lines.append(f"{name}={value}")
     service.touch(0o600)
-    lines = [f"{name}={value}" for name, value in own.items()]
-    service.write_text("\n".join(["[target]", *lines, ""]), encoding="utf-8")
-    return _environment(PGSERVICEFILE=str(service), PGPASSWORD=conn.info.password)
+    service.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return _environment(**given)
 
 
 def _environment(**given: str) -> dict[str, str]:

@@ -264,6 +264,7 @@ def test_a_database_that_was_copied_inside_its_server_is_told(
     (project.root / "pgrunbook.toml").write_text(settings)
     refused = project.step("crm")
     assert (refused.code, NOT_OURS in refused.text) == (2, True), refused.text
+    (project.root / "outputs").mkdir()
     said = project.command("archive", "verify", "--target", "crm")
     assert (said.code, NOT_OURS in said.text) == (2, True), said.text
 
@@ -287,7 +288,7 @@ def test_a_ledger_of_version_4_is_read_as_it_is_and_then_names_its_server(
 ) -> None:
     project.env["CRM_URL"] = crm.url
     before = crm.dump()
-    # nothing is sealed here
+    (project.root / "outputs").mkdir()  # where nothing is sealed
     for command, code in ((["status"], 0), (["server"], 0), (["archive", "verify"], 1)):
         done = project.command(*command, "--target", "env:CRM_URL")
         assert (done.code, crm.dump()) == (code, before), done.text

@@ -65,7 +65,7 @@ class Listening(Proxy):
             if sql.startswith("BEGIN\n;"):
                 found.append([])
                 open_ = True
-            if open_ and "pgrunbook_blockers" not in sql:
+            if open_ and not re.search("pgrunbook_(blockers|overdue)", sql):  # who looks on
                 found[-1].append(sql)
                 open_ = not sql.endswith("; COMMIT")
         return found

@@ -59,7 +59,7 @@ def apart(
 def test_a_server_can_forge_no_line(crm: Database, project: Project) -> None:
     raising(project, FORGED)
     project.env["CRM_URL"] = crm.url
-    arguments = ("run", RUNBOOK, "--target", "env:CRM_URL", "-p", "operator", f"ada\n{FORGED}")
+    arguments = ("run", RUNBOOK, "--target", "env:CRM_URL")
     code, printed, errors = apart(project, *arguments)
     assert code == 1
     for text in (printed, errors):
@@ -69,7 +69,9 @@ def test_a_server_can_forge_no_line(crm: Database, project: Project) -> None:
             for line in text.split("\n")
             if line.lstrip().startswith("PASSED") and line[:6].strip()
         ], text
-    assert errors.startswith("FAILED: The target is not in the verified state.\n")
+    before, verdict, _ = errors.partition("FAILED: The target is not in the verified state.\n")
+    assert verdict
+    assert all(line.startswith("hazard: ") for line in before.splitlines()), errors
     assert re.search(r"(?m)^  \S.*: no\\x1b\[2J\\x1b\[1;31m$", errors), errors
     (path,) = project.root.glob("outputs/*/*/*.ipynb")
     for cell in json.loads(path.read_text())["cells"]:
@@ -87,6 +89,10 @@ def test_a_server_can_forge_no_line(crm: Database, project: Project) -> None:
     ((run),) = json.loads(printed)
     assert run["verdict"] == "failed"
     assert {problem["what"].partition(" (SQLSTATE")[0] for problem in run["problems"]} == {FORGED}
+
+    code, printed, errors = apart(project, *arguments, "-p", "operator", f"ada\n{FORGED}")
+    assert (code, "operator: " in errors) == (2, True), errors
+    assert_harmless(printed + errors)
 
 
 @pytest.mark.parametrize(

@@ -488,3 +488,28 @@ def test_columns_that_if_not_exists_leaves_alone_need_no_twin(
     assert (judged.action, judged.statements) == (Action.COMPLETE, (1,))
     asking.database.load("COMMENT ON COLUMN base.v IS 'said'")
     assert asking.actions(block, CREATED) == ["adopt", "apply"]
+
+
+ANEW = {
+    "a constraint": (
+        "ALTER TABLE base ADD CONSTRAINT c CHECK (n > 0)",
+        "ALTER TABLE base DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (n >= 0)",
+    ),
+    "a view": ("CREATE VIEW w AS SELECT id FROM base", "DROP VIEW w; CREATE VIEW w AS TABLE base"),
+    "a trigger": (
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"
+        "CREATE TRIGGER g BEFORE INSERT ON base FOR EACH ROW EXECUTE FUNCTION f()",
+        "DROP TRIGGER g ON base; CREATE TRIGGER g BEFORE UPDATE ON base FOR EACH ROW EXECUTE "
+        "FUNCTION f()",
+    ),
+    "a column": ("SELECT", "ALTER TABLE base DROP COLUMN n, ADD COLUMN n int"),
+}
+
+
+@pytest.mark.parametrize("case", ANEW)
+def test_what_is_dropped_to_be_made_anew_was_there_before(asking: Asking, case: str) -> None:
+    there, anew = ANEW[case]
+    asking.database.load(there)
+    assert asking.actions(anew) == ["apply"]
+    asking.database.load(anew)
+    assert asking.actions(anew) == ["adopt"]

@@ -24,7 +24,7 @@ from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.made import Made, made
+from pgrunbook.sqltext.made import Made, dropped, made
 
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
@@ -53,11 +53,14 @@ class Attempt:
         self._stack.close()
 
     def clear_away(self, blocks: Sequence[Block]) -> None:
-        """Take away what the blocks make, the last first, with what depends on it."""
+        """Take away what the blocks make, the last first, with what depends on it. What they drop
+        before they make it was there before them: it stays.
+        """
+        before = _dropped_first(blocks)
         for block in reversed(blocks):
             self._see(self._beside, block)
             for each in reversed([each for s in block.statements for each in made(s.node)]):
-                if each.name and not _stays(each):
+                if each.name and not _stays(each) and (each.name, each.parent) not in before:
                     self._undo(each)
         self._beside.execute(f"SET search_path = {search_path.OURS}".encode())
 
@@ -102,6 +105,18 @@ class Attempt:
         self.steps += steps
         numbers = range(first, len(self.steps) + 1)
         return Trial(block.name, len(block.statements), numbers, failure=failure)
+
+
+def _dropped_first(blocks: Sequence[Block]) -> set[tuple[str, str]]:
+    """The objects that statements drop before any of them makes one of that name: each by its name
+    and that of its table, if it is part of one.
+    """
+    seen: set[tuple[str, str]] = set()
+    first: set[tuple[str, str]] = set()
+    for statement in (statement for block in blocks for statement in block.statements):
+        first |= {*dropped(statement.node)} - seen
+        seen |= {(each.name, each.parent) for each in made(statement.node)}
+    return first
 
 
 def _stays(each: Made) -> bool:

@@ -89,6 +89,33 @@ def made(node: ast.Node) -> list[Made]:
     return list(_made(node))
 
 
+def dropped(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """The objects that a statement drops: each by its name and that of its table, if it is part of
+    one.
+    """
+    match node:
+        case ast.DropStmt(objects=objects, removeType=kind):
+            for each in objects:
+                names = getattr(each, "objname", None) or getattr(each, "names", None) or each
+                texts = [part.sval for part in names if isinstance(part, ast.String)]
+                if kind in _DROPPED_PARTS and len(texts) > 1:
+                    yield texts[-1], texts[-2]
+                elif texts:
+                    yield texts[-1], ""
+        case ast.AlterTableStmt(cmds=commands, relation=relation):
+            losing = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+            for command in commands:
+                if command.subtype in losing:
+                    yield command.name, relation.relname
+
+
+_DROPPED_PARTS = (
+    ObjectType.OBJECT_TRIGGER,
+    ObjectType.OBJECT_POLICY,
+    ObjectType.OBJECT_RULE,
+)
+
+
 def _made(node: Any) -> Iterator[Made]:
     match node:
         case ast.CreateForeignTableStmt():

@@ -96,7 +96,8 @@ def test_while_a_block_has_its_locks_three_messages_are_sent(
     assert done.code == 0, done.text
     blocks = proxy.blocks()
     assert len(blocks) >= 9
-    assert [sent for sent in blocks if not is_three(sent)] == []
+    for sent in blocks:
+        assert is_three(sent), [sql[:160] for sql in sent]
     assert any(len(sent) == 3 for sent in blocks)
 
 
@@ -290,7 +291,7 @@ def test_a_lock_is_waited_for_so_much_less_as_the_way_is_long(
     (waited,) = re.findall(
         r"its locks could not be had in \d+ attempts of (\d+)ms each", blocked.text
     )
-    assert 50 <= int(waited) <= 100
+    assert 20 <= int(waited) <= 50  # of 150 ms, without two round trips
 
 
 @on_18

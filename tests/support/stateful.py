@@ -126,10 +126,7 @@ ALTERATIONS = (
     *(Alteration(f"index {name}", f"DROP INDEX {name}", "{was}") for name in INDEXES),
     *(Alteration(key, sql, sql.replace("false", "true")) for key, sql in INVALIDATE.items()),
     Alteration(
-        "column notes.body",
-        "COMMENT ON TABLE notes IS 'Obsolete'",
-        BLOCKS[NOTES].statements[-1],
-        harmless=True,
+        "comment notes", "COMMENT ON TABLE notes IS 'Obsolete'", BLOCKS[NOTES].statements[-1]
     ),
     Alteration(
         "column notes.body", "CREATE INDEX own ON notes (id, body)", "DROP INDEX own", harmless=True
@@ -274,6 +271,11 @@ UNION ALL
 SELECT format('index %s', c.relname), pg_get_indexdef(c.oid) || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END
   FROM pg_class c JOIN pg_index x ON x.indexrelid = c.oid
  WHERE c.relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT format('comment %s', concat_ws('.', c.relname, a.attname)), d.description
+  FROM pg_description d JOIN pg_class c ON c.oid = d.objoid AND c.relnamespace = 'public'::regnamespace
+  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
+ WHERE d.classoid = 'pg_class'::regclass
 """
 _VERDICTS = """
 SELECT r.run_id::text, coalesce(array_agg(v.verdict ORDER BY v.id) FILTER (WHERE v.verdict IS NOT NULL), '{}')
@@ -301,8 +303,8 @@ class Target:
             self.conn.execute(statement.encode())
 
     def objects(self) -> dict[str, str]:
-        """Each column that is there, `column notes.body`, with its type, and each index, with what
-        it is on.
+        """Each column that is there, `column notes.body`, with its type; each index, with what it
+        is on; and each comment.
         """
         return dict(self.conn.execute(_OBJECTS).fetchall())
 

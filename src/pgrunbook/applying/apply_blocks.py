@@ -76,7 +76,7 @@ class Worker:
         self._apply(self.decide(block), before, reporter)
 
     def _apply(self, chosen: Decision, before: Sequence[str], reporter: Reporter) -> bool:
-        """Show the block, and do what was decided. Returns whether anything was done."""
+        """Show the block, and do what was decided. Returns whether SQL of it was run."""
         block = chosen.block
         reporter.decision(chosen)
         # which names all of them when it has seen each
@@ -105,7 +105,7 @@ class Worker:
         reporter.outcome(done)
         if not done.confirmed:
             raise standbys.unconfirmed(done.block)
-        return True
+        return chosen.pending
 
     def decide(self, block: Block) -> Decision:
         """What to do with the block now, which may be something else than what was planned."""

@@ -257,11 +257,11 @@ def test_an_index_on_a_partitioned_table_is_applied(applying: Applying) -> None:
 
 @on_18
 def test_a_blocker_is_noted_in_a_database_that_lacks_its_letters(
-    server: Server, tmp_path: Path
+    server: Server, tmp_path: Path, place: Path
 ) -> None:
     latin = databases.encoded(server, "LATIN1")
     latin.execute("CREATE TABLE t (id int)")
-    applying = Applying(latin, tmp_path)
+    applying = Applying(latin, tmp_path, place)
     with psycopg.connect(latin.url) as blocker:
         # so long that it is cut, with an ellipsis
         blocker.execute(f"SELECT {', '.join(['id'] * 60)} FROM t".encode())
@@ -278,9 +278,9 @@ def test_a_blocker_is_noted_in_a_database_that_lacks_its_letters(
 
 @on_18
 def test_a_database_of_bytes_counts_them_and_an_error_is_placed_by_characters(
-    server: Server, tmp_path: Path
+    server: Server, tmp_path: Path, place: Path
 ) -> None:
-    applying = Applying(databases.encoded(server, "SQL_ASCII"), tmp_path)
+    applying = Applying(databases.encoded(server, "SQL_ASCII"), tmp_path, place)
     said = failing(
         applying,
         "CREATE TABLE t (id int); COMMENT ON TABLE t IS 'éééé';\nCREATE TABLE u (id nothing);",

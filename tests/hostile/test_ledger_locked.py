@@ -108,6 +108,7 @@ def test_a_ledger_that_cannot_be_brought_up_to_date_refuses_the_run(
 def test_who_only_reads_it_says_who_it_is(
     ledgered: Database, project: Project, table: str, mode: str, arguments: list[str]
 ) -> None:
+    (project.root / "outputs").mkdir(exist_ok=True)
     with locked(ledgered, table, mode) as pid:
         done = project.command(*arguments)
     assert done.code == 1, done.text
@@ -117,7 +118,9 @@ def test_who_only_reads_it_says_who_it_is(
 def test_who_confirms_the_server_hears_who_it_is(crm: Database, project: Project) -> None:
     project.env["CRM_URL"] = crm.url
     crm.load("".join(_sql(f"{number:03}") for number in range(1, SCHEMA_VERSION + 1)))
-    crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (5, '')")
+    crm.execute(
+        "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, '')", [SCHEMA_VERSION]
+    )
     with locked(crm, "servers", "SHARE") as pid:
         done = project.command("server", "--target", "env:CRM_URL", "--confirm", "it is new")
     assert done.code == 1, done.text

@@ -118,12 +118,8 @@ def test_what_was_decided_and_done(record: Record) -> None:
     assert [(row["relation"], row["lock"]) for row in created.locks] == [
         ("workspaces", "SHARE ROW EXCLUSIVE")
     ]
-    assert (added.action, added.reason, added.sql, added.event) == (
-        "adopt",
-        "identical",
-        "",
-        "adopted",
-    )
+    assert (added.action, added.event) == ("complete", "applied")  # all but the comment was there
+    assert added.sql.startswith("COMMENT ON COLUMN contacts.source_data")
 
 
 def test_for_whom_it_waited(record: Record) -> None:

@@ -220,6 +220,6 @@ def _add(inventory: Inventory, remarks: Mapping[str, Answer]) -> None:
         for classid, oid, number, text in answer.rows:
             objects = inventory.at() if objects is None else objects
             if each := objects.get(Address(classid, oid, number)):
-                said = mask_shapes(text, sql=True)
-                properties = {**inventory.definitions[each].properties, name: said}
+                masked = mask_shapes(text, sql=True) if isinstance(text, str) else text
+                properties = {**inventory.definitions[each].properties, name: masked}
                 inventory.definitions[each] = Definition(properties)

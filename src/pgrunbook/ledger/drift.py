@@ -88,7 +88,7 @@ def _added(fold: Fold, found: Inventory) -> Iterator[Drift]:
     """
     made = {
         found.addresses[each]: each
-        for each in fold.history
+        for each in fold.made & fold.history.keys()
         if each.type in _TABLES and each in found.addresses
     }
     for each, owner in found.owners.items():

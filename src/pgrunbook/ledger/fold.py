@@ -64,6 +64,16 @@ class Fold:
         """The block that was the last one to set an object."""
         return self.history[known][-1]
 
+    @property
+    def made(self) -> set[Object]:
+        """The objects that blocks have made or adopted; not those that they have only altered."""
+        return {
+            known
+            for changes in self.changes.values()
+            for known, (before, after) in changes.items()
+            if before is None or before == after
+        }
+
     def outdated(self, version: int) -> set[Object]:
         """The objects whose definitions another major version has printed."""
         return {known for known, printed in self.versions.items() if printed != version}

@@ -51,9 +51,9 @@ def site(servers: Callable[[int], Server], tmp_path_factory: pytest.TempPathFact
     with databases.sampled(server) as crm:
         assert project.run(crm, "-p", "schema", "nowhere").code == 2
         _interrupted(project, crm)
-        assert (
-            project.run(crm, "-p", "lock_budget", "1ms", "-p", "statement_timeout", "1ms").code == 1
-        )
+        with crm.connect(application_name="somebody") as conn:
+            conn.execute("BEGIN; LOCK TABLE workspaces IN SHARE MODE")
+            assert project.run(crm, "-p", "lock_budget", "1ms").code == 1
         _waits(project, crm)
         assert project.run(crm, "-p", "ticket", "CRM-7").code == 0
     made = project.command("archive", "site")

@@ -209,7 +209,13 @@ def test_what_a_reviewer_looks_for_is_seen_without_scrolling(
 def test_the_index_says_why_a_run_did_not_pass(page: Page, site: Path) -> None:
     page.goto(index(site))
     reasons = page.locator("#records tbody td.reason").all_inner_texts()
-    said = ["nothing was left to do", "16 blocks", "locks could not be had", "kernel died", "schema"]
+    said = [
+        "nothing was left to do",
+        "16 blocks",
+        "locks could not be had",
+        "kernel died",
+        "schema",
+    ]
     for reason, part in zip(reasons, said, strict=True):
         assert part in reason
 

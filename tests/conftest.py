@@ -23,18 +23,24 @@ VERSIONS = (16, 18)
 ON_THE_NEWEST = {
     "test_admission.py",
     "test_change_control.py",
+    "test_changed.py",
+    "test_composed.py",
     "test_constraint_kinds.py",
+    "test_effects.py",
+    "test_fold.py",
+    "test_hazards.py",
     "test_histories.py",
     "test_lab.py",
     "test_oracle.py",
     "test_sql_magic.py",
-    "test_twin.py",
     "test_rehearsal.py",
     "test_revert.py",
     "test_run_001.py",
     "test_run_002.py",
     "test_shape.py",
     "test_sql_001.py",
+    "test_twin.py",
+    "test_unready_target.py",
 }
 # The longest, each of which has a shorter neighbour in `make test`: only with every version, or one
 # that is asked for.

@@ -78,7 +78,8 @@ VALUES = {
     "schema": "public", "runbook": "001_x", "blocks": None, "run_id": "00000000-0000-0000-0000-000000000000",
     "lookups": ["Others"], "keys": ["id"], "keeper": 1, "schemas": ["public", "public"], "cursor": False,
     "path": "public", "read": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
-    "idle_in_transaction_session_timeout": "1min",
+    "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
+    "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "setting": "event_triggers", "searched": ["public"],
 }  # fmt: skip
 MADE = """
 CREATE TYPE state AS ENUM ('new', 'gone');

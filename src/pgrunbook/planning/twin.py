@@ -224,7 +224,7 @@ def there(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made]]:
             "names": [each.name for _, each in objects],
         }
         schemas = search_path.schemas(look, path)
-        for row in catalog.rows(look, "there", **asked, path=schemas):
+        for row in catalog.rows(look, "there", **asked, searched=schemas):
             name, each = objects[row["number"]]
             found[name].append(each)
     return dict(found)

@@ -26,21 +26,9 @@ OURS = "pg_catalog, pg_temp"
 
 def of(conn: Session) -> str:
     """The path of the session's own schema, as SET takes it: pg_catalog comes before it by itself.
-
-    What the database, or the role, has as its own setting comes behind, so that names mean what
-    they mean in psql: many keep extensions in a schema of theirs.
+    What else the role's own path has is left out: others may have put something there.
     """
-    if not conn.path:
-        with conn.cursor(row_factory=tuple_row) as cursor:
-            (added,) = cursor.execute(_ADDED).fetchone() or ("",)
-        conn.path = ", ".join(filter(None, [sql.Identifier(conn.schema).as_string(), added]))
-    return conn.path
-
-
-_ADDED = """
-SELECT CASE WHEN reset_val <> boot_val THEN reset_val ELSE '' END
-  FROM pg_settings WHERE name = 'search_path'
-"""
+    return sql.Identifier(conn.schema).as_string()
 
 
 def schemas(conn: Session, path: str) -> list[str]:

@@ -75,7 +75,6 @@ class Session(psycopg.Connection[Any]):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.schema = ""  # the one that a block's statements see
-        self.path = ""  # the search path of that, once `search_path.of` has found it
         # by the names of queries, those of their parameters
         self._prepared_with: dict[str, tuple[str, ...]] = {}
         self._looks: list[_Look] = []

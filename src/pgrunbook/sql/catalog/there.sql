@@ -5,7 +5,7 @@ WITH asked AS (
       FROM unnest(%(kinds)s::text[], %(schemas)s::text[], %(parents)s::text[], %(names)s::text[])
            WITH ORDINALITY AS a (kind, schema, parent, name, number)
       LEFT JOIN pg_namespace n
-        ON n.nspname = a.schema OR a.schema = '' AND n.nspname = ANY (%(path)s::text[])
+        ON n.nspname = a.schema OR a.schema = '' AND n.nspname = ANY (%(searched)s::text[])
 ), of_table AS (
     SELECT a.*, c.oid AS relation
       FROM asked a

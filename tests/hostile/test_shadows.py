@@ -15,7 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 from support import databases
 from support.databases import Database, Role
-from support.projects import Outcome
+from support.projects import RUNBOOK, Outcome, Project
 
 from pgrunbook.admit import admission
 from pgrunbook.ledger import ledger
@@ -409,3 +409,28 @@ def test_shadows_elsewhere_on_the_path_of_the_role_do_nothing(
         done = run(crm, "--mode", mode)
         assert done.code == 0, done.text
     assert crm.execute("SELECT what FROM public.told") == []
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ("other", "public, other"),
+        ("Odd one", '"Odd one", public'),
+        ("postgres", '"$user", public'),  # as the run's role is called
+    ],
+)
+def test_shadows_in_a_schema_that_a_block_names_refuse_it(
+    crm: Database, project: Project, schema: str, path: str
+) -> None:
+    role = databases.login_role(crm)
+    file = project.root / "sql" / RUNBOOK / "deploy" / "010_import_batches.sql"
+    file.write_text(f"-- search_path: {path}\n{file.read_text()}")
+    crm.load(f'CREATE SCHEMA "{schema}"; GRANT CREATE, USAGE ON SCHEMA "{schema}" TO {role.name}')
+    assert project.step(crm, "--mode", "plan").code == 0
+    with psycopg.connect(role.url, autocommit=True) as conn:
+        conn.execute(
+            f'CREATE FUNCTION "{schema}".lower(varchar) RETURNS text LANGUAGE sql AS '
+            "'SELECT $1::text'".encode()
+        )
+    refused(project.step(crm, "--mode", "plan"), "may be taken for one of pg_catalog's", "lower")

@@ -14,7 +14,7 @@ from pgrunbook.checks import CheckResult, result
 from pgrunbook.ledger import ledger
 from pgrunbook.planning import reliance
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.sqltext.shape import Facts, Key, Need
@@ -29,12 +29,21 @@ def check(
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
-    results += [*reliance.names(conn, schema), *reliance.event_triggers(conn)]
+    results += [*_names(conn, schema, decisions), *reliance.event_triggers(conn)]
     results += _needs(conn, schema, decisions, found)
     results += _changed(conn, decisions)
     named = {result.where for result in results if result.problem}
     results += [result for decision in decisions for result in _decided(decision, found, named)]
     return list(dict.fromkeys(results))
+
+
+def _names(conn: Connection, schema: str, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+    """Whether names mean what pg_catalog means by them, in every schema that a block sees."""
+    yield from reliance.names(conn, schema)
+    paths = {d.block.search_path for d in decisions if d.pending} - {""}
+    seen = {name for path in paths for name in search_path.schemas(conn, path)}
+    for name in sorted(seen - {schema}):
+        yield from reliance.names(conn, name)
 
 
 def ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:

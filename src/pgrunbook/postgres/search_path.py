@@ -31,7 +31,7 @@ def of(conn: Session) -> str:
     return sql.Identifier(conn.schema).as_string()
 
 
-def schemas(conn: Session, path: str) -> list[str]:
+def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
     """The schemas that a path leads to, without pg_catalog."""
     with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(f"{theirs(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode())

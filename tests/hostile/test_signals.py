@@ -18,23 +18,31 @@ SLOW = "import time, sys\nclass Slow:\n    def find_spec(self, name, *_):\n     
 SLOW += "            open('reached', 'w').close(); time.sleep(2)\nsys.meta_path.insert(0, Slow())\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("at", ["pgrunbook.errors", "pgrunbook.cli.main", "pydantic"])
-def test_while_it_is_imported(tmp_path: Path, at: str, number: signal.Signals) -> None:
-    (tmp_path / "sitecustomize.py").write_text(SLOW.format(at=at))
+def signalled(folder: Path, number: signal.Signals, *arguments: str) -> tuple[int, bytes, bytes]:
+    """What pgrunbook ends with, prints and complains of, if the signal comes once it has made the
+    file `reached`, as the folder's sitecustomize.py tells it.
+    """
     begun = subprocess.Popen(
-        [sys.executable, "-m", "pgrunbook", "run", "001", "--json"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path)},
+        [sys.executable, "-m", "pgrunbook", *arguments],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + 20
-    while not (tmp_path / "reached").exists() and time.monotonic() < deadline:
+    while not (folder / "reached").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     begun.send_signal(number)
     shown, said = begun.communicate(timeout=20)
-    assert begun.returncode == 3, said
+    return begun.returncode, shown, said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", ["pgrunbook.errors", "pgrunbook.cli.main", "pydantic"])
+def test_while_it_is_imported(tmp_path: Path, at: str, number: signal.Signals) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW.format(at=at))
+    code, shown, said = signalled(tmp_path, number, "run", "001", "--json")
+    assert code == 3, said
     assert json.loads(shown)[0]["verdict"] == "interrupted"
     assert said.decode().startswith("INTERRUPTED: Stopped by a signal")
     assert said.count(b"\n") == 1
@@ -44,18 +52,7 @@ def test_while_the_interpreter_exits(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import atexit, time\natexit.register(lambda: (open('reached', 'w').close(), time.sleep(1)))"
     )
-    begun = subprocess.Popen(
-        [sys.executable, "-m", "pgrunbook", "run", "--json"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "reached").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    begun.send_signal(signal.SIGINT)
-    shown, said = begun.communicate(timeout=20)
-    assert begun.returncode == 2, said
+    code, shown, said = signalled(tmp_path, signal.SIGINT, "run", "--json")
+    assert code == 2, said
     assert b"Traceback" not in said
     assert json.loads(shown)[0]["verdict"] == "refused"

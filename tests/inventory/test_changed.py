@@ -15,7 +15,6 @@ from support.databases import Database
 from pgrunbook.inventory.changed import overwritten, written
 from pgrunbook.inventory.objects import Difference, Inventory, differences
 from pgrunbook.inventory.read import read, read_objects
-from pgrunbook.postgres.embedded import Server
 
 MORE = """
 DO $$BEGIN EXECUTE 'CREATE TABLE made (a int)'; EXECUTE 'DROP VIEW seen'; END$$
@@ -63,18 +62,6 @@ SQL = [
 ]
 # The objects of a schema that has another name are its direct dependents, and theirs.
 BEYOND = "ALTER SCHEMA app RENAME TO application"
-
-
-@pytest.fixture(scope="module")
-def made(server: Server) -> Iterator[Database]:
-    with changes.made(server) as database:
-        yield database
-
-
-@pytest.fixture(scope="module")
-def before(made: Database) -> Inventory:
-    with made.connect() as conn:
-        return read(conn)
 
 
 @pytest.fixture

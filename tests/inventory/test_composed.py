@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,21 +14,8 @@ from support.databases import Database
 
 from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
-from pgrunbook.postgres.embedded import Server
 
 ALONE = ("CREATE SUBSCRIPTION", "ADD VALUE")  # not in a transaction, or of no use in it
-
-
-@pytest.fixture(scope="module")
-def made(server: Server) -> Iterator[Database]:
-    with changes.made(server) as database:
-        yield database
-
-
-@pytest.fixture(scope="module")
-def before(made: Database) -> Inventory:
-    with made.connect() as conn:
-        return read(conn)
 
 
 def several(version: int) -> st.SearchStrategy[list[str]]:

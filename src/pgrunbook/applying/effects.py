@@ -74,11 +74,6 @@ class Effect:
         frame = pd.DataFrame(self.rows_written, columns=columns)
         return frame.rename(columns={"relation": "table"}).set_index("table")
 
-    @property
-    def made(self) -> list[Object]:
-        """The objects that were not there before."""
-        return [each.object for each in self.differences if each.before is None]
-
 
 def _change(each: Difference) -> str:
     if each.before is None:

@@ -1,4 +1,4 @@
-"""Read the definitions of objects: of whole schemas, of a list, of roles. Reads only."""
+"""Read the definitions of objects: of whole schemas, or of a list. Reads only."""
 
 from __future__ import annotations
 
@@ -78,19 +78,6 @@ def read_objects(
     )
     questions = {kind: question for kind, question in asked.items() if question}
     return _read(conn, questions, about, gone)
-
-
-def read_roles(conn: psycopg.Connection[Any], names: Sequence[str]) -> Inventory:
-    """What these roles may do, and which they are members of."""
-    asked = catalogs.query("roles").replace(
-        "{names}", f"{sql.Literal([*names]).as_string()}::text[]"
-    )
-    inventory = Inventory()
-    (answer,) = catalogs.ask(conn, [asked])
-    for row in answer.rows:
-        each = Object(*row[3:5])
-        inventory.definitions[each] = Definition(_properties(answer.names[5:], row[5:]))
-    return inventory
 
 
 class _About(NamedTuple):

@@ -18,7 +18,7 @@ from support import databases
 from support.databases import Database
 
 from pgrunbook.applying import in_transaction
-from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.applying.outcome import Outcome
 from pgrunbook.errors import Failed
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Agenda
@@ -88,7 +88,7 @@ class Applying:
             decision,
             self.run_id,
             Timeouts(lock_timeout, "5s", "20s"),
-            ground=agenda.ground,
+            ground=agenda.state.ground,
             decide=decide,
             ask=agenda.questions,
             report=lambda _: None,

@@ -24,7 +24,7 @@ from support.databases import Database
 from support.projects import Project
 
 from pgrunbook.applying import footprint, in_transaction
-from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.applying.outcome import Outcome
 from pgrunbook.errors import Failed
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.agenda import Agenda
@@ -139,7 +139,7 @@ class Applying:
             agenda.decide_now([source.block("010_block", {})])[0],
             self.run_id,
             Timeouts("800ms", "20s", budget),
-            ground=agenda.ground,
+            ground=agenda.state.ground,
             decide=lambda: agenda.decide_now([source.block("010_block", {})])[0],
             ask=agenda.questions,
             report=lambda _: None,

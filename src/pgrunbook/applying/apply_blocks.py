@@ -11,7 +11,7 @@ from functools import partial
 
 from pgrunbook import durations
 from pgrunbook.applying import in_transaction, outside_transaction, standbys
-from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.errors import Refused
 from pgrunbook.ledger.run_rows import Recorder
@@ -94,11 +94,11 @@ class Worker:
         self._in_order(block, before)
         if not self.recorder.begun:
             self.recorder.begin()
-            self.agenda.read_anew(self.recorder.run_id)
+            self.agenda.state.read_anew(self.recorder.run_id)
         _LOG.info("%s: to %s, %s", block.name, chosen.action, chosen.reason)
         done = self._execute(chosen, reporter)
         if done.effect is None:  # nobody has heard of it
-            self.agenda.forget()
+            self.agenda.state.forget()
         self.outcomes.append(done)
         self._done.add(done.block)
         _LOG.info("%s: %s in %s", done.block, done.event, durations.words(done.elapsed_ms))
@@ -117,14 +117,14 @@ class Worker:
             decide = partial(self.decide, chosen.block)
             return in_transaction.apply(
                 *on,
-                ground=self.agenda.ground,
+                ground=self.agenda.state.ground,
                 decide=decide,
                 ask=self.agenda.questions,
                 report=reporter.attempts(),
             )
         return outside_transaction.apply(
             *on,
-            ground=self.agenda.ground,
+            ground=self.agenda.state.ground,
             observe=self._observe,
             report=reporter.attempts(),
             progress=reporter.progress(),

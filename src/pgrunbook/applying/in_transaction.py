@@ -7,17 +7,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import psycopg
 
 from pgrunbook.applying import effects, lock_waits, standbys
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.one_message import Batch
+from pgrunbook.applying.outcome import Clock, Outcome
+from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.inventory import changed, objects
@@ -31,7 +31,6 @@ from pgrunbook.postgres import catalog, durability
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
-from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -41,34 +40,6 @@ from pgrunbook.sqltext.shape import OBJECTS, Facts, Key, holds
 # What to ask about a block's objects inside its own transaction: in the message that has its
 # statements, too.
 Ask = Callable[[Block, Session], Questions]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was done with a block: `event` is applied, adopted or reverted; each statement's text
-    and time, and the locks that were held until the end. Times in milliseconds. `confirmed`: by the
-    standbys that a commit waits for.
-    """
-
-    block: str
-    event: str
-    statements: tuple[tuple[str, float], ...]
-    started_at: datetime
-    elapsed_ms: float
-    locks: tuple[Lock, ...] = ()
-    confirmed: bool = True
-    effect: Effect | None = None
-
-    def frame(self) -> pd.DataFrame:
-        """One row a statement, the commit last: columns `statement` (its first line, comments all
-        in one), `ms`.
-        """
-        rows: list[tuple[str, float]] = []
-        for sql, ms in self.statements:
-            label = "COMMENT ON …" if sql.startswith("COMMENT ON") else sql.splitlines()[0]
-            before = rows.pop()[1] if rows and rows[-1][0] == label else 0.0
-            rows.append((label, before + ms))
-        return pd.DataFrame(rows, columns=["statement", "ms"]).round({"ms": 1})
 
 
 def apply(
@@ -312,33 +283,6 @@ def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int 
     return replace(problem, found="\n".join(filter(None, [problem.found, *shown])))
 
 
-# By SQLSTATE, how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_REMEDIES = {
-    "08": "the server's log says why the connection ended; see that it can be reached, then run "
-    "again",
-    "23": "correct the rows that break the constraint, then run again",
-    "25006": "connect to a primary, as a role that may write",
-    "25P": "our side was silent for too long, or a time limit of the server ended the session; "
-    "run again",
-    "42501": "grant this role the privilege, or run as one that has it",
-    "53100": "make room on the server's disk, then run again",
-    "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
-    "57P": "see that the server is up, then run again",
-}
-
-
-def advice(
-    exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again"
-) -> str:
-    """What to do about the server's error; `otherwise`, if nothing is known about it."""
-    code = exc.sqlstate or "08"  # no answer: the connection was lost
-    known = next((text for start, text in _REMEDIES.items() if code.startswith(start)), otherwise)
-    own = "statement_timeout" in block.timeouts
-    return known.format(
-        statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout"
-    )
-
-
 def unmet(decision: Decision, effect: Effect) -> list[Problem]:
     """Where the block, or what undoes it, has not left what was to be there."""
     problems = []
@@ -398,23 +342,3 @@ def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem
         for key, value in wanted.items()
         if not holds(value, there := found.get(key, "absent"))
     ]
-
-
-class Clock:
-    """Laps in milliseconds, each named after the statement that it measured."""
-
-    def __init__(self) -> None:
-        self.laps: list[tuple[str, float]] = []
-        self._start = self._last = time.perf_counter()
-
-    def lap(self, name: str = "") -> None:
-        """End a lap; one without a name counts into no statement."""
-        now = time.perf_counter()
-        if name:
-            self.laps.append((name, (now - self._last) * 1000))
-        self._last = now
-
-    @property
-    def total_ms(self) -> float:
-        """From the start to the last lap."""
-        return (self._last - self._start) * 1000

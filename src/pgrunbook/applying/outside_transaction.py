@@ -23,8 +23,10 @@ from pglast.enums import AlterTableType, ObjectType
 
 from pgrunbook.applying import effects, lock_waits
 from pgrunbook.applying.effects import Effect
-from pgrunbook.applying.in_transaction import Clock, Outcome, advice, unmet
+from pgrunbook.applying.in_transaction import unmet
 from pgrunbook.applying.lock_waits import Report
+from pgrunbook.applying.outcome import Clock, Outcome
+from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
 from pgrunbook.inventory.objects import Definition, Object

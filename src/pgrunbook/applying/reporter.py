@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.outside_transaction import Progress
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.blockers import Attempt

@@ -66,6 +66,11 @@ class Entry:
         return self.event in DONE
 
     @property
+    def broken_off(self) -> bool:
+        """Whether the block was begun, or begun to be undone, and not finished."""
+        return self.event in BROKEN_OFF
+
+    @property
     def when(self) -> str:
         """`applied 2026-01-31 12:00 UTC, run 0123abcd`."""
         return f"{self.event} {self.finished_at:%Y-%m-%d %H:%M} UTC, run {self.run_id[:8]}"

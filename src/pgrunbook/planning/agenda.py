@@ -4,7 +4,7 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -14,14 +14,12 @@ from pgrunbook.admit import admission, variants
 from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused, did_you_mean
-from pgrunbook.inventory.objects import Definition, Inventory, Object
-from pgrunbook.inventory.read import read
+from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import ledger
-from pgrunbook.ledger.drift import Drift, drift
-from pgrunbook.ledger.fold import Fold, fold, note_reading
+from pgrunbook.ledger.drift import Drift
 from pgrunbook.planning import decisions, reversion
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.expectation import Expectation
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog, shapes
 from pgrunbook.postgres.catalog import Connection
@@ -31,7 +29,6 @@ from pgrunbook.runbooks.blocks import Admits, Block, Source, Variants, entry_of
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
 from pgrunbook.sqltext import shape
-from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.shape import Facts, Key
 
 # So short that it is not its length that keeps it out of a column.
@@ -53,6 +50,7 @@ class Agenda:
     variables: dict[str, str] = field(default_factory=dict)
     reverting: bool = False
     discard: frozenset[str] = frozenset()
+    state: Expectation = field(init=False)  # what the ledger expects, and what is there
     twins: Twins = field(init=False)
     _admitting: list[Block] = field(default_factory=list)
     _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -60,90 +58,20 @@ class Agenda:
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
     _seen: dict[Admits, Admission] | None = None  # what was found meanwhile, in `decide_now`
     _witnesses: dict[Admits, Witness] = field(default_factory=dict)  # who said last what is found
-    _ground: Ground | None = None
-    _fold: Fold | None = None
-    _relations: set[Relation] = field(default_factory=set)
-    _runs_code: bool = False
 
     def __post_init__(self) -> None:
+        self.state = Expectation(self.sessions, self.runbook, self.schema)
         self.twins = Twins(
             self.entries,
             self.source.plain(),
-            expected=self._expected,
-            applied=self._applied,
+            expected=self.state.expected,
+            applied=self.state.applied,
         )
 
     @property
     def look(self) -> Connection:
         """The read-only session."""
         return self.sessions.look
-
-    @property
-    def ground(self) -> Ground:
-        """What is there, as it was seen last."""
-        return self._ground or self._look(())
-
-    @property
-    def fold(self) -> Fold:
-        """What the ledger expects, as it was read last."""
-        if self._fold is None:
-            self._fold = fold(self.look, self.schema)
-        return self._fold
-
-    def drift(self) -> list[Drift]:
-        """What is not there as the ledger expects it."""
-        found = drift(self.fold, self.ground.seen, self._version)
-        parts = self.fold.parts
-        covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
-        return self._without_half_done(covered) if covered else []
-
-    def _without_half_done(self, found: Sequence[Drift]) -> list[Drift]:
-        """Without what blocks of this runbook have set that are half undone, or half done: what is
-        there of these is decided about with them.
-        """
-        own = {each.setter.block for each in found if each.setter.runbook == self.runbook}
-        broken_off = {name for name, entry in self.entries([*own]).items() if _is_broken_off(entry)}
-        return [
-            each
-            for each in found
-            if each.setter.runbook != self.runbook or each.setter.block not in broken_off
-        ]
-
-    @property
-    def _version(self) -> int:
-        return self.look.info.server_version // 10_000
-
-    def unread(self) -> dict[Object, tuple[Definition | None, Definition]]:
-        """The expected objects that are to be read anew: how they were printed, None if nobody
-        knows, and how they are printed now.
-        """
-        fold, seen = self.fold, self.ground.seen
-        wanted = fold.unread | fold.outdated(self._version)
-        return {each: (fold.definitions.get(each), seen[each]) for each in wanted if each in seen}
-
-    def read_anew(self, run_id: str) -> None:
-        """Write into the ledger how the server prints what is expected, where that is not known, or
-        was printed by another major version.
-        """
-        if found := self.unread():
-            printed = sorted({f"PostgreSQL {n}" for n in self.fold.versions.values()})
-            reason = "a ledger of before version 6"
-            if not self.fold.unread:
-                reason = f"printed by {', '.join(printed)}"
-            definitions = {each: now for each, (_, now) in found.items()}
-            note_reading(
-                self.sessions.work,
-                run_id,
-                self.schema,
-                reason,
-                self.fold.last_block,
-                definitions,
-            )
-            self._fold = None
-
-    def forget(self) -> None:
-        """Look at everything anew, when somebody asks."""
-        self._ground = self._fold = None
 
     def entries(self, blocks: Sequence[str] | None = None) -> dict[str, ledger.Entry]:
         """The ledger's latest row on each block, or on these."""
@@ -220,21 +148,10 @@ class Agenda:
         try:
             renewed = [self.renewed(block) for block in blocks]
             found = self.found(renewed)
-            self._look({named for block in renewed for named in block.relations})
-            self._fold = None
+            self.state.renew({named for block in renewed for named in block.relations})
             return self.decide(renewed, found)
         finally:
             self._seen = None
-
-    def _look(self, relations: Collection[Relation]) -> Ground:
-        """Look once more at these relations; at all that a run looks at, if nobody has yet."""
-        if self._ground is None:
-            self._ground = Ground.look(
-                self.look, self.schema, self._relations, code=self._runs_code
-            )
-        else:
-            self._ground.refresh(self.look, relations)
-        return self._ground
 
     def _inspect(
         self, table: str, column: str, value: str, conn: Connection | None = None
@@ -294,8 +211,7 @@ class Agenda:
         need.
         """
         tables = {table for block in blocks for table in block.tables}
-        self._relations |= {named for block in blocks for named in block.relations}
-        self._runs_code = self._runs_code or not all(block.plain for block in blocks)
+        self.state.concern(blocks)
         facts = shapes.of_catalog(conn or self.look, self.schema, tables)
         if detached := {
             key.table for block in blocks for key in block.facts if key.kind == "standalone"
@@ -333,7 +249,7 @@ class Agenda:
         """What to do with each of these blocks, now."""
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
-            drifted = self.drift()
+            drifted = self.state.drift()
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         undone = [
             block for block in blocks if not ((entry := entries.get(block.name)) and entry.done)
@@ -344,10 +260,10 @@ class Agenda:
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         names = {row["name"]: _describe(row) for row in taken}
         of_table = _by_table(found)
-        drifted = self.drift() if len(undone) < len(blocks) else []
+        drifted = self.state.drift() if len(undone) < len(blocks) else []
         begun = {b.name for b in undone if _is_begun(b, entries.get(b.name), found)}
         new = [b for b in undone if not b.admits and b.name not in begun]
-        judged = self.twins.judge(self.sessions.look, new, self._target)
+        judged = self.twins.judge(self.sessions.look, new, self.state.everything)
         decided = []
         for block in blocks:
             entry, about = entries.get(block.name), _about(block, entries.get(block.name), of_table)
@@ -359,45 +275,18 @@ class Agenda:
                     made = replace(made, problems=tuple(others))
                 decided.append(made)
                 continue
-            mine = self._problems(block, drifted)
+            mine = self.state.problems(block, drifted)
             made = decisions.decide(block, about, names, entry, mine)
             if made.action in (Action.ADOPT, Action.COMPLETE):
                 made = replace(made, wanted=self._there(block))
             decided.append(made)
         return decided
 
-    def _expected(self) -> Collection[Object]:
-        return self.fold.definitions.keys()
-
-    def _applied(self) -> list[Object]:
-        """What blocks of the ledger have made themselves, and is as they left it: that it is there
-        says nothing about a block which the ledger lacks, and which makes it anew.
-        """
-        fold, seen = self.fold, self.ground.seen
-        return [
-            each
-            for each, made in fold.definitions.items()
-            if made and each not in fold.adopted and each in seen and seen[each] == made
-        ]
-
-    def _target(self) -> Inventory:
-        """All that is there."""
-        return self.ground.seen if self.ground.whole else read(self.look)
-
     def _there(self, block: Block) -> dict[Object, Definition]:
         """What of a block is there already, as it is."""
         objects = [named for key in block.facts if (named := _object(key, self.schema))]
-        return {each: self.ground.seen[each] for each in objects if each in self.ground.seen}
-
-    def _problems(self, block: Block, drifted: Sequence[Drift]) -> list[Problem]:
-        """What is not as the block left it, which was the last to set it."""
-        own = [each for each in drifted if self._set_by(each, block)]
-        return [replace(each.problem, where=block.name) for each in own]
-
-    def _set_by(self, drifted: Drift, block: Block) -> bool:
-        """Whether the block is the last one to set what is not as it should be."""
-        setter = drifted.setter
-        return (setter.runbook, setter.block) == (self.runbook, block.name)
+        seen = self.state.ground.seen
+        return {each: seen[each] for each in objects if each in seen}
 
     def undecided(self, name: str) -> Problem:
         """Why nothing is decided about what a cell calls a block: a file or a folder of `deploy/`,
@@ -425,8 +314,8 @@ class Agenda:
             block,
             found,
             entry,
-            self.fold.changes.get((self.runbook, block.name), {}),
-            self._problems(block, drifted),
+            self.state.fold.changes.get((self.runbook, block.name), {}),
+            self.state.problems(block, drifted),
             self.source,
             self.variables,
             block.named_in(self.discard),
@@ -477,11 +366,8 @@ def _is_begun(block: Block, entry: ledger.Entry | None, found: Facts) -> bool:
     """Whether the ledger says so, or the catalog: something of it is half done, which a twin cannot
     make.
     """
-    return _is_broken_off(entry) or any(decisions.half_done(block, found, entry))
-
-
-def _is_broken_off(entry: ledger.Entry | None) -> bool:
-    return bool(entry and entry.event in ledger.BROKEN_OFF)
+    broken_off = entry is not None and entry.broken_off
+    return broken_off or any(decisions.half_done(block, found, entry))
 
 
 def _by_table(found: Facts) -> dict[str, list[tuple[int, Key, str]]]:

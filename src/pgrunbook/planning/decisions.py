@@ -16,7 +16,7 @@ from psycopg import sql
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger.ledger import BROKEN_OFF, Entry
+from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.scripts import Script
 from pgrunbook.sqltext.shape import INVALID, OBJECTS, PENDING, Facts, Key, holds, relation_names
@@ -96,7 +96,7 @@ def decide(
         return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
     if entry and entry.done:
         return _recorded(block, found, entry, drifted)
-    begun = entry if entry and entry.event in BROKEN_OFF else None
+    begun = entry if entry and entry.broken_off else None
     broken = set(half_done(block, found, begun))
     sound = {key: value for key, value in found.items() if key not in broken}
     others = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from pgrunbook.applying.in_transaction import Outcome
+from pgrunbook.applying.outcome import Outcome
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks

@@ -80,7 +80,7 @@ class Preparation:
         results += self._cells(decided)
         results.append(self.standing.check(self.target))
         results += _exposed(decided)
-        results += reliance.readings(self.agenda.unread())
+        results += reliance.readings(self.agenda.state.unread())
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
         results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
         results += self._delays(decided)
@@ -166,7 +166,9 @@ class Preparation:
         def again(runbook: str, mode: str) -> str:
             return arguments.again(self.project, runbook, self.parameters, mode)
 
-        return losses.check(*about, decided, found, discarded, timeout, self.agenda.fold, again)
+        return losses.check(
+            *about, decided, found, discarded, timeout, self.agenda.state.fold, again
+        )
 
     def rehearsals(self) -> list[str]:
         """The rehearsals of the plan that the archive has."""

@@ -378,7 +378,7 @@ class Run(Lifetime):
         are in place.
         """
         self._require_decisions()
-        self._agenda.forget()
+        self._agenda.state.forget()
         final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
             checks.require(

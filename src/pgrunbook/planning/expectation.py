@@ -1,0 +1,155 @@
+"""What the ledger expects to be there, and what is there, as a run has seen both last."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from pgrunbook.errors import Problem
+from pgrunbook.inventory.objects import Definition, Inventory, Object
+from pgrunbook.inventory.read import read
+from pgrunbook.ledger import ledger
+from pgrunbook.ledger.drift import Drift, drift
+from pgrunbook.ledger.fold import Fold, fold, note_reading
+from pgrunbook.planning.ground import Ground
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext.mentions import Relation
+
+
+@dataclass(slots=True)
+class Expectation:
+    """The fold of a schema's effects beside the ground, for the blocks of one runbook. Reads only,
+    in the session `look`, but for `read_anew`.
+    """
+
+    sessions: Sessions
+    runbook: str
+    schema: str
+    _ground: Ground | None = None
+    _fold: Fold | None = None
+    _relations: set[Relation] = field(default_factory=set)
+    _runs_code: bool = False
+
+    @property
+    def look(self) -> Connection:
+        """The read-only session."""
+        return self.sessions.look
+
+    @property
+    def ground(self) -> Ground:
+        """What is there, as it was seen last."""
+        return self._ground or self._look(())
+
+    @property
+    def fold(self) -> Fold:
+        """What the ledger expects, as it was read last."""
+        if self._fold is None:
+            self._fold = fold(self.look, self.schema)
+        return self._fold
+
+    def concern(self, blocks: Iterable[Block]) -> None:
+        """Look at what these blocks concern, too, when it is looked at all."""
+        for block in blocks:
+            self._relations |= block.relations
+            self._runs_code = self._runs_code or not block.plain
+
+    def renew(self, relations: Collection[Relation]) -> None:
+        """Look once more at these relations, and read the ledger anew when somebody asks."""
+        self._look(relations)
+        self._fold = None
+
+    def _look(self, relations: Collection[Relation]) -> Ground:
+        if self._ground is None:
+            self._ground = Ground.look(
+                self.look, self.schema, self._relations, code=self._runs_code
+            )
+        else:
+            self._ground.refresh(self.look, relations)
+        return self._ground
+
+    def forget(self) -> None:
+        """Look at everything anew, when somebody asks."""
+        self._ground = self._fold = None
+
+    def everything(self) -> Inventory:
+        """All that is there."""
+        return self.ground.seen if self.ground.whole else read(self.look)
+
+    def expected(self) -> Collection[Object]:
+        """What the ledger knows of."""
+        return self.fold.definitions.keys()
+
+    def applied(self) -> list[Object]:
+        """What blocks of the ledger have made themselves, and is as they left it: that it is there
+        says nothing about a block which the ledger lacks, and which makes it anew.
+        """
+        fold, seen = self.fold, self.ground.seen
+        return [
+            each
+            for each, made in fold.definitions.items()
+            if made and each not in fold.adopted and each in seen and seen[each] == made
+        ]
+
+    def drift(self) -> list[Drift]:
+        """What is not there as the ledger expects it."""
+        found = drift(self.fold, self.ground.seen, self._version)
+        parts = self.fold.parts
+        covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
+        return self._without_half_done(covered) if covered else []
+
+    def _without_half_done(self, found: Sequence[Drift]) -> list[Drift]:
+        """Without what blocks of this runbook have set that are half undone, or half done: what is
+        there of these is decided about with them.
+        """
+        own = sorted({each.setter.block for each in found if each.setter.runbook == self.runbook})
+        entries = ledger.entries(self.look, self.runbook, self.schema, own)
+        broken_off = {name for name, entry in entries.items() if entry.broken_off}
+        return [
+            each
+            for each in found
+            if each.setter.runbook != self.runbook or each.setter.block not in broken_off
+        ]
+
+    def problems(self, block: Block, drifted: Sequence[Drift]) -> list[Problem]:
+        """What is not as the block left it, which was the last to set it."""
+        name = (self.runbook, block.name)
+        return [
+            replace(each.problem, where=block.name)
+            for each in drifted
+            if (each.setter.runbook, each.setter.block) == name
+        ]
+
+    @property
+    def _version(self) -> int:
+        return self.look.info.server_version // 10_000
+
+    def unread(self) -> dict[Object, tuple[Definition | None, Definition]]:
+        """The expected objects that are to be read anew: how they were printed, None if nobody
+        knows, and how they are printed now.
+        """
+        fold, seen = self.fold, self.ground.seen
+        wanted = fold.unread | fold.outdated(self._version)
+        return {each: (fold.definitions.get(each), seen[each]) for each in wanted if each in seen}
+
+    def read_anew(self, run_id: str) -> None:
+        """Write into the ledger how the server prints what is expected, where that is not known, or
+        was printed by another major version.
+        """
+        found = self.unread()
+        if not found:
+            return
+        reason = "a ledger of before version 6"
+        if not self.fold.unread:
+            printed = sorted({f"PostgreSQL {n}" for n in self.fold.versions.values()})
+            reason = f"printed by {', '.join(printed)}"
+        note_reading(
+            self.sessions.work,
+            run_id,
+            self.schema,
+            reason,
+            self.fold.last_block,
+            {each: now for each, (_, now) in found.items()},
+        )
+        self._fold = None

@@ -29,7 +29,7 @@ from pgrunbook.planning.agenda import Agenda
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.source import Source
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = "001_import_connector"

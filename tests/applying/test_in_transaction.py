@@ -30,7 +30,7 @@ from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.postgres.twin_server import Twin
-from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.source import Source
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 

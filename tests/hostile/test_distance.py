@@ -33,8 +33,8 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.locks import BLOCKS
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.scripts import statements
+from pgrunbook.runbooks.source import Source
 
 FOUR = ("a", "b", "c", "d")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)

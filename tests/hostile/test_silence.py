@@ -32,7 +32,7 @@ from pgrunbook.postgres.heartbeat import Heartbeat
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Patience, Session, Silent
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.source import Source
 
 RUN = "00000000-0000-0000-0000-000000000000"
 

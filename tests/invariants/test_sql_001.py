@@ -12,7 +12,7 @@ from support import databases
 from support.databases import Database
 
 from pgrunbook.postgres.embedded import Server
-from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.source import Source
 
 SQL = Path(__file__).parents[2] / "sql"
 SAMPLE = SQL / "sample.sql"

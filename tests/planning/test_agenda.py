@@ -9,7 +9,7 @@ import pytest
 
 from pgrunbook import Refused
 from pgrunbook.planning.agenda import Agenda
-from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.source import Source
 
 
 def agenda(folder: Path, files: dict[str, str]) -> Agenda:

@@ -12,7 +12,8 @@ from pgrunbook.errors import Problem
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import reversion
 from pgrunbook.planning.decisions import Action, Decision, decide
-from pgrunbook.runbooks.blocks import Block, Source
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.source import Source
 from pgrunbook.sqltext.shape import Facts, Key
 
 SQL = """-- title: t

@@ -16,7 +16,7 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.source import Source
 
 # The problems of blocks that are to run one after the other.
 Foresee = Callable[..., list[str]]

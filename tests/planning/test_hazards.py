@@ -15,7 +15,7 @@ from pgrunbook.planning.hazards import Risk
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.source import Source
 
 Assess = Callable[..., list[Risk]]
 

@@ -10,10 +10,10 @@ import pytest
 
 from pgrunbook import Refused
 from pgrunbook.errors import Problem
-from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.import_files import Imported, import_files
 from pgrunbook.runbooks.lint import lint
 from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.source import Source
 
 TABLE = "CREATE TABLE t (n int);\n"
 

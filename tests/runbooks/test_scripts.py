@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.scripts import Script, statements, substitute
+from pgrunbook.runbooks.source import Source
 
 
 def script(tmp_path: Path, text: str | bytes, kind: str = "deploy") -> Script:

@@ -12,7 +12,8 @@ import pandas as pd
 from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.inspect_column import Constraint
 from pgrunbook.ledger.ledger import Entry
-from pgrunbook.runbooks.blocks import Admits, Block, Source
+from pgrunbook.runbooks.blocks import Admits, Block
+from pgrunbook.runbooks.source import Source
 from pgrunbook.sqltext.shape import Key
 
 

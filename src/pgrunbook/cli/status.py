@@ -21,9 +21,10 @@ from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.run_sessions import holding
 from pgrunbook.runbooks import targets
-from pgrunbook.runbooks.blocks import Source, entry_of
+from pgrunbook.runbooks.blocks import entry_of
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runbooks.scripts import Script
+from pgrunbook.runbooks.source import Source
 
 # The least that the table takes, in characters: its names are to be copied.
 WIDTH = 140

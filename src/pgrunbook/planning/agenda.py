@@ -25,8 +25,9 @@ from pgrunbook.postgres import catalog, shapes
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks.blocks import Admits, Block, Source, Variants, entry_of
+from pgrunbook.runbooks.blocks import Admits, Block, entry_of
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
+from pgrunbook.runbooks.source import Source, Variants
 from pgrunbook.secrets import literals
 from pgrunbook.sqltext import shape
 from pgrunbook.sqltext.shape import Facts, Key

@@ -16,8 +16,9 @@ from pgrunbook.ledger.fold import Changes
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action, Decision, altered
 from pgrunbook.planning.losses import losses
-from pgrunbook.runbooks.blocks import Block, Source
+from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement, statements
+from pgrunbook.runbooks.source import Source
 from pgrunbook.sqltext.shape import Facts
 
 

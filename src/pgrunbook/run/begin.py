@@ -9,9 +9,9 @@ from typing import Any
 from pgrunbook.errors import Refused
 from pgrunbook.run.run import Run
 from pgrunbook.runbooks import cells, credentials, parameters, targets
-from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.source import Source
 
 
 def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:

@@ -35,9 +35,9 @@ from pgrunbook.run.before_and_after import Observation
 from pgrunbook.run.prepare import Preparation
 from pgrunbook.run.rehearsal import Rehearsal
 from pgrunbook.runbooks import credentials, parameters, targets
-from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.source import Source
 
 if TYPE_CHECKING:
     from pgrunbook.postgres.twin_server import Twin

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgrunbook.runbooks import digests, notebooks
-from pgrunbook.runbooks.blocks import Source
+from pgrunbook.runbooks.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,10 +14,10 @@ from pathlib import Path
 from pgrunbook import files as atomic
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import migrations, pieces, scaffold
-from pgrunbook.runbooks.blocks import Source
 from pgrunbook.runbooks.migrations import Migration, Note
 from pgrunbook.runbooks.pieces import Piece
 from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.source import Source
 
 
 @dataclass(frozen=True, slots=True)

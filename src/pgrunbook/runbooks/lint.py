@@ -15,8 +15,8 @@ from pglast import ast, enums
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters, squawk
-from pgrunbook.runbooks.blocks import KINDS, Source, paths
 from pgrunbook.runbooks.scripts import Script, substitute
+from pgrunbook.runbooks.source import KINDS, Source, paths
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
 

@@ -1,0 +1,60 @@
+"""What was done with a block, and how long each part of it took."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from pgrunbook.applying.effects import Effect
+from pgrunbook.postgres.locks import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done with a block: `event` is applied, adopted or reverted; each statement's text
+    and time, and the locks that were held until the end. Times in milliseconds. `confirmed`: by the
+    standbys that a commit waits for.
+    """
+
+    block: str
+    event: str
+    statements: tuple[tuple[str, float], ...]
+    started_at: datetime
+    elapsed_ms: float
+    locks: tuple[Lock, ...] = ()
+    confirmed: bool = True
+    effect: Effect | None = None
+
+    def frame(self) -> pd.DataFrame:
+        """One row a statement, the commit last: columns `statement` (its first line, comments all
+        in one), `ms`.
+        """
+        rows: list[tuple[str, float]] = []
+        for sql, ms in self.statements:
+            label = "COMMENT ON …" if sql.startswith("COMMENT ON") else sql.splitlines()[0]
+            before = rows.pop()[1] if rows and rows[-1][0] == label else 0.0
+            rows.append((label, before + ms))
+        return pd.DataFrame(rows, columns=["statement", "ms"]).round({"ms": 1})
+
+
+class Clock:
+    """Laps in milliseconds, each named after the statement that it measured."""
+
+    def __init__(self) -> None:
+        self.laps: list[tuple[str, float]] = []
+        self._start = self._last = time.perf_counter()
+
+    def lap(self, name: str = "") -> None:
+        """End a lap; one without a name counts into no statement."""
+        now = time.perf_counter()
+        if name:
+            self.laps.append((name, (now - self._last) * 1000))
+        self._last = now
+
+    @property
+    def total_ms(self) -> float:
+        """From the start to the last lap."""
+        return (self._last - self._start) * 1000

@@ -1,0 +1,33 @@
+"""What to do about an error of the server, by its SQLSTATE."""
+
+from __future__ import annotations
+
+import psycopg
+
+from pgrunbook.runbooks.blocks import Block
+
+# By SQLSTATE, how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_REMEDIES = {
+    "08": "the server's log says why the connection ended; see that it can be reached, then run "
+    "again",
+    "23": "correct the rows that break the constraint, then run again",
+    "25006": "connect to a primary, as a role that may write",
+    "25P": "our side was silent for too long, or a time limit of the server ended the session; "
+    "run again",
+    "42501": "grant this role the privilege, or run as one that has it",
+    "53100": "make room on the server's disk, then run again",
+    "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
+    "57P": "see that the server is up, then run again",
+}
+
+
+def advice(
+    exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again"
+) -> str:
+    """What to do about the server's error; `otherwise`, if nothing is known about it."""
+    code = exc.sqlstate or "08"  # no answer: the connection was lost
+    known = next((text for start, text in _REMEDIES.items() if code.startswith(start)), otherwise)
+    own = "statement_timeout" in block.timeouts
+    return known.format(
+        statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout"
+    )

@@ -1,0 +1,327 @@
+"""The SQL files of a runbook, read and parsed, and the blocks that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pglast
+
+from pgrunbook.durations import milliseconds
+from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.runbooks import transaction_rules
+from pgrunbook.runbooks.blocks import Admits, Block, entry_of
+from pgrunbook.runbooks.scripts import Script, Statement, substitute
+from pgrunbook.secrets import literals
+from pgrunbook.sqltext import shape
+from pgrunbook.sqltext.hazards import Hazard
+from pgrunbook.sqltext.shape import Effect, Facts, Need
+
+# The folders of a runbook's SQL.
+KINDS = ("deploy", "verify", "revert")
+
+# Variants of one block, side by side: the name of the file without its ending, and the file.
+Variants = Mapping[str, Script]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The SQL of one runbook, read and parsed: for each kind of script, its files by base name.
+    `unusable` has what is wrong with files, by their paths; one that cannot even be parsed is not
+    among the others.
+    """
+
+    deploy: Mapping[str, Script | Variants]
+    verify: Mapping[str, Script | Variants]
+    revert: Mapping[str, Script | Variants]
+    unusable: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> Source:
+        """Read every file. Raises Refused naming all that is wrong with any of them, before any
+        connection.
+        """
+        source = cls.usable(folder)
+        if problems := [problem for found in source.unusable.values() for problem in found]:
+            raise Refused(
+                "The runbook's SQL cannot be used: nothing was started.", problems=problems
+            )
+        return source
+
+    @classmethod
+    def usable(cls, folder: Path) -> Source:
+        """Read every file, as far as it can be used."""
+        unusable: dict[str, Sequence[Problem]] = {}
+        kinds = {kind: dict(_entries(folder / kind, folder, unusable)) for kind in KINDS}
+        if not paths(folder / "deploy"):
+            unusable["deploy/"] = [
+                Problem("holds no block", where="deploy/", expected="NNN_name.sql")
+            ]
+        return cls(**kinds, unusable=unusable)
+
+    def scripts(self, *kinds: str) -> Iterator[Script]:
+        """The files of these kinds, or of all, variants too."""
+        for kind in kinds or KINDS:
+            for entry in getattr(self, kind).values():
+                yield from [entry] if isinstance(entry, Script) else entry.values()
+
+    @property
+    def proven(self) -> frozenset[str]:
+        """The blocks that a verify script names in its header, as it is about several."""
+        return frozenset[str]().union(*(script.proves for script in self.scripts("verify")))
+
+    @property
+    def unverified(self) -> list[str]:
+        """The blocks, files and folders of `deploy/`, that no verify script is about."""
+        known = {name for name, entry in self.verify.items() if entry} | self.proven
+        return [name for name in self.deploy if name not in known]
+
+    def holding(self, secrets: Sequence[str]) -> Iterator[Problem]:
+        """A problem for each line of a file that holds one of these passwords."""
+        for script in self.scripts():
+            yield from literals.problems(script.text, script.name, secrets, forms=False)
+
+    def plain(self) -> list[str]:
+        """The names of the blocks that are one file, in order."""
+        return [name for name, entry in self.deploy.items() if isinstance(entry, Script)]
+
+    def block(self, name: str, variables: Mapping[str, str]) -> Block:
+        """The block of one file, rendered. Raises Refused if it is not there or makes an unknown
+        shape.
+        """
+        script = self.deploy.get(name)
+        if not isinstance(script, Script):
+            raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
+        sql = script.render(variables)
+        parsed = script.filled(variables)
+        elsewhere = "search_path" in script.header
+        effects = tuple(
+            Effect({}, known=False) if elsewhere else _effect_of(statement) for statement in parsed
+        )
+        needs = [
+            *(need for effect in effects for need in effect.needs),
+            *_listed(script, "requires", variables),
+        ]
+        block = _block(name, [script], sql, parsed, effects, needs)
+        return replace(
+            block, fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables))
+        )
+
+    def chosen(
+        self,
+        name: str,
+        choices: Sequence[tuple[str, Mapping[str, str]]],
+        makes: Facts,
+        admits: Admits,
+        *,
+        recorded: Sequence[str] = (),
+        otherwise: str = "",
+    ) -> Block:
+        """The block `folder:table.column` made of chosen variants, each with its variables, in this
+        order.
+
+        What it makes cannot be told from its text and is given; the last statement makes it. With
+        no choice the block holds no SQL, `otherwise` says why, and its checksums are those of the
+        variants that a run recorded.
+        """
+        variants = self.deploy.get(name)
+        if variants is None or isinstance(variants, Script):
+            raise Refused.of(f"no folder of variants is called {name!r}", where="deploy/")
+        if missing := [variant for variant, _ in choices if variant not in variants]:
+            raise Refused.of(
+                f"no variant {', '.join(missing)}",
+                where=f"deploy/{name}/",
+                expected=", ".join(variants),
+            )
+        sql = "\n".join(variants[variant].render(variables) for variant, variables in choices)
+        parsed = tuple(
+            s for variant, variables in choices for s in variants[variant].filled(variables)
+        )
+        effects = (*(Effect({}) for _ in parsed[1:]), Effect(makes))
+        wanted = [variant for variant, _ in choices] or recorded
+        scripts = self.files(name, wanted)
+        block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, effects, ())
+        block = replace(block, admits=admits, choices=tuple(choices))
+        return block if choices else replace(block, title="No SQL is needed", why=otherwise)
+
+    def files(self, block: str, variants: Sequence[str]) -> Sequence[Script]:
+        """The files in `deploy/` of a block: its own; of one that has variants, those of these that
+        are there.
+        """
+        entry = self.deploy[entry_of(block)]
+        return (
+            [entry]
+            if isinstance(entry, Script)
+            else [entry[variant] for variant in variants if variant in entry]
+        )
+
+    def undoing(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
+        """The revert script of a block, as a block of the same name: the facts of it are what it
+        takes away.
+
+        The scripts of variants come in reverse order, each with the variables in `block.choices`;
+        `variables` are for a block that is one file. Raises Refused if there is no such script, or
+        a placeholder has no value.
+        """
+        entry = self.revert.get(block.entry)
+        if isinstance(entry, Script):
+            chosen = [(entry, variables)]
+        else:
+            chosen = [
+                (s, v)
+                for variant, v in reversed(block.choices)
+                if (s := (entry or {}).get(variant))
+            ]
+        if not chosen:
+            file = f"revert/{block.entry}.sql"
+            remedy = f"write {file}, or undo the block by hand"
+            raise Refused.of("has no revert script", where=block.name, expected=file, remedy=remedy)
+        sql = "\n".join(script.render(values) for script, values in chosen)
+        parsed = tuple(
+            statement for script, values in chosen for statement in script.filled(values)
+        )
+        effects = (*(Effect({}) for _ in parsed[1:]), Effect(undone))
+        tables = {key.table for key in block.facts} | (
+            {block.admits.table} if block.admits else set()
+        )
+        needs = [Need(table, "alter") for table in sorted(tables)]
+        undo = _block(block.name, [script for script, _ in chosen], sql, parsed, effects, needs)
+        return replace(undo, admits=block.admits, choices=block.choices)
+
+
+def _block(
+    name: str,
+    scripts: Sequence[Script],
+    sql: str,
+    parsed: tuple[Statement, ...],
+    effects: tuple[Effect, ...],
+    needs: Iterable[Need],
+) -> Block:
+    headers = [script.header for script in scripts]
+    return Block(
+        name=name,
+        title="; ".join(dict.fromkeys(header.get("title", name) for header in headers)),
+        why=" ".join(dict.fromkeys(map(_why, scripts))),
+        sql=sql,
+        statements=parsed,
+        effects=effects,
+        needs=tuple(dict.fromkeys(needs)),
+        scripts=tuple(scripts),
+        transaction=all(header.get("transaction") != "no" for header in headers),
+        search_path=_one(headers, "search_path"),
+        role=_one(headers, "role"),
+        repeatable=any(header.get("repeatable") == "yes" for header in headers),
+        timeouts={
+            k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h
+        },
+    )
+
+
+def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
+    """What the headers say: those of variants say the same, or nothing."""
+    return next((header[key] for header in headers if key in header), "")
+
+
+def _why(script: Script) -> str:
+    """What its header says, or where it comes from."""
+    from_file = f"Imported from {script.imported}." if script.imported else ""
+    return script.header.get("why", from_file)
+
+
+def paths(folder: Path) -> dict[str, Path]:
+    """The SQL files and the folders in a folder, in order, by the names of their blocks."""
+    found = sorted(path for path in folder.glob("*") if path.is_dir() or path.suffix == ".sql")
+    return {path.name.removesuffix(".sql"): path for path in found}
+
+
+def _entries(
+    folder: Path, root: Path, unusable: dict[str, Sequence[Problem]]
+) -> Iterable[tuple[str, Script | Variants]]:
+    for name, path in paths(folder).items():
+        if path.is_dir():
+            found = {p.stem: _script(p, root, unusable) for p in sorted(path.glob("*.sql"))}
+            yield name, {stem: script for stem, script in found.items() if script}
+        elif script := _script(path, root, unusable):
+            yield name, script
+
+
+def _script(path: Path, root: Path, unusable: dict[str, Sequence[Problem]]) -> Script | None:
+    name = path.relative_to(root).as_posix()
+    try:
+        script = Script.read(path, root)
+    except Refused as exc:
+        unusable[name] = exc.problems
+        return None
+    if not name.startswith("verify/") and (problems := list(_header_problems(script))):
+        unusable[name] = problems
+    return script
+
+
+def _header_problems(script: Script) -> Iterable[Problem]:
+    for key in ("lock_timeout", "statement_timeout"):
+        try:
+            milliseconds(script.header.get(key, "1s"))
+        except ValueError as exc:
+            yield Problem(str(exc), where=f"{script.name}, header {key}", found=script.header[key])
+    for name in script.accepts:
+        if name not in [*Hazard]:
+            yield Problem(
+                f"no hazard is called {name!r}",
+                where=f"{script.name}, header accepts",
+                expected=", ".join(Hazard),
+                remedy=f"{did_you_mean(name, Hazard)}correct it, or leave it out",
+            )
+    if not _is_path(script.header.get("search_path", "public")):
+        yield Problem(
+            "is no search path",
+            where=f"{script.name}, header search_path",
+            expected="names of schemas, with commas between them, as SET takes them",
+            found=script.header["search_path"],
+        )
+    if script.header.get("repeatable", "yes") not in ("yes", "no"):
+        found = script.header["repeatable"]
+        yield Problem("is neither yes nor no", f"{script.name}, header repeatable", found=found)
+    yield from transaction_rules.problems(script)
+
+
+def _is_path(path: str) -> bool:
+    try:
+        parsed = pglast.parse_sql(f"SET search_path = {path}")
+    except pglast.parser.ParseError:
+        return False
+    return len(parsed) == 1
+
+
+def _effect_of(statement: Statement) -> Effect:
+    try:
+        return shape.effect_of(statement.node)
+    except shape.UnknownShape:
+        return Effect({}, known=False)
+
+
+def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:
+    """What a header lists, `users (name, email); teams (id uuid)`, as needs: columns of any type,
+    or of one type.
+    """
+    parts = substitute(script.header.get(key, ""), variables).split(";")
+    where = f"{script.name}, header {key}"
+    return [need for part in parts if part.strip() for need in _columns(part.strip(), where)]
+
+
+def _columns(part: str, where: str) -> list[Need]:
+    try:
+        (raw,) = pglast.parse_sql(f"INSERT INTO {part} SELECT")
+        return [
+            Need(raw.stmt.relation.relname, "alter", column.name) for column in raw.stmt.cols or ()
+        ]
+    except pglast.parser.ParseError:  # it has types
+        pass
+    try:
+        (raw,) = pglast.parse_sql(f"CREATE TABLE {part}")
+    except pglast.parser.ParseError as exc:
+        raise Refused.of(str(exc.args[0]), where=where, found=part) from exc
+    facts = shape.effect_of(raw.stmt).facts.items()
+    return [
+        Need(key.table, "alter", key.name, type_) for key, type_ in facts if key.kind == "column"
+    ]

@@ -8,7 +8,8 @@ import errno
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +23,9 @@ from pgrunbook.errors import (
     Verdict,
     first_line,
 )
+
+if TYPE_CHECKING:
+    from pgrunbook.records.record import Record
 
 # What a context notes: that there is to be a document, and that it is printed.
 _ASKED, _PRINTED = "pgrunbook.json", "pgrunbook.printed"
@@ -128,3 +132,36 @@ def told(error: RunbookError) -> dict[str, Any]:
 def problems(found: Sequence[Problem]) -> list[dict[str, str]]:
     """Problems as JSON values: `what`, `where`, `expected`, `found`, `remedy`."""
     return [asdict(problem) for problem in found]
+
+
+AS_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form."
+)
+
+
+def warn(problems: Sequence[str]) -> None:
+    """Say what is not as it should be, and does no harm to what was done."""
+    for problem in problems:
+        click.secho(f"warning: {controls.one_line(problem)}", fg="yellow", err=True)
+
+
+def relative(path: Path) -> Path:
+    """The path as seen from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def record(path: Path) -> Record:
+    """The record of an executed notebook. Raises Refused if it is none."""
+    from pgrunbook.records.contained import require_regular
+    from pgrunbook.records.format.bundles import NewerFormat
+    from pgrunbook.records.record import Record
+
+    require_regular(path)
+    try:
+        return Record.read(path)
+    except NewerFormat:
+        raise
+    except (ValueError, RecursionError) as exc:
+        raise Refused.of(
+            "is not an executed notebook", where=path.name, found=first_line(exc)
+        ) from exc

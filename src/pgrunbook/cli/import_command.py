@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form.")
+@commands.AS_JSON
 def import_(folder: Path, name: str, dry_run: bool, as_json: bool) -> None:
     """Make a runbook called NAME of the SQL files below DIR: each is a block, in their order.
 

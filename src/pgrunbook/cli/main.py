@@ -15,16 +15,14 @@ import click
 
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
+from pgrunbook.cli.archive import archive
 from pgrunbook.cli.commands import Commands
 from pgrunbook.cli.import_command import import_
 from pgrunbook.errors import (
     Failed,
     Interrupted,
-    Problem,
-    Refused,
     RunbookError,
     Verdict,
-    first_line,
 )
 from pgrunbook.records import hazard_rows
 from pgrunbook.runbooks import arguments, parameters
@@ -33,11 +31,6 @@ from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
     from pgrunbook.records.how_it_ended import Ending
-    from pgrunbook.records.record import Record
-
-_AS_JSON = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form."
-)
 
 _TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
@@ -199,13 +192,13 @@ def _run(
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
     if asked.chosen.mode in ("plan", "rehearse"):
-        record = _record(path)
+        record = commands.record(path)
         yield "hazards", record.rows("hazards")
         if digest := record.plan.get("digest"):
             yield "plan", digest
-    yield "notebook", str(_relative(path))
+    yield "notebook", str(commands.relative(path))
     if page:
-        yield "page", str(_relative(page))
+        yield "page", str(commands.relative(page))
     if isinstance(sealed, RunbookError):
         raise sealed
     if sealed:
@@ -236,17 +229,12 @@ def _sealed(project: Project, notebook: Path) -> str | RunbookError:
 
     try:
         done = sealing.seal(project, notebook)
-        _warn(done.problems)
+        commands.warn(done.problems)
         return str(done)
     except RunbookError as exc:
         return Failed(
             "The run has ended as it says above. Its record is not sealed.", problems=exc.problems
         )
-
-
-def _warn(problems: Sequence[str]) -> None:
-    for problem in problems:
-        click.secho(f"warning: {controls.one_line(problem)}", fg="yellow", err=True)
 
 
 def _say(name: str, value: Any, *, passed: bool) -> None:
@@ -260,10 +248,6 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
         click.echo(f"{name + ':':<10}{controls.one_line(value)}")
 
 
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
 @main.command()
 @click.argument("runbook", required=False)
 @click.option("--target", metavar="NAME", default="embedded", show_default=True, help=_TARGETS)
@@ -273,7 +257,7 @@ def _relative(path: Path) -> Path:
     show_default=True,
     help="The schema that the runbooks were run in (`-p schema NAME`).",
 )
-@_AS_JSON
+@commands.AS_JSON
 def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None:
     """Show which blocks of RUNBOOK (of every runbook, if none is given) are pending or done, when,
     and by which run.
@@ -297,7 +281,7 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
     help="The schema that the runbooks were run in (`-p schema NAME`).",
 )
 @click.option("--others", is_flag=True, help="List what is there and no runbook has made, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form.")
+@commands.AS_JSON
 def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
     """Show what is not as runbooks have left it: altered, dropped or added by hand.
 
@@ -317,7 +301,7 @@ def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
 @click.option("--schema", default="public", show_default=True, help="A schema of the target.")
 @click.option("--confirm", metavar="REASON", help="Say that it is this one from now on, and why.")
 @click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")
-@_AS_JSON
+@commands.AS_JSON
 def server(target: str, schema: str, confirm: str | None, operator: str, as_json: bool) -> None:
     """Show which server answers, and whether it is the one that the target's ledger was written on.
 
@@ -348,7 +332,7 @@ def server(target: str, schema: str, confirm: str | None, operator: str, as_json
 
 @main.command()
 @click.argument("name")
-@_AS_JSON
+@commands.AS_JSON
 def new(name: str, as_json: bool) -> None:
     """Make a runbook called NAME: its notebook, and one block of SQL that works as it stands, to be
     edited.
@@ -359,7 +343,7 @@ def new(name: str, as_json: bool) -> None:
     from pgrunbook.runbooks import scaffold
 
     made = scaffold.new(Project.find(), name)
-    paths = [str(_relative(path)) for path in made]
+    paths = [str(commands.relative(path)) for path in made]
     number = made[0].stem.partition("_")[0]
     following = f"next: edit them; pgrunbook lint; pgrunbook run {number} --mode plan"
     if as_json:
@@ -374,7 +358,7 @@ main.add_command(import_)
 
 
 @main.command()
-@_AS_JSON
+@commands.AS_JSON
 def lint(as_json: bool) -> None:
     """Check every runbook, its SQL and its notebook: with squawk, and against rules of our own.
     Needs no database.
@@ -395,152 +379,4 @@ def lint(as_json: bool) -> None:
     sys.exit(verdict.exit_code)
 
 
-@main.group()
-def archive() -> None:
-    """Seal the executed notebooks under outputs/, and check that nothing was changed since.
-
-    `pgrunbook run` and `papermill --engine pgrunbook` seal what they write, whatever the verdict.
-    Signed with the Ed25519 key in the PEM file that `[archive] key` of pgrunbook.toml or
-    PGRUNBOOK_KEY names.
-    """
-
-
-@archive.command()
-@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_AS_JSON
-def seal(notebook: Path, as_json: bool) -> None:
-    """Seal NOTEBOOK under outputs/, which JupyterLab or papermill's own engine executed, or whose
-    runner was killed.
-
-    Refused if the target's ledger does not know the run, or tells otherwise. Where the ledger
-    cannot be asked, the seal says so.
-    """
-    from pgrunbook.records import sealing
-
-    done = sealing.seal(Project.find(), notebook, by_hand=True)
-    head, *told = str(done).split("\n", 1)
-    if as_json:
-        commands.print_end(
-            head,
-            found=[Problem(text, where=str(_relative(notebook))) for text in done.problems],
-            seal=done.head._asdict(),
-            signed=done.signed,
-            ledger=done.told,
-        )
-        return
-    _warn(done.problems)
-    for line in (f"seal: {head}", *told):
-        click.echo(controls.one_line(line))
-
-
-@archive.command()
-@click.argument(
-    "notebook", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A public key (PEM); every seal must be signed with one of those given. May be repeated."
-    "  [default: public_keys in pgrunbook.toml]",
-)
-@click.option(
-    "--target",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Compare with the heads in this target's ledger.",
-)
-@_AS_JSON
-def verify(
-    notebook: Path | None, keys: tuple[Path, ...], names: tuple[str, ...], as_json: bool
-) -> None:
-    """Check every byte of the archive, or of the record of NOTEBOOK. Exits with 0, or with 1 if
-    anything is wrong.
-
-    Names what was changed, removed, added or put elsewhere. That the end of the archive was cut off
-    shows only in the ledgers of the targets: name them with --target.
-    """
-    from pgrunbook.records import verification
-
-    report = verification.of_project(Project.find(), keys, names, only=notebook)
-    verdict = Verdict.FAILED if report.problems else Verdict.PASSED
-    text = controls.visible(report.text())
-    if as_json:
-        commands.print_document(
-            {"verdict": verdict, "message": text.rpartition("\n")[2], **report.data()}
-        )
-    else:
-        click.echo(text)
-    sys.exit(verdict.exit_code)
-
-
-@archive.command()
-@click.option("--rebuild", is_flag=True, help="Make every page anew.")
-@_AS_JSON
-def site(rebuild: bool, as_json: bool) -> None:
-    """Make the reviewer's pages, outputs/site/: an index, and one page per record. Adds only what
-    is missing.
-    """
-    from pgrunbook.records.archive import Archive
-    from pgrunbook.records.site import Site
-
-    archived = Archive(Project.find().outputs)
-    archived.require_there()
-    pages = Site(archived)
-    made, records = pages.build(anew=rebuild)
-    index = str(_relative(pages.root / "index.html"))
-    counted = f"{records} record{'s' * (records != 1)}, {made} page{'s' * (made != 1)} made"
-    message = f"{index}: {counted}"
-    if as_json:
-        commands.print_end(message, made=made, records=records, index=index)
-    else:
-        click.echo(controls.one_line(message))
-
-
-@archive.command()
-@click.argument("one", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("other", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_AS_JSON
-def diff(one: Path, other: Path, as_json: bool) -> None:
-    """Compare two records: staging and production, last quarter and today. Exits with 1 if they
-    differ.
-
-    The same SQL, decisions, locks and result count; times are shown, and never count.
-    """
-    from pgrunbook.records import compare
-
-    parts = compare.compare(_executed(one), _executed(other))
-    text = controls.visible(compare.text(parts))
-    commands.print_document(compare.data(parts)) if as_json else click.echo(text)
-    sys.exit(0 if all(part.same for part in parts) else Verdict.FAILED.exit_code)
-
-
-def _record(path: Path) -> Record:
-    from pgrunbook.records.contained import require_regular
-    from pgrunbook.records.format.bundles import NewerFormat
-    from pgrunbook.records.record import Record
-
-    require_regular(path)
-    try:
-        return Record.read(path)
-    except NewerFormat:
-        raise
-    except (ValueError, RecursionError) as exc:
-        raise Refused.of(
-            "is not an executed notebook", where=path.name, found=first_line(exc)
-        ) from exc
-
-
-def _executed(path: Path) -> Record:
-    """A record that can be compared. Raises Refused for a notebook that was not run, or did not
-    reach its target.
-    """
-    record = _record(path)
-    if not record.identity:
-        expected, remedy = "a record whose run reached its target", "name records under outputs/"
-        raise Refused.of(
-            "has nothing to compare", where=path.name, expected=expected, remedy=remedy
-        )
-    return record
+main.add_command(archive)

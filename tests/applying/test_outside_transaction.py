@@ -229,7 +229,7 @@ def test_a_partition_is_detached_in_short_attempts_and_finalized(
         done = project.run(applied, "-p", "lock_budget", "3s")
         assert done.code == 1, done.text
         assert "slow report" in done.cells["lookup"]
-        assert "left half done: standalone history_2025" in done.cells["lookup"]
+        assert "left half done: partition history_2025 of history" in done.cells["lookup"]
         conn.execute("COMMIT")
     after = project.run(applied)
     assert after.code == 0, after.text

@@ -19,7 +19,7 @@ from support.projects import RUNBOOK, Outcome, Project
 
 from pgrunbook.admit import admission
 from pgrunbook.ledger import ledger
-from pgrunbook.postgres import catalog, search_path, shapes, trust
+from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
@@ -158,7 +158,6 @@ def answers(database: Database) -> dict[str, object]:
                 continue
             rows = catalog.rows(conn, name, **given(database, name))
             said[name] = [sorted(row) for row in rows[:1]] if name in MOVING else rows
-        said["facts"] = shapes.of_catalog(conn, "public", ["things", "Others"])
         said["admission"] = admission.inspect(conn, "public", "things", "Kind", "c")
         said["enum"] = admission.inspect(conn, "public", "things", "now", "old")
     return said

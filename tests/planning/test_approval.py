@@ -131,15 +131,15 @@ def test_a_stale_plan_is_refused_with_all_that_differs(crm: Database, production
     for text in [
         f"plan: is not the one that was approved\n      expected: {digest}",
         "010_import_batches: is done already",
-        "table import_batches: has changed in the target since",
+        "table public.import_batches: has changed in the target since",
         "sql/001_import_connector/deploy/020_stage_mappings.sql: was edited since",
         "020_stage_mappings: other SQL is to run now",
         "expected:   display_order INTEGER DEFAULT 0,\n      found:      display_order INTEGER "
         "DEFAULT 1,",
         "sql/001_import_connector/verify/030_deals_source_data.sql: was edited since",
         "runbooks/001_import_connector.ipynb: was edited since",
-        "column deals.by_hand: has changed in the target since\n      expected: absent\n      "
-        "found:    text",
+        "table column public.deals.by_hand: has changed in the target since\n      expected: "
+        "absent\n      found:    type: text",
     ]:
         assert text in done.text
     assert "its record is not in the archive" not in done.text

@@ -1,20 +1,24 @@
-"""What is done with a block, from what is there and what the ledger says."""
+"""What is done with a block, from what the ledger says of it and what is there."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger.ledger import Entry
-from pgrunbook.planning import reversion
-from pgrunbook.planning.decisions import Action, Decision, decide
-from pgrunbook.runbooks.blocks import Block
+from pgrunbook.planning import decisions, reversion
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.judgement import Judgement
+from pgrunbook.planning.remains import Remains
+from pgrunbook.runbooks.blocks import Admits, Block
+from pgrunbook.runbooks.facts import Fact, Facts
 from pgrunbook.runbooks.source import Source
-from pgrunbook.sqltext.shape import Facts, Key
 
 SQL = """-- title: t
 -- why: w
@@ -23,12 +27,19 @@ CREATE TABLE t (id uuid PRIMARY KEY, a text NOT NULL DEFAULT 'x');
 CREATE INDEX i ON t (a);
 COMMENT ON TABLE t IS 'A table';
 """
-COLUMN = "ALTER TABLE t ADD COLUMN IF NOT EXISTS b jsonb DEFAULT '{}';"
+VALUE = Fact("value", "t", "a")
+CHECK = Fact("check", "t", "a_check")
 
 
 @pytest.fixture
 def block(tmp_path: Path) -> Block:
     return of(tmp_path, SQL)
+
+
+@pytest.fixture
+def admitting(tmp_path: Path) -> Block:
+    made = of(tmp_path, "-- title: t\n-- why: w\n\nALTER TABLE t ADD CHECK (a <> 'y');\n")
+    return replace(made, admits=Admits("t", "a", "y"), facts={VALUE: "y", CHECK: "y"})
 
 
 def of(folder: Path, sql: str) -> Block:
@@ -37,142 +48,141 @@ def of(folder: Path, sql: str) -> Block:
     return Source.read(folder).block("010_t", {})
 
 
-def entry(block: Block, facts: Facts | None = None) -> Entry:
+def entry(block: Block, facts: Facts | None = None, event: str = "applied") -> Entry:
     return Entry(
         block=block.name,
-        event="applied",
+        event=event,
         run_id="0123456789",
         revision=0,
         sql=block.sql,
         source_sha256=block.source_sha256,
         tree_sha256=block.tree_sha256,
         variants=(),
-        facts=block.facts if facts is None else facts,
+        facts=facts or {},
         finished_at=datetime(2026, 1, 2, 3, 4),
     )
-
-
-def without(block: Block, *keys: Key) -> dict[Key, str]:
-    return {key: value for key, value in block.facts.items() if key not in keys}
 
 
 def problems(decision: Decision) -> str:
     return "\n".join(line for problem in decision.problems for line in problem.lines())
 
 
-def test_absent_is_applied_whole(block: Block) -> None:
-    decision = decide(block, {}, {}, None)
-    assert (decision.action, decision.statements) == (Action.APPLY, (0, 1, 2))
-    assert decision.sql == block.sql
+def row(name: str, kind: str, on_table: str | None = None) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "on_table": on_table, "owner": "ada"}
 
 
-def test_identical_is_adopted(block: Block) -> None:
-    assert decide(block, block.facts, {"t": "table t", "i": "index i"}, None).action is Action.ADOPT
+# -- a block that the ledger lacks
 
 
-def test_a_missing_index_is_completed(block: Block) -> None:
-    decision = decide(block, without(block, Key("index", "t", "i")), {"t": "table t"}, None)
-    assert (decision.action, decision.statements) == (Action.COMPLETE, (1, 2))
+REFUSED = Judgement(Action.REFUSE, problems=(Problem("fails on the twin"),))
+
+
+@pytest.mark.parametrize("name", ["t", "i"])
+@pytest.mark.parametrize(("kind", "on"), [("view", None), ("index", "deals"), ("enum", None)])
+def test_a_name_that_is_taken_is_refused(
+    block: Block, name: str, kind: str, on: str | None
+) -> None:
+    decision = decisions.judged(block, REFUSED, None, {name: row(name, kind, on)})
+    assert decision.action is Action.REFUSE
+    assert [problem.what for problem in decision.problems] == [f"the name {name} is taken"]
+    assert f"{kind} {name}" in problems(decision)
+
+
+def test_what_a_block_makes_itself_has_taken_no_name(block: Block) -> None:
+    names = {"t": row("t", "partitioned table"), "i": row("i", "index", "t")}
+    assert problems(decisions.judged(block, REFUSED, None, names)) == "fails on the twin"
+
+
+def test_what_the_twin_has_found_there_was_there_before(block: Block) -> None:
+    there = {Object("table", "public.t"): Definition({"owner": "ada"})}
+    judgement = Judgement(Action.COMPLETE, (1, 2), there=there)
+    decision = decisions.judged(block, judgement, None, {})
+    assert (decision.action, decision.kept, decision.wanted) == (
+        Action.COMPLETE,
+        frozenset(there),
+        there,
+    )
     assert "CREATE TABLE" not in decision.sql
 
 
+# -- a block that was begun
+
+
+def test_a_block_that_was_begun_is_completed_with_what_is_left(block: Block) -> None:
+    begun = replace(entry(block, event="started"), kept=frozenset([("index", "public.i")]))
+    left = Remains((2,), broken=("index t.i",), repairs=('DROP INDEX CONCURRENTLY "i"',))
+    decision = decisions.going_on(block, left, {}, begun, {})
+    assert (decision.action, decision.statements, decision.revision) == (Action.COMPLETE, (2,), 1)
+    assert decision.reason == "started by run 01234567 and not finished; left half done: index t.i"
+    assert decision.kept == begun.kept
+    assert decision.sql.startswith('DROP INDEX CONCURRENTLY "i";\nCOMMENT')
+
+
+def test_what_somebody_else_has_made_meanwhile_refuses_it(block: Block) -> None:
+    strange = Problem("index t.i is there, and no run has made it")
+    left = Remains((), problems=(strange,))
+    decision = decisions.going_on(block, left, {}, entry(block, event="started"), {})
+    assert (decision.action, decision.problems) == (Action.REFUSE, (strange,))
+
+
+# -- a column that is to accept a value
+
+
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("found", "action"),
     [
-        ({Key("column", "t", "a"): "bigint"}, "column t.a is not as expected"),
-        ({Key("default", "t", "a"): "'y'"}, "default t.a is not as expected"),
-        ({Key("column", "t", "extra"): "text"}, "column t.extra is not as expected"),
-        ({Key("constraint", "t", "c"): "CHECK (true)"}, "constraint t.c is not as expected"),
-        ({Key("index", "t", "u"): "UNIQUE INDEX ON t (a)"}, "index t.u is not as expected"),
+        ({}, Action.APPLY),
+        ({CHECK: "y"}, Action.APPLY),
+        ({VALUE: "y", CHECK: "y"}, Action.ADOPT),
     ],
 )
-def test_another_shape_is_refused_and_shown(
-    block: Block, change: dict[Key, str], said: str
-) -> None:
-    decision = decide(block, dict(block.facts) | change, {}, None)
-    assert decision.action is Action.REFUSE
-    assert said in problems(decision)
-    assert next(iter(change.values())) in problems(decision)
+def test_a_value_is_let_in_where_it_is_not(admitting: Block, found: Facts, action: Action) -> None:
+    decision = decisions.admitting(admitting, found, None)
+    assert (decision.action, decision.kept) == (action, frozenset(found))
 
 
-@pytest.mark.parametrize("kind", ["column", "not null", "default", "constraint"])
-def test_a_table_that_lacks_something_is_refused(block: Block, kind: str) -> None:
-    gone = next(key for key in block.facts if key.kind == kind)
-    decision = decide(block, without(block, gone), {}, None)
+def test_a_value_that_is_not_let_in_any_more_was_altered(admitting: Block) -> None:
+    done = entry(admitting, admitting.facts)
+    assert decisions.recorded(admitting, admitting.facts, done).action is Action.SKIP
+    decision = decisions.recorded(admitting, {CHECK: "y"}, done)
     assert decision.action is Action.REFUSE
+    assert "value t.a was applied and then altered" in problems(decision)
     assert "found:    absent" in problems(decision)
 
 
-def test_an_index_more_that_enforces_nothing_is_the_dbas_own(block: Block) -> None:
-    assert (
-        decide(
-            block, dict(block.facts) | {Key("index", "t", "own"): "INDEX ON t (a)"}, {}, None
-        ).action
-        is Action.ADOPT
-    )
-
-
-@pytest.mark.parametrize("name", ["t", "i", "t_pkey"])
-def test_a_name_that_is_taken_is_refused(block: Block, name: str) -> None:
-    decision = decide(block, {}, {name: f"view {name}"}, None)
-    assert decision.action is Action.REFUSE
-    assert f"the name {name} is taken" in problems(decision)
-    assert f"view {name}" in problems(decision)
-
-
-@pytest.mark.parametrize(
-    ("there", "action"),
-    [
-        ({}, Action.APPLY),
-        ({Key("column", "t", "b"): "jsonb", Key("default", "t", "b"): "'{}'"}, Action.ADOPT),
-        ({Key("column", "t", "b"): "jsonb"}, Action.ADOPT),
-        ({Key("column", "t", "b"): "jsonb", Key("default", "t", "b"): "'[]'"}, Action.ADOPT),
-        ({Key("column", "t", "b"): "text"}, Action.REFUSE),
-    ],
-)
-def test_if_not_exists_asks_for_the_type_alone(
-    tmp_path: Path, there: Facts, action: Action
-) -> None:
-    found = {Key("table", "t"): "table", Key("column", "t", "other"): "text", **there}
-    assert decide(of(tmp_path, COLUMN), found, {}, None).action is action
+# -- a block that the ledger has
 
 
 def test_applied_and_unchanged_is_skipped(block: Block) -> None:
-    decision = decide(block, block.facts, {}, entry(block))
+    decision = decisions.recorded(block, {}, entry(block))
     assert decision.action is Action.SKIP
     assert "2026-01-02" in decision.reason
 
 
 def test_a_block_edited_since_is_refused(block: Block, tmp_path: Path) -> None:
     edited = of(tmp_path, SQL.replace("a text", "a varchar"))
-    decision = decide(edited, block.facts, {}, entry(block))
+    decision = decisions.recorded(edited, {}, entry(block))
     assert decision.action is Action.REFUSE
     assert "the file was edited" in problems(decision)
 
 
 def test_a_comment_added_to_the_file_is_no_edit(block: Block, tmp_path: Path) -> None:
-    assert (
-        decide(of(tmp_path, SQL + "-- bye\n"), block.facts, {}, entry(block)).action is Action.SKIP
-    )
+    commented = of(tmp_path, SQL + "-- bye\n")
+    assert decisions.recorded(commented, {}, entry(block)).action is Action.SKIP
 
 
 def test_what_is_not_as_the_block_left_it_refuses_it(block: Block) -> None:
     gone = Problem("table public.t is gone")
-    decision = decide(block, {}, {}, entry(block), [gone])
+    decision = decisions.recorded(block, {}, entry(block), [gone])
     assert (decision.action, decision.problems) == (Action.REFUSE, (gone,))
 
 
 def test_a_repeatable_block_that_was_edited_is_applied_anew(tmp_path: Path) -> None:
     view = "-- title: v\n-- why: w\n-- repeatable: yes\n\nCREATE OR REPLACE VIEW v AS SELECT {};"
     done = entry(of(tmp_path, view.format(1)))
-    assert decide(of(tmp_path, view.format(1)), {}, {}, done).action is Action.SKIP
-    again = decide(of(tmp_path, view.format(2)), {}, {}, done)
+    assert decisions.recorded(of(tmp_path, view.format(1)), {}, done).action is Action.SKIP
+    again = decisions.recorded(of(tmp_path, view.format(2)), {}, done)
     assert (again.action, again.statements, again.revision) == (Action.APPLY, (0,), 1)
-
-
-def test_a_block_of_which_the_target_cannot_take_anything_is_refused(block: Block) -> None:
-    decision = decide(replace(block, problems=(Problem("cannot"),)), {}, {}, None)
-    assert (decision.action, problems(decision)) == (Action.REFUSE, "cannot")
 
 
 def test_variants_of_which_an_older_ledger_kept_no_variables_are_not_said_to_lack_a_script(
@@ -180,8 +190,12 @@ def test_variants_of_which_an_older_ledger_kept_no_variables_are_not_said_to_lac
 ) -> None:
     recorded = replace(entry(block), variants=("check",))
     decision = reversion.decide(
-        block, block.facts, recorded, {}, (), Source.read(tmp_path), {}, discard=False
+        block, {}, recorded, {}, (), everything, Source.read(tmp_path), {}, discard=False
     )
     assert [problem.what for problem in decision.problems] == [
         "was applied before the ledger kept what it takes to undo it"
     ]
+
+
+def everything(undo: Block) -> Remains:
+    return Remains(tuple(range(len(undo.statements))))

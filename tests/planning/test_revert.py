@@ -22,7 +22,6 @@ from pgrunbook.ledger import ledger
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext.shape import Effect, Facts, Key
 
 pytestmark = pytest.mark.usefixtures("server")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -141,7 +140,7 @@ def test_a_block_that_was_there_in_part_is_left_to_its_dba(crm: Database, projec
     refused = project.step(crm, *REVERT)
     assert (refused.code, shape(crm)) == (2, before)
     assert "010_import_batches: was there in part before it was applied" in refused.text
-    assert "table import_batches" in refused.text
+    assert "table public.import_batches" in refused.text
 
 
 @on_18
@@ -312,8 +311,8 @@ def test_what_was_altered_since_is_not_dropped(crm: Database, project: Project) 
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def block(name: str, facts: Facts) -> Block:
-    return Block(name, "", "", "", (), (Effect(facts),), ())
+def block(name: str) -> Block:
+    return Block(name, "", "", "", (), ())
 
 
 @on_18
@@ -334,24 +333,24 @@ def test_a_later_runbook_on_the_same_tables_is_reverted_first(
             operator="",
             parameters={"ticket": ""},
         )
-        made = block("010_later", {Key("index", "deals", "i"): "x"})
-        row = ledger.about(made, reason="", sql="")
-        ledger.record(conn, later, row, event="applied", facts=made.facts, started_at=WHEN)
+        row = ledger.about(block("010_later"), reason="", sql="")
+        made = [["index", "public.i", None, {"definition": "x"}, "public.deals"]]
+        ledger.record(conn, later, row, event="applied", effect=made, started_at=WHEN)
     refused = project.step(crm, *REVERT)
     assert refused.code == 2
     assert "002_later: is in place, and works on the same tables" in refused.text
     assert "010_later on deals" in refused.text
     with connect(target, schema="public") as conn:
-        ledger.record(conn, later, row, event="reverted", facts={}, started_at=WHEN, revision=1)
+        ledger.record(conn, later, row, event="reverted", started_at=WHEN, revision=1)
         begun = 'DROP INDEX CONCURRENTLY "j"; CREATE INDEX CONCURRENTLY j ON contacts (id)'
-        row = ledger.about(block("020_broken_off", {}), reason="", sql=begun)
-        ledger.record(conn, later, row, event="started", facts={}, started_at=WHEN)
+        row = ledger.about(block("020_broken_off"), reason="", sql=begun)
+        ledger.record(conn, later, row, event="started", started_at=WHEN)
     broken_off = project.step(crm, *REVERT)
     assert broken_off.code == 2
     assert "found:    020_broken_off on contacts" in broken_off.text
     assert "010_later" not in broken_off.text
     with connect(target, schema="public") as conn:
-        ledger.record(conn, later, row, event="reverted", facts={}, started_at=WHEN, revision=1)
+        ledger.record(conn, later, row, event="reverted", started_at=WHEN, revision=1)
     assert project.step(crm, *REVERT).code == 0
 
 

@@ -87,7 +87,7 @@ def _adopted(names: Sequence[str]) -> Mapping[str, Entry]:
 def _block(number: int, sql: str, *, transaction: bool = True) -> Block:
     name = f"{number + 1:03}_block"
     return Block(
-        name, "", "", sql, statements(sql, f"deploy/{name}.sql"), (), (), transaction=transaction
+        name, "", "", sql, statements(sql, f"deploy/{name}.sql"), (), transaction=transaction
     )
 
 

@@ -233,7 +233,7 @@ def test_what_the_copy_cannot_have_is_said(crm: Database, project: Project, plac
     assert refused.code == 2
     assert 'odd WITH SCHEMA public: extension "odd" is not available' in refused.cells["target"]
     assert "CREATE TABLE public.accounts: type" in refused.cells["target"]
-    assert "copy: table accounts could not be copied" in refused.text
+    assert "copy: table public.accounts could not be copied" in refused.text
 
 
 @on_18

@@ -17,8 +17,6 @@ from pglast import ast, enums
 from pglast.parser import deparse_protobuf, parse_sql_protobuf
 from pglast.stream import RawStream
 
-from pgrunbook.sqltext.canonical import replace
-
 _TypeKey: TypeAlias = tuple[str, ...]
 
 _TEXT = ("text",)
@@ -75,6 +73,11 @@ class Subject:
         """
         column = ast.ColumnRef(fields=(ast.String(sval=self.column),))
         return replace(parse("NULL::text"), arg=column) if self.is_enum else column
+
+
+def replace(node: Any, **changes: Any) -> Any:
+    """A copy of the node with some of its fields changed; the copy shares what lies below."""
+    return type(node)(**{name: getattr(node, name) for name in node} | changes)
 
 
 def conjuncts(node: ast.Node) -> tuple[ast.Node, ...]:
@@ -167,6 +170,33 @@ def widened(node: ast.Node, subject: Subject, value: str) -> ast.Node:
     return _joined((*kept[:first], merged, *kept[first:]), enums.BoolExprType.OR_EXPR)
 
 
+def gist(node: ast.Node, subject: Subject) -> str:
+    """One text for what `widened` writes and for what the server prints of it: each part that
+    compares the subject with values by these values, every other as it is. Two expressions that say
+    the same otherwise may have two.
+    """
+    return " AND ".join(
+        " OR ".join(_gist(part, subject) for part in _parts(whole, enums.BoolExprType.OR_EXPR))
+        for whole in conjuncts(node)
+    )
+
+
+def _gist(node: ast.Node, subject: Subject) -> str:
+    kinds = enums.A_Expr_Kind
+    compared = node
+    if isinstance(node, ast.BoolExpr) and node.boolop == enums.BoolExprType.NOT_EXPR:
+        (compared,) = node.args
+    how, other = getattr(compared, "kind", None), kinds.AEXPR_NOT_DISTINCT
+    if how == (other if compared is node else kinds.AEXPR_DISTINCT):
+        equal = replace(compared, kind=kinds.AEXPR_OP, name=(ast.String(sval="="),))
+        if values := _listed(equal, subject):  # which NULL is not equal to, either
+            return f"same {_by_text(equal.lexpr, subject)} {values}"
+    if values := _listed(node, subject):
+        return f"in {_by_text(node.lexpr, subject)} {values}"
+    printed: str = RawStream()(as_written(node))
+    return printed
+
+
 def as_written(node: ast.Node) -> ast.Node:
     """The expression with `varchar IN (…)` where the server shows what it made of that.
 
@@ -251,13 +281,15 @@ def _is_subject(node: Any, subject: Subject) -> bool:
 
 
 def _listed(node: ast.Node, subject: Subject) -> list[str]:
-    """The values, if the expression is `subject = 'a'` or `subject = ANY (ARRAY['a', …])`; else
-    none.
+    """The values, if the expression is `subject = 'a'`, `subject IN ('a', …)`, or what the server
+    makes of that, `subject = ANY (ARRAY['a', …])`; else none.
     """
     kinds = enums.A_Expr_Kind
     match node:
         case ast.A_Expr(kind=kinds.AEXPR_OP, name=(ast.String(sval="="),), rexpr=right):
             items = (right,)
+        case ast.A_Expr(kind=kinds.AEXPR_IN, name=(ast.String(sval="="),), rexpr=right):
+            items = right
         case ast.A_Expr(kind=kinds.AEXPR_OP_ANY, name=(ast.String(sval="="),), rexpr=right):
             items = _array(right)
         case _:

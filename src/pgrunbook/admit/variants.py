@@ -13,8 +13,8 @@ from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.inspect_column import Constraint
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Admits, Block
+from pgrunbook.runbooks.facts import Fact
 from pgrunbook.runbooks.source import Source
-from pgrunbook.sqltext.shape import Key
 
 
 def admitting(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
@@ -23,7 +23,7 @@ def admitting(source: Source, folder: str, found: Admission, entry: Entry | None
 
     `entry` is its row in the ledger, if it was applied before.
     """
-    makes = {Key("value", found.table, found.column): found.value}
+    makes = {Fact("value", found.table, found.column): found.value}
     makes |= dict.fromkeys(_replaced(found), found.value)
     choices = [(o.variant, o.variables) for o in found.obstacles]
     recorded = entry.variants if entry else ()
@@ -42,8 +42,8 @@ def validating(
     A constraint that was not valid before stays so: rows that break it may be there.
     """
     replaced = {*_replaced(found), *(entry.facts if entry else ())}
-    concerned = [c for c in _checks(found) if Key("check", c.owner, c.name) in replaced]
-    makes = {Key("validated", c.owner, c.name): "yes" for c in concerned}
+    concerned = [c for c in _checks(found) if Fact("check", c.owner, c.name) in replaced]
+    makes = {Fact("validated", c.owner, c.name): "yes" for c in concerned}
     choices = [(c.kind, {_OWNER[c.kind]: c.owner, "constraint": c.name}) for c in concerned]
     recorded = own.variants if own else ()
     return source.chosen(
@@ -59,16 +59,13 @@ def validating(
 _OWNER = {"check": "table", "domain": "domain"}
 
 
-def facts(found: Admission) -> dict[Key, str]:
-    """What holds now, as facts like those of `shape`: of kind `value` a column that accepts the
-    value, of kind `check` a constraint that does, of kind `validated` one that does and is known to
-    hold for every row.
-    """
-    holding = {Key("value", found.table, found.column): found.value} if found.accepts else {}
+def facts(found: Admission) -> dict[Fact, str]:
+    """What holds now."""
+    holding = {Fact("value", found.table, found.column): found.value} if found.accepts else {}
     for constraint in (c for c in _checks(found) if c.accepts):
-        holding[Key("check", constraint.owner, constraint.name)] = found.value
+        holding[Fact("check", constraint.owner, constraint.name)] = found.value
         if constraint.validated:
-            holding[Key("validated", constraint.owner, constraint.name)] = "yes"
+            holding[Fact("validated", constraint.owner, constraint.name)] = "yes"
     return holding
 
 
@@ -86,12 +83,12 @@ def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
     return pd.DataFrame(data, dtype="str").set_index(["table", "column"])
 
 
-def _replaced(found: Admission) -> list[Key]:
+def _replaced(found: Admission) -> list[Fact]:
     """The constraints that are replaced and were validated before, so that they are to be validated
     again.
     """
     return [
-        Key(
+        Fact(
             "check",
             o.variables[_OWNER[o.variant.removesuffix("_no_inherit")]],
             o.variables["constraint"],

@@ -19,11 +19,9 @@ from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import locks
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.parameters import Parameters
-from pgrunbook.sqltext.shape import Facts
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,9 +60,9 @@ class Worker:
         before: list[str] = []
         for decision in self.agenda.decide_now(blocks):
             block = decision.block
-            chosen = self.decide(block) if touched & block.tables else decision
+            chosen = self.decide(block) if touched & block.names else decision
             if self._apply(chosen, before, reporter):
-                touched |= block.tables
+                touched |= block.names
             before = [block.name]  # which has come in its turn, and so have those before it
 
     def apply(self, block: Block, before: Sequence[str], reporter: Reporter) -> None:
@@ -125,13 +123,9 @@ class Worker:
         return outside_transaction.apply(
             *on,
             ground=self.agenda.state.ground,
-            observe=self._observe,
             report=reporter.attempts(),
             progress=reporter.progress(),
         )
-
-    def _observe(self, conn: Connection, block: Block) -> Facts:
-        return self.agenda.found([block], conn)
 
     def _require_approved(self, chosen: Decision) -> None:
         """Refuse SQL that is not in the approved plan: the target may have changed since the

@@ -8,7 +8,7 @@ dropped, only the look before can tell.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,14 +133,22 @@ def _renames_schema(ground: Ground, after: Inventory) -> bool:
 
 
 def compare(
-    conn: Session, ground: Ground, block: Block, wanted: Mapping[Object, Definition | None]
+    conn: Session,
+    ground: Ground,
+    block: Block,
+    wanted: Mapping[Object, Definition | None],
+    before: Collection[tuple[str, ...]],
 ) -> Effect:
     """Look once more at what a block outside a transaction concerns; what has changed since the
-    last look. What an earlier attempt has made, and is `wanted`, counts as made by the block.
+    last look. What an earlier attempt has made, and is `wanted`, counts as made by the block; not
+    what was there `before` it.
     """
     changes = ground.compare(conn, block.relations, code=not block.plain)
     touched = {each.object for each in changes}
     seen = ground.seen
-    made = [each for each in wanted if each in seen and each not in touched]
-    changes = [*changes, *(Difference(each, None, seen[each]) for each in made)]
-    return Effect(changes, seen, parts=ground.parts_of([each.object for each in changes], seen))
+    over = [each for each in wanted if each in seen and each not in touched]
+    kept = {each: seen[each] for each in over if each in before}
+    made = [Difference(each, None, seen[each]) for each in over if each not in kept]
+    changes = [*changes, *made]
+    parts = ground.parts_of([*(each.object for each in changes), *kept], seen)
+    return Effect(changes, seen, kept, parts)

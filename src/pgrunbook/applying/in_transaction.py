@@ -34,11 +34,11 @@ from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.shape import OBJECTS, Facts, Key, holds
 
-# What to ask about a block's objects inside its own transaction: in the message that has its
-# statements, too.
+# What to ask about a column that is to accept a value, inside the block's own transaction: in the
+# message that has its statements, too.
 Ask = Callable[[Block, Session], Questions]
 
 
@@ -58,8 +58,8 @@ def apply(
 
     It is tried again, and each attempt reported, as long as others hold its locks and `decide`
     still comes to the same SQL. Raises Failed, with everything rolled back, if a statement fails,
-    if the shape is not what the SQL says, or if the lock budget is used up; and if the connection
-    is lost and nobody can be asked what was committed.
+    if what comes of it is not what was wanted, or if the lock budget is used up; and if the
+    connection is lost and nobody can be asked what was committed.
     """
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts: list[Attempt] = []
@@ -174,7 +174,7 @@ def _once(
     path, role = block.search_path, block.role
     batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
     ledger.prepare(conn)
-    questions = ask(block, conn) if block.admits else Questions((), lambda _: {})
+    questions = ask(block, conn)
     # prepared before anybody has to wait for it
     changed.asking(conn)
     rows_written = catalog.asking(conn, "rows_written")
@@ -183,7 +183,6 @@ def _once(
         batch.send(timeouts.settings, *changed.asking(conn), rows_written, *questions.asked)
         # While the server works:
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
-        wanted = expected(decision) if block.admits else {}
         written, deleted, rows, *answers = _received(batch, decision)
         found = questions.facts(answers)
         if not batch.kept:
@@ -192,7 +191,7 @@ def _once(
         clock.lap()
         by_block = changed.answered([written, deleted])
         effect = effects.read_effect(conn, by_block, ground, decision.wanted)
-        problems = [*differences(decision, wanted, found), *unmet(decision, effect)]
+        problems = [*differences(decision, found), *unmet(decision, effect)]
         if problems:
             raise Failed(_rolled_back(decision), problems=problems)
         locks = batch.locks()
@@ -201,7 +200,7 @@ def _once(
             run_id,
             about,
             event=decision.event,
-            facts={key: found[key] for key in block.facts if key in found},
+            facts={fact: found[fact] for fact in block.facts if fact in found},
             effect=effect.rows,
             rows_written=rows,
             started_at=batch.began_at,
@@ -306,39 +305,21 @@ def unmet(decision: Decision, effect: Effect) -> list[Problem]:
     return problems
 
 
-def expected(decision: Decision) -> dict[Key, str]:
-    """All that the block makes, whether a statement that is run makes it or it was there already.
-    But what is there already of a column may keep its default and nullability, if it is added IF
-    NOT EXISTS.
-    """
-    return {
-        key: value
-        for number, effect in enumerate(decision.block.effects)
-        for key, value in effect.facts.items()
-        if number in decision.statements or not (effect.lenient and key.kind not in OBJECTS)
-    }
-
-
 _AS_RUN = "did not come out as its SQL says"
 _AS_FOUND = "has changed since it was decided about"
 
 
-def differences(decision: Decision, wanted: Facts, found: Facts) -> list[Problem]:
-    """Where the catalog does not hold what was wanted; or still holds what the block had made, if
-    that is undone.
-    """
+def differences(decision: Decision, found: Facts) -> list[Problem]:
+    """Where a column does not accept a value as it was to; or still does, if that is undone."""
     block = decision.block
     if decision.action is Action.REVERT:
-        left = [key for key in block.facts if key in found]
-        return [Problem(f"{key} is still there", block.name, "absent", found[key]) for key in left]
-    run = {key for number in decision.statements for key in block.effects[number].facts}
+        left = [fact for fact in block.facts if fact in found]
+        return [
+            Problem(f"{each} is still there", block.name, "absent", found[each]) for each in left
+        ]
+    what = _AS_RUN if decision.pending else _AS_FOUND
     return [
-        Problem(
-            f"{key} {_AS_RUN if key in run else _AS_FOUND}",
-            where=block.name,
-            expected=value,
-            found=there,
-        )
-        for key, value in wanted.items()
-        if not holds(value, there := found.get(key, "absent"))
+        Problem(f"{fact} {what}", block.name, expected=value, found=found.get(fact, "absent"))
+        for fact, value in block.facts.items()
+        if found.get(fact) != value
     ]

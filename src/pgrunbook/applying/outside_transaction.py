@@ -19,7 +19,7 @@ from typing import cast
 
 import psycopg
 from pglast import ast
-from pglast.enums import AlterTableType, ObjectType
+from pglast.enums import ObjectType
 
 from pgrunbook.applying import effects, lock_waits
 from pgrunbook.applying.effects import Effect
@@ -33,8 +33,9 @@ from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.remains import detached, half_done, is_detaching
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import blockers, catalog, locks, search_path, shapes
+from pgrunbook.postgres import blockers, catalog, locks, search_path
 from pgrunbook.postgres.blockers import Attempt, Blocker
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
@@ -45,10 +46,6 @@ from pgrunbook.postgres.session import Session, Silent
 from pgrunbook.runbooks import scripts
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.shape import INVALID, PENDING, Facts, Key
-
-# What the catalog says of a block's objects now.
-Observe = Callable[[Connection, Block], Facts]
 
 # How often to look how far a statement has come.
 LOOK_S = 0.5
@@ -76,15 +73,14 @@ def apply(
     timeouts: Timeouts,
     *,
     ground: Ground,
-    observe: Observe,
     report: Report,
     progress: Callable[[Progress], None],
 ) -> Outcome:
     """Run what the decision says: a row `started`, then each statement with a row before and after,
     then `applied`; or `reverting` and `reverted`.
 
-    Raises Failed if a statement fails or the shape is not what the SQL says. What is there then is
-    left as it is, and said: the next run goes on from there.
+    Raises Failed if a statement fails or what comes of it is not what was wanted. What is there
+    then is left as it is, and said: the next run goes on from there.
     """
     sessions.require_lock()
     _require_alone(sessions, decision)
@@ -99,14 +95,14 @@ def apply(
     )
     block = decision.block
     try:
-        steps.record("reverting" if decision.action is Action.REVERT else "started", {})
+        steps.record("reverting" if decision.action is Action.REVERT else "started")
         steps.run()
-        effect = effects.compare(sessions.look, ground, block, _ours(decision))
+        effect = effects.compare(sessions.look, ground, block, _taken_over(decision), decision.kept)
         if problems := [*_invalid(block, effect), *unmet(decision, effect)]:
             raise Failed(_half_done(decision), problems=problems)
-        steps.record(decision.event, {}, effect=effect.rows, later=1)
+        steps.record(decision.event, effect=effect.rows, later=1)
     except psycopg.Error as exc:
-        raise Failed(_half_done(decision), problems=[steps.problem(exc, observe)]) from exc
+        raise Failed(_half_done(decision), problems=[steps.problem(exc)]) from exc
     clock = steps.clock
     clock.lap()
     return Outcome(
@@ -120,10 +116,9 @@ def apply(
     )
 
 
-def _ours(decision: Decision) -> Mapping[Object, Definition | None]:
-    """What an earlier attempt of the block has left as it is to be."""
-    kept = {str(key) for key in decision.kept}
-    return {} if kept or decision.action is Action.REVERT else decision.wanted
+def _taken_over(decision: Decision) -> Mapping[Object, Definition | None]:
+    """What was there of the block as it is to be, before this run came to it."""
+    return {} if decision.action is Action.REVERT else decision.wanted
 
 
 def _invalid(block: Block, effect: Effect) -> Iterator[Problem]:
@@ -140,7 +135,7 @@ def _require_alone(sessions: Sessions, decision: Decision) -> None:
     if not decision.repairs:
         return
     if found := locks.holders(
-        sessions.look, sessions.schema, "SHARE UPDATE EXCLUSIVE", decision.block.tables
+        sessions.look, sessions.schema, "SHARE UPDATE EXCLUSIVE", decision.block.names
     ):
         raise Refused.of(
             "what is half done there may be somebody else's work, still going on",
@@ -217,7 +212,6 @@ class _Steps:
     def record(
         self,
         event: str,
-        facts: Facts,
         effect: Sequence[Sequence[object]] | None = None,
         later: int = 0,
     ) -> None:
@@ -234,7 +228,6 @@ class _Steps:
             self.run_id,
             row,
             event=event,
-            facts=facts,
             effect=effect,
             locks=self.locks,
             **when,
@@ -263,7 +256,7 @@ class _Steps:
             trace.note(number, sent, there)  # it may be done before anybody has looked
             self.clock.lap()
             with conn.watched(LOOK_S, lambda: self._looks(trace, number, sent)):
-                if partition := _detached(statement):
+                if partition := detached(statement.node):
                     self._detach(conn, statement.sql, partition)
                 else:
                     with search_path.seeing(conn, block.search_path):
@@ -298,16 +291,16 @@ class _Steps:
         """At its end, detaching locks readers of the partition out, and others would queue behind
         us: short attempts. What an attempt has left half done is not begun again, but finalized.
         """
-        key = Key("standalone", partition)
+        block = self.decision.block
 
         def attempt() -> None:
-            half = shapes.standalone(conn, self.sessions.schema, [partition]).get(key) == PENDING
-            with search_path.seeing(conn, self.decision.block.search_path):
+            half = is_detaching(conn, block, partition)
+            with search_path.seeing(conn, block.search_path):
                 conn.execute(
                     (re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode()
                 )
 
-        with _limits(conn, self.timeouts.lock_timeout, _statement(self.decision.block)):
+        with _limits(conn, self.timeouts.lock_timeout, _statement(block)):
             lock_waits.retry(
                 attempt,
                 block=self.block,
@@ -323,17 +316,13 @@ class _Steps:
         self.blockers = attempt.blockers or self.blockers
         ledger.note_attempt(self.sessions.work, self.run_id, attempt)
 
-    def problem(self, exc: psycopg.Error, observe: Observe) -> Problem:
+    def problem(self, exc: psycopg.Error) -> Problem:
         """What failed, who was in the way if it was a lock, and what is left."""
         waited = isinstance(exc, lock_waits.WITHOUT_LOCKS) and not isinstance(exc, Locked)
         found = [self.at, *map(str, self.blockers if waited else ())]
         with suppress(psycopg.Error, RunbookError):
-            left = observe(self.sessions.work, self.decision.block).items()
-            found += [
-                f"left half done: {key}"
-                for key, value in left
-                if value.endswith((INVALID, PENDING))
-            ]
+            left = half_done(self.sessions.work, self.decision.block)
+            found += [f"left half done: {each}" for each in left]
         remedy = (
             f"{self._advice(exc)}: the next run finds in the catalog how far it came, and "
             "goes on from there"
@@ -368,13 +357,3 @@ def _locked(node: ast.Node) -> Iterator[str]:
             yield name.sval
         case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=(*_, name, _)):
             yield name.sval
-
-
-def _detached(statement: Statement) -> str:
-    """The partition that a statement detaches; empty if it does something else."""
-    match statement.node:
-        case ast.AlterTableStmt(cmds=[command]) if (
-            command.subtype == AlterTableType.AT_DetachPartition
-        ):
-            return str(command.def_.name.relname)
-    return ""

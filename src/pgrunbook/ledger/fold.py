@@ -74,6 +74,27 @@ class Fold:
             if before is None or before == after
         }
 
+    def effect(
+        self, runbook: str, block: str, copied: Mapping[Object, Definition]
+    ) -> list[list[object]] | None:
+        """What a block has changed, as the ledger of a copy of the database is to have it: the
+        properties that it has set, on what the copy has. None, if only names are known of it.
+        Nothing is expected of what could not be copied.
+        """
+        changes = self.changes.get((runbook, block), {})
+        if not self.unread.isdisjoint(changes):
+            return None
+        return [
+            [
+                *known,
+                _on(copied.get(known), now, was),
+                _on(copied.get(known), now, now),
+                self.parts.get(known),
+            ]
+            for known, (was, now) in changes.items()
+            if now is None or known in copied
+        ]
+
     def outdated(self, version: int) -> set[Object]:
         """The objects whose definitions another major version has printed."""
         return {known for known, printed in self.versions.items() if printed != version}
@@ -142,6 +163,21 @@ def _changes(effect: Sequence[Sequence[Any]]) -> Changes:
         Object(type_, identity): (_definition(before), _definition(after))
         for type_, identity, before, after, _ in effect
     }
+
+
+def _on(
+    copied: Definition | None, now: Definition | None, then: Definition | None
+) -> Mapping[str, Any] | None:
+    """The properties of what was copied, where it differs `then` from what it is `now` as then."""
+    if then is None or copied is None or now is None:
+        return then.properties if then else None
+    differing = {
+        name: then.properties.get(name)
+        for name in {*then.properties, *now.properties}
+        if then.properties.get(name) != now.properties.get(name)
+    }
+    said = {**copied.properties, **differing}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _definition(properties: Mapping[str, Any] | None) -> Definition | None:

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from pgrunbook.errors import Verdict
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger
     # does not need.
     from pgrunbook.runbooks.blocks import Block
-    from pgrunbook.sqltext.shape import Facts, Key
+    from pgrunbook.runbooks.facts import Facts
 
 SCHEMA_VERSION = 6
 
@@ -44,7 +45,7 @@ class Entry:
     """The ledger's latest row on one block.
 
     `variables` go with `variants`, None if a version before 4 has written the row; `kept` was there
-    before the block.
+    before the block: objects by type and identity, or facts; so are all of an older pgrunbook.
     """
 
     block: str
@@ -58,7 +59,7 @@ class Entry:
     facts: Facts
     finished_at: datetime
     variables: Sequence[Mapping[str, str]] | None = None
-    kept: frozenset[Key] = frozenset()
+    kept: frozenset[tuple[str, ...]] = frozenset()
 
     @property
     def done(self) -> bool:
@@ -78,14 +79,15 @@ class Entry:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Entry:
         """The entry of a row of the query `ledger_entries`."""
-        from pgrunbook.sqltext.shape import Key
+        from pgrunbook.runbooks.facts import Fact
 
-        kept = frozenset(Key(*key) for key in row["kept"] or ())
+        facts = {Fact(kind, table, name): value for kind, table, name, value in row["facts"]}
+        kept = frozenset(tuple(each) for each in row["kept"] or ())
         return cls(
             **{
                 **row,
                 "variants": tuple(row["variants"]),
-                "facts": _facts(row["facts"]),
+                "facts": facts,
                 "kept": kept,
             }
         )
@@ -194,6 +196,22 @@ def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datet
 
 
 @lockers.named
+def begun(conn: Connection, runbook: str, schema: str, block: str) -> list[str]:
+    """The statements of a block outside a transaction that runs have begun, in order. Reads
+    only.
+    """
+    if installed(conn) < 2:
+        return []
+    query = (
+        "SELECT s.sql FROM pgrunbook.statements s JOIN pgrunbook.runs r USING (run_id)"
+        " WHERE r.runbook = %s AND r.schema_name = %s AND s.block = %s AND s.event = 'started'"
+        " ORDER BY s.id"
+    )
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        return [sql for (sql,) in cursor.execute(query, [runbook, schema, block])]
+
+
+@lockers.named
 def done(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
     """What runs have done with the blocks of a runbook. Reads only."""
     return catalog.rows(conn, "ledger_done", runbook=runbook, schema=schema)
@@ -284,8 +302,8 @@ def recording(
     about: str,
     *,
     event: str,
-    facts: Facts,
     started_at: datetime,
+    facts: Facts | None = None,
     effect: Sequence[Sequence[object]] | None = None,
     rows_written: Sequence[Mapping[str, object]] | None = None,
     revision: int = 0,
@@ -295,8 +313,9 @@ def recording(
     """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are
     there, or neither is.
 
-    `about` is what the function of that name says; `effect` what the block has changed: type,
-    identity, definition before and after of each object, and what that is a part of;
+    `about` is what the function of that name says; `facts` what now holds of a column that is to
+    accept a value; `effect` what the block has changed: type, identity, definition before and
+    after of each object, and what that is a part of;
     `rows_written` how many rows of which table. `revision` is the number of rows that the ledger
     has on the block already: no two runs can write the same. `laps` are the statements that have
     finished, with their times in milliseconds.
@@ -304,7 +323,7 @@ def recording(
     done = {
         "run_id": run_id,
         "event": event,
-        "facts": [[*key, value] for key, value in facts.items()],
+        "facts": [[*fact, value] for fact, value in (facts or {}).items()],
         "effect": effect,
         "rows_written": rows_written,
         "started_at": started_at.isoformat(),
@@ -321,7 +340,7 @@ def prepare(conn: Session) -> None:
     conn.prepare("record", _sql("record"), ["about", "done"])
 
 
-def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> str:
+def about(block: Block, *, reason: str, sql: str, kept: Iterable[tuple[str, ...]] = ()) -> str:
     """What a block's row will say whatever comes of it, as JSON."""
     row = {
         "block": block.name,
@@ -337,8 +356,17 @@ def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> s
     return as_json(row)
 
 
-def repeat(conn: Session, runbook: str, schema: str, entries: Iterable[Entry]) -> None:
-    """Write rows that another ledger has, for a rehearsal: those of runs that are over."""
+def repeat(
+    conn: Session,
+    runbook: str,
+    schema: str,
+    entries: Iterable[Entry],
+    effects: Mapping[str, Sequence[Sequence[object]] | None],
+    begun: Mapping[str, Sequence[str]],
+) -> None:
+    """Write rows that another ledger has, for a rehearsal: those of runs that are over; with what
+    each block has changed, and the statements that were begun of it.
+    """
     rows = list(entries)
     runs = {entry.run_id: entry for entry in rows}
     with conn.transaction():
@@ -349,10 +377,12 @@ def repeat(conn: Session, runbook: str, schema: str, entries: Iterable[Entry]) -
             )
             finish(conn, run_id, Verdict.PASSED, "copied for a rehearsal")
         for entry in rows:
-            _repeat(conn, entry)
+            _repeat(conn, entry, effects.get(entry.block))
+            for number, statement in enumerate(begun.get(entry.block, ()), 1):
+                note_statement(conn, entry.run_id, entry.block, number, statement)
 
 
-def _repeat(conn: Session, entry: Entry) -> None:
+def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | None) -> None:
     row = {
         "block": entry.block,
         "reason": "copied",
@@ -365,7 +395,8 @@ def _repeat(conn: Session, entry: Entry) -> None:
         "kept": sorted(entry.kept),
     }
     when = {"started_at": entry.finished_at, "revision": entry.revision}
-    record(conn, entry.run_id, as_json(row), event=entry.event, facts=entry.facts, **when)
+    what = {"facts": entry.facts, "effect": effect}
+    record(conn, entry.run_id, as_json(row), event=entry.event, **what, **when)
 
 
 @lockers.named
@@ -423,9 +454,3 @@ def finish(conn: Session, run_id: str, verdict: Verdict, reason: str) -> str:
 def as_json(value: Any) -> str:
     """JSON with letters as they are: a SQL_ASCII database takes no \\u escapes."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def _facts(recorded: list[list[str]]) -> Mapping[Key, str]:
-    from pgrunbook.sqltext.shape import Key
-
-    return {Key(kind, table, name): value for kind, table, name, value in recorded}

@@ -5,32 +5,31 @@ each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-
-from pglast.stream import maybe_double_quote_name
 
 from pgrunbook.admit import admission, variants
 from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.inventory.names import names
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.planning import decisions, reversion
-from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
+from pgrunbook.planning.remains import Remains, remains
 from pgrunbook.planning.twin import Twins
-from pgrunbook.postgres import catalog, shapes
+from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Admits, Block, entry_of
+from pgrunbook.runbooks.facts import Fact, Facts
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.runbooks.source import Source, Variants
 from pgrunbook.secrets import literals
-from pgrunbook.sqltext import shape
-from pgrunbook.sqltext.shape import Facts, Key
 
 # So short that it is not its length that keeps it out of a column.
 NONSENSE = "?"
@@ -207,18 +206,12 @@ class Agenda:
                 if script.variables and not script.exposed:
                     yield from literals.problems(substitute(script.text, variables), script.name)
 
-    def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Key, str]:
-        """What the catalog says, to this session or another, of all that these blocks make or
-        need.
+    def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Fact, str]:
+        """What holds, by this session or another, of the columns that these blocks let accept a
+        value.
         """
-        tables = {table for block in blocks for table in block.tables}
-        self.state.concern(blocks)
-        facts = shapes.of_catalog(conn or self.look, self.schema, tables)
-        if detached := {
-            key.table for block in blocks for key in block.facts if key.kind == "standalone"
-        }:
-            facts |= shapes.standalone(conn or self.look, self.schema, detached)
-        for admits in {block.admits for block in blocks if block.admits}:
+        facts: dict[Fact, str] = {}
+        for admits in dict.fromkeys(block.admits for block in blocks if block.admits):
             facts |= variants.facts(self._inspect(*admits, conn))
         return facts
 
@@ -226,28 +219,19 @@ class Agenda:
         """The same as `found` of one block, to be asked in this session with the block's
         statements: in one message.
         """
-        detached = sorted({key.table for key in block.facts if key.kind == "standalone"})
-        asked = [catalog.asking(conn, "ddl", schema=self.schema, tables=sorted(block.tables))]
-        asked += (
-            [catalog.asking(conn, "standalone", schema=self.schema, tables=detached)]
-            if detached
-            else []
-        )
         before = self._witnesses.get(block.admits) if block.admits else None
+        if block.admits is None or before is None:
+            return Questions((), lambda _: {})
+        about = self.schema, *block.admits
 
         def facts(answers: Sequence[list[dict[str, Any]]]) -> Facts:
-            found = shape.read(answers[0])
-            if detached:
-                found |= {Key("standalone", row["table"]): row["state"] for row in answers[1]}
-            if block.admits and before:
-                witness = before.repeated(conn, answers[len(asked) :])
-                found |= variants.facts(admission.testified(witness, self.schema, *block.admits))
-            return found
+            return variants.facts(admission.testified(before.repeated(conn, answers), *about))
 
-        return Questions([*asked, *(before.asking(conn) if before else ())], facts)
+        return Questions(before.asking(conn), facts)
 
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
         """What to do with each of these blocks, now."""
+        self.state.concern(blocks)
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
             drifted = self.state.drift()
@@ -255,39 +239,56 @@ class Agenda:
         undone = [
             block for block in blocks if not ((entry := entries.get(block.name)) and entry.done)
         ]
-        wanted = [
-            name for block in undone for name in shape.relation_names(block.facts, block.facts)
-        ]
-        taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
-        names = {row["name"]: _describe(row) for row in taken}
-        of_table = _by_table(found)
         drifted = self.state.drift() if len(undone) < len(blocks) else []
-        begun = {b.name for b in undone if _is_begun(b, entries.get(b.name), found)}
+        wanted = [each.name for block in undone for each in block.made]
+        taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
+        named = {row["name"]: row for row in taken}
+        begun = dict(self._begun([b for b in undone if not b.transaction], entries))
         new = [b for b in undone if not b.admits and b.name not in begun]
         judged = self.twins.judge(self.sessions.look, new, self.state.everything)
         decided = []
         for block in blocks:
-            entry, about = entries.get(block.name), _about(block, entries.get(block.name), of_table)
-            if block.name in judged:
-                kept = frozenset(key for key in block.facts if key in about)
-                made = decisions.judged(block, judged[block.name], entry, kept)
-                others = list(decisions.taken(block, about, names))
-                if made.action is Action.REFUSE and others:  # which says it better
-                    made = replace(made, problems=tuple(others))
-                decided.append(made)
-                continue
-            mine = self.state.problems(block, drifted)
-            made = decisions.decide(block, about, names, entry, mine)
-            if made.action in (Action.ADOPT, Action.COMPLETE):
-                made = replace(made, wanted=self._there(block))
-            decided.append(made)
+            entry = entries.get(block.name)
+            if block.problems:
+                decided.append(decisions.unable(block))
+            elif entry and entry.done:
+                mine = self.state.problems(block, drifted)
+                decided.append(decisions.recorded(block, found, entry, mine))
+            elif block.admits:
+                decided.append(decisions.admitting(block, found, entry))
+            elif left := begun.get(block.name):
+                there = self._there(left)
+                decided.append(decisions.going_on(block, left, there, entry, named))
+            else:
+                decided.append(decisions.judged(block, judged[block.name], entry, named))
         return decided
 
-    def _there(self, block: Block) -> dict[Object, Definition]:
-        """What of a block is there already, as it is."""
-        objects = [named for key in block.facts if (named := _object(key, self.schema))]
+    def _begun(
+        self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]
+    ) -> Iterator[tuple[str, Remains]]:
+        """What is left of blocks outside a transaction that were begun: by the ledger, or by the
+        catalog, if something of them is half done, which a twin cannot make.
+        """
+        for block in blocks:
+            entry = entries.get(block.name)
+            broken_off = entry is not None and entry.broken_off
+            left = self._left(block, begun=broken_off)
+            if broken_off or left.broken:
+                yield block.name, left
+
+    def _left(self, block: Block, *, begun: bool) -> Remains:
+        about = self.look, self.runbook, self.schema, block.name
+        statements = ledger.begun(*about) if begun else ()
+        return remains(self.sessions.look, block, statements, begun)
+
+    def _there(self, left: Remains) -> dict[Object, Definition]:
+        """The indexes of a block that are there already, as they are."""
         seen = self.state.ground.seen
-        return {each: seen[each] for each in objects if each in seen}
+        return {
+            each: seen[each]
+            for each in seen
+            if each.type == "index" and names(each.identity) in left.indexes
+        }
 
     def undecided(self, name: str) -> Problem:
         """Why nothing is decided about what a cell calls a block: a file or a folder of `deploy/`,
@@ -317,6 +318,7 @@ class Agenda:
             entry,
             self.state.fold.changes.get((self.runbook, block.name), {}),
             self.state.problems(block, drifted),
+            lambda undo: self._left(undo, begun=bool(entry and entry.broken_off)),
             self.source,
             self.variables,
             block.named_in(self.discard),
@@ -363,63 +365,15 @@ class Agenda:
             yield script, probe
 
 
-def _is_begun(block: Block, entry: ledger.Entry | None, found: Facts) -> bool:
-    """Whether the ledger says so, or the catalog: something of it is half done, which a twin cannot
-    make.
-    """
-    broken_off = entry is not None and entry.broken_off
-    return broken_off or any(decisions.half_done(block, found, entry))
-
-
-def _by_table(found: Facts) -> dict[str, list[tuple[int, Key, str]]]:
-    """The facts of each table, with their places among all."""
-    of_table: dict[str, list[tuple[int, Key, str]]] = {}
-    for place, (key, value) in enumerate(found.items()):
-        of_table.setdefault(key.table, []).append((place, key, value))
-    return of_table
-
-
-def _about(
-    block: Block, entry: ledger.Entry | None, of_table: Mapping[str, Sequence[tuple[int, Key, str]]]
-) -> dict[Key, str]:
-    """The facts of the tables that a block makes or needs, now or when it was recorded."""
-    tables = {key.table for key in (*block.facts, *(entry.facts if entry else ()))} | {
-        n.table for n in block.needs
-    }
-    return {
-        key: value
-        for _, key, value in sorted(f for table in tables for f in of_table.get(table, ()))
-    }
-
-
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:
     script.render(variables)  # which refuses a script that lacks one
     return script.filled(variables)
 
 
-def _object(key: Key, schema: str) -> Object | None:
-    """What the catalog calls what a fact is about."""
-    table = f"{maybe_double_quote_name(schema)}.{maybe_double_quote_name(key.table)}"
-    name = maybe_double_quote_name(key.name) if key.name else ""
-    match key.kind:
-        case "table":
-            return Object("table", table)
-        case "column":
-            return Object("table column", f"{table}.{name}")
-        case "constraint":
-            return Object("table constraint", f"{name} on {table}")
-        case "index":
-            return Object("index", f"{maybe_double_quote_name(schema)}.{name}")
-    return None
-
-
-def _describe(relation: Mapping[str, Any]) -> str:
-    on = f" on table {relation['on_table']}" if relation["on_table"] else ""
-    return f"{relation['kind']} {relation['name']}{on}, owned by {relation['owner']}"
-
-
 class Questions(NamedTuple):
-    """Statements that ask the catalog about a block, and what the rows of each say of it."""
+    """Statements that ask about a column that is to accept a value, and what the rows of each say
+    of it.
+    """
 
     asked: Sequence[str]
     facts: Callable[[Sequence[list[dict[str, Any]]]], Facts]

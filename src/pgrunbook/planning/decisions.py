@@ -1,28 +1,24 @@
-"""What to do with each block: the shape that it makes, compared with the target and with the
-ledger.
-"""
+"""What to do with each block, by what the ledger says of it and by what is there."""
 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from psycopg import sql
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
+from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script
-from pgrunbook.sqltext.shape import INVALID, OBJECTS, PENDING, Facts, Key, holds, relation_names
 
-if TYPE_CHECKING:  # which imports this module
+if TYPE_CHECKING:  # which import this module
     from pgrunbook.planning.judgement import Judgement
+    from pgrunbook.planning.remains import Remains
 
 
 class Action(enum.StrEnum):
@@ -43,9 +39,9 @@ class Decision:
 
     `repairs` are statements to run before them, which clear away what an earlier attempt has left.
     `revision` is the number of rows that the ledger has on the block; `kept` is what was there
-    before it was first applied; `wanted` is what must be there once it is done: of what is there
-    already what it is now, of what is undone what was before. To revert, the block is that of the
-    revert script, and its facts are what it takes away.
+    before it was first applied, objects or facts; `wanted` is what must be there once it is done:
+    of what is there already what it is now, of what is undone what was before. To revert, the block
+    is that of the revert script, and it makes what it takes away.
     """
 
     block: Block
@@ -55,7 +51,7 @@ class Decision:
     problems: tuple[Problem, ...] = ()
     repairs: tuple[str, ...] = ()
     revision: int = 0
-    kept: frozenset[Key] = frozenset()
+    kept: frozenset[tuple[str, ...]] = frozenset()
     wanted: Mapping[Object, Definition | None] = field(default_factory=dict)
 
     @property
@@ -79,126 +75,80 @@ class Decision:
         return {Action.ADOPT: "adopted", Action.REVERT: "reverted"}.get(self.action, "applied")
 
 
-def decide(
-    block: Block,
-    found: Facts,
-    names: Mapping[str, str],
-    entry: Entry | None,
-    drifted: Sequence[Problem] = (),
-) -> Decision:
-    """Decide about one block. Reads nothing: what holds now is given.
+def unable(block: Block) -> Decision:
+    """About a block that the target cannot take."""
+    return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
 
-    `found`: the facts of the tables concerned. `names`: what relations and types of the schema are
-    called, each with a description (`view deals_open`). `entry`: the ledger's latest word on the
-    block; `drifted`: what it was the last to set, and is not as it left it.
-    """
-    if block.problems:
-        return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
-    if entry and entry.done:
-        return _recorded(block, found, entry, drifted)
-    begun = entry if entry and entry.broken_off else None
-    broken = set(half_done(block, found, begun))
-    sound = {key: value for key, value in found.items() if key not in broken}
-    others = {
-        name: what for name, what in names.items() if name not in {key.name for key in broken}
-    }
-    if problems := list(_conflicts(block, sound, others)):
-        return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
-    if not block.known and not begun and any(key in sound for key in block.facts):
-        return Decision(block, Action.REFUSE, "there in part", problems=(_untold(block, sound),))
-    missing = {key for key in block.facts if key not in sound and not _settled(block, key, found)}
-    revision = entry.revision + 1 if entry else 0
-    if not missing and not begun and block.known and (block.facts or not block.sql):
-        return Decision(
-            block, Action.ADOPT, "identical" if block.sql else block.why, revision=revision
-        )
-    kept = begun.kept if begun else frozenset(key for key in block.facts if key in sound)
-    run = tuple(
-        n
-        for n, effect in enumerate(block.effects)
-        if not effect.facts or missing & effect.facts.keys()
+
+def admitting(block: Block, found: Facts, entry: Entry | None) -> Decision:
+    """About a block that lets columns accept a value, by what holds of them now."""
+    missing = block.facts.keys() - found.keys()
+    decided = Decision(
+        block,
+        Action.ADOPT,
+        "identical" if block.sql else block.why,
+        revision=entry.revision + 1 if entry else 0,
+        kept=frozenset(fact for fact in block.facts if fact in found),
     )
-    there = [
-        str(key)
-        for key in block.facts
-        if key.kind in OBJECTS and key in sound and key.kind != "column"
-    ]
+    if not missing and (block.facts or not block.sql):
+        return decided
+    everything = tuple(range(len(block.statements)))
+    return replace(decided, action=Action.APPLY, reason="absent", statements=everything)
+
+
+def going_on(
+    block: Block,
+    left: Remains,
+    there: Mapping[Object, Definition],
+    entry: Entry | None,
+    names: Mapping[str, Mapping[str, Any]],
+) -> Decision:
+    """About a block outside a transaction that was begun, by the ledger or by what is half done of
+    it; `there` is what is there of it, whole.
+    """
+    if problems := left.problems or tuple(taken(block, names)):
+        return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
+    begun = entry if entry and entry.broken_off else None
     reasons = [f"{begun.event} by run {begun.run_id[:8]} and not finished"] if begun else []
-    reasons += [f"there already: {', '.join(there)}"] if there else []
-    reasons += [f"left half done: {', '.join(map(str, sorted(broken)))}"] if broken else []
-    decided = partial(Decision, block, statements=run, revision=revision, kept=kept)
-    if reasons:
-        indexes = [
-            sql.Identifier(key.name).as_string() for key in sorted(broken) if key.kind == "index"
-        ]
-        repairs = tuple(f"DROP INDEX CONCURRENTLY {index}" for index in indexes)
-        return decided(action=Action.COMPLETE, reason="; ".join(reasons), repairs=repairs)
-    return decided(action=Action.APPLY, reason="absent" if block.facts else "not done yet")
+    reasons += [f"there already: {', '.join(map(str, there))}"] if there else []
+    reasons += [f"left half done: {', '.join(left.broken)}"] if left.broken else []
+    return Decision(
+        block,
+        Action.COMPLETE,
+        "; ".join(reasons),
+        left.statements,
+        repairs=left.repairs,
+        revision=entry.revision + 1 if entry else 0,
+        kept=begun.kept if begun else frozenset(),
+        wanted=there,
+    )
 
 
 def judged(
-    block: Block, judgement: Judgement, entry: Entry | None, kept: frozenset[Key]
+    block: Block,
+    judgement: Judgement,
+    entry: Entry | None,
+    names: Mapping[str, Mapping[str, Any]],
 ) -> Decision:
-    """The decision about a block that the ledger lacks, as the twin has judged it; `kept` is what
-    of it is there.
-    """
-    if block.problems:
-        return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
-    return Decision(
+    """About a block that the ledger lacks, as the twin has judged it."""
+    made = Decision(
         block,
         judgement.action,
         judgement.reason,
         judgement.statements,
         judgement.problems,
         revision=entry.revision + 1 if entry else 0,
-        kept=kept,
+        kept=frozenset(judgement.there),
         wanted=judgement.there,
     )
+    others = tuple(taken(block, names)) if made.action is Action.REFUSE else ()
+    return replace(made, problems=others) if others else made  # which says it better
 
 
-def _untold(block: Block, found: Facts) -> Problem:
-    return Problem(
-        "is there in part, and its text does not tell all that it makes",
-        where=block.name,
-        expected="all of it absent, so that it can be applied",
-        found=", ".join(str(key) for key in block.facts if key in found),
-        remedy="drop what is there, if nothing needs it; then run again",
-    )
-
-
-def half_done(block: Block, found: Facts, entry: Entry | None) -> Iterator[Key]:
-    """What an attempt outside a transaction has left half done: ours of an earlier run, or
-    another's of the same.
-
-    An index that is not valid, a partition that is about to be detached, the copy that REINDEX
-    CONCURRENTLY makes.
+def recorded(block: Block, found: Facts, entry: Entry, drifted: Sequence[Problem] = ()) -> Decision:
+    """About a block that the ledger has; `drifted`: what it was the last to set, and is not as it
+    left it.
     """
-    if block.transaction:
-        return
-    for key, there in found.items():
-        expected = block.facts.get(key)
-        copy = (
-            entry
-            and key.kind == "index"
-            and there.endswith(INVALID)
-            and re.search(r"_cc(new|old)\d*$", key.name)
-        )
-        if (expected and there in (expected + INVALID, PENDING)) or copy:
-            yield key
-
-
-def _settled(block: Block, key: Key, found: Facts) -> bool:
-    """Whether a fact that is absent need not hold: a property of a column that IF NOT EXISTS left
-    alone.
-    """
-    return (
-        key in block.lenient
-        and key.kind not in OBJECTS
-        and Key("column", key.table, key.name) in found
-    )
-
-
-def _recorded(block: Block, found: Facts, entry: Entry, drifted: Sequence[Problem]) -> Decision:
     if block.repeatable and not drifted and edited(block.scripts, entry):
         again = tuple(range(len(block.statements)))
         reason = f"repeatable, and edited since it was {entry.event}"
@@ -231,79 +181,40 @@ def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
 
 
 def altered(entry: Entry, found: Facts) -> Iterator[Problem]:
-    """Facts recorded for the block that no longer hold, and what was added to a table that it
-    made.
-    """
-    for key, recorded in entry.facts.items():
-        if not holds(recorded, found.get(key)) and not _implied(key, entry.facts, found):
-            yield _difference(
-                key, recorded, found.get(key), entry.block, f"was {entry.event} and then altered"
-            )
-    yield from _extras(entry.facts, found, entry.block)
-
-
-def _conflicts(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
-    for effect in block.effects:
-        begun = any(key in found for key in effect.facts if key.kind in OBJECTS)
-        for key in effect.facts if begun else ():
-            expected, there = effect.facts[key], found.get(key)
-            left_alone = effect.lenient and (there is None or key.kind not in OBJECTS)
-            if (
-                not holds(expected, there)
-                and not left_alone
-                and not _implied(key, effect.facts, found)
-            ):
-                yield _difference(key, expected, there, block.name)
-    yield from _extras(block.facts, found, block.name)
-    yield from taken(block, found, names)
-
-
-def _implied(key: Key, expected: Facts, found: Facts) -> bool:
-    """Whether a fact does not hold because the table or the column that has it is absent: it is
-    enough to name that.
-    """
-    owners = {Key("table", key.table), Key("column", key.table, key.name)} - {key}
-    return any(owner in expected and owner not in found for owner in owners)
-
-
-def taken(block: Block, found: Facts, names: Mapping[str, str]) -> Iterator[Problem]:
-    """A problem for each name that the block would give to a relation, and something else has."""
-    for name in relation_names(block.facts, [key for key in block.facts if key not in found]):
-        if name in names:
+    """What was recorded of a column that is to accept a value, and does not hold any more."""
+    for fact, value in entry.facts.items():
+        if found.get(fact) != value:
             yield Problem(
-                f"the name {name} is taken",
+                f"{fact} was {entry.event} and then altered",
+                where=entry.block,
+                expected=value,
+                found=found.get(fact, "absent"),
+                remedy="bring the database back to the expected shape by hand, then run again; "
+                "nothing is overwritten",
+            )
+
+
+def taken(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """A problem for each name that the block gives to a relation, and something else has. `names`
+    are the rows of the catalog query `relations`, by name.
+    """
+    for each in block.made:
+        row = names.get(each.name)
+        if each.kind not in _RELATIONS or each.was or row is None:
+            continue
+        on = each.parent if each.kind == "index" else None
+        if (row["kind"].removeprefix("partitioned "), row["on_table"]) != (each.kind, on):
+            where = f" on table {row['on_table']}" if row["on_table"] else ""
+            yield Problem(
+                f"the name {each.name} is taken",
                 where=block.name,
                 expected="free",
-                found=names[name],
+                found=f"{row['kind']} {row['name']}{where}, owned by {row['owner']}",
                 remedy="rename or drop what has the name, if nothing needs it",
             )
 
 
-def _extras(expected: Facts, found: Facts, where: str) -> Iterator[Problem]:
-    """What a table made by the block has besides; an index that enforces nothing is the DBA's own
-    business.
-    """
-    made = {key.table for key in expected if key.kind == "table" and key in found}
-    for key, there in found.items():
-        if (
-            key.table in made
-            and key not in expected
-            and not (key.kind == "index" and not there.startswith("UNIQUE"))
-        ):
-            yield _difference(key, None, there, where)
-
-
-def _difference(
-    key: Key, expected: str | None, found: str | None, where: str, what: str = "is not as expected"
-) -> Problem:
-    return Problem(
-        f"{key} {what}",
-        where=where,
-        expected=expected or "absent",
-        found=found or "absent",
-        remedy="bring the database back to the expected shape by hand, then run again; nothing is "
-        "overwritten",
-    )
+_RELATIONS = ("table", "foreign table", "view", "materialized view", "sequence", "index")
 
 
 def frame(decisions: Sequence[Decision]) -> pd.DataFrame:

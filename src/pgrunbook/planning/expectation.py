@@ -55,6 +55,10 @@ class Expectation:
             self._relations |= block.relations
             self._runs_code = self._runs_code or not block.plain
 
+    def concerning(self, blocks: Iterable[Block]) -> dict[Object, Definition]:
+        """What is there of all that these blocks concern: see `Ground.concerning`."""
+        return self.ground.concerning({named for block in blocks for named in block.relations})
+
     def renew(self, relations: Collection[Relation]) -> None:
         """Look once more at these relations, and read the ledger anew when somebody asks."""
         self._look(relations)

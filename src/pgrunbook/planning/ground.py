@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from pgrunbook.inventory.objects import Address, Difference, Inventory, Object, differences
+from pgrunbook.inventory.names import names
+from pgrunbook.inventory.objects import (
+    PLACE,
+    Address,
+    Definition,
+    Difference,
+    Inventory,
+    Object,
+    differences,
+)
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
@@ -57,8 +66,8 @@ class Ground:
         if not relations:
             return
         schemas = [schema or self.schema for schema, _ in relations]
-        names = [name for _, name in relations]
-        found = catalog.rows(conn, "hanging", schemas=schemas, names=names)
+        wanted = [name for _, name in relations]
+        found = catalog.rows(conn, "hanging", schemas=schemas, names=wanted)
         identities = {row["identity"] for row in found if row["identity"]}
         self.looked_at |= identities
         self._forget(self._parts(identities))
@@ -87,6 +96,19 @@ class Ground:
             if (address.classid == _PG_CLASS and address.objid in oids)
             or (each in seen.owners and seen.owners[each].objid in oids)
         ]
+
+    def concerning(self, relations: Collection[Relation]) -> dict[Object, Definition]:
+        """These relations and all that is part of them, by what a block may rest on: not who owns
+        them, who may use them, and what is said of them.
+        """
+        wanted = {(schema or self.schema, name) for schema, name in relations}
+        identities = {
+            each.identity
+            for each, address in self.seen.addresses.items()
+            if address.classid == _PG_CLASS and not address.objsubid
+            if names(each.identity) in wanted
+        }
+        return {each: _rested_on(self.seen[each]) for each in self._parts(identities)}
 
     def compare(
         self, conn: Connection, relations: Collection[Relation], *, code: bool
@@ -127,3 +149,15 @@ class Ground:
             for each, owner in owners.items()
             if owner
         }
+
+
+# The order of columns moves when one that was dropped before them is left out.
+_BESIDE = {
+    *(PLACE, "owner", "privileges", "security labels", "statistics", "clustered"),
+    *("comment", "comment on the index", "not null comment"),
+}
+
+
+def _rested_on(definition: Definition) -> Definition:
+    said = definition.properties.items()
+    return Definition({name: value for name, value in said if name not in _BESIDE})

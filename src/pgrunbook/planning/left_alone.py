@@ -4,10 +4,9 @@ needed to judge them. The server says whether the types agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import psycopg
 from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
@@ -15,7 +14,7 @@ from pglast.stream import RawStream, maybe_double_quote_name
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import Judgement
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import search_path, types
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
@@ -68,8 +67,10 @@ def _columns(
         if each is None:
             return None
         wanted.append((each, column))
-    types = _types(look, [column for _, column in wanted], path)
-    if types != [target[each].properties.get("type") for each, _ in wanted]:
+    written = [RawStream()(column.typeName) for _, column in wanted]
+    if types.printed(look, written, path) != [
+        target[each].properties.get("type") for each, _ in wanted
+    ]:
         return None
     return [each for each, _ in wanted]
 
@@ -80,29 +81,3 @@ def _found(target: Inventory, schemas: Sequence[str], *names: str) -> Object | N
         for schema in schemas
     )
     return next((each for each in objects if each in target), None)
-
-
-def _types(look: Session, columns: Sequence[Any], path: str) -> Sequence[str]:
-    """What the server calls the types that are written; none if it does not know one. Nothing is
-    evaluated: a domain's checks are somebody else's code.
-    """
-    nulls = ", ".join(f"NULL::{RawStream()(column.typeName)}" for column in columns)
-    try:
-        with look.transaction(force_rollback=True), look.cursor() as cursor:
-            cursor.execute(f"{search_path.theirs(path)};\nSELECT {nulls} WHERE false".encode())
-            cursor.nextset()
-            result = cursor.pgresult
-            assert result
-            found = [(result.ftype(n), result.fmod(n)) for n in range(len(columns))]
-    except psycopg.errors.UndefinedObject:  # serial is none
-        return []
-    return list(_printed(look, found))
-
-
-def _printed(look: Session, types: Sequence[tuple[int, int]]) -> Iterator[str]:
-    asked = "SELECT format_type(oid, modifier) FROM unnest(%s::oid[], %s::int[])"
-    asked += " WITH ORDINALITY AS t (oid, modifier, place) ORDER BY place"
-    given = [[oid for oid, _ in types], [modifier for _, modifier in types]]
-    rows: Sequence[Mapping[str, Any] | tuple[Any, ...]] = look.execute(asked, given).fetchall()
-    for row in rows:
-        yield str(row["format_type"] if isinstance(row, Mapping) else row[0])

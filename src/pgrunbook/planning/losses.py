@@ -21,9 +21,9 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
+from pgrunbook.runbooks.facts import Fact
 from pgrunbook.runbooks.scripts import Statement, statements
 from pgrunbook.sqltext import mentions
-from pgrunbook.sqltext.shape import Facts, Key
 
 
 class Loss(NamedTuple):
@@ -55,7 +55,6 @@ def check(
     runbook: str,
     schema: str,
     decisions: Sequence[Decision],
-    found: Facts,
     discard: frozenset[str],
     statement_timeout: str,
     expected: Fold,
@@ -74,9 +73,7 @@ def check(
         # an error.
         conn.execute("SET LOCAL row_security = off")
         results += [
-            _empty(conn, schema, d, loss, found)
-            for d in kept
-            for loss in losses(d.block.statements)
+            _empty(conn, schema, d, loss) for d in kept for loss in losses(d.block.statements)
         ]
         results += [
             _unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()
@@ -96,16 +93,14 @@ def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[C
         )
 
 
-def _empty(
-    conn: Connection, schema: str, decision: Decision, loss: Loss, found: Facts
-) -> CheckResult:
+def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> CheckResult:
     """Whether there is nothing to lose: no row; in a column nothing but NULL and its default.
 
     The two are compared as texts, as json, xml and others have no equality.
     """
     what = f"holds nothing that {decision.block.name} would drop"
     try:
-        held = (search_path.asked(conn, schema, _question(schema, loss, found)) or (False,))[0]
+        held = (search_path.asked(conn, schema, _question(conn, schema, loss)) or (False,))[0]
     except psycopg.Error as exc:
         remedy = (
             f"{_readable(exc)}; or name the block in the parameter `discard`, if {loss} may "
@@ -136,19 +131,23 @@ def _readable(exc: psycopg.Error) -> str:
     return "raise statement_timeout" if slow else "see that this role can read it"
 
 
-def _question(schema: str, loss: Loss, found: Facts) -> sql.Composed:
+def _question(conn: Connection, schema: str, loss: Loss) -> sql.Composed:
     table = sql.Identifier(schema, loss.table)
     if not loss.column:
         return sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
-    column = sql.Identifier(loss.column)
-    default = sql.SQL(found.get(Key("default", loss.table, loss.column), "NULL"))
-    type_ = sql.SQL(
-        found.get(Key("column", loss.table, loss.column), "text").partition(" COLLATE ")[0]
-    )
+    rows = catalog.rows(conn, "columns", schema=schema, tables=[loss.table])
+    column = next((row for row in rows if row["column"] == loss.column), {})
+    generated = (column.get("default") or "").startswith("GENERATED ")
+    default = "NULL" if generated else column.get("default") or "NULL"
     return sql.SQL(
-        "SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL AND {}::text IS DISTINCT FROM CAST({} "
-        "AS {})::text)"
-    ).format(table, column, column, default, type_)
+        "SELECT EXISTS (SELECT FROM {} WHERE {column} IS NOT NULL AND {column}::text IS DISTINCT "
+        "FROM CAST({} AS {})::text)"
+    ).format(
+        table,
+        sql.SQL(default),
+        sql.SQL(column.get("type", "text")),
+        column=sql.Identifier(loss.column),
+    )
 
 
 class Holder(NamedTuple):
@@ -184,7 +183,7 @@ def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[
     for block in (d.block for d in undone):
         if (
             not block.admits
-            or Key("value", block.admits.table, block.admits.column) not in block.facts
+            or Fact("value", block.admits.table, block.admits.column) not in block.facts
         ):
             continue
         table, column, value = block.admits

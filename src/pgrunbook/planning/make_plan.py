@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.records.plan import Plan, Step
 from pgrunbook.runbooks.fingerprints import Sources
-from pgrunbook.sqltext.shape import Facts
 
 
 def make_plan(
@@ -16,10 +15,12 @@ def make_plan(
     schema: str,
     identity: Identity,
     decisions: Sequence[Decision],
-    found: Facts,
+    state: Mapping[str, str],
     sources: Sources,
 ) -> Plan:
-    """The plan that these decisions make; blocks that are done already are no part of it."""
+    """The plan that these decisions make; blocks that are done already are no part of it. `state`
+    is what the catalog says of what they concern.
+    """
     steps = [Step(d.block.name, str(d.action), d.sql if d.pending else "") for d in decisions]
     steps = [step for step in steps if step.action != Action.SKIP]
     reverting = any(step.action == Action.REVERT for step in steps)
@@ -34,5 +35,5 @@ def make_plan(
         },
         steps[::-1] if reverting else steps,
         {**sources.files, **sources.code},  # the notebook by its code alone
-        {str(key): value for key, value in sorted(found.items())},
+        dict(sorted(state.items())),
     )

@@ -5,23 +5,23 @@ only.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pglast.stream import maybe_double_quote_name
 from psycopg import sql
 
 from pgrunbook.checks import CheckResult, result
 from pgrunbook.ledger import ledger
 from pgrunbook.planning import reliance
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog, search_path, types
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
-from pgrunbook.sqltext.shape import Facts, Key, Need
+from pgrunbook.sqltext.needs import Need
 
 
 def check(
-    conn: Connection, schema: str, identity: Identity, decisions: Sequence[Decision], found: Facts
+    conn: Connection, schema: str, identity: Identity, decisions: Sequence[Decision]
 ) -> list[CheckResult]:
     """Everything that the blocks need of the target, one result each. Reads only."""
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
@@ -30,10 +30,11 @@ def check(
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     results += [*_names(conn, schema, decisions), *reliance.event_triggers(conn)]
-    results += _needs(conn, schema, decisions, found)
+    there = _There.look(conn, schema, decisions)
+    results += _needs(conn, there, decisions)
     results += _changed(conn, decisions)
     named = {result.where for result in results if result.problem}
-    results += [result for decision in decisions for result in _decided(decision, found, named)]
+    results += [result for decision in decisions for result in _decided(decision, there, named)]
     return list(dict.fromkeys(results))
 
 
@@ -185,9 +186,40 @@ def _quoted(*name: str) -> str:
     return sql.Identifier(*name).as_string()
 
 
-def _needs(
-    conn: Connection, schema: str, decisions: Sequence[Decision], found: Facts
-) -> Iterator[CheckResult]:
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What the schema has of the relations that blocks need: the rows of `relations` by name, and
+    of the tables among them those of `columns` by table and column.
+    """
+
+    schema: str
+    relations: Mapping[str, Mapping[str, Any]]
+    columns: Mapping[tuple[str, str], Mapping[str, Any]]
+
+    @classmethod
+    def look(cls, conn: Connection, schema: str, decisions: Sequence[Decision]) -> _There:
+        names = {need.table for d in decisions for need in d.block.needs}
+        names |= {table for d in decisions for table, _ in d.block.fills}
+        names |= {d.block.admits.table for d in decisions if d.block.admits}
+        rows = catalog.rows(conn, "relations", schema=schema, names=sorted(names))
+        tables = sorted(row["name"] for row in rows if row["kind"] in _TABLES)
+        columns = catalog.rows(conn, "columns", schema=schema, tables=tables)
+        return cls(
+            schema,
+            {row["name"]: row for row in rows},
+            {(row["table"], row["column"]): row for row in columns},
+        )
+
+    def is_one_of(self, kinds: Collection[str], name: str) -> bool:
+        """Whether a relation of these kinds is there."""
+        return name in self.relations and self.relations[name]["kind"] in kinds
+
+
+_TABLES = ("table", "partitioned table")
+_WITH_ROWS = (*_TABLES, "materialized view")  # what has indexes, and VACUUM takes
+
+
+def _needs(conn: Connection, there: _There, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
     """Tables and columns that must be there, and what the blocks that are to run must be allowed to
     do with them.
     """
@@ -195,24 +227,26 @@ def _needs(
         {n for n, _ in _needed(decisions, only_pending=only)} for only in (False, True)
     )
     by = _needing(decisions)
-    names = sorted({need.table for need in needs})
-    relations = {r["name"]: r for r in catalog.rows(conn, "relations", schema=schema, names=names)}
-    for name in names:
-        yield _table(name, relations.get(name), by[Need(name, "")])
-    uses = {(n.table, n.use) for n in pending} | {
-        (n.table, "read") for n in needs - pending if n.use == "alter"
+    kinds = {n.table: _WITH_ROWS for n in needs} | {
+        n.table: _TABLES for n in needs if n.use != "maintain"
     }
-    for name, use in sorted(pair for pair in uses if Key("table", pair[0]) in found):
-        yield _may(use, relations[name], _quoted(schema, name), conn.info.user)
-    for need in sorted(n for n in by if n.column and Key("table", n.table) in found):
-        yield _column(need, found, by[need])
-    there = {n for n in pending if Key("column", n.table, n.column) in found}
-    yield from _referenced(conn, schema, there)
-    filled = {pair for d in decisions for pair in d.block.fills if Key("table", pair[0]) in found}
+    for name in sorted(kinds):
+        yield _table(name, there.relations.get(name), kinds[name], by[Need(name, "")])
+    uses = {(n.table, n.use) for n in pending} | {
+        (n.table, "read") for n in needs - pending if n.use != "reference"
+    }
+    for name, use in sorted(uses):
+        if there.is_one_of(kinds[name], name):
+            yield _may(use, there.relations[name], _quoted(there.schema, name), conn.info.user)
+    yield from _columns(conn, there, by)
+    referenced = {n for n in pending if (n.table, n.column) in there.columns}
+    yield from _referenced(conn, there.schema, referenced)
+    filled = {
+        pair for d in decisions for pair in d.block.fills if there.is_one_of(_TABLES, pair[0])
+    }
     for name in sorted({table for table, _ in filled}):
-        yield from _filled(
-            schema, name, {column for table, column in filled if table == name}, found
-        )
+        columns = {column for table, column in filled if table == name}
+        yield from _filled(conn, there, name, columns)
 
 
 def _needed(
@@ -221,30 +255,29 @@ def _needed(
     """What the blocks need, but for what they or the blocks before them make, or may make as far as
     their texts tell; each with the block.
     """
-    made: set[Key] = set()
+    made: set[tuple[str, str]] = set()  # relations, and columns with their tables
     altered: set[str] = set()  # relations of which only the server knows what became of them
     for decision in decisions:
         block = decision.block
-        made.update(block.facts)
+        made |= {(each.parent, each.name) for each in block.made}
         altered |= block.altered
         if decision.pending and block.runs_code:
             return  # it may make anything
         if decision.pending or not only_pending:
             for need in block.needs:
                 known = need.table not in altered
-                if known and made.isdisjoint(
-                    (Key("table", need.table), Key("column", need.table, need.column))
-                ):
+                if known and made.isdisjoint((("", need.table), (need.table, need.column))):
                     yield need, block.name
 
 
 def _needing(decisions: Sequence[Decision]) -> dict[Need, str]:
-    """Each table and each column that is needed, whatever its use, and the blocks that need it: of
-    many the first.
+    """Each table and each column that is needed, and the blocks that need it: of many the first.
+    What a column is for counts where a type may be another one for it: as a foreign key's.
     """
     blocks: dict[Need, dict[str, None]] = {}
     for need, block in _needed(decisions):
-        for about in (Need(need.table, ""), need._replace(use="")):
+        use = need.use if need.use == "reference" and need.type else ""
+        for about in (Need(need.table, ""), need._replace(use=use)):
             blocks.setdefault(about, {})[block] = None
     return {about: _first(list(names)) for about, names in blocks.items()}
 
@@ -256,11 +289,13 @@ def _first(names: Sequence[str]) -> str:
 _FEW = 5
 
 
-def _table(name: str, relation: Mapping[str, Any] | None, by: str) -> CheckResult:
+def _table(
+    name: str, relation: Mapping[str, Any] | None, kinds: Collection[str], by: str
+) -> CheckResult:
     return result(
         name,
         "is a table",
-        relation is not None and relation["kind"] in ("table", "partitioned table"),
+        relation is not None and relation["kind"] in kinds,
         "is not a table" if relation else "the table is missing",
         expected=f"a table, needed by {by}",
         found=f"a {relation['kind']}" if relation else "nothing of that name",
@@ -269,6 +304,13 @@ def _table(name: str, relation: Mapping[str, Any] | None, by: str) -> CheckResul
     )
 
 
+_OURS = (
+    "is ours to change",
+    "owned",
+    "is not ours to change",
+    "owned by this role, or by one that it is a member of",
+    "as its owner: GRANT {owner} TO {role}; or ALTER … OWNER TO a role that both are in",
+)
 # For each use of an object: the check, the catalog's answer, what is wrong if it is no, what is
 # expected, the remedy.
 _MAY = {
@@ -279,13 +321,8 @@ _MAY = {
         "SELECT privilege",
         "as its owner: GRANT SELECT ON {name} TO {role}",
     ),
-    "alter": (
-        "is ours to change",
-        "owned",
-        "is not ours to change",
-        "owned by this role, or by one that it is a member of",
-        "as its owner: GRANT {owner} TO {role}; or ALTER … OWNER TO a role that both are in",
-    ),
+    "alter": _OURS,
+    "maintain": _OURS,
     "reference": (
         "may be referenced",
         "referable",
@@ -319,17 +356,25 @@ def _may(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckR
     )
 
 
-def _column(need: Need, found: Facts, by: str) -> CheckResult:
-    there = found.get(Key("column", need.table, need.column))
-    return result(
-        f"{need.table}.{need.column}",
-        f"is there{f', {need.type}' if need.type else ''}",
-        there is not None and need.type in ("", there),
-        "the column is missing" if there is None else "the column is of another type",
-        expected=f"{need.type or 'a column'}, needed by {by}",
-        found=there or "no such column",
-        remedy="correct the block, or bring the table to the expected shape first",
-    )
+def _columns(conn: Connection, there: _There, by: Mapping[Need, str]) -> Iterator[CheckResult]:
+    needed = sorted(n for n in by if n.column and there.is_one_of(_TABLES, n.table))
+    path = _quoted(there.schema)
+    written = sorted({need.type for need in needed} - {""})
+    called = {each: (types.printed(conn, [each], path) or [""])[0] for each in written}
+    for need in needed:
+        row, type_ = there.columns.get((need.table, need.column)), called.get(need.type, "")
+        fits = row is not None and type_ in ("", row["type"])
+        if row and not fits and need.use == "reference":
+            fits = types.comparable(conn, type_, row["type"], path)
+        yield result(
+            f"{need.table}.{need.column}",
+            f"is there{f', {type_}' if type_ else ''}",
+            fits,
+            "the column is missing" if row is None else "the column is of another type",
+            expected=f"{type_ or 'a column'}, needed by {by[need]}",
+            found=row["type"] if row else "no such column",
+            remedy="correct the block, or bring the table to the expected shape first",
+        )
 
 
 def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterator[CheckResult]:
@@ -354,17 +399,21 @@ def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterato
 
 
 def _filled(
-    schema: str, table: str, columns: Collection[str], found: Facts
+    conn: Connection, there: _There, table: str, filled: Collection[str]
 ) -> Iterator[CheckResult]:
     """What the product will write fills these columns: no other one may ask it for a value.
 
     But for a key of one column: whoever writes a row has a way to get its key, whatever else it
     fills.
     """
-    facts = {key: value for key, value in found.items() if key.table == table}
-    mandatory = {key.name for key in facts if key.kind == "not null"} - set(columns)
-    filled = {key.name for key in facts if key.kind in ("default", "generated")}
-    others = sorted(name for name in mandatory - filled if not _is_key(name, facts))
+    keys = catalog.rows(conn, "unique_keys", schema=there.schema, tables=[table])
+    primary = [row["columns"] for row in keys if row["primary"]]
+    others = sorted(
+        name
+        for (of, name), row in there.columns.items()
+        if of == table and not row["nullable"] and row["default"] is None
+        if name not in filled and [name] not in primary
+    )
     if not others:
         yield CheckResult(table, "takes what will be written to it")
     for name in others:
@@ -374,15 +423,10 @@ def _filled(
             False,
             "is mandatory, and what will be written does not fill it",
             expected="a default, or NULL allowed",
-            found=f"{facts[Key('column', table, name)]} NOT NULL, without a default",
-            remedy=f"ALTER TABLE {_quoted(schema, table)} ALTER {_quoted(name)} SET DEFAULT …, or "
-            "DROP NOT NULL",
+            found=f"{there.columns[table, name]['type']} NOT NULL, without a default",
+            remedy=f"ALTER TABLE {_quoted(there.schema, table)} ALTER {_quoted(name)} SET DEFAULT "
+            "…, or DROP NOT NULL",
         )
-
-
-def _is_key(column: str, facts: Facts) -> bool:
-    alone = f"PRIMARY KEY ({maybe_double_quote_name(column)})"
-    return any(definition.startswith(alone) for definition in facts.values())
 
 
 # What each variant changes: the variable that names it, the kind of thing that it is, and the use.
@@ -409,12 +453,12 @@ def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckR
             yield _may(use, row, variables[variable], conn.info.user)
 
 
-def _decided(decision: Decision, found: Facts, named: Collection[str]) -> list[CheckResult]:
+def _decided(decision: Decision, there: _There, named: Collection[str]) -> list[CheckResult]:
     """The problems of the decision, unless all there is to say is that a table or column that was
     named is missing.
     """
     block = decision.block
-    if block.admits and Key("column", *block.admits[:2]) not in found:
+    if block.admits and block.admits[:2] not in there.columns:
         table, column, _ = block.admits
         if table in named or f"{table}.{column}" in named:
             return []

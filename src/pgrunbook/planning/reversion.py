@@ -1,14 +1,10 @@
-"""What to undo of a block: what the ledger says that it did, compared with what is there. Reads
-nothing.
-"""
+"""What to undo of a block: what the ledger says that it did, compared with what is there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pglast import ast
-from pglast.enums import ObjectType
 from psycopg.sql import Identifier, Literal
 
 from pgrunbook.errors import Problem, Refused
@@ -16,10 +12,11 @@ from pgrunbook.ledger.fold import Changes
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action, Decision, altered
 from pgrunbook.planning.losses import losses
+from pgrunbook.planning.remains import Remains
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.runbooks.scripts import Statement, statements
+from pgrunbook.runbooks.facts import Facts
+from pgrunbook.runbooks.scripts import statements
 from pgrunbook.runbooks.source import Source
-from pgrunbook.sqltext.shape import Facts
 
 
 def decide(
@@ -28,6 +25,7 @@ def decide(
     entry: Entry | None,
     changes: Changes,
     drifted: Sequence[Problem],
+    left: Callable[[Block], Remains],
     source: Source,
     variables: Mapping[str, str],
     discard: bool,
@@ -35,8 +33,9 @@ def decide(
     """Decide what is to be undone of a block. What a run has only adopted was there before, and
     stays.
 
-    `changes` is what the block has changed, `drifted` what is not as it left it. `variables` are
-    the placeholders' values for a block that is one file; with `discard`, rows may be lost.
+    `changes` is what the block has changed, `drifted` what is not as it left it; `left` says what
+    an earlier attempt outside a transaction has left to do. `variables` are the placeholders'
+    values for a block that is one file; with `discard`, rows may be lost.
     """
     if entry is None or entry.event == "reverted":
         return Decision(block, Action.SKIP, entry.when if entry else "not applied")
@@ -44,9 +43,9 @@ def decide(
         return Decision(block, Action.SKIP, f"{entry.when}: it was there before, and stays")
     block = _as_applied(block, entry)
     undone = {
-        key: value
-        for key, value in block.facts.items()
-        if key.kind != "validated" and key not in entry.kept
+        fact: value
+        for fact, value in block.facts.items()
+        if fact.kind != "validated" and fact not in entry.kept
     }
     problems = [*_problems(block, found, entry), *drifted]
     try:
@@ -62,11 +61,14 @@ def decide(
             problems=tuple(problems),
         )
     before = {known: was for known, (was, now) in changes.items() if was is None or was != now}
+    everything = Remains(tuple(range(len(undo.statements))))
+    remaining = everything if undo.transaction else left(undo)
     return Decision(
         undo,
         Action.REVERT,
         entry.when,
-        _left(undo, found),
+        remaining.statements,
+        repairs=remaining.repairs,
         revision=entry.revision + 1,
         wanted=before,
     )
@@ -74,14 +76,10 @@ def decide(
 
 def _as_applied(block: Block, entry: Entry) -> Block:
     """With the variants that the ledger has, as what the target holds now asks for others; and
-    their facts.
+    what they made.
     """
     choices = tuple(zip(entry.variants, entry.variables or (), strict=False))
-    made = entry.facts or block.facts  # of a block that was broken off there are none
-    effects = tuple(
-        replace(one, facts=made if not number else {}) for number, one in enumerate(block.effects)
-    )
-    return replace(block, choices=choices, effects=effects)
+    return replace(block, choices=choices, facts=entry.facts if block.admits else {})
 
 
 def _problems(block: Block, found: Facts, entry: Entry) -> Iterator[Problem]:
@@ -99,28 +97,9 @@ def _problems(block: Block, found: Facts, entry: Entry) -> Iterator[Problem]:
         yield Problem(
             "was there in part before it was applied: its script would take that away too",
             where=block.name,
-            found=", ".join(map(str, sorted(entry.kept))),
+            found=", ".join(" ".join(filter(None, each)) for each in sorted(entry.kept)),
             remedy=by_hand,
         )
-
-
-def _left(undo: Block, found: Facts) -> tuple[int, ...]:
-    """The statements that have something to do: an earlier attempt outside a transaction may have
-    dropped an index.
-    """
-    if undo.transaction:
-        return tuple(range(len(undo.statements)))
-    there = {key.name for key in found if key.kind == "index"}
-    return tuple(
-        n for n, statement in enumerate(undo.statements) if _dropped_indexes(statement) <= there
-    )
-
-
-def _dropped_indexes(statement: Statement) -> set[str]:
-    match statement.node:
-        case ast.DropStmt(removeType=ObjectType.OBJECT_INDEX, objects=names):
-            return {name[-1].sval for name in names}
-    return set()
 
 
 # In the block's own transaction: rows may have come since the preconditions looked.
@@ -147,10 +126,7 @@ def _guarded(undo: Block, discard: bool) -> Block:
         return undo
     guard = "".join(map(_guard, tables))
     extra = statements(guard, "guard")
-    effects = (*(replace(undo.effects[0], facts={}) for _ in extra), *undo.effects)
-    return replace(
-        undo, sql=f"{guard}\n{undo.sql}", statements=(*extra, *undo.statements), effects=effects
-    )
+    return replace(undo, sql=f"{guard}\n{undo.sql}", statements=(*extra, *undo.statements))
 
 
 def _guard(table: str) -> str:

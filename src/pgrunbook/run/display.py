@@ -169,7 +169,8 @@ def decision(chosen: Decision) -> None:
     """
     block = chosen.block
     text = f"**{inline(block.title)}** (`{block.name}`): {chosen.action}, {inline(chosen.reason)}."
-    makes = [[*key, value] for key, value in block.facts.items()]
+    makes = [[each.kind, each.parent, each.name, ""] for each in block.made]
+    makes += [[*fact, value] for fact, value in block.facts.items()]
     data = bundle(_decided(chosen, tree_sha256=block.tree_sha256, makes=makes))
     show(data | {"text/markdown": text, "text/plain": text}, raw=True)
     if chosen.pending:

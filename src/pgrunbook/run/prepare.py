@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.words import told
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
@@ -35,7 +36,6 @@ from pgrunbook.runbooks import arguments, cells
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
-from pgrunbook.sqltext.shape import Facts
 
 
 @dataclass
@@ -81,18 +81,21 @@ class Preparation:
         results.append(self.standing.check(self.target))
         results += _exposed(decided)
         results += reliance.readings(self.agenda.state.unread())
-        results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
+        results += preflight.check(self.look, self.agenda.schema, self.identity, decided)
         results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
         results += self._delays(decided)
         results += reliance.letters(self.look, self._written(decided))
+        state = self.agenda.state.concerning(blocks)
         if self.rehearsal:
-            there = self.agenda.found(blocks, self.look)
-            results += self.rehearsal.check(found, there)
-            found = there  # the plan is that of the target
+            copied, state = state, self.rehearsal.concerning(blocks)
+            results += self.rehearsal.check(copied, state)
+            found = self.agenda.found(blocks, self.look)  # the plan is that of the target
         if self.agenda.reverting:
-            results += self._lost(decided, found)
+            results += self._lost(decided)
+        said = {str(each): told(made) for each, made in state.items()}
+        said |= {str(fact): value for fact, value in found.items()}
         self.plan = make_plan(
-            self.agenda.runbook, self.agenda.schema, self.identity, decided, found, self.sources
+            self.agenda.runbook, self.agenda.schema, self.identity, decided, said, self.sources
         )
         allowed = [*self._hazards(decided), *self._approval()]
         self.approved = not any(result.problem for result in allowed)
@@ -158,7 +161,7 @@ class Preparation:
             else None
         )
 
-    def _lost(self, decided: Sequence[Decision], found: Facts) -> list[CheckResult]:
+    def _lost(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What a revert would take with it."""
         about = self.look, self.agenda.runbook, self.agenda.schema
         discarded, timeout = self.parameters.discarded, self.parameters.statement_timeout
@@ -166,9 +169,7 @@ class Preparation:
         def again(runbook: str, mode: str) -> str:
             return arguments.again(self.project, runbook, self.parameters, mode)
 
-        return losses.check(
-            *about, decided, found, discarded, timeout, self.agenda.state.fold, again
-        )
+        return losses.check(*about, decided, discarded, timeout, self.agenda.state.fold, again)
 
     def rehearsals(self) -> list[str]:
         """The rehearsals of the plan that the archive has."""

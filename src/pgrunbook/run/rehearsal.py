@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -13,16 +13,21 @@ from psycopg.sql import SQL
 from pgrunbook.admit import admission
 from pgrunbook.admit.try_check import as_it_is
 from pgrunbook.checks import CheckResult, result
+from pgrunbook.inventory.objects import Definition, Difference, Object, differences
+from pgrunbook.inventory.read import read
+from pgrunbook.inventory.words import told
 from pgrunbook.ledger import ledger
+from pgrunbook.ledger.fold import fold
 from pgrunbook.planning import right_target
+from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.project import Project
-from pgrunbook.sqltext.shape import Facts, Key
 
 _SHOWN = 8  # of what could not be copied: one thing often leads to many
 
@@ -63,10 +68,21 @@ class Rehearsal:
         return {"rehearsed_on": rehearsed_on, "not_copied": shown}
 
     def repeat_ledger(self, conn: Session, runbook: str) -> None:
-        """Write into the copy's ledger what the target's ledger last says of each block."""
-        if entries := ledger.entries(self.look, runbook, self._schema):
-            ledger.install(conn)
-            ledger.repeat(conn, runbook, self._schema, entries.values())
+        """Write into the copy's ledger what the target's ledger last says of each block, and what
+        that has changed, as the copy has it: owners are others there.
+        """
+        entries = ledger.entries(self.look, runbook, self._schema)
+        if not entries:
+            return
+        ledger.install(conn)
+        expected, copied = fold(self.look, self._schema), read(conn)
+        effects = {name: expected.effect(runbook, name, copied) for name in entries}
+        begun = {
+            name: ledger.begun(self.look, runbook, self._schema, name)
+            for name, entry in entries.items()
+            if entry.broken_off
+        }
+        ledger.repeat(conn, runbook, self._schema, entries.values(), effects, begun)
 
     def fill_lookups(self, conn: Session, value: str, columns: Sequence[tuple[str, str]]) -> None:
         """Give the value to the copy's lookup tables where the target's have it, as rows are not
@@ -92,12 +108,18 @@ class Rehearsal:
         owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
 
-    def check(self, found: Facts, there: Facts) -> list[CheckResult]:
+    def concerning(self, blocks: Iterable[Block]) -> dict[Object, Definition]:
+        """What the target has of all that these blocks concern: see `Ground.concerning`."""
+        relations = {named for block in blocks for named in block.relations}
+        return Ground.look(self.look, self._schema, relations, code=False).concerning(relations)
+
+    def check(
+        self, found: Mapping[Object, Definition], there: Mapping[Object, Definition]
+    ) -> list[CheckResult]:
         """Whether the copy, which holds `found`, has the shape of the target; it may lack an index,
         but no column.
         """
-        differing = sorted(key for key in {*found, *there} if found.get(key) != there.get(key))
-        return [_compared(key, found, there) for key in differing] or [
+        return [_compared(each) for each in differences(there, found)] or [
             CheckResult("copy", "has the shape of the target")
         ]
 
@@ -107,17 +129,20 @@ class Rehearsal:
         self._stack.close()
 
 
-def _compared(key: Key, found: Facts, there: Facts) -> CheckResult:
-    what = f"has {key} as the target has it"
-    if key.kind not in ("table", "column"):
-        return CheckResult("copy", what, not_run=f"it has {found.get(key, 'none')}")
+def _compared(each: Difference) -> CheckResult:
+    there, found = each.before, each.after
+    what = f"has {each.object} as the target has it"
+    if there and found and there.properties.get("type") == found.properties.get("type"):
+        return CheckResult("copy", what, not_run=f"it has {told(found, there)}")
+    if each.object.type not in ("table", "table column"):
+        return CheckResult("copy", what, not_run=f"it has {'none' if found is None else 'one'}")
     return result(
         "copy",
         what,
         False,
-        f"{key} could not be copied",
-        expected=there.get(key, "absent"),
-        found=found.get(key, "absent"),
+        f"{each.object} could not be copied",
+        expected=told(there, found),
+        found=told(found, there),
         remedy="the card of the target says why; rehearse on a staging database that has what it "
         "lacks",
     )

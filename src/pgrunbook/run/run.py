@@ -171,7 +171,7 @@ class Run(Lifetime):
         """
         with self._ending():
             self._observation.choose(
-                [*also, *(key.table for d in self._decisions for key in d.block.facts)]
+                [*also, *(name for d in self._decisions for name in d.block.about)]
             )
             taken = self._observation.snapshot(len(self._worker.outcomes))
             return display.parts_folded(taken)

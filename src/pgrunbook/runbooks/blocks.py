@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pgrunbook.errors import Problem
+from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement
-from pgrunbook.sqltext import mentions, shape
+from pgrunbook.sqltext import mentions, needs
+from pgrunbook.sqltext.made import Made, made
 from pgrunbook.sqltext.mentions import Relation
-from pgrunbook.sqltext.shape import Effect, Facts, Key, Need
+from pgrunbook.sqltext.needs import Need
 
 
 class Admits(NamedTuple):
@@ -25,10 +27,10 @@ class Admits(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """One block as it would run on a target: rendered, parsed, and with the facts that it makes.
+    """One block as it would run on a target: rendered and parsed.
 
-    `effects` goes with `statements`, one each. `choices` are the variants that were chosen, each
-    with its variables, for a block that has variants; `admits` then says what for. `scripts` are
+    `choices` are the variants that were chosen, each with its variables, for a block that has
+    variants; `admits` then says what for, and `facts` what holds afterwards. `scripts` are
     its files as they stand in git, before placeholders are filled in; `sql` is what is displayed,
     sent and recorded. `fills` are the columns, as (table, column), of the rows that the product
     will write once the block is there. `transaction`: whether its statements run in one, or each by
@@ -42,11 +44,11 @@ class Block:
     why: str
     sql: str
     statements: tuple[Statement, ...]
-    effects: tuple[Effect, ...]
     needs: tuple[Need, ...]
     scripts: tuple[Script, ...] = ()
     timeouts: Mapping[str, str] = field(default_factory=dict)
     admits: Admits | None = None
+    facts: Facts = field(default_factory=dict)
     choices: tuple[tuple[str, Mapping[str, str]], ...] = ()
     fills: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -87,32 +89,41 @@ class Block:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     @cached_property
-    def facts(self) -> Facts:
-        """All that the block makes."""
-        return shape.together(effect.facts for effect in self.effects)
+    def made(self) -> list[Made]:
+        """The objects that its statements make, by the names in their text."""
+        return [each for statement in self.statements for each in made(statement.node)]
+
+    @property
+    def about(self) -> list[str]:
+        """The relations that it is about: those that its statements name, but for what foreign keys
+        refer to.
+        """
+        admitting = [self.admits.table] if self.admits else []
+        referenced = {need.table for need in self.needs if need.use == "reference"}
+        named = (sorted(mentions.relations(statement.node)) for statement in self.statements)
+        names = [name for relations in named for _, name in relations if name not in referenced]
+        return list(dict.fromkeys([*admitting, *names]))
 
     @cached_property
-    def tables(self) -> frozenset[str]:
-        """Those that it makes, alters, or refers to."""
-        admitting = {self.admits.table} if self.admits else set()
-        return frozenset(
-            {key.table for key in self.facts} | {need.table for need in self.needs} | admitting
-        )
+    def names(self) -> frozenset[str]:
+        """The relations that it names or needs, without their schemas."""
+        return frozenset(name for _, name in self.relations)
 
     @cached_property
     def relations(self) -> frozenset[Relation]:
         """Those that its statements name, and that it needs."""
-        named = {("", name) for name in self.tables}
+        named = {("", need.table) for need in self.needs}
+        if self.admits:
+            named.add(("", self.admits.table))
         for statement in self.statements:
             named |= mentions.relations(statement.node)
         return frozenset(named)
 
     @property
     def altered(self) -> set[str]:
-        """The names in statements whose text does not tell all that they make."""
-        pairs = zip(self.statements, self.effects, strict=False)  # one that needs no SQL has none
-        untold = [statement for statement, effect in pairs if not effect.known]
-        return {name for s in untold for _, name in mentions.relations(s.node)}
+        """The relations of which only the server knows what they are afterwards."""
+        changing = (s.node for s in self.statements if needs.alters(s.node))
+        return {name for node in changing for _, name in mentions.relations(node)}
 
     @property
     def plain(self) -> bool:
@@ -127,19 +138,10 @@ class Block:
     @property
     def alters(self) -> bool:
         """Whether it concerns what is there before it, as far as its statements tell."""
-        own = {key.table for key in self.facts if key.kind == "table"}
-        told = all(effect.facts or effect.needs for effect in self.effects)
-        return not told or not {need.table for need in self.needs} <= own
-
-    @property
-    def known(self) -> bool:
-        """Whether its text tells all that it makes."""
-        return all(effect.known for effect in self.effects)
-
-    @property
-    def lenient(self) -> frozenset[Key]:
-        """The facts of IF NOT EXISTS statements."""
-        return frozenset(key for effect in self.effects if effect.lenient for key in effect.facts)
+        own = {each.name for each in self.made if each.kind in ("table", "index") and not each.was}
+        named = [mentions.relations(statement.node) for statement in self.statements]
+        told = self.plain and all(named)
+        return not told or not {name for relations in named for _, name in relations} <= own
 
 
 def entry_of(block: str) -> str:

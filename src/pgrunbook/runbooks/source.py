@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pglast
+from pglast import ast
+from pglast.stream import RawStream
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import transaction_rules
 from pgrunbook.runbooks.blocks import Admits, Block, entry_of
+from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.secrets import literals
-from pgrunbook.sqltext import shape
 from pgrunbook.sqltext.hazards import Hazard
-from pgrunbook.sqltext.shape import Effect, Facts, Need
+from pgrunbook.sqltext.needs import Need, needs
 
 # The folders of a runbook's SQL.
 KINDS = ("deploy", "verify", "revert")
@@ -87,23 +89,16 @@ class Source:
         return [name for name, entry in self.deploy.items() if isinstance(entry, Script)]
 
     def block(self, name: str, variables: Mapping[str, str]) -> Block:
-        """The block of one file, rendered. Raises Refused if it is not there or makes an unknown
-        shape.
-        """
+        """The block of one file, rendered. Raises Refused if it is not there."""
         script = self.deploy.get(name)
         if not isinstance(script, Script):
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
         sql = script.render(variables)
         parsed = script.filled(variables)
         elsewhere = "search_path" in script.header
-        effects = tuple(
-            Effect({}, known=False) if elsewhere else _effect_of(statement) for statement in parsed
-        )
-        needs = [
-            *(need for effect in effects for need in effect.needs),
-            *_listed(script, "requires", variables),
-        ]
-        block = _block(name, [script], sql, parsed, effects, needs)
+        needed = [] if elsewhere else [need for each in parsed for need in needs(each.node)]
+        needed += _listed(script, "requires", variables)
+        block = _block(name, [script], sql, parsed, needed)
         return replace(
             block, fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables))
         )
@@ -112,7 +107,7 @@ class Source:
         self,
         name: str,
         choices: Sequence[tuple[str, Mapping[str, str]]],
-        makes: Facts,
+        facts: Facts,
         admits: Admits,
         *,
         recorded: Sequence[str] = (),
@@ -121,9 +116,8 @@ class Source:
         """The block `folder:table.column` made of chosen variants, each with its variables, in this
         order.
 
-        What it makes cannot be told from its text and is given; the last statement makes it. With
-        no choice the block holds no SQL, `otherwise` says why, and its checksums are those of the
-        variants that a run recorded.
+        What it makes cannot be told from its text and is given. With no choice the block holds no
+        SQL, `otherwise` says why, and its checksums are those of the variants that a run recorded.
         """
         variants = self.deploy.get(name)
         if variants is None or isinstance(variants, Script):
@@ -138,11 +132,10 @@ class Source:
         parsed = tuple(
             s for variant, variables in choices for s in variants[variant].filled(variables)
         )
-        effects = (*(Effect({}) for _ in parsed[1:]), Effect(makes))
         wanted = [variant for variant, _ in choices] or recorded
         scripts = self.files(name, wanted)
-        block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, effects, ())
-        block = replace(block, admits=admits, choices=tuple(choices))
+        block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, ())
+        block = replace(block, admits=admits, facts=facts, choices=tuple(choices))
         return block if choices else replace(block, title="No SQL is needed", why=otherwise)
 
     def files(self, block: str, variants: Sequence[str]) -> Sequence[Script]:
@@ -157,8 +150,7 @@ class Source:
         )
 
     def undoing(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
-        """The revert script of a block, as a block of the same name: the facts of it are what it
-        takes away.
+        """The revert script of a block, as a block of the same name: it makes what it takes away.
 
         The scripts of variants come in reverse order, each with the variables in `block.choices`;
         `variables` are for a block that is one file. Raises Refused if there is no such script, or
@@ -181,13 +173,19 @@ class Source:
         parsed = tuple(
             statement for script, values in chosen for statement in script.filled(values)
         )
-        effects = (*(Effect({}) for _ in parsed[1:]), Effect(undone))
-        tables = {key.table for key in block.facts} | (
-            {block.admits.table} if block.admits else set()
-        )
-        needs = [Need(table, "alter") for table in sorted(tables)]
-        undo = _block(block.name, [script for script, _ in chosen], sql, parsed, effects, needs)
-        return replace(undo, admits=block.admits, choices=block.choices)
+        scripts = [script for script, _ in chosen]
+        undo = _block(block.name, scripts, sql, parsed, _concerned(block))
+        return replace(undo, admits=block.admits, facts=undone, choices=block.choices)
+
+
+def _concerned(block: Block) -> Iterator[Need]:
+    """The tables that a block makes, alters or maintains: what undoes it does, too."""
+    if block.admits:
+        yield Need(block.admits.table, "alter")
+    yield from (Need(each.name, "alter") for each in block.made if each.kind == "table")
+    for need in (need for statement in block.statements for need in needs(statement.node)):
+        if need.use != "reference":
+            yield Need(need.table, need.use)
 
 
 def _block(
@@ -195,8 +193,7 @@ def _block(
     scripts: Sequence[Script],
     sql: str,
     parsed: tuple[Statement, ...],
-    effects: tuple[Effect, ...],
-    needs: Iterable[Need],
+    needed: Iterable[Need],
 ) -> Block:
     headers = [script.header for script in scripts]
     return Block(
@@ -205,8 +202,7 @@ def _block(
         why=" ".join(dict.fromkeys(map(_why, scripts))),
         sql=sql,
         statements=parsed,
-        effects=effects,
-        needs=tuple(dict.fromkeys(needs)),
+        needs=tuple(dict.fromkeys(needed)),
         scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
         search_path=_one(headers, "search_path"),
@@ -293,13 +289,6 @@ def _is_path(path: str) -> bool:
     return len(parsed) == 1
 
 
-def _effect_of(statement: Statement) -> Effect:
-    try:
-        return shape.effect_of(statement.node)
-    except shape.UnknownShape:
-        return Effect({}, known=False)
-
-
 def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:
     """What a header lists, `users (name, email); teams (id uuid)`, as needs: columns of any type,
     or of one type.
@@ -321,7 +310,9 @@ def _columns(part: str, where: str) -> list[Need]:
         (raw,) = pglast.parse_sql(f"CREATE TABLE {part}")
     except pglast.parser.ParseError as exc:
         raise Refused.of(str(exc.args[0]), where=where, found=part) from exc
-    facts = shape.effect_of(raw.stmt).facts.items()
+    table = raw.stmt.relation.relname
     return [
-        Need(key.table, "alter", key.name, type_) for key, type_ in facts if key.kind == "column"
+        Need(table, "alter", column.colname, RawStream()(column.typeName))
+        for column in raw.stmt.tableElts or ()
+        if isinstance(column, ast.ColumnDef)
     ]

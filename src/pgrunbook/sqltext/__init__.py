@@ -1,4 +1,4 @@
-"""SQL as text: what it makes and what it mentions. Opens no connection.
+"""SQL as text: the names that it makes, mentions and needs. Opens no connection.
 
-Uses no other room. Start at `shape`.
+Uses no other room. Start at `made`.
 """

@@ -1,0 +1,23 @@
+"""What is known of a column that is to accept one more value. PostgreSQL has no name for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Fact(NamedTuple):
+    """Kind `value`: the column accepts the value. Of the constraints that have to let it in,
+    `check`: this one does; `validated`: it is known to hold for every row, too.
+    """
+
+    kind: str
+    table: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.table}.{self.name}"
+
+
+# Each with the value, or with `yes`.
+Facts = Mapping[Fact, str]

@@ -1,0 +1,27 @@
+-- What have statements outside a transaction left, or found, of these relations: their indexes, each valid or not, and the
+-- partitions among them, each attached or about to be detached? Without a schema, a relation is one of the path.
+WITH named AS (
+    SELECT DISTINCT c.oid
+      FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS g (schema, name)
+      JOIN pg_namespace n ON n.nspname = g.schema OR g.schema = '' AND n.nspname = ANY (%(searched)s::text[])
+      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = g.name
+), tables AS (
+    SELECT oid FROM named
+     UNION
+    SELECT x.indrelid FROM named JOIN pg_index x ON x.indexrelid = named.oid
+)
+SELECT 'index' AS kind, n.nspname::text AS schema, i.relname::text AS name, c.relname::text AS "table",
+       x.indisvalid AS whole
+  FROM tables
+  JOIN pg_index x ON x.indrelid = tables.oid
+  JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
+  JOIN pg_namespace n ON n.oid = i.relnamespace
+  JOIN pg_class c ON c.oid = x.indrelid
+ UNION ALL
+SELECT 'partition', n.nspname::text, c.relname::text, p.relname::text, NOT h.inhdetachpending
+  FROM tables
+  JOIN pg_class c ON c.oid = tables.oid AND c.relispartition
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_inherits h ON h.inhrelid = c.oid
+  JOIN pg_class p ON p.oid = h.inhparent
+ ORDER BY 1, 2, 3

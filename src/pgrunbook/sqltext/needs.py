@@ -1,0 +1,111 @@
+"""What must be there already for a statement, as far as its text names it in the run's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pglast import ast
+from pglast.enums import AlterTableType, ConstrType, ObjectType
+from pglast.stream import RawStream
+
+from pgrunbook.sqltext import mentions
+
+
+class Need(NamedTuple):
+    """A table, or one of its columns, and what for: to `alter` it, to `maintain` it (an index,
+    VACUUM; a materialized view will do), to `reference` it by a foreign key.
+
+    `column` and `type` are empty where the table as a whole, or a column of any type, is meant; a
+    type is as it is written.
+    """
+
+    table: str
+    use: str
+    column: str = ""
+    type: str = ""
+
+
+def needs(node: ast.Node) -> list[Need]:
+    """What a statement needs; nothing of one that names a schema, which may be another one."""
+    if any(schema for schema, _ in mentions.relations(node)):
+        return []
+    return list(_needs(node))
+
+
+# ALTER TABLE with any of the others may be about a view, a sequence, or an index.
+_OF_TABLES = (
+    AlterTableType.AT_AddColumn,
+    AlterTableType.AT_AddConstraint,
+    AlterTableType.AT_ValidateConstraint,
+    AlterTableType.AT_DetachPartition,
+)
+
+
+def alters(node: ast.Node) -> bool:
+    """Whether what a statement names may be something else afterwards: renamed, dropped, with
+    fewer columns. What it adds is told by `made`.
+    """
+    match node:
+        case ast.AlterTableStmt(cmds=commands):
+            return not all(command.subtype in _OF_TABLES for command in commands)
+        case ast.CreateStmt() | ast.IndexStmt() | ast.CommentStmt() | ast.ReindexStmt():
+            return False
+        case ast.VacuumStmt() | ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt():
+            return False
+    return True
+
+
+def _needs(node: Any) -> Iterator[Need]:
+    match node:
+        case ast.CreateStmt(tableElts=elements):
+            columns = [each for each in elements or () if isinstance(each, ast.ColumnDef)]
+            constraints = [each for each in elements or () if isinstance(each, ast.Constraint)]
+            yield from _referenced(columns, constraints)
+        case ast.IndexStmt(relation=table, indexParams=elements):
+            yield Need(table.relname, "maintain")
+            yield from (Need(table.relname, "maintain", e.name) for e in elements if e.name)
+        case ast.AlterTableStmt(objtype=ObjectType.OBJECT_TABLE) if not alters(node):
+            yield from _altered(node)
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=(table,)):
+            yield Need(table.sval, "alter")
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=(table, column)):
+            yield Need(table.sval, "alter", column.sval)
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_TABCONSTRAINT, object=(table, _)):
+            yield Need(table.sval, "alter")
+        case ast.VacuumStmt(rels=tables):
+            yield from (Need(each.relation.relname, "maintain") for each in tables or ())
+
+
+def _altered(node: ast.AlterTableStmt) -> Iterator[Need]:
+    if not node.missing_ok:
+        yield Need(node.relation.relname, "alter")
+    made = [command.def_ for command in node.cmds]
+    columns = [each for each in made if isinstance(each, ast.ColumnDef)]
+    yield from _referenced(columns, [each for each in made if isinstance(each, ast.Constraint)])
+    for each in made:
+        if isinstance(each, ast.PartitionCmd):
+            yield Need(each.name.relname, "alter")
+
+
+def _referenced(
+    columns: Sequence[ast.ColumnDef], constraints: Iterable[ast.Constraint]
+) -> Iterator[Need]:
+    """What foreign keys refer to. The type of a column that is there already is not known here."""
+    types = {column.colname: RawStream()(column.typeName) for column in columns}
+    for column in columns:
+        for constraint in column.constraints or ():
+            yield from _key(constraint, [column.colname], types)
+    for constraint in constraints:
+        own = [name.sval for name in constraint.fk_attrs or ()]
+        yield from _key(constraint, own, types)
+
+
+def _key(constraint: ast.Constraint, own: Sequence[str], types: dict[str, str]) -> Iterator[Need]:
+    if constraint.contype is not ConstrType.CONSTR_FOREIGN:
+        return
+    table = constraint.pktable.relname
+    yield Need(table, "reference")
+    others = [name.sval for name in constraint.pk_attrs or ()]
+    for name, other in zip(own, others, strict=False):  # the server says where they do not match
+        yield Need(table, "reference", other, types.get(name, ""))

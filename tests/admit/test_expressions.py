@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.databases import Database
 
 from pgrunbook.admit import expressions
 from pgrunbook.admit.expressions import Subject
@@ -121,3 +122,59 @@ def test_knows_what_an_expression_reads() -> None:
 )
 def test_a_list_of_varchars_is_written_as_it_was(shown: str, written: str) -> None:
     assert expressions.text(expressions.as_written(expressions.parse(shown))) == written
+
+
+PRINTED = "SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint WHERE conname = 'k'"
+DISTINCT = "(c <> 'x' OR d > 0) AND (d BETWEEN 1 AND 5 OR c LIKE 'a%')"
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize(
+    ("subject", "column", "old"),
+    [
+        (TEXT, "text", "c IN ('a', 'b')"),
+        (TEXT, "text", "c = 'a' OR c = 'b' OR d > 0"),
+        (TEXT, "text", DISTINCT),
+        (TEXT, "text", "c ~ '^a' AND d NOT BETWEEN 1 AND 5 AND e IN ('p', 'q')"),
+        (VARCHAR, "varchar(9)", "c IN ('a', 'b')"),
+        (VARCHAR, "varchar(9)", DISTINCT),
+        (CHAR, "char(3)", "c IN ('a', 'b')"),
+        (KIND, "kind", "c IN ('a', 'b')"),
+        (NEW_LABEL, "kind", "c IN ('a', 'b')"),
+        (NEW_LABEL, "kind", "c <> 'a' OR d > 0"),
+    ],
+)
+def test_what_the_server_prints_of_an_expression_says_the_same(
+    empty: Database, subject: Subject, column: str, old: str
+) -> None:
+    """Or it would be asked about it once more while the table is locked."""
+    empty.load("CREATE TYPE kind AS ENUM ('a', 'b', 'new')")
+    empty.load(f"CREATE TABLE t (c {column}, d int, e varchar(2), CONSTRAINT k CHECK ({old}))")
+    widened = expressions.widened(expressions.parse(printed(empty)), subject, "new")
+    written = expressions.text(expressions.as_written(widened))
+    empty.load(f"ALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k CHECK ({written})")
+    said = expressions.gist(expressions.parse(written), subject)
+    assert expressions.gist(expressions.parse(printed(empty)), subject) == said
+    other = expressions.parse(written.replace("'new'", "'old'"))
+    assert expressions.gist(other, subject) != said
+
+
+def printed(database: Database) -> str:
+    return str(database.execute(PRINTED)[0][0])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("c IN ('a', 'b')", "c IN ('b', 'a', 'c')"),
+        ("c = 'a'::ext.citext", "c::text = 'a'::text"),
+        ("c = 'a'::ext.citext", "c IS NOT DISTINCT FROM 'a'::ext.citext"),
+        ("c = 'a'::ext.citext", "NOT c = 'a'::ext.citext"),
+        ("c = 'a'::ext.citext AND d", "c = 'a'::ext.citext OR d"),
+        ("lower(c) = 'a'", "lower(c::text) = 'a'"),
+    ],
+)
+def test_what_says_otherwise_is_told_apart(one: str, other: str) -> None:
+    assert expressions.gist(expressions.parse(one), CITEXT) != expressions.gist(
+        expressions.parse(other), CITEXT
+    )

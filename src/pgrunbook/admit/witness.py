@@ -23,7 +23,6 @@ from pgrunbook.admit.try_check import CannotJudge, Trial
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
-from pgrunbook.sqltext import canonical
 
 Rows = list[dict[str, Any]]
 
@@ -128,7 +127,7 @@ def _key(trial: Trial, expression: str) -> Hashable:
     columns.
     """
     try:
-        text = canonical.text(expressions.parse(expression))
+        text = expressions.gist(expressions.parse(expression), trial.subject)
     except ParseError:  # it is said where it is judged
         text = expression
     return trial.subject, trial.value, trial.owner, trial.alias, tuple(trial.cells.items()), text

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from pgrunbook.durations import moment
 from pgrunbook.records import hazard_rows
-from pgrunbook.records.archive import Seal
 from pgrunbook.records.cut_off import begun_blocks, cell_at_work
 from pgrunbook.records.failure import what_failed, where_it_failed
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.record import Block, Record, Row
+from pgrunbook.records.seal import Seal
 from pgrunbook.records.words import counted, listed, sentence
 
 _RAN = ("applied", "reverted")

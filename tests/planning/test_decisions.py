@@ -111,7 +111,7 @@ def test_what_the_twin_has_found_there_was_there_before(block: Block) -> None:
 def test_a_block_that_was_begun_is_completed_with_what_is_left(block: Block) -> None:
     begun = replace(entry(block, event="started"), kept=frozenset([("index", "public.i")]))
     left = Remains((2,), broken=("index t.i",), repairs=('DROP INDEX CONCURRENTLY "i"',))
-    decision = decisions.going_on(block, left, {}, begun, {})
+    decision = decisions.begun(block, left, {}, begun, {})
     assert (decision.action, decision.statements, decision.revision) == (Action.COMPLETE, (2,), 1)
     assert decision.reason == "started by run 01234567 and not finished; left half done: index t.i"
     assert decision.kept == begun.kept
@@ -121,7 +121,7 @@ def test_a_block_that_was_begun_is_completed_with_what_is_left(block: Block) -> 
 def test_what_somebody_else_has_made_meanwhile_refuses_it(block: Block) -> None:
     strange = Problem("index t.i is there, and no run has made it")
     left = Remains((), problems=(strange,))
-    decision = decisions.going_on(block, left, {}, entry(block, event="started"), {})
+    decision = decisions.begun(block, left, {}, entry(block, event="started"), {})
     assert (decision.action, decision.problems) == (Action.REFUSE, (strange,))
 
 

@@ -236,9 +236,7 @@ class Agenda:
         if self.reverting:
             drifted = self.state.drift()
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
-        undone = [
-            block for block in blocks if not ((entry := entries.get(block.name)) and entry.done)
-        ]
+        undone = [b for b in blocks if not ((entry := entries.get(b.name)) and entry.done)]
         drifted = self.state.drift() if len(undone) < len(blocks) else []
         wanted = [each.name for block in undone for each in block.made]
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
@@ -246,22 +244,21 @@ class Agenda:
         begun = dict(self._begun([b for b in undone if not b.transaction], entries))
         new = [b for b in undone if not b.admits and b.name not in begun]
         judged = self.twins.judge(self.sessions.look, new, self.state.everything)
-        decided = []
-        for block in blocks:
+
+        def decided(block: Block) -> Decision:
             entry = entries.get(block.name)
             if block.problems:
-                decided.append(decisions.unable(block))
-            elif entry and entry.done:
+                return decisions.unable(block)
+            if entry and entry.done:
                 mine = self.state.problems(block, drifted)
-                decided.append(decisions.recorded(block, found, entry, mine))
-            elif block.admits:
-                decided.append(decisions.admitting(block, found, entry))
-            elif left := begun.get(block.name):
-                there = self._there(left)
-                decided.append(decisions.going_on(block, left, there, entry, named))
-            else:
-                decided.append(decisions.judged(block, judged[block.name], entry, named))
-        return decided
+                return decisions.recorded(block, found, entry, mine)
+            if block.admits:
+                return decisions.admitting(block, found, entry)
+            if left := begun.get(block.name):
+                return decisions.begun(block, left, self._there(left), entry, named)
+            return decisions.judged(block, judged[block.name], entry, named)
+
+        return list(map(decided, blocks))
 
     def _begun(
         self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]

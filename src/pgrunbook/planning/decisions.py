@@ -96,7 +96,7 @@ def admitting(block: Block, found: Facts, entry: Entry | None) -> Decision:
     return replace(decided, action=Action.APPLY, reason="absent", statements=everything)
 
 
-def going_on(
+def begun(
     block: Block,
     left: Remains,
     there: Mapping[Object, Definition],
@@ -108,8 +108,8 @@ def going_on(
     """
     if problems := left.problems or tuple(taken(block, names)):
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
-    begun = entry if entry and entry.broken_off else None
-    reasons = [f"{begun.event} by run {begun.run_id[:8]} and not finished"] if begun else []
+    by = entry if entry and entry.broken_off else None
+    reasons = [f"{by.event} by run {by.run_id[:8]} and not finished"] if by else []
     reasons += [f"there already: {', '.join(map(str, there))}"] if there else []
     reasons += [f"left half done: {', '.join(left.broken)}"] if left.broken else []
     return Decision(
@@ -119,7 +119,7 @@ def going_on(
         left.statements,
         repairs=left.repairs,
         revision=entry.revision + 1 if entry else 0,
-        kept=begun.kept if begun else frozenset(),
+        kept=by.kept if by else frozenset(),
         wanted=there,
     )
 

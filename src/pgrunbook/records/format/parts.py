@@ -128,7 +128,7 @@ class Kind(enum.StrEnum):
 class Decided(Part):
     """What was decided about a block: `action` is apply, complete, adopt, skip, revert or refuse;
     `sql` what is to run, empty if nothing is. `makes`: what the block makes, lists of kind, table,
-    name and definition.
+    name and value, by the names in its SQL.
     """
 
     block: str

@@ -1,0 +1,269 @@
+"""What blocks need of the target's tables and columns, and what they must be allowed to do with
+them. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from pgrunbook.checks import CheckResult, result
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import catalog, types
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.sqltext.needs import Need
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """What the schema has of the relations that blocks need: the rows of `relations` by name, and
+    of the tables among them those of `columns` by table and column.
+    """
+
+    schema: str
+    relations: Mapping[str, Mapping[str, Any]]
+    columns: Mapping[tuple[str, str], Mapping[str, Any]]
+
+    @classmethod
+    def look(cls, conn: Connection, schema: str, decisions: Sequence[Decision]) -> There:
+        """Look at all that these blocks need, fill, or admit a value to."""
+        names = {need.table for d in decisions for need in d.block.needs}
+        names |= {table for d in decisions for table, _ in d.block.fills}
+        names |= {d.block.admits.table for d in decisions if d.block.admits}
+        rows = catalog.rows(conn, "relations", schema=schema, names=sorted(names))
+        tables = sorted(row["name"] for row in rows if row["kind"] in _TABLES)
+        columns = catalog.rows(conn, "columns", schema=schema, tables=tables)
+        return cls(
+            schema,
+            {row["name"]: row for row in rows},
+            {(row["table"], row["column"]): row for row in columns},
+        )
+
+    def is_one_of(self, kinds: Collection[str], name: str) -> bool:
+        """Whether a relation of these kinds is there."""
+        return name in self.relations and self.relations[name]["kind"] in kinds
+
+
+_TABLES = ("table", "partitioned table")
+_WITH_ROWS = (*_TABLES, "materialized view")  # what has indexes, and VACUUM takes
+
+
+def check(conn: Connection, there: There, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+    """Tables and columns that must be there, and what the blocks that are to run must be allowed to
+    do with them.
+    """
+    needs, pending = (
+        {n for n, _ in _needed(decisions, only_pending=only)} for only in (False, True)
+    )
+    by = _needing(decisions)
+    kinds = {n.table: _WITH_ROWS for n in needs} | {
+        n.table: _TABLES for n in needs if n.use != "maintain"
+    }
+    for name in sorted(kinds):
+        yield _table(name, there.relations.get(name), kinds[name], by[Need(name, "")])
+    uses = {(n.table, n.use) for n in pending} | {
+        (n.table, "read") for n in needs - pending if n.use != "reference"
+    }
+    for name, use in sorted(uses):
+        if there.is_one_of(kinds[name], name):
+            yield may(use, there.relations[name], quoted(there.schema, name), conn.info.user)
+    yield from _columns(conn, there, by)
+    referenced = {n for n in pending if (n.table, n.column) in there.columns}
+    yield from _referenced(conn, there.schema, referenced)
+    filled = {
+        pair for d in decisions for pair in d.block.fills if there.is_one_of(_TABLES, pair[0])
+    }
+    for name in sorted({table for table, _ in filled}):
+        columns = {column for table, column in filled if table == name}
+        yield from _filled(conn, there, name, columns)
+
+
+def _needed(
+    decisions: Sequence[Decision], *, only_pending: bool = False
+) -> Iterator[tuple[Need, str]]:
+    """What the blocks need, but for what they or the blocks before them make, or may make as far as
+    their texts tell; each with the block.
+    """
+    made: set[tuple[str, str]] = set()  # relations, and columns with their tables
+    altered: set[str] = set()  # relations of which only the server knows what became of them
+    for decision in decisions:
+        block = decision.block
+        made |= {(each.parent, each.name) for each in block.made}
+        altered |= block.altered
+        if decision.pending and block.runs_code:
+            return  # it may make anything
+        if decision.pending or not only_pending:
+            for need in block.needs:
+                known = need.table not in altered
+                if known and made.isdisjoint((("", need.table), (need.table, need.column))):
+                    yield need, block.name
+
+
+def _needing(decisions: Sequence[Decision]) -> dict[Need, str]:
+    """Each table and each column that is needed, and the blocks that need it: of many the first.
+    What a column is for counts where a type may be another one for it: as a foreign key's.
+    """
+    blocks: dict[Need, dict[str, None]] = {}
+    for need, block in _needed(decisions):
+        use = need.use if need.use == "reference" and need.type else ""
+        for about in (Need(need.table, ""), need._replace(use=use)):
+            blocks.setdefault(about, {})[block] = None
+    return {about: _first(list(names)) for about, names in blocks.items()}
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+
+
+_FEW = 5
+
+
+def _table(
+    name: str, relation: Mapping[str, Any] | None, kinds: Collection[str], by: str
+) -> CheckResult:
+    return result(
+        name,
+        "is a table",
+        relation is not None and relation["kind"] in kinds,
+        "is not a table" if relation else "the table is missing",
+        expected=f"a table, needed by {by}",
+        found=f"a {relation['kind']}" if relation else "nothing of that name",
+        remedy=f"correct the block{'' if relation else ', create the table'}, or correct the "
+        "parameter `schema`",
+    )
+
+
+_OURS = (
+    "is ours to change",
+    "owned",
+    "is not ours to change",
+    "owned by this role, or by one that it is a member of",
+    "as its owner: GRANT {owner} TO {role}; or ALTER … OWNER TO a role that both are in",
+)
+# For each use of an object: the check, the catalog's answer, what is wrong if it is no, what is
+# expected, the remedy.
+_MAY = {
+    "read": (  # by the verification
+        "may be read",
+        "readable",
+        "may not be read by this role",
+        "SELECT privilege",
+        "as its owner: GRANT SELECT ON {name} TO {role}",
+    ),
+    "alter": _OURS,
+    "maintain": _OURS,
+    "reference": (
+        "may be referenced",
+        "referable",
+        "may not be referenced by this role",
+        "REFERENCES privilege",
+        "as its owner: GRANT REFERENCES ON {name} TO {role}",
+    ),
+    "insert": (
+        "takes rows from us",
+        "insertable",
+        "takes no rows from this role",
+        "SELECT and INSERT privileges",
+        "as its owner: GRANT SELECT, INSERT ON {name} TO {role}",
+    ),
+}
+
+
+def may(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckResult:
+    """Whether this role may use an object in this way, by a row that has the catalog's answers;
+    `named` is how SQL writes its name.
+    """
+    check, answer, what, expected, remedy = _MAY[use]
+    names = {"owner": relation["owner"], "name": named, "role": quoted(role)}
+    found = f"owned by {relation['owner']}"
+    remedy = remedy.format(**names)
+    return result(
+        relation["name"],
+        check,
+        relation[answer],
+        what,
+        expected=expected,
+        found=found,
+        remedy=remedy,
+    )
+
+
+def _columns(conn: Connection, there: There, by: Mapping[Need, str]) -> Iterator[CheckResult]:
+    needed = sorted(n for n in by if n.column and there.is_one_of(_TABLES, n.table))
+    path = quoted(there.schema)
+    written = sorted({need.type for need in needed} - {""})
+    called = {each: (types.printed(conn, [each], path) or [""])[0] for each in written}
+    for need in needed:
+        row, type_ = there.columns.get((need.table, need.column)), called.get(need.type, "")
+        fits = row is not None and type_ in ("", row["type"])
+        if row and not fits and need.use == "reference":
+            fits = types.comparable(conn, type_, row["type"], path)
+        yield result(
+            f"{need.table}.{need.column}",
+            f"is there{f', {type_}' if type_ else ''}",
+            fits,
+            "the column is missing" if row is None else "the column is of another type",
+            expected=f"{type_ or 'a column'}, needed by {by[need]}",
+            found=row["type"] if row else "no such column",
+            remedy="correct the block, or bring the table to the expected shape first",
+        )
+
+
+def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterator[CheckResult]:
+    """A column that a foreign key references must be a unique key, or part of one that is
+    referenced as a whole.
+    """
+    wanted = {(need.table, need.column) for need in needs if need.use == "reference"}
+    rows = catalog.rows(
+        conn, "unique_keys", schema=schema, tables=sorted({table for table, _ in wanted})
+    )
+    keys = [{(row["table"], column) for column in row["columns"]} for row in rows]
+    for table, column in sorted(wanted):
+        yield result(
+            f"{table}.{column}",
+            "is unique, so that it can be referenced",
+            any((table, column) in key and key <= wanted for key in keys),
+            "is not unique, so no foreign key can reference it",
+            expected=f"PRIMARY KEY ({column}) or UNIQUE ({column})",
+            found="neither",
+            remedy="add one to the table first",
+        )
+
+
+def _filled(
+    conn: Connection, there: There, table: str, filled: Collection[str]
+) -> Iterator[CheckResult]:
+    """What the product will write fills these columns: no other one may ask it for a value.
+
+    But for a key of one column: whoever writes a row has a way to get its key, whatever else it
+    fills.
+    """
+    keys = catalog.rows(conn, "unique_keys", schema=there.schema, tables=[table])
+    primary = [row["columns"] for row in keys if row["primary"]]
+    others = sorted(
+        name
+        for (of, name), row in there.columns.items()
+        if of == table and not row["nullable"] and row["default"] is None
+        if name not in filled and [name] not in primary
+    )
+    if not others:
+        yield CheckResult(table, "takes what will be written to it")
+    for name in others:
+        yield result(
+            f"{table}.{name}",
+            "asks for no value",
+            False,
+            "is mandatory, and what will be written does not fill it",
+            expected="a default, or NULL allowed",
+            found=f"{there.columns[table, name]['type']} NOT NULL, without a default",
+            remedy=f"ALTER TABLE {quoted(there.schema, table)} ALTER {quoted(name)} SET DEFAULT "
+            "…, or DROP NOT NULL",
+        )
+
+
+def quoted(*name: str) -> str:
+    """The name as SQL writes it, quoted."""
+    return sql.Identifier(*name).as_string()

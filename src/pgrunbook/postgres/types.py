@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import tuple_row
 
 from pgrunbook.postgres import search_path
@@ -16,20 +17,30 @@ from pgrunbook.postgres.catalog import Connection
 def printed(conn: Connection, types: Sequence[str], path: str) -> list[str]:
     """Each of them, as format_type() prints it; none, if one is unknown. Serial is no type."""
     nulls = ", ".join(f"NULL::{each}" for each in types)
+    oids = ", ".join(
+        f"pg_catalog.to_regtype({sql.Literal(each).as_string()})::pg_catalog.oid" for each in types
+    )
+    message = f"{search_path.theirs(path)};\nSELECT {nulls} WHERE false; SELECT {oids}"
     try:
-        with conn.transaction(force_rollback=True), conn.cursor() as cursor:
-            cursor.execute(f"{search_path.theirs(path)};\nSELECT {nulls} WHERE false".encode())
+        with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute(message.encode())
             cursor.nextset()
             result = cursor.pgresult
             assert result
-            found = [(result.ftype(n), result.fmod(n)) for n in range(len(types))]
+            described = [(result.ftype(n), result.fmod(n)) for n in range(len(types))]
+            cursor.nextset()
+            found = list(cursor.fetchone() or ())
     except psycopg.errors.UndefinedObject:
         return []
+    # of a domain, a result has the type that it is made of
+    modifiers = [
+        modifier if oid == type_ else -1
+        for oid, (type_, modifier) in zip(found, described, strict=True)
+    ]
     asked = "SELECT format_type(oid, modifier) FROM unnest(%s::oid[], %s::int[])"
     asked += " WITH ORDINALITY AS t (oid, modifier, place) ORDER BY place"
-    given = [[oid for oid, _ in found], [modifier for _, modifier in found]]
     with conn.cursor(row_factory=tuple_row) as cursor:
-        return [name for (name,) in cursor.execute(asked, given)]
+        return [name for (name,) in cursor.execute(asked, [found, modifiers])]
 
 
 def comparable(conn: Connection, one: str, other: str, path: str) -> bool:

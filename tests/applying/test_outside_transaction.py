@@ -88,6 +88,38 @@ def test_an_index_that_was_left_invalid_is_dropped_and_built_again(
     assert crm.execute(VALID) == [(True,)]
 
 
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_an_index_that_was_only_adopted_is_missed_when_it_is_gone(
+    applied: Database, lookup: Project
+) -> None:
+    applied.psql("-c", CREATE.split(";")[0], "-c", CREATE.split(";")[1])
+    done = lookup.step(applied)
+    assert (done.code, events(applied)) == (0, ["started", "adopted"]), done.text
+    applied.execute(f"DROP INDEX {INDEX}")
+    refused = lookup.step(applied)
+    assert refused.code == 2
+    assert f"{BLOCK}: index public.{INDEX} is gone" in refused.text
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_an_index_that_somebody_has_made_meanwhile_is_not_taken_for_ours(
+    applied: Database, lookup: Project
+) -> None:
+    """Under the same name, while the block was broken off: nobody has asked what it is."""
+    add(lookup, f"{CREATE} CREATE INDEX CONCURRENTLY second ON deals (source);")
+    with writer(applied):
+        assert lookup.step(applied, "-p", "lock_budget", "2s").code == 1
+    applied.execute("CREATE INDEX second ON deals (name)")
+    refused = lookup.step(applied)
+    assert refused.code == 2
+    assert f"{BLOCK}: index deals.second is there, and no run has made it" in refused.text
+    assert "DROP INDEX CONCURRENTLY" in refused.text
+    assert f"half done: index deals.{INDEX}" in refused.text
+    applied.execute("DROP INDEX second")
+    again = lookup.step(applied)
+    assert (again.code, applied.execute(VALID)) == (0, [(True,)]), again.text
+
+
 def locks(database: Database) -> list[tuple[int, str, str]]:
     query = (
         "SELECT DISTINCT number, relation, mode FROM pgrunbook.locks WHERE block = %s ORDER "

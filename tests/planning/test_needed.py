@@ -1,0 +1,72 @@
+"""What blocks need of the target, as the catalog has it: told before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from support.databases import Database
+
+from pgrunbook.planning import needed
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.needed import There
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.source import Source
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+THERE = """
+CREATE TABLE t (id bigint PRIMARY KEY, name text, code varchar(9) UNIQUE);
+CREATE VIEW v AS SELECT * FROM t;
+CREATE MATERIALIZED VIEW m AS SELECT * FROM t;
+"""
+HEADER = "-- title: x\n-- why: x\n"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        (["CREATE TABLE u (t_id int REFERENCES t (id))"], []),
+        (["CREATE TABLE u (code text REFERENCES t (code))"], []),
+        (["CREATE TABLE u (t_id int REFERENCES t)"], []),
+        (
+            ["CREATE TABLE u (t_id uuid REFERENCES t (id))"],
+            ["t.id: the column is of another type: uuid, needed by 000_x: bigint"],
+        ),
+        (
+            ["CREATE TABLE u (t_id text REFERENCES t (name))"],
+            ["t.name: is not unique, so no foreign key can reference it: "],
+        ),
+        (["CREATE INDEX i ON m (name)"], []),
+        (["CREATE INDEX i ON v (name)"], ["v: is not a table: a table, needed by 000_x: a view"]),
+        (["ALTER TABLE m ADD c int"], ["m: is not a table: "]),
+        (["CREATE INDEX i ON t (nome)"], ["t.nome: the column is missing: a column, needed by "]),
+        (["ALTER TABLE t ADD nome text", "CREATE INDEX i ON t (nome)"], []),
+        (["ALTER TABLE t RENAME name TO nome", "CREATE INDEX i ON t (nome)"], []),
+        (["CREATE TABLE u (a int)", "COMMENT ON COLUMN u.a IS 'x'"], []),
+        (["DO 'BEGIN END'", "CREATE INDEX i ON nobody (knows)"], []),
+        (["CREATE INDEX i ON nobody (knows)"], ["nobody: the table is missing: "]),
+        ([f"{HEADER}-- requires: t (id int8, code varchar(9))\n\nSELECT 1"], []),
+        (
+            [f"{HEADER}-- requires: t (id int4)\n\nALTER TABLE t ADD c int"],
+            ["t.id: the column is of another type: integer, needed by 000_x: bigint"],
+        ),
+    ],
+)
+def test_what_is_needed_and_not_there(
+    empty: Database, tmp_path: Path, blocks: Sequence[str], expected: Sequence[str]
+) -> None:
+    empty.load(THERE)
+    (tmp_path / "deploy").mkdir()
+    for number, sql in enumerate(blocks):
+        header = "" if sql.startswith("--") else f"{HEADER}\n"
+        (tmp_path / "deploy" / f"{number:03}_x.sql").write_text(f"{header}{sql};\n")
+    source = Source.read(tmp_path)
+    decisions = [Decision(source.block(name, {}), Action.APPLY, "") for name in source.plain()]
+    with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
+        there = There.look(conn, "public", decisions)
+        found = [r.problem for r in needed.check(conn, there, decisions) if r.problem]
+    told = [f"{p.where}: {p.what}: {p.expected}: {p.found}" for p in found]
+    assert [one[: len(start)] for one, start in zip(told, expected, strict=True)] == [*expected]

@@ -45,6 +45,13 @@ HEADER = "-- title: x\n-- why: x\n"
         (["CREATE INDEX i ON t (nome)"], ["t.nome: the column is missing: a column, needed by "]),
         (["ALTER TABLE t ADD nome text", "CREATE INDEX i ON t (nome)"], []),
         (["ALTER TABLE t RENAME name TO nome", "CREATE INDEX i ON t (nome)"], []),
+        (
+            [
+                "ALTER TABLE t ALTER id TYPE uuid USING gen_random_uuid()",
+                "CREATE TABLE u (t_id uuid REFERENCES t (id))",
+            ],
+            [],
+        ),
         (["CREATE TABLE u (a int)", "COMMENT ON COLUMN u.a IS 'x'"], []),
         (["DO 'BEGIN END'", "CREATE INDEX i ON nobody (knows)"], []),
         (["CREATE INDEX i ON nobody (knows)"], ["nobody: the table is missing: "]),

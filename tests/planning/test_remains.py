@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,9 @@ PENDING = "UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 'of_2
 DETACH = "ALTER TABLE history DETACH PARTITION of_2025 CONCURRENTLY"
 
 
+Before = Sequence[tuple[str, ...]]
+
+
 def block(folder: Path, sql: str) -> Block:
     (folder / "deploy").mkdir()
     header = "-- title: t\n-- why: w\n-- transaction: no\n\n"
@@ -39,11 +43,11 @@ def block(folder: Path, sql: str) -> Block:
 
 
 def left(
-    database: Database, made: Block, *begun: str, done: str = "", copies: bool = False
+    database: Database, made: Block, *begun: str, done: str = "", before: Before = ()
 ) -> Remains:
     database.load(TABLES + done)
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
-        return remains(conn, made, begun, copies)
+        return remains(conn, made, begun, before)
 
 
 def test_of_which_nothing_is_there_all_is_left(empty: Database, tmp_path: Path) -> None:
@@ -82,15 +86,23 @@ def test_what_no_run_has_made_is_not_taken_for_the_blocks(
     assert found.problems[0].remedy.startswith("DROP INDEX CONCURRENTLY ")
 
 
-@pytest.mark.parametrize("copies", [False, True])
+def test_what_was_there_before_the_block_is_known(empty: Database, tmp_path: Path) -> None:
+    made, there = block(tmp_path, TWO), "CREATE INDEX j ON t (b)"
+    found = left(empty, made, BOTH[0], done=there, before=[("public", "j")])
+    assert (found.statements, found.problems) == ((0, 2), ())
+
+
+@pytest.mark.parametrize("began", [False, True])
 def test_copies_that_reindex_left_are_ours_if_a_run_began(
-    empty: Database, tmp_path: Path, copies: bool
+    empty: Database, tmp_path: Path, began: bool
 ) -> None:
     done = f"CREATE INDEX own_ccnew ON t (a); {INVALID.format('own_ccnew')}"
     made = block(tmp_path, "REINDEX TABLE CONCURRENTLY t")
-    found = left(empty, made, done=done, copies=copies)
+    empty.load(TABLES + done)
+    with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
+        found = remains(conn, made, [] if began else None)
     assert found.statements == (0,)
-    assert found.repairs == (('DROP INDEX CONCURRENTLY "own_ccnew"',) if copies else ())
+    assert found.repairs == (('DROP INDEX CONCURRENTLY "own_ccnew"',) if began else ())
 
 
 @pytest.mark.parametrize(("done", "statements"), [("", ()), ("CREATE INDEX i ON t (a)", (0,))])

@@ -269,14 +269,17 @@ class Agenda:
         for block in blocks:
             entry = entries.get(block.name)
             broken_off = entry is not None and entry.broken_off
-            left = self._left(block, begun=broken_off)
+            left = self._left(block, entry)
             if broken_off or left.broken:
                 yield block.name, left
 
-    def _left(self, block: Block, *, begun: bool) -> Remains:
-        about = self.look, self.runbook, self.schema, block.name
-        statements = ledger.begun(*about) if begun else ()
-        return remains(self.sessions.look, block, statements, begun)
+    def _left(self, block: Block, entry: ledger.Entry | None) -> Remains:
+        if entry is None or not entry.broken_off:
+            return remains(self.sessions.look, block, None)
+        statements = ledger.begun(self.look, self.runbook, self.schema, block.name)
+        before = [names(identity) for kind, *_, identity in entry.kept if kind == "index"]
+        of_schema = [(self.schema, *name) if len(name) == 1 else name for name in before]
+        return remains(self.sessions.look, block, statements, of_schema)
 
     def _there(self, left: Remains) -> dict[Object, Definition]:
         """The indexes of a block that are there already, as they are."""
@@ -315,7 +318,7 @@ class Agenda:
             entry,
             self.state.fold.changes.get((self.runbook, block.name), {}),
             self.state.problems(block, drifted),
-            lambda undo: self._left(undo, begun=bool(entry and entry.broken_off)),
+            lambda undo: self._left(undo, entry),
             self.source,
             self.variables,
             block.named_in(self.discard),

@@ -39,12 +39,18 @@ class Remains:
     problems: tuple[Problem, ...] = ()
 
 
-def remains(look: Session, block: Block, begun: Collection[str], copies: bool) -> Remains:
-    """What is left of the block. `begun` are the statements that runs of ours have started, and
-    `copies` says whether those of REINDEX may be ours. Reads only.
+def remains(
+    look: Session,
+    block: Block,
+    begun: Collection[str] | None,
+    before: Collection[tuple[str, ...]] = (),
+) -> Remains:
+    """What is left of the block. `begun` are the statements that runs of ours have started, None
+    if they have not begun the block; `before` are indexes that were there already then, by schema
+    and name. Reads only.
     """
     there = _rows(look, block)
-    broken = [row for row in there if _is_broken(row, block, copies)]
+    broken = [row for row in there if _is_broken(row, block, copies=begun is not None)]
     run: list[int] = []
     indexes: list[tuple[str, str]] = []
     problems: list[Problem] = []
@@ -53,8 +59,9 @@ def remains(look: Session, block: Block, begun: Collection[str], copies: bool) -
         if not found and not _is_undone(statement.node, there):
             run.append(number)
         for row in found:
-            indexes.append((row["schema"], row["name"]))
-            if statement.sql not in begun or row["table"] != statement.node.relation.relname:
+            indexes.append(index := (row["schema"], row["name"]))
+            known = statement.sql in (begun or ()) or index in before
+            if not known or row["table"] != statement.node.relation.relname:
                 problems.append(_strange(block, row, broken))
     return Remains(
         tuple(run),
@@ -87,9 +94,9 @@ def _rows(conn: Session, block: Block) -> list[dict[str, Any]]:
     )
 
 
-def _is_broken(row: Row, block: Block, copies: bool) -> bool:
+def _is_broken(row: Row, block: Block, *, copies: bool) -> bool:
     """Whether it is half done, and by an attempt at the block: an index that is not valid, a
-    partition about to be detached, or what REINDEX was making.
+    partition about to be detached, or one of the `copies` that REINDEX was making.
     """
     if row["whole"]:
         return False

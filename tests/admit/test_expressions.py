@@ -7,6 +7,7 @@ from support.databases import Database
 
 from pgrunbook.admit import expressions
 from pgrunbook.admit.expressions import Subject
+from pgrunbook.admit.gist import gist
 
 TEXT = Subject("c", ("text",))
 VARCHAR = Subject("c", ("character varying",))
@@ -153,10 +154,10 @@ def test_what_the_server_prints_of_an_expression_says_the_same(
     widened = expressions.widened(expressions.parse(printed(empty)), subject, "new")
     written = expressions.text(expressions.as_written(widened))
     empty.load(f"ALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k CHECK ({written})")
-    said = expressions.gist(expressions.parse(written), subject)
-    assert expressions.gist(expressions.parse(printed(empty)), subject) == said
+    said = gist(expressions.parse(written), subject)
+    assert gist(expressions.parse(printed(empty)), subject) == said
     other = expressions.parse(written.replace("'new'", "'old'"))
-    assert expressions.gist(other, subject) != said
+    assert gist(other, subject) != said
 
 
 def printed(database: Database) -> str:
@@ -175,6 +176,4 @@ def printed(database: Database) -> str:
     ],
 )
 def test_what_says_otherwise_is_told_apart(one: str, other: str) -> None:
-    assert expressions.gist(expressions.parse(one), CITEXT) != expressions.gist(
-        expressions.parse(other), CITEXT
-    )
+    assert gist(expressions.parse(one), CITEXT) != gist(expressions.parse(other), CITEXT)

@@ -11,9 +11,10 @@ import pytest
 from applying.test_in_transaction import Applying
 from support.databases import Database
 
+from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger.drift import Drift, drift
-from pgrunbook.ledger.fold import fold
+from pgrunbook.ledger.fold import Fold, fold
 
 
 @pytest.fixture
@@ -117,3 +118,33 @@ def test_the_effect_is_readable_without_us(applying: Applying) -> None:
     applying("CREATE TABLE t (id int);")
     text = applying.database.psql("-Atc", "SELECT effect FROM pgrunbook.blocks")
     assert ["table", "public.t"] in [row[:2] for row in json.loads(text)]
+
+
+def test_what_a_block_has_changed_is_told_of_a_copy_as_that_has_it() -> None:
+    """Where other roles own everything, and something could not be copied."""
+    table, column = Object("table", "public.t"), Object("table column", "public.t.a")
+    gone, lacking = Object("view", "public.v"), Object("index", "public.i")
+    changes = {
+        table: (None, Definition({"owner": "ada"})),
+        column: (Definition({"type": "int", "default": "1"}), Definition({"type": "bigint"})),
+        gone: (Definition({"owner": "ada"}), None),
+        lacking: (None, Definition({"definition": "x"})),
+    }
+    known = Fold(changes={("001_x", "010_x"): changes}, parts={column: "public.t"})
+    copied = {
+        table: Definition({"owner": "copy"}),
+        column: Definition({"type": "bigint", "storage": "PLAIN"}),
+    }
+    assert known.effect("001_x", "010_x", copied) == [
+        [*table, None, {"owner": "copy"}, None],
+        [
+            *column,
+            {"type": "int", "default": "1", "storage": "PLAIN"},
+            {"type": "bigint", "storage": "PLAIN"},
+            "public.t",
+        ],
+        [*gone, {"owner": "ada"}, None, None],
+    ]
+    assert known.effect("001_x", "020_y", copied) == []
+    known.unread.add(table)
+    assert known.effect("001_x", "010_x", copied) is None

@@ -85,6 +85,11 @@ def conjuncts(node: ast.Node) -> tuple[ast.Node, ...]:
     return _parts(node, enums.BoolExprType.AND_EXPR)
 
 
+def disjuncts(node: ast.Node) -> tuple[ast.Node, ...]:
+    """The parts of which one must hold."""
+    return _parts(node, enums.BoolExprType.OR_EXPR)
+
+
 def conjunction(parts: tuple[ast.Node, ...]) -> ast.Node:
     """One expression that holds if all the parts do."""
     return _joined(parts, enums.BoolExprType.AND_EXPR)
@@ -157,44 +162,19 @@ def widened(node: ast.Node, subject: Subject, value: str) -> ast.Node:
     `IS NOT DISTINCT FROM`: `=` would turn FALSE into NULL for a NULL column, and a CHECK accepts
     NULL.
     """
-    disjuncts = _parts(node, enums.BoolExprType.OR_EXPR)
+    alternatives = disjuncts(node)
     lists = {
-        index: values for index, part in enumerate(disjuncts) if (values := _listed(part, subject))
+        index: values
+        for index, part in enumerate(alternatives)
+        if (values := listed(part, subject))
     }
     if not lists:
-        return _joined((*disjuncts, _same(subject, value)), enums.BoolExprType.OR_EXPR)
+        return _joined((*alternatives, _same(subject, value)), enums.BoolExprType.OR_EXPR)
     entries = [entry for values in lists.values() for entry in values]
     first = min(lists)
-    kept = [part for index, part in enumerate(disjuncts) if index not in lists]
-    merged = _in(_compared(disjuncts[first], subject), [*entries, value])
+    kept = [part for index, part in enumerate(alternatives) if index not in lists]
+    merged = _in(_compared(alternatives[first], subject), [*entries, value])
     return _joined((*kept[:first], merged, *kept[first:]), enums.BoolExprType.OR_EXPR)
-
-
-def gist(node: ast.Node, subject: Subject) -> str:
-    """One text for what `widened` writes and for what the server prints of it: each part that
-    compares the subject with values by these values, every other as it is. Two expressions that say
-    the same otherwise may have two.
-    """
-    return " AND ".join(
-        " OR ".join(_gist(part, subject) for part in _parts(whole, enums.BoolExprType.OR_EXPR))
-        for whole in conjuncts(node)
-    )
-
-
-def _gist(node: ast.Node, subject: Subject) -> str:
-    kinds = enums.A_Expr_Kind
-    compared = node
-    if isinstance(node, ast.BoolExpr) and node.boolop == enums.BoolExprType.NOT_EXPR:
-        (compared,) = node.args
-    how, other = getattr(compared, "kind", None), kinds.AEXPR_NOT_DISTINCT
-    if how == (other if compared is node else kinds.AEXPR_DISTINCT):
-        equal = replace(compared, kind=kinds.AEXPR_OP, name=(ast.String(sval="="),))
-        if values := _listed(equal, subject):  # which NULL is not equal to, either
-            return f"same {_by_text(equal.lexpr, subject)} {values}"
-    if values := _listed(node, subject):
-        return f"in {_by_text(node.lexpr, subject)} {values}"
-    printed: str = RawStream()(as_written(node))
-    return printed
 
 
 def as_written(node: ast.Node) -> ast.Node:
@@ -280,7 +260,7 @@ def _is_subject(node: Any, subject: Subject) -> bool:
     return False
 
 
-def _listed(node: ast.Node, subject: Subject) -> list[str]:
+def listed(node: ast.Node, subject: Subject) -> list[str]:
     """The values, if the expression is `subject = 'a'`, `subject IN ('a', …)`, or what the server
     makes of that, `subject = ANY (ARRAY['a', …])`; else none.
     """
@@ -296,13 +276,13 @@ def _listed(node: ast.Node, subject: Subject) -> list[str]:
             return []
     # What the server adds to a text that it compares with the column. Another cast may change what
     # is equal.
-    keys = subject.keys | _TEXTS if _by_text(node.lexpr, subject) else subject.keys
+    keys = subject.keys | _TEXTS if by_text(node.lexpr, subject) else subject.keys
     values = [_string(item, keys) for item in items]
     known = [value for value in values if value is not None]
     return known if _is_subject(node.lexpr, subject) and len(known) == len(values) else []
 
 
-def _by_text(left: Any, subject: Subject) -> bool:
+def by_text(left: Any, subject: Subject) -> bool:
     """Whether the comparison is one of texts: the column's own, or because of a cast."""
     return subject.base in _TEXTS or (
         isinstance(left, ast.TypeCast) and _key(left.typeName) == _TEXT

@@ -19,6 +19,7 @@ from pglast.parser import ParseError
 from psycopg import sql
 
 from pgrunbook.admit import expressions
+from pgrunbook.admit.gist import gist
 from pgrunbook.admit.try_check import CannotJudge, Trial
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
@@ -127,7 +128,7 @@ def _key(trial: Trial, expression: str) -> Hashable:
     columns.
     """
     try:
-        text = expressions.gist(expressions.parse(expression), trial.subject)
+        text = gist(expressions.parse(expression), trial.subject)
     except ParseError:  # it is said where it is judged
         text = expression
     return trial.subject, trial.value, trial.owner, trial.alias, tuple(trial.cells.items()), text

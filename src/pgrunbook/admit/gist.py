@@ -1,0 +1,58 @@
+"""What an expression says, in a text that is the same before the server has read it and after.
+
+An expression that was judged is known again when the server prints it under a block's lock, and
+need not be judged once more.
+"""
+
+from __future__ import annotations
+
+from pglast import ast, enums
+from pglast.stream import RawStream
+
+from pgrunbook.admit.expressions import (
+    Subject,
+    as_written,
+    by_text,
+    conjuncts,
+    disjuncts,
+    listed,
+    replace,
+)
+
+
+def gist(node: ast.Node, subject: Subject) -> str:
+    """One text for what `widened` writes and for what the server prints of it: each part that
+    compares the subject with values by these values, every other as it is. Two expressions that say
+    the same otherwise may have two.
+    """
+    return " AND ".join(
+        " OR ".join(_gist(part, subject) for part in disjuncts(whole)) for whole in conjuncts(node)
+    )
+
+
+def _gist(node: ast.Node, subject: Subject) -> str:
+    equal = _equality(node)
+    if equal and (values := listed(equal, subject)):
+        return f"same {by_text(equal.lexpr, subject)} {values}"
+    if values := listed(node, subject):
+        return f"in {by_text(node.lexpr, subject)} {values}"
+    printed: str = RawStream()(as_written(node))
+    return printed
+
+
+def _equality(node: ast.Node) -> ast.A_Expr | None:
+    """`a = b`, if the node is `a IS NOT DISTINCT FROM b`, or what the server makes of that, `NOT (a
+    IS DISTINCT FROM b)`.
+    """
+    kinds = enums.A_Expr_Kind
+    match node:
+        case ast.A_Expr(kind=kinds.AEXPR_NOT_DISTINCT):
+            compared = node
+        case ast.BoolExpr(
+            boolop=enums.BoolExprType.NOT_EXPR,
+            args=(ast.A_Expr(kind=kinds.AEXPR_DISTINCT) as compared,),
+        ):
+            pass
+        case _:
+            return None
+    return replace(compared, kind=kinds.AEXPR_OP, name=(ast.String(sval="="),))

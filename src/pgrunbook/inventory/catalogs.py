@@ -213,11 +213,16 @@ def ask(conn: psycopg.Connection[Any], questions: Sequence[str]) -> list[Answer]
     statements = [*before, *questions, *end]
     sent = ";\n".join(statements).encode()
     with conn.cursor(row_factory=tuple_row) as cursor:
-        if isinstance(conn, Session):
-            with conn.message_of(len(statements)):
+        try:
+            if isinstance(conn, Session):
+                with conn.message_of(len(statements)):
+                    cursor.execute(sent)
+            else:
                 cursor.execute(sent)
-        else:
-            cursor.execute(sent)
+        except psycopg.Error:  # a lock of somebody else's, say
+            if idle and not conn.closed:
+                conn.execute("ROLLBACK")
+            raise
         for _ in before:
             cursor.nextset()
         answers = []

@@ -266,7 +266,7 @@ def test_a_blocker_is_noted_in_a_database_that_lacks_its_letters(
         # so long that it is cut, with an ellipsis
         blocker.execute(f"SELECT {', '.join(['id'] * 60)} FROM t".encode())
         leaving = threading.Timer(0.4, blocker.commit)
-        leaving.start()
+        applying.before = leaving.start
         assert applying("ALTER TABLE t ADD COLUMN y int;").event == "applied"
         leaving.join()
     applying.sessions.close()

@@ -141,6 +141,16 @@ def test_a_value_is_let_in_where_it_is_not(admitting: Block, found: Facts, actio
     assert (decision.action, decision.kept) == (action, frozenset(found))
 
 
+def test_blocks_of_two_columns_that_share_a_domain_have_its_name_in_common(
+    admitting: Block,
+) -> None:
+    of_domain = {Fact("check", "source_name", "known"): "y"}
+    one, other = (
+        replace(admitting, admits=Admits(table, "a", "y"), facts=of_domain) for table in "tu"
+    )
+    assert "source_name" in one.names & other.names
+
+
 def test_a_value_that_is_not_let_in_any_more_was_altered(admitting: Block) -> None:
     done = entry(admitting, admitting.facts)
     assert decisions.recorded(admitting, admitting.facts, done).action is Action.SKIP

@@ -106,8 +106,10 @@ class Block:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The relations that it names or needs, without their schemas."""
-        return frozenset(name for _, name in self.relations)
+        """The relations that it names or needs, without their schemas; and a domain of which a
+        constraint is to let a value in.
+        """
+        return frozenset(name for _, name in self.relations) | {fact.table for fact in self.facts}
 
     @cached_property
     def relations(self) -> frozenset[Relation]:

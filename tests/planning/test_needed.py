@@ -21,6 +21,8 @@ THERE = """
 CREATE TABLE t (id bigint PRIMARY KEY, name text, code varchar(9) UNIQUE);
 CREATE VIEW v AS SELECT * FROM t;
 CREATE MATERIALIZED VIEW m AS SELECT * FROM t;
+CREATE INDEX i ON t (name);
+CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE f (id int) SERVER s;
 """
 HEADER = "-- title: x\n-- why: x\n"
 
@@ -39,12 +41,16 @@ HEADER = "-- title: x\n-- why: x\n"
             ["CREATE TABLE u (t_id text REFERENCES t (name))"],
             ["t.name: is not unique, so no foreign key can reference it: "],
         ),
-        (["CREATE INDEX i ON m (name)"], []),
-        (["CREATE INDEX i ON v (name)"], ["v: is not a table: a table, needed by 000_x: a view"]),
+        (["CREATE INDEX n ON m (name)"], []),
+        (["CREATE INDEX n ON v (name)"], ["v: is not a table: a table, needed by 000_x: a view"]),
         (["ALTER TABLE m ADD c int"], ["m: is not a table: "]),
-        (["CREATE INDEX i ON t (nome)"], ["t.nome: the column is missing: a column, needed by "]),
-        (["ALTER TABLE t ADD nome text", "CREATE INDEX i ON t (nome)"], []),
-        (["ALTER TABLE t RENAME name TO nome", "CREATE INDEX i ON t (nome)"], []),
+        (["COMMENT ON COLUMN v.name IS 'x'", "COMMENT ON COLUMN m.name IS 'x'"], []),
+        (["COMMENT ON COLUMN i.name IS 'x'"], ["i: is not a table: a table, needed by 000_x: a"]),
+        (["ALTER TABLE f ADD c int, ADD CHECK (c > 0)"], []),
+        (["CREATE TABLE u (t_id int REFERENCES f (id))"], ["f: is not a table: "]),
+        (["CREATE INDEX n ON t (nome)"], ["t.nome: the column is missing: a column, needed by "]),
+        (["ALTER TABLE t ADD nome text", "CREATE INDEX n ON t (nome)"], []),
+        (["ALTER TABLE t RENAME name TO nome", "CREATE INDEX n ON t (nome)"], []),
         (
             [
                 "ALTER TABLE t ALTER id TYPE uuid USING gen_random_uuid()",
@@ -53,8 +59,8 @@ HEADER = "-- title: x\n-- why: x\n"
             [],
         ),
         (["CREATE TABLE u (a int)", "COMMENT ON COLUMN u.a IS 'x'"], []),
-        (["DO 'BEGIN END'", "CREATE INDEX i ON nobody (knows)"], []),
-        (["CREATE INDEX i ON nobody (knows)"], ["nobody: the table is missing: "]),
+        (["DO 'BEGIN END'", "CREATE INDEX n ON nobody (knows)"], []),
+        (["CREATE INDEX n ON nobody (knows)"], ["nobody: the table is missing: "]),
         ([f"{HEADER}-- requires: t (id int8, code varchar(9))\n\nSELECT 1"], []),
         (
             [f"{HEADER}-- requires: t (id int4)\n\nALTER TABLE t ADD c int"],
@@ -65,15 +71,35 @@ HEADER = "-- title: x\n-- why: x\n"
 def test_what_is_needed_and_not_there(
     empty: Database, tmp_path: Path, blocks: Sequence[str], expected: Sequence[str]
 ) -> None:
-    empty.load(THERE)
-    (tmp_path / "deploy").mkdir()
+    found = told(empty, tmp_path, blocks)
+    assert [one[: len(start)] for one, start in zip(found, expected, strict=True)] == [*expected]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE INDEX n ON m (name)",
+        "ALTER TABLE f ADD CHECK (id > 0)",
+        "COMMENT ON COLUMN v.name IS 'x'",
+        "CREATE TABLE u (t_id int REFERENCES t (id))",
+    ],
+)
+def test_what_is_done_needs_to_be_read_at_most(empty: Database, tmp_path: Path, sql: str) -> None:
+    assert told(empty, tmp_path, [sql], Action.SKIP) == []
+
+
+def told(
+    database: Database, folder: Path, blocks: Sequence[str], action: Action = Action.APPLY
+) -> list[str]:
+    """The problems of these blocks."""
+    database.load(THERE)
+    (folder / "deploy").mkdir()
     for number, sql in enumerate(blocks):
         header = "" if sql.startswith("--") else f"{HEADER}\n"
-        (tmp_path / "deploy" / f"{number:03}_x.sql").write_text(f"{header}{sql};\n")
-    source = Source.read(tmp_path)
-    decisions = [Decision(source.block(name, {}), Action.APPLY, "") for name in source.plain()]
-    with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
+        (folder / "deploy" / f"{number:03}_x.sql").write_text(f"{header}{sql};\n")
+    source = Source.read(folder)
+    decisions = [Decision(source.block(name, {}), action, "") for name in source.plain()]
+    with connect(Target("test", database.url), schema="public", read_only=True) as conn:
         there = There.look(conn, "public", decisions)
         found = [r.problem for r in needed.check(conn, there, decisions) if r.problem]
-    told = [f"{p.where}: {p.what}: {p.expected}: {p.found}" for p in found]
-    assert [one[: len(start)] for one, start in zip(told, expected, strict=True)] == [*expected]
+    return [f"{p.where}: {p.what}: {p.expected}: {p.found}" for p in found]

@@ -35,7 +35,7 @@ REFERENCED = [Need("u", "reference"), Need("u", "reference", "id", "uuid")]
         ),
         ("VACUUM t, u", [Need("t", "maintain"), Need("u", "maintain")]),
         ("COMMENT ON TABLE t IS 'x'", [Need("t", "alter")]),
-        ("COMMENT ON COLUMN t.a IS 'x'", [Need("t", "alter", "a")]),
+        ("COMMENT ON COLUMN t.a IS 'x'", [Need("t", "comment", "a")]),
         ("COMMENT ON CONSTRAINT c ON t IS 'x'", [Need("t", "alter")]),
         ("COMMENT ON COLUMN s.t.a IS 'x'", []),
         ("COMMENT ON TYPE e IS 'x'", []),

@@ -48,7 +48,13 @@ class There:
 
 
 _TABLES = ("table", "partitioned table")
-_WITH_ROWS = (*_TABLES, "materialized view")  # what has indexes, and VACUUM takes
+# What may be where a table is needed, by the use of it.
+_KINDS = {
+    "reference": _TABLES,
+    "alter": (*_TABLES, "foreign table"),
+    "maintain": (*_TABLES, "materialized view"),
+    "comment": (*_TABLES, "foreign table", "view", "materialized view", "composite type"),
+}
 
 
 def check(conn: Connection, there: There, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
@@ -59,13 +65,13 @@ def check(conn: Connection, there: There, decisions: Sequence[Decision]) -> Iter
         {n for n, _ in _needed(decisions, only_pending=only)} for only in (False, True)
     )
     by = _needing(decisions)
-    kinds = {n.table: _WITH_ROWS for n in needs} | {
-        n.table: _TABLES for n in needs if n.use != "maintain"
-    }
+    kinds: dict[str, set[str]] = {}
+    for need in needs:
+        kinds.setdefault(need.table, {*_KINDS[need.use]}).intersection_update(_KINDS[need.use])
     for name in sorted(kinds):
         yield _table(name, there.relations.get(name), kinds[name], by[Need(name, "")])
     uses = {(n.table, n.use) for n in pending} | {
-        (n.table, "read") for n in needs - pending if n.use != "reference"
+        (n.table, "read") for n in needs - pending if n.use in ("alter", "maintain")
     }
     for name, use in sorted(uses):
         if there.is_one_of(kinds[name], name):
@@ -155,6 +161,7 @@ _MAY = {
     ),
     "alter": _OURS,
     "maintain": _OURS,
+    "comment": _OURS,
     "reference": (
         "may be referenced",
         "referable",

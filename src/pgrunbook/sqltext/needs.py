@@ -13,8 +13,9 @@ from pgrunbook.sqltext import mentions
 
 
 class Need(NamedTuple):
-    """A table, or one of its columns, and what for: to `alter` it, to `maintain` it (an index,
-    VACUUM; a materialized view will do), to `reference` it by a foreign key.
+    """A table, or one of its columns, and what for: to `alter` it; to `maintain` it (an index,
+    VACUUM), which a materialized view can be, too; to `comment` on a column, which a view has, too;
+    to `reference` it by a foreign key.
 
     `column` and `type` are empty where the table as a whole, or a column of any type, is meant; a
     type is as it is written.
@@ -70,7 +71,7 @@ def _needs(node: Any) -> Iterator[Need]:
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=(table,)):
             yield Need(table.sval, "alter")
         case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=(table, column)):
-            yield Need(table.sval, "alter", column.sval)
+            yield Need(table.sval, "comment", column.sval)
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TABCONSTRAINT, object=(table, _)):
             yield Need(table.sval, "alter")
         case ast.VacuumStmt(rels=tables):

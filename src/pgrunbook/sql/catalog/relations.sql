@@ -7,7 +7,7 @@ SELECT c.relname::text AS name,
          WHERE x.indexrelid = c.oid) AS on_table,
        pg_get_userbyid(c.relowner)::text AS owner,
        pg_has_role(c.relowner, 'USAGE') AS owned,
-       c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT') AS readable,
+       c.relkind IN ('r', 'p', 'm', 'f') AND has_table_privilege(c.oid, 'SELECT') AS readable,
        c.relkind IN ('r', 'p') AND (has_table_privilege(c.oid, 'REFERENCES')
                                     OR has_any_column_privilege(c.oid, 'REFERENCES')) AS referable
   FROM pg_class c

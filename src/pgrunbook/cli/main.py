@@ -17,6 +17,7 @@ from pgrunbook import controls, signals
 from pgrunbook.cli import commands
 from pgrunbook.cli.archive import archive
 from pgrunbook.cli.commands import Commands
+from pgrunbook.cli.fleet import fleet
 from pgrunbook.cli.import_command import import_
 from pgrunbook.errors import (
     Failed,
@@ -380,3 +381,4 @@ def lint(as_json: bool) -> None:
 
 
 main.add_command(archive)
+main.add_command(fleet)

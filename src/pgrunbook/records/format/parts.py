@@ -204,6 +204,26 @@ class Card(Part):
     ledger_remark: str = ""
 
 
+class FleetShown(Part):
+    """A fleet's run, of whose record no cell was run: the coordinator has written it. `list`: the
+    digest of the list of targets. `approved`: of an approval of the set, `set`, `list` and
+    `approver`. `waves` and `targets`: a row each, by the keys of their columns; a target's `record`
+    is a path in the archive with its `sha256`.
+    """
+
+    fleet: str
+    runbook: str = ""
+    mode: str = ""
+    run: str = ""
+    resumes: str = ""
+    list_: str = Field("", alias="list")
+    approved: Mapping[str, str] = {}
+    started_at: str = ""
+    ended_at: str = ""
+    waves: Rows | None = None
+    targets: Rows | None = None
+
+
 class Problems(Part):
     """What was wrong, of the error that ended a cell."""
 

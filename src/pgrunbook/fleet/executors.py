@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
@@ -19,7 +21,11 @@ from pgrunbook.errors import Refused
 
 # Tasks after which a worker is begun anew, so that what a library keeps does not add up.
 _TASKS = 250
-_PR_SET_PDEATHSIG = 1  # Linux; elsewhere a worker ends after the task that it is at
+_PR_SET_PDEATHSIG = 1
+# How long a run may take to come to its end, when its coordinator has died.
+_ENDING_S = 60.0
+_INTERRUPTED = 3
+_at_work = threading.Lock()
 
 
 class Processes(Executor):
@@ -49,7 +55,7 @@ class Processes(Executor):
         pool = self._pools[number]
         if pool is not None:
             with suppress(RuntimeError):  # BrokenProcessPool: its process is dead
-                return pool.submit(fn, *args, **kw)
+                return pool.submit(_work, fn, *args, **kw)
             pool.shutdown(wait=False)
         self._pools[number] = pool = ProcessPoolExecutor(
             1,
@@ -58,7 +64,7 @@ class Processes(Executor):
             (os.getpid(),),
             max_tasks_per_child=_TASKS,
         )
-        return pool.submit(fn, *args, **kw)
+        return pool.submit(_work, fn, *args, **kw)
 
     def stop(self) -> None:
         """Stop the runs that are at work, as SIGTERM does."""
@@ -77,13 +83,27 @@ class Processes(Executor):
 
 
 def _begin(parent: int) -> None:
-    """Begin a worker: it ends with the coordinator, as a terminal's Ctrl-C does not end it."""
+    """Begin a worker: it ends with the coordinator, and a terminal's Ctrl-C does not reach it."""
     os.setpgrp()
-    if sys.platform == "linux":
+    # between two runs; a run has its own way to end
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(_INTERRUPTED))
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if sys.platform == "linux":  # at once; elsewhere a second later
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it has ended meanwhile
-            os._exit(1)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _watch(parent: int) -> None:
+    """End this process once its coordinator has, and the run that it is at has come to its end."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    _at_work.acquire(timeout=_ENDING_S)
+    os._exit(_INTERRUPTED)
+
+
+def _work(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    with _at_work:
+        return fn(*args, **kwargs)
 
 
 def start(executor: str, workers: int) -> Executor:

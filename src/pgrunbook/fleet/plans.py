@@ -5,7 +5,7 @@ digest by which all of these are approved at once.
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -15,25 +15,37 @@ from pgrunbook.controls import one_line
 from pgrunbook.errors import Verdict
 from pgrunbook.fleet.survey import Group
 from pgrunbook.fleet.targets import FleetTarget
-from pgrunbook.records.plan import Plan, differences
-from pgrunbook.records.words import listed
+from pgrunbook.records.plan import Plan, Step, differences
+from pgrunbook.records.words import counted, listed
 
 Row = Mapping[str, Any]
 # Of many differences between two plans, a terminal shows the first ones.
 _DIFFERENCES = 3
 
 
-def digest(plan: Row) -> str:
-    """The SHA-256 of a plan without the identity of its target: the same for targets that are in
-    the same state.
+def anonymous(plan: Row) -> Plan:
+    """A plan without the identity of its target: the same for targets in the same state. The
+    target's schema is a part of that, also where a definition in the plan names it.
     """
-    text = json.dumps(
-        {**Plan.read(plan).data, "target": None},
-        sort_keys=True,
-        ensure_ascii=False,
-        separators=(",", ":"),
+    given = Plan.read(plan)
+    schema = given.target["schema"]
+    quoted = '"' + schema.replace('"', '""') + '"'
+    own = re.compile(rf"(?<![\w$\"])(?:{re.escape(schema)}|{re.escape(quoted)})\.")
+
+    def without(text: str) -> str:
+        return own.sub("", text)
+
+    return replace(
+        given,
+        target={},
+        steps=[Step(step.block, step.action, without(step.sql)) for step in given.steps],
+        facts={without(key): without(value) for key, value in given.facts.items()},
     )
-    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(plan: Row) -> str:
+    """The SHA-256 of a plan without the identity of its target."""
+    return anonymous(plan).digest
 
 
 def of_set(plan: str, targets: str) -> str:
@@ -74,8 +86,8 @@ def collect(groups: Mapping[str, Group], targets: str, fleet: str, runbook: str)
     for each in ordered:
         differs = []
         if each.answer and each is not first:
-            now, then = Plan.read(each.answer), Plan.read(first.answer)
-            differs = [asdict(one) for one in differences(then, replace(now, target=then.target))]
+            then, now = anonymous(first.answer), anonymous(each.answer)
+            differs = [asdict(one) for one in differences(then, now)]
         told.append(
             {
                 "verdict": each.verdict,
@@ -108,7 +120,7 @@ def text(report: dict[str, Any]) -> str:
             if each["verdict"] == Verdict.PASSED
             else f"{each['verdict']}: {each['told']}"
         )
-        lines.append(f"{len(names):,} targets: {how}")
+        lines.append(f"{counted(len(names), 'target')}: {how}")
         for differing in each["differs"][:_DIFFERENCES]:
             where = f"{differing['where']}: " if differing["where"] else ""
             lines.append(f"  otherwise than the first: {where}{differing['what']}")

@@ -76,10 +76,8 @@ def find(fleet: Fleet, project: Project) -> list[FleetTarget]:
     """
     rows = [*_rows(fleet, project)]
     problems = [*_problems(rows)]
-    if more := len(problems) - _MOST_PROBLEMS:
-        del problems[_MOST_PROBLEMS:]
-        if more > 0:
-            problems.append(Problem(f"{more} more", where="targets"))
+    if (more := len(problems) - _MOST_PROBLEMS) > 0:
+        problems[_MOST_PROBLEMS:] = [Problem(f"{more} more", where="targets")]
     if problems:
         raise Refused(
             f"The targets of fleet {fleet.name!r} are not valid: nothing was started.",

@@ -52,16 +52,16 @@ class Stage:
 
     def task(self, *given: Any, **_: Any) -> Any:
         target, mode = given[3], given[5]
-        name, service = target["name"], target["service"]
+        name, server = target["name"], target["env"]
         with self._lock:
             self.begun.append((name, mode))
-            self._now[service] += 1
-            self.most[service] = max(self.most[service], self._now[service])
+            self._now[server] += 1
+            self.most[server] = max(self.most[server], self._now[server])
             self.most[""] = max(self.most[""], self._now.total())
         self.during(name)
         time.sleep(self.took_s)
         with self._lock:
-            self._now[service] -= 1
+            self._now[server] -= 1
         left = self.returns.get(f"{name} {mode}" if mode == "verify" else name)
         came = left.pop(0) if left else PASSED
         if isinstance(came, Exception):
@@ -74,7 +74,7 @@ class Stage:
         (root / "pgrunbook.toml").write_text(f'[fleets.f]\ntargets_file = "t"\n{settings}')
         project = Project.find(root)
         fleet = Fleet.of(project, "f")
-        found = [FleetTarget(f"t{n}", f"server{n % 2}", schema=f"t{n}") for n in range(number)]
+        found = [FleetTarget(f"t{n}", env=f"SERVER_{n % 2}", schema=f"t{n}") for n in range(number)]
         if path:
             written, state = runs.resume(project, fleet, path)
         else:
@@ -109,6 +109,8 @@ class _Ledgers(Ledgers):
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(coordinator, "TICK_S", 0.02)
+    for number in range(2):
+        monkeypatch.setenv(f"SERVER_{number}", f"postgresql://host{number}/crm")
     (tmp_path / "pgrunbook.toml").write_text("")
     return Stage(Project.find(tmp_path))
 
@@ -208,7 +210,7 @@ def test_the_judgement(told: Told, said: Any, expected: Verdict) -> None:
 def test_no_more_at_once_than_there_are_places(stage: Stage) -> None:
     stage.took_s = 0.2
     stage.run("workers = 3\nper_server = 2", 12)
-    assert (stage.most[""], stage.most["server0"], stage.most["server1"]) == (3, 2, 2)
+    assert stage.most == {"": 3, "SERVER_0": 2, "SERVER_1": 2}
 
 
 def test_after_the_soak_a_wave_is_verified_once_more(stage: Stage) -> None:

@@ -8,15 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import psycopg
 import pytest
 from psycopg import sql
 from support import databases
 from support.databases import Database
 from support.projects import Outcome, Project
 
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
+from pgrunbook.records.record import Record
 from pgrunbook.runbooks import project as projects
 from pgrunbook.runbooks import scaffold
 
@@ -68,6 +72,15 @@ class Tenants:
         command, *rest = arguments
         return self.project.command("fleet", command, *rest, "--fleet", FLEET)
 
+    def only(self, *names: str) -> None:
+        """Leave these in the fleet."""
+        self.rows = [row for row in self.rows if row["name"] in names]
+        self.list()
+
+    def report(self) -> Any:
+        """What `fleet status` says, as JSON."""
+        return json.loads(self.fleet("status", "--json").text)
+
     def applied(self) -> set[str]:
         """The tenants that have the table of the runbook."""
         query = "SELECT schemaname FROM pg_tables WHERE tablename = %s"
@@ -79,6 +92,15 @@ class Tenants:
     def records(self, name: str) -> list[Path]:
         """The executed notebooks of a tenant."""
         return sorted((self.project.root / "outputs" / FLEET / name).rglob("*.ipynb"))
+
+    def record(self) -> Record:
+        """That of the fleet's last run."""
+        return Record.read(max((self.project.root / "outputs" / FLEET / RUNBOOK).glob("*.ipynb")))
+
+    def verdicts(self, name: str) -> list[str]:
+        """The verdicts that the ledger of a tenant has, the last run's first."""
+        with connect(Target(name, self.databases[name].conninfo), schema=name) as conn:
+            return [str(run["verdict"]) for run in ledger.runs(conn, RUNBOOK, name)]
 
 
 @pytest.fixture
@@ -101,6 +123,3 @@ def tenants(place: Path, servers: Callable[[int], Server]) -> Iterator[Tenants]:
         found.list()
         found.settings()
         yield found
-
-
-__all__ = ["FLEET", "RUNBOOK", "TABLE", "Tenants", "psycopg"]

@@ -141,6 +141,7 @@ class Ledgers:
 
     @staticmethod
     def _asked(conn: Session, target: FleetTarget, runbook: str, run_id: str) -> Told:
+        conn.schema = target.schema  # it may have been asked about another one before
         wait_for_end(conn, run_id)
         if not ledger.exists(conn):
             return Told()

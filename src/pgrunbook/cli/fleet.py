@@ -6,7 +6,7 @@ import getpass
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -178,7 +178,7 @@ def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: b
     takes: that of the plan of the largest group, without whose it is, and of the list of targets.
     Exits with 1 if a target cannot be planned.
     """
-    from pgrunbook.fleet import plans, targets, task
+    from pgrunbook.fleet import plans, survey, targets, task
     from pgrunbook.fleet.settings import Fleet
 
     project = Project.find()
@@ -187,15 +187,88 @@ def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: b
     found = targets.find(chosen, project)
     given = _given(project, notebook, found[0], pairs, "plan")
 
-    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        about = str(project.root), name, notebook.stem, target.given(), given
-        return partial(task.run_one, *about, "plan", "")
+    given["mode"] = "plan"
 
-    groups: dict[str, Group] = {}
-    for target, answer in _asked(project, chosen, found, question):
-        plans.group(groups, target, answer)
+    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
+        return partial(task.look, str(project.root), notebook.stem, target.given(), given)
+
+    groups = survey.groups(_asked(project, chosen, found, question), plans.answered)
     report = plans.collect(groups, targets.digest(found), name, notebook.stem)
-    commands.print_document(report) if as_json else click.echo(plans.text(report))
+    _print(report, plans.text, as_json=as_json)
+
+
+@fleet.command()
+@click.argument("runbook")
+@_FLEET
+@_PARAMETERS
+@commands.AS_JSON
+def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: bool) -> None:
+    """Prove on every target of a fleet that what RUNBOOK has made is there and works: groups of
+    targets with the same failure.
+
+    Reads only, and keeps no record. Exits with 1 if a target is not in the verified state, or
+    cannot be reached: for a nightly schedule.
+    """
+    from pgrunbook.fleet import survey, targets, task
+    from pgrunbook.fleet.settings import Fleet
+
+    project = Project.find()
+    notebook = project.runbook(runbook)
+    chosen = Fleet.of(project, name)
+    found = targets.find(chosen, project)
+    given = _given(project, notebook, found[0], pairs, "verify")
+    given["mode"] = "verify"
+
+    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
+        return partial(task.look, str(project.root), notebook.stem, target.given(), given)
+
+    def answered(target: FleetTarget, answer: dict[str, Any]) -> Group:
+        if answer["verdict"] != Verdict.PASSED:
+            return survey.failed(target, answer)
+        return survey.Group("", Verdict.PASSED, "verified")
+
+    groups = survey.groups(_asked(project, chosen, found, question), answered)
+    report = survey.collect(groups, name, "verified", "not")
+    _print(report, survey.text, as_json=as_json)
+
+
+@fleet.command()
+@_FLEET
+@commands.AS_JSON
+def drift(name: str, as_json: bool) -> None:
+    """Show on which targets of a fleet something is not as runbooks have left it: groups of targets
+    with the same drift.
+
+    Reads only. Exits with 1 if there is any, or if a target cannot be reached: for a nightly
+    schedule. `pgrunbook drift` shows all of a target's.
+    """
+    from pgrunbook.fleet import survey, targets, task
+    from pgrunbook.fleet.settings import Fleet
+
+    project = Project.find()
+    chosen = Fleet.of(project, name)
+    found = targets.find(chosen, project)
+
+    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
+        return partial(task.drift, str(project.root), target.given())
+
+    def answered(target: FleetTarget, answer: dict[str, Any]) -> Group:
+        if not answer.get("drift"):
+            if answer["verdict"] != Verdict.PASSED:
+                return survey.failed(target, answer)
+            return survey.Group("", Verdict.PASSED, "no drift")
+        told = "; ".join(survey.general(target, each["what"]) for each in answer["drift"])
+        return survey.Group(told, Verdict.FAILED, told)
+
+    groups = survey.groups(_asked(project, chosen, found, question), answered)
+    report = survey.collect(groups, name, "without drift", "not as expected")
+    _print(report, survey.text, as_json=as_json)
+
+
+def _print(
+    report: dict[str, Any], text: Callable[[dict[str, Any]], str], *, as_json: bool
+) -> NoReturn:
+    commands.print_document(report) if as_json else click.echo(text(report))
     sys.exit(Verdict(report["verdict"]).exit_code)
 
 

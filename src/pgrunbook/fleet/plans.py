@@ -7,12 +7,13 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Verdict
+from pgrunbook.fleet import survey
 from pgrunbook.fleet.survey import Group
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.records.plan import Plan, Step, differences
@@ -55,32 +56,25 @@ def of_set(plan: str, targets: str) -> str:
     return hashlib.sha256(f"{plan} {targets}".encode()).hexdigest()
 
 
-def group(groups: dict[str, Group], target: FleetTarget, answer: Row) -> None:
-    """Put a target into the group of those that plan the same, or that cannot be planned for the
-    same reason.
+def answered(target: FleetTarget, answer: Row) -> Group:
+    """The group of a target: of those that plan the same, or that cannot be planned for the same
+    reason.
     """
     verdict, plan = Verdict(answer["verdict"]), answer.get("plan")
     if verdict is not Verdict.PASSED:
-        # the reason may name the target
-        told = answer["reason"].replace(target.name, "…").replace(target.schema, "…")
-        key = f"{verdict}: {told}"
-    elif plan:
-        key, told = digest(plan), summary(plan)
-    else:
-        key, told = "", "nothing is to be done"
-    known = groups.setdefault(key, Group(key, verdict, told, answer=plan))
-    known.names.append(target.name)
+        return survey.failed(target, answer)
+    if plan:
+        return Group(digest(plan), verdict, summary(plan), plan)
+    return Group("", verdict, "nothing is to be done")
 
 
-def collect(groups: Mapping[str, Group], targets: str, fleet: str, runbook: str) -> dict[str, Any]:
+def collect(groups: Sequence[Group], targets: str, fleet: str, runbook: str) -> dict[str, Any]:
     """The groups as JSON values, the largest of those that were planned first: `groups`, each with
     `plan`, `told`, `differs` (problems: in what its plan differs from the first one's) and
     `targets`; `approve`, the digest of the set, empty if nothing is to be done.
     """
-    ordered = sorted(
-        groups.values(),
-        key=lambda each: (each.verdict is not Verdict.PASSED, not each.answer, -len(each.names)),
-    )
+    # those with a plan before those with nothing to do
+    ordered = sorted(groups, key=lambda each: (each.verdict is not Verdict.PASSED, not each.answer))
     first = ordered[0]
     told = []
     for each in ordered:

@@ -1,10 +1,10 @@
-"""What a worker does: one run of the runbook against one target, or its plan."""
+"""What a worker does with one target: a run of the runbook, its plan, or a look for drift."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
 from pgrunbook.fleet import plans
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.ledger import ledger
+from pgrunbook.planning import drifted
 from pgrunbook.postgres.connection import connect
+from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks import parameters, targets
-from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
+
+Told = dict[str, Any]
 
 
 def run_one(
@@ -31,56 +34,87 @@ def run_one(
     *,
     approved: Mapping[str, str] | None = None,
     once: bool = False,
-) -> dict[str, Any]:
+) -> Told:
     """Run the runbook in that mode against a target of the fleet, under that id, and seal its
-    record below `outputs/<fleet>/<target>/`. Of mode `plan` no record is kept, and nothing is
-    written.
+    record below `outputs/<fleet>/<target>/`.
 
-    Returns `verdict`, `reason`, `seconds`, `unsealed` (why the record is not, or empty) and in mode
-    plan `plan`: see `records.plan.Plan`. `approved` is the approval of a set: `set`, `list` and
-    `approver`; a target that plans otherwise is refused. With `once` it does nothing if the
-    target's ledger knows the id already: some executors begin a task again.
+    Returns `verdict`, `reason`, `seconds` and `unsealed`: why the record is not, or empty.
+    `approved` is the approval of a set: `set`, `list` and `approver`; a target that plans otherwise
+    is refused. With `once` it does nothing if the target's ledger knows the id already: some
+    executors begin a task again.
     """
+
+    def work(project: Project, each: FleetTarget) -> Told:
+        if once and _knows(project, each, run_id):
+            return {"verdict": Verdict.INTERRUPTED, "reason": "the run was begun before"}
+        values = {**given, "mode": mode}
+        if approved:
+            planned = look(root, runbook, target, {**given, "mode": "plan"}, run_id)
+            values |= _approval(planned, approved)
+        return _recorded(project, runbook, each, values, run_id, Path(fleet, each.name))
+
+    return {"unsealed": "", **_timed(root, target, work)}
+
+
+def look(
+    root: str, runbook: str, target: Mapping[str, str], given: Mapping[str, Any], run_id: str = ""
+) -> Told:
+    """Run the runbook in a mode that only reads, `plan` or `verify`, and write nothing, on the
+    target or here. Returns `verdict`, `reason`, `seconds` and, where there is one, `plan`: see
+    `records.plan.Plan`.
+    """
+
+    def work(project: Project, each: FleetTarget) -> Told:
+        record, ending = _unrecorded(project, runbook, each, given, run_id)
+        reason = ending.problems[0].what if ending.problems else ending.reason
+        return {"verdict": ending.verdict, "reason": reason, "plan": record.plan if record else {}}
+
+    return _timed(root, target, work)
+
+
+def drift(root: str, target: Mapping[str, str]) -> Told:
+    """Compare what runbooks have made on a target with what is there. Returns `verdict`, `reason`,
+    `seconds`, and `drift`: see `drifted.collect`.
+    """
+
+    def work(project: Project, each: FleetTarget) -> Told:
+        found = drifted.collect(project, each.called(project), each.schema)["drift"]
+        verdict = Verdict.FAILED if found else Verdict.PASSED
+        return {"verdict": verdict, "reason": "", "drift": found}
+
+    return _timed(root, target, work)
+
+
+def _timed(
+    root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], Told]
+) -> Told:
+    """What came of work on a target, whatever ends it."""
     began = time.monotonic()
     try:
-        project = Project.find(Path(root))
-        notebook = project.runbook(runbook)
-        each = FleetTarget(**target)
-        own = {"target": each.called(project), "schema": each.schema, "mode": mode}
-        values = {**given, **own}
-        chosen = parameters.validate(parameters.declared(notebook), values)
-        if once and _knows(project, chosen, run_id):
-            return {"verdict": Verdict.INTERRUPTED, "reason": "the run was begun before"}
-        if approved:
-            plan = run_one(root, fleet, runbook, target, given, "plan", run_id)
-            values |= _approval(plan, approved)
-            chosen = parameters.validate(parameters.declared(notebook), values)
         with signals.as_before():
-            if mode == "plan":
-                told = _plan(project, notebook, chosen, values, run_id)
-            else:
-                folder = Path(fleet, each.name)
-                told = _execute(project, notebook, chosen, values, run_id, folder)
+            told = work(Project.find(Path(root)), FleetTarget(**target))
     except RunbookError as exc:
         told = {"verdict": exc.verdict, "reason": first_line(exc)}
     except KeyboardInterrupt:
         told = {"verdict": Verdict.INTERRUPTED, "reason": "stopped by a signal"}
-    return {"unsealed": "", **told, "seconds": round(time.monotonic() - began, 3)}
+    return {**told, "seconds": round(time.monotonic() - began, 3)}
 
 
-def _execute(
+def _recorded(
     project: Project,
-    notebook: Path,
-    chosen: Parameters,
+    runbook: str,
+    each: FleetTarget,
     given: Mapping[str, Any],
     run_id: str,
     folder: Path,
-) -> dict[str, Any]:
+) -> Told:
     from pgrunbook.records import sealing
     from pgrunbook.runner import run_notebook
 
+    notebook, values = project.runbook(runbook), _own(project, each, given)
+    chosen = parameters.validate(parameters.declared(notebook), values)
     path, ending = run_notebook.execute(
-        project, notebook, chosen, given, bar=False, run_id=run_id, folder=folder
+        project, notebook, chosen, values, bar=False, run_id=run_id, folder=folder
     )
     unsealed = ""
     try:
@@ -90,19 +124,23 @@ def _execute(
     return {"verdict": ending.verdict, "reason": ending.reason, "unsealed": unsealed}
 
 
-def _plan(
-    project: Project, notebook: Path, chosen: Parameters, given: Mapping[str, Any], run_id: str
-) -> dict[str, Any]:
-    """The plan, out of a record that nobody keeps."""
+def _unrecorded(
+    project: Project, runbook: str, each: FleetTarget, given: Mapping[str, Any], run_id: str
+) -> tuple[Record | None, Ending]:
+    """The record that nobody keeps."""
     from pgrunbook.runner import run_notebook
 
+    notebook, values = project.runbook(runbook), _own(project, each, given)
+    chosen = parameters.validate(parameters.declared(notebook), values)
     with tempfile.TemporaryDirectory(prefix="pgrunbook-") as elsewhere:
         path, ending = run_notebook.execute(
-            project, notebook, chosen, given, bar=False, run_id=run_id, elsewhere=Path(elsewhere)
+            project, notebook, chosen, values, bar=False, run_id=run_id, elsewhere=Path(elsewhere)
         )
-        plan = Record.read(path).plan
-    reason = ending.problems[0].what if ending.problems else ending.reason
-    return {"verdict": ending.verdict, "reason": reason, "plan": plan}
+        return Record.read(path), ending
+
+
+def _own(project: Project, each: FleetTarget, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {**given, "target": each.called(project), "schema": each.schema}
 
 
 def _approval(planned: Mapping[str, Any], approved: Mapping[str, str]) -> dict[str, str]:
@@ -119,7 +157,7 @@ def _approval(planned: Mapping[str, Any], approved: Mapping[str, str]) -> dict[s
     return {"approved_plan": plan["digest"], "approver": approved["approver"]}
 
 
-def _knows(project: Project, chosen: Parameters, run_id: str) -> bool:
-    target = targets.resolve(chosen.target, project)
-    with connect(target, schema=chosen.schema_, label="fleet", read_only=True) as conn:
+def _knows(project: Project, each: FleetTarget, run_id: str) -> bool:
+    target = targets.resolve(each.called(project), project)
+    with connect(target, schema="pg_catalog", label="fleet", read_only=True) as conn:
         return ledger.exists(conn) and ledger.knows(conn, run_id)

@@ -201,5 +201,26 @@ def test_the_targets_are_asked_of_a_database(tenants: Tenants) -> None:
     assert (done.code, "read-only transaction" in done.text) == (1, True), done.text
 
 
+def test_drift_is_told_in_groups_and_nothing_is_written(tenants: Tenants) -> None:
+    tenants.only("red_000", "green_000", "blue_000")
+    tenants.settings("workers = 2")
+    assert tenants.fleet("drift").code == 0  # nothing is expected yet
+    assert tenants.fleet("run", "001").code == 0
+    for name in ("red_000", "blue_000"):
+        tenants.databases[name].execute(f"ALTER TABLE {name}.{TABLE} DROP COLUMN body")
+    root = tenants.project.root
+    before = state(root)
+    done = tenants.fleet("drift", "--json")
+    assert done.code == 1, done.text
+    report = json.loads(done.text)
+    assert report["message"] == "1 without drift, 2 not as expected"
+    assert report["groups"][1]["targets"] == ["blue_000", "red_000"]
+    assert report["groups"][1]["told"] == f"table column ….{TABLE}.body is gone"
+    done = tenants.fleet("verify", "001")
+    assert done.code == 1, done.text
+    assert done.text.startswith("1 verified, 2 not\n2 targets: ")
+    assert state(root) == before
+
+
 def _journals(tenants: Tenants) -> list[Any]:
     return [*(tenants.project.root / "outputs").rglob("*.fleet.jsonl")]

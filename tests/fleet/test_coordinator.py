@@ -47,6 +47,7 @@ class Stage:
     most: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
     during: Callable[[str], None] = lambda _: None
+    executor: type[ThreadPoolExecutor] = ThreadPoolExecutor
     _now: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -84,7 +85,7 @@ class Stage:
         ledgers.says = self.ledger
         places = Places(project, fleet.settings.workers, fleet.settings.per_server)
         try:
-            with ThreadPoolExecutor(8) as executor:
+            with self.executor(8) as executor:
                 about = (project, written, state, executor, ledgers, places, lambda _: None)
                 return Coordinator(*about, pause_s=0.02, task=self.task).run()
         finally:
@@ -267,13 +268,26 @@ def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
     assert state["resumes"] == first["id"]
 
 
+def test_an_executor_that_is_gone_stops_it(stage: Stage) -> None:
+    class Gone(ThreadPoolExecutor):
+        def submit(self, *given: Any, **named: Any) -> Any:
+            if len(stage.begun) >= 3:
+                raise ConnectionError("the scheduler does not answer")
+            return super().submit(*given, **named)
+
+    stage.executor = Gone
+    state = stage.run("workers = 1")
+    assert state.verdict is Verdict.INTERRUPTED
+    assert "no worker takes a task: ConnectionError: the scheduler does not" in state.reason
+    assert state.counts() == {"passed": 3, "failed": 1, "waiting": 6}
+
+
 # -- the journal
 
 
 def test_a_line_that_was_broken_off_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "x.fleet.jsonl"
-    written = Journal.create(path)
-    written.write({"event": "stop", "by": "ada"})
+    written = Journal.create(path, {"event": "stop", "by": "ada"})
     os.write(written._file, b'{"event": "stop", "by": "gr')
     assert [each["by"] for each in written.news()] == ["ada"]
     written.close()

@@ -119,15 +119,12 @@ def resume(name: str, as_json: bool) -> None:
     Whatever has ended that run: a budget that was used up, a signal, a kill, a server that was
     down. It has the same targets, waves and parameters.
     """
-    from pgrunbook.fleet import record, runs
+    from pgrunbook.fleet import runs
     from pgrunbook.fleet.settings import Fleet
 
     project = Project.find()
     chosen = Fleet.of(project, name)
     before = runs.latest(project, name)
-    state = runs.take_over(project, before)
-    if not record.is_sealed(project, before):
-        record.seal(project, before, state)
     _work(project, chosen, partial(runs.resume, project, chosen, before), as_json=as_json)
 
 
@@ -334,12 +331,13 @@ def _work(
     as_json: bool,
 ) -> None:
     """Do a run, seal its record, and exit with the code of its verdict."""
-    from pgrunbook.fleet import executors, record, report
+    from pgrunbook.fleet import executors, record, report, runs
     from pgrunbook.fleet.coordinator import Coordinator
     from pgrunbook.fleet.outcome import Ledgers
     from pgrunbook.fleet.places import Places
 
     settings = chosen.settings
+    runs.end_dead(project, chosen.name)
     executor = executors.start(settings.executor, settings.workers)
     places = Places(project, settings.workers, settings.per_server)
     ledgers = Ledgers(project)

@@ -51,6 +51,7 @@ class Coordinator:
     _asked: dict[Future[Event], Progress] = field(default_factory=dict)
     _not_before: dict[str, float] = field(default_factory=dict)
     _hurried: bool = False
+    _broken: str = ""
 
     def run(self) -> State:
         """Take every target that has not passed through its wave; how it ended."""
@@ -143,7 +144,13 @@ class Coordinator:
         if executors.may_repeat(self.state["executor"]):
             server, places = self.places.server(progress.target), self.places.per_server
             call = partial(executors.limited, server, places, call, once=mode != "verify")
-        self._tasks[self.executor.submit(call)] = progress
+        try:
+            future = self.executor.submit(call)
+        except Exception as exc:  # there is no executor any more, whatever that looks like
+            self._broken = f"no worker takes a task: {type(exc).__name__}: {first_line(exc)}"
+            future = Future()
+            future.set_exception(exc)
+        self._tasks[future] = progress
 
     def _ended(self, future: Future[Any], progress: Progress, mode: str) -> None:
         """A task has ended, or was lost with its worker."""
@@ -190,6 +197,8 @@ class Coordinator:
     def _asked_to_stop(self) -> str:
         if signals.stopped():
             return "stopped by a signal"
+        if self._broken:
+            return self._broken
         return f"stopped by {self.state.stopped_by}" if self.state.stopped_by else ""
 
     def _why_stopped(self, number: int) -> str:

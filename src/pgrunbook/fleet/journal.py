@@ -38,10 +38,13 @@ class Journal:
             ) from exc
 
     @classmethod
-    def create(cls, path: Path) -> Journal:
-        """Begin a journal. Raises FileExistsError if there is one."""
+    def create(cls, path: Path, *events: Event) -> Journal:
+        """Begin a journal with these events: it is there with all of them, or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        journal = cls(path, os.O_CREAT | os.O_EXCL)
+        journal = cls(path.with_name(f".{path.name}"), os.O_CREAT | os.O_EXCL)
+        journal.write(*events)
+        journal.path.rename(path)
+        journal.path = path
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

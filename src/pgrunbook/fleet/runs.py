@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Refused, Verdict
-from pgrunbook.fleet import journal, targets, waves
+from pgrunbook.fleet import journal, record, targets, waves
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import Ledgers
 from pgrunbook.fleet.settings import Fleet
@@ -85,14 +85,20 @@ def _written(
         "workers": settings.workers,
         "executor": settings.executor,
     }
-    written = Journal.create(path)
-    written.write(first, *members)
+    written = Journal.create(path, first, *members)
     return written, State.of(written.news())
 
 
-def take_over(project: Project, path: Path) -> State:
-    """End the run of a coordinator that was killed: what came of the targets that it was at, their
-    ledgers say. Raises Refused if it is at work.
+def end_dead(project: Project, fleet: str) -> None:
+    """End the runs of a fleet whose coordinator was killed, and seal their records."""
+    for path in sorted(journals(project, fleet)):
+        if not record.is_sealed(project, path) and not journal.at_work(path):
+            record.seal(project, path, _ended(project, path))
+
+
+def _ended(project: Project, path: Path) -> State:
+    """The state of a run that is over now: what came of the targets that it was at, their ledgers
+    say.
     """
     left = Journal.reopen(path)
     try:

@@ -232,7 +232,8 @@ class Problems(Part):
 
 class Noted(Part):
     """What the runner notes in the notebook's metadata, once it has ended: its verdict, and of
-    which execution, by papermill's time of the start. `masked`: where something was.
+    which execution, by papermill's time of the start. `masked`: where something was. `worker`: the
+    cells did not have a kernel of their own, but a process in which others had run before.
     """
 
     verdict: str = ""
@@ -240,3 +241,4 @@ class Noted(Part):
     run_id: str = ""
     start_time: str = ""
     masked: Sequence[str] = ()
+    worker: bool = False

@@ -27,11 +27,11 @@ from pgrunbook.fleet.state import Progress, State
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.runbooks.project import Project
 
-PASSED = {"verdict": Verdict.PASSED, "reason": "", "unsealed": ""}
+PASSED = {"verdict": Verdict.PASSED, "reason": ""}
 
 
 def returned(verdict: Verdict, reason: str = "") -> dict[str, Any]:
-    return {"verdict": verdict, "reason": reason, "unsealed": ""}
+    return {"verdict": verdict, "reason": reason}
 
 
 @dataclass

@@ -81,11 +81,9 @@ def test_plans_are_grouped_and_nothing_is_written(tenants: Tenants) -> None:
     assert (state(root), {name: db.dump() for name, db in tenants.databases.items()}) == before
 
     report = json.loads(done.text)
-    assert [each["targets"] for each in report["groups"]] == [
-        ["blue_000", "green_000", "red_000"],
-        ["red_001"],
-        ["gone"],
-    ]
+    first, *others = [each["targets"] for each in report["groups"]]
+    assert first == ["blue_000", "green_000", "red_000"]
+    assert sorted(others) == [["gone"], ["red_001"]]
     arguments = ["run", "001", "--approved-set", report["approve"]]
     alone = tenants.fleet(*arguments)
     assert alone.code == 2, alone.text

@@ -184,10 +184,8 @@ def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: b
     found = targets.find(chosen, project)
     given = _given(project, notebook, found[0], pairs, "plan")
 
-    given["mode"] = "plan"
-
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        return partial(task.look, str(project.root), notebook.stem, target.given(), given)
+        return partial(task.look, str(project.root), notebook.stem, target.given(), given, "plan")
 
     groups = survey.groups(_asked(project, chosen, found, question), plans.answered)
     report = plans.collect(groups, targets.digest(found), name, notebook.stem)
@@ -214,10 +212,9 @@ def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json:
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
     given = _given(project, notebook, found[0], pairs, "verify")
-    given["mode"] = "verify"
 
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        return partial(task.look, str(project.root), notebook.stem, target.given(), given)
+        return partial(task.look, str(project.root), notebook.stem, target.given(), given, "verify")
 
     def answered(target: FleetTarget, answer: dict[str, Any]) -> Group:
         if answer["verdict"] != Verdict.PASSED:

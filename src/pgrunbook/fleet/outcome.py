@@ -105,9 +105,10 @@ class Ledgers:
         """
         told = self.ask(progress.target, state["runbook"], progress.run)
         verdict, reason = judge(told, returned, state["mode"], lost)
-        remark = returned["unsealed"] if returned else ""
-        record = self._record(state, progress)
-        if record and not Archive(self._project.outputs).is_sealed(record):
+        record, remark = self._record(state, progress), ""
+        if told.known and not record:
+            remark = "its record is not on this machine"
+        elif record and not Archive(self._project.outputs).is_sealed(record):
             remark = self._seal(record)
         return {
             "event": Kind.ENDED,

@@ -68,9 +68,11 @@ def groups(
     for target, answer in answers:
         group = answered(target, answer)
         found.setdefault(group.key, group).names.append(target.name)
-    return sorted(
-        found.values(), key=lambda each: (each.verdict is not Verdict.PASSED, -len(each.names))
-    )
+
+    def place(group: Group) -> tuple[bool, int, str]:
+        return group.verdict is not Verdict.PASSED, -len(group.names), group.key
+
+    return sorted(found.values(), key=place)
 
 
 def failed(target: FleetTarget, answer: Mapping[str, Any]) -> Group:

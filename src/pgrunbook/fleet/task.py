@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pgrunbook import signals
 from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
@@ -16,9 +16,11 @@ from pgrunbook.ledger import ledger
 from pgrunbook.planning import drifted
 from pgrunbook.postgres.connection import connect
 from pgrunbook.records.how_it_ended import Ending
-from pgrunbook.records.record import Record
-from pgrunbook.runbooks import parameters, targets
+from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
+
+if TYPE_CHECKING:
+    from pgrunbook.runner.warm import WarmWorker
 
 Told = dict[str, Any]
 
@@ -38,10 +40,9 @@ def run_one(
     """Run the runbook in that mode against a target of the fleet, under that id, and seal its
     record below `outputs/<fleet>/<target>/`.
 
-    Returns `verdict`, `reason`, `seconds` and `unsealed`: why the record is not, or empty.
-    `approved` is the approval of a set: `set`, `list` and `approver`; a target that plans otherwise
-    is refused. With `once` it does nothing if the target's ledger knows the id already: some
-    executors begin a task again.
+    Returns `verdict`, `reason` and `seconds`. `approved` is the approval of a set: `set`, `list`
+    and `approver`; a target that plans otherwise is refused. With `once` it does nothing if the
+    target's ledger knows the id already: some executors begin a task again.
     """
 
     def work(project: Project, each: FleetTarget) -> Told:
@@ -49,25 +50,31 @@ def run_one(
             return {"verdict": Verdict.INTERRUPTED, "reason": "the run was begun before"}
         values = {**given, "mode": mode}
         if approved:
-            planned = look(root, runbook, target, {**given, "mode": "plan"}, run_id)
+            planned = look(root, runbook, target, given, "plan")
             values |= _approval(planned, approved)
-        return _recorded(project, runbook, each, values, run_id, Path(fleet, each.name))
+        own = each.called(project), {**values, "schema": each.schema}
+        folder = f"{fleet}/{each.name}"
+        _, ending = _warm(project, runbook).run(*own, run_id, folder=folder)
+        return _told(ending)
 
-    return {"unsealed": "", **_timed(root, target, work)}
+    return _timed(root, target, work)
 
 
 def look(
-    root: str, runbook: str, target: Mapping[str, str], given: Mapping[str, Any], run_id: str = ""
+    root: str,
+    runbook: str,
+    target: Mapping[str, str],
+    given: Mapping[str, Any],
+    mode: Literal["plan", "verify"],
 ) -> Told:
-    """Run the runbook in a mode that only reads, `plan` or `verify`, and write nothing, on the
-    target or here. Returns `verdict`, `reason`, `seconds` and, where there is one, `plan`: see
-    `records.plan.Plan`.
+    """Run the runbook in a mode that only reads, and write nothing, on the target or here. Returns
+    `verdict`, `reason`, `seconds` and, where there is one, `plan`: see `records.plan.Plan`.
     """
 
     def work(project: Project, each: FleetTarget) -> Told:
-        record, ending = _unrecorded(project, runbook, each, given, run_id)
-        reason = ending.problems[0].what if ending.problems else ending.reason
-        return {"verdict": ending.verdict, "reason": reason, "plan": record.plan if record else {}}
+        own = each.called(project), {**given, "schema": each.schema}
+        record, ending = _warm(project, runbook).plan(*own, str(uuid.uuid4()), mode=mode)
+        return {**_told(ending), "plan": record.plan if record else {}}
 
     return _timed(root, target, work)
 
@@ -100,47 +107,33 @@ def _timed(
     return {**told, "seconds": round(time.monotonic() - began, 3)}
 
 
-def _recorded(
-    project: Project,
-    runbook: str,
-    each: FleetTarget,
-    given: Mapping[str, Any],
-    run_id: str,
-    folder: Path,
-) -> Told:
-    from pgrunbook.records import sealing
-    from pgrunbook.runner import run_notebook
-
-    notebook, values = project.runbook(runbook), _own(project, each, given)
-    chosen = parameters.validate(parameters.declared(notebook), values)
-    path, ending = run_notebook.execute(
-        project, notebook, chosen, values, bar=False, run_id=run_id, folder=folder
-    )
-    unsealed = ""
-    try:
-        sealing.seal(project, path)
-    except RunbookError as exc:
-        unsealed = first_line(exc)
-    return {"verdict": ending.verdict, "reason": ending.reason, "unsealed": unsealed}
+def _told(ending: Ending) -> Told:
+    """How a run ended. What is wrong is told by the first problem, rather than by its kind."""
+    reason = ending.problems[0].what if ending.problems else ending.reason
+    return {"verdict": ending.verdict, "reason": reason}
 
 
-def _unrecorded(
-    project: Project, runbook: str, each: FleetTarget, given: Mapping[str, Any], run_id: str
-) -> tuple[Record | None, Ending]:
-    """The record that nobody keeps."""
-    from pgrunbook.runner import run_notebook
-
-    notebook, values = project.runbook(runbook), _own(project, each, given)
-    chosen = parameters.validate(parameters.declared(notebook), values)
-    with tempfile.TemporaryDirectory(prefix="pgrunbook-") as elsewhere:
-        path, ending = run_notebook.execute(
-            project, notebook, chosen, values, bar=False, run_id=run_id, elsewhere=Path(elsewhere)
-        )
-        return Record.read(path), ending
+# The worker of this process, and the state of the notebook's file that it has read.
+_worker: tuple[tuple[int, int], WarmWorker] | None = None
 
 
-def _own(project: Project, each: FleetTarget, given: Mapping[str, Any]) -> dict[str, Any]:
-    return {**given, "target": each.called(project), "schema": each.schema}
+def _warm(project: Project, runbook: str) -> WarmWorker:
+    """The worker of this process for a runbook; a new one if its notebook or the project has
+    changed since.
+    """
+    from pgrunbook.runner.warm import WarmWorker
+
+    global _worker
+    notebook = project.runbook(runbook)
+    there = notebook.stat()
+    state = there.st_mtime_ns, there.st_size
+    if _worker and _worker[0] == state:
+        worker = _worker[1]
+        if (worker.project, worker.notebook) == (project, notebook):
+            return worker
+    worker = WarmWorker(project, notebook)
+    _worker = state, worker
+    return worker
 
 
 def _approval(planned: Mapping[str, Any], approved: Mapping[str, str]) -> dict[str, str]:

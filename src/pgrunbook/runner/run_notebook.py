@@ -28,28 +28,19 @@ _LOG = logging.getLogger(__name__)
 
 
 def execute(
-    project: Project,
-    notebook: Path,
-    chosen: Parameters,
-    given: Mapping[str, Any],
-    *,
-    bar: bool,
-    run_id: str = "",
-    folder: Path | None = None,
-    elsewhere: Path | None = None,
+    project: Project, notebook: Path, chosen: Parameters, given: Mapping[str, Any], *, bar: bool
 ) -> tuple[Path, Ending]:
     """Run the notebook with papermill; where its executed copy is, and how it ended.
 
     The executed copy is written to `<UTC time>-<run id>.ipynb` in `outputs/<target>/<runbook>/`,
-    or `outputs/<target>/<schema>/<runbook>/`, after each cell; `folder` is another one than
-    `<target>`, and `elsewhere` one that is no part of the archive. A run that has to be known
-    before it is begun is given its `run_id`. Once the engine is done, a signal stops nothing until
-    who calls has sealed it: see `signals.end`. Raises Refused if the kernel or the target is
-    unknown or cannot be had, there is no place for the copy, or it could not be sealed.
+    or `outputs/<target>/<schema>/<runbook>/`, after each cell. Once the engine is done, a signal
+    stops nothing until who calls has sealed it: see `signals.end`. Raises Refused if the kernel or
+    the target is unknown or cannot be had, there is no place for the copy, or it could not be
+    sealed.
     """
     kernel_name = notebooks.kernel(notebook)
     kernel_spec.require(kernel_name, notebook.name)
-    run_id = run_id or str(uuid.uuid4())
+    run_id = str(uuid.uuid4())
     with (
         contextlib.chdir(project.root),
         kernels.environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}),
@@ -58,11 +49,7 @@ def execute(
     ):
         # keeps the embedded server up until we are done
         target = targets.resolve(chosen.target, project)
-        if elsewhere:
-            output = elsewhere / f"{run_id}.ipynb"
-        else:
-            own = folder.as_posix() if folder else target.records(chosen.schema_)
-            output = record(project, own, notebook.stem, run_id)
+        output = record(project, target.records(chosen.schema_), notebook.stem, run_id)
         _LOG.info("%s: mode %s on %s, into %s", notebook.stem, chosen.mode, chosen.target, output)
         ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
         _LOG.info("%s: %s, %s", notebook.stem, ending.verdict, ending.reason)

@@ -29,6 +29,17 @@ FLEET = "tenants"
 TABLE = "notes"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--many", action="store_true", help="hundreds of targets, kills, and Dask")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--many", False):
+        left = [item for item in items if item.get_closest_marker("many")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
 @dataclass
 class Tenants:
     """A project with a fleet: its targets, as its file lists them, and where each is."""
@@ -103,14 +114,35 @@ class Tenants:
             return [str(run["verdict"]) for run in ledger.runs(conn, RUNBOOK, name)]
 
 
-@pytest.fixture
-def tenants(place: Path, servers: Callable[[int], Server]) -> Iterator[Tenants]:
-    """A fleet of twelve: two databases on one server, one on another, four schemas in each."""
+def _project(place: Path) -> Tenants:
     root = place / f"fleet-{secrets.token_hex(4)}"
     root.mkdir()
     (root / "pgrunbook.toml").write_text("")
     scaffold.new(projects.Project.find(root), TABLE)
-    found = Tenants(Project(root))
+    return Tenants(Project(root))
+
+
+@pytest.fixture
+def many(place: Path, servers: Callable[[int], Server]) -> Iterator[Tenants]:
+    """A fleet of 250 on two servers: 200 schemas of four databases, and 50 databases."""
+    found = _project(place)
+    with ExitStack() as stack:
+        services = {}
+        for number in range(54):
+            made = databases.temporary(servers((16, 18)[number % 2]))
+            name = f"crowd{number}" if number < 4 else f"own{number}"
+            services[name] = stack.enter_context(made)
+        found.serve(services)
+        for name, database in services.items():
+            found.add(database, name, 50 if name.startswith("crowd") else 1)
+        found.list()
+        yield found
+
+
+@pytest.fixture
+def tenants(place: Path, servers: Callable[[int], Server]) -> Iterator[Tenants]:
+    """A fleet of twelve: two databases on one server, one on another, four schemas in each."""
+    found = _project(place)
     with ExitStack() as stack:
         made = [databases.temporary(servers(version)) for version in (18, 18, 16)]
         services = {

@@ -14,6 +14,7 @@ import threading
 import uuid
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,13 @@ def test_the_record_is_that_of_a_kernel(tenants: Project, run: Run) -> None:
     checked = tenants.command("archive", "verify", "--target", "env:CRM_URL")
     assert checked.code == 0, checked.text
     assert tenants.command("archive", "site").code == 0
+
+
+def test_a_thread_of_its_own_will_do(run: Run) -> None:
+    """Such as workers of other libraries have. Only the main one can be told to stop a cell."""
+    with ThreadPoolExecutor(1) as pool:
+        ended = [pool.submit(run, schema).result()[1] for schema in SCHEMAS[:2]]
+    assert [ending.verdict for ending in ended] == [Verdict.PASSED] * 2, ended
 
 
 ENDINGS = {

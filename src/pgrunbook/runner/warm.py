@@ -30,6 +30,7 @@ from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import engine, kernels, run_notebook
 from pgrunbook.runner.engine import NotPassed, RunbookEngine
 from pgrunbook.runner.output_file import Output
+from pgrunbook.secrets import search
 
 _LOG = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ class WarmWorker:
         ):
             signals.handle(signal.default_int_handler)
             yield
+            search.forget()
 
     def _chosen(self, target: str, given: Mapping[str, Any]) -> Parameters:
         chosen = parameters.validate(self._declared, {**given, "target": target})

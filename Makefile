@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 3  # more than two cores have, as tests wait about half of the time
 
-.PHONY: demo test test-versions test-hostile test-faults bench lab clean
+.PHONY: demo test test-versions test-hostile test-faults test-fleet bench lab clean
 
 demo: .venv/demo.stamp  ## run 001 against the embedded PostgreSQL
 	$(BIN)/pgrunbook run 001 --html
@@ -30,6 +30,10 @@ test-hostile: .venv/test.stamp .venv/pgbouncer.stamp  ## servers, networks and r
 test-faults: .venv/test.stamp  ## the whole fault matrix, for more than an hour; writes docs/fault-matrix.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-all]'
 	$(BIN)/pytest tests/faults --whole docs/fault-matrix.md --numprocesses auto
+
+test-fleet: .venv/test.stamp  ## fleets of hundreds of targets, kills at random, and a real Dask
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-fleet]'
+	$(BIN)/pytest tests/fleet --many
 
 bench: .venv/demo.stamp  ## every part beside the peers, 25 minutes; writes docs/benchmarks.md
 	$(BIN)/python benchmarks --write docs/benchmarks.md

@@ -16,7 +16,12 @@ from pgrunbook.postgres.target import TargetSettings
 from pgrunbook.run.lifetime import Lifetime
 from pgrunbook.run.run import Run
 from pgrunbook.runbooks.parameters import Parameters
-from pgrunbook.runbooks.project import ArchiveSettings, EmbeddedSettings, TwinSettings
+from pgrunbook.runbooks.project import (
+    ArchiveSettings,
+    EmbeddedSettings,
+    FleetSettings,
+    TwinSettings,
+)
 from pgrunbook.runbooks.scripts import HEADER_KEYS, Script
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +98,7 @@ def settings_table(section: str) -> dict[str, str]:
         ("targets.NAME", TargetSettings),
         ("archive", ArchiveSettings),
         ("twin", TwinSettings),
+        ("fleets.NAME", FleetSettings),
     ],
 )
 def test_every_key_of_the_project_file_with_its_default(

@@ -135,6 +135,6 @@ class Interrupted(RunbookError):
 
 
 class LockedOut(RunbookError):
-    """Another run is at work on this database."""
+    """Another run is at work in this schema, or needs the database for itself."""
 
     verdict = Verdict.LOCKED_OUT

@@ -13,7 +13,7 @@ from support.databases import Database, Role
 from support.projects import RUNBOOK, Project
 from support.refusals import LOCKED_OUT, problems, refused
 
-from pgrunbook.postgres.run_sessions import LOCK_KEY
+from pgrunbook.postgres import run_locks
 
 # One version is enough: what is bad is bad on each.
 pytestmark = [
@@ -242,7 +242,7 @@ def test_a_schema_that_cannot_be_used(
 
 def test_two_runs_at_once(crm: Database, project: Project) -> None:
     with crm.connect(application_name=f"pgrunbook {RUNBOOK} 0badcafe lock") as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+        other.execute("SELECT pg_advisory_lock(%s)", [run_locks.of_schema("public")])
         done = refused(project, crm, code=LOCKED_OUT)
         assert (
             f"pid {other.info.backend_pid}, 'pgrunbook {RUNBOOK} 0badcafe lock', since" in done.text

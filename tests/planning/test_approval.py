@@ -199,6 +199,26 @@ def test_without_the_record_of_the_plan_it_is_refused_all_the_same(
     assert "its record is not in the archive, so what differs cannot be shown" in done.text
 
 
+def test_the_record_of_a_plan_is_found_where_schemas_had_no_folders_too(
+    crm: Database, production: Project
+) -> None:
+    crm.load("ALTER SCHEMA public RENAME TO app")
+    done = production.run(NAME, "--mode", "plan", "-p", "schema", "app")
+    assert done.code == 0, done.text
+    assert done.notebook
+    assert done.notebook.parent == production.root / "outputs" / NAME / "app" / RUNBOOK
+    digest = re.findall(r"plan: ([0-9a-f]{64})", done.cells["verdict"])[0]
+    block = production.root / "sql" / RUNBOOK / "deploy" / "010_import_batches.sql"
+    edit(block, "import_batches", "import_lots")
+    missing = "its record is not in the archive"
+    assert missing not in approved(production, digest, "-p", "schema", "app").text
+    before = production.root / "outputs" / NAME / RUNBOOK
+    done.notebook.parent.rename(before)
+    assert missing not in approved(production, digest, "-p", "schema", "app").text
+    before.rename(before.with_name("elsewhere"))
+    assert missing in approved(production, digest, "-p", "schema", "app").text
+
+
 def test_nothing_but_the_approved_sql_runs_though_the_target_changes_meanwhile(
     crm: Database, production: Project
 ) -> None:

@@ -102,11 +102,12 @@ def test_begun_again_in_the_middle_the_first_run_is_interrupted(
 # The session that applies blocks is lost, and somebody else holds what the next one would need.
 LOST = """
 import os, psycopg
-from pgrunbook.postgres import run_sessions
+from pgrunbook.postgres import run_locks, run_sessions
 run_sessions.SETTLING_S = 0.5
 other = psycopg.connect(os.environ["CRM_URL"], autocommit=True, application_name="another run")
-(working,) = run_sessions.holding(other, run_sessions.WORK_KEY)
-other.execute("SELECT pg_terminate_backend(%s), pg_advisory_lock(%s)", [working["pid"], run_sessions.WORK_KEY])
+key = run_locks.of_work("public")
+(working,) = run_locks.holding(other, key)
+other.execute("SELECT pg_terminate_backend(%s), pg_advisory_lock(%s)", [working["pid"], key])
 try:
     run.verify("010_import_batches")
 except pgrunbook.Failed:

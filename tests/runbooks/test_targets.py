@@ -142,6 +142,21 @@ def test_the_folder_is_one_harmless_path_component(name: str, folder: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("schema", "folder"),
+    [
+        ("public", "embedded"),
+        ("tenant_1", "embedded/tenant_1"),
+        ("Müller", "embedded/Müller"),
+        ("../etc", "embedded/etc-f7f9121f"),
+        ("a b", "embedded/a-b-c8687a08"),
+        ("...", "embedded/ab5df625"),
+    ],
+)
+def test_each_schema_has_a_folder_of_its_own(schema: str, folder: str) -> None:
+    assert Target("embedded", "").records(schema) == folder
+
+
+@pytest.mark.parametrize(
     "expected", [{}, {"database": "crm"}, {"database": "crm", "system_identifier": "7412"}]
 )
 def test_the_target_that_was_meant(expected: dict[str, str]) -> None:

@@ -53,7 +53,8 @@ def confirm(project: Project, target: str, schema: str, *, operator: str, reason
 @contextmanager
 def _reached(project: Project, target: str, schema: str) -> Iterator[tuple[Sessions, Standing]]:
     resolved = targets.resolve(target, project)
-    sessions = Sessions(resolved, schema, "server")
+    # what it says is about the whole database
+    sessions = Sessions(resolved, schema, "server", alone=True)
     try:
         with driver_errors("The target could not be asked.", where=f"target {target!r}"):
             right_target.check_identity(resolved, identify(sessions.look))

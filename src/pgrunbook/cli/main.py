@@ -14,6 +14,7 @@ from pgrunbook import controls
 from pgrunbook.cli import commands
 from pgrunbook.cli.archive import archive
 from pgrunbook.cli.commands import Commands
+from pgrunbook.cli.fleet import fleet
 from pgrunbook.cli.import_command import import_
 from pgrunbook.cli.run_command import run
 from pgrunbook.errors import (
@@ -79,8 +80,9 @@ def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
     The exit code is 1 if there is drift.
     """
     from pgrunbook.cli import drift as report
+    from pgrunbook.planning import drifted
 
-    found = report.collect(Project.find(), target, schema)
+    found = drifted.collect(Project.find(), target, schema)
     commands.print_document(found) if as_json else click.echo(report.text(found, others=others))
     if found["drift"]:
         sys.exit(Verdict.FAILED.exit_code)
@@ -170,3 +172,4 @@ def lint(as_json: bool) -> None:
 
 
 main.add_command(archive)
+main.add_command(fleet)

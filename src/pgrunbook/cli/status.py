@@ -15,11 +15,11 @@ from pgrunbook.ledger import ledger
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import so_far
 from pgrunbook.planning import decisions, preflight, right_target
+from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
-from pgrunbook.postgres.run_sessions import holding
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.blocks import entry_of
 from pgrunbook.runbooks.project import Project
@@ -76,7 +76,7 @@ def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]
         "blocks": [
             block | details.get((block["run"], block["block"]), _NO_DETAILS) for block in blocks
         ],
-        "last_run": _last(conn, runs),
+        "last_run": _last(conn, schema, runs),
     }
 
 
@@ -114,7 +114,7 @@ def _done(entry: ledger.Entry, source: Source) -> dict[str, Any]:
     }
 
 
-def _last(conn: Connection, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _last(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The last run: its verdict, or for one that has none, whether it is at work, and the last
     thing known of it.
     """
@@ -124,9 +124,8 @@ def _last(conn: Connection, runs: list[dict[str, Any]]) -> dict[str, Any] | None
     verdict, reason = run["verdict"], run["reason"]
     if not verdict:
         verdict = _without_verdict(conn, run["run_id"])
-        reason = next(
-            (so_far(row) for row in ledger.unfinished(conn) if row["run_id"] == run["run_id"]), None
-        )
+        unfinished = {row["run_id"]: so_far(row) for row in ledger.unfinished(conn, schema)}
+        reason = unfinished.get(run["run_id"])
     return {"run": run["run_id"], "verdict": verdict, "reason": reason, "operator": run["operator"]}
 
 
@@ -134,7 +133,7 @@ def _without_verdict(conn: Connection, run_id: str) -> str:
     """A run is at work as long as it holds the lock; whose session that is, not every role may
     see.
     """
-    holders = [holder["application"] for holder in holding(conn)]
+    holders = [holder["application"] for holder in run_locks.holding(conn, run_locks.DATABASE)]
     if any(application is None for application in holders):
         return "no verdict: at work, or died"
     return "at work" if any(run_id[:8] in application for application in holders) else "died"

@@ -19,7 +19,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from pgrunbook.errors import Verdict
-from pgrunbook.postgres import catalog, durability, lockers, trust
+from pgrunbook.postgres import catalog, durability, lockers, run_locks, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
@@ -147,13 +147,13 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
 
 
 @lockers.named
-def unfinished(conn: Connection) -> list[dict[str, Any]]:
-    """The runs of any runbook that have written and have no verdict, the oldest first: at work, or
-    dead. Reads only.
+def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
+    """The runs of any runbook in a schema that have written and have no verdict, the oldest first:
+    at work, or dead. Reads only.
 
     A ledger that is still of version 1 does not say.
     """
-    return catalog.rows(conn, "ledger_unfinished") if installed(conn) > 1 else []
+    return catalog.rows(conn, "ledger_unfinished", schema=schema) if installed(conn) > 1 else []
 
 
 @lockers.named
@@ -235,12 +235,13 @@ def _sql(name: str) -> str:
 
 def install(conn: Connection) -> None:
     """Create the ledger, or bring an older one up to this version, in one transaction; or raise
-    Refused.
+    Refused. A run in another schema may be about to do the same: one waits for the other.
     """
-    if (found := installed(conn)) >= SCHEMA_VERSION:
+    if installed(conn) >= SCHEMA_VERSION:
         return
     with trust.refusing(conn), lockers.naming(conn), conn.transaction():
-        for number in range(found + 1, SCHEMA_VERSION + 1):
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", [run_locks.LEDGER])
+        for number in range(installed(conn) + 1, SCHEMA_VERSION + 1):
             conn.execute(_sql(f"{number:03}").encode())
             conn.execute(
                 "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, %s)",

@@ -68,10 +68,10 @@ class Recorder:
         self.begun = True
 
     def unfinished(self) -> list[dict[str, Any]]:
-        """The runs that have begun and not ended. If this run holds the lock they are dead, but for
-        itself.
+        """The runs in this schema that have begun and not ended. If this run holds the lock, they
+        are dead, but for itself.
         """
-        found = ledger.unfinished(self.sessions.look)
+        found = ledger.unfinished(self.sessions.look, self.parameters.schema_)
         return [run for run in found if run["run_id"] != self.run_id]
 
     def close_dead(self) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 from pgrunbook.checks import CheckResult
@@ -52,18 +53,18 @@ def check(
         or not (protected or risks or rehearsal or chosen.approved_plan)
     ):
         return []
-    folder = project.outputs / target.folder / plan.runbook
+    folders = _folders(project, target, plan)
     problems: list[Problem] = []
     if protected or risks:
         problems += _approved(plan, chosen, operator, () if protected else risks)
     if chosen.approved_plan and chosen.approved_plan != plan.digest:
-        problems += _stale(folder, plan, chosen.approved_plan)
+        problems += _stale(folders, plan, chosen.approved_plan)
     if rehearsal:
-        problems += _rehearsed(project, folder, plan, chosen)
+        problems += _rehearsed(project, folders, plan, chosen)
     checked = [CheckResult(problem.where, problem.what, problem) for problem in problems]
     if not checked:
         what = "approved" if chosen.approved_plan else "rehearsed"
-        _, record = next(_planned(folder, plan.digest), (None, None))
+        _, record = next(_planned(folders, plan.digest), (None, None))
         masked = _MASKED if record and MASK in str(record.plan) else ""
         text = f"{plan.digest[:12]}… is the one that was {what}{masked}"
         checked.append(CheckResult(WHERE, text))
@@ -93,7 +94,7 @@ def _approved(
         )
 
 
-def _stale(folder: Path, plan: Plan, digest: str) -> Iterator[Problem]:
+def _stale(folders: Sequence[Path], plan: Plan, digest: str) -> Iterator[Problem]:
     """What differs, if the record of the approved plan is in the archive."""
     yield Problem(
         "is not the one that was approved",
@@ -102,7 +103,7 @@ def _stale(folder: Path, plan: Plan, digest: str) -> Iterator[Problem]:
         found=f"{plan.digest}: {plan.summary}",
         remedy="plan again, and have the new plan approved",
     )
-    approved = next((record.plan for _, record in _planned(folder, digest)), None)
+    approved = next((record.plan for _, record in _planned(folders, digest)), None)
     where = f"{WHERE} {digest[:12]}…"
     if approved is None:
         yield Problem("its record is not in the archive, so what differs cannot be shown", where)
@@ -118,20 +119,27 @@ def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
     """The rehearsals of this plan that the archive has, the latest first: where, how each ended,
     and its record.
     """
-    folder = project.outputs / target.folder / plan.runbook
+    folders = _folders(project, target, plan)
     return [
         f"{record.identity.get('rehearsed_on', '')}: {record.noted.get('verdict', 'no verdict')} "
         f"({path.name}{_MASKED if MASK in str(record.plan) else ''})"
-        for path, record in _planned(folder, plan.digest)
+        for path, record in _planned(folders, plan.digest)
         if record.identity.get("mode") == "rehearse"
     ]
 
 
-def _planned(folder: Path, digest: str) -> Iterator[tuple[Path, Record]]:
+def _folders(project: Project, target: Target, plan: Plan) -> list[Path]:
+    """Where records of the plan may lie: before schemas had folders, all lay in the target's."""
+    names = dict.fromkeys([target.records(plan.target["schema"]), target.folder])
+    return [project.outputs / name / plan.runbook for name in names]
+
+
+def _planned(folders: Sequence[Path], digest: str) -> Iterator[tuple[Path, Record]]:
     """The records of the plan with that digest, the latest first; none that are older than the last
     so many.
     """
-    for path in sorted(folder.glob("*.ipynb"), reverse=True)[:_LOOKED_AT]:
+    found = [path for folder in folders for path in folder.glob("*.ipynb")]
+    for path in sorted(found, key=attrgetter("name"), reverse=True)[:_LOOKED_AT]:
         if is_regular(path) and digest.encode() in path.read_bytes():
             with suppress(ValueError, LookupError, TypeError):  # what is no record, or not ours
                 record = Record.read(path)
@@ -148,13 +156,15 @@ def _is(plan: Row, digest: str) -> bool:
     )
 
 
-def _rehearsed(project: Project, folder: Path, plan: Plan, chosen: Parameters) -> Sequence[Problem]:
+def _rehearsed(
+    project: Project, folders: Sequence[Path], plan: Plan, chosen: Parameters
+) -> Sequence[Problem]:
     """Nothing, if a rehearsal of the same plan has passed and its record is sealed and
     unchanged.
     """
     tried = [
         found
-        for found in _planned(folder, plan.digest)
+        for found in _planned(folders, plan.digest)
         if found[1].identity.get("mode") == "rehearse"
     ]
     passed = [path for path, record in tried if record.noted.get("verdict") == Verdict.PASSED]

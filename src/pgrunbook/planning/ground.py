@@ -27,8 +27,9 @@ from pgrunbook.sqltext.mentions import Relation
 
 _PG_CLASS = 1259  # src/include/catalog/pg_class.h
 
-# Relations: more than these take longer to look at than a short run takes as a whole.
-_MANY = 5_000
+# Relations, PostgreSQL's own 400 among them: more than these take longer to look at than a short
+# run takes as a whole.
+_MANY = 2_000
 
 
 @dataclass(slots=True)

@@ -1,38 +1,24 @@
-"""A run's sessions on its target, and the advisory locks that let one run be at work at a time."""
+"""A run's sessions on its target, and how they take the locks that keep other runs away."""
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused
-from pgrunbook.postgres import catalog, connection
+from pgrunbook.postgres import catalog, connection, run_locks
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import closing_unless_usable
 from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
 from pgrunbook.postgres.session import MARGIN_S, Session
 from pgrunbook.postgres.target import Target
-
-
-def _key(name: bytes) -> int:
-    """One key for every run: a lock is per database, as the ledger is. pg_try_advisory_lock takes a
-    bigint.
-    """
-    return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
-
-
-# The run's lock, on a session of its own; and that of the session which applies blocks, which may
-# outlive a killed run by the statement that it is executing.
-LOCK_KEY = _key(b"pgrunbook")
-
-WORK_KEY = _key(b"pgrunbook work")
 
 # How long the session of a killed run, or a lost one of ours, may take to end: it may be in the
 # middle of its commit.
@@ -46,10 +32,15 @@ SELECT set_config('pgrunbook.synchronous_commit', current_setting('synchronous_c
 """
 
 
-@dataclass(slots=True)
+# those of this process
+_all: WeakSet[Sessions] = WeakSet()
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Sessions:
     """A run's sessions: `look` is read-only, `work` applies blocks, and the lock has a session of
-    its own. `statement_timeout` is the run's.
+    its own. `statement_timeout` is the run's. `alone`: in the whole database, not in its schema
+    only.
 
     `work` and the lock are opened when they are first needed: a plan never has them. Each must
     reach the database that the first has reached; each but the lock is opened anew if it was lost.
@@ -59,11 +50,15 @@ class Sessions:
     schema: str
     label: str
     statement_timeout: str = connection.STATEMENT_TIMEOUT
+    alone: bool = False
     _look: Session | None = None
     _work: Session | None = None
     _lock: Session | None = None
     _heartbeat: Heartbeat | None = None
     _place: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _all.add(self)
 
     @property
     def look(self) -> Session:
@@ -107,13 +102,14 @@ class Sessions:
     def _claim(self, conn: Connection) -> None:
         deadline = time.monotonic() + SETTLING_S
         # waiting inside the server would hold a snapshot meanwhile
-        while not _try_lock(conn, WORK_KEY):
+        own = run_locks.of_work(self.schema)
+        while key := run_locks.take(conn, run_locks.WORK, own, alone=self.alone):
             if time.monotonic() > deadline:
                 what = "a session of an earlier run is still executing a statement"
                 remedy = (
                     "wait until it has ended, or end it with pg_terminate_backend; then run again"
                 )
-                raise LockedOut(problems=[self._holder(WORK_KEY, what, remedy)])
+                raise LockedOut(problems=[self._holder(key, what, remedy)])
             time.sleep(0.1)
 
     def _open(self, label: str, **options: Any) -> Session:
@@ -132,7 +128,8 @@ class Sessions:
         return conn
 
     def lock(self) -> None:
-        """Take the one-run-at-a-time lock until `close`, with no transaction held open.
+        """Take the lock of the schema, or of the whole database, until `close`, with no transaction
+        held open.
 
         The server gives it back a minute after it has last heard of us.
 
@@ -143,14 +140,8 @@ class Sessions:
         conn = self._open(f"{self.label} lock", idle_timeout=IDLE_TIMEOUT)
         conn.allow(connection.CONNECT_TIMEOUT_S - MARGIN_S)
         with closing_unless_usable(conn, self.target):
-            if not _try_lock(conn, LOCK_KEY):
-                command = shlex.join(
-                    ["pgrunbook", "status", "--target", self.target.name, "--schema", self.schema]
-                )
-                remedy = f"wait until it has ended, then run again; what it does: {command}"
-                raise LockedOut(
-                    problems=[self._holder(LOCK_KEY, "another run holds the advisory lock", remedy)]
-                )
+            if key := run_locks.take(conn, run_locks.DATABASE, self._key, alone=self.alone):
+                raise self._locked_out(key)
         self._lock, self._heartbeat = conn, Heartbeat(conn)
         try:
             _ = self.work
@@ -159,6 +150,22 @@ class Sessions:
             conn.close()
             self._lock = self._heartbeat = None
             raise
+
+    @property
+    def _key(self) -> int:
+        return run_locks.of_schema(self.schema)
+
+    def _locked_out(self, key: int) -> LockedOut:
+        remedy = "wait until it has ended, then run again"
+        if key == self._key:
+            what = f"another run holds the advisory lock of schema {self.schema!r}"
+            status = ["pgrunbook", "status", "--target", self.target.name, "--schema", self.schema]
+            remedy += f"; what it does: {shlex.join(status)}"
+        elif self.alone:
+            what = "this run has to be alone in the database, and others are at work there"
+        else:
+            what = "another run holds the advisory lock of the whole database"
+        return LockedOut(problems=[self._holder(key, what, remedy)])
 
     @property
     def locked(self) -> bool:
@@ -170,7 +177,7 @@ class Sessions:
         """The process that holds the lock, and its key, to look in pg_locks whether it still
         does.
         """
-        return None if self._lock is None else (self._lock.info.backend_pid, LOCK_KEY)
+        return None if self._lock is None else (self._lock.info.backend_pid, self._key)
 
     def require_lock(self) -> None:
         """Raise Failed unless the lock is still ours: it went with its session, if that was
@@ -193,7 +200,7 @@ class Sessions:
         )
 
     def _holder(self, key: int, what: str, remedy: str) -> Problem:
-        holders = holding(self.look, key)
+        holders = run_locks.holding(self.look, key)
         found = "; ".join(
             f"pid {h['pid']}, {h['application']!r}, since {h['since']}" for h in holders
         )
@@ -210,31 +217,25 @@ class Sessions:
         self._look = self._work = self._lock = self._heartbeat = None
 
 
-def holding(conn: Connection, key: int = LOCK_KEY) -> list[dict[str, Any]]:
-    """The session that holds a lock of a run: `pid`, `application`, `role`, `since`. Reads only.
-
-    Without pg_read_all_stats, `application` is None for the sessions of other roles.
-    """
-    return catalog.rows(conn, "lock_holder", key=key)
+def end_all() -> None:
+    """End the sessions of every run of this process, as its own end would: nothing is written."""
+    for sessions in [*_all]:
+        sessions.close()
 
 
-def wait_for_end(conn: Connection, run_id: str) -> None:
-    """Wait until the session that applied a run's blocks has ended: its process may be dead and its
-    commit under way.
+def wait_for_end(conn: Session, run_id: str) -> None:
+    """Wait until the session that applied a run's blocks in this session's schema has ended: its
+    process may be dead and its commit under way.
 
     Reads only. Raises Failed if it does not end within SETTLING_S.
     """
     deadline = time.monotonic() + SETTLING_S
+    key = run_locks.of_work(conn.schema)
     while working := [
-        h for h in holding(conn, WORK_KEY) if run_id[:8] in (h["application"] or run_id)
+        h for h in run_locks.holding(conn, key) if run_id[:8] in (h["application"] or run_id)
     ]:
         if time.monotonic() > deadline:
             raise Failed(
                 f"its session, pid {working[0]['pid']}, has not ended, and may still commit"
             )
         time.sleep(0.1)
-
-
-def _try_lock(conn: Connection, key: int) -> bool:
-    row = conn.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
-    return bool(row and row[0])

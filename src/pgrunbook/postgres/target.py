@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -61,6 +62,17 @@ class Target:
     def folder(self) -> str:
         """The name as one path component, for `outputs/<target>/`."""
         return re.sub(r"[^\w.-]+", "-", self.name).strip("-.") or "target"
+
+    def records(self, schema: str) -> str:
+        """Where the records of runs in a schema lie, below `outputs/`: of each schema but `public`
+        in a folder of its own.
+        """
+        if schema == "public":
+            return self.folder
+        own = re.sub(r"[^\w-]+", "-", schema).strip("-")
+        if own != schema:  # no two schemas are to share one
+            own = f"{own}-{hashlib.sha256(schema.encode()).hexdigest()[:8]}".lstrip("-")
+        return f"{self.folder}/{own}"
 
     def redact(self, text: str) -> str:
         """The text without this target's password."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pgrunbook.durations import moment
-from pgrunbook.records import hazard_rows
+from pgrunbook.records import fleet_answers, hazard_rows
 from pgrunbook.records.changes_answer import NOT_SO_FAR, RAN, changes
 from pgrunbook.records.cut_off import begun_blocks, cell_at_work
 from pgrunbook.records.failure import what_failed, where_it_failed
@@ -37,7 +37,7 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
     the one that cannot be read.
     """
     slowest = _slowest(record)
-    return [
+    found = [
         Answer(
             "What changed?", _told(changes, record), _cell(record, Kind.DIFFERENCE, Kind.EFFECT)
         ),
@@ -86,6 +86,13 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
         ),
         Answer("Has the record been altered since?", _sealed(seal, altered), ""),
     ]
+    if record.fleet:
+        own = fleet_answers.answers(record)
+        return [
+            each._replace(text=own[each.question], cell="targets") if each.question in own else each
+            for each in found
+        ]
+    return found
 
 
 def _told(answer: Callable[[Record], str], record: Record) -> str:

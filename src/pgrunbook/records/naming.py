@@ -11,7 +11,8 @@ from pgrunbook.records import contained
 # How the names of a record's files end: of what its seal is about, the executed notebook first, and
 # of the seal.
 NOTEBOOK = ".ipynb"
-BESIDE = (".html", ".ledger.json", ".snapshots.json")
+JOURNAL = ".fleet.jsonl"  # of a fleet's run
+BESIDE = (".html", ".ledger.json", ".snapshots.json", JOURNAL)
 SEAL = ".dsse.json"
 
 # The folder in an archive where the pages are made, which can be made anew from the records.

@@ -12,7 +12,15 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from pgrunbook.records.format import bundles, parts, version_0
-from pgrunbook.records.format.parts import Card, Decided, Done, Kind, PlanShown, Snapshot
+from pgrunbook.records.format.parts import (
+    Card,
+    Decided,
+    Done,
+    FleetShown,
+    Kind,
+    PlanShown,
+    Snapshot,
+)
 
 Row = Mapping[str, Any]
 P = TypeVar("P", bound=parts.Part)
@@ -143,7 +151,8 @@ class Record:
     @property
     def seconds(self) -> float:
         """How long it ran."""
-        return float(self._papermill.get("duration") or 0)
+        took = self._papermill.get("duration")
+        return float(took or self.card.get("took_ms", 0) / 1000 if self.fleet else took or 0)
 
     @property
     def unended(self) -> bool:
@@ -228,6 +237,13 @@ class Record:
     def plan(self) -> Row:
         """The plan, by the keys of `parts.PlanShown`; empty if the run did not come to one."""
         return next((said.said() for said, _ in self._shown(PlanShown)), {})
+
+    @cached_property
+    def fleet(self) -> Row:
+        """A fleet's run, by the keys of `parts.FleetShown`; empty if it is the record of a target's
+        own.
+        """
+        return next((said.said() for said, _ in self._shown(FleetShown)), {})
 
     @property
     def plan_cell(self) -> str:

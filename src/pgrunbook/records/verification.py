@@ -4,6 +4,7 @@ its name.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from pgrunbook.records import attestation, chain
 from pgrunbook.records.archive import Archive, seal_command, sha256_of
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
-from pgrunbook.records.naming import SEAL, names
+from pgrunbook.records.naming import JOURNAL, SEAL, names
 from pgrunbook.records.reading import Reading, settled
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
@@ -207,13 +208,23 @@ def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterato
             beside |= names(name.removesuffix(SEAL))
     for name in sorted(files.keys() - sealed - seals.keys() - beside):
         remedy = seal_command(files[name]) if name.endswith(".ipynb") else ""
-        if remedy and _unended(files[name]):
+        if name.endswith(JOURNAL):
+            yield Problem(f"not sealed yet: {_FLEET_UNENDED}", where=name, remedy=_resume(name))
+        elif remedy and _unended(files[name]):
             remedy = f"wait until it has ended; if its runner was killed: {remedy}"
             yield Problem(f"not sealed yet: {UNENDED}", where=name, remedy=remedy)
         else:
             yield Problem(
                 "added, or not sealed yet: no seal is about it", where=name, remedy=remedy
             )
+
+
+_FLEET_UNENDED = "its fleet's run has not ended, or its coordinator was killed"
+
+
+def _resume(name: str) -> str:
+    fleet = shlex.quote(name.split("/", 1)[0])
+    return f"wait until it has ended; if it was killed: pgrunbook fleet resume --fleet {fleet}"
 
 
 def _unended(notebook: Path) -> bool:

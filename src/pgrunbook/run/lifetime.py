@@ -78,7 +78,9 @@ class Lifetime:
             Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
         )
         reached = self._rehearsal.target if self._rehearsal else target
-        self._sessions = Sessions(reached, chosen.schema_, label, chosen.statement_timeout)
+        self._sessions = Sessions(
+            reached, chosen.schema_, label, chosen.statement_timeout, alone=source.elsewhere
+        )
         secrets = credentials.of_target(target)
         self._recorder = Recorder(
             self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets

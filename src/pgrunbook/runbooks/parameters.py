@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -251,12 +252,8 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     all the same.
     """
     misnamed = [name for name in declaration if _taken(name)]
-    own = {
-        k: (type(v), v)
-        for k, v in declaration.items()
-        if k not in _EVERYBODYS and k not in misnamed
-    }
-    model = create_model("RunbookParameters", __base__=Parameters, **own)  # type: ignore[call-overload]
+    own = {k: v for k, v in declaration.items() if k not in _EVERYBODYS and k not in misnamed}
+    model = _model(repr(own))
     values = {**declaration, **given}
     secret = {
         name
@@ -266,9 +263,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     problems = [*map(_misnamed, misnamed), *(_secret(name) for name in values if name in secret)]
     left_out = {*misnamed, *secret}
     try:
-        parameters: Parameters = model.model_validate(
-            {k: v for k, v in values.items() if k not in left_out}
-        )
+        parameters = model.model_validate({k: v for k, v in values.items() if k not in left_out})
         if not problems:
             return parameters
     except ValidationError as exc:
@@ -281,6 +276,17 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
 def holding(given: Mapping[str, Any], secrets: Sequence[str]) -> list[Problem]:
     """A problem for each value that holds one of the passwords that the run could use."""
     return [_secret(name) for name, value in given.items() if holds(str(value), secrets)]
+
+
+@lru_cache
+def _model(own: str) -> type[Parameters]:
+    """The model of a runbook that declares these parameters of its own: literals, as Python writes
+    them. It takes a while to make, and is the same for each target.
+    """
+    fields: dict[str, Any] = {
+        name: (type(value), value) for name, value in ast.literal_eval(own).items()
+    }
+    return create_model("RunbookParameters", __base__=Parameters, **fields)
 
 
 _EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_fields.items())

@@ -48,6 +48,22 @@ class ArchiveSettings(_Closed):
     public_keys: tuple[str, ...] = ()
 
 
+class FleetSettings(_Closed):
+    """`[fleets.NAME]`: many targets that one runbook is run against, and how. What its values say,
+    `fleet.settings` reads.
+    """
+
+    targets_query: dict[str, str] = Field(default={})
+    targets_command: tuple[str, ...] = ()
+    targets_file: str = ""
+    waves: tuple[str, ...] = ("100%",)
+    failure_budget: tuple[str, ...] = ("0",)
+    soak: str = ""
+    per_server: int = 4
+    workers: int = 4
+    executor: str = "local"
+
+
 class Settings(_Closed):
     """The whole of `pgrunbook.toml`."""
 
@@ -55,6 +71,7 @@ class Settings(_Closed):
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
     twin: TwinSettings = Field(default_factory=TwinSettings)
     targets: dict[str, TargetSettings] = Field(default_factory=dict)
+    fleets: dict[str, FleetSettings] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +177,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "archive": ArchiveSettings,
     "twin": TwinSettings,
     "targets": TargetSettings,
+    "fleets": FleetSettings,
 }
 
 

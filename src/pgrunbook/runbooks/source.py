@@ -69,6 +69,11 @@ class Source:
                 yield from [entry] if isinstance(entry, Script) else entry.values()
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether a block names the schemas itself that it works in: they need not be the run's."""
+        return any("search_path" in script.header for script in self.scripts("deploy", "revert"))
+
+    @property
     def proven(self) -> frozenset[str]:
         """The blocks that a verify script names in its header, as it is about several."""
         return frozenset[str]().union(*(script.proves for script in self.scripts("verify")))

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import astuple, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import IO, Any, cast
 
 import click
@@ -83,10 +83,11 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         try:
             archive = _archive(output) if seals else None
         except Refused as exc:  # there could be no record, so there is nothing to write
-            raise NotPassed(_refused(exc)) from exc
+            raise NotPassed(refused(exc)) from exc
         _as_never_executed(nb)
         _leave_out_the_host(nb)
         manager = ExecutionManager(nb, output_path, **made)
+        manager.worker = options.get("warm", False)
         manager.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         with signals.as_before() if seals else nullcontext():
             ending, answer = cls._ending(manager, kernel_name, options)
@@ -117,7 +118,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                     "The runbook holds a secret: nothing was started.",
                     problems=search.problems(found),
                 )
-            if not options.get("kernel"):
+            if not (options.get("kernel") or options.get("warm")):
                 kernel_spec.require(kernel_name, "the notebook")
         except Refused as exc:
             mask_parameters.mask_parameters(nb)
@@ -125,7 +126,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             signals.end()
             with manager.unsaved():
                 manager.notebook_start()
-            return _refused(exc), ask_ledger.Answer()
+            return refused(exc), ask_ledger.Answer()
         with kernels.environment({RUN_ID: manager.run_id}):
             ending = cls._execute(
                 manager, kernel_name, rehearses=chosen.mode == "rehearse", **options
@@ -171,6 +172,11 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         options.pop("input_path", None)
         timeout = options.pop("execution_timeout", None)
         early, rehearses = options.pop("kernel", None), options.pop("rehearses", False)
+        if options.pop("warm", False):
+            # here, because it brings what a kernel has, which is nothing for who starts one
+            from pgrunbook.runner.warm_client import WarmClient
+
+            return WarmClient(nb_man, timeout=timeout, **options).execute()
         with nullcontext(early) if early else kernels.started(kernel_name) as kernel:
             client = Client(
                 nb_man,
@@ -203,7 +209,8 @@ def _archive(output: Output | None) -> Project | None:
     return project
 
 
-def _refused(exc: Refused) -> Ending:
+def refused(exc: RunbookError) -> Ending:
+    """How a run ended of which no cell was run."""
     problems = tuple(Problem(*map(redact, astuple(problem))) for problem in exc.problems)
     return Ending(exc.verdict, exc.message, redact(str(exc)), problems=problems)
 
@@ -222,11 +229,18 @@ def _sealed(
         )
     if not manager.written:
         return ending, "not sealed: its end could not be written"
+    return sealed(archive, output.file, ending)
+
+
+def sealed(project: Project, notebook: Path, ending: Ending) -> tuple[Ending, str]:
+    """Seal the record of a run that has ended. How it ended: not well, if it passed and that cannot
+    be done; and what came of the seal.
+    """
     # here, because the run has ended: it need not wait for what signs
     from pgrunbook.records import sealing
 
     try:
-        done = sealing.seal(archive, output.file)
+        done = sealing.seal(project, notebook)
     except RunbookError as exc:
         error = Failed(
             "The run has ended as its record says. That is not sealed.", problems=exc.problems

@@ -37,6 +37,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     current: int | None = None
     cut = False
     run_id = ""
+    worker = False
     secrets: Sequence[str] = ()
     written = False
     _saves = True
@@ -169,6 +170,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             run_id=self.run_id,
             start_time=self.nb.metadata.papermill["start_time"],
             **({"masked": ending.masked} if ending.masked else {}),
+            **({"worker": True} if self.worker else {}),
         )
         self.nb.metadata["pgrunbook"] = bundles.note(noted)
         self.save()

@@ -27,6 +27,7 @@ class Output(LocalHandler):  # type: ignore[misc]
         super().__init__()
         self._cwd = handler._cwd  # not ours, if the kernel is to have another
         self._before = handler
+        self._path = path
         self.file = self._resolved(path)
 
     @classmethod
@@ -45,6 +46,10 @@ class Output(LocalHandler):  # type: ignore[misc]
         output = cls(handler, path)
         papermill_io.register(path, output)
         return output
+
+    def forget(self) -> None:
+        """Have papermill forget the file: who runs many is not to keep them all."""
+        papermill_io._handlers.remove((str(self._path), self))
 
     def require_folder(self) -> None:
         """Raise Refused if there can be no file."""

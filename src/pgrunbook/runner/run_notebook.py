@@ -19,6 +19,8 @@ from pgrunbook.runner import kernels
 from pgrunbook.runner.kernels import Kernel
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
     from pgrunbook.records.how_it_ended import Ending
 
 ENGINE = "pgrunbook"
@@ -30,10 +32,11 @@ def execute(
 ) -> tuple[Path, Ending]:
     """Run the notebook with papermill; where its executed copy is, and how it ended.
 
-    The executed copy is written to `outputs/<target>/<runbook>/<UTC time>-<run id>.ipynb` after
-    each cell. Once the engine is done, a signal stops nothing until who calls has sealed it: see
-    `signals.end`. Raises Refused if the kernel or the target is unknown or cannot be had, there is
-    no place for the copy, or it could not be sealed.
+    The executed copy is written to `<UTC time>-<run id>.ipynb` in `outputs/<target>/<runbook>/`,
+    or `outputs/<target>/<schema>/<runbook>/`, after each cell. Once the engine is done, a signal
+    stops nothing until who calls has sealed it: see `signals.end`. Raises Refused if the kernel or
+    the target is unknown or cannot be had, there is no place for the copy, or it could not be
+    sealed.
     """
     kernel_name = notebooks.kernel(notebook)
     kernel_spec.require(kernel_name, notebook.name)
@@ -46,14 +49,22 @@ def execute(
     ):
         # keeps the embedded server up until we are done
         target = targets.resolve(chosen.target, project)
-        name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
-        output = Path("outputs", target.folder, notebook.stem, name)
-        _make_folder(output.parent)
-        place.check(project, output)
+        output = record(project, target.records(chosen.schema_), notebook.stem, run_id)
         _LOG.info("%s: mode %s on %s, into %s", notebook.stem, chosen.mode, chosen.target, output)
         ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
         _LOG.info("%s: %s, %s", notebook.stem, ending.verdict, ending.reason)
     return project.root / output, ending
+
+
+def record(project: Project, folder: str, runbook: str, run_id: str) -> Path:
+    """Where the record of a run that begins now is to lie, from the project's root on: in a folder
+    of `outputs/`. Raises Refused if it cannot.
+    """
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
+    output = Path("outputs", folder, runbook, name)
+    _make_folder(output.parent)
+    place.check(project, output)
+    return output
 
 
 def _make_folder(folder: Path) -> None:
@@ -71,13 +82,10 @@ def _papermill(
     notebook: Path, output: Path, given: Mapping[str, Any], kernel: Kernel | None, *, bar: bool
 ) -> Ending:
     import papermill
-    from papermill.engines import papermill_engines
 
-    from pgrunbook.records.how_it_ended import Ending
-    from pgrunbook.runner.engine import NotPassed, RunbookEngine
+    from pgrunbook.runner.engine import NotPassed
 
-    # as the entry point does, were the package not installed
-    papermill_engines.register(ENGINE, RunbookEngine)
+    register_engine()
     # of those that every runbook takes and few declare; what is unknown was refused
     logging.getLogger("papermill").addFilter(
         lambda record: "Passed unknown parameter" not in record.getMessage()
@@ -95,5 +103,21 @@ def _papermill(
         )
     except NotPassed as exc:
         return exc.ending
+    return passed(nb)
+
+
+def register_engine() -> None:
+    """Have papermill know our engine, as the entry point does, were the package not installed."""
+    from papermill.engines import papermill_engines
+
+    from pgrunbook.runner.engine import RunbookEngine
+
+    papermill_engines.register(ENGINE, RunbookEngine)
+
+
+def passed(nb: NotebookNode) -> Ending:
+    """How a run ended that the engine has not complained of."""
+    from pgrunbook.records.how_it_ended import Ending
+
     noted = nb.metadata["pgrunbook"]
     return Ending(Verdict(noted["verdict"]), noted["reason"], masked=tuple(noted.get("masked", ())))

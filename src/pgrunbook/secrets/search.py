@@ -99,6 +99,15 @@ def _remembered(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ..
     return (*([KNOWN] if known else []), *dict.fromkeys(shape for shape, _ in shown))
 
 
+def forget() -> None:
+    """Forget what texts of earlier records held, once that is much: for who makes many."""
+    if _remembered.cache_info().currsize > _KEPT:
+        _remembered.cache_clear()
+
+
+_KEPT = 20_000
+
+
 def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
     """The value without its leaks; `sql` as for `patterns.shapes`."""
     if isinstance(value, Mapping):

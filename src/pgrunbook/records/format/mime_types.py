@@ -11,6 +11,7 @@ from pgrunbook.records.format.parts import (
     Card,
     Decided,
     Done,
+    FleetShown,
     Frame,
     Part,
     PlanShown,
@@ -25,6 +26,7 @@ FRAME_MIME = "application/vnd.pgrunbook.frame+json"
 SNAPSHOT_MIME = "application/vnd.pgrunbook.snapshot+json"
 PLAN_MIME = "application/vnd.pgrunbook.plan+json"
 PROBLEMS_MIME = "application/vnd.pgrunbook.problems+json"
+FLEET_MIME = "application/vnd.pgrunbook.fleet+json"
 
 MIME_TYPES: dict[type[Part], str] = {
     Card: VERDICT_MIME,
@@ -34,6 +36,7 @@ MIME_TYPES: dict[type[Part], str] = {
     Snapshot: SNAPSHOT_MIME,
     PlanShown: PLAN_MIME,
     Problems: PROBLEMS_MIME,
+    FleetShown: FLEET_MIME,
 }
 OURS = frozenset(MIME_TYPES.values())
 

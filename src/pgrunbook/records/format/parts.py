@@ -204,6 +204,26 @@ class Card(Part):
     ledger_remark: str = ""
 
 
+class FleetShown(Part):
+    """A fleet's run, of whose record no cell was run: the coordinator has written it. `list`: the
+    digest of the list of targets. `approved`: of an approval of the set, `set`, `list` and
+    `approver`. `waves` and `targets`: a row each, by the keys of their columns; a target's `record`
+    is a path in the archive with its `sha256`.
+    """
+
+    fleet: str
+    runbook: str = ""
+    mode: str = ""
+    run: str = ""
+    resumes: str = ""
+    list_: str = Field("", alias="list")
+    approved: Mapping[str, str] = {}
+    started_at: str = ""
+    ended_at: str = ""
+    waves: Rows | None = None
+    targets: Rows | None = None
+
+
 class Problems(Part):
     """What was wrong, of the error that ended a cell."""
 
@@ -212,7 +232,8 @@ class Problems(Part):
 
 class Noted(Part):
     """What the runner notes in the notebook's metadata, once it has ended: its verdict, and of
-    which execution, by papermill's time of the start. `masked`: where something was.
+    which execution, by papermill's time of the start. `masked`: where something was. `worker`: the
+    cells did not have a kernel of their own, but a process in which others had run before.
     """
 
     verdict: str = ""
@@ -220,3 +241,4 @@ class Noted(Part):
     run_id: str = ""
     start_time: str = ""
     masked: Sequence[str] = ()
+    worker: bool = False

@@ -1,4 +1,4 @@
--- Which session holds the advisory lock of a run?
+-- Which sessions hold an advisory lock of runs?
 SELECT a.pid, a.application_name AS application, a.usename::text AS role,
        to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') AS since
   FROM pg_locks l

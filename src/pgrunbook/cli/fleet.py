@@ -1,0 +1,359 @@
+"""`pgrunbook fleet`: one runbook against many targets, in waves."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pgrunbook import controls, signals
+from pgrunbook.cli import commands
+from pgrunbook.errors import Problem, Refused, Verdict
+from pgrunbook.runbooks import arguments
+from pgrunbook.runbooks.project import Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pgrunbook.fleet.journal import Journal
+    from pgrunbook.fleet.settings import Fleet
+    from pgrunbook.fleet.state import State
+    from pgrunbook.fleet.survey import Group
+    from pgrunbook.fleet.targets import FleetTarget
+
+_FLEET = click.option(
+    "--fleet", "name", required=True, metavar="NAME", help="A fleet of pgrunbook.toml."
+)
+_PARAMETERS = click.option(
+    "-p",
+    "--parameter",
+    "pairs",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the runbook, the same for every target. May be repeated.",
+)
+# what each target has of its own, or the commands set
+_NOT_GIVEN = ("target", "schema", "mode", "approved_plan")
+
+
+@click.group()
+def fleet() -> None:
+    """Run one runbook against many targets, in waves: databases, or schemas of tenants.
+
+    \b
+        pgrunbook fleet plan 001 --fleet tenants
+        pgrunbook fleet run 001 --fleet tenants
+        pgrunbook fleet status --fleet tenants
+
+    What a fleet is, [fleets.NAME] of pgrunbook.toml says: docs/fleets.md.
+    """
+
+
+@fleet.command()
+@click.argument("runbook")
+@_FLEET
+@click.option(
+    "--mode",
+    type=click.Choice(["apply", "revert"]),
+    default="apply",
+    show_default=True,
+    help="revert undoes what was applied.",
+)
+@click.option(
+    "--approved-set",
+    default="",
+    metavar="DIGEST",
+    help="The digest that `fleet plan` has shown, and somebody else has approved: `-p approver "
+    "NAME`. A target that plans otherwise is set aside.",
+)
+@_PARAMETERS
+@commands.AS_JSON
+def run(
+    runbook: str,
+    name: str,
+    mode: str,
+    approved_set: str,
+    pairs: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> None:
+    """Run RUNBOOK against every target of a fleet, wave by wave.
+
+    A wave whose failures use up its budget is the last one. What is interrupted or locked out is
+    tried again; what is refused is set aside. Ctrl-C, and `fleet abort`, begin nothing further; a
+    second Ctrl-C stops the runs that are at work. `fleet resume` goes on, whatever happened.
+    """
+    from pgrunbook.fleet import runs, targets
+    from pgrunbook.fleet.settings import Fleet
+
+    project = Project.find()
+    notebook = project.runbook(runbook)
+    chosen = Fleet.of(project, name)
+    found = targets.find(chosen, project)
+    given = _given(project, notebook, found[0], pairs, mode)
+    approved = _approved(approved_set, given, targets.digest(found))
+    begin = partial(
+        runs.begin,
+        project,
+        chosen,
+        notebook.stem,
+        found,
+        mode=mode,
+        given=given,
+        approved=approved,
+    )
+    _work(project, chosen, begin, as_json=as_json)
+
+
+@fleet.command()
+@_FLEET
+@commands.AS_JSON
+def resume(name: str, as_json: bool) -> None:
+    """Go on with the targets that have not passed in the last run of a fleet, set aside ones
+    included.
+
+    Whatever has ended that run: a budget that was used up, a signal, a kill, a server that was
+    down. It has the same targets, waves and parameters.
+    """
+    from pgrunbook.fleet import runs
+    from pgrunbook.fleet.settings import Fleet
+
+    project = Project.find()
+    chosen = Fleet.of(project, name)
+    before = runs.latest(project, name)
+    _work(project, chosen, partial(runs.resume, project, chosen, before), as_json=as_json)
+
+
+@fleet.command()
+@_FLEET
+@commands.AS_JSON
+def status(name: str, as_json: bool) -> None:
+    """Show how far the last run of a fleet is: its waves, and what failed or was set aside, and
+    why.
+
+    Reads the run's journal alone, and asks no target.
+    """
+    from pgrunbook.fleet import report, runs
+
+    found = report.collect(runs.latest(Project.find(), name))
+    commands.print_document(found) if as_json else click.echo(report.text(found))
+
+
+@fleet.command()
+@_FLEET
+@click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")
+@commands.AS_JSON
+def abort(name: str, operator: str, as_json: bool) -> None:
+    """Begin no further target in the run of a fleet that is at work. The runs that are at work come
+    to their end.
+    """
+    from pgrunbook.fleet import journal, runs
+    from pgrunbook.runbooks import parameters
+
+    parameters.require_said(operator=operator)
+    path = runs.latest(Project.find(), name)
+    if not journal.at_work(path):
+        raise Refused.of("is not at work", where=f"fleet {name!r}", found=path.name)
+    journal.add(path, {"event": "stop", "by": operator})
+    message = "no further target is begun"
+    commands.print_end(message) if as_json else click.echo(message)
+
+
+@fleet.command()
+@click.argument("runbook")
+@_FLEET
+@_PARAMETERS
+@commands.AS_JSON
+def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: bool) -> None:
+    """Show what RUNBOOK would do on every target of a fleet: groups of targets with the same plan.
+
+    Writes nothing, on the targets or here. The digest of the set is what `fleet run --approved-set`
+    takes: that of the plan of the largest group, without whose it is, and of the list of targets.
+    Exits with 1 if a target cannot be planned.
+    """
+    from pgrunbook.fleet import plans, survey, targets, task
+    from pgrunbook.fleet.settings import Fleet
+
+    project = Project.find()
+    notebook = project.runbook(runbook)
+    chosen = Fleet.of(project, name)
+    found = targets.find(chosen, project)
+    given = _given(project, notebook, found[0], pairs, "plan")
+
+    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
+        return partial(task.look, str(project.root), notebook.stem, target.given(), given, "plan")
+
+    groups = survey.groups(_asked(project, chosen, found, question), plans.answered)
+    report = plans.collect(groups, targets.digest(found), name, notebook.stem)
+    _print(report, plans.text, as_json=as_json)
+
+
+@fleet.command()
+@click.argument("runbook")
+@_FLEET
+@_PARAMETERS
+@commands.AS_JSON
+def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: bool) -> None:
+    """Prove on every target of a fleet that what RUNBOOK has made is there and works: groups of
+    targets with the same failure.
+
+    Reads only, and keeps no record. Exits with 1 if a target is not in the verified state, or
+    cannot be reached: for a nightly schedule.
+    """
+    from pgrunbook.fleet import survey, targets, task
+    from pgrunbook.fleet.settings import Fleet
+
+    project = Project.find()
+    notebook = project.runbook(runbook)
+    chosen = Fleet.of(project, name)
+    found = targets.find(chosen, project)
+    given = _given(project, notebook, found[0], pairs, "verify")
+
+    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
+        return partial(task.look, str(project.root), notebook.stem, target.given(), given, "verify")
+
+    def answered(target: FleetTarget, answer: dict[str, Any]) -> Group:
+        if answer["verdict"] != Verdict.PASSED:
+            return survey.failed(target, answer)
+        return survey.Group("", Verdict.PASSED, "verified")
+
+    groups = survey.groups(_asked(project, chosen, found, question), answered)
+    report = survey.collect(groups, name, "verified", "not")
+    _print(report, survey.text, as_json=as_json)
+
+
+@fleet.command()
+@_FLEET
+@commands.AS_JSON
+def drift(name: str, as_json: bool) -> None:
+    """Show on which targets of a fleet something is not as runbooks have left it: groups of targets
+    with the same drift.
+
+    Reads only. Exits with 1 if there is any, or if a target cannot be reached: for a nightly
+    schedule. `pgrunbook drift` shows all of a target's.
+    """
+    from pgrunbook.fleet import survey, targets, task
+    from pgrunbook.fleet.settings import Fleet
+
+    project = Project.find()
+    chosen = Fleet.of(project, name)
+    found = targets.find(chosen, project)
+
+    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
+        return partial(task.drift, str(project.root), target.given())
+
+    def answered(target: FleetTarget, answer: dict[str, Any]) -> Group:
+        if not answer.get("drift"):
+            if answer["verdict"] != Verdict.PASSED:
+                return survey.failed(target, answer)
+            return survey.Group("", Verdict.PASSED, "no drift")
+        told = "; ".join(survey.general(target, each["what"]) for each in answer["drift"])
+        return survey.Group(told, Verdict.FAILED, told)
+
+    groups = survey.groups(_asked(project, chosen, found, question), answered)
+    report = survey.collect(groups, name, "without drift", "not as expected")
+    _print(report, survey.text, as_json=as_json)
+
+
+def _print(
+    report: dict[str, Any], text: Callable[[dict[str, Any]], str], *, as_json: bool
+) -> NoReturn:
+    commands.print_document(report) if as_json else click.echo(text(report))
+    sys.exit(Verdict(report["verdict"]).exit_code)
+
+
+def _asked(
+    project: Project,
+    chosen: Fleet,
+    found: Sequence[FleetTarget],
+    question: Callable[[FleetTarget], Callable[[], dict[str, Any]]],
+) -> Iterator[tuple[FleetTarget, dict[str, Any]]]:
+    """Ask every target of a fleet, with its workers."""
+    from pgrunbook.fleet import executors, survey
+    from pgrunbook.fleet.places import Places
+
+    settings = chosen.settings
+    executor = executors.start(settings.executor, settings.workers)
+    places = Places(project, settings.workers, settings.per_server)
+    with signals.as_before():
+        signals.handle(lambda *_: None)
+        try:
+            yield from survey.ask(found, executor, places, question)
+        finally:
+            executor.shutdown()
+
+
+def _given(
+    project: Project,
+    notebook: Path,
+    first: FleetTarget,
+    pairs: tuple[tuple[str, str], ...],
+    mode: str,
+) -> dict[str, Any]:
+    """The parameters of every target, checked as the first one's."""
+    taken = [Problem("is each target's own", where=n) for n, _ in pairs if n in _NOT_GIVEN]
+    if taken:
+        raise Refused("The parameters are not valid: nothing was started.", problems=taken)
+    own = [("target", first.called(project)), ("schema", first.schema), ("mode", mode)]
+    asked = arguments.asked([notebook], [*pairs, *own])[notebook]
+    given = {key: value for key, value in asked.given.items() if key not in _NOT_GIVEN}
+    return {**given, "operator": asked.chosen.operator or getpass.getuser()}
+
+
+def _approved(approved_set: str, given: Mapping[str, Any], listed: str) -> dict[str, str]:
+    """The approval of a set, if one is given. Raises Refused if nobody else has given it."""
+    if not approved_set:
+        return {}
+    approver, operator = given.get("approver", ""), given["operator"]
+    if approver.strip().casefold() in ("", operator.strip().casefold()):
+        raise Refused.of(
+            "is not approved by somebody else",
+            where="approver",
+            expected=f"who approved the set, other than the operator {operator!r}",
+            found=approver,
+            remedy="-p approver NAME",
+        )
+    return {"set": approved_set, "list": listed, "approver": approver}
+
+
+def _work(
+    project: Project,
+    chosen: Fleet,
+    begin: Callable[[], tuple[Journal, State]],
+    *,
+    as_json: bool,
+) -> None:
+    """Do a run, seal its record, and exit with the code of its verdict."""
+    from pgrunbook.fleet import executors, record, report, runs
+    from pgrunbook.fleet.coordinator import Coordinator
+    from pgrunbook.fleet.outcome import Ledgers
+    from pgrunbook.fleet.places import Places
+
+    settings = chosen.settings
+    runs.end_dead(project, chosen.name)
+    executor = executors.start(settings.executor, settings.workers)
+    places = Places(project, settings.workers, settings.per_server)
+    ledgers = Ledgers(project)
+    written, state = begin()
+    with signals.as_before():
+        signals.handle(lambda *_: None)
+        tell = partial(click.echo, err=True)
+        try:
+            Coordinator(project, written, state, executor, ledgers, places, tell).run()
+        finally:
+            executor.shutdown()
+            ledgers.close()
+            written.close()
+        notebook, head = record.seal(project, written.path, state)
+    found = report.collect(written.path)
+    if as_json:
+        commands.print_document({**found, "notebook": str(commands.relative(notebook))})
+    else:
+        click.echo(report.text(found))
+        click.echo(f"notebook: {controls.one_line(commands.relative(notebook))}")
+        click.echo(f"seal:     number {head.sequence}, {head.name}")
+    sys.exit((state.verdict or Verdict.FAILED).exit_code)

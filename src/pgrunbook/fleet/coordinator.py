@@ -1,0 +1,221 @@
+"""Takes a fleet's targets through its waves: what may be begun, and when nothing further is."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pgrunbook import signals
+from pgrunbook.errors import Verdict, first_line
+from pgrunbook.fleet import executors, task
+from pgrunbook.fleet.executors import Processes
+from pgrunbook.fleet.journal import Event, Journal
+from pgrunbook.fleet.outcome import Ledgers
+from pgrunbook.fleet.places import Places
+from pgrunbook.fleet.settings import Share
+from pgrunbook.fleet.state import Kind, Progress, State
+from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.records.words import counted
+from pgrunbook.runbooks.project import Project
+from pgrunbook.secrets.patterns import redact
+
+# How often to look whether somebody has asked for a stop, and whether it is time to go on.
+TICK_S = 0.5
+# What was interrupted or locked out is tried so often in all, with a pause that grows.
+ATTEMPTS = 4
+PAUSE_S = 5.0
+# Ledgers asked at once. One that does not answer must not keep the others.
+_ASKING = 4
+
+
+@dataclass
+class Coordinator:
+    """A fleet's run at work. Everything that it knows is in the journal first."""
+
+    project: Project
+    journal: Journal
+    state: State
+    executor: Executor
+    ledgers: Ledgers
+    places: Places
+    tell: Callable[[str], None]
+    pause_s: float = PAUSE_S
+    # what a worker calls; a test has its own
+    task: Any = task.run_one
+    _tasks: dict[Future[Any], Progress] = field(default_factory=dict)
+    _asked: dict[Future[Event], Progress] = field(default_factory=dict)
+    _not_before: dict[str, float] = field(default_factory=dict)
+    _hurried: bool = False
+    _broken: str = ""
+
+    def run(self) -> State:
+        """Take every target that has not passed through its wave; how it ended."""
+        with ThreadPoolExecutor(_ASKING) as self._asking:
+            self._note({"event": Kind.END, **self._waves()})
+        return self.state
+
+    def _waves(self) -> dict[str, str]:
+        """Each wave in order, up to what stops them: the verdict and the reason."""
+        for number in range(len(self.state.waves)):
+            waiting = [each for each in self.state.of_wave(number) if not each.passed]
+            if waiting:
+                self._wave(number, waiting)
+            if why := self._why_stopped(number):
+                verdict = Verdict.INTERRUPTED if self._asked_to_stop else Verdict.FAILED
+                return {"verdict": verdict, "reason": f"{why}; {self._counted()}"}
+        counts = self.state.counts()
+        passed = counts["passed"] == counts.total()
+        verdict = Verdict.PASSED if passed else Verdict.FAILED
+        return {"verdict": verdict, "reason": self._counted()}
+
+    def _wave(self, number: int, waiting: Sequence[Progress]) -> None:
+        self._note(self._of_wave(number, "begun"))
+        self._drive(number, waiting, self.state["mode"])
+        last = number == len(self.state.waves) - 1
+        if not last and not self._why_stopped(number):
+            self._soak(number)
+        if not last and not self._why_stopped(number) and self.state["soak_s"]:
+            self._note(self._of_wave(number, "verifying"))
+            passed = [each for each in waiting if each.passed]
+            self._drive(number, passed, "verify")
+        self._note(self._of_wave(number, "stopped" if self._why_stopped(number) else "done"))
+
+    def _soak(self, number: int) -> None:
+        """Wait, so that what goes wrong a while later shows before the next wave."""
+        until = time.monotonic() + self.state["soak_s"]
+        if self.state["soak_s"]:
+            self._note(self._of_wave(number, "soaking"))
+        while time.monotonic() < until and not self._why_stopped(number):
+            time.sleep(TICK_S)
+
+    def _drive(self, number: int, waiting: Sequence[Progress], mode: str) -> None:
+        """Run the runbook in this mode on these targets, until all have ended or nothing further
+        may be begun.
+        """
+        queue = [each.target for each in waiting]
+        while True:
+            stopped = self._why_stopped(number)
+            while not stopped and (target := self._first(queue)):
+                queue.remove(target)
+                self._begin(self.state.targets[target.name], mode)
+            at_work = [*self._tasks, *self._asked]
+            if not at_work and (stopped or not queue):
+                return
+            if not at_work:
+                time.sleep(min(TICK_S, self.pause_s))
+                continue
+            for future in wait(at_work, TICK_S, FIRST_COMPLETED).done:
+                if future in self._tasks:
+                    self._ended(future, self._tasks.pop(future), mode)
+                else:
+                    progress = self._asked.pop(future)
+                    self._note(future.result())
+                    if progress.again:
+                        pause = self.pause_s * 2 ** (progress.attempts - 1)
+                        self._not_before[progress.target.name] = time.monotonic() + pause
+                        queue.append(progress.target)
+
+    def _first(self, queue: Sequence[FleetTarget]) -> FleetTarget | None:
+        at_work = [progress.target for progress in self._tasks.values()]
+        return self.places.first(queue, at_work, self._not_before)
+
+    def _begin(self, progress: Progress, mode: str) -> None:
+        """Give a target to a worker; that it has one is in the journal first."""
+        run_id = str(uuid.uuid4())
+        if mode != "verify":
+            event = {"event": Kind.STARTED, "name": progress.target.name, "run": run_id}
+            self._note({**event, "attempt": progress.attempts + 1})
+        call = partial(
+            self.task,
+            str(self.project.root),
+            self.state["fleet"],
+            self.state["runbook"],
+            progress.target.given(),
+            self.state["parameters"],
+            mode,
+            run_id,
+            approved=self.state["approved"] if mode != "verify" else {},
+        )
+        if executors.may_repeat(self.state["executor"]):
+            server, places = self.places.server(progress.target), self.places.per_server
+            call = partial(executors.limited, server, places, call, once=mode != "verify")
+        try:
+            future = self.executor.submit(call)
+        except Exception as exc:  # there is no executor any more, whatever that looks like
+            self._broken = f"no worker takes a task: {type(exc).__name__}: {first_line(exc)}"
+            future = Future()
+            future.set_exception(exc)
+        self._tasks[future] = progress
+
+    def _ended(self, future: Future[Any], progress: Progress, mode: str) -> None:
+        """A task has ended, or was lost with its worker."""
+        returned, lost = None, ""
+        try:
+            returned = future.result()
+        # whatever a worker's end looks like to an executor
+        except Exception as exc:
+            lost = f"{type(exc).__name__}: {first_line(exc)}"
+        if mode == "verify":
+            told = returned or {"verdict": Verdict.INTERRUPTED, "reason": lost}
+            about = {"name": progress.target.name, "verdict": told["verdict"]}
+            self._note({"event": Kind.VERIFIED, **about, "reason": redact(told["reason"])})
+            return
+        self._asked[self._asking.submit(self._settled, progress, returned, lost)] = progress
+
+    def _settled(self, progress: Progress, returned: Mapping[str, Any] | None, lost: str) -> Event:
+        """What came of a run: in a thread of its own."""
+        event = self.ledgers.settle(self.state, progress, returned, lost)
+        again = event["verdict"] in (Verdict.INTERRUPTED, Verdict.LOCKED_OUT)
+        again = again and progress.attempts < ATTEMPTS and not self._asked_to_stop
+        return {**event, "again": again}
+
+    def _of_wave(self, number: int, state: str) -> Event:
+        counts = self.state.counts(number)
+        said = ", ".join(f"{many:,} {word}" for word, many in counts.items())
+        self.tell(f"wave {number + 1} of {len(self.state.waves)}: {state}; {said}")
+        return {"event": Kind.WAVE, "wave": number, "state": state}
+
+    def _note(self, event: Event) -> None:
+        self.journal.write(event)
+        for added in self.journal.news():
+            self.state.apply(added)
+
+    def _counted(self) -> str:
+        counts = self.state.counts()
+        words = ("passed", "failed", "set aside", "waiting")
+        listed = [f"{counts[word]:,} {word}" for word in words if counts[word]]
+        return f"{counted(counts.total(), 'target')}: {', '.join(listed)}"
+
+    # -- what stops it
+
+    @property
+    def _asked_to_stop(self) -> str:
+        if signals.stopped():
+            return "stopped by a signal"
+        if self._broken:
+            return self._broken
+        return f"stopped by {self.state.stopped_by}" if self.state.stopped_by else ""
+
+    def _why_stopped(self, number: int) -> str:
+        """Why nothing further is to be begun in a wave; empty if something is."""
+        for event in self.journal.news():
+            self.state.apply(event)
+        if signals.hurried() and not self._hurried and isinstance(self.executor, Processes):
+            self._hurried = True
+            self.executor.stop()
+        return self._asked_to_stop or self._used_up(number)
+
+    def _used_up(self, number: int) -> str:
+        """Why no more may fail in a wave; empty as long as the budget lasts."""
+        wave = [*self.state.of_wave(number)]
+        share = Share.read(self.state.waves[number].budget)
+        allowed = share.at_most(len(wave)) if share else 0
+        failed = sum(each.failed for each in wave)
+        if failed <= allowed:
+            return ""
+        return f"the budget of wave {number + 1} is used up: {failed} failed, {allowed} may"

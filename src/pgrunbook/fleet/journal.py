@@ -1,0 +1,118 @@
+"""The file that a fleet's run is written into, a line an event: on the disk before anything that
+follows from it is done. Whoever reads it knows what was begun, and what came of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pgrunbook.errors import Refused
+
+Event = Mapping[str, Any]
+
+
+class Journal:
+    """The journal of a run, for the one process that coordinates it. Others may add lines to it,
+    which `news` returns.
+    """
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self.path = path
+        self._file = os.open(path, flags | os.O_RDWR | os.O_APPEND, 0o644)
+        self._read = 0
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(self._file)
+            raise Refused.of(
+                "is at work already",
+                where=path.name,
+                remedy="wait until it has ended: pgrunbook fleet status",
+            ) from exc
+
+    @classmethod
+    def create(cls, path: Path, *events: Event) -> Journal:
+        """Begin a journal with these events: it is there with all of them, or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal = cls(path.with_name(f".{path.name}"), os.O_CREAT | os.O_EXCL)
+        journal.write(*events)
+        journal.path.rename(path)
+        journal.path = path
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return journal
+
+    @classmethod
+    def reopen(cls, path: Path) -> Journal:
+        """Go on with the journal of a process that was killed, maybe in the middle of a line.
+        Raises Refused if that process is at work.
+        """
+        journal = cls(path, 0)
+        if not path.read_bytes().endswith(b"\n"):
+            os.write(journal._file, b"\n")
+        journal._read = path.stat().st_size
+        return journal
+
+    def write(self, *events: Event) -> None:
+        """Add events, each with the time. Returns once they are on the disk."""
+        os.write(self._file, b"".join(map(_line, events)))
+        os.fsync(self._file)
+
+    def news(self) -> list[Event]:
+        """What was added since the last call, by whomever."""
+        size = os.fstat(self._file).st_size
+        if size == self._read:
+            return []
+        data = os.pread(self._file, size - self._read, self._read)
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return [*_events(whole)]
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._file)
+
+
+def read(path: Path) -> list[Event]:
+    """All events of a journal, but for a line that was broken off."""
+    return [*_events(path.read_bytes())]
+
+
+def add(path: Path, event: Event) -> None:
+    """Add an event to the journal of another process."""
+    with path.open("ab", buffering=0) as file:
+        file.write(_line(event))
+        os.fsync(file.fileno())
+
+
+def at_work(path: Path) -> bool:
+    """Whether the process that writes it is there."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _line(event: Event) -> bytes:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"at": at, **event}, ensure_ascii=False).encode() + b"\n"
+
+
+def _events(data: bytes) -> Iterator[Event]:
+    for line in data.splitlines():
+        with suppress(ValueError):
+            event = json.loads(line)
+            if isinstance(event, dict) and "event" in event:
+                yield event

@@ -1,0 +1,176 @@
+"""What came of a run, as the target's ledger says: what its task returned counts only where the
+ledger has nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+
+from pgrunbook.errors import RunbookError, Verdict, first_line
+from pgrunbook.fleet.state import Kind, Progress, State
+from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.run_sessions import wait_for_end
+from pgrunbook.postgres.session import Session
+from pgrunbook.records import sealing
+from pgrunbook.records.archive import Archive, sha256_of
+from pgrunbook.runbooks import targets
+from pgrunbook.runbooks.project import Project
+from pgrunbook.secrets.patterns import redact
+
+# Sessions that are kept for the next question: those of tenants in one database are one.
+_KEPT = 16
+
+
+class Outcome(NamedTuple):
+    """How a run ended, and why."""
+
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a ledger says of a run: whether it is known, its verdict with the reason, and the
+    verdict of the runbook's last run in the schema. `why`: the ledger could not be asked.
+    """
+
+    known: bool = False
+    verdict: tuple[Verdict, str] | None = None
+    last: str = ""
+    why: str = ""
+
+
+def judge(
+    told: Told, returned: Mapping[str, Any] | None, mode: str, lost: str = "its worker is gone"
+) -> Outcome:
+    """What came of a run. `returned` is what its task says, None if that is `lost`, and how."""
+    said = Outcome(Verdict(returned["verdict"]), returned["reason"]) if returned else None
+    if told.verdict:
+        return Outcome(*told.verdict)
+    if told.known:
+        return Outcome(Verdict.INTERRUPTED, "it has begun and not ended, as the ledger says")
+    if told.why:
+        if said and said.verdict in (Verdict.REFUSED, Verdict.LOCKED_OUT):
+            return said
+        why = f"what came of it is not known: {told.why}"
+        return Outcome(Verdict.INTERRUPTED, why)
+    # from here on the run has written nothing
+    if said is None:
+        return Outcome(Verdict.INTERRUPTED, f"nothing was begun: {lost}")
+    nothing_to_do = mode == "revert" or told.last == Verdict.PASSED
+    if said.verdict is Verdict.PASSED and not nothing_to_do:
+        why = f"its task says passed, and the ledger {told.last or 'knows no run of it'}"
+        return Outcome(Verdict.INTERRUPTED, why)
+    return said
+
+
+class Ledgers:
+    """The ledgers of a fleet's targets, each asked when it is needed."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._kept: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def ask(self, target: FleetTarget, runbook: str, run_id: str) -> Told:
+        """What the target's ledger says of a run, once its session there has ended. Reads only."""
+        called = target.called(self._project)
+        try:
+            conn = self._taken(called) or self._connected(called)
+            try:
+                told = self._asked(conn, target, runbook, run_id)
+            except BaseException:
+                conn.close()
+                raise
+            self._give_back(called, conn)
+        except (psycopg.Error, RunbookError) as exc:
+            return Told(why=first_line(exc))
+        return told
+
+    def settle(
+        self, state: State, progress: Progress, returned: Mapping[str, Any] | None, lost: str
+    ) -> dict[str, Any]:
+        """The event that says what came of a target's run, whose record is sealed if its worker did
+        not come to that. `returned` and `lost` as in `judge`.
+        """
+        told = self.ask(progress.target, state["runbook"], progress.run)
+        verdict, reason = judge(told, returned, state["mode"], lost)
+        record, remark = self._record(state, progress), ""
+        if told.known and not record:
+            remark = "its record is not on this machine"
+        elif record and not Archive(self._project.outputs).is_sealed(record):
+            remark = self._seal(record)
+        return {
+            "event": Kind.ENDED,
+            "name": progress.target.name,
+            "run": progress.run,
+            "verdict": verdict,
+            "reason": redact(reason),
+            "record": record.relative_to(self._project.outputs).as_posix() if record else "",
+            "sha256": sha256_of(record) if record else "",
+            "remark": redact(remark),
+        }
+
+    def _record(self, state: State, progress: Progress) -> Path | None:
+        """The executed notebook of the target's run, if there is one on this machine."""
+        folder = self._project.outputs / state["fleet"] / progress.target.name / state["runbook"]
+        return next(folder.glob(f"*-{progress.run[:8]}.ipynb"), None)
+
+    def _seal(self, record: Path) -> str:
+        """Seal the record of a run whose worker did not come to it. Why that could not be done, or
+        empty.
+        """
+        try:
+            sealing.seal(self._project, record, by_hand=True)
+        except RunbookError as exc:
+            return f"its record is not sealed: {first_line(exc)}"
+        return ""
+
+    def _connected(self, called: str) -> Session:
+        target = targets.resolve(called, self._project)
+        return connect(target, schema="pg_catalog", label="fleet", read_only=True)
+
+    @staticmethod
+    def _asked(conn: Session, target: FleetTarget, runbook: str, run_id: str) -> Told:
+        conn.schema = target.schema  # it may have been asked about another one before
+        wait_for_end(conn, run_id)
+        if not ledger.exists(conn):
+            return Told()
+        if not ledger.knows(conn, run_id):
+            runs = ledger.runs(conn, runbook, target.schema)
+            return Told(last=(runs[0]["verdict"] or "no verdict") if runs else "")
+        return Told(known=True, verdict=ledger.verdict(conn, run_id))
+
+    def _taken(self, called: str) -> Session | None:
+        """A session that is kept, if it still answers."""
+        with self._lock:
+            conn = self._kept.pop(called, None)
+        if conn is not None:
+            with suppress(psycopg.Error):
+                conn.execute("SELECT")
+                return conn
+            conn.close()
+        return None
+
+    def _give_back(self, called: str, conn: Session) -> None:
+        with self._lock:
+            before = self._kept.pop(called, None)
+            self._kept[called] = conn
+            oldest = self._kept.popitem(last=False)[1] if len(self._kept) > _KEPT else None
+        for other in filter(None, (before, oldest)):
+            other.close()
+
+    def close(self) -> None:
+        """End the sessions that are kept."""
+        while self._kept:
+            self._kept.popitem()[1].close()

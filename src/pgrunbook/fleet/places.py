@@ -1,0 +1,48 @@
+"""How many targets may be worked on at once: by all workers, and on each database server."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pgrunbook.fleet import targets
+from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.runbooks.project import Project
+
+
+@dataclass
+class Places:
+    """The places of a fleet: `workers` in all, `per_server` on each database server."""
+
+    project: Project
+    workers: int
+    per_server: int
+    _servers: dict[str, str] = field(default_factory=dict)
+
+    def first(
+        self,
+        queue: Sequence[FleetTarget],
+        at_work: Collection[FleetTarget],
+        not_before: Mapping[str, float],
+    ) -> FleetTarget | None:
+        """The first target of the queue for which there is a place; None if there is none now.
+        `not_before`: the time, by `time.monotonic`, at which one may be tried again.
+        """
+        if len(at_work) >= self.workers:
+            return None
+        busy = Counter(self.server(target) for target in at_work)
+        now = time.monotonic()
+        for target in queue:
+            ready = not_before.get(target.name, 0) <= now
+            if ready and busy[self.server(target)] < self.per_server:
+                return target
+        return None
+
+    def server(self, target: FleetTarget) -> str:
+        """Host and port of the target's server."""
+        called = target.called(self.project)
+        if called not in self._servers:
+            self._servers[called] = targets.server(target, self.project)
+        return self._servers[called]

@@ -1,0 +1,256 @@
+"""The record of a fleet's run: a notebook that shows what its journal says, sealed with the journal
+into the chain. No cell of it was run, and it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from pgrunbook import files
+from pgrunbook.fleet import picture
+from pgrunbook.fleet.state import Progress, State
+from pgrunbook.ledger.heads import Head
+from pgrunbook.records import attestation, leaks
+from pgrunbook.records.archive import Archive
+from pgrunbook.records.card import STYLE, VerdictCard, escape
+from pgrunbook.records.format import bundles
+from pgrunbook.records.format.bundles import bundle
+from pgrunbook.records.format.parts import (
+    Card,
+    FleetShown,
+    Frame,
+    Kind,
+    Noted,
+    Rows,
+    Target,
+)
+from pgrunbook.records.naming import JOURNAL, NOTEBOOK
+from pgrunbook.runbooks.project import Project
+
+_SOURCE = "# Written by the fleet's coordinator. This cell was not run."
+_WAVES = ("wave", "of", "budget", "state", "targets", "passed", "failed", "set aside", "waiting")
+_TARGETS = (
+    "name",
+    "wave",
+    "state",
+    "reason",
+    "attempts",
+    "run",
+    "started_at",
+    "ended_at",
+    "record",
+    "sha256",
+    "remark",
+)
+
+
+def of(journal: Path) -> Path:
+    """The notebook beside a journal, which is there when the run has ended."""
+    return journal.with_name(journal.name.removesuffix(JOURNAL) + NOTEBOOK)
+
+
+def is_sealed(project: Project, journal: Path) -> bool:
+    """Whether the record of the run with this journal is sealed."""
+    return Archive(project.outputs).is_sealed(of(journal))
+
+
+def seal(project: Project, journal: Path, state: State) -> tuple[Path, Head]:
+    """Write the record of a run that has ended beside its journal, and seal both. Raises Failed if
+    the archive cannot be added to.
+    """
+    notebook = of(journal)
+    made = _notebook(state, journal.name)
+    leaks.mask(made, ())  # a reason may repeat anything
+    files.write(notebook, (nbformat.writes(made) + "\n").encode())
+    key = project.signing_key
+    signer = attestation.signer(key) if key else None
+    run = {
+        "id": state["id"],
+        "fleet": state["fleet"],
+        "runbook": state["runbook"],
+        "operator": state["parameters"]["operator"],
+        "verdict": str(state.verdict),
+        "reason": state.reason,
+        "parameters": state["parameters"],
+        "sealed": "at its end",
+        "ledger": {"compared": None, "says": "what came of each target was read from its ledger"},
+    }
+    return notebook, Archive(project.outputs).seal(notebook, run, {}, signer)
+
+
+def _notebook(state: State, journal: str) -> NotebookNode:
+    title = f"Fleet `{state['fleet']}`: {state['runbook']}"
+    about = (
+        f"# {title}\n\nWritten from the run's journal, `{journal}`, when the run had ended. **No "
+        "cell of it was run**: each target has a record of its own, with the SHA-256 below."
+    )
+    cells = [
+        new_markdown_cell(about, id="about"),
+        _shown("run", bundle(_identity(state)), _of_facts(_facts(state))),
+        _shown("waves", {}, _of_rows(_WAVES, _waves(state))),
+        _picture(state),
+        _shown("not-passed", {}, _not_passed(state)),
+        _shown("targets", bundle(_fleet(state)), _all_targets(state)),
+        _cell("verdict", _card(state)._repr_mimebundle_()),
+    ]
+    noted = Noted(verdict=str(state.verdict), reason=state.reason, run_id=state["id"])
+    metadata = {"pgrunbook": bundles.note(noted), "language_info": {"name": "python"}}
+    return cast(NotebookNode, new_notebook(cells=cells, metadata=metadata))
+
+
+def _shown(name: str, data: Mapping[str, Any], told: Mapping[str, Any]) -> NotebookNode:
+    return _cell(name, {**told, **data})
+
+
+def _cell(name: str, data: Mapping[str, Any]) -> NotebookNode:
+    output = new_output("display_data", data=dict(data))
+    return cast(NotebookNode, new_code_cell(_SOURCE, id=name, outputs=[output]))
+
+
+def _identity(state: State) -> Frame:
+    given, approved = state["parameters"], state["approved"]
+    target = Target(
+        run=state["id"],
+        mode=state["mode"],
+        operator=given["operator"],
+        ticket=given.get("ticket", ""),
+        approved_plan=approved.get("set", ""),
+        approver=approved.get("approver", ""),
+        started_at=state["at"],
+        versions={"pgrunbook": version("pgrunbook")},
+    )
+    return Frame(kind=Kind.IDENTITY, target=target)
+
+
+def _facts(state: State) -> dict[str, str]:
+    approved = state["approved"]
+    facts = {
+        "fleet": state["fleet"],
+        "runbook": state["runbook"],
+        "run": state["id"],
+        "resumes": state.begun.get("resumes", ""),
+        "mode": state["mode"],
+        "operator": state["parameters"]["operator"],
+        "ticket": state["parameters"].get("ticket", ""),
+        "list of targets": f"{len(state.targets):,}, SHA-256 {state['list']}",
+        "approved set": f"{approved['set']} by {approved['approver']}" if approved else "",
+        "stopped by": state.stopped_by,
+    }
+    return {label: value for label, value in facts.items() if value}
+
+
+def _waves(state: State) -> list[list[Any]]:
+    rows = []
+    for number, wave in enumerate(state.waves):
+        counts = state.counts(number)
+        numbers = [counts[word] for word in _WAVES[5:]]
+        rows.append(
+            [number + 1, wave.spec, wave.budget, wave.state, counts.total(), *numbers],
+        )
+    return rows
+
+
+def _targets(state: State) -> list[list[Any]]:
+    return [_target(each) for each in state.targets.values()]
+
+
+def _target(each: Progress) -> list[Any]:
+    return [
+        each.target.name,
+        each.wave + 1,
+        each.word,
+        each.reason,
+        each.attempts,
+        each.run,
+        each.started_at,
+        each.ended_at,
+        each.record,
+        each.sha256,
+        each.remark,
+    ]
+
+
+def _fleet(state: State) -> FleetShown:
+    return FleetShown(
+        fleet=state["fleet"],
+        runbook=state["runbook"],
+        mode=state["mode"],
+        run=state["id"],
+        resumes=state.begun.get("resumes", ""),
+        list_=state["list"],
+        approved=state["approved"],
+        started_at=state["at"],
+        ended_at=state.ended_at,
+        waves=Rows(columns=_WAVES, rows=_waves(state)),
+        targets=Rows(columns=_TARGETS, rows=_targets(state)),
+    )
+
+
+def _not_passed(state: State) -> dict[str, Any]:
+    rows = [
+        [each.target.name, each.wave + 1, each.word, each.reason, each.remark]
+        for each in state.targets.values()
+        if not each.passed or each.remark
+    ]
+    if not rows:
+        return {"text/plain": "Every target has passed."}
+    return _of_rows(("name", "wave", "state", "reason", "remark"), rows)
+
+
+def _all_targets(state: State) -> dict[str, Any]:
+    """Text, as a table of thousands takes a browser long."""
+    lines = [
+        " ".join(filter(None, [each.target.name, each.word, each.sha256, each.record]))
+        for each in state.targets.values()
+    ]
+    return {
+        "text/plain": "\n".join(lines),
+        "text/html": f"<details><summary>{len(lines):,} targets, each with the SHA-256 of its "
+        f"record</summary><pre>{escape(chr(10).join(lines))}</pre></details>",
+    }
+
+
+def _picture(state: State) -> NotebookNode:
+    told = "The waves over time"
+    output = {"image/svg+xml": picture.draw(state), "text/plain": told}
+    return _cell("picture", output)
+
+
+def _card(state: State) -> VerdictCard:
+    began, ended = (datetime.fromisoformat(each) for each in (state["at"], state.ended_at))
+    return VerdictCard(
+        Card(
+            verdict=state.verdict,
+            reason=state.reason,
+            run=state["id"],
+            runbook=state["runbook"],
+            mode=state["mode"],
+            ended_at=state.ended_at,
+            took_ms=(ended - began).total_seconds() * 1000,
+        )
+    )
+
+
+def _of_facts(facts: Mapping[str, str]) -> dict[str, str]:
+    return _of_rows(("", ""), [[*each] for each in facts.items()])
+
+
+def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
+    """A table for people: as HTML, and as text."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    lines = ["".join(f"<td>{escape(value)}</td>" for value in row) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    plain = [" · ".join(str(value) for value in row if value != "") for row in rows]
+    return {
+        "text/html": f'<div class="pgrunbook">{STYLE}<table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>",
+        "text/plain": "\n".join([" · ".join(filter(None, columns)), *plain]).strip(),
+    }

@@ -1,0 +1,91 @@
+"""How far a fleet's run is, on one screen."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from pgrunbook.controls import one_line
+from pgrunbook.errors import Verdict
+from pgrunbook.fleet import journal
+from pgrunbook.fleet.state import State
+from pgrunbook.records.words import listed
+
+_WORDS = ("passed", "at work", "waiting", "failed", "set aside")
+# Reasons that are shown; the JSON has all, and the record.
+_REASONS = 12
+
+
+def collect(path: Path) -> dict[str, Any]:
+    """A run as JSON values: `fleet`, `runbook`, `mode`, `run`, `verdict` (of a run that has none,
+    `at work` or `died`), `message`, `stopped_by`; `waves`, each with `of`, `budget`, `state` and
+    how many targets are what; `targets`, those that have not passed and were begun, each with
+    `name`, `wave`, `state`, `reason`, `attempts`, `run`, `record`, `remark`.
+    """
+    state = State.read(path)
+    unended = "at work" if journal.at_work(path) else "died"
+    return {
+        "fleet": state["fleet"],
+        "runbook": state["runbook"],
+        "mode": state["mode"],
+        "run": state["id"],
+        "verdict": state.verdict or unended,
+        "message": state.reason,
+        "problems": [],
+        "stopped_by": state.stopped_by,
+        "waves": [
+            {
+                "of": wave.spec,
+                "budget": wave.budget,
+                "state": wave.state,
+                **{word: state.counts(number)[word] for word in _WORDS},
+            }
+            for number, wave in enumerate(state.waves)
+        ],
+        "targets": [
+            {
+                "name": each.target.name,
+                "wave": each.wave + 1,
+                "state": each.word,
+                "reason": each.reason,
+                "attempts": each.attempts,
+                "run": each.run,
+                "record": each.record,
+                "remark": each.remark,
+            }
+            for each in state.targets.values()
+            if each.attempts and (not each.passed or each.remark)
+        ],
+    }
+
+
+def text(found: dict[str, Any]) -> str:
+    """The report for a terminal."""
+    head = f"{found['runbook']} on fleet {found['fleet']}, run {found['run'][:8]}"
+    lines = [f"{head}: {found['verdict']}"]
+    if found["message"]:
+        lines.append(f"  {found['message']}")
+    if found["stopped_by"] and found["verdict"] == "at work":
+        lines.append(f"  {found['stopped_by']} has stopped it: no further target is begun")
+    of = max([len(wave["of"]) for wave in found["waves"]] + [2])
+    lines.append(f"{'wave':<5} {'of':<{of}} {'state':<10}" + "".join(f"{w:>10}" for w in _WORDS))
+    for number, wave in enumerate(found["waves"], 1):
+        counts = "".join(f"{wave[word]:>10,}" for word in _WORDS)
+        lines.append(f"{number:<5} {wave['of']:<{of}} {wave['state']:<10}{counts}")
+    reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for target in found["targets"]:
+        if target["state"] != "at work":
+            why = "; ".join(filter(None, [target["reason"], target["remark"]]))
+            reasons[target["state"], why].append(target["name"])
+    largest = sorted(reasons.items(), key=lambda each: -len(each[1]))
+    for (state, why), names in largest[:_REASONS]:
+        lines.append(f"{state}: {listed(names)}")
+        lines.append(f"  {one_line(why)}")
+    if (more := len(largest) - _REASONS) > 0:
+        lines.append(f"and {more} more reasons: --json has all")
+    if found["verdict"] not in (Verdict.PASSED, "at work"):
+        resume = shlex.join(["pgrunbook", "fleet", "resume", "--fleet", found["fleet"]])
+        lines.append(f"go on with what has not passed: {resume}")
+    return "\n".join(map(one_line, lines))

@@ -1,0 +1,159 @@
+"""The runs of fleets: how one is begun and resumed, and which there are."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pgrunbook.errors import Refused, Verdict
+from pgrunbook.fleet import journal, record, targets, waves
+from pgrunbook.fleet.journal import Event, Journal
+from pgrunbook.fleet.outcome import Ledgers
+from pgrunbook.fleet.settings import Fleet
+from pgrunbook.fleet.state import Kind, State, ended
+from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.records.naming import JOURNAL
+from pgrunbook.runbooks.project import Project
+
+
+def begin(
+    project: Project,
+    fleet: Fleet,
+    runbook: str,
+    found: Sequence[FleetTarget],
+    *,
+    mode: str,
+    given: Mapping[str, Any],
+    approved: Mapping[str, str],
+) -> tuple[Journal, State]:
+    """Begin a run of the runbook on these targets, `given` its parameters but for those that each
+    target has of its own. Raises Refused if one is at work, or if the waves name others.
+    """
+    divided = waves.divide(fleet, found)
+    begun = {
+        "runbook": runbook,
+        "mode": mode,
+        "parameters": dict(given),
+        "list": targets.digest(found),
+        "approved": dict(approved),
+        "waves": list(fleet.settings.waves),
+        "budgets": _budgets(fleet),
+    }
+    members = [
+        {"event": Kind.TARGET, "wave": number, "target": target.given()}
+        for number, wave in enumerate(divided)
+        for target in wave
+    ]
+    return _written(project, fleet, begun, members)
+
+
+def resume(project: Project, fleet: Fleet, path: Path) -> tuple[Journal, State]:
+    """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
+    waves and its parameters. The workers and the pause are those of pgrunbook.toml now.
+    """
+    before = State.read(path)
+    kept = ("runbook", "mode", "parameters", "list", "approved", "waves", "budgets")
+    begun = {name: before[name] for name in kept} | {"resumes": before["id"]}
+    members: list[Event] = []
+    for each in before.targets.values():
+        target = each.target.given()
+        members.append({"event": Kind.TARGET, "wave": each.wave, "target": target})
+        if each.passed:
+            members.append(ended(each))
+    return _written(project, fleet, begun, members)
+
+
+def _written(
+    project: Project, fleet: Fleet, begun: Mapping[str, Any], members: Sequence[Event]
+) -> tuple[Journal, State]:
+    folder = _folder(project, fleet.name, begun["runbook"])
+    require_idle(project, fleet.name, begun["runbook"])
+    run_id = str(uuid.uuid4())
+    path = folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}{JOURNAL}"
+    settings = fleet.settings
+    first = {
+        "event": Kind.BEGUN,
+        "id": run_id,
+        "fleet": fleet.name,
+        **begun,
+        "soak_s": fleet.soak_s,
+        "per_server": settings.per_server,
+        "workers": settings.workers,
+        "executor": settings.executor,
+    }
+    written = Journal.create(path, first, *members)
+    return written, State.of(written.news())
+
+
+def end_dead(project: Project, fleet: str) -> None:
+    """End the runs of a fleet whose coordinator was killed, and seal their records."""
+    for path in sorted(journals(project, fleet)):
+        if not record.is_sealed(project, path) and not journal.at_work(path):
+            record.seal(project, path, _ended(project, path))
+
+
+def _ended(project: Project, path: Path) -> State:
+    """The state of a run that is over now: what came of the targets that it was at, their ledgers
+    say.
+    """
+    left = Journal.reopen(path)
+    try:
+        state = State.read(path)
+        if state.verdict is not None:
+            return state
+        ledgers = Ledgers(project)
+        for progress in state.targets.values():
+            if progress.is_at_work:
+                event = ledgers.settle(state, progress, None, "its coordinator was killed")
+                left.write(event)
+                state.apply(left.news()[-1])
+        ledgers.close()
+        why = "its coordinator was killed; a later run goes on"
+        left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why})
+        state.apply(left.news()[-1])
+        return state
+    finally:
+        left.close()
+
+
+def require_idle(project: Project, fleet: str, runbook: str) -> None:
+    """Raise Refused if a run of this fleet with the runbook is at work."""
+    for path in journals(project, fleet, runbook):
+        if journal.at_work(path):
+            status = shlex.join(["pgrunbook", "fleet", "status", "--fleet", fleet])
+            raise Refused.of(
+                "is at work with this runbook already",
+                where=f"fleet {fleet!r}",
+                found=path.name,
+                remedy=f"wait until it has ended: {status}",
+            )
+
+
+def latest(project: Project, fleet: str, runbook: str = "*") -> Path:
+    """The journal of the fleet's last run. Raises Refused if there is none."""
+    found = max(journals(project, fleet, runbook), key=lambda path: path.name, default=None)
+    if found is None:
+        raise Refused.of(
+            "has not been run",
+            where=f"fleet {fleet!r}",
+            remedy=shlex.join(["pgrunbook", "fleet", "run", "001", "--fleet", fleet]),
+        )
+    return found
+
+
+def journals(project: Project, fleet: str, runbook: str = "*") -> Iterator[Path]:
+    """The journals of a fleet's runs."""
+    return (project.outputs / fleet).glob(f"{runbook}/*{JOURNAL}")
+
+
+def _folder(project: Project, fleet: str, runbook: str) -> Path:
+    return project.outputs / fleet / runbook
+
+
+def _budgets(fleet: Fleet) -> list[str]:
+    given = fleet.settings.failure_budget
+    return list(given if len(given) == len(fleet.waves) else given * len(fleet.waves))

@@ -1,0 +1,191 @@
+"""What `[fleets.NAME]` of pgrunbook.toml says: where the targets come from, in which waves, and how
+much may go wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from math import ceil, floor
+
+from pgrunbook.durations import milliseconds
+from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.runbooks.project import FleetSettings, Project
+
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)")
+# Where the targets come from: exactly one of these.
+_SOURCES = ("targets_query", "targets_command", "targets_file")
+_QUERY = {"target", "sql"}
+# Makes a problem with the value of a key.
+_At = Callable[[str], Callable[..., Problem]]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A number of targets, or a part of so many."""
+
+    number: Fraction
+    percent: bool
+
+    @classmethod
+    def read(cls, text: str) -> Share | None:
+        """`5`, `1%` or `0.5%`; None for anything else, and for more than all."""
+        found = _SHARE.fullmatch(text.strip())
+        if found is None or (not found[2] and "." in found[1]):
+            return None
+        share = cls(Fraction(found[1]), bool(found[2]))
+        return None if share.percent and share.number > 100 else share
+
+    def at_least(self, size: int) -> int:
+        """How many of so many, rounded up: a wave of 1% has a target, however few there are."""
+        return min(size, ceil(self._of(size)))
+
+    def at_most(self, size: int) -> int:
+        """How many of so many, rounded down: what a budget of 1% allows of few is none."""
+        return floor(self._of(size))
+
+    def _of(self, size: int) -> Fraction:
+        return self.number * size / 100 if self.percent else self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A fleet as its settings have it. Each of `waves` is a share of all targets, those of the
+    waves before included, or the names of some; `budgets` has one for each.
+    """
+
+    name: str
+    settings: FleetSettings
+    waves: tuple[Share | tuple[str, ...], ...]
+    budgets: tuple[Share, ...]
+    soak_s: float
+
+    @classmethod
+    def of(cls, project: Project, name: str) -> Fleet:
+        """The fleet of that name. Raises Refused if there is none, or with all that is wrong with
+        its settings.
+        """
+        known = project.settings.fleets
+        if name not in known:
+            raise Refused.of(
+                "no fleet is called so",
+                where=f"fleet {name!r}",
+                expected=", ".join(known) or "a section [fleets.NAME] in pgrunbook.toml",
+                remedy=f"{did_you_mean(name, known)}correct the name, or write [fleets.{name}] "
+                "into pgrunbook.toml",
+            )
+        settings = known[name]
+        if problems := list(_problems(name, settings)):
+            raise Refused("The fleet's settings are not valid.", problems=problems)
+        waves = tuple(map(_wave, settings.waves))
+        budgets = [share for text in settings.failure_budget if (share := Share.read(text))]
+        return cls(
+            name,
+            settings,
+            waves,
+            tuple(budgets if len(budgets) == len(waves) else budgets * len(waves)),
+            milliseconds(settings.soak) / 1000 if settings.soak else 0,
+        )
+
+
+def _wave(text: str) -> Share | tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    return Share.read(text) or names
+
+
+def _problems(name: str, settings: FleetSettings) -> Iterator[Problem]:
+    def at(key: str) -> partial[Problem]:
+        return partial(Problem, where=f"fleets.{name}.{key}")
+
+    if re.fullmatch(r"\w[\w.-]*", name) is None:
+        yield Problem(
+            "cannot be the name of a folder",
+            where=f"fleets.{name}",
+            expected="letters, digits, _, - and .",
+            remedy="call the fleet otherwise: its records lie in outputs/<fleet>/",
+        )
+    yield from _of_source(at, settings)
+    yield from _of_waves(at, settings)
+    if settings.soak:
+        try:
+            milliseconds(settings.soak)
+        except ValueError as exc:
+            yield at("soak")(str(exc), found=settings.soak, remedy='soak = "30min"')
+    for key in ("per_server", "workers"):
+        if (number := getattr(settings, key)) < 1:
+            yield at(key)("takes a number from 1", found=str(number), remedy=f"{key} = 4")
+    if settings.executor != "local" and not re.fullmatch(r"dask://[^/]+:\d+", settings.executor):
+        yield at("executor")(
+            "is no executor",
+            expected='"local", or "dask://HOST:PORT"',
+            found=settings.executor,
+            remedy='executor = "local"',
+        )
+
+
+def _of_source(at: _At, settings: FleetSettings) -> Iterator[Problem]:
+    given = [key for key in _SOURCES if getattr(settings, key)]
+    if len(given) != 1:
+        yield at("targets_query")(
+            f"{len(given)} sources of targets are given",
+            expected=f"exactly one of {', '.join(_SOURCES)}",
+            found=", ".join(given),
+            remedy='targets_file = "tenants.jsonl"',
+        )
+    if settings.targets_query and settings.targets_query.keys() != _QUERY:
+        yield at("targets_query")(
+            "takes a target and the SQL to ask it",
+            expected="target, sql",
+            found=", ".join(settings.targets_query),
+            remedy='targets_query = { target = "directory", sql = "SELECT name, service, schema '
+            'FROM tenants" }',
+        )
+
+
+def _of_waves(at: _At, settings: FleetSettings) -> Iterator[Problem]:
+    shares = [(text, Share.read(text)) for text in settings.waves]
+    if not shares or shares[-1][1] != Share(Fraction(100), percent=True):
+        yield at("waves")(
+            "leaves targets out",
+            expected='a last wave of "100%"',
+            found=", ".join(settings.waves),
+            remedy=f"waves = {_list([*settings.waves, '100%'])}",
+        )
+    for text, share in shares:
+        if share is None and not _names(text):
+            yield at("waves")(
+                "is no wave",
+                expected='a share of the targets, such as "1%" or "50", or names of targets with '
+                "commas between",
+                found=repr(text),
+                remedy='waves = ["1%", "10%", "100%"]',
+            )
+    given = settings.failure_budget
+    for text in given:
+        if Share.read(text) is None:
+            yield at("failure_budget")(
+                "is no budget",
+                expected='a number of targets, such as "0", or a share of the wave, such as "1%"',
+                found=repr(text),
+                remedy=f"failure_budget = {_list(['0'] * len(settings.waves))}",
+            )
+    if len(given) not in (1, len(settings.waves)):
+        filled = [*given, *["0"] * len(settings.waves)][: len(settings.waves)]
+        yield at("failure_budget")(
+            "is not one for each wave",
+            expected=f"{len(settings.waves)}, or one for all",
+            found=str(len(given)),
+            remedy=f"failure_budget = {_list(filled)}",
+        )
+
+
+def _names(text: str) -> bool:
+    """Whether it can be names: what begins with a digit and ends with % is a share gone wrong."""
+    return bool(text.strip(", ")) and not re.fullmatch(r"\s*[\d.]*\s*%?\s*", text)
+
+
+def _list(texts: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{text}"' for text in texts) + "]"

@@ -1,0 +1,192 @@
+"""Where a fleet's run stands, as its journal says: each target, each wave, and how it ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pgrunbook.errors import Verdict
+from pgrunbook.fleet import journal
+from pgrunbook.fleet.journal import Event
+from pgrunbook.fleet.targets import FleetTarget
+
+
+class Kind(StrEnum):
+    """The kinds of events, with what each says besides."""
+
+    BEGUN = "begun"  # fleet, runbook, id, operator, parameters, resumes, list, approved, waves …
+    TARGET = "target"  # wave, and the target
+    WAVE = "wave"  # wave, state
+    STARTED = "started"  # name, run, attempt
+    ENDED = "ended"  # name, run, verdict, reason, record, sha256, again
+    VERIFIED = "verified"  # name, verdict, reason
+    STOP = "stop"  # by
+    END = "end"  # verdict, reason
+
+
+@dataclass(slots=True)
+class Progress:
+    """A target in the run: its last attempt, by the id of the run, and what came of that. `again`:
+    it is to be tried once more. `remark`: what is to be told besides the verdict.
+    """
+
+    target: FleetTarget
+    wave: int
+    attempts: int = 0
+    run: str = ""
+    started_at: str = ""
+    ended_at: str = ""
+    verdict: Verdict | None = None
+    reason: str = ""
+    record: str = ""
+    sha256: str = ""
+    again: bool = False
+    remark: str = ""
+    verified: Verdict | None = None
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether an attempt was begun of which nothing is known yet."""
+        return bool(self.started_at) and not self.ended_at
+
+    @property
+    def passed(self) -> bool:
+        """Whether the target is in the verified state, for all that is known."""
+        return self.verdict is Verdict.PASSED and self.verified in (None, Verdict.PASSED)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts against the budget: something went wrong, or may have."""
+        verdicts = {self.verdict, self.verified} - {None, Verdict.PASSED}
+        return not self.again and bool(verdicts & {Verdict.FAILED, Verdict.INTERRUPTED})
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether nothing was changed there, and somebody has to look."""
+        aside = (Verdict.REFUSED, Verdict.LOCKED_OUT)
+        return not self.again and not self.failed and self.verdict in aside
+
+    @property
+    def word(self) -> str:
+        """What it is in one word: `waiting`, `at work`, `passed`, `failed`, `set aside`."""
+        if self.is_at_work:
+            return "at work"
+        if self.passed:
+            return "passed"
+        if self.failed:
+            return "failed"
+        return "set aside" if self.set_aside else "waiting"
+
+
+@dataclass(slots=True)
+class WaveProgress:
+    """A wave in the run: `state` is `waiting`, `begun`, `soaking`, `verifying` or `done`."""
+
+    spec: str
+    budget: str
+    state: str = "waiting"
+    begun_at: str = ""
+    ended_at: str = ""
+
+
+@dataclass(slots=True)
+class State:
+    """A fleet's run. `stopped_by`: who asked for it to be stopped."""
+
+    begun: Event = field(default_factory=dict)
+    targets: dict[str, Progress] = field(default_factory=dict)
+    waves: list[WaveProgress] = field(default_factory=list)
+    stopped_by: str = ""
+    verdict: Verdict | None = None
+    reason: str = ""
+    ended_at: str = ""
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> State:
+        """What these events make."""
+        state = cls()
+        for event in events:
+            state.apply(event)
+        return state
+
+    @classmethod
+    def read(cls, path: Path) -> State:
+        """As a journal has it."""
+        return cls.of(journal.read(path))
+
+    def __getitem__(self, name: str) -> Any:
+        """What the run was begun with."""
+        return self.begun[name]
+
+    def of_wave(self, number: int) -> Iterator[Progress]:
+        """The targets of a wave, counted from 0."""
+        return (each for each in self.targets.values() if each.wave == number)
+
+    def counts(self, number: int | None = None) -> Counter[str]:
+        """How many targets, of a wave or of all, are what."""
+        found = self.targets.values() if number is None else self.of_wave(number)
+        return Counter(each.word for each in found)
+
+    def apply(self, event: Event) -> None:
+        """Take one more event in."""
+        at = event["at"]
+        match event["event"]:
+            case Kind.BEGUN:
+                self.begun = event
+                budgets = event["budgets"]
+                self.waves = [
+                    WaveProgress(*each) for each in zip(event["waves"], budgets, strict=True)
+                ]
+            case Kind.TARGET:
+                target = FleetTarget(**event["target"])
+                self.targets[target.name] = Progress(target, event["wave"])
+            case Kind.WAVE:
+                wave = self.waves[event["wave"]]
+                wave.state = event["state"]
+                wave.begun_at = wave.begun_at or at
+                wave.ended_at = at
+            case Kind.STARTED:
+                progress = self.targets[event["name"]]
+                progress.attempts, progress.run = event["attempt"], event["run"]
+                progress.started_at, progress.ended_at = at, ""
+            case Kind.ENDED:
+                self._ended(self.targets[event["name"]], event)
+            case Kind.VERIFIED:
+                progress = self.targets[event["name"]]
+                progress.verified = Verdict(event["verdict"])
+                progress.remark = event.get("reason", "")
+            case Kind.STOP:
+                self.stopped_by = event["by"]
+            case Kind.END:
+                self.verdict, self.reason = Verdict(event["verdict"]), event["reason"]
+                self.ended_at = at
+
+    @staticmethod
+    def _ended(progress: Progress, event: Event) -> None:
+        progress.run, progress.verdict = event["run"], Verdict(event["verdict"])
+        progress.reason, progress.again = event["reason"], event.get("again", False)
+        progress.record, progress.sha256 = event.get("record", ""), event.get("sha256", "")
+        progress.remark = event.get("remark", "")
+        progress.started_at = event.get("started_at") or progress.started_at
+        progress.ended_at = event.get("ended_at") or event["at"]
+
+
+def ended(progress: Progress) -> dict[str, Any]:
+    """The event that says what is known of a target that has ended, as another run's journal is to
+    have it.
+    """
+    return {
+        "event": Kind.ENDED,
+        "name": progress.target.name,
+        "run": progress.run,
+        "verdict": progress.verdict,
+        "reason": progress.reason,
+        "record": progress.record,
+        "sha256": progress.sha256,
+        "started_at": progress.started_at,
+        "ended_at": progress.ended_at,
+    }

@@ -1,0 +1,119 @@
+"""A question to every target of a fleet, and the groups of equal answers. Writes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgrunbook import signals
+from pgrunbook.controls import one_line
+from pgrunbook.errors import Interrupted, Verdict, first_line
+from pgrunbook.fleet.places import Places
+from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.records.words import counted, listed
+
+
+@dataclass
+class Group:
+    """Targets that gave the same answer: what it is, in a line, and their names."""
+
+    key: str
+    verdict: Verdict
+    told: str
+    answer: Any = None
+    names: list[str] = field(default_factory=list)
+
+
+def ask(
+    found: Sequence[FleetTarget],
+    executor: Executor,
+    places: Places,
+    question: Callable[[FleetTarget], Callable[[], dict[str, Any]]],
+) -> Iterator[tuple[FleetTarget, dict[str, Any]]]:
+    """Each target with what its task returned, as they end: `verdict`, `reason` and more. Raises
+    Interrupted at a signal.
+    """
+    queue = [*found]
+    at_work: dict[Future[dict[str, Any]], FleetTarget] = {}
+    while queue or at_work:
+        if signals.stopped():
+            raise Interrupted("Stopped by a signal. Nothing was written.")
+        while target := places.first(queue, at_work.values(), {}):
+            queue.remove(target)
+            at_work[executor.submit(question(target))] = target
+        for future in wait(at_work, 0.5, FIRST_COMPLETED).done:
+            yield at_work.pop(future), _answer(future)
+
+
+def _answer(future: Future[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return future.result()
+    # whatever a worker's end looks like to an executor
+    except Exception as exc:
+        lost = f"{type(exc).__name__}: {first_line(exc)}"
+        return {"verdict": Verdict.INTERRUPTED, "reason": lost}
+
+
+def groups(
+    answers: Iterable[tuple[FleetTarget, dict[str, Any]]],
+    answered: Callable[[FleetTarget, dict[str, Any]], Group],
+) -> list[Group]:
+    """The groups of equal answers, those without a failure first, then the largest. `answered` says
+    which group an answer belongs to.
+    """
+    found: dict[str, Group] = {}
+    for target, answer in answers:
+        group = answered(target, answer)
+        found.setdefault(group.key, group).names.append(target.name)
+
+    def place(group: Group) -> tuple[bool, int, str]:
+        return group.verdict is not Verdict.PASSED, -len(group.names), group.key
+
+    return sorted(found.values(), key=place)
+
+
+def failed(target: FleetTarget, answer: Mapping[str, Any]) -> Group:
+    """The group of a target for which there is no answer: of those with the same reason."""
+    verdict = Verdict(answer["verdict"])
+    told = general(target, answer["reason"])
+    return Group(f"{verdict}: {told}", verdict, told)
+
+
+def general(target: FleetTarget, text: str) -> str:
+    """A text about a target without what is only its own, so that it can be another one's."""
+    for own in (target.name, target.schema, target.service, target.env):
+        if own and own != "public":
+            text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", "…", text)
+    return text
+
+
+def collect(found: Sequence[Group], fleet: str, passed: str, otherwise: str) -> dict[str, Any]:
+    """The groups as JSON values: `fleet`, `groups`, each with `verdict`, `told` and `targets`.
+    `passed` and `otherwise` are what is said of targets with and without a failure.
+    """
+    good = sum(len(each.names) for each in found if each.verdict is Verdict.PASSED)
+    bad = sum(len(each.names) for each in found) - good
+    message = f"{good:,} {passed}" + (f", {bad:,} {otherwise}" if bad else "")
+    return {
+        "verdict": Verdict.FAILED if bad else Verdict.PASSED,
+        "message": message,
+        "problems": [],
+        "fleet": fleet,
+        "groups": [
+            {"verdict": each.verdict, "told": each.told, "targets": sorted(each.names)}
+            for each in found
+        ],
+    }
+
+
+def text(report: Mapping[str, Any]) -> str:
+    """The groups for a terminal; who is in the first one is told by the others."""
+    lines = [report["message"]]
+    for each in report["groups"]:
+        if each["verdict"] != Verdict.PASSED:
+            lines.append(f"{counted(len(each['targets']), 'target')}: {each['told']}")
+            lines.append(f"  {listed(each['targets'])}")
+    return "\n".join(map(one_line, lines))

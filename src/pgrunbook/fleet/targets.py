@@ -1,0 +1,246 @@
+"""The targets of a fleet: asked of a database, of a program or of a file, and checked all at once
+before anything is begun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from pgrunbook.controls import one_line
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.fleet.settings import Fleet
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.driver_errors import driver_errors
+from pgrunbook.runbooks import credentials, targets
+from pgrunbook.runbooks.project import Project
+
+# How long the program that lists the targets may take.
+COMMAND_TIMEOUT_S = 60
+# Bytes of a name: it is a folder in the archive, and stands in every line about the target.
+_LONGEST = 100
+_MOST_PROBLEMS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FleetTarget:
+    """A target of a fleet: a schema behind a service or an environment variable. Its `name` is what
+    it is called in the fleet, and the folder of its records.
+    """
+
+    name: str
+    service: str = ""
+    env: str = ""
+    schema: str = "public"
+
+    def given(self) -> dict[str, str]:
+        """As the fleet's ledger keeps it, without what is empty."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+    def called(self, project: Project) -> str:
+        """What a run calls it: a target of pgrunbook.toml that is reached in the same way, whose
+        policy holds then; else `service:NAME` or `env:NAME`.
+        """
+        for name, settings in project.settings.targets.items():
+            there = (settings.service or ("" if settings.env else name), settings.env)
+            if there == (self.service, self.env):
+                return name
+        return f"env:{self.env}" if self.env else f"service:{self.service}"
+
+
+def server(target: FleetTarget, project: Project) -> str:
+    """Host and port, as libpq finds them: what `per_server` is about. The name itself where it
+    cannot be had; then the run says why.
+    """
+    called = target.called(project)
+    try:
+        found = credentials.settings_of(targets.resolve(called, project).conninfo)
+    except Refused:
+        return called
+    return f"{found.get('hostaddr') or found.get('host', '')}:{found.get('port', '')}"
+
+
+def find(fleet: Fleet, project: Project) -> list[FleetTarget]:
+    """The fleet's targets, in the order of their source. Raises Refused with all that is wrong with
+    them; Failed if the database cannot be asked.
+    """
+    rows = [*_rows(fleet, project)]
+    problems = [*_problems(rows)]
+    if (more := len(problems) - _MOST_PROBLEMS) > 0:
+        problems[_MOST_PROBLEMS:] = [Problem(f"{more} more", where="targets")]
+    if problems:
+        raise Refused(
+            f"The targets of fleet {fleet.name!r} are not valid: nothing was started.",
+            problems=problems,
+        )
+    return [FleetTarget(**{name: value for name, value in row.items() if value}) for row in rows]
+
+
+def digest(found: Iterable[FleetTarget]) -> str:
+    """The SHA-256 of a list of targets, whatever its order."""
+    lines = sorted(json.dumps(each.given(), sort_keys=True) for each in found)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _rows(fleet: Fleet, project: Project) -> Iterator[Mapping[str, Any]]:
+    settings = fleet.settings
+    if settings.targets_query:
+        yield from _of_query(settings.targets_query, project)
+    elif settings.targets_command:
+        yield from _of_lines(_output(settings.targets_command, project.root), "targets_command")
+    else:
+        yield from _of_lines(_text(project.root / settings.targets_file), settings.targets_file)
+
+
+def _of_query(query: Mapping[str, str], project: Project) -> list[dict[str, Any]]:
+    where = f"target {query['target']!r}"
+    target = targets.resolve(query["target"], project)
+    with (
+        driver_errors("The fleet's targets could not be asked for.", where=where),
+        connect(target, schema="public", label="fleet", read_only=True) as conn,
+        search_path.seeing(conn),
+        conn.cursor(row_factory=dict_row) as cursor,
+    ):
+        cursor.execute(query["sql"].encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def _output(command: Sequence[str], root: Path) -> str:
+    where = "targets_command"
+    try:
+        done = subprocess.run(  # noqa: S603  # the project's own, without a shell
+            command,
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=True,
+            encoding="utf-8",
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise Refused.of(
+            f"did not end within {COMMAND_TIMEOUT_S} s", where=where, found=command[0]
+        ) from exc
+    except subprocess.CalledProcessError as exc:
+        found = "\n".join(filter(None, [f"exit code {exc.returncode}", exc.stderr.strip()[-2000:]]))
+        raise Refused.of("did not list the targets", where=where, found=found) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Refused.of("could not be run", where=where, found=str(exc)) from exc
+    return done.stdout
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Refused.of(
+            "cannot be read",
+            where=path.name,
+            expected="one JSON object a line, in UTF-8",
+            found=getattr(exc, "strerror", None) or str(exc),
+            remedy="correct targets_file in pgrunbook.toml: a path from the project's root",
+        ) from exc
+
+
+def _of_lines(text: str, where: str) -> Iterator[Mapping[str, Any]]:
+    """Each line that is not empty, as JSON. Raises Refused for all that are none at once."""
+    rows, problems = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            expected = '{"name": "acme", "service": "crm", "schema": "acme"}'
+            problems.append(Problem("is no JSON object", f"{where}, line {number}", expected))
+    if problems:
+        raise Refused("The fleet's targets cannot be read.", problems=problems[:_MOST_PROBLEMS])
+    return iter(rows)
+
+
+_KEYS = FleetTarget.__match_args__
+
+
+def _problems(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    if not rows:
+        yield Problem(
+            "there are none",
+            where="targets",
+            expected="at least one target",
+            remedy="see that the source of the targets in pgrunbook.toml finds some",
+        )
+    names: dict[str, int] = {}
+    places: dict[tuple[str, str, str], str] = {}
+    for number, row in enumerate(rows, 1):
+        where = f"target {number}"
+        if wrong := [*_of_row(row, where)]:
+            yield from wrong
+            continue
+        name = row["name"]
+        # as a file system may, that knows no case, or composes accents
+        key = unicodedata.normalize("NFC", name).casefold()
+        if key in names:
+            yield Problem(
+                f"is called {name!r}, as target {names[key]} is",
+                where,
+                expected="a name of its own, also where upper and lower case are the same",
+                remedy="see that the source lists each target once",
+            )
+        names.setdefault(key, number)
+        place = (row.get("service") or "", row.get("env") or "", row.get("schema") or "public")
+        if places.setdefault(place, name) != name:
+            yield Problem(
+                f"is the same schema behind the same {'service' if place[0] else 'env'} as "
+                f"{places[place]!r}",
+                f"target {number}, {name!r}",
+                found=" ".join(filter(None, place)),
+                remedy="list it once",
+            )
+
+
+def _of_row(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """What is wrong with one target by itself. A value that may be a password is not repeated."""
+    if unknown := sorted(map(str, row.keys() - {*_KEYS})):
+        yield Problem(
+            "has what no target has",
+            where,
+            expected=", ".join(_KEYS),
+            found=", ".join(map(one_line, unknown)),
+            remedy="name the columns so; a password stays where libpq looks for it",
+        )
+    if no_text := [key for key in _KEYS if not isinstance(row.get(key) or "", str)]:
+        yield Problem("is no text", f"{where}, {', '.join(no_text)}")
+        return
+    name = row.get("name") or ""
+    if not (re.fullmatch(r"\w[\w.-]*", name) and len(name.encode()) <= _LONGEST):
+        yield Problem(
+            "cannot be the name of a target: its records lie in a folder of that name",
+            where,
+            expected=f"letters, digits, _, - and ., at most {_LONGEST} bytes",
+            found=ascii(name[: 2 * _LONGEST]),
+            remedy="have the source make such a name",
+        )
+    if bool(row.get("service")) == bool(row.get("env")):
+        yield Problem(
+            "does not say how it is reached",
+            f"{where}, {one_line(name)!r}",
+            expected="either service, a libpq service, or env, an environment variable that holds "
+            "a URL",
+            found="both" if row.get("service") else "neither",
+        )
+    if not 0 < len((row.get("schema") or "public").encode()) <= 63:
+        yield Problem("takes the name of a schema: 1 to 63 bytes", f"{where}, {one_line(name)!r}")

@@ -1,0 +1,156 @@
+"""What a worker does with one target: a run of the runbook, its plan, or a look for drift."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pgrunbook import signals
+from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
+from pgrunbook.fleet import plans
+from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.ledger import ledger
+from pgrunbook.planning import drifted
+from pgrunbook.postgres.connection import connect
+from pgrunbook.records.how_it_ended import Ending
+from pgrunbook.runbooks import targets
+from pgrunbook.runbooks.project import Project
+
+if TYPE_CHECKING:
+    from pgrunbook.runner.warm import WarmWorker
+
+Told = dict[str, Any]
+
+
+def run_one(
+    root: str,
+    fleet: str,
+    runbook: str,
+    target: Mapping[str, str],
+    given: Mapping[str, Any],
+    mode: str,
+    run_id: str,
+    *,
+    approved: Mapping[str, str] | None = None,
+    once: bool = False,
+) -> Told:
+    """Run the runbook in that mode against a target of the fleet, under that id, and seal its
+    record below `outputs/<fleet>/<target>/`.
+
+    Returns `verdict`, `reason` and `seconds`. `approved` is the approval of a set: `set`, `list`
+    and `approver`; a target that plans otherwise is refused. With `once` it does nothing if the
+    target's ledger knows the id already: some executors begin a task again.
+    """
+
+    def work(project: Project, each: FleetTarget) -> Told:
+        if once and _knows(project, each, run_id):
+            return {"verdict": Verdict.INTERRUPTED, "reason": "the run was begun before"}
+        values = {**given, "mode": mode}
+        if approved:
+            planned = look(root, runbook, target, given, "plan")
+            values |= _approval(planned, approved)
+        own = each.called(project), {**values, "schema": each.schema}
+        folder = f"{fleet}/{each.name}"
+        _, ending = _warm(project, runbook).run(*own, run_id, folder=folder)
+        return _told(ending)
+
+    return _timed(root, target, work)
+
+
+def look(
+    root: str,
+    runbook: str,
+    target: Mapping[str, str],
+    given: Mapping[str, Any],
+    mode: Literal["plan", "verify"],
+) -> Told:
+    """Run the runbook in a mode that only reads, and write nothing, on the target or here. Returns
+    `verdict`, `reason`, `seconds` and, where there is one, `plan`: see `records.plan.Plan`.
+    """
+
+    def work(project: Project, each: FleetTarget) -> Told:
+        own = each.called(project), {**given, "schema": each.schema}
+        record, ending = _warm(project, runbook).plan(*own, str(uuid.uuid4()), mode=mode)
+        return {**_told(ending), "plan": record.plan if record else {}}
+
+    return _timed(root, target, work)
+
+
+def drift(root: str, target: Mapping[str, str]) -> Told:
+    """Compare what runbooks have made on a target with what is there. Returns `verdict`, `reason`,
+    `seconds`, and `drift`: see `drifted.collect`.
+    """
+
+    def work(project: Project, each: FleetTarget) -> Told:
+        found = drifted.collect(project, each.called(project), each.schema)["drift"]
+        verdict = Verdict.FAILED if found else Verdict.PASSED
+        return {"verdict": verdict, "reason": "", "drift": found}
+
+    return _timed(root, target, work)
+
+
+def _timed(
+    root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], Told]
+) -> Told:
+    """What came of work on a target, whatever ends it."""
+    began = time.monotonic()
+    try:
+        with signals.as_before():
+            told = work(Project.find(Path(root)), FleetTarget(**target))
+    except RunbookError as exc:
+        told = {"verdict": exc.verdict, "reason": first_line(exc)}
+    except KeyboardInterrupt:
+        told = {"verdict": Verdict.INTERRUPTED, "reason": "stopped by a signal"}
+    return {**told, "seconds": round(time.monotonic() - began, 3)}
+
+
+def _told(ending: Ending) -> Told:
+    """How a run ended. What is wrong is told by the first problem, rather than by its kind."""
+    reason = ending.problems[0].what if ending.problems else ending.reason
+    return {"verdict": ending.verdict, "reason": reason}
+
+
+# The worker of this process, and the state of the notebook's file that it has read.
+_worker: tuple[tuple[int, int], WarmWorker] | None = None
+
+
+def _warm(project: Project, runbook: str) -> WarmWorker:
+    """The worker of this process for a runbook; a new one if its notebook or the project has
+    changed since.
+    """
+    from pgrunbook.runner.warm import WarmWorker
+
+    global _worker
+    notebook = project.runbook(runbook)
+    there = notebook.stat()
+    state = there.st_mtime_ns, there.st_size
+    if _worker and _worker[0] == state:
+        worker = _worker[1]
+        if (worker.project, worker.notebook) == (project, notebook):
+            return worker
+    worker = WarmWorker(project, notebook)
+    _worker = state, worker
+    return worker
+
+
+def _approval(planned: Mapping[str, Any], approved: Mapping[str, str]) -> dict[str, str]:
+    """What the run is given so that it does what it has just planned, and nothing else. Raises
+    Refused if that is not what was approved.
+    """
+    plan = planned.get("plan")
+    if planned["verdict"] != Verdict.PASSED:
+        raise Refused.of(f"could not be planned: {planned['reason']}")
+    if not plan:
+        return {}
+    if plans.of_set(plans.digest(plan), approved["list"]) != approved["set"]:
+        raise Refused.of(f"plans otherwise than approved: {plans.summary(plan)}")
+    return {"approved_plan": plan["digest"], "approver": approved["approver"]}
+
+
+def _knows(project: Project, each: FleetTarget, run_id: str) -> bool:
+    target = targets.resolve(each.called(project), project)
+    with connect(target, schema="pg_catalog", label="fleet", read_only=True) as conn:
+        return ledger.exists(conn) and ledger.knows(conn, run_id)

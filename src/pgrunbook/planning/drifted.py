@@ -1,0 +1,68 @@
+"""What is not there as the ledger of a target expects it. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pgrunbook import checks
+from pgrunbook.errors import Refused
+from pgrunbook.inventory.objects import Inventory
+from pgrunbook.inventory.read import read
+from pgrunbook.ledger import drift
+from pgrunbook.ledger.drift import Drift
+from pgrunbook.ledger.fold import Fold, fold
+from pgrunbook.planning import preflight, right_target
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.driver_errors import driver_errors
+from pgrunbook.postgres.identity import identify
+from pgrunbook.runbooks import targets
+from pgrunbook.runbooks.project import Project
+
+
+def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
+    """Compare all that runbooks have made in a schema of a target with what is there.
+
+    Returns JSON values: `target`, `schema`; `expected`, the number of objects; `drift`, a list of
+    problems with `object`; `unread`, objects of which the definition is not known, or was printed
+    by another major version of the server; `others`, objects that no runbook has made. Raises
+    Refused if the target, its schema or its ledger cannot be reached.
+    """
+    resolved = targets.resolve(target, project)
+    with (
+        driver_errors("The target could not be read.", where=f"target {target!r}"),
+        connect(resolved, schema=schema, label="drift", read_only=True) as conn,
+    ):
+        right_target.check_identity(resolved, identify(conn))
+        checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
+        expected, found = fold(conn, schema), read(conn)
+        version = conn.info.server_version // 10_000
+        differing = drift.drift(expected, found, version)
+    return {
+        "target": target,
+        "schema": schema,
+        "expected": len(expected.history),
+        "drift": [_told(each) for each in differing],
+        "unread": [str(each) for each in sorted(expected.unread | expected.outdated(version))],
+        "others": _others(expected, found, schema),
+    }
+
+
+def _told(each: Drift) -> dict[str, str]:
+    return {"object": str(each.object), **asdict(each.problem)}
+
+
+def _others(expected: Fold, found: Inventory, schema: str) -> list[str]:
+    """What is in the schema, or in those that blocks have made something in, and none has made."""
+    prefixes = tuple({f"{schema}.", *(_schema(each.identity) for each in expected.history)})
+    return [
+        str(each)
+        for each in sorted(found)
+        if each not in expected.history
+        and (each.identity.rpartition(" on ")[2] or each.identity).startswith(prefixes)
+    ]
+
+
+def _schema(identity: str) -> str:
+    own = identity.rpartition(" on ")[2] or identity
+    return own.partition(".")[0] + "." if "." in own else own

@@ -1,0 +1,371 @@
+"""What the coordinator begins and what it does not, with tasks and ledgers that are made up."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgrunbook.errors import Refused, Verdict
+from pgrunbook.fleet import coordinator, journal, runs
+from pgrunbook.fleet.coordinator import Coordinator
+from pgrunbook.fleet.executors import Processes
+from pgrunbook.fleet.journal import Journal
+from pgrunbook.fleet.outcome import Ledgers, Told, judge
+from pgrunbook.fleet.places import Places
+from pgrunbook.fleet.settings import Fleet
+from pgrunbook.fleet.state import Progress, State
+from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.runbooks.project import Project
+
+PASSED = {"verdict": Verdict.PASSED, "reason": ""}
+
+
+def returned(verdict: Verdict, reason: str = "") -> dict[str, Any]:
+    return {"verdict": verdict, "reason": reason}
+
+
+@dataclass
+class Stage:
+    """A fleet without databases: what each task returns by the target's name, one after the other,
+    and what the ledgers say.
+    """
+
+    project: Project
+    returns: dict[str, list[Any]] = field(default_factory=dict)
+    ledger: dict[str, list[Told]] = field(default_factory=dict)
+    begun: list[tuple[str, str]] = field(default_factory=list)
+    most: Counter[str] = field(default_factory=Counter)
+    took_s: float = 0.0
+    during: Callable[[str], None] = lambda _: None
+    executor: type[ThreadPoolExecutor] = ThreadPoolExecutor
+    _now: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def task(self, *given: Any, **_: Any) -> Any:
+        target, mode = given[3], given[5]
+        name, server = target["name"], target["env"]
+        with self._lock:
+            self.begun.append((name, mode))
+            self._now[server] += 1
+            self.most[server] = max(self.most[server], self._now[server])
+            self.most[""] = max(self.most[""], self._now.total())
+        self.during(name)
+        time.sleep(self.took_s)
+        with self._lock:
+            self._now[server] -= 1
+        left = self.returns.get(f"{name} {mode}" if mode == "verify" else name)
+        came = left.pop(0) if left else PASSED
+        if isinstance(came, Exception):
+            raise came
+        return came
+
+    def run(self, settings: str = "", number: int = 10, path: Path | None = None) -> State:
+        """Run a fleet of so many to its end; or go on with the run of a journal."""
+        root = self.project.root
+        (root / "pgrunbook.toml").write_text(f'[fleets.f]\ntargets_file = "t"\n{settings}')
+        project = Project.find(root)
+        fleet = Fleet.of(project, "f")
+        found = [FleetTarget(f"t{n}", env=f"SERVER_{n % 2}", schema=f"t{n}") for n in range(number)]
+        if path:
+            written, state = runs.resume(project, fleet, path)
+        else:
+            about = {"mode": "apply", "given": {"operator": "ada"}, "approved": {}}
+            written, state = runs.begin(project, fleet, "001_x", found, **about)
+        ledgers = _Ledgers(project)
+        ledgers.says = self.ledger
+        places = Places(project, fleet.settings.workers, fleet.settings.per_server)
+        try:
+            with self.executor(8) as executor:
+                about = (project, written, state, executor, ledgers, places, lambda _: None)
+                return Coordinator(*about, pause_s=0.02, task=self.task).run()
+        finally:
+            written.close()
+
+    @property
+    def journal(self) -> Path:
+        """That of the last run."""
+        return runs.latest(self.project, "f")
+
+
+class _Ledgers(Ledgers):
+    """The ledger of a target says what the test says; else that the last run passed."""
+
+    says: dict[str, list[Told]]
+
+    def ask(self, target: FleetTarget, runbook: str, run_id: str) -> Told:  # noqa: ARG002
+        left = self.says.get(target.name)
+        return left.pop(0) if left else Told(last=Verdict.PASSED)
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    monkeypatch.setattr(coordinator, "TICK_S", 0.02)
+    for number in range(2):
+        monkeypatch.setenv(f"SERVER_{number}", f"postgresql://host{number}/crm")
+    (tmp_path / "pgrunbook.toml").write_text("")
+    return Stage(Project.find(tmp_path))
+
+
+def names(stage: Stage, mode: str = "apply") -> list[str]:
+    return [name for name, how in stage.begun if how == mode]
+
+
+def test_each_target_is_run_once_and_wave_by_wave(stage: Stage) -> None:
+    state = stage.run('waves = ["t7", "30%", "100%"]')
+    assert state.verdict is Verdict.PASSED
+    assert state.reason == "10 targets: 10 passed"
+    assert names(stage)[0] == "t7"
+    assert {*names(stage)[1:4]} == {"t0", "t1", "t2"}
+    assert sorted(names(stage)) == [f"t{n}" for n in range(10)]
+    assert [wave.state for wave in state.waves] == ["done"] * 3
+
+
+def test_the_budget_of_a_wave_stops_it_within_the_tasks_at_work(stage: Stage) -> None:
+    stage.returns = {"t2": [returned(Verdict.FAILED, "no")], "t3": [returned(Verdict.FAILED)]}
+    state = stage.run('failure_budget = ["1"]\nworkers = 2')
+    assert state.verdict is Verdict.FAILED
+    assert "the budget of wave 1 is used up: 2 failed, 1 may" in state.reason
+    assert len(stage.begun) <= 2 + 2 + 2
+    assert state.counts()["waiting"] == 10 - len(stage.begun)
+
+
+def test_a_budget_that_lasts(stage: Stage) -> None:
+    stage.returns = {"t2": [returned(Verdict.FAILED, "no")]}
+    state = stage.run('waves = ["50%", "100%"]\nfailure_budget = ["20%", "0"]')
+    assert (state.verdict, state.counts()["passed"]) == (Verdict.FAILED, 9)
+    assert state.targets["t2"].reason == "no"
+
+
+def test_what_is_refused_is_set_aside_and_counts_against_no_budget(stage: Stage) -> None:
+    stage.returns = {f"t{n}": [returned(Verdict.REFUSED, "drifted")] for n in (0, 1, 2)}
+    state = stage.run()
+    assert state.counts() == {"passed": 7, "set aside": 3}
+    assert (state.verdict, len(stage.begun)) == (Verdict.FAILED, 10)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.LOCKED_OUT, Verdict.INTERRUPTED])
+def test_what_did_not_come_to_its_end_is_tried_again(stage: Stage, verdict: Verdict) -> None:
+    stage.returns = {"t4": [returned(verdict), returned(verdict), PASSED]}
+    state = stage.run()
+    assert state.verdict is Verdict.PASSED
+    assert state.targets["t4"].attempts == 3
+    assert names(stage).count("t4") == 3
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"), [(Verdict.LOCKED_OUT, "set aside"), (Verdict.INTERRUPTED, "failed")]
+)
+def test_it_is_not_tried_for_ever(stage: Stage, verdict: Verdict, word: str) -> None:
+    stage.returns = {"t4": [returned(verdict)] * 9}
+    state = stage.run()
+    assert state.targets["t4"].word == word
+    assert names(stage).count("t4") == coordinator.ATTEMPTS
+
+
+def test_the_ledger_is_believed_and_not_the_task(stage: Stage) -> None:
+    stage.returns = {
+        "t1": [RuntimeError("its worker is gone")],
+        "t2": [PASSED],
+        "t3": [PASSED, PASSED],
+        "t4": [RuntimeError("gone"), PASSED],
+    }
+    stage.ledger = {
+        "t1": [Told(known=True, verdict=(Verdict.PASSED, "all of it"))],
+        "t2": [Told(known=True, verdict=(Verdict.FAILED, "as it says"))],
+        "t3": [Told(last="failed")],
+        "t4": [Told(known=True)],
+    }
+    state = stage.run('failure_budget = ["1"]')
+    assert (state.targets["t1"].word, state.targets["t1"].reason) == ("passed", "all of it")
+    assert (state.targets["t2"].word, state.targets["t2"].reason) == ("failed", "as it says")
+    assert [state.targets[name].attempts for name in ("t1", "t3", "t4")] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("told", "said", "expected"),
+    [
+        (Told(why="unreachable"), returned(Verdict.REFUSED), Verdict.REFUSED),
+        (Told(why="unreachable"), PASSED, Verdict.INTERRUPTED),
+        (Told(why="unreachable"), None, Verdict.INTERRUPTED),
+        (Told(), None, Verdict.INTERRUPTED),
+        (Told(), PASSED, Verdict.INTERRUPTED),
+        (Told(last="passed"), PASSED, Verdict.PASSED),
+        (Told(known=True), PASSED, Verdict.INTERRUPTED),
+        (Told(known=True, verdict=(Verdict.PASSED, "")), None, Verdict.PASSED),
+    ],
+)
+def test_the_judgement(told: Told, said: Any, expected: Verdict) -> None:
+    assert judge(told, said, "apply").verdict is expected
+
+
+def test_no_more_at_once_than_there_are_places(stage: Stage) -> None:
+    stage.took_s = 0.2
+    stage.run("workers = 3\nper_server = 2", 12)
+    assert stage.most == {"": 3, "SERVER_0": 2, "SERVER_1": 2}
+
+
+def test_after_the_soak_a_wave_is_verified_once_more(stage: Stage) -> None:
+    state = stage.run('waves = ["20%", "100%"]\nsoak = "100ms"')
+    assert state.verdict is Verdict.PASSED
+    assert {*names(stage, "verify")} == {"t0", "t1"}
+    assert stage.begun.index(("t0", "verify")) < stage.begun.index(("t2", "apply"))
+
+
+def test_a_wave_that_does_not_hold_is_the_last_one(stage: Stage) -> None:
+    stage.returns = {"t1 verify": [returned(Verdict.FAILED, "the index is gone")]}
+    state = stage.run('waves = ["20%", "100%"]\nsoak = "50ms"')
+    assert state.verdict is Verdict.FAILED
+    assert {*names(stage)} == {"t0", "t1"}
+    assert (state.targets["t1"].word, state.targets["t1"].remark) == ("failed", "the index is gone")
+
+
+def test_whoever_stops_it_is_in_the_record(stage: Stage) -> None:
+    def stop(name: str) -> None:
+        if name == "t3":
+            journal.add(stage.journal, {"event": "stop", "by": "grace"})
+
+    stage.during, stage.took_s = stop, 0.03
+    state = stage.run("workers = 1")
+    assert (state.verdict, state.stopped_by) == (Verdict.INTERRUPTED, "grace")
+    assert state.reason.startswith("stopped by grace; ")
+    assert names(stage) == ["t0", "t1", "t2", "t3"]
+
+
+def test_one_run_of_a_fleet_at_a_time(stage: Stage) -> None:
+    refusals: list[Refused] = []
+
+    def again(_: str) -> None:
+        with pytest.raises(Refused, match="at work with this runbook already") as caught:
+            runs.require_idle(stage.project, "f", "001_x")
+        refusals.append(caught.value)
+
+    stage.during = again
+    stage.run(number=2)
+    assert len(refusals) == 2
+    runs.require_idle(stage.project, "f", "001_x")
+
+
+def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
+    stage.returns = {"t2": [returned(Verdict.FAILED)], "t3": [returned(Verdict.REFUSED)]}
+    first = stage.run('waves = ["50%", "100%"]')
+    before = {*names(stage)}
+    stage.begun.clear()
+    # the settings of the waves are those of the run that is resumed
+    state = stage.run('waves = ["10%", "100%"]\nfailure_budget = ["5"]', path=stage.journal)
+    assert state.verdict is Verdict.PASSED
+    assert {*names(stage)} == {f"t{n}" for n in range(10)} - (before - {"t2", "t3"})
+    assert [wave.spec for wave in state.waves] == ["50%", "100%"]
+    assert state["resumes"] == first["id"]
+
+
+def test_an_executor_that_is_gone_stops_it(stage: Stage) -> None:
+    class Gone(ThreadPoolExecutor):
+        def submit(self, *given: Any, **named: Any) -> Any:
+            if len(stage.begun) >= 3:
+                raise ConnectionError("the scheduler does not answer")
+            return super().submit(*given, **named)
+
+    stage.executor = Gone
+    state = stage.run("workers = 1")
+    assert state.verdict is Verdict.INTERRUPTED
+    assert "no worker takes a task: ConnectionError: the scheduler does not" in state.reason
+    assert state.counts() == {"passed": 3, "failed": 1, "waiting": 6}
+
+
+# -- the journal
+
+
+def test_a_line_that_was_broken_off_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "x.fleet.jsonl"
+    written = Journal.create(path, {"event": "stop", "by": "ada"})
+    os.write(written._file, b'{"event": "stop", "by": "gr')
+    assert [each["by"] for each in written.news()] == ["ada"]
+    written.close()
+    again = Journal.reopen(path)
+    again.write({"event": "stop", "by": "eve"})
+    assert [each["by"] for each in again.news()] == ["eve"]
+    assert [each["by"] for each in journal.read(path)] == ["ada", "eve"]
+    again.close()
+
+
+def test_a_journal_has_one_writer(tmp_path: Path) -> None:
+    path = tmp_path / "x.fleet.jsonl"
+    written = Journal.create(path)
+    assert journal.at_work(path)
+    with pytest.raises(Refused, match="at work already"):
+        Journal.reopen(path)
+    written.close()
+    assert not journal.at_work(path)
+
+
+def test_a_target_that_was_at_work_is_known_as_such() -> None:
+    events = [
+        {"at": "1", "event": "begun", "waves": ["100%"], "budgets": ["0"]},
+        {"at": "2", "event": "target", "wave": 0, "target": {"name": "a", "service": "s"}},
+        {"at": "3", "event": "started", "name": "a", "run": "r", "attempt": 1},
+    ]
+    (progress,) = State.of(events).targets.values()
+    assert (progress.word, progress.run) == ("at work", "r")
+    assert isinstance(progress, Progress)
+
+
+# -- the workers
+
+
+def test_a_worker_that_dies_takes_one_task_with_it() -> None:
+    with Processes(2) as workers:
+        lost, kept = workers.submit(os._exit, 1), workers.submit(time.sleep, 1)
+        with pytest.raises(Exception, match="terminated abruptly"):
+            lost.result(60)
+        assert workers.submit(os.getpid).result(60) != os.getpid()
+        kept.result(60)
+
+
+def test_workers_end_with_the_coordinator() -> None:
+    pid = os.fork()
+    if pid == 0:
+        Processes(1).submit(time.sleep, 60)
+        time.sleep(60)
+    worker = _child_of(pid)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    deadline = time.monotonic() + 30
+    while _runs(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+def _child_of(pid: int) -> int:
+    """The worker of a process, once it has begun to work."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for child in _children(pid):
+            with suppress(OSError):
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    time.sleep(1)
+                    return child
+        time.sleep(0.05)
+    raise AssertionError("no worker was begun")
+
+
+def _children(pid: int) -> Iterator[int]:
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        yield from map(int, tasks.read_text().split())

@@ -67,7 +67,7 @@ class _Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Batch:
+class Message:
     """Statements that begin a transaction on `conn`, for a schema. `traced`: whether they concern
     what existed before. Then each waits for its locks no longer than what the statements before it
     have left, and which locks are held is looked at after each, not only after the last: pg_locks

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pgrunbook import durations
-from pgrunbook.applying import in_transaction, outside_transaction, standbys
+from pgrunbook.applying import in_batches, in_transaction, outside_transaction, standbys
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.errors import Refused
@@ -113,6 +113,13 @@ class Worker:
 
     def _execute(self, chosen: Decision, reporter: Reporter) -> Outcome:
         on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
+        if chosen.block.batching:
+            return in_batches.apply(
+                *on,
+                runbook=self.agenda.runbook,
+                report=reporter.attempts(),
+                progress=reporter.progress(),
+            )
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
             return in_transaction.apply(

@@ -15,7 +15,7 @@ import psycopg
 from pgrunbook.applying import effects, lock_waits, standbys
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.lock_waits import Report
-from pgrunbook.applying.one_message import Message
+from pgrunbook.applying.one_message import FLUSH, Message
 from pgrunbook.applying.outcome import Clock, Outcome
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
@@ -81,6 +81,8 @@ def apply(
             raise Failed.of(
                 "the target has changed while the block waited", where=block.name, remedy=remedy
             )
+        if attempts:
+            sessions.work.execute(FLUSH)  # what was rolled back is counted, too
         return _once(sessions, decision, run_id, timeouts, ground, ask)
 
     ledger.prepare(sessions.work)  # who has locked the ledger is not waited for that long
@@ -217,7 +219,7 @@ def _once(
             else standbys.unwatched() as commit
         ):
             # Triggers that are deferred until now see what they see in psql.
-            conn.execute(f"{done}; {message.leaving}; COMMIT".encode())
+            conn.execute(f"{done}; {FLUSH}; {message.leaving}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - sent) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)

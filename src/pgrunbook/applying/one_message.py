@@ -34,6 +34,10 @@ from pgrunbook.runbooks.scripts import Statement
 # Statements that call no function but those of a default, a CHECK or an index.
 _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
 
+# Behind it, what the server counts in a transaction begins with nothing: until it passes its counts
+# on, up to a second later, it adds those of the transactions before.
+FLUSH = "SELECT pg_catalog.pg_stat_force_next_flush()"
+
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
 _BETWEEN = "\n;\n"  # a statement may end with a comment
 
@@ -85,6 +89,7 @@ class Message:
     # the server says.
     failed: tuple[Statement, int | None] | None = None
     kept: bool = False  # whether the lock of `keeper` was held at the end
+    affected: int = 0  # rows of the last statement, as the server says
     awaits: bool = False  # whether the commit waits for a synchronous standby
     _parts: list[_Part] = field(default_factory=list)
     _answers: list[list[dict[str, Any]]] = field(default_factory=list)  # of the last queries
@@ -223,6 +228,8 @@ class Message:
         for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):
             if result.status == ExecStatus.FATAL_ERROR:
                 raise self._error(place, result)
+            if part.statement and not part.locks:
+                self.affected = result.command_tuples or 0
             if part.take:
                 part.take(self.conn.rows(result))
         return self._answers

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pgrunbook.runbooks.blocks import Block
     from pgrunbook.sqltext.shape import Facts, Key
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 # Events after which a block counts as done; `started` and `reverting` are those of a block that was
 # broken off.
@@ -211,7 +211,8 @@ def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] 
 
 
 @cache
-def _sql(name: str) -> str:
+def sql(name: str) -> str:
+    """The text of `sql/ledger/<name>.sql`."""
     return (files("pgrunbook") / "sql" / "ledger" / f"{name}.sql").read_text(encoding="utf-8")
 
 
@@ -223,7 +224,7 @@ def install(conn: Connection) -> None:
         return
     with trust.refusing(conn), lockers.naming(conn), conn.transaction():
         for number in range(found + 1, SCHEMA_VERSION + 1):
-            conn.execute(_sql(f"{number:03}").encode())
+            conn.execute(sql(f"{number:03}").encode())
             conn.execute(
                 "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, %s)",
                 [number, version("pgrunbook")],
@@ -312,13 +313,13 @@ def recording(
         "statements": laps,
         "locks": [asdict(lock) for lock in locks],
     }
-    return conn.prepared("record", _sql("record"), {"about": about, "done": as_json(done)})
+    return conn.prepared("record", sql("record"), {"about": about, "done": as_json(done)})
 
 
 @lockers.named
 def prepare(conn: Session) -> None:
     """Prepare what `recording` writes with, before anybody has to wait for it."""
-    conn.prepare("record", _sql("record"), ["about", "done"])
+    conn.prepare("record", sql("record"), ["about", "done"])
 
 
 def about(block: Block, *, reason: str, sql: str, kept: Iterable[Key] = ()) -> str:

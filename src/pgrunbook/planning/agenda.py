@@ -15,9 +15,9 @@ from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
-from pgrunbook.planning import decisions, reversion
+from pgrunbook.planning import decisions, going_on, reversion
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.expectation import Expectation
 from pgrunbook.planning.twin import Twins
@@ -276,12 +276,19 @@ class Agenda:
                     made = replace(made, problems=tuple(others))
                 decided.append(made)
                 continue
+            if block.batching and entry and entry.broken_off:
+                decided.append(going_on.decide(block, entry, self._backfill(entry)))
+                continue
             mine = self.state.problems(block, drifted)
             made = decisions.decide(block, about, names, entry, mine)
             if made.action in (Action.ADOPT, Action.COMPLETE):
                 made = replace(made, wanted=self._there(block))
             decided.append(made)
         return decided
+
+    def _backfill(self, entry: ledger.Entry) -> batches.Backfill | None:
+        """How far the batches of a block have come."""
+        return batches.found(self.look, self.runbook, self.schema, entry.block, entry.revision)
 
     def _there(self, block: Block) -> dict[Object, Definition]:
         """What of a block is there already, as it is."""

@@ -12,6 +12,7 @@ from pgrunbook.errors import Problem
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
+    batch_keys,
     delays,
     foreseen,
     grammar,
@@ -83,6 +84,7 @@ class Preparation:
         results += reliance.readings(self.agenda.state.unread())
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
         results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
+        results += batch_keys.check(self.look, decided)
         results += self._delays(decided)
         results += reliance.letters(self.look, self._written(decided))
         if self.rehearsal:

@@ -6,14 +6,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+
+import psycopg
 
 from pgrunbook import durations
 from pgrunbook.applying import in_batches, in_transaction, outside_transaction, standbys
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.reporter import Reporter
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Refused, RunbookError
+from pgrunbook.ledger import batches
 from pgrunbook.ledger.run_rows import Recorder
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
@@ -114,12 +118,15 @@ class Worker:
     def _execute(self, chosen: Decision, reporter: Reporter) -> Outcome:
         on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
         if chosen.block.batching:
-            return in_batches.apply(
-                *on,
-                runbook=self.agenda.runbook,
-                report=reporter.attempts(),
-                progress=reporter.progress(),
-            )
+            try:
+                return in_batches.apply(
+                    *on,
+                    runbook=self.agenda.runbook,
+                    report=reporter.attempts(),
+                    progress=reporter.progress(),
+                )
+            finally:
+                self._tell_batches(chosen.block, reporter)
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
             return in_transaction.apply(
@@ -136,6 +143,13 @@ class Worker:
             report=reporter.attempts(),
             progress=reporter.progress(),
         )
+
+    def _tell_batches(self, block: Block, reporter: Reporter) -> None:
+        """Tell of the batches that the ledger has; nothing if it cannot be asked."""
+        agenda = self.agenda
+        with suppress(psycopg.Error, RunbookError):
+            about = agenda.runbook, agenda.schema, block.name
+            reporter.batches(block.name, batches.slices(self.sessions.look, *about))
 
     def _observe(self, conn: Connection, block: Block) -> Facts:
         return self.agenda.found([block], conn)

@@ -283,8 +283,11 @@ class _Work:
     # -- how it ends
 
     def finish(self) -> Outcome:
-        """What was done, once all batches are. Of a table without a row there was none."""
+        """What was done, once all batches are. Of a table without a row, as a rehearsal's, there
+        was none: the server says whether it could have been.
+        """
         if self.backfill.upper is None:
+            self._explain()
             self.sessions.work.execute(self._done(self.backfill).encode())
         elapsed_ms = (datetime.now(UTC) - self.started_at).total_seconds() * 1000
         return Outcome(
@@ -296,6 +299,12 @@ class _Work:
             confirmed=self.confirmed,
             effect=Effect(rows_written=self.backfill.written),
         )
+
+    def _explain(self) -> None:
+        try:
+            self._again(self.sender.explain)
+        except psycopg.Error as exc:
+            raise self._failed(exc) from exc
 
     def _failed(self, exc: psycopg.Error, found: str = "", remedy: str = "") -> Failed:
         """The batches before are there: what failed, and who was in the way if it was a lock."""

@@ -75,17 +75,15 @@ class Keyset:
         values = [f"{sql.Literal(text).as_string()}::{type_}" for text, type_ in pairs]
         return values[0] if len(values) == 1 else f"ROW({', '.join(values)})"
 
-    def bounds(self, after: Key | None, to: Key) -> Mapping[Use, Mapping[str, str]]:
+    def bounds(self, after: Key | None, to: Key | None) -> Mapping[Use, Mapping[str, str]]:
         """What takes the place of `:from` and `:to`. Before the first key there is none: every key
-        is greater than all of no keys.
+        is greater than all of no keys. No key is `to` NULL or less.
         """
-        last = self.value(to)
         nulls = ", ".join(f"NULL::{type_}" for type_ in self.types)
-        if after is None:
-            first = f"ALL (SELECT {nulls} WHERE false)"
-            argument = nulls if len(self.types) == 1 else f"ROW({nulls})"
-        else:
-            first = argument = self.value(after)
+        none = nulls if len(self.types) == 1 else f"ROW({nulls})"
+        last = none if to is None else self.value(to)
+        argument = none if after is None else self.value(after)
+        first = f"ALL (SELECT {nulls} WHERE false)" if after is None else argument
         return {
             Use.COMPARED: {"from": first, "to": last},
             Use.ARGUMENT: {"from": argument, "to": last},

@@ -5,10 +5,11 @@ nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pglast import ast
 from psycopg import errors
 
 from pgrunbook.applying import standbys, waiters
@@ -99,6 +100,17 @@ class Sender:
         except errors.IntegrityError:
             return True
         return False
+
+    def explain(self) -> None:
+        """Have the server plan the statement for a batch without rows, if it can."""
+        if isinstance(self.batching.template.node, ast.CallStmt):
+            return
+        statement = self.batching.statement(self.keyset.bounds(None, None))
+        message = self._message([replace(statement, sql=f"EXPLAIN {statement.sql}")])
+        with self.sessions.work.undoing():
+            message.send(self.timeouts.settings)
+            message.receive()
+            self.sessions.work.execute("ROLLBACK")
 
     def _statement(self, ahead: Ahead) -> Statement:
         return self.batching.statement(self.keyset.bounds(ahead.after, ahead.to))

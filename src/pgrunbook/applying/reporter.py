@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.outside_transaction import Progress
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.blockers import Attempt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Reporter(Protocol):
@@ -24,4 +27,7 @@ class Reporter(Protocol):
         """What takes the attempts of the next block at its locks, each as soon as it is over."""
 
     def progress(self) -> Callable[[Progress], None]:
-        """What takes how far the next block has come, one outside a transaction."""
+        """What takes how far the next block has come, one outside a transaction or in batches."""
+
+    def batches(self, block: str, slices: pd.DataFrame) -> None:
+        """The batches of a block over time, whether or not it has come to its end."""

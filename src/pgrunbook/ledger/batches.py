@@ -17,6 +17,8 @@ from pgrunbook.postgres.session import Session
 if TYPE_CHECKING:
     import pandas as pd
 
+_SINCE = 7  # the version of the ledger that has them
+
 # A key: the text of each of its columns, as the server prints it.
 Key = Sequence[str]
 
@@ -86,7 +88,7 @@ def found(
     conn: Connection, runbook: str, schema: str, block: str, revision: int
 ) -> Backfill | None:
     """The backfill of a block that began with this revision of its rows. Reads only."""
-    if ledger.installed(conn) < 7:
+    if ledger.installed(conn) < _SINCE:
         return None
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     for row in catalog.rows(conn, "ledger_backfill", **about, revision=revision):
@@ -96,25 +98,25 @@ def found(
 
 
 @lockers.named
-def gaps(
-    conn: Connection, runbook: str, schema: str, block: str, revision: int
-) -> list[dict[str, Any]]:
+def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[str, Any]]:
     """The batches that do not begin where the one before has ended, or do not reach the upper
     bound. Reads only.
     """
-    about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
-    return catalog.rows(conn, "ledger_gaps", **about, revision=revision)
+    if ledger.installed(conn) < _SINCE:
+        return []
+    return catalog.rows(conn, "ledger_gaps", runbook=runbook, schema=schema, block=block)
 
 
 @lockers.named
 def slices(
-    conn: Connection, runbook: str, schema: str, block: str, revision: int, at_most: int = 40
+    conn: Connection, runbook: str, schema: str, block: str, at_most: int = 40
 ) -> pd.DataFrame:
-    """The batches of a block over time: columns `began` (UTC), `seconds`, `batches`, `rows`, `ms`
-    (of its statements), `longest_ms`, `wal_bytes`, `tried_again`, `paused_s`, `run`. Reads only.
+    """The batches of a block over time, those of all runs that have worked on it: columns `began`
+    (UTC), `seconds`, `batches`, `rows`, `ms` (of the statements), `longest_ms`, `wal_bytes`,
+    `tried_again`, `paused_s`, `run`. Reads only.
     """
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
-    return catalog.frame(conn, "ledger_slices", **about, revision=revision, slices=at_most)
+    return catalog.frame(conn, "ledger_slices", **about, slices=at_most)
 
 
 def begin(

@@ -226,6 +226,12 @@ class _Live:
         """See `Reporter.progress`."""
         return Progresses().report
 
+    def batches(self, block: str, slices: pd.DataFrame) -> None:
+        """See `Reporter.batches`."""
+        if len(slices):
+            show(Markdown("Its batches over time, those of earlier runs, too:"))
+            show(named(slices, Kind.BATCHES, block=block))
+
 
 class _Each(_Live):
     """Each block by itself, with its SQL, statements and locks."""

@@ -300,11 +300,18 @@ class Run(Lifetime):
                 )
             ]
             results += verify.unverified(self._agenda.unverified(names))
+            results += self._covered()
             kind = Kind.VERIFIED_IN_PART if names else Kind.VERIFICATION
             shown = display.named(checks.frame(results), kind)
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._note_verified(names)
             return shown
+
+    def _covered(self) -> list[checks.CheckResult]:
+        """Whether the batches of blocks that are done cover their keys."""
+        blocks = [d.block for d in self._decisions if d.block.batching]
+        done = self._agenda.decide_now(blocks) if blocks else []
+        return [*verify.covered(self._look, self.runbook, self._schema, done)]
 
     def _note_verified(self, names: Sequence[str]) -> None:
         if not names:

@@ -117,6 +117,11 @@ class Kind(enum.StrEnum):
         "attempts",
         "attempt at waited_ms pid application role state transaction_s lock query autovacuum",
     )
+    # of a block in batches, over time
+    BATCHES = (
+        "batches",
+        "began seconds batches rows ms longest_ms wal_bytes tried_again paused_s run",
+    )
     COLUMNS = "columns", "column type nullable default comment"
     EXPECTED_COLUMNS = "expected_columns", "table column present type nullable default as_expected"
     VERIFICATION = "verification", "where check result found"

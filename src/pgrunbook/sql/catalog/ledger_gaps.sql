@@ -1,8 +1,10 @@
--- Which batches of a block do not begin where the one before has ended? The last one must end at the upper bound.
+-- Of the last time that a block in batches began: which batches do not begin where the one before has ended? The last one must end at the upper bound.
 WITH latest AS (
     SELECT id, upper_bound
       FROM pgrunbook.backfills
-     WHERE runbook = %(runbook)s AND schema_name = %(schema)s AND block = %(block)s AND revision = %(revision)s
+     WHERE runbook = %(runbook)s AND schema_name = %(schema)s AND block = %(block)s
+     ORDER BY id DESC
+     LIMIT 1
 ), ordered AS (
     SELECT number, from_key, to_key, upper_bound,
            lag(to_key) OVER (ORDER BY number) AS before, lead(number) OVER (ORDER BY number) IS NULL AS last

@@ -1,8 +1,10 @@
--- How did a block in batches go on over time? Its batches in so many slices at most, each run's by themselves.
+-- How has a block in batches gone on over time, since it began the last time? Its batches in so many slices, each run's apart.
 WITH latest AS (
     SELECT id
       FROM pgrunbook.backfills
-     WHERE runbook = %(runbook)s AND schema_name = %(schema)s AND block = %(block)s AND revision = %(revision)s
+     WHERE runbook = %(runbook)s AND schema_name = %(schema)s AND block = %(block)s
+     ORDER BY id DESC
+     LIMIT 1
 ), numbered AS (
     SELECT b.*, ntile(%(slices)s) OVER (ORDER BY number) AS slice
       FROM pgrunbook.batches b

@@ -8,19 +8,19 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from support import databases
 from support.backfilling import Backfilling
 from support.databases import Database
+from support.projects import wait_for
 
-from pgrunbook.errors import RunbookError
 from pgrunbook.postgres import embedded
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -39,15 +39,9 @@ def made(database: Database, folder: Path) -> Backfilling:
     return Backfilling(database, folder, SLOWLY, "batch: t by id; 20 rows")
 
 
-def work(backfill: Backfilling) -> None:
-    """A run in a process of its own."""
-    with suppress(RunbookError, psycopg.Error):
-        backfill()
-
-
 @contextmanager
 def at_work(backfill: Backfilling) -> Iterator[multiprocessing.Process]:
-    process = multiprocessing.get_context("spawn").Process(target=work, args=[backfill])
+    process = multiprocessing.get_context("spawn").Process(target=backfill.quietly)
     process.start()
     try:
         yield process  # type: ignore[misc]
@@ -120,6 +114,12 @@ def test_after_many_kills_each_row_is_changed_once(
     end(backfill)
 
 
+def stop_at_once(server: embedded.Server) -> None:
+    postmaster = int((server.data / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGQUIT)
+    wait_for(lambda: not psutil.pid_exists(postmaster))
+
+
 def test_after_the_server_was_stopped_at_once_each_row_is_changed_once(
     server: embedded.Server, place: Path, tmp_path: Path
 ) -> None:
@@ -135,8 +135,7 @@ def test_after_the_server_was_stopped_at_once_each_row_is_changed_once(
     for _ in range(2):
         with at_work(backfill) as process:
             wait_for_more(database, batches(database), process)
-            stop = [own.bin / "pg_ctl", "stop", "-m", "immediate", "-D", own.data]
-            subprocess.run(stop, check=True, stdout=subprocess.DEVNULL)
+            stop_at_once(own)
         own = embedded.start(own.data, own.version)
         check(backfill)
     end(backfill)

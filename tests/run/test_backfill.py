@@ -5,6 +5,7 @@ verified, reverted, and what its record shows.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from support.projects import Outcome, Project, wait_for
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
-RUNBOOK = "003_fill"
+RUNBOOK = "001_fill"
 FILL = """\
 -- title: Fill n
 -- why: A test.
@@ -34,6 +35,8 @@ class Filling:
 
     def __init__(self, project: Project, database: Database) -> None:
         self.project, self.database = project, database
+        for other in (*project.root.glob("runbooks/0*"), *project.root.glob("sql/0*")):
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
         assert project.command("new", "fill").code == 0
         self.sql = project.root / "sql" / RUNBOOK
         self.write("deploy", FILL)

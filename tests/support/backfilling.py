@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from pgrunbook.applying import in_batches
 from pgrunbook.applying.outcome import Outcome
+from pgrunbook.errors import RunbookError
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
@@ -76,6 +80,11 @@ class Backfilling:
             )
         finally:
             sessions.close()
+
+    def quietly(self) -> None:
+        """Run it, whatever comes of it."""
+        with suppress(RunbookError, psycopg.Error):
+            self()
 
     def batches(self) -> list[tuple[object, ...]]:
         """Each batch of the ledger: from, to, rows."""

@@ -13,7 +13,7 @@ import pytest
 from support.databases import Database
 
 from pgrunbook.applying.vacuum import vacuum
-from pgrunbook.applying.waiters import GaveWay, cancelling
+from pgrunbook.applying.waiters import GaveWay, Waiters, cancelling
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
@@ -57,14 +57,21 @@ def test_who_waits_for_longer_than_the_limit_cancels_the_statement(
     notes: Database, sessions: tuple[Session, Session]
 ) -> None:
     work, look = sessions
+    waiting: list[Future[float]] = []
+    seen: list[Waiters] = []
+
+    def batch() -> None:
+        with work.transaction(), cancelling(work, look, limit_ms=300) as waiters:
+            seen.append(waiters)
+            work.execute(SLOWLY.format(0).encode())
+            waiting.extend(beside(notes, pool, 3))  # two of them wait behind the first
+            work.execute("SELECT pg_catalog.pg_sleep(10)")
+
     with ThreadPoolExecutor() as pool:
-        with pytest.raises(GaveWay), work.undoing():
-            work.execute("BEGIN")
-            with cancelling(work, look, limit_ms=300) as waiters:
-                work.execute(SLOWLY.format(0).encode())
-                waiting = beside(notes, pool, 3)  # two of them wait behind the first
-                work.execute("SELECT pg_catalog.pg_sleep(10)")
+        with pytest.raises(GaveWay):
+            batch()
         waits = [each.result() for each in waiting]
+    (waiters,) = seen
     assert waiters.gave_way
     assert waiters.waited_ms >= 200
     assert waiters.who.endswith("(shop, postgres)")
@@ -90,10 +97,12 @@ def test_nobody_waits_and_a_cancel_of_somebody_else_is_no_giving_way(
     notes: Database, sessions: tuple[Session, Session]
 ) -> None:
     work, look = sessions
-    with pytest.raises(psycopg.errors.QueryCanceled) as cancelled:
-        with cancelling(work, look, limit_ms=50) as waiters:
-            threading.Timer(0.2, work.cancel_safe).start()
-            work.execute("SELECT pg_catalog.pg_sleep(10)")
+    threading.Timer(0.2, work.cancel_safe).start()
+    with (
+        pytest.raises(psycopg.errors.QueryCanceled) as cancelled,
+        cancelling(work, look, limit_ms=50) as waiters,
+    ):
+        work.execute("SELECT pg_catalog.pg_sleep(10)")
     assert not isinstance(cancelled.value, GaveWay)
     assert (waiters.waited_ms, waiters.who) == (0, "")
     assert notes.execute("SELECT count(*) FROM notes") == [(2,)]

@@ -71,7 +71,7 @@ def seen(conn: Session, wanted: Callable[[Pressure], object]) -> Pressure:
 
 
 def test_how_far_a_standby_is_behind_that_has_stopped_to_replay(
-    primary: Server, database: Database, tmp_path_factory: pytest.TempPathFactory
+    primary: Server, database: Database
 ) -> None:
     data = primary.data.parent / "standby"
     pace = Pace(Limits.parse("replication lag 1 s"), 1_000)
@@ -82,6 +82,11 @@ def test_how_far_a_standby_is_behind_that_has_stopped_to_replay(
             replica.execute("SELECT pg_wal_replay_pause()")
             database.execute("INSERT INTO notes SELECT n, 'x' FROM generate_series(1, 1000) AS n")
             behind = seen(conn, lambda now: now.replica_behind_bytes > 50_000)
+            plain = databases.login_role(database)
+            with session(database, plain.url) as other:
+                hidden = look(other, "public.notes")
+                assert (hidden.replica, hidden.replica_behind_bytes) == (None, 0)
+                assert "lag of replicas" in hidden.unseen
             assert pace.pause(behind) == []
             time.sleep(1.1)
             (reason,) = pace.pause(look(conn, "public.notes"))
@@ -106,7 +111,8 @@ def test_what_waits_for_a_subscriber_and_for_the_archiver(database: Database) ->
                 database.execute("SELECT pg_switch_wal()")
             now = seen(conn, lambda now: now.archive_files == 3)
             assert now.slot == "reports"
-            assert now.slot_behind_bytes and now.slot_behind_bytes > 2**24
+            assert now.slot_behind_bytes
+            assert now.slot_behind_bytes > 2**24
         finally:
             database.execute("ALTER SYSTEM RESET archive_command")
             database.execute("SELECT pg_reload_conf()")

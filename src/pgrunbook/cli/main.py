@@ -18,6 +18,7 @@ from pgrunbook.cli import commands
 from pgrunbook.cli.archive import archive
 from pgrunbook.cli.commands import Commands
 from pgrunbook.cli.import_command import import_
+from pgrunbook.cli.requests import pause, resume, stop
 from pgrunbook.errors import (
     Failed,
     Interrupted,
@@ -354,7 +355,8 @@ def new(name: str, as_json: bool) -> None:
     click.echo(following)
 
 
-main.add_command(import_)
+for each in (pause, resume, stop, import_):
+    main.add_command(each)
 
 
 @main.command()

@@ -59,5 +59,5 @@ def look(conn: Connection, table: str) -> Pressure:
 
     Reads only. A role without pg_read_all_stats (pg_monitor has it) is not shown everything.
     """
-    row = catalog.rows(conn, "pressure", table=table)[0]
+    row = catalog.rows(conn, "pressure", qualified=table)[0]
     return Pressure(**{**row, "unseen": tuple(row["unseen"])})

@@ -1,7 +1,7 @@
 -- What is going on in the database that a backfill of a table is to give way to? One row; what a role is not shown is NULL.
 -- Positions in the WAL are in bytes from its beginning. Partitions and children of the table count with it.
 WITH RECURSIVE tables (oid) AS (
-    SELECT %(table)s::regclass::oid
+    SELECT %(qualified)s::regclass::oid
      UNION
     SELECT i.inhrelid FROM tables t JOIN pg_inherits i ON i.inhparent = t.oid
 ), counted AS MATERIALIZED (

@@ -112,6 +112,7 @@ class Kind(enum.StrEnum):
     STATEMENTS = "statements", "statement ms"
     EFFECT = "effect", "object change what"
     ROWS = "rows", "table inserted updated deleted"
+    BACKFILL = "backfill", "from seconds rows rows_per_s lag_s paused_s paused"
     LOCKS = "locks", "relation lock blocks held_ms rewritten"
     ATTEMPTS = (
         "attempts",
@@ -149,6 +150,19 @@ class Done(Part):
     event: str
     started_at: str
     elapsed_ms: float
+
+
+class Progress(Part):
+    """How far a backfill has come: rows `done`, of `total` by the planner's estimate; `rows_per_s`,
+    and how far the slowest replica is behind. `paused`: why it does nothing now.
+    """
+
+    block: str
+    done: int
+    total: int | None = None
+    rows_per_s: float | None = None
+    lag_s: float | None = None
+    paused: Sequence[str] = ()
 
 
 class Rows(Part):

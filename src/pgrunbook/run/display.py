@@ -215,6 +215,18 @@ def _done(outcome: Outcome) -> Done:
     )
 
 
+def _effect(done: Outcome) -> list[parts.Frame]:
+    """What a block has changed, as the frames that it has by itself."""
+    if done.effect is None:
+        return []
+    told = {Kind.EFFECT: done.effect.frame(), Kind.ROWS: done.effect.rows_frame()}
+    return [
+        parts.Frame(kind=kind, block=done.block, **frames.plain(frame))
+        for kind, frame in told.items()
+        if len(frame)
+    ]
+
+
 class _Live:
     """What is shown of a block while it is at work."""
 
@@ -240,9 +252,9 @@ _TOGETHER_S = 2.0
 
 class Together(_Live):
     """Many blocks in few frames, one every two seconds, so that it is seen how far the run is:
-    index `block`; columns `title`, `decision`, `reason`, `event`, `ms`, `locks`. The data of each
-    block is what it would be by itself, but for what the ledger has too: what it makes, and the
-    checksum of its parse tree.
+    index `block`; columns `title`, `decision`, `reason`, `event`, `ms`, `changed`, `locks`. The
+    data of each block is what it would be by itself, but for what the ledger has too: what it
+    makes, and the checksum of its parse tree.
     """
 
     def __init__(self) -> None:
@@ -266,6 +278,7 @@ class Together(_Live):
             frame = self._frame()
             data = packed([_decided(chosen) for chosen in self._chosen])
             data |= packed([_done(done) for done in self._outcomes.values()])
+            data |= packed([each for done in self._outcomes.values() for each in _effect(done)])
             show(data | {"text/html": frames.table(frame), "text/plain": self._summary()}, raw=True)
         self._chosen, self._outcomes, self._shown_at = [], {}, time.monotonic()
 
@@ -283,14 +296,15 @@ class Together(_Live):
             (d.block.name, d.block.title, str(d.action), d.reason, *self._came_of(d.block.name))
             for d in self._chosen
         ]
-        columns = ["block", "title", "decision", "reason", "event", "ms", "locks"]
+        columns = ["block", "title", "decision", "reason", "event", "ms", "changed", "locks"]
         return pd.DataFrame(rows, columns=columns).set_index("block")
 
-    def _came_of(self, block: str) -> tuple[str, float | None, str]:
+    def _came_of(self, block: str) -> tuple[str, float | None, str, str]:
         if (done := self._outcomes.get(block)) is None:
-            return "", None, ""
+            return "", None, "", ""
         held = [f"{lock.mode} {lock.relation}" for lock in locks.strongest(done.locks)]
-        return done.event, round(done.elapsed_ms, 1), ", ".join(held)
+        changed = done.effect.summary() if done.effect else ""
+        return done.event, round(done.elapsed_ms, 1), changed, ", ".join(held)
 
 
 class Waits:

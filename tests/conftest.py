@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -108,11 +109,21 @@ def _standing_in(config: pytest.Config, version: Any) -> Any:
 def place() -> Iterator[Path]:
     """A directory for the session's servers. Not pytest's own: another session of the same user
     locks it again for the user who runs PostgreSQL for root, and its name may be too long for a
-    socket's.
+    socket's. In memory where there is room: hundreds of databases are copied, and none is kept.
     """
-    directory = Path(tempfile.mkdtemp(prefix="pgrunbook-"))
+    directory = Path(tempfile.mkdtemp(prefix="pgrunbook-", dir=_memory()))
     yield directory
     shutil.rmtree(directory)
+
+
+def _memory() -> Path | None:
+    """A file system in memory with room for the servers of a session; None if there is none."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM
+    return memory if roomy and os.access(memory, os.W_OK | os.X_OK) else None
+
+
+_ROOM = 4 * 2**30  # bytes
 
 
 @pytest.fixture(scope="session")

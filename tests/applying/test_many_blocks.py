@@ -10,6 +10,7 @@ import pytest
 from support.databases import Database
 from support.projects import RUNBOOK, Project
 
+from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.record import Record
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -61,6 +62,9 @@ def test_one_cell_applies_all_blocks_and_says_how_far_it_came(
     assert {block.action for block in record.blocks if block.name in ledger} == {"skip"}
     assert all(block.sql for block in record.blocks if block.event == "applied")
     assert crm.execute("SELECT count(DISTINCT block), count(*) FROM pgrunbook.blocks") == [(16, 16)]
+    changed = answers(record, None)[0].text
+    assert changed.startswith("Made: table column public.contacts.source_data, "), changed
+    assert "Altered: table constraint connections_source_type_check" in changed
 
 
 def test_before_anything_is_decided_nothing_can_be_applied(crm: Database, project: Project) -> None:

@@ -67,6 +67,7 @@ MOVING = (
     "lock_holder",
     "table_locks",
     "locks",
+    "pressure",
     "remaining",
     "shadows",
 )
@@ -79,7 +80,7 @@ VALUES = {
     "lookups": ["Others"], "keys": ["id"], "keeper": 1, "schemas": ["public", "public"], "cursor": False,
     "path": "public", "read": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
-    "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "setting": "event_triggers", "searched": ["public"],
+    "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "qualified": "public.things", "setting": "event_triggers", "searched": ["public"],
 }  # fmt: skip
 MADE = """
 CREATE TYPE state AS ENUM ('new', 'gone');

@@ -36,6 +36,7 @@ TABLES = (
     "verdicts",
     "heads",
     "readings",
+    "requests",
     "servers",
     "backfills",
     "batches",

@@ -359,3 +359,24 @@ def test_which_blocks_were_left_alone_and_why() -> None:
 
 def test_nothing_is_said_of_a_run_of_which_there_is_nothing_to_say() -> None:
     assert told(record(target()))["What failed, was"] == "Nothing."
+
+
+def effect(block: str, *rows: tuple[str, str]) -> dict[str, Any]:
+    told = [{"object": name, "change": change, "what": ""} for name, change in rows]
+    return frame("effect", *told, block=block)
+
+
+def test_what_changed_is_what_the_catalog_said_of_each_block() -> None:
+    first = effect("010", ("function public.f()", "made"), ("view public.v", "made"))
+    second = effect("020", ("view public.v", "dropped"), ("table public.t", "altered"))
+    columns = effect("030", *((f"table column public.t.c{n}", "made") for n in range(4)))
+    rows = frame(
+        "rows", {"table": "public.t", "inserted": 0, "updated": 1200, "deleted": 0}, block="030"
+    )
+    read = told(
+        record(target(), cell("act", first, second, columns, rows), cell("x", frame("difference")))
+    )
+    assert read["What changed?"] == (
+        "Made: function public.f(), 4 table columns. Altered: table public.t. "
+        "1,200 rows updated in public.t."
+    )

@@ -79,7 +79,7 @@ def test_it_is_planned_rehearsed_applied_verified_and_reverted(filling: Filling)
     assert done.code == 0, done.text
     shown = "\n".join(done.cells.values())
     assert "id > :from AND id <= :to" in shown
-    assert "Its batches over time" in shown
+    assert "The runs that have worked on it" in shown
     assert "its batches cover the key without a gap" in shown
     assert filling.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
     again = filling()
@@ -90,7 +90,7 @@ def test_it_is_planned_rehearsed_applied_verified_and_reverted(filling: Filling)
     assert reverted.code == 0, reverted.text
     assert filling.database.execute("SELECT DISTINCT n FROM t") == [(0,)]
     assert filling.events() == ["started", "applied", "reverting", "reverted"]
-    assert filling.database.execute("SELECT count(*) FROM pgrunbook.batches") == [(20,)]
+    assert filling.database.execute("SELECT sum(rows) FROM pgrunbook.batches") == [(2000,)]
     anew = filling()
     assert anew.code == 0, anew.text
     assert filling.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
@@ -116,6 +116,10 @@ def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Fi
     assert report["last_run"]["verdict"] == "interrupted"
     filling.write("deploy", SLOWLY)
     last = filling.project.command("run", "--pending", "--target", "env:CRM_URL")
+    (notebook,) = set(filling.project.root.glob("outputs/**/*.ipynb")) - {done.notebook}
+    runs = filling.database.execute("SELECT DISTINCT run_id::text FROM pgrunbook.batches")
+    assert len(runs) == 2  # one story: the record of the last names both
+    assert all(run in notebook.read_text() for (run,) in runs)
     assert filling.database.execute("SELECT DISTINCT n FROM t") == [(1,)], last.text
     assert filling.events()[:2] == ["started", "applied"]
 

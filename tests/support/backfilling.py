@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg
 
 from pgrunbook.applying import in_batches
 from pgrunbook.applying.outcome import Outcome
+from pgrunbook.applying.pace import Pace
 from pgrunbook.errors import RunbookError
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.planning.agenda import Agenda
@@ -37,6 +39,7 @@ class Backfilling:
     sql: str = FILL
     header: str = "batch: t by id; 10 rows"
     url: str = ""
+    steady: bool = True  # its batches have the size that the header says, however long they take
 
     def decide(self, agenda: Agenda) -> Decision:
         """What is to be done with the block."""
@@ -69,15 +72,16 @@ class Backfilling:
             if decision.action is Action.SKIP:
                 return None
             before(sessions)
-            return in_batches.apply(
-                sessions,
-                decision,
-                run_id,
-                Timeouts("150ms", "5s", "3s"),
-                runbook="900_x",
-                report=lambda _: None,
-                progress=lambda _: None,
-            )
+            with patch.object(Pace, "after", _stay) if self.steady else nullcontext():
+                return in_batches.apply(
+                    sessions,
+                    decision,
+                    run_id,
+                    Timeouts("150ms", "5s", "3s"),
+                    runbook="900_x",
+                    report=lambda _: None,
+                    progress=lambda _: None,
+                )
         finally:
             sessions.close()
 
@@ -97,3 +101,7 @@ class Backfilling:
         with self.database.connect() as conn:
             conn.execute("SET search_path = pg_catalog")
             return batches.gaps(conn, "900_x", "public", BLOCK)
+
+
+def _stay(*_: object) -> None:
+    """In place of what tunes the size of a batch."""

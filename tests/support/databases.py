@@ -29,6 +29,7 @@ _SETTINGS = """
 fsync = off
 full_page_writes = off
 synchronous_commit = off
+max_wal_size = 256MB
 log_line_prefix = '%m [%p] %d '
 max_prepared_transactions = 10
 """

@@ -123,7 +123,7 @@ class Worker:
                     *on,
                     runbook=self.agenda.runbook,
                     report=reporter.attempts(),
-                    progress=reporter.progress(),
+                    progress=reporter.backfill(),
                 )
             finally:
                 self._tell_batches(chosen.block, reporter)
@@ -149,7 +149,7 @@ class Worker:
         agenda = self.agenda
         with suppress(psycopg.Error, RunbookError):
             about = agenda.runbook, agenda.schema, block.name
-            reporter.batches(block.name, batches.slices(self.sessions.look, *about))
+            reporter.history(block.name, batches.history(self.sessions.look, *about))
 
     def _observe(self, conn: Connection, block: Block) -> Facts:
         return self.agenda.found([block], conn)

@@ -7,7 +7,7 @@ dropped, only the look before can tell.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +65,18 @@ class Effect:
         """
         rows = [[str(each.object), _change(each), _what(each)] for each in self.differences]
         return pd.DataFrame(rows, columns=["object", "change", "what"], dtype="str")
+
+    def summary(self) -> str:
+        """How many objects were made, altered, moved and dropped, and rows written: `3 made, 1
+        altered, 40 rows written`.
+        """
+        counts = Counter(_change(each) for each in self.differences)
+        parts = [f"{number} {change}" for change, number in counts.items()]
+        columns = ("inserted", "updated", "deleted")
+        rows = sum(row[how] for row in self.rows_written for how in columns)
+        if rows:
+            parts.append(f"{rows:,} row{'s' * (rows != 1)} written")
+        return ", ".join(parts)
 
     def rows_frame(self) -> pd.DataFrame:
         """One row a table that it has written rows of: index `table`; columns `inserted`,

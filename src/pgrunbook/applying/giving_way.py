@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pgrunbook import durations
 from pgrunbook.applying.pace import Pace
+from pgrunbook.applying.vacuum import vacuum
 from pgrunbook.errors import Interrupted
-from pgrunbook.ledger import batches, requests
+from pgrunbook.ledger import batches, ledger, requests
 from pgrunbook.postgres import pressure
+from pgrunbook.postgres.pressure import Pressure
 from pgrunbook.postgres.run_sessions import Sessions
 
 LOOK_S = 1.0  # how often to look, in a pause
@@ -20,7 +22,7 @@ LOOK_S = 1.0  # how often to look, in a pause
 @dataclass(slots=True)
 class GivingWay:
     """Waits before a batch as long as there is a reason to, and ends the run when its time is
-    over.
+    over. `tell` is told why it pauses.
     """
 
     sessions: Sessions
@@ -29,13 +31,18 @@ class GivingWay:
     backfill: int
     table: str
     pace: Pace
-    until_ms: int | None = None
+    until_ms: int | None
+    tell: Callable[[Sequence[str]], object]
     sleep: Callable[[float], None] = time.sleep
     _began: float = field(default_factory=time.monotonic)
+    _vacuums: int = 0
 
     def before_a_batch(self, far: str) -> None:
-        """Return when it is time for the next batch; a pause is noted in the ledger. `far` is how
-        far it has come, for the error: Interrupted if the run is to end.
+        """Return when it is time for the next batch. A pause is noted in the ledger, with its
+        reasons.
+
+        `far` is how far the block has come. Raises Interrupted, which says it, if the run is to
+        end.
         """
         self._end_in_time(far)
         self.sleep(self.pace.rest_s)
@@ -43,26 +50,41 @@ class GivingWay:
         try:
             while asking := self._reasons(far):
                 reasons |= dict.fromkeys(asking)
+                self.tell(asking)
                 self.sleep(LOOK_S)
                 self._end_in_time(far)
         finally:
-            if reasons:
-                batches.note_pause(
-                    self.sessions.work,
-                    self.backfill,
-                    self.run_id,
-                    began_at,
-                    datetime.now(UTC),
-                    [*reasons],
-                )
+            if reasons and not self.sessions.work.closed:
+                about = self.backfill, self.run_id, began_at, datetime.now(UTC)
+                batches.note_pause(self.sessions.work, *about, [*reasons])
 
     def _reasons(self, far: str) -> list[str]:
+        """Why to pause now; a vacuum that is due may take a reason away."""
         look = self.sessions.look
         asked = requests.asked(look, self.run_id)
-        if asked == "stop":
-            raise _interrupted(self.block, "was asked to stop", far)
-        reasons = self.pace.pause(pressure.look(look, self.table))
-        return [*reasons, "asked to pause"] if asked == "pause" else reasons
+        if asked and asked.what == "stop":
+            raise _interrupted(self.block, str(asked), far)
+        seen = pressure.look(look, self.table)
+        if self.pace.vacuum_is_due(seen):
+            seen = self._vacuum()
+        reasons = self.pace.pause(seen)
+        return [*reasons, str(asked)] if asked and asked.what == "pause" else reasons
+
+    def _vacuum(self) -> Pressure:
+        """Vacuum the table, and look anew."""
+        sessions = self.sessions
+        self._vacuums += 1
+        number = self._vacuums + 1  # the statement of the batches is the first
+
+        def note(sql: str, elapsed_ms: float | None) -> None:
+            about = self.run_id, self.block, number
+            ledger.note_statement(sessions.work, *about, sql, elapsed_ms)
+
+        limit_ms = self.pace.lock_timeout_ms
+        done = vacuum(sessions.work, sessions.look, self.table, limit_ms=limit_ms, note=note)
+        seen = pressure.look(sessions.look, self.table)
+        self.pace.vacuumed(done.elapsed_ms, seen)
+        return seen
 
     def _end_in_time(self, far: str) -> None:
         if self.until_ms and (time.monotonic() - self._began) * 1000 >= self.until_ms:

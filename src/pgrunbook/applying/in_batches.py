@@ -8,7 +8,7 @@ the last batch that the ledger has.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +25,6 @@ from pgrunbook.applying.keyset import Ahead, Keyset
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.one_batch import Sender, Sent
 from pgrunbook.applying.outcome import Outcome
-from pgrunbook.applying.outside_transaction import Progress
 from pgrunbook.applying.pace import TARGET_MS, Pace
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
@@ -38,6 +37,7 @@ from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.records.format.parts import Progress
 from pgrunbook.runbooks.give_way import Limits
 
 T = TypeVar("T")
@@ -118,13 +118,13 @@ class _Work:
         self.sender = Sender(self.sessions, block, cut, self.keyset, self.timeouts)
         self.backfill = self._begun_before() or self._begun_now(there["estimated_rows"])
         self.pace = Pace(
-            Limits.parse(cut.give_way),
+            Limits.parse(self.sessions.target.expected.give_way, cut.give_way),
             cut.rows or FIRST_ROWS,
             cut.target_ms or TARGET_MS,
             milliseconds(self.timeouts.lock_timeout),
         )
         about = self.run_id, block.name, self.backfill.id, self.keyset.name
-        self.giving_way = GivingWay(self.sessions, *about, self.pace, cut.until_ms)
+        self.giving_way = GivingWay(self.sessions, *about, self.pace, cut.until_ms, self._tell)
 
     def _begun_before(self) -> Backfill | None:
         """What an earlier run has begun with the same file."""
@@ -226,6 +226,7 @@ class _Work:
             "started_at": sent.began_at.isoformat(),
             "elapsed_ms": sent.elapsed_ms,
             "lsn": ahead.lsn,
+            "lag_s": self.pace.lag_s,
             "attempts": 1 + sum(not attempt.got_locks for attempt in self._attempts),
             "waited_for": [asdict(blocker) for blocker in blockers],
         }
@@ -255,12 +256,21 @@ class _Work:
         if not self.confirmed and not self.backfill.done:
             raise standbys.unconfirmed(self.decision.block.name)
 
-    def _tell(self) -> None:
-        if time.monotonic() - self._told < _TELL_S:
+    def _tell(self, paused: Sequence[str] = ()) -> None:
+        if not paused and time.monotonic() - self._told < _TELL_S:
             return
         self._told = time.monotonic()
-        now, name = self.backfill, self.decision.block.name
-        self.progress(Progress(name, now.far, now.rows, max(now.estimated_rows, 0), ()))
+        now, pace = self.backfill, self.pace
+        self.progress(
+            Progress(
+                block=self.decision.block.name,
+                done=now.rows,
+                total=max(now.estimated_rows, 0) or None,
+                rows_per_s=pace.rows_per_s,
+                lag_s=pace.lag_s,
+                paused=paused,
+            )
+        )
 
     def _again(self, action: Callable[[], T]) -> T:
         """Do it, and again as long as others hold its locks."""

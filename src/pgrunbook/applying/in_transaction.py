@@ -15,7 +15,7 @@ import psycopg
 from pgrunbook.applying import effects, lock_waits, standbys
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.lock_waits import Report
-from pgrunbook.applying.one_message import FLUSH, Message
+from pgrunbook.applying.one_message import Message
 from pgrunbook.applying.outcome import Clock, Outcome
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
@@ -31,6 +31,7 @@ from pgrunbook.postgres import catalog, durability
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
+from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block

@@ -14,10 +14,11 @@ from psycopg import errors
 
 from pgrunbook.applying import standbys, waiters
 from pgrunbook.applying.keyset import Ahead, Keyset
-from pgrunbook.applying.one_message import FLUSH, Message
+from pgrunbook.applying.one_message import Message
 from pgrunbook.durations import milliseconds
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
+from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.batches import Batching
 from pgrunbook.runbooks.blocks import Block
@@ -68,7 +69,7 @@ class Sender:
         conn, look = self.sessions.work, self.sessions.look
         message = self._message([_UNHIDDEN, self._statement(ahead)])
         asked = catalog.asking(conn, "rows_written")
-        conn.execute(FLUSH)
+        conn.execute(FLUSH)  # of an attempt that was rolled back, too
         with conn.undoing():
             with waiters.cancelling(conn, look, milliseconds(self.timeouts.lock_timeout)) as seen:
                 message.send(self.timeouts.settings, asked)
@@ -138,7 +139,7 @@ class Sender:
             else standbys.unwatched() as commit
         ):
             # Triggers that are deferred until now see what they see in psql.
-            sessions.work.execute("; ".join([*written, message.leaving, "COMMIT"]).encode())
+            sessions.work.execute("; ".join([*written, FLUSH, message.leaving, "COMMIT"]).encode())
         return commit.confirmed
 
 

@@ -34,10 +34,6 @@ from pgrunbook.runbooks.scripts import Statement
 # Statements that call no function but those of a default, a CHECK or an index.
 _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
 
-# Behind it, what the server counts in a transaction begins with nothing: until it passes its counts
-# on, up to a second later, it adds those of the transactions before.
-FLUSH = "SELECT pg_catalog.pg_stat_force_next_flush()"
-
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
 _BETWEEN = "\n;\n"  # a statement may end with a comment
 

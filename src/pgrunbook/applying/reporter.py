@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.outside_transaction import Progress
+from pgrunbook.ledger.batches import History
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.blockers import Attempt
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pgrunbook.records.format import parts
 
 
 class Reporter(Protocol):
@@ -27,7 +26,10 @@ class Reporter(Protocol):
         """What takes the attempts of the next block at its locks, each as soon as it is over."""
 
     def progress(self) -> Callable[[Progress], None]:
-        """What takes how far the next block has come, one outside a transaction or in batches."""
+        """What takes how far the next block has come, one outside a transaction."""
 
-    def batches(self, block: str, slices: pd.DataFrame) -> None:
-        """The batches of a block over time, whether or not it has come to its end."""
+    def backfill(self) -> Callable[[parts.Progress], None]:
+        """What takes how far the next block has come, one in batches."""
+
+    def history(self, block: str, history: History) -> None:
+        """How a block in batches has gone on, whether or not it has come to its end."""

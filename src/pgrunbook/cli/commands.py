@@ -27,6 +27,8 @@ from pgrunbook.errors import (
 if TYPE_CHECKING:
     from pgrunbook.records.record import Record
 
+TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
+
 # What a context notes: that there is to be a document, and that it is printed.
 _ASKED, _PRINTED = "pgrunbook.json", "pgrunbook.printed"
 
@@ -133,6 +135,17 @@ def problems(found: Sequence[Problem]) -> list[dict[str, str]]:
     """Problems as JSON values: `what`, `where`, `expected`, `found`, `remedy`."""
     return [asdict(problem) for problem in found]
 
+
+TARGET = click.option(
+    "--target", metavar="NAME", default="embedded", show_default=True, help=TARGETS
+)
+
+SCHEMA = click.option(
+    "--schema",
+    default="public",
+    show_default=True,
+    help="The schema that the runbooks were run in (`-p schema NAME`).",
+)
 
 AS_JSON = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form."

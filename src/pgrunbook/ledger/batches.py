@@ -17,8 +17,6 @@ from pgrunbook.postgres.session import Session
 if TYPE_CHECKING:
     import pandas as pd
 
-_SINCE = 7  # the version of the ledger that has them
-
 # A key: the text of each of its columns, as the server prints it.
 Key = Sequence[str]
 
@@ -88,7 +86,7 @@ def found(
     conn: Connection, runbook: str, schema: str, block: str, revision: int
 ) -> Backfill | None:
     """The backfill of a block that began with this revision of its rows. Reads only."""
-    if ledger.installed(conn) < _SINCE:
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
         return None
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     for row in catalog.rows(conn, "ledger_backfill", **about, revision=revision):
@@ -102,21 +100,36 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
     """The batches that do not begin where the one before has ended, or do not reach the upper
     bound. Reads only.
     """
-    if ledger.installed(conn) < _SINCE:
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
         return []
     return catalog.rows(conn, "ledger_gaps", runbook=runbook, schema=schema, block=block)
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """How a block in batches has gone on since it began the last time.
+
+    `slices`: at (UTC), seconds, rows, lag_s of a part of the time; `pauses`: at, seconds, reasons;
+    `runs`, one row each: `run`, `began` and `ended` (UTC), `batches`, `rows`, `skipped`, `ms` (of
+    the statements), `longest_ms`, `wal_bytes`, `tried_again`.
+    """
+
+    slices: Sequence[Mapping[str, Any]]
+    pauses: Sequence[Mapping[str, Any]]
+    runs: pd.DataFrame
+
+
 @lockers.named
-def slices(
-    conn: Connection, runbook: str, schema: str, block: str, at_most: int = 40
-) -> pd.DataFrame:
-    """The batches of a block over time, those of all runs that have worked on it: columns `began`
-    (UTC), `seconds`, `batches`, `rows`, `ms` (of the statements), `longest_ms`, `wal_bytes`,
-    `tried_again`, `paused_s`, `run`. Reads only.
+def history(conn: Connection, runbook: str, schema: str, block: str, slices: int = 60) -> History:
+    """What the ledger has of a block's batches, those of all runs that have worked on it. Reads
+    only.
     """
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
-    return catalog.frame(conn, "ledger_slices", **about, slices=at_most)
+    return History(
+        catalog.rows(conn, "ledger_slices", **about, slices=slices),
+        catalog.rows(conn, "ledger_pauses", **about),
+        catalog.frame(conn, "ledger_backfill_runs", ["run"], **about),
+    )
 
 
 def begin(

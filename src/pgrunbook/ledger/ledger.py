@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 7
 
+# The first version with blocks in batches, and with requests to a run at work.
+WITH_BATCHES = 7
+
 # Events after which a block counts as done; `started` and `reverting` are those of a block that was
 # broken off.
 DONE = ("applied", "adopted")
@@ -207,7 +210,14 @@ def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] 
     found: dict[str, list[dict[str, Any]] | None] = catalog.rows(
         conn, "ledger_record", run_id=run_id
     )[0]["record"]
-    return found if found["runs"] else None
+    if not found["runs"]:
+        return None
+    if installed(conn) >= WITH_BATCHES:
+        query = (
+            "SELECT jsonb_agg(to_jsonb(q) ORDER BY id) FROM pgrunbook.requests q WHERE run_id = %s"
+        )
+        found["requests"] = (conn.execute(query, [run_id]).fetchone() or [None])[0]
+    return found
 
 
 @cache

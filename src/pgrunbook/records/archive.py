@@ -19,7 +19,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -33,13 +33,12 @@ from pgrunbook.ledger.heads import Head
 from pgrunbook.records import contained, naming
 from pgrunbook.records.contained import is_regular, is_there, printable
 from pgrunbook.records.naming import BESIDE, MADE, NOTEBOOK, SEAL, names
+from pgrunbook.records.seal import Seal
 
 if TYPE_CHECKING:
     # Not when a run begins, which only looks whether it could be sealed: what signs takes 8 MB.
-    from securesystemslib.dsse import Envelope
     from securesystemslib.signer import Signer
 
-    from pgrunbook.records.attestation import Statement
 
 HEAD = "HEAD"
 _LOCK = ".lock"
@@ -48,76 +47,8 @@ _NEW = ".seal"  # a seal that is not in its place yet
 # What is in the root of an archive and is no record: how to read it, and where it ends.
 _BESIDE = {"README.md", HEAD, _LOCK}
 
-# What stands in a seal about how it was made, and is told wherever its record is shown.
-BY_HAND = "by hand"
-NOT_COMPARED = "not compared with the ledger"
-
 # How long to wait for another run that is just sealing its record.
 _LOCK_S = 60
-
-
-@dataclass(frozen=True)
-class Seal:
-    """A seal as it is on the disk: its path from the root on, the digest of its bytes, and what
-    they say.
-    """
-
-    name: str
-    sha256: str
-    statement: Statement
-    envelope: Envelope = field(repr=False)
-
-    @property
-    def sequence(self) -> int:
-        """Its place in the chain, counted from 1."""
-        return self.statement.predicate.sequence
-
-    @property
-    def archive(self) -> str:
-        """The digest of the first seal of its chain."""
-        return self.statement.predicate.archive or self.sha256
-
-    @property
-    def notebook(self) -> str:
-        """The executed notebook, from the root on."""
-        return self.statement.subject[0].name
-
-    @property
-    def origin(self) -> str:
-        """`sealed by hand, not compared with the ledger`: what is to be told of how it was made, if
-        it says so; else empty.
-        """
-        run = self.statement.predicate.run
-        by_hand = [f"sealed {BY_HAND}"] if run.get("sealed") == BY_HAND else []
-        said = run.get("ledger")
-        compared = said.get("compared") if isinstance(said, Mapping) else None
-        how = {False: [NOT_COMPARED], True: ["compared with the ledger"] if by_hand else []}
-        return ", ".join([*by_hand, *(how.get(compared, []) if isinstance(compared, bool) else [])])
-
-    @property
-    def says(self) -> str:
-        """What the target's ledger said, or why it could not be asked; empty if that is not
-        known.
-        """
-        return self._said("says")
-
-    @property
-    def remark(self) -> str:
-        """What there is to be told of the cells, though the ledger says the same; or empty."""
-        return self._said("remark")
-
-    @property
-    def caveat(self) -> str:
-        """What this seal vouches for less than others, in a few words: told wherever its record is
-        shown. Empty if for nothing.
-        """
-        if NOT_COMPARED in self.origin:
-            return self.origin
-        return ", ".join(filter(None, [self.origin, self.remark])) if self.remark else ""
-
-    def _said(self, name: str) -> str:
-        said = self.statement.predicate.run.get("ledger")
-        return str(said.get(name, "")) if isinstance(said, Mapping) else ""
 
 
 @dataclass(frozen=True)

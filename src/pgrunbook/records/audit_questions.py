@@ -10,16 +10,15 @@ from typing import NamedTuple
 
 from pgrunbook.durations import moment
 from pgrunbook.records import hazard_rows
-from pgrunbook.records.archive import Seal
+from pgrunbook.records.changes_answer import NOT_SO_FAR, RAN, changes
 from pgrunbook.records.cut_off import begun_blocks, cell_at_work
 from pgrunbook.records.failure import what_failed, where_it_failed
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.record import Block, Record, Row
+from pgrunbook.records.seal import Seal
 from pgrunbook.records.words import counted, listed, sentence
 
-_RAN = ("applied", "reverted")
-NOT_SO_FAR = "The run did not get that far."
 UNREADABLE = "This version of pgrunbook cannot read it in the record. See the notebook below."
 
 
@@ -39,7 +38,9 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
     """
     slowest = _slowest(record)
     return [
-        Answer("What changed?", _told(_changed, record), _cell(record, Kind.DIFFERENCE)),
+        Answer(
+            "What changed?", _told(changes, record), _cell(record, Kind.DIFFERENCE, Kind.EFFECT)
+        ),
         Answer(
             "Which SQL ran, exactly?",
             _told(_sql, record),
@@ -105,42 +106,8 @@ def _cell(record: Record, *kinds: str) -> str:
     return ""
 
 
-def _changed(record: Record) -> str:
-    if record.last(Kind.DIFFERENCE) is None:
-        done = [f"{block.event} {block.name}" for block in record.blocks if block.event in _RAN]
-        at_work = cell_at_work(record)
-        none = "No block is on record as applied." if at_work else "It had applied no block."
-        text = f"It had {listed(done)}." if done else none
-        if begun := begun_blocks(record):
-            text += (
-                f" {listed(begun)} was begun; how much of it was committed, the top of the "
-                "notebook says."
-            )
-        return f"{NOT_SO_FAR} {text}{at_work}"
-    rows = record.rows(Kind.DIFFERENCE)
-    mode = record.identity.get("mode", "")
-    if not rows:
-        return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
-    counts = Counter((row["change"], row["kind"]) for row in rows)
-    by_change: dict[str, list[str]] = {}
-    for (change, kind), number in counts.items():
-        by_change.setdefault(change, []).append(counted(number, kind))
-    text = sentence("; ".join(f"{change}: {', '.join(how)}" for change, how in by_change.items()))
-    if tables := dict.fromkeys(row["table"] for row in rows if row["table"]):
-        text += f" In {listed(list(tables))}."
-    if mode == "rehearse":
-        return f"On the copy, not on the target: {text}"
-    return text
-
-
-_UNCHANGED = {
-    "plan": "Nothing: a plan changes nothing.",
-    "revert": "Nothing: no block was left to revert.",
-}
-
-
 def _sql(record: Record) -> str:
-    ran = [block for block in record.blocks if block.event in _RAN]
+    ran = [block for block in record.blocks if block.event in RAN]
     none, rest = _none(record), cell_at_work(record)
     if begun := begun_blocks(record):
         none, rest = "No block ended.", f" Begun, and not ended: {listed(begun)}."

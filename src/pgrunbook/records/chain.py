@@ -9,10 +9,11 @@ from itertools import pairwise
 
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.heads import Head
-from pgrunbook.records.archive import HEAD, Seal
+from pgrunbook.records.archive import HEAD
 from pgrunbook.records.attestation import Resource
 from pgrunbook.records.naming import SEAL
 from pgrunbook.records.reading import End
+from pgrunbook.records.seal import Seal
 
 # A problem, and the names of the files that it is about, of which it need not name all.
 Finding = tuple[Problem, Collection[str]]

@@ -7,29 +7,22 @@ blocks, SQL, times, plan and code.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.ledger import ledger
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.how_it_ended import Ending
-from pgrunbook.records.plan import Plan
 from pgrunbook.records.record import Record
 from pgrunbook.records.runbook_cells import RunbookCells
 from pgrunbook.records.testimony import Witness
+from pgrunbook.records.work import SHOW, Work, otherwise
 from pgrunbook.runbooks.parameters import Parameters
-from pgrunbook.secrets.patterns import MASK
 
 Row = Mapping[str, Any]
-
-# By how much the clock of whoever ran it may have been set meanwhile. All times that are compared
-# are of that clock.
-_SET = timedelta(minutes=5)
 
 # How a decision names what the ledger had: `ledger.Entry.when`.
 _WHEN = re.compile(r"(\w+) (\d{4}-\d\d-\d\d \d\d:\d\d) UTC, run (\w{8})")
@@ -96,10 +89,7 @@ class Comparison:
             *self._runs(),
             *self._verdicts(),
             *self._unknown(),
-            *self._blocks(),
-            *self._hidden(),
-            *self._times(),
-            *self._plans(),
+            *Work(self.record, self.ending, self.witness, self._rehearses).problems(),
             *self._shown(),
             *self._cells.problems(),
             *self._seals(),
@@ -131,7 +121,7 @@ class Comparison:
         for said in (*self.record.identities, *self.record.cards):
             for name, value in there.items():
                 if said.get(name, value) != value:
-                    yield _otherwise(name.replace("_", " "), value, said[name])
+                    yield otherwise(name.replace("_", " "), value, said[name])
 
     def _runs(self) -> Iterator[Problem]:
         """What the rows of the runs say of them."""
@@ -150,10 +140,10 @@ class Comparison:
             for said in [{"runbook": self.record.runbook}, *cards]:
                 for name, value in known.items():
                     if said.get(name, value) != value:
-                        yield _otherwise(name.replace("_", " "), value, said[name])
+                        yield otherwise(name.replace("_", " "), value, said[name])
             for name, value in row["parameters"].items():
                 if name in parameters and parameters[name] != value:
-                    yield _otherwise(f"parameter {name}", value, parameters[name])
+                    yield otherwise(f"parameter {name}", value, parameters[name])
 
     def _verdicts(self) -> Iterator[Problem]:
         """A run that passed has passed in the ledger; one that did not shows what came after, if it
@@ -166,7 +156,7 @@ class Comparison:
                 said = (card["verdict"], card["reason"])
                 # whoever executed it has added one
                 if said != last and not (said in before and noted == last):
-                    yield _otherwise("verdict", ": ".join(last), ": ".join(said))
+                    yield otherwise("verdict", ": ".join(last), ": ".join(said))
         ended = {_verdicts(rows["verdicts"])[-1][0] for rows in self.witness.runs.values()}
         passed = self._verdict == Verdict.PASSED
         if (
@@ -174,7 +164,7 @@ class Comparison:
             and (Verdict.PASSED in ended) is not passed
             and not (self._broken_off if not passed else self._idle)
         ):
-            yield _otherwise("verdict", ", ".join(sorted(ended)), self._verdict)
+            yield otherwise("verdict", ", ".join(sorted(ended)), self._verdict)
 
     @property
     def _broken_off(self) -> bool:
@@ -208,12 +198,10 @@ class Comparison:
         unknown = f"the ledger has no run {run}, and it cannot have passed without a row"
         last = {each["block"]: each for each in self.record.decided}
         if not last and self.chosen.mode != "revert":
-            yield Problem(
-                unknown, self.record.runbook, "a decision about each block", "none", _SHOW
-            )
+            yield Problem(unknown, self.record.runbook, "a decision about each block", "none", SHOW)
         if not self.witness.runs and (steps := self.record.plan.get("steps")):
             yield Problem(
-                unknown, "plan", "nothing to be done", f"{len(steps)} blocks to be done", _SHOW
+                unknown, "plan", "nothing to be done", f"{len(steps)} blocks to be done", SHOW
             )
         for name, said in last.items():
             if self._is_known(said):
@@ -228,7 +216,7 @@ class Comparison:
                 name,
                 "; ".join(there) or "nothing in the ledger",
                 f"{said['action']}, {said['reason']}",
-                _SHOW,
+                SHOW,
             )
 
     def _is_known(self, said: Row) -> bool:
@@ -244,60 +232,6 @@ class Comparison:
             else self.chosen.mode == "revert"
         )
 
-    def _blocks(self) -> Iterator[Problem]:
-        """What the record says that was done, with the SQL that it shows for that."""
-        rows = {(row["block"], row["event"]): row for row in self.witness.rows("blocks")}
-        for done in () if self._rehearses else self.record.done:
-            name, event = done["block"], done["event"]
-            if (row := rows.get((name, event))) is None:
-                there = [known for block, known in rows if block == name]
-                found = ", ".join(there) or (
-                    "nothing of it" if self.witness.runs else "no run of that id"
-                )
-                yield Problem("the ledger does not know of it", name, found, event, _SHOW)
-                continue
-            if _instant(row["started_at"]) != _instant(done["started_at"]):
-                yield _otherwise(f"{name}: started", row["started_at"], done["started_at"])
-            wanted = [
-                each
-                for each in self.record.decided
-                if each["block"] == name and each["action"] != "skip"
-            ]
-            for digest in ("source_sha256", "tree_sha256"):
-                if wanted and (said := wanted[-1].get(digest) or row[digest]) != row[digest]:
-                    yield _otherwise(f"{name}: {digest}", row[digest], said)
-            if not wanted or wanted[-1]["sql"] != row["sql"]:
-                said = wanted[-1]["sql"] if wanted else ""
-                yield _otherwise(f"{name}: SQL", _digested(row["sql"]), _digested(said))
-
-    def _hidden(self) -> Iterator[Problem]:
-        """What the ledger has and the record does not show: only a cell that was cut off may hide
-        it.
-        """
-        states = {cell.state for cell in self.record.cells if cell.kind == "code"}
-        if states & {"interrupted", "running"} or self.ending.verdict is Verdict.INTERRUPTED:
-            return
-        shown = {(done["block"], done["event"]) for done in self.record.done}
-        for row in self.witness.rows("blocks"):
-            by = f"{row['event']} ", f"run {row['run_id'][:8]}"
-            later = [
-                each["reason"] for each in self.record.decided if each["block"] == row["block"]
-            ]
-            # its cell was run again
-            told = any(reason.startswith(by[0]) and by[1] in reason for reason in later)
-            if (
-                row["event"] not in ledger.BROKEN_OFF
-                and (row["block"], row["event"]) not in shown
-                and not told
-            ):
-                yield Problem(
-                    "the record does not show it",
-                    row["block"],
-                    row["event"],
-                    "nothing of it",
-                    _SHOW,
-                )
-
     def _shown(self) -> Iterator[Problem]:
         """What every run shows that passed, and the plan by which it has done something."""
         if self._verdict != Verdict.PASSED:
@@ -311,52 +245,7 @@ class Comparison:
         ):
             missing += [] if self.record.plan else ["plan"]
         for kind in missing:
-            yield Problem("the record does not show it", kind, "shown by its cell", "", _SHOW)
-
-    def _times(self) -> Iterator[Problem]:
-        """The blocks were begun while the run was at work, and while papermill was."""
-        for run, rows in self.witness.runs.items():
-            begun = [_instant(row["started_at"]) for row in rows["blocks"]]
-            for first, last in self._spans(run) if begun else ():
-                if (first and min(begun) < first - _SET) or (last and max(begun) > last + _SET):
-                    said = " to ".join(
-                        f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "" for at in (first, last)
-                    )
-                    yield _otherwise(
-                        "times", f"blocks begun from {min(begun)} to {max(begun)}", said
-                    )
-
-    def _spans(self, run: str) -> Iterator[tuple[datetime | None, datetime | None]]:
-        started = [
-            each.get("started_at", "") for each in self.record.identities if each.get("run") == run
-        ]
-        ended = [each.get("ended_at", "") for each in self.record.cards if each.get("run") == run]
-        yield _moment(started[-1] if started else ""), _moment(ended[-1] if ended else "")
-        if self.record.started_at:
-            first = _instant(self.record.started_at)
-            yield (
-                first,
-                first + timedelta(seconds=self.record.seconds) if self.record.seconds else None,
-            )
-
-    def _plans(self) -> Iterator[Problem]:
-        """The plan is what its digest says, and the one that the run worked by; and so are the
-        files. One of which a part was masked can only be known by the digest that it says.
-        """
-        if not (plan := self.record.plan):
-            return
-        digest = plan["digest"]
-        if MASK not in str(plan) and (found := Plan.read(plan).digest) != digest:
-            yield Problem("is not what its digest says", "plan", digest, found, _SHOW)
-            digest = found
-        known = [row["plan"] for row in self.witness.rows("runs") if row.get("plan")]
-        if known and digest not in known:
-            yield _otherwise("plan", ", ".join(known), digest)
-        for name, sha256 in self.record.sources.items():
-            if not name.endswith(".ipynb") and plan["files"].get(name) != sha256:
-                yield Problem(
-                    "is not as planned", name, plan["files"].get(name) or "absent", sha256, _SHOW
-                )
+            yield Problem("the record does not show it", kind, "shown by its cell", "", SHOW)
 
     def _seals(self) -> Iterator[Problem]:
         for seal in self.witness.seals:
@@ -367,31 +256,5 @@ class Comparison:
             )
 
 
-_SHOW = "seal the notebook as it was executed; the ledger tells what was done: pgrunbook status"
-
-
-def _otherwise(what: str, expected: object, found: object) -> Problem:
-    remedy = "seal the notebook as it was executed"
-    return Problem("the ledger tells otherwise", what, str(expected), str(found), remedy)
-
-
 def _verdicts(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return [(row["verdict"], row["reason"]) for row in rows] or [("no verdict", "")]
-
-
-def _digested(sql: str) -> str:
-    """Not the SQL itself: what the ledger has of it was never searched for secrets."""
-    return (
-        f"SHA-256 {hashlib.sha256(sql.encode()).hexdigest()}, {len(sql.splitlines())} lines"
-        if sql
-        else "none"
-    )
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _moment(text: str) -> datetime | None:
-    """The time of a text; None if it has none."""
-    return _instant(text) if text else None

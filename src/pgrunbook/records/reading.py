@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pgrunbook.errors import Problem, Unreadable
-from pgrunbook.records.archive import HEAD, Archive, Seal
+from pgrunbook.records.archive import HEAD, Archive
 from pgrunbook.records.contained import is_regular
 from pgrunbook.records.naming import SEAL
+from pgrunbook.records.seal import Seal
 
 # How often to begin anew because a run has just sealed its record.
 _READINGS = 5

@@ -26,7 +26,7 @@ from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation, consistency, leaks
-from pgrunbook.records.archive import BY_HAND, NOT_COMPARED, Archive, seal_command
+from pgrunbook.records.archive import Archive, seal_command
 from pgrunbook.records.contained import require_regular
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.format import bundles
@@ -34,6 +34,7 @@ from pgrunbook.records.format.parts import Snapshot
 from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown
 from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
+from pgrunbook.records.seal import BY_HAND, NOT_COMPARED
 from pgrunbook.records.testimony import Testimony, Witness, is_id
 from pgrunbook.runbooks import credentials, parameters, targets
 from pgrunbook.runbooks.parameters import Parameters

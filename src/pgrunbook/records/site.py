@@ -20,11 +20,12 @@ from pgrunbook import files as atomic
 from pgrunbook.durations import moment
 from pgrunbook.errors import Failed, Unreadable, Verdict
 from pgrunbook.records import page_names, rendering
-from pgrunbook.records.archive import Archive, Seal, sha256_of
+from pgrunbook.records.archive import Archive, sha256_of
 from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.failure import Failure, ended
 from pgrunbook.records.naming import SEAL
 from pgrunbook.records.record import Record
+from pgrunbook.records.seal import Seal
 from pgrunbook.runbooks import digests
 
 # A notebook that is larger is not shown: no run writes such a one.

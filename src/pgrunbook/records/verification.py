@@ -14,12 +14,13 @@ from pgrunbook.errors import Problem, Refused, Unreadable
 from pgrunbook.ledger import heads
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation, chain
-from pgrunbook.records.archive import Archive, Seal, seal_command, sha256_of
+from pgrunbook.records.archive import Archive, seal_command, sha256_of
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
 from pgrunbook.records.naming import SEAL, names
 from pgrunbook.records.reading import Reading, settled
 from pgrunbook.records.record import UNENDED, Record
+from pgrunbook.records.seal import Seal
 from pgrunbook.runbooks.project import Project
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _SHOWN = 8
+_PLURALS = {"index": "indexes", "policy": "policies"}
 
 
 def sentence(text: str) -> str:
@@ -16,7 +17,7 @@ def counted(number: int, noun: str) -> str:
     """`1 block`, `2 indexes`, `1,000 columns`."""
     if number == 1:
         return f"1 {noun}"
-    plural = "indexes" if noun == "index" else f"{noun}s"
+    plural = _PLURALS.get(noun, f"{noun}s")
     return f"{number:,} {plural}"
 
 

@@ -22,6 +22,7 @@ from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.outside_transaction import Progress
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.errors import Problem, RunbookError
+from pgrunbook.ledger.batches import History
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.blockers import Attempt
@@ -215,6 +216,18 @@ def _done(outcome: Outcome) -> Done:
     )
 
 
+def _effect(done: Outcome) -> list[parts.Frame]:
+    """What a block has changed, as the frames that it has by itself."""
+    if done.effect is None:
+        return []
+    told = {Kind.EFFECT: done.effect.frame(), Kind.ROWS: done.effect.rows_frame()}
+    return [
+        parts.Frame(kind=kind, block=done.block, **frames.plain(frame))
+        for kind, frame in told.items()
+        if len(frame)
+    ]
+
+
 class _Live:
     """What is shown of a block while it is at work."""
 
@@ -226,11 +239,17 @@ class _Live:
         """See `Reporter.progress`."""
         return Progresses().report
 
-    def batches(self, block: str, slices: pd.DataFrame) -> None:
-        """See `Reporter.batches`."""
-        if len(slices):
-            show(Markdown("Its batches over time, those of earlier runs, too:"))
-            show(named(slices, Kind.BATCHES, block=block))
+    def backfill(self) -> Callable[[parts.Progress], None]:
+        """See `Reporter.backfill`."""
+        from pgrunbook.run.backfills import Backfills  # which shows things by what is here
+
+        return Backfills().report
+
+    def history(self, block: str, history: History) -> None:
+        """See `Reporter.history`."""
+        from pgrunbook.run import backfills
+
+        backfills.history(block, history)
 
 
 class _Each(_Live):
@@ -246,9 +265,9 @@ _TOGETHER_S = 2.0
 
 class Together(_Live):
     """Many blocks in few frames, one every two seconds, so that it is seen how far the run is:
-    index `block`; columns `title`, `decision`, `reason`, `event`, `ms`, `locks`. The data of each
-    block is what it would be by itself, but for what the ledger has too: what it makes, and the
-    checksum of its parse tree.
+    index `block`; columns `title`, `decision`, `reason`, `event`, `ms`, `changed`, `locks`. The
+    data of each block is what it would be by itself, but for what the ledger has too: what it
+    makes, and the checksum of its parse tree.
     """
 
     def __init__(self) -> None:
@@ -272,6 +291,7 @@ class Together(_Live):
             frame = self._frame()
             data = packed([_decided(chosen) for chosen in self._chosen])
             data |= packed([_done(done) for done in self._outcomes.values()])
+            data |= packed([each for done in self._outcomes.values() for each in _effect(done)])
             show(data | {"text/html": frames.table(frame), "text/plain": self._summary()}, raw=True)
         self._chosen, self._outcomes, self._shown_at = [], {}, time.monotonic()
 
@@ -289,14 +309,15 @@ class Together(_Live):
             (d.block.name, d.block.title, str(d.action), d.reason, *self._came_of(d.block.name))
             for d in self._chosen
         ]
-        columns = ["block", "title", "decision", "reason", "event", "ms", "locks"]
+        columns = ["block", "title", "decision", "reason", "event", "ms", "changed", "locks"]
         return pd.DataFrame(rows, columns=columns).set_index("block")
 
-    def _came_of(self, block: str) -> tuple[str, float | None, str]:
+    def _came_of(self, block: str) -> tuple[str, float | None, str, str]:
         if (done := self._outcomes.get(block)) is None:
-            return "", None, ""
+            return "", None, "", ""
         held = [f"{lock.mode} {lock.relation}" for lock in locks.strongest(done.locks)]
-        return done.event, round(done.elapsed_ms, 1), ", ".join(held)
+        changed = done.effect.summary() if done.effect else ""
+        return done.event, round(done.elapsed_ms, 1), changed, ", ".join(held)
 
 
 class Waits:

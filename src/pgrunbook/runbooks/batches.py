@@ -12,6 +12,7 @@ from pglast.parser import ParseError
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused
+from pgrunbook.runbooks import give_way
 from pgrunbook.runbooks.scripts import Script, Statement, statements, substitute
 from pgrunbook.sqltext import bounds
 from pgrunbook.sqltext.bounds import MARKS, Use
@@ -118,6 +119,7 @@ def problems(script: Script) -> Iterator[Problem]:
             "the one statement that runs in batches",
             remedy="give the others a block of their own",
         )
+    yield from give_way.check(script.header.get("give way", ""), f"{script.name}, header give way")
     try:
         Batching.of(script, {name: name for name in script.variables - script.bounds})
     except Refused as exc:

@@ -15,6 +15,7 @@ from pgrunbook.records.format.parts import (
     Part,
     PlanShown,
     Problems,
+    Progress,
     Snapshot,
 )
 
@@ -25,6 +26,7 @@ FRAME_MIME = "application/vnd.pgrunbook.frame+json"
 SNAPSHOT_MIME = "application/vnd.pgrunbook.snapshot+json"
 PLAN_MIME = "application/vnd.pgrunbook.plan+json"
 PROBLEMS_MIME = "application/vnd.pgrunbook.problems+json"
+PROGRESS_MIME = "application/vnd.pgrunbook.progress+json"
 
 MIME_TYPES: dict[type[Part], str] = {
     Card: VERDICT_MIME,
@@ -34,6 +36,7 @@ MIME_TYPES: dict[type[Part], str] = {
     Snapshot: SNAPSHOT_MIME,
     PlanShown: PLAN_MIME,
     Problems: PROBLEMS_MIME,
+    Progress: PROGRESS_MIME,
 }
 OURS = frozenset(MIME_TYPES.values())
 

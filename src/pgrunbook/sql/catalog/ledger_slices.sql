@@ -9,21 +9,10 @@ WITH latest AS (
     SELECT b.*, ntile(%(slices)s) OVER (ORDER BY number) AS slice
       FROM pgrunbook.batches b
       JOIN latest ON latest.id = b.backfill
-), sliced AS (
-    SELECT run_id, slice, min(started_at) AS began, max(finished_at) AS ended, count(*) AS batches,
-           sum(rows)::bigint AS rows, sum(elapsed_ms) AS ms, max(elapsed_ms) AS longest_ms,
-           sum(wal_bytes)::bigint AS wal_bytes, sum(attempts - 1) AS tried_again
-      FROM numbered
-     GROUP BY run_id, slice
 )
-SELECT to_char(began AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS began,
-       round(extract(epoch FROM ended - began)::numeric, 1)::float8 AS seconds,
-       batches, rows, round(ms::numeric, 1)::float8 AS ms, round(longest_ms::numeric, 1)::float8 AS longest_ms,
-       wal_bytes, tried_again,
-       (SELECT coalesce(round(sum(extract(epoch FROM p.ended_at - p.began_at)), 1), 0)::float8
-          FROM pgrunbook.pauses p, latest
-         WHERE p.backfill = latest.id AND p.run_id = s.run_id
-           AND p.began_at >= s.began AND p.began_at < s.ended) AS paused_s,
-       left(run_id::text, 8) AS run
-  FROM sliced s
- ORDER BY s.began
+SELECT min(started_at) AT TIME ZONE 'UTC' AS at,
+       round(extract(epoch FROM max(finished_at) - min(started_at)), 3)::float8 AS seconds,
+       sum(rows)::bigint AS rows, max(lag_s) AS lag_s
+  FROM numbered
+ GROUP BY run_id, slice
+ ORDER BY min(number)

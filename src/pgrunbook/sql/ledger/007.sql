@@ -1,4 +1,4 @@
--- Version 7 of the ledger: blocks that run in batches, each batch with the rows that it commits.
+-- Version 7 of the ledger: blocks that run in batches, each batch with the rows that it commits; and what was asked of a run.
 CREATE TABLE pgrunbook.backfills (
   id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   run_id UUID NOT NULL REFERENCES pgrunbook.runs (run_id),
@@ -40,6 +40,7 @@ CREATE TABLE pgrunbook.batches (
   started_at TIMESTAMPTZ NOT NULL,
   elapsed_ms DOUBLE PRECISION NOT NULL,
   wal_bytes BIGINT NOT NULL,
+  lag_s DOUBLE PRECISION,
   attempts INTEGER NOT NULL,
   waited_for JSONB NOT NULL,
   finished_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
@@ -57,6 +58,7 @@ COMMENT ON COLUMN pgrunbook.batches.rows_written IS 'How many rows of which tabl
 COMMENT ON COLUMN pgrunbook.batches.started_at IS 'When its transaction began.';
 COMMENT ON COLUMN pgrunbook.batches.elapsed_ms IS 'How long its statement took, in milliseconds.';
 COMMENT ON COLUMN pgrunbook.batches.wal_bytes IS 'How much WAL the server wrote meanwhile, that of others included.';
+COMMENT ON COLUMN pgrunbook.batches.lag_s IS 'How many seconds the slowest replica was behind before it; NULL if none was seen.';
 COMMENT ON COLUMN pgrunbook.batches.attempts IS 'How many attempts it took: others held its locks, or it was a deadlock or a serialization failure.';
 COMMENT ON COLUMN pgrunbook.batches.waited_for IS 'Sessions that were in the way of the attempts, as in attempts.';
 COMMENT ON COLUMN pgrunbook.batches.finished_at IS 'When its row was written, just before the commit.';
@@ -111,3 +113,28 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON pgrunbook.paus
 REVOKE UPDATE, DELETE, TRUNCATE ON pgrunbook.backfills, pgrunbook.batches, pgrunbook.skipped_rows, pgrunbook.pauses
   FROM PUBLIC, CURRENT_USER;
 GRANT UPDATE (id) ON pgrunbook.backfills TO CURRENT_USER; -- foreign keys lock the row that they refer to
+
+CREATE TABLE pgrunbook.requests (
+  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  run_id UUID NOT NULL REFERENCES pgrunbook.runs (run_id),
+  what TEXT NOT NULL CHECK (what IN ('pause', 'resume', 'stop')),
+  reason TEXT NOT NULL,
+  operator TEXT NOT NULL,
+  host TEXT NOT NULL,
+  database_user TEXT NOT NULL DEFAULT session_user,
+  asked_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE pgrunbook.requests IS 'What somebody asked of a run at work; it obeys the last row between two batches.';
+COMMENT ON COLUMN pgrunbook.requests.id IS 'Order of the rows.';
+COMMENT ON COLUMN pgrunbook.requests.run_id IS 'Run that is to obey.';
+COMMENT ON COLUMN pgrunbook.requests.what IS 'pause: wait before the next batch. resume: go on. stop: end; the next run goes on.';
+COMMENT ON COLUMN pgrunbook.requests.reason IS 'Why; empty if nobody has said.';
+COMMENT ON COLUMN pgrunbook.requests.operator IS 'Who asked: the option, or the user of the operating system.';
+COMMENT ON COLUMN pgrunbook.requests.host IS 'Machine on which it was asked.';
+COMMENT ON COLUMN pgrunbook.requests.database_user IS 'Database user of the session.';
+COMMENT ON COLUMN pgrunbook.requests.asked_at IS 'When the row was written.';
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON pgrunbook.requests
+  FOR EACH STATEMENT EXECUTE FUNCTION pgrunbook.refuse_change();
+
+REVOKE UPDATE, DELETE, TRUNCATE ON pgrunbook.requests FROM PUBLIC, CURRENT_USER;

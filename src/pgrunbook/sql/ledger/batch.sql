@@ -2,7 +2,7 @@
 WITH given AS (
     SELECT * FROM jsonb_to_record(%(batch)s::jsonb) AS g (
         backfill bigint, number integer, run_id uuid, from_key text[], to_key text[], rows bigint, rows_written jsonb,
-        started_at timestamptz, elapsed_ms float8, lsn pg_lsn, attempts integer, waited_for jsonb,
+        started_at timestamptz, elapsed_ms float8, lsn pg_lsn, lag_s float8, attempts integer, waited_for jsonb,
         sqlstate text, table_name text, constraint_name text)
 ), skipped AS (
     INSERT INTO pgrunbook.skipped_rows (backfill, number, run_id, key, sqlstate, table_name, constraint_name)
@@ -11,7 +11,7 @@ WITH given AS (
      WHERE sqlstate IS NOT NULL
 )
 INSERT INTO pgrunbook.batches (backfill, number, run_id, from_key, to_key, rows, rows_written, started_at, elapsed_ms,
-                               wal_bytes, attempts, waited_for)
+                               wal_bytes, lag_s, attempts, waited_for)
 SELECT backfill, number, run_id, from_key, to_key, rows, rows_written, started_at, elapsed_ms,
-       pg_wal_lsn_diff(pg_current_wal_insert_lsn(), lsn), attempts, waited_for
+       pg_wal_lsn_diff(pg_current_wal_insert_lsn(), lsn), lag_s, attempts, waited_for
   FROM given

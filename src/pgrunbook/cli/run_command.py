@@ -1,0 +1,216 @@
+"""`pgrunbook run`: one runbook, or every one that is pending."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from pgrunbook import controls, signals
+from pgrunbook.cli import commands
+from pgrunbook.errors import Failed, Interrupted, RunbookError, Verdict
+from pgrunbook.records import hazard_rows
+from pgrunbook.runbooks import arguments, parameters
+from pgrunbook.runbooks.arguments import Asked
+from pgrunbook.runbooks.project import Project
+
+if TYPE_CHECKING:
+    from pgrunbook.records.how_it_ended import Ending
+
+
+@click.command()
+@click.argument("runbook", required=False)
+@click.option(
+    "--pending",
+    is_flag=True,
+    help="Run every runbook that is not done, in order, up to the first that does not pass.",
+)
+@click.option("--target", metavar="NAME", help=f"{commands.TARGETS}  [default: the runbook's]")
+@click.option(
+    "--mode",
+    type=click.Choice(get_args(parameters.Mode)),
+    help="plan writes nothing; rehearse applies the blocks to a copy of the schema; verify only "
+    "looks; revert undoes"
+    " what was applied.  [default: the runbook's, usually apply]",
+)
+@click.option(
+    "-p",
+    "--parameter",
+    "pairs",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, "
+    "statement_timeout,"
+    " approved_plan, approver, discard, adopt, or one of its own. May be repeated.",
+)
+@click.option(
+    "--html", is_flag=True, help="Also make the reviewer's page of the record, below outputs/site/."
+)
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show a progress bar.  [default: only on a terminal]",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON when all is over: docs/json.md has its form.",
+)
+def run(
+    runbook: str | None,
+    pending: bool,
+    target: str | None,
+    mode: str | None,
+    pairs: tuple[tuple[str, str], ...],
+    html: bool,
+    progress: bool | None,
+    as_json: bool,
+) -> None:
+    """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under
+    outputs/.
+
+    The last lines are the verdict, in the modes plan and rehearse the digest of the plan if
+    anything is to do, the path of the notebook, and its seal. With --json they are the runbook,
+    verdict, message, problems, plan, notebook, page and seal; and an error if it could not be begun
+    or sealed. A parameter that the runbook does not declare, or of another type, refuses the run
+    before anything is started.
+
+    A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a
+    block, a block was edited since, or the last run did not pass; and none after the first that
+    does not pass, whose exit code it is. A parameter goes to the runbooks that declare it.
+    """
+    if pending == bool(runbook):
+        raise click.UsageError("Name a RUNBOOK, or give --pending.")
+    if pending and mode == "revert":
+        raise click.UsageError(
+            "Name the RUNBOOK to revert: --pending is for what is to be applied."
+        )
+    project = Project.find()
+    all_pairs = [*pairs, ("target", target), ("mode", mode)]
+    notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
+    asked = arguments.asked(notebooks, all_pairs)
+    if pending:
+        asked = {
+            path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)
+        }
+        click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
+    bar = bool(sys.stderr and sys.stderr.isatty()) if progress is None else progress
+    told: list[dict[str, Any]] = []
+    try:
+        for path, each in asked.items():
+            told.append(facts := {"runbook": path.stem})
+            for name, value in _run(project, path, each, html=html, bar=bar):
+                facts[name] = value
+                if not as_json:
+                    _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
+            _go_on(
+                [facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"])
+            )
+            if signals.stopped() and path != list(asked)[-1]:
+                raise Interrupted(
+                    f"Stopped by a signal, after {path.stem}: the runbooks after it were not begun."
+                )
+    except (Exception, KeyboardInterrupt) as exc:
+        error = commands.told(commands.error_of(exc))
+        told[-1] = error | told[-1] | {"problems": error["problems"], "error": error["message"]}
+        raise
+    finally:
+        if as_json:
+            commands.print_document(told)
+
+
+def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
+    """Exit if the last of these runbooks did not pass, with a note about those before it."""
+    if verdict is Verdict.PASSED:
+        return
+    if passed := done[:-1]:
+        dry = mode in ("plan", "rehearse")
+        note = (
+            "comes before it and is not applied there yet" if dry else "came before it and passed"
+        )
+        click.echo(f"note:     {', '.join(passed)} {note}", err=True)
+    sys.exit(verdict.exit_code)
+
+
+def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
+    """Whether a runbook is to be run, as far as the ledger and the files tell."""
+    from pgrunbook.cli import status as report
+
+    (found,) = report.collect(project, [notebook.stem], chosen.target, chosen.schema_)
+    return report.pending(found)
+
+
+def _run(
+    project: Project, notebook: Path, asked: Asked, *, html: bool, bar: bool
+) -> Iterator[tuple[str, Any]]:
+    """Run one runbook, and seal its record; what there is to say, each with its name, once nothing
+    is left to be done: nobody need listen to the end.
+    """
+    with signals.as_before():
+        path, ending = _execute(project, notebook, asked, bar=bar)
+        sealed = _sealed(project, path)
+        page = _page(project, path) if html else None
+    yield "verdict", str(ending.verdict)
+    yield "message", ending.text
+    yield "problems", commands.problems(ending.problems)
+    if asked.chosen.mode in ("plan", "rehearse"):
+        record = commands.record(path)
+        yield "hazards", record.rows("hazards")
+        if digest := record.plan.get("digest"):
+            yield "plan", digest
+    yield "notebook", str(commands.relative(path))
+    if page:
+        yield "page", str(commands.relative(page))
+    if isinstance(sealed, RunbookError):
+        raise sealed
+    if sealed:
+        yield "seal", sealed
+
+
+def _execute(project: Project, notebook: Path, asked: Asked, *, bar: bool) -> tuple[Path, Ending]:
+    try:
+        # SIGTERM too: before the engine takes over, it ends what was begun
+        signals.handle(signal.default_int_handler)
+        from pgrunbook.runner import run_notebook
+
+        return run_notebook.execute(project, notebook, asked.chosen, asked.given, bar=bar)
+    except KeyboardInterrupt as exc:
+        raise Interrupted("Stopped by a signal, before any cell was run.") from exc
+
+
+def _page(project: Project, notebook: Path) -> Path:
+    from pgrunbook.records.archive import Archive
+    from pgrunbook.records.site import Site
+
+    return Site(Archive(project.outputs)).page(notebook)
+
+
+def _sealed(project: Project, notebook: Path) -> str | RunbookError:
+    """The seal, in a line, or why there is none."""
+    from pgrunbook.records import sealing
+
+    try:
+        done = sealing.seal(project, notebook)
+        commands.warn(done.problems)
+        return str(done)
+    except RunbookError as exc:
+        return Failed(
+            "The run has ended as it says above. Its record is not sealed.", problems=exc.problems
+        )
+
+
+def _say(name: str, value: Any, *, passed: bool) -> None:
+    """One thing about a run, for people. Why it did not pass is an error."""
+    if name == "message":  # which has the problems in it
+        click.secho(value, fg="green" if passed else "red", err=not passed)
+    elif name == "hazards":
+        for row in value:
+            click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")
+    elif name not in ("verdict", "problems"):
+        click.echo(f"{name + ':':<10}{controls.one_line(value)}")

@@ -1,0 +1,125 @@
+"""What a record answers to the question what changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pgrunbook.records.cut_off import begun_blocks, cell_at_work
+from pgrunbook.records.format.parts import Kind
+from pgrunbook.records.record import Frame, Record
+from pgrunbook.records.words import counted, listed, sentence
+
+RAN = ("applied", "reverted")
+NOT_SO_FAR = "The run did not get that far."
+
+_UNCHANGED = {
+    "plan": "Nothing: a plan changes nothing.",
+    "revert": "Nothing: no block was left to revert.",
+}
+
+
+def changes(record: Record) -> str:
+    """What the blocks have changed, as the catalog said before each commit; of a record that does
+    not say that, what differs between the tables before and after.
+    """
+    text = _objects(record) or _difference(record)
+    if rows := _rows_written(record):
+        text = f"{text} {rows}".strip()
+    if record.last(Kind.DIFFERENCE) is None:
+        return f"{NOT_SO_FAR} {_done_so_far(record)} {text}".strip()
+    if not text:
+        mode = record.identity.get("mode", "")
+        return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
+    if record.identity.get("mode") == "rehearse":
+        return f"On the copy, not on the target: {text}"
+    return text
+
+
+def _done_so_far(record: Record) -> str:
+    """Which blocks had been applied, and which one was begun, in a run that was cut off."""
+    done = [f"{block.event} {block.name}" for block in record.blocks if block.event in RAN]
+    at_work = cell_at_work(record)
+    none = "No block is on record as applied." if at_work else "It had applied no block."
+    text = f"It had {listed(done)}." if done else none
+    if begun := begun_blocks(record):
+        text += (
+            f" {listed(begun)} was begun; how much of it was committed, the top of the "
+            "notebook says."
+        )
+    return f"{text}{at_work}"
+
+
+def _objects(record: Record) -> str:
+    """What was made, altered, moved and dropped, all blocks together; empty if no block says."""
+    changed: dict[str, str] = {}
+    for frame in _by_block(record, Kind.EFFECT):
+        for row in frame.rows:
+            _note(changed, row["object"], row["change"])
+    by_change: dict[str, list[str]] = {}
+    for name, change in changed.items():
+        by_change.setdefault(change, []).append(name)
+    return " ".join(
+        sentence(f"{change}: {listed(_grouped(names))}") for change, names in by_change.items()
+    )
+
+
+# The parts of others of which there may be many: counted then, as the cells name each.
+_PARTS = ("table column", "table constraint", "index", "trigger", "policy")
+_FEW = 3
+
+
+def _grouped(names: Sequence[str]) -> list[str]:
+    """The names; of a kind of parts that are more than a few, how many."""
+    kinds = [next((part for part in _PARTS if name.startswith(f"{part} ")), "") for name in names]
+    counts = Counter(kinds)
+    many = [kind for kind, number in counts.items() if kind and number > _FEW]
+    named = [name for name, kind in zip(names, kinds, strict=True) if kind not in many]
+    return [*named, *(counted(counts[kind], kind) for kind in many)]
+
+
+def _note(changed: dict[str, str], name: str, change: str) -> None:
+    """Add what a block did with an object to what those before it did."""
+    before = changed.get(name)
+    if before == "made" and change == "dropped":
+        del changed[name]
+    elif before == "dropped" and change == "made":
+        changed[name] = "made anew"
+    elif before != "made" or change == "made":
+        changed[name] = change
+
+
+def _rows_written(record: Record) -> str:
+    """How many rows of which tables the blocks have written; empty if none."""
+    written: Counter[tuple[str, str]] = Counter()
+    for frame in _by_block(record, Kind.ROWS):
+        for row in frame.rows:
+            for how in ("inserted", "updated", "deleted"):
+                written[how, row["table"]] += row[how]
+    parts = [
+        f"{counted(number, 'row')} {how} in {table}"
+        for (how, table), number in written.items()
+        if number
+    ]
+    return sentence(listed(parts)) if parts else ""
+
+
+def _by_block(record: Record, kind: Kind) -> Iterator[Frame]:
+    """The frame of each block; the last, of a cell that was run again."""
+    frames = {frame.about.get("block"): frame for frame in record.frames if frame.kind == kind}
+    yield from frames.values()
+
+
+def _difference(record: Record) -> str:
+    """What of the tables differs; empty if nothing does."""
+    rows = record.rows(Kind.DIFFERENCE)
+    counts = Counter((row["change"], row["kind"]) for row in rows)
+    by_change: dict[str, list[str]] = {}
+    for (change, kind), number in counts.items():
+        by_change.setdefault(change, []).append(counted(number, kind))
+    if not rows:
+        return ""
+    text = sentence("; ".join(f"{change}: {', '.join(how)}" for change, how in by_change.items()))
+    if tables := dict.fromkeys(row["table"] for row in rows if row["table"]):
+        text += f" In {listed(list(tables))}."
+    return text

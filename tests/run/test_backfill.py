@@ -70,6 +70,8 @@ def test_it_is_planned_rehearsed_applied_verified_and_reverted(filling: Filling)
     assert filling.project.command("lint").code == 0
     planned = filling("--mode", "plan")
     assert planned.code == 0, planned.text
+    (told,) = [row for row in planned.cells.values() if "upto" in row]
+    assert "1000" in told  # rows, all of which are to be changed
     rehearsed = filling("--mode", "rehearse")
     assert rehearsed.code == 0, rehearsed.text
     assert filling.database.execute("SELECT to_regclass('pgrunbook.runs'), max(n) FROM t") == [
@@ -113,6 +115,7 @@ def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Fi
     status = filling.project.command("status", "--target", "env:CRM_URL", RUNBOOK, "--json")
     (report,) = json.loads(status.text)
     assert [block["state"] for block in report["blocks"]] == ["started"]
+    assert "up to id = " in report["blocks"][0]["far"]
     assert report["last_run"]["verdict"] == "interrupted"
     filling.write("deploy", SLOWLY)
     last = filling.project.command("run", "--pending", "--target", "env:CRM_URL")

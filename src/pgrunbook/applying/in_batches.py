@@ -21,7 +21,6 @@ from pgrunbook.applying import broken_rows, lock_waits, standbys, waiters
 from pgrunbook.applying.broken_rows import Broken
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.giving_way import GivingWay
-from pgrunbook.applying.keyset import Ahead, Keyset
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.one_batch import Sender, Sent
 from pgrunbook.applying.outcome import Outcome
@@ -33,6 +32,7 @@ from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.batches import Backfill
 from pgrunbook.planning import batch_keys
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.driver_errors import problem_of
@@ -113,8 +113,7 @@ class _Work:
         assert there
         assert block.batching
         cut = block.batching
-        named = there["schema"], there["table"]
-        self.keyset = Keyset(*named, cut.key, there["types"], block.search_path)
+        self.keyset = Keyset.of(there, block)
         self.sender = Sender(self.sessions, block, cut, self.keyset, self.timeouts)
         self.backfill = self._begun_before() or self._begun_now(there["estimated_rows"])
         self.pace = Pace(

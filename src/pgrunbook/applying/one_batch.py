@@ -13,9 +13,9 @@ from pglast import ast
 from psycopg import errors
 
 from pgrunbook.applying import standbys, waiters
-from pgrunbook.applying.keyset import Ahead, Keyset
 from pgrunbook.applying.one_message import Message
 from pgrunbook.durations import milliseconds
+from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.pressure import FLUSH

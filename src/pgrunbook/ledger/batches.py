@@ -132,6 +132,15 @@ def history(conn: Connection, runbook: str, schema: str, block: str, slices: int
     )
 
 
+@lockers.named
+def rate(conn: Connection) -> float | None:
+    """How many rows a second the last backfill has changed; None if there was none. Reads only."""
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
+        return None
+    found: float | None = catalog.rows(conn, "ledger_rate")[0]["rate"]
+    return found
+
+
 def begin(
     conn: Session,
     run_id: str,

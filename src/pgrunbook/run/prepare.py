@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.origin import Standing
@@ -14,6 +16,7 @@ from pgrunbook.planning import (
     approval,
     batch_keys,
     delays,
+    estimates,
     foreseen,
     grammar,
     hazards,
@@ -61,6 +64,7 @@ class Preparation:
     risks: Sequence[Risk] = ()
     approved: bool = True
     round_trip_ms: float = 0.0
+    backfills: pd.DataFrame | None = None  # what blocks in batches have to do
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
@@ -85,6 +89,7 @@ class Preparation:
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided, found)
         results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
         results += batch_keys.check(self.look, decided)
+        self.backfills = estimates.frame(self.look, decided)
         results += self._delays(decided)
         results += reliance.letters(self.look, self._written(decided))
         if self.rehearsal:

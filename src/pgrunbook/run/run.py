@@ -178,15 +178,23 @@ class Run(Lifetime):
 
     def plan(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`,
-        `reason`. Shows what that puts at risk first: see `hazards.frame`.
+        `reason`. Shows what that puts at risk first, see `hazards.frame`, and what blocks in
+        batches have to do, see `estimates.frame`.
         """
         if self._plan and self._plan.steps:
             display.digest(self._plan, self._preparation.rehearsals())
             display.frame(self._hazards)
+        self._show_backfills()
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
             display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
         return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
+
+    def _show_backfills(self) -> None:
+        """What blocks in batches have to do, if there are any."""
+        found = self._preparation.backfills
+        if found is not None and len(found):
+            display.frame(display.named(found, Kind.BACKFILLS))
 
     @property
     def _hazards(self) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from psycopg import sql
 from psycopg.rows import tuple_row
@@ -12,18 +12,19 @@ from psycopg.rows import tuple_row
 from pgrunbook.ledger.batches import Key
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.bounds import Use
 
 
 class Ahead(NamedTuple):
     """The next batch: the key behind which it begins (None: with the least), its last key, and how
-    many rows it has; where the WAL is now.
+    many rows it has; where the WAL is now, None on a standby.
     """
 
     after: Key | None
     to: Key
     rows: int
-    lsn: str
+    lsn: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,13 @@ class Keyset:
     columns: Sequence[str]
     types: Sequence[str]
     path: str
+
+    @classmethod
+    def of(cls, there: Mapping[str, Any], block: Block) -> Self:
+        """That of a block, as the query `batch_key` has found it."""
+        assert block.batching
+        named = there["schema"], there["table"]
+        return cls(*named, block.batching.key, there["types"], block.search_path)
 
     @property
     def name(self) -> str:
@@ -121,7 +129,8 @@ class Keyset:
 # if there is no next row.
 _AHEAD = """\
 SELECT wal.at, numbered.place, {texts}
-  FROM (SELECT pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text AS at) AS wal
+  FROM (SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()
+                    THEN pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text END AS at) AS wal
   LEFT JOIN LATERAL (
            SELECT {columns}, pg_catalog.row_number() OVER () AS place
              FROM (SELECT {columns} FROM {table}

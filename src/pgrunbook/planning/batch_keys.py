@@ -30,7 +30,7 @@ def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
     assert block.batching
     path = block.search_path or search_path.of(conn)
     schemas = [block.batching.schema] if block.batching.schema else search_path.schemas(conn, path)
-    about = {"schemas": schemas, "table": block.batching.table, "key": list(block.batching.key)}
+    about = {"schemas": schemas, "table": block.batching.table, "columns": list(block.batching.key)}
     return next(iter(catalog.rows(conn, "batch_key", **about)), None)
 
 

@@ -14,7 +14,7 @@ WITH t AS (
                SELECT FROM pg_constraint o
                 WHERE o.conrelid = t.oid AND o.contype = 'n' AND o.conkey = ARRAY[a.attnum] AND NOT o.convalidated) AS filled
       FROM t
-     CROSS JOIN unnest(%(key)s::text[]) WITH ORDINALITY AS w (name, place)
+     CROSS JOIN unnest(%(columns)s::text[]) WITH ORDINALITY AS w (name, place)
       LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped
 ), i AS (
     SELECT x.indexrelid, x.indnkeyatts, x.indisvalid AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL

@@ -164,12 +164,17 @@ class _Work:
     # -- one batch
 
     def one_batch(self) -> None:
-        """Do the next batch. One that somebody would have waited for is left, and a smaller one
-        comes next.
-        """
+        """Do the next batch, or come nearer to a row of it that breaks a constraint."""
         self._attempts = []
         try:
             ahead = self._again(self._ahead)
+            self._one(ahead)
+        except psycopg.Error as exc:
+            raise self._failed(exc) from exc
+
+    def _one(self, ahead: Ahead) -> None:
+        """A batch that somebody would have waited for is left, and a smaller one comes next."""
+        try:
             sent, self.confirmed = self._again(
                 lambda: self.sender.send(ahead, partial(self._recording, ahead))
             )
@@ -177,12 +182,10 @@ class _Work:
             self.pace.gave_way()
         except errors.IntegrityError as exc:
             self._come_to_the_broken(ahead, exc)
-        except psycopg.Error as exc:
-            raise self._failed(exc) from exc
         else:
             self._few = 0
             self._advance(ahead, sent)
-            self.pace.after(sent.rows, sent.elapsed_ms, sent.waited_ms)
+            self.pace.after(ahead.keys, sent.elapsed_ms, sent.waited_ms)
 
     def _ahead(self) -> Ahead:
         assert self.backfill.upper is not None
@@ -194,9 +197,9 @@ class _Work:
         all of the batch, it is put aside, or ends the run.
         """
         assert self.decision.block.batching
-        if ahead.rows > 1:
+        if ahead.keys > 1:
             before = broken_rows.before_the_first(
-                ahead.rows, lambda rows: self._again(lambda: self.sender.breaks(ahead, rows))
+                ahead.keys, lambda rows: self._again(lambda: self.sender.breaks(ahead, rows))
             )
             self._few = max(before, 1)
         elif self.decision.block.batching.skips:
@@ -220,6 +223,7 @@ class _Work:
             "run_id": self.run_id,
             "from_key": ahead.after,
             "to_key": ahead.to,
+            "keys": ahead.keys,
             "rows": sent.rows,
             "rows_written": sent.rows_written,
             "started_at": sent.began_at.isoformat(),
@@ -230,7 +234,7 @@ class _Work:
             "waited_for": [asdict(blocker) for blocker in blockers],
         }
         recorded = [batches.recording(self.sessions.work, row | broken)]
-        after = self.backfill.after(ahead.to, sent.rows, sent.rows_written)
+        after = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
         return [*recorded, self._done(after, sent.elapsed_ms)] if after.done else recorded
 
     def _done(self, after: Backfill, elapsed_ms: float = 0.0) -> str:
@@ -249,7 +253,7 @@ class _Work:
         )
 
     def _advance(self, ahead: Ahead, sent: Sent) -> None:
-        self.backfill = self.backfill.after(ahead.to, sent.rows, sent.rows_written)
+        self.backfill = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
         self.elapsed_ms += sent.elapsed_ms
         self._tell()
         if not self.confirmed and not self.backfill.done:
@@ -263,7 +267,7 @@ class _Work:
         self.progress(
             Progress(
                 block=self.decision.block.name,
-                done=now.rows,
+                done=now.keys,
                 total=max(now.estimated_rows, 0) or None,
                 rows_per_s=pace.rows_per_s,
                 lag_s=pace.lag_s,

@@ -24,8 +24,9 @@ Key = Sequence[str]
 @dataclass(frozen=True, slots=True)
 class Backfill:
     """A block in batches that has begun: what it goes through, up to which key (None: the table was
-    empty), and how far it has come. `runs` are the ids of those that have done batches; `written`
-    is how many rows of which table: relation, inserted, updated, deleted.
+    empty), and how far it has come: `keys` of the table, and `rows` that were changed. `runs` are
+    the ids of those that have done batches; `written` is how many rows of which table: relation,
+    inserted, updated, deleted.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Backfill:
     estimated_rows: int
     started_at: datetime
     batches: int = 0
+    keys: int = 0
     rows: int = 0
     runs: tuple[str, ...] = ()
     at: Key | None = None
@@ -47,12 +49,15 @@ class Backfill:
         """Whether its batches have reached the upper bound."""
         return self.at == self.upper
 
-    def after(self, to: Key, rows: int, written: Sequence[Mapping[str, Any]]) -> Backfill:
+    def after(
+        self, to: Key, keys: int, rows: int, written: Sequence[Mapping[str, Any]]
+    ) -> Backfill:
         """The same after one more batch, which ends with that key."""
         return replace(
             self,
             at=to,
             batches=self.batches + 1,
+            keys=self.keys + keys,
             rows=self.rows + rows,
             written=_added(self.written, written),
         )

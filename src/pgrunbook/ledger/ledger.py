@@ -204,7 +204,9 @@ def done(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
 
 @lockers.named
 def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
-    """Every row on a run, by table, as JSON; None if the run has written nothing. Reads only."""
+    """Every row on a run, by table, as JSON, but those of batches, of which there may be thousands;
+    None if the run has written nothing. Reads only.
+    """
     if installed(conn) < 2:
         return None
     found: dict[str, list[dict[str, Any]] | None] = catalog.rows(
@@ -213,10 +215,7 @@ def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] 
     if not found["runs"]:
         return None
     if installed(conn) >= WITH_BATCHES:
-        query = (
-            "SELECT jsonb_agg(to_jsonb(q) ORDER BY id) FROM pgrunbook.requests q WHERE run_id = %s"
-        )
-        found["requests"] = (conn.execute(query, [run_id]).fetchone() or [None])[0]
+        found |= catalog.rows(conn, "ledger_record_batches", run_id=run_id)[0]["record"]
     return found
 
 

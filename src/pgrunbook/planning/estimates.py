@@ -66,7 +66,7 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()
     (plan,) = row[0] if row else ({},)
     changed = _changed(plan["Plan"])
-    return None if not ahead.rows else min(1.0, changed / ahead.rows)
+    return None if not ahead.keys else min(1.0, changed / ahead.keys)
 
 
 def _changed(plan: dict[str, Any]) -> float:

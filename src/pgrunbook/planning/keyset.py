@@ -18,12 +18,12 @@ from pgrunbook.sqltext.bounds import Use
 
 class Ahead(NamedTuple):
     """The next batch: the key behind which it begins (None: with the least), its last key, and how
-    many rows it has; where the WAL is now, None on a standby.
+    many keys it has; where the WAL is now, None on a standby.
     """
 
     after: Key | None
     to: Key
-    rows: int
+    keys: int
     lsn: str | None
 
 

@@ -35,6 +35,7 @@ CREATE TABLE pgrunbook.batches (
   run_id UUID NOT NULL REFERENCES pgrunbook.runs (run_id),
   from_key TEXT[],
   to_key TEXT[] NOT NULL,
+  keys BIGINT NOT NULL,
   rows BIGINT NOT NULL,
   rows_written JSONB NOT NULL,
   started_at TIMESTAMPTZ NOT NULL,
@@ -53,6 +54,7 @@ COMMENT ON COLUMN pgrunbook.batches.number IS 'Which batch of it, counted from 1
 COMMENT ON COLUMN pgrunbook.batches.run_id IS 'Run that did it.';
 COMMENT ON COLUMN pgrunbook.batches.from_key IS 'The key behind which it began, as text, one value for each column; NULL for the first batch, which began with the least key.';
 COMMENT ON COLUMN pgrunbook.batches.to_key IS 'The last key of it.';
+COMMENT ON COLUMN pgrunbook.batches.keys IS 'How many keys there were between the two.';
 COMMENT ON COLUMN pgrunbook.batches.rows IS 'How many rows its statement changed, as the server said.';
 COMMENT ON COLUMN pgrunbook.batches.rows_written IS 'How many rows of which table were written, as in blocks: what triggers and functions wrote is among them.';
 COMMENT ON COLUMN pgrunbook.batches.started_at IS 'When its transaction began.';

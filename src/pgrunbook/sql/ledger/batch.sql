@@ -1,7 +1,7 @@
 -- A batch's row in the ledger, with the row that it puts aside, if it does.
 WITH given AS (
     SELECT * FROM jsonb_to_record(%(batch)s::jsonb) AS g (
-        backfill bigint, number integer, run_id uuid, from_key text[], to_key text[], rows bigint, rows_written jsonb,
+        backfill bigint, number integer, run_id uuid, from_key text[], to_key text[], keys bigint, rows bigint, rows_written jsonb,
         started_at timestamptz, elapsed_ms float8, lsn pg_lsn, lag_s float8, attempts integer, waited_for jsonb,
         sqlstate text, table_name text, constraint_name text)
 ), skipped AS (
@@ -10,8 +10,8 @@ WITH given AS (
       FROM given
      WHERE sqlstate IS NOT NULL
 )
-INSERT INTO pgrunbook.batches (backfill, number, run_id, from_key, to_key, rows, rows_written, started_at, elapsed_ms,
+INSERT INTO pgrunbook.batches (backfill, number, run_id, from_key, to_key, keys, rows, rows_written, started_at, elapsed_ms,
                                wal_bytes, lag_s, attempts, waited_for)
-SELECT backfill, number, run_id, from_key, to_key, rows, rows_written, started_at, elapsed_ms,
+SELECT backfill, number, run_id, from_key, to_key, keys, rows, rows_written, started_at, elapsed_ms,
        pg_wal_lsn_diff(pg_current_wal_insert_lsn(), lsn), lag_s, attempts, waited_for
   FROM given

@@ -7,7 +7,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,6 +23,7 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
+from pgrunbook.records.format.parts import Progress
 from pgrunbook.runbooks.source import Source
 from support.databases import Database
 
@@ -40,6 +41,7 @@ class Backfilling:
     header: str = "batch: t by id; 10 rows"
     url: str = ""
     steady: bool = True  # its batches have the size that the header says, however long they take
+    told: list[Progress] = field(default_factory=list)  # of its progress
 
     def decide(self, agenda: Agenda) -> Decision:
         """What is to be done with the block."""
@@ -55,10 +57,11 @@ class Backfilling:
 
     def __call__(self, before: Callable[[Sessions], object] = lambda _: None) -> Outcome | None:
         """Run it; None if there is nothing left to do."""
-        sessions = Sessions(Target("test", self.url or self.database.url), "public", "test")
+        run_id = str(uuid.uuid4())
+        target = Target("test", self.url or self.database.url)
+        sessions = Sessions(target, "public", f"{run_id[:8]} 900_x")
         try:
             sessions.lock()
-            run_id = str(uuid.uuid4())
             ledger.install(sessions.work)
             about = {
                 "schema": "public",
@@ -80,7 +83,7 @@ class Backfilling:
                     Timeouts("150ms", "5s", "3s"),
                     runbook="900_x",
                     report=lambda _: None,
-                    progress=lambda _: None,
+                    progress=self.told.append,
                 )
         finally:
             sessions.close()

@@ -13,13 +13,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from pgrunbook.admit.inspect_column import (
-    TABLE_KINDS,
-    Constraint,
-    Inspection,
-    Obstacle,
-    kind_of_relation,
-)
+from pgrunbook.admit.findings import TABLE_KINDS, Constraint, Obstacle, kind_of_relation
+from pgrunbook.admit.inspect_column import Inspection
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, search_path
@@ -83,13 +78,14 @@ def testified(witness: Witness, schema: str, table: str, column: str, value: str
     """The same by what a witness says, in a session of ours and in whichever transaction that
     is.
     """
-    found = Inspection(witness, schema, table, column, value, schema).run()
+    inspection = Inspection(witness, schema, table, column, value, schema).run()
+    found = inspection.found
     return Admission(
         schema,
         table,
         column,
         value,
-        found.type,
+        inspection.type,
         tuple(found.constraints),
         tuple(found.obstacles),
         tuple(found.problems),

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 
 from pgrunbook.admit.admission import Admission
-from pgrunbook.admit.inspect_column import Constraint
+from pgrunbook.admit.findings import Constraint
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Admits, Block
 from pgrunbook.runbooks.source import Source

@@ -299,14 +299,17 @@ class _Work:
         """What was done, once all batches are. Of a table without a row, as a rehearsal's, there
         was none: the server says whether it could have been.
         """
+        self._told = 0.0
+        self._tell()
         if self.backfill.upper is None:
             self._explain()
             self.sessions.work.execute(self._done(self.backfill).encode())
         elapsed_ms = (datetime.now(UTC) - self.started_at).total_seconds() * 1000
+        vacuums = [(done.sql, done.elapsed_ms) for done in self.giving_way.vacuums]
         return Outcome(
             self.decision.block.name,
             self.decision.event,
-            ((self.decision.sql.strip(), self.elapsed_ms),),
+            ((self.decision.sql.strip(), self.elapsed_ms), *vacuums),
             self.started_at,
             elapsed_ms,
             confirmed=self.confirmed,

@@ -63,8 +63,8 @@ class Pace:
     _written: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def after(self, rows: int, elapsed_ms: float, waiters_ms: float = 0.0) -> None:
-        """A batch has written so many rows in so long, and somebody has waited for it, 0 if nobody
-        has. From then on batches are shorter than `lock_timeout`.
+        """A batch has gone through so many rows in so long, and somebody has waited for it, 0 if
+        nobody has. From then on batches are shorter than `lock_timeout`.
         """
         self._written.append((self.now(), rows))
         share = self.limits.share_percent
@@ -97,8 +97,8 @@ class Pace:
 
     @property
     def rows_per_s(self) -> float | None:
-        """The rows that the last batches have written in a second, pauses between them included;
-        None before there are two.
+        """The rows that the last batches have gone through in a second, pauses between them
+        included; None before there are two.
         """
         if len(self._written) < 2 or (took := self._written[-1][0] - self._written[0][0]) <= 0:
             return None

@@ -60,8 +60,13 @@ class Pause:
 
     @property
     def kind(self) -> str:
-        """The reason without its numbers: alike for pauses that had the same cause."""
-        return re.sub(r"\d[\d.,]*", "#", self.reason)
+        """What pauses of the same cause have in common."""
+        return kind(self.reason)
+
+
+def kind(reason: str) -> str:
+    """A reason without its numbers."""
+    return re.sub(r"\d[\d.,]*", "#", reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class _Scale:
     def of(cls, panel: tuple[float, float], values: Sequence[float]) -> _Scale:
         most = max([*values, 0.001])
         unit = 10.0 ** (len(f"{most:.0f}") - 1) if most >= 1 else 0.1
-        rounds = (unit * n for n in (1, 2, 3, 4, 5, 6, 8, 10))
+        rounds = (unit * n for n in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10))
         return cls(*panel, next((each for each in rounds if each >= most), unit * 10))
 
     def place(self, value: float) -> float:

@@ -41,6 +41,6 @@ def line(progress: Progress) -> str:
 
 
 def _left_s(progress: Progress) -> float | None:
-    if not progress.total or not progress.rows_per_s:
+    if not progress.total or not progress.rows_per_s or progress.done >= progress.total:
         return None
-    return max(0, progress.total - progress.done) / progress.rows_per_s
+    return (progress.total - progress.done) / progress.rows_per_s

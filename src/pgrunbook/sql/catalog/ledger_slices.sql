@@ -10,7 +10,7 @@ WITH latest AS (
       FROM pgrunbook.batches b
       JOIN latest ON latest.id = b.backfill
 )
-SELECT min(started_at) AT TIME ZONE 'UTC' AS at,
+SELECT min(started_at) AS at,
        round(extract(epoch FROM max(finished_at) - min(started_at)), 3)::float8 AS seconds,
        sum(rows)::bigint AS rows, max(lag_s) AS lag_s
   FROM numbered

@@ -1,0 +1,94 @@
+"""What is found of a column: what constrains its values, what stands in the way of one more, and
+what has to be solved by hand before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pgrunbook.errors import Problem
+
+TABLE_KINDS = {"r", "p"}  # pg_class.relkind of ordinary and partitioned tables
+_OTHER_KINDS = {
+    "v": "view",
+    "m": "materialized view",
+    "f": "foreign table",
+    "S": "sequence",
+    "i": "index",
+}
+
+
+def kind_of_relation(relkind: str, template: str) -> str:
+    """What a relation is that is no table, put into the template; nothing for a table."""
+    return "" if relkind in TABLE_KINDS else template.format(_OTHER_KINDS.get(relkind, "relation"))
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One thing that constrains the values of the column.
+
+    `kind` is one of type, length, enum, domain, check, partition, foreign key. `owner` is the
+    table, or the type, that has it, as SQL. Those of a lookup table's column count too: they follow
+    their foreign key.
+    """
+
+    kind: str
+    name: str
+    definition: str
+    accepts: bool
+    validated: bool
+    owner: str
+
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        if self.kind == "domain":
+            return f"CHECK {self.name} of domain {self.owner}"
+        return f"{'CHECK' if self.kind == 'check' else self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A constraint that rejects the value and can be made to accept it.
+
+    `variant` names the SQL file that does so, `variables` are what psql would give it. With
+    `validate`, the constraint was validated before, and its replacement is to be validated in a
+    transaction of its own.
+    """
+
+    variant: str
+    variables: Mapping[str, str]
+    found: str
+    validate: bool = False
+
+
+@dataclass(slots=True)
+class Findings:
+    """The findings so far. `where` is the column, as problems name it."""
+
+    where: str
+    constraints: list[Constraint] = field(default_factory=list)
+    obstacles: list[Obstacle] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def constraint(self, kind: str, name: str, definition: str, *, accepts: bool) -> None:
+        """Add what a type, or the bounds of partitions, constrain."""
+        self.constraints.append(
+            Constraint(kind, name, definition, accepts, validated=True, owner=name)
+        )
+
+    def note(self, *obstacles: Obstacle) -> None:
+        """Add these obstacles, each once: two foreign keys may lead to the same lookup table, a
+        lookup table's column may have the same domain.
+        """
+        for obstacle in obstacles:
+            if not any(
+                (o.variant, o.variables) == (obstacle.variant, obstacle.variables)
+                for o in self.obstacles
+            ):
+                self.obstacles.append(obstacle)
+
+    def problem(self, what: str, **details: str) -> None:
+        """Add what has to be solved by hand."""
+        self.problems.append(Problem(what, where=self.where, **details))

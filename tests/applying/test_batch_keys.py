@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -175,3 +176,21 @@ def test_what_is_no_key_is_refused(
     sessions.close()
     assert said in "; ".join(result.problem.what for result in results if result.problem)
     assert bool(said) == any(result.problem for result in results)
+
+
+def test_a_key_that_a_block_before_makes_is_looked_for_when_its_turn_comes(
+    empty: Database, tmp_path: Path
+) -> None:
+    empty.load("CREATE TABLE t (id int, n int)")
+    backfill = Backfilling(empty, tmp_path, header="batch: t by id")
+    (tmp_path / "deploy").mkdir()
+    key = tmp_path / "deploy" / "005_key.sql"
+    key.write_text("-- title: A key\n-- why: A test.\nALTER TABLE t ADD PRIMARY KEY (id);\n")
+    with closing(Sessions(Target("test", empty.url), "public", "test")) as sessions:
+        agenda = backfill.agenda(sessions)
+        first, second = agenda.decide_now(agenda.blocks())
+        (found,) = batch_keys.check(sessions.look, [first, second])
+        assert found.problem is None
+        assert "a block before it may change that" in found.not_run
+        (refused,) = batch_keys.check(sessions.look, [second])
+        assert refused.problem

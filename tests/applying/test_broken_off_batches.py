@@ -25,16 +25,15 @@ from pgrunbook.postgres import embedded
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
-ROWS = 2_000
 SLOWLY = (
     "UPDATE t SET n = n + 1 FROM (SELECT pg_sleep(0.01)) AS slowly WHERE id > :from AND id <= :to"
 )
 
 
-def made(database: Database, folder: Path) -> Backfilling:
+def made(database: Database, folder: Path, rows: int) -> Backfilling:
     database.load(
         "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);"
-        f"INSERT INTO t SELECT generate_series(1, {ROWS})"
+        f"INSERT INTO t SELECT generate_series(1, {rows})"
     )
     return Backfilling(database, folder, SLOWLY, "batch: t by id; 20 rows")
 
@@ -104,7 +103,7 @@ def test_after_many_kills_each_row_is_changed_once(
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # shown if the test fails
     chance = random.Random(seed)
-    backfill = made(empty, tmp_path)
+    backfill = made(empty, tmp_path, 200 * times)
     for _ in range(times):
         with at_work(backfill) as process:
             wait_for_more(empty, batches(empty), process)
@@ -131,7 +130,7 @@ def test_after_the_server_was_stopped_at_once_each_row_is_changed_once(
         conn.execute("CREATE DATABASE stopped")
         conn.execute("SELECT pg_reload_conf()")
     database = Database(own, "stopped")
-    backfill = made(database, tmp_path)
+    backfill = made(database, tmp_path, 2_000)
     for _ in range(2):
         with at_work(backfill) as process:
             wait_for_more(database, batches(database), process)

@@ -247,6 +247,9 @@ def test_what_the_server_gave_up_for_another_transaction_is_tried_again(
     assert backfill()
     tried = backfill.database.execute("SELECT number, attempts FROM pgrunbook.batches ORDER BY id")
     assert tried == [(1, 1), (2, 2)]
+    # not those of the attempt that was rolled back
+    counted = "SELECT rows_written -> 0 ->> 'updated' FROM pgrunbook.batches ORDER BY id"
+    assert backfill.database.execute(counted) == [("10",), ("10",)]
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
 
 

@@ -127,6 +127,36 @@ def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Fi
     assert filling.events()[:2] == ["started", "applied"]
 
 
+def test_one_that_is_not_done_can_be_reverted_and_begun_anew(filling: Filling) -> None:
+    filling.write("deploy", SLOWLY.replace("100 rows", "100 rows\n-- until: 300 ms"))
+    filling.write("revert", FILL.replace("n = n + 1", "n = 0").replace(" id >", " n = 1 AND id >"))
+    project, database = filling.project, filling.database
+    assert project.step(database, runbook=RUNBOOK).code == 3
+    assert 0 < database.execute("SELECT count(*) FROM t WHERE n = 1")[0][0] < 1000
+    reverted = project.step(database, "--mode", "revert", runbook=RUNBOOK)
+    assert reverted.code == 0, reverted.text
+    assert database.execute("SELECT DISTINCT n FROM t") == [(0,)]
+    filling.write("deploy", FILL.replace("n + 1", "1 + n"))  # edited, which it may be now
+    anew = project.step(database, runbook=RUNBOOK)
+    assert anew.code == 0, anew.text
+    assert database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+    assert filling.events() == ["started", "reverting", "reverted", "started", "applied"]
+
+
+def test_a_revert_that_was_broken_off_goes_on(filling: Filling) -> None:
+    project, database = filling.project, filling.database
+    assert project.step(database, runbook=RUNBOOK).code == 0
+    back = SLOWLY.replace("n + 1", "n - 1").replace("100 rows", "100 rows\n-- until: 300 ms")
+    filling.write("revert", back)
+    begun = project.step(database, "--mode", "revert", runbook=RUNBOOK)
+    assert begun.code == 3, begun.text
+    filling.write("revert", back.replace("300 ms", "1 h"))
+    ended = project.step(database, "--mode", "revert", runbook=RUNBOOK)
+    assert ended.code == 0, ended.text
+    assert database.execute("SELECT DISTINCT n FROM t") == [(0,)]
+    assert filling.events() == ["started", "applied", "reverting", "reverted"]
+
+
 def test_a_signal_ends_it_between_two_batches(filling: Filling) -> None:
     filling.write("deploy", SLOWLY)
     filling.project.env["CRM_URL"] = filling.database.url

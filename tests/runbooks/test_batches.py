@@ -76,6 +76,10 @@ def test_its_other_lines(tmp_path: Path) -> None:
         ("SELECT f(:from::int, :to)", "SELECT f(NONE::int, TO)"),
         ("CALL f(:from, :to)", "CALL f(NONE, TO)"),
         (
+            "INSERT INTO o SELECT u.id FROM app.t AS u WHERE u.id > :from AND u.id <= :to",
+            "INSERT INTO o SELECT u.id FROM app.t AS u WHERE u.id > FROM AND u.id <= TO",
+        ),
+        (
             "INSERT INTO o SELECT f(t.id, :from, ':to') FROM t /* :from */ WHERE t.id > :from "
             "AND (t.n > 1 OR t.n < 0) AND t.id <= :to",
             "INSERT INTO o SELECT f(t.id, NONE, ':to') FROM t /* :from */ WHERE t.id > FROM "
@@ -106,6 +110,15 @@ def test_bounds_are_filled_in_by_what_they_are_there_for(
     [
         ("UPDATE t SET n = 1", ["lacks :from", "lacks :to"]),
         ("UPDATE t SET n = 1 WHERE id > :from", ["lacks :to"]),
+        ("UPDATE t SET n = f(:from, :to)", ["lacks :from", "lacks :to"]),
+        (
+            "UPDATE t SET n = 1 FROM u WHERE u.o = t.id AND u.id > :from AND u.id <= :to",
+            [":from does", ":to does"],
+        ),
+        (
+            "INSERT INTO o SELECT count(*) FILTER (WHERE id > :from) FROM t WHERE id <= :to",
+            [":from does"],
+        ),
         ("UPDATE t SET n = 1 WHERE id > ':from' AND id <= :to", ["lacks :from"]),
         ("UPDATE t SET n = 1 WHERE id > :'from' AND id <= :to", ["lacks :from"]),
         ("UPDATE t SET n = 1 WHERE id BETWEEN :from AND :to", [":from does", ":to does"]),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from pglast import ast
 from psycopg import errors
 
@@ -69,15 +70,20 @@ class Sender:
         conn, look = self.sessions.work, self.sessions.look
         message = self._message([_UNHIDDEN, self._statement(ahead)])
         asked = catalog.asking(conn, "rows_written")
-        conn.execute(FLUSH)  # of an attempt that was rolled back, too
-        with conn.undoing():
-            with waiters.cancelling(conn, look, milliseconds(self.timeouts.lock_timeout)) as seen:
-                message.send(self.timeouts.settings, asked)
-                (written,) = message.receive()
-            rows = _total(written) if self.batching.calls else message.affected
-            elapsed_ms = message.laps[-1][1]
-            sent = Sent(message.began_at, rows, written, elapsed_ms, seen.waited_ms)
-            return sent, self._commit(message, recording(sent))
+        try:
+            with conn.undoing():
+                limit_ms = milliseconds(self.timeouts.lock_timeout)
+                with waiters.cancelling(conn, look, limit_ms) as seen:
+                    message.send(self.timeouts.settings, asked)
+                    (written,) = message.receive()
+                rows = _total(written) if self.batching.calls else message.affected
+                elapsed_ms = message.laps[-1][1]
+                sent = Sent(message.began_at, rows, written, elapsed_ms, seen.waited_ms)
+                return sent, self._commit(message, recording(sent))
+        except psycopg.Error:
+            if not conn.closed:
+                conn.execute(FLUSH)  # or what was rolled back is counted with the next attempt
+            raise
 
     def put_aside(self, recording: Recording) -> tuple[Sent, bool]:
         """Commit what is recorded, and run no statement."""

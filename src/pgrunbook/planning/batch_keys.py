@@ -37,20 +37,23 @@ def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
 def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     """One result for each block in batches that is to run, or one for each problem."""
     results = []
-    earlier = False  # whether a block before it may make the table
+    earlier: list[Block] = []
     for decision in decisions:
         block = decision.block
         if decision.pending and block.batching:
-            there = found(conn, block)
-            if there is None and earlier:
-                why = "a block before it may make the table"
+            wrong = list(problems(block, found(conn, block)))
+            if wrong and any(_may_change(each, block.batching.table) for each in earlier):
+                why = f"{wrong[0].what}: a block before it may change that"
                 results.append(CheckResult(block.name, _CHECK, not_run=why))
             else:
-                wrong = list(problems(block, there))
                 results += [CheckResult(block.name, problem.what, problem) for problem in wrong]
                 results += [] if wrong else [CheckResult(block.name, _CHECK)]
-        earlier = earlier or decision.pending
+        earlier += [block] if decision.pending else []
     return results
+
+
+def _may_change(block: Block, table: str) -> bool:
+    return block.runs_code or table in {name for _, name in block.relations}
 
 
 def problems(block: Block, there: Mapping[str, Any] | None) -> Iterator[Problem]:

@@ -17,14 +17,14 @@ from pgrunbook.runbooks.blocks import Block
 
 def decide(block: Block, entry: Entry, backfill: Backfill | None) -> Decision:
     """The decision about a block whose last row says that it has begun, or that it was begun to be
-    undone.
+    undone. It is to be applied, as before: who has approved that has approved all of its batches.
     """
     reason = f"{entry.event} by run {entry.run_id[:8]} and not finished"
     if entry.event == "started" and backfill:
         if problems := tuple(_problems(block, entry, backfill)):
             return Decision(block, Action.REFUSE, "edited since it began", problems=problems)
         reason = f"{reason}: {backfill.far}"
-    return Decision(block, Action.COMPLETE, reason, (0,), revision=entry.revision + 1)
+    return Decision(block, Action.APPLY, reason, (0,), revision=entry.revision + 1)
 
 
 def _problems(block: Block, entry: Entry, backfill: Backfill) -> Iterator[Problem]:

@@ -119,9 +119,12 @@ class Keyset:
         rows.
         """
         path = search_path.theirs(self.path or search_path.of(conn))
-        with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
-            cursor.execute(f"SET LOCAL row_security = off; {path}".encode())
-            row = cursor.execute(question).fetchone()
+        asked = f"SET LOCAL row_security = off; {path};\n{question.as_string(conn)}"
+        with conn.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute(asked.encode())  # one message, and so one transaction
+            while cursor.nextset():
+                pass
+            row = cursor.fetchone()
         return None if row is None else list(row)
 
 

@@ -88,7 +88,7 @@ class Batching:
     def statement(self, given: Mapping[Use, Mapping[str, str]]) -> Statement:
         """The statement with its bounds, for what each of them is there for."""
         template = self.template
-        uses = [place.use for place in bounds.places(template.node, self.key)]
+        uses = [place.use for place in bounds.places(template.node, self.table, self.key)]
         sql = bounds.filled(template.sql, uses, given)
         return Statement(sql, template.line, template.node, "", template.file)
 
@@ -195,9 +195,10 @@ def _statement_problems(batching: Batching) -> Iterator[Problem]:
         expected = "UPDATE, INSERT … SELECT, DELETE, MERGE, or a call of a function"
         yield Problem("cannot run in batches", where, expected, statement.sql.splitlines()[0])
         return
-    found = bounds.places(statement.node, batching.key)
+    found = bounds.places(statement.node, batching.table, batching.key)
+    enough = {Use.COMPARED, Use.OTHER} | ({Use.ARGUMENT} if batching.calls else set())
     for name in MARKS:
-        if name not in {place.name for place in found}:
+        if not any(place.name == name and place.use in enough for place in found):
             yield Problem(f"lacks :{name}", where, batching.limit, remedy=write)
     for place in found:
         if place.use is Use.OTHER:

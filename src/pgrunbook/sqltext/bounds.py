@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pglast import ast
 from pglast.enums import A_Expr_Kind, BoolExprType, JoinType, MergeMatchKind
+from pglast.visitors import Visitor
 
 # What stands for each placeholder in SQL that is to be parsed.
 MARKS = {"from": "pgrunbook from", "to": "pgrunbook to"}
@@ -36,9 +37,11 @@ class Place(NamedTuple):
     use: Use
 
 
-def places(node: ast.Node, key: Sequence[str]) -> list[Place]:
-    """The bounds of a statement in the order of its text; `key` are the columns to be compared."""
-    return sorted(_Bounds(key).of(node))
+def places(node: ast.Node, table: str, key: Sequence[str]) -> list[Place]:
+    """The bounds of a statement in the order of its text; `key` are the columns of the table that
+    are to be compared.
+    """
+    return sorted(_Bounds(_names(node, table), key).of(node), key=lambda place: place.location)
 
 
 def filled(sql: str, uses: Sequence[Use], bounds: Mapping[Use, Mapping[str, str]]) -> str:
@@ -50,7 +53,9 @@ def filled(sql: str, uses: Sequence[Use], bounds: Mapping[Use, Mapping[str, str]
 class _Bounds:
     """Walks through a statement. A comparison limits it where nothing but AND is above it."""
 
-    def __init__(self, key: Sequence[str]) -> None:
+    def __init__(self, names: set[str], key: Sequence[str]) -> None:
+        """`names` are those of the table in the statement."""
+        self._names = names
         self._key = [*key]
 
     def of(self, node: object, *, limits: bool = False) -> Iterator[Place]:
@@ -68,11 +73,12 @@ class _Bounds:
             case ast.FuncCall(args=args):
                 for each in args or ():
                     yield from self._argument(each)
+                yield from self._below(node, limits=False, without="args")
             case ast.Node():
                 yield from self._below(node, limits=limits)
 
-    def _below(self, node: ast.Node, *, limits: bool) -> Iterator[Place]:
-        for name in node:
+    def _below(self, node: ast.Node, *, limits: bool, without: str = "") -> Iterator[Place]:
+        for name in (name for name in node if name != without):
             below = _limits(node, name) or (limits and _joins(node))
             yield from self.of(getattr(node, name), limits=below)
 
@@ -91,25 +97,46 @@ class _Bounds:
             node.kind == A_Expr_Kind.AEXPR_OP
             and bool(marked)
             and node.name[-1].sval == _OPERATORS[marked[0]]
-            and _columns(node.lexpr) == self._key
+            and self._columns(node.lexpr) == self._key
         )
+
+    def _columns(self, node: object) -> list[str]:
+        """The names of what is compared, as far as they are columns of the table."""
+        parts = node.args if isinstance(node, ast.RowExpr) else (node,)
+        return [self._column(part) for part in parts]
+
+    def _column(self, node: object) -> str:
+        match node:
+            case ast.ColumnRef(fields=(ast.String(sval=name),)):
+                return str(name)
+            case ast.ColumnRef(fields=(*_, ast.String(sval=table), ast.String(sval=name))):
+                return str(name) if table in self._names else ""
+        return ""
+
+
+class _Named(Visitor):  # type: ignore[misc]
+    """The names that a statement gives a table."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        self.found: set[str] = set()
+
+    def visit_RangeVar(self, _ancestors: Any, node: ast.RangeVar) -> None:
+        """Note the name."""
+        if node.relname == self.table:
+            self.found.add(node.alias.aliasname if node.alias else node.relname)
+
+
+def _names(node: ast.Node, table: str) -> set[str]:
+    visitor = _Named(table)
+    visitor(node)
+    return visitor.found
 
 
 def _marked(node: object, use: Use) -> Iterator[Place]:
     match node:
         case ast.ColumnRef(fields=(ast.String(sval=name),)) if name in MARKS.values():
             yield Place(node.location, name.removeprefix("pgrunbook "), use)
-
-
-def _columns(node: object) -> list[str]:
-    """The names of the columns that are compared."""
-    parts = node.args if isinstance(node, ast.RowExpr) else (node,)
-    names = [
-        part.fields[-1].sval
-        for part in parts
-        if isinstance(part, ast.ColumnRef) and isinstance(part.fields[-1], ast.String)
-    ]
-    return names if len(names) == len(parts) else []
 
 
 def _limits(node: ast.Node, name: str) -> bool:

@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks [PART …] [--times N] [--quick] [--write FILE]
 
-Parts: startup, many, catalog, stall, distance. All of them take about 35 minutes on two cores.
+Parts: startup, many, catalog, stall, distance, backfill. All of them take about an hour on two
+cores.
 --quick is for development: fewer, smaller, once each, in 4 minutes, and without the stalls.
 """
 
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import backfill
 import catalogs
 import distance
 import many
@@ -34,6 +36,9 @@ PARTS: dict[str, Callable[[embedded.Server, int, bool], str]] = {
         server, times, *([(1_000,)] if quick else ())
     ),
     "stall": lambda server, _, quick: stall.section(server, 1 if quick else stall.READER_S),
+    "backfill": lambda server, _, quick: backfill.section(
+        server, 100_000 if quick else backfill.ROWS
+    ),
     "distance": lambda server, _, quick: distance.section(server, 1 if quick else stall.READER_S),
 }
 QUICK = ("startup", "many", "catalog")

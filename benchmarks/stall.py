@@ -66,6 +66,7 @@ class Application:
 
     conninfo: str
     clients: int
+    queries: Sequence[bytes] = QUERIES
     waits: list[float] = field(default_factory=list)
     _over: float = float("inf")
 
@@ -88,7 +89,7 @@ class Application:
         with psycopg.connect(self.conninfo, autocommit=True) as conn:
             due = time.perf_counter()
             while due < self._over:
-                conn.execute(QUERIES[number % len(QUERIES)])
+                conn.execute(self.queries[number % len(self.queries)])
                 now = time.perf_counter()
                 self.waits.append(now - due)
                 due += PERIOD_S

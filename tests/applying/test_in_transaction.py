@@ -290,3 +290,14 @@ def test_a_database_of_bytes_counts_them_and_an_error_is_placed_by_characters(
         f"nothing)\n{'^':>{len('      found:    CREATE TABLE u (id ') + 1}}\n" in said
     )
     applying.sessions.close()
+
+
+@on_18
+def test_rows_that_a_block_before_has_written_are_not_counted_again(applying: Applying) -> None:
+    """The server passes its counts on a second later."""
+    applying.database.execute("CREATE TABLE t (id int)")
+    applying("INSERT INTO t VALUES (1), (2);", name="010_first")
+    done = applying("UPDATE t SET id = id + 1;", name="020_second")
+    assert done.effect
+    counts = {"inserted": 0, "updated": 2, "deleted": 0}
+    assert done.effect.rows_written == [{"relation": "public.t", **counts}]

@@ -15,7 +15,7 @@ import pytest
 from psycopg.pq import TransactionStatus
 from support.databases import Database
 
-from pgrunbook.applying.one_message import Batch
+from pgrunbook.applying.one_message import Message
 from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.connection import connect
@@ -45,43 +45,43 @@ def sessions(empty: Database) -> Iterator[tuple[Session, Session]]:
 @contextmanager
 def ran(
     work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS, *, traced: bool = True
-) -> Iterator[Batch]:
+) -> Iterator[Message]:
     """The statements in a transaction that is open as long as the `with` block lasts, and then
     committed.
     """
-    batch = Batch(work, "public", statements(sql), traced)
+    message = Message(work, "public", statements(sql), traced)
     with work.undoing():
-        batch.send(timeouts, "SELECT")
-        batch.receive()
-        yield batch
+        message.send(timeouts, "SELECT")
+        message.receive()
+        yield message
         work.execute("COMMIT")
 
 
 def failed(
     work: Session, sql: str, timeouts: dict[str, str] = TIMEOUTS
-) -> tuple[Batch, psycopg.Error]:
-    """A batch of which a statement failed, and its error; it was rolled back."""
-    batch = Batch(work, "public", statements(sql))
+) -> tuple[Message, psycopg.Error]:
+    """A message of which a statement failed, and its error; it was rolled back."""
+    message = Message(work, "public", statements(sql))
     try:
         with work.undoing():
-            batch.send(timeouts, "SELECT")
-            batch.receive()
+            message.send(timeouts, "SELECT")
+            message.receive()
     except psycopg.Error as exc:
         assert work.info.transaction_status == TransactionStatus.IDLE
-        return batch, exc
+        return message, exc
     pytest.fail("nothing has failed")
 
 
 def test_each_statement_has_its_time(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
-    with ran(work, "CREATE TABLE a (); SELECT pg_sleep(0.3); CREATE TABLE b ();") as batch:
+    with ran(work, "CREATE TABLE a (); SELECT pg_sleep(0.3); CREATE TABLE b ();") as message:
         assert work.execute("SELECT current_setting('statement_timeout')").fetchone() == ("5s",)
-    assert [sql for sql, _ in batch.laps] == [
+    assert [sql for sql, _ in message.laps] == [
         "CREATE TABLE a ()",
         "SELECT pg_sleep(0.3)",
         "CREATE TABLE b ()",
     ]
-    first, second, third = (ms for _, ms in batch.laps)
+    first, second, third = (ms for _, ms in message.laps)
     assert second >= 300 > max(first, third) > 0
 
 
@@ -98,10 +98,10 @@ def test_a_statement_may_end_with_a_comment(sessions: tuple[Session, Session]) -
 
 def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
-    batch = Batch(work, "public", statements("CREATE TABLE a (id int)"))
+    message = Message(work, "public", statements("CREATE TABLE a (id int)"))
     with work.undoing():
-        batch.send(TIMEOUTS, catalog.asking(work, "ddl", schema="public", tables=["a"]))
-        (rows,) = batch.receive()
+        message.send(TIMEOUTS, catalog.asking(work, "ddl", schema="public", tables=["a"]))
+        (rows,) = message.receive()
         assert [row["ddl"] for row in rows] == [
             "CREATE TABLE t ()",
             "ALTER TABLE t ADD COLUMN id integer",
@@ -111,9 +111,9 @@ def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, S
 
 def test_the_one_that_fails_is_known_and_no_other_is_run(sessions: tuple[Session, Session]) -> None:
     work, look = sessions
-    batch, _ = failed(work, "CREATE TABLE a (); SELECT 1 / 0; SELECT pg_sleep(1);")
-    assert batch.failed is not None
-    assert batch.failed[0].sql == "SELECT 1 / 0"
+    message, _ = failed(work, "CREATE TABLE a (); SELECT 1 / 0; SELECT pg_sleep(1);")
+    assert message.failed is not None
+    assert message.failed[0].sql == "SELECT 1 / 0"
     assert look.execute("SELECT to_regclass('public.a')").fetchone() == (None,)
 
 
@@ -121,9 +121,9 @@ def test_where_it_fails_is_counted_from_the_beginning_of_the_message(
     sessions: tuple[Session, Session],
 ) -> None:
     work, _ = sessions
-    batch, _ = failed(work, "CREATE TABLE a (); SELECT missing")
-    assert batch.failed is not None
-    _, place = batch.failed
+    message, _ = failed(work, "CREATE TABLE a (); SELECT missing")
+    assert message.failed is not None
+    _, place = message.failed
     assert "SELECT missing"[place:] == "missing"
 
 
@@ -131,11 +131,11 @@ def test_a_timeout_fails_the_statement_that_it_hits(sessions: tuple[Session, Ses
     work, look = sessions
     look.execute("BEGIN")
     look.execute("SELECT FROM public.there")
-    batch, _ = failed(
+    message, _ = failed(
         work, "CREATE TABLE a (); ALTER TABLE there ADD a int;", TIMEOUTS | {"lock_timeout": "50ms"}
     )
-    assert batch.failed is not None
-    assert batch.failed[0].sql.startswith("ALTER")
+    assert message.failed is not None
+    assert message.failed[0].sql.startswith("ALTER")
 
 
 def test_a_timeout_is_that_of_each_statement_and_not_of_all_together(
@@ -145,9 +145,9 @@ def test_a_timeout_is_that_of_each_statement_and_not_of_all_together(
     timeouts = TIMEOUTS | {"statement_timeout": "400ms"}
     with ran(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(0.25); SELECT pg_sleep(0.25)", timeouts):
         pass
-    batch, _ = failed(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(5)", timeouts)
-    assert batch.failed is not None
-    assert batch.failed[0].sql == "SELECT pg_sleep(5)"
+    message, _ = failed(work, "SELECT pg_sleep(0.25); SELECT pg_sleep(5)", timeouts)
+    assert message.failed is not None
+    assert message.failed[0].sql == "SELECT pg_sleep(5)"
 
 
 def test_the_server_counts_the_time_that_we_are_silent(sessions: tuple[Session, Session]) -> None:
@@ -189,9 +189,9 @@ def test_many_statements_are_one_message(sessions: tuple[Session, Session]) -> N
     many = [f"CREATE TABLE t{n} ()" for n in range(20)] + [
         f"COMMENT ON TABLE t1 IS '{'x' * 300_000}'"
     ] * 3
-    with ran(work, ";".join(many)) as batch:
+    with ran(work, ";".join(many)) as message:
         pass
-    assert [sql for sql, _ in batch.laps] == many
+    assert [sql for sql, _ in message.laps] == many
     failing, _ = failed(work, "DROP TABLE t0;" + ";".join(many[1:]))
     assert failing.failed is not None
     assert failing.failed[0].sql == many[1]
@@ -217,8 +217,8 @@ def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session
         "CREATE TABLE made (id int); CREATE INDEX ON there (id); ALTER TABLE there ALTER name "
         "TYPE int USING 1;"
     )
-    with ran(work, sql) as batch:
-        held = batch.locks()
+    with ran(work, sql) as message:
+        held = message.locks()
     assert [(lock.number, lock.relation, lock.mode, lock.rewritten) for lock in held] == [
         (2, "there", "SHARE", True),
         (3, "there", "ACCESS EXCLUSIVE", True),
@@ -233,8 +233,8 @@ def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(
     work, _ = sessions
     with ran(
         work, "SELECT FROM there; SELECT pg_sleep(0.2); CREATE TABLE made ();", traced=False
-    ) as batch:
-        (lock,) = batch.locks()
+    ) as message:
+        (lock,) = message.locks()
     assert (lock.number, lock.relation, lock.mode) == (3, "there", "ACCESS SHARE")
     assert lock.held_ms >= 200
 
@@ -242,8 +242,8 @@ def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(
 def test_what_is_dropped_is_not_rewritten(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
     work.execute("CREATE VIEW public.seen AS SELECT FROM public.there")
-    with ran(work, "DROP VIEW seen; DROP TABLE there;") as batch:
-        held = {lock.relation: lock.rewritten for lock in batch.locks()}
+    with ran(work, "DROP VIEW seen; DROP TABLE there;") as message:
+        held = {lock.relation: lock.rewritten for lock in message.locks()}
     assert held == {"seen": False, "there": False}
 
 

@@ -67,6 +67,7 @@ MOVING = (
     "lock_holder",
     "table_locks",
     "locks",
+    "pressure",
     "remaining",
     "shadows",
 )
@@ -79,7 +80,8 @@ VALUES = {
     "lookups": ["Others"], "keys": ["id"], "keeper": 1, "schemas": ["public", "public"], "cursor": False,
     "path": "public", "read": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
-    "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "setting": "event_triggers", "searched": ["public"],
+    "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "qualified": "public.things", "setting": "event_triggers", "searched": ["public"],
+    "block": "010_x", "revision": 0, "slices": 5,
 }  # fmt: skip
 MADE = """
 CREATE TYPE state AS ENUM ('new', 'gone');
@@ -101,7 +103,9 @@ def shadows(kinds: Sequence[str]) -> Iterator[str]:
     names.
     """
     texts = [catalog.query(name) for name in QUERIES]
-    texts.append((files("pgrunbook") / "sql" / "ledger" / "record.sql").read_text(encoding="utf-8"))
+    for name in ("record", "batch"):
+        path = files("pgrunbook") / "sql" / "ledger" / f"{name}.sql"
+        texts.append(path.read_text(encoding="utf-8"))
     names = {name for text in texts for name in re.findall(r"\b([a-z_0-9]+)\s*\(", text)}
     yield """CREATE FUNCTION tell(what text) RETURNS text LANGUAGE plpgsql AS
              $$BEGIN INSERT INTO public.told VALUES (what); RAISE 'called: %', what; END$$"""
@@ -221,7 +225,7 @@ def test_every_query_that_prints_is_marked() -> None:
         name for name in QUERIES if name not in PRINTING and prints.search(catalog.query(name))
     }
     # whose names are to be pasted, or run elsewhere, and have their schemas for it
-    with_schemas = {"shadows", "unidentified", "extension_members"}
+    with_schemas = {"shadows", "unidentified", "extension_members", "batch_key"}
     # whose bytes are looked at; which looks for the schema of the ledger, and prints no name
     assert unmarked == {*with_schemas, "texts", "blockers"}
 

@@ -36,7 +36,12 @@ TABLES = (
     "verdicts",
     "heads",
     "readings",
+    "requests",
     "servers",
+    "backfills",
+    "batches",
+    "skipped_rows",
+    "pauses",
 )
 DATA = [f"--table=pgrunbook.{name}" for name in ("runs", "blocks", "verdicts")]
 VERSION_1 = ROOT / "src" / "pgrunbook" / "sql" / "ledger" / "001.sql"
@@ -261,6 +266,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(
         (4,),
         (5,),
         (6,),
+        (7,),
     ]
     assert crm.execute("SELECT DISTINCT block FROM pgrunbook.statements ORDER BY 1 LIMIT 1") == [
         ("030_deals_source_data",)

@@ -212,7 +212,7 @@ def test_a_ledger_of_version_1_that_is_not_ours(
     version_1(crm)
     crm.load(WRITE.format(owner.name))
     done = refused(project, crm, target="env:ROLE_URL", step=True)
-    assert problems(done) == ["ledger: cannot be brought up to version 6 by this role"]
+    assert problems(done) == ["ledger: cannot be brought up to version 7 by this role"]
     assert "found:    version 1, owned by postgres\n      remedy:   run as postgres, " in done.text
 
 
@@ -229,7 +229,7 @@ def test_a_ledger_of_version_1_of_a_group_that_we_belong_to(
     crm.load("; ".join(f"ALTER TABLE pgrunbook.{table} OWNER TO {group}" for table in tables))
     done = project.run("env:ROLE_URL")
     assert done.code == 0, done.text
-    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(6,)]
+    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(7,)]
 
 
 @pytest.mark.parametrize("mode", ["apply", "plan", "verify"])
@@ -240,7 +240,7 @@ def test_a_ledger_of_a_newer_version(crm: Database, project: Project, mode: str)
     done = refused(project, crm, "--mode", mode, step=True)
     assert problems(done) == ["ledger: is of a newer version"]
     assert (
-        "expected: version 6 at most\n      found:    version 99\n      remedy:   upgrade "
+        "expected: version 7 at most\n      found:    version 99\n      remedy:   upgrade "
         "pgrunbook\n" in done.text
     )
 

@@ -6,14 +6,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
+import psycopg
+
 from pgrunbook import durations
-from pgrunbook.applying import in_transaction, outside_transaction, standbys
+from pgrunbook.applying import in_batches, in_transaction, outside_transaction, standbys
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.reporter import Reporter
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Refused, RunbookError
+from pgrunbook.ledger import batches
 from pgrunbook.ledger.run_rows import Recorder
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
@@ -111,6 +115,16 @@ class Worker:
 
     def _execute(self, chosen: Decision, reporter: Reporter) -> Outcome:
         on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
+        if chosen.block.batching:
+            try:
+                return in_batches.apply(
+                    *on,
+                    runbook=self.agenda.runbook,
+                    report=reporter.attempts(),
+                    progress=reporter.backfill(),
+                )
+            finally:
+                self._tell_batches(chosen.block, reporter)
         if chosen.block.transaction:
             decide = partial(self.decide, chosen.block)
             return in_transaction.apply(
@@ -126,6 +140,13 @@ class Worker:
             report=reporter.attempts(),
             progress=reporter.progress(),
         )
+
+    def _tell_batches(self, block: Block, reporter: Reporter) -> None:
+        """Tell of the batches that the ledger has; nothing if it cannot be asked."""
+        agenda = self.agenda
+        with suppress(psycopg.Error, RunbookError):
+            about = agenda.runbook, agenda.schema, block.name
+            reporter.history(block.name, batches.history(self.sessions.look, *about))
 
     def _require_approved(self, chosen: Decision) -> None:
         """Refuse SQL that is not in the approved plan: the target may have changed since the

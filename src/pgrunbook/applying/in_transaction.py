@@ -15,7 +15,7 @@ import psycopg
 from pgrunbook.applying import effects, lock_waits, standbys
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.lock_waits import Report
-from pgrunbook.applying.one_message import Batch
+from pgrunbook.applying.one_message import Message
 from pgrunbook.applying.outcome import Clock, Outcome
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
@@ -31,6 +31,7 @@ from pgrunbook.postgres import catalog, durability
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
+from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -81,6 +82,8 @@ def apply(
             raise Failed.of(
                 "the target has changed while the block waited", where=block.name, remedy=remedy
             )
+        if attempts:
+            sessions.work.execute(FLUSH)  # what was rolled back is counted, too
         return _once(sessions, decision, run_id, timeouts, ground, ask)
 
     ledger.prepare(sessions.work)  # who has locked the ledger is not waited for that long
@@ -172,7 +175,7 @@ def _once(
     traced = block.alters or decision.action is not Action.APPLY  # or its tables are there before
     statements = [block.statements[n] for n in decision.statements]
     path, role = block.search_path, block.role
-    batch = Batch(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
+    message = Message(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
     ledger.prepare(conn)
     questions = ask(block, conn)
     # prepared before anybody has to wait for it
@@ -180,21 +183,21 @@ def _once(
     rows_written = catalog.asking(conn, "rows_written")
     clock = Clock()
     with conn.undoing():
-        batch.send(timeouts.settings, *changed.asking(conn), rows_written, *questions.asked)
+        message.send(timeouts.settings, *changed.asking(conn), rows_written, *questions.asked)
         # While the server works:
         about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
-        written, deleted, rows, *answers = _received(batch, decision)
+        written, deleted, rows, *answers = _received(message, decision)
         found = questions.facts(answers)
-        if not batch.kept:
+        if not message.kept:
             raise sessions.lost_lock()
-        clock.laps += batch.laps
+        clock.laps += message.laps
         clock.lap()
         by_block = changed.answered([written, deleted])
         effect = effects.read_effect(conn, by_block, ground, decision.wanted)
         problems = [*differences(decision, found), *unmet(decision, effect)]
         if problems:
             raise Failed(_rolled_back(decision), problems=problems)
-        locks = batch.locks()
+        locks = message.locks()
         done = ledger.recording(
             conn,
             run_id,
@@ -203,7 +206,7 @@ def _once(
             facts={fact: found[fact] for fact in block.facts if fact in found},
             effect=effect.rows,
             rows_written=rows,
-            started_at=batch.began_at,
+            started_at=message.began_at,
             revision=decision.revision,
             laps=clock.laps,
             locks=locks,
@@ -212,16 +215,16 @@ def _once(
         limit_ms = milliseconds(timeouts.lock_timeout) if locks else standbys.PATIENCE_MS
         with (
             standbys.watched(conn, sessions.look, limit_ms)
-            if batch.awaits
+            if message.awaits
             else standbys.unwatched() as commit
         ):
             # Triggers that are deferred until now see what they see in psql.
-            conn.execute(f"{done}; {batch.leaving}; COMMIT".encode())
+            conn.execute(f"{done}; {FLUSH}; {message.leaving}; COMMIT".encode())
     clock.lap("COMMIT, with the ledger's rows")
     ended_ms = (time.perf_counter() - sent) * 1000
     locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
     ground.take(effect.differences, effect.after)
-    done_with = tuple(clock.laps), batch.began_at, clock.total_ms, locks
+    done_with = tuple(clock.laps), message.began_at, clock.total_ms, locks
     return Outcome(
         block.name,
         decision.event,
@@ -231,17 +234,17 @@ def _once(
     )
 
 
-def _received(batch: Batch, decision: Decision) -> list[list[dict[str, Any]]]:
+def _received(message: Message, decision: Decision) -> list[list[dict[str, Any]]]:
     """The rows of each question. Raises Failed for a statement that fails, with its place."""
     try:
-        return batch.receive()
+        return message.receive()
     except lock_waits.WITHOUT_LOCKS:
         raise  # to be tried again
     except psycopg.Error as exc:
         # Without SQLSTATE the connection is lost, and nobody knows how far the server came.
-        if batch.failed and exc.sqlstate:
+        if message.failed and exc.sqlstate:
             raise Failed(
-                _rolled_back(decision), problems=[_located(exc, decision.block, *batch.failed)]
+                _rolled_back(decision), problems=[_located(exc, decision.block, *message.failed)]
             ) from exc
         raise
 

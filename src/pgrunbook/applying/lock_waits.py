@@ -87,16 +87,17 @@ def retry(
     watch: Watch,
     report: Report,
     sleep: Callable[[float], None] = time.sleep,
+    again: tuple[type[psycopg.Error], ...] = WITHOUT_LOCKS,
 ) -> T:
     """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up;
     none begins after that.
 
     An attempt that did not get them is reported at once; so is one that did after others had not,
-    or after an autovacuum was cancelled for it. Raises the last of WITHOUT_LOCKS if the budget is
-    used up.
+    or after an autovacuum was cancelled for it. Raises the last of `again`, the errors after which
+    it is tried again, if the budget is used up.
     """
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(WITHOUT_LOCKS),
+        retry=tenacity.retry_if_exception_type(again),
         wait=tenacity.wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
         + tenacity.wait_random(0, FIRST_PAUSE_S),
         stop=tenacity.stop_before_delay(milliseconds(budget) / 1000),
@@ -106,11 +107,18 @@ def retry(
     for attempt in retrying:
         number = attempt.retry_state.attempt_number
         with attempt:
-            result = _try(action, block, number, watch, report)
+            result = _try(action, block, number, watch, report, again)
     return result
 
 
-def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report: Report) -> T:
+def _try(
+    action: Callable[[], T],
+    block: str,
+    number: int,
+    watch: Watch,
+    report: Report,
+    again: tuple[type[psycopg.Error], ...],
+) -> T:
     started_at, start = datetime.now(UTC), time.perf_counter()
     seen: Sequence[Blocker] = ()
 
@@ -128,7 +136,7 @@ def _try(action: Callable[[], T], block: str, number: int, watch: Watch, report:
     try:
         with watch() as seen:
             result = action()
-    except WITHOUT_LOCKS:
+    except again:
         tell(attempt(got_locks=False))
         raise
     if number > 1 or any(blocker.autovacuum for blocker in seen):

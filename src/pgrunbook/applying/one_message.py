@@ -67,7 +67,7 @@ class _Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Batch:
+class Message:
     """Statements that begin a transaction on `conn`, for a schema. `traced`: whether they concern
     what existed before. Then each waits for its locks no longer than what the statements before it
     have left, and which locks are held is looked at after each, not only after the last: pg_locks
@@ -85,6 +85,7 @@ class Batch:
     # the server says.
     failed: tuple[Statement, int | None] | None = None
     kept: bool = False  # whether the lock of `keeper` was held at the end
+    affected: int = 0  # rows of the last statement, as the server says
     awaits: bool = False  # whether the commit waits for a synchronous standby
     _parts: list[_Part] = field(default_factory=list)
     _answers: list[list[dict[str, Any]]] = field(default_factory=list)  # of the last queries
@@ -223,6 +224,8 @@ class Batch:
         for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):
             if result.status == ExecStatus.FATAL_ERROR:
                 raise self._error(place, result)
+            if part.statement and not part.locks:
+                self.affected = result.command_tuples or 0
             if part.take:
                 part.take(self.conn.rows(result))
         return self._answers

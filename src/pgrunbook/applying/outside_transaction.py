@@ -167,7 +167,7 @@ def _statement(block: Block) -> str:
 
 
 @contextmanager
-def _limits(conn: Session, lock_timeout: str, statement_timeout: str) -> Iterator[None]:
+def limits(conn: Session, lock_timeout: str, statement_timeout: str) -> Iterator[None]:
     """The session's timeouts as long as the `with` block lasts."""
     settings = ("lock_timeout", "statement_timeout")
     before = (
@@ -251,7 +251,7 @@ class _Steps:
         )
         block = self.decision.block
         wait = block.timeouts.get("lock_timeout", self.timeouts.lock_budget)
-        with _limits(conn, wait, _statement(block)):
+        with limits(conn, wait, _statement(block)):
             sent = time.perf_counter()
             trace.note(number, sent, there)  # it may be done before anybody has looked
             self.clock.lap()
@@ -300,7 +300,7 @@ class _Steps:
                     (re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode()
                 )
 
-        with _limits(conn, self.timeouts.lock_timeout, _statement(block)):
+        with limits(conn, self.timeouts.lock_timeout, _statement(block)):
             lock_waits.retry(
                 attempt,
                 block=self.block,

@@ -7,8 +7,10 @@ from typing import Protocol
 
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.outside_transaction import Progress
+from pgrunbook.ledger.batches import History
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.blockers import Attempt
+from pgrunbook.records.format import parts
 
 
 class Reporter(Protocol):
@@ -25,3 +27,9 @@ class Reporter(Protocol):
 
     def progress(self) -> Callable[[Progress], None]:
         """What takes how far the next block has come, one outside a transaction."""
+
+    def backfill(self) -> Callable[[parts.Progress], None]:
+        """What takes how far the next block has come, one in batches."""
+
+    def history(self, block: str, history: History) -> None:
+        """How a block in batches has gone on, whether or not it has come to its end."""

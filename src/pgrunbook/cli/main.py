@@ -16,6 +16,7 @@ from pgrunbook.cli.archive import archive
 from pgrunbook.cli.commands import Commands
 from pgrunbook.cli.fleet import fleet
 from pgrunbook.cli.import_command import import_
+from pgrunbook.cli.requests import pause, resume, stop
 from pgrunbook.cli.run_command import run
 from pgrunbook.errors import (
     Verdict,
@@ -146,7 +147,8 @@ def new(name: str, as_json: bool) -> None:
     click.echo(following)
 
 
-main.add_command(import_)
+for each in (pause, resume, stop, import_):
+    main.add_command(each)
 
 
 @main.command()

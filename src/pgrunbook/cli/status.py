@@ -11,7 +11,7 @@ from rich.table import Table
 from pgrunbook import checks
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Refused, Verdict
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import so_far
 from pgrunbook.planning import decisions, preflight, right_target
@@ -38,7 +38,8 @@ def collect(
 
     A block's state is `pending`, or the last event that the ledger has of it; one with variants is
     listed once for each of its columns. It is `edited` if its files are no longer those that were
-    applied. Times are in milliseconds. Raises Refused if the target, its schema or its ledger
+    applied. One in batches that is not done says how `far` it has come. Times are in
+    milliseconds. Raises Refused if the target, its schema or its ledger
     cannot be reached.
     """
     resolved = targets.resolve(target, project)
@@ -68,16 +69,29 @@ def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]
     schema = told["schema"]
     runs = ledger.runs(conn, runbook, schema)
     complete = any(run["verdict"] == Verdict.PASSED for run in runs)
-    blocks = _blocks(source, ledger.entries(conn, runbook, schema), complete=complete)
+    entries = ledger.entries(conn, runbook, schema)
+    blocks = _blocks(source, entries, complete=complete)
+    far = {name: _far(conn, runbook, schema, entry) for name, entry in entries.items()}
     details = ledger.details(conn, runbook, schema)
     return {
         "runbook": runbook,
         **told,
         "blocks": [
-            block | details.get((block["run"], block["block"]), _NO_DETAILS) for block in blocks
+            block
+            | details.get((block["run"], block["block"]), _NO_DETAILS)
+            | far.get(block["block"], {})
+            for block in blocks
         ],
         "last_run": _last(conn, schema, runs),
     }
+
+
+def _far(conn: Connection, runbook: str, schema: str, entry: ledger.Entry) -> dict[str, str]:
+    """How far a block in batches has come that is not done: under the key `far`."""
+    if not entry.broken_off:
+        return {}
+    found = batches.found(conn, runbook, schema, entry.block, entry.revision)
+    return {"far": found.far} if found else {}
 
 
 _NO_DETAILS: dict[str, Any] = {"elapsed_ms": None, "locks": [], "attempts": 0}
@@ -171,6 +185,7 @@ def _table(report: dict[str, Any]) -> Table:
         state = (
             f"{block['state']}; the file was edited since" if block["edited"] else block["state"]
         )
+        state = "\n".join([state, *([one_line(block["far"])] if "far" in block else [])])
         table.add_row(
             one_line(block["block"]), state, block["when"] or "", run, took, "\n".join(held)
         )

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from pgrunbook.runbooks.blocks import Block
     from pgrunbook.runbooks.facts import Facts
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
+
+# The first version with blocks in batches, and with requests to a run at work.
+WITH_BATCHES = 7
 
 # Events after which a block counts as done; `started` and `reverting` are those of a block that was
 # broken off.
@@ -219,17 +222,24 @@ def done(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
 
 @lockers.named
 def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
-    """Every row on a run, by table, as JSON; None if the run has written nothing. Reads only."""
+    """Every row on a run, by table, as JSON, but those of batches, of which there may be thousands;
+    None if the run has written nothing. Reads only.
+    """
     if installed(conn) < 2:
         return None
     found: dict[str, list[dict[str, Any]] | None] = catalog.rows(
         conn, "ledger_record", run_id=run_id
     )[0]["record"]
-    return found if found["runs"] else None
+    if not found["runs"]:
+        return None
+    if installed(conn) >= WITH_BATCHES:
+        found |= catalog.rows(conn, "ledger_record_batches", run_id=run_id)[0]["record"]
+    return found
 
 
 @cache
-def _sql(name: str) -> str:
+def sql(name: str) -> str:
+    """The text of `sql/ledger/<name>.sql`."""
     return (files("pgrunbook") / "sql" / "ledger" / f"{name}.sql").read_text(encoding="utf-8")
 
 
@@ -242,7 +252,7 @@ def install(conn: Connection) -> None:
     with trust.refusing(conn), lockers.naming(conn), conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", [run_locks.LEDGER])
         for number in range(installed(conn) + 1, SCHEMA_VERSION + 1):
-            conn.execute(_sql(f"{number:03}").encode())
+            conn.execute(sql(f"{number:03}").encode())
             conn.execute(
                 "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, %s)",
                 [number, version("pgrunbook")],
@@ -332,13 +342,13 @@ def recording(
         "statements": laps,
         "locks": [asdict(lock) for lock in locks],
     }
-    return conn.prepared("record", _sql("record"), {"about": about, "done": as_json(done)})
+    return conn.prepared("record", sql("record"), {"about": about, "done": as_json(done)})
 
 
 @lockers.named
 def prepare(conn: Session) -> None:
     """Prepare what `recording` writes with, before anybody has to wait for it."""
-    conn.prepare("record", _sql("record"), ["about", "done"])
+    conn.prepare("record", sql("record"), ["about", "done"])
 
 
 def about(block: Block, *, reason: str, sql: str, kept: Iterable[tuple[str, ...]] = ()) -> str:

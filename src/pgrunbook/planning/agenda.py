@@ -14,9 +14,9 @@ from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.inventory.names import names
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
-from pgrunbook.planning import decisions, reversion
+from pgrunbook.planning import decisions, going_on, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
 from pgrunbook.planning.remains import Remains, remains
@@ -242,7 +242,13 @@ class Agenda:
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         named = {row["name"]: row for row in taken}
         begun = dict(self._begun([b for b in undone if not b.transaction], entries))
-        new = [b for b in undone if not b.admits and b.name not in begun]
+        cut_off = {name for name, entry in entries.items() if entry.broken_off}
+        new = [
+            block
+            for block in undone
+            if not (block.admits or block.name in begun)
+            and not (block.batching and block.name in cut_off)
+        ]
         judged = self.twins.judge(self.sessions.look, new, self.state.everything)
 
         def decided(block: Block) -> Decision:
@@ -252,6 +258,8 @@ class Agenda:
             if entry and entry.done:
                 mine = self.state.problems(block, drifted)
                 return decisions.recorded(block, found, entry, mine)
+            if entry and block.batching and block.name in cut_off:
+                return going_on.decide(block, entry, self._backfill(entry))
             if block.admits:
                 return decisions.admitting(block, found, entry)
             if left := begun.get(block.name):
@@ -259,6 +267,10 @@ class Agenda:
             return decisions.judged(block, judged[block.name], entry, named)
 
         return list(map(decided, blocks))
+
+    def _backfill(self, entry: ledger.Entry) -> batches.Backfill | None:
+        """How far the batches of a block have come."""
+        return batches.found(self.look, self.runbook, self.schema, entry.block, entry.revision)
 
     def _begun(
         self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]

@@ -37,7 +37,7 @@ class TargetSettings(_Closed):
     A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`,
     protected or not, only a plan that has passed a rehearsal. One that is a `copy_of` another, as a
     backup restored every night is, is not taken for that one. `hazards` has the policy for those
-    that are not simply allowed.
+    that are not simply allowed. `give_way` is what backfills give way to: see `give_way.Limits`.
     """
 
     service: str = ""
@@ -48,6 +48,7 @@ class TargetSettings(_Closed):
     protected: bool = False
     rehearsal: bool = False
     hazards: dict[Hazard, Policy] = Field(default={})
+    give_way: str = ""
 
 
 @dataclass(frozen=True, slots=True)

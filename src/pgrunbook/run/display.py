@@ -22,6 +22,7 @@ from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.outside_transaction import Progress
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.errors import Problem, RunbookError
+from pgrunbook.ledger.batches import History
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.blockers import Attempt
@@ -238,6 +239,18 @@ class _Live:
     def progress(self) -> Callable[[Progress], None]:
         """See `Reporter.progress`."""
         return Progresses().report
+
+    def backfill(self) -> Callable[[parts.Progress], None]:
+        """See `Reporter.backfill`."""
+        from pgrunbook.run.backfills import Backfills  # which shows things by what is here
+
+        return Backfills().report
+
+    def history(self, block: str, history: History) -> None:
+        """See `Reporter.history`."""
+        from pgrunbook.run import backfills
+
+        backfills.history(block, history)
 
 
 class _Each(_Live):

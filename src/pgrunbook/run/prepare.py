@@ -7,13 +7,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
+    batch_keys,
     delays,
+    estimates,
     foreseen,
     grammar,
     hazards,
@@ -60,6 +64,7 @@ class Preparation:
     risks: Sequence[Risk] = ()
     approved: bool = True
     round_trip_ms: float = 0.0
+    backfills: pd.DataFrame | None = None  # what blocks in batches have to do
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
@@ -83,6 +88,8 @@ class Preparation:
         results += reliance.readings(self.agenda.state.unread())
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided)
         results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
+        results += batch_keys.check(self.look, decided)
+        self.backfills = estimates.frame(self.look, decided)
         results += self._delays(decided)
         results += reliance.letters(self.look, self._written(decided))
         state = self.agenda.state.concerning(blocks)

@@ -178,15 +178,23 @@ class Run(Lifetime):
 
     def plan(self) -> pd.DataFrame:
         """What will be done with each block: index `block`; columns `title`, `decision`,
-        `reason`. Shows what that puts at risk first: see `hazards.frame`.
+        `reason`. Shows what that puts at risk first, see `hazards.frame`, and what blocks in
+        batches have to do, see `estimates.frame`.
         """
         if self._plan and self._plan.steps:
             display.digest(self._plan, self._preparation.rehearsals())
             display.frame(self._hazards)
+        self._show_backfills()
         if self._rehearsal:
             pending = [d.block for d in self._decisions if d.pending]
             display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
         return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
+
+    def _show_backfills(self) -> None:
+        """What blocks in batches have to do, if there are any."""
+        found = self._preparation.backfills
+        if found is not None and len(found):
+            display.frame(display.named(found, Kind.BACKFILLS))
 
     @property
     def _hazards(self) -> pd.DataFrame:
@@ -300,11 +308,18 @@ class Run(Lifetime):
                 )
             ]
             results += verify.unverified(self._agenda.unverified(names))
+            results += self._covered()
             kind = Kind.VERIFIED_IN_PART if names else Kind.VERIFICATION
             shown = display.named(checks.frame(results), kind)
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._note_verified(names)
             return shown
+
+    def _covered(self) -> list[checks.CheckResult]:
+        """Whether the batches of blocks that are done cover their keys."""
+        blocks = [d.block for d in self._decisions if d.block.batching]
+        done = self._agenda.decide_now(blocks) if blocks else []
+        return [*verify.covered(self._look, self.runbook, self._schema, done)]
 
     def _note_verified(self, names: Sequence[str]) -> None:
         if not names:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import psycopg
 
 from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.ledger import batches
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import search_path
+from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
@@ -38,6 +41,33 @@ def finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
             problems = (_unfinished(decision),)
         for problem in problems or (None,):
             yield CheckResult(where, "is in the ledger, and the catalog agrees", problem)
+
+
+def covered(
+    conn: Connection, runbook: str, schema: str, decisions: Iterable[Decision]
+) -> Iterator[CheckResult]:
+    """Whether the batches of each block that is done in batches cover its key, one behind the
+    other.
+    """
+    for decision in decisions:
+        if decision.block.batching and decision.action is Action.SKIP:
+            name = decision.block.name
+            gaps = batches.gaps(conn, runbook, schema, name)
+            found = "\n".join(f"batch {gap['number']}: {_span(gap)}" for gap in gaps[:_FEW])
+            problem = Problem(
+                "its batches leave a gap",
+                name,
+                "each begins where the one before has ended, up to the greatest key",
+                found,
+                "see which rows of the gap the block lacks, and who has changed the ledger",
+            )
+            what = "its batches cover the key without a gap"
+            yield CheckResult(name, what, problem if gaps else None)
+
+
+def _span(gap: Mapping[str, Any]) -> str:
+    ends = [", ".join(key) if key else "the least key" for key in (gap["from_key"], gap["to_key"])]
+    return " to ".join(ends)
 
 
 def _unfinished(decision: Decision) -> Problem:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pgrunbook.errors import Problem
+from pgrunbook.runbooks.batches import Batching
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.sqltext import mentions, needs
@@ -36,7 +37,7 @@ class Block:
     will write once the block is there. `transaction`: whether its statements run in one, or each by
     itself because PostgreSQL refuses them inside one. `search_path` is for its own statements,
     `role` makes what they make; empty for the run's. `repeatable`: it is applied anew when its file
-    changes.
+    changes. `batching`: how it is cut into batches, each a transaction of its own.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Block:
     search_path: str = ""
     role: str = ""
     repeatable: bool = False
+    batching: Batching | None = None
 
     @property
     def entry(self) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.postgres.target import Policy, TargetSettings, _Closed
+from pgrunbook.runbooks import give_way
 from pgrunbook.sqltext.hazards import Hazard
 
 MARKER = "pgrunbook.toml"
@@ -164,12 +165,20 @@ class Project:
 
 def _read(path: Path) -> Settings:
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc
     except ValidationError as exc:
         problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]
         raise Refused(f"{MARKER} is not valid.", problems=problems) from exc
+    problems = [
+        problem
+        for name, target in settings.targets.items()
+        for problem in give_way.check(target.give_way, f"targets.{name}.give_way")
+    ]
+    if problems:
+        raise Refused(f"{MARKER} is not valid.", problems=problems)
+    return settings
 
 
 _TABLES: dict[str, type[BaseModel]] = {

@@ -30,6 +30,10 @@ HEADER_KEYS = (
     "proves",
     "usage",
     "transaction",
+    "batch",
+    "until",
+    "give way",
+    "skip",
     "accepts",
     "search_path",
     "role",
@@ -39,6 +43,8 @@ HEADER_KEYS = (
     "exposed",
     "imported",
 )
+
+_BOUNDS = frozenset({"from", "to"})
 
 # psql's own forms, without its :{?name}:
 # https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-INTERPOLATION
@@ -119,6 +125,11 @@ class Script:
         return frozenset(name.strip() for name in names if name.strip())
 
     @property
+    def bounds(self) -> frozenset[str]:
+        """The placeholders that get a value for each batch, if it runs in batches."""
+        return _BOUNDS if "batch" in self.header else frozenset()
+
+    @property
     def body(self) -> str:
         """The text below the header."""
         return self.text[_header_end(self.text) :].strip("\n") + "\n"
@@ -171,7 +182,7 @@ class Script:
     def _uses(self) -> Iterator[tuple[str, re.Match[str]]]:
         """The place of each placeholder, and the placeholder without its colon."""
         for start, _, match in _placeholders(self.text):
-            if match["name"] in self.variables:
+            if match["name"] in self.variables - self.bounds:
                 line = self.text.count("\n", 0, start) + 1
                 yield f"{self.name}:{line}", match
         for key in ("requires", "fills"):
@@ -179,11 +190,12 @@ class Script:
                 yield f"{self.name}, header {key}", match
 
     def filled(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
-        """The statements of `render`, which know the lines of the file: its header is counted."""
+        """The statements of `render`, which know the lines of the file: its header is counted. In
+        place of the bounds of a batch they have NULL: they take no row.
+        """
+        values = {**variables, **dict.fromkeys(self.bounds, "NULL")}
         return (
-            statements(substitute(self.text, variables), self.name)
-            if self.variables
-            else self.parsed
+            statements(substitute(self.text, values), self.name) if self.variables else self.parsed
         )
 
     @cached_property
@@ -289,7 +301,7 @@ def _header_end(text: str) -> int:
 def _header(text: str) -> Iterator[tuple[str, str]]:
     """Each `-- key: value` at the top; lines that begin with `--   ` continue the value before."""
     folded = re.sub(r"\n--   +", " ", text[: _header_end(text)])
-    for match in re.finditer(r"^-- ([a-z_]+): *(.*)$", folded, re.MULTILINE):
+    for match in re.finditer(r"^-- ([a-z_]+|give way): *(.*)$", folded, re.MULTILINE):
         yield match[1], match[2].strip()
 
 

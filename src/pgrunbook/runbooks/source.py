@@ -12,7 +12,8 @@ from pglast.stream import RawStream
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused, did_you_mean
-from pgrunbook.runbooks import transaction_rules
+from pgrunbook.runbooks import batches, transaction_rules
+from pgrunbook.runbooks.batches import Batching
 from pgrunbook.runbooks.blocks import Admits, Block, entry_of
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
@@ -105,7 +106,9 @@ class Source:
         needed += _listed(script, "requires", variables)
         block = _block(name, [script], sql, parsed, needed)
         return replace(
-            block, fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables))
+            block,
+            fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables)),
+            batching=_batching(script, variables),
         )
 
     def chosen(
@@ -180,7 +183,10 @@ class Source:
         )
         scripts = [script for script, _ in chosen]
         undo = _block(block.name, scripts, sql, parsed, _concerned(block))
-        return replace(undo, admits=block.admits, facts=undone, choices=block.choices)
+        batching = _batching(chosen[0][0], variables) if isinstance(entry, Script) else None
+        return replace(
+            undo, admits=block.admits, facts=undone, choices=block.choices, batching=batching
+        )
 
 
 def _concerned(block: Block) -> Iterator[Need]:
@@ -217,6 +223,10 @@ def _block(
             k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h
         },
     )
+
+
+def _batching(script: Script, variables: Mapping[str, str]) -> Batching | None:
+    return Batching.of(script, variables) if "batch" in script.header else None
 
 
 def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
@@ -284,6 +294,7 @@ def _header_problems(script: Script) -> Iterable[Problem]:
         found = script.header["repeatable"]
         yield Problem("is neither yes nor no", f"{script.name}, header repeatable", found=found)
     yield from transaction_rules.problems(script)
+    yield from batches.problems(script)
 
 
 def _is_path(path: str) -> bool:

@@ -19,6 +19,7 @@ from traitlets import Integer
 
 from pgrunbook import signals
 from pgrunbook.runner import announcement, flood
+from pgrunbook.runner.progress_bar import ProgressBar
 
 # How long a cell that was told to stop may take to roll back, before its kernel is killed.
 STOPPING_S = 4.0
@@ -36,6 +37,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
 
     iopub_timeout = Integer(7 * 24 * 3600)  # see _async_poll_output_msg
 
+    def __init__(self, nb_man: Any, **options: Any) -> None:
+        super().__init__(nb_man, **options)
+        self.progress = ProgressBar(nb_man.pbar)
+
     def papermill_execute_cells(self) -> None:
         """Run the cells one after the other, up to the first that fails."""
         with self._stopping_on_signals():
@@ -45,7 +50,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                     continue
                 self.nb_man.cell_start(cell, index)
                 try:
-                    self.execute_cell(cell, index)
+                    with self.progress.of_a_cell():
+                        self.execute_cell(cell, index)
                 except CellExecutionError as exc:
                     self.nb_man.cell_exception(cell, cell_index=index, exception=exc)
                     self.nb_man.cell_complete(cell, cell_index=index)
@@ -65,6 +71,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             self.nb_man.changed()
         flood.cut(msg["content"])
         announcement.hazards(msg["content"])
+        self.progress.show(msg["content"])
         made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
         if left_out := self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"])):
             self._forget(cell_index, left_out)

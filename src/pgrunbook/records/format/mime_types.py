@@ -16,6 +16,7 @@ from pgrunbook.records.format.parts import (
     Part,
     PlanShown,
     Problems,
+    Progress,
     Snapshot,
 )
 
@@ -27,6 +28,7 @@ SNAPSHOT_MIME = "application/vnd.pgrunbook.snapshot+json"
 PLAN_MIME = "application/vnd.pgrunbook.plan+json"
 PROBLEMS_MIME = "application/vnd.pgrunbook.problems+json"
 FLEET_MIME = "application/vnd.pgrunbook.fleet+json"
+PROGRESS_MIME = "application/vnd.pgrunbook.progress+json"
 
 MIME_TYPES: dict[type[Part], str] = {
     Card: VERDICT_MIME,
@@ -37,6 +39,7 @@ MIME_TYPES: dict[type[Part], str] = {
     PlanShown: PLAN_MIME,
     Problems: PROBLEMS_MIME,
     FleetShown: FLEET_MIME,
+    Progress: PROGRESS_MIME,
 }
 OURS = frozenset(MIME_TYPES.values())
 

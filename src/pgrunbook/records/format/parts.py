@@ -112,10 +112,18 @@ class Kind(enum.StrEnum):
     STATEMENTS = "statements", "statement ms"
     EFFECT = "effect", "object change what"
     ROWS = "rows", "table inserted updated deleted"
+    BACKFILL = "backfill", "from seconds rows rows_per_s lag_s paused_s paused"
     LOCKS = "locks", "relation lock blocks held_ms rewritten"
     ATTEMPTS = (
         "attempts",
         "attempt at waited_ms pid application role state transaction_s lock query autovacuum",
+    )
+    # before a block in batches begins
+    BACKFILLS = "backfills", "block table key upto rows bytes to_change takes"
+    # the runs that have worked on a block in batches
+    BATCHES = (
+        "batches",
+        "run began ended batches rows skipped ms longest_ms wal_bytes tried_again",
     )
     COLUMNS = "columns", "column type nullable default comment"
     EXPECTED_COLUMNS = "expected_columns", "table column present type nullable default as_expected"
@@ -149,6 +157,19 @@ class Done(Part):
     event: str
     started_at: str
     elapsed_ms: float
+
+
+class Progress(Part):
+    """How far a backfill has come: rows `done`, of `total` by the planner's estimate; `rows_per_s`,
+    and how far the slowest replica is behind. `paused`: why it does nothing now.
+    """
+
+    block: str
+    done: int
+    total: int | None = None
+    rows_per_s: float | None = None
+    lag_s: float | None = None
+    paused: Sequence[str] = ()
 
 
 class Rows(Part):

@@ -1,0 +1,266 @@
+"""How long the application waits, and how far a replica falls behind, while a column of a large table
+is filled: by a block in batches, by one UPDATE, and by loops written by hand.
+
+    .venv/bin/python benchmarks/backfill.py [--rows N] [--clients N] [--only NAME]
+
+One server (embedded PostgreSQL 18, fsync on) with a streaming replica, and clients that read and
+write rows of the table at random, by a timetable. The loops take 5,000 rows at a time; one of them
+sleeps half a second after each. The row of nobody shows what the machine itself makes the
+application wait. A contestant that has not filled every row, or one of them twice, ends the
+benchmark. Prints a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import peers
+import projects
+import psycopg
+import stall
+from measuring import table
+
+from pgrunbook.postgres import embedded
+from pgrunbook.postgres.embedded import Server
+
+sys.path.append(str(peers.ROOT / "tests"))
+from hostile.copies import copied  # the tests' own
+
+ROWS, CLIENTS = 2_000_000, 4
+NOBODY_S = 30  # of the row of nobody
+PATIENCE_S = 3_600.0  # for any contestant
+SAMPLING_S = 0.1
+BATCH, SLEEP_S = 5_000, 0.5
+RUNBOOK, BLOCK = "900_fill", "010_fill_source"
+
+MADE = """
+CREATE TABLE items (
+  id bigint PRIMARY KEY, name text NOT NULL, amount numeric NOT NULL, touched int NOT NULL DEFAULT 0,
+  source jsonb, filled int NOT NULL DEFAULT 0);
+INSERT INTO items SELECT n, 'item number ' || n, n % 1000 FROM generate_series(1, {}) AS n;
+"""
+FILL = "UPDATE items SET source = jsonb_build_object('batch', id % 97), filled = filled + 1"
+CELLS = (
+    'target = "embedded"\nmode = "apply"\nschema = "public"\nticket = ""\noperator = ""\n'
+    'lock_timeout = "150ms"\nlock_budget = "5min"\nstatement_timeout = "30s"',
+    f'import pgrunbook\n\nrun = pgrunbook.begin("{RUNBOOK}", globals())\nrun.target',
+    "run.preconditions()",
+    f'run.apply("{BLOCK}")',
+    "run.verify()",
+    "run.verdict()",
+)
+FILE = """\
+-- title: Fill source
+-- why: To measure.
+-- batch: items by id; 1 s
+-- give way: replication lag 5 s, dead rows 20%
+{} WHERE id > :from AND id <= :to;
+"""
+LOOP = """
+DO $$
+DECLARE at bigint := 0; upto bigint;
+BEGIN
+  LOOP
+    SELECT max(id) INTO upto FROM (SELECT id FROM items WHERE id > at ORDER BY id LIMIT {}) AS next;
+    EXIT WHEN upto IS NULL;
+    {} WHERE id > at AND id <= upto;
+    COMMIT;
+    PERFORM pg_sleep({});
+    at := upto;
+  END LOOP;
+END $$
+"""
+# Each with a row of its own choice; a scalar subquery is evaluated once.
+ONE = "id = (SELECT 1 + floor(random() * {})::bigint)"
+QUERIES = (
+    f"SELECT name, source FROM items WHERE {ONE}",
+    f"UPDATE items SET touched = touched + 1 WHERE {ONE}",
+)
+
+
+@dataclass
+class Watch:
+    """The most that was seen, as long as the `with` block lasts: how many seconds the replica was
+    behind, and which part of the table's rows was dead, in percent.
+    """
+
+    primary: str
+    replica: str
+    lag_s: float = 0.0
+    dead_percent: float = 0.0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Sample both servers."""
+        thread = threading.Thread(target=self._watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _watch(self) -> None:
+        # the application commits all the time, so what was replayed last says how far that is
+        behind = "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())"
+        dead = (
+            "SELECT 100.0 * n_dead_tup / greatest(1, n_dead_tup + n_live_tup)"
+            " FROM pg_stat_user_tables WHERE relname = 'items'"
+        )
+        with (
+            psycopg.connect(self.primary, autocommit=True) as primary,
+            psycopg.connect(self.replica, autocommit=True) as replica,
+        ):
+            over = False
+            while not over:  # once more at the end, when the server has counted
+                over = self._over.wait(SAMPLING_S)
+                self.lag_s = max(self.lag_s, _value(replica, behind))
+                self.dead_percent = max(self.dead_percent, _value(primary, dead))
+
+
+def _value(conn: psycopg.Connection, query: str) -> float:
+    row = conn.execute(query.encode()).fetchone()
+    return float(row[0] or 0) if row else 0.0
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The contestants, one after the other, each on a table of its own."""
+
+    server: Server
+    replica: Server
+    rows: int
+    clients: int
+
+    def measure(self, contestant: str) -> Sequence[object]:
+        """A row of the table: the application's waits and the replica's lag, while it is filled."""
+        conninfo = projects.fresh(self.server, "fill")
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            conn.execute(MADE.format(self.rows).encode())
+            conn.execute("VACUUM ANALYZE items")
+            conn.execute("CHECKPOINT")
+        self._let_catch_up(conninfo)
+        queries = [query.format(self.rows).encode() for query in QUERIES]
+        application = stall.Application(conninfo, self.clients, queries)
+        watch = Watch(conninfo, self.replica.conninfo("fill"))
+        with tempfile.TemporaryDirectory(prefix="fill-") as folder:
+            commands = CONTESTANTS[contestant](self.server, Path(folder))
+            with application.running(), watch.running():
+                time.sleep(1)
+                start = time.perf_counter()
+                ended = peers.run(commands, PATIENCE_S)
+                took_s = time.perf_counter() - start
+        if contestant != "nobody":
+            self._require_filled(conninfo, contestant, ended)
+        waits = [wait * 1000 for wait in application.waits]
+        tail = statistics.quantiles(waits, n=1000, method="inclusive")[-1]
+        return (
+            contestant,
+            f"{max(waits):,.0f}",
+            f"{tail:,.0f}",
+            f"{watch.lag_s:.1f}",
+            f"{watch.dead_percent:.0f}",
+            f"{took_s:,.0f}",
+            f"{len(waits):,}",
+        )
+
+    def _let_catch_up(self, conninfo: str) -> None:
+        """Wait until the replica has replayed what made the table."""
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            behind = "SELECT pg_current_wal_lsn() - min(replay_lsn) FROM pg_stat_replication"
+            while _value(conn, behind) > 0:
+                time.sleep(0.2)
+
+    def _require_filled(self, conninfo: str, contestant: str, ended: str) -> None:
+        with psycopg.connect(conninfo) as conn:
+            left = conn.execute("SELECT count(*) FROM items WHERE filled <> 1").fetchone()
+        if left != (0,):
+            raise SystemExit(f"{contestant} ({ended}) has left rows, or filled some twice: {left}")
+
+
+def nobody(_server: Server, _folder: Path) -> list[peers.Command]:
+    """What this machine makes the application wait by itself."""
+    return [peers.Command(["sleep", str(NOBODY_S)], {})]
+
+
+def pgrunbook(server: Server, folder: Path) -> list[peers.Command]:
+    """A runbook whose one block runs in batches."""
+    deploy = folder / "sql" / RUNBOOK / "deploy"
+    deploy.mkdir(parents=True)
+    (deploy / f"{BLOCK}.sql").write_text(FILE.format(FILL))
+    (folder / "pgrunbook.toml").write_text("")
+    (folder / "runbooks").mkdir()
+    projects.notebook(folder / "runbooks" / f"{RUNBOOK}.ipynb", CELLS, tagged=True)
+    return projects.run(folder, RUNBOOK, server.conninfo("fill"))
+
+
+def psql(sql: str) -> Callable[[Server, Path], list[peers.Command]]:
+    """psql, with one statement."""
+
+    def commands(server: Server, _folder: Path) -> list[peers.Command]:
+        arguments = ["-X", "-v", "ON_ERROR_STOP=1", "-d", server.conninfo("fill"), "-c", sql]
+        return [peers.Command([server.bin / "psql", *arguments], {})]
+
+    return commands
+
+
+CONTESTANTS: dict[str, Callable[[Server, Path], list[peers.Command]]] = {
+    "nobody": nobody,
+    "pgrunbook": pgrunbook,
+    "one UPDATE": psql(FILL),
+    "a loop": psql(LOOP.format(BATCH, FILL, 0)),
+    f"a loop, pg_sleep({SLEEP_S})": psql(LOOP.format(BATCH, FILL, SLEEP_S)),
+}
+
+
+def section(
+    server: Server, rows: int = ROWS, clients: int = CLIENTS, only: Sequence[str] = ()
+) -> str:
+    """Measure every contestant, in Markdown."""
+    heading = (
+        f"{rows:,} rows",
+        "longest wait, ms",
+        "99.9 %, ms",
+        "replica behind, s",
+        "dead rows, %",
+        "took, s",
+        "answers",
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="replica-") as folder,
+        copied(server, Path(folder, "pg"), replicates=True) as replica,
+    ):
+        benchmark = Benchmark(server, replica, rows, clients)
+        found = [benchmark.measure(contestant) for contestant in only or CONTESTANTS]
+    per_s = clients / stall.PERIOD_S
+    title = f"## A column filled, {clients} clients, {per_s:.0f} questions a second, one replica"
+    return "\n\n".join([title, table(heading, found)])
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rows", type=int, default=ROWS, help=f"of the table (default {ROWS:,})")
+    parser.add_argument("--clients", type=int, default=CLIENTS, help="of the application")
+    parser.add_argument(
+        "--only", choices=CONTESTANTS, action="append", help="only this contestant; repeatable"
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="backfill-") as folder:
+        server = embedded.start(Path(folder, "pg"), 18)
+        print(section(server, given.rows, given.clients, given.only or ()))
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

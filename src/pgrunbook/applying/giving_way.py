@@ -1,0 +1,110 @@
+"""Between two batches: whether it is time for the next one, or for the run to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pgrunbook import durations
+from pgrunbook.applying.pace import Pace
+from pgrunbook.applying.vacuum import Vacuumed, vacuum
+from pgrunbook.errors import Interrupted
+from pgrunbook.ledger import batches, ledger, requests
+from pgrunbook.postgres import pressure
+from pgrunbook.postgres.pressure import Pressure
+from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.records.backfill import kind
+
+LOOK_S = 1.0  # how often to look, in a pause
+_OFTEN_S = 0.2  # and without one at most: batches may be shorter
+
+
+@dataclass(slots=True)
+class GivingWay:
+    """Waits before a batch as long as there is a reason to, and ends the run when its time is
+    over. `tell` is told why it pauses; `vacuums` are those of the table that it has done.
+    """
+
+    sessions: Sessions
+    run_id: str
+    block: str
+    backfill: int
+    table: str
+    pace: Pace
+    until_ms: int | None
+    tell: Callable[[Sequence[str]], object]
+    sleep: Callable[[float], None] = time.sleep
+    vacuums: list[Vacuumed] = field(default_factory=list)
+    _began: float = field(default_factory=time.monotonic)
+    _looked: float = 0.0
+    _reasons: dict[str, str] = field(default_factory=dict)  # of this pause, by their kinds
+
+    def before_a_batch(self, far: str) -> None:
+        """Return when it is time for the next batch. A pause is noted in the ledger, with its
+        reasons.
+
+        `far` is how far the block has come. Raises Interrupted, which says it, if the run is to
+        end.
+        """
+        self._end_in_time(far)
+        self.sleep(self.pace.rest_s)
+        if time.monotonic() - self._looked < _OFTEN_S:
+            return
+        began_at = datetime.now(UTC)
+        self._reasons.clear()
+        try:
+            while reasons := self._look(far):
+                self._note(*reasons)
+                self.tell(reasons)
+                self.sleep(LOOK_S)
+                self._end_in_time(far)
+        finally:
+            if self._reasons and not self.sessions.work.closed:
+                about = self.backfill, self.run_id, began_at, datetime.now(UTC)
+                batches.note_pause(self.sessions.work, *about, [*self._reasons.values()])
+
+    def _note(self, *reasons: str) -> None:
+        """Note each reason as it was at first: its numbers change with every look."""
+        for reason in reasons:
+            self._reasons.setdefault(kind(reason), reason)
+
+    def _look(self, far: str) -> list[str]:
+        """Why to pause now; a vacuum that is due may take a reason away."""
+        look = self.sessions.look
+        self._looked = time.monotonic()
+        asked = requests.asked(look, self.run_id)
+        if asked and asked.what == "stop":
+            raise _interrupted(self.block, str(asked), far)
+        seen = pressure.look(look, self.table)
+        if self.pace.vacuum_is_due(seen):
+            self._note(f"the table is vacuumed, as {seen.dead_percent:.0f}% of its rows are dead")
+            seen = self._vacuum()
+        reasons = self.pace.pause(seen)
+        return [*reasons, str(asked)] if asked and asked.what == "pause" else reasons
+
+    def _vacuum(self) -> Pressure:
+        """Vacuum the table, and look anew."""
+        sessions = self.sessions
+        number = len(self.vacuums) + 2  # the statement of the batches is the first
+
+        def note(sql: str, elapsed_ms: float | None) -> None:
+            about = self.run_id, self.block, number
+            ledger.note_statement(sessions.work, *about, sql, elapsed_ms)
+
+        limit_ms = self.pace.lock_timeout_ms
+        done = vacuum(sessions.work, sessions.look, self.table, limit_ms=limit_ms, note=note)
+        self.vacuums.append(done)
+        seen = pressure.look(sessions.look, self.table)
+        self.pace.vacuumed(done.elapsed_ms, seen)
+        return seen
+
+    def _end_in_time(self, far: str) -> None:
+        if self.until_ms and (time.monotonic() - self._began) * 1000 >= self.until_ms:
+            what = f"is not done after {durations.words(self.until_ms)}, as its header says"
+            raise _interrupted(self.block, what, far)
+
+
+def _interrupted(block: str, what: str, far: str) -> Interrupted:
+    return Interrupted.of(what, where=block, found=far, remedy="run again: it goes on from there")

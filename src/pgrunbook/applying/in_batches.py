@@ -1,0 +1,335 @@
+"""A block in batches: each is a transaction that commits with a row of its own in the ledger, from
+the least key on, up to the greatest that there was when the block began.
+
+The block's own row commits with its last batch. Until then it is begun: the next run goes on behind
+the last batch that the ledger has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+import psycopg
+from psycopg import errors
+
+from pgrunbook.applying import broken_rows, lock_waits, standbys, waiters
+from pgrunbook.applying.broken_rows import Broken
+from pgrunbook.applying.effects import Effect
+from pgrunbook.applying.giving_way import GivingWay
+from pgrunbook.applying.lock_waits import Report
+from pgrunbook.applying.one_batch import Sender, Sent
+from pgrunbook.applying.outcome import Outcome
+from pgrunbook.applying.pace import TARGET_MS, Pace
+from pgrunbook.applying.remedies import advice
+from pgrunbook.durations import milliseconds
+from pgrunbook.errors import Failed, Refused
+from pgrunbook.ledger import batches, ledger
+from pgrunbook.ledger.batches import Backfill
+from pgrunbook.planning import batch_keys
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.keyset import Ahead, Keyset
+from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres.blockers import Attempt
+from pgrunbook.postgres.driver_errors import problem_of
+from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.records.format.parts import Progress
+from pgrunbook.runbooks.give_way import Limits
+
+T = TypeVar("T")
+
+FIRST_ROWS = 1_000  # of the first batch, where the header does not say
+_TELL_S = 0.5  # how often to tell how far it is
+
+# A batch that fails with one of these is tried again as it is.
+_AGAIN = (*lock_waits.WITHOUT_LOCKS, errors.SerializationFailure)
+
+
+def apply(
+    sessions: Sessions,
+    decision: Decision,
+    run_id: str,
+    timeouts: Timeouts,
+    *,
+    runbook: str,
+    report: Report,
+    progress: Callable[[Progress], None],
+) -> Outcome:
+    """Run the block's batches, from the first or from where an earlier run has left off.
+
+    Raises Failed if a batch fails; Interrupted when the time of the header `until` is over, or when
+    somebody asks the run to stop. The batches before are there then, and the next run goes on
+    behind them.
+    """
+    sessions.require_lock()
+    work = _Work(sessions, decision, run_id, runbook, timeouts.of(decision.block), report, progress)
+    work.begin()
+    while not work.backfill.done:
+        work.giving_way.before_a_batch(work.backfill.far)
+        work.one_batch()
+    return work.finish()
+
+
+@dataclass(slots=True)
+class _Work:
+    """One run's work on a block. `backfill` is how far it has come."""
+
+    sessions: Sessions
+    decision: Decision
+    run_id: str
+    runbook: str
+    timeouts: Timeouts
+    report: Report
+    progress: Callable[[Progress], None]
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    keyset: Keyset = field(init=False)
+    backfill: Backfill = field(init=False)
+    sender: Sender = field(init=False)
+    pace: Pace = field(init=False)
+    giving_way: GivingWay = field(init=False)
+    revision: int = 0  # of the row that says that the block is done
+    elapsed_ms: float = 0.0
+    confirmed: bool = True
+    _few: int = 0  # so many rows come before one that breaks a constraint
+    _attempts: list[Attempt] = field(default_factory=list)
+    _told: float = 0.0
+
+    # -- how it begins
+
+    def begin(self) -> None:
+        """Go on where the ledger says that an earlier run has left off; or write that the block
+        begins, and up to which key it goes.
+        """
+        conn, block = self.sessions.work, self.decision.block
+        ledger.prepare(conn)
+        batches.prepare(conn)
+        there = batch_keys.found(conn, block)
+        if problems := list(batch_keys.problems(block, there)):
+            raise Refused("The block cannot be cut into batches.", problems=problems)
+        assert there
+        assert block.batching
+        cut = block.batching
+        self.keyset = Keyset.of(there, block)
+        self.sender = Sender(self.sessions, block, cut, self.keyset, self.timeouts)
+        self.backfill = self._begun_before() or self._begun_now(there["estimated_rows"])
+        self.pace = Pace(
+            Limits.parse(self.sessions.target.expected.give_way, cut.give_way),
+            cut.rows or FIRST_ROWS,
+            cut.target_ms or TARGET_MS,
+            milliseconds(self.timeouts.lock_timeout),
+        )
+        about = self.run_id, block.name, self.backfill.id, self.keyset.name
+        self.giving_way = GivingWay(self.sessions, *about, self.pace, cut.until_ms, self._tell)
+
+    def _begun_before(self) -> Backfill | None:
+        """What an earlier run has begun with the same file."""
+        found = self._found(self.decision.revision - 1)
+        self.revision = self.decision.revision
+        return found if found and found.tree_sha256 == self.decision.block.tree_sha256 else None
+
+    def _begun_now(self, estimated_rows: int) -> Backfill:
+        decision = self.decision
+        upper = self._again(lambda: self.keyset.greatest(self.sessions.work))
+        batches.begin(
+            self.sessions.work,
+            self.run_id,
+            self._about,
+            event="reverting" if decision.action is Action.REVERT else "started",
+            revision=decision.revision,
+            tree_sha256=decision.block.tree_sha256,
+            table=self.keyset.name,
+            key=self.keyset.columns,
+            upper=upper,
+            estimated_rows=estimated_rows,
+            started_at=self.started_at,
+        )
+        self.revision = decision.revision + 1
+        found = self._found(decision.revision)
+        assert found
+        return found
+
+    def _found(self, revision: int) -> Backfill | None:
+        about = self.runbook, self.sessions.schema, self.decision.block.name
+        return batches.found(self.sessions.work, *about, revision)
+
+    @property
+    def _about(self) -> str:
+        decision = self.decision
+        return ledger.about(decision.block, reason=decision.reason, sql=decision.sql)
+
+    # -- one batch
+
+    def one_batch(self) -> None:
+        """Do the next batch, or come nearer to a row of it that breaks a constraint."""
+        self._attempts = []
+        try:
+            ahead = self._again(self._ahead)
+            self._one(ahead)
+        except psycopg.Error as exc:
+            raise self._failed(exc) from exc
+
+    def _one(self, ahead: Ahead) -> None:
+        """A batch that somebody would have waited for is left, and a smaller one comes next."""
+        try:
+            sent, self.confirmed = self._again(
+                lambda: self.sender.send(ahead, partial(self._recording, ahead))
+            )
+        except waiters.GaveWay:
+            self.pace.gave_way()
+        except errors.IntegrityError as exc:
+            self._come_to_the_broken(ahead, exc)
+        else:
+            self._few = 0
+            self._advance(ahead, sent)
+            self.pace.after(ahead.keys, sent.elapsed_ms, sent.waited_ms)
+
+    def _ahead(self) -> Ahead:
+        assert self.backfill.upper is not None
+        rows = self._few or self.pace.rows
+        return self.keyset.ahead(self.sessions.work, self.backfill.at, self.backfill.upper, rows)
+
+    def _come_to_the_broken(self, ahead: Ahead, exc: errors.IntegrityError) -> None:
+        """A row of the batch breaks a constraint. So many rows come next as are before it; if it is
+        all of the batch, it is put aside, or ends the run.
+        """
+        assert self.decision.block.batching
+        if ahead.keys > 1:
+            before = broken_rows.before_the_first(
+                ahead.keys, lambda rows: self._again(lambda: self.sender.breaks(ahead, rows))
+            )
+            self._few = max(before, 1)
+        elif self.decision.block.batching.skips:
+            broken = asdict(Broken.of(exc))
+            sent, self.confirmed = self._again(
+                lambda: self.sender.put_aside(partial(self._recording, ahead, **broken))
+            )
+            self._few = 0
+            self._advance(ahead, sent)
+        else:
+            pairs = zip(self.keyset.columns, ahead.to, strict=True)
+            key = ", ".join(f"{column} = {value}" for column, value in pairs)
+            raise self._failed(exc, f"the row with {key}", broken_rows.REMEDY) from exc
+
+    def _recording(self, ahead: Ahead, sent: Sent, **broken: str) -> list[str]:
+        """What writes the batch's row, and with the last batch that the block is done."""
+        blockers = [blocker for attempt in self._attempts for blocker in attempt.blockers]
+        row = {
+            "backfill": self.backfill.id,
+            "number": self.backfill.batches + 1,
+            "run_id": self.run_id,
+            "from_key": ahead.after,
+            "to_key": ahead.to,
+            "keys": ahead.keys,
+            "rows": sent.rows,
+            "rows_written": sent.rows_written,
+            "started_at": sent.began_at.isoformat(),
+            "elapsed_ms": sent.elapsed_ms,
+            "lsn": ahead.lsn,
+            "lag_s": self.pace.lag_s,
+            "attempts": 1 + sum(not attempt.got_locks for attempt in self._attempts),
+            "waited_for": [asdict(blocker) for blocker in blockers],
+        }
+        recorded = [batches.recording(self.sessions.work, row | broken)]
+        after = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
+        return [*recorded, self._done(after, sent.elapsed_ms)] if after.done else recorded
+
+    def _done(self, after: Backfill, elapsed_ms: float = 0.0) -> str:
+        """What writes that the block is done."""
+        return ledger.recording(
+            self.sessions.work,
+            self.run_id,
+            self._about,
+            event=self.decision.event,
+            facts={},
+            effect=[],
+            rows_written=after.written,
+            started_at=self.started_at,
+            revision=self.revision,
+            laps=[(self.decision.sql, self.elapsed_ms + elapsed_ms)],
+        )
+
+    def _advance(self, ahead: Ahead, sent: Sent) -> None:
+        self.backfill = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
+        self.elapsed_ms += sent.elapsed_ms
+        self._tell()
+        if not self.confirmed and not self.backfill.done:
+            raise standbys.unconfirmed(self.decision.block.name)
+
+    def _tell(self, paused: Sequence[str] = ()) -> None:
+        if not paused and time.monotonic() - self._told < _TELL_S:
+            return
+        self._told = time.monotonic()
+        now, pace = self.backfill, self.pace
+        self.progress(
+            Progress(
+                block=self.decision.block.name,
+                done=now.keys,
+                total=max(now.estimated_rows, 0) or None,
+                rows_per_s=pace.rows_per_s,
+                lag_s=pace.lag_s,
+                paused=paused,
+            )
+        )
+
+    def _again(self, action: Callable[[], T]) -> T:
+        """Do it, and again as long as others hold its locks."""
+
+        def note(attempt: Attempt) -> None:
+            self._attempts.append(attempt)
+            self.report(attempt)
+
+        work, look = self.sessions.work, self.sessions.look
+        wait_ms = milliseconds(self.timeouts.wait)
+        return lock_waits.retry(
+            action,
+            block=self.decision.block.name,
+            budget=self.timeouts.lock_budget,
+            watch=lambda: lock_waits.watched(work, look, self.timeouts.lock_timeout, wait_ms),
+            report=note,
+            again=_AGAIN,
+        )
+
+    # -- how it ends
+
+    def finish(self) -> Outcome:
+        """What was done, once all batches are. Of a table without a row, as a rehearsal's, there
+        was none: the server says whether it could have been.
+        """
+        self._told = 0.0
+        self._tell()
+        if self.backfill.upper is None:
+            self._explain()
+            self.sessions.work.execute(self._done(self.backfill).encode())
+        elapsed_ms = (datetime.now(UTC) - self.started_at).total_seconds() * 1000
+        vacuums = [(done.sql, done.elapsed_ms) for done in self.giving_way.vacuums]
+        return Outcome(
+            self.decision.block.name,
+            self.decision.event,
+            ((self.decision.sql.strip(), self.elapsed_ms), *vacuums),
+            self.started_at,
+            elapsed_ms,
+            confirmed=self.confirmed,
+            effect=Effect(rows_written=self.backfill.written),
+        )
+
+    def _explain(self) -> None:
+        try:
+            self._again(self.sender.explain)
+        except psycopg.Error as exc:
+            raise self._failed(exc) from exc
+
+    def _failed(self, exc: psycopg.Error, found: str = "", remedy: str = "") -> Failed:
+        """The batches before are there: what failed, and who was in the way if it was a lock."""
+        block = self.decision.block
+        remedy = remedy or advice(exc, block)
+        problem = problem_of(exc, where=block.name, remedy=remedy)
+        if exc.diag.source_function == "check_enable_rls":
+            problem = replace(problem, remedy=batch_keys.SEES_ALL)
+        seen = [blocker for attempt in self._attempts[-1:] for blocker in attempt.blockers]
+        told = [problem.found, found, *map(str, seen), f"done before it: {self.backfill.far}"]
+        problem = replace(problem, found="\n".join(filter(None, told)))
+        return Failed("A batch failed and was rolled back.", problems=[problem])

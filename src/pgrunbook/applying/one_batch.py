@@ -1,0 +1,153 @@
+"""One batch of a block: a transaction that holds its statement and its rows in the ledger, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from pglast import ast
+from psycopg import errors
+
+from pgrunbook.applying import standbys, waiters
+from pgrunbook.applying.one_message import Message
+from pgrunbook.durations import milliseconds
+from pgrunbook.planning.keyset import Ahead, Keyset
+from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.pressure import FLUSH
+from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.runbooks.batches import Batching
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.scripts import Statement, statements
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A batch as the server has done it: how many rows its statement has changed, how many of which
+    table were written, for how long it was at it, and how long somebody waited for it meanwhile.
+    """
+
+    began_at: datetime
+    rows: int = 0
+    rows_written: Sequence[Mapping[str, Any]] = ()
+    elapsed_ms: float = 0.0
+    waited_ms: float = 0.0
+
+
+# What gives the statements that write into the ledger what was sent, for the same transaction.
+Recording = Callable[[Sent], Sequence[str]]
+
+# Where row security would hide rows, PostgreSQL is to raise an error: else they would be left as
+# they are, without a word.
+(_UNHIDDEN,) = statements("SET LOCAL row_security = off")
+
+# So that a constraint which is deferred is broken now, and not by a COMMIT.
+(_NOT_DEFERRED,) = statements("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends the batches of a block."""
+
+    sessions: Sessions
+    block: Block
+    batching: Batching
+    keyset: Keyset
+    timeouts: Timeouts
+
+    def send(self, ahead: Ahead, recording: Recording) -> tuple[Sent, bool]:
+        """Run the statement for a batch and commit it with what is recorded. Returns what was sent,
+        and whether standbys have confirmed it.
+
+        Raises what the server says; then nothing of the batch is there. GaveWay if the application
+        would have waited for it.
+        """
+        conn, look = self.sessions.work, self.sessions.look
+        message = self._message([_UNHIDDEN, self._statement(ahead)])
+        asked = catalog.asking(conn, "rows_written")
+        try:
+            with conn.undoing():
+                limit_ms = milliseconds(self.timeouts.lock_timeout)
+                with waiters.cancelling(conn, look, limit_ms) as seen:
+                    message.send(self.timeouts.settings, asked)
+                    (written,) = message.receive()
+                rows = _total(written) if self.batching.calls else message.affected
+                elapsed_ms = message.laps[-1][1]
+                sent = Sent(message.began_at, rows, written, elapsed_ms, seen.waited_ms)
+                return sent, self._commit(message, recording(sent))
+        except psycopg.Error:
+            if not conn.closed:
+                conn.execute(FLUSH)  # or what was rolled back is counted with the next attempt
+            raise
+
+    def put_aside(self, recording: Recording) -> tuple[Sent, bool]:
+        """Commit what is recorded, and run no statement."""
+        message = self._message([_UNHIDDEN])
+        with self.sessions.work.undoing():
+            message.send(self.timeouts.settings)
+            message.receive()
+            sent = Sent(message.began_at)
+            return sent, self._commit(message, recording(sent))
+
+    def breaks(self, ahead: Ahead, rows: int) -> bool:
+        """Whether the first so many rows of the batch break a constraint; nothing is left of it."""
+        conn = self.sessions.work
+        part = self.keyset.ahead(conn, ahead.after, ahead.to, rows)
+        message = self._message([_UNHIDDEN, self._statement(part), _NOT_DEFERRED])
+        try:
+            with conn.undoing():
+                message.send(self.timeouts.settings)
+                message.receive()
+                conn.execute("ROLLBACK")
+        except errors.IntegrityError:
+            return True
+        return False
+
+    def explain(self) -> None:
+        """Have the server plan the statement for a batch without rows, if it can."""
+        if isinstance(self.batching.template.node, ast.CallStmt):
+            return
+        statement = self.batching.statement(self.keyset.bounds(None, None))
+        message = self._message([replace(statement, sql=f"EXPLAIN {statement.sql}")])
+        with self.sessions.work.undoing():
+            message.send(self.timeouts.settings)
+            message.receive()
+            self.sessions.work.execute("ROLLBACK")
+
+    def _statement(self, ahead: Ahead) -> Statement:
+        return self.batching.statement(self.keyset.bounds(ahead.after, ahead.to))
+
+    def _message(self, parts: Sequence[Statement]) -> Message:
+        block, sessions = self.block, self.sessions
+        return Message(
+            sessions.work,
+            sessions.schema,
+            parts,
+            traced=False,
+            keeper=sessions.keeper,
+            path=block.search_path,
+            role=block.role,
+        )
+
+    def _commit(self, message: Message, written: Sequence[str]) -> bool:
+        """Commit, if the run's lock is still ours. Returns whether standbys have confirmed it."""
+        sessions = self.sessions
+        if not message.kept:
+            raise sessions.lost_lock()
+        with (
+            standbys.watched(sessions.work, sessions.look, milliseconds(self.timeouts.lock_timeout))
+            if message.awaits
+            else standbys.unwatched() as commit
+        ):
+            # Triggers that are deferred until now see what they see in psql.
+            sessions.work.execute("; ".join([*written, FLUSH, message.leaving, "COMMIT"]).encode())
+        return commit.confirmed
+
+
+def _total(written: Sequence[Mapping[str, Any]]) -> int:
+    return sum(row["inserted"] + row["updated"] + row["deleted"] for row in written)

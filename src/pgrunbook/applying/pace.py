@@ -1,0 +1,208 @@
+"""How large the next batch of a backfill is, and whether it is time for one: batches take as long
+as was asked for, and give way to the application, to replicas and to the archiver.
+
+The size follows the time that a batch took, smoothed, in bounded steps, as GitLab's batched
+background migrations do it: https://docs.gitlab.com/development/database/batched_background_migrations/
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from pgrunbook.durations import words
+from pgrunbook.postgres.pressure import Pressure
+from pgrunbook.runbooks.give_way import Limits
+
+TARGET_MS = 1_000.0
+
+# A batch may be so many times as large as the one before, or as small.
+_FASTER, _SLOWER = 2.0, 0.25
+_LARGEST = 1_000_000  # rows: what a batch has locked, and its dead rows, are of that order
+_SMOOTHING = 0.5  # the weight of the last batch in the time that a row takes
+_LEAST_MS = 1e-5  # of it
+_RECENT = 20  # batches: of which the rate is told
+
+# What has made us pause has to be this far below its limit before we go on.
+_RELIEF = 0.5
+
+# Of that limit: where a vacuum is due, as it takes its time.
+_VACUUM_FROM = 0.75
+_FEW_ROWS = 1_000  # dead ones are not worth a vacuum, whatever their share
+# After one that has left dead rows: for how long none is tried, and as a multiple of its time.
+_BETWEEN_VACUUMS_S, _VACUUM_TIMES = 30.0, 10
+
+# Once somebody has waited for a batch, batches take at most this part of lock_timeout.
+_UNNOTICED = 0.5
+# While a vacuum is at work on the table, batches have at most this share of the time.
+_BESIDE_VACUUM_PERCENT = 50
+
+
+@dataclass(slots=True)
+class Pace:
+    """The pace of one backfill. `rows` is the size of the next batch.
+
+    `rest_s`: for how long to sleep before it, so that batches have no more than their share of the
+    time. `lag_s`: how far the slowest replica was behind at the last look.
+    """
+
+    limits: Limits
+    rows: int
+    target_ms: float = TARGET_MS
+    lock_timeout_ms: float = 150.0
+    now: Callable[[], float] = time.monotonic
+    lag_s: float | None = None
+    rest_s: float = 0.0
+    _row_ms: float | None = None
+    _beside_vacuum: bool = False
+    _no_vacuum_before: float = 0.0  # by the clock, as an earlier one was of no use
+    _paused_by: set[str] = field(default_factory=set)
+    _lag: _Lag = field(default_factory=lambda: _Lag())
+    _written: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+
+    def after(self, rows: int, elapsed_ms: float, waiters_ms: float = 0.0) -> None:
+        """A batch has gone through so many rows in so long, and somebody has waited for it, 0 if
+        nobody has. From then on batches are shorter than `lock_timeout`.
+        """
+        self._written.append((self.now(), rows))
+        share = self.limits.share_percent
+        if self._beside_vacuum:
+            share = min(share, _BESIDE_VACUUM_PERCENT)
+        self.rest_s = elapsed_ms / 1000 * (100 - share) / share
+        # of the keys that it was about, whether or not it has written their rows
+        took = elapsed_ms / self.rows
+        if self._row_ms is None:
+            self._row_ms = took
+        smoothed = self._row_ms * (1 - _SMOOTHING) + took * _SMOOTHING
+        self._row_ms = max(took, smoothed, _LEAST_MS)  # to be too small costs less
+        least = self.rows * _SLOWER
+        if waiters_ms > 0:
+            self._be_unnoticed()
+            least = 1
+        wanted = self.target_ms / self._row_ms
+        self.rows = round(min(max(wanted, least, 1), self.rows * _FASTER, _LARGEST))
+
+    def gave_way(self) -> None:
+        """A batch was cancelled, as somebody waited for it: it is tried again at half the size, or
+        less.
+        """
+        self._be_unnoticed()
+        fits = self.rows if self._row_ms is None else round(self.target_ms / self._row_ms)
+        self.rows = max(1, min(self.rows // 2, fits))
+
+    def _be_unnoticed(self) -> None:
+        self.target_ms = min(self.target_ms, self.lock_timeout_ms * _UNNOTICED)
+
+    @property
+    def rows_per_s(self) -> float | None:
+        """The rows that the last batches have gone through in a second, pauses between them
+        included; None before there are two.
+        """
+        if len(self._written) < 2 or (took := self._written[-1][0] - self._written[0][0]) <= 0:
+            return None
+        return sum(rows for _, rows in list(self._written)[1:]) / took
+
+    def pause(self, pressure: Pressure) -> list[str]:
+        """Why to pause now, each reason in words; empty: go on.
+
+        A reason holds until its value is at half the limit, or we would go on and pause in turns.
+        """
+        self.lag_s = self._lag.seconds(pressure, self.now())
+        self._beside_vacuum = pressure.vacuum is not None
+        measured = list(self._measured(pressure))
+        for what, value, limit, _ in measured:
+            if value > limit:
+                self._paused_by.add(what)
+            elif value <= limit * _RELIEF:
+                self._paused_by.discard(what)
+        return [told for what, _, _, told in measured if what in self._paused_by]
+
+    def vacuum_is_due(self, pressure: Pressure) -> bool:
+        """Whether to vacuum the table before the next batch: dead rows come near their limit, we
+        may do so, and nobody else is at it.
+        """
+        return (
+            self.limits.vacuum
+            and pressure.may_vacuum
+            and pressure.vacuum is None
+            and self._dead_percent(pressure) > self.limits.dead_percent * _VACUUM_FROM
+            and self.now() >= self._no_vacuum_before
+        )
+
+    def vacuumed(self, elapsed_ms: float, pressure: Pressure) -> None:
+        """The table was vacuumed, or that was tried: if dead rows are left, whatever keeps them may
+        keep them for long.
+        """
+        if self._dead_percent(pressure) > self.limits.dead_percent * _RELIEF:
+            wait_s = max(_BETWEEN_VACUUMS_S, elapsed_ms / 1000 * _VACUUM_TIMES)
+            self._no_vacuum_before = self.now() + wait_s
+
+    @staticmethod
+    def _dead_percent(pressure: Pressure) -> float:
+        return pressure.dead_percent if pressure.dead_rows > _FEW_ROWS else 0.0
+
+    def _measured(self, pressure: Pressure) -> Iterator[tuple[str, float, float, str]]:
+        """What is limited, its value, the limit, and both in words."""
+        limits = self.limits
+        if self.lag_s is not None:
+            lag_ms = self.lag_s * 1000
+            told = f"{words(lag_ms)} behind (limit {words(limits.lag_ms)})"
+            yield "lag", lag_ms, limits.lag_ms, f"replica {pressure.replica} is {told}"
+        if pressure.slot_behind_bytes is not None:
+            told = f"{_mb(pressure.slot_behind_bytes)} behind (limit {_mb(limits.slot_bytes)})"
+            about = f"logical replication slot {pressure.slot} is {told}"
+            yield "slots", pressure.slot_behind_bytes, limits.slot_bytes, about
+        if pressure.archive_files is not None:
+            told = f"{pressure.archive_files} files of WAL wait to be archived"
+            about = f"{told} (limit {limits.archive_files})"
+            yield "archive", pressure.archive_files, limits.archive_files, about
+        dead = self._dead_percent(pressure)
+        yield "dead rows", dead, limits.dead_percent, self._dead(pressure)
+
+    def _dead(self, pressure: Pressure) -> str:
+        """Too many dead rows, and what they wait for."""
+        told = f"{pressure.dead_percent:.0f}% of the rows are dead"
+        about = f"{told} (limit {self.limits.dead_percent}%)"
+        if pressure.vacuum:
+            return f"{about}; a vacuum is at work: {pressure.vacuum}"
+        if pressure.snapshot and (pressure.snapshot_s is None or pressure.snapshot_s > 1):
+            since_ms = (pressure.snapshot_s or 0) * 1000
+            age = f", for {words(since_ms)}" if since_ms else ""
+            return f"{about}; kept by the snapshot of {pressure.snapshot}{age}"
+        if not self.limits.vacuum:
+            return f"{about}; autovacuum is waited for, as `vacuum no` says"
+        if not pressure.may_vacuum:
+            return f"{about}; autovacuum is waited for, as this role may not vacuum the table"
+        return about
+
+
+@dataclass(slots=True)
+class _Lag:
+    """How many seconds a replica is behind, by when we saw WAL at the position that it has
+    replayed.
+
+    The server's own measure stands still where a replica does that was up to date before.
+    """
+
+    _seen: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=10_000))
+
+    def seconds(self, pressure: Pressure, now: float) -> float | None:
+        """Its lag; None if there is no replica that we are shown."""
+        self._seen.append((pressure.wal_bytes, now))
+        if (replayed := pressure.replayed_bytes) is None:
+            return None
+        if replayed >= pressure.wal_bytes:
+            return 0.0
+        while len(self._seen) > 1 and self._seen[1][0] <= replayed:
+            self._seen.popleft()
+        position, at = self._seen[0]
+        if position <= replayed:  # WAL was written evenly until the next, as far as we know
+            after, later = self._seen[1]
+            at += (later - at) * (replayed - position) / (after - position)
+        return max(now - at, pressure.replay_lag_s or 0.0)
+
+
+def _mb(count: int) -> str:
+    return f"{count / 2**20:,.0f} MB"

@@ -1,0 +1,216 @@
+"""What the ledger has of blocks in batches: where each began, its batches, and what they gave way
+to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres import catalog, lockers
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A key: the text of each of its columns, as the server prints it.
+Key = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """A block in batches that has begun: what it goes through, up to which key (None: the table was
+    empty), and how far it has come: `keys` of the table, and `rows` that were changed. `runs` are
+    the ids of those that have done batches; `written` is how many rows of which table: relation,
+    inserted, updated, deleted.
+    """
+
+    id: int
+    tree_sha256: str
+    table: str
+    key: tuple[str, ...]
+    upper: Key | None
+    estimated_rows: int
+    started_at: datetime
+    batches: int = 0
+    keys: int = 0
+    rows: int = 0
+    runs: tuple[str, ...] = ()
+    at: Key | None = None
+    skipped: int = 0
+    written: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether its batches have reached the upper bound."""
+        return self.at == self.upper
+
+    def after(
+        self, to: Key, keys: int, rows: int, written: Sequence[Mapping[str, Any]]
+    ) -> Backfill:
+        """The same after one more batch, which ends with that key."""
+        return replace(
+            self,
+            at=to,
+            batches=self.batches + 1,
+            keys=self.keys + keys,
+            rows=self.rows + rows,
+            written=_added(self.written, written),
+        )
+
+    @property
+    def far(self) -> str:
+        """How far it has come: `12 batches, 60,000 rows, up to id = 60000 of 200000`."""
+        if self.at is None or self.upper is None:
+            return "no batch yet"
+        skipped = f", {self.skipped:,} put aside" if self.skipped else ""
+        at, upper = (", ".join(key) for key in (self.at, self.upper))
+        return (
+            f"{self.batches:,} batches, {self.rows:,} rows{skipped}, "
+            f"up to {', '.join(self.key)} = {at} of {upper}"
+        )
+
+
+def _added(
+    before: Sequence[Mapping[str, Any]], more: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    sums: dict[str, dict[str, Any]] = {}
+    for row in (*before, *more):
+        found = sums.setdefault(row["relation"], {"relation": row["relation"]})
+        for count in ("inserted", "updated", "deleted"):
+            found[count] = found.get(count, 0) + row[count]
+    return list(sums.values())
+
+
+@lockers.named
+def found(
+    conn: Connection, runbook: str, schema: str, block: str, revision: int
+) -> Backfill | None:
+    """The backfill of a block that began with this revision of its rows. Reads only."""
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
+        return None
+    about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
+    for row in catalog.rows(conn, "ledger_backfill", **about, revision=revision):
+        lists = {"key": tuple(row["key"]), "runs": tuple(row["runs"] or ())}
+        return Backfill(**row | lists)
+    return None
+
+
+@lockers.named
+def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[str, Any]]:
+    """The batches that do not begin where the one before has ended, or do not reach the upper
+    bound. Reads only.
+    """
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
+        return []
+    return catalog.rows(conn, "ledger_gaps", runbook=runbook, schema=schema, block=block)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How a block in batches has gone on since it began the last time.
+
+    `slices`: at (UTC), seconds, rows, lag_s of a part of the time; `pauses`: at, seconds, reasons;
+    `runs`, one row each: `run`, `began` and `ended` (UTC), `batches`, `rows`, `skipped`, `ms` (of
+    the statements), `longest_ms`, `wal_bytes`, `tried_again`.
+    """
+
+    slices: Sequence[Mapping[str, Any]]
+    pauses: Sequence[Mapping[str, Any]]
+    runs: pd.DataFrame
+
+
+@lockers.named
+def history(conn: Connection, runbook: str, schema: str, block: str, slices: int = 60) -> History:
+    """What the ledger has of a block's batches, those of all runs that have worked on it. Reads
+    only.
+    """
+    about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
+    return History(
+        catalog.rows(conn, "ledger_slices", **about, slices=slices),
+        catalog.rows(conn, "ledger_pauses", **about),
+        catalog.frame(conn, "ledger_backfill_runs", ["run"], **about),
+    )
+
+
+@lockers.named
+def rate(conn: Connection) -> float | None:
+    """How many rows a second the last backfill has changed; None if there was none. Reads only."""
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
+        return None
+    found: float | None = catalog.rows(conn, "ledger_rate")[0]["rate"]
+    return found
+
+
+def begin(
+    conn: Session,
+    run_id: str,
+    about: str,
+    *,
+    event: str,
+    revision: int,
+    tree_sha256: str,
+    table: str,
+    key: Sequence[str],
+    upper: Key | None,
+    estimated_rows: int,
+    started_at: datetime,
+) -> None:
+    """Write that a block in batches begins: its own row, and the bounds of what it goes through,
+    both or neither.
+    """
+    with conn.transaction():
+        when = {"started_at": started_at, "revision": revision}
+        ledger.record(conn, run_id, about, event=event, facts={}, **when)
+        conn.execute(
+            "INSERT INTO pgrunbook.backfills (run_id, runbook, schema_name, block, revision, "
+            "tree_sha256, table_name, key_columns, upper_bound, estimated_rows, started_at)"
+            " SELECT b.run_id, runbook, schema_name, block, revision, %s, %s, %s::text[],"
+            " %s::text[], %s, started_at"
+            " FROM pgrunbook.blocks b WHERE run_id = %s AND revision = %s AND block = (%s::jsonb)"
+            " ->> 'block'",
+            [
+                tree_sha256,
+                table,
+                list(key),
+                None if upper is None else list(upper),
+                estimated_rows,
+                run_id,
+                revision,
+                about,
+            ],
+        )
+
+
+def recording(conn: Session, batch: Mapping[str, object]) -> str:
+    """The statement that writes a batch's row, to be sent with the COMMIT of its rows: both are
+    there, or neither is. The keys are columns of `batches`; `lsn` is where the WAL was before it.
+    """
+    return conn.prepared("batch", ledger.sql("batch"), {"batch": ledger.as_json(batch)})
+
+
+@lockers.named
+def prepare(conn: Session) -> None:
+    """Prepare what `recording` writes with, before anybody has to wait for it."""
+    conn.prepare("batch", ledger.sql("batch"), ["batch"])
+
+
+@lockers.named
+def note_pause(
+    conn: Connection,
+    backfill: int,
+    run_id: str,
+    began_at: datetime,
+    ended_at: datetime,
+    reasons: Sequence[str],
+) -> None:
+    """Write that the backfill has paused, and why."""
+    conn.execute(
+        "INSERT INTO pgrunbook.pauses (backfill, run_id, began_at, ended_at, reasons)"
+        " VALUES (%s, %s, %s, %s, %s::text[])",
+        [backfill, run_id, began_at, ended_at, list(reasons)],
+    )

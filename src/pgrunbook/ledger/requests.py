@@ -1,0 +1,120 @@
+"""What is asked of a run at work from another shell: to pause between two batches, to go on, to
+stop. The ledger carries it, as the run's own shell may be anywhere.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import psycopg
+from psycopg import sql
+
+from pgrunbook.errors import Refused
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres import catalog, durability, lockers, run_locks
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
+
+What = Literal["pause", "resume", "stop"]
+
+# The first version of the ledger that has requests.
+_SINCE = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody has asked of a run, who, when and why. The last one counts."""
+
+    what: What
+    operator: str
+    host: str
+    database_user: str
+    reason: str
+    asked_at: datetime
+
+    def __str__(self) -> str:
+        who = f"{self.operator} on {self.host}, as {self.database_user}"
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.what} asked for at {self.asked_at:%H:%M:%S} UTC by {who}{why}"
+
+
+@lockers.named
+def asked(conn: Connection, run_id: str) -> Request | None:
+    """What was asked last of a run; None if nothing was. For the run itself, whose ledger is of
+    this version. Reads only.
+    """
+    found = catalog.rows(conn, "ledger_requests", run_id=run_id)
+    return Request(**found[0]) if found else None
+
+
+def at_work(conn: Connection, target: str, schema: str) -> str:
+    """The id of the run that is at work in a schema of a target. Reads only. Raises Refused if none
+    is, or if it cannot be asked anything.
+    """
+    where = f"target {target!r}, schema {schema!r}"
+    holders = run_locks.holding(conn, run_locks.of_schema(schema))
+    if not holders:
+        raise Refused.of(
+            "no run is at work",
+            where=where,
+            expected="a session that holds the lock of a run",
+            found="none",
+            remedy=shlex.join(["pgrunbook", "status", "--target", target, "--schema", schema]),
+        )
+    application = holders[0]["application"]  # None if this role is not shown it
+    begun = [
+        run["run_id"]
+        for run in ledger.unfinished(conn, schema)
+        if application is None or run["run_id"][:8] in application
+    ]
+    if not begun:
+        found = f"pid {holders[0]['pid']}, {application!r}, since {holders[0]['since']}"
+        remedy = "it obeys between two batches: ask again when it has begun the first one"
+        raise Refused.of(
+            "the run at work has written nothing yet", where=where, found=found, remedy=remedy
+        )
+    if (version := ledger.installed(conn)) < _SINCE:
+        raise Refused.of(
+            "the run at work is of an older version of pgrunbook, which cannot be asked",
+            where=where,
+            expected=f"a ledger of version {_SINCE}",
+            found=f"version {version}",
+            remedy="stop it in its own shell: it ends at the first signal, and what is committed "
+            "stays",
+        )
+    return str(begun[-1])
+
+
+@lockers.named
+def ask(conn: Session, run_id: str, what: What, *, operator: str, host: str, reason: str) -> str:
+    """Write what a run is to do. What is to be said of the row: see `durability.write`.
+
+    Raises Refused if it is to resume and nobody has paused it.
+    """
+    last = asked(conn, run_id)
+    if what == "resume" and (last is None or last.what != "pause"):
+        raise Refused.of(
+            "nobody has paused the run",
+            where=f"run {run_id[:8]}",
+            expected="a pause that was asked for",
+            found=str(last) if last else "nothing that was asked for",
+            remedy="a pause of its own, as it gives way, ends by itself: pgrunbook status says why",
+        )
+    query = (
+        "INSERT INTO pgrunbook.requests (run_id, what, operator, host, reason)"
+        " VALUES (%s, %s, %s, %s, %s)"
+    )
+    try:
+        return durability.write(conn, query, [run_id, what, operator, host, reason])
+    except psycopg.errors.InsufficientPrivilege as exc:
+        role = sql.Identifier(conn.info.user).as_string()
+        raise Refused.of(
+            str(exc.diag.message_primary),
+            where="pgrunbook.requests",
+            expected="a role that may ask something of a run",
+            found=conn.info.user,
+            remedy=f"GRANT INSERT ON pgrunbook.requests TO {role}",
+        ) from exc

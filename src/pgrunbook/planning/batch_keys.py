@@ -1,0 +1,102 @@
+"""Whether blocks in batches can be cut as their headers say: by a unique key that has an order.
+Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from pgrunbook.checks import CheckResult
+from pgrunbook.errors import Problem
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
+
+SEES_ALL = (
+    "run as a role that has BYPASSRLS; or, if its owner does not see all of it, ALTER TABLE … NO "
+    "FORCE ROW LEVEL SECURITY in a block before this one, and FORCE it again in one behind it"
+)
+_CHECK = "can be cut into batches"
+
+
+def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
+    """What the catalog says of the block's table and key: a row of the query `batch_key`; None if
+    there is no such table.
+    """
+    assert block.batching
+    path = block.search_path or search_path.of(conn)
+    schemas = [block.batching.schema] if block.batching.schema else search_path.schemas(conn, path)
+    about = {"schemas": schemas, "table": block.batching.table, "columns": list(block.batching.key)}
+    return next(iter(catalog.rows(conn, "batch_key", **about)), None)
+
+
+def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
+    """One result for each block in batches that is to run, or one for each problem."""
+    results = []
+    earlier: list[Block] = []
+    for decision in decisions:
+        block = decision.block
+        if decision.pending and block.batching:
+            wrong = list(problems(block, found(conn, block)))
+            if wrong and any(_may_change(each, block.batching.table) for each in earlier):
+                why = f"{wrong[0].what}: a block before it may change that"
+                results.append(CheckResult(block.name, _CHECK, not_run=why))
+            else:
+                results += [CheckResult(block.name, problem.what, problem) for problem in wrong]
+                results += [] if wrong else [CheckResult(block.name, _CHECK)]
+        earlier += [block] if decision.pending else []
+    return results
+
+
+def _may_change(block: Block, table: str) -> bool:
+    return block.runs_code or table in {name for _, name in block.relations}
+
+
+def problems(block: Block, there: Mapping[str, Any] | None) -> Iterator[Problem]:
+    """Why the block cannot be cut as its header says."""
+    assert block.batching
+    key = ", ".join(block.batching.key)
+    where = f"{block.name}, header batch"
+    if there is None or not there["is_table"]:
+        found = "nothing of that name" if there is None else "no table"
+        remedy = "correct the header"
+        yield Problem("there is no table of that name", where, block.batching.table, found, remedy)
+        return
+    name = sql.Identifier(there["schema"], there["table"]).as_string()
+    if there["inherited"]:
+        yield Problem(
+            f"{name} has tables that inherit from it: no key is unique in all of them",
+            where,
+            remedy="give each of them a block of its own",
+        )
+    if there["hides"]:
+        yield Problem(
+            f"row security hides rows of {name} from this role",
+            where,
+            expected="every row to be seen: one that is hidden would not be changed",
+            remedy=SEES_ALL,
+        )
+    if there["missing"]:
+        missing = ", ".join(there["missing"])
+        yield Problem(f"{name} has no column {missing}", where, remedy="correct the header")
+    elif there["nullable"]:
+        yield Problem(
+            f"{', '.join(there['nullable'])} may be NULL, and NULL is in no order",
+            where,
+            "columns that are NOT NULL",
+            remedy="cut it by a key of other columns",
+        )
+    elif not there["is_key"]:
+        yield Problem(
+            f"({key}) is no unique key of {name}",
+            where,
+            f"a valid unique index on just these columns, such as CREATE UNIQUE INDEX CONCURRENTLY "
+            f"ON {name} ({key}): a btree, not partial, not deferrable, with one direction and the "
+            "columns' own order",
+            "\n".join(there["others"]) or "no unique index",
+            "cut it by a key that is there, or make one in a block before this one",
+        )

@@ -1,0 +1,83 @@
+"""What a block in batches has to do, before it begins: how many rows, and for how long by what the
+ledger has seen. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+import psycopg
+
+from pgrunbook import durations
+from pgrunbook.ledger import batches
+from pgrunbook.planning import batch_keys
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.keyset import Keyset
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.session import Session
+
+_SAMPLE = 10_000  # keys, whose batch the server plans
+_COLUMNS = ["block", "table", "key", "upto", "rows", "bytes", "to_change", "takes"]
+
+
+def frame(conn: Session, decisions: Sequence[Decision]) -> pd.DataFrame:
+    """One row a block in batches that is to run: index `block`; columns `table`, `key`, `upto` (its
+    greatest value now), `rows` (of the table, by the planner's estimate), `bytes` (with indexes),
+    `to_change` (the rows that its statement would change, by the plan of a batch; an UPDATE leaves
+    as many dead), `takes` (by the last backfill that the ledger has).
+    """
+    rows = [row for decision in decisions for row in _of(conn, decision)]
+    return pd.DataFrame(rows, columns=_COLUMNS).set_index("block")
+
+
+def _of(conn: Session, decision: Decision) -> Iterator[list[Any]]:
+    block = decision.block
+    there = batch_keys.found(conn, block) if decision.pending and block.batching else None
+    if there is None or any(batch_keys.problems(block, there)):
+        return
+    keyset = Keyset.of(there, block)
+    rows = there["estimated_rows"] if there["estimated_rows"] >= 0 else None
+    try:
+        upper = keyset.greatest(conn)
+        share = 0.0 if upper is None else _share(conn, decision, keyset, upper)
+    except psycopg.Error:  # another block may have to come first, or the role may not read it
+        upper, share = None, None
+    to_change = None if share is None or rows is None else round(rows * share)
+    key, upto = ", ".join(keyset.columns), ", ".join(upper or ())
+    takes = _takes(conn, to_change)
+    yield [block.name, keyset.name, key, upto, rows, there["bytes"], to_change, takes]
+
+
+def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key) -> float | None:
+    """Which part of the first rows the statement would change, as the server plans it; None if it
+    calls a function, which no plan looks into.
+    """
+    batching = decision.block.batching
+    assert batching
+    if batching.calls:
+        return None
+    ahead = keyset.ahead(conn, None, upper, _SAMPLE)
+    statement = batching.statement(keyset.bounds(None, ahead.to))
+    path = search_path.theirs(decision.block.search_path or search_path.of(conn))
+    with conn.transaction(force_rollback=True), conn.cursor() as cursor:
+        cursor.execute(f"{path}; SET LOCAL row_security = off".encode())
+        row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()
+    (plan,) = row[0] if row else ({},)
+    changed = _changed(plan["Plan"])
+    return None if not ahead.keys else min(1.0, changed / ahead.keys)
+
+
+def _changed(plan: dict[str, Any]) -> float:
+    """How many rows come to the node that changes them."""
+    below = plan.get("Plans", ())
+    return float(below[0]["Plan Rows"] if below else plan["Plan Rows"])
+
+
+def _takes(conn: Session, rows: int | None) -> str:
+    """For how long, at the rate of the last backfill on this target."""
+    rate = batches.rate(conn)
+    if not rows or not rate:
+        return ""
+    return f"about {durations.words(rows / rate * 1000)}, at {rate:,.0f} rows/s as seen here last"

@@ -1,0 +1,143 @@
+"""The keys that batches are cut at: the server finds, prints and compares them, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from pgrunbook.ledger.batches import Key
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext.bounds import Use
+
+
+class Ahead(NamedTuple):
+    """The next batch: the key behind which it begins (None: with the least), its last key, and how
+    many keys it has; where the WAL is now, None on a standby.
+    """
+
+    after: Key | None
+    to: Key
+    keys: int
+    lsn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """The rows of a table in the order of a unique key, as a session with that search path sees
+    them: an operator of the key's type may be in any schema.
+    """
+
+    schema: str
+    table: str
+    columns: Sequence[str]
+    types: Sequence[str]
+    path: str
+
+    @classmethod
+    def of(cls, there: Mapping[str, Any], block: Block) -> Self:
+        """That of a block, as the query `batch_key` has found it."""
+        assert block.batching
+        named = there["schema"], there["table"]
+        return cls(*named, block.batching.key, there["types"], block.search_path)
+
+    @property
+    def name(self) -> str:
+        """The table with its schema, quoted where SQL needs it."""
+        return sql.Identifier(self.schema, self.table).as_string()
+
+    def greatest(self, conn: Session) -> Key | None:
+        """The greatest key; None if there is no row."""
+        # an unqualified name would be that of the text
+        order = sql.SQL(", ").join(sql.SQL("keyed.{} DESC").format(each) for each in self._columns)
+        asked = sql.SQL("SELECT {} FROM {} AS keyed ORDER BY {} LIMIT 1")
+        return self._first(conn, asked.format(self._texts, self._table, order))
+
+    def ahead(self, conn: Session, after: Key | None, upper: Key, rows: int) -> Ahead:
+        """The batch of so many rows behind that key; the last one goes up to the upper bound, also
+        if no row is left before it.
+        """
+        limits = [sql.SQL("{} <= {}").format(self._row, sql.SQL(self.value(upper)))]
+        if after is not None:
+            limits.append(sql.SQL("{} > {}").format(self._row, sql.SQL(self.value(after))))
+        asked = sql.SQL(_AHEAD).format(
+            columns=sql.SQL(", ").join(self._columns),
+            texts=self._texts,
+            table=self._table,
+            limits=sql.SQL(" AND ").join(limits),
+            rows=rows,
+        )
+        found = self._first(conn, asked)
+        assert found
+        lsn, count, *key = found
+        return Ahead(after, key if count == rows else upper, count or 0, lsn)
+
+    def value(self, key: Key) -> str:
+        """The key as SQL has it: each column's text, with its type."""
+        pairs = zip(key, self.types, strict=True)
+        values = [f"{sql.Literal(text).as_string()}::{type_}" for text, type_ in pairs]
+        return values[0] if len(values) == 1 else f"ROW({', '.join(values)})"
+
+    def bounds(self, after: Key | None, to: Key | None) -> Mapping[Use, Mapping[str, str]]:
+        """What takes the place of `:from` and `:to`. Before the first key there is none: every key
+        is greater than all of no keys. No key is `to` NULL or less.
+        """
+        nulls = ", ".join(f"NULL::{type_}" for type_ in self.types)
+        none = nulls if len(self.types) == 1 else f"ROW({nulls})"
+        last = none if to is None else self.value(to)
+        argument = none if after is None else self.value(after)
+        first = f"ALL (SELECT {nulls} WHERE false)" if after is None else argument
+        return {
+            Use.COMPARED: {"from": first, "to": last},
+            Use.ARGUMENT: {"from": argument, "to": last},
+        }
+
+    @property
+    def _table(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, self.table)
+
+    @property
+    def _columns(self) -> list[sql.Identifier]:
+        return [sql.Identifier(column) for column in self.columns]
+
+    @property
+    def _row(self) -> sql.Composable:
+        columns = sql.SQL(", ").join(self._columns)
+        return columns if len(self.columns) == 1 else sql.SQL("ROW({})").format(columns)
+
+    @property
+    def _texts(self) -> sql.Composable:
+        return sql.SQL(", ").join(sql.SQL("{}::pg_catalog.text").format(c) for c in self._columns)
+
+    def _first(self, conn: Session, question: sql.Composed) -> list[Any] | None:
+        """The first row of the question. Raises the server's error where row security would hide
+        rows.
+        """
+        path = search_path.theirs(self.path or search_path.of(conn))
+        asked = f"SET LOCAL row_security = off; {path};\n{question.as_string(conn)}"
+        with conn.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute(asked.encode())  # one message, and so one transaction
+            while cursor.nextset():
+                pass
+            row = cursor.fetchone()
+        return None if row is None else list(row)
+
+
+# The last of the next rows, its place among them, and where the WAL is; of these two alone the last
+# if there is no next row.
+_AHEAD = """\
+SELECT wal.at, numbered.place, {texts}
+  FROM (SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()
+                    THEN pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text END AS at) AS wal
+  LEFT JOIN LATERAL (
+           SELECT {columns}, pg_catalog.row_number() OVER () AS place
+             FROM (SELECT {columns} FROM {table}
+                    WHERE {limits} ORDER BY {columns} LIMIT {rows}) AS next
+            ORDER BY place DESC
+            LIMIT 1) AS numbered ON true
+"""

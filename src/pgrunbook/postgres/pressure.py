@@ -1,0 +1,64 @@
+"""What the database says that a backfill of one of its tables is to give way to: how far replicas
+and the archiver are behind, which rows wait for a vacuum, and who keeps them from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+
+# To be sent behind a batch: the server would tell what it has written a second later, or ten. Until
+# then it is counted with what the next transaction writes, too.
+# https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-STATS-VIEWS
+FLUSH = "SELECT pg_catalog.pg_stat_force_next_flush()"
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """One look at the database. None, or an empty text: there is none, or the role is not shown it,
+    which `unseen` says.
+
+    `wal_bytes` is the position that WAL is written at; `replayed_bytes` that of the `replica` that
+    is furthest behind, whose `replay_lag_s` the server has measured last. `slot` is the logical
+    replication slot that is furthest behind. `archive_files`: the files of WAL that wait for the
+    archiver. `vacuum`: one that is at work on the table. `snapshot`: who has the oldest one, since
+    when. `dead_rows` and `live_rows` are the server's estimates.
+    """
+
+    wal_bytes: int
+    dead_rows: int
+    live_rows: int
+    may_vacuum: bool
+    replica: str | None = None
+    replayed_bytes: int | None = None
+    replay_lag_s: float | None = None
+    slot: str | None = None
+    slot_behind_bytes: int | None = None
+    archive_files: int | None = None
+    vacuum: str | None = None
+    snapshot: str | None = None
+    snapshot_s: float | None = None
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def replica_behind_bytes(self) -> int:
+        """What the slowest replica has not replayed; 0 if there is none."""
+        if self.replayed_bytes is None:
+            return 0
+        return max(0, self.wal_bytes - self.replayed_bytes)
+
+    @property
+    def dead_percent(self) -> float:
+        """Dead rows, of all rows of the table."""
+        return 100 * self.dead_rows / max(1, self.dead_rows + self.live_rows)
+
+
+def look(conn: Connection, table: str) -> Pressure:
+    """Look now, with one query. The table is named with its schema, both quoted where SQL needs it.
+
+    Reads only. A role without pg_read_all_stats (pg_monitor has it) is not shown everything.
+    """
+    row = catalog.rows(conn, "pressure", qualified=table)[0]
+    return Pressure(**{**row, "unseen": tuple(row["unseen"])})

@@ -1,0 +1,130 @@
+"""How a backfill went over time, in numbers and in words: its rows, the lag of its replicas, and
+what it has paused for. `backfill_picture` draws the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pgrunbook.durations import words
+from pgrunbook.records.words import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of the time that batches were at work: when it began, in UTC, how long it was, the
+    rows that were written in it, and how far a replica was behind at most, None if there is none.
+    """
+
+    at: datetime
+    seconds: float
+    rows: int
+    lag_s: float | None = None
+
+    @property
+    def end(self) -> datetime:
+        """When it ended."""
+        return self.at + timedelta(seconds=self.seconds)
+
+    @property
+    def rows_per_s(self) -> float:
+        """Its rate."""
+        return self.rows / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """When a backfill paused between two batches, in UTC, for how long, and why."""
+
+    at: datetime
+    seconds: float
+    reasons: tuple[str, ...]
+
+    @property
+    def end(self) -> datetime:
+        """When it ended."""
+        return self.at + timedelta(seconds=self.seconds)
+
+    @property
+    def reason(self) -> str:
+        """Why, in a line."""
+        return "; ".join(self.reasons)
+
+    @property
+    def kind(self) -> str:
+        """What pauses of the same cause have in common."""
+        return kind(self.reason)
+
+
+def kind(reason: str) -> str:
+    """A reason without its numbers."""
+    return re.sub(r"\d[\d.,]*", "#", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The pauses that had one cause: its first reason, how many there were, and their time."""
+
+    reason: str
+    count: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{counted(self.count, 'pause')}, {words(self.seconds * 1000)}: {self.reason}"
+
+
+def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
+    """One row a slice: index `from` (UTC); columns `seconds`, `rows`, `rows_per_s`, `lag_s`
+    (missing if there is no replica), `paused_s` and `paused`: how long it paused in it, and why.
+    """
+    import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
+
+    within = [[pause for pause in pauses if each.at <= pause.at < each.end] for each in slices]
+    lags = [None if each.lag_s is None else round(each.lag_s, 2) for each in slices]
+    columns = {
+        "from": [f"{each.at:%Y-%m-%d %H:%M:%S}" for each in slices],
+        "seconds": pd.array([each.seconds for each in slices], dtype="Float64"),
+        "rows": pd.array([each.rows for each in slices], dtype="Int64"),
+        "rows_per_s": pd.array([round(each.rows_per_s, 1) for each in slices], dtype="Float64"),
+        "lag_s": pd.array(lags, dtype="Float64"),
+        "paused_s": pd.array([sum(p.seconds for p in found) for found in within], dtype="Float64"),
+        "paused": ["\n".join(map(str, causes(found))) for found in within],
+    }
+    return pd.DataFrame(columns).set_index("from")
+
+
+def causes(pauses: Sequence[Pause]) -> list[Cause]:
+    """What the pauses were for, in the order of the first of each."""
+    first = {pause.kind: number for number, pause in reversed([*enumerate(pauses)])}
+    ordered = sorted(pauses, key=lambda pause: (first[pause.kind], pause.at))
+    found = []
+    for _, alike in groupby(ordered, key=lambda pause: pause.kind):
+        these = list(alike)
+        found.append(Cause(these[0].reason, len(these), sum(pause.seconds for pause in these)))
+    return found
+
+
+def told(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
+    """What the picture shows, in words."""
+    if not slices:
+        return "No batch has run."
+    seconds, rows = sum(each.seconds for each in slices), sum(each.rows for each in slices)
+    rates = [each.rows_per_s for each in slices]
+    lags = [each.lag_s for each in slices if each.lag_s is not None]
+    begin, end = slices[0].at, max(each.end for each in slices)
+    parts = [
+        f"{rows:,} rows from {begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC",
+        f"{rows / max(seconds, 0.001):,.0f} rows per second on average, {max(rates):,.0f} at most",
+        f"replicas were {max(lags):.1f} s behind at most" if lags else "no replica was seen",
+    ]
+    paused = "; ".join(map(str, causes(pauses)))
+    pausing = f"It paused: {paused}." if paused else "It did not pause."
+    return f"{'; '.join(parts)}. {pausing}"

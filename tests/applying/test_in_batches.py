@@ -1,0 +1,305 @@
+"""A block in batches, without a notebook: what it changes, what the ledger has of it, and how it
+goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.backfilling import FILL, Backfilling
+from support.databases import Database, Role
+
+from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError
+from pgrunbook.planning.decisions import Action
+from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.target import Target
+
+on_18 = pytest.mark.parametrize("server", [18], indirect=True)
+on_18 = pytest.mark.parametrize("server", [18], indirect=True)
+
+
+@pytest.fixture
+def backfill(empty: Database, tmp_path: Path) -> Backfilling:
+    empty.load("CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0)")
+    return Backfilling(empty, tmp_path)
+
+
+def filled(database: Database, rows: int) -> None:
+    database.execute("INSERT INTO t (id) SELECT g * 3 FROM generate_series(1, %s) g", [rows])
+
+
+def test_each_row_is_changed_once_in_batches_of_the_size_that_is_asked_for(
+    backfill: Backfilling,
+) -> None:
+    filled(backfill.database, 25)
+    done = backfill()
+    assert done
+    assert done.event == "applied"
+    assert backfill.batches() == [(None, "30", 10), ("30", "60", 10), ("60", "75", 5)]
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+    assert backfill.gaps() == []
+    events = backfill.database.execute(
+        "SELECT event, revision, rows_written FROM pgrunbook.blocks ORDER BY id"
+    )
+    written = [{"relation": "public.t", "inserted": 0, "updated": 25, "deleted": 0}]
+    assert events == [("started", 0, None), ("applied", 1, written)]
+    assert backfill() is None
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 10, 20])
+def test_the_last_batch_is_whole_or_there_is_none(backfill: Backfilling, rows: int) -> None:
+    filled(backfill.database, rows)
+    assert backfill()
+    assert sum(row[2] for row in backfill.batches()) == rows
+    assert backfill.gaps() == []
+    assert backfill.database.execute("SELECT count(*) FROM t WHERE n <> 1") == [(0,)]
+    assert backfill() is None
+
+
+def problem(raised: pytest.ExceptionInfo[RunbookError]) -> Problem:
+    (found,) = raised.value.problems
+    return found
+
+
+# -- how it goes on
+
+
+@on_18
+def test_it_goes_on_behind_the_last_batch_when_its_session_was_ended(
+    backfill: Backfilling,
+) -> None:
+    """Here by the server, in the middle of a batch."""
+    filled(backfill.database, 40)
+    backfill.sql = (
+        "UPDATE t SET n = n + CASE WHEN id = 63 AND NOT pg_try_advisory_xact_lock(5) "
+        "THEN pg_terminate_backend(pg_backend_pid())::int ELSE 1 END WHERE id > :from AND id <= :to"
+    )
+    with backfill.database.connect() as other:
+        other.execute("SELECT pg_advisory_lock(5)")
+        with pytest.raises(Failed) as raised:
+            backfill()
+    assert "done before it: 2 batches, 20 rows, up to id = 60 of 120" in problem(raised).found
+    assert [row[1] for row in backfill.batches()] == ["30", "60"]
+    done = backfill()
+    assert done
+    assert done.effect
+    assert done.effect.rows_written[0]["updated"] == 40  # those of both runs
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+    assert backfill.gaps() == []
+
+
+def test_until_ends_the_run_and_the_next_one_goes_on(backfill: Backfilling) -> None:
+    filled(backfill.database, 30)
+    backfill.header += "\nuntil: 1 ms"
+    backfill.sql = "UPDATE t SET n = n + 1 FROM pg_sleep(0.01) WHERE id > :from AND id <= :to"
+    with pytest.raises(Interrupted) as raised:
+        backfill()
+    assert "is not done after 1 ms" in problem(raised).what
+    backfill.header = backfill.header.replace("1 ms", "8 h")
+    assert backfill()
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+
+
+@on_18
+@pytest.mark.parametrize(
+    ("header", "sql", "said"),
+    [
+        ("batch: t by id; 5 rows", FILL.replace("n + 1", "n + 2"), "the file was edited"),
+        ("batch: u by id; 10 rows", FILL.replace("UPDATE t", "UPDATE u"), "the header was edited"),
+    ],
+)
+def test_an_edited_file_does_not_go_on(
+    backfill: Backfilling, header: str, sql: str, said: str
+) -> None:
+    filled(backfill.database, 30)
+    backfill.database.load("CREATE TABLE u (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0)")
+    backfill.header += "\nuntil: 1 ms"
+    with pytest.raises(Interrupted):
+        backfill()
+    backfill.header, backfill.sql = header, sql
+    sessions = Sessions(Target("test", backfill.database.url), "public", "test")
+    decision = backfill.decide(backfill.agenda(sessions))
+    sessions.close()
+    assert decision.action is Action.REFUSE
+    assert said in "; ".join(problem.what for problem in decision.problems)
+
+
+@on_18
+def test_the_size_of_a_batch_may_be_changed_on_the_way(backfill: Backfilling) -> None:
+    filled(backfill.database, 30)
+    backfill.header += "\nuntil: 1 ms"
+    with pytest.raises(Interrupted):
+        backfill()
+    backfill.header = "batch: t by id; 100 rows"
+    assert backfill()
+    assert backfill.gaps() == []
+
+
+def test_rows_that_come_later_do_not_keep_it_from_its_end(backfill: Backfilling) -> None:
+    filled(backfill.database, 20)
+    backfill.database.load(
+        "CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN IF pg_trigger_depth() = 1 THEN INSERT INTO t SELECT max(id) + 1 FROM t; "
+        "END IF; RETURN NULL; END $$;"
+        "CREATE TRIGGER more AFTER UPDATE ON t EXECUTE FUNCTION more();"
+    )
+    assert backfill()
+    assert backfill.database.execute("SELECT count(*) FILTER (WHERE n = 0), count(*) FROM t") == [
+        (2, 22)
+    ]
+
+
+# -- rows that cannot be changed
+
+
+BROKEN = "ALTER TABLE t ADD CONSTRAINT small CHECK (n < 1 OR id NOT IN (3, 42, 75))"
+
+
+@on_18
+def test_a_row_that_breaks_a_constraint_stops_it_with_its_key(backfill: Backfilling) -> None:
+    filled(backfill.database, 25)
+    backfill.database.execute(BROKEN.replace("3, ", ""))
+    with pytest.raises(Failed) as raised:
+        backfill()
+    said = problem(raised)
+    assert "small" in said.what
+    assert "the row with id = 42" in said.found
+    assert [row[1] for row in backfill.batches()] == ["30", "39"]
+    backfill.database.execute("ALTER TABLE t DROP CONSTRAINT small")
+    assert backfill()
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+
+
+@pytest.mark.parametrize("deferred", ["", "deferred"])
+def test_rows_that_break_a_constraint_are_put_aside(backfill: Backfilling, deferred: str) -> None:
+    filled(backfill.database, 25)
+    backfill.header += "\nskip: rows that break a constraint"
+    if deferred:
+        backfill.database.load(
+            "CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (0), (1);"
+            "ALTER TABLE t ADD CONSTRAINT small FOREIGN KEY (n) REFERENCES u"
+            " DEFERRABLE INITIALLY DEFERRED;"
+            "UPDATE t SET n = 1 WHERE id IN (3, 42, 75);"
+        )
+        code = "23503"
+    else:
+        backfill.database.execute(BROKEN)
+        code = "23514"
+    assert backfill()
+    skipped = backfill.database.execute(
+        "SELECT key, sqlstate, table_name, constraint_name FROM pgrunbook.skipped_rows ORDER BY id"
+    )
+    assert skipped == [([key], code, "public.t", "small") for key in ("3", "42", "75")]
+    assert backfill.gaps() == []
+    changed = backfill.database.execute(
+        "SELECT count(*) FROM t WHERE n = 1 AND id NOT IN (3, 42, 75)"
+    )
+    assert changed == [(22,)]
+
+
+@on_18
+def test_row_security_that_would_hide_rows_refuses_it(
+    backfill: Backfilling, login_role: Callable[..., Role]
+) -> None:
+    filled(backfill.database, 5)
+    owner = login_role(backfill.database)
+    backfill.database.load(
+        f"GRANT ALL ON SCHEMA public TO {owner.name}; GRANT CREATE ON DATABASE "
+        f"{backfill.database.name} TO {owner.name}; ALTER TABLE t OWNER TO {owner.name};"
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY"
+    )
+    backfill.url = owner.url
+    hide = "ALTER TABLE t FORCE ROW LEVEL SECURITY"
+    with pytest.raises(Refused) as raised:
+        backfill(lambda _: backfill.database.execute(hide))
+    assert "row security hides rows of" in problem(raised).what
+    backfill.database.execute("ALTER TABLE t NO FORCE ROW LEVEL SECURITY")
+    backfill.database.load(
+        "CREATE TABLE u (id int); ALTER TABLE u ENABLE ROW LEVEL SECURITY;"
+        f"GRANT SELECT ON u TO {owner.name}"
+    )
+    backfill.sql = f"{FILL} AND EXISTS (SELECT FROM u)"
+    with pytest.raises(Failed) as failed:
+        backfill()
+    assert "BYPASSRLS" in problem(failed).remedy
+
+
+# -- others at work
+
+
+@on_18
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_what_the_server_gave_up_for_another_transaction_is_tried_again(
+    backfill: Backfilling, code: str
+) -> None:
+    filled(backfill.database, 20)
+    backfill.database.load(
+        "CREATE SEQUENCE tries;"
+        "CREATE FUNCTION give_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF nextval('tries') = 12 THEN RAISE EXCEPTION SQLSTATE '{code}'; END IF; "
+        "RETURN NEW; END $$;"
+        "CREATE TRIGGER give_up BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION give_up();"
+    )
+    assert backfill()
+    tried = backfill.database.execute("SELECT number, attempts FROM pgrunbook.batches ORDER BY id")
+    assert tried == [(1, 1), (2, 2)]
+    # not those of the attempt that was rolled back
+    counted = "SELECT rows_written -> 0 ->> 'updated' FROM pgrunbook.batches ORDER BY id"
+    assert backfill.database.execute(counted) == [("10",), ("10",)]
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+
+
+def test_whoever_has_a_row_is_named(backfill: Backfilling) -> None:
+    filled(backfill.database, 20)
+    with backfill.database.connect(application_name="slow report") as other:
+        other.execute("BEGIN; UPDATE t SET n = 0 WHERE id = 45")
+        leaving = threading.Timer(1.0, other.rollback)
+        leaving.start()
+        assert backfill()
+        leaving.join()
+    ((attempts, waited_for),) = backfill.database.execute(
+        "SELECT attempts, waited_for FROM pgrunbook.batches WHERE number = 2"
+    )
+    assert attempts > 1
+    assert waited_for[0]["application"] == "slow report"
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+
+
+# -- other statements
+
+
+CALL = """CREATE FUNCTION fill(low bigint, high bigint) RETURNS void LANGUAGE sql AS
+$$ UPDATE t SET n = n + 1 WHERE (low IS NULL OR id > low) AND id <= high $$"""
+
+
+@on_18
+@pytest.mark.parametrize(
+    ("sql", "oracle"),
+    [
+        ("DELETE FROM t WHERE n = 0 AND id > :from AND id <= :to", "SELECT 0, 0"),
+        (
+            "INSERT INTO copied SELECT id FROM t WHERE t.id > :from AND t.id <= :to",
+            "SELECT 25, 25",
+        ),
+        (
+            "MERGE INTO copied USING (SELECT id FROM t WHERE id > :from AND id <= :to) AS s "
+            "ON copied.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id)",
+            "SELECT 25, 25",
+        ),
+        ("SELECT fill(:from, :to)", "SELECT 25, 0"),
+    ],
+)
+def test_any_statement_that_changes_rows(backfill: Backfilling, sql: str, oracle: str) -> None:
+    filled(backfill.database, 25)
+    backfill.database.load(f"CREATE TABLE copied (id bigint); {CALL}")
+    backfill.sql = sql
+    assert backfill()
+    assert sum(row[2] for row in backfill.batches()) == 25
+    counts = "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM copied)"
+    if sql.startswith("SELECT"):
+        counts = "SELECT (SELECT count(*) FROM t WHERE n = 1), (SELECT count(*) FROM copied)"
+    assert backfill.database.execute(counts) == backfill.database.execute(oracle)

@@ -13,7 +13,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from nbformat import NotebookNode
 from papermill.execute import prepare_notebook_metadata, remove_error_markers
@@ -95,14 +95,15 @@ class WarmWorker:
         given: Mapping[str, Any],
         run_id: str,
         *,
+        mode: Literal["plan", "verify"] = "plan",
         cell_timeout_s: float | None = None,
     ) -> tuple[Record | None, Ending]:
-        """Run it against a target in mode `plan`, and write nothing anywhere: what the record would
-        be, and how the run ended.
+        """Run it against a target in a mode that only reads, and write nothing anywhere: what the
+        record would be, and how the run ended.
         """
         try:
             with self._working(run_id):
-                nb = self._parameterized(target, {**given, "mode": "plan"}, None)
+                nb = self._parameterized(target, {**given, "mode": mode}, None)
                 return Record(nb), self._execute(nb, None, cell_timeout_s)
         except RunbookError as exc:
             return None, engine.refused(exc)

@@ -5,12 +5,14 @@ verified, reverted, and what its record shows.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from support.databases import Database
-from support.projects import Outcome, Project, wait_for
+from support.projects import Outcome, Project, kernel_of, wait_for
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -157,14 +159,18 @@ def test_a_revert_that_was_broken_off_goes_on(filling: Filling) -> None:
     assert filling.events() == ["started", "applied", "reverting", "reverted"]
 
 
-def test_a_signal_ends_it_between_two_batches(filling: Filling) -> None:
+@pytest.mark.parametrize("hit", ["runner told to end", "kernel killed"])
+def test_what_was_committed_stays_when_it_is_ended(filling: Filling, hit: str) -> None:
     filling.write("deploy", SLOWLY)
     filling.project.env["CRM_URL"] = filling.database.url
     running = filling.project.start("run", RUNBOOK, "--target", "env:CRM_URL")
     batches = "SELECT to_regclass('pgrunbook.batches') IS NOT NULL"
     wait_for(lambda: filling.database.execute(batches) == [(True,)])
     wait_for(lambda: filling.database.execute("SELECT count(*) > 1 FROM pgrunbook.batches")[0][0])
-    running.terminate()
+    if hit == "kernel killed":
+        os.kill(kernel_of(running.pid), signal.SIGKILL)
+    else:
+        running.terminate()
     assert running.wait(30) == 3
     ((changed, counted),) = filling.database.execute(
         "SELECT (SELECT count(*) FROM t WHERE n = 1), (SELECT sum(rows) FROM pgrunbook.batches)"

@@ -107,6 +107,17 @@ def test_what_cannot_be_planned_fails_in_a_rehearsal(filling: Filling) -> None:
     assert 'column "nothing" does not exist' in done.text
 
 
+def test_rows_that_are_put_aside_are_told_by_the_verification(filling: Filling) -> None:
+    filling.write(
+        "deploy", FILL.replace("100 rows", "100 rows\n-- skip: rows that break a constraint")
+    )
+    (filling.sql / "verify" / "010_fill.sql").unlink()
+    filling.database.execute("ALTER TABLE t ADD CONSTRAINT odd CHECK (n = 0 OR id NOT IN (7, 500))")
+    done = filling()
+    assert done.code == 0, done.text
+    assert "2 rows are not: they break odd of public.t" in "\n".join(done.cells.values())
+
+
 def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Filling) -> None:
     filling.write("deploy", SLOWLY.replace("100 rows", "100 rows\n-- until: 300 ms"))
     done = filling()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -119,10 +120,10 @@ def test_rows_that_are_put_aside_are_told_by_the_verification(filling: Filling) 
 
 
 def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Filling) -> None:
-    filling.write("deploy", SLOWLY.replace("100 rows", "100 rows\n-- until: 300 ms"))
+    filling.write("deploy", SLOWLY.replace("100 rows", "100 rows\n-- until: 250 ms"))
     done = filling()
     assert done.code == 3, done.text
-    assert "is not done after 300 ms, as its header says" in done.text
+    assert "is not done after 250 ms, as its header says" in done.text
     assert "run again: it goes on from there" in done.text
     assert done.notebook
     status = filling.project.command("status", "--target", "env:CRM_URL", RUNBOOK, "--json")
@@ -130,11 +131,16 @@ def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Fi
     assert [block["state"] for block in report["blocks"]] == ["started"]
     assert "up to id = " in report["blocks"][0]["far"]
     assert report["last_run"]["verdict"] == "interrupted"
+    assert re.search(r"010_fill in part: \d+ batches, \d+ rows; the next run goes on", done.text)
+    goes_on = filling()
+    assert goes_on.code == 3, goes_on.text
+    assert re.search(r"010_fill in part: \d+ batches, \d+ rows; the next run goes on", goes_on.text)
     filling.write("deploy", SLOWLY)
     last = filling.project.command("run", "--pending", "--target", "env:CRM_URL")
-    (notebook,) = set(filling.project.root.glob("outputs/**/*.ipynb")) - {done.notebook}
+    before = {done.notebook, goes_on.notebook}
+    (notebook,) = set(filling.project.root.glob("outputs/**/*.ipynb")) - before
     runs = filling.database.execute("SELECT DISTINCT run_id::text FROM pgrunbook.batches")
-    assert len(runs) == 2  # one story: the record of the last names both
+    assert len(runs) == 3  # one story: the record of the last names all
     assert all(run in notebook.read_text() for (run,) in runs)
     assert filling.database.execute("SELECT DISTINCT n FROM t") == [(1,)], last.text
     assert filling.events()[:2] == ["started", "applied"]

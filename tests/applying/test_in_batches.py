@@ -65,6 +65,30 @@ def problem(raised: pytest.ExceptionInfo[RunbookError]) -> Problem:
     return found
 
 
+@on_18
+def test_psql_runs_the_file_as_it_stands(backfill: Backfilling) -> None:
+    filled(backfill.database, 25)
+    assert backfill()
+    first = ("-v", "from=ALL (SELECT NULL::bigint WHERE false)", "-v", "to=60")
+    rest = ("-v", "from=60", "-v", "to=75")
+    for bounds in (first, rest):
+        backfill.database.psql(*bounds, "-f", backfill.folder / "deploy" / "010_fill.sql")
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(2,)]
+
+
+@on_18
+def test_a_batch_that_is_missing_from_the_ledger_is_a_gap(backfill: Backfilling) -> None:
+    filled(backfill.database, 40)
+    assert backfill()
+    backfill.database.execute("ALTER TABLE pgrunbook.batches DISABLE TRIGGER append_only")
+    backfill.database.execute("DELETE FROM pgrunbook.batches WHERE number IN (2, 4)")
+    assert [gap["from_key"] for gap in backfill.gaps()] == [["60"]]
+    backfill.database.execute("DELETE FROM pgrunbook.batches WHERE number = 1")
+    assert [gap["number"] for gap in backfill.gaps()] == [3]
+    backfill.database.execute("DELETE FROM pgrunbook.batches")
+    assert [gap["to_key"] for gap in backfill.gaps()] == [["120"]]
+
+
 # -- how it goes on
 
 

@@ -208,6 +208,7 @@ class _Work:
                 lambda: self.sender.put_aside(partial(self._recording, ahead, **broken))
             )
             self._few = 0
+            self.backfill = replace(self.backfill, skipped=self.backfill.skipped + 1)
             self._advance(ahead, sent)
         else:
             pairs = zip(self.keyset.columns, ahead.to, strict=True)

@@ -110,6 +110,15 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
     return catalog.rows(conn, "ledger_gaps", runbook=runbook, schema=schema, block=block)
 
 
+@lockers.named
+def skipped(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
+    """How many rows were put aside, and the constraints that they break. Reads only."""
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
+        return 0, ""
+    (row,) = catalog.rows(conn, "ledger_skipped", runbook=runbook, schema=schema, block=block)
+    return row["rows"], row["constraints"]
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """How a block in batches has gone on since it began the last time.

@@ -117,6 +117,9 @@ def test_what_waits_for_a_subscriber_and_for_the_archiver(database: Database) ->
             database.execute("ALTER SYSTEM RESET archive_command")
             database.execute("SELECT pg_reload_conf()")
             database.execute("SELECT pg_drop_replication_slot('reports')")
+        database.execute("INSERT INTO notes VALUES (4, 'x')")
+        database.execute("SELECT pg_switch_wal()")  # which wakes the archiver
+        assert seen(conn, lambda now: now.archive_files == 0).slot is None
 
 
 def test_dead_rows_who_keeps_them_and_who_vacuums(database: Database) -> None:

@@ -75,7 +75,8 @@ class Sender:
         asked = catalog.asking(conn, "rows_written")
         try:
             with conn.undoing():
-                limit_ms = milliseconds(self.timeouts.lock_timeout)
+                # less what a cancel takes on its way, and the commit
+                limit_ms = milliseconds(self.timeouts.wait)
                 with waiters.cancelling(conn, look, limit_ms) as seen:
                     message.send(self.timeouts.settings, asked)
                     (written,) = message.receive()

@@ -46,6 +46,9 @@ def test_each_row_is_changed_once_in_batches_of_the_size_that_is_asked_for(
     )
     written = [{"relation": "public.t", "inserted": 0, "updated": 25, "deleted": 0}]
     assert events == [("started", 0, None), ("applied", 1, written)]
+    assert ("t", "ROW EXCLUSIVE") in {(lock.relation, lock.mode) for lock in done.locks}
+    held = "SELECT count(*) FROM pgrunbook.locks WHERE (relation, mode) = ('t', 'ROW EXCLUSIVE')"
+    assert backfill.database.execute(held) == [(1,)]
     assert backfill() is None
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
 
@@ -63,6 +66,30 @@ def test_the_last_batch_is_whole_or_there_is_none(backfill: Backfilling, rows: i
 def problem(raised: pytest.ExceptionInfo[RunbookError]) -> Problem:
     (found,) = raised.value.problems
     return found
+
+
+@on_18
+def test_psql_runs_the_file_as_it_stands(backfill: Backfilling) -> None:
+    filled(backfill.database, 25)
+    assert backfill()
+    first = ("-v", "from=ALL (SELECT NULL::bigint WHERE false)", "-v", "to=60")
+    rest = ("-v", "from=60", "-v", "to=75")
+    for bounds in (first, rest):
+        backfill.database.psql(*bounds, "-f", backfill.folder / "deploy" / "010_fill.sql")
+    assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(2,)]
+
+
+@on_18
+def test_a_batch_that_is_missing_from_the_ledger_is_a_gap(backfill: Backfilling) -> None:
+    filled(backfill.database, 40)
+    assert backfill()
+    backfill.database.execute("ALTER TABLE pgrunbook.batches DISABLE TRIGGER append_only")
+    backfill.database.execute("DELETE FROM pgrunbook.batches WHERE number IN (2, 4)")
+    assert [gap["from_key"] for gap in backfill.gaps()] == [["60"]]
+    backfill.database.execute("DELETE FROM pgrunbook.batches WHERE number = 1")
+    assert [gap["number"] for gap in backfill.gaps()] == [3]
+    backfill.database.execute("DELETE FROM pgrunbook.batches")
+    assert [gap["to_key"] for gap in backfill.gaps()] == [["120"]]
 
 
 # -- how it goes on
@@ -87,7 +114,9 @@ def test_it_goes_on_behind_the_last_batch_when_its_session_was_ended(
     done = backfill()
     assert done
     assert done.effect
-    assert done.effect.rows_written[0]["updated"] == 40  # those of both runs
+    assert done.effect.rows_written[0]["updated"] == 20
+    both = "SELECT rows_written -> 0 -> 'updated' FROM pgrunbook.blocks WHERE event = 'applied'"
+    assert backfill.database.execute(both) == [(40,)]
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
     assert backfill.gaps() == []
 

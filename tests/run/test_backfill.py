@@ -5,12 +5,15 @@ verified, reverted, and what its record shows.
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from support.databases import Database
-from support.projects import Outcome, Project, wait_for
+from support.projects import Outcome, Project, kernel_of, wait_for
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -105,11 +108,22 @@ def test_what_cannot_be_planned_fails_in_a_rehearsal(filling: Filling) -> None:
     assert 'column "nothing" does not exist' in done.text
 
 
+def test_rows_that_are_put_aside_are_told_by_the_verification(filling: Filling) -> None:
+    filling.write(
+        "deploy", FILL.replace("100 rows", "100 rows\n-- skip: rows that break a constraint")
+    )
+    (filling.sql / "verify" / "010_fill.sql").unlink()
+    filling.database.execute("ALTER TABLE t ADD CONSTRAINT odd CHECK (n = 0 OR id NOT IN (7, 500))")
+    done = filling()
+    assert done.code == 0, done.text
+    assert "2 rows are not: they break odd of public.t" in "\n".join(done.cells.values())
+
+
 def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Filling) -> None:
-    filling.write("deploy", SLOWLY.replace("100 rows", "100 rows\n-- until: 300 ms"))
+    filling.write("deploy", SLOWLY.replace("100 rows", "100 rows\n-- until: 250 ms"))
     done = filling()
     assert done.code == 3, done.text
-    assert "is not done after 300 ms, as its header says" in done.text
+    assert "is not done after 250 ms, as its header says" in done.text
     assert "run again: it goes on from there" in done.text
     assert done.notebook
     status = filling.project.command("status", "--target", "env:CRM_URL", RUNBOOK, "--json")
@@ -117,11 +131,16 @@ def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Fi
     assert [block["state"] for block in report["blocks"]] == ["started"]
     assert "up to id = " in report["blocks"][0]["far"]
     assert report["last_run"]["verdict"] == "interrupted"
+    assert re.search(r"010_fill in part: \d+ batches, \d+ rows; the next run goes on", done.text)
+    goes_on = filling()
+    assert goes_on.code == 3, goes_on.text
+    assert re.search(r"010_fill in part: \d+ batches, \d+ rows; the next run goes on", goes_on.text)
     filling.write("deploy", SLOWLY)
     last = filling.project.command("run", "--pending", "--target", "env:CRM_URL")
-    (notebook,) = set(filling.project.root.glob("outputs/**/*.ipynb")) - {done.notebook}
+    before = {done.notebook, goes_on.notebook}
+    (notebook,) = set(filling.project.root.glob("outputs/**/*.ipynb")) - before
     runs = filling.database.execute("SELECT DISTINCT run_id::text FROM pgrunbook.batches")
-    assert len(runs) == 2  # one story: the record of the last names both
+    assert len(runs) == 3  # one story: the record of the last names all
     assert all(run in notebook.read_text() for (run,) in runs)
     assert filling.database.execute("SELECT DISTINCT n FROM t") == [(1,)], last.text
     assert filling.events()[:2] == ["started", "applied"]
@@ -157,14 +176,18 @@ def test_a_revert_that_was_broken_off_goes_on(filling: Filling) -> None:
     assert filling.events() == ["started", "applied", "reverting", "reverted"]
 
 
-def test_a_signal_ends_it_between_two_batches(filling: Filling) -> None:
+@pytest.mark.parametrize("hit", ["runner told to end", "kernel killed"])
+def test_what_was_committed_stays_when_it_is_ended(filling: Filling, hit: str) -> None:
     filling.write("deploy", SLOWLY)
     filling.project.env["CRM_URL"] = filling.database.url
     running = filling.project.start("run", RUNBOOK, "--target", "env:CRM_URL")
     batches = "SELECT to_regclass('pgrunbook.batches') IS NOT NULL"
     wait_for(lambda: filling.database.execute(batches) == [(True,)])
     wait_for(lambda: filling.database.execute("SELECT count(*) > 1 FROM pgrunbook.batches")[0][0])
-    running.terminate()
+    if hit == "kernel killed":
+        os.kill(kernel_of(running.pid), signal.SIGKILL)
+    else:
+        running.terminate()
     assert running.wait(30) == 3
     ((changed, counted),) = filling.database.execute(
         "SELECT (SELECT count(*) FROM t WHERE n = 1), (SELECT sum(rows) FROM pgrunbook.batches)"

@@ -59,7 +59,7 @@ class Backfill:
             batches=self.batches + 1,
             keys=self.keys + keys,
             rows=self.rows + rows,
-            written=_added(self.written, written),
+            written=added(self.written, written),
         )
 
     @property
@@ -75,9 +75,10 @@ class Backfill:
         )
 
 
-def _added(
+def added(
     before: Sequence[Mapping[str, Any]], more: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
+    """How many rows of which table were written, together."""
     sums: dict[str, dict[str, Any]] = {}
     for row in (*before, *more):
         found = sums.setdefault(row["relation"], {"relation": row["relation"]})
@@ -108,6 +109,15 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return []
     return catalog.rows(conn, "ledger_gaps", runbook=runbook, schema=schema, block=block)
+
+
+@lockers.named
+def skipped(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
+    """How many rows were put aside, and the constraints that they break. Reads only."""
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
+        return 0, ""
+    (row,) = catalog.rows(conn, "ledger_skipped", runbook=runbook, schema=schema, block=block)
+    return row["rows"], row["constraints"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,26 @@ def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
 
     A ledger that is still of version 1 does not say.
     """
-    return catalog.rows(conn, "ledger_unfinished", schema=schema) if installed(conn) > 1 else []
+    if installed(conn) < 2:
+        return []
+    found = catalog.rows(conn, "ledger_unfinished", schema=schema)
+    by_run = {row["run_id"]: row for row in found}
+    for batch in batches_of(conn, list(by_run)):
+        row, what = by_run[batch["run_id"]], f"{batch['batches']:,} batches of {batch['block']}"
+        row["committed"] = what if row["committed"] == "nothing" else f"{row['committed']}, {what}"
+        if batch["last_at"] > row["last_at"]:
+            row |= {"last": f"a batch of {batch['block']}", "last_at": batch["last_at"]}
+    return found
+
+
+@lockers.named
+def batches_of(conn: Connection, runs: Sequence[str]) -> list[dict[str, Any]]:
+    """The batches that runs have committed, by run and block: `run_id`, `block`, `batches`, `rows`,
+    `last_at`; also of a block that they have only begun. Reads only.
+    """
+    if not runs or installed(conn) < WITH_BATCHES:
+        return []
+    return catalog.rows(conn, "ledger_batches_of", runs=list(runs))
 
 
 @lockers.named

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg
 from nbformat import NotebookNode
@@ -54,6 +55,7 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
         ):
             wait_for_end(conn, run_id)
             done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
+            batches = {row["block"]: row for row in ledger.batches_of(conn, [run_id])}
     except (RunbookError, psycopg.Error, signals.Hurried) as exc:
         why = (
             "a second signal came"
@@ -63,12 +65,18 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
         return Answer(
             f"What was committed is in the target's ledger, which could not be asked: {why}"
         )
-    if not done:
+    if not done and not batches:
         return Answer(
             "The target's ledger has nothing of this run: nothing was committed.", verdict
         )
     below = {done.block for done, _ in shown(cells, Done)}
-    listed = [_event(block, event, below) for block, event in done]
+    events = dict.fromkeys(batches, "") | dict(done)  # one that it went on with has no event
+    listed = [
+        _batches(block, batches[block])
+        if block in batches and event in ("", *ledger.BROKEN_OFF)
+        else _event(block, event, below)
+        for block, event in events.items()
+    ]
     return Answer("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
 
 
@@ -93,6 +101,11 @@ def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
             error=f"{ending.error}\nThe target's ledger could not be told: {first_line(exc)}",
         )
     return ending
+
+
+def _batches(block: str, row: Mapping[str, Any]) -> str:
+    done = f"{row['batches']:,} batches, {row['rows']:,} rows"
+    return f"`{one_line(block)}` in part: {done}; the next run goes on behind them"
 
 
 def _event(block: str, event: str, below: set[str]) -> str:

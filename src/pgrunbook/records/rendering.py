@@ -4,11 +4,11 @@ anything.
 
 from __future__ import annotations
 
-import base64
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import mistune
@@ -112,18 +112,25 @@ def _output(output: Mapping[str, Any]) -> Markup:
         return Markup(visible(clean))  # noqa: S704
     if "text/markdown" in data:
         return _markdown(_text(data["text/markdown"]))
+    if "image/svg+xml" in data:
+        return _picture(_text(data["image/svg+xml"]))
     if "image/png" in data:
         png = re.sub(r"[^A-Za-z0-9+/=]", "", _text(data["image/png"]))
         return Markup(
             '<img alt="A picture that the cell made" src="data:image/png;base64,{}">'
         ).format(png)
-    if "image/svg+xml" in data:
-        # as a picture: nothing in it runs or loads anything then
-        svg = base64.b64encode(_text(data["image/svg+xml"]).encode()).decode()
-        return Markup('<img alt="{}" src="data:image/svg+xml;base64,{}">').format(
-            visible(_text(data.get("text/plain", "A picture"))), svg
-        )
     return _preformatted(_text(data.get("text/plain", "")))
+
+
+def _picture(svg: str) -> Markup:
+    """An SVG as an image: there nothing in it runs, and nothing is loaded. What it is called and
+    says of itself is its text alternative.
+    """
+    said = re.findall(r"<(title|desc)\b[^>]*>([^<]*)</\1>", svg)
+    alternative = ". ".join(unescape(text).strip() for _, text in said)
+    return Markup('<img alt="{}" src="data:image/svg+xml;base64,{}">').format(
+        visible(alternative) or "A picture that the cell made", b64encode(svg.encode()).decode()
+    )
 
 
 def _markdown(text: str) -> Markup:

@@ -4,10 +4,11 @@ show as it would take it from a kernel.
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
@@ -37,7 +38,7 @@ class WarmClient(client.Client):
         self._current: tuple[NotebookNode, int] | None = None
         with leftovers.put_back(), shell.opened(self._take) as self._shell:
             self.papermill_execute_cells()
-        self.nb.metadata["language_info"] = IPythonKernel.language_info
+        self.nb.metadata["language_info"] = copy.deepcopy(IPythonKernel.language_info)
         self.set_widgets_metadata()
         return cast(NotebookNode, self.nb)
 
@@ -124,18 +125,26 @@ def _within(seconds: float | None) -> Iterator[_Time]:
     if seconds is None:
         yield time
         return
-    in_main = threading.current_thread() is threading.main_thread()
     _end_process(seconds + client.STOPPING_S, enders)
-    before = signal.signal(signal.SIGALRM, time.ends) if in_main else None
     try:
-        if in_main:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-        yield time
-    finally:
-        if in_main:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+        with _alarm(seconds, time.ends):
+            yield time
+    finally:  # also if the alarm has come in the middle of its end
         enders[0].cancel()
+
+
+@contextmanager
+def _alarm(seconds: float, handler: Callable[..., object]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _end_process(after_s: float, enders: list[threading.Timer]) -> None:

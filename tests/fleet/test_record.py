@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from fleet.test_coordinator import PASSED, Stage, returned
 
+from pgrunbook.cli.main import main
 from pgrunbook.errors import Verdict
 from pgrunbook.fleet import coordinator, record, report
 from pgrunbook.fleet.outcome import Told
@@ -96,3 +98,9 @@ def test_what_a_lost_task_leaves_is_asked_of_the_ledger(sealed: tuple[Stage, Pat
     state = stage.run(path=stage.journal)
     assert state.reason == "10 targets: 10 passed"
     assert state.targets["t1"].remark == "its record is not on this machine"
+
+
+def test_it_is_not_compared_with_another(sealed: tuple[Stage, Path]) -> None:
+    notebook = str(sealed[1])
+    done = CliRunner().invoke(main, ["archive", "diff", notebook, notebook])
+    assert (done.exit_code, "has nothing to compare" in done.output) == (2, True), done.output

@@ -72,7 +72,10 @@ def test_plans_are_grouped_and_nothing_is_written(tenants: Tenants) -> None:
     tenants.only("red_000", "red_001", "green_000", "blue_000")
     tenants.rows.append({"name": "gone", "service": "nowhere"})
     tenants.list()
-    tenants.settings("workers = 2")
+    crm = (
+        f'[targets.crm]\nservice = "red"\nprotected = true\n{tenants.databases["red_000"].known_by}'
+    )
+    tenants.settings("workers = 2", more=crm)
     tenants.databases["red_001"].execute(f"CREATE TABLE red_001.{TABLE} (id int)")
     root = tenants.project.root
     before = state(root), {name: db.dump() for name, db in tenants.databases.items()}

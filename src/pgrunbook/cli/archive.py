@@ -148,7 +148,7 @@ def _executed(path: Path) -> Record:
     reach its target.
     """
     record = commands.record(path)
-    if not record.identity:
+    if record.fleet or not record.identity:  # those of a fleet's targets can be compared
         expected, remedy = "a record whose run reached its target", "name records under outputs/"
         raise Refused.of(
             "has nothing to compare", where=path.name, expected=expected, remedy=remedy

@@ -14,6 +14,15 @@ _WIDTH, _LEFT, _ROW = 900, 150, 34
 _COLORS = {"failed": "#cf222e", "set aside": "#9a6700"}
 
 
+def _title(state: State) -> str:
+    """What the picture shows, for who does not see it."""
+    waves = (
+        f"wave {number + 1}: {state.counts(number)['passed']:,} of {state.counts(number).total():,}"
+        for number in range(len(state.waves))
+    )
+    return f"The waves over time, and how many targets passed. {', '.join(waves)}"
+
+
 def draw(state: State) -> str:
     """The picture, as SVG."""
     began = datetime.fromisoformat(state["at"])
@@ -23,7 +32,7 @@ def draw(state: State) -> str:
         since = (datetime.fromisoformat(at) - began).total_seconds()
         return _LEFT + (_WIDTH - _LEFT - 20) * min(max(since / span, 0), 1)
 
-    parts = []
+    parts = [f"<title>{escape(_title(state))}</title>"]
     for number, wave in enumerate(state.waves):
         top = 10 + number * _ROW
         counts = state.counts(number)

@@ -28,6 +28,10 @@ class Kind(StrEnum):
     END = "end"  # verdict, reason
 
 
+# What counts against a budget: it went wrong, or may have.
+_WRONG = (Verdict.FAILED, Verdict.INTERRUPTED)
+
+
 @dataclass(slots=True)
 class Progress:
     """A target in the run: its last attempt, by the id of the run, and what came of that. `again`:
@@ -61,14 +65,12 @@ class Progress:
     @property
     def failed(self) -> bool:
         """Whether it counts against the budget: something went wrong, or may have."""
-        verdicts = {self.verdict, self.verified} - {None, Verdict.PASSED}
-        return not self.again and bool(verdicts & {Verdict.FAILED, Verdict.INTERRUPTED})
+        return not self.again and (self.verdict in _WRONG or self.verified in _WRONG)
 
     @property
     def set_aside(self) -> bool:
         """Whether nothing was changed there, and somebody has to look."""
-        aside = (Verdict.REFUSED, Verdict.LOCKED_OUT)
-        return not self.again and not self.failed and self.verdict in aside
+        return not self.again and not self.failed and not self.passed and self.verdict is not None
 
     @property
     def word(self) -> str:
@@ -158,7 +160,8 @@ class State:
             case Kind.VERIFIED:
                 progress = self.targets[event["name"]]
                 progress.verified = Verdict(event["verdict"])
-                progress.remark = event.get("reason", "")
+                if not progress.passed:
+                    progress.remark = f"not verified after the pause: {event['reason']}"
             case Kind.STOP:
                 self.stopped_by = event["by"]
             case Kind.END:

@@ -4,7 +4,6 @@ anything.
 
 from __future__ import annotations
 
-import base64
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -120,12 +119,6 @@ def _output(output: Mapping[str, Any]) -> Markup:
         return Markup(
             '<img alt="A picture that the cell made" src="data:image/png;base64,{}">'
         ).format(png)
-    if "image/svg+xml" in data:
-        # as a picture: nothing in it runs or loads anything then
-        svg = base64.b64encode(_text(data["image/svg+xml"]).encode()).decode()
-        return Markup('<img alt="{}" src="data:image/svg+xml;base64,{}">').format(
-            visible(_text(data.get("text/plain", "A picture"))), svg
-        )
     return _preformatted(_text(data.get("text/plain", "")))
 
 

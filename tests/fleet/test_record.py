@@ -1,0 +1,106 @@
+"""The record of a fleet's run, as the archive and the page have it. No server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from fleet.test_coordinator import PASSED, Stage, returned
+
+from pgrunbook.cli.main import main
+from pgrunbook.errors import Verdict
+from pgrunbook.fleet import coordinator, record, report
+from pgrunbook.fleet.outcome import Told
+from pgrunbook.records.archive import Archive
+from pgrunbook.records.audit_questions import answers
+from pgrunbook.records.record import Record
+from pgrunbook.records.site import Site
+from pgrunbook.records.verification import verify
+from pgrunbook.runbooks.project import Project
+
+
+@pytest.fixture
+def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, Path]:
+    """A run that is over: one target was set aside, and one tried twice."""
+    monkeypatch.setattr(coordinator, "TICK_S", 0.02)
+    for number in range(2):
+        monkeypatch.setenv(f"SERVER_{number}", f"postgresql://host{number}/crm")
+    (tmp_path / "pgrunbook.toml").write_text("")
+    stage = Stage(Project.find(tmp_path))
+    stage.returns = {
+        "t1": [returned(Verdict.REFUSED, "password=hunter2 <b>drifted</b>")],
+        "t2": [returned(Verdict.LOCKED_OUT), PASSED],
+    }
+    state = stage.run('waves = ["20%", "100%"]')
+    notebook, head = record.seal(stage.project, stage.journal, state)
+    assert head.sequence == 1
+    return stage, notebook
+
+
+def test_it_is_in_the_chain_with_its_journal(sealed: tuple[Stage, Path]) -> None:
+    stage, notebook = sealed
+    archive = Archive(stage.project.outputs)
+    assert verify(archive).problems == ()
+    assert notebook.name.removesuffix(".ipynb") == stage.journal.name.removesuffix(".fleet.jsonl")
+    stage.journal.write_text(stage.journal.read_text().replace("set aside", "passed") + "\n")
+    (problem,) = verify(archive).problems
+    assert (problem.what, problem.where.endswith(".fleet.jsonl")) == ("changed", True)
+
+
+def test_a_journal_that_is_not_sealed_is_told_with_what_to_do(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    left = stage.journal.with_name("2030-01-01T000000Z-01234567.fleet.jsonl")
+    left.write_text("")
+    (problem,) = verify(Archive(stage.project.outputs)).problems
+    assert problem.remedy.endswith("pgrunbook fleet resume --fleet f")
+
+
+def test_it_says_that_no_cell_was_run(sealed: tuple[Stage, Path]) -> None:
+    notebook = json.loads(sealed[1].read_text())
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert {cell["execution_count"] for cell in code} == {None}
+    assert all("was not run" in "".join(cell["source"]) for cell in code)
+    assert "hunter2" not in sealed[1].read_text() + sealed[0].journal.read_text()
+
+
+def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
+    found = {each.question: each.text for each in answers(Record.read(sealed[1]), None)}
+    assert found["What changed?"].startswith("10 targets: 9 passed, 1 set aside.")
+    assert "t1: set aside" in found["What failed, was retried or was skipped?"]
+    assert "1 target tried more than once" in found["What failed, was retried or was skipped?"]
+    assert found["Who ran it, who approved it, under which ticket?"].startswith("ada.")
+    assert not any("cannot read" in text or "get that far" in text for text in found.values())
+
+
+def test_its_page(sealed: tuple[Stage, Path]) -> None:
+    stage, notebook = sealed
+    page = Site(Archive(stage.project.outputs)).page(notebook).read_text()
+    assert '<span class="verdict failed">' in page
+    assert "10 targets: 9 passed, 1 set aside" in page
+    assert 'alt="The waves over time, and how many targets passed. wave 1: 1 of 2' in page
+    assert "<b>drifted" not in page
+
+
+def test_the_status_names_who_was_set_aside_and_why(sealed: tuple[Stage, Path]) -> None:
+    text = report.text(report.collect(sealed[0].journal))
+    assert "001_x on fleet f, run " in text
+    assert "set aside: t1" in text
+    assert text.endswith("pgrunbook fleet resume --fleet f")
+    assert len(text.splitlines()) < 12
+
+
+def test_what_a_lost_task_leaves_is_asked_of_the_ledger(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    stage.ledger = {"t1": [Told(known=True, verdict=(Verdict.PASSED, "it has"))]}
+    stage.returns = {"t1": [RuntimeError("the worker died")]}
+    state = stage.run(path=stage.journal)
+    assert state.reason == "10 targets: 10 passed"
+    assert state.targets["t1"].remark == "its record is not on this machine"
+
+
+def test_it_is_not_compared_with_another(sealed: tuple[Stage, Path]) -> None:
+    notebook = str(sealed[1])
+    done = CliRunner().invoke(main, ["archive", "diff", notebook, notebook])
+    assert (done.exit_code, "has nothing to compare" in done.output) == (2, True), done.output

@@ -287,8 +287,8 @@ class _Work:
         )
 
     def _again(self, action: Callable[[], T]) -> T:
-        """Do it, and again as long as others hold its locks for longer than lock_timeout. For all of
-        them it may wait as long as nobody waits for it, which its sender sees to.
+        """Do it, and again as long as somebody holds a lock of it for longer than lock_timeout. For
+        all of them it may wait as long as nobody waits for it, which its sender sees to.
         """
 
         def note(attempt: Attempt) -> None:

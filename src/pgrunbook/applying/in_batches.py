@@ -287,19 +287,20 @@ class _Work:
         )
 
     def _again(self, action: Callable[[], T]) -> T:
-        """Do it, and again as long as others hold its locks."""
+        """Do it, and again as long as somebody holds a lock of it for longer than lock_timeout. For
+        all of them it may wait as long as nobody waits for it, which its sender sees to.
+        """
 
         def note(attempt: Attempt) -> None:
             self._attempts.append(attempt)
             self.report(attempt)
 
         work, look = self.sessions.work, self.sessions.look
-        wait_ms = milliseconds(self.timeouts.wait)
         return lock_waits.retry(
             action,
             block=self.decision.block.name,
             budget=self.timeouts.lock_budget,
-            watch=lambda: lock_waits.watched(work, look, self.timeouts.lock_timeout, wait_ms),
+            watch=lambda: lock_waits.watched(work, look, self.timeouts.lock_timeout),
             report=note,
             again=_AGAIN,
         )

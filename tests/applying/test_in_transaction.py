@@ -20,7 +20,7 @@ from support.databases import Database
 from pgrunbook.applying import in_transaction
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.errors import Failed
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, write
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeouts import Timeouts
@@ -48,9 +48,9 @@ class Applying:
         self.sessions = Sessions(Target("test", self.database.url), "public", "test")
         self.sessions.lock()
         self.run_id = str(uuid.uuid4())
-        ledger.install(self.sessions.work)
+        install.install(self.sessions.work)
         parameters = {"ticket": ""}
-        ledger.start(
+        write.start(
             self.sessions.work,
             self.run_id,
             "900_x",
@@ -144,14 +144,14 @@ def test_a_column_that_if_not_exists_left_alone_may_keep_its_default(applying: A
 def test_a_block_that_is_committed_stays_so_if_its_wait_cannot_be_noted(
     applying: Applying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note = ledger.note_attempt
+    note = write.note_attempt
 
     def refuse(conn: psycopg.Connection[Any], run_id: str, attempt: Attempt) -> None:
         if attempt.got_locks:
             raise psycopg.errors.LockNotAvailable("somebody holds the table of attempts")
         note(conn, run_id, attempt)
 
-    monkeypatch.setattr(ledger, "note_attempt", refuse)
+    monkeypatch.setattr(write, "note_attempt", refuse)
     applying.database.execute("CREATE TABLE t (id int)")
     with psycopg.connect(applying.database.url) as blocker:
         leaving = threading.Timer(0.3, blocker.commit)

@@ -13,7 +13,7 @@ from support import databases
 from support.databases import Database
 from support.projects import Outcome, Project
 
-from pgrunbook.ledger import ledger, requests
+from pgrunbook.ledger import install, ledger, requests, write
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 
@@ -32,9 +32,9 @@ def at_work(empty: Database) -> Iterator[Sessions]:
 
 
 def begin(sessions: Sessions) -> None:
-    ledger.install(sessions.work)
+    install.install(sessions.work)
     given = {"ticket": ""}
-    ledger.start(
+    write.start(
         sessions.work, RUN, "900_x", schema="public", mode="apply", operator="kim", parameters=given
     )
 
@@ -93,10 +93,10 @@ def test_a_run_that_has_written_nothing_or_is_of_an_older_version_is_not_asked(
     assert early.code == 2
     assert "the run at work has written nothing yet" in early.text
     for number in range(1, 7):
-        empty.load(ledger.sql(f"{number:03}"))
+        empty.load(install.sql(f"{number:03}"))
         empty.execute("INSERT INTO pgrunbook.versions VALUES (%s, now(), 'x', 'x')", [number])
     given = {"ticket": ""}
-    ledger.start(
+    write.start(
         at_work.work, RUN, "900_x", schema="public", mode="apply", operator="kim", parameters=given
     )
     older = ask(project, empty, "stop")

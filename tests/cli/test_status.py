@@ -13,7 +13,7 @@ from support.databases import Database, Role
 from support.projects import ROOT, RUNBOOK, Outcome, Project, wait_for
 from support.refusals import assert_presentable, problems
 
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install
 from pgrunbook.ledger.origin import Origin
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -174,7 +174,7 @@ def test_what_cannot_be_asked_is_refused(
 
 def test_a_ledger_of_a_newer_version(crm: Database, project: Project) -> None:
     with crm.connect() as conn:
-        ledger.install(conn)
+        install.install(conn)
     crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (99, '9.0')")
     done = status(project, crm)
     assert done.code == 2

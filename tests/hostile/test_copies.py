@@ -18,7 +18,7 @@ from support.databases import Database, login_role
 from support.projects import ROOT, Outcome, Project, wait_for
 
 from pgrunbook.errors import Refused
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install
 from pgrunbook.ledger.origin import Origin, Standing
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -316,14 +316,14 @@ def test_an_upgrade_that_is_killed_half_way_is_undone_and_done_again(
         upgrade.join()
     assert crm.dump() == before
     with connect(Target("test", crm.url), schema="public") as work:
-        ledger.install(work)
+        install.install(work)
     assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(7,)]
     assert servers(crm) == []
 
 
 def suppressed(work: psycopg.Connection[psycopg.rows.TupleRow]) -> None:
     with pytest.raises(psycopg.OperationalError):
-        ledger.install(work)
+        install.install(work)
 
 
 def test_a_server_that_does_not_tell_its_timeline(crm: Database) -> None:

@@ -26,7 +26,7 @@ from support.projects import Project
 from pgrunbook.applying import footprint, in_transaction
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.errors import Failed
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, write
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.connection import connect
@@ -121,8 +121,8 @@ class Applying:
         self.sessions.lock()
         self.run_id = str(uuid.uuid4())
         work, given = self.sessions.work, {"ticket": ""}
-        ledger.install(work)
-        ledger.start(
+        install.install(work)
+        write.start(
             work, self.run_id, "9_x", schema="public", mode="apply", operator="", parameters=given
         )
 

@@ -18,7 +18,7 @@ from support.databases import Database, Role
 from support.projects import RUNBOOK, Outcome, Project
 
 from pgrunbook.admit import admission
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install
 from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
@@ -134,7 +134,7 @@ def made(server: Server) -> Iterator[tuple[Database, Role]]:
         role = databases.login_role(database)
         database.load(f"GRANT CREATE, USAGE ON SCHEMA public TO {role.name}")
         with connect(Target("test", database.url), schema="public") as conn:
-            ledger.install(conn)
+            install.install(conn)
         yield database, role
 
 

@@ -23,7 +23,7 @@ from support.projects import RUNBOOK, Outcome, Project, wait_for
 
 from pgrunbook.applying import outside_transaction
 from pgrunbook.errors import Failed
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, write
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import connection, durability, schema_copy, session
@@ -112,8 +112,8 @@ def test_nor_where_the_session_that_looks_was_lost_before(
     sessions = Sessions(Target("test", line.url(crm.name)), "public", "test", "500ms")
     with closing(sessions), crm.connect() as older:
         sessions.lock()
-        ledger.install(sessions.work)
-        ledger.start(
+        install.install(sessions.work)
+        write.start(
             sessions.work,
             RUN,
             "9_x",

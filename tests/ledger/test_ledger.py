@@ -14,7 +14,7 @@ from support.databases import Database, Role
 from support.projects import ROOT, RUNBOOK, Project
 
 from pgrunbook.errors import Verdict
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, ledger, write
 from pgrunbook.ledger.run_rows import Recorder
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.run_sessions import Sessions
@@ -116,16 +116,16 @@ def test_a_run_whose_beginning_was_interrupted_can_begin_again(
     sessions = Sessions(Target("test", empty.url), "public", "test")
     declared = Parameters.model_validate({"target": "env:X"})
     recorder = Recorder(sessions, str(uuid.uuid4()), "900_x", "kim", declared)
-    start = ledger.start
+    start = write.start
 
     def interrupted(*arguments: Any, **named: Any) -> None:
         start(*arguments, **named)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ledger, "start", interrupted)
+    monkeypatch.setattr(write, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
         recorder.begin()
-    monkeypatch.setattr(ledger, "start", start)
+    monkeypatch.setattr(write, "start", start)
     recorder.begin()
     recorder.end(Verdict.PASSED, "as before")
     sessions.close()
@@ -136,13 +136,13 @@ def test_the_last_verdict_of_a_run_counts(empty: Database) -> None:
     """A cell failed, and was run again in JupyterLab."""
     run_id, given = str(uuid.uuid4()), {"ticket": ""}
     with connect(Target("test", empty.url), schema="public") as conn:
-        ledger.install(conn)
-        ledger.start(
+        install.install(conn)
+        write.start(
             conn, run_id, "900_x", schema="public", mode="apply", operator="kim", parameters=given
         )
         assert ledger.verdict(conn, run_id) is None
-        ledger.finish(conn, run_id, Verdict.FAILED, "a statement failed")
-        ledger.finish(conn, run_id, Verdict.PASSED, "in place")
+        write.finish(conn, run_id, Verdict.FAILED, "a statement failed")
+        write.finish(conn, run_id, Verdict.PASSED, "in place")
         assert ledger.verdict(conn, run_id) == (Verdict.PASSED, "in place")
         (listed,) = ledger.runs(conn, "900_x", "public")
     assert (listed["verdict"], listed["reason"]) == (Verdict.PASSED, "in place")
@@ -174,7 +174,7 @@ def test_no_row_can_be_changed_even_by_a_superuser(
     empty: Database, table: str, change: str
 ) -> None:
     with empty.connect() as conn:
-        ledger.install(conn)
+        install.install(conn)
         (column,) = conn.execute(
             "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 2",
             [f"pgrunbook.{table}"],
@@ -197,10 +197,10 @@ def test_its_owner_may_add_rows_and_has_given_up_changing_them(
         )
     )
     with psycopg.connect(role.url, autocommit=True) as conn:
-        ledger.install(conn)
+        install.install(conn)
         run_id = str(uuid.uuid4())
         parameters = {"ticket": ""}
-        ledger.start(
+        write.start(
             conn,
             run_id,
             "001_x",
@@ -209,7 +209,7 @@ def test_its_owner_may_add_rows_and_has_given_up_changing_them(
             operator="ada",
             parameters=parameters,
         )
-        ledger.note_statement(conn, run_id, "010_x", 1, "SELECT 1")
+        write.note_statement(conn, run_id, "010_x", 1, "SELECT 1")
         for table in TABLES:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
                 conn.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("pgrunbook", table)))
@@ -217,7 +217,7 @@ def test_its_owner_may_add_rows_and_has_given_up_changing_them(
 
 def test_every_table_and_column_is_commented(empty: Database) -> None:
     with empty.connect() as conn:
-        ledger.install(conn)
+        install.install(conn)
     without = """
         SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
          WHERE c.relnamespace = 'pgrunbook'::regnamespace AND c.relkind = 'r' AND a.attnum >= 0
@@ -279,7 +279,7 @@ def test_a_run_that_died_is_closed_by_the_next_that_may_write(
     died = str(uuid.uuid4())
     with applied.connect() as conn:
         parameters = {"ticket": ""}
-        ledger.start(
+        write.start(
             conn,
             died,
             RUNBOOK,

@@ -293,13 +293,13 @@ def test_who_uses_a_domain_is_told(database: Database, assess: Assess) -> None:
 def test_how_long_it_takes_is_told_by_what_the_ledger_has_seen(
     database: Database, assess: Assess
 ) -> None:
-    from pgrunbook.ledger import ledger
+    from pgrunbook.ledger import install
 
     database.load("CREATE TABLE t (c int); INSERT INTO t SELECT generate_series(1, 400000)")
     (rewrite, _) = assess("ALTER TABLE t SET UNLOGGED")
     assert rewrite.takes == "not known: the ledger has no large rewrite to go by"
     with connect(Target("test", database.conninfo), schema="public", label="test") as conn:
-        ledger.install(conn)
+        install.install(conn)
     database.load(
         """
         INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, parameters, database_user,

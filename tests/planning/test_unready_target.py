@@ -12,7 +12,7 @@ from support.databases import Database, Role
 from support.projects import ROOT, RUNBOOK, Project
 from support.refusals import REFUSED, problems, refused
 
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install
 from pgrunbook.postgres.embedded import Server
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -176,7 +176,7 @@ def test_adding_rows_is_all_that_the_ledger_asks_for(
     crm: Database, project: Project, owner: Role
 ) -> None:
     with crm.connect() as conn:
-        ledger.install(conn)
+        install.install(conn)
     crm.load(WRITE.format(owner.name))
     done = project.run("env:ROLE_URL")
     assert done.code == 0, done.text
@@ -187,7 +187,7 @@ def test_all_of_the_ledger_must_be_readable(
     crm: Database, project: Project, owner: Role, lacking: str
 ) -> None:
     with crm.connect() as conn:
-        ledger.install(conn)
+        install.install(conn)
     crm.load(f"{WRITE}; REVOKE {lacking} FROM {{0}}".format(owner.name))
     assert problems(refused(project, crm, target="env:ROLE_URL", step=True)) == [
         "ledger: cannot be read"
@@ -198,7 +198,7 @@ def test_a_table_of_the_ledger_that_takes_no_rows(
     crm: Database, project: Project, owner: Role
 ) -> None:
     with crm.connect() as conn:
-        ledger.install(conn)
+        install.install(conn)
     crm.load(f"{WRITE}; REVOKE INSERT ON pgrunbook.locks FROM {{0}}".format(owner.name))
     assert problems(refused(project, crm, target="env:ROLE_URL", step=True)) == [
         "ledger: cannot be written"
@@ -235,7 +235,7 @@ def test_a_ledger_of_version_1_of_a_group_that_we_belong_to(
 @pytest.mark.parametrize("mode", ["apply", "plan", "verify"])
 def test_a_ledger_of_a_newer_version(crm: Database, project: Project, mode: str) -> None:
     with crm.connect() as conn:
-        ledger.install(conn)
+        install.install(conn)
     crm.execute("INSERT INTO pgrunbook.versions (version, tool_version) VALUES (99, '9.0')")
     done = refused(project, crm, "--mode", mode, step=True)
     assert problems(done) == ["ledger: is of a newer version"]

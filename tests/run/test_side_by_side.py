@@ -13,7 +13,7 @@ import pytest
 from support.databases import Database
 from support.projects import Outcome, Project, wait_for
 
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, ledger, write
 from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -127,12 +127,12 @@ def test_a_run_of_before_there_were_locks_of_schemas_is_alone(tenants: Tenants) 
 
 def test_a_run_closes_those_that_died_in_its_own_schema_alone(tenants: Tenants) -> None:
     with connect(Target("test", tenants.database.url), schema="one") as conn:
-        ledger.install(conn)
+        install.install(conn)
         for number, schema in enumerate(SCHEMAS):
             run_id = f"{number}badcafe-0000-4000-8000-000000000000"
             given = {"ticket": ""}
             about = {"schema": schema, "mode": "apply", "operator": "kim", "parameters": given}
-            ledger.start(conn, run_id, "003_tenants", **about)
+            write.start(conn, run_id, "003_tenants", **about)
     done = tenants.run("one")
     assert done.code == PASSED, done.text
     assert "1badcafe" not in done.cells["target"]  # it may be at work
@@ -143,8 +143,8 @@ def test_a_run_closes_those_that_died_in_its_own_schema_alone(tenants: Tenants) 
 def test_first_runs_at_once_make_one_ledger(empty: Database) -> None:
     def install(schema: str) -> int:
         with connect(Target("test", empty.url), schema=schema) as conn:
-            ledger.install(conn)
+            install.install(conn)
             return ledger.installed(conn)
 
     with ThreadPoolExecutor(8) as pool:
-        assert {*pool.map(install, ["public"] * 8)} == {ledger.SCHEMA_VERSION}
+        assert {*pool.map(install, ["public"] * 8)} == {install.SCHEMA_VERSION}

@@ -17,7 +17,7 @@ from pgrunbook.applying import in_batches
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.pace import Pace
 from pgrunbook.errors import RunbookError
-from pgrunbook.ledger import batches, ledger
+from pgrunbook.ledger import batches, install, write
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
@@ -62,14 +62,14 @@ class Backfilling:
         sessions = Sessions(target, "public", f"{run_id[:8]} 900_x")
         try:
             sessions.lock()
-            ledger.install(sessions.work)
+            install.install(sessions.work)
             about = {
                 "schema": "public",
                 "mode": "apply",
                 "operator": "",
                 "parameters": {"ticket": ""},
             }
-            ledger.start(sessions.work, run_id, "900_x", **about)
+            write.start(sessions.work, run_id, "900_x", **about)
             decision = self.decide(self.agenda(sessions))
             assert not decision.problems, decision.problems
             if decision.action is Action.SKIP:

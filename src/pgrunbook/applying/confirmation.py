@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from pgrunbook import checks
 from pgrunbook.errors import Refused
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import preflight, right_target
 from pgrunbook.postgres.driver_errors import driver_errors
@@ -43,7 +43,7 @@ def confirm(project: Project, target: str, schema: str, *, operator: str, reason
         )
         sessions.lock()
         standing.require_here(sessions.work, target)
-        ledger.install(sessions.work)
+        install.install(sessions.work)
         standing.note(
             sessions.work, target=target, operator=operator, reason=reason, confirmed=True
         )

@@ -11,7 +11,7 @@ from pgrunbook import durations
 from pgrunbook.applying.pace import Pace
 from pgrunbook.applying.vacuum import Vacuumed, vacuum
 from pgrunbook.errors import Interrupted
-from pgrunbook.ledger import batches, ledger, requests
+from pgrunbook.ledger import batches, requests, write
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.pressure import Pressure
 from pgrunbook.postgres.run_sessions import Sessions
@@ -91,7 +91,7 @@ class GivingWay:
 
         def note(sql: str, elapsed_ms: float | None) -> None:
             about = self.run_id, self.block, number
-            ledger.note_statement(sessions.work, *about, sql, elapsed_ms)
+            write.note_statement(sessions.work, *about, sql, elapsed_ms)
 
         limit_ms = self.pace.lock_timeout_ms
         done = vacuum(sessions.work, sessions.look, self.table, limit_ms=limit_ms, note=note)

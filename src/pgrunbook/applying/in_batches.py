@@ -28,7 +28,7 @@ from pgrunbook.applying.pace import TARGET_MS, Pace
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.ledger import batches, ledger
+from pgrunbook.ledger import batches, write
 from pgrunbook.ledger.batches import Backfill
 from pgrunbook.planning import batch_keys
 from pgrunbook.planning.decisions import Action, Decision
@@ -110,7 +110,7 @@ class _Work:
         begins, and up to which key it goes.
         """
         conn, block = self.sessions.work, self.decision.block
-        ledger.prepare(conn)
+        write.prepare(conn)
         batches.prepare(conn)
         there = batch_keys.found(conn, block)
         if problems := list(batch_keys.problems(block, there)):
@@ -165,7 +165,7 @@ class _Work:
     @property
     def _about(self) -> str:
         decision = self.decision
-        return ledger.about(decision.block, reason=decision.reason, sql=decision.sql)
+        return write.about(decision.block, reason=decision.reason, sql=decision.sql)
 
     # -- one batch
 
@@ -247,7 +247,7 @@ class _Work:
     def _done(self, after: Backfill, last: Sent | None = None) -> str:
         """What writes that the block is done: with its last batch, if there was one."""
         elapsed_ms = self.elapsed_ms + (last.elapsed_ms if last else 0.0)
-        return ledger.recording(
+        return write.recording(
             self.sessions.work,
             self.run_id,
             self._about,

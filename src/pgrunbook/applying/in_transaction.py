@@ -22,7 +22,7 @@ from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.inventory import changed, objects
 from pgrunbook.inventory.words import told
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import ledger, write
 from pgrunbook.planning.agenda import Questions
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
@@ -72,7 +72,7 @@ def apply(
         # then the block is committed
         with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):
             try:
-                ledger.note_attempt(sessions.work, run_id, attempt)
+                write.note_attempt(sessions.work, run_id, attempt)
             except Locked as exc:  # no lock of the block's, for which to try again
                 raise Failed(_rolled_back(decision), problems=[exc.problem]) from exc
 
@@ -86,7 +86,7 @@ def apply(
             sessions.work.execute(FLUSH)  # what was rolled back is counted, too
         return _once(sessions, decision, run_id, timeouts, ground, ask)
 
-    ledger.prepare(sessions.work)  # who has locked the ledger is not waited for that long
+    write.prepare(sessions.work)  # who has locked the ledger is not waited for that long
     try:
         outcome = lock_waits.retry(
             attempt,
@@ -176,7 +176,7 @@ def _once(
     statements = [block.statements[n] for n in decision.statements]
     path, role = block.search_path, block.role
     message = Message(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
-    ledger.prepare(conn)
+    write.prepare(conn)
     questions = ask(block, conn)
     # prepared before anybody has to wait for it
     changed.asking(conn)
@@ -185,7 +185,7 @@ def _once(
     with conn.undoing():
         message.send(timeouts.settings, *changed.asking(conn), rows_written, *questions.asked)
         # While the server works:
-        about = ledger.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+        about = write.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
         written, deleted, rows, *answers = _received(message, decision)
         found = questions.facts(answers)
         if not message.kept:
@@ -198,7 +198,7 @@ def _once(
         if problems:
             raise Failed(_rolled_back(decision), problems=problems)
         locks = message.locks()
-        done = ledger.recording(
+        done = write.recording(
             conn,
             run_id,
             about,

@@ -30,7 +30,7 @@ from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import write
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.remains import detached, half_done, is_detaching
@@ -219,11 +219,11 @@ class _Steps:
         now.
         """
         decision = self.decision
-        row = ledger.about(
+        row = write.about(
             decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept
         )
         when = {"started_at": self.started_at, "revision": decision.revision + later}
-        ledger.record(
+        write.record(
             self.sessions.work,
             self.run_id,
             row,
@@ -240,9 +240,9 @@ class _Steps:
         conn = self.sessions.work
         for number, statement in enumerate(steps, 1):
             self.at = statement.sql
-            ledger.note_statement(conn, self.run_id, self.block, number, statement.sql)
+            write.note_statement(conn, self.run_id, self.block, number, statement.sql)
             elapsed_ms = self._send(conn, number, statement)
-            ledger.note_statement(conn, self.run_id, self.block, number, statement.sql, elapsed_ms)
+            write.note_statement(conn, self.run_id, self.block, number, statement.sql, elapsed_ms)
 
     def _send(self, conn: Session, number: int, statement: Statement) -> float:
         trace = Trace()
@@ -314,7 +314,7 @@ class _Steps:
     def _note(self, attempt: Attempt) -> None:
         self.report(attempt)
         self.blockers = attempt.blockers or self.blockers
-        ledger.note_attempt(self.sessions.work, self.run_id, attempt)
+        write.note_attempt(self.sessions.work, self.run_id, attempt)
 
     def problem(self, exc: psycopg.Error) -> Problem:
         """What failed, who was in the way if it was a lock, and what is left."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, ledger, write
 from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
@@ -175,7 +175,7 @@ def begin(
     """
     with conn.transaction():
         when = {"started_at": started_at, "revision": revision}
-        ledger.record(conn, run_id, about, event=event, facts={}, **when)
+        write.record(conn, run_id, about, event=event, facts={}, **when)
         conn.execute(
             "INSERT INTO pgrunbook.backfills (run_id, runbook, schema_name, block, revision, "
             "tree_sha256, table_name, key_columns, upper_bound, estimated_rows, started_at)"
@@ -200,13 +200,13 @@ def recording(conn: Session, batch: Mapping[str, object]) -> str:
     """The statement that writes a batch's row, to be sent with the COMMIT of its rows: both are
     there, or neither is. The keys are columns of `batches`; `lsn` is where the WAL was before it.
     """
-    return conn.prepared("batch", ledger.sql("batch"), {"batch": ledger.as_json(batch)})
+    return conn.prepared("batch", install.sql("batch"), {"batch": write.as_json(batch)})
 
 
 @lockers.named
 def prepare(conn: Session) -> None:
     """Prepare what `recording` writes with, before anybody has to wait for it."""
-    conn.prepare("batch", ledger.sql("batch"), ["batch"])
+    conn.prepare("batch", install.sql("batch"), ["batch"])
 
 
 @lockers.named

@@ -15,7 +15,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import ledger, write
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 
@@ -221,6 +221,6 @@ def note_reading(
             reason,
             conn.info.server_version // 10_000,
             after_block,
-            Jsonb(listed, ledger.as_json),
+            Jsonb(listed, write.as_json),
         ],
     )

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from pgrunbook.errors import RunbookError, Verdict, first_line
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, ledger, write
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.parameters import Parameters
@@ -47,7 +47,7 @@ class Recorder:
         work, target = self.sessions.work, self.parameters.target
         if self.standing:
             self.standing.require_here(work, target)
-        ledger.install(work)
+        install.install(work)
         if self.standing:
             self.standing.note(
                 work, target=target, operator=self.operator, reason=f"run {self.run_id}"
@@ -55,7 +55,7 @@ class Recorder:
         if not (self._tried and ledger.knows(work, self.run_id)):
             self._tried = True
             p = self.parameters
-            ledger.start(
+            write.start(
                 work,
                 self.run_id,
                 self.runbook,
@@ -79,10 +79,10 @@ class Recorder:
         Needs the lock.
         """
         self.sessions.require_lock()
-        ledger.install(self.sessions.work)
+        install.install(self.sessions.work)
         for run in self.unfinished():
             reason = f"it died; {so_far(run)}; found by run {self.run_id[:8]}"
-            ledger.finish(self.sessions.work, run["run_id"], Verdict.INTERRUPTED, reason)
+            write.finish(self.sessions.work, run["run_id"], Verdict.INTERRUPTED, reason)
 
     def settle(self) -> None:
         """Begin a run that had nothing to do, if the last one of the runbook did not pass: the
@@ -94,7 +94,7 @@ class Recorder:
 
     def end(self, verdict: Verdict, reason: str) -> str:
         """Write how the run ended, if it has begun. What is to be said of that row, as
-        `ledger.finish` returns it.
+        `write.finish` returns it.
 
         What failed may be the connection, and the first error counts; but no verdict that is not
         written passes.
@@ -102,7 +102,7 @@ class Recorder:
         if not self.begun:
             return ""
         try:
-            return ledger.finish(
+            return write.finish(
                 self.sessions.work,
                 self.run_id,
                 verdict,

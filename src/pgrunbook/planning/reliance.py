@@ -12,7 +12,7 @@ from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.inventory.words import told
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, ledger
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
 
@@ -40,9 +40,9 @@ def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[Chec
     known = result(
         "ledger",
         "is of a version that we know",
-        version <= ledger.SCHEMA_VERSION,
+        version <= install.SCHEMA_VERSION,
         "is of a newer version",
-        expected=f"version {ledger.SCHEMA_VERSION} at most",
+        expected=f"version {install.SCHEMA_VERSION} at most",
         found=f"version {version}",
         remedy="upgrade pgrunbook",
     )

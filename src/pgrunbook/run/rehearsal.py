@@ -16,7 +16,7 @@ from pgrunbook.checks import CheckResult, result
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read
 from pgrunbook.inventory.words import told
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import install, ledger, write
 from pgrunbook.ledger.fold import fold
 from pgrunbook.planning import right_target
 from pgrunbook.planning.ground import Ground
@@ -74,7 +74,7 @@ class Rehearsal:
         entries = ledger.entries(self.look, runbook, self._schema)
         if not entries:
             return
-        ledger.install(conn)
+        install.install(conn)
         expected, copied = fold(self.look, self._schema), read(conn)
         effects = {name: expected.effect(runbook, name, copied) for name in entries}
         begun = {
@@ -82,7 +82,7 @@ class Rehearsal:
             for name, entry in entries.items()
             if entry.broken_off
         }
-        ledger.repeat(conn, runbook, self._schema, entries.values(), effects, begun)
+        write.repeat(conn, runbook, self._schema, entries.values(), effects, begun)
 
     def fill_lookups(self, conn: Session, value: str, columns: Sequence[tuple[str, str]]) -> None:
         """Give the value to the copy's lookup tables where the target's have it, as rows are not

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import RunbookError, Verdict, first_line
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import ledger, write
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.run_sessions import wait_for_end
 from pgrunbook.records.format.parts import Done
@@ -94,7 +94,7 @@ def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
         with connect(target, schema=chosen.schema_, label="verdict") as conn:
             wait_for_end(conn, run_id)
             if ledger.exists(conn) and ledger.knows(conn, run_id):
-                ledger.finish(conn, run_id, ending.verdict, ending.reason)
+                write.finish(conn, run_id, ending.verdict, ending.reason)
     except (RunbookError, psycopg.Error) as exc:
         return replace(
             ending,

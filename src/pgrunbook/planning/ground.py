@@ -1,8 +1,8 @@
 """What is there before a block: the inventory that a run looks at once, and keeps up to date.
 
-Whole schemas are looked at where the database is small enough for it. In a large one only the
-relations that the run's blocks and the ledger name are, unless a block runs code: nobody can tell
-from its text what that changes.
+All schemas are looked at where the database is small enough for it; of many, the run's own one;
+and of others, or if that one is large, too, the relations that the run's blocks and the ledger
+name. But for a block that runs code all are: nobody can tell from its text what that changes.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ _MANY = 2_000
 class Ground:
     """The objects that a run may change, as it has seen them last.
 
-    `whole`: all schemas were looked at, so that what is not in it was not there.
+    `whole`: all schemas were looked at, or all of the run's own one, so that what is not in it was
+    not there.
     """
 
     schema: str
     whole: bool = False
+    whole_schema: bool = False
     seen: Inventory = field(default_factory=Inventory)
     named: dict[Address, str] = field(default_factory=dict)  # the identity of what is at an address
     looked_at: set[str] = field(default_factory=set)  # identities of relations
@@ -49,15 +51,20 @@ class Ground:
     def look(
         cls, conn: Connection, schema: str, relations: Collection[Relation], *, code: bool
     ) -> Ground:
-        """Look at everything, or in a large database at these relations of the schema and what
+        """Look at everything, or in a large database at the schema, or these relations, and what
         hangs on them; at everything, too, where a block runs `code`.
         """
         ground = cls(schema)
-        if code or catalog.rows(conn, "relation_count")[0]["count"] <= _MANY:
+        (count,) = catalog.rows(conn, "relation_count", schema=schema)
+        if code or count["in_all"] <= _MANY:
             ground.whole = True
             ground._add(read(conn))
-        else:
-            ground.refresh(conn, relations)
+            return ground
+        if count["in_schema"] <= _MANY:
+            ground.whole_schema = True
+            ground._add(read(conn, [schema]))
+            relations = [each for each in relations if each[0] not in ("", schema)]
+        ground.refresh(conn, relations)
         return ground
 
     def refresh(self, conn: Connection, relations: Collection[Relation]) -> None:
@@ -81,7 +88,9 @@ class Ground:
 
     def covers(self, each: Object, part_of: str | None) -> bool:
         """Whether it was looked whether an object is there, which is part of a relation or none."""
-        return self.whole or each.identity in self.looked_at or part_of in self.looked_at
+        if self.whole or each.identity in self.looked_at or part_of in self.looked_at:
+            return True
+        return self.whole_schema and names(part_of or each.identity)[:1] == (self.schema,)
 
     def _parts(self, identities: Collection[str]) -> list[Object]:
         """The relations of these identities, as they were seen, with all that is part of them."""

@@ -1,2 +1,4 @@
--- How many relations has the database, about? The planner's estimate of the catalog's rows, as counting them takes long.
-SELECT greatest(reltuples, 0)::bigint AS count FROM pg_class WHERE oid = 'pg_class'::regclass
+-- How many relations has the database, about, and the schema? The first is the planner's estimate, as counting them takes long.
+SELECT greatest(c.reltuples, 0)::bigint AS in_all,
+       (SELECT count(*) FROM pg_class AS r WHERE r.relnamespace = to_regnamespace(quote_ident(%(schema)s))) AS in_schema
+  FROM pg_class AS c WHERE c.oid = 'pg_class'::regclass

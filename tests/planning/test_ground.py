@@ -1,0 +1,56 @@
+"""What a run looks at before its blocks: everything in a small database, and of a large one what
+concerns it.
+"""
+
+from __future__ import annotations
+
+import pytest
+from support.databases import Database
+
+from pgrunbook.inventory.objects import Object
+from pgrunbook.planning import ground
+from pgrunbook.planning.ground import Ground
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+NAMED = [("", "mine"), ("elsewhere", "named")]
+
+
+@pytest.fixture
+def large(empty: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A database that counts as large, as PostgreSQL's own relations are more than a hundred."""
+    empty.load(
+        "CREATE TABLE mine (id int); CREATE TABLE other (id int); CREATE SCHEMA elsewhere;"
+        "CREATE TABLE elsewhere.named (id int PRIMARY KEY); CREATE TABLE elsewhere.unnamed (id int)"
+    )
+    monkeypatch.setattr(ground, "_MANY", 100)
+    return empty
+
+
+def seen(database: Database, *, code: bool = False) -> Ground:
+    with database.connect() as conn:
+        return Ground.look(conn, "public", NAMED, code=code)
+
+
+def covered(found: Ground) -> set[str]:
+    tables = ("public.mine", "public.other", "public.gone", "elsewhere.named", "elsewhere.unnamed")
+    return {name for name in tables if found.covers(Object("table", name), None)}
+
+
+def test_of_a_large_database_the_schema_and_what_is_named_elsewhere(large: Database) -> None:
+    found = seen(large)
+    assert covered(found) == {"public.mine", "public.other", "public.gone", "elsewhere.named"}
+    assert Object("table", "public.other") in found.seen
+    assert Object("table", "elsewhere.unnamed") not in found.seen
+    key = Object("table constraint", "named_pkey on elsewhere.named")
+    assert key in found.seen
+    assert found.covers(key, "elsewhere.named")
+
+
+def test_of_a_large_schema_what_is_named(large: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ground, "_MANY", 1)
+    assert covered(seen(large)) == {"public.mine", "elsewhere.named"}
+
+
+def test_everything_where_a_block_runs_code(large: Database) -> None:
+    assert len(covered(seen(large, code=True))) == 5

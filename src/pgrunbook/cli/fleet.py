@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pgrunbook.fleet.journal import Journal
     from pgrunbook.fleet.settings import Fleet
     from pgrunbook.fleet.state import State
-    from pgrunbook.fleet.survey import Group
     from pgrunbook.fleet.targets import FleetTarget
 
 _FLEET = click.option(
@@ -95,7 +94,7 @@ def run(
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
     given = _given(project, notebook, found[0], pairs, mode)
-    approved = _approved(approved_set, given, targets.digest(found))
+    approved = _approved(approved_set, mode, given, targets.digest(found))
     begin = partial(
         runs.begin,
         project,
@@ -216,12 +215,7 @@ def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json:
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
         return partial(task.look, str(project.root), notebook.stem, target.given(), given, "verify")
 
-    def answered(target: FleetTarget, answer: dict[str, Any]) -> Group:
-        if answer["verdict"] != Verdict.PASSED:
-            return survey.failed(target, answer)
-        return survey.Group("", Verdict.PASSED, "verified")
-
-    groups = survey.groups(_asked(project, chosen, found, question), answered)
+    groups = survey.groups(_asked(project, chosen, found, question), survey.verified)
     report = survey.collect(groups, name, "verified", "not")
     _print(report, survey.text, as_json=as_json)
 
@@ -246,15 +240,7 @@ def drift(name: str, as_json: bool) -> None:
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
         return partial(task.drift, str(project.root), target.given())
 
-    def answered(target: FleetTarget, answer: dict[str, Any]) -> Group:
-        if not answer.get("drift"):
-            if answer["verdict"] != Verdict.PASSED:
-                return survey.failed(target, answer)
-            return survey.Group("", Verdict.PASSED, "no drift")
-        told = "; ".join(survey.general(target, each["what"]) for each in answer["drift"])
-        return survey.Group(told, Verdict.FAILED, told)
-
-    groups = survey.groups(_asked(project, chosen, found, question), answered)
+    groups = survey.groups(_asked(project, chosen, found, question), survey.drifted)
     report = survey.collect(groups, name, "without drift", "not as expected")
     _print(report, survey.text, as_json=as_json)
 
@@ -304,10 +290,19 @@ def _given(
     return {**given, "operator": asked.chosen.operator or getpass.getuser()}
 
 
-def _approved(approved_set: str, given: Mapping[str, Any], listed: str) -> dict[str, str]:
+def _approved(
+    approved_set: str, mode: str, given: Mapping[str, Any], listed: str
+) -> dict[str, str]:
     """The approval of a set, if one is given. Raises Refused if nobody else has given it."""
     if not approved_set:
         return {}
+    if mode == "revert":
+        raise Refused.of(
+            "takes no approval of a set: that is of what would be applied",
+            where="--approved-set",
+            expected="a plan of the revert of each protected target by itself",
+            remedy="leave it out; protected targets are set aside then",
+        )
     approver, operator = given.get("approver", ""), given["operator"]
     if approver.strip().casefold() in ("", operator.strip().casefold()):
         raise Refused.of(

@@ -82,6 +82,21 @@ def failed(target: FleetTarget, answer: Mapping[str, Any]) -> Group:
     return Group(f"{verdict}: {told}", verdict, told)
 
 
+def verified(target: FleetTarget, answer: dict[str, Any]) -> Group:
+    """The group of a target that was verified, or was to be."""
+    if answer["verdict"] != Verdict.PASSED:
+        return failed(target, answer)
+    return Group("", Verdict.PASSED, "verified")
+
+
+def drifted(target: FleetTarget, answer: dict[str, Any]) -> Group:
+    """The group of a target by what is not there as it is expected."""
+    if not answer.get("drift"):
+        return verified(target, answer)
+    told = "; ".join(general(target, each["what"]) for each in answer["drift"])
+    return Group(told, Verdict.FAILED, told)
+
+
 def general(target: FleetTarget, text: str) -> str:
     """A text about a target without what is only its own, so that it can be another one's."""
     for own in (target.name, target.schema, target.service, target.env):

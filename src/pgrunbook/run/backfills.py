@@ -42,7 +42,7 @@ def history(block: str, found: History) -> None:
     show(Markdown("The runs that have worked on it, and their batches:"))
     show(display.named(found.runs, Kind.BATCHES, block=block))
     slices = [Slice(**row) for row in found.slices]
-    pauses = [Pause(row["at"], row["seconds"], tuple(row["reasons"])) for row in found.pauses]
+    pauses = [Pause(**row) for row in found.pauses]
     picture(block, slices, pauses)
 
 

@@ -25,6 +25,8 @@ from pgrunbook.postgres import embedded
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["support.backfilling"])
 SLOWLY = (
     "UPDATE t SET n = n + 1 FROM (SELECT pg_sleep(0.01)) AS slowly WHERE id > :from AND id <= :to"
 )
@@ -40,7 +42,7 @@ def made(database: Database, folder: Path, rows: int) -> Backfilling:
 
 @contextmanager
 def at_work(backfill: Backfilling) -> Iterator[multiprocessing.Process]:
-    process = multiprocessing.get_context("spawn").Process(target=backfill.quietly)
+    process = PROCESSES.Process(target=backfill.quietly)
     process.start()
     try:
         yield process  # type: ignore[misc]
@@ -93,7 +95,9 @@ def terminate(database: Database, _: multiprocessing.Process) -> None:
 
 
 @pytest.mark.parametrize("hit", [kill, terminate])
-@pytest.mark.parametrize("times", [4, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "times", [4, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
 def test_after_many_kills_each_row_is_changed_once(
     empty: Database,
     tmp_path: Path,

@@ -46,6 +46,9 @@ def test_each_row_is_changed_once_in_batches_of_the_size_that_is_asked_for(
     )
     written = [{"relation": "public.t", "inserted": 0, "updated": 25, "deleted": 0}]
     assert events == [("started", 0, None), ("applied", 1, written)]
+    assert ("t", "ROW EXCLUSIVE") in {(lock.relation, lock.mode) for lock in done.locks}
+    held = "SELECT count(*) FROM pgrunbook.locks WHERE (relation, mode) = ('t', 'ROW EXCLUSIVE')"
+    assert backfill.database.execute(held) == [(1,)]
     assert backfill() is None
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
 
@@ -111,7 +114,9 @@ def test_it_goes_on_behind_the_last_batch_when_its_session_was_ended(
     done = backfill()
     assert done
     assert done.effect
-    assert done.effect.rows_written[0]["updated"] == 40  # those of both runs
+    assert done.effect.rows_written[0]["updated"] == 20
+    both = "SELECT rows_written -> 0 -> 'updated' FROM pgrunbook.blocks WHERE event = 'applied'"
+    assert backfill.database.execute(both) == [(40,)]
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
     assert backfill.gaps() == []
 

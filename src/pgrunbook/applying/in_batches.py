@@ -8,11 +8,11 @@ the last batch that the ledger has.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -34,8 +34,10 @@ from pgrunbook.planning import batch_keys
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres import locks
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.driver_errors import problem_of
+from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.records.format.parts import Progress
 from pgrunbook.runbooks.give_way import Limits
@@ -92,8 +94,11 @@ class _Work:
     pace: Pace = field(init=False)
     giving_way: GivingWay = field(init=False)
     revision: int = 0  # of the row that says that the block is done
+    total: int = -1  # rows of the table; -1 if nobody knows
     elapsed_ms: float = 0.0
     confirmed: bool = True
+    written: Sequence[Mapping[str, Any]] = ()  # by this run
+    held: Sequence[Lock] = ()  # each as it was held longest
     _few: int = 0  # so many rows come before one that breaks a constraint
     _attempts: list[Attempt] = field(default_factory=list)
     _told: float = 0.0
@@ -115,7 +120,8 @@ class _Work:
         cut = block.batching
         self.keyset = Keyset.of(there, block)
         self.sender = Sender(self.sessions, block, cut, self.keyset, self.timeouts)
-        self.backfill = self._begun_before() or self._begun_now(there["estimated_rows"])
+        self.total = there["estimated_rows"]  # which may be known better than when it began
+        self.backfill = self._begun_before() or self._begun_now(self.total)
         self.pace = Pace(
             Limits.parse(self.sessions.target.expected.give_way, cut.give_way),
             cut.rows or FIRST_ROWS,
@@ -236,10 +242,11 @@ class _Work:
         }
         recorded = [batches.recording(self.sessions.work, row | broken)]
         after = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
-        return [*recorded, self._done(after, sent.elapsed_ms)] if after.done else recorded
+        return [*recorded, self._done(after, sent)] if after.done else recorded
 
-    def _done(self, after: Backfill, elapsed_ms: float = 0.0) -> str:
-        """What writes that the block is done."""
+    def _done(self, after: Backfill, last: Sent | None = None) -> str:
+        """What writes that the block is done: with its last batch, if there was one."""
+        elapsed_ms = self.elapsed_ms + (last.elapsed_ms if last else 0.0)
         return ledger.recording(
             self.sessions.work,
             self.run_id,
@@ -250,12 +257,15 @@ class _Work:
             rows_written=after.written,
             started_at=self.started_at,
             revision=self.revision,
-            laps=[(self.decision.sql, self.elapsed_ms + elapsed_ms)],
+            laps=[(self.decision.sql, elapsed_ms)],
+            locks=locks.longest([*self.held, *(last.locks if last else ())]),
         )
 
     def _advance(self, ahead: Ahead, sent: Sent) -> None:
         self.backfill = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
         self.elapsed_ms += sent.elapsed_ms
+        self.written = batches.added(self.written, sent.rows_written)
+        self.held = locks.longest([*self.held, *sent.locks])
         self._tell()
         if not self.confirmed and not self.backfill.done:
             raise standbys.unconfirmed(self.decision.block.name)
@@ -269,7 +279,7 @@ class _Work:
             Progress(
                 block=self.decision.block.name,
                 done=now.keys,
-                total=max(now.estimated_rows, 0) or None,
+                total=max(self.total, 0) or None,
                 rows_per_s=pace.rows_per_s,
                 lag_s=pace.lag_s,
                 paused=paused,
@@ -277,19 +287,20 @@ class _Work:
         )
 
     def _again(self, action: Callable[[], T]) -> T:
-        """Do it, and again as long as others hold its locks."""
+        """Do it, and again as long as somebody holds a lock of it for longer than lock_timeout. For
+        all of them it may wait as long as nobody waits for it, which its sender sees to.
+        """
 
         def note(attempt: Attempt) -> None:
             self._attempts.append(attempt)
             self.report(attempt)
 
         work, look = self.sessions.work, self.sessions.look
-        wait_ms = milliseconds(self.timeouts.wait)
         return lock_waits.retry(
             action,
             block=self.decision.block.name,
             budget=self.timeouts.lock_budget,
-            watch=lambda: lock_waits.watched(work, look, self.timeouts.lock_timeout, wait_ms),
+            watch=lambda: lock_waits.watched(work, look, self.timeouts.lock_timeout),
             report=note,
             again=_AGAIN,
         )
@@ -313,8 +324,9 @@ class _Work:
             ((self.decision.sql.strip(), self.elapsed_ms), *vacuums),
             self.started_at,
             elapsed_ms,
+            tuple(self.held),
             confirmed=self.confirmed,
-            effect=Effect(rows_written=self.backfill.written),
+            effect=Effect(rows_written=self.written),
         )
 
     def _explain(self) -> None:

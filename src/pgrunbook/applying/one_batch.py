@@ -19,6 +19,7 @@ from pgrunbook.durations import milliseconds
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
+from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.batches import Batching
@@ -29,7 +30,8 @@ from pgrunbook.runbooks.scripts import Statement, statements
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A batch as the server has done it: how many rows its statement has changed, how many of which
-    table were written, for how long it was at it, and how long somebody waited for it meanwhile.
+    table were written, for how long it was at it, for how long somebody waited for it meanwhile,
+    and the locks that it held on what existed before.
     """
 
     began_at: datetime
@@ -37,6 +39,7 @@ class Sent:
     rows_written: Sequence[Mapping[str, Any]] = ()
     elapsed_ms: float = 0.0
     waited_ms: float = 0.0
+    locks: Sequence[Lock] = ()
 
 
 # What gives the statements that write into the ledger what was sent, for the same transaction.
@@ -79,7 +82,8 @@ class Sender:
                     (written,) = message.receive()
                 rows = _total(written) if self.batching.calls else message.affected
                 elapsed_ms = message.laps[-1][1]
-                sent = Sent(message.began_at, rows, written, elapsed_ms, seen.waited_ms)
+                held = [replace(lock, number=1) for lock in message.locks()]
+                sent = Sent(message.began_at, rows, written, elapsed_ms, seen.waited_ms, held)
                 return sent, self._commit(message, recording(sent))
         except psycopg.Error:
             if not conn.closed:

@@ -59,7 +59,7 @@ class Backfill:
             batches=self.batches + 1,
             keys=self.keys + keys,
             rows=self.rows + rows,
-            written=_added(self.written, written),
+            written=added(self.written, written),
         )
 
     @property
@@ -75,9 +75,10 @@ class Backfill:
         )
 
 
-def _added(
+def added(
     before: Sequence[Mapping[str, Any]], more: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
+    """How many rows of which table were written, together."""
     sums: dict[str, dict[str, Any]] = {}
     for row in (*before, *more):
         found = sums.setdefault(row["relation"], {"relation": row["relation"]})

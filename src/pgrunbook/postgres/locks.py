@@ -56,6 +56,14 @@ def longer(locks: Sequence[Lock], limit: str) -> list[Lock]:
     return [lock for lock in locks if lock.mode == STRONGEST and lock.held_ms > milliseconds(limit)]
 
 
+def longest(locks: Sequence[Lock]) -> list[Lock]:
+    """Each lock once, as it was held longest."""
+    found: dict[tuple[str, str], Lock] = {}
+    for lock in sorted(locks, key=lambda lock: lock.held_ms):
+        found[lock.relation, lock.mode] = lock
+    return list(found.values())
+
+
 def strongest(locks: Sequence[Lock]) -> list[Lock]:
     """The strongest lock on each relation, but for locks that every query takes."""
     found: dict[str, Lock] = {}

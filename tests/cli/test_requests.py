@@ -93,7 +93,7 @@ def test_a_run_that_has_written_nothing_or_is_of_an_older_version_is_not_asked(
     assert early.code == 2
     assert "the run at work has written nothing yet" in early.text
     for number in range(1, 7):
-        empty.load(ledger._sql(f"{number:03}"))
+        empty.load(ledger.sql(f"{number:03}"))
         empty.execute("INSERT INTO pgrunbook.versions VALUES (%s, now(), 'x', 'x')", [number])
     given = {"ticket": ""}
     ledger.start(

@@ -53,7 +53,9 @@ TYPED: dict[str, st.SearchStrategy[str]] = {
     "id char(3)": texts(max_size=3).filter(lambda text: len(text) <= 3),
     "id timestamptz": st.one_of(moments, st.sampled_from(["infinity", "-infinity"])),
     "id interval": st.integers(-(10**9), 10**9).map(lambda n: f"{n} seconds"),
-    "id numeric": st.one_of(st.decimals(allow_infinity=False).map(str), st.just("1.0")),
+    "id numeric": st.one_of(
+        st.decimals(-(10**20), 10**20, places=3).map(str), st.sampled_from(["1.0", "1", "NaN"])
+    ),
     "id numeric(6, 2)": st.integers(-9999, 9999).map(str),
     "id double precision": st.floats().map(str),
     "id bytea": st.binary(max_size=4).map(lambda b: f"\\x{b.hex()}"),

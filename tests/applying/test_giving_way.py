@@ -121,8 +121,9 @@ def test_it_pauses_for_a_replica_that_has_stopped_to_replay(
             assert count(database) == before
             replica.execute("SELECT pg_wal_replay_resume()")
         assert database.execute("SELECT DISTINCT n FROM t") == [(1,)]
-        (seen,) = database.execute("SELECT max(lag_s) FROM pgrunbook.batches")[0]
-        assert 0.3 < seen <= 1
+        (before,) = database.execute("SELECT max(lag_s) FROM pgrunbook.batches")[0]
+        (meanwhile,) = database.execute("SELECT max(lag_s) FROM pgrunbook.pauses")[0]
+        assert 0.3 < before <= 1 < meanwhile
     primary.stop()
 
 

@@ -39,18 +39,23 @@ def sessions(notes: Database) -> Iterator[tuple[Session, Session]]:
         )
 
 
-def application(notes: Database) -> float:
-    """How long the application's UPDATE took, in seconds."""
+UPDATE = b"UPDATE notes SET note = 'theirs' WHERE id = 1"
+
+
+def application(notes: Database, statement: bytes) -> float:
+    """How long the application's statement took, in seconds."""
     with notes.connect(application_name="shop") as conn:
         start = time.monotonic()
-        conn.execute("UPDATE notes SET note = 'theirs' WHERE id = 1")
+        conn.execute(statement)
         return time.monotonic() - start
 
 
-def beside(notes: Database, pool: ThreadPoolExecutor, count: int = 1) -> list[Future[float]]:
-    """The application's updates, begun when ours has the row."""
+def beside(
+    notes: Database, pool: ThreadPoolExecutor, count: int = 1, statement: bytes = UPDATE
+) -> list[Future[float]]:
+    """The application's statements, begun when ours has its lock."""
     time.sleep(0.1)
-    return [pool.submit(application, notes) for _ in range(count)]
+    return [pool.submit(application, notes, statement) for _ in range(count)]
 
 
 def test_who_waits_for_longer_than_the_limit_cancels_the_statement(
@@ -79,14 +84,23 @@ def test_who_waits_for_longer_than_the_limit_cancels_the_statement(
     assert notes.execute("SELECT note FROM notes WHERE id = 1") == [("theirs",)]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (SLOWLY.format(0), UPDATE),
+        # as a function of the DBA's may do
+        ("SELECT pg_advisory_xact_lock(7)", b"SELECT pg_advisory_xact_lock(7)"),
+    ],
+    ids=["row", "advisory"],
+)
 def test_who_waits_for_less_is_told_of_and_nothing_is_cancelled(
-    notes: Database, sessions: tuple[Session, Session]
+    notes: Database, sessions: tuple[Session, Session], ours: str, theirs: bytes
 ) -> None:
     work, look = sessions
     with ThreadPoolExecutor() as pool:
         with work.transaction(), cancelling(work, look, limit_ms=5_000) as waiters:
-            work.execute(SLOWLY.format(0).encode())
-            (waiting,) = beside(notes, pool)
+            work.execute(ours.encode())
+            (waiting,) = beside(notes, pool, statement=theirs)
             work.execute("SELECT pg_catalog.pg_sleep(0.3)")
         assert waiting.result() < 2
     assert not waiters.gave_way
@@ -178,4 +192,6 @@ def test_a_vacuum_of_ours_is_noted_and_lets_nobody_wait(
         notes.execute("ALTER TABLE notes ADD COLUMN more int")
         assert time.monotonic() - start < 1
         assert started.result() == "gave way"
+    threading.Timer(0.2, work.cancel_safe).start()
+    assert run() == "cancelled"  # by somebody who does not know whose it is
     assert work.execute("SHOW statement_timeout").fetchone() == before

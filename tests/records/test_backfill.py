@@ -24,7 +24,7 @@ BEGAN = datetime(2026, 11, 28, 23, 59, 30, tzinfo=UTC)
 SLICES = [Slice(BEGAN + timedelta(seconds=10 * n), 10, 1_000 * (n + 1), 0.25 * n) for n in range(6)]
 BEHIND = "replica b is {} s behind (limit 5.0 s)"
 PAUSES = [
-    Pause(BEGAN + timedelta(seconds=12), 4, (BEHIND.format(6),)),
+    Pause(BEGAN + timedelta(seconds=12), 4, (BEHIND.format(6),), 6.5),
     Pause(BEGAN + timedelta(seconds=21), 0.01, ("asked to <pause> & \x1b[31mwait",)),
     Pause(BEGAN + timedelta(seconds=32), 5, (BEHIND.format(5.5),)),
 ]
@@ -41,7 +41,7 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
     assert title.text == "Backfill 020_fill"
     assert (description.text or "") == (
         "21,000 rows from 2026-11-28 23:59:30 to 2026-11-29 00:00:30 UTC; "
-        "350 rows per second on average, 600 at most; replicas were 1.2 s behind at most. "
+        "350 rows per second on average, 600 at most; replicas were 6.5 s behind at most. "
         "It paused: 2 pauses, 9.0 s: replica b is 6 s behind (limit 5.0 s); "
         r"1 pause, 10 ms: asked to <pause> & \x1b[31mwait."
     )

@@ -40,6 +40,7 @@ class GivingWay:
     _began: float = field(default_factory=time.monotonic)
     _looked: float = 0.0
     _reasons: dict[str, str] = field(default_factory=dict)  # of this pause, by their kinds
+    _lag_s: float | None = None  # the most in this pause
 
     def before_a_batch(self, far: str) -> None:
         """Return when it is time for the next batch. A pause is noted in the ledger, with its
@@ -54,6 +55,7 @@ class GivingWay:
             return
         began_at = datetime.now(UTC)
         self._reasons.clear()
+        self._lag_s = None
         try:
             while reasons := self._look(far):
                 self._note(*reasons)
@@ -63,7 +65,8 @@ class GivingWay:
         finally:
             if self._reasons and not self.sessions.work.closed:
                 about = self.backfill, self.run_id, began_at, datetime.now(UTC)
-                batches.note_pause(self.sessions.work, *about, [*self._reasons.values()])
+                reasons = [*self._reasons.values()]
+                batches.note_pause(self.sessions.work, *about, reasons, self._lag_s)
 
     def _note(self, *reasons: str) -> None:
         """Note each reason as it was at first: its numbers change with every look."""
@@ -82,6 +85,8 @@ class GivingWay:
             self._note(f"the table is vacuumed, as {seen.dead_percent:.0f}% of its rows are dead")
             seen = self._vacuum()
         reasons = self.pace.pause(seen)
+        if self.pace.lag_s is not None:
+            self._lag_s = max(self.pace.lag_s, self._lag_s or 0.0)
         return [*reasons, str(asked)] if asked and asked.what == "pause" else reasons
 
     def _vacuum(self) -> Pressure:

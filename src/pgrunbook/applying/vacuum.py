@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from psycopg.errors import Diagnostic, LockNotAvailable
+from psycopg.errors import Diagnostic, LockNotAvailable, QueryCanceled
 
 from pgrunbook.applying.outside_transaction import limits
 from pgrunbook.applying.waiters import GaveWay, cancelling
@@ -29,7 +29,8 @@ Note = Callable[[str, float | None], object]
 @dataclass(frozen=True, slots=True)
 class Vacuumed:
     """A vacuum of ours: its statement, how long it took in milliseconds, and what came of it:
-    `done`, `skipped` as somebody has locked the table, or `gave way` to somebody who waited for it.
+    `done`, `skipped` as somebody has locked the table, `gave way` to somebody who waited for it, or
+    `cancelled` by somebody.
     """
 
     sql: str
@@ -56,6 +57,8 @@ def vacuum(work: Session, look: Connection, table: str, *, limit_ms: float, note
             work.execute(sql.encode())
     except GaveWay:
         ended = "gave way"
+    except QueryCanceled:
+        ended = "cancelled"
     else:
         ended = "skipped" if skipped else "done"
     finally:

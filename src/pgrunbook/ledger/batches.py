@@ -124,9 +124,9 @@ def skipped(conn: Connection, runbook: str, schema: str, block: str) -> tuple[in
 class History:
     """How a block in batches has gone on since it began the last time.
 
-    `slices`: at (UTC), seconds, rows, lag_s of a part of the time; `pauses`: at, seconds, reasons;
-    `runs`, one row each: `run`, `began` and `ended` (UTC), `batches`, `rows`, `skipped`, `ms` (of
-    the statements), `longest_ms`, `wal_bytes`, `tried_again`.
+    `slices`: at (UTC), seconds, rows, lag_s of a part of the time; `pauses`: at, seconds, lag_s,
+    reasons; `runs`, one row each: `run`, `began` and `ended` (UTC), `batches`, `rows`, `skipped`,
+    `ms` (of the statements), `longest_ms`, `wal_bytes`, `tried_again`.
     """
 
     slices: Sequence[Mapping[str, Any]]
@@ -217,10 +217,11 @@ def note_pause(
     began_at: datetime,
     ended_at: datetime,
     reasons: Sequence[str],
+    lag_s: float | None,
 ) -> None:
-    """Write that the backfill has paused, and why."""
+    """Write that the backfill has paused, why, and how far a replica was behind at most."""
     conn.execute(
-        "INSERT INTO pgrunbook.pauses (backfill, run_id, began_at, ended_at, reasons)"
-        " VALUES (%s, %s, %s, %s, %s::text[])",
-        [backfill, run_id, began_at, ended_at, list(reasons)],
+        "INSERT INTO pgrunbook.pauses (backfill, run_id, began_at, ended_at, reasons, lag_s)"
+        " VALUES (%s, %s, %s, %s, %s::text[], %s)",
+        [backfill, run_id, began_at, ended_at, list(reasons), lag_s],
     )

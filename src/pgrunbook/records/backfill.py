@@ -42,11 +42,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """When a backfill paused between two batches, in UTC, for how long, and why."""
+    """When a backfill paused between two batches, in UTC, for how long, and why; and how far a
+    replica was behind at most, None if there is none.
+    """
 
     at: datetime
     seconds: float
-    reasons: tuple[str, ...]
+    reasons: Sequence[str]
+    lag_s: float | None = None
 
     @property
     def end(self) -> datetime:
@@ -118,7 +121,8 @@ def told(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
         return "No batch has run."
     seconds, rows = sum(each.seconds for each in slices), sum(each.rows for each in slices)
     rates = [each.rows_per_s for each in slices]
-    lags = [each.lag_s for each in slices if each.lag_s is not None]
+    looks: list[Slice | Pause] = [*slices, *pauses]
+    lags = [each.lag_s for each in looks if each.lag_s is not None]
     begin, end = slices[0].at, max(each.end for each in slices)
     parts = [
         f"{rows:,} rows from {begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC",

@@ -113,7 +113,8 @@ class _Scale:
 def svg(block: str, slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
     """The picture of a block's backfill: at least one slice."""
     time = _Time.of(slices, pauses)
-    lags = [each for each in slices if each.lag_s is not None]
+    looks: list[Slice | Pause] = [*slices, *pauses]
+    lags = sorted((each for each in looks if each.lag_s is not None), key=lambda each: each.at)
     panels = [_RATE, _LAG] if lags else [_RATE]
     rates = _Scale.of(_RATE, [each.rows_per_s for each in slices])
     drawn = [
@@ -197,9 +198,9 @@ def _area(time: _Time, scale: _Scale, slices: Sequence[Slice]) -> str:
     return "".join([*parts, f"V{zero}"])
 
 
-def _line(time: _Time, scale: _Scale, slices: Sequence[Slice]) -> str:
+def _line(time: _Time, scale: _Scale, lags: Sequence[Slice | Pause]) -> str:
     parts: list[str] = []
-    for each in slices:
+    for each in lags:
         move = "L" if parts else "M"
         middle = each.at + (each.end - each.at) / 2
         parts.append(f"{move}{time.place(middle)} {scale.place(each.lag_s or 0)}")

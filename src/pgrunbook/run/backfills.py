@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from IPython.display import DisplayHandle, Markdown
 from IPython.display import display as show
 
+from pgrunbook.controls import one_line
 from pgrunbook.ledger.batches import History
 from pgrunbook.records import backfill, backfill_picture, progress
 from pgrunbook.records.backfill import Pause, Slice
@@ -42,7 +43,7 @@ def history(block: str, found: History) -> None:
     show(Markdown("The runs that have worked on it, and their batches:"))
     show(display.named(found.runs, Kind.BATCHES, block=block))
     slices = [Slice(**row) for row in found.slices]
-    pauses = [Pause(row["at"], row["seconds"], tuple(row["reasons"])) for row in found.pauses]
+    pauses = [Pause(**row) for row in found.pauses]
     picture(block, slices, pauses)
 
 
@@ -53,6 +54,7 @@ def picture(block: str, slices: Sequence[Slice], pauses: Sequence[Pause]) -> Non
     if not slices:
         return
     drawn = backfill_picture.svg(block, slices, pauses)
-    show({"image/svg+xml": drawn, "text/plain": backfill.told(slices, pauses)}, raw=True)
+    told = one_line(backfill.told(slices, pauses))
+    show({"image/svg+xml": drawn, "text/plain": told}, raw=True)
     numbers = display.named(backfill.frame(slices, pauses), Kind.BACKFILL, block=block)
     display.frame(display.folded(numbers, f"The picture's numbers, {counted(len(slices), 'row')}"))

@@ -1,5 +1,5 @@
 -- When has a block in batches paused since it began the last time, and why?
-SELECT began_at AS at, round(extract(epoch FROM ended_at - began_at), 3)::float8 AS seconds, reasons
+SELECT began_at AS at, round(extract(epoch FROM ended_at - began_at), 3)::float8 AS seconds, lag_s, reasons
   FROM pgrunbook.pauses
  WHERE backfill = (SELECT id
                      FROM pgrunbook.backfills

@@ -3,7 +3,7 @@
 WITH RECURSIVE waiting AS MATERIALIZED (
     SELECT pid, coalesce(waitstart, clock_timestamp()) AS since
       FROM pg_locks
-     WHERE NOT granted AND locktype NOT IN ('virtualxid', 'advisory')
+     WHERE NOT granted AND locktype <> 'virtualxid'
 ), edges AS MATERIALIZED (
     SELECT w.pid, w.since, blocking.pid AS behind FROM waiting w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS blocking (pid)
 ), queue AS (

@@ -93,6 +93,7 @@ CREATE TABLE pgrunbook.pauses (
   run_id UUID NOT NULL REFERENCES pgrunbook.runs (run_id),
   began_at TIMESTAMPTZ NOT NULL,
   ended_at TIMESTAMPTZ NOT NULL,
+  lag_s DOUBLE PRECISION,
   reasons TEXT[] NOT NULL
 );
 COMMENT ON TABLE pgrunbook.pauses IS 'When a backfill paused between two batches, and to what it gave way.';
@@ -101,6 +102,7 @@ COMMENT ON COLUMN pgrunbook.pauses.backfill IS 'The backfill, as in backfills.';
 COMMENT ON COLUMN pgrunbook.pauses.run_id IS 'Run that paused.';
 COMMENT ON COLUMN pgrunbook.pauses.began_at IS 'When the pause began.';
 COMMENT ON COLUMN pgrunbook.pauses.ended_at IS 'When it ended.';
+COMMENT ON COLUMN pgrunbook.pauses.lag_s IS 'How many seconds the slowest replica was behind at most meanwhile; NULL if none was seen.';
 COMMENT ON COLUMN pgrunbook.pauses.reasons IS 'Why, in words.';
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON pgrunbook.backfills

@@ -208,7 +208,13 @@ def test_the_judgement(told: Told, said: Any, expected: Verdict) -> None:
     assert judge(told, said, "apply").verdict is expected
 
 
-def test_no_more_at_once_than_there_are_places(stage: Stage) -> None:
+def test_no_more_at_once_than_there_are_places_on_a_server(stage: Stage) -> None:
+    stage.took_s = 0.1
+    stage.run("workers = 6\nper_server = 1", 8)
+    assert stage.most == {"": 2, "SERVER_0": 1, "SERVER_1": 1}
+
+
+def test_no_more_at_once_than_there_are_workers(stage: Stage) -> None:
     stage.took_s = 0.2
     stage.run("workers = 3\nper_server = 2", 12)
     assert stage.most == {"": 3, "SERVER_0": 2, "SERVER_1": 2}

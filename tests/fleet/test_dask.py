@@ -19,7 +19,10 @@ from support.projects import wait_for
 
 pytestmark = [pytest.mark.many, pytest.mark.timeout(900)]
 
-pytest.importorskip("distributed", reason="NOT TESTED: pip install --editable '.[test-fleet]'")
+
+@pytest.fixture(autouse=True)
+def _dask() -> None:
+    pytest.importorskip("distributed", reason="NOT TESTED: pip install --editable '.[test-fleet]'")
 
 
 @dataclass

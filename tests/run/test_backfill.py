@@ -120,10 +120,11 @@ def test_rows_that_are_put_aside_are_told_by_the_verification(filling: Filling) 
 
 
 def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Filling) -> None:
-    filling.write("deploy", SLOWLY.replace("100 rows", "100 rows\n-- until: 250 ms"))
+    # a batch is twice as large as the one before: two runs are not enough for all
+    filling.write("deploy", SLOWLY.replace("100 rows", "20 rows\n-- until: 300 ms"))
     done = filling()
     assert done.code == 3, done.text
-    assert "is not done after 250 ms, as its header says" in done.text
+    assert "is not done after 300 ms, as its header says" in done.text
     assert "run again: it goes on from there" in done.text
     assert done.notebook
     status = filling.project.command("status", "--target", "env:CRM_URL", RUNBOOK, "--json")

@@ -138,7 +138,7 @@ def test_until_ends_the_run_and_the_next_one_goes_on(backfill: Backfilling) -> N
     ("header", "sql", "said"),
     [
         ("batch: t by id; 5 rows", FILL.replace("n + 1", "n + 2"), "the file was edited"),
-        ("batch: u by id; 10 rows", FILL.replace("UPDATE t", "UPDATE u"), "the header was edited"),
+        ("batch: u by id; 10 rows", FILL.replace("UPDATE t", "UPDATE u"), "another table"),
     ],
 )
 def test_an_edited_file_does_not_go_on(
@@ -155,6 +155,39 @@ def test_an_edited_file_does_not_go_on(
     sessions.close()
     assert decision.action is Action.REFUSE
     assert said in "; ".join(problem.what for problem in decision.problems)
+
+
+@on_18
+@pytest.mark.parametrize("planned", ["before", "after"])
+def test_it_does_not_go_on_in_another_table_of_the_same_name(
+    backfill: Backfilling, planned: str
+) -> None:
+    """That of the other schema has rows before the key that the batches have come to."""
+    filled(backfill.database, 30)
+    backfill.database.load("CREATE SCHEMA a; CREATE TABLE a.t (LIKE t INCLUDING ALL)")
+    backfill.database.load("CREATE SCHEMA b; CREATE TABLE b.t (LIKE t INCLUDING ALL)")
+    for schema in "ab":
+        backfill.database.load(f"INSERT INTO {schema}.t SELECT * FROM t")
+    backfill.header += "\nuntil: 1 ms\nsearch_path: b, a"
+    with pytest.raises(Interrupted):
+        backfill()
+
+    def drop(_: object = None) -> None:
+        backfill.database.execute("DROP TABLE b.t")
+
+    if planned == "before":
+        with pytest.raises(Refused) as raised:
+            backfill(drop)
+        found = raised.value.problems
+    else:
+        drop()
+        sessions = Sessions(Target("test", backfill.database.url), "public", "test")
+        found = backfill.decide(backfill.agenda(sessions)).problems
+        sessions.close()
+    assert [each.what for each in found] == [
+        "its batches began in another table, or by another key"
+    ]
+    assert backfill.database.execute("SELECT count(*) FROM a.t WHERE n <> 0") == [(0,)]
 
 
 @on_18

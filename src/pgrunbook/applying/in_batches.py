@@ -30,7 +30,7 @@ from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.ledger import batches, write
 from pgrunbook.ledger.batches import Backfill
-from pgrunbook.planning import batch_keys
+from pgrunbook.planning import batch_keys, going_on
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
@@ -132,10 +132,15 @@ class _Work:
         self.giving_way = GivingWay(self.sessions, *about, self.pace, cut.until_ms, self._tell)
 
     def _begun_before(self) -> Backfill | None:
-        """What an earlier run has begun with the same file."""
+        """What an earlier run has begun with the same file. Raises Refused if that was elsewhere."""
+        block = self.decision.block
         found = self._found(self.decision.revision - 1)
         self.revision = self.decision.revision
-        return found if found and found.tree_sha256 == self.decision.block.tree_sha256 else None
+        if found is None or found.tree_sha256 != block.tree_sha256:
+            return None
+        if problems := list(going_on.elsewhere(block, found, self.keyset.name)):
+            raise Refused("The block cannot go on where it was.", problems=problems)
+        return found
 
     def _begun_now(self, estimated_rows: int) -> Backfill:
         decision = self.decision

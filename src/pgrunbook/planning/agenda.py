@@ -16,7 +16,7 @@ from pgrunbook.inventory.names import names
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
-from pgrunbook.planning import decisions, going_on, reversion
+from pgrunbook.planning import batch_keys, decisions, going_on, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
 from pgrunbook.planning.remains import Remains, remains
@@ -259,7 +259,8 @@ class Agenda:
                 mine = self.state.problems(block, drifted)
                 return decisions.recorded(block, found, entry, mine)
             if entry and block.batching and block.name in cut_off:
-                return going_on.decide(block, entry, self._backfill(entry))
+                table = batch_keys.table(self.look, block)
+                return going_on.decide(block, entry, self._backfill(entry), table)
             if block.admits:
                 return decisions.admitting(block, found, entry)
             if left := begun.get(block.name):

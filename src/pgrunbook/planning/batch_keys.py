@@ -34,6 +34,12 @@ def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
     return next(iter(catalog.rows(conn, "batch_key", **about)), None)
 
 
+def table(conn: Session, block: Block) -> str:
+    """The block's table with its schema, quoted where SQL needs it; empty if there is none."""
+    there = found(conn, block)
+    return sql.Identifier(there["schema"], there["table"]).as_string() if there else ""
+
+
 def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     """One result for each block in batches that is to run, or one for each problem."""
     results = []

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from psycopg import sql
-
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.batches import Backfill
 from pgrunbook.ledger.ledger import Entry
@@ -15,20 +13,23 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.runbooks.blocks import Block
 
 
-def decide(block: Block, entry: Entry, backfill: Backfill | None) -> Decision:
+def decide(block: Block, entry: Entry, backfill: Backfill | None, table: str) -> Decision:
     """The decision about a block whose last row says that it has begun, or that it was begun to be
     undone. It is to be applied, as before: who has approved that has approved all of its batches.
+
+    `table` is what the header names now, with its schema; empty if there is none.
     """
     reason = f"{entry.event} by run {entry.run_id[:8]} and not finished"
     if entry.event == "started" and backfill:
-        if problems := tuple(_problems(block, entry, backfill)):
+        if problems := tuple(_problems(block, entry, backfill, table)):
             return Decision(block, Action.REFUSE, "edited since it began", problems=problems)
         reason = f"{reason}: {backfill.far}"
     return Decision(block, Action.APPLY, reason, (0,), revision=entry.revision + 1)
 
 
-def _problems(block: Block, entry: Entry, backfill: Backfill) -> Iterator[Problem]:
-    assert block.batching
+def _problems(
+    block: Block, entry: Entry, backfill: Backfill, table: str
+) -> Iterator[Problem]:
     if block.tree_sha256 != backfill.tree_sha256:
         yield Problem(
             "the file was edited after its batches began",
@@ -37,13 +38,22 @@ def _problems(block: Block, entry: Entry, backfill: Backfill) -> Iterator[Proble
             f"sha256 {block.source_sha256}; {backfill.far}",
             "restore the file, and let the block end; or revert it, and begin anew",
         )
-    cut = block.batching
-    same_table = backfill.table.endswith("." + sql.Identifier(cut.table).as_string())
-    if backfill.key != cut.key or not same_table:
+    yield from elsewhere(block, backfill, table)
+
+
+def elsewhere(block: Block, backfill: Backfill, table: str) -> Iterator[Problem]:
+    """Why the block cannot go on behind its last batch: that was in another table, or by another
+    key, and rows before it would be left out. The header names a table by itself or along its
+    search path, and what is found there may have changed.
+    """
+    assert block.batching
+    key = block.batching.key
+    if backfill.key != key or (table and table != backfill.table):
         yield Problem(
-            "the header was edited after its batches began",
-            f"{block.name}, header batch",
+            "its batches began in another table, or by another key",
+            f"{block.name}, headers batch and search_path",
             f"{backfill.table} by {', '.join(backfill.key)}",
-            f"{cut.table} by {', '.join(cut.key)}",
-            "restore the header; only the size of a batch may be changed",
+            f"{table or block.batching.table} by {', '.join(key)}",
+            "restore the headers, and what their search path leads to; only the size of a batch, "
+            "until, give way and skip may be changed; or revert the block, and begin anew",
         )

@@ -47,8 +47,15 @@ def test_batches_come_to_take_the_time_that_was_asked_for() -> None:
 def test_what_was_written_of_a_range_does_not_count_for_its_size() -> None:
     """Rows that are filled already take hardly any time: the next range is to be larger."""
     pace = paced(Clock())
-    pace.after(0, 10.0)
+    pace.after(1_000, 10.0)
     assert pace.rows == 2_000
+
+
+def test_a_batch_with_fewer_rows_than_were_to_come_counts_for_these_alone() -> None:
+    """As a row that breaks a constraint comes behind them."""
+    pace = paced(Clock(), rows=10_000)
+    pace.after(10, 100.0)
+    assert pace.rows == 2_500  # towards 100 rows, and not twice as many
 
 
 def test_once_somebody_has_waited_batches_are_shorter_than_lock_timeout() -> None:
@@ -61,14 +68,16 @@ def test_once_somebody_has_waited_batches_are_shorter_than_lock_timeout() -> Non
 
 def test_what_gave_way_is_tried_again_at_half_the_size_or_less() -> None:
     unknown = paced(Clock(), rows=10_000)
-    unknown.gave_way()
+    unknown.gave_way(10_000)
     assert unknown.rows == 5_000
     known = paced(Clock(), rows=10_000)
     work(known, row_ms=0.1)
-    known.gave_way()
+    known.gave_way(10_000)
     assert known.rows == 750
+    known.gave_way(4)  # there was no more of the table
+    assert known.rows == 2
     for _ in range(20):
-        known.gave_way()
+        known.gave_way(known.rows)
     assert known.rows == 1
 
 

@@ -68,6 +68,13 @@ class GivingWay:
                 reasons = [*self._reasons.values()]
                 batches.note_pause(self.sessions.work, *about, reasons, self._lag_s)
 
+    def note_now(self, reason: str) -> None:
+        """Note in the ledger what was seen between two batches without a pause, and tell it."""
+        now = datetime.now(UTC)
+        about = self.backfill, self.run_id, now, now
+        batches.note_pause(self.sessions.work, *about, [reason], None)
+        self.tell([reason])
+
     def _note(self, *reasons: str) -> None:
         """Note each reason as it was at first: its numbers change with every look."""
         for reason in reasons:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg import errors
 
-from pgrunbook.applying import broken_rows, lock_waits, standbys, waiters
+from pgrunbook.applying import broken_rows, standbys, waiters
+from pgrunbook.applying.batch_attempts import Attempts
 from pgrunbook.applying.broken_rows import Broken
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.giving_way import GivingWay
@@ -35,20 +36,20 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import locks
-from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.records.format.parts import Progress
 from pgrunbook.runbooks.give_way import Limits
 
-T = TypeVar("T")
-
 FIRST_ROWS = 1_000  # of the first batch, where the header does not say
 _TELL_S = 0.5  # how often to tell how far it is
 
-# A batch that fails with one of these is tried again as it is.
-_AGAIN = (*lock_waits.WITHOUT_LOCKS, errors.SerializationFailure)
+# What to do where somebody waits for longer than lock_timeout even for a batch of one row.
+_ONE_ROW = (
+    "one row takes longer than lock_timeout, and others wait for it: run again when they are fewer;"
+    " or raise the block's lock_timeout, for which they wait then, and its lock_budget"
+)
 
 
 def apply(
@@ -100,7 +101,7 @@ class _Work:
     written: Sequence[Mapping[str, Any]] = ()  # by this run
     held: Sequence[Lock] = ()  # each as it was held longest
     _few: int = 0  # so many rows come before one that breaks a constraint
-    _attempts: list[Attempt] = field(default_factory=list)
+    _attempts: Attempts = field(init=False)
     _told: float = 0.0
 
     # -- how it begins
@@ -110,6 +111,7 @@ class _Work:
         begins, and up to which key it goes.
         """
         conn, block = self.sessions.work, self.decision.block
+        self._attempts = Attempts(self.sessions, block.name, self.timeouts, self.report)
         write.prepare(conn)
         batches.prepare(conn)
         there = batch_keys.found(conn, block)
@@ -132,7 +134,7 @@ class _Work:
         self.giving_way = GivingWay(self.sessions, *about, self.pace, cut.until_ms, self._tell)
 
     def _begun_before(self) -> Backfill | None:
-        """What an earlier run has begun with the same file. Raises Refused if that was elsewhere."""
+        """What an earlier run has begun with the same file. Raises Refused if it was elsewhere."""
         block = self.decision.block
         found = self._found(self.decision.revision - 1)
         self.revision = self.decision.revision
@@ -144,7 +146,7 @@ class _Work:
 
     def _begun_now(self, estimated_rows: int) -> Backfill:
         decision = self.decision
-        upper = self._again(lambda: self.keyset.greatest(self.sessions.work))
+        upper = self._attempts.again(lambda: self.keyset.greatest(self.sessions.work))
         batches.begin(
             self.sessions.work,
             self.run_id,
@@ -176,31 +178,38 @@ class _Work:
 
     def one_batch(self) -> None:
         """Do the next batch, or come nearer to a row of it that breaks a constraint."""
-        self._attempts = []
         try:
-            ahead = self._again(self._ahead)
+            ahead = self._attempts.again(self._ahead)
             self._one(ahead)
         except psycopg.Error as exc:
             raise self._failed(exc) from exc
 
     def _one(self, ahead: Ahead) -> None:
         """A batch that somebody would have waited for is left, and a smaller one comes next."""
+        began_at = datetime.now(UTC)
         try:
-            sent, self.confirmed = self._again(
+            self._send(ahead)
+        except waiters.GaveWay as exc:
+            self.pace.gave_way(ahead.keys)
+            self._attempts.left(began_at, exc)
+            if ahead.keys == 1 and self._attempts.used_up:
+                raise self._failed(exc, f"key {', '.join(ahead.to)}", _ONE_ROW) from exc
+
+    def _send(self, ahead: Ahead) -> None:
+        try:
+            sent, self.confirmed = self._attempts.again(
                 lambda: self.sender.send(ahead, partial(self._recording, ahead))
             )
-        except waiters.GaveWay:
-            self.pace.gave_way()
         except errors.IntegrityError as exc:
             self._come_to_the_broken(ahead, exc)
         else:
-            self._few = 0
+            self._few = max(0, self._few - ahead.keys)
             self._advance(ahead, sent)
             self.pace.after(ahead.keys, sent.elapsed_ms, sent.waited_ms)
 
     def _ahead(self) -> Ahead:
         assert self.backfill.upper is not None
-        rows = self._few or self.pace.rows
+        rows = min(self._few or self.pace.rows, self.pace.rows)
         return self.keyset.ahead(self.sessions.work, self.backfill.at, self.backfill.upper, rows)
 
     def _come_to_the_broken(self, ahead: Ahead, exc: errors.IntegrityError) -> None:
@@ -210,12 +219,13 @@ class _Work:
         assert self.decision.block.batching
         if ahead.keys > 1:
             before = broken_rows.before_the_first(
-                ahead.keys, lambda rows: self._again(lambda: self.sender.breaks(ahead, rows))
+                ahead.keys,
+                lambda rows: self._attempts.again(lambda: self.sender.breaks(ahead, rows)),
             )
             self._few = max(before, 1)
         elif self.decision.block.batching.skips:
             broken = asdict(Broken.of(exc))
-            sent, self.confirmed = self._again(
+            sent, self.confirmed = self._attempts.again(
                 lambda: self.sender.put_aside(partial(self._recording, ahead, **broken))
             )
             self._few = 0
@@ -228,7 +238,6 @@ class _Work:
 
     def _recording(self, ahead: Ahead, sent: Sent, **broken: str) -> list[str]:
         """What writes the batch's row, and with the last batch that the block is done."""
-        blockers = [blocker for attempt in self._attempts for blocker in attempt.blockers]
         row = {
             "backfill": self.backfill.id,
             "number": self.backfill.batches + 1,
@@ -242,8 +251,8 @@ class _Work:
             "elapsed_ms": sent.elapsed_ms,
             "lsn": ahead.lsn,
             "lag_s": self.pace.lag_s,
-            "attempts": 1 + sum(not attempt.got_locks for attempt in self._attempts),
-            "waited_for": [asdict(blocker) for blocker in blockers],
+            "attempts": self._attempts.count,
+            "waited_for": [asdict(blocker) for blocker in self._attempts.blockers],
         }
         recorded = [batches.recording(self.sessions.work, row | broken)]
         after = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
@@ -271,7 +280,10 @@ class _Work:
         self.elapsed_ms += sent.elapsed_ms
         self.written = batches.added(self.written, sent.rows_written)
         self.held = locks.longest([*self.held, *sent.locks])
+        self._attempts.made.clear()
         self._tell()
+        if sent.blind:
+            self.giving_way.note_now(f"who waits for a batch could not be seen: {sent.blind}")
         if not self.confirmed and not self.backfill.done:
             raise standbys.unconfirmed(self.decision.block.name)
 
@@ -289,25 +301,6 @@ class _Work:
                 lag_s=pace.lag_s,
                 paused=paused,
             )
-        )
-
-    def _again(self, action: Callable[[], T]) -> T:
-        """Do it, and again as long as somebody holds a lock of it for longer than lock_timeout. For
-        all of them it may wait as long as nobody waits for it, which its sender sees to.
-        """
-
-        def note(attempt: Attempt) -> None:
-            self._attempts.append(attempt)
-            self.report(attempt)
-
-        work, look = self.sessions.work, self.sessions.look
-        return lock_waits.retry(
-            action,
-            block=self.decision.block.name,
-            budget=self.timeouts.lock_budget,
-            watch=lambda: lock_waits.watched(work, look, self.timeouts.lock_timeout),
-            report=note,
-            again=_AGAIN,
         )
 
     # -- how it ends
@@ -336,7 +329,7 @@ class _Work:
 
     def _explain(self) -> None:
         try:
-            self._again(self.sender.explain)
+            self._attempts.again(self.sender.explain)
         except psycopg.Error as exc:
             raise self._failed(exc) from exc
 
@@ -347,7 +340,7 @@ class _Work:
         problem = problem_of(exc, where=block.name, remedy=remedy)
         if exc.diag.source_function == "check_enable_rls":
             problem = replace(problem, remedy=batch_keys.SEES_ALL)
-        seen = [blocker for attempt in self._attempts[-1:] for blocker in attempt.blockers]
+        seen = [blocker for attempt in self._attempts.made[-1:] for blocker in attempt.blockers]
         told = [problem.found, found, *map(str, seen), f"done before it: {self.backfill.far}"]
         problem = replace(problem, found="\n".join(filter(None, told)))
         return Failed("A batch failed and was rolled back.", problems=[problem])

@@ -9,6 +9,7 @@ until `lock_budget` is used up. https://www.postgresql.org/docs/current/explicit
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -79,6 +80,12 @@ def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"attempt": "Int64"}).set_index("attempt")
 
 
+def pause_s(number: int) -> float:
+    """For how long to pause after so many attempts, the first is 1, in seconds."""
+    pause_s = min(FIRST_PAUSE_S * 2.0 ** min(number - 1, 10), LONGEST_PAUSE_S)
+    return pause_s + random.uniform(0, FIRST_PAUSE_S)  # noqa: S311 - no secret
+
+
 def retry(
     action: Callable[[], T],
     *,
@@ -98,8 +105,7 @@ def retry(
     """
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(again),
-        wait=tenacity.wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
-        + tenacity.wait_random(0, FIRST_PAUSE_S),
+        wait=lambda state: pause_s(state.attempt_number),
         stop=tenacity.stop_before_delay(milliseconds(budget) / 1000),
         sleep=sleep,
         reraise=True,

@@ -5,6 +5,7 @@ nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from psycopg import errors
 
 from pgrunbook.applying import standbys, waiters
 from pgrunbook.applying.one_message import Message
+from pgrunbook.applying.waiters import Waiters
 from pgrunbook.durations import milliseconds
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
@@ -31,7 +33,7 @@ from pgrunbook.runbooks.scripts import Statement, statements
 class Sent:
     """A batch as the server has done it: how many rows its statement has changed, how many of which
     table were written, for how long it was at it, for how long somebody waited for it meanwhile,
-    and the locks that it held on what existed before.
+    the locks that it held on what existed before, and why nobody could look who waits.
     """
 
     began_at: datetime
@@ -40,6 +42,7 @@ class Sent:
     elapsed_ms: float = 0.0
     waited_ms: float = 0.0
     locks: Sequence[Lock] = ()
+    blind: str = ""
 
 
 # What gives the statements that write into the ledger what was sent, for the same transaction.
@@ -70,21 +73,21 @@ class Sender:
         Raises what the server says; then nothing of the batch is there. GaveWay if the application
         would have waited for it.
         """
-        conn, look = self.sessions.work, self.sessions.look
+        conn = self.sessions.work
         message = self._message([_UNHIDDEN, self._statement(ahead)])
         asked = catalog.asking(conn, "rows_written")
         try:
             with conn.undoing():
-                # less what a cancel takes on its way, and the commit
-                limit_ms = milliseconds(self.timeouts.wait)
-                with waiters.cancelling(conn, look, limit_ms) as seen:
+                with self._watched() as seen:
                     message.send(self.timeouts.settings, asked)
                     (written,) = message.receive()
-                rows = _total(written) if self.batching.calls else message.affected
-                elapsed_ms = message.laps[-1][1]
-                held = [replace(lock, number=1) for lock in message.locks()]
-                sent = Sent(message.began_at, rows, written, elapsed_ms, seen.waited_ms, held)
-                return sent, self._commit(message, recording(sent))
+                    rows = _total(written) if self.batching.calls else message.affected
+                    elapsed_ms = message.laps[-1][1]
+                    held = [replace(lock, number=1) for lock in message.locks()]
+                    sent = Sent(message.began_at, rows, written, elapsed_ms, locks=held)
+                    self._settle(message, recording(sent))
+                sent = replace(sent, waited_ms=seen.waited_ms, blind=seen.blind)
+                return sent, self._commit(message)
         except psycopg.Error:
             if not conn.closed:
                 conn.execute(FLUSH)  # or what was rolled back is counted with the next attempt
@@ -97,17 +100,21 @@ class Sender:
             message.send(self.timeouts.settings)
             message.receive()
             sent = Sent(message.began_at)
-            return sent, self._commit(message, recording(sent))
+            self._settle(message, recording(sent))
+            return sent, self._commit(message)
 
     def breaks(self, ahead: Ahead, rows: int) -> bool:
-        """Whether the first so many rows of the batch break a constraint; nothing is left of it."""
+        """Whether the first so many rows of the batch break a constraint; nothing is left of it.
+        Raises GaveWay as `send` does.
+        """
         conn = self.sessions.work
         part = self.keyset.ahead(conn, ahead.after, ahead.to, rows)
         message = self._message([_UNHIDDEN, self._statement(part), _NOT_DEFERRED])
         try:
             with conn.undoing():
-                message.send(self.timeouts.settings)
-                message.receive()
+                with self._watched():
+                    message.send(self.timeouts.settings)
+                    message.receive()
                 conn.execute("ROLLBACK")
         except errors.IntegrityError:
             return True
@@ -139,18 +146,32 @@ class Sender:
             role=block.role,
         )
 
-    def _commit(self, message: Message, written: Sequence[str]) -> bool:
-        """Commit, if the run's lock is still ours. Returns whether standbys have confirmed it."""
-        sessions = self.sessions
+    def _watched(self) -> AbstractContextManager[Waiters]:
+        """Have who waits for the batch looked at, as long as it holds row locks: less what a cancel
+        takes on its way, and the commit.
+        """
+        limit_ms = milliseconds(self.timeouts.wait)
+        return waiters.cancelling(self.sessions.work, self.sessions.look, limit_ms)
+
+    def _settle(self, message: Message, written: Sequence[str]) -> None:
+        """Write what is recorded, and run what is deferred until the commit: in there nobody could
+        stop it without leaving open whether a standby has confirmed it.
+        """
         if not message.kept:
-            raise sessions.lost_lock()
+            raise self.sessions.lost_lock()
+        # Triggers that are deferred until now see what they see in psql.
+        settling = [*written, FLUSH, message.leaving, _NOT_DEFERRED.sql]
+        self.sessions.work.execute("; ".join(settling).encode())
+
+    def _commit(self, message: Message) -> bool:
+        """Commit. Returns whether standbys have confirmed it."""
+        sessions = self.sessions
         with (
             standbys.watched(sessions.work, sessions.look, milliseconds(self.timeouts.lock_timeout))
             if message.awaits
             else standbys.unwatched() as commit
         ):
-            # Triggers that are deferred until now see what they see in psql.
-            sessions.work.execute("; ".join([*written, FLUSH, message.leaving, "COMMIT"]).encode())
+            sessions.work.execute("COMMIT")
         return commit.confirmed
 
 

@@ -63,16 +63,16 @@ class Pace:
     _written: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def after(self, rows: int, elapsed_ms: float, waiters_ms: float = 0.0) -> None:
-        """A batch has gone through so many rows in so long, and somebody has waited for it, 0 if
-        nobody has. From then on batches are shorter than `lock_timeout`.
+        """A batch has gone through so many rows, changed or not, in so long, and somebody has
+        waited for it, 0 if nobody has. From then on batches are shorter than `lock_timeout`.
         """
         self._written.append((self.now(), rows))
         share = self.limits.share_percent
         if self._beside_vacuum:
             share = min(share, _BESIDE_VACUUM_PERCENT)
         self.rest_s = elapsed_ms / 1000 * (100 - share) / share
-        # of the keys that it was about, whether or not it has written their rows
-        took = elapsed_ms / self.rows
+        # `rows` may be fewer than were to come, if one of them breaks a constraint
+        took = elapsed_ms / max(1, rows)
         if self._row_ms is None:
             self._row_ms = took
         smoothed = self._row_ms * (1 - _SMOOTHING) + took * _SMOOTHING
@@ -84,13 +84,13 @@ class Pace:
         wanted = self.target_ms / self._row_ms
         self.rows = round(min(max(wanted, least, 1), self.rows * _FASTER, _LARGEST))
 
-    def gave_way(self) -> None:
-        """A batch was cancelled, as somebody waited for it: it is tried again at half the size, or
-        less.
+    def gave_way(self, rows: int) -> None:
+        """A batch of so many rows was cancelled, as somebody waited for it: it is tried again at
+        half the size, or less.
         """
         self._be_unnoticed()
         fits = self.rows if self._row_ms is None else round(self.target_ms / self._row_ms)
-        self.rows = max(1, min(self.rows // 2, fits))
+        self.rows = max(1, min(self.rows // 2, rows // 2, fits))
 
     def _be_unnoticed(self) -> None:
         self.target_ms = min(self.target_ms, self.lock_timeout_ms * _UNNOTICED)

@@ -18,6 +18,7 @@ import psycopg
 
 from pgrunbook.errors import Failed, first_line
 from pgrunbook.postgres import catalog
+from pgrunbook.postgres.blockers import Blocker
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 from pgrunbook.secrets.patterns import redact
@@ -31,10 +32,6 @@ _STOPPING_MS = 15.0
 _ANSWERING_S = 2.0
 
 
-class GaveWay(psycopg.errors.QueryCanceled):
-    """The statement was cancelled, as somebody waited for its transaction."""
-
-
 @dataclass(slots=True)
 class Waiters:
     """Who has waited: how long in milliseconds at most, as far as it was seen, and who that was.
@@ -43,9 +40,15 @@ class Waiters:
     """
 
     waited_ms: float = 0.0
-    who: str = ""
+    who: Blocker | None = None
     gave_way: bool = False
     blind: str = ""
+
+
+class GaveWay(psycopg.errors.QueryCanceled):
+    """The statement was cancelled, as somebody waited for its transaction."""
+
+    waiters: Waiters
 
 
 @contextmanager
@@ -76,7 +79,9 @@ def cancelling(work: Session, look: Connection, limit_ms: float) -> Iterator[Wai
     except (psycopg.errors.QueryCanceled, Failed) as exc:
         _end(over, thread, look)
         if waiters.gave_way and isinstance(exc.__cause__ or exc, psycopg.errors.QueryCanceled):
-            raise GaveWay(first_line(exc)) from exc
+            gave_way = GaveWay(first_line(exc))
+            gave_way.waiters = waiters
+            raise gave_way from exc
         raise
     finally:
         _end(over, thread, look)
@@ -86,7 +91,8 @@ def _look(look: Connection, pid: int, patience_ms: float, waiters: Waiters) -> N
     for row in catalog.rows(look, "waiters", pid=pid, limit_ms=patience_ms):
         if row["waited_ms"] >= waiters.waited_ms:
             waiters.waited_ms = row["waited_ms"]
-            waiters.who = f"pid {row['pid']} ({row['application']}, {row['role']})"
+            who = row["pid"], row["application"], row["role"]
+            waiters.who = Blocker(*who, "waited for our batch", None, lock="", query="")
         waiters.gave_way = waiters.gave_way or row["cancelled"]
 
 

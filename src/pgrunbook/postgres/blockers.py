@@ -32,7 +32,7 @@ class Blocker:
 
     `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut,
     its literals replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and
-    `state` says so.
+    `state` says so. Of a session that we gave way to `state` says that, and `lock` is empty.
     """
 
     pid: int
@@ -47,7 +47,8 @@ class Blocker:
     def __str__(self) -> str:
         who = locks.session(self.pid, self.application, self.role, self.state, self.transaction_s)
         what = f"{self.query}{self.autovacuum and f' (an autovacuum, {self.autovacuum})'}"
-        return f"{who}, holds {self.lock}{what and f': {what}'}"
+        holds = self.lock and f", holds {self.lock}"
+        return f"{who}{holds}{what and f': {what}'}"
 
     @property
     def remedy(self) -> str:

@@ -97,6 +97,24 @@ def test_its_other_lines(tmp_path: Path) -> None:
             "UPDATE o SET n = 1 FROM u JOIN t ON t.o = u.o AND t.id > FROM AND t.id <= TO "
             "WHERE o.id = u.o",
         ),
+        (
+            "WITH d AS (DELETE FROM t WHERE id > :from AND id <= :to RETURNING *) "
+            "INSERT INTO o SELECT * FROM d",
+            "WITH d AS (DELETE FROM t WHERE id > FROM AND id <= TO RETURNING *) "
+            "INSERT INTO o SELECT * FROM d",
+        ),
+        (
+            "WITH s AS (SELECT id FROM t WHERE id > :from AND id <= :to FOR UPDATE) "
+            "UPDATE t SET n = 1 WHERE id IN (SELECT id FROM s) AND n = 0",
+            "WITH s AS (SELECT id FROM t WHERE id > FROM AND id <= TO FOR UPDATE) "
+            "UPDATE t SET n = 1 WHERE id IN (SELECT id FROM s) AND n = 0",
+        ),
+        (
+            "INSERT INTO o SELECT a FROM t WHERE id > :from AND id <= :to UNION ALL "
+            "SELECT b FROM t WHERE id > :from AND id <= :to",
+            "INSERT INTO o SELECT a FROM t WHERE id > FROM AND id <= TO UNION ALL "
+            "SELECT b FROM t WHERE id > FROM AND id <= TO",
+        ),
     ],
 )
 def test_bounds_are_filled_in_by_what_they_are_there_for(
@@ -137,6 +155,30 @@ def test_bounds_are_filled_in_by_what_they_are_there_for(
         (
             "MERGE INTO t USING s ON t.id = s.id AND t.id > :from AND t.id <= :to "
             "WHEN MATCHED THEN UPDATE SET n = 1",
+            [":from does", ":to does"],
+        ),
+        *[
+            (
+                f"UPDATE t SET n = 1 {where.format('id > :from AND id <= :to')}",
+                [":from does", ":to does"],
+            )
+            for where in (
+                "WHERE EXISTS (SELECT FROM t AS d WHERE d.{0})",
+                "WHERE id NOT IN (SELECT id FROM t WHERE {0})",
+                "WHERE n = 0 OR id IN (SELECT id FROM t WHERE {0})",
+                "WHERE id <> ANY (SELECT id FROM t WHERE {0})",
+                "WHERE id IN (SELECT id FROM t WHERE {0} UNION SELECT 1)",
+                "WHERE id IN (SELECT id FROM u EXCEPT SELECT id FROM t WHERE {0})",
+                "FROM u LEFT JOIN (SELECT id FROM t WHERE {0}) AS s ON s.id = u.id",
+            )
+        ],
+        (
+            "WITH s AS (SELECT id FROM t WHERE id > :from AND id <= :to) UPDATE t SET n = 1",
+            [":from does", ":to does"],
+        ),
+        (
+            "MERGE INTO t USING (SELECT id FROM t WHERE id > :from AND id <= :to) AS s ON t.id = "
+            "s.id WHEN NOT MATCHED BY SOURCE THEN DELETE",
             [":from does", ":to does"],
         ),
         ("UPDATE t SET id = id + 1 WHERE id > :from AND id <= :to", ["sets id"]),

@@ -259,7 +259,7 @@ class Agenda:
                 mine = self.state.problems(block, drifted)
                 return decisions.recorded(block, found, entry, mine)
             if entry and block.batching and block.name in cut_off:
-                table = batch_keys.table(self.look, block)
+                table = batch_keys.table(self.sessions.look, block)
                 return going_on.decide(block, entry, self._backfill(entry), table)
             if block.admits:
                 return decisions.admitting(block, found, entry)

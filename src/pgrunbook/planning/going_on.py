@@ -27,9 +27,7 @@ def decide(block: Block, entry: Entry, backfill: Backfill | None, table: str) ->
     return Decision(block, Action.APPLY, reason, (0,), revision=entry.revision + 1)
 
 
-def _problems(
-    block: Block, entry: Entry, backfill: Backfill, table: str
-) -> Iterator[Problem]:
+def _problems(block: Block, entry: Entry, backfill: Backfill, table: str) -> Iterator[Problem]:
     if block.tree_sha256 != backfill.tree_sha256:
         yield Problem(
             "the file was edited after its batches began",

@@ -9,10 +9,17 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from pglast import ast
-from pglast.enums import A_Expr_Kind, BoolExprType, JoinType, MergeMatchKind
+from pglast.enums import (
+    A_Expr_Kind,
+    BoolExprType,
+    JoinType,
+    MergeMatchKind,
+    SetOperation,
+    SubLinkType,
+)
 from pglast.visitors import Visitor
 
 # What stands for each placeholder in SQL that is to be parsed.
@@ -41,7 +48,8 @@ def places(node: ast.Node, table: str, key: Sequence[str]) -> list[Place]:
     """The bounds of a statement in the order of its text; `key` are the columns of the table that
     are to be compared.
     """
-    return sorted(_Bounds(_names(node, table), key).of(node), key=lambda place: place.location)
+    found = _Bounds(_Named.of(node, table), key).of_statement(node)
+    return sorted(found, key=lambda place: place.location)
 
 
 def filled(sql: str, uses: Sequence[Use], bounds: Mapping[Use, Mapping[str, str]]) -> str:
@@ -50,37 +58,77 @@ def filled(sql: str, uses: Sequence[Use], bounds: Mapping[Use, Mapping[str, str]
     return _MARKED.sub(lambda mark: bounds[next(remaining)][mark[1]], sql)
 
 
-class _Bounds:
-    """Walks through a statement. A comparison limits it where nothing but AND is above it."""
+class _Part(enum.Enum):
+    """What a part of a statement says of the rows that the statement takes."""
 
-    def __init__(self, names: set[str], key: Sequence[str]) -> None:
-        """`names` are those of the table in the statement."""
-        self._names = names
+    TAKES = "takes"  # a query, or what it reads: no row is taken that this has not
+    HOLDS = "holds"  # a condition that holds for each of them
+    ELSE = "else"
+
+
+class _Bounds:
+    """Walks through a statement. A comparison limits it where nothing but AND is above it, in the
+    statement itself or in a query that gives it its rows.
+    """
+
+    def __init__(self, named: _Named, key: Sequence[str]) -> None:
+        self._names = named.found
+        self._queries = [*named.queries]
         self._key = [*key]
 
-    def of(self, node: object, *, limits: bool = False) -> Iterator[Place]:
-        """The bounds below a node, or below each node of a tuple; `limits`: what it says, holds for
-        every row that the statement takes.
+    def of_statement(self, node: ast.Node) -> Iterator[Place]:
+        """The bounds of a whole statement. Those of a query in WITH limit it if it takes its rows
+        from there.
         """
+        yield from self._of(node, _Part.TAKES)
+        while self._queries:
+            yield from self._of(self._queries.pop()[1], _Part.ELSE)
+
+    def _of(self, node: object, part: _Part) -> Iterator[Place]:
+        """The bounds below a node, or below each node of a tuple."""
         match node:
             case tuple():
                 for each in node:
-                    yield from self.of(each, limits=limits)
+                    yield from self._of(each, part)
             case ast.ColumnRef():
                 yield from _marked(node, Use.OTHER)
-            case ast.A_Expr() if limits and self._compares(node):
+            case ast.A_Expr() if part is _Part.HOLDS and self._compares(node):
                 yield from _marked(node.rexpr, Use.COMPARED)
             case ast.FuncCall(args=args):
                 for each in args or ():
                     yield from self._argument(each)
-                yield from self._below(node, limits=False, without="args")
+                yield from self._below(node, _Part.ELSE, without=("args",))
+            case ast.RangeVar(schemaname=None, relname=name) if part is _Part.TAKES:
+                yield from self._of(self._query(name), part)
+            case ast.WithClause():
+                pass  # its queries come where they are mentioned, or last
+            case ast.SelectStmt(op=SetOperation.SETOP_UNION):
+                yield from self._union(node, part)
             case ast.Node():
-                yield from self._below(node, limits=limits)
+                yield from self._below(node, part)
 
-    def _below(self, node: ast.Node, *, limits: bool, without: str = "") -> Iterator[Place]:
-        for name in (name for name in node if name != without):
-            below = _limits(node, name) or (limits and _joins(node))
-            yield from self.of(getattr(node, name), limits=below)
+    def _query(self, name: str) -> ast.Node | None:
+        """The query in WITH of that name, if no other has it, too; each is walked through once."""
+        found = [query for query in self._queries if query[0] == name]
+        if len(found) != 1:
+            return None
+        self._queries.remove(found[0])
+        return found[0][1]
+
+    def _below(self, node: ast.Node, part: _Part, without: Sequence[str] = ()) -> Iterator[Place]:
+        for name in (name for name in node if name not in without):
+            yield from self._of(getattr(node, name), _below(node, name, part))
+
+    def _union(self, node: ast.SelectStmt, part: _Part) -> Iterator[Place]:
+        """It is limited where each of its arms is."""
+        arms = [[*self._of(arm, part)] for arm in (node.larg, node.rarg)]
+        limited = all(
+            {place.name for place in arm if place.use is Use.COMPARED} == {*MARKS} for arm in arms
+        )
+        for place in (place for arm in arms for place in arm):
+            demoted = place.use is Use.COMPARED and not limited
+            yield place._replace(use=Use.OTHER) if demoted else place
+        yield from self._below(node, _Part.ELSE, without=("larg", "rarg"))
 
     def _argument(self, node: object) -> Iterator[Place]:
         inner = node
@@ -89,7 +137,7 @@ class _Bounds:
         if isinstance(inner, ast.ColumnRef):
             yield from _marked(inner, Use.ARGUMENT)
         else:
-            yield from self.of(node)
+            yield from self._of(node, _Part.ELSE)
 
     def _compares(self, node: ast.A_Expr) -> bool:
         marked = [place.name for place in _marked(node.rexpr, Use.COMPARED)]
@@ -115,22 +163,28 @@ class _Bounds:
 
 
 class _Named(Visitor):  # type: ignore[misc]
-    """The names that a statement gives a table."""
+    """The names that a statement gives a table, and those of its queries in WITH."""
 
     def __init__(self, table: str) -> None:
         self.table = table
         self.found: set[str] = set()
+        self.queries: list[tuple[str, ast.Node]] = []
+
+    @classmethod
+    def of(cls, node: ast.Node, table: str) -> Self:
+        """Those of this statement."""
+        named = cls(table)
+        named(node)
+        return named
+
+    def visit_CommonTableExpr(self, _ancestors: Any, node: ast.CommonTableExpr) -> None:
+        """Note the name and its query."""
+        self.queries.append((node.ctename, node.ctequery))
 
     def visit_RangeVar(self, _ancestors: Any, node: ast.RangeVar) -> None:
         """Note the name."""
         if node.relname == self.table:
             self.found.add(node.alias.aliasname if node.alias else node.relname)
-
-
-def _names(node: ast.Node, table: str) -> set[str]:
-    visitor = _Named(table)
-    visitor(node)
-    return visitor.found
 
 
 def _marked(node: object, use: Use) -> Iterator[Place]:
@@ -139,20 +193,57 @@ def _marked(node: object, use: Use) -> Iterator[Place]:
             yield Place(node.location, name.removeprefix("pgrunbook "), use)
 
 
-def _limits(node: ast.Node, name: str) -> bool:
-    """Whether this part of the node says which rows it takes. ON of a MERGE does not: what it does
-    not match is taken, too.
-    """
+def _below(node: ast.Node, name: str, part: _Part) -> _Part:
+    """What this part of the node says of the rows that the statement takes."""
+    if part is _Part.TAKES and name in _conditions(node):
+        return _Part.HOLDS
+    if part is _Part.TAKES and name in _sources(node):
+        return _Part.TAKES
+    if part is _Part.HOLDS and name == "subselect" and _is_in(node):
+        return _Part.TAKES
+    conjunction = isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR
+    return _Part.HOLDS if part is _Part.HOLDS and conjunction else _Part.ELSE
+
+
+def _conditions(node: ast.Node) -> tuple[str, ...]:
+    """ON of a MERGE is none: what it does not match is taken, too."""
     match node:
         case ast.SelectStmt() | ast.UpdateStmt() | ast.DeleteStmt():
-            return name == "whereClause"
+            return ("whereClause",)
         case ast.JoinExpr(jointype=JoinType.JOIN_INNER):
-            return name == "quals"
-    return False
+            return ("quals",)
+    return ()
 
 
-def _joins(node: ast.Node) -> bool:
-    return isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR
+def _sources(node: ast.Node) -> tuple[str, ...]:
+    """What a query or a join takes its rows from; of an outer join, the side of which all rows are
+    there.
+    """
+    match node:
+        case ast.JoinExpr(jointype=JoinType.JOIN_INNER):
+            return ("larg", "rarg")
+        case ast.JoinExpr(jointype=JoinType.JOIN_LEFT):
+            return ("larg",)
+        case ast.JoinExpr(jointype=JoinType.JOIN_RIGHT):
+            return ("rarg",)
+        case ast.SelectStmt(op=SetOperation.SETOP_INTERSECT):
+            return ("larg", "rarg")
+        case ast.SelectStmt(op=SetOperation.SETOP_EXCEPT):
+            return ("larg",)
+        case ast.MergeStmt(mergeWhenClauses=clauses) if any(
+            clause.matchKind == MergeMatchKind.MERGE_WHEN_NOT_MATCHED_BY_SOURCE
+            for clause in clauses
+        ):
+            return ()  # which takes the rows of all other batches
+    return ("fromClause", "usingClause", "selectStmt", "sourceRelation", "subquery")
+
+
+def _is_in(node: ast.Node) -> bool:
+    """Whether it is `IN (SELECT …)` or `= ANY (SELECT …)`."""
+    equal = isinstance(node, ast.SubLink) and (
+        node.operName is None or node.operName[-1].sval == "="
+    )
+    return equal and node.subLinkType == SubLinkType.ANY_SUBLINK
 
 
 _STATEMENTS = (ast.UpdateStmt, ast.InsertStmt, ast.DeleteStmt, ast.MergeStmt, ast.CallStmt)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,10 +19,16 @@ from support.databases import Database
 from support.projects import wait_for
 
 from pgrunbook.applying import giving_way
+from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Interrupted
 from pgrunbook.ledger import batches, requests
+from pgrunbook.planning import unseen_lag
+from pgrunbook.postgres import pressure
+from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.pressure import Pressure
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -71,7 +78,7 @@ def count(database: Database) -> int:
 
 def ask(database: Database, what: requests.What) -> None:
     with connect(Target("test", database.url), schema="pgrunbook") as conn:
-        run = requests.at_work(conn, "test")
+        run = requests.at_work(conn, "test", "public")
         requests.ask(conn, run, what, operator="ada", host="here", reason="lunch")
 
 
@@ -125,6 +132,35 @@ def test_it_pauses_for_a_replica_that_has_stopped_to_replay(
         (meanwhile,) = database.execute("SELECT max(lag_s) FROM pgrunbook.pauses")[0]
         assert 0.3 < before <= 1 < meanwhile
     primary.stop()
+
+
+def test_lag_that_is_not_shown_is_told_before_and_noted_meanwhile(
+    backfill: Backfilling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = pressure.look
+
+    def hidden(conn: Connection, table: str) -> Pressure:
+        return replace(look(conn, table), unseen=(pressure.LAG,))
+
+    def checked(give_way: str = "") -> list[CheckResult]:
+        target = Target("test", backfill.database.url)
+        with closing(Sessions(target, "public", "test")) as sessions:
+            decided = [backfill.decide(backfill.agenda(sessions))]
+            return [*unseen_lag.check(sessions.look, decided, give_way)]
+
+    assert checked("replication lag 5 s") == []
+    monkeypatch.setattr(pressure, "look", hidden)
+    (quiet,) = checked("share 50%")
+    assert 'GRANT pg_monitor TO "postgres"' in quiet.not_run
+    (stated,) = checked("replication lag 5 s")
+    assert stated.problem
+    assert stated.problem.remedy == 'GRANT pg_monitor TO "postgres"'
+    backfill.header += "\ngive way: replication lag 5 s"
+    assert checked()[0].problem
+    backfill.header = "batch: t by id; 1000 rows"
+    assert backfill()
+    ((reasons,),) = backfill.database.execute("SELECT reasons FROM pgrunbook.pauses")
+    assert "is not shown to this role" in reasons[0]
 
 
 def test_it_has_dead_rows_vacuumed_and_says_so(

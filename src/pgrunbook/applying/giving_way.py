@@ -41,6 +41,7 @@ class GivingWay:
     _looked: float = 0.0
     _reasons: dict[str, str] = field(default_factory=dict)  # of this pause, by their kinds
     _lag_s: float | None = None  # the most in this pause
+    _blind: bool = False  # whether it was noted that the lag of replicas cannot be seen
 
     def before_a_batch(self, far: str) -> None:
         """Return when it is time for the next batch. A pause is noted in the ledger, with its
@@ -88,6 +89,9 @@ class GivingWay:
         if asked and asked.what == "stop":
             raise _interrupted(self.block, str(asked), far)
         seen = pressure.look(look, self.table)
+        if pressure.LAG in seen.unseen and not self._blind:
+            self._blind = True
+            self.note_now("how far replicas are behind is not shown to this role: no limit holds")
         if self.pace.vacuum_is_due(seen):
             self._note(f"the table is vacuumed, as {seen.dead_percent:.0f}% of its rows are dead")
             seen = self._vacuum()

@@ -14,6 +14,9 @@ from pgrunbook.postgres.catalog import Connection
 # https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-STATS-VIEWS
 FLUSH = "SELECT pg_catalog.pg_stat_force_next_flush()"
 
+# What `unseen` holds if there are replicas whose positions the role is not shown.
+LAG = "lag of replicas"
+
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
@@ -41,13 +44,6 @@ class Pressure:
     snapshot: str | None = None
     snapshot_s: float | None = None
     unseen: tuple[str, ...] = ()
-
-    @property
-    def replica_behind_bytes(self) -> int:
-        """What the slowest replica has not replayed; 0 if there is none."""
-        if self.replayed_bytes is None:
-            return 0
-        return max(0, self.wal_bytes - self.replayed_bytes)
 
     @property
     def dead_percent(self) -> float:

@@ -25,6 +25,7 @@ from pgrunbook.planning import (
     policy,
     preflight,
     reliance,
+    unseen_lag,
 )
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
@@ -89,6 +90,8 @@ class Preparation:
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided)
         results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
         results += batch_keys.check(self.look, decided)
+        if self.identity.recovery == "primary":
+            results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided)
         results += self._delays(decided)
         results += reliance.letters(self.look, self._written(decided))

@@ -66,6 +66,11 @@ def check(text: str, where: str = "give way") -> Iterator[Problem]:
         seen.add(field)
 
 
+def states_lag(*texts: str) -> bool:
+    """Whether one of these texts limits how far a replica may be behind."""
+    return any(field == "lag_ms" for text in texts for field, _ in _stated(text))
+
+
 def _stated(text: str) -> Iterator[tuple[str, Any]]:
     """The fields that a text states, with their values."""
     for part in _parts(text):

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from support import databases
 from support.databases import Database
 from support.projects import Outcome, Project
 
-from pgrunbook.ledger import install, ledger, requests, write
+from pgrunbook.ledger import batches, install, ledger, requests, write
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 
@@ -39,6 +40,26 @@ def begin(sessions: Sessions) -> None:
     )
 
 
+def begin_batches(sessions: Sessions) -> None:
+    """What the ledger has of a block in batches that has begun."""
+    texts = dict.fromkeys(["reason", "sql", "source_sha256", "tree_sha256", "sql_sha256"], "")
+    lists: dict[str, list[str]] = {"variants": [], "variables": [], "kept": []}
+    about = json.dumps({"block": "010_fill", **texts, **lists})
+    batches.begin(
+        sessions.work,
+        RUN,
+        about,
+        event="started",
+        revision=0,
+        tree_sha256="",
+        table="public.t",
+        key=["id"],
+        upper=["9"],
+        estimated_rows=9,
+        started_at=datetime.now(UTC),
+    )
+
+
 def ask(project: Project, database: Database, what: str, *arguments: str) -> Outcome:
     project.env["CRM_URL"] = database.url
     return project.command(what, "--target", "env:CRM_URL", *arguments)
@@ -48,7 +69,11 @@ def test_a_run_is_paused_goes_on_and_is_stopped(
     empty: Database, project: Project, at_work: Sessions
 ) -> None:
     begin(at_work)
+    early = ask(project, empty, "pause")
+    assert early.code == 2
+    assert "the run at work has no batches to do" in early.text
     assert requests.asked(at_work.look, RUN) is None
+    begin_batches(at_work)
     paused = ask(project, empty, "pause", "--reason", "the sale begins", "--operator", "ada")
     assert paused.code == 0, paused.text
     assert f"run {RUN[:8]} pauses before its next batch" in paused.text
@@ -108,6 +133,7 @@ def test_a_role_that_may_not_write_there_is_told_so(
     empty: Database, project: Project, at_work: Sessions
 ) -> None:
     begin(at_work)
+    begin_batches(at_work)
     role = databases.login_role(empty)
     project.env["CRM_URL"] = role.url
     empty.load(f"GRANT USAGE ON SCHEMA pgrunbook TO {role.name}")
@@ -115,7 +141,8 @@ def test_a_role_that_may_not_write_there_is_told_so(
     refused = project.command("pause", "--target", "env:CRM_URL")
     assert refused.code == 2
     assert "permission denied for table requests" in refused.text
-    grant = f'GRANT INSERT ON pgrunbook.requests TO "{role.name}"'
+    said = "run_id, what, operator, host, reason"
+    grant = f'GRANT INSERT ({said}) ON pgrunbook.requests TO "{role.name}"'
     assert grant in refused.text
     empty.load(grant)
     done = project.command("pause", "--target", "env:CRM_URL")

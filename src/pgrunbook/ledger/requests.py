@@ -23,6 +23,9 @@ What = Literal["pause", "resume", "stop"]
 # The first version of the ledger that has requests.
 _SINCE = 7
 
+# What whoever asks may say of it. As which database user, and when, the server says.
+_SAID = "run_id, what, operator, host, reason"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -85,7 +88,17 @@ def at_work(conn: Connection, target: str, schema: str) -> str:
             remedy="stop it in its own shell: it ends at the first signal, and what is committed "
             "stays",
         )
-    return str(begun[-1])
+    run_id = str(begun[-1])
+    if not catalog.rows(conn, "ledger_at_batches", run_id=run_id)[0]["at_batches"]:
+        raise Refused.of(
+            "the run at work has no batches to do, between which it would obey",
+            where=f"{where}, run {run_id[:8]}",
+            expected="a block in batches that has begun",
+            found="none",
+            remedy="ask again when it has begun one; or stop it in its own shell: what is "
+            "committed stays",
+        )
+    return run_id
 
 
 @lockers.named
@@ -116,5 +129,5 @@ def ask(conn: Session, run_id: str, what: What, *, operator: str, host: str, rea
             where="pgrunbook.requests",
             expected="a role that may ask something of a run",
             found=conn.info.user,
-            remedy=f"GRANT INSERT ON pgrunbook.requests TO {role}",
+            remedy=f"GRANT INSERT ({_SAID}) ON pgrunbook.requests TO {role}",
         ) from exc

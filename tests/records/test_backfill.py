@@ -66,6 +66,14 @@ def test_pauses_are_shaded_at_their_time_and_the_legend_has_their_letters() -> N
     assert "2026-11-28 to 2026-11-29, UTC" in texts
 
 
+def test_a_pause_between_two_slices_is_in_the_numbers_of_the_one_before() -> None:
+    slices = [Slice(BEGAN, 10, 1), Slice(BEGAN + timedelta(hours=1), 10, 1)]
+    times = [-5, 12, 3605]
+    pauses = [Pause(BEGAN + timedelta(seconds=s), 1 + n, ("why",)) for n, s in enumerate(times)]
+    assert list(backfill.frame(slices, pauses)["paused_s"]) == [3, 3]
+    assert backfill.frame([], pauses).empty
+
+
 @pytest.mark.parametrize("count", [1, 40])
 def test_it_can_be_short_and_without_a_replica(count: int) -> None:
     slices = [Slice(BEGAN + timedelta(days=n), 0.0 if n else 5.0, 0) for n in range(count)]

@@ -5,6 +5,7 @@ what it has paused for. `backfill_picture` draws the same.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -90,7 +91,7 @@ def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
-    within = [[pause for pause in pauses if each.at <= pause.at < each.end] for each in slices]
+    within = _within(slices, pauses)
     lags = [None if each.lag_s is None else round(each.lag_s, 2) for each in slices]
     columns = {
         "from": [f"{each.at:%Y-%m-%d %H:%M:%S}" for each in slices],
@@ -102,6 +103,17 @@ def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
         "paused": ["\n".join(map(str, causes(found))) for found in within],
     }
     return pd.DataFrame(columns).set_index("from")
+
+
+def _within(slices: Sequence[Slice], pauses: Sequence[Pause]) -> list[list[Pause]]:
+    """The pauses of each slice: those that began in it, or behind it and before the next one, as
+    no batch was at work then. What came before the first slice counts with it.
+    """
+    found: list[list[Pause]] = [[] for _ in slices]
+    began = [each.at for each in slices]
+    for pause in pauses if slices else ():
+        found[max(0, bisect_right(began, pause.at) - 1)].append(pause)
+    return found
 
 
 def causes(pauses: Sequence[Pause]) -> list[Cause]:

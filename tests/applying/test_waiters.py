@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 import pytest
@@ -167,11 +168,11 @@ def test_a_vacuum_of_ours_is_noted_and_lets_nobody_wait(
     work, look = sessions
     noted: list[tuple[str, bool]] = []
 
-    def run() -> str:
+    def run(**given: Any) -> str:
         def note(sql: str, elapsed_ms: float | None) -> None:
             noted.append((sql, elapsed_ms is not None))
 
-        return vacuum(work, look, "public.notes", limit_ms=100, note=note).ended
+        return vacuum(work, look, "public.notes", limit_ms=100, note=note, **given).ended
 
     notes.execute("UPDATE notes SET note = 'x'")
     before = work.execute("SHOW statement_timeout").fetchone()
@@ -192,6 +193,10 @@ def test_a_vacuum_of_ours_is_noted_and_lets_nobody_wait(
         notes.execute("ALTER TABLE notes ADD COLUMN more int")
         assert time.monotonic() - start < 1
         assert started.result() == "gave way"
+    start = time.monotonic()
+    assert run(left_ms=300) == "cancelled"
+    assert run(asked=lambda: time.monotonic() - start > 0.6) == "gave way"
+    assert 0.6 < time.monotonic() - start < 2
     threading.Timer(0.2, work.cancel_safe).start()
     assert run() == "cancelled"  # by somebody who does not know whose it is
     assert work.execute("SHOW statement_timeout").fetchone() == before

@@ -12,6 +12,7 @@ from pgrunbook.applying.pace import Pace
 from pgrunbook.applying.vacuum import Vacuumed, vacuum
 from pgrunbook.errors import Interrupted
 from pgrunbook.ledger import batches, requests, write
+from pgrunbook.ledger.requests import Request
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.pressure import Pressure
 from pgrunbook.postgres.run_sessions import Sessions
@@ -85,20 +86,35 @@ class GivingWay:
         """Why to pause now; a vacuum that is due may take a reason away."""
         look = self.sessions.look
         self._looked = time.monotonic()
-        asked = requests.asked(look, self.run_id)
-        if asked and asked.what == "stop":
-            raise _interrupted(self.block, str(asked), far)
+        asked = self._asked(far)
         seen = pressure.look(look, self.table)
         if pressure.LAG in seen.unseen and not self._blind:
             self._blind = True
             self.note_now("how far replicas are behind is not shown to this role: no limit holds")
-        if self.pace.vacuum_is_due(seen):
+        if asked is None and self.pace.vacuum_is_due(seen):
             self._note(f"the table is vacuumed, as {seen.dead_percent:.0f}% of its rows are dead")
             seen = self._vacuum()
+            self._end_in_time(far)
+            asked = self._asked(far)
         reasons = self.pace.pause(seen)
         if self.pace.lag_s is not None:
             self._lag_s = max(self.pace.lag_s, self._lag_s or 0.0)
-        return [*reasons, str(asked)] if asked and asked.what == "pause" else reasons
+        return [*reasons, str(asked)] if asked else reasons
+
+    def _asked(self, far: str) -> Request | None:
+        """The pause that was asked for, and not ended. Raises Interrupted if a stop was."""
+        asked = requests.asked(self.sessions.look, self.run_id)
+        if asked and asked.what == "stop":
+            raise _interrupted(self.block, str(asked), far)
+        return asked if asked and asked.what == "pause" else None
+
+    def _asked_meanwhile(self) -> bool:
+        """Whether a pause or a stop was asked for; looks as often as in a pause."""
+        if time.monotonic() - self._looked < LOOK_S:
+            return False
+        self._looked = time.monotonic()
+        asked = requests.asked(self.sessions.look, self.run_id)
+        return asked is not None and asked.what != "resume"
 
     def _vacuum(self) -> Pressure:
         """Vacuum the table, and look anew."""
@@ -110,16 +126,33 @@ class GivingWay:
             write.note_statement(sessions.work, *about, sql, elapsed_ms)
 
         limit_ms = self.pace.lock_timeout_ms
-        done = vacuum(sessions.work, sessions.look, self.table, limit_ms=limit_ms, note=note)
+        done = vacuum(
+            sessions.work,
+            sessions.look,
+            self.table,
+            limit_ms=limit_ms,
+            note=note,
+            left_ms=self._left_ms,
+            asked=self._asked_meanwhile,
+        )
         self.vacuums.append(done)
         seen = pressure.look(sessions.look, self.table)
         self.pace.vacuumed(done.elapsed_ms, seen)
         return seen
 
     def _end_in_time(self, far: str) -> None:
-        if self.until_ms and (time.monotonic() - self._began) * 1000 >= self.until_ms:
+        if self.until_ms and self._past_ms >= self.until_ms:
             what = f"is not done after {durations.words(self.until_ms)}, as its header says"
             raise _interrupted(self.block, what, far)
+
+    @property
+    def _past_ms(self) -> float:
+        return (time.monotonic() - self._began) * 1000
+
+    @property
+    def _left_ms(self) -> float:
+        """What is left of the time of the header `until`; 0 if it states none."""
+        return max(1.0, self.until_ms - self._past_ms) if self.until_ms else 0.0
 
 
 def _interrupted(block: str, what: str, far: str) -> Interrupted:

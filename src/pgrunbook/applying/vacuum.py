@@ -29,8 +29,8 @@ Note = Callable[[str, float | None], object]
 @dataclass(frozen=True, slots=True)
 class Vacuumed:
     """A vacuum of ours: its statement, how long it took in milliseconds, and what came of it:
-    `done`, `skipped` as somebody has locked the table, `gave way` to somebody who waited for it, or
-    `cancelled` by somebody.
+    `done`, `skipped` as somebody has locked the table, `gave way` to somebody who waited for it or
+    has asked the run to end or to pause, or `cancelled` by somebody, or as its time was over.
     """
 
     sql: str
@@ -38,9 +38,19 @@ class Vacuumed:
     ended: str
 
 
-def vacuum(work: Session, look: Connection, table: str, *, limit_ms: float, note: Note) -> Vacuumed:
-    """Vacuum a table, named as SQL writes it, for as long as it takes; but who waits for it, as an
-    ALTER TABLE does, waits no longer than `limit_ms`.
+def vacuum(
+    work: Session,
+    look: Connection,
+    table: str,
+    *,
+    limit_ms: float,
+    note: Note,
+    left_ms: float = 0,
+    asked: Callable[[], bool] = lambda: False,
+) -> Vacuumed:
+    """Vacuum a table, named as SQL writes it, for as long as it takes, or for `left_ms`, if that is
+    not 0; but who waits for it, as an ALTER TABLE does, waits no longer than `limit_ms`. `asked`
+    says whether the run was asked to end or to pause.
     """
     sql = _SQL.format(table)
     skipped = False
@@ -53,7 +63,10 @@ def vacuum(work: Session, look: Connection, table: str, *, limit_ms: float, note
     work.add_notice_handler(hear)
     start = time.perf_counter()
     try:
-        with limits(work, f"{limit_ms:.0f}ms", "0"), cancelling(work, look, limit_ms):
+        with (
+            limits(work, f"{limit_ms:.0f}ms", f"{left_ms:.0f}ms" if left_ms else "0"),
+            cancelling(work, look, limit_ms, asked),
+        ):
             work.execute(sql.encode())
     except GaveWay:
         ended = "gave way"

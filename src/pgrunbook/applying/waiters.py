@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,9 +52,12 @@ class GaveWay(psycopg.errors.QueryCanceled):
 
 
 @contextmanager
-def cancelling(work: Session, look: Connection, limit_ms: float) -> Iterator[Waiters]:
+def cancelling(
+    work: Session, look: Connection, limit_ms: float, asked: Callable[[], bool] = lambda: False
+) -> Iterator[Waiters]:
     """In the `with` block `work` runs statements of one transaction; if somebody waits for it that
-    would have to wait for longer than `limit_ms`, what it is at is cancelled, and GaveWay raised.
+    would have to wait for longer than `limit_ms`, what it is at is cancelled, and GaveWay raised;
+    so it is if `asked`, which every look calls, says that somebody has asked for it.
 
     Nothing is cancelled any more once the block is left. `look` is another session's.
     """
@@ -67,6 +70,9 @@ def cancelling(work: Session, look: Connection, limit_ms: float) -> Iterator[Wai
         try:
             while not over.wait(EVERY_S) and not waiters.gave_way:
                 _look(look, pid, patience_ms, waiters)
+                if not waiters.gave_way and asked():
+                    waiters.gave_way = True
+                    look.execute("SELECT pg_catalog.pg_cancel_backend(%s)", [pid])
         # whatever it is: the statement is not to fail for it
         except (psycopg.Error, OSError, ValueError) as exc:
             waiters.blind = first_line(exc)

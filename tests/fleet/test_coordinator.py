@@ -236,6 +236,31 @@ def test_a_wave_that_does_not_hold_is_the_last_one(stage: Stage) -> None:
     assert state.targets["t1"].remark == "not verified after the pause: the index is gone"
 
 
+def test_a_soak_that_was_broken_off_is_begun_again(stage: Stage) -> None:
+    def stop_soon(name: str) -> None:
+        if name == "t1":
+            stop = {"event": "stop", "by": "grace"}
+            threading.Timer(0.2, journal.add, [stage.journal, stop]).start()
+
+    stage.during = stop_soon
+    settings = 'waves = ["20%", "100%"]\nsoak = "{}"'
+    assert stage.run(settings.format("30s")).counts() == {"passed": 2, "waiting": 8}
+    stage.begun.clear()
+    stage.during = lambda _: None
+    assert stage.run(settings.format("100ms"), path=stage.journal).verdict is Verdict.PASSED
+    assert [*stage.begun[:2]] == [("t0", "verify"), ("t1", "verify")]
+    assert len(stage.begun) == 2 + 8
+
+
+def test_what_was_verified_is_not_verified_again(stage: Stage) -> None:
+    settings = 'waves = ["20%", "100%"]\nsoak = "50ms"'
+    stage.returns = {"t5": [returned(Verdict.FAILED)]}
+    stage.run(settings)
+    stage.begun.clear()
+    assert stage.run(settings, path=stage.journal).verdict is Verdict.PASSED
+    assert names(stage, "verify") == []
+
+
 def test_whoever_stops_it_is_in_the_record(stage: Stage) -> None:
     def stop(name: str) -> None:
         if name == "t3":

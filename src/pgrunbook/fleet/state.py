@@ -22,7 +22,7 @@ class Kind(StrEnum):
     TARGET = "target"  # wave, and the target
     WAVE = "wave"  # wave, state
     STARTED = "started"  # name, run, attempt
-    ENDED = "ended"  # name, run, verdict, reason, record, sha256, again
+    ENDED = "ended"  # name, run, verdict, reason, record, sha256, again, verified
     VERIFIED = "verified"  # name, verdict, reason
     STOP = "stop"  # by
     END = "end"  # verdict, reason
@@ -174,6 +174,8 @@ class State:
         progress.reason, progress.again = event["reason"], event.get("again", False)
         progress.record, progress.sha256 = event.get("record", ""), event.get("sha256", "")
         progress.remark = event.get("remark", "")
+        verified = event.get("verified")
+        progress.verified = Verdict(verified) if verified else None
         progress.started_at = event.get("started_at") or progress.started_at
         progress.ended_at = event.get("ended_at") or event["at"]
 
@@ -190,6 +192,7 @@ def ended(progress: Progress) -> dict[str, Any]:
         "reason": progress.reason,
         "record": progress.record,
         "sha256": progress.sha256,
+        "verified": progress.verified,
         "started_at": progress.started_at,
         "ended_at": progress.ended_at,
     }

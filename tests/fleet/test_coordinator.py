@@ -227,8 +227,9 @@ def test_after_the_soak_a_wave_is_verified_once_more(stage: Stage) -> None:
     assert stage.begun.index(("t0", "verify")) < stage.begun.index(("t2", "apply"))
 
 
-def test_a_wave_that_does_not_hold_is_the_last_one(stage: Stage) -> None:
-    stage.returns = {"t1 verify": [returned(Verdict.FAILED, "the index is gone")]}
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.REFUSED, Verdict.LOCKED_OUT])
+def test_a_wave_that_does_not_hold_is_the_last_one(stage: Stage, verdict: Verdict) -> None:
+    stage.returns = {"t1 verify": [returned(verdict, "the index is gone")]}
     state = stage.run('waves = ["20%", "100%"]\nsoak = "50ms"')
     assert state.verdict is Verdict.FAILED
     assert {*names(stage)} == {"t0", "t1"}

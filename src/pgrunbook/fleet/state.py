@@ -64,8 +64,11 @@ class Progress:
 
     @property
     def failed(self) -> bool:
-        """Whether it counts against the budget: something went wrong, or may have."""
-        return not self.again and (self.verdict in _WRONG or self.verified in _WRONG)
+        """Whether it counts against the budget: something went wrong, or may have. After the soak
+        that is whatever has not verified, a server that does not answer included.
+        """
+        held = self.verified in (None, Verdict.PASSED)
+        return not self.again and (self.verdict in _WRONG or not held)
 
     @property
     def set_aside(self) -> bool:

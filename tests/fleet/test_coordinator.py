@@ -341,6 +341,27 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
     assert not journal.at_work(path)
 
 
+def test_a_journal_that_could_not_be_written_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        Journal.create(tmp_path / "x.fleet.jsonl", {"event": "stop"})
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_journal_that_was_half_made_is_none(stage: Stage) -> None:
+    folder = stage.project.outputs / "f" / "001_x"
+    folder.mkdir(parents=True)
+    (folder / ".2999-01-01T000000Z-11111111.fleet.jsonl").touch()
+    runs.end_dead(stage.project, "f")
+    with pytest.raises(Refused, match="has not been run"):
+        runs.latest(stage.project, "f")
+
+
 def test_a_target_that_was_at_work_is_known_as_such() -> None:
     events = [
         {"at": "1", "event": "begun", "waves": ["100%"], "budgets": ["0"]},

@@ -41,15 +41,17 @@ class Journal:
     def create(cls, path: Path, *events: Event) -> Journal:
         """Begin a journal with these events: it is there with all of them, or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        journal = cls(path.with_name(f".{path.name}"), os.O_CREAT | os.O_EXCL)
-        journal.write(*events)
-        journal.path.rename(path)
-        journal.path = path
-        folder = os.open(path.parent, os.O_RDONLY)
+        half_made = path.with_name(f".{path.name}")
+        journal = cls(half_made, os.O_CREAT | os.O_EXCL)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            journal.write(*events)
+            half_made.rename(path)
+            _sync(path.parent)
+        except BaseException:
+            journal.close()
+            half_made.unlink(missing_ok=True)
+            raise
+        journal.path = path
         return journal
 
     @classmethod
@@ -103,6 +105,15 @@ def at_work(path: Path) -> bool:
         except OSError:
             return True
     return False
+
+
+def _sync(folder: Path) -> None:
+    """See that a file's name in it is on the disk."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _line(event: Event) -> bytes:

@@ -146,8 +146,8 @@ def latest(project: Project, fleet: str, runbook: str = "*") -> Path:
 
 
 def journals(project: Project, fleet: str, runbook: str = "*") -> Iterator[Path]:
-    """The journals of a fleet's runs."""
-    return (project.outputs / fleet).glob(f"{runbook}/*{JOURNAL}")
+    """The journals of a fleet's runs; not those that were half made: they begin with a dot."""
+    return (project.outputs / fleet).glob(f"{runbook}/[!.]*{JOURNAL}")
 
 
 def _folder(project: Project, fleet: str, runbook: str) -> Path:

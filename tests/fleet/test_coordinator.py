@@ -279,13 +279,27 @@ def test_one_run_of_a_fleet_at_a_time(stage: Stage) -> None:
 
     def again(_: str) -> None:
         with pytest.raises(Refused, match="at work with this runbook already") as caught:
-            runs.require_idle(stage.project, "f", "001_x")
+            Stage(stage.project).run(number=1)
         refusals.append(caught.value)
 
     stage.during = again
     stage.run(number=2)
     assert len(refusals) == 2
-    runs.require_idle(stage.project, "f", "001_x")
+    assert len([*stage.journal.parent.iterdir()]) == 1
+
+
+def test_of_two_that_begin_at_once_one_is_refused(stage: Stage) -> None:
+    folder = stage.project.outputs / "f" / "001_x"
+    folder.mkdir(parents=True)
+    # the other one has a journal that has no event yet
+    other = Journal(folder / ".2026-01-01T000000Z-1.fleet.jsonl", os.O_CREAT)
+    with pytest.raises(Refused, match="at work with this runbook already"):
+        stage.run(number=1)
+    assert stage.begun == []
+    other.close()
+    stage.run(number=1)
+    runs.end_dead(stage.project, "f")
+    assert not other.path.exists()
 
 
 def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
@@ -357,9 +371,10 @@ def test_a_journal_that_was_half_made_is_none(stage: Stage) -> None:
     folder = stage.project.outputs / "f" / "001_x"
     folder.mkdir(parents=True)
     (folder / ".2999-01-01T000000Z-11111111.fleet.jsonl").touch()
-    runs.end_dead(stage.project, "f")
     with pytest.raises(Refused, match="has not been run"):
         runs.latest(stage.project, "f")
+    runs.end_dead(stage.project, "f")
+    assert [*folder.iterdir()] == []
 
 
 def test_a_target_that_was_at_work_is_known_as_such() -> None:

@@ -339,11 +339,11 @@ def _work(
         tell = partial(click.echo, err=True)
         try:
             Coordinator(project, written, state, executor, ledgers, places, tell).run()
+            notebook, head = record.seal(project, written.path, state)
         finally:
             executor.shutdown()
             ledgers.close()
             written.close()
-        notebook, head = record.seal(project, written.path, state)
     found = report.collect(written.path)
     if as_json:
         commands.print_document({**found, "notebook": str(commands.relative(notebook))})

@@ -7,7 +7,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,12 +38,17 @@ class Journal:
             ) from exc
 
     @classmethod
-    def create(cls, path: Path, *events: Event) -> Journal:
-        """Begin a journal with these events: it is there with all of them, or not at all."""
+    def create(
+        cls, path: Path, *events: Event, check: Callable[[Path], object] = lambda _: None
+    ) -> Journal:
+        """Begin a journal with these events: it is there with all of them, or not at all. `check`
+        may raise, once whoever looks sees that one is being made, and by which file.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         half_made = path.with_name(f".{path.name}")
         journal = cls(half_made, os.O_CREAT | os.O_EXCL)
         try:
+            check(half_made)
             journal.write(*events)
             half_made.rename(path)
             _sync(path.parent)

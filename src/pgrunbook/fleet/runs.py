@@ -6,6 +6,7 @@ import shlex
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,6 @@ def _written(
     project: Project, fleet: Fleet, begun: Mapping[str, Any], members: Sequence[Event]
 ) -> tuple[Journal, State]:
     folder = _folder(project, fleet.name, begun["runbook"])
-    require_idle(project, fleet.name, begun["runbook"])
     run_id = str(uuid.uuid4())
     path = folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}{JOURNAL}"
     settings = fleet.settings
@@ -85,45 +85,53 @@ def _written(
         "workers": settings.workers,
         "executor": settings.executor,
     }
-    written = Journal.create(path, first, *members)
+    check = partial(_require_idle, fleet.name)
+    written = Journal.create(path, first, *members, check=check)
     return written, State.of(written.news())
 
 
 def end_dead(project: Project, fleet: str) -> None:
-    """End the runs of a fleet whose coordinator was killed, and seal their records."""
+    """End the runs of a fleet whose coordinator was killed, and seal their records. A journal that
+    was half made is taken away: nothing was begun with it.
+    """
+    for path in (project.outputs / fleet).glob(f"*/.*{JOURNAL}"):
+        if not journal.at_work(path):
+            path.unlink()
     for path in sorted(journals(project, fleet)):
         if not record.is_sealed(project, path) and not journal.at_work(path):
-            record.seal(project, path, _ended(project, path))
+            left = Journal.reopen(path)
+            try:
+                record.seal(project, path, _ended(project, left))
+            finally:
+                left.close()
 
 
-def _ended(project: Project, path: Path) -> State:
+def _ended(project: Project, left: Journal) -> State:
     """The state of a run that is over now: what came of the targets that it was at, their ledgers
     say.
     """
-    left = Journal.reopen(path)
-    try:
-        state = State.read(path)
-        if state.verdict is not None:
-            return state
-        ledgers = Ledgers(project)
-        for progress in state.targets.values():
-            if progress.is_at_work:
-                event = ledgers.settle(state, progress, None, "its coordinator was killed")
-                left.write(event)
-                state.apply(left.news()[-1])
-        ledgers.close()
-        why = "its coordinator was killed; a later run goes on"
-        left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why})
-        state.apply(left.news()[-1])
+    state = State.read(left.path)
+    if state.verdict is not None:
         return state
-    finally:
-        left.close()
+    ledgers = Ledgers(project)
+    for progress in state.targets.values():
+        if progress.is_at_work:
+            event = ledgers.settle(state, progress, None, "its coordinator was killed")
+            left.write(event)
+            state.apply(left.news()[-1])
+    ledgers.close()
+    why = "its coordinator was killed; a later run goes on"
+    left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why})
+    state.apply(left.news()[-1])
+    return state
 
 
-def require_idle(project: Project, fleet: str, runbook: str) -> None:
-    """Raise Refused if a run of this fleet with the runbook is at work."""
-    for path in journals(project, fleet, runbook):
-        if journal.at_work(path):
+def _require_idle(fleet: str, own: Path) -> None:
+    """Raise Refused if another process is at work in the folder of this journal, or begins to be.
+    Of two that begin at once each sees the other: one at least is refused.
+    """
+    for path in own.parent.glob(f"*{JOURNAL}"):
+        if path != own and journal.at_work(path):
             status = shlex.join(["pgrunbook", "fleet", "status", "--fleet", fleet])
             raise Refused.of(
                 "is at work with this runbook already",

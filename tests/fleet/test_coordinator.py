@@ -48,6 +48,8 @@ class Stage:
     took_s: float = 0.0
     during: Callable[[str], None] = lambda _: None
     executor: type[ThreadPoolExecutor] = ThreadPoolExecutor
+    operator: str = "ada"
+    approved: dict[str, str] = field(default_factory=dict)
     _now: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -77,9 +79,10 @@ class Stage:
         fleet = Fleet.of(project, "f")
         found = [FleetTarget(f"t{n}", env=f"SERVER_{n % 2}", schema=f"t{n}") for n in range(number)]
         if path:
-            written, state = runs.resume(project, fleet, path)
+            written, state = runs.resume(project, fleet, path, self.operator)
         else:
-            about = {"mode": "apply", "given": {"operator": "ada"}, "approved": {}}
+            given = {"operator": self.operator}
+            about = {"mode": "apply", "given": given, "approved": self.approved}
             written, state = runs.begin(project, fleet, "001_x", found, **about)
         ledgers = _Ledgers(project)
         ledgers.says = self.ledger
@@ -313,6 +316,19 @@ def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
     assert {*names(stage)} == {f"t{n}" for n in range(10)} - (before - {"t2", "t3"})
     assert [wave.spec for wave in state.waves] == ["50%", "100%"]
     assert state["resumes"] == first["id"]
+
+
+def test_who_goes_on_is_the_operator_and_not_the_approver(stage: Stage) -> None:
+    stage.approved = {"set": "5" * 64, "list": "6" * 64, "approver": "grace"}
+    stage.returns = {"t2": [returned(Verdict.REFUSED)]}
+    stage.run()
+    stage.operator = "Grace"
+    with pytest.raises(Refused, match="has approved the set"):
+        stage.run(path=stage.journal)
+    stage.operator = "eve"
+    state = stage.run(path=stage.journal)
+    assert state["parameters"] == {"operator": "eve"}
+    assert state["approved"] == stage.approved
 
 
 def test_an_executor_that_is_gone_stops_it(stage: Stage) -> None:

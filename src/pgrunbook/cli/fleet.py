@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,13 +12,10 @@ import click
 
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
-from pgrunbook.errors import Problem, Refused, Verdict
-from pgrunbook.runbooks import arguments
+from pgrunbook.errors import Refused, Verdict
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pgrunbook.fleet.journal import Journal
     from pgrunbook.fleet.settings import Fleet
     from pgrunbook.fleet.state import State
@@ -36,8 +33,9 @@ _PARAMETERS = click.option(
     metavar="NAME VALUE",
     help="A parameter of the runbook, the same for every target. May be repeated.",
 )
-# what each target has of its own, or the commands set
-_NOT_GIVEN = ("target", "schema", "mode", "approved_plan")
+_OPERATOR = click.option(
+    "--operator", default=getpass.getuser, show_default="you", help="Who says so."
+)
 
 
 @click.group()
@@ -86,15 +84,15 @@ def run(
     tried again; what is refused is set aside. Ctrl-C, and `fleet abort`, begin nothing further; a
     second Ctrl-C stops the runs that are at work. `fleet resume` goes on, whatever happened.
     """
-    from pgrunbook.fleet import runs, targets
+    from pgrunbook.fleet import approval, runs, targets
     from pgrunbook.fleet.settings import Fleet
 
     project = Project.find()
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
-    given = _given(project, notebook, found[0], pairs, mode)
-    approved = _approved(approved_set, mode, given, targets.digest(found))
+    given = approval.given(project, notebook, found[0], pairs, mode)
+    approved = approval.of_set(approved_set, mode, given, targets.digest(found))
     begin = partial(
         runs.begin,
         project,
@@ -110,21 +108,25 @@ def run(
 
 @fleet.command()
 @_FLEET
+@_OPERATOR
 @commands.AS_JSON
-def resume(name: str, as_json: bool) -> None:
+def resume(name: str, operator: str, as_json: bool) -> None:
     """Go on with the targets that have not passed in the last run of a fleet, set aside ones
     included.
 
     Whatever has ended that run: a budget that was used up, a signal, a kill, a server that was
-    down. It has the same targets, waves and parameters.
+    down. It has the same targets, waves and parameters, but for the operator.
     """
     from pgrunbook.fleet import runs
     from pgrunbook.fleet.settings import Fleet
+    from pgrunbook.runbooks import parameters
 
+    parameters.require_said(operator=operator)
     project = Project.find()
     chosen = Fleet.of(project, name)
     before = runs.latest(project, name)
-    _work(project, chosen, partial(runs.resume, project, chosen, before), as_json=as_json)
+    begin = partial(runs.resume, project, chosen, before, operator)
+    _work(project, chosen, begin, as_json=as_json)
 
 
 @fleet.command()
@@ -144,7 +146,7 @@ def status(name: str, as_json: bool) -> None:
 
 @fleet.command()
 @_FLEET
-@click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")
+@_OPERATOR
 @commands.AS_JSON
 def abort(name: str, operator: str, as_json: bool) -> None:
     """Begin no further target in the run of a fleet that is at work. The runs that are at work come
@@ -174,14 +176,14 @@ def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: b
     takes: that of the plan of the largest group, without whose it is, and of the list of targets.
     Exits with 1 if a target cannot be planned.
     """
-    from pgrunbook.fleet import plans, survey, targets, task
+    from pgrunbook.fleet import approval, plans, survey, targets, task
     from pgrunbook.fleet.settings import Fleet
 
     project = Project.find()
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
-    given = _given(project, notebook, found[0], pairs, "plan")
+    given = approval.given(project, notebook, found[0], pairs, "plan")
 
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
         return partial(task.look, str(project.root), notebook.stem, target.given(), given, "plan")
@@ -203,14 +205,14 @@ def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json:
     Reads only, and keeps no record. Exits with 1 if a target is not in the verified state, or
     cannot be reached: for a nightly schedule.
     """
-    from pgrunbook.fleet import survey, targets, task
+    from pgrunbook.fleet import approval, survey, targets, task
     from pgrunbook.fleet.settings import Fleet
 
     project = Project.find()
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
-    given = _given(project, notebook, found[0], pairs, "verify")
+    given = approval.given(project, notebook, found[0], pairs, "verify")
 
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
         return partial(task.look, str(project.root), notebook.stem, target.given(), given, "verify")
@@ -271,48 +273,6 @@ def _asked(
             yield from survey.ask(found, executor, places, question)
         finally:
             executor.shutdown()
-
-
-def _given(
-    project: Project,
-    notebook: Path,
-    first: FleetTarget,
-    pairs: tuple[tuple[str, str], ...],
-    mode: str,
-) -> dict[str, Any]:
-    """The parameters of every target, checked as the first one's."""
-    taken = [Problem("is each target's own", where=n) for n, _ in pairs if n in _NOT_GIVEN]
-    if taken:
-        raise Refused("The parameters are not valid: nothing was started.", problems=taken)
-    own = [("target", first.called(project)), ("schema", first.schema), ("mode", mode)]
-    asked = arguments.asked([notebook], [*pairs, *own])[notebook]
-    given = {key: value for key, value in asked.given.items() if key not in _NOT_GIVEN}
-    return {**given, "operator": asked.chosen.operator or getpass.getuser()}
-
-
-def _approved(
-    approved_set: str, mode: str, given: Mapping[str, Any], listed: str
-) -> dict[str, str]:
-    """The approval of a set, if one is given. Raises Refused if nobody else has given it."""
-    if not approved_set:
-        return {}
-    if mode == "revert":
-        raise Refused.of(
-            "takes no approval of a set: that is of what would be applied",
-            where="--approved-set",
-            expected="a plan of the revert of each protected target by itself",
-            remedy="leave it out; protected targets are set aside then",
-        )
-    approver, operator = given.get("approver", ""), given["operator"]
-    if approver.strip().casefold() in ("", operator.strip().casefold()):
-        raise Refused.of(
-            "is not approved by somebody else",
-            where="approver",
-            expected=f"who approved the set, other than the operator {operator!r}",
-            found=approver,
-            remedy="-p approver NAME",
-        )
-    return {"set": approved_set, "list": listed, "approver": approver}
 
 
 def _work(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Refused, Verdict
-from pgrunbook.fleet import journal, record, targets, waves
+from pgrunbook.fleet import approval, journal, record, targets, waves
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import Ledgers
 from pgrunbook.fleet.settings import Fleet
@@ -52,13 +52,19 @@ def begin(
     return _written(project, fleet, begun, members)
 
 
-def resume(project: Project, fleet: Fleet, path: Path) -> tuple[Journal, State]:
+def resume(project: Project, fleet: Fleet, path: Path, operator: str) -> tuple[Journal, State]:
     """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
-    waves and its parameters. The workers and the pause are those of pgrunbook.toml now.
+    waves and its parameters, but for the operator. The workers and the pause are those of
+    pgrunbook.toml now. Raises Refused if the operator has approved the set.
     """
     before = State.read(path)
-    kept = ("runbook", "mode", "parameters", "list", "approved", "waves", "budgets")
-    begun = {name: before[name] for name in kept} | {"resumes": before["id"]}
+    approval.require_another(before["approved"], operator)
+    kept = ("runbook", "mode", "list", "approved", "waves", "budgets")
+    begun = {
+        **{name: before[name] for name in kept},
+        "parameters": {**before["parameters"], "operator": operator},
+        "resumes": before["id"],
+    }
     members: list[Event] = []
     for each in before.targets.values():
         target = each.target.given()

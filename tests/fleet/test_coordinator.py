@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,13 @@ class Stage:
             raise came
         return came
 
-    def run(self, settings: str = "", number: int = 10, path: Path | None = None) -> State:
+    def run(
+        self,
+        settings: str = "",
+        number: int = 10,
+        path: Path | None = None,
+        runbook: str = "001_x",
+    ) -> State:
         """Run a fleet of so many to its end; or go on with the run of a journal."""
         root = self.project.root
         (root / "pgrunbook.toml").write_text(f'[fleets.f]\ntargets_file = "t"\n{settings}')
@@ -83,7 +91,7 @@ class Stage:
         else:
             given = {"operator": self.operator}
             about = {"mode": "apply", "given": given, "approved": self.approved}
-            written, state = runs.begin(project, fleet, "001_x", found, **about)
+            written, state = runs.begin(project, fleet, runbook, found, **about)
         ledgers = _Ledgers(project)
         ledgers.says = self.ledger
         places = Places(project, fleet.settings.workers, fleet.settings.per_server)
@@ -316,6 +324,40 @@ def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
     assert {*names(stage)} == {f"t{n}" for n in range(10)} - (before - {"t2", "t3"})
     assert [wave.spec for wave in state.waves] == ["50%", "100%"]
     assert state["resumes"] == first["id"]
+
+
+def test_the_run_that_is_meant(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = count()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            """A run an hour: the names of journals have seconds."""
+            return datetime(2026, 1, 1, next(hours), tzinfo=tz)
+
+    monkeypatch.setattr(runs, "datetime", Clock)
+
+    def meant(runbook: str = "") -> str:
+        return runs.latest(stage.project, "f", runbook).parent.name
+
+    failed = [returned(Verdict.FAILED)]
+    stage.run(number=1)
+    stage.run(number=1, runbook="002_y")
+    assert meant("001_x") == "001_x"
+    stage.returns = {"t0": [*failed]}
+    stage.run(number=1)
+    assert meant() == "001_x"
+    stage.run(number=1, runbook="002_y")
+    assert meant() == "001_x"
+    stage.returns = {"t0": [*failed]}
+    stage.run(number=1, runbook="002_y")
+    with pytest.raises(Refused, match="001_x, 002_y"):
+        meant()
+    during: list[str] = []
+    stage.during = lambda _: during.append(meant())
+    stage.run(number=1, runbook="003_z")
+    assert during == ["003_z"]
+    assert meant("002_y") == "002_y"
 
 
 def test_who_goes_on_is_the_operator_and_not_the_approver(stage: Stage) -> None:

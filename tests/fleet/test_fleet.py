@@ -152,7 +152,7 @@ def test_after_a_kill_of_the_coordinator_one_resumption_finishes(tenants: Tenant
     process.wait()
     assert tenants.report()["verdict"] == "died"
     unsealed = tenants.project.command("archive", "verify")
-    assert f"pgrunbook fleet resume --fleet {FLEET}" in unsealed.text
+    assert f"pgrunbook fleet resume {RUNBOOK} --fleet {FLEET}" in unsealed.text
     done = tenants.fleet("resume")
     assert done.code == 0, done.text
     assert tenants.applied() == {"red_000", "green_000", "blue_000", "blue_001"}

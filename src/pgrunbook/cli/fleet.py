@@ -16,6 +16,8 @@ from pgrunbook.errors import Refused, Verdict
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pgrunbook.fleet.journal import Journal
     from pgrunbook.fleet.settings import Fleet
     from pgrunbook.fleet.state import State
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _FLEET = click.option(
     "--fleet", "name", required=True, metavar="NAME", help="A fleet of pgrunbook.toml."
 )
+_RUNBOOK = click.argument("runbook", required=False)
 _PARAMETERS = click.option(
     "-p",
     "--parameter",
@@ -107,12 +110,13 @@ def run(
 
 
 @fleet.command()
+@_RUNBOOK
 @_FLEET
 @_OPERATOR
 @commands.AS_JSON
-def resume(name: str, operator: str, as_json: bool) -> None:
-    """Go on with the targets that have not passed in the last run of a fleet, set aside ones
-    included.
+def resume(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
+    """Go on with the targets that have not passed in the last run of a fleet with RUNBOOK, set
+    aside ones included. RUNBOOK may be left out if one runbook only has not passed.
 
     Whatever has ended that run: a budget that was used up, a signal, a kill, a server that was
     down. It has the same targets, waves and parameters, but for the operator.
@@ -124,39 +128,41 @@ def resume(name: str, operator: str, as_json: bool) -> None:
     parameters.require_said(operator=operator)
     project = Project.find()
     chosen = Fleet.of(project, name)
-    before = runs.latest(project, name)
+    before = _last(project, name, runbook)
     begin = partial(runs.resume, project, chosen, before, operator)
     _work(project, chosen, begin, as_json=as_json)
 
 
 @fleet.command()
+@_RUNBOOK
 @_FLEET
 @commands.AS_JSON
-def status(name: str, as_json: bool) -> None:
-    """Show how far the last run of a fleet is: its waves, and what failed or was set aside, and
-    why.
+def status(runbook: str | None, name: str, as_json: bool) -> None:
+    """Show how far the last run of a fleet with RUNBOOK is: its waves, and what failed or was set
+    aside, and why. RUNBOOK may be left out if one only is at work, or has not passed.
 
     Reads the run's journal alone, and asks no target.
     """
-    from pgrunbook.fleet import report, runs
+    from pgrunbook.fleet import report
 
-    found = report.collect(runs.latest(Project.find(), name))
+    found = report.collect(_last(Project.find(), name, runbook))
     commands.print_document(found) if as_json else click.echo(report.text(found))
 
 
 @fleet.command()
+@_RUNBOOK
 @_FLEET
 @_OPERATOR
 @commands.AS_JSON
-def abort(name: str, operator: str, as_json: bool) -> None:
+def abort(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
     """Begin no further target in the run of a fleet that is at work. The runs that are at work come
-    to their end.
+    to their end. RUNBOOK may be left out if the fleet is at work with one only.
     """
-    from pgrunbook.fleet import journal, runs
+    from pgrunbook.fleet import journal
     from pgrunbook.runbooks import parameters
 
     parameters.require_said(operator=operator)
-    path = runs.latest(Project.find(), name)
+    path = _last(Project.find(), name, runbook)
     if not journal.at_work(path):
         raise Refused.of("is not at work", where=f"fleet {name!r}", found=path.name)
     journal.add(path, {"event": "stop", "by": operator})
@@ -245,6 +251,13 @@ def drift(name: str, as_json: bool) -> None:
     groups = survey.groups(_asked(project, chosen, found, question), survey.drifted)
     report = survey.collect(groups, name, "without drift", "not as expected")
     _print(report, survey.text, as_json=as_json)
+
+
+def _last(project: Project, name: str, runbook: str | None) -> Path:
+    """The journal of the run of a fleet that is meant."""
+    from pgrunbook.fleet import runs
+
+    return runs.latest(project, name, project.runbook(runbook).stem if runbook else "")
 
 
 def _print(

@@ -138,25 +138,45 @@ def _require_idle(fleet: str, own: Path) -> None:
     """
     for path in own.parent.glob(f"*{JOURNAL}"):
         if path != own and journal.at_work(path):
-            status = shlex.join(["pgrunbook", "fleet", "status", "--fleet", fleet])
+            status = ["pgrunbook", "fleet", "status", path.parent.name, "--fleet", fleet]
             raise Refused.of(
                 "is at work with this runbook already",
                 where=f"fleet {fleet!r}",
                 found=path.name,
-                remedy=f"wait until it has ended: {status}",
+                remedy=f"wait until it has ended: {shlex.join(status)}",
             )
 
 
-def latest(project: Project, fleet: str, runbook: str = "*") -> Path:
-    """The journal of the fleet's last run. Raises Refused if there is none."""
-    found = max(journals(project, fleet, runbook), key=lambda path: path.name, default=None)
-    if found is None:
+def latest(project: Project, fleet: str, runbook: str = "") -> Path:
+    """The journal of the fleet's last run with this runbook. Without one it is the runbook whose
+    run is at work; else the one whose last run has not passed; else that of the last run of all.
+
+    Raises Refused if there is none, or if there are several runbooks at work or not passed.
+    """
+    last: dict[str, Path] = {}
+    for path in sorted(journals(project, fleet, runbook or "*"), key=lambda path: path.name):
+        last[path.parent.name] = path
+    if not last:
         raise Refused.of(
             "has not been run",
             where=f"fleet {fleet!r}",
-            remedy=shlex.join(["pgrunbook", "fleet", "run", "001", "--fleet", fleet]),
+            remedy=shlex.join(["pgrunbook", "fleet", "run", runbook or "001", "--fleet", fleet]),
         )
-    return found
+    at_work = [path for path in last.values() if journal.at_work(path)]
+    if len(last) == 1 or len(at_work) == 1:
+        return (at_work or [*last.values()])[0]
+    left = at_work or [each for each in last.values() if State.read(each).verdict != Verdict.PASSED]
+    if len(left) > 1:
+        names = [path.parent.name for path in left]
+        status = shlex.join(["pgrunbook", "fleet", "status", names[0], "--fleet", fleet])
+        raise Refused.of(
+            "has several runs, of which none is meant more than the others",
+            where=f"fleet {fleet!r}",
+            expected="the runbook of one that is at work, or has not passed",
+            found=", ".join(names),
+            remedy=f"name the runbook: {status}",
+        )
+    return left[0] if left else max(last.values(), key=lambda path: path.name)
 
 
 def journals(project: Project, fleet: str, runbook: str = "*") -> Iterator[Path]:

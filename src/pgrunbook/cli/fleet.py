@@ -308,7 +308,7 @@ def _work(
     ledgers = Ledgers(project)
     written, state = begin()
     with signals.as_before():
-        signals.handle(lambda *_: None)
+        signals.handle(lambda *_: None, ending_s=executors.ending_s(executor))
         tell = partial(click.echo, err=True)
         try:
             Coordinator(project, written, state, executor, ledgers, places, tell).run()

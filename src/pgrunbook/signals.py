@@ -2,7 +2,7 @@
 nothing is done.
 
 The first one stops the run. The second one hurries: who waits for the target is broken off, the
-record is written as far as it is known, and ENDING_S later the process ends whatever it is at.
+record is written as far as it is known, and some seconds later the process ends whatever it is at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
-# From the second signal to the end of the process, at the latest.
+# How long a cell that was told to stop may take to roll back, before its process is killed.
+STOPPING_S = 4.0
+# From the second signal to the end of a run's process, at the latest.
 ENDING_S = 4.5
 # the exit code; the executed notebook on the disk is the one that was written last
 _INTERRUPTED = 3
@@ -33,12 +35,13 @@ class _Received:
 
     count: int = 0
     waiting: bool = False  # for somebody else, which can be broken off
+    ending_s: float = ENDING_S
     last: threading.Timer | None = None
 
     def one(self) -> None:
         self.count += 1
         if self.count > 1 and self.last is None:
-            self.last = threading.Timer(ENDING_S, os._exit, [_INTERRUPTED])
+            self.last = threading.Timer(self.ending_s, os._exit, [_INTERRUPTED])
             self.last.daemon = True
             self.last.start()
 
@@ -46,8 +49,11 @@ class _Received:
 _received = _Received()
 
 
-def handle(handler: Callable[..., object]) -> None:
-    """Have both handled so, from here on: what `signal.signal` calls."""
+def handle(handler: Callable[..., object], *, ending_s: float = ENDING_S) -> None:
+    """Have both handled so, from here on: what `signal.signal` calls. After a second one the
+    process ends in so many seconds.
+    """
+    _received.ending_s = ending_s
 
     def receive(*arguments: Any) -> None:
         _received.one()

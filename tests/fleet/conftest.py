@@ -96,9 +96,16 @@ class Tenants:
         """The tenants that have the table of the runbook."""
         query = "SELECT schemaname FROM pg_tables WHERE tablename = %s"
         found: set[str] = set()
-        for database in {each.name: each for each in self.databases.values()}.values():
+        for database in self._each_database():
             found |= {schema for (schema,) in database.execute(query, [TABLE])}
         return found
+
+    def dumps(self) -> list[str]:
+        """All that is in the databases."""
+        return [database.dump() for database in self._each_database()]
+
+    def _each_database(self) -> list[Database]:
+        return [*{each.name: each for each in self.databases.values()}.values()]
 
     def records(self, name: str) -> list[Path]:
         """The executed notebooks of a tenant."""

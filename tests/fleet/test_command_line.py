@@ -51,6 +51,7 @@ APPROVED = (*RUN, "--approved-set", DIGEST, "-p", "operator", "ada")
         (("status", "--fleet", "tenants"), "has not been run"),
         (("resume", "--fleet", "tenants"), "has not been run"),
         (("abort", "--fleet", "tenants"), "has not been run"),
+        (("resume", "--fleet", "tenants", "--operator", " "), "does not say who"),
     ],
 )
 @pytest.mark.usefixtures("root")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,8 @@ class Stage:
     took_s: float = 0.0
     during: Callable[[str], None] = lambda _: None
     executor: type[ThreadPoolExecutor] = ThreadPoolExecutor
+    operator: str = "ada"
+    approved: dict[str, str] = field(default_factory=dict)
     _now: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -69,7 +73,13 @@ class Stage:
             raise came
         return came
 
-    def run(self, settings: str = "", number: int = 10, path: Path | None = None) -> State:
+    def run(
+        self,
+        settings: str = "",
+        number: int = 10,
+        path: Path | None = None,
+        runbook: str = "001_x",
+    ) -> State:
         """Run a fleet of so many to its end; or go on with the run of a journal."""
         root = self.project.root
         (root / "pgrunbook.toml").write_text(f'[fleets.f]\ntargets_file = "t"\n{settings}')
@@ -77,10 +87,11 @@ class Stage:
         fleet = Fleet.of(project, "f")
         found = [FleetTarget(f"t{n}", env=f"SERVER_{n % 2}", schema=f"t{n}") for n in range(number)]
         if path:
-            written, state = runs.resume(project, fleet, path)
+            written, state = runs.resume(project, fleet, path, self.operator)
         else:
-            about = {"mode": "apply", "given": {"operator": "ada"}, "approved": {}}
-            written, state = runs.begin(project, fleet, "001_x", found, **about)
+            given = {"operator": self.operator}
+            about = {"mode": "apply", "given": given, "approved": self.approved}
+            written, state = runs.begin(project, fleet, runbook, found, **about)
         ledgers = _Ledgers(project)
         ledgers.says = self.ledger
         places = Places(project, fleet.settings.workers, fleet.settings.per_server)
@@ -227,13 +238,39 @@ def test_after_the_soak_a_wave_is_verified_once_more(stage: Stage) -> None:
     assert stage.begun.index(("t0", "verify")) < stage.begun.index(("t2", "apply"))
 
 
-def test_a_wave_that_does_not_hold_is_the_last_one(stage: Stage) -> None:
-    stage.returns = {"t1 verify": [returned(Verdict.FAILED, "the index is gone")]}
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.REFUSED, Verdict.LOCKED_OUT])
+def test_a_wave_that_does_not_hold_is_the_last_one(stage: Stage, verdict: Verdict) -> None:
+    stage.returns = {"t1 verify": [returned(verdict, "the index is gone")]}
     state = stage.run('waves = ["20%", "100%"]\nsoak = "50ms"')
     assert state.verdict is Verdict.FAILED
     assert {*names(stage)} == {"t0", "t1"}
     assert state.targets["t1"].word == "failed"
     assert state.targets["t1"].remark == "not verified after the pause: the index is gone"
+
+
+def test_a_soak_that_was_broken_off_is_begun_again(stage: Stage) -> None:
+    def stop_soon(name: str) -> None:
+        if name == "t1":
+            stop = {"event": "stop", "by": "grace"}
+            threading.Timer(0.2, journal.add, [stage.journal, stop]).start()
+
+    stage.during = stop_soon
+    settings = 'waves = ["20%", "100%"]\nsoak = "{}"'
+    assert stage.run(settings.format("30s")).counts() == {"passed": 2, "waiting": 8}
+    stage.begun.clear()
+    stage.during = lambda _: None
+    assert stage.run(settings.format("100ms"), path=stage.journal).verdict is Verdict.PASSED
+    assert [*stage.begun[:2]] == [("t0", "verify"), ("t1", "verify")]
+    assert len(stage.begun) == 2 + 8
+
+
+def test_what_was_verified_is_not_verified_again(stage: Stage) -> None:
+    settings = 'waves = ["20%", "100%"]\nsoak = "50ms"'
+    stage.returns = {"t5": [returned(Verdict.FAILED)]}
+    stage.run(settings)
+    stage.begun.clear()
+    assert stage.run(settings, path=stage.journal).verdict is Verdict.PASSED
+    assert names(stage, "verify") == []
 
 
 def test_whoever_stops_it_is_in_the_record(stage: Stage) -> None:
@@ -253,13 +290,27 @@ def test_one_run_of_a_fleet_at_a_time(stage: Stage) -> None:
 
     def again(_: str) -> None:
         with pytest.raises(Refused, match="at work with this runbook already") as caught:
-            runs.require_idle(stage.project, "f", "001_x")
+            Stage(stage.project).run(number=1)
         refusals.append(caught.value)
 
     stage.during = again
     stage.run(number=2)
     assert len(refusals) == 2
-    runs.require_idle(stage.project, "f", "001_x")
+    assert len([*stage.journal.parent.iterdir()]) == 1
+
+
+def test_of_two_that_begin_at_once_one_is_refused(stage: Stage) -> None:
+    folder = stage.project.outputs / "f" / "001_x"
+    folder.mkdir(parents=True)
+    # the other one has a journal that has no event yet
+    other = Journal(folder / ".2026-01-01T000000Z-1.fleet.jsonl", os.O_CREAT)
+    with pytest.raises(Refused, match="at work with this runbook already"):
+        stage.run(number=1)
+    assert stage.begun == []
+    other.close()
+    stage.run(number=1)
+    runs.end_dead(stage.project, "f")
+    assert not other.path.exists()
 
 
 def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
@@ -273,6 +324,53 @@ def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
     assert {*names(stage)} == {f"t{n}" for n in range(10)} - (before - {"t2", "t3"})
     assert [wave.spec for wave in state.waves] == ["50%", "100%"]
     assert state["resumes"] == first["id"]
+
+
+def test_the_run_that_is_meant(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = count()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            """A run an hour: the names of journals have seconds."""
+            return datetime(2026, 1, 1, next(hours), tzinfo=tz)
+
+    monkeypatch.setattr(runs, "datetime", Clock)
+
+    def meant(runbook: str = "") -> str:
+        return runs.latest(stage.project, "f", runbook).parent.name
+
+    failed = [returned(Verdict.FAILED)]
+    stage.run(number=1)
+    stage.run(number=1, runbook="002_y")
+    assert meant("001_x") == "001_x"
+    stage.returns = {"t0": [*failed]}
+    stage.run(number=1)
+    assert meant() == "001_x"
+    stage.run(number=1, runbook="002_y")
+    assert meant() == "001_x"
+    stage.returns = {"t0": [*failed]}
+    stage.run(number=1, runbook="002_y")
+    with pytest.raises(Refused, match="001_x, 002_y"):
+        meant()
+    during: list[str] = []
+    stage.during = lambda _: during.append(meant())
+    stage.run(number=1, runbook="003_z")
+    assert during == ["003_z"]
+    assert meant("002_y") == "002_y"
+
+
+def test_who_goes_on_is_the_operator_and_not_the_approver(stage: Stage) -> None:
+    stage.approved = {"set": "5" * 64, "list": "6" * 64, "approver": "grace"}
+    stage.returns = {"t2": [returned(Verdict.REFUSED)]}
+    stage.run()
+    stage.operator = "Grace"
+    with pytest.raises(Refused, match="has approved the set"):
+        stage.run(path=stage.journal)
+    stage.operator = "eve"
+    state = stage.run(path=stage.journal)
+    assert state["parameters"] == {"operator": "eve"}
+    assert state["approved"] == stage.approved
 
 
 def test_an_executor_that_is_gone_stops_it(stage: Stage) -> None:
@@ -313,6 +411,28 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
         Journal.reopen(path)
     written.close()
     assert not journal.at_work(path)
+
+
+def test_a_journal_that_could_not_be_written_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        Journal.create(tmp_path / "x.fleet.jsonl", {"event": "stop"})
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_journal_that_was_half_made_is_none(stage: Stage) -> None:
+    folder = stage.project.outputs / "f" / "001_x"
+    folder.mkdir(parents=True)
+    (folder / ".2999-01-01T000000Z-11111111.fleet.jsonl").touch()
+    with pytest.raises(Refused, match="has not been run"):
+        runs.latest(stage.project, "f")
+    runs.end_dead(stage.project, "f")
+    assert [*folder.iterdir()] == []
 
 
 def test_a_target_that_was_at_work_is_known_as_such() -> None:

@@ -54,7 +54,7 @@ def test_a_journal_that_is_not_sealed_is_told_with_what_to_do(sealed: tuple[Stag
     left = stage.journal.with_name("2030-01-01T000000Z-01234567.fleet.jsonl")
     left.write_text("")
     (problem,) = verify(Archive(stage.project.outputs)).problems
-    assert problem.remedy.endswith("pgrunbook fleet resume --fleet f")
+    assert problem.remedy.endswith("pgrunbook fleet resume 001_x --fleet f")
 
 
 def test_it_says_that_no_cell_was_run(sealed: tuple[Stage, Path]) -> None:
@@ -87,7 +87,7 @@ def test_the_status_names_who_was_set_aside_and_why(sealed: tuple[Stage, Path]) 
     text = report.text(report.collect(sealed[0].journal))
     assert "001_x on fleet f, run " in text
     assert "set aside: t1" in text
-    assert text.endswith("pgrunbook fleet resume --fleet f")
+    assert text.endswith("pgrunbook fleet resume 001_x --fleet f")
     assert len(text.splitlines()) < 12
 
 

@@ -262,9 +262,9 @@ import sys, uuid
 from pathlib import Path
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner.warm import WarmWorker
-from pgrunbook.runner import client
+from pgrunbook import signals
 
-client.STOPPING_S = 0.5
+signals.STOPPING_S = 0.5
 project = Project.find()
 worker = WarmWorker(project, project.runbook("003_tenants"))
 given = {"schema": "tenant_0", "act": sys.argv[1]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,8 +12,7 @@ import click
 
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
-from pgrunbook.errors import Problem, Refused, Verdict
-from pgrunbook.runbooks import arguments
+from pgrunbook.errors import Refused, Verdict
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 _FLEET = click.option(
     "--fleet", "name", required=True, metavar="NAME", help="A fleet of pgrunbook.toml."
 )
+_RUNBOOK = click.argument("runbook", required=False)
 _PARAMETERS = click.option(
     "-p",
     "--parameter",
@@ -36,8 +36,9 @@ _PARAMETERS = click.option(
     metavar="NAME VALUE",
     help="A parameter of the runbook, the same for every target. May be repeated.",
 )
-# what each target has of its own, or the commands set
-_NOT_GIVEN = ("target", "schema", "mode", "approved_plan")
+_OPERATOR = click.option(
+    "--operator", default=getpass.getuser, show_default="you", help="Who says so."
+)
 
 
 @click.group()
@@ -86,15 +87,15 @@ def run(
     tried again; what is refused is set aside. Ctrl-C, and `fleet abort`, begin nothing further; a
     second Ctrl-C stops the runs that are at work. `fleet resume` goes on, whatever happened.
     """
-    from pgrunbook.fleet import runs, targets
+    from pgrunbook.fleet import approval, runs, targets
     from pgrunbook.fleet.settings import Fleet
 
     project = Project.find()
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
-    given = _given(project, notebook, found[0], pairs, mode)
-    approved = _approved(approved_set, mode, given, targets.digest(found))
+    given = approval.given(project, notebook, found[0], pairs, mode)
+    approved = approval.of_set(approved_set, mode, given, targets.digest(found))
     begin = partial(
         runs.begin,
         project,
@@ -109,52 +110,59 @@ def run(
 
 
 @fleet.command()
+@_RUNBOOK
 @_FLEET
+@_OPERATOR
 @commands.AS_JSON
-def resume(name: str, as_json: bool) -> None:
-    """Go on with the targets that have not passed in the last run of a fleet, set aside ones
-    included.
+def resume(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
+    """Go on with the targets that have not passed in the last run of a fleet with RUNBOOK, set
+    aside ones included. RUNBOOK may be left out if one runbook only has not passed.
 
     Whatever has ended that run: a budget that was used up, a signal, a kill, a server that was
-    down. It has the same targets, waves and parameters.
+    down. It has the same targets, waves and parameters, but for the operator.
     """
     from pgrunbook.fleet import runs
     from pgrunbook.fleet.settings import Fleet
+    from pgrunbook.runbooks import parameters
 
+    parameters.require_said(operator=operator)
     project = Project.find()
     chosen = Fleet.of(project, name)
-    before = runs.latest(project, name)
-    _work(project, chosen, partial(runs.resume, project, chosen, before), as_json=as_json)
+    before = _last(project, name, runbook)
+    begin = partial(runs.resume, project, chosen, before, operator)
+    _work(project, chosen, begin, as_json=as_json)
 
 
 @fleet.command()
+@_RUNBOOK
 @_FLEET
 @commands.AS_JSON
-def status(name: str, as_json: bool) -> None:
-    """Show how far the last run of a fleet is: its waves, and what failed or was set aside, and
-    why.
+def status(runbook: str | None, name: str, as_json: bool) -> None:
+    """Show how far the last run of a fleet with RUNBOOK is: its waves, and what failed or was set
+    aside, and why. RUNBOOK may be left out if one only is at work, or has not passed.
 
     Reads the run's journal alone, and asks no target.
     """
-    from pgrunbook.fleet import report, runs
+    from pgrunbook.fleet import report
 
-    found = report.collect(runs.latest(Project.find(), name))
+    found = report.collect(_last(Project.find(), name, runbook))
     commands.print_document(found) if as_json else click.echo(report.text(found))
 
 
 @fleet.command()
+@_RUNBOOK
 @_FLEET
-@click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")
+@_OPERATOR
 @commands.AS_JSON
-def abort(name: str, operator: str, as_json: bool) -> None:
+def abort(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
     """Begin no further target in the run of a fleet that is at work. The runs that are at work come
-    to their end.
+    to their end. RUNBOOK may be left out if the fleet is at work with one only.
     """
-    from pgrunbook.fleet import journal, runs
+    from pgrunbook.fleet import journal
     from pgrunbook.runbooks import parameters
 
     parameters.require_said(operator=operator)
-    path = runs.latest(Project.find(), name)
+    path = _last(Project.find(), name, runbook)
     if not journal.at_work(path):
         raise Refused.of("is not at work", where=f"fleet {name!r}", found=path.name)
     journal.add(path, {"event": "stop", "by": operator})
@@ -174,14 +182,14 @@ def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: b
     takes: that of the plan of the largest group, without whose it is, and of the list of targets.
     Exits with 1 if a target cannot be planned.
     """
-    from pgrunbook.fleet import plans, survey, targets, task
+    from pgrunbook.fleet import approval, plans, survey, targets, task
     from pgrunbook.fleet.settings import Fleet
 
     project = Project.find()
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
-    given = _given(project, notebook, found[0], pairs, "plan")
+    given = approval.given(project, notebook, found[0], pairs, "plan")
 
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
         return partial(task.look, str(project.root), notebook.stem, target.given(), given, "plan")
@@ -203,14 +211,14 @@ def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json:
     Reads only, and keeps no record. Exits with 1 if a target is not in the verified state, or
     cannot be reached: for a nightly schedule.
     """
-    from pgrunbook.fleet import survey, targets, task
+    from pgrunbook.fleet import approval, survey, targets, task
     from pgrunbook.fleet.settings import Fleet
 
     project = Project.find()
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
-    given = _given(project, notebook, found[0], pairs, "verify")
+    given = approval.given(project, notebook, found[0], pairs, "verify")
 
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
         return partial(task.look, str(project.root), notebook.stem, target.given(), given, "verify")
@@ -245,6 +253,13 @@ def drift(name: str, as_json: bool) -> None:
     _print(report, survey.text, as_json=as_json)
 
 
+def _last(project: Project, name: str, runbook: str | None) -> Path:
+    """The journal of the run of a fleet that is meant."""
+    from pgrunbook.fleet import runs
+
+    return runs.latest(project, name, project.runbook(runbook).stem if runbook else "")
+
+
 def _print(
     report: dict[str, Any], text: Callable[[dict[str, Any]], str], *, as_json: bool
 ) -> NoReturn:
@@ -273,48 +288,6 @@ def _asked(
             executor.shutdown()
 
 
-def _given(
-    project: Project,
-    notebook: Path,
-    first: FleetTarget,
-    pairs: tuple[tuple[str, str], ...],
-    mode: str,
-) -> dict[str, Any]:
-    """The parameters of every target, checked as the first one's."""
-    taken = [Problem("is each target's own", where=n) for n, _ in pairs if n in _NOT_GIVEN]
-    if taken:
-        raise Refused("The parameters are not valid: nothing was started.", problems=taken)
-    own = [("target", first.called(project)), ("schema", first.schema), ("mode", mode)]
-    asked = arguments.asked([notebook], [*pairs, *own])[notebook]
-    given = {key: value for key, value in asked.given.items() if key not in _NOT_GIVEN}
-    return {**given, "operator": asked.chosen.operator or getpass.getuser()}
-
-
-def _approved(
-    approved_set: str, mode: str, given: Mapping[str, Any], listed: str
-) -> dict[str, str]:
-    """The approval of a set, if one is given. Raises Refused if nobody else has given it."""
-    if not approved_set:
-        return {}
-    if mode == "revert":
-        raise Refused.of(
-            "takes no approval of a set: that is of what would be applied",
-            where="--approved-set",
-            expected="a plan of the revert of each protected target by itself",
-            remedy="leave it out; protected targets are set aside then",
-        )
-    approver, operator = given.get("approver", ""), given["operator"]
-    if approver.strip().casefold() in ("", operator.strip().casefold()):
-        raise Refused.of(
-            "is not approved by somebody else",
-            where="approver",
-            expected=f"who approved the set, other than the operator {operator!r}",
-            found=approver,
-            remedy="-p approver NAME",
-        )
-    return {"set": approved_set, "list": listed, "approver": approver}
-
-
 def _work(
     project: Project,
     chosen: Fleet,
@@ -335,15 +308,15 @@ def _work(
     ledgers = Ledgers(project)
     written, state = begin()
     with signals.as_before():
-        signals.handle(lambda *_: None)
+        signals.handle(lambda *_: None, ending_s=executors.ending_s(executor))
         tell = partial(click.echo, err=True)
         try:
             Coordinator(project, written, state, executor, ledgers, places, tell).run()
+            notebook, head = record.seal(project, written.path, state)
         finally:
             executor.shutdown()
             ledgers.close()
             written.close()
-        notebook, head = record.seal(project, written.path, state)
     found = report.collect(written.path)
     if as_json:
         commands.print_document({**found, "notebook": str(commands.relative(notebook))})

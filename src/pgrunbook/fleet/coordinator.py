@@ -63,7 +63,7 @@ class Coordinator:
         """Each wave in order, up to what stops them: the verdict and the reason."""
         for number in range(len(self.state.waves)):
             waiting = [each for each in self.state.of_wave(number) if not each.passed]
-            if waiting:
+            if waiting or self._unproven(number):
                 self._wave(number, waiting)
             if why := self._why_stopped(number):
                 verdict = Verdict.INTERRUPTED if self._asked_to_stop else Verdict.FAILED
@@ -76,20 +76,25 @@ class Coordinator:
     def _wave(self, number: int, waiting: Sequence[Progress]) -> None:
         self._note(self._of_wave(number, "begun"))
         self._drive(number, waiting, self.state["mode"])
-        last = number == len(self.state.waves) - 1
-        if not last and not self._why_stopped(number):
+        if self._unproven(number) and not self._why_stopped(number):
             self._soak(number)
-        if not last and not self._why_stopped(number) and self.state["soak_s"]:
+        if self._unproven(number) and not self._why_stopped(number):
             self._note(self._of_wave(number, "verifying"))
-            passed = [each for each in waiting if each.passed]
-            self._drive(number, passed, "verify")
+            self._drive(number, self._unproven(number), "verify")
         self._note(self._of_wave(number, "stopped" if self._why_stopped(number) else "done"))
+
+    def _unproven(self, number: int) -> list[Progress]:
+        """Who of a wave has passed, and is still to be verified after the soak: by an earlier run,
+        too, which was stopped meanwhile. None of the last wave, and none without a soak.
+        """
+        if number == len(self.state.waves) - 1 or not self.state["soak_s"]:
+            return []
+        return [each for each in self.state.of_wave(number) if each.passed and not each.verified]
 
     def _soak(self, number: int) -> None:
         """Wait, so that what goes wrong a while later shows before the next wave."""
         until = time.monotonic() + self.state["soak_s"]
-        if self.state["soak_s"]:
-            self._note(self._of_wave(number, "soaking"))
+        self._note(self._of_wave(number, "soaking"))
         while time.monotonic() < until and not self._why_stopped(number):
             time.sleep(TICK_S)
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
+from pgrunbook import signals
 from pgrunbook.errors import Refused
 
 # Tasks after which a worker is begun anew, so that what a library keeps does not add up.
@@ -24,6 +25,8 @@ _TASKS = 250
 _PR_SET_PDEATHSIG = 1
 # How long a run may take to come to its end, when its coordinator has died.
 _ENDING_S = 60.0
+# To ask the ledgers of the targets that were at work, and to seal, after a second signal.
+_SEALING_S = 5.0
 _INTERRUPTED = 3
 _at_work = threading.Lock()
 
@@ -134,6 +137,16 @@ def start(executor: str, workers: int) -> Executor:
 def may_repeat(executor: str) -> bool:
     """Whether it begins a task again by itself when a worker dies, a finished one included."""
     return executor != "local"
+
+
+def ending_s(executor: Executor) -> float:
+    """How long a coordinator may take to its end after a second signal. Its own workers are stopped
+    then: each rolls back and writes its record, ledgers are asked, and the fleet's record is
+    sealed. Those of a cluster cannot be stopped, and are not waited for.
+    """
+    if isinstance(executor, Processes):
+        return signals.STOPPING_S + signals.ENDING_S + _SEALING_S
+    return signals.ENDING_S
 
 
 def limited(server: str, places: int, task: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,18 +38,25 @@ class Journal:
             ) from exc
 
     @classmethod
-    def create(cls, path: Path, *events: Event) -> Journal:
-        """Begin a journal with these events: it is there with all of them, or not at all."""
+    def create(
+        cls, path: Path, *events: Event, check: Callable[[Path], object] = lambda _: None
+    ) -> Journal:
+        """Begin a journal with these events: it is there with all of them, or not at all. `check`
+        may raise, once whoever looks sees that one is being made, and by which file.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        journal = cls(path.with_name(f".{path.name}"), os.O_CREAT | os.O_EXCL)
-        journal.write(*events)
-        journal.path.rename(path)
-        journal.path = path
-        folder = os.open(path.parent, os.O_RDONLY)
+        half_made = path.with_name(f".{path.name}")
+        journal = cls(half_made, os.O_CREAT | os.O_EXCL)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            check(half_made)
+            journal.write(*events)
+            half_made.rename(path)
+            _sync(path.parent)
+        except BaseException:
+            journal.close()
+            half_made.unlink(missing_ok=True)
+            raise
+        journal.path = path
         return journal
 
     @classmethod
@@ -103,6 +110,15 @@ def at_work(path: Path) -> bool:
         except OSError:
             return True
     return False
+
+
+def _sync(folder: Path) -> None:
+    """See that a file's name in it is on the disk."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _line(event: Event) -> bytes:

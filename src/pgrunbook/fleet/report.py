@@ -86,6 +86,6 @@ def text(found: dict[str, Any]) -> str:
     if (more := len(largest) - _REASONS) > 0:
         lines.append(f"and {more} more reasons: --json has all")
     if found["verdict"] not in (Verdict.PASSED, "at work"):
-        resume = shlex.join(["pgrunbook", "fleet", "resume", "--fleet", found["fleet"]])
-        lines.append(f"go on with what has not passed: {resume}")
+        resume = ["pgrunbook", "fleet", "resume", found["runbook"], "--fleet", found["fleet"]]
+        lines.append(f"go on with what has not passed: {shlex.join(resume)}")
     return "\n".join(map(one_line, lines))

@@ -6,11 +6,12 @@ import shlex
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Refused, Verdict
-from pgrunbook.fleet import journal, record, targets, waves
+from pgrunbook.fleet import approval, journal, record, targets, waves
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import Ledgers
 from pgrunbook.fleet.settings import Fleet
@@ -51,13 +52,19 @@ def begin(
     return _written(project, fleet, begun, members)
 
 
-def resume(project: Project, fleet: Fleet, path: Path) -> tuple[Journal, State]:
+def resume(project: Project, fleet: Fleet, path: Path, operator: str) -> tuple[Journal, State]:
     """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
-    waves and its parameters. The workers and the pause are those of pgrunbook.toml now.
+    waves and its parameters, but for the operator. The workers and the pause are those of
+    pgrunbook.toml now. Raises Refused if the operator has approved the set.
     """
     before = State.read(path)
-    kept = ("runbook", "mode", "parameters", "list", "approved", "waves", "budgets")
-    begun = {name: before[name] for name in kept} | {"resumes": before["id"]}
+    approval.require_another(before["approved"], operator)
+    kept = ("runbook", "mode", "list", "approved", "waves", "budgets")
+    begun = {
+        **{name: before[name] for name in kept},
+        "parameters": {**before["parameters"], "operator": operator},
+        "resumes": before["id"],
+    }
     members: list[Event] = []
     for each in before.targets.values():
         target = each.target.given()
@@ -71,7 +78,6 @@ def _written(
     project: Project, fleet: Fleet, begun: Mapping[str, Any], members: Sequence[Event]
 ) -> tuple[Journal, State]:
     folder = _folder(project, fleet.name, begun["runbook"])
-    require_idle(project, fleet.name, begun["runbook"])
     run_id = str(uuid.uuid4())
     path = folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}{JOURNAL}"
     settings = fleet.settings
@@ -85,69 +91,97 @@ def _written(
         "workers": settings.workers,
         "executor": settings.executor,
     }
-    written = Journal.create(path, first, *members)
+    check = partial(_require_idle, fleet.name)
+    written = Journal.create(path, first, *members, check=check)
     return written, State.of(written.news())
 
 
 def end_dead(project: Project, fleet: str) -> None:
-    """End the runs of a fleet whose coordinator was killed, and seal their records."""
+    """End the runs of a fleet whose coordinator was killed, and seal their records. A journal that
+    was half made is taken away: nothing was begun with it.
+    """
+    for path in (project.outputs / fleet).glob(f"*/.*{JOURNAL}"):
+        if not journal.at_work(path):
+            path.unlink()
     for path in sorted(journals(project, fleet)):
         if not record.is_sealed(project, path) and not journal.at_work(path):
-            record.seal(project, path, _ended(project, path))
+            left = Journal.reopen(path)
+            try:
+                record.seal(project, path, _ended(project, left))
+            finally:
+                left.close()
 
 
-def _ended(project: Project, path: Path) -> State:
+def _ended(project: Project, left: Journal) -> State:
     """The state of a run that is over now: what came of the targets that it was at, their ledgers
     say.
     """
-    left = Journal.reopen(path)
-    try:
-        state = State.read(path)
-        if state.verdict is not None:
-            return state
-        ledgers = Ledgers(project)
-        for progress in state.targets.values():
-            if progress.is_at_work:
-                event = ledgers.settle(state, progress, None, "its coordinator was killed")
-                left.write(event)
-                state.apply(left.news()[-1])
-        ledgers.close()
-        why = "its coordinator was killed; a later run goes on"
-        left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why})
-        state.apply(left.news()[-1])
+    state = State.read(left.path)
+    if state.verdict is not None:
         return state
-    finally:
-        left.close()
+    ledgers = Ledgers(project)
+    for progress in state.targets.values():
+        if progress.is_at_work:
+            event = ledgers.settle(state, progress, None, "its coordinator was killed")
+            left.write(event)
+            state.apply(left.news()[-1])
+    ledgers.close()
+    why = "its coordinator was killed; a later run goes on"
+    left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why})
+    state.apply(left.news()[-1])
+    return state
 
 
-def require_idle(project: Project, fleet: str, runbook: str) -> None:
-    """Raise Refused if a run of this fleet with the runbook is at work."""
-    for path in journals(project, fleet, runbook):
-        if journal.at_work(path):
-            status = shlex.join(["pgrunbook", "fleet", "status", "--fleet", fleet])
+def _require_idle(fleet: str, own: Path) -> None:
+    """Raise Refused if another process is at work in the folder of this journal, or begins to be.
+    Of two that begin at once each sees the other: one at least is refused.
+    """
+    for path in own.parent.glob(f"*{JOURNAL}"):
+        if path != own and journal.at_work(path):
+            status = ["pgrunbook", "fleet", "status", path.parent.name, "--fleet", fleet]
             raise Refused.of(
                 "is at work with this runbook already",
                 where=f"fleet {fleet!r}",
                 found=path.name,
-                remedy=f"wait until it has ended: {status}",
+                remedy=f"wait until it has ended: {shlex.join(status)}",
             )
 
 
-def latest(project: Project, fleet: str, runbook: str = "*") -> Path:
-    """The journal of the fleet's last run. Raises Refused if there is none."""
-    found = max(journals(project, fleet, runbook), key=lambda path: path.name, default=None)
-    if found is None:
+def latest(project: Project, fleet: str, runbook: str = "") -> Path:
+    """The journal of the fleet's last run with this runbook. Without one it is the runbook whose
+    run is at work; else the one whose last run has not passed; else that of the last run of all.
+
+    Raises Refused if there is none, or if there are several runbooks at work or not passed.
+    """
+    last: dict[str, Path] = {}
+    for path in sorted(journals(project, fleet, runbook or "*"), key=lambda path: path.name):
+        last[path.parent.name] = path
+    if not last:
         raise Refused.of(
             "has not been run",
             where=f"fleet {fleet!r}",
-            remedy=shlex.join(["pgrunbook", "fleet", "run", "001", "--fleet", fleet]),
+            remedy=shlex.join(["pgrunbook", "fleet", "run", runbook or "001", "--fleet", fleet]),
         )
-    return found
+    at_work = [path for path in last.values() if journal.at_work(path)]
+    if len(last) == 1 or len(at_work) == 1:
+        return (at_work or [*last.values()])[0]
+    left = at_work or [each for each in last.values() if State.read(each).verdict != Verdict.PASSED]
+    if len(left) > 1:
+        names = [path.parent.name for path in left]
+        status = shlex.join(["pgrunbook", "fleet", "status", names[0], "--fleet", fleet])
+        raise Refused.of(
+            "has several runs, of which none is meant more than the others",
+            where=f"fleet {fleet!r}",
+            expected="the runbook of one that is at work, or has not passed",
+            found=", ".join(names),
+            remedy=f"name the runbook: {status}",
+        )
+    return left[0] if left else max(last.values(), key=lambda path: path.name)
 
 
 def journals(project: Project, fleet: str, runbook: str = "*") -> Iterator[Path]:
-    """The journals of a fleet's runs."""
-    return (project.outputs / fleet).glob(f"{runbook}/*{JOURNAL}")
+    """The journals of a fleet's runs; not those that were half made: they begin with a dot."""
+    return (project.outputs / fleet).glob(f"{runbook}/[!.]*{JOURNAL}")
 
 
 def _folder(project: Project, fleet: str, runbook: str) -> Path:

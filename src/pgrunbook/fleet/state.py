@@ -22,7 +22,7 @@ class Kind(StrEnum):
     TARGET = "target"  # wave, and the target
     WAVE = "wave"  # wave, state
     STARTED = "started"  # name, run, attempt
-    ENDED = "ended"  # name, run, verdict, reason, record, sha256, again
+    ENDED = "ended"  # name, run, verdict, reason, record, sha256, again, verified
     VERIFIED = "verified"  # name, verdict, reason
     STOP = "stop"  # by
     END = "end"  # verdict, reason
@@ -64,8 +64,11 @@ class Progress:
 
     @property
     def failed(self) -> bool:
-        """Whether it counts against the budget: something went wrong, or may have."""
-        return not self.again and (self.verdict in _WRONG or self.verified in _WRONG)
+        """Whether it counts against the budget: something went wrong, or may have. After the soak
+        that is whatever has not verified, a server that does not answer included.
+        """
+        held = self.verified in (None, Verdict.PASSED)
+        return not self.again and (self.verdict in _WRONG or not held)
 
     @property
     def set_aside(self) -> bool:
@@ -174,6 +177,8 @@ class State:
         progress.reason, progress.again = event["reason"], event.get("again", False)
         progress.record, progress.sha256 = event.get("record", ""), event.get("sha256", "")
         progress.remark = event.get("remark", "")
+        verified = event.get("verified")
+        progress.verified = Verdict(verified) if verified else None
         progress.started_at = event.get("started_at") or progress.started_at
         progress.ended_at = event.get("ended_at") or event["at"]
 
@@ -190,6 +195,7 @@ def ended(progress: Progress) -> dict[str, Any]:
         "reason": progress.reason,
         "record": progress.record,
         "sha256": progress.sha256,
+        "verified": progress.verified,
         "started_at": progress.started_at,
         "ended_at": progress.ended_at,
     }

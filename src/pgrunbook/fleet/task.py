@@ -51,7 +51,10 @@ def run_one(
         values = {**given, "mode": mode}
         if approved:
             planned = look(root, runbook, target, given, "plan")
-            values |= _approval(planned, approved)
+            if planned["verdict"] != Verdict.PASSED:
+                why = f"could not be planned: {planned['reason']}"
+                return {"verdict": planned["verdict"], "reason": why}
+            values |= _approval(planned.get("plan"), approved)
         own = each.called(project), {**values, "schema": each.schema}
         folder = f"{fleet}/{each.name}"
         _, ending = _warm(project, runbook).run(*own, run_id, folder=folder)
@@ -136,13 +139,10 @@ def _warm(project: Project, runbook: str) -> WarmWorker:
     return worker
 
 
-def _approval(planned: Mapping[str, Any], approved: Mapping[str, str]) -> dict[str, str]:
+def _approval(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> dict[str, str]:
     """What the run is given so that it does what it has just planned, and nothing else. Raises
     Refused if that is not what was approved.
     """
-    plan = planned.get("plan")
-    if planned["verdict"] != Verdict.PASSED:
-        raise Refused.of(f"could not be planned: {planned['reason']}")
     if not plan:
         return {}
     if plans.of_set(plans.digest(plan), approved["list"]) != approved["set"]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from securesystemslib.signer import Key
 
@@ -223,8 +223,9 @@ _FLEET_UNENDED = "its fleet's run has not ended, or its coordinator was killed"
 
 
 def _resume(name: str) -> str:
-    fleet = shlex.quote(name.split("/", 1)[0])
-    return f"wait until it has ended; if it was killed: pgrunbook fleet resume --fleet {fleet}"
+    folder = PurePosixPath(name).parent
+    resume = ["pgrunbook", "fleet", "resume", folder.name, "--fleet", folder.parent.name]
+    return f"wait until it has ended; if it was killed: {shlex.join(resume)}"
 
 
 def _unended(notebook: Path) -> bool:

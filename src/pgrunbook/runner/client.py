@@ -21,10 +21,8 @@ from pgrunbook import signals
 from pgrunbook.runner import announcement, flood
 from pgrunbook.runner.progress_bar import ProgressBar
 
-# How long a cell that was told to stop may take to roll back, before its kernel is killed.
-STOPPING_S = 4.0
-
-HURRYING_S = 1.0  # after a second signal
+# As signals.STOPPING_S, after a second signal.
+HURRYING_S = 1.0
 
 # How long a kernel whose cell has ended may be silent before it has said so where its outputs come.
 SILENCE_S = 4.0
@@ -120,7 +118,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             _send(kernel, signal.SIGINT)
             killers.append(
                 threading.Timer(
-                    HURRYING_S if killers else STOPPING_S, _send, [kernel, signal.SIGKILL]
+                    HURRYING_S if killers else signals.STOPPING_S, _send, [kernel, signal.SIGKILL]
                 )
             )
             killers[-1].start()

@@ -92,7 +92,7 @@ class WarmClient(client.Client):
         """
 
         def stop(*_: object) -> NoReturn:
-            _end_process(client.HURRYING_S if signals.hurried() else client.STOPPING_S, enders)
+            _end_process(client.HURRYING_S if signals.hurried() else signals.STOPPING_S, enders)
             raise KeyboardInterrupt
 
         enders: list[threading.Timer] = []
@@ -125,7 +125,7 @@ def _within(seconds: float | None) -> Iterator[_Time]:
     if seconds is None:
         yield time
         return
-    _end_process(seconds + client.STOPPING_S, enders)
+    _end_process(seconds + signals.STOPPING_S, enders)
     try:
         with _alarm(seconds, time.ends):
             yield time

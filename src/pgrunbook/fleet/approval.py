@@ -1,0 +1,76 @@
+"""What a fleet's targets are given, and whether somebody else than the operator has approved it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.runbooks import arguments
+from pgrunbook.runbooks.project import Project
+
+# what each target has of its own, or the commands set
+_NOT_GIVEN = ("target", "schema", "mode", "approved_plan")
+
+
+def given(
+    project: Project,
+    notebook: Path,
+    first: FleetTarget,
+    pairs: Sequence[tuple[str, str]],
+    mode: str,
+) -> dict[str, Any]:
+    """The parameters of every target, checked as the first one's. Raises Refused, with all that is
+    wrong with them.
+    """
+    taken = [Problem("is each target's own", where=n) for n, _ in pairs if n in _NOT_GIVEN]
+    if taken:
+        raise Refused("The parameters are not valid: nothing was started.", problems=taken)
+    own = [("target", first.called(project)), ("schema", first.schema), ("mode", mode)]
+    asked = arguments.asked([notebook], [*pairs, *own])[notebook]
+    every = {key: value for key, value in asked.given.items() if key not in _NOT_GIVEN}
+    return {**every, "operator": asked.chosen.operator or getpass.getuser()}
+
+
+def of_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -> dict[str, str]:
+    """The approval of a set with this digest, `every` what the targets are given and `listed` the
+    digest of their list; empty if none is given. Raises Refused if nobody else has given it.
+    """
+    if not digest:
+        return {}
+    if mode == "revert":
+        raise Refused.of(
+            "takes no approval of a set: that is of what would be applied",
+            where="--approved-set",
+            expected="a plan of the revert of each protected target by itself",
+            remedy="leave it out; protected targets are set aside then",
+        )
+    approver, operator = every.get("approver", ""), every["operator"]
+    if not _is_another(approver, operator):
+        raise Refused.of(
+            "is not approved by somebody else",
+            where="approver",
+            expected=f"who approved the set, other than the operator {operator!r}",
+            found=approver,
+            remedy="-p approver NAME",
+        )
+    return {"set": digest, "list": listed, "approver": approver}
+
+
+def require_another(approved: Mapping[str, str], operator: str) -> None:
+    """Raise Refused if who goes on with a run is who has approved its set, if anybody has."""
+    if approved and not _is_another(approved["approver"], operator):
+        raise Refused.of(
+            "has approved the set, and cannot go on with its run",
+            where="operator",
+            expected=f"somebody other than the approver {approved['approver']!r}",
+            found=operator,
+            remedy="--operator NAME, where that is who goes on",
+        )
+
+
+def _is_another(approver: str, operator: str) -> bool:
+    return approver.strip().casefold() not in ("", operator.strip().casefold())

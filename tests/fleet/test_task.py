@@ -1,0 +1,32 @@
+"""What a worker makes of the plan of a target whose set was approved. No server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgrunbook.errors import Verdict
+from pgrunbook.fleet import task
+
+
+@pytest.mark.parametrize(
+    "verdict", [Verdict.LOCKED_OUT, Verdict.INTERRUPTED, Verdict.FAILED, Verdict.REFUSED]
+)
+def test_a_target_that_cannot_be_planned_is_what_its_plan_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: Verdict
+) -> None:
+    (tmp_path / "pgrunbook.toml").write_text("")
+    monkeypatch.setattr(task, "look", lambda *_: {"verdict": verdict, "reason": "held by ada"})
+    told = task.run_one(
+        str(tmp_path),
+        "tenants",
+        "001_notes",
+        {"name": "acme", "service": "nowhere"},
+        {"operator": "ada"},
+        "apply",
+        "run",
+        approved={"set": "5" * 64, "list": "6" * 64, "approver": "grace"},
+    )
+    assert told["verdict"] is verdict
+    assert told["reason"] == "could not be planned: held by ada"

@@ -14,7 +14,7 @@ import pytest
 from support.databases import Database
 from support.projects import RUNBOOK, Outcome, Project, wait_for
 
-from pgrunbook.ledger.ledger import SCHEMA_VERSION
+from pgrunbook.ledger.install import SCHEMA_VERSION
 
 Run = Callable[..., Outcome]
 

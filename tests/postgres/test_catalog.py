@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from support.databases import Database
 
-from pgrunbook.postgres import search_path, shapes
+from pgrunbook.postgres import search_path
 from pgrunbook.postgres.catalog import Connection, snapshot
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -87,9 +87,6 @@ def test_what_rows_may_break_is_not_called_not_null(empty: Database) -> None:
             ("t", "a"): True,
             ("t", "b"): False,
         }
-        assert [
-            key.name for key in shapes.of_catalog(conn, "public", ["t"]) if key.kind == "not null"
-        ] == ["b"]
 
 
 def test_types_are_enums_and_domains_the_server_s_own_too(look: Connection) -> None:

@@ -89,6 +89,7 @@ def test_every_frame_has_the_columns_of_its_kind(record: Record) -> None:
         Kind.SQUAWK,
         Kind.ROWS,
         Kind.VERIFIED_IN_PART,
+        *(Kind.BACKFILLS, Kind.BACKFILL, Kind.BATCHES),  # tests/run/test_backfill.py
     }
     for frame in data:
         assert frame["version"] == VERSION

@@ -141,10 +141,10 @@ def test_a_run_closes_those_that_died_in_its_own_schema_alone(tenants: Tenants) 
 
 
 def test_first_runs_at_once_make_one_ledger(empty: Database) -> None:
-    def install(schema: str) -> int:
+    def installed(schema: str) -> int:
         with connect(Target("test", empty.url), schema=schema) as conn:
             install.install(conn)
             return ledger.installed(conn)
 
     with ThreadPoolExecutor(8) as pool:
-        assert {*pool.map(install, ["public"] * 8)} == {install.SCHEMA_VERSION}
+        assert {*pool.map(installed, ["public"] * 8)} == {install.SCHEMA_VERSION}

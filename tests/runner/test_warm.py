@@ -13,12 +13,13 @@ import sys
 import threading
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from support.databases import Database
 from support.projects import Project
 
@@ -26,6 +27,7 @@ from pgrunbook.errors import Verdict
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks.project import Project as Files
+from pgrunbook.runner.shell import Shell
 from pgrunbook.runner.warm import WarmWorker
 
 pytestmark = [
@@ -72,6 +74,14 @@ def acting(notebook: dict[str, Any]) -> dict[str, Any]:
         if "parameters" in cell["metadata"].get("tags", ()):
             cell["source"] = [*cell["source"], '\nact = ""']
     return notebook
+
+
+@pytest.fixture(autouse=True)
+def no_other_shell() -> Iterator[None]:
+    """A worker is a process of its own; here, other tests have a shell, too."""
+    InteractiveShell.clear_instance()
+    yield
+    Shell.clear_instance()
 
 
 @pytest.fixture
@@ -261,6 +271,7 @@ STUCK = """
 import sys, uuid
 from pathlib import Path
 from pgrunbook.runbooks.project import Project
+from pgrunbook.runner.shell import Shell
 from pgrunbook.runner.warm import WarmWorker
 from pgrunbook import signals
 

@@ -165,7 +165,7 @@ def _of_lines(text: str, where: str) -> Iterator[Mapping[str, Any]]:
         if isinstance(row, dict):
             rows.append(row)
         else:
-            expected = '{"name": "acme", "service": "crm", "schema": "acme"}'
+            expected = '{"name": "acme", "service": "billing", "schema": "acme"}'
             problems.append(Problem("is no JSON object", f"{where}, line {number}", expected))
     if problems:
         raise Refused("The fleet's targets cannot be read.", problems=problems[:_MOST_PROBLEMS])

@@ -20,7 +20,7 @@ from pgrunbook.sqltext.bounds import MARKS, Use
 SKIP = "rows that break a constraint"
 
 _SIZE = re.compile(r"(\d+) *rows?")
-_EXPECTED = "TABLE by COLUMN[, COLUMN…][; N rows][; a duration], such as deals by id; 5000 rows"
+_EXPECTED = "TABLE by COLUMN[, COLUMN…][; N rows][; a duration], such as items by id; 5000 rows"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ test-faults: .venv/test.stamp  ## the whole fault matrix, for more than an hour;
 
 test-fleet: .venv/test.stamp  ## fleets of hundreds of targets, kills at random, and a real Dask
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-fleet]'
-	$(BIN)/pytest tests/fleet --many
+	$(BIN)/pytest tests/fleet --many --every-version
 
 bench: .venv/demo.stamp  ## every part beside the peers, 25 minutes; writes docs/benchmarks.md
 	$(BIN)/python benchmarks --write docs/benchmarks.md

@@ -22,8 +22,8 @@ VERSIONS = (16, 18)
 # Hundreds of small tests each, or long ones: on 18 only unless another version is asked for, as a
 # landing cannot wait.
 ON_THE_NEWEST = {
-    "test_admission.py",
     "test_change_control.py",
+    "test_admission.py",
     "test_changed.py",
     "test_composed.py",
     "test_constraint_kinds.py",
@@ -54,6 +54,16 @@ LONGEST = {
     "tests/planning/test_revert.py::test_any_prefix_of_the_blocks_can_be_reverted",
     "tests/invariants/test_run_002.py::test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips",
     "tests/invariants/test_run_002.py::test_a_revert_that_was_broken_off_goes_on",
+    "tests/invariants/test_change_control.py::test_plan_rehearse_approve_apply_revert",
+    "tests/cli/test_pending.py::test_all_that_is_pending_in_order_up_to_the_first_that_fails",
+    "tests/fleet/test_fleet.py::test_what_is_wrong_with_one_is_not_with_the_others",
+    "tests/fleet/test_fleet.py::test_after_a_kill_of_the_coordinator_one_resumption_finishes",
+    "tests/fleet/test_fleet.py::test_drift_is_told_in_groups_and_nothing_is_written",
+    "tests/fleet/test_fleet.py::test_the_targets_are_asked_of_a_database",
+    "tests/fleet/test_fleet.py::test_a_second_signal_stops_what_is_at_work_and_the_record_is_sealed",
+    "tests/hostile/test_shadows.py::test_shadows_elsewhere_on_the_path_of_the_role_do_nothing",
+    "tests/planning/test_approval.py::test_a_revert_of_a_protected_target_is_approved_too",
+    "tests/runner/test_flood.py::test_many_outputs_lose_their_middle",
 }
 # Asked for, one of these takes the place of 18 in every test. Each with how to get it.
 STAND_INS = {15: "apt-get install postgresql-15", 17: "pip install --editable '.[test-all]'"}

@@ -68,6 +68,7 @@ MOVING = (
     "table_locks",
     "locks",
     "pressure",
+    "relation_count",
     "remaining",
     "shadows",
 )

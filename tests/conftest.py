@@ -64,6 +64,15 @@ LONGEST = {
     "tests/hostile/test_shadows.py::test_shadows_elsewhere_on_the_path_of_the_role_do_nothing",
     "tests/planning/test_approval.py::test_a_revert_of_a_protected_target_is_approved_too",
     "tests/runner/test_flood.py::test_many_outputs_lose_their_middle",
+    "tests/hostile/test_ledger_locked.py::test_a_head_that_cannot_be_noted_is_told_with_who_it_is",
+    "tests/hostile/test_ledger_locked.py::test_nothing_is_sealed_uncompared_because_somebody_has_locked_it",
+    "tests/run/test_failed_run.py::test_a_statement_that_takes_too_long",
+    "tests/run/test_side_by_side.py::test_a_block_that_names_its_schemas_needs_the_database_for_itself",
+    "tests/planning/test_approval.py::test_another_order_and_another_database",
+    "tests/planning/test_approval.py::test_a_protected_target_is_protected_under_any_name",
+    "tests/records/test_sealing.py::test_what_papermill_itself_wrote_can_be_sealed",
+    "tests/records/test_sealing.py::test_the_end_that_was_cut_off_shows_in_the_ledger",
+    "tests/invariants/test_run_002.py::test_plan_rehearse_apply_revert",
 }
 # Asked for, one of these takes the place of 18 in every test. Each with how to get it.
 STAND_INS = {15: "apt-get install postgresql-15", 17: "pip install --editable '.[test-all]'"}

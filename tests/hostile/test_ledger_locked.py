@@ -57,8 +57,14 @@ def ledgered(crm: Database, project: Project) -> Database:
     ("table", "mode", "code", "message"),
     [
         ("runs", "SHARE", 2, "REFUSED: Nothing was changed."),
-        ("versions", "ACCESS EXCLUSIVE", 2, "REFUSED: Nothing was changed."),
-        ("blocks", "SHARE", 1, "What it committed before is in the ledger"),
+        pytest.param(
+            *("versions", "ACCESS EXCLUSIVE", 2, "REFUSED: Nothing was changed."),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            *("blocks", "SHARE", 1, "What it committed before is in the ledger"),
+            marks=pytest.mark.long,
+        ),
         ("verdicts", "SHARE", 1, "What it committed before is in the ledger"),
     ],
 )

@@ -367,7 +367,10 @@ def effect(block: str, *rows: tuple[str, str]) -> dict[str, Any]:
 
 
 def test_what_changed_is_what_the_catalog_said_of_each_block() -> None:
-    first = effect("010", ("function public.f()", "made"), ("view public.v", "made"))
+    first = effect(
+        "010",
+        *(("index public.i", "made"), ("function public.f()", "made"), ("view public.v", "made")),
+    )
     second = effect("020", ("view public.v", "dropped"), ("table public.t", "altered"))
     columns = effect("030", *((f"table column public.t.c{n}", "made") for n in range(4)))
     rows = frame(
@@ -377,6 +380,6 @@ def test_what_changed_is_what_the_catalog_said_of_each_block() -> None:
         record(target(), cell("act", first, second, columns, rows), cell("x", frame("difference")))
     )
     assert read["What changed?"] == (
-        "Made: function public.f(), 4 table columns. Altered: table public.t. "
+        "Made: function public.f(), index public.i, 4 table columns. Altered: table public.t. "
         "1,200 rows updated in public.t."
     )

@@ -70,12 +70,14 @@ _FEW = 3
 
 
 def _grouped(names: Sequence[str]) -> list[str]:
-    """The names; of a kind of parts that are more than a few, how many."""
+    """The names, those of parts last; of a kind of parts that are more than a few, how many."""
     kinds = [next((part for part in _PARTS if name.startswith(f"{part} ")), "") for name in names]
     counts = Counter(kinds)
     many = [kind for kind, number in counts.items() if kind and number > _FEW]
-    named = [name for name, kind in zip(names, kinds, strict=True) if kind not in many]
-    return [*named, *(counted(counts[kind], kind) for kind in many)]
+    of_kind = list(zip(names, kinds, strict=True))
+    wholes = [name for name, kind in of_kind if not kind]
+    few = [name for name, kind in of_kind if kind and kind not in many]
+    return [*wholes, *few, *(counted(counts[kind], kind) for kind in many)]
 
 
 def _note(changed: dict[str, str], name: str, change: str) -> None:

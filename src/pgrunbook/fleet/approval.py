@@ -9,6 +9,7 @@ from typing import Any
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.planning.approval import is_another
 from pgrunbook.runbooks import arguments
 from pgrunbook.runbooks.project import Project
 
@@ -49,7 +50,7 @@ def of_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -> dic
             remedy="leave it out; protected targets are set aside then",
         )
     approver, operator = every.get("approver", ""), every["operator"]
-    if not _is_another(approver, operator):
+    if not is_another(approver, operator):
         raise Refused.of(
             "is not approved by somebody else",
             where="approver",
@@ -62,7 +63,7 @@ def of_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -> dic
 
 def require_another(approved: Mapping[str, str], operator: str) -> None:
     """Raise Refused if who goes on with a run is who has approved its set, if anybody has."""
-    if approved and not _is_another(approved["approver"], operator):
+    if approved and not is_another(approved["approver"], operator):
         raise Refused.of(
             "has approved the set, and cannot go on with its run",
             where="operator",
@@ -70,7 +71,3 @@ def require_another(approved: Mapping[str, str], operator: str) -> None:
             found=operator,
             remedy="--operator NAME, where that is who goes on",
         )
-
-
-def _is_another(approver: str, operator: str) -> bool:
-    return approver.strip().casefold() not in ("", operator.strip().casefold())

@@ -84,7 +84,7 @@ def _approved(
             found="\n".join(f"{r.place} {r.told} {described(r)}" for r in risks) or "none",
             remedy=f"have somebody else read the plan, and approve it: approved_plan={plan.digest}",
         )
-    if chosen.approver.strip().casefold() in ("", operator.strip().casefold()):
+    if not is_another(chosen.approver, operator):
         yield Problem(
             "is not approved by somebody else",
             where="approver",
@@ -92,6 +92,11 @@ def _approved(
             found=repr(chosen.approver) if chosen.approver else "nobody",
             remedy="give the approver's name",
         )
+
+
+def is_another(approver: str, operator: str) -> bool:
+    """Whether somebody else than the operator is named as the approver."""
+    return approver.strip().casefold() not in ("", operator.strip().casefold())
 
 
 def _stale(folders: Sequence[Path], plan: Plan, digest: str) -> Iterator[Problem]:

@@ -465,3 +465,17 @@ def test_no_folder_is_no_clean_bill(tmp_path):
 def test_each_rule_says_why_in_a_line(rule):
     assert rule.why.endswith(".")
     assert "\n" not in rule.why + rule.remedy
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deploy/.ipynb_checkpoints/010_notes-checkpoint.sql",  # JupyterLab's
+        "deploy/._010_notes.sql",  # the Finder's
+        "verify/.#010_notes.sql",  # an editor's
+        "revert/.ipynb_checkpoints/010_notes-checkpoint.sql",
+    ],
+)
+def test_hidden_files_are_no_blocks(sql, name):
+    write(sql, {name: "no SQL"})
+    assert complaints(sql) == []

@@ -241,8 +241,12 @@ def _why(script: Script) -> str:
 
 
 def paths(folder: Path) -> dict[str, Path]:
-    """The SQL files and the folders in a folder, in order, by the names of their blocks."""
-    found = sorted(path for path in folder.glob("*") if path.is_dir() or path.suffix == ".sql")
+    """The SQL files and the folders in a folder, in order, by the names of their blocks.
+
+    Hidden ones are left alone: editors and JupyterLab leave copies there, and a shell's
+    `deploy/*.sql` has none of them.
+    """
+    found = sorted(path for path in folder.glob("[!.]*") if path.is_dir() or path.suffix == ".sql")
     return {path.name.removesuffix(".sql"): path for path in found}
 
 
@@ -251,7 +255,7 @@ def _entries(
 ) -> Iterable[tuple[str, Script | Variants]]:
     for name, path in paths(folder).items():
         if path.is_dir():
-            found = {p.stem: _script(p, root, unusable) for p in sorted(path.glob("*.sql"))}
+            found = {p.stem: _script(p, root, unusable) for p in sorted(path.glob("[!.]*.sql"))}
             yield name, {stem: script for stem, script in found.items() if script}
         elif script := _script(path, root, unusable):
             yield name, script

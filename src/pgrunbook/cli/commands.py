@@ -5,11 +5,12 @@ with `--json`.
 from __future__ import annotations
 
 import errno
+import getpass
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -26,6 +27,8 @@ from pgrunbook.errors import (
 
 if TYPE_CHECKING:
     from pgrunbook.records.record import Record
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
@@ -147,9 +150,26 @@ SCHEMA = click.option(
     help="The schema that the runbooks were run in (`-p schema NAME`).",
 )
 
+OPERATOR = click.option(
+    "--operator", default=getpass.getuser, show_default="you", help="Who says so."
+)
+
 AS_JSON = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON: docs/json.md has its form."
 )
+
+
+def parameters(text: str) -> Callable[[_Command], _Command]:
+    """The option for parameters of a runbook, with this help."""
+    return click.option(
+        "-p",
+        "--parameter",
+        "pairs",
+        type=(str, str),
+        multiple=True,
+        metavar="NAME VALUE",
+        help=text,
+    )
 
 
 def warn(problems: Sequence[str]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
@@ -27,17 +26,8 @@ _FLEET = click.option(
     "--fleet", "name", required=True, metavar="NAME", help="A fleet of pgrunbook.toml."
 )
 _RUNBOOK = click.argument("runbook", required=False)
-_PARAMETERS = click.option(
-    "-p",
-    "--parameter",
-    "pairs",
-    type=(str, str),
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter of the runbook, the same for every target. May be repeated.",
-)
-_OPERATOR = click.option(
-    "--operator", default=getpass.getuser, show_default="you", help="Who says so."
+_PARAMETERS = commands.parameters(
+    "A parameter of the runbook, the same for every target. May be repeated."
 )
 
 
@@ -112,7 +102,7 @@ def run(
 @fleet.command()
 @_RUNBOOK
 @_FLEET
-@_OPERATOR
+@commands.OPERATOR
 @commands.AS_JSON
 def resume(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
     """Go on with the targets that have not passed in the last run of a fleet with RUNBOOK, set
@@ -152,7 +142,7 @@ def status(runbook: str | None, name: str, as_json: bool) -> None:
 @fleet.command()
 @_RUNBOOK
 @_FLEET
-@_OPERATOR
+@commands.OPERATOR
 @commands.AS_JSON
 def abort(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
     """Begin no further target in the run of a fleet that is at work. The runs that are at work come
@@ -182,20 +172,11 @@ def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: b
     takes: that of the plan of the largest group, without whose it is, and of the list of targets.
     Exits with 1 if a target cannot be planned.
     """
-    from pgrunbook.fleet import approval, plans, survey, targets, task
-    from pgrunbook.fleet.settings import Fleet
+    from pgrunbook.fleet import plans, survey, targets
 
-    project = Project.find()
-    notebook = project.runbook(runbook)
-    chosen = Fleet.of(project, name)
-    found = targets.find(chosen, project)
-    given = approval.given(project, notebook, found[0], pairs, "plan")
-
-    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        return partial(task.look, str(project.root), notebook.stem, target.given(), given, "plan")
-
-    groups = survey.groups(_asked(project, chosen, found, question), plans.answered)
-    report = plans.collect(groups, targets.digest(found), name, notebook.stem)
+    notebook, found, answers = _looked(runbook, name, pairs, "plan")
+    groups = survey.groups(answers, plans.answered)
+    report = plans.collect(groups, targets.digest(found), name, notebook)
     _print(report, plans.text, as_json=as_json)
 
 
@@ -211,19 +192,10 @@ def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json:
     Reads only, and keeps no record. Exits with 1 if a target is not in the verified state, or
     cannot be reached: for a nightly schedule.
     """
-    from pgrunbook.fleet import approval, survey, targets, task
-    from pgrunbook.fleet.settings import Fleet
+    from pgrunbook.fleet import survey
 
-    project = Project.find()
-    notebook = project.runbook(runbook)
-    chosen = Fleet.of(project, name)
-    found = targets.find(chosen, project)
-    given = approval.given(project, notebook, found[0], pairs, "verify")
-
-    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        return partial(task.look, str(project.root), notebook.stem, target.given(), given, "verify")
-
-    groups = survey.groups(_asked(project, chosen, found, question), survey.verified)
+    _, _, answers = _looked(runbook, name, pairs, "verify")
+    groups = survey.groups(answers, survey.verified)
     report = survey.collect(groups, name, "verified", "not")
     _print(report, survey.text, as_json=as_json)
 
@@ -265,6 +237,27 @@ def _print(
 ) -> NoReturn:
     commands.print_document(report) if as_json else click.echo(text(report))
     sys.exit(Verdict(report["verdict"]).exit_code)
+
+
+def _looked(
+    runbook: str, name: str, pairs: Sequence[tuple[str, str]], mode: Literal["plan", "verify"]
+) -> tuple[str, Sequence[FleetTarget], Iterator[tuple[FleetTarget, dict[str, Any]]]]:
+    """The runbook's whole name, the targets of a fleet, and what a run in a mode that only reads
+    tells of each.
+    """
+    from pgrunbook.fleet import approval, targets, task
+    from pgrunbook.fleet.settings import Fleet
+
+    project = Project.find()
+    notebook = project.runbook(runbook)
+    chosen = Fleet.of(project, name)
+    found = targets.find(chosen, project)
+    given = approval.given(project, notebook, found[0], pairs, mode)
+
+    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
+        return partial(task.look, str(project.root), notebook.stem, target.given(), given, mode)
+
+    return notebook.stem, found, _asked(project, chosen, found, question)
 
 
 def _asked(

@@ -4,7 +4,6 @@ locked out.
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import TYPE_CHECKING
 
@@ -93,7 +92,7 @@ def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
 @commands.TARGET
 @click.option("--schema", default="public", show_default=True, help="A schema of the target.")
 @click.option("--confirm", metavar="REASON", help="Say that it is this one from now on, and why.")
-@click.option("--operator", default=getpass.getuser, show_default="you", help="Who says so.")
+@commands.OPERATOR
 @commands.AS_JSON
 def server(target: str, schema: str, confirm: str | None, operator: str, as_json: bool) -> None:
     """Show which server answers, and whether it is the one that the target's ledger was written on.

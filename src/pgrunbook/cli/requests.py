@@ -4,7 +4,6 @@ shell.
 
 from __future__ import annotations
 
-import getpass
 import platform
 from collections.abc import Callable
 from typing import Any
@@ -19,10 +18,8 @@ from pgrunbook.ledger.requests import What
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that all three have."""
     reason = click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")
-    operator = click.option(
-        "--operator", default=getpass.getuser, show_default="you", help="Who asks."
-    )
-    return commands.TARGET(commands.SCHEMA(reason(operator(commands.AS_JSON(command)))))
+    asked = reason(commands.OPERATOR(commands.AS_JSON(command)))
+    return commands.TARGET(commands.SCHEMA(asked))
 
 
 @click.command()

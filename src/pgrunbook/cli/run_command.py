@@ -37,16 +37,10 @@ if TYPE_CHECKING:
     "looks; revert undoes"
     " what was applied.  [default: the runbook's, usually apply]",
 )
-@click.option(
-    "-p",
-    "--parameter",
-    "pairs",
-    type=(str, str),
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, "
-    "statement_timeout,"
-    " approved_plan, approver, discard, adopt, or one of its own. May be repeated.",
+@commands.parameters(
+    "A parameter of the runbook: schema, ticket, operator, lock_timeout, lock_budget, "
+    "statement_timeout, approved_plan, approver, discard, adopt, or one of its own. May be "
+    "repeated."
 )
 @click.option(
     "--html", is_flag=True, help="Also make the reviewer's page of the record, below outputs/site/."

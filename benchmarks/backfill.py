@@ -27,7 +27,7 @@ import peers
 import projects
 import psycopg
 import stall
-from measuring import table
+from measuring import beside, table
 
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server
@@ -102,13 +102,8 @@ class Watch:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Sample both servers."""
-        thread = threading.Thread(target=self._watch)
-        thread.start()
-        try:
+        with beside(self._watch, self._over):
             yield
-        finally:
-            self._over.set()
-            thread.join()
 
     def _watch(self) -> None:
         # the application commits all the time, so what was replayed last says how far that is

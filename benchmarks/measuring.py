@@ -43,6 +43,18 @@ def usage(commands: Sequence[peers.Command]) -> Usage:
     return Usage(wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
+@contextmanager
+def beside(work: Callable[..., None], over: threading.Event, *arguments: Any) -> Iterator[None]:
+    """Have this done in a thread as long as the `with` block lasts: it ends when that is `over`."""
+    thread = threading.Thread(target=work, args=arguments)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 @dataclass
 class Memory:
     """The most memory that this process's children had at one time, in bytes: resident, shared
@@ -57,13 +69,8 @@ class Memory:
         """Sample as long as the `with` block lasts. It costs the children time: do not measure both
         at once.
         """
-        thread = threading.Thread(target=self._watch)
-        thread.start()
-        try:
+        with beside(self._watch, self._over):
             yield self
-        finally:
-            self._over.set()
-            thread.join()
 
     def _watch(self) -> None:
         while not self._over.wait(SAMPLING_S):

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import peers
 import psycopg
+from measuring import beside
 
 from pgrunbook.postgres import embedded
 
@@ -111,13 +112,8 @@ class Reader:
         """
         with psycopg.connect(self.conninfo) as conn:
             conn.execute("SELECT count(*) FROM deals")
-            thread = threading.Thread(target=self._stay, args=(conn, seconds))
-            thread.start()
-            try:
+            with beside(self._stay, self._over, conn, seconds):
                 yield
-            finally:
-                self._over.set()
-                thread.join()
 
     def _stay(self, conn: psycopg.Connection, seconds: float) -> None:
         with psycopg.connect(self.conninfo, autocommit=True) as look:

@@ -94,7 +94,7 @@ _USED_BY = "SELECT DISTINCT {oid}, {letters}::text FROM {catalog} WHERE oid >= {
 _LETTERS = {"pg_class": "relkind", "pg_proc": "prokind", "pg_type": "typtype"}
 _BUT = {"pg_type": " AND (typelem = 0 OR typarray <> 0)"}
 # What initdb has made of these may be altered.
-_ALWAYS = frozenset(OIDS[catalog] for catalog in ("pg_extension", "pg_namespace"))
+_ALWAYS = frozenset({OIDS["pg_extension"], OIDS["pg_namespace"]})
 _HIDDEN = "pg_user_mapping"  # from most roles
 
 _PAIRS = "({}, {}) IN (SELECT * FROM unnest({}::oid[], {}::{}[]))"
@@ -234,6 +234,11 @@ _LARGE = {
     "pg_type": "typnamespace",
 }
 _WITHIN = "SELECT oid FROM {catalog} WHERE {column} = ANY ({namespaces})"
+
+
+def said_of_later() -> str:
+    """The condition that a row, of whatever is said of objects, is not about PostgreSQL's own."""
+    return f"(d.objoid >= {MADE_LATER} OR d.classoid = ANY ({oids(_ALWAYS)}))"
 
 
 def said_within(namespaces: Sequence[int]) -> str:

@@ -53,7 +53,7 @@ def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) ->
         wanted = _SCHEMAS.replace("{wanted}", named)
         found, used = snapshot.ask([wanted, catalogs.used()], last=False)
         namespaces = [oid for oid, _ in found.rows]
-        said = f"(d.objoid >= {MADE_LATER} OR d.classoid <> {OIDS['pg_class']})"
+        said = catalogs.said_of_later()
         if schemas is not None:
             said += f" AND {catalogs.said_within(namespaces)}"
         about = _About(said=said, member="true", privileged="true")
@@ -199,9 +199,11 @@ def _without_password(conninfo: str) -> str:
 
 def _add_granted(inventory: Inventory, answer: Answer) -> None:
     """Add objects that are not ours for their privileges alone; public is one that is there."""
-    for *address, type_, identity, acl, usual in answer.rows:
+    names = ["acl", "default acl", "comment"]
+    for *address, type_, identity, acl, usual, comment in answer.rows:
         each = Object(type_, identity)
-        if properties := _properties(["acl", "default acl"], [acl, usual]):
+        properties = _properties(names, [acl, usual, comment])
+        if "privileges" in properties:
             inventory.definitions.setdefault(each, Definition(properties))
             inventory.addresses.setdefault(each, Address(*address))
 

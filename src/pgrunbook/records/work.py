@@ -5,6 +5,7 @@ times, and the plan and the files by which it was done.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -51,6 +52,8 @@ class Work:
     def _blocks(self) -> Iterator[Problem]:
         """What the record says that was done, with the SQL that it shows for that."""
         rows = {(row["block"], row["event"]): row for row in self.witness.rows("blocks")}
+        pending = [each for each in self.record.decided if each["action"] != "skip"]
+        decided = {each["block"]: each for each in pending}  # the last one counts
         for done in () if self.rehearses else self.record.done:
             name, event = done["block"], done["event"]
             if (row := rows.get((name, event))) is None:
@@ -62,16 +65,12 @@ class Work:
                 continue
             if _instant(row["started_at"]) != _instant(done["started_at"]):
                 yield otherwise(f"{name}: started", row["started_at"], done["started_at"])
-            wanted = [
-                each
-                for each in self.record.decided
-                if each["block"] == name and each["action"] != "skip"
-            ]
+            wanted = decided.get(name, {})
             for digest in ("source_sha256", "tree_sha256"):
-                if wanted and (said := wanted[-1].get(digest) or row[digest]) != row[digest]:
+                if (said := wanted.get(digest) or row[digest]) != row[digest]:
                     yield otherwise(f"{name}: {digest}", row[digest], said)
-            if not wanted or wanted[-1]["sql"] != row["sql"]:
-                said = wanted[-1]["sql"] if wanted else ""
+            if wanted.get("sql") != row["sql"]:
+                said = wanted.get("sql", "")
                 yield otherwise(f"{name}: SQL", _digested(row["sql"]), _digested(said))
 
     def _hidden(self) -> Iterator[Problem]:
@@ -82,13 +81,13 @@ class Work:
         if states & {"interrupted", "running"} or self.ending.verdict is Verdict.INTERRUPTED:
             return
         shown = {(done["block"], done["event"]) for done in self.record.done}
+        reasons = defaultdict[str, list[str]](list)
+        for each in self.record.decided:
+            reasons[each["block"]].append(each["reason"])
         for row in self.witness.rows("blocks"):
             by = f"{row['event']} ", f"run {row['run_id'][:8]}"
-            later = [
-                each["reason"] for each in self.record.decided if each["block"] == row["block"]
-            ]
             # its cell was run again
-            told = any(reason.startswith(by[0]) and by[1] in reason for reason in later)
+            told = any(said.startswith(by[0]) and by[1] in said for said in reasons[row["block"]])
             if (
                 row["event"] not in ledger.BROKEN_OFF
                 and (row["block"], row["event"]) not in shown

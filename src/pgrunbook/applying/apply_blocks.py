@@ -98,7 +98,10 @@ class Worker:
             self.recorder.begin()
             self.agenda.state.read_anew(self.recorder.run_id)
         _LOG.info("%s: to %s, %s", block.name, chosen.action, chosen.reason)
-        done = self._execute(chosen, reporter)
+        try:
+            done = self._execute(chosen, reporter)
+        finally:
+            self.sessions.put_back()
         if done.effect is None:  # nobody has heard of it
             self.agenda.state.forget()
         self.outcomes.append(done)

@@ -20,14 +20,11 @@ from typing import Any, Self
 
 import psycopg
 
-from pgrunbook.checks import CheckResult, result
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Problem, Refused
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.target import Target
-
-WHERE = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +213,24 @@ class Standing:
             )
         return f"{self.server}: as in the ledger"
 
-    def check(self, target: Target) -> CheckResult:
-        """Whether the server is the one that the ledger was written on. A target that is protected,
-        or asks for a rehearsal, takes no other one for it; elsewhere it is told, as databases are
+    def refusal(self, target: Target) -> Problem | None:
+        """Why the server is not taken for the target: it is protected, or asks for a rehearsal, and
+        the ledger was written on another server. Elsewhere any copy will do, as databases are
         copied every night.
         """
-        given, check = target.expected, "is the one that the ledger was written on"
-        may_be_copy = given.copy_of or not (given.protected or given.rehearsal)
-        if not self.elsewhere and (may_be_copy or not self.says_copy):
-            return CheckResult(WHERE, check)
-        if may_be_copy:
-            return CheckResult(WHERE, check, not_run=str(self))
-        return result(
-            WHERE,
-            check,
-            False,
+        given = target.expected
+        if given.copy_of or not (given.protected or given.rehearsal):
+            return None
+        if not (self.elsewhere or self.says_copy):
+            return None
+        expected, found = "a server that somebody has confirmed", str(self)
+        if self.elsewhere:
+            expected, found = self.noted[-1].text, self.differing
+        return Problem(
             "is not the one that the ledger was written on: a copy of it, or it after a failover",
-            expected=self.noted[-1].text
-            if self.elsewhere
-            else "a server that somebody has confirmed",
-            found=self.differing if self.elsewhere else str(self),
+            where="server",
+            expected=expected,
+            found=found,
             remedy=f"connect to the right one; or, if this one is {target.name} now:\n"
             f'pgrunbook server --target {shlex.quote(target.name)} --confirm "failover of …"',
         )

@@ -9,8 +9,8 @@ from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem, Verdict
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target

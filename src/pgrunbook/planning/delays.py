@@ -10,8 +10,8 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.durations import milliseconds
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog

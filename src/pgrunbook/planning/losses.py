@@ -14,9 +14,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from pgrunbook.admit.try_check import as_it_is
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.fold import Fold
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection

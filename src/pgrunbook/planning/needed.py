@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
-from pgrunbook.checks import CheckResult, result
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, types
 from pgrunbook.postgres.catalog import Connection

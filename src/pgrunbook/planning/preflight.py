@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.ledger import install, ledger
 from pgrunbook.planning import needed, reliance
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.needed import There, may, quoted
 from pgrunbook.postgres import catalog, search_path

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 
 import psycopg
 
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger import install, ledger
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
 

@@ -49,7 +49,6 @@ def of_project(
 
 def _noted(project: Project, name: str) -> list[Head]:
     # Here, because an archive can be checked without its targets.
-    from pgrunbook import checks
     from pgrunbook.ledger import origin
     from pgrunbook.postgres import connection, driver_errors
     from pgrunbook.runbooks import targets
@@ -59,10 +58,10 @@ def _noted(project: Project, name: str) -> list[Head]:
         driver_errors.driver_errors("The ledger could not be read.", where=f"target {name!r}"),
         connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn,
     ):
-        ours = origin.Standing.of(conn).check(target)
-        checks.require(
-            [ours], Refused, "The ledger cannot tell what was sealed since it was copied."
-        )
+        if problem := origin.Standing.of(conn).refusal(target):
+            raise Refused(
+                "The ledger cannot tell what was sealed since it was copied.", problems=[problem]
+            )
         return heads.heads(conn)
 
 

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 import psycopg
 from IPython.core.getipython import get_ipython
 
-from pgrunbook import checks
 from pgrunbook.applying.apply_blocks import Worker
 from pgrunbook.errors import Failed, Problem, Refused, Verdict, first_line
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, so_far
-from pgrunbook.planning import preflight, right_target
+from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import target

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger.origin import Standing
@@ -25,9 +24,11 @@ from pgrunbook.planning import (
     policy,
     preflight,
     reliance,
+    right_target,
     unseen_lag,
 )
 from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.make_plan import make_plan
@@ -84,7 +85,7 @@ class Preparation:
             CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems
         ]
         results += self._cells(decided)
-        results.append(self.standing.check(self.target))
+        results.append(right_target.check_server(self.target, self.standing))
         results += _exposed(decided)
         results += reliance.readings(self.agenda.state.unread())
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided)

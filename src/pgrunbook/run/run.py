@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from IPython.display import Markdown
 
-from pgrunbook import checks
 from pgrunbook.admit import variants
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
-from pgrunbook.planning import decisions, hazards
+from pgrunbook.planning import checks, decisions, hazards
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Snapshot

@@ -131,7 +131,7 @@ class Worker:
                 *on,
                 ground=self.agenda.state.ground,
                 decide=decide,
-                ask=self.agenda.questions,
+                ask=self.agenda.columns.questions,
                 report=reporter.attempts(),
             )
         return outside_transaction.apply(

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from pgrunbook.admit.columns import Questions
 from pgrunbook.applying import effects, lock_waits, standbys
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.lock_waits import Report
@@ -23,7 +24,6 @@ from pgrunbook.errors import Failed, Problem, RunbookError, first_line
 from pgrunbook.inventory import changed, objects
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger import ledger, write
-from pgrunbook.planning.agenda import Questions
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.timeouts import Timeouts

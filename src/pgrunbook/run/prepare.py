@@ -79,7 +79,7 @@ class Preparation:
         the decisions.
         """
         blocks = self.agenda.blocks()
-        found = self.agenda.found(blocks)
+        found = self.agenda.columns.facts(blocks)
         decided = self._decided = self.agenda.decide(blocks, found)
         results = [
             CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems
@@ -100,7 +100,7 @@ class Preparation:
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks)
             results += self.rehearsal.check(copied, state)
-            found = self.agenda.found(blocks, self.look)  # the plan is that of the target
+            found = self.agenda.columns.facts(blocks, self.look)  # the plan is that of the target
         if self.agenda.reverting:
             results += self._lost(decided)
         said = {str(each): told(made) for each, made in state.items()}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pgrunbook.applying.outcome import Outcome
-from pgrunbook.applying.outside_transaction import Progress
+from pgrunbook.applying.progress import Progress
 from pgrunbook.ledger.batches import History
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.blockers import Attempt

@@ -19,7 +19,7 @@ from IPython.display import display as show
 from pgrunbook import controls, durations
 from pgrunbook.applying import lock_waits
 from pgrunbook.applying.outcome import Outcome
-from pgrunbook.applying.outside_transaction import Progress
+from pgrunbook.applying.progress import Progress
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.errors import Problem, RunbookError
 from pgrunbook.ledger.batches import History

@@ -20,7 +20,7 @@ from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
-from pgrunbook.run import conclusion, display, target_card, verify
+from pgrunbook.run import conclusion, display, reporters, target_card, verify
 from pgrunbook.run.lifetime import Lifetime
 from pgrunbook.runbooks import parameters, squawk
 
@@ -241,19 +241,19 @@ class Run(Lifetime):
                 return
             for block in mine:
                 before = [d.block.name for d in self._decisions]
-                self._worker.apply(block, before[: before.index(block.name)], display.EACH)
+                self._worker.apply(block, before[: before.index(block.name)], reporters.EACH)
 
     def apply_all(self) -> None:
         """Do with every block, in order, what `apply` does, and show many in one frame: for a
         runbook of hundreds.
 
-        Columns: see `display.Together`. What was done before a block that fails is shown too.
+        Columns: see `reporters.Together`. What was done before a block that fails is shown too.
         """
         with self._ending():
             self._require_decisions()
             if self.parameters.mode == "revert":
                 return
-            shows = display.Together()
+            shows = reporters.Together()
             try:
                 self._worker.apply_all([d.block for d in self._decisions], shows)
             finally:
@@ -272,7 +272,7 @@ class Run(Lifetime):
             return None
         with self._ending():
             for decision in reversed(self._decisions):
-                self._worker.apply(decision.block, (), display.EACH)
+                self._worker.apply(decision.block, (), reporters.EACH)
         if not self._revert_ends:
             return None
         self._revert_ends = False

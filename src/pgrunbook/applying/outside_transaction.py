@@ -21,9 +21,8 @@ import psycopg
 from pglast import ast
 from pglast.enums import ObjectType
 
-from pgrunbook.applying import effects, lock_waits
+from pgrunbook.applying import effects, lock_waits, postconditions
 from pgrunbook.applying.effects import Effect
-from pgrunbook.applying.in_transaction import unmet
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.outcome import Clock, Outcome
 from pgrunbook.applying.progress import LOOK_S, Progress, Watch
@@ -81,7 +80,7 @@ def apply(
         steps.record("reverting" if decision.action is Action.REVERT else "started")
         steps.run()
         effect = effects.compare(sessions.look, ground, block, _taken_over(decision), decision.kept)
-        if problems := [*_invalid(block, effect), *unmet(decision, effect)]:
+        if problems := [*_invalid(block, effect), *postconditions.of_objects(decision, effect)]:
             raise Failed(_half_done(decision), problems=problems)
         steps.record(decision.event, effect=effect.rows, later=1)
     except psycopg.Error as exc:

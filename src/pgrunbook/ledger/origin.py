@@ -179,25 +179,20 @@ class Standing:
         """In what it differs from what the ledger last has of its server, one fact a line; and what
         is not shown.
         """
-        found = self.here.differences(self.noted[-1])
-        lines = [
-            f"{name.replace('_', ' ')}: {then}, and here {now}"
-            for name, (now, then) in found.items()
-        ]
-        hidden = [
-            name for name in ("timeline", "data_directory") if self.here.facts()[name] is None
-        ]
-        return "\n".join(
-            [*lines, *(f"{name.replace('_', ' ')}: not shown to this role" for name in hidden)]
-        )
+        lines = []
+        for name, (now, then) in self.here.differences(self.noted[-1]).items():
+            lines.append(f"{name.replace('_', ' ')}: {then}, and here {now}")
+        if self.here.timeline is None:
+            lines.append("timeline: not shown to this role")
+        if self.here.data_directory is None:
+            lines.append("data directory: not shown to this role")
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         if self.standby:
-            ledger = (
-                "was written on its primary"
-                if self.noted
-                else "names no server yet, if there is one"
-            )
+            ledger = "names no server yet, if there is one"
+            if self.noted:
+                ledger = "was written on its primary"
             return f"a standby at {self.here.address}; the ledger {ledger}"
         if not self.noted:
             return f"{self.here.text}; the ledger names none yet"
@@ -253,15 +248,7 @@ class Standing:
         self, conn: Connection, *, target: str, operator: str, reason: str, confirmed: bool = False
     ) -> None:
         """Write who answers into the ledger, unless it is there."""
-        event = (
-            "confirmed"
-            if confirmed
-            else "copied"
-            if self.elsewhere
-            else "seen"
-            if self.noted
-            else "first"
-        )
+        event = "confirmed" if confirmed else self._event
         if event == "seen" and any(_says_all(noted, self.here) for noted in self.noted):
             return
         row = {
@@ -273,6 +260,13 @@ class Standing:
         }
         with lockers.naming(conn):
             conn.execute(_NOTE, row)
+
+    @property
+    def _event(self) -> str:
+        """How the server came to be the ledger's, where nobody has confirmed it."""
+        if self.elsewhere:
+            return "copied"
+        return "seen" if self.noted else "first"
 
 
 _NOTE = (

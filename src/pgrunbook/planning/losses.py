@@ -72,12 +72,11 @@ def check(
         # Rows that a policy hides even from the owner would be lost with the others: now they are
         # an error.
         conn.execute("SET LOCAL row_security = off")
-        results += [
-            _empty(conn, schema, d, loss) for d in kept for loss in losses(d.block.statements)
-        ]
-        results += [
-            _unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()
-        ]
+        for decision in kept:
+            for loss in losses(decision.block.statements):
+                results.append(_empty(conn, schema, decision, loss))
+        for holder, name in _holders(conn, schema, undone).items():
+            results.append(_unheld(conn, holder, name))
     return [*results, *_later(conn, runbook, schema, undone, expected, again)]
 
 
@@ -180,24 +179,23 @@ def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[
     it back: the column itself, and those that share its type or its lookup table.
     """
     found: dict[Holder, str] = {}
-    for block in (d.block for d in undone):
-        if (
-            not block.admits
-            or Fact("value", block.admits.table, block.admits.column) not in block.facts
-        ):
+    for decision in undone:
+        block = decision.block
+        if not block.admits:
             continue
         table, column, value = block.admits
-        types = [
-            variables[_TYPES[variant]] for variant, variables in block.choices if variant in _TYPES
-        ]
-        lookups = [variables for variant, variables in block.choices if variant == "lookup"]
-        shared = {
-            "types": types,
-            "lookups": [v["table"] for v in lookups],
-            "keys": [v["column"] for v in lookups],
-        }
+        if Fact("value", table, column) not in block.facts:
+            continue
+        shared: dict[str, list[str]] = {"types": [], "lookups": [], "keys": []}
+        for variant, variables in block.choices:
+            if variant in _TYPES:
+                shared["types"].append(variables[_TYPES[variant]])
+            elif variant == "lookup":
+                shared["lookups"].append(variables["table"])
+                shared["keys"].append(variables["column"])
         rows = catalog.rows(conn, "holders", schema=schema, table=table, column=column, **shared)
-        found |= {Holder(**row, value=value): block.name for row in rows}
+        for row in rows:
+            found[Holder(**row, value=value)] = block.name
     return found
 
 

@@ -82,10 +82,14 @@ class Archive:
             head = self._head(name) if name else None
             self.require_unsealed(notebook)
             complete()
+            first, sequence, previous = None, 1, None
+            if head:
+                first, sequence = head.archive, head.sequence + 1
+                previous = Resource.of(head.name, head.sha256)
             predicate = Predicate(
-                archive=head.archive if head else None,
-                sequence=head.sequence + 1 if head else 1,
-                previous=Resource.of(head.name, head.sha256) if head else None,
+                archive=first,
+                sequence=sequence,
+                previous=previous,
                 sealed_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 sealed_by=f"pgrunbook {version('pgrunbook')}",
                 run=run,

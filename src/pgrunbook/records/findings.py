@@ -37,9 +37,7 @@ class Verification:
         """With nothing in it that makes lines of its own: files are called whatever somebody
         likes.
         """
-        plain = tuple(
-            Problem(*(printable(text) for text in astuple(problem))) for problem in problems
-        )
+        plain = tuple(Problem(*map(printable, astuple(problem))) for problem in problems)
         notes = tuple(printable(_note(seal)) for seal in checked if seal.caveat)
         return cls(seals, signed, head, plain, notes)
 

@@ -84,15 +84,15 @@ def cells(notebook: Mapping[str, Any]) -> Iterator[Cell]:
     """The cells of a notebook, in order."""
     for cell in notebook["cells"]:
         source = _text(cell["source"])
-        code = cell["cell_type"] == "code"
-        yield Cell(
-            cell.get("id", ""),
-            cell.get("metadata", {}).get("papermill", {}).get("status", ""),
-            Markup() if code else _markdown(source),
+        text, code = Markup(), Markup()
+        if cell["cell_type"] != "code":
+            text = _markdown(source)
+        elif source:
             # highlighted, so escaped
-            Markup(_code(source, "python")) if code and source else Markup(),  # noqa: S704
-            [html for output in cell.get("outputs", ()) if (html := _output(output))],
-        )
+            code = Markup(_code(source, "python"))  # noqa: S704
+        status = cell.get("metadata", {}).get("papermill", {}).get("status", "")
+        outputs = list(filter(None, map(_output, cell.get("outputs", ()))))
+        yield Cell(cell.get("id", ""), status, text, code, outputs)
 
 
 def _output(output: Mapping[str, Any]) -> Markup:

@@ -171,16 +171,16 @@ def _found(
 
 def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:
     """The seals that none of the keys has signed; none without keys."""
-    what = "not signed with any of the keys"
-    return [
-        Problem(
-            what,
-            seal.name,
-            found="a signature that does not hold" if seal.envelope.signatures else "no signature",
-        )
-        for seal in seals
-        if keys and not attestation.vouched(seal.envelope, keys)
-    ]
+    if not keys:
+        return []
+    problems = []
+    for seal in seals:
+        if not attestation.vouched(seal.envelope, keys):
+            found = "no signature"
+            if seal.envelope.signatures:
+                found = "a signature that does not hold"
+            problems.append(Problem("not signed with any of the keys", seal.name, found=found))
+    return problems
 
 
 def _record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:

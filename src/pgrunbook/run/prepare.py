@@ -166,11 +166,9 @@ class Preparation:
     @property
     def approved_sql(self) -> dict[str, str] | None:
         """The SQL of each block of the plan, if it is one that was approved."""
-        return (
-            {step.block: step.sql for step in self.plan.steps}
-            if self.plan and self.parameters.approved_plan
-            else None
-        )
+        if not self.plan or not self.parameters.approved_plan:
+            return None
+        return {step.block: step.sql for step in self.plan.steps}
 
     def _lost(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What a revert would take with it."""
@@ -192,7 +190,9 @@ class Preparation:
 def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
     """Blocks with a secret that is known to stand in the ledger: nothing writes it there again."""
     for decision in decided:
-        for script in (script for script in decision.block.scripts if script.exposed):
+        for script in decision.block.scripts:
+            if not script.exposed:
+                continue
             check = f"holds an exposed secret: {script.header['exposed']}"
             problem = Problem(
                 "holds a secret, and is not done",

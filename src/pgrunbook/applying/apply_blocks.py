@@ -83,13 +83,10 @@ class Worker:
         reporter.decision(chosen)
         # which names all of them when it has seen each
         if chosen.problems and self.parameters.mode != "verify":
-            reverting = self.parameters.mode == "revert"
-            message = (
-                "undone: it is there as it was."
-                if reverting
-                else "applied: nothing of it was done."
-            )
-            raise Refused(f"The block cannot be {message}", problems=chosen.problems)
+            message = "The block cannot be applied: nothing of it was done."
+            if self.parameters.mode == "revert":
+                message = "The block cannot be undone: it is there as it was."
+            raise Refused(message, problems=chosen.problems)
         if not self.parameters.writes or chosen.action is Action.SKIP:
             return False
         self._require_approved(chosen)
@@ -180,8 +177,9 @@ class Worker:
         """The locks that kept readers waiting longer than the application was to wait; empty if
         there were none.
         """
-        return "; ".join(
-            f"{lock.relation} for {durations.words(lock.held_ms)} in {outcome.block}"
-            for outcome in self.outcomes
-            for lock in locks.longer(outcome.locks, self.parameters.lock_timeout)
-        )
+        told = []
+        for outcome in self.outcomes:
+            for lock in locks.longer(outcome.locks, self.parameters.lock_timeout):
+                held = durations.words(lock.held_ms)
+                told.append(f"{lock.relation} for {held} in {outcome.block}")
+        return "; ".join(told)

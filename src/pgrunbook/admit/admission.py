@@ -146,10 +146,12 @@ def find_column(
 def _not_plain(
     thing: str, where: str, candidates: Sequence[str], found: Sequence[str], parameter: str
 ) -> Refused:
+    what = f"it is not plain which {thing} is meant" if len(found) > 1 else f"no such {thing}"
+    expected = ", ".join(candidates)
     problem = Problem(
-        f"it is not plain which {thing} is meant" if len(found) > 1 else f"no such {thing}",
+        what,
         where=where,
-        expected=("one of " if len(candidates) > 1 else "") + ", ".join(candidates),
+        expected=f"one of {expected}" if len(candidates) > 1 else expected,
         found=", ".join(found) or "none of them",
         remedy=f"name the {thing} with the parameter {parameter}",
     )

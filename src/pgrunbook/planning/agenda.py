@@ -225,11 +225,9 @@ class Agenda:
             return Problem(
                 f"no block is called {name!r}", expected=", ".join(deploy), remedy=remedy
             )
-        first = (
-            "the preconditions"
-            if isinstance(deploy[name], Script)
-            else "run.allow, then that of the preconditions,"
-        )
+        first = "run.allow, then that of the preconditions,"
+        if isinstance(deploy[name], Script):
+            first = "the preconditions"
         return Problem(
             f"nothing is decided about {name!r}", remedy=f"run the cell of {first} first"
         )

@@ -106,12 +106,15 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> Che
             "go as it is"
         )
         return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
+    problem, expected = "has rows", "no row"
+    if loss.column:
+        problem, expected = "has values", "nothing but NULL and the default"
     return result(
         str(loss),
         what,
         not held,
-        "has rows" if not loss.column else "has values",
-        expected="no row" if not loss.column else "nothing but NULL and the default",
+        problem,
+        expected=expected,
         found=f"they would be lost with the revert of {decision.block.name}",
         remedy=f"keep them elsewhere, then name the block: discard={decision.block.name}",
     )

@@ -185,14 +185,15 @@ def refusing(conn: Connection) -> Iterator[None]:
             .as_string()
             for row in triggers
         ]
+        remedy = "let the role make them"
+        if off:
+            remedy += f", or as a superuser, meanwhile: {'; '.join(off)}"
         problem = Problem(
             f"{exc.diag.message_primary} (SQLSTATE {exc.sqlstate})",
             where="schema pgrunbook",
             expected="the ledger's tables can be made",
             found="\n".join(filter(None, [exc.diag.message_detail, exc.diag.context, *seen])),
-            remedy=f"let the role make them, or as a superuser, meanwhile: {'; '.join(off)}"
-            if off
-            else "let the role make them",
+            remedy=remedy,
         )
         raise Refused(
             "The ledger cannot be made: nothing was changed.", problems=[problem]

@@ -67,11 +67,9 @@ class _Renderer(mistune.HTMLRenderer):
         """Its words alone: a picture from elsewhere would tell its host who reads, and could be
         another tomorrow.
         """
-        return (
-            super().image(text, url, title)
-            if url.startswith("data:")
-            else f"{text} ({escape(url)})"
-        )
+        if url.startswith("data:"):
+            return super().image(text, url, title)
+        return f"{text} ({escape(url)})"
 
     def block_code(self, code: str, info: str | None = None) -> str:
         return _code(code, "sql" if info == "sql" else "text")

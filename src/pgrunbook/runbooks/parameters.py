@@ -95,11 +95,9 @@ class Parameters(BaseModel):
     @property
     def approval(self) -> str:
         """Which plan is approved, and by whom; empty if none is."""
-        return (
-            f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}"
-            if self.approved_plan
-            else ""
-        )
+        if not self.approved_plan:
+            return ""
+        return f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}"
 
     @property
     def own(self) -> dict[str, Any]:

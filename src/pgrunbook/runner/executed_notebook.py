@@ -138,11 +138,9 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         try:
             self.end(ending, committed)
         except OSError as exc:
-            return (
-                ending
-                if ending.verdict is not Verdict.PASSED
-                else Ending(Verdict.INTERRUPTED, not_written(exc))
-            )
+            if ending.verdict is not Verdict.PASSED:
+                return ending
+            return Ending(Verdict.INTERRUPTED, not_written(exc))
         self.written = True
         return ending
 

@@ -70,6 +70,7 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("RESET ALL;", "010_x.sql:1: changes the session"),
         ("DISCARD PLANS;", "010_x.sql:1: changes the session"),
         (b"-- title: ok\nCOMMENT ON TABLE t IS 'caf\xe9';", "010_x.sql:2: is not UTF-8"),
+        ("-- title: ok\nSELECT 1;\0SELECT 2;", "010_x.sql:2: holds a NUL byte"),
         ("-- titel: oops\nSELECT 1;", "unknown header key 'titel'"),
     ],
 )

@@ -14,11 +14,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.errors import Problem
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.fold import Fold
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.runbooks.facts import Fact
@@ -98,6 +99,8 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> Che
     The two are compared as texts, as json, xml and others have no equality.
     """
     what = f"holds nothing that {decision.block.name} would drop"
+    if strange := _strange(conn, sql.Identifier(schema, loss.table).as_string(), loss.column):
+        return CheckResult(str(loss), what, strange)
     try:
         held = (search_path.asked(conn, schema, _question(conn, schema, loss)) or (False,))[0]
     except psycopg.Error as exc:
@@ -118,6 +121,14 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> Che
         found=f"they would be lost with the revert of {decision.block.name}",
         remedy=f"keep them elsewhere, then name the block: discard={decision.block.name}",
     )
+
+
+def _strange(conn: Connection, table: str, column: str) -> Problem | None:
+    """What speaks against reading the column of a table: the first function that would run with our
+    rights.
+    """
+    (relation,) = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone() or (None,)
+    return next(iter(trust.reading(conn, relation, [column])), None) if relation else None
 
 
 def _holds(conn: Connection, question: sql.SQL) -> bool:
@@ -212,6 +223,8 @@ def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
         f"{holder.table}.{holder.column}",
         f"no row holds {holder.value!r}, which {block} takes back",
     )
+    if strange := _strange(conn, holder.qualified, holder.column):
+        return CheckResult(where, what, strange)
     try:
         held = _holds(conn, as_it_is(f"SELECT EXISTS (SELECT {holder.question})"))
     except psycopg.Error as exc:

@@ -42,11 +42,33 @@ def shadows(conn: Connection, schema: str) -> list[Problem]:
     ]
 
 
-def functions(rows: Iterable[Mapping[str, str]], where: str, role: str) -> list[Problem]:
-    """Why a value cannot be tried on a column: `rows` are of the query `admission_strangers`."""
-    what = "cannot be judged: what constrains it calls a function that would run with our rights"
+def reading(conn: Connection, relation: int, columns: Iterable[str]) -> list[Problem]:
+    """The functions, of roles that are not trusted, that may be called where rows of a table are
+    read, or a query on it is planned: by its indexes, statistics, CHECKs, partitions and policies,
+    and by the types of these columns. The server evaluates what is constant when it plans.
+    """
+    found: dict[tuple[str, str], Mapping[str, str]] = {}
+    for column in columns:
+        about = {"relation": relation, "column": column, "path": "", "read": True}
+        for row in catalog.rows(conn, "admission_strangers", **about):
+            found[row["expression"], row["function"]] = row
+    name = conn.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
+    where = str(name[0]) if name else ""
+    return functions(found.values(), where, conn.info.user, "cannot be read: a query on it")
+
+
+def functions(
+    rows: Iterable[Mapping[str, str]],
+    where: str,
+    role: str,
+    what: str = "cannot be judged: what constrains it",
+) -> list[Problem]:
+    """What calls code that must not run with our rights: `rows` are of the query
+    `admission_strangers`.
+    """
+    problem = f"{what} calls a function that would run with our rights"
     expected = f"functions of {_TRUSTED}"
-    return [Problem(what, where, expected, _call(row), _vouch(row, role)) for row in rows]
+    return [Problem(problem, where, expected, _call(row), _vouch(row, role)) for row in rows]
 
 
 def _call(row: Mapping[str, str]) -> str:

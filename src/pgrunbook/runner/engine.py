@@ -8,7 +8,6 @@ each, puts a banner on top, and ends with an error that has the verdict's exit c
 from __future__ import annotations
 
 import os
-import signal
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -146,8 +145,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
         try:
-            # while no cell is running, an end of the run like any other
-            signals.handle(signal.default_int_handler)
+            signals.note()  # until the first cell, whose client stops it
             manager.notebook_start()
             cls.execute_managed_notebook(manager, kernel_name, **options)
         except DeadKernelError:
@@ -161,6 +159,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         except (RuntimeError, NoSuchKernel) as exc:
             if manager.current is not None:
                 raise
+            if signals.stopped():
+                return manager.cut_off("stopped by a signal")
             return Ending(Verdict.INTERRUPTED, f"the kernel could not be started: {exc}")
         return judge(manager.nb.cells)
 

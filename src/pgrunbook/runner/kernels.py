@@ -20,6 +20,8 @@ from jupyter_core.utils import run_sync
 from traitlets import Type
 from traitlets.config import Config
 
+from pgrunbook import signals
+
 # What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
 _READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run.kernel_startup');"
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
@@ -35,10 +37,12 @@ class Client(AsyncKernelClient):
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait for so many seconds until the kernel is there and is heard. Raises RuntimeError if
-        it is not.
+        it is not, or if the run is stopped by a signal before.
         """
         deadline = time.monotonic() + (timeout or math.inf)
         while not await self._answers():
+            if signals.stopped():
+                raise RuntimeError("a signal came before the kernel answered")
             if not await self.is_alive():
                 raise RuntimeError("the kernel died before it answered")
             if time.monotonic() > deadline:

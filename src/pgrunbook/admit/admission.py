@@ -20,7 +20,7 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 
-__all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "testified"]
+__all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "judge_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def inspect(
     catalog cannot be read. A `witness` in this session is given to ask it all again later.
     """
     with conn.transaction(), _settings(conn):
-        return testified(witness or Witness(conn), schema, table, column, value)
+        return judge_by(witness or Witness(conn), schema, table, column, value)
 
 
-def testified(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
+def judge_by(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
     """The same by what a witness says, in a session of ours and in whichever transaction that
     is.
     """

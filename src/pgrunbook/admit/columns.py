@@ -64,8 +64,8 @@ class Columns:
             admits = Admits(found.table, found.column, found.value)
             place = f"{admits.table}.{admits.column}"
             entry, own = entries.get(f"{by}:{place}"), entries.get(f"{then}:{place}")
-            first = variants.admitting(self.source, by, found, entry)
-            second = variants.validating(self.source, then, found, entry, own)
+            first = variants.admitting_block(self.source, by, found, entry)
+            second = variants.validating_block(self.source, then, found, entry, own)
             others = [block for block in self.blocks if block.admits != admits]
             self.blocks = [*others, first, second]
             # what was rejected before the first change counts, and is asked once
@@ -114,7 +114,7 @@ class Columns:
         about = self.schema, *block.admits
 
         def facts(answers: Sequence[list[dict[str, Any]]]) -> Facts:
-            return variants.facts(admission.testified(before.repeated(conn, answers), *about))
+            return variants.facts(admission.judge_by(before.repeated(conn, answers), *about))
 
         return Questions(before.asking(conn), facts)
 

@@ -17,7 +17,7 @@ from pgrunbook.runbooks.facts import Fact
 from pgrunbook.runbooks.source import Source
 
 
-def admitting(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
+def admitting_block(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
     """The block that overcomes every obstacle of one column, in one transaction, out of
     `deploy/<folder>/`.
 
@@ -33,10 +33,10 @@ def admitting(source: Source, folder: str, found: Admission, entry: Entry | None
     return replace(block, problems=found.problems)
 
 
-def validating(
+def validating_block(
     source: Source, folder: str, found: Admission, entry: Entry | None, own: Entry | None
 ) -> Block:
-    """The block that validates the constraints that `admitting` replaces, or has replaced: `entry`
+    """The block that validates the constraints that `admitting_block` replaces, or has replaced: `entry`
     is its ledger row, `own` this block's.
 
     A constraint that was not valid before stays so: rows that break it may be there.

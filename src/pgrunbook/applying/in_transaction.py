@@ -86,7 +86,7 @@ def apply(
             _rolled_back(decision), problems=[_blocked(block, timeouts, attempts.noted)]
         ) from exc
     except psycopg.Error as exc:
-        outcome = _settled(sessions, decision, run_id, exc)
+        outcome = _outcome_by_ledger(sessions, decision, run_id, exc)
     if not outcome.confirmed:
         attempts.note_unconfirmed(outcome)
     return outcome
@@ -133,7 +133,9 @@ def _require_same(decision: Decision, now: Decision) -> None:
         )
 
 
-def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error) -> Outcome:
+def _outcome_by_ledger(
+    sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error
+) -> Outcome:
     """What became of a block that was not heard to be committed: the ledger knows, once a lost
     session has ended.
     """

@@ -16,7 +16,7 @@ from pgrunbook.records.format import parts
 class Reporter(Protocol):
     """Who is told of the blocks of a cell."""
 
-    def decision(self, chosen: Decision) -> None:
+    def decision(self, decision: Decision) -> None:
         """A block before anything is done."""
 
     def outcome(self, done: Outcome) -> None:

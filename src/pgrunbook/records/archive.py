@@ -78,7 +78,7 @@ class Archive:
         record = self.record(notebook)
         target = self.root / f"{record}{SEAL}"
         with self._alone(notebook):
-            name = self._settled()
+            name = self._finish_interrupted()
             head = self._head(name) if name else None
             self.require_unsealed(notebook)
             complete()
@@ -125,7 +125,7 @@ class Archive:
             )
         try:
             with self._alone(notebook):
-                self._settled()
+                self._finish_interrupted()
         except (Failed, OSError) as exc:
             problems = (
                 exc.problems
@@ -264,7 +264,7 @@ class Archive:
         finally:
             lock.release()
 
-    def _settled(self) -> str | None:
+    def _finish_interrupted(self) -> str | None:
         """The name of the last seal, after putting into its place what an interrupted seal has
         left; None if there is none yet. Raises Failed if the chain has no end to go on from.
         """

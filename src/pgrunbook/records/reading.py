@@ -49,7 +49,7 @@ class Reading(NamedTuple):
         return sorted(self.seals.values(), key=lambda seal: seal.sequence)
 
 
-def settled(archive: Archive) -> Reading:
+def read_archive(archive: Archive) -> Reading:
     """The archive at a moment at which no run was sealing its record. No lock is taken: a copy may
     be read-only.
     """

@@ -19,7 +19,7 @@ from pgrunbook.records.archive import Archive, seal_command, sha256_of
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
 from pgrunbook.records.naming import JOURNAL, SEAL, names
-from pgrunbook.records.reading import Reading, settled
+from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
 from pgrunbook.runbooks.project import Project
@@ -79,7 +79,7 @@ def verify(
     still hold them. Raises Refused if no record is called as `only` is.
     """
     own = names(archive.record(only)) if only else None
-    reading = settled(archive)
+    reading = read_archive(archive)
     seals = [seal for seal in reading.chain if own is None or seal.name in own]
     unsigned = _unsigned(seals, keys)
     signed = len(seals) - len(unsigned) if keys else None

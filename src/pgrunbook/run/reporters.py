@@ -28,34 +28,36 @@ from pgrunbook.run import backfills, frames
 from pgrunbook.run.display import moment, named, sql
 
 
-def decision(chosen: Decision) -> None:
+def show_decision(decision: Decision) -> None:
     """A block before anything is done: what will be, why, and exactly the SQL that is to run, if
     any.
     """
-    block = chosen.block
-    text = f"**{inline(block.title)}** (`{block.name}`): {chosen.action}, {inline(chosen.reason)}."
+    block = decision.block
+    text = (
+        f"**{inline(block.title)}** (`{block.name}`): {decision.action}, {inline(decision.reason)}."
+    )
     makes = [[each.kind, each.parent, each.name, ""] for each in block.made]
     makes += [[*fact, value] for fact, value in block.facts.items()]
-    data = bundle(_decided(chosen, tree_sha256=block.tree_sha256, makes=makes))
+    data = bundle(_decided(decision, tree_sha256=block.tree_sha256, makes=makes))
     show(data | {"text/markdown": text, "text/plain": text}, raw=True)
-    if chosen.pending:
-        show(sql(chosen.sql))
+    if decision.pending:
+        show(sql(decision.sql))
 
 
-def _decided(chosen: Decision, **more: Any) -> Decided:
+def _decided(decision: Decision, **more: Any) -> Decided:
     return Decided(
-        block=chosen.block.name,
-        title=chosen.block.title,
-        action=str(chosen.action),
-        reason=chosen.reason,
-        sql=chosen.sql if chosen.pending else "",
-        source_sha256=chosen.block.source_sha256,
-        in_transaction=chosen.block.transaction,
+        block=decision.block.name,
+        title=decision.block.title,
+        action=str(decision.action),
+        reason=decision.reason,
+        sql=decision.sql if decision.pending else "",
+        source_sha256=decision.block.source_sha256,
+        in_transaction=decision.block.transaction,
         **more,
     )
 
 
-def outcome(done: Outcome) -> None:
+def show_outcome(done: Outcome) -> None:
     """A block after it was dealt with: what happened, when, and how long each statement took."""
     text = f"**{done.event}** in {durations.words(done.elapsed_ms)}, {moment(done.started_at)}"
     show(bundle(_done(done)) | {"text/markdown": text, "text/plain": text}, raw=True)
@@ -116,8 +118,8 @@ class _Live:
 class _Each(_Live):
     """Each block by itself, with its SQL, statements and locks."""
 
-    decision = staticmethod(decision)
-    outcome = staticmethod(outcome)
+    decision = staticmethod(show_decision)
+    outcome = staticmethod(show_outcome)
 
 
 EACH: Reporter = _Each()
@@ -132,15 +134,15 @@ class Together(_Live):
     """
 
     def __init__(self) -> None:
-        self._chosen: list[Decision] = []
+        self._decisions: list[Decision] = []
         self._outcomes: dict[str, Outcome] = {}
         self._shown_at = time.monotonic()
 
-    def decision(self, chosen: Decision) -> None:
+    def decision(self, decision: Decision) -> None:
         """Keep it."""
         if time.monotonic() - self._shown_at > _TOGETHER_S:
             self.show()
-        self._chosen.append(chosen)
+        self._decisions.append(decision)
 
     def outcome(self, done: Outcome) -> None:
         """Keep it."""
@@ -148,17 +150,17 @@ class Together(_Live):
 
     def show(self) -> None:
         """Show what was kept since the last time."""
-        if self._chosen:
+        if self._decisions:
             frame = self._frame()
-            data = packed([_decided(chosen) for chosen in self._chosen])
+            data = packed([_decided(decision) for decision in self._decisions])
             data |= packed([_done(done) for done in self._outcomes.values()])
             data |= packed([each for done in self._outcomes.values() for each in _effect(done)])
             show(data | {"text/html": frames.table(frame), "text/plain": self._summary()}, raw=True)
-        self._chosen, self._outcomes, self._shown_at = [], {}, time.monotonic()
+        self._decisions, self._outcomes, self._shown_at = [], {}, time.monotonic()
 
     def _summary(self) -> str:
         """In a line: whoever reads the record as text has the rows in its data."""
-        first, last = (self._chosen[place].block.name for place in (0, -1))
+        first, last = (self._decisions[place].block.name for place in (0, -1))
         events = Counter(done.event for done in self._outcomes.values())
         return (
             f"{first} to {last}: "
@@ -168,7 +170,7 @@ class Together(_Live):
     def _frame(self) -> pd.DataFrame:
         rows = [
             (d.block.name, d.block.title, str(d.action), d.reason, *self._came_of(d.block.name))
-            for d in self._chosen
+            for d in self._decisions
         ]
         columns = ["block", "title", "decision", "reason", "event", "ms", "changed", "locks"]
         return pd.DataFrame(rows, columns=columns).set_index("block")

@@ -36,8 +36,8 @@ def admitting_block(source: Source, folder: str, found: Admission, entry: Entry 
 def validating_block(
     source: Source, folder: str, found: Admission, entry: Entry | None, own: Entry | None
 ) -> Block:
-    """The block that validates the constraints that `admitting_block` replaces, or has replaced: `entry`
-    is its ledger row, `own` this block's.
+    """The block that validates the constraints that `admitting_block` replaces, or has replaced:
+    `entry` is the ledger row of that, `own` this block's.
 
     A constraint that was not valid before stays so: rows that break it may be there.
     """

@@ -33,9 +33,8 @@ def show_decision(decision: Decision) -> None:
     any.
     """
     block = decision.block
-    text = (
-        f"**{inline(block.title)}** (`{block.name}`): {decision.action}, {inline(decision.reason)}."
-    )
+    action, reason = decision.action, inline(decision.reason)
+    text = f"**{inline(block.title)}** (`{block.name}`): {action}, {reason}."
     makes = [[each.kind, each.parent, each.name, ""] for each in block.made]
     makes += [[*fact, value] for fact, value in block.facts.items()]
     data = bundle(_decided(decision, tree_sha256=block.tree_sha256, makes=makes))
@@ -160,18 +159,16 @@ class Together(_Live):
 
     def _summary(self) -> str:
         """In a line: whoever reads the record as text has the rows in its data."""
-        first, last = (self._decisions[place].block.name for place in (0, -1))
+        first, last = self._decisions[0].block.name, self._decisions[-1].block.name
         events = Counter(done.event for done in self._outcomes.values())
-        return (
-            f"{first} to {last}: "
-            f"{', '.join(f'{n} {event}' for event, n in events.items()) or 'nothing was done'}"
-        )
+        told = ", ".join(f"{number} {event}" for event, number in events.items())
+        return f"{first} to {last}: {told or 'nothing was done'}"
 
     def _frame(self) -> pd.DataFrame:
-        rows = [
-            (d.block.name, d.block.title, str(d.action), d.reason, *self._came_of(d.block.name))
-            for d in self._decisions
-        ]
+        rows = []
+        for each in self._decisions:
+            block, came_of_it = each.block, self._came_of(each.block.name)
+            rows.append((block.name, block.title, str(each.action), each.reason, *came_of_it))
         columns = ["block", "title", "decision", "reason", "event", "ms", "changed", "locks"]
         return pd.DataFrame(rows, columns=columns).set_index("block")
 

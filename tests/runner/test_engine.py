@@ -563,8 +563,8 @@ def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Proje
     loaded = json.loads(runbook.read_text())
     cell = next(c for c in loaded["cells"] if c["id"] == "stage-mappings")
     cell["source"] = [
-        "import os, signal, pgrunbook.run.display\n",
-        "pgrunbook.run.display.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
+        "import os, signal, pgrunbook.run.reporters\n",
+        "pgrunbook.run.reporters.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
         *cell["source"],
     ]
     runbook.write_text(json.dumps(loaded))

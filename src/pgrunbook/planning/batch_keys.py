@@ -9,8 +9,8 @@ from typing import Any
 
 from psycopg import sql
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.session import Session

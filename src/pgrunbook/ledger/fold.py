@@ -74,6 +74,11 @@ class Fold:
                     made.add(known)
         return made
 
+    @property
+    def schemas(self) -> set[str]:
+        """The schemas that the objects are, or are in."""
+        return {known.schema for known in self.history if known.schema}
+
     def effect(
         self, runbook: str, block: str, copied: Mapping[Object, Definition]
     ) -> list[list[object]] | None:

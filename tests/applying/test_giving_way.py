@@ -82,19 +82,28 @@ def ask(database: Database, what: requests.What) -> None:
         requests.ask(conn, run, what, operator="ada", host="here", reason="lunch")
 
 
+def pausing(database: Database) -> batches.Pausing | None:
+    """What the ledger says of it now."""
+    with connect(Target("test", database.url), schema="pgrunbook") as conn:
+        return batches.pausing(conn, 1)
+
+
 def test_it_pauses_goes_on_and_stops_as_it_is_asked(backfill: Backfilling) -> None:
     database = backfill.database
     with at_work(backfill) as raised:
         ask(database, "pause")
         assert "pause asked for at" in paused(backfill)
+        assert "lunch" in str(pausing(database))
         before = count(database)
         wait_for(lambda: len(backfill.told) > 2)
         assert count(database) == before
         ask(database, "resume")
         wait_for(lambda: count(database) > before)
+        assert pausing(database) is None
         ask(database, "stop")
     assert "stop asked for at" in str(raised[0])
-    ((reasons,),) = database.execute("SELECT reasons FROM pgrunbook.pauses")
+    ended = "SELECT reasons FROM pgrunbook.pauses WHERE ended_at IS NOT NULL"
+    ((reasons,),) = database.execute(ended)
     assert reasons[0].endswith(" by ada on here, as postgres: lunch")
     assert 0 < count(database) < 400
     with connect(Target("test", database.url), schema="public") as conn:

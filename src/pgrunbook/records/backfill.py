@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Why a limit of the lag did not hold, as a backfill notes it.
+LAG_UNSEEN = "how far replicas are behind is not shown to this role: no limit holds"
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """A part of the time that batches were at work: when it began, in UTC, how long it was, the
@@ -44,7 +48,8 @@ class Slice:
 @dataclass(frozen=True, slots=True)
 class Pause:
     """When a backfill paused between two batches, in UTC, for how long, and why; and how far a
-    replica was behind at most, None if there is none.
+    replica was behind at most, None if there is none. One that took no time was none: something
+    was noted.
     """
 
     at: datetime
@@ -82,6 +87,8 @@ class Cause:
     seconds: float
 
     def __str__(self) -> str:
+        if not self.seconds:
+            return f"noted{f' {self.count} times' if self.count > 1 else ''}: {self.reason}"
         return f"{counted(self.count, 'pause')}, {words(self.seconds * 1000)}: {self.reason}"
 
 
@@ -136,11 +143,18 @@ def told(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
     looks: list[Slice | Pause] = [*slices, *pauses]
     lags = [each.lag_s for each in looks if each.lag_s is not None]
     begin, end = slices[0].at, max(each.end for each in slices)
+    noted = [str(each) for each in causes(pauses) if not each.seconds]
+    if lags:
+        behind = f"replicas were {max(lags):.1f} s behind at most"
+    elif any(LAG_UNSEEN in each for each in noted):
+        behind = "how far replicas were behind is not known"
+    else:
+        behind = "no replica was seen"
     parts = [
         f"{rows:,} rows from {begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC",
         f"{rows / max(seconds, 0.001):,.0f} rows per second on average, {max(rates):,.0f} at most",
-        f"replicas were {max(lags):.1f} s behind at most" if lags else "no replica was seen",
+        behind,
     ]
-    paused = "; ".join(map(str, causes(pauses)))
+    paused = "; ".join(str(each) for each in causes(pauses) if each.seconds)
     pausing = f"It paused: {paused}." if paused else "It did not pause."
-    return f"{'; '.join(parts)}. {pausing}"
+    return " ".join([f"{'; '.join(parts)}. {pausing}", *(f"It {each}." for each in noted)])

@@ -130,6 +130,7 @@ def test_who_confirms_the_server_hears_who_it_is(crm: Database, project: Project
     with locked(crm, "servers", "SHARE") as pid:
         done = project.command("server", "--target", "env:CRM_URL", "--confirm", "it is new")
     assert done.code == 1, done.text
+@pytest.mark.long
     is_named(done.text, pid)
 
 
@@ -139,6 +140,7 @@ def test_a_head_that_cannot_be_noted_is_told_with_who_it_is(ledgered: Database, 
     assert done.code == 0, done.text
     assert f"warning: the head of the archive may not be in the ledger: {LOCKED}: pid {pid}" in (
         done.text
+@pytest.mark.long
     )
 
 

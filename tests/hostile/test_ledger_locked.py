@@ -130,20 +130,20 @@ def test_who_confirms_the_server_hears_who_it_is(crm: Database, project: Project
     with locked(crm, "servers", "SHARE") as pid:
         done = project.command("server", "--target", "env:CRM_URL", "--confirm", "it is new")
     assert done.code == 1, done.text
-@pytest.mark.long
     is_named(done.text, pid)
 
 
+@pytest.mark.long
 def test_a_head_that_cannot_be_noted_is_told_with_who_it_is(ledgered: Database, run: Run) -> None:
     with locked(ledgered, "heads", "SHARE") as pid:
         done = run(ledgered)
     assert done.code == 0, done.text
     assert f"warning: the head of the archive may not be in the ledger: {LOCKED}: pid {pid}" in (
         done.text
-@pytest.mark.long
     )
 
 
+@pytest.mark.long
 def test_nothing_is_sealed_uncompared_because_somebody_has_locked_it(
     ledgered: Database, project: Project
 ) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pgrunbook import checks
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Inventory
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import drift
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.ledger.fold import Fold, fold
-from pgrunbook.planning import preflight, right_target
+from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify

@@ -4,6 +4,7 @@ read.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -427,6 +428,12 @@ def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
     rehearsed.notebook.write_bytes(whole.replace(b"PASSED", b"passed"))
     altered = project.step("production", *given)
     assert (altered.code, "its record is not sealed, or was changed" in altered.text) == (2, True)
+    copied = rehearsed.notebook.with_name("a-copy.ipynb")
+    begins = json.loads(whole)["metadata"]["pgrunbook"]["run_id"][:8]
+    copied.write_bytes(whole.replace(begins.encode(), b"0" * 8))  # as of a run that never was
+    assert project.command("archive", "seal", copied).code == 0
+    by_hand = project.step("production", *given)
+    assert (by_hand.code, "its record was sealed by hand" in by_hand.text) == (2, True)
     rehearsed.notebook.write_bytes(whole)
     done = project.step("production", *given)
     assert done.code == 0, done.text

@@ -136,7 +136,7 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
     Raises Refused if the role may not read all tables, or is a superuser on the server for twins.
     """
     schema_copy.require_readable(conn)
-    role = conn.info.user
+    role = catalog.rows(conn, "identity")[0]["role"]
     with ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
         dump = Path(place, "schema.dump")

@@ -23,6 +23,7 @@ from pgrunbook.ledger.run_rows import Recorder, so_far
 from pgrunbook.planning import preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.shared_copy import SharedCopy
 from pgrunbook.postgres import target
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
@@ -74,8 +75,10 @@ class Lifetime:
         self._verified: int | None = None
         self._verdict: Verdict | None = None
         label = f"{self.run_id[:8]} {runbook}"
+        self._shared = SharedCopy.given()
+        elsewhere = chosen.mode == "rehearse" or (self._shared and self._shared.after)
         self._rehearsal = (
-            Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
+            Rehearsal(project, target, chosen.schema_, label, self._shared) if elsewhere else None
         )
         reached = self._rehearsal.target if self._rehearsal else target
         self._sessions = Sessions(

@@ -16,14 +16,14 @@ from pgrunbook.admit import variants
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
 from pgrunbook.planning import decisions, hazards
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
 from pgrunbook.run import conclusion, display, target_card, verify
 from pgrunbook.run.lifetime import Lifetime
-from pgrunbook.runbooks import parameters, squawk
+from pgrunbook.runbooks import arguments, parameters, squawk
 
 _FORMER = {
     "identity": "target",
@@ -185,7 +185,7 @@ class Run(Lifetime):
             display.digest(self._plan, self._preparation.rehearsals())
             display.frame(self._hazards)
         self._show_backfills()
-        if self._rehearsal:
+        if self.parameters.mode == "rehearse":
             pending = [d.block for d in self._decisions if d.pending]
             display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
         return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
@@ -376,9 +376,17 @@ class Run(Lifetime):
                 self._observation.snapshot(done)
             if self.parameters.writes:
                 self._recorder.settle()
-            return self._end(
-                Verdict.PASSED, conclusion.summary(self.parameters, final, self._worker.outcomes)
-            )
+            self._go_on_the_twin()
+            after = self._rehearsal.after if self._rehearsal else ()
+            about = self.parameters, final, self._worker.outcomes, after
+            return self._end(Verdict.PASSED, conclusion.summary(*about))
+
+    def _go_on_the_twin(self) -> None:
+        """Put what was planned where the runbook behind this one is planned, if there is one."""
+        if self.parameters.mode == "plan" and self._shared and not self._shared.last:
+            project = self._preparation.project
+            alone = arguments.again(project, self.runbook, self.parameters, "plan")
+            self._shared.put(self._decisions, search_path.of(self._sessions.look), alone)
 
     def _require_decisions(self) -> None:
         if not self._decisions:

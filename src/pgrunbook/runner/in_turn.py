@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
 from pgrunbook.planning import right_target
@@ -19,7 +20,7 @@ from pgrunbook.planning.shared_copy import SharedCopy
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks import targets
+from pgrunbook.runbooks import arguments, targets
 from pgrunbook.runbooks.arguments import Asked
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import kernels
@@ -37,6 +38,7 @@ class InTurn:
 
     def __init__(self, project: Project, asked: Mapping[Path, Asked]) -> None:
         self._project = project
+        self._asked = asked
         self._places = {path: _place(each) for path, each in asked.items()}
         self._copies: dict[_Place, SharedCopy] = {}
         self._before: dict[_Place, Inventory] = {}  # what each copy had when it was made
@@ -58,7 +60,10 @@ class InTurn:
         if place.mode not in ("plan", "rehearse") or len(sharing) == 1:
             yield ()
             return
-        shared = self._copies.get(place) or self._made(place)
+        try:
+            shared = self._copies.get(place) or self._made(place)
+        except Refused as exc:
+            raise self._alone(exc, notebook) from exc
         shared = replace(
             shared,
             changed=[each.object for each in differences(self._before[place], _read(shared))],
@@ -70,6 +75,20 @@ class InTurn:
         ):
             yield shared.after
         self._copies[place] = replace(shared, after=[*shared.after, notebook.stem])
+
+    def _alone(self, exc: Refused, notebook: Path) -> Refused:
+        """The same, and that nothing of this keeps the runbook from being planned by itself."""
+        chosen = self._asked[notebook].chosen
+        alone = arguments.again(self._project, notebook.stem, chosen, chosen.mode)
+        remedy = f"or have no copy: {alone}"
+        problems = [
+            replace(each, remedy="; ".join(filter(None, [each.remedy, remedy])))
+            for each in exc.problems
+        ]
+        return Refused(
+            "Runbooks cannot be looked at one after the other: nothing was changed.",
+            problems=problems,
+        )
 
     def _made(self, place: _Place) -> SharedCopy:
         from pgrunbook.postgres import schema_copy, twin_server  # few commands need them

@@ -4,8 +4,8 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from pgrunbook.admit import admission, variants
@@ -13,7 +13,7 @@ from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.inventory.names import names
-from pgrunbook.inventory.objects import Definition, Object
+from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.planning import batch_keys, decisions, going_on, reversion
@@ -246,10 +246,13 @@ class Agenda:
         new = [
             block
             for block in undone
-            if not (block.admits or block.name in begun)
+            if not (block.admits or (block.name in begun and not begun[block.name].indexes))
             and not (block.batching and block.name in cut_off)
         ]
-        judged = self.twins.judge(self.sessions.look, new, self.state.everything)
+        broken = {index for left in begun.values() for index in left.broken_indexes}
+        judged = self.twins.judge(
+            self.sessions.look, new, lambda: _without(self.state.everything(), broken)
+        )
 
         def decided(block: Block) -> Decision:
             entry = entries.get(block.name)
@@ -264,7 +267,8 @@ class Agenda:
             if block.admits:
                 return decisions.admitting(block, found, entry)
             if left := begun.get(block.name):
-                return decisions.begun(block, left, self._there(left), entry, named)
+                there = self._there(left)
+                return decisions.begun(block, left, there, entry, named, judged.get(block.name))
             return decisions.judged(block, judged[block.name], entry, named)
 
         return list(map(decided, blocks))
@@ -376,6 +380,18 @@ class Agenda:
                 yield script, variables
         if (probe := self._probes.get(block.name)) and (script := there.get("admitted")):
             yield script, probe
+
+
+def _without(there: Inventory, indexes: Collection[tuple[str, str]]) -> Inventory:
+    """What is there, but for these indexes, which are half done and will be made anew."""
+    if not indexes:
+        return there
+    kept = {
+        each: made
+        for each, made in there.definitions.items()
+        if each.type != "index" or names(each.identity) not in indexes
+    }
+    return replace(there, definitions=kept)
 
 
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:

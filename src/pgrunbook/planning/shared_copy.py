@@ -7,16 +7,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from psycopg.conninfo import make_conninfo
 
-from pgrunbook.errors import Problem, Refused
+from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.planning.attempt import Attempt
+from pgrunbook.planning.attempt import failed
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.schema_copy import Copy
 from pgrunbook.postgres.target import Target
@@ -89,21 +88,11 @@ class SharedCopy:
 
         Raises Refused, naming the statement that fails there.
         """
-        blocks = [
-            replace(d.block, statements=tuple(d.block.statements[n] for n in d.statements))
-            for d in decisions
-            if d.pending
-        ]
         twin = Twin(self.conninfo, self.role, self.server, self.missing or {}, tuple(self.warnings))
-        with closing(Attempt(twin, path, apart=False)) as attempt:
-            failed = [trial.failure for trial in attempt.run(blocks) if trial.failure]
-        if failed:
+        trial = failed(twin, path, decisions)
+        if trial and trial.failure:
+            remedy = f"correct it; if it fails only where there are no rows, plan it alone: {alone}"
             raise Refused(
                 "It cannot be tried on the twin, so that no runbook after it can be planned.",
-                problems=[_with_remedy(problem, alone) for problem in failed],
+                problems=[replace(trial.failure, remedy=remedy)],
             )
-
-
-def _with_remedy(problem: Problem, alone: str) -> Problem:
-    remedy = f"correct the block; if it fails only where there are no rows, plan alone: {alone}"
-    return replace(problem, remedy=remedy)

@@ -18,6 +18,7 @@ from pgrunbook.planning import (
     approval,
     batch_keys,
     delays,
+    depended,
     estimates,
     foreseen,
     grammar,
@@ -120,7 +121,13 @@ class Preparation:
         )
         allowed = [*self._hazards(decided), *self._approval()]
         self.approved = not any(result.problem for result in allowed)
-        return [*results, *allowed]
+        return [*results, *self._depended(decided), *allowed]
+
+    def _depended(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What PostgreSQL would refuse because of what depends on it; a rehearsal shows that."""
+        if self.parameters.mode not in ("plan", "apply"):
+            return []
+        return [*depended.check(self.shape, self.agenda.twins.make, decided, self.risks)]
 
     def _hazards(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What the blocks put at risk on the target, and whether their headers accept it."""

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pglast import ast
 from pglast.enums import AlterTableType
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Refused
 from pgrunbook.planning.attempt import failed
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.hazards import Paths, Risk
 from pgrunbook.planning.twin import Maker

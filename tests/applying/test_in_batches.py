@@ -18,8 +18,8 @@ from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError
 from pgrunbook.planning.decisions import Action
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
+from pgrunbook.records.format.parts import Progress
 
-on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 
@@ -190,6 +190,45 @@ def test_it_does_not_go_on_in_another_table_of_the_same_name(
         "its batches began in another table, or by another key"
     ]
     assert backfill.database.execute("SELECT count(*) FROM a.t WHERE n <> 0") == [(0,)]
+
+
+SWAP = """
+ALTER TABLE t RENAME TO old;
+CREATE TABLE t (LIKE old INCLUDING ALL);
+INSERT INTO t SELECT id, 0 FROM old;
+"""
+
+
+@on_18
+def test_it_does_not_go_on_in_a_table_that_was_put_in_its_place(backfill: Backfilling) -> None:
+    filled(backfill.database, 30)
+    backfill.header += "\nuntil: 1 ms"
+    with pytest.raises(Interrupted):
+        backfill()
+    backfill.database.load(SWAP)
+    sessions = Sessions(Target("test", backfill.database.url), "public", "test")
+    (found,) = backfill.decide(backfill.agenda(sessions)).problems
+    sessions.close()
+    assert found.what == "its batches began in another table of that name"
+
+
+@on_18
+def test_it_stops_when_a_table_is_put_in_its_place_meanwhile(backfill: Backfilling) -> None:
+    filled(backfill.database, 30)
+
+    class Swapping(list[Progress]):
+        """Whoever is told of the first batch puts another table there."""
+
+        def append(self, progress: Progress) -> None:
+            if not self:
+                backfill.database.load(SWAP)
+            super().append(progress)
+
+    backfill.told = Swapping()
+    with pytest.raises(Failed) as raised:
+        backfill()
+    assert "another table of that name" in problem(raised).what
+    assert backfill.database.execute("SELECT count(*) FROM t WHERE n <> 0") == [(0,)]
 
 
 @on_18

@@ -23,6 +23,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from support.databases import Database
 from support.projects import ROOT, RUNBOOK, Project, wait_for
 
+pytestmark = pytest.mark.newest
+
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 SCREENSHOTS = ROOT / ".pgrunbook" / "screenshots"  # kept, to be looked at
 # Every cell is in the page, and not only those in sight.
@@ -220,6 +222,7 @@ def test_a_dba_steps_through_is_stopped_and_goes_on_to_passed(
     ]
 
 
+@pytest.mark.long
 def test_plan_rehearse_approve_apply_revert(notebook: Notebook, crm: Database) -> None:
     production = f'[targets.production]\nenv = "PRODUCTION_URL"\n{crm.known_by}protected = true\n'
     notebook.configuration.write_text(production)

@@ -21,6 +21,7 @@ def records(project: Project) -> list[str]:
     return sorted(path.parent.name for path in (project.root / "outputs").rglob("*.ipynb"))
 
 
+@pytest.mark.long
 def test_all_that_is_pending_in_order_up_to_the_first_that_fails(
     crm: Database, project: Project
 ) -> None:

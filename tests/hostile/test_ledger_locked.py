@@ -133,6 +133,7 @@ def test_who_confirms_the_server_hears_who_it_is(crm: Database, project: Project
     is_named(done.text, pid)
 
 
+@pytest.mark.long
 def test_a_head_that_cannot_be_noted_is_told_with_who_it_is(ledgered: Database, run: Run) -> None:
     with locked(ledgered, "heads", "SHARE") as pid:
         done = run(ledgered)
@@ -142,6 +143,7 @@ def test_a_head_that_cannot_be_noted_is_told_with_who_it_is(ledgered: Database, 
     )
 
 
+@pytest.mark.long
 def test_nothing_is_sealed_uncompared_because_somebody_has_locked_it(
     ledgered: Database, project: Project
 ) -> None:

@@ -11,6 +11,8 @@ from support.databases import Database
 from support.projects import ROOT, RUNBOOK, Outcome, Project
 from support.refusals import problems
 
+pytestmark = pytest.mark.newest
+
 Run = Callable[..., Outcome]
 PG18 = pytest.mark.parametrize("server", [18], indirect=True)
 

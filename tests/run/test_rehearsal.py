@@ -24,7 +24,7 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.newest]
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 # What a schema can hold besides tables; `role` stands for one that policies name.
@@ -193,6 +193,7 @@ def test_a_rehearsal_is_the_production_run_without_it(crm: Database, project: Pr
     assert "nothing was left to do" in again.text  # as the target's ledger says
 
 
+@pytest.mark.long
 @on_18
 @pytest.mark.parametrize("name", ["enum", "domain", "lookup table"])
 def test_whatever_constrains_the_values_it_is_rehearsed_before_and_after(
@@ -209,6 +210,7 @@ def test_whatever_constrains_the_values_it_is_rehearsed_before_and_after(
         assert (crm.dump() == before) == (mode == "rehearse")
 
 
+@pytest.mark.long
 @on_18
 def test_what_the_copy_cannot_have_is_said(crm: Database, project: Project, place: Path) -> None:
     """An extension that the embedded server lacks: an index of it is not rehearsed; a column of its
@@ -377,6 +379,7 @@ def test_a_rehearsal_that_does_not_begin_leaves_nothing(
         assert databases_of(folder, conn) == set()
 
 
+@pytest.mark.long
 @on_18
 def test_a_standby_can_be_rehearsed(standby: Database, project: Project) -> None:
     done = project.run(standby, "--mode", "rehearse")
@@ -399,6 +402,7 @@ def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(
     assert "approve" not in refused.text
 
 
+@pytest.mark.long
 @on_18
 def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
     crm: Database, project: Project

@@ -32,6 +32,8 @@ from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
 from pgrunbook.run.sql_magic import ONLY_LOOKS, ROW_LIMIT, ReadOnlySqlMagic, register
 
+pytestmark = pytest.mark.newest
+
 REGISTER = """
 import os, psycopg
 from pgrunbook.run.sql_magic import register

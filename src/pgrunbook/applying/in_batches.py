@@ -140,7 +140,7 @@ class _Work:
         self.revision = self.decision.revision
         if found is None or found.tree_sha256 != block.tree_sha256:
             return None
-        if problems := list(going_on.elsewhere(block, found, self.keyset.name)):
+        if problems := list(going_on.elsewhere(block, found, self.keyset.named)):
             raise Refused("The block cannot go on where it was.", problems=problems)
         return found
 
@@ -155,6 +155,7 @@ class _Work:
             revision=decision.revision,
             tree_sha256=decision.block.tree_sha256,
             table=self.keyset.name,
+            oid=self.keyset.oid,
             key=self.keyset.columns,
             upper=upper,
             estimated_rows=estimated_rows,
@@ -210,7 +211,11 @@ class _Work:
     def _ahead(self) -> Ahead:
         assert self.backfill.upper is not None
         rows = min(self._few or self.pace.rows, self.pace.rows)
-        return self.keyset.ahead(self.sessions.work, self.backfill.at, self.backfill.upper, rows)
+        behind = self.backfill.at, self.backfill.upper
+        ahead = self.keyset.ahead(self.sessions.work, *behind, rows)
+        if problems := [*going_on.elsewhere(self.decision.block, self.backfill, ahead.table)]:
+            raise Failed("Its table is another one now.", problems=problems)
+        return ahead
 
     def _come_to_the_broken(self, ahead: Ahead, exc: errors.IntegrityError) -> None:
         """A row of the batch breaks a constraint. So many rows come next as are before it; if it is

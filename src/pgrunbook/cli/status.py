@@ -8,13 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pgrunbook import checks
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import so_far
-from pgrunbook.planning import decisions, preflight, right_target
+from pgrunbook.planning import checks, decisions, preflight, right_target
 from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect

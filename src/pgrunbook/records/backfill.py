@@ -98,18 +98,18 @@ def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
-    within = _within(slices, pauses)
-    lags = [None if each.lag_s is None else round(each.lag_s, 2) for each in slices]
-    columns = {
-        "from": [f"{each.at:%Y-%m-%d %H:%M:%S}" for each in slices],
-        "seconds": pd.array([each.seconds for each in slices], dtype="Float64"),
-        "rows": pd.array([each.rows for each in slices], dtype="Int64"),
-        "rows_per_s": pd.array([round(each.rows_per_s, 1) for each in slices], dtype="Float64"),
-        "lag_s": pd.array(lags, dtype="Float64"),
-        "paused_s": pd.array([sum(p.seconds for p in found) for found in within], dtype="Float64"),
-        "paused": ["\n".join(map(str, causes(found))) for found in within],
-    }
-    return pd.DataFrame(columns).set_index("from")
+    rows = []
+    for each, found in zip(slices, _within(slices, pauses), strict=True):
+        lag_s = None if each.lag_s is None else round(each.lag_s, 2)
+        paused_s = sum(pause.seconds for pause in found)
+        paused = "\n".join(map(str, causes(found)))
+        began, rate = f"{each.at:%Y-%m-%d %H:%M:%S}", round(each.rows_per_s, 1)
+        rows.append((began, each.seconds, each.rows, rate, lag_s, paused_s, paused))
+    # the types that have a value for "missing"
+    types = dict.fromkeys(("seconds", "rows_per_s", "lag_s", "paused_s"), "Float64")
+    columns = ["from", "seconds", "rows", "rows_per_s", "lag_s", "paused_s", "paused"]
+    shown = pd.DataFrame(rows, columns=columns).astype({**types, "rows": "Int64"})
+    return shown.set_index("from")
 
 
 def _within(slices: Sequence[Slice], pauses: Sequence[Pause]) -> list[list[Pause]]:

@@ -13,14 +13,15 @@ from typing import Any
 import psycopg
 from pglast import ast
 from psycopg import errors
+from psycopg.rows import scalar_row
 
-from pgrunbook.applying import standbys, waiters
+from pgrunbook.applying import rows_alone, standbys, waiters
 from pgrunbook.applying.one_message import Message
 from pgrunbook.applying.waiters import Waiters
 from pgrunbook.durations import milliseconds
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
@@ -155,13 +156,21 @@ class Sender:
 
     def _settle(self, message: Message, written: Sequence[str]) -> None:
         """Write what is recorded, and run what is deferred until the commit: in there nobody could
-        stop it without leaving open whether a standby has confirmed it.
+        stop it without leaving open whether a standby has confirmed it. Then the catalogs say
+        whether rows were all that it has changed.
         """
         if not message.kept:
             raise self.sessions.lost_lock()
+        work = self.sessions.work
         # Triggers that are deferred until now see what they see in psql.
-        settling = [*written, FLUSH, message.leaving, _NOT_DEFERRED.sql]
-        self.sessions.work.execute("; ".join(settling).encode())
+        deferred = [message.leaving, _NOT_DEFERRED.sql, search_path.ours()]
+        settling = [*written, FLUSH, *deferred, rows_alone.asking(work)]
+        with work.cursor(row_factory=scalar_row) as cursor:
+            cursor.execute("; ".join(settling).encode())
+            while cursor.nextset():
+                pass
+            if cursor.fetchone():
+                rows_alone.require(work, self.sessions.look, self.block.name)
 
     def _commit(self, message: Message) -> bool:
         """Commit. Returns whether standbys have confirmed it."""

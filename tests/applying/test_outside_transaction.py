@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from support.databases import Database
-from support.projects import Project, kernel_of, wait_for
+from support.projects import PATIENCE_S, Project, kernel_of, wait_for
 
 BLOCK = "090_deals_lookup"
 INDEX = "idx_deals_import_batch"
@@ -229,7 +229,7 @@ def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
         building = "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"
         wait_for(lambda: applied.execute(building) != [])
         os.kill(kernel_of(runner.pid) if number == signal.SIGKILL else runner.pid, number)
-        assert runner.wait(timeout=15) == 3
+        assert runner.wait(PATIENCE_S) == 3
     assert events(applied) == ["started"]
 
     after = lookup.run(applied)

@@ -90,7 +90,7 @@ class Applying:
             Timeouts(lock_timeout, "5s", "20s"),
             ground=agenda.state.ground,
             decide=decide,
-            ask=agenda.questions,
+            ask=agenda.columns.questions,
             report=lambda _: None,
         )
 

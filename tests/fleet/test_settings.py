@@ -135,6 +135,11 @@ def test_a_list_of_targets(tmp_path: Path) -> None:
         ({"name": "acme"}, "does not say how it is reached"),
         ({**GOOD, "schema": "s" * 64}, "takes the name of a schema"),
         ({**GOOD, "service": 5}, "is no text"),
+        ({**GOOD, "schema": False}, "is no text"),
+        ({**GOOD, "schema": []}, "is no text"),
+        ({**GOOD, "schema": "\ud800"}, "is no text"),
+        ({**GOOD, "service": "crm\0x"}, "is no text"),
+        ({**GOOD, "schema": "a\x1b[2J"}, "is no text"),
         ({**GOOD, "password": "hunter2"}, "has what no target has"),
     ],
 )
@@ -145,6 +150,19 @@ def test_a_target_that_is_none(tmp_path: Path, row: Any, what: str) -> None:
     assert what in problem.what
     assert problem.where.startswith("target 2")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"name": "a", "env": "X", "env": "U"}', "acme"])
+def test_a_line_that_is_none(tmp_path: Path, line: str) -> None:
+    there = project(tmp_path, FILE, [GOOD])
+    (tmp_path / "t.jsonl").write_text(f"{json.dumps(GOOD)}\n{line}\n")
+    with pytest.raises(Refused) as caught:
+        targets.find(Fleet.of(there, "tenants"), there)
+    (problem,) = caught.value.problems
+    assert (problem.what, problem.where) == (
+        "is no JSON object with each key once",
+        "t.jsonl, line 2",
+    )
 
 
 def test_none_and_doubles(tmp_path: Path) -> None:

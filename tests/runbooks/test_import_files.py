@@ -283,6 +283,8 @@ def test_all_that_cannot_be_taken_over_is_named_at_once(
             "010_j.sql": "\n\nSET SESSION AUTHORIZATION bob;\n",
             "012_l.sql": f"BEGIN ISOLATION LEVEL SERIALIZABLE;\n{TABLE}COMMIT;\n",
             "013_m.sql": f"\\copy t from C:\\x\n{TABLE}",
+            "014_n.sql": f"{TABLE}\0{TABLE}",
+            "015_o.sql": TABLE.encode("utf-16"),
             "011_k.sql": f"-- +goose Up\n{TABLE}\n-- +goose Down\n\nDISCARD ALL;\n",
         }
     )
@@ -302,8 +304,26 @@ def test_all_that_cannot_be_taken_over_is_named_at_once(
         "migrations/010_j.sql:3",
         "migrations/012_l.sql:1",
         "migrations/013_m.sql:1",
+        "migrations/014_n.sql:2",
+        "migrations/015_o.sql:1",
     ]
     assert all(problem.remedy for problem in problems)
+
+
+def test_a_link_out_of_the_folder_is_not_read(
+    tmp_path: Path, folder: Path, refused: Callable[..., list[Problem]]
+) -> None:
+    (tmp_path / "passwords").write_text("db.example.com:5432:crm:migrator:Tr0ub4dor-and-3\n")
+    folder.mkdir()
+    (folder / "001_a.sql").symlink_to(tmp_path / "passwords")
+    (problem,) = refused({"002_b.sql": TABLE})
+    assert problem.what.startswith("is a link that leads out of the folder")
+    assert "Tr0ub4dor" not in str(problem)
+
+
+def test_a_secret_beside_a_syntax_error_is_masked(refused: Callable[..., list[Problem]]) -> None:
+    (problem,) = refused({"001_a.sql": "CREATE ROL app PASSWORD 'Tr0ub4dor-and-3';\n"})
+    assert "PASSWORD ***" in problem.found
 
 
 def test_two_files_of_one_name_are_refused(refused: Callable[..., list[Problem]]) -> None:

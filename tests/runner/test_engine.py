@@ -199,6 +199,26 @@ def test_a_runner_that_is_stopped_while_the_kernel_starts(tmp_path: Path) -> Non
     assert "stopped by a signal" in banner(tmp_path)
 
 
+def test_a_runner_that_is_stopped_while_the_kernel_does_not_answer(tmp_path: Path) -> None:
+    asleep = tmp_path / "kernels" / "asleep"
+    asleep.mkdir(parents=True)
+    argv = [sys.executable, "-c", "import time; time.sleep(3600)", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "asleep", "language": "python"}
+    (asleep / "kernel.json").write_text(json.dumps(spec))
+    notebook(tmp_path, PASSED)
+    runner = subprocess.Popen(
+        command(tmp_path, "--kernel", "asleep"),
+        cwd=tmp_path,
+        env=os.environ | {"JUPYTER_PATH": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_for((tmp_path / "out.ipynb").exists)
+    runner.terminate()
+    assert runner.wait(PATIENCE_S) == 3
+    assert "stopped by a signal" in banner(tmp_path)
+
+
 def test_an_executed_notebook_is_executed_as_if_it_never_was(tmp_path: Path) -> None:
     notebook(tmp_path, "1 / 0")
     assert execute(tmp_path).code == 1
@@ -543,8 +563,8 @@ def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Proje
     loaded = json.loads(runbook.read_text())
     cell = next(c for c in loaded["cells"] if c["id"] == "stage-mappings")
     cell["source"] = [
-        "import os, signal, pgrunbook.run.display\n",
-        "pgrunbook.run.display.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
+        "import os, signal, pgrunbook.run.reporters\n",
+        "pgrunbook.run.reporters.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
         *cell["source"],
     ]
     runbook.write_text(json.dumps(loaded))

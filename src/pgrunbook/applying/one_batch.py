@@ -172,6 +172,7 @@ class Sender:
             else standbys.unwatched() as commit
         ):
             sessions.work.execute("COMMIT")
+        sessions.put_back()
         return commit.confirmed
 
 

@@ -26,7 +26,7 @@ from psycopg.sql import Identifier
 from pgrunbook.applying import footprint
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog, search_path, session_settings
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
@@ -116,7 +116,7 @@ class Message:
         yield _Part("BEGIN")
         yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
         if self._settles:
-            yield _Part(search_path.NOTE_ROLE)
+            yield _Part(session_settings.NOTE_ROLE)
         for number, statement in enumerate(self.statements):
             waiting = list(
                 self._locking(statement, locks[number], timeouts["statement_timeout"])
@@ -130,7 +130,7 @@ class Message:
             yield from waiting
             yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
-            yield _Part(search_path.LEAVE if self._settles else search_path.ours())
+            yield _Part(session_settings.LEAVE if self._settles else search_path.ours())
             yield _Part(_NOW, self._ended)
             if self.traced or statement is self.statements[-1]:
                 yield _Part(held, self._looked)
@@ -154,7 +154,7 @@ class Message:
     def _enter(self, number: int) -> Iterator[_Part]:
         """What lets a statement see what the block sees."""
         if number and self._settles:
-            yield _Part(search_path.RETURN)
+            yield _Part(session_settings.RETURN)
             return
         yield _Part(search_path.theirs(self.path or search_path.of(self.conn)))
         if self.role:
@@ -166,7 +166,7 @@ class Message:
         in psql.
         """
         if self._settles and self.statements:
-            return search_path.RETURN
+            return session_settings.RETURN
         return search_path.theirs(self.path or search_path.of(self.conn))
 
     def _locking(

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgrunbook.errors import Refused, Verdict
+from pgrunbook.errors import Problem, Refused, Verdict
 from pgrunbook.fleet import approval, journal, record, targets, waves
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import Ledgers
 from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import Kind, State, ended
 from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.records import verification
 from pgrunbook.records.naming import JOURNAL
 from pgrunbook.runbooks.project import Project
 
@@ -55,9 +56,11 @@ def begin(
 def resume(project: Project, fleet: Fleet, path: Path, operator: str) -> tuple[Journal, State]:
     """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
     waves and its parameters, but for the operator. The workers and the pause are those of
-    pgrunbook.toml now. Raises Refused if the operator has approved the set.
+    pgrunbook.toml now. Raises Refused if the operator has approved the set, or if the earlier run
+    is not as it was sealed.
     """
     before = State.read(path)
+    _require_as_sealed(project, path, before)
     approval.require_another(before["approved"], operator)
     kept = ("runbook", "mode", "list", "approved", "waves", "budgets")
     begun = {
@@ -72,6 +75,18 @@ def resume(project: Project, fleet: Fleet, path: Path, operator: str) -> tuple[J
         if each.passed:
             members.append(ended(each))
     return _written(project, fleet, begun, members)
+
+
+def _require_as_sealed(project: Project, path: Path, before: State) -> None:
+    """Raise Refused if what a run would go on with, other databases maybe, was never sealed so."""
+    problems = list(verification.of_project(project, only=record.of(path)).problems)
+    listed = targets.digest(each.target for each in before.targets.values())
+    if listed != before["list"]:
+        problems.append(
+            Problem("lists other targets than it began with", path.name, before["list"], listed)
+        )
+    if problems:
+        raise Refused("The earlier run is not as it was sealed.", problems=problems)
 
 
 def _written(

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.fleet.settings import Fleet
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import search_path, trust
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.runbooks import credentials, targets
@@ -30,6 +30,8 @@ COMMAND_TIMEOUT_S = 60
 # Bytes of a name: it is a folder in the archive, and stands in every line about the target.
 _LONGEST = 100
 _MOST_PROBLEMS = 50
+# What `targets_query` sees beside pg_catalog.
+_SCHEMA = "public"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,13 @@ def _of_query(query: Mapping[str, str], project: Project) -> list[dict[str, Any]
     target = targets.resolve(query["target"], project)
     with (
         driver_errors("The fleet's targets could not be asked for.", where=where),
-        connect(target, schema="public", label="fleet", read_only=True) as conn,
-        search_path.seeing(conn),
-        conn.cursor(row_factory=dict_row) as cursor,
+        connect(target, schema=_SCHEMA, label="fleet", read_only=True) as conn,
     ):
-        cursor.execute(query["sql"].encode())
-        return cursor.fetchall() if cursor.description else []
+        if problems := trust.shadows(conn, _SCHEMA):
+            raise Refused("The fleet's targets were not asked for.", problems=problems)
+        with search_path.seeing(conn), conn.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(query["sql"].encode())
+            return cursor.fetchall() if cursor.description else []
 
 
 def _output(command: Sequence[str], root: Path) -> str:
@@ -159,17 +162,26 @@ def _of_lines(text: str, where: str) -> Iterator[Mapping[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = json.loads(line, object_pairs_hook=_once_each)
+        except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
             rows.append(row)
         else:
             expected = '{"name": "acme", "service": "billing", "schema": "acme"}'
-            problems.append(Problem("is no JSON object", f"{where}, line {number}", expected))
+            what = "is no JSON object with each key once"
+            problems.append(Problem(what, f"{where}, line {number}", expected))
     if problems:
         raise Refused("The fleet's targets cannot be read.", problems=problems[:_MOST_PROBLEMS])
     return iter(rows)
+
+
+def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object. Raises ValueError if a key is there twice: which one was meant?"""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError
+    return made
 
 
 _KEYS = FleetTarget.__match_args__
@@ -222,8 +234,12 @@ def _of_row(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
             found=", ".join(map(one_line, unknown)),
             remedy="name the columns so; a password stays where libpq looks for it",
         )
-    if no_text := [key for key in _KEYS if not isinstance(row.get(key) or "", str)]:
-        yield Problem("is no text", f"{where}, {', '.join(no_text)}")
+    if no_text := [key for key in _KEYS if not _is_text(row.get(key))]:
+        yield Problem(
+            "is no text",
+            f"{where}, {', '.join(no_text)}",
+            expected="a text of Unicode without control characters, or null",
+        )
         return
     name = row.get("name") or ""
     if not (re.fullmatch(r"\w[\w.-]*", name) and len(name.encode()) <= _LONGEST):
@@ -244,3 +260,10 @@ def _of_row(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
         )
     if not 0 < len((row.get("schema") or "public").encode()) <= 63:
         yield Problem("takes the name of a schema: 1 to 63 bytes", f"{where}, {one_line(name)!r}")
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is NULL, or can be said to libpq and in a line: libpq ends a text at a NUL."""
+    if not isinstance(value, str):
+        return value is None
+    return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value)

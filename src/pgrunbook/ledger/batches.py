@@ -101,6 +101,26 @@ def found(
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """A pause that has not ended, as far as the ledger knows: of which run, since when, and why."""
+
+    run: str
+    since: datetime
+    reasons: Sequence[str]
+
+    def __str__(self) -> str:
+        return f"pauses since {self.since:%H:%M:%S %Z}: {'; '.join(self.reasons)}"
+
+
+@lockers.named
+def pausing(conn: Connection, backfill: int) -> Pausing | None:
+    """The pause that a backfill is in; if its run has died, the one that it was in. Reads only."""
+    for row in catalog.rows(conn, "ledger_pausing", backfill=backfill):
+        return Pausing(**row)
+    return None
+
+
 @lockers.named
 def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[str, Any]]:
     """The batches that do not begin where the one before has ended, or do not reach the upper
@@ -215,11 +235,13 @@ def note_pause(
     backfill: int,
     run_id: str,
     began_at: datetime,
-    ended_at: datetime,
+    ended_at: datetime | None,
     reasons: Sequence[str],
     lag_s: float | None,
 ) -> None:
-    """Write that the backfill has paused, why, and how far a replica was behind at most."""
+    """Write that the backfill has paused, why, and how far a replica was behind at most; without an
+    end, that it pauses since then.
+    """
     conn.execute(
         "INSERT INTO pgrunbook.pauses (backfill, run_id, began_at, ended_at, reasons, lag_s)"
         " VALUES (%s, %s, %s, %s, %s::text[], %s)",

@@ -9,8 +9,8 @@ from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem, Verdict
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
@@ -43,15 +43,11 @@ def check(
     A plan that is given is compared, and a rehearsal asked for, on targets that are not protected
     too. `risks` are those for which the target's policy asks for an approval.
     """
-    protected, rehearsal = (
-        target.expected.protected,
-        target.expected.rehearsal and plan.direction == "apply",
-    )
-    if (
-        not plan.steps
-        or chosen.mode not in ("apply", "revert")
-        or not (protected or risks or rehearsal or chosen.approved_plan)
-    ):
+    if not plan.steps or chosen.mode not in ("apply", "revert"):
+        return []
+    protected = target.expected.protected
+    rehearsal = target.expected.rehearsal and plan.direction == "apply"
+    if not (protected or risks or rehearsal or chosen.approved_plan):
         return []
     folders = _folders(project, target, plan)
     problems: list[Problem] = []
@@ -125,12 +121,14 @@ def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
     and its record.
     """
     folders = _folders(project, target, plan)
-    return [
-        f"{record.identity.get('rehearsed_on', '')}: {record.noted.get('verdict', 'no verdict')} "
-        f"({path.name}{_MASKED if MASK in str(record.plan) else ''})"
-        for path, record in _planned(folders, plan.digest)
-        if record.identity.get("mode") == "rehearse"
-    ]
+    told = []
+    for path, record in _planned(folders, plan.digest):
+        if record.identity.get("mode") == "rehearse":
+            on = record.identity.get("rehearsed_on", "")
+            verdict = record.noted.get("verdict", "no verdict")
+            masked = _MASKED if MASK in str(record.plan) else ""
+            told.append(f"{on}: {verdict} ({path.name}{masked})")
+    return told
 
 
 def _folders(project: Project, target: Target, plan: Plan) -> list[Path]:
@@ -167,16 +165,18 @@ def _rehearsed(
     """Nothing, if a rehearsal of the same plan has passed and its record is sealed and
     unchanged.
     """
-    tried = [
-        found
-        for found in _planned(folders, plan.digest)
-        if found[1].identity.get("mode") == "rehearse"
-    ]
-    passed = [path for path, record in tried if record.noted.get("verdict") == Verdict.PASSED]
-    if any(_sealed(project, path) for path in passed):
-        return []
-    failed = "one that did not pass, or that `pgrunbook run` has not recorded"
-    found = "its record is not sealed, or was changed" if passed else failed if tried else "none"
+    found = "none"
+    passed = False
+    for path, record in _planned(folders, plan.digest):
+        if record.identity.get("mode") != "rehearse":
+            continue
+        if record.noted.get("verdict") == Verdict.PASSED:
+            if _sealed(project, path):
+                return []
+            passed = True
+            found = "its record is not sealed, or was changed"
+        elif not passed:
+            found = "one that did not pass, or that `pgrunbook run` has not recorded"
     remedy = arguments.again(project, plan.runbook, chosen, "rehearse")
     return [
         Problem(

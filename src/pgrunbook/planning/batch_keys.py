@@ -9,10 +9,10 @@ from typing import Any
 
 from psycopg import sql
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
@@ -24,14 +24,16 @@ _CHECK = "can be cut into batches"
 
 
 def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
-    """What the catalog says of the block's table and key: a row of the query `batch_key`; None if
-    there is no such table.
+    """What the catalog says of the block's table and key: a row of the query `batch_key`, and as
+    `strange` what speaks against reading it, for a query of ours would call it; None if there is no
+    such table.
     """
     assert block.batching
     path = block.search_path or search_path.of(conn)
     schemas = [block.batching.schema] if block.batching.schema else search_path.schemas(conn, path)
     about = {"schemas": schemas, "table": block.batching.table, "columns": list(block.batching.key)}
-    return next(iter(catalog.rows(conn, "batch_key", **about)), None)
+    there = next(iter(catalog.rows(conn, "batch_key", **about)), None)
+    return there and {**there, "strange": trust.reading(conn, there["oid"], block.batching.key)}
 
 
 def table(conn: Session, block: Block) -> str:
@@ -72,6 +74,7 @@ def problems(block: Block, there: Mapping[str, Any] | None) -> Iterator[Problem]
         remedy = "correct the header"
         yield Problem("there is no table of that name", where, block.batching.table, found, remedy)
         return
+    yield from there["strange"]
     name = sql.Identifier(there["schema"], there["table"]).as_string()
     if there["inherited"]:
         yield Problem(

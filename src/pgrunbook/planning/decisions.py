@@ -59,10 +59,8 @@ class Decision:
         """Exactly what is to run; the block as it is written where all of it is."""
         if len(self.statements) == len(self.block.statements) and not self.repairs:
             return self.block.sql
-        return "\n".join(
-            f"{sql};"
-            for sql in [*self.repairs, *(self.block.statements[n].sql for n in self.statements)]
-        )
+        missing = [self.block.statements[n].sql for n in self.statements]
+        return "\n".join(f"{sql};" for sql in [*self.repairs, *missing])
 
     @property
     def pending(self) -> bool:
@@ -219,10 +217,6 @@ _RELATIONS = ("table", "foreign table", "view", "materialized view", "sequence",
 
 def frame(decisions: Sequence[Decision]) -> pd.DataFrame:
     """One row a block, in order: index `block`; columns `title`, `decision`, `reason` (str)."""
-    data = {
-        "block": [d.block.name for d in decisions],
-        "title": [d.block.title for d in decisions],
-        "decision": [str(d.action) for d in decisions],
-        "reason": [d.reason for d in decisions],
-    }
-    return pd.DataFrame(data, dtype="str").set_index("block")
+    rows = [(d.block.name, d.block.title, str(d.action), d.reason) for d in decisions]
+    columns = ["block", "title", "decision", "reason"]
+    return pd.DataFrame(rows, columns=columns, dtype="str").set_index("block")

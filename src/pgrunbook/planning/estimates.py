@@ -15,8 +15,9 @@ from pgrunbook.ledger import batches
 from pgrunbook.planning import batch_keys
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.keyset import Keyset
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
 
 _SAMPLE = 10_000  # keys, whose batch the server plans
 _COLUMNS = ["block", "table", "key", "upto", "rows", "bytes", "to_change", "takes"]
@@ -52,11 +53,12 @@ def _of(conn: Session, decision: Decision) -> Iterator[list[Any]]:
 
 def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key) -> float | None:
     """Which part of the first rows the statement would change, as the server plans it; None if it
-    calls a function, which no plan looks into.
+    calls a function, which no plan looks into, or if planning it would call one of a role that is
+    not trusted.
     """
     batching = decision.block.batching
     assert batching
-    if batching.calls:
+    if batching.calls or not _can_be_planned(conn, decision.block):
         return None
     ahead = keyset.ahead(conn, None, upper, _SAMPLE)
     statement = batching.statement(keyset.bounds(None, ahead.to))
@@ -67,6 +69,18 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
     (plan,) = row[0] if row else ({},)
     changed = _changed(plan["Plan"])
     return None if not ahead.keys else min(1.0, changed / ahead.keys)
+
+
+def _can_be_planned(conn: Session, block: Block) -> bool:
+    """Whether the statement reads tables alone, no view, and none that calls a function of a role
+    that is not trusted.
+    """
+    path = search_path.schemas(conn, block.search_path or search_path.of(conn))
+    qualifiers, names = zip(*block.relations, strict=True)
+    about = {"qualifiers": list(qualifiers), "names": list(names), "schemas": path}
+    found = catalog.rows(conn, "named_tables", **about)
+    plain = len(found) == len(names) and all(row["is_table"] for row in found)
+    return plain and not any(trust.reading(conn, row["oid"], [""]) for row in found)
 
 
 def _changed(plan: dict[str, Any]) -> float:

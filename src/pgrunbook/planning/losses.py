@@ -14,11 +14,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from pgrunbook.admit.try_check import as_it_is
-from pgrunbook.checks import CheckResult, result
+from pgrunbook.errors import Problem
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.fold import Fold
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.runbooks.facts import Fact
@@ -72,12 +73,11 @@ def check(
         # Rows that a policy hides even from the owner would be lost with the others: now they are
         # an error.
         conn.execute("SET LOCAL row_security = off")
-        results += [
-            _empty(conn, schema, d, loss) for d in kept for loss in losses(d.block.statements)
-        ]
-        results += [
-            _unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()
-        ]
+        for decision in kept:
+            for loss in losses(decision.block.statements):
+                results.append(_empty(conn, schema, decision, loss))
+        for holder, name in _holders(conn, schema, undone).items():
+            results.append(_unheld(conn, holder, name))
     return [*results, *_later(conn, runbook, schema, undone, expected, again)]
 
 
@@ -99,6 +99,8 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> Che
     The two are compared as texts, as json, xml and others have no equality.
     """
     what = f"holds nothing that {decision.block.name} would drop"
+    if strange := _strange(conn, sql.Identifier(schema, loss.table).as_string(), loss.column):
+        return CheckResult(str(loss), what, strange)
     try:
         held = (search_path.asked(conn, schema, _question(conn, schema, loss)) or (False,))[0]
     except psycopg.Error as exc:
@@ -107,15 +109,26 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> Che
             "go as it is"
         )
         return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
+    problem, expected = "has rows", "no row"
+    if loss.column:
+        problem, expected = "has values", "nothing but NULL and the default"
     return result(
         str(loss),
         what,
         not held,
-        "has rows" if not loss.column else "has values",
-        expected="no row" if not loss.column else "nothing but NULL and the default",
+        problem,
+        expected=expected,
         found=f"they would be lost with the revert of {decision.block.name}",
         remedy=f"keep them elsewhere, then name the block: discard={decision.block.name}",
     )
+
+
+def _strange(conn: Connection, table: str, column: str) -> Problem | None:
+    """What speaks against reading the column of a table: the first function that would run with our
+    rights.
+    """
+    (relation,) = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone() or (None,)
+    return next(iter(trust.reading(conn, relation, [column])), None) if relation else None
 
 
 def _holds(conn: Connection, question: sql.SQL) -> bool:
@@ -180,24 +193,23 @@ def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[
     it back: the column itself, and those that share its type or its lookup table.
     """
     found: dict[Holder, str] = {}
-    for block in (d.block for d in undone):
-        if (
-            not block.admits
-            or Fact("value", block.admits.table, block.admits.column) not in block.facts
-        ):
+    for decision in undone:
+        block = decision.block
+        if not block.admits:
             continue
         table, column, value = block.admits
-        types = [
-            variables[_TYPES[variant]] for variant, variables in block.choices if variant in _TYPES
-        ]
-        lookups = [variables for variant, variables in block.choices if variant == "lookup"]
-        shared = {
-            "types": types,
-            "lookups": [v["table"] for v in lookups],
-            "keys": [v["column"] for v in lookups],
-        }
+        if Fact("value", table, column) not in block.facts:
+            continue
+        shared: dict[str, list[str]] = {"types": [], "lookups": [], "keys": []}
+        for variant, variables in block.choices:
+            if variant in _TYPES:
+                shared["types"].append(variables[_TYPES[variant]])
+            elif variant == "lookup":
+                shared["lookups"].append(variables["table"])
+                shared["keys"].append(variables["column"])
         rows = catalog.rows(conn, "holders", schema=schema, table=table, column=column, **shared)
-        found |= {Holder(**row, value=value): block.name for row in rows}
+        for row in rows:
+            found[Holder(**row, value=value)] = block.name
     return found
 
 
@@ -211,6 +223,8 @@ def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
         f"{holder.table}.{holder.column}",
         f"no row holds {holder.value!r}, which {block} takes back",
     )
+    if strange := _strange(conn, holder.qualified, holder.column):
+        return CheckResult(where, what, strange)
     try:
         held = _holds(conn, as_it_is(f"SELECT EXISTS (SELECT {holder.question})"))
     except psycopg.Error as exc:

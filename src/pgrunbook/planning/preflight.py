@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.ledger import install, ledger
 from pgrunbook.planning import needed, reliance
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.needed import There, may, quoted
 from pgrunbook.postgres import catalog, search_path
@@ -99,19 +99,28 @@ def _schema(
     schema: str, privileges: Mapping[str, Any], role: str, *, creates: bool
 ) -> Iterator[CheckResult]:
     where = f"schema {schema}"
-    exists = privileges["schema_exists"]
+    check, expected = "exists, and we may use it", "a schema that this role may use"
+    if not privileges["schema_exists"]:
+        yield result(
+            where,
+            check,
+            False,
+            "does not exist",
+            expected=expected,
+            found="no schema of that name",
+            remedy="correct the parameter `schema`",
+        )
+        return
     yield result(
         where,
-        "exists, and we may use it",
-        exists and privileges["schema_usage"],
-        "may not be used" if exists else "does not exist",
-        expected="a schema that this role may use",
-        found="no USAGE privilege" if exists else "no schema of that name",
-        remedy=_grant("USAGE", "SCHEMA", schema, role)
-        if exists
-        else "correct the parameter `schema`",
+        check,
+        privileges["schema_usage"],
+        "may not be used",
+        expected=expected,
+        found="no USAGE privilege",
+        remedy=_grant("USAGE", "SCHEMA", schema, role),
     )
-    if creates and exists:
+    if creates:
         yield result(
             where,
             "lets us create objects",

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.planning import batch_keys
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.session import Session

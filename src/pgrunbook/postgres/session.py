@@ -80,6 +80,7 @@ class Session(psycopg.Connection[Any]):
         self._looks: list[_Look] = []
         self._patience = Patience(None)
         self._statement_s: float | None = None
+        self._given: list[str] = []
         # opens another session on the same server, for who is to look while this one waits
         self.beside: Callable[[], Session] | None = None
 
@@ -97,6 +98,19 @@ class Session(psycopg.Connection[Any]):
             except psycopg.OperationalError:
                 self.close()
         return self.closed
+
+    def give(self, settings: str) -> psycopg.Cursor[Any]:
+        """Set what the session is to have as long as it lasts; the cursor has the last result."""
+        cursor = self.execute(settings.encode())
+        while cursor.nextset():
+            pass
+        self._given.append(settings)
+        return cursor
+
+    def put_back(self, unsetting: str) -> None:
+        """Have the session as it was given, whatever others' code has set in it meanwhile."""
+        # in a message of its own: the server reads all of one by the settings before it
+        self.execute("; ".join([unsetting, *self._given]).encode())
 
     def index(self, error: psycopg.Error, sent: str) -> int | None:
         """Of what was sent, the character that the server points to; None if it points to none.

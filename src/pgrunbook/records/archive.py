@@ -78,14 +78,18 @@ class Archive:
         record = self.record(notebook)
         target = self.root / f"{record}{SEAL}"
         with self._alone(notebook):
-            name = self._settled()
+            name = self._finish_interrupted()
             head = self._head(name) if name else None
             self.require_unsealed(notebook)
             complete()
+            first, sequence, previous = None, 1, None
+            if head:
+                first, sequence = head.archive, head.sequence + 1
+                previous = Resource.of(head.name, head.sha256)
             predicate = Predicate(
-                archive=head.archive if head else None,
-                sequence=head.sequence + 1 if head else 1,
-                previous=Resource.of(head.name, head.sha256) if head else None,
+                archive=first,
+                sequence=sequence,
+                previous=previous,
                 sealed_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 sealed_by=f"pgrunbook {version('pgrunbook')}",
                 run=run,
@@ -121,7 +125,7 @@ class Archive:
             )
         try:
             with self._alone(notebook):
-                self._settled()
+                self._finish_interrupted()
         except (Failed, OSError) as exc:
             problems = (
                 exc.problems
@@ -260,7 +264,7 @@ class Archive:
         finally:
             lock.release()
 
-    def _settled(self) -> str | None:
+    def _finish_interrupted(self) -> str | None:
         """The name of the last seal, after putting into its place what an interrupted seal has
         left; None if there is none yet. Raises Failed if the chain has no end to go on from.
         """

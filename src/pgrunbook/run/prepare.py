@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger.origin import Standing
@@ -25,9 +24,11 @@ from pgrunbook.planning import (
     policy,
     preflight,
     reliance,
+    right_target,
     unseen_lag,
 )
 from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.make_plan import make_plan
@@ -78,13 +79,13 @@ class Preparation:
         the decisions.
         """
         blocks = self.agenda.blocks()
-        found = self.agenda.found(blocks)
+        found = self.agenda.columns.facts(blocks)
         decided = self._decided = self.agenda.decide(blocks, found)
         results = [
             CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems
         ]
         results += self._cells(decided)
-        results.append(self.standing.check(self.target))
+        results.append(right_target.check_server(self.target, self.standing))
         results += _exposed(decided)
         results += reliance.readings(self.agenda.state.unread())
         results += preflight.check(self.look, self.agenda.schema, self.identity, decided)
@@ -99,7 +100,7 @@ class Preparation:
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks)
             results += self.rehearsal.check(copied, state)
-            found = self.agenda.found(blocks, self.look)  # the plan is that of the target
+            found = self.agenda.columns.facts(blocks, self.look)  # the plan is that of the target
         if self.agenda.reverting:
             results += self._lost(decided)
         said = {str(each): told(made) for each, made in state.items()}
@@ -165,11 +166,9 @@ class Preparation:
     @property
     def approved_sql(self) -> dict[str, str] | None:
         """The SQL of each block of the plan, if it is one that was approved."""
-        return (
-            {step.block: step.sql for step in self.plan.steps}
-            if self.plan and self.parameters.approved_plan
-            else None
-        )
+        if not self.plan or not self.parameters.approved_plan:
+            return None
+        return {step.block: step.sql for step in self.plan.steps}
 
     def _lost(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What a revert would take with it."""
@@ -191,7 +190,9 @@ class Preparation:
 def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
     """Blocks with a secret that is known to stand in the ledger: nothing writes it there again."""
     for decision in decided:
-        for script in (script for script in decision.block.scripts if script.exposed):
+        for script in decision.block.scripts:
+            if not script.exposed:
+                continue
             check = f"holds an exposed secret: {script.header['exposed']}"
             problem = Problem(
                 "holds a secret, and is not done",

@@ -12,13 +12,13 @@ from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
 from pgrunbook.admit.try_check import as_it_is
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger import install, ledger, write
 from pgrunbook.ledger.fold import fold
 from pgrunbook.planning import right_target
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.catalog import Snapshot

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pgrunbook.errors import Problem
+from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import marks
+from pgrunbook.runbooks.encoding import decode
 
 # What the end of a file's name, or the name of a folder, says about its way.
 _FORWARD = ("up", "do", "deploy", "migration")
@@ -79,9 +80,9 @@ def read(folder: Path) -> Folder:
         told = f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}"
         name, forward = _way(relative, stems)
         try:
-            text = _text(path, told)
-        except _NotText as exc:
-            problems.append(exc.problem)
+            text = _text(path, folder, told)
+        except Refused as exc:
+            problems += exc.problems
             continue
         problems += marks.problems(text, told)
         up, down = marks.halves(text)
@@ -96,15 +97,12 @@ def read(folder: Path) -> Folder:
             Problem("holds no SQL file", str(folder), remedy="name the folder of the migrations")
         )
     by_identity = {_identity(name): part for name, part in undoing.items()}
-    return Folder(
-        tuple(
-            Migration(name, steps[name], by_identity.get(_identity(name)))
-            for name in sorted(steps, key=_order)
-        ),
-        tuple(path.relative_to(folder).as_posix() for path in visible if path not in files),
-        tuple(_undoing_nothing(steps, undoing)),
-        tuple(problems),
-    )
+    ordered = []
+    for name in sorted(steps, key=_order):
+        ordered.append(Migration(name, steps[name], by_identity.get(_identity(name))))
+    others = [path.relative_to(folder).as_posix() for path in visible if path not in files]
+    left = _undoing_nothing(steps, undoing)
+    return Folder(tuple(ordered), tuple(others), tuple(left), tuple(problems))
 
 
 def words(name: str) -> str:
@@ -185,23 +183,18 @@ def _identity(name: str) -> str:
     return f"V{match['version']}" if match else name
 
 
-class _NotText(Exception):
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.what)
-        self.problem = problem
-
-
-def _text(path: Path, told: str) -> str:
-    """The text of a file, without a byte order mark, its ends of lines as they are."""
-    raw = path.read_bytes()
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-        line = raw.count(b"\n", 0, exc.start) + 1
-        found = "UTF-16" if wide else f"byte 0x{raw[exc.start]:02x}"
-        remedy = f"iconv -f {'UTF-16' if wide else 'LATIN1'} -t UTF-8, once you know what it is in"
-        raise _NotText(Problem("is not UTF-8", f"{told}:{line}", "UTF-8", found, remedy)) from exc
+def _text(path: Path, folder: Path, told: str) -> str:
+    """The text of a file, its ends of lines as they are. Raises Refused for one that lies elsewhere
+    or is no text.
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise Refused.of(
+            "is a link that leads out of the folder: it is not read",
+            where=told,
+            found=f"-> {path.resolve()}",
+            remedy="put a copy of the file in its place, if it belongs to these migrations",
+        )
+    return decode(path.read_bytes(), told)
 
 
 def _twice(name: str, one: str, other: str) -> Problem:

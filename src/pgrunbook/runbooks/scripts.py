@@ -19,7 +19,9 @@ from pglast import ast
 from pglast.parser import ParseError, parse_sql_json, scan
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.runbooks.encoding import decode
 from pgrunbook.secrets import literals
+from pgrunbook.secrets.patterns import redact
 from pgrunbook.sqltext.session_statements import misplaced
 
 HEADER_KEYS = (
@@ -87,12 +89,7 @@ class Script:
         """
         name = path.relative_to(root).as_posix()
         raw = path.read_bytes()
-        try:
-            text = raw.decode("utf-8-sig")  # psql skips a byte order mark, too
-        except UnicodeDecodeError as exc:
-            line = raw.count(b"\n", 0, exc.start) + 1
-            found = f"byte 0x{raw[exc.start]:02x}"
-            raise Refused.of("is not UTF-8", where=f"{name}:{line}", found=found) from exc
+        text = decode(raw, name)
         script = cls(name, dict(_header(text)), text, hashlib.sha256(raw).hexdigest())
         # first, as others repeat the SQL
         if not script.exposed and (secrets := list(literals.problems(text, name))):
@@ -205,11 +202,9 @@ class Script:
 
     @property
     def _parsable(self) -> str:
-        return (
-            substitute(self.text, {name: name for name in self.variables}, bare='"')
-            if self.variables
-            else self.text
-        )
+        if not self.variables:
+            return self.text
+        return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
     def _problems(self) -> Iterator[Problem]:
         for key in [key for key in self.header if key not in HEADER_KEYS]:
@@ -289,7 +284,7 @@ def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
     message = message.split("\n", 1)[0]  # of what is not terminated it repeats the rest of the file
     line = sql.count("\n", 0, index) + 1
     start = sql.rfind("\n", 0, index) + 1
-    shown = sql[start:].split("\n", 1)[0]
+    shown = redact(sql[start:].split("\n", 1)[0])
     return Problem(message, where=f"{name}:{line}", found=f"{shown}\n{' ' * (index - start)}^")
 
 

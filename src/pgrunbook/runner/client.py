@@ -40,8 +40,12 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         self.progress = ProgressBar(nb_man.pbar)
 
     def papermill_execute_cells(self) -> None:
-        """Run the cells one after the other, up to the first that fails."""
+        """Run the cells one after the other, up to the first that fails. Raises KeyboardInterrupt
+        if a signal came before the first.
+        """
         with self._stopping_on_signals():
+            if signals.stopped():
+                raise KeyboardInterrupt
             for index, cell in enumerate(self.nb.cells):
                 if cell.cell_type != "code":
                     self.nb_man.text_passed(cell)

@@ -8,7 +8,6 @@ each, puts a banner on top, and ends with an error that has the verdict's exit c
 from __future__ import annotations
 
 import os
-import signal
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -29,7 +28,7 @@ from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.records import leaks, place
-from pgrunbook.records.how_it_ended import Ending, judge, settled
+from pgrunbook.records.how_it_ended import Ending, judge, judge_cut_off
 from pgrunbook.runbooks import credentials, kernel_spec, parameters
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
@@ -135,7 +134,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         asks = ask_ledger.needed(ending, nb.cells)
         answer = ask_ledger.ask(chosen, manager.run_id, nb.cells) if asks else ask_ledger.Answer()
         if manager.cut:
-            ending = settled(ending, nb.cells, answer.verdict)
+            ending = judge_cut_off(ending, nb.cells, answer.verdict)
         own = [leak for leak in manager.leaks if leak.known]
         if own:
             ending = ask_ledger.tell(chosen, manager.run_id, _leaked(ending, own))
@@ -146,8 +145,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
         try:
-            # while no cell is running, an end of the run like any other
-            signals.handle(signal.default_int_handler)
+            signals.note()  # until the first cell, whose client stops it
             manager.notebook_start()
             cls.execute_managed_notebook(manager, kernel_name, **options)
         except DeadKernelError:
@@ -161,6 +159,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         except (RuntimeError, NoSuchKernel) as exc:
             if manager.current is not None:
                 raise
+            if signals.stopped():
+                return manager.cut_off("stopped by a signal")
             return Ending(Verdict.INTERRUPTED, f"the kernel could not be started: {exc}")
         return judge(manager.nb.cells)
 

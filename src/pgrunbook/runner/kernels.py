@@ -20,6 +20,8 @@ from jupyter_core.utils import run_sync
 from traitlets import Type
 from traitlets.config import Config
 
+from pgrunbook import signals
+
 # What a run needs, read while the kernel starts. Nothing of it is in the notebook's names.
 _READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run.kernel_startup');"
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
@@ -35,10 +37,12 @@ class Client(AsyncKernelClient):
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait for so many seconds until the kernel is there and is heard. Raises RuntimeError if
-        it is not.
+        it is not, or if the run is stopped by a signal before.
         """
         deadline = time.monotonic() + (timeout or math.inf)
         while not await self._answers():
+            if signals.stopped():
+                raise RuntimeError("a signal came before the kernel answered")
             if not await self.is_alive():
                 raise RuntimeError("the kernel died before it answered")
             if time.monotonic() > deadline:
@@ -76,11 +80,9 @@ def started(name: str) -> Iterator[Kernel | None]:
         yield None
         return
     with TemporaryDirectory(prefix="pgrunbook-") as folder:
-        sockets = (
-            {}
-            if os.name == "nt"
-            else {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
-        )
+        sockets = {}
+        if os.name != "nt":
+            sockets["KernelManager"] = {"transport": "ipc", "ip": f"{folder}/kernel"}
         kernel = Kernel(kernel_name=name, kernel_id=str(uuid.uuid4()), config=Config(sockets))
         try:
             run_sync(kernel.start_kernel)(

@@ -17,6 +17,8 @@ from pgrunbook.planning.decisions import Action
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 
+pytestmark = pytest.mark.newest
+
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 

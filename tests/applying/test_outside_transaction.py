@@ -53,6 +53,7 @@ def events(database: Database) -> list[str]:
     return [event for (event,) in found]
 
 
+@pytest.mark.newest
 def test_each_statement_is_recorded_before_and_after(applied: Database, lookup: Project) -> None:
     done = lookup.run(applied)
     assert done.code == 0, done.text

@@ -15,6 +15,8 @@ from support.projects import Outcome, wait_for
 
 from pgrunbook.postgres.blockers import blockers
 
+pytestmark = pytest.mark.newest
+
 Run = Callable[..., Outcome]
 
 

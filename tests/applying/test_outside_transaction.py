@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from support.databases import Database
-from support.projects import Project, kernel_of, wait_for
+from support.projects import PATIENCE_S, Project, kernel_of, wait_for
 
 BLOCK = "090_deals_lookup"
 INDEX = "idx_deals_import_batch"
@@ -53,6 +53,7 @@ def events(database: Database) -> list[str]:
     return [event for (event,) in found]
 
 
+@pytest.mark.newest
 def test_each_statement_is_recorded_before_and_after(applied: Database, lookup: Project) -> None:
     done = lookup.run(applied)
     assert done.code == 0, done.text
@@ -250,7 +251,7 @@ def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
         building = "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"
         wait_for(lambda: applied.execute(building) != [])
         os.kill(kernel_of(runner.pid) if number == signal.SIGKILL else runner.pid, number)
-        assert runner.wait(timeout=15) == 3
+        assert runner.wait(PATIENCE_S) == 3
     assert events(applied) == ["started"]
 
     after = lookup.run(applied)

@@ -246,7 +246,9 @@ def test_a_cell_that_hangs_gives_its_worker_back(tenants: Tenants) -> None:
     tenants.only("red_000", "green_000")
     path = tenants.project.root / "runbooks" / f"{RUNBOOK}.ipynb"
     notebook = json.loads(path.read_text())
-    first = next(cell for cell in notebook["cells"] if "run.prepare" in "".join(cell["source"]))
+    first = next(
+        cell for cell in notebook["cells"] if "run.preconditions" in "".join(cell["source"])
+    )
     hang = "import time\nif schema == 'red_000':\n    time.sleep(300)\n"
     first["source"] = hang + "".join(first["source"])
     path.write_text(json.dumps(notebook))

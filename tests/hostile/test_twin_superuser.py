@@ -1,0 +1,150 @@
+"""Nothing of the target's is called by a superuser of the server that its schema is copied to: what a
+superuser calls can do on this machine whatever its user can (COPY … TO PROGRAM).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from support import databases
+from support.databases import Database
+
+from pgrunbook.postgres import embedded, schema_copy, twin_server
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
+
+# What a role may do that owns a schema and nothing else. The functions are harmless where it made them:
+# they wait for a superuser, on a copy. `f` and `v` are called where their like is called while SQL is
+# read, planned or run.
+LESSER = """
+CREATE FUNCTION {0}.harm() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+ IF current_database() LIKE 'pgrunbook%' AND EXISTS (SELECT FROM pg_roles WHERE rolsuper AND rolname IN (current_user, session_user))
+ THEN EXECUTE 'COPY (SELECT 1) TO PROGRAM ''touch {1}'''; END IF; RETURN 1; END $$;
+CREATE FUNCTION {0}.f(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM {0}.harm(); RETURN i; END $$;
+CREATE FUNCTION {0}.cmp(int, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN {0}.f(0); END $$;
+CREATE DOMAIN {0}.d AS int CHECK ({0}.f(VALUE) > 0);
+"""
+WAYS = {
+    "a generated column": "CREATE TABLE {0}.t (a int, g int GENERATED ALWAYS AS (a + {0}.f(1)) STORED)",
+    "a column's default": "CREATE TABLE {0}.t (a int DEFAULT {0}.f(1))",
+    "a key of partitions": "CREATE TABLE {0}.t (a int) PARTITION BY RANGE ((a + {0}.f(1)));"
+    "CREATE TABLE {0}.p PARTITION OF {0}.t FOR VALUES FROM (1) TO (9); CREATE INDEX ON {0}.t (a)",
+    "a partition that is attached": "CREATE TABLE {0}.t (a int) PARTITION BY RANGE (a);"
+    "CREATE TABLE {0}.c (a int CHECK (a > {0}.f(1))); ALTER TABLE {0}.t ATTACH PARTITION {0}.c FOR VALUES FROM (1) TO (9)",
+    "a bound of a partition": "CREATE TABLE {0}.t (a int) PARTITION BY RANGE (a);"
+    "CREATE TABLE {0}.p PARTITION OF {0}.t FOR VALUES FROM ({0}.f(1)) TO (9)",
+    "a CHECK": "CREATE TABLE {0}.t (a int, CHECK (a > {0}.f(1)))",
+    "a CHECK of a domain in a default": "CREATE TABLE {0}.t (a {0}.d[] DEFAULT '{{1}}')",
+    "a domain's default": "CREATE DOMAIN {0}.e AS {0}.d[] DEFAULT '{{1}}'; CREATE DOMAIN {0}.g AS int DEFAULT {0}.f(1);"
+    "CREATE TABLE {0}.t (a {0}.e, b {0}.g)",
+    "an argument's default": "CREATE FUNCTION {0}.g(a {0}.d[] DEFAULT '{{1}}') RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+    "a body that is read at once": "CREATE FUNCTION {0}.g() RETURNS {0}.d[] LANGUAGE sql BEGIN ATOMIC SELECT '{{1}}'::{0}.d[]; END",
+    "an aggregate's beginning": "CREATE FUNCTION {0}.g({0}.d[], int) RETURNS {0}.d[] LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';"
+    "CREATE AGGREGATE {0}.a(int) (SFUNC = {0}.g, STYPE = {0}.d[], INITCOND = '{{1}}')",
+    "an index": "CREATE TABLE {0}.t (a int); CREATE INDEX ON {0}.t (({0}.f(1) + a)) WHERE {0}.f(1) > 0",
+    "statistics": "CREATE TABLE {0}.t (a int); CREATE STATISTICS {0}.s ON a, ({0}.f(1) + a) FROM {0}.t",
+    "a materialized view": "CREATE MATERIALIZED VIEW {0}.m AS SELECT {0}.f(1)",
+    "a view": "CREATE VIEW {0}.w AS SELECT '{{1}}'::{0}.d[], {0}.f(1)",
+    "a rule": "CREATE TABLE {0}.t (a int); CREATE RULE r AS ON INSERT TO {0}.t DO ALSO SELECT '{{1}}'::{0}.d[]",
+    "a policy": "CREATE TABLE {0}.t (a int); CREATE POLICY p ON {0}.t USING ('{{1}}'::{0}.d[] IS NOT NULL)",
+    "a condition of a trigger": "CREATE TABLE {0}.t (a int); CREATE FUNCTION {0}.g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+    "CREATE TRIGGER g AFTER INSERT ON {0}.t FOR EACH ROW WHEN ('{{1}}'::{0}.d[] IS NOT NULL) EXECUTE FUNCTION {0}.g()",
+    "a foreign key": "CREATE TABLE {0}.t (a int PRIMARY KEY); CREATE TABLE {0}.u (a int DEFAULT {0}.f(1) REFERENCES {0}.t ON DELETE SET DEFAULT)",
+}
+# The same where a superuser of the target has made something of the role's functions.
+BY_A_SUPERUSER = {
+    "a validator": "CREATE FUNCTION {0}.v(text[], oid) RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM {0}.harm(); END';"
+    "CREATE FOREIGN DATA WRAPPER w VALIDATOR {0}.v OPTIONS (a 'b'); CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (c 'd')",
+    "an operator class": "CREATE OPERATOR CLASS {0}.o FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,"
+    " FUNCTION 1 {0}.cmp(int, int); CREATE TABLE {0}.t (a int); CREATE INDEX ON {0}.t (a {0}.o)",
+    "a cast": "CREATE FUNCTION {0}.g(money) RETURNS point IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM {0}.f(1); RETURN NULL; END';"
+    "CREATE CAST (money AS point) WITH FUNCTION {0}.g(money) AS IMPLICIT;"
+    "CREATE TABLE {0}.t (a int, p point GENERATED ALWAYS AS ('1'::money::point) STORED)",
+    "a function that leaks nothing": "CREATE FUNCTION {0}.g(a {0}.d[] DEFAULT '{{1}}') RETURNS int LEAKPROOF LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+    "an event trigger": "CREATE FUNCTION {0}.g() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM {0}.harm(); END';"
+    "CREATE EVENT TRIGGER g ON ddl_command_end EXECUTE FUNCTION {0}.g();"
+    "CREATE EVENT TRIGGER h ON ddl_command_start EXECUTE FUNCTION {0}.g(); COMMENT ON EVENT TRIGGER h IS 'h'",
+}
+
+
+@pytest.fixture
+def harmed() -> Iterator[Path]:
+    """A folder that whoever runs the servers may write to."""
+    made = Path(tempfile.mkdtemp(prefix="pgrunbook-", dir="/tmp"))
+    made.chmod(0o777)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def lesser(empty: Database, harmed: Path) -> Iterator[Database]:
+    """A database with all of that, each in a schema of its own."""
+    role = databases.login_role(empty)
+    for number, (way, ddl) in enumerate({**WAYS, **BY_A_SUPERUSER}.items()):
+        schema = f"way{number}"
+        empty.load(f"CREATE SCHEMA {schema} AUTHORIZATION {role.name}")
+        file = harmed / way.replace(" ", "_").replace("'", "")
+        with psycopg.connect(role.url, autocommit=True) as conn:
+            conn.execute(LESSER.format(schema, file).encode())
+            if way in WAYS:
+                conn.execute(ddl.format(schema).encode())
+        if way in BY_A_SUPERUSER:
+            empty.load(ddl.format(schema))
+    yield empty
+    empty.load("DROP EVENT TRIGGER g; DROP EVENT TRIGGER h")
+
+
+@pytest.fixture
+def folder(place: Path) -> Iterator[Path]:
+    """Where the servers for copies keep their data."""
+    before = {*embedded._uses}
+    yield place / "copies"
+    for data in {*embedded._uses} - before:
+        version = int(data.name.rpartition("-")[2])
+        Server(version, data, embedded.PROGRAMS[version], data).stop()
+
+
+def rehearsed(database: Database, folder: Path, conn: Connection) -> list[str]:
+    """Copy the schema as a rehearsal does; what could not be copied."""
+    with schema_copy.copied(Target("t", database.url), conn, folder, "x") as copy:
+        with closing(psycopg.connect(copy.target.conninfo)) as there:
+            assert not superuser(there)
+        return list(copy.warnings)
+
+
+def twin(database: Database, folder: Path, conn: Connection) -> list[str]:
+    """The same as a twin."""
+    server = twin_server.kept(folder, conn.info.server_version // 10_000)
+    with twin_server.made(Target("t", database.url), conn, server, "x") as made:
+        for session in (made.session(), made.arranging()):
+            with closing(session):
+                assert not superuser(session)
+        return list(made.warnings)
+
+
+def superuser(conn: Connection) -> bool:
+    asked = "SELECT bool_or(rolsuper) FROM pg_roles WHERE rolname IN (current_user, session_user)"
+    row = conn.execute(asked).fetchone()
+    return bool(row and row[0])
+
+
+@pytest.mark.parametrize("copy", [rehearsed, twin])
+def test_no_superuser_calls_what_a_lesser_role_has_made(
+    lesser: Database,
+    folder: Path,
+    harmed: Path,
+    copy: Callable[[Database, Path, Connection], list[str]],
+) -> None:
+    with connect(Target("t", lesser.url), schema="public", read_only=True) as conn:
+        warnings = copy(lesser, folder, conn)
+    assert sorted(path.name for path in harmed.iterdir()) == []
+    print(*warnings, sep="\n")
+    assert warnings == []

@@ -61,8 +61,8 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Complaint:
-    """What pg_restore could not do of an entry: how the command begins, up to the options, which
-    may hold a secret.
+    """What pg_restore could not do, of which entry (0: it was not asked); how the command begins, up
+    to the options, which may hold a secret.
     """
 
     number: int
@@ -105,9 +105,13 @@ class Restore:
         no more.
         """
         # An extension's script runs while there is nothing that it could take for its own.
-        self._as_owner(lambda entry: entry.catalog in (_NAMESPACE, _EXTENSION))
+        self._complaints += self._as_owner(lambda entry: entry.catalog in (_NAMESPACE, _EXTENSION))
         if self._takes_a_superuser:
-            self._as_owner(self._is_inert)
+            found = self._as_owner(self._is_inert, "--verbose")  # which names the entries that fail
+            # those depend on something that is made later: again, then
+            failed = {each.number for each in found if each.command.startswith("CREATE ")}
+            self._made -= failed
+            self._complaints += [each for each in found if each.number not in failed]
         self._copy.demote()
 
     def _is_inert(self, entry: _Entry) -> bool:
@@ -115,15 +119,11 @@ class Restore:
 
     def the_rest(self) -> None:
         """Make the rest without a superuser; then say who may do what, which calls nothing."""
-        # with what could not be made first, as it depends on something that is made now
-        failed = {each.number for each in self._complaints if each.command.startswith("CREATE ")}
-        self._made -= failed
-        self._complaints = [each for each in self._complaints if each.number not in failed]
         with self._allowed():
-            self._as_owner(lambda entry: not _is_last(entry))
+            self._complaints += self._as_owner(lambda entry: not _is_last(entry))
         self._copy.forget_settings()
         superuser = self._copy.server.conninfo(self._copy.name)
-        self._run(superuser, _is_last, "--no-owner")
+        self._complaints += self._run(superuser, _is_last, "--no-owner")
 
     @contextmanager
     def _allowed(self) -> Iterator[None]:
@@ -151,19 +151,22 @@ class Restore:
             if not each.command.startswith("COMMENT ")
         ]
 
-    def _as_owner(self, which: Callable[[_Entry], bool]) -> None:
-        self._run(self._copy.conninfo, which, *(() if self._roles else ("--no-owner",)))
+    def _as_owner(self, which: Callable[[_Entry], bool], *options: str) -> list[_Complaint]:
+        given = options if self._roles else (*options, "--no-owner")
+        return self._run(self._copy.conninfo, which, *given)
 
-    def _run(self, conninfo: str, which: Callable[[_Entry], bool], *options: str) -> None:
+    def _run(
+        self, conninfo: str, which: Callable[[_Entry], bool], *options: str
+    ) -> list[_Complaint]:
         """Make, of the entries that are not made yet, those; in the dump's order."""
         entries = [each for each in self._entries if each.number not in self._made and which(each)]
         if not entries:
-            return
+            return []
         self._made |= {entry.number for entry in entries}
         # statistics are not made, but set
         known = ("--no-statistics",) if self._copy.server.version >= STATISTICS else ()
         given = (*self._use(entries), *options, *known, str(self._file))
-        self._complaints += _complaints(_pg_restore(self._copy, conninfo, *given).stderr)
+        return [*_complaints(_pg_restore(self._copy, conninfo, *given).stderr)]
 
     def _use(self, entries: Iterable[_Entry]) -> tuple[str, str]:
         chosen = self._file.with_name("list")

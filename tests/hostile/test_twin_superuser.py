@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from support import databases
 from support.databases import Database
 
+from pgrunbook.errors import Refused
 from pgrunbook.postgres import embedded, schema_copy, twin_server
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
@@ -74,9 +75,9 @@ BY_A_SUPERUSER = {
     "CREATE CAST (money AS point) WITH FUNCTION {0}.g(money) AS IMPLICIT;"
     "CREATE TABLE {0}.t (a int, p point GENERATED ALWAYS AS ('1'::money::point) STORED)",
     "a function that leaks nothing": "CREATE FUNCTION {0}.g(a {0}.d[] DEFAULT '{{1}}') RETURNS int LEAKPROOF LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
-    "an event trigger": "CREATE FUNCTION {0}.g() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM {0}.harm(); END';"
-    "CREATE EVENT TRIGGER g ON ddl_command_end EXECUTE FUNCTION {0}.g();"
-    "CREATE EVENT TRIGGER h ON ddl_command_start EXECUTE FUNCTION {0}.g(); COMMENT ON EVENT TRIGGER h IS 'h'",
+    "an event trigger": "CREATE SCHEMA g; CREATE FUNCTION g.g() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM {0}.harm(); END';"
+    "CREATE EVENT TRIGGER g ON ddl_command_end EXECUTE FUNCTION g.g();"
+    "CREATE EVENT TRIGGER h ON ddl_command_start EXECUTE FUNCTION g.g(); COMMENT ON EVENT TRIGGER h IS 'h'",
 }
 # Each calls what its role has made as soon as a superuser makes it.
 NOT_COPIED = """\
@@ -95,7 +96,7 @@ def harmed() -> Iterator[Path]:
 
 
 @pytest.fixture
-def lesser(empty: Database, harmed: Path) -> Iterator[Database]:
+def lesser(empty: Database, harmed: Path) -> Database:
     """A database with all of that, each in a schema of its own."""
     role = databases.login_role(empty)
     empty.load(f"GRANT CREATE ON DATABASE {empty.name} TO {role.name}")
@@ -109,8 +110,9 @@ def lesser(empty: Database, harmed: Path) -> Iterator[Database]:
                 conn.execute(ddl.format(schema, file).encode())
         if way in BY_A_SUPERUSER:
             empty.load(ddl.format(schema, file))
-    yield empty
-    empty.load("DROP EVENT TRIGGER g; DROP EVENT TRIGGER h")
+    if empty.server.version >= 17:
+        empty.load("CREATE EVENT TRIGGER i ON login EXECUTE FUNCTION g.g()")
+    return empty
 
 
 @pytest.fixture
@@ -163,7 +165,7 @@ def test_no_superuser_calls_what_a_lesser_role_has_made(
 
 # What a schema holds that takes a superuser to make, and whose owner may do less than its maker.
 PRIVILEGED = """
-CREATE SCHEMA own; GRANT USAGE ON SCHEMA own TO {0};
+CREATE SCHEMA own; GRANT USAGE ON SCHEMA own TO {0}, {1};
 CREATE TYPE own.base;
 CREATE FUNCTION own.base_in(cstring) RETURNS own.base LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
 CREATE FUNCTION own.base_out(own.base) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
@@ -182,7 +184,6 @@ CREATE FOREIGN DATA WRAPPER far; CREATE SERVER away FOREIGN DATA WRAPPER far; CR
 CREATE FUNCTION own.of_row(own.t DEFAULT NULL) RETURNS own.base LANGUAGE sql AS 'SELECT $1.a';
 ALTER TABLE own.t OWNER TO {0}; ALTER VIEW own.w OWNER TO {0}; ALTER SERVER away OWNER TO {0};
 ALTER FUNCTION own.of_row OWNER TO {0}; ALTER FUNCTION own.less OWNER TO {0}; ALTER TYPE own.base OWNER TO {0};
-REVOKE USAGE ON FOREIGN DATA WRAPPER far FROM {0};
 GRANT SELECT ON own.t TO {1} WITH GRANT OPTION; SET ROLE {1}; GRANT SELECT ON own.t TO PUBLIC; RESET ROLE;
 ALTER DEFAULT PRIVILEGES FOR ROLE {0} IN SCHEMA own GRANT SELECT ON TABLES TO {1};
 REVOKE EXECUTE ON FUNCTION own.cmp FROM PUBLIC; REVOKE USAGE ON SCHEMA own FROM {0};
@@ -198,6 +199,105 @@ def test_what_takes_a_superuser_is_copied_with_its_owners_and_privileges(
     with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
         server = twin_server.kept(folder, conn.info.server_version // 10_000)
         with twin_server.made(Target("t", empty.url), conn, server, "x") as made:
-            assert [*made.warnings] == []
+            # which only a superuser may own
+            assert [each.partition(":")[0] for each in made.warnings] == [
+                "ALTER FOREIGN DATA WRAPPER far OWNER TO postgres"
+            ]
             copy = Database(server, str(conninfo_to_dict(made.conninfo)["dbname"]))
-            assert copy.dump("--schema-only") == empty.dump("--schema-only")
+            copied = re.sub(
+                "(?i)(owner(:| to)) database", r"\1 postgres", copy.dump("--schema-only")
+            )
+            assert copied == empty.dump("--schema-only")
+
+
+@pytest.fixture
+def known(empty: Database, folder: Path) -> Iterator[Callable[[str, str], None]]:
+    """`known(role, options)` makes a role that the target has, and the server for twins too."""
+    server = twin_server.kept(folder, empty.server.version)
+    made: list[str] = []
+
+    def make(role: str, options: str) -> None:
+        Database(server, "postgres").execute(f"CREATE ROLE {role} {options}")
+        made.append(role)
+
+    yield make
+    for role in made:
+        Database(server, "postgres").execute(f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize(
+    ("options", "may"),
+    [
+        ("SUPERUSER", "is a superuser"),
+        ("CREATEROLE", "may create roles"),
+        ("IN ROLE pg_write_server_files", "is a member of pg_write_server_files"),
+        ("IN ROLE pgrunbook_twin", "is a member of pgrunbook_twin"),
+        ("LOGIN", "is for {role}, who may log in"),
+    ],
+)
+def test_a_role_that_may_do_more_on_the_server_for_twins_is_refused(
+    empty: Database, folder: Path, known: Callable[[str, str], None], options: str, may: str
+) -> None:
+    """Whatever it owns runs as that role there, as SECURITY DEFINER functions do."""
+    role = databases.login_role(empty).name
+    known(role, options)
+    with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
+        with pytest.raises(Refused) as refused:
+            twin(empty, folder, conn)
+        (problem,) = refused.value.problems
+        assert problem.found == f"{role} {may.format(role=role)}"
+
+
+def test_a_role_of_the_name_of_our_superuser_is_refused(empty: Database, folder: Path) -> None:
+    empty.load("CREATE ROLE pgrunbook_twin")
+    try:
+        with (
+            connect(Target("t", empty.url), schema="public", read_only=True) as conn,
+            pytest.raises(Refused, match="pgrunbook_twin is a superuser"),
+        ):
+            twin(empty, folder, conn)
+    finally:
+        empty.load("DROP ROLE pgrunbook_twin")
+
+
+def test_who_may_use_the_machine_of_the_target_may_not_use_ours(
+    empty: Database, folder: Path
+) -> None:
+    """An extension's function, too: dblink_connect_u asks for no password, and nor does our server."""
+    role = databases.login_role(empty).name
+    functions = ["pg_catalog.pg_read_file(text)"]
+    if empty.execute("SELECT FROM pg_available_extensions WHERE name = 'dblink'"):
+        empty.load("CREATE EXTENSION dblink")
+        functions.append("public.dblink_connect_u(text)")
+    for function in functions:
+        empty.load(f"GRANT EXECUTE ON FUNCTION {function} TO {role}")
+    with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
+        server = twin_server.kept(folder, empty.server.version)
+        with twin_server.made(Target("t", empty.url), conn, server, "x") as made:
+            copy = Database(server, str(conninfo_to_dict(made.conninfo)["dbname"]))
+            for function in functions:
+                asked = "SELECT has_function_privilege(%s, %s, 'EXECUTE')"
+                assert empty.execute(asked, [role, function]) == [(True,)]
+                assert copy.execute(asked, [role, function]) == [(False,)]
+
+
+def test_the_target_s_own_server_is_none_for_twins(empty: Database) -> None:
+    server = twin_server.own(empty.conninfo, empty.server.version)
+    with (
+        connect(Target("t", empty.url), schema="public", read_only=True) as conn,
+        pytest.raises(Refused, match="the target's own"),
+        twin_server.made(Target("t", empty.url), conn, server, "x"),
+    ):
+        pass
+
+
+def test_roles_are_gone_with_the_last_copy_that_needs_them(empty: Database, folder: Path) -> None:
+    role = databases.login_role(empty).name
+    server = twin_server.kept(folder, empty.server.version)
+    twins = Database(server, "postgres")
+    asked = f"SELECT FROM pg_roles WHERE rolname = '{role}'"
+    with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
+        with twin_server.made(Target("t", empty.url), conn, server, "y"):
+            twin(empty, folder, conn)
+            assert twins.execute(asked) == [()]
+        assert twins.execute(asked) == []

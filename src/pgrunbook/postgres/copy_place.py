@@ -17,6 +17,8 @@ from pgrunbook.postgres.catalog import Connection
 
 PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
 
+_MADE = "made by pgrunbook, for copies of a schema"  # the comment on roles that are ours to drop
+
 
 class Host(Protocol):
     """A server that copies are made on, by its superuser; `bin` has a pg_dump of its version."""
@@ -107,15 +109,37 @@ def _drop(conn: Connection, name: str) -> None:
     conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
-def create_roles(server: Host, names: Iterable[str]) -> None:
-    """The roles that a schema names, as policies do: they are not in a dump. They may not log
-    in.
+@contextmanager
+def roles(server: Host, names: Iterable[str]) -> Iterator[None]:
+    """The roles that a schema names, as policies do: they are not in a dump. They may not log in,
+    and go with the last copy that needs any.
     """
     with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
-        for name in names:
-            # of an earlier copy, or one at the same time
-            with suppress(psycopg.errors.DuplicateObject):
-                own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+        own.execute("SELECT pg_advisory_lock_shared(hashtextextended(%s, 0))", [_MADE])
+        try:
+            for name in names:
+                # of another copy at the same time, or not ours
+                with suppress(psycopg.errors.DuplicateObject):
+                    _make(own, sql.Identifier(name))
+            yield
+        finally:
+            own.execute("SELECT pg_advisory_unlock_shared(hashtextextended(%s, 0))", [_MADE])
+            if _lock(own, _MADE):
+                _drop_made(own)
+
+
+def _make(own: Connection, role: sql.Identifier) -> None:
+    with own.transaction():
+        own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
+        own.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, _MADE))
+
+
+def _drop_made(own: Connection) -> None:
+    asked = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
+    for (name,) in own.execute(asked, [_MADE]).fetchall():
+        # somebody has given it something
+        with suppress(psycopg.errors.DependentObjectsStillExist):
+            own.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 def version(server: Host) -> str:

@@ -61,8 +61,8 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Complaint:
-    """What pg_restore could not do, of which entry (0: it was not asked); how the command begins, up
-    to the options, which may hold a secret.
+    """What pg_restore could not do, of which entry (0 if it does not tell), and how the command
+    begins: up to the options, which may hold a secret.
     """
 
     number: int

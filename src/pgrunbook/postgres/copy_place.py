@@ -14,9 +14,12 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
 
+_CONNECT_S = 10
+_STATEMENT_S = 60.0  # without rows
 _MADE = "made by pgrunbook, for copies of a schema"  # the comment on roles that are ours to drop
 
 
@@ -46,6 +49,7 @@ class Place:
     server: Host
     name: str
     password: str
+    keeper: Connection  # the superuser's, elsewhere on the server
 
     @property
     def conninfo(self) -> str:
@@ -57,21 +61,26 @@ class Place:
     @contextmanager
     def superuser(self) -> Iterator[Connection]:
         """A session there as the server's superuser, which may touch nothing that calls code."""
-        with closing(psycopg.connect(self.server.conninfo(self.name), autocommit=True)) as conn:
+        with closing(session(self.server.conninfo(self.name))) as conn:
             yield conn
 
     def demote(self) -> None:
         """Let the owner be a superuser no more."""
-        _alter(self.server, "ALTER ROLE {} NOSUPERUSER", self.name)
+        self._alter("ALTER ROLE {} NOSUPERUSER")
 
     def forget_settings(self) -> None:
         """Undo what the owner may have set for sessions there, a superuser's too."""
-        _alter(self.server, "ALTER DATABASE {} RESET ALL", self.name)
+        self._alter("ALTER DATABASE {} RESET ALL")
+
+    def _alter(self, statement: str) -> None:
+        self.keeper.execute(sql.SQL(statement).format(sql.Identifier(self.name)))
 
 
-def _alter(server: Host, statement: str, name: str) -> None:
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as conn:
-        conn.execute(sql.SQL(statement).format(sql.Identifier(name)))
+def session(conninfo: str) -> Session:
+    """A session on a server for copies, which is given up where that falls silent."""
+    conn = Session.connect(conninfo, autocommit=True, connect_timeout=_CONNECT_S)
+    conn.allow(_STATEMENT_S)
+    return conn
 
 
 @contextmanager
@@ -80,9 +89,9 @@ def place(server: Host, name: str, encoding: str | None) -> Iterator[Place]:
 
     Whoever has made one holds an advisory lock of its name.
     """
-    made = Place(server, name, secrets.token_hex(16))
     owner = "CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}"
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as conn:
+    with closing(session(server.conninfo())) as conn:
+        made = Place(server, name, secrets.token_hex(16), conn)
         for (left,) in conn.execute(
             "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX]
         ):
@@ -96,7 +105,8 @@ def place(server: Host, name: str, encoding: str | None) -> Iterator[Place]:
             conn.execute(sql.SQL("ALTER DATABASE {0} OWNER TO {0}").format(sql.Identifier(name)))
             yield made
         finally:
-            _drop(conn, name)
+            if not conn.closed:
+                _drop(conn, name)
 
 
 def _lock(conn: Connection, name: str) -> bool:
@@ -114,7 +124,7 @@ def roles(server: Host, names: Iterable[str]) -> Iterator[None]:
     """The roles that a schema names, as policies do: they are not in a dump. They may not log in,
     and go with the last copy that needs any.
     """
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
+    with closing(session(server.conninfo())) as own:
         own.execute("SELECT pg_advisory_lock_shared(hashtextextended(%s, 0))", [_MADE])
         try:
             for name in names:
@@ -123,9 +133,10 @@ def roles(server: Host, names: Iterable[str]) -> Iterator[None]:
                     _make(own, sql.Identifier(name))
             yield
         finally:
-            own.execute("SELECT pg_advisory_unlock_shared(hashtextextended(%s, 0))", [_MADE])
-            if _lock(own, _MADE):
-                _drop_made(own)
+            if not own.closed:
+                own.execute("SELECT pg_advisory_unlock_shared(hashtextextended(%s, 0))", [_MADE])
+                if _lock(own, _MADE):
+                    _drop_made(own)
 
 
 def _make(own: Connection, role: sql.Identifier) -> None:
@@ -144,5 +155,5 @@ def _drop_made(own: Connection) -> None:
 
 def version(server: Host) -> str:
     """What it calls itself: `PostgreSQL 18.4`."""
-    with closing(psycopg.connect(server.conninfo())) as conn:
+    with closing(session(server.conninfo())) as conn:
         return "PostgreSQL " + str(conn.info.parameter_status("server_version")).split(" ")[0]

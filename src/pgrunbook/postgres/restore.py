@@ -190,7 +190,7 @@ def _pg_restore(copy: Place, conninfo: str, *arguments: str) -> subprocess.Compl
     password = parts.pop("password", "")
     where = ("--dbname", make_conninfo(**parts)) if conninfo else ()
     env = programs.environment(PGOPTIONS="-c synchronous_commit=off", PGPASSWORD=password)
-    done = watched(copy.server.bin / "pg_restore", *where, *arguments, env=env)
+    done = watched(copy.server.bin / "pg_restore", *where, *arguments, env=env, answers=copy.keeper)
     if done.returncode and "errors ignored on restore" not in done.stderr:
         raise Failed.of(
             "pg_restore was broken off: the copy is not complete",

@@ -22,6 +22,7 @@ from pgrunbook.postgres import catalog, copy_place, embedded, schema_copy
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import Host, Place
 from pgrunbook.postgres.restore import Restore
+from pgrunbook.postgres.session import Silent
 from pgrunbook.postgres.target import Target
 
 # A target that has a role of this name is refused: every role of a target is made beside it.
@@ -79,7 +80,7 @@ class Twin:
 
     def arranging(self) -> psycopg.Connection[Any]:
         """A session that may do whatever the owners of all objects may."""
-        return psycopg.connect(self.conninfo, autocommit=True)
+        return copy_place.session(self.conninfo)
 
 
 def own(conninfo: str, wanted: int) -> OwnServer:
@@ -87,7 +88,7 @@ def own(conninfo: str, wanted: int) -> OwnServer:
     major version, or none of the programs here is of that.
     """
     try:
-        with closing(psycopg.connect(conninfo, connect_timeout=10)) as conn:
+        with closing(copy_place.session(conninfo)) as conn:
             version = conn.info.server_version // 10_000
     except psycopg.Error as exc:
         raise Refused.of(
@@ -145,8 +146,8 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
     schema_copy.require_readable(conn)
     role = conn.info.user
     roles = [row["name"] for row in catalog.rows(conn, "roles")]
-    _require_apart(server, conn, roles)
-    with ExitStack() as stack:
+    with _unless_silent(conn), ExitStack() as stack:
+        _require_apart(server, conn, roles)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
         dump = Path(place, "schema.dump")
         schema_copy.dump(target, conn, server, dump, "--schema-only")
@@ -164,11 +165,27 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
         yield Twin(copy.conninfo, role, copy_place.version(server), missing, tuple(warnings))
 
 
+@contextmanager
+def _unless_silent(conn: Connection) -> Iterator[None]:
+    """Raise Refused where the server for twins falls silent; `conn` is a session on the target."""
+    try:
+        yield
+    except Silent as exc:
+        if conn.closed:  # it was the target
+            raise
+        raise Refused.of(
+            "the server for twins does not answer",
+            where=_SETTING,
+            found=str(exc),
+            remedy=f"see that it is there, and what lies between, then run again; or {_REMEDY}",
+        ) from exc
+
+
 def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None:
     """Whether the server is for twins alone. What the target's roles own runs as them there, and
     they are made members of each other.
     """
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
+    with closing(copy_place.session(server.conninfo())) as own:
         if own.execute(_CLUSTER).fetchone() == conn.execute(_CLUSTER).fetchone():
             raise Refused.of(
                 "the server for twins is the target's own, where nothing may be tried",
@@ -197,7 +214,7 @@ def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None
 
 def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
     """Let the copy's owner be whoever owns anything, and the role own the database."""
-    with closing(psycopg.connect(copy.server.conninfo(), autocommit=True)) as own:
+    with closing(copy_place.session(copy.server.conninfo())) as own:
         names = [sql.Identifier(name) for name in roles]
         owner, run = sql.Identifier(copy.name), sql.Identifier(role)
         own.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), owner))
@@ -209,7 +226,7 @@ def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
 
 def _missing(conn: Connection, server: Host) -> dict[str, str]:
     """The extensions that the target's database has and the server does not: with their schemas."""
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
+    with closing(copy_place.session(server.conninfo())) as own:
         known = {name for (name,) in own.execute("SELECT name FROM pg_available_extensions")}
     had = catalog.rows(conn, "extensions")
     return {row["name"]: row["schema"] for row in had if row["name"] not in known}
@@ -222,7 +239,7 @@ def _stand_in(conn: Connection, copy: Place, missing: list[str]) -> list[str]:
     """
     members = catalog.rows(conn, "extension_members", names=missing) if missing else []
     lacking = []
-    with closing(psycopg.connect(copy.conninfo, autocommit=True)) as own:
+    with closing(copy_place.session(copy.conninfo)) as own:
         for schema in dict.fromkeys(row["schema"] for row in members):
             own.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
         for row in members:

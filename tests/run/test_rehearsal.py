@@ -20,7 +20,7 @@ from support.databases import Database, Role
 from support.projects import Project
 
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.postgres import embedded, schema_copy
+from pgrunbook.postgres import embedded, restore, schema_copy
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -352,15 +352,15 @@ def test_a_copy_that_is_not_complete_is_none(
     crm: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pg_restore ends in the middle, which it has no line for about any command."""
-    execute = schema_copy.watched
+    execute = restore.watched
 
     def cut(program: Path, *arguments: str, **options: Any) -> Any:
-        if "--section=post-data" in arguments:
+        if "--use-list" in arguments:
             dump = Path(arguments[-1])
             dump.write_bytes(dump.read_bytes()[:100])
         return execute(program, *arguments, **options)
 
-    monkeypatch.setattr(schema_copy, "watched", cut)
+    monkeypatch.setattr(restore, "watched", cut)
     with connect(target(crm), schema="public", read_only=True) as conn:
         with (
             pytest.raises(Failed, match="broken off"),

@@ -5,18 +5,22 @@ goes on.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.backfilling import FILL, Backfilling
 from support.databases import Database, Role
+from support.projects import wait_for
 
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError
 from pgrunbook.planning.decisions import Action
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.format.parts import Progress
+
+pytestmark = pytest.mark.newest
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -354,11 +358,53 @@ def test_what_the_server_gave_up_for_another_transaction_is_tried_again(
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
 
 
+BESIDES = {
+    "made": ("CREATE TABLE IF NOT EXISTS log (id int)", "table public.log: made or altered"),
+    "altered": ("COMMENT ON COLUMN other.n IS 'x'", "table column public.other.n: made or altered"),
+    "dropped": ("DROP TABLE other", "table public.other: dropped"),
+    "temporary": ("CREATE TEMP TABLE mine (id int) ON COMMIT DROP", ""),
+    "temporary and dropped": ("CREATE TEMP TABLE mine (id int); DROP TABLE mine", ""),
+}
+
+
+@pytest.mark.parametrize("deferred", ["", "CONSTRAINT"])
+@pytest.mark.parametrize("does", BESIDES)
+def test_what_a_trigger_changes_besides_rows_refuses_the_batch(
+    backfill: Backfilling, does: str, deferred: str
+) -> None:
+    """The block's effect would lack it, and nobody would expect it to be there."""
+    ddl, told = BESIDES[does]
+    database = backfill.database
+    filled(database, 20)
+    database.load(
+        "CREATE TABLE other (n int); CREATE FUNCTION besides() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF OLD.id = 45 THEN {ddl}; END IF; RETURN NEW; END $$; "
+        f"CREATE {deferred} TRIGGER besides AFTER UPDATE ON t"
+        f"{' DEFERRABLE INITIALLY DEFERRED' if deferred else ''}"
+        " FOR EACH ROW EXECUTE FUNCTION besides()"
+    )
+    if not told:
+        assert backfill()
+        return
+    with pytest.raises(Failed) as raised:
+        backfill()
+    assert told in problem(raised).found.splitlines()
+    assert backfill.batches() == [(None, "30", 10)]
+    assert database.execute("SELECT count(*) FROM t WHERE n = 1") == [(10,)]
+
+
 def test_whoever_has_a_row_is_named(backfill: Backfilling) -> None:
     filled(backfill.database, 20)
+    waiting = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"
     with backfill.database.connect(application_name="slow report") as other:
         other.execute("BEGIN; UPDATE t SET n = 0 WHERE id = 45")
-        leaving = threading.Timer(1.0, other.rollback)
+
+        def leave() -> None:
+            wait_for(lambda: backfill.database.execute(waiting) == [(True,)])
+            time.sleep(0.5)  # longer than lock_timeout
+            other.rollback()
+
+        leaving = threading.Thread(target=leave)
         leaving.start()
         assert backfill()
         leaving.join()

@@ -363,6 +363,21 @@ def test_what_leaves_no_trace_behind_the_last_that_is_there_cannot_be_told(askin
     assert asking.actions(*HISTORY[:3], adopt="none") == ["adopt", "adopt", "apply"]
 
 
+SEEDED = "CREATE TABLE seeded (id int PRIMARY KEY); INSERT INTO seeded VALUES (1)"
+
+
+def test_rows_that_a_block_writes_last_may_lack_where_its_objects_are_there(asking: Asking) -> None:
+    asking.database.load("CREATE TABLE seeded (id int PRIMARY KEY)")
+    (judged,) = asking.of(SEEDED)
+    assert judged.action is Action.REFUSE
+    assert "cannot be told: statement 2 leaves no trace" in judged.problems[0].what
+    assert asking.actions(SEEDED, adopt="001_block") == ["adopt"]
+    (judged,) = asking.of(SEEDED, adopt="none")
+    assert (judged.action, judged.statements) == (Action.COMPLETE, (1,))
+    asking.database.load("CREATE TABLE later (id int)")
+    assert asking.actions(SEEDED, "CREATE TABLE later (id int)") == ["adopt", "adopt"]
+
+
 def test_what_leaves_no_trace_behind_one_that_was_adopted_cannot_be_told(asking: Asking) -> None:
     assert asking.actions(
         HISTORY[2].replace("customers (name)", "other (id)").replace("'nobody'", "1"), adopted=True

@@ -318,6 +318,14 @@ def test_the_files_that_psql_has_run_are_adopted_and_the_rest_is_applied(
     assert set(actions) <= {"adopt", "apply"}
 
 
+def test_a_long_history_is_tried_in_one_session(asking: Asking) -> None:
+    """In which psycopg would prepare what comes again and again, and deallocate ours with it."""
+    blocks = [f"CREATE TABLE t{n} (a int)" for n in range(9)]
+    blocks += ["ALTER TABLE t0 ADD b int; ALTER TABLE t0 DROP b", "CREATE TABLE last (a int)"]
+    asking.database.load("; ".join([*blocks, "DROP TABLE last; CREATE TABLE last (a bigint)"]))
+    assert "refuse" in asking.actions(*blocks, "DROP TABLE t1", "CREATE TABLE t1 (b int)")
+
+
 # Columns that come, go, and come again elsewhere.
 AGAIN = (
     "CREATE TABLE t (a int, b text, c int)",

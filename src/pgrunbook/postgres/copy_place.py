@@ -81,7 +81,8 @@ def session(conninfo: str) -> Session:
     conn = Session.connect(
         conninfo,
         autocommit=True,
-        prepare_threshold=None,  # psycopg would deallocate ours with its own
+        # psycopg would deallocate ours with its own after each DROP, ALTER or ROLLBACK
+        prepare_threshold=None,
         connect_timeout=_CONNECT_S,
     )
     conn.allow(_STATEMENT_S)

@@ -53,6 +53,7 @@ def begin_batches(sessions: Sessions) -> None:
         revision=0,
         tree_sha256="",
         table="public.t",
+        oid=1,
         key=["id"],
         upper=["9"],
         estimated_rows=9,
@@ -100,6 +101,18 @@ def test_a_run_is_paused_goes_on_and_is_stopped(
     assert [row["what"] for row in told["requests"] or ()] == ["pause", "resume", "stop"]
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         empty.execute("DELETE FROM pgrunbook.requests")
+
+
+def test_a_flood_of_words_is_cut(empty: Database, at_work: Sessions) -> None:
+    """Whoever may ask writes the row: a run repeats it wherever it is told."""
+    begin(at_work)
+    empty.execute(
+        "INSERT INTO pgrunbook.requests (run_id, what, operator, host, reason)"
+        f" SELECT '{RUN}', 'pause', repeat('x', 5000), repeat('x', 5000), repeat('x', 5000000)"
+    )
+    request = requests.asked(at_work.look, RUN)
+    assert request
+    assert len(str(request)) < 1000
 
 
 def test_who_cannot_be_asked_is_said(empty: Database, project: Project) -> None:

@@ -68,6 +68,7 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("SELECT 1 AS a INTO TEMP t;", "010_x.sql:1: leaves t, which is temporary, behind"),
         ("SET ROLE admin;", "010_x.sql:1: changes the session"),
         ("RESET ALL;", "010_x.sql:1: changes the session"),
+        ("SET LOCAL NAMES 'LATIN1';", "010_x.sql:1: changes how the server reads"),
         ("DISCARD PLANS;", "010_x.sql:1: changes the session"),
         (b"-- title: ok\nCOMMENT ON TABLE t IS 'caf\xe9';", "010_x.sql:2: is not UTF-8"),
         ("-- title: ok\nSELECT 1;\0SELECT 2;", "010_x.sql:2: holds a NUL byte"),
@@ -86,6 +87,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(
     "text",
     [
         "SET LOCAL search_path = pg_temp;",
+        "SET LOCAL standard_conforming_strings = on;",
         "SET CONSTRAINTS ALL DEFERRED;",
         "SELECT set_config('a.b', 'c', true);",
         "CREATE TEMP TABLE t (a int) ON COMMIT DROP;",

@@ -26,13 +26,17 @@ from psycopg.sql import Identifier
 from pgrunbook.applying import footprint
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog, search_path, session_settings
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
 
 # Statements that call no function but those of a default, a CHECK or an index.
 _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
+
+# What is deferred until the commit is done here, as the block's statements see things: what it
+# changes is read then, and how long it holds the locks.
+_NOT_DEFERRED = "SET CONSTRAINTS ALL IMMEDIATE"
 
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
 _BETWEEN = "\n;\n"  # a statement may end with a comment
@@ -116,7 +120,7 @@ class Message:
         yield _Part("BEGIN")
         yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
         if self._settles:
-            yield _Part(search_path.NOTE_ROLE)
+            yield _Part(session_settings.NOTE_ROLE)
         for number, statement in enumerate(self.statements):
             waiting = list(
                 self._locking(statement, locks[number], timeouts["statement_timeout"])
@@ -130,7 +134,9 @@ class Message:
             yield from waiting
             yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
-            yield _Part(search_path.LEAVE if self._settles else search_path.ours())
+            if statement is self.statements[-1]:
+                yield _Part(_NOT_DEFERRED)
+            yield _Part(session_settings.LEAVE if self._settles else search_path.ours())
             yield _Part(_NOW, self._ended)
             if self.traced or statement is self.statements[-1]:
                 yield _Part(held, self._looked)
@@ -154,20 +160,11 @@ class Message:
     def _enter(self, number: int) -> Iterator[_Part]:
         """What lets a statement see what the block sees."""
         if number and self._settles:
-            yield _Part(search_path.RETURN)
+            yield _Part(session_settings.RETURN)
             return
         yield _Part(search_path.theirs(self.path or search_path.of(self.conn)))
         if self.role:
             yield _Part(f"SET LOCAL ROLE {Identifier(self.role).as_string()}")
-
-    @property
-    def leaving(self) -> str:
-        """The statement after which triggers that are deferred until the commit see what they see
-        in psql.
-        """
-        if self._settles and self.statements:
-            return search_path.RETURN
-        return search_path.theirs(self.path or search_path.of(self.conn))
 
     def _locking(
         self, statement: Statement, locks: Sequence[str], statement_timeout: str

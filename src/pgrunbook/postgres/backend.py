@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.errors import Refused
+from pgrunbook.postgres.session import Session
 
 _WHO = "SELECT pg_catalog.pg_backend_pid()"
 
@@ -44,9 +45,7 @@ def _asked(conn: psycopg.Connection[Any]) -> object:
     return None
 
 
-def give(
-    conn: psycopg.Connection[Any], statement_timeout: str, settings: Mapping[str, str]
-) -> dict[str, str]:
+def give(conn: Session, statement_timeout: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Set all of them, and what may be inherited; each as the server returns it.
 
     First the time limits, which a role may have so short that there is no time to set anything
@@ -61,9 +60,7 @@ def give(
         f"pg_catalog.set_config({sql.quote(name)}, {value}, false)"
         for name, value in values.items()
     )
-    cursor = conn.execute(f"{first}SELECT {calls}".encode())
-    while cursor.nextset():
-        pass
+    cursor = conn.give(f"{first}SELECT {calls}")
     return dict(zip(values, cursor.fetchone() or (), strict=True))
 
 

@@ -11,10 +11,9 @@ import psycopg
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.postgres import backend, limits, search_path
+from pgrunbook.postgres import backend, limits, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
-from pgrunbook.postgres.lockers import LOCK_TIMEOUT
 from pgrunbook.postgres.session import MARGIN_S, Session, Silent
 from pgrunbook.postgres.target import Target
 
@@ -56,11 +55,10 @@ def connect(
             "application_name": f"pgrunbook {label}".strip()[:63],
             "idle_session_timeout": idle_timeout,
         }
-        done = backend.give(
-            conn, statement_timeout, _SETTINGS | own | (_READS if read_only else {})
-        )
+        given = session_settings.OURS | own | (session_settings.READS if read_only else {})
+        done = backend.give(conn, statement_timeout, given)
         with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
-            conn.execute("SET client_connection_check_interval TO '1s'")
+            conn.give("SET client_connection_check_interval TO '1s'")
         backend.require_set(conn, done, f"target {target.name!r}")
     conn.allow(milliseconds(statement_timeout) / 1000)
     conn.beside = partial(
@@ -114,31 +112,6 @@ _ALIVE: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-
-# What decides how the server reads our SQL and how it prints what we compare, whatever the role,
-# the database and the environment say. Nobody is waited for for long: to print an index or a CHECK,
-# the server locks its table.
-_SETTINGS = {
-    "search_path": search_path.OURS,
-    "client_encoding": "UTF8",
-    "standard_conforming_strings": "on",
-    "quote_all_identifiers": "off",
-    "DateStyle": "ISO, MDY",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",  # or the moment at which a block began is rounded, to hours at worst
-    "TimeZone": "UTC",
-    "lock_timeout": LOCK_TIMEOUT,
-    "idle_in_transaction_session_timeout": "1min",
-    "default_transaction_isolation": "read committed",
-    # or a session that reads would wait for the one that writes
-    "default_transaction_deferrable": "off",
-    "plan_cache_mode": "force_generic_plan",  # each catalog query is planned once a session
-    "jit": "off",
-    "exit_on_error": "off",  # or what fails in a verify script, as it is meant to, ends the session
-}
-
-_READS = {"default_transaction_read_only": "on"}
-
 
 # server_version_num; the tests run on 16 and 18, and nothing that we use is newer than 15
 OLDEST_SERVER = 150000

@@ -13,7 +13,7 @@ import psycopg
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused
-from pgrunbook.postgres import catalog, connection, run_locks
+from pgrunbook.postgres import catalog, connection, run_locks, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import closing_unless_usable
 from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
@@ -95,9 +95,20 @@ class Sessions:
             with closing_unless_usable(conn, self.target):
                 if self._lock is not None:
                     self._claim(conn)
-                conn.execute(_LOCAL)
+                conn.give(_LOCAL)
             self._work = conn
         return self._work
+
+    def put_back(self) -> None:
+        """Have the session that applies blocks as it was opened: what others' code has left in it
+        is for no other block, and not for the ledger. One that cannot be so is closed; the next is
+        opened anew.
+        """
+        if self._work is not None and not self._work.closed:
+            try:
+                self._work.put_back(session_settings.UNSETTING)
+            except psycopg.Error:
+                self._work.close()
 
     def _claim(self, conn: Connection) -> None:
         deadline = time.monotonic() + SETTLING_S

@@ -148,13 +148,14 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
     service.unlink()
     if done.returncode:
         locked = "LOCK TABLE" in done.stderr  # the statement that it gave up
+        remedy = "see that pg_dump --schema-only works for this role"
+        if locked:
+            remedy = "wait until whoever alters a table is done, then rehearse again"
         raise Failed.of(
             "pg_dump cannot copy the schema",
             where=f"target {target.name!r}",
             found=target.redact(done.stderr.strip()),
-            remedy="wait until whoever alters a table is done, then rehearse again"
-            if locked
-            else "see that pg_dump --schema-only works for this role",
+            remedy=remedy,
         )
 
 

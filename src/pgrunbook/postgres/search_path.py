@@ -52,20 +52,6 @@ def theirs(path: str) -> str:
     return f"SET LOCAL search_path = {path}"
 
 
-# A block may set its path and its role itself, and a function that it calls may: what holds after a
-# statement holds for the next one. In between we are ourselves.
-LEAVE = f"""\
-SELECT pg_catalog.set_config('pgrunbook.path', pg_catalog.current_setting('search_path'), true),
-       pg_catalog.set_config('pgrunbook.role', pg_catalog.current_setting('role'), true),
-       pg_catalog.set_config('search_path', '{OURS}', true),
-       pg_catalog.set_config('role', pg_catalog.current_setting('pgrunbook.own_role'), true)"""
-RETURN = """\
-SELECT pg_catalog.set_config('role', pg_catalog.current_setting('pgrunbook.role'), true),
-       pg_catalog.set_config('search_path', pg_catalog.current_setting('pgrunbook.path'), true)"""
-NOTE_ROLE = """\
-SELECT pg_catalog.set_config('pgrunbook.own_role', pg_catalog.current_setting('role'), true)"""
-
-
 def asked(
     conn: psycopg.Connection[Any], schema: str, question: sql.Composable
 ) -> tuple[Any, ...] | None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
@@ -77,9 +78,12 @@ class Session(psycopg.Connection[Any]):
         self.schema = ""  # the one that a block's statements see
         # by the names of queries, those of their parameters
         self._prepared_with: dict[str, tuple[str, ...]] = {}
+        self.kept: dict[str, str] = {}  # queries that are prepared by the way, and their names
+        self._names = count()
         self._looks: list[_Look] = []
         self._patience = Patience(None)
         self._statement_s: float | None = None
+        self._given: list[str] = []
         # opens another session on the same server, for who is to look while this one waits
         self.beside: Callable[[], Session] | None = None
 
@@ -97,6 +101,19 @@ class Session(psycopg.Connection[Any]):
             except psycopg.OperationalError:
                 self.close()
         return self.closed
+
+    def give(self, settings: str) -> psycopg.Cursor[Any]:
+        """Set what the session is to have as long as it lasts; the cursor has the last result."""
+        cursor = self.execute(settings.encode())
+        while cursor.nextset():
+            pass
+        self._given.append(settings)
+        return cursor
+
+    def put_back(self, unsetting: str) -> None:
+        """Have the session as it was given, whatever others' code has set in it meanwhile."""
+        # in a message of its own: the server reads all of one by the settings before it
+        self.execute("; ".join([unsetting, *self._given]).encode())
 
     def index(self, error: psycopg.Error, sent: str) -> int | None:
         """Of what was sent, the character that the server points to; None if it points to none.
@@ -221,6 +238,12 @@ class Session(psycopg.Connection[Any]):
         except KeyboardInterrupt:  # who knows whether it is
             self.close()
             raise
+
+    def new_name(self) -> str:
+        """A name for a query to prepare in a message with others; one that fails leaves it, and who
+        knows whether it is: it is given once.
+        """
+        return f"pgrunbook_kept_{next(self._names)}"
 
     def prepared(self, name: str, query: str, parameters: Mapping[str, object]) -> str:
         """The same query, prepared, as an EXECUTE with these values that can stand among other

@@ -30,10 +30,7 @@ _SUPERUSER = "pgrunbook_twin"
 _PREFIX = "pgrunbook_rehearsal_twin_"  # what a killed run has left is found by how this begins
 _WHERE = "the twin"
 _SETTING = "[twin] server in pgrunbook.toml"
-_REMEDY = (
-    "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md); or say "
-    "which blocks were done by hand: -p adopt NAME,NAME or, if none was, -p adopt none"
-)
+_REMEDY = "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md)"
 
 _CLUSTER = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
 _APART = (
@@ -144,7 +141,7 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
     Raises Refused if the role may not read all tables, or the server is not for twins alone.
     """
     schema_copy.require_readable(conn)
-    role = conn.info.user
+    role = catalog.rows(conn, "identity")[0]["role"]
     roles = [row["name"] for row in catalog.rows(conn, "roles")]
     with _unless_silent(conn), ExitStack() as stack:
         _require_apart(server, conn, roles)

@@ -57,7 +57,7 @@ class Resource(_Closed):
 class Predicate(_Closed):
     """What is said about the files of a record: its place in the chain, `previous` being the seal
     before it and `archive` the digest of the first one; the run; the digests of what was run, by
-    file.
+    file; `merged`, the last seals of the chains that other archives have brought.
     """
 
     archive: str | None
@@ -67,6 +67,7 @@ class Predicate(_Closed):
     sealed_by: str = Field(alias="sealedBy")
     run: Mapping[str, Any]
     sources: Mapping[str, str]
+    merged: Sequence[Resource] = ()
 
 
 class Statement(_Closed):
@@ -86,9 +87,10 @@ class Statement(_Closed):
 
 def sealed(statement: Statement, signer: Signer | None) -> bytes:
     """The file of an envelope around the statement; without a signer it has no signatures."""
-    payload = json.dumps(
-        statement.model_dump(mode="json", by_alias=True), ensure_ascii=False, indent=1
-    )
+    said = statement.model_dump(mode="json", by_alias=True)
+    if not statement.predicate.merged:
+        del said["predicate"]["merged"]  # as archives without such chains always had it
+    payload = json.dumps(said, ensure_ascii=False, indent=1)
     envelope = Envelope(payload.encode(), PAYLOAD_TYPE, {})
     if signer:
         envelope.sign(signer)
@@ -145,11 +147,9 @@ def public_key(path: Path, private: Path | None = None) -> Key:
     """The public key in a PEM file; `private` is the file of the key that it may be the half of.
     Raises Refused if it is not one of Ed25519.
     """
-    remedy = (
-        _made(path, "pkey", "-in", str(private), "-pubout")
-        if private
-        else "have whoever seals make it of the private key, with openssl pkey -pubout"
-    )
+    remedy = "have whoever seals make it of the private key, with openssl pkey -pubout"
+    if private:
+        remedy = _made(path, "pkey", "-in", str(private), "-pubout")
     try:
         key = load_pem_public_key(path.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm) as exc:
@@ -163,11 +163,9 @@ def _unusable(path: Path, remedy: str, exc: Exception | None = None) -> Refused:
     if isinstance(exc, OSError):
         found = exc.strerror or "cannot be read"
     else:
-        found = (
-            "another kind of key"
-            if exc is None
-            else "not a PEM file with such a key, or one with a passphrase"
-        )
+        found = "not a PEM file with such a key, or one with a passphrase"
+        if exc is None:
+            found = "another kind of key"
     return Refused.of(
         "the key cannot be used",
         where=path.name,

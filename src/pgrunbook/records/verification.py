@@ -19,7 +19,7 @@ from pgrunbook.records.archive import Archive, seal_command, sha256_of
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
 from pgrunbook.records.naming import JOURNAL, SEAL, names
-from pgrunbook.records.reading import Reading, settled
+from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
 from pgrunbook.runbooks.project import Project
@@ -37,8 +37,7 @@ def of_project(
     heads that they have noted. Raises Refused if a key cannot be read, a target cannot be reached,
     or `only` is no notebook.
     """
-    paths = keys or [project.root / path for path in project.settings.archive.public_keys]
-    known = [attestation.public_key(path, project.signing_key) for path in paths]
+    known = known_keys(project, keys)
     if only and not only.resolve().is_relative_to(project.outputs):
         return verify_alone(only, known)
     archive = Archive(project.outputs)
@@ -47,9 +46,16 @@ def of_project(
     return verify(archive, known, heads, only.resolve() if only else None)
 
 
+def known_keys(project: Project, keys: Sequence[Path]) -> list[Key]:
+    """The public keys in these files; without any, those of `pgrunbook.toml`. Raises Refused if one
+    cannot be read.
+    """
+    paths = keys or [project.root / path for path in project.settings.archive.public_keys]
+    return [attestation.public_key(path, project.signing_key) for path in paths]
+
+
 def _noted(project: Project, name: str) -> list[Head]:
     # Here, because an archive can be checked without its targets.
-    from pgrunbook import checks
     from pgrunbook.ledger import origin
     from pgrunbook.postgres import connection, driver_errors
     from pgrunbook.runbooks import targets
@@ -59,10 +65,10 @@ def _noted(project: Project, name: str) -> list[Head]:
         driver_errors.driver_errors("The ledger could not be read.", where=f"target {name!r}"),
         connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn,
     ):
-        ours = origin.Standing.of(conn).check(target)
-        checks.require(
-            [ours], Refused, "The ledger cannot tell what was sealed since it was copied."
-        )
+        if problem := origin.Standing.of(conn).refusal(target):
+            raise Refused(
+                "The ledger cannot tell what was sealed since it was copied.", problems=[problem]
+            )
         return heads.heads(conn)
 
 
@@ -80,8 +86,8 @@ def verify(
     still hold them. Raises Refused if no record is called as `only` is.
     """
     own = names(archive.record(only)) if only else None
-    reading = settled(archive)
-    seals = [seal for seal in reading.chain if own is None or seal.name in own]
+    reading = read_archive(archive)
+    seals = [seal for seal in _all(reading) if own is None or seal.name in own]
     unsigned = _unsigned(seals, keys)
     signed = len(seals) - len(unsigned) if keys else None
     problems = [
@@ -93,9 +99,20 @@ def verify(
         return Verification.of(len(seals), signed, None, problems, seals)
     if not seals and not problems:
         problems += _emptied(keys, heads or {})
-    last = seals[-1] if seals else None
+    last = reading.chain[-1] if reading.chain else None
     head = Head(last.sequence, last.name, last.sha256, last.archive) if last else None
     return Verification.of(len(seals), signed, head, problems, seals)
+
+
+def problems(reading: Reading, keys: Sequence[Key]) -> list[Problem]:
+    """All that is wrong with an archive as it was read; `keys` as in `verify`."""
+    seals = _all(reading)
+    return [problem for problem, _ in _found(reading, seals, _unsigned(seals, keys), {})]
+
+
+def _all(reading: Reading) -> list[Seal]:
+    """The seals of all its chains, its own first."""
+    return [*reading.chain, *(seal for chain in reading.merged for seal in chain)]
 
 
 def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
@@ -159,29 +176,32 @@ def _found(
     files, seals = reading.files, reading.seals
     for problem in (*reading.problems, *unsigned):
         yield problem, [problem.where]
-    yield from chain.links(reading.chain, seals)
+    for each in (reading.chain, *reading.merged):
+        yield from chain.links(each, seals)
+        yield from chain.kept(each, seals)
     yield from chain.ends(reading.end, reading.chain)
+    yield from chain.brought(reading.end, reading.merged)
     for seal in asked:
         for problem in _record(seal, files):
             yield problem, [problem.where]
     for problem in _not_sealed(files, seals):
         yield problem, [problem.where]
     for name, noted in heads.items():
-        yield from chain.cut_off(reading.chain, name, noted)
+        yield from chain.cut_off(_all(reading), name, noted)
 
 
 def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:
     """The seals that none of the keys has signed; none without keys."""
-    what = "not signed with any of the keys"
-    return [
-        Problem(
-            what,
-            seal.name,
-            found="a signature that does not hold" if seal.envelope.signatures else "no signature",
-        )
-        for seal in seals
-        if keys and not attestation.vouched(seal.envelope, keys)
-    ]
+    if not keys:
+        return []
+    problems = []
+    for seal in seals:
+        if not attestation.vouched(seal.envelope, keys):
+            found = "no signature"
+            if seal.envelope.signatures:
+                found = "a signature that does not hold"
+            problems.append(Problem("not signed with any of the keys", seal.name, found=found))
+    return problems
 
 
 def _record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:

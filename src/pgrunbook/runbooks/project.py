@@ -62,6 +62,7 @@ class FleetSettings(_Closed):
     soak: str = ""
     per_server: int = 4
     workers: int = 4
+    cell_timeout: str = "1h"
     executor: str = "local"
 
 
@@ -171,11 +172,9 @@ def _read(path: Path) -> Settings:
     except ValidationError as exc:
         problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]
         raise Refused(f"{MARKER} is not valid.", problems=problems) from exc
-    problems = [
-        problem
-        for name, target in settings.targets.items()
-        for problem in give_way.check(target.give_way, f"targets.{name}.give_way")
-    ]
+    problems = []
+    for name, target in settings.targets.items():
+        problems += give_way.check(target.give_way, f"targets.{name}.give_way")
     if problems:
         raise Refused(f"{MARKER} is not valid.", problems=problems)
     return settings

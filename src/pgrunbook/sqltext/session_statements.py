@@ -23,6 +23,9 @@ _LOCAL = (
     "write SET LOCAL, which ends with the block; timeouts belong into the header, and a function "
     "can have settings of its own"
 )
+# All statements of a block are read before the first one runs, by the parser of the plan, too.
+_READING = {"standard_conforming_strings": ("on", "true"), "client_encoding": ("utf8", "utf-8")}
+_AS_READ = "delete the statement, and write E'…' where a backslash is to escape; files are UTF-8"
 _DROPPED = "add ON COMMIT DROP, or drop it at the end of the file"
 
 
@@ -48,6 +51,8 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
             return "controls the transaction itself", remedy
         case ast.VariableSetStmt(kind=VariableSetKind.VAR_SET_MULTI):
             return "controls the transaction itself", "delete the statement"
+        case ast.VariableSetStmt(name=name) if _reads_otherwise(name, node.args):
+            return "changes how the server reads the statements behind it", _AS_READ
         case ast.CopyStmt(filename=None):
             return (
                 "copies rows from or to a client that has none",
@@ -65,6 +70,16 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
     if kept and _Settings.found(node):
         return f"changes the session: it {_OUTLIVES}", "give set_config() true for is_local"
     return "", ""
+
+
+def _reads_otherwise(name: str | None, arguments: Sequence[ast.Node] | None) -> bool:
+    """Whether a setting is about how SQL is read, and has another value than in our sessions."""
+    if (ours := _READING.get((name or "").lower())) is None:
+        return False
+    match arguments:
+        case (ast.A_Const(val=ast.String(sval=value)),):
+            return value.lower() not in ours
+    return True
 
 
 class _Settings(Visitor):  # type: ignore[misc]  # pglast ships no type information

@@ -1,0 +1,68 @@
+"""What code of a block leaves in the session, where no parser sees it: it is for no other block."""
+
+from __future__ import annotations
+
+import pytest
+from support.databases import Database
+from support.projects import Project
+
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
+
+LEAVES = """
+CREATE TABLE days (said text, day date, path text);
+DO $$ BEGIN
+  PERFORM set_config(name, value, false) FROM (VALUES
+    ('standard_conforming_strings', 'off'), ('DateStyle', 'ISO, DMY'), ('TimeZone', 'Asia/Tokyo'),
+    ('search_path', 'pg_catalog'), ('session_replication_role', 'replica'),
+    ('default_transaction_read_only', 'on'), ('extra_float_digits', '-15'),
+    ('statement_timeout', '1min')) AS s (name, value);
+END $$;
+INSERT INTO public.days VALUES ('same block', '02/03/2026', current_setting('search_path'));
+"""
+TEMPORARY = """
+DO $$ BEGIN
+  CREATE TEMP TABLE accounts (id int);
+  PERFORM set_config('role', 'pg_monitor', false);
+END $$;
+"""
+# If a backslash escaped, it would be another text, and the end of the string another one.
+TRICK = r"""
+CREATE TABLE notes (body text DEFAULT 'C:\new', day date DEFAULT '02/03/2026');
+INSERT INTO notes VALUES ('C:\new', '02/03/2026');
+INSERT INTO notes VALUES ('a\' || '; DROP TABLE days; COMMIT; --', now());
+"""
+
+
+def test_the_next_block_finds_the_session_as_it_was(crm: Database, project: Project) -> None:
+    files = project.root / "migrations"
+    files.mkdir()
+    for name, sql in {
+        "001_leaves.sql": LEAVES,
+        "002_temp.sql": TEMPORARY,
+        "003_trick.sql": TRICK,
+        "004_column.sql": "ALTER TABLE accounts ADD COLUMN zz int;",
+    }.items():
+        (files / name).write_text(sql)
+    crm.load(
+        "GRANT CREATE, USAGE ON SCHEMA public TO pg_monitor; GRANT INSERT ON accounts TO pg_monitor"
+    )
+    assert project.command("import", files, "left").code == 0
+    project.env["CRM_URL"] = crm.url
+    run = "run", "003", "--target", "env:CRM_URL"
+    done = project.command(*run)
+    assert done.code == 0, done.text
+    # as psql has it: within its own block what was set holds
+    assert crm.execute("SELECT said, day::text, path FROM days") == [
+        ("same block", "2026-03-02", "pg_catalog")
+    ]
+    assert crm.execute("SELECT body, day::text FROM notes WHERE body LIKE 'C%'") == [
+        (r"C:\new", "2026-02-03")
+    ]
+    zz = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.accounts'::regclass AND attname = 'zz'"
+    assert crm.execute(zz) == [(1,)]
+    assert project.command(*run).code == 0
+    drift = project.command("drift", "--target", "env:CRM_URL")
+    assert drift.code == 0, drift.text

@@ -30,13 +30,13 @@ from pgrunbook.postgres import (
     connection,
     copy_place,
     durability,
+    restore,
     schema_copy,
     session,
     twin_server,
 )
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.heartbeat import Heartbeat
-from pgrunbook.postgres.restore import Restore
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Patience, Session, Silent
 from pgrunbook.postgres.target import Target
@@ -432,18 +432,20 @@ def test_a_second_signal_ends_a_run_whose_standby_is_lost(
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("when", ["the_rest", "session"])
+@pytest.mark.parametrize(
+    ("of", "step"), [(restore, "watched"), (Twin, "session")], ids=["restoring", "asking"]
+)
 def test_a_server_for_twins_that_falls_silent_is_given_up(
-    crm: Database, place: Path, monkeypatch: pytest.MonkeyPatch, when: str
+    crm: Database, place: Path, monkeypatch: pytest.MonkeyPatch, of: object, step: str
 ) -> None:
     monkeypatch.setattr(copy_place, "_STATEMENT_S", 1.0)
     monkeypatch.setattr(copy_place, "_CONNECT_S", 2)
+    crm.load("CREATE SCHEMA restored_first")
     host = twin_server.kept(place / "silent", crm.server.version)
     target = Target("test", crm.url)
     with Line(host.socket) as line, closing(connect(target, schema="public")) as conn:
         server = twin_server.own(line.url("postgres", host.superuser), host.version)
-        silenced = Twin if when == "session" else Restore
-        monkeypatch.setattr(silenced, when, _silenced(line, getattr(silenced, when)))
+        monkeypatch.setattr(of, step, _silenced(line, getattr(of, step)))
         begun = time.monotonic()
         with (
             pytest.raises(Refused, match="the server for twins does not answer"),
@@ -451,6 +453,7 @@ def test_a_server_for_twins_that_falls_silent_is_given_up(
         ):
             twin.session()
         assert time.monotonic() - begun < 30
+        monkeypatch.undo()
     # what it has left goes with the next
     with closing(connect(target, schema="public")) as conn:
         with twin_server.made(target, conn, host, "spoken"):
@@ -461,8 +464,8 @@ def test_a_server_for_twins_that_falls_silent_is_given_up(
 
 
 def _silenced(line: Line, step: Callable[..., object]) -> Callable[..., object]:
-    def taken(*arguments: object) -> object:
+    def taken(*arguments: object, **named: object) -> object:
         line.fall_silent()
-        return step(*arguments)
+        return step(*arguments, **named)
 
     return taken

@@ -167,7 +167,7 @@ def _unless_silent(conn: Connection) -> Iterator[None]:
     """Raise Refused where the server for twins falls silent; `conn` is a session on the target."""
     try:
         yield
-    except Silent as exc:
+    except (Silent, psycopg.errors.ConnectionTimeout) as exc:
         if conn.closed:  # it was the target
             raise
         raise Refused.of(

@@ -20,6 +20,8 @@ from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.format.parts import Progress
 
+pytestmark = pytest.mark.newest
+
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 

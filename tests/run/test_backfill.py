@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.databases import Database
-from support.projects import Outcome, Project, kernel_of, wait_for
+from support.projects import PATIENCE_S, Outcome, Project, kernel_of, wait_for
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -218,7 +218,7 @@ def test_what_was_committed_stays_when_it_is_ended(filling: Filling, hit: str) -
         os.kill(kernel_of(running.pid), signal.SIGKILL)
     else:
         running.terminate()
-    assert running.wait(30) == 3
+    assert running.wait(PATIENCE_S) == 3
     ((changed, counted),) = filling.database.execute(
         "SELECT (SELECT count(*) FROM t WHERE n = 1), (SELECT sum(rows) FROM pgrunbook.batches)"
     )

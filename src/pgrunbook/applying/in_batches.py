@@ -117,9 +117,9 @@ class _Work:
         there = batch_keys.found(conn, block)
         if problems := list(batch_keys.problems(block, there)):
             raise Refused("The block cannot be cut into batches.", problems=problems)
-        assert there
-        assert block.batching
         cut = block.batching
+        assert there
+        assert cut
         self.keyset = Keyset.of(there, block)
         self.sender = Sender(self.sessions, block, cut, self.keyset, self.timeouts)
         self.total = there["estimated_rows"]  # which may be known better than when it began
@@ -341,11 +341,10 @@ class _Work:
     def _failed(self, exc: psycopg.Error, found: str = "", remedy: str = "") -> Failed:
         """The batches before are there: what failed, and who was in the way if it was a lock."""
         block = self.decision.block
-        remedy = remedy or advice(exc, block)
-        problem = problem_of(exc, where=block.name, remedy=remedy)
+        problem = problem_of(exc, where=block.name, remedy=remedy or advice(exc, block))
         if exc.diag.source_function == "check_enable_rls":
             problem = replace(problem, remedy=batch_keys.SEES_ALL)
-        seen = [blocker for attempt in self._attempts.made[-1:] for blocker in attempt.blockers]
+        seen = self._attempts.made[-1].blockers if self._attempts.made else ()
         told = [problem.found, found, *map(str, seen), f"done before it: {self.backfill.far}"]
         problem = replace(problem, found="\n".join(filter(None, told)))
         return Failed("A batch failed and was rolled back.", problems=[problem])

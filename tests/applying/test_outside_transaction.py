@@ -121,6 +121,27 @@ def test_an_index_that_somebody_has_made_meanwhile_is_not_taken_for_ours(
     assert (again.code, applied.execute(VALID)) == (0, [(True,)]), again.text
 
 
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_an_index_of_another_shape_is_not_taken_for_the_one_that_was_begun(
+    applied: Database, lookup: Project
+) -> None:
+    """Its statement was begun by a run of ours, and somebody has made another one of its name
+    since.
+    """
+    with writer(applied):
+        assert lookup.step(applied, "-p", "lock_budget", "2s").code == 1
+    applied.execute(f"DROP INDEX {INDEX}")
+    applied.execute(f"CREATE INDEX {INDEX} ON deals (name)")
+    refused = lookup.step(applied)
+    assert (refused.code, events(applied)) == (2, ["started"]), refused.text
+    assert f"index public.{INDEX}" in refused.text
+    assert "ON public.deals USING btree (name)" in refused.text
+    applied.execute(f"DROP INDEX {INDEX}")
+    applied.psql("-c", CREATE.split(";")[0])
+    again = lookup.step(applied)
+    assert (again.code, applied.execute(VALID)) == (0, [(True,)]), again.text
+
+
 def locks(database: Database) -> list[tuple[int, str, str]]:
     query = (
         "SELECT DISTINCT number, relation, mode FROM pgrunbook.locks WHERE block = %s ORDER "

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pgrunbook.errors import Refused, Verdict
-from pgrunbook.fleet import coordinator, journal, runs
+from pgrunbook.fleet import coordinator, journal, report, runs
 from pgrunbook.fleet.coordinator import Coordinator
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Journal
@@ -27,6 +27,7 @@ from pgrunbook.fleet.places import Places
 from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import Progress, State
 from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.fleet.waves import Slice
 from pgrunbook.runbooks.project import Project
 
 PASSED = {"verdict": Verdict.PASSED, "reason": ""}
@@ -79,6 +80,7 @@ class Stage:
         number: int = 10,
         path: Path | None = None,
         runbook: str = "001_x",
+        **asked: Any,
     ) -> State:
         """Run a fleet of so many to its end; or go on with the run of a journal."""
         root = self.project.root
@@ -88,10 +90,10 @@ class Stage:
         found = [FleetTarget(f"t{n}", env=f"SERVER_{n % 2}", schema=f"t{n}") for n in range(number)]
         if path:
             runs.end_dead(project, "f")  # which seals their records
-            written, state = runs.resume(project, fleet, path, self.operator)
+            written, state = runs.resume(project, fleet, path, self.operator, **asked)
         else:
             given = {"operator": self.operator}
-            about = {"mode": "apply", "given": given, "approved": self.approved}
+            about = {"mode": "apply", "given": given, "approved": self.approved, **asked}
             written, state = runs.begin(project, fleet, runbook, found, **about)
         ledgers = _Ledgers(project)
         ledgers.says = self.ledger
@@ -237,6 +239,53 @@ def test_after_the_soak_a_wave_is_verified_once_more(stage: Stage) -> None:
     assert state.verdict is Verdict.PASSED
     assert {*names(stage, "verify")} == {"t0", "t1"}
     assert stage.begun.index(("t0", "verify")) < stage.begun.index(("t2", "apply"))
+
+
+def test_one_wave_at_a_time(stage: Stage) -> None:
+    settings = 'waves = ["20%", "50%", "100%"]\nsoak = "50ms"'
+    state = stage.run(settings, until=1)
+    assert state.verdict is Verdict.PASSED
+    assert state.reason == "10 targets: 2 passed, 8 waiting; asked for wave 1 of 3 at most"
+    assert stage.begun[2:] == [("t0", "verify"), ("t1", "verify")]
+    assert "go on with what has not passed" in report.text(report.collect(stage.journal))
+    stage.begun.clear()
+    assert stage.run(settings, path=stage.journal, until=2).verdict is Verdict.PASSED
+    assert {*names(stage)} == {"t2", "t3", "t4"}
+    state = stage.run(settings, path=stage.journal)
+    assert (state.verdict, state.reason) == (Verdict.PASSED, "10 targets: 10 passed")
+    assert "go on" not in report.text(report.collect(stage.journal))
+
+
+def test_what_was_asked_for_one_wave_can_be_gone_on_with(stage: Stage) -> None:
+    stage.run('waves = ["20%", "100%"]', until=1)
+    stage.run(runbook="002_y")
+    assert stage.journal.parent.name == "001_x"
+
+
+@pytest.mark.parametrize("wave", [0, 4])
+def test_a_wave_that_there_is_not(stage: Stage, wave: int) -> None:
+    with pytest.raises(Refused, match="from 1 to 3"):
+        stage.run('waves = ["20%", "50%", "100%"]', until=wave)
+
+
+def test_slices_share_a_fleet_and_its_waves(stage: Stage) -> None:
+    settings = 'waves = ["t7", "50%", "100%"]'
+    taken = []
+    for number in range(3):
+        stage.begun.clear()
+        state = stage.run(settings, part=Slice.read(f"{number}/3"))
+        assert state.verdict is Verdict.PASSED
+        taken += names(stage)
+        assert state.begun["slice"] == f"{number}/3"
+    assert sorted(taken) == [f"t{n}" for n in range(10)]
+    assert taken[:4] == ["t0", "t3", "t6", "t9"]
+    assert names(stage)[0] == "t2"
+
+
+@pytest.mark.parametrize("text", ["3/3", "0/0", "1", "-1/3", "1/x"])
+def test_a_slice_that_is_none(text: str) -> None:
+    with pytest.raises(Refused, match="is no slice"):
+        Slice.read(text)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.REFUSED, Verdict.LOCKED_OUT])

@@ -246,3 +246,20 @@ def test_a_second_signal_stops_what_is_at_work_and_the_record_is_sealed(tenants:
     assert tenants.report()["verdict"] == "interrupted"
     assert tenants.applied() == set()
     verified(tenants)
+
+
+def test_a_cell_that_hangs_gives_its_worker_back(tenants: Tenants) -> None:
+    tenants.only("red_000", "green_000")
+    path = tenants.project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    notebook = json.loads(path.read_text())
+    first = next(
+        cell for cell in notebook["cells"] if "run.preconditions" in "".join(cell["source"])
+    )
+    hang = "import time\nif schema == 'red_000':\n    time.sleep(300)\n"
+    first["source"] = hang + "".join(first["source"])
+    path.write_text(json.dumps(notebook))
+    tenants.settings('workers = 1\ncell_timeout = "15s"')
+    done = tenants.fleet("plan", "001")
+    assert done.code == 1, done.text
+    assert "1 target: interrupted: " in done.text, done.text
+    assert "1 target: blocks: 1 apply" in done.text, done.text

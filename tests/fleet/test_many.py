@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 from fleet.conftest import FLEET, RUNBOOK, Tenants
+from support.projects import wait_for
 
 pytestmark = [pytest.mark.many, pytest.mark.timeout(3000)]
 
-KILLS = 15
+KILLS = 30
 _APPLIED = (
     "SELECT r.schema_name, count(*) FROM pgrunbook.blocks b JOIN pgrunbook.runs r USING (run_id)"
     " WHERE b.event = 'applied' GROUP BY 1"
@@ -73,7 +74,8 @@ def test_kills_at_random(many: Tenants) -> None:
     chance = random.Random(7)
     process = many.project.start("fleet", "run", "001", "--fleet", FLEET)
     for _ in range(KILLS):
-        time.sleep(chance.uniform(1, 12))
+        _wait_for_workers(process)
+        time.sleep(chance.uniform(0, 6))
         workers = [*_workers(process.pid)]
         victim = chance.choice([process.pid, *workers])
         with suppress(ProcessLookupError):
@@ -81,9 +83,14 @@ def test_kills_at_random(many: Tenants) -> None:
         if victim == process.pid or process.poll() is not None:
             process.wait()
             process = _resumed(many)
-    process.wait(600)
+    process.wait(1500)
     ended(many, "resume")
     require_true(many)
+
+
+def _wait_for_workers(process: subprocess.Popen[bytes]) -> None:
+    """What is killed before it has begun anything proves nothing."""
+    wait_for(lambda: bool([*_workers(process.pid)]) or process.poll() is not None, 120)
 
 
 def _resumed(tenants: Tenants) -> subprocess.Popen[bytes]:

@@ -17,7 +17,8 @@ def test_a_target_that_cannot_be_planned_is_what_its_plan_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: Verdict
 ) -> None:
     (tmp_path / "pgrunbook.toml").write_text("")
-    monkeypatch.setattr(task, "look", lambda *_: {"verdict": verdict, "reason": "held by ada"})
+    planned = {"verdict": verdict, "reason": "held by ada"}
+    monkeypatch.setattr(task, "look", lambda *_, **__: planned)
     told = task.run_one(
         str(tmp_path),
         "tenants",
@@ -26,6 +27,7 @@ def test_a_target_that_cannot_be_planned_is_what_its_plan_was(
         {"operator": "ada"},
         "apply",
         "run",
+        cell_timeout_s=60,
         approved={"set": "5" * 64, "list": "6" * 64, "approver": "grace"},
     )
     assert told["verdict"] is verdict

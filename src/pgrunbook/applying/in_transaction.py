@@ -270,8 +270,7 @@ class _Transaction:
         if message.awaits:
             watch = standbys.watched(conn, self.sessions.look, limit_ms)
         with watch as commit:
-            # Triggers that are deferred until now see what they see in psql.
-            conn.execute(f"{recording}; {FLUSH}; {message.leaving}; COMMIT".encode())
+            conn.execute(f"{recording}; {FLUSH}; COMMIT".encode())
         return commit.confirmed
 
 

@@ -20,6 +20,15 @@ from pgrunbook.runbooks.project import Project
 if TYPE_CHECKING:
     from pgrunbook.records.record import Record
 
+_KEYS = click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A public key (PEM); every seal must be signed with one of those given. May be repeated."
+    "  [default: public_keys in pgrunbook.toml]",
+)
+
 
 @click.group()
 def archive() -> None:
@@ -63,14 +72,7 @@ def seal(notebook: Path, as_json: bool) -> None:
 @click.argument(
     "notebook", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A public key (PEM); every seal must be signed with one of those given. May be repeated."
-    "  [default: public_keys in pgrunbook.toml]",
-)
+@_KEYS
 @click.option(
     "--target",
     "names",
@@ -100,6 +102,39 @@ def verify(
     else:
         click.echo(text)
     sys.exit(verdict.exit_code)
+
+
+@archive.command()
+@click.argument(
+    "folders",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@_KEYS
+@commands.AS_JSON
+def merge(folders: tuple[Path, ...], keys: tuple[Path, ...], as_json: bool) -> None:
+    """Bring the records of the archives in FOLDERS into outputs/: what several machines have
+    recorded is one archive then.
+
+    Each is verified first, and outputs/ too; if anything is wrong, that archive is refused and
+    nothing of it is taken. No seal is made anew. A record that is there already is taken once.
+    """
+    from pgrunbook.records import merging, verification
+    from pgrunbook.records.archive import Archive
+
+    project = Project.find()
+    known = verification.known_keys(project, keys)
+    archived = Archive(project.outputs)
+    added = there = 0
+    for folder in folders:
+        done = merging.merge(archived, folder, known)
+        added, there = added + done.added, there + done.known
+    message = f"merged: {added} records added, {there} were there already"
+    if as_json:
+        commands.print_end(message, added=added, known=there)
+    else:
+        click.echo(message)
 
 
 @archive.command()

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _FLEET = click.option(
     "--fleet", "name", required=True, metavar="NAME", help="A fleet of pgrunbook.toml."
 )
+_WAVE = click.option(
+    "--wave",
+    type=int,
+    metavar="NUMBER",
+    help="End after this wave, its soak included; `fleet resume` goes on.  [default: the last one]",
+)
 _RUNBOOK = click.argument("runbook", required=False)
 _PARAMETERS = commands.parameters(
     "A parameter of the runbook, the same for every target. May be repeated."
@@ -61,6 +67,14 @@ def fleet() -> None:
     help="The digest that `fleet plan` has shown, and somebody else has approved: `-p approver "
     "NAME`. A target that plans otherwise is set aside.",
 )
+@_WAVE
+@click.option(
+    "--slice",
+    "part",
+    default="",
+    metavar="NUMBER/OF",
+    help="Take every so many-th target only, as one of several machines: 0/10 to 9/10.",
+)
 @_PARAMETERS
 @commands.AS_JSON
 def run(
@@ -68,6 +82,8 @@ def run(
     name: str,
     mode: str,
     approved_set: str,
+    wave: int | None,
+    part: str,
     pairs: tuple[tuple[str, str], ...],
     as_json: bool,
 ) -> None:
@@ -79,7 +95,9 @@ def run(
     """
     from pgrunbook.fleet import approval, runs, targets
     from pgrunbook.fleet.settings import Fleet
+    from pgrunbook.fleet.waves import Slice
 
+    own = Slice.read(part)
     project = Project.find()
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
@@ -95,6 +113,8 @@ def run(
         mode=mode,
         given=given,
         approved=approved,
+        until=wave,
+        part=own,
     )
     _work(project, chosen, begin, as_json=as_json)
 
@@ -102,9 +122,10 @@ def run(
 @fleet.command()
 @_RUNBOOK
 @_FLEET
+@_WAVE
 @commands.OPERATOR
 @commands.AS_JSON
-def resume(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
+def resume(runbook: str | None, name: str, wave: int | None, operator: str, as_json: bool) -> None:
     """Go on with the targets that have not passed in the last run of a fleet with RUNBOOK, set
     aside ones included. RUNBOOK may be left out if one runbook only has not passed.
 
@@ -119,7 +140,7 @@ def resume(runbook: str | None, name: str, operator: str, as_json: bool) -> None
     project = Project.find()
     chosen = Fleet.of(project, name)
     before = _last(project, name, runbook)
-    begin = partial(runs.resume, project, chosen, before, operator)
+    begin = partial(runs.resume, project, chosen, before, operator, wave)
     _work(project, chosen, begin, as_json=as_json)
 
 
@@ -255,7 +276,8 @@ def _looked(
     given = approval.given(project, notebook, found[0], pairs, mode)
 
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        return partial(task.look, str(project.root), notebook.stem, target.given(), given, mode)
+        about = str(project.root), notebook.stem, target.given(), given, mode
+        return partial(task.look, *about, cell_timeout_s=chosen.cell_timeout_s)
 
     return notebook.stem, found, _asked(project, chosen, found, question)
 

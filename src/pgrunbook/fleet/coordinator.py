@@ -61,16 +61,15 @@ class Coordinator:
 
     def _waves(self) -> dict[str, str]:
         """Each wave in order, up to what stops them: the verdict and the reason."""
-        for number in range(len(self.state.waves)):
+        for number in range(self.state.until):
             waiting = [each for each in self.state.of_wave(number) if not each.passed]
             if waiting or self._unproven(number):
                 self._wave(number, waiting)
             if why := self._why_stopped(number):
                 verdict = Verdict.INTERRUPTED if self._asked_to_stop else Verdict.FAILED
                 return {"verdict": verdict, "reason": f"{why}; {self._counted()}"}
-        counts = self.state.counts()
-        passed = counts["passed"] == counts.total()
-        verdict = Verdict.PASSED if passed else Verdict.FAILED
+        asked = (each for each in self.state.targets.values() if each.wave < self.state.until)
+        verdict = Verdict.PASSED if all(each.passed for each in asked) else Verdict.FAILED
         return {"verdict": verdict, "reason": self._counted()}
 
     def _wave(self, number: int, waiting: Sequence[Progress]) -> None:
@@ -144,6 +143,7 @@ class Coordinator:
             self.state["parameters"],
             mode,
             run_id,
+            cell_timeout_s=self.state["cell_timeout_s"],
             approved=self.state["approved"] if mode != "verify" else {},
         )
         if executors.may_repeat(self.state["executor"]):
@@ -194,7 +194,10 @@ class Coordinator:
         counts = self.state.counts()
         words = ("passed", "failed", "set aside", "waiting")
         listed = [f"{counts[word]:,} {word}" for word in words if counts[word]]
-        return f"{counted(counts.total(), 'target')}: {', '.join(listed)}"
+        text = f"{counted(counts.total(), 'target')}: {', '.join(listed)}"
+        if self.state.until == len(self.state.waves):
+            return text
+        return f"{text}; asked for wave {self.state.until} of {len(self.state.waves)} at most"
 
     # -- what stops it
 

@@ -141,6 +141,7 @@ def _facts(state: State) -> dict[str, str]:
         "operator": state["parameters"]["operator"],
         "ticket": state["parameters"].get("ticket", ""),
         "list of targets": f"{len(state.targets):,}, SHA-256 {state['list']}",
+        "slice": state.begun.get("slice", ""),
         "approved set": f"{approved['set']} by {approved['approver']}" if approved else "",
         "stopped by": state.stopped_by,
     }

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pgrunbook.controls import one_line
-from pgrunbook.errors import Verdict
 from pgrunbook.fleet import journal
 from pgrunbook.fleet.state import State
 from pgrunbook.records.words import listed
@@ -85,7 +84,8 @@ def text(found: dict[str, Any]) -> str:
         lines.append(f"  {one_line(why)}")
     if (more := len(largest) - _REASONS) > 0:
         lines.append(f"and {more} more reasons: --json has all")
-    if found["verdict"] not in (Verdict.PASSED, "at work"):
+    left = any(wave[word] for wave in found["waves"] for word in _WORDS if word != "passed")
+    if left and found["verdict"] != "at work":
         resume = ["pgrunbook", "fleet", "resume", found["runbook"], "--fleet", found["fleet"]]
         lines.append(f"go on with what has not passed: {shlex.join(resume)}")
     return "\n".join(map(one_line, lines))

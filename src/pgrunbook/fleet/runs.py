@@ -17,6 +17,7 @@ from pgrunbook.fleet.outcome import Ledgers
 from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import Kind, State, ended
 from pgrunbook.fleet.targets import FleetTarget
+from pgrunbook.fleet.waves import WHOLE, Slice
 from pgrunbook.records import verification
 from pgrunbook.records.naming import JOURNAL
 from pgrunbook.runbooks.project import Project
@@ -31,16 +32,23 @@ def begin(
     mode: str,
     given: Mapping[str, Any],
     approved: Mapping[str, str],
+    until: int | None = None,
+    part: Slice = WHOLE,
 ) -> tuple[Journal, State]:
     """Begin a run of the runbook on these targets, `given` its parameters but for those that each
-    target has of its own. Raises Refused if one is at work, or if the waves name others.
+    target has of its own. It ends after the wave `until`, and takes the targets of a slice only.
+    Raises Refused if one is at work, if the waves name others, or if there is no such wave.
     """
+    waves.require(until, len(fleet.waves))
     divided = waves.divide(fleet, found)
+    own = part.names(found)
     begun = {
         "runbook": runbook,
         "mode": mode,
         "parameters": dict(given),
         "list": targets.digest(found),
+        "slice": str(part),
+        "until": until,
         "approved": dict(approved),
         "waves": list(fleet.settings.waves),
         "budgets": _budgets(fleet),
@@ -49,22 +57,28 @@ def begin(
         {"event": Kind.TARGET, "wave": number, "target": target.given()}
         for number, wave in enumerate(divided)
         for target in wave
+        if target.name in own
     ]
     return _written(project, fleet, begun, members)
 
 
-def resume(project: Project, fleet: Fleet, path: Path, operator: str) -> tuple[Journal, State]:
+def resume(
+    project: Project, fleet: Fleet, path: Path, operator: str, until: int | None = None
+) -> tuple[Journal, State]:
     """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
-    waves and its parameters, but for the operator. The workers and the pause are those of
-    pgrunbook.toml now. Raises Refused if the operator has approved the set, or if the earlier run
-    is not as it was sealed.
+    waves and its parameters, but for the operator. It ends after the wave `until`. The workers, the
+    pause and the time for a cell are those of pgrunbook.toml now. Raises Refused if the operator
+    has approved the set, or if the earlier run is not as it was sealed.
     """
     before = State.read(path)
     _require_as_sealed(project, path, before)
+    waves.require(until, len(before.waves))
     approval.require_another(before["approved"], operator)
     kept = ("runbook", "mode", "list", "approved", "waves", "budgets")
     begun = {
         **{name: before[name] for name in kept},
+        "slice": before.begun.get("slice", ""),
+        "until": until,
         "parameters": {**before["parameters"], "operator": operator},
         "resumes": before["id"],
     }
@@ -102,6 +116,7 @@ def _written(
         "fleet": fleet.name,
         **begun,
         "soak_s": fleet.soak_s,
+        "cell_timeout_s": fleet.cell_timeout_s,
         "per_server": settings.per_server,
         "workers": settings.workers,
         "executor": settings.executor,
@@ -180,7 +195,7 @@ def latest(project: Project, fleet: str, runbook: str = "") -> Path:
     at_work = [path for path in last.values() if journal.at_work(path)]
     if len(last) == 1 or len(at_work) == 1:
         return (at_work or [*last.values()])[0]
-    left = at_work or [each for each in last.values() if State.read(each).verdict != Verdict.PASSED]
+    left = at_work or [each for each in last.values() if not State.read(each).is_over]
     if len(left) > 1:
         names = [path.parent.name for path in left]
         status = shlex.join(["pgrunbook", "fleet", "status", names[0], "--fleet", fleet])

@@ -62,6 +62,7 @@ class Fleet:
     waves: tuple[Share | tuple[str, ...], ...]
     budgets: tuple[Share, ...]
     soak_s: float
+    cell_timeout_s: float
 
     @classmethod
     def of(cls, project: Project, name: str) -> Fleet:
@@ -88,6 +89,7 @@ class Fleet:
             waves,
             tuple(budgets if len(budgets) == len(waves) else budgets * len(waves)),
             milliseconds(settings.soak) / 1000 if settings.soak else 0,
+            milliseconds(settings.cell_timeout) / 1000,
         )
 
 
@@ -109,11 +111,14 @@ def _problems(name: str, settings: FleetSettings) -> Iterator[Problem]:
         )
     yield from _of_source(at, settings)
     yield from _of_waves(at, settings)
+    durations = [("cell_timeout", settings.cell_timeout, "1h")]
     if settings.soak:
+        durations.append(("soak", settings.soak, "30min"))
+    for key, value, example in durations:
         try:
-            milliseconds(settings.soak)
+            milliseconds(value)
         except ValueError as exc:
-            yield at("soak")(str(exc), found=settings.soak, remedy='soak = "30min"')
+            yield at(key)(str(exc), found=value, remedy=f'{key} = "{example}"')
     for key in ("per_server", "workers"):
         if (number := getattr(settings, key)) < 1:
             yield at(key)("takes a number from 1", found=str(number), remedy=f"{key} = 4")

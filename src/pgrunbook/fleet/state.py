@@ -18,7 +18,8 @@ from pgrunbook.fleet.targets import FleetTarget
 class Kind(StrEnum):
     """The kinds of events, with what each says besides."""
 
-    BEGUN = "begun"  # fleet, runbook, id, operator, parameters, resumes, list, approved, waves …
+    # fleet, runbook, id, operator, parameters, resumes, list, slice, approved, waves, until …
+    BEGUN = "begun"
     TARGET = "target"  # wave, and the target
     WAVE = "wave"  # wave, state
     STARTED = "started"  # name, run, attempt
@@ -126,6 +127,16 @@ class State:
     def __getitem__(self, name: str) -> Any:
         """What the run was begun with."""
         return self.begun[name]
+
+    @property
+    def until(self) -> int:
+        """The number of the last wave that the run was asked for, from 1 on."""
+        return self.begun.get("until") or len(self.waves)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every target has passed: there is nothing to go on with."""
+        return self.verdict is Verdict.PASSED and all(each.passed for each in self.targets.values())
 
     def of_wave(self, number: int) -> Iterator[Progress]:
         """The targets of a wave, counted from 0."""

@@ -34,6 +34,7 @@ def run_one(
     mode: str,
     run_id: str,
     *,
+    cell_timeout_s: float,
     approved: Mapping[str, str] | None = None,
     once: bool = False,
 ) -> Told:
@@ -41,7 +42,8 @@ def run_one(
     record below `outputs/<fleet>/<target>/`.
 
     Returns `verdict`, `reason` and `seconds`. `approved` is the approval of a set: `set`, `list`
-    and `approver`; a target that plans otherwise is refused. With `once` it does nothing if the
+    and `approver`; a target that plans otherwise is refused. A cell that takes longer than
+    `cell_timeout_s` is interrupted, and the run with it. With `once` it does nothing if the
     target's ledger knows the id already: some executors begin a task again.
     """
 
@@ -50,14 +52,16 @@ def run_one(
             return {"verdict": Verdict.INTERRUPTED, "reason": "the run was begun before"}
         values = {**given, "mode": mode}
         if approved:
-            planned = look(root, runbook, target, given, "plan")
+            planned = look(root, runbook, target, given, "plan", cell_timeout_s=cell_timeout_s)
             if planned["verdict"] != Verdict.PASSED:
                 why = f"could not be planned: {planned['reason']}"
                 return {"verdict": planned["verdict"], "reason": why}
             values |= _approval(planned.get("plan"), approved)
         own = each.called(project), {**values, "schema": each.schema}
         folder = f"{fleet}/{each.name}"
-        _, ending = _warm(project, runbook).run(*own, run_id, folder=folder)
+        _, ending = _warm(project, runbook).run(
+            *own, run_id, folder=folder, cell_timeout_s=cell_timeout_s
+        )
         return _told(ending)
 
     return _timed(root, target, work)
@@ -69,6 +73,8 @@ def look(
     target: Mapping[str, str],
     given: Mapping[str, Any],
     mode: Literal["plan", "verify"],
+    *,
+    cell_timeout_s: float,
 ) -> Told:
     """Run the runbook in a mode that only reads, and write nothing, on the target or here. Returns
     `verdict`, `reason`, `seconds` and, where there is one, `plan`: see `records.plan.Plan`.
@@ -76,7 +82,9 @@ def look(
 
     def work(project: Project, each: FleetTarget) -> Told:
         own = each.called(project), {**given, "schema": each.schema}
-        record, ending = _warm(project, runbook).plan(*own, str(uuid.uuid4()), mode=mode)
+        record, ending = _warm(project, runbook).plan(
+            *own, str(uuid.uuid4()), mode=mode, cell_timeout_s=cell_timeout_s
+        )
         return {**_told(ending), "plan": record.plan if record else {}}
 
     return _timed(root, target, work)

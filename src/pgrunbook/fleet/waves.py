@@ -2,11 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.fleet.settings import Fleet, Share
 from pgrunbook.fleet.targets import FleetTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Every so many-th target of a list, beginning with one of the first, counted from 0: what one
+    of several machines takes.
+    """
+
+    number: int = 0
+    of: int = 1
+
+    @classmethod
+    def read(cls, text: str) -> Slice:
+        """`3/10`; all of it if empty. Raises Refused for anything else."""
+        if not text:
+            return WHOLE
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+        if found is None or int(found[1]) >= int(found[2]):
+            raise Refused.of(
+                "is no slice",
+                where="--slice",
+                expected="its number, counted from 0, and how many there are",
+                found=text,
+                remedy="of ten slices the first: --slice 0/10; the last: --slice 9/10",
+            )
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}" if self.of > 1 else ""
+
+    def names(self, found: Sequence[FleetTarget]) -> set[str]:
+        """The names of its targets."""
+        return {target.name for target in found[self.number :: self.of]}
+
+
+WHOLE = Slice()
+
+
+def require(wave: int | None, waves: int) -> None:
+    """Raise Refused if a fleet with so many waves has none of this number."""
+    if wave is not None and not 1 <= wave <= waves:
+        raise Refused.of(
+            "the fleet has no such wave",
+            where="--wave",
+            expected=f"a number from 1 to {waves}",
+            found=str(wave),
+            remedy=f"the last one: --wave {waves}",
+        )
 
 
 def divide(fleet: Fleet, found: Sequence[FleetTarget]) -> list[list[FleetTarget]]:

@@ -1,4 +1,4 @@
-"""The questions to the catalog: a file each in `sql/inventory/`, and how they are sent.
+"""The questions to the catalog: a file each in `sql/inventory/`.
 
 The second line of a file says what it is of: the catalog, the columns that hold an object's
 address, and the one that holds its schema; and with which catalog, and which letters of its
@@ -9,19 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-import psycopg
-from psycopg import sql
-from psycopg.pq import TransactionStatus
-from psycopg.rows import tuple_row
 
 from pgrunbook.inventory.objects import Address
-from pgrunbook.postgres.session import Session
+from pgrunbook.inventory.snapshot import Answer
 
 # Catalogs have the same OIDs in every version: src/include/catalog/*.h.
 OIDS = {
@@ -58,32 +51,6 @@ OIDS = {
     "pg_type": 1247,
     "pg_user_mapping": 1418,
 }
-
-# Where names are looked up, and how values are printed, by whatever else the session wants them:
-# what pg_dump sets, and what could make one value look like two.
-_SETTINGS = {
-    "search_path": "pg_catalog, pg_temp",
-    "quote_all_identifiers": "off",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    "lc_monetary": "C",
-}
-_SET = [
-    f"SET LOCAL {name} = {value if name == 'search_path' else sql.Literal(value).as_string()}"
-    for name, value in _SETTINGS.items()
-]
-# The session's own values are kept in a setting of ours, until they are put back. Every name is
-# qualified: it is asked while the session's own search_path holds.
-_KEEP = """\
-SELECT pg_catalog.set_config('pgrunbook.settings', (
-           SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name))
-             FROM pg_catalog.unnest('{%s}'::pg_catalog.text[]) AS name)::pg_catalog.text, true)"""
-_PUT_BACK = """\
-SELECT set_config(key, value, true)
-  FROM json_each_text(current_setting('pgrunbook.settings')::json)"""
 
 MADE_LATER = 16384  # FirstNormalObjectId: what has a smaller OID was made by initdb
 
@@ -265,65 +232,3 @@ def oids(numbers: Iterable[int]) -> str:
 
 def _array(numbers: Sequence[int]) -> str:
     return f"'{{{','.join(map(str, numbers))}}}'"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The rows of one question, and what its columns are called."""
-
-    names: Sequence[str]
-    rows: Sequence[tuple[Any, ...]]
-
-
-def ask(conn: psycopg.Connection[Any], questions: Sequence[str]) -> list[Answer]:
-    """The answers to several questions, in one message, printed alike in every session.
-
-    Outside a transaction they see one snapshot.
-    """
-    with Snapshot(conn) as snapshot:
-        return snapshot.ask(questions, last=True)
-
-
-class Snapshot:
-    """Questions whose answers lead to others: outside a transaction all see one snapshot. Each
-    time it is one message; in the `last` one the session gets its own settings back.
-    """
-
-    def __init__(self, conn: psycopg.Connection[Any]) -> None:
-        self._conn = conn
-        self._idle = conn.info.transaction_status == TransactionStatus.IDLE
-        self._before = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] if self._idle else []
-        self._before += [_KEEP % ",".join(_SETTINGS), *_SET]
-
-    def __enter__(self) -> Snapshot:
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, exc: BaseException | None, __: Any) -> None:
-        # a lock of somebody else's, say
-        if exc and self._idle and not self._conn.closed:
-            with suppress(psycopg.Error):
-                self._conn.execute("ROLLBACK")
-
-    def ask(self, questions: Sequence[str], *, last: bool) -> list[Answer]:
-        """The answers, in the order of the questions."""
-        before, self._before = self._before, []
-        end = ["COMMIT" if self._idle else _PUT_BACK] if last else []
-        statements = [*before, *questions, *end]
-        with self._conn.cursor(row_factory=tuple_row) as cursor:
-            self._send(cursor, statements)
-            for _ in before:
-                cursor.nextset()
-            answers = []
-            for _ in questions:
-                names = [column.name for column in cursor.description or ()]
-                answers.append(Answer(names, cursor.fetchall()))
-                cursor.nextset()
-        return answers
-
-    def _send(self, cursor: psycopg.Cursor[Any], statements: Sequence[str]) -> None:
-        sent = ";\n".join(statements).encode()
-        if not isinstance(self._conn, Session):
-            cursor.execute(sent)
-            return
-        with self._conn.message_of(len(statements)):
-            cursor.execute(sent)

@@ -11,8 +11,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.inventory import catalogs
-from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, Answer, Kind, Snapshot
+from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, Kind
 from pgrunbook.inventory.objects import Address, Definition, Inventory, Object
+from pgrunbook.inventory.snapshot import Answer, Snapshot
 from pgrunbook.secrets.patterns import MASK, mask_shapes
 
 _SCHEMAS = """\
@@ -49,7 +50,7 @@ def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) ->
     named = _ALL
     if schemas is not None:
         named = f"n.nspname = ANY ({sql.Literal([*schemas]).as_string()}::text[])"
-    with catalogs.Snapshot(conn) as snapshot:
+    with Snapshot(conn) as snapshot:
         wanted = _SCHEMAS.replace("{wanted}", named)
         found, used = snapshot.ask([wanted, catalogs.used()], last=False)
         namespaces = [oid for oid, _ in found.rows]
@@ -81,7 +82,7 @@ def read_objects(
         privileged=f"{{oid}} = ANY ({catalogs.oids(each.objid for each in addresses)})",
     )
     questions = {kind: question for kind, question in asked.items() if question}
-    with catalogs.Snapshot(conn) as snapshot:
+    with Snapshot(conn) as snapshot:
         return _read(snapshot, conn, questions, about, gone)
 
 

@@ -32,6 +32,7 @@ class Backfill:
     id: int
     tree_sha256: str
     table: str
+    oid: int
     key: tuple[str, ...]
     upper: Key | None
     estimated_rows: int
@@ -185,6 +186,7 @@ def begin(
     revision: int,
     tree_sha256: str,
     table: str,
+    oid: int,
     key: Sequence[str],
     upper: Key | None,
     estimated_rows: int,
@@ -198,14 +200,15 @@ def begin(
         write.record(conn, run_id, about, event=event, facts={}, **when)
         conn.execute(
             "INSERT INTO pgrunbook.backfills (run_id, runbook, schema_name, block, revision, "
-            "tree_sha256, table_name, key_columns, upper_bound, estimated_rows, started_at)"
-            " SELECT b.run_id, runbook, schema_name, block, revision, %s, %s, %s::text[],"
-            " %s::text[], %s, started_at"
+            "tree_sha256, table_name, table_oid, key_columns, upper_bound, estimated_rows,"
+            " started_at) SELECT b.run_id, runbook, schema_name, block, revision, %s, %s, %s,"
+            " %s::text[], %s::text[], %s, started_at"
             " FROM pgrunbook.blocks b WHERE run_id = %s AND revision = %s AND block = (%s::jsonb)"
             " ->> 'block'",
             [
                 tree_sha256,
                 table,
+                oid,
                 list(key),
                 None if upper is None else list(upper),
                 estimated_rows,

@@ -4,15 +4,15 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pgrunbook.admit import admission
 from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.columns import Columns
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.inventory.names import names
-from pgrunbook.inventory.objects import Definition, Object
+from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.planning import batch_keys, decisions, going_on, reversion
@@ -159,9 +159,13 @@ class Agenda:
         begun = dict(self._begun([b for b in undone if not b.transaction], entries))
         cut_off = {name for name, entry in entries.items() if entry.broken_off}
         in_batches = {block.name for block in undone if block.batching} & cut_off
-        known = begun.keys() | in_batches
+        left_by_name = {name for name, left in begun.items() if not left.indexes}
+        known = left_by_name | in_batches
         new = [block for block in undone if not block.admits and block.name not in known]
-        judged = self.twins.judge(self.sessions.look, new, self.state.everything)
+        broken = {index for left in begun.values() for index in left.broken_indexes}
+        judged = self.twins.judge(
+            self.sessions.look, new, lambda: _without(self.state.everything(), broken)
+        )
 
         def decided(block: Block) -> Decision:
             entry = entries.get(block.name)
@@ -176,7 +180,8 @@ class Agenda:
             if block.admits:
                 return decisions.admitting(block, found, entry)
             if left := begun.get(block.name):
-                return decisions.begun(block, left, self._there(left), entry, named)
+                there = self._there(left)
+                return decisions.begun(block, left, there, entry, named, judged.get(block.name))
             return decisions.judged(block, judged[block.name], entry, named)
 
         return list(map(decided, blocks))
@@ -286,6 +291,18 @@ class Agenda:
                 yield script, variables
         if (probe := self.columns.probes.get(block.name)) and (script := there.get("admitted")):
             yield script, probe
+
+
+def _without(there: Inventory, indexes: Collection[tuple[str, str]]) -> Inventory:
+    """What is there, but for these indexes, which are half done and will be made anew."""
+    if not indexes:
+        return there
+    kept = {
+        each: made
+        for each, made in there.definitions.items()
+        if each.type != "index" or names(each.identity) not in indexes
+    }
+    return replace(there, definitions=kept)
 
 
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:

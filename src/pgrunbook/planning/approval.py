@@ -9,12 +9,13 @@ from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 
-from pgrunbook.errors import Problem, Verdict
+from pgrunbook.errors import Problem, Unreadable, Verdict
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contained import is_regular
+from pgrunbook.records.naming import SEAL
 from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.record import Record, Row
 from pgrunbook.runbooks import arguments
@@ -171,10 +172,11 @@ def _rehearsed(
         if record.identity.get("mode") != "rehearse":
             continue
         if record.noted.get("verdict") == Verdict.PASSED:
-            if _sealed(project, path):
+            doubt = _doubt(project, path)
+            if not doubt:
                 return []
+            found = found if passed else f"its record {doubt}"  # the latest one's
             passed = True
-            found = "its record is not sealed, or was changed"
         elif not passed:
             found = "one that did not pass, or that `pgrunbook run` has not recorded"
     remedy = arguments.again(project, plan.runbook, chosen, "rehearse")
@@ -185,13 +187,20 @@ def _rehearsed(
     ]
 
 
-def _sealed(project: Project, notebook: Path) -> bool:
-    from pgrunbook.records import attestation, verification  # here, because few targets ask for it
+def _doubt(project: Project, notebook: Path) -> str:
+    """Why a record does not vouch for its rehearsal: no ledger has that, so its seal alone does."""
+    # here, because few targets ask for it
+    from pgrunbook.records import attestation, verification
+    from pgrunbook.records.archive import Archive
 
+    unsealed = "is not sealed, or was changed"
     keys = [
         attestation.public_key(project.root / path) for path in project.settings.archive.public_keys
     ]
     try:
-        return not verification.verify_alone(notebook, keys).problems
-    except OSError:
-        return False
+        if verification.verify_alone(notebook, keys).problems:
+            return unsealed
+        seal = Archive(notebook.parent).read(notebook.with_name(notebook.stem + SEAL))
+    except (Unreadable, OSError):
+        return unsealed
+    return "was sealed by hand, and not at the end of its run" if seal.by_hand else ""

@@ -100,11 +100,15 @@ def begun(
     there: Mapping[Object, Definition],
     entry: Entry | None,
     names: Mapping[str, Mapping[str, Any]],
+    judgement: Judgement | None = None,
 ) -> Decision:
     """About a block outside a transaction that was begun, by the ledger or by what is half done of
-    it; `there` is what is there of it, whole.
+    it; `there` is what is there of it, whole, and as the twin has judged, if it was asked.
     """
-    if problems := left.problems or tuple(taken(block, names)):
+    problems = left.problems or tuple(taken(block, names))
+    if judgement and judgement.action is Action.REFUSE:
+        problems = problems or judgement.problems
+    if problems:
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
     by = entry if entry and entry.broken_off else None
     reasons = [f"{by.event} by run {by.run_id[:8]} and not finished"] if by else []

@@ -49,6 +49,7 @@ class Ground:
     schemas: frozenset[str] = frozenset()
     seen: Inventory = field(default_factory=Inventory)
     named: dict[Address, str] = field(default_factory=dict)  # the identity of what is at an address
+    at: dict[Address, Object] = field(default_factory=dict)  # what of `seen` is at an address
     looked_at: set[str] = field(default_factory=set)  # identities of relations
 
     @classmethod
@@ -140,7 +141,7 @@ class Ground:
         """
         before = dict(self.seen.definitions)
         if code:
-            self.seen = Inventory()
+            self.seen, self.at = Inventory(), {}
             self._add(read(conn))
         else:
             self.refresh(conn, relations)
@@ -153,6 +154,9 @@ class Ground:
 
     def _forget(self, objects: Iterable[Object]) -> None:
         for each in objects:
+            address = self.seen.addresses.get(each)
+            if address and self.at.get(address) == each:
+                del self.at[address]
             for known in (self.seen.definitions, self.seen.addresses, self.seen.owners):
                 known.pop(each, None)
 
@@ -161,6 +165,7 @@ class Ground:
         self.seen.addresses |= more.addresses
         self.seen.owners |= more.owners
         self.named |= {address: each.identity for each, address in more.addresses.items()}
+        self.at |= more.at()
 
     def parts_of(self, objects: Iterable[Object], after: Inventory) -> dict[Object, str | None]:
         """The identity of the table, or whatever it is, that each object is a part of."""

@@ -5,7 +5,7 @@ for how long. Reads only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -92,6 +92,19 @@ def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Ri
             likely.append((case, answer))
     context = _Context(conn, schema, asked, [case for case, _ in likely])
     return [context.risk(case, certain=answer is Likely.YES) for case, answer in likely]
+
+
+def sized(risks: Sequence[Risk], by: Sequence[Risk]) -> list[Risk]:
+    """The risks of decisions on a copy, each as large as the same one is on the target, if it is
+    there.
+    """
+    known = {(each.block, each.place, each.danger): each for each in by}
+
+    def as_there(each: Risk) -> Risk:
+        there = known.get((each.block, each.place, each.danger))
+        return replace(each, size=there.size if there else None, takes=there.takes if there else "")
+
+    return [as_there(each) for each in risks]
 
 
 def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:

@@ -57,9 +57,11 @@ _KINDS = {
 }
 
 
-def check(conn: Connection, there: There, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+def check(
+    conn: Connection, there: There, decisions: Sequence[Decision], role: str
+) -> Iterator[CheckResult]:
     """Tables and columns that must be there, and what the blocks that are to run must be allowed to
-    do with them.
+    do with them, as the role.
     """
     needs = {need for need, _ in _needed(decisions)}
     pending = {need for need, _ in _needed(decisions, only_pending=True)}
@@ -76,7 +78,7 @@ def check(conn: Connection, there: There, decisions: Sequence[Decision]) -> Iter
             uses.add((need.table, "read"))
     for name, use in sorted(uses):
         if there.is_one_of(kinds[name], name):
-            yield may(use, there.relations[name], quoted(there.schema, name), conn.info.user)
+            yield may(use, there.relations[name], quoted(there.schema, name), role)
     yield from _columns(conn, there, by)
     referenced = {n for n in pending if (n.table, n.column) in there.columns}
     yield from _referenced(conn, there.schema, referenced)

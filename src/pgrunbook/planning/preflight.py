@@ -18,18 +18,24 @@ from pgrunbook.postgres.identity import Identity
 
 
 def check(
-    conn: Connection, schema: str, identity: Identity, decisions: Sequence[Decision]
+    conn: Connection,
+    schema: str,
+    identity: Identity,
+    decisions: Sequence[Decision],
+    shape: Connection,
 ) -> list[CheckResult]:
-    """Everything that the blocks need of the target, one result each. Reads only."""
+    """Everything that the blocks need of the target, one result each. Reads only. In the session
+    `shape` are the tables as they will be found.
+    """
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
     results = [*_server(identity), *reliance.firing(conn)]
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
-    results += [*_names(conn, schema, decisions), *reliance.event_triggers(conn)]
-    there = There.look(conn, schema, decisions)
-    results += needed.check(conn, there, decisions)
-    results += _changed(conn, decisions)
+    results += [*_names(shape, schema, decisions), *reliance.event_triggers(conn)]
+    there = There.look(shape, schema, decisions)
+    results += needed.check(shape, there, decisions, identity.role)
+    results += _changed(shape, decisions, identity.role)
     named = {result.where for result in results if result.problem}
     results += [result for decision in decisions for result in _decided(decision, there, named)]
     return list(dict.fromkeys(results))
@@ -199,7 +205,7 @@ _CHANGES = {
 }
 
 
-def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+def _changed(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
     """What the chosen variants change: a table or type must be ours, a lookup table must take our
     rows.
     """
@@ -209,7 +215,7 @@ def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckR
         variable, kind, use = _CHANGES[variant]
         names = {"table": None, "type": None} | {kind: variables[variable]}
         for row in catalog.rows(conn, "changed", **names):
-            yield may(use, row, variables[variable], conn.info.user)
+            yield may(use, row, variables[variable], role)
 
 
 def _decided(decision: Decision, there: There, named: Collection[str]) -> list[CheckResult]:

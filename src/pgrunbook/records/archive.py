@@ -7,6 +7,9 @@ archive's root names the last seal, as sha256sum writes it. So whatever is chang
 or put elsewhere shows; but for the end of the chain, cut off together with `HEAD`: that shows where
 somebody else has noted the head, as the targets' ledgers do.
 
+Other archives may have been merged into it: their chains stay as they are, and `MERGED` names the
+last seal of each. Every seal that is made after that names them, too.
+
 Nothing outside this module knows that an archive is a folder. Whoever can write to it may have put
 anything there: a name that stands in one of its files is taken by `Archive.file` alone, and nothing
 outside is read, written or removed.
@@ -17,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,11 +44,12 @@ if TYPE_CHECKING:
 
 
 HEAD = "HEAD"
+MERGED = "MERGED"
 _LOCK = ".lock"
 _NEW = ".seal"  # a seal that is not in its place yet
 
 # What is in the root of an archive and is no record: how to read it, and where it ends.
-_BESIDE = {"README.md", HEAD, _LOCK}
+_BESIDE = {"README.md", HEAD, MERGED, _LOCK}
 
 # How long to wait for another run that is just sealing its record.
 _LOCK_S = 60
@@ -77,8 +81,7 @@ class Archive:
 
         record = self.record(notebook)
         target = self.root / f"{record}{SEAL}"
-        with self._alone(notebook):
-            name = self._finish_interrupted()
+        with self.alone(seal_command(notebook)) as name:
             head = self._head(name) if name else None
             self.require_unsealed(notebook)
             complete()
@@ -94,6 +97,7 @@ class Archive:
                 sealed_by=f"pgrunbook {version('pgrunbook')}",
                 run=run,
                 sources=sources,
+                merged=[Resource.of(name, sha256) for sha256, name in self.noted_merged()],
             )
             names = self._names(record)
             statement = Statement(
@@ -124,8 +128,8 @@ class Archive:
                 remedy=f"name another file: {another}",
             )
         try:
-            with self._alone(notebook):
-                self._finish_interrupted()
+            with self.alone(seal_command(notebook)):
+                pass
         except (Failed, OSError) as exc:
             problems = (
                 exc.problems
@@ -165,16 +169,38 @@ class Archive:
         """Digest and name of the last seal, as `HEAD` says; None if there is none yet. Raises
         Unreadable.
         """
-        try:
-            text = contained.whole(self.file(HEAD)).decode("utf-8", "replace")
-        except FileNotFoundError:
-            return None
-        if not (match := re.fullmatch(r"([0-9a-f]{64})  ([^\n]+)\n", text)):
+        noted = self._noted(HEAD)
+        if len(noted) > 1:
             raise Unreadable("not a line as sha256sum writes it")
-        if not match[2].endswith(SEAL):
-            raise Unreadable(f"{printable(match[2])} is not the name of a seal")
-        self.file(match[2])
-        return match[1], match[2]
+        return noted[0] if noted else None
+
+    def noted_merged(self) -> list[tuple[str, str]]:
+        """The same of the chains that other archives have brought, as `MERGED` says."""
+        return self._noted(MERGED)
+
+    def _noted(self, name: str) -> list[tuple[str, str]]:
+        try:
+            text = contained.whole(self.file(name)).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return []
+        noted = []
+        for line in text.splitlines(keepends=True) or [""]:
+            if not (match := re.fullmatch(r"([0-9a-f]{64})  ([^\n]+)\n", line)):
+                raise Unreadable("not a line as sha256sum writes it")
+            if not match[2].endswith(SEAL):
+                raise Unreadable(f"{printable(match[2])} is not the name of a seal")
+            self.file(match[2])
+            noted.append((match[1], match[2]))
+        return noted
+
+    def note(self, head: Seal, merged: Iterable[Seal]) -> None:
+        """Write which seals are the last ones: of the archive's own chain, and of those that others
+        have brought.
+        """
+        lines = [f"{seal.sha256}  {seal.name}\n" for seal in merged]
+        if lines:
+            atomic.write(self.root / MERGED, "".join(lines).encode())
+        atomic.write(self.root / HEAD, f"{head.sha256}  {head.name}\n".encode())
 
     def files(self) -> Iterator[Path]:
         """Everything in the archive that is no folder, but for what is not of it."""
@@ -244,10 +270,16 @@ class Archive:
     # --------------------------------------------------------------------------------
 
     @contextmanager
-    def _alone(self, notebook: Path) -> Iterator[None]:
+    def alone(self, again: str) -> Iterator[str | None]:
+        """The name of the last seal, while nobody else adds to the archive; None if there is none
+        yet. What an interrupted seal has left is in its place then.
+
+        `again`: the command to give once more where another process does not let go. Raises Failed
+        then, and if the chain has no end to go on from.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         try:
-            for name in (_LOCK, _NEW, HEAD):
+            for name in (_LOCK, _NEW, HEAD, MERGED):
                 self.file(name)
         except Unreadable as exc:
             raise _broken("the archive cannot be written to", str(exc)) from exc
@@ -256,11 +288,9 @@ class Archive:
             lock.acquire()
         except Timeout:
             what = f"another process has been sealing a record for {_LOCK_S} s"
-            raise Failed.of(
-                what, where=_LOCK, remedy=f"see what it does; then: {seal_command(notebook)}"
-            ) from None
+            raise Failed.of(what, where=_LOCK, remedy=f"see what it does; then: {again}") from None
         try:
-            yield
+            yield self._finish_interrupted()
         finally:
             lock.release()
 

@@ -57,7 +57,7 @@ class Resource(_Closed):
 class Predicate(_Closed):
     """What is said about the files of a record: its place in the chain, `previous` being the seal
     before it and `archive` the digest of the first one; the run; the digests of what was run, by
-    file.
+    file; `merged`, the last seals of the chains that other archives have brought.
     """
 
     archive: str | None
@@ -67,6 +67,7 @@ class Predicate(_Closed):
     sealed_by: str = Field(alias="sealedBy")
     run: Mapping[str, Any]
     sources: Mapping[str, str]
+    merged: Sequence[Resource] = ()
 
 
 class Statement(_Closed):
@@ -86,9 +87,10 @@ class Statement(_Closed):
 
 def sealed(statement: Statement, signer: Signer | None) -> bytes:
     """The file of an envelope around the statement; without a signer it has no signatures."""
-    payload = json.dumps(
-        statement.model_dump(mode="json", by_alias=True), ensure_ascii=False, indent=1
-    )
+    said = statement.model_dump(mode="json", by_alias=True)
+    if not statement.predicate.merged:
+        del said["predicate"]["merged"]  # as archives without such chains always had it
+    payload = json.dumps(said, ensure_ascii=False, indent=1)
     envelope = Envelope(payload.encode(), PAYLOAD_TYPE, {})
     if signer:
         envelope.sign(signer)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.heads import Head
-from pgrunbook.records.archive import HEAD
+from pgrunbook.records.archive import HEAD, MERGED
 from pgrunbook.records.attestation import Resource
 from pgrunbook.records.naming import SEAL
 from pgrunbook.records.reading import End
@@ -73,6 +73,26 @@ def ends(end: End, chain: Sequence[Seal]) -> Iterator[Finding]:
             "removed or added"
         )
         yield Problem(what, HEAD, "  ".join(noted), "  ".join(last).strip() or "no seals"), about
+
+
+def brought(end: End, chains: Sequence[Sequence[Seal]]) -> Iterator[Finding]:
+    """MERGED names the last seal of each chain that another archive has brought."""
+    for (sha256, name), chain in zip(end.merged, chains, strict=True):
+        last = (chain[-1].sha256, chain[-1].name) if chain else ("", "")
+        if not chain:
+            yield Problem("removed, or it cannot be read", name, f"SHA-256 {sha256}"), [name]
+        elif (sha256, name) != last:
+            what = "a chain that was merged does not end as it says"
+            yield Problem(what, MERGED, f"{sha256}  {name}", "  ".join(last)), [name, last[1]]
+
+
+def kept(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Finding]:
+    """What seals name of chains that were merged before them is still there."""
+    named = {each.name: each for seal in chain for each in seal.statement.predicate.merged}
+    for name, resource in named.items():
+        if name not in seals or seals[name].sha256 != resource.sha256:
+            what = "removed or changed: a later seal names it as the end of a chain that was merged"
+            yield Problem(what, name, f"SHA-256 {resource.sha256}"), [name]
 
 
 def cut_off(chain: Sequence[Seal], target: str, heads: Sequence[Head]) -> Iterator[Finding]:

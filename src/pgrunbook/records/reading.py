@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pgrunbook.errors import Problem, Unreadable
-from pgrunbook.records.archive import HEAD, Archive
+from pgrunbook.records.archive import HEAD, MERGED, Archive
 from pgrunbook.records.contained import is_regular
 from pgrunbook.records.naming import SEAL
 from pgrunbook.records.seal import Seal
@@ -18,19 +18,27 @@ _READINGS = 5
 
 
 class End(NamedTuple):
-    """What `HEAD` notes, and the seal that is not in its place yet; or why that cannot be read."""
+    """What `HEAD` and `MERGED` note, and the seal that is not in its place yet; or why that cannot
+    be read.
+    """
 
     noted: tuple[str, str] | None = None
     left: tuple[str, str] | None = None
     problem: Problem | None = None
+    merged: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def of(cls, archive: Archive) -> End:
         """As it is at this moment."""
         try:
-            return cls(archive.noted_head(), archive.interrupted())
+            noted, left = archive.noted_head(), archive.interrupted()
         except (Unreadable, OSError) as exc:
             return cls(problem=Problem("changed: it cannot be read", where=HEAD, found=str(exc)))
+        try:
+            return cls(noted, left, merged=archive.noted_merged())
+        except (Unreadable, OSError) as exc:
+            why = Problem("changed: it cannot be read", where=MERGED, found=str(exc))
+            return cls(noted, left, why)
 
 
 class Reading(NamedTuple):
@@ -45,8 +53,35 @@ class Reading(NamedTuple):
 
     @property
     def chain(self) -> list[Seal]:
-        """The seals in the order in which they were made."""
-        return sorted(self.seals.values(), key=lambda seal: seal.sequence)
+        """The seals of the archive's own chain, in the order in which they were made."""
+        brought = {chain[-1].archive for chain in self.merged if chain}
+        return _ordered(seal for seal in self.seals.values() if seal.archive not in brought)
+
+    @property
+    def merged(self) -> list[list[Seal]]:
+        """The chains that other archives have brought, in the order of `MERGED`; an empty one for a
+        line whose seal is not there.
+        """
+        chains = []
+        for _, name in self.end.merged:
+            last = self.seals.get(name)
+            chains.append(
+                _ordered(seal for seal in self.seals.values() if seal.archive == last.archive)
+                if last
+                else []
+            )
+        return chains
+
+    def without(self, names: Collection[str]) -> Reading:
+        """As if these files were not there."""
+        return self._replace(
+            files={name: path for name, path in self.files.items() if name not in names},
+            seals={name: seal for name, seal in self.seals.items() if name not in names},
+        )
+
+
+def _ordered(seals: Iterable[Seal]) -> list[Seal]:
+    return sorted(seals, key=lambda seal: seal.sequence)
 
 
 def read_archive(archive: Archive) -> Reading:

@@ -37,14 +37,21 @@ def of_project(
     heads that they have noted. Raises Refused if a key cannot be read, a target cannot be reached,
     or `only` is no notebook.
     """
-    paths = keys or [project.root / path for path in project.settings.archive.public_keys]
-    known = [attestation.public_key(path, project.signing_key) for path in paths]
+    known = known_keys(project, keys)
     if only and not only.resolve().is_relative_to(project.outputs):
         return verify_alone(only, known)
     archive = Archive(project.outputs)
     archive.require_there()
     heads = {name: _noted(project, name) for name in targets}
     return verify(archive, known, heads, only.resolve() if only else None)
+
+
+def known_keys(project: Project, keys: Sequence[Path]) -> list[Key]:
+    """The public keys in these files; without any, those of `pgrunbook.toml`. Raises Refused if one
+    cannot be read.
+    """
+    paths = keys or [project.root / path for path in project.settings.archive.public_keys]
+    return [attestation.public_key(path, project.signing_key) for path in paths]
 
 
 def _noted(project: Project, name: str) -> list[Head]:
@@ -80,7 +87,7 @@ def verify(
     """
     own = names(archive.record(only)) if only else None
     reading = read_archive(archive)
-    seals = [seal for seal in reading.chain if own is None or seal.name in own]
+    seals = [seal for seal in _all(reading) if own is None or seal.name in own]
     unsigned = _unsigned(seals, keys)
     signed = len(seals) - len(unsigned) if keys else None
     problems = [
@@ -92,9 +99,20 @@ def verify(
         return Verification.of(len(seals), signed, None, problems, seals)
     if not seals and not problems:
         problems += _emptied(keys, heads or {})
-    last = seals[-1] if seals else None
+    last = reading.chain[-1] if reading.chain else None
     head = Head(last.sequence, last.name, last.sha256, last.archive) if last else None
     return Verification.of(len(seals), signed, head, problems, seals)
+
+
+def problems(reading: Reading, keys: Sequence[Key]) -> list[Problem]:
+    """All that is wrong with an archive as it was read; `keys` as in `verify`."""
+    seals = _all(reading)
+    return [problem for problem, _ in _found(reading, seals, _unsigned(seals, keys), {})]
+
+
+def _all(reading: Reading) -> list[Seal]:
+    """The seals of all its chains, its own first."""
+    return [*reading.chain, *(seal for chain in reading.merged for seal in chain)]
 
 
 def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
@@ -158,15 +176,18 @@ def _found(
     files, seals = reading.files, reading.seals
     for problem in (*reading.problems, *unsigned):
         yield problem, [problem.where]
-    yield from chain.links(reading.chain, seals)
+    for each in (reading.chain, *reading.merged):
+        yield from chain.links(each, seals)
+        yield from chain.kept(each, seals)
     yield from chain.ends(reading.end, reading.chain)
+    yield from chain.brought(reading.end, reading.merged)
     for seal in asked:
         for problem in _record(seal, files):
             yield problem, [problem.where]
     for problem in _not_sealed(files, seals):
         yield problem, [problem.where]
     for name, noted in heads.items():
-        yield from chain.cut_off(reading.chain, name, noted)
+        yield from chain.cut_off(_all(reading), name, noted)
 
 
 def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:

@@ -51,6 +51,8 @@ class Work:
     def _blocks(self) -> Iterator[Problem]:
         """What the record says that was done, with the SQL that it shows for that."""
         rows = {(row["block"], row["event"]): row for row in self.witness.rows("blocks")}
+        pending = [each for each in self.record.decided if each["action"] != "skip"]
+        last = {each["block"]: each for each in pending}  # as it was last shown
         for done in () if self.rehearses else self.record.done:
             name, event = done["block"], done["event"]
             if (row := rows.get((name, event))) is None:
@@ -60,10 +62,7 @@ class Work:
                 continue
             if _instant(row["started_at"]) != _instant(done["started_at"]):
                 yield otherwise(f"{name}: started", row["started_at"], done["started_at"])
-            decided: Row = {}  # as it was last shown before something was done
-            for each in self.record.decided:
-                if each["block"] == name and each["action"] != "skip":
-                    decided = each
+            decided = last.get(name, {})
             for digest in ("source_sha256", "tree_sha256"):
                 said = decided.get(digest) or row[digest]
                 if said != row[digest]:

@@ -22,6 +22,7 @@ from pgrunbook.ledger.run_rows import Recorder, so_far
 from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.shared_copy import SharedCopy
 from pgrunbook.postgres import target
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
@@ -97,8 +98,9 @@ class Lifetime:
         label = f"{self.run_id[:8]} {self.runbook}"
         self._rehearsal: Rehearsal | None = None
         reached = target
-        if chosen.mode == "rehearse":
-            self._rehearsal = Rehearsal(project, target, chosen.schema_, label)
+        self._shared = SharedCopy.given()
+        if chosen.mode == "rehearse" or (self._shared and self._shared.after):
+            self._rehearsal = Rehearsal(project, target, chosen.schema_, label, self._shared)
             reached = self._rehearsal.target
         self._sessions = Sessions(
             reached, chosen.schema_, label, chosen.statement_timeout, alone=source.elsewhere

@@ -15,13 +15,14 @@ from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
 from pgrunbook.planning import checks, decisions, hazards
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import search_path
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
 from pgrunbook.run import conclusion, display, reporters, verify
 from pgrunbook.run.views import Views
-from pgrunbook.runbooks import squawk
+from pgrunbook.runbooks import arguments, squawk
 
 _FORMER = {
     "identity": "target",
@@ -125,7 +126,7 @@ class Run(Views):
             display.digest(self._plan, self._preparation.rehearsals())
             display.frame(self._hazards)
         self._show_backfills()
-        if self._rehearsal:
+        if self.parameters.mode == "rehearse":
             pending = [d.block for d in self._decisions if d.pending]
             display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
         return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
@@ -241,9 +242,17 @@ class Run(Views):
                 self._observation.snapshot(done)
             if self.parameters.writes:
                 self._recorder.settle()
-            return self._end(
-                Verdict.PASSED, conclusion.summary(self.parameters, final, self._worker.outcomes)
-            )
+            self._go_on_the_twin()
+            after = self._rehearsal.after if self._rehearsal else ()
+            about = self.parameters, final, self._worker.outcomes, after
+            return self._end(Verdict.PASSED, conclusion.summary(*about))
+
+    def _go_on_the_twin(self) -> None:
+        """Put what was planned where the runbook behind this one is planned, if there is one."""
+        if self.parameters.mode == "plan" and self._shared and not self._shared.last:
+            project = self._preparation.project
+            alone = arguments.again(project, self.runbook, self.parameters, "plan")
+            self._shared.put(self._decisions, search_path.of(self._sessions.look), alone)
 
     # -- below the cells
 

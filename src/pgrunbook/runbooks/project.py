@@ -62,6 +62,7 @@ class FleetSettings(_Closed):
     soak: str = ""
     per_server: int = 4
     workers: int = 4
+    cell_timeout: str = "1h"
     executor: str = "local"
 
 

@@ -137,7 +137,7 @@ def end_dead(project: Project, fleet: str) -> None:
         if not record.is_sealed(project, path) and not journal.at_work(path):
             left = Journal.reopen(path)
             try:
-                record.seal(project, path, _ended(project, left))
+                record.seal(project, path, _ended(project, left), found=True)
             finally:
                 left.close()
 

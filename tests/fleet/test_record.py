@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -63,6 +65,37 @@ def test_it_says_that_no_cell_was_run(sealed: tuple[Stage, Path]) -> None:
     assert {cell["execution_count"] for cell in code} == {None}
     assert all("was not run" in "".join(cell["source"]) for cell in code)
     assert "hunter2" not in sealed[1].read_text() + sealed[0].journal.read_text()
+
+
+def test_what_a_reason_repeats_is_masked_once_more(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    state = stage.run(path=stage.journal)
+    state.targets["t1"].remark = "postgresql://ada:hunter2@db/crm"
+    notebook, _ = record.seal(stage.project, stage.journal, state)
+    assert "hunter2" not in notebook.read_text()
+    assert "postgresql://ada:***@db/crm" in notebook.read_text()
+
+
+def test_its_picture_can_be_read_in_the_dark(sealed: tuple[Stage, Path]) -> None:
+    cells = json.loads(sealed[1].read_text())["cells"]
+    (svg,) = (
+        "".join(cell["outputs"][0]["data"]["image/svg+xml"])
+        for cell in cells
+        if cell["id"] == "picture"
+    )
+    ElementTree.fromstring(svg)
+    light, dark = svg.split("@media (prefers-color-scheme: dark)")
+    for name in re.findall(r'class="(\w+)"', dark):
+        assert f".{name} {{" in light
+        assert f".{name} {{" in dark
+
+
+def test_of_two_runs_in_a_second_the_later_one_is_the_last(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    for _ in range(3):
+        before = stage.journal
+        stage.run(number=1)
+        assert stage.journal.name > before.name
 
 
 def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:

@@ -59,13 +59,15 @@ def draw(state: State) -> str:
         if wave.begun_at:
             left, right = x(wave.begun_at), x(wave.ended_at)
             parts.append(
-                f'<rect class="wave" x="{left:.1f}" y="{top}" width="{max(right - left, 2):.1f}" height="22"/>'
+                f'<rect class="wave" x="{left:.1f}" y="{top}" '
+                f'width="{max(right - left, 2):.1f}" height="22"/>'
             )
         for each in state.of_wave(number):
             if each.word in _MARKS and each.ended_at:
                 at = x(each.ended_at)
                 parts.append(
-                    f'<line class="{_MARKS[each.word]}" x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{top + 22}"/>'
+                    f'<line class="{_MARKS[each.word]}" x1="{at:.1f}" x2="{at:.1f}" '
+                    f'y1="{top}" y2="{top + 22}"/>'
                 )
     parts.append(f'<text x="{_LEFT}" y="{height - 6}">0</text>')
     parts.append(

@@ -19,61 +19,6 @@ from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server
 
 VERSIONS = (16, 18)
-# Hundreds of small tests each, or long ones: on 18 only unless another version is asked for, as a
-# landing cannot wait.
-ON_THE_NEWEST = {
-    "test_change_control.py",
-    "test_admission.py",
-    "test_changed.py",
-    "test_composed.py",
-    "test_constraint_kinds.py",
-    "test_effects.py",
-    "test_fold.py",
-    "test_hazards.py",
-    "test_histories.py",
-    "test_lab.py",
-    "test_oracle.py",
-    "test_sql_magic.py",
-    "test_rehearsal.py",
-    "test_revert.py",
-    "test_run_001.py",
-    "test_run_002.py",
-    "test_shape.py",
-    "test_sql_001.py",
-    "test_twin.py",
-    "test_unready_target.py",
-}
-# The longest, each of which has a shorter neighbour in `make test`: only with every version, or one
-# that is asked for.
-LONGEST = {
-    "tests/browser/test_lab.py::test_plan_rehearse_approve_apply_revert",
-    "tests/run/test_rehearsal.py::test_whatever_constrains_the_values_it_is_rehearsed_before_and_after",
-    "tests/run/test_rehearsal.py::test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan",
-    "tests/run/test_rehearsal.py::test_what_the_copy_cannot_have_is_said",
-    "tests/run/test_rehearsal.py::test_a_standby_can_be_rehearsed",
-    "tests/planning/test_revert.py::test_any_prefix_of_the_blocks_can_be_reverted",
-    "tests/invariants/test_run_002.py::test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips",
-    "tests/invariants/test_run_002.py::test_a_revert_that_was_broken_off_goes_on",
-    "tests/invariants/test_change_control.py::test_plan_rehearse_approve_apply_revert",
-    "tests/cli/test_pending.py::test_all_that_is_pending_in_order_up_to_the_first_that_fails",
-    "tests/fleet/test_fleet.py::test_what_is_wrong_with_one_is_not_with_the_others",
-    "tests/fleet/test_fleet.py::test_after_a_kill_of_the_coordinator_one_resumption_finishes",
-    "tests/fleet/test_fleet.py::test_drift_is_told_in_groups_and_nothing_is_written",
-    "tests/fleet/test_fleet.py::test_the_targets_are_asked_of_a_database",
-    "tests/fleet/test_fleet.py::test_a_second_signal_stops_what_is_at_work_and_the_record_is_sealed",
-    "tests/hostile/test_shadows.py::test_shadows_elsewhere_on_the_path_of_the_role_do_nothing",
-    "tests/planning/test_approval.py::test_a_revert_of_a_protected_target_is_approved_too",
-    "tests/runner/test_flood.py::test_many_outputs_lose_their_middle",
-    "tests/hostile/test_ledger_locked.py::test_a_head_that_cannot_be_noted_is_told_with_who_it_is",
-    "tests/hostile/test_ledger_locked.py::test_nothing_is_sealed_uncompared_because_somebody_has_locked_it",
-    "tests/run/test_failed_run.py::test_a_statement_that_takes_too_long",
-    "tests/run/test_side_by_side.py::test_a_block_that_names_its_schemas_needs_the_database_for_itself",
-    "tests/planning/test_approval.py::test_another_order_and_another_database",
-    "tests/planning/test_approval.py::test_a_protected_target_is_protected_under_any_name",
-    "tests/records/test_sealing.py::test_what_papermill_itself_wrote_can_be_sealed",
-    "tests/records/test_sealing.py::test_the_end_that_was_cut_off_shows_in_the_ledger",
-    "tests/invariants/test_run_002.py::test_plan_rehearse_apply_revert",
-}
 # Asked for, one of these takes the place of 18 in every test. Each with how to get it.
 STAND_INS = {15: "apt-get install postgresql-15", 17: "pip install --editable '.[test-all]'"}
 
@@ -89,22 +34,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = config.getoption("--pg")
     other: list[pytest.Item] = []
-    if wanted := config.getoption("--pg"):
+    if wanted:
         other = [item for item in items if _version(item) not in (None, wanted)]
     elif not config.getoption("--every-version"):
-        other = [
-            item
-            for item in items
-            if item.path.name in ON_THE_NEWEST and _version(item) not in (None, 18)
-        ]
-        other += [
-            item for item in items if item.nodeid.partition("[")[0] in LONGEST and item not in other
-        ]
-        other += [item for item in items if item.get_closest_marker("long") and item not in other]
+        other = [item for item in items if _is_for_the_night(item)]
     left = set(other)
     config.hook.pytest_deselected(items=other)
     items[:] = [item for item in items if item not in left]
+
+
+def _is_for_the_night(item: pytest.Item) -> bool:
+    """Whether no landing waits for it."""
+    if item.get_closest_marker("long"):
+        return True
+    return bool(item.get_closest_marker("newest")) and _version(item) not in (None, 18)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

@@ -15,6 +15,7 @@ from pgrunbook.planning.decisions import Action
 from pgrunbook.postgres.target import TargetSettings
 from pgrunbook.run.lifetime import Lifetime
 from pgrunbook.run.run import Run
+from pgrunbook.run.views import Views
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import (
     ArchiveSettings,
@@ -45,7 +46,9 @@ def table(heading: str) -> dict[str, list[str]]:
 
 
 def test_every_cell() -> None:
-    methods = {name for name in vars(Run) | vars(Lifetime) if not name.startswith("_")}
+    methods = {
+        name for name in vars(Run) | vars(Views) | vars(Lifetime) if not name.startswith("_")
+    }
     told = {call for cell in table("cell") for call in re.findall(r"^run\.(\w+)", cell)}
     assert told | {"close"} == methods
     assert "run.close()" in PAGE

@@ -41,7 +41,7 @@ def test_a_run_logs_what_it_does_and_its_record_holds_none_of_it(
     crm: Database, project: Project
 ) -> None:
     project.env["PGRUNBOOK_LOG"] = "info"
-    done = project.run(crm)
+    done = project.run(crm, kernel=True)
     assert done.code == 0, done.text
     lines = [line.partition(" INFO ")[2] for line in done.text.splitlines() if " INFO " in line]
     assert "pgrunbook.applying.apply_blocks: 010_import_batches: to apply, absent" in lines

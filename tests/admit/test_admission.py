@@ -21,6 +21,8 @@ from pgrunbook.admit.admission import Admission, Obstacle
 from pgrunbook.errors import Refused
 from pgrunbook.runbooks.scripts import Script
 
+pytestmark = pytest.mark.newest
+
 RUNBOOK = Path(__file__).parents[2] / "sql" / "001_import_connector"
 VALUE = "csv_import"
 NONSENSE = "no_such"

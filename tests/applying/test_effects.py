@@ -13,6 +13,8 @@ from support.databases import Database
 from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
 
+pytestmark = pytest.mark.newest
+
 GROUND = """
 CREATE TABLE t (id int PRIMARY KEY, a text, b int DEFAULT 1);
 CREATE TABLE child (t int REFERENCES t, note text);

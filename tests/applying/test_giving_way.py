@@ -19,10 +19,10 @@ from support.databases import Database
 from support.projects import wait_for
 
 from pgrunbook.applying import giving_way
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Interrupted
 from pgrunbook.ledger import batches, requests
 from pgrunbook.planning import unseen_lag
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
@@ -82,19 +82,28 @@ def ask(database: Database, what: requests.What) -> None:
         requests.ask(conn, run, what, operator="ada", host="here", reason="lunch")
 
 
+def pausing(database: Database) -> batches.Pausing | None:
+    """What the ledger says of it now."""
+    with connect(Target("test", database.url), schema="pgrunbook") as conn:
+        return batches.pausing(conn, 1)
+
+
 def test_it_pauses_goes_on_and_stops_as_it_is_asked(backfill: Backfilling) -> None:
     database = backfill.database
     with at_work(backfill) as raised:
         ask(database, "pause")
         assert "pause asked for at" in paused(backfill)
+        assert "lunch" in str(pausing(database))
         before = count(database)
         wait_for(lambda: len(backfill.told) > 2)
         assert count(database) == before
         ask(database, "resume")
         wait_for(lambda: count(database) > before)
+        assert pausing(database) is None
         ask(database, "stop")
     assert "stop asked for at" in str(raised[0])
-    ((reasons,),) = database.execute("SELECT reasons FROM pgrunbook.pauses")
+    ended = "SELECT reasons FROM pgrunbook.pauses WHERE ended_at IS NOT NULL"
+    ((reasons,),) = database.execute(ended)
     assert reasons[0].endswith(" by ada on here, as postgres: lunch")
     assert 0 < count(database) < 400
     with connect(Target("test", database.url), schema="public") as conn:

@@ -5,19 +5,23 @@ goes on.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.backfilling import FILL, Backfilling
 from support.databases import Database, Role
+from support.projects import wait_for
 
 from pgrunbook.errors import Failed, Interrupted, Problem, Refused, RunbookError
 from pgrunbook.planning.decisions import Action
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
+from pgrunbook.records.format.parts import Progress
 
-on_18 = pytest.mark.parametrize("server", [18], indirect=True)
+pytestmark = pytest.mark.newest
+
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 
@@ -190,6 +194,45 @@ def test_it_does_not_go_on_in_another_table_of_the_same_name(
     assert backfill.database.execute("SELECT count(*) FROM a.t WHERE n <> 0") == [(0,)]
 
 
+SWAP = """
+ALTER TABLE t RENAME TO old;
+CREATE TABLE t (LIKE old INCLUDING ALL);
+INSERT INTO t SELECT id, 0 FROM old;
+"""
+
+
+@on_18
+def test_it_does_not_go_on_in_a_table_that_was_put_in_its_place(backfill: Backfilling) -> None:
+    filled(backfill.database, 30)
+    backfill.header += "\nuntil: 1 ms"
+    with pytest.raises(Interrupted):
+        backfill()
+    backfill.database.load(SWAP)
+    sessions = Sessions(Target("test", backfill.database.url), "public", "test")
+    (found,) = backfill.decide(backfill.agenda(sessions)).problems
+    sessions.close()
+    assert found.what == "its batches began in another table of that name"
+
+
+@on_18
+def test_it_stops_when_a_table_is_put_in_its_place_meanwhile(backfill: Backfilling) -> None:
+    filled(backfill.database, 30)
+
+    class Swapping(list[Progress]):
+        """Whoever is told of the first batch puts another table there."""
+
+        def append(self, progress: Progress) -> None:
+            if not self:
+                backfill.database.load(SWAP)
+            super().append(progress)
+
+    backfill.told = Swapping()
+    with pytest.raises(Failed) as raised:
+        backfill()
+    assert "another table of that name" in problem(raised).what
+    assert backfill.database.execute("SELECT count(*) FROM t WHERE n <> 0") == [(0,)]
+
+
 @on_18
 def test_the_size_of_a_batch_may_be_changed_on_the_way(backfill: Backfilling) -> None:
     filled(backfill.database, 30)
@@ -315,11 +358,53 @@ def test_what_the_server_gave_up_for_another_transaction_is_tried_again(
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
 
 
+BESIDES = {
+    "made": ("CREATE TABLE IF NOT EXISTS log (id int)", "table public.log: made or altered"),
+    "altered": ("COMMENT ON COLUMN other.n IS 'x'", "table column public.other.n: made or altered"),
+    "dropped": ("DROP TABLE other", "table public.other: dropped"),
+    "temporary": ("CREATE TEMP TABLE mine (id int) ON COMMIT DROP", ""),
+    "temporary and dropped": ("CREATE TEMP TABLE mine (id int); DROP TABLE mine", ""),
+}
+
+
+@pytest.mark.parametrize("deferred", ["", "CONSTRAINT"])
+@pytest.mark.parametrize("does", BESIDES)
+def test_what_a_trigger_changes_besides_rows_refuses_the_batch(
+    backfill: Backfilling, does: str, deferred: str
+) -> None:
+    """The block's effect would lack it, and nobody would expect it to be there."""
+    ddl, told = BESIDES[does]
+    database = backfill.database
+    filled(database, 20)
+    database.load(
+        "CREATE TABLE other (n int); CREATE FUNCTION besides() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF OLD.id = 45 THEN {ddl}; END IF; RETURN NEW; END $$; "
+        f"CREATE {deferred} TRIGGER besides AFTER UPDATE ON t"
+        f"{' DEFERRABLE INITIALLY DEFERRED' if deferred else ''}"
+        " FOR EACH ROW EXECUTE FUNCTION besides()"
+    )
+    if not told:
+        assert backfill()
+        return
+    with pytest.raises(Failed) as raised:
+        backfill()
+    assert told in problem(raised).found.splitlines()
+    assert backfill.batches() == [(None, "30", 10)]
+    assert database.execute("SELECT count(*) FROM t WHERE n = 1") == [(10,)]
+
+
 def test_whoever_has_a_row_is_named(backfill: Backfilling) -> None:
     filled(backfill.database, 20)
+    waiting = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"
     with backfill.database.connect(application_name="slow report") as other:
         other.execute("BEGIN; UPDATE t SET n = 0 WHERE id = 45")
-        leaving = threading.Timer(1.0, other.rollback)
+
+        def leave() -> None:
+            wait_for(lambda: backfill.database.execute(waiting) == [(True,)])
+            time.sleep(0.5)  # longer than lock_timeout
+            other.rollback()
+
+        leaving = threading.Thread(target=leave)
         leaving.start()
         assert backfill()
         leaving.join()

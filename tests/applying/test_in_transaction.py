@@ -90,7 +90,7 @@ class Applying:
             Timeouts(lock_timeout, "5s", "20s"),
             ground=agenda.state.ground,
             decide=decide,
-            ask=agenda.questions,
+            ask=agenda.columns.questions,
             report=lambda _: None,
         )
 
@@ -246,6 +246,22 @@ def test_what_an_older_server_does_not_know_is_shown_where_it_stands(applying: A
     assert "deploy/010_block.sql:7" in said
     assert virtual in said
     assert "remedy:" in said
+
+
+@on_18
+def test_what_is_deferred_until_the_commit_is_in_the_record(applying: Applying) -> None:
+    applying.database.load(
+        "CREATE TABLE busy (id int); CREATE TABLE noted (id int);"
+        "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3);"
+        " CREATE TABLE unseen (id int); INSERT INTO busy VALUES (1); RETURN NULL; END $$;"
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON noted DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION late();"
+    )
+    done = applying("INSERT INTO noted VALUES (1);\nALTER TABLE busy ADD COLUMN y int;")
+    assert done.effect
+    assert "public.unseen" in {each.object.identity for each in done.effect.differences}
+    assert {each["relation"] for each in done.effect.rows_written} >= {"public.busy"}
+    assert {lock.relation: lock.held_ms > 250 for lock in done.locks}["busy"]
 
 
 @on_18

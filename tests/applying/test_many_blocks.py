@@ -57,8 +57,9 @@ def test_one_cell_applies_all_blocks_and_says_how_far_it_came(
     assert done.notebook
     record = Record.read(done.notebook)
     (cell,) = {block.cell for block in record.blocks}
-    (output,) = next(c for c in record.notebook["cells"] if c["id"] == cell)["outputs"]
-    assert "<td>skip</td>" in "".join(output["data"]["text/html"])
+    outputs = next(c for c in record.notebook["cells"] if c["id"] == cell)["outputs"]
+    assert len(outputs) < 16  # one, and one more for every two seconds that it takes
+    assert any("<td>skip</td>" in "".join(each["data"]["text/html"]) for each in outputs)
     assert {block.action for block in record.blocks if block.name in ledger} == {"skip"}
     assert all(block.sql for block in record.blocks if block.event == "applied")
     assert crm.execute("SELECT count(DISTINCT block), count(*) FROM pgrunbook.blocks") == [(16, 16)]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from support.databases import Database
-from support.projects import Project, kernel_of, wait_for
+from support.projects import PATIENCE_S, Project, kernel_of, wait_for
 
 BLOCK = "090_deals_lookup"
 INDEX = "idx_deals_import_batch"
@@ -53,6 +53,7 @@ def events(database: Database) -> list[str]:
     return [event for (event,) in found]
 
 
+@pytest.mark.newest
 def test_each_statement_is_recorded_before_and_after(applied: Database, lookup: Project) -> None:
     done = lookup.run(applied)
     assert done.code == 0, done.text
@@ -116,6 +117,27 @@ def test_an_index_that_somebody_has_made_meanwhile_is_not_taken_for_ours(
     assert "DROP INDEX CONCURRENTLY" in refused.text
     assert f"half done: index deals.{INDEX}" in refused.text
     applied.execute("DROP INDEX second")
+    again = lookup.step(applied)
+    assert (again.code, applied.execute(VALID)) == (0, [(True,)]), again.text
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_an_index_of_another_shape_is_not_taken_for_the_one_that_was_begun(
+    applied: Database, lookup: Project
+) -> None:
+    """Its statement was begun by a run of ours, and somebody has made another one of its name
+    since.
+    """
+    with writer(applied):
+        assert lookup.step(applied, "-p", "lock_budget", "2s").code == 1
+    applied.execute(f"DROP INDEX {INDEX}")
+    applied.execute(f"CREATE INDEX {INDEX} ON deals (name)")
+    refused = lookup.step(applied)
+    assert (refused.code, events(applied)) == (2, ["started"]), refused.text
+    assert f"index public.{INDEX}" in refused.text
+    assert "ON public.deals USING btree (name)" in refused.text
+    applied.execute(f"DROP INDEX {INDEX}")
+    applied.psql("-c", CREATE.split(";")[0])
     again = lookup.step(applied)
     assert (again.code, applied.execute(VALID)) == (0, [(True,)]), again.text
 
@@ -229,7 +251,7 @@ def test_a_run_that_is_stopped_half_way_is_finished_by_the_next(
         building = "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"
         wait_for(lambda: applied.execute(building) != [])
         os.kill(kernel_of(runner.pid) if number == signal.SIGKILL else runner.pid, number)
-        assert runner.wait(timeout=15) == 3
+        assert runner.wait(PATIENCE_S) == 3
     assert events(applied) == ["started"]
 
     after = lookup.run(applied)

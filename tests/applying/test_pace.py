@@ -25,6 +25,13 @@ def paced(clock: Clock, text: str = "", rows: int = 1_000, target_ms: float = 1_
     return Pace(Limits.parse(text), rows, target_ms, lock_timeout_ms=150, now=clock)
 
 
+def quiet(clock: Clock, text: str = "", rows: int = 1_000) -> Pace:
+    """That of a table for which nobody has waited for long enough."""
+    pace = paced(clock, text, rows)
+    clock.now += 11
+    return pace
+
+
 def work(pace: Pace, row_ms: float, batches: int = 1) -> list[int]:
     """Batches that take so long for each row; the size of each."""
     sizes = []
@@ -35,7 +42,7 @@ def work(pace: Pace, row_ms: float, batches: int = 1) -> list[int]:
 
 
 def test_batches_come_to_take_the_time_that_was_asked_for() -> None:
-    pace = paced(Clock())
+    pace = quiet(Clock())
     sizes = work(pace, row_ms=0.1, batches=6)
     assert sizes == [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
     work(pace, row_ms=1.0)
@@ -58,22 +65,31 @@ def test_a_batch_with_fewer_rows_than_were_to_come_counts_for_these_alone() -> N
     assert pace.rows == 2_500  # towards 100 rows, and not twice as many
 
 
-def test_once_somebody_has_waited_batches_are_shorter_than_lock_timeout() -> None:
-    pace = paced(Clock(), rows=10_000)
+def test_once_somebody_has_waited_batches_stay_shorter_than_lock_timeout() -> None:
+    pace = quiet(Clock(), rows=10_000)
     work(pace, row_ms=0.1)
     pace.after(10_000, 1_000, waiters_ms=30)
-    assert pace.rows == 750  # 75 ms
-    assert max(work(pace, row_ms=0.1, batches=5)) <= 750
+    assert pace.rows == 600  # 60 ms
+    assert max(work(pace, row_ms=0.1, batches=5)) <= 600
+
+
+def test_batches_are_short_until_nobody_has_waited_for_some_seconds() -> None:
+    """Or whoever is the first to wait would wait for a large one."""
+    clock = Clock()
+    pace = paced(clock)
+    assert max(work(pace, row_ms=0.01, batches=9)) == 6_000
+    clock.now += 11
+    assert work(pace, row_ms=0.01, batches=3) == [6_000, 12_000, 24_000]
 
 
 def test_what_gave_way_is_tried_again_at_half_the_size_or_less() -> None:
     unknown = paced(Clock(), rows=10_000)
     unknown.gave_way(10_000)
     assert unknown.rows == 5_000
-    known = paced(Clock(), rows=10_000)
+    known = quiet(Clock(), rows=10_000)
     work(known, row_ms=0.1)
     known.gave_way(10_000)
-    assert known.rows == 750
+    assert known.rows == 600
     known.gave_way(4)  # there was no more of the table
     assert known.rows == 2
     for _ in range(20):
@@ -121,15 +137,18 @@ def test_a_replica_that_stands_still_is_behind_by_our_own_clock() -> None:
 def test_dead_rows_are_vacuumed_in_time_and_not_again_where_that_was_of_no_use() -> None:
     clock = Clock()
     pace = paced(clock, "dead rows 20%")
-    some, many = (replace(CALM, dead_rows=dead, live_rows=1_000_000) for dead in (150_000, 200_000))
+    some, many = (replace(CALM, dead_rows=dead, live_rows=1_000_000) for dead in (230_000, 240_000))
     assert not pace.vacuum_is_due(some)
     assert pace.vacuum_is_due(many)
-    assert pace.pause(many) == []  # 17%
+    assert pace.pause(many) == []  # 19%
+    pace.rows = 10_000
+    assert pace.vacuum_is_due(some)  # with the next batch it would be 19%
+    pace.rows = 1_000
     pace.vacuumed(100, CALM)
     assert pace.vacuum_is_due(many)
     pace.vacuumed(100, many)
     assert not pace.vacuum_is_due(many)
-    clock.now += 31
+    clock.now += 11
     assert pace.vacuum_is_due(many)
     assert not pace.vacuum_is_due(replace(many, vacuum="pid 7"))
     assert not pace.vacuum_is_due(replace(many, may_vacuum=False))

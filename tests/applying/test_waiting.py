@@ -11,9 +11,11 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 from support.databases import Database, Role
-from support.projects import Outcome
+from support.projects import Outcome, wait_for
 
 from pgrunbook.postgres.blockers import blockers
+
+pytestmark = pytest.mark.newest
 
 Run = Callable[..., Outcome]
 
@@ -38,9 +40,7 @@ def reader(database: Database, table: str, *, leaves: bool) -> Iterator[int]:
 
 def _leave(database: Database, conn: psycopg.Connection[TupleRow]) -> None:
     waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'deals'::regclass"
-    deadline = time.monotonic() + 60
-    while not database.execute(waiting) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: bool(database.execute(waiting)))
     time.sleep(3)  # long enough to tell our waits from the reader's
     conn.execute("COMMIT")
 

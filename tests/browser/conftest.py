@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from support import databases
-from support.projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
+from support.projects import PATIENCE_S, ROOT, RUNBOOK, Project, kernel_of, wait_for
 
 from pgrunbook.postgres.embedded import Server
 
@@ -70,7 +70,7 @@ def _interrupted(project: Project, crm: databases.Database) -> None:
         waiting = "SELECT to_regclass('pgrunbook.attempts') IS NOT NULL"
         wait_for(lambda: crm.execute(waiting) == [(True,)])
         os.kill(kernel_of(runner.pid), 9)
-        assert runner.wait(timeout=30) == 3
+        assert runner.wait(PATIENCE_S) == 3
 
 
 def _waits(project: Project, crm: databases.Database) -> None:
@@ -86,4 +86,4 @@ def _waits(project: Project, crm: databases.Database) -> None:
                     >= 2
                 )
             )
-        assert runner.wait(timeout=60) == 0
+        assert runner.wait(PATIENCE_S) == 0

@@ -53,6 +53,7 @@ def begin_batches(sessions: Sessions) -> None:
         revision=0,
         tree_sha256="",
         table="public.t",
+        oid=1,
         key=["id"],
         upper=["9"],
         estimated_rows=9,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.databases import Database, Role
-from support.projects import ROOT, RUNBOOK, Outcome, Project, wait_for
+from support.projects import PATIENCE_S, ROOT, RUNBOOK, Outcome, Project, wait_for
 from support.refusals import assert_presentable, problems
 
 from pgrunbook.ledger import install
@@ -125,7 +125,7 @@ def test_a_run_that_waits_for_a_lock_right_now_is_at_work(crm: Database, project
             text = " ".join(project.command(*command).text.split())
         finally:
             runner.send_signal(signal.SIGTERM)
-            code = runner.wait(timeout=30)
+            code = runner.wait(PATIENCE_S)
     assert code == 3
     states = [block["state"] for block in found["blocks"]]
     assert states == ["applied", "applied", *["pending"] * (len(BLOCKS) - 2)]

@@ -18,7 +18,7 @@ from support.databases import Database
 # building it.
 _MODES = {False: "SHARE ROW EXCLUSIVE", True: "ROW EXCLUSIVE"}
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 60.0
 
 
 @contextmanager

@@ -199,7 +199,7 @@ class Trial:
     def _wait_for_sessions(self) -> None:
         """The next run need not be held up by what is left of this one."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE %s"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + _PATIENCE_S
         while True:
             with suppress(psycopg.OperationalError):  # the server may be recovering
                 if self.database.execute(query, [f"pgrunbook {self.run_id[:8]}%"]) == [(0,)]:

@@ -89,6 +89,7 @@ class Stage:
         fleet = Fleet.of(project, "f")
         found = [FleetTarget(f"t{n}", env=f"SERVER_{n % 2}", schema=f"t{n}") for n in range(number)]
         if path:
+            runs.end_dead(project, "f")  # which seals their records
             written, state = runs.resume(project, fleet, path, self.operator, **asked)
         else:
             given = {"operator": self.operator}
@@ -373,6 +374,20 @@ def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
     assert {*names(stage)} == {f"t{n}" for n in range(10)} - (before - {"t2", "t3"})
     assert [wave.spec for wave in state.waves] == ["50%", "100%"]
     assert state["resumes"] == first["id"]
+
+
+def test_a_journal_that_was_changed_after_its_seal_is_not_gone_on_with(stage: Stage) -> None:
+    stage.returns = {"t2": [returned(Verdict.FAILED)]}
+    stage.run()
+    runs.end_dead(stage.project, "f")
+    sealed = stage.journal.read_text()
+    stage.journal.write_text(sealed.replace('"SERVER_0"', '"SERVER_1"'))
+    with pytest.raises(Refused) as caught:
+        stage.run(path=stage.journal)
+    told = [problem.what for problem in caught.value.problems]
+    assert told == ["changed", "lists other targets than it began with"]
+    stage.journal.write_text(sealed)
+    assert stage.run(path=stage.journal).verdict is Verdict.PASSED
 
 
 def test_the_run_that_is_meant(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

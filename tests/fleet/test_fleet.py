@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fleet.conftest import FLEET, RUNBOOK, TABLE, Tenants
 from support.projects import wait_for
 
@@ -95,6 +96,7 @@ def test_plans_are_grouped_and_nothing_is_written(tenants: Tenants) -> None:
     verified(tenants)
 
 
+@pytest.mark.long
 def test_what_is_wrong_with_one_is_not_with_the_others(tenants: Tenants) -> None:
     tenants.only("red_000", "red_001", "green_000", "blue_000")
     tenants.rows.append({"name": "gone", "service": "nowhere"})
@@ -137,6 +139,7 @@ def test_the_budget_and_the_resumption(tenants: Tenants) -> None:
     verified(tenants)
 
 
+@pytest.mark.long
 def test_after_a_kill_of_the_coordinator_one_resumption_finishes(tenants: Tenants) -> None:
     tenants.only("red_000", "green_000", "blue_000", "blue_001")
     tenants.settings("workers = 2")
@@ -170,6 +173,7 @@ def test_one_command_stops_it(tenants: Tenants) -> None:
     verified(tenants)
 
 
+@pytest.mark.long
 def test_the_targets_are_asked_of_a_database(tenants: Tenants) -> None:
     directory = tenants.databases["red_000"]
     directory.load(
@@ -196,6 +200,7 @@ def test_the_targets_are_asked_of_a_database(tenants: Tenants) -> None:
     assert (done.code, "read-only transaction" in done.text) == (1, True), done.text
 
 
+@pytest.mark.long
 def test_drift_is_told_in_groups_and_nothing_is_written(tenants: Tenants) -> None:
     tenants.only("red_000", "green_000", "blue_000")
     tenants.settings("workers = 1")
@@ -223,6 +228,7 @@ def _journals(tenants: Tenants) -> list[Any]:
     return [*(tenants.project.root / "outputs").rglob("*.fleet.jsonl")]
 
 
+@pytest.mark.long
 def test_a_second_signal_stops_what_is_at_work_and_the_record_is_sealed(tenants: Tenants) -> None:
     tenants.only("red_000")
     tenants.settings("workers = 1")

@@ -17,6 +17,8 @@ from support.projects import Project
 
 from pgrunbook.postgres.embedded import Server
 
+pytestmark = pytest.mark.newest
+
 FOLDER = Path(__file__).parent
 HISTORIES = ("shop", "accounts", "mail")
 RUNBOOKS = ("001_shop", "002_accounts", "003_mail")

@@ -141,7 +141,7 @@ class Applying:
             Timeouts("800ms", "20s", budget),
             ground=agenda.state.ground,
             decide=lambda: agenda.decide_now([source.block("010_block", {})])[0],
-            ask=agenda.questions,
+            ask=agenda.columns.questions,
             report=lambda _: None,
         )
 

@@ -5,22 +5,19 @@ is read or written.
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
 import pytest
 from support.databases import Database
-from support.projects import RUNBOOK, Outcome, Project, wait_for
+from support.projects import PATIENCE_S, RUNBOOK, Outcome, Project, wait_for
 
 from pgrunbook.ledger.install import SCHEMA_VERSION
 
 Run = Callable[..., Outcome]
 
 LOCKED = "the ledger's tables are locked by somebody else"
-
-WITHIN_S = 30.0  # of which most is what a run takes besides
 
 
 def _sql(name: str) -> str:
@@ -29,7 +26,9 @@ def _sql(name: str) -> str:
 
 @contextmanager
 def locked(database: Database, table: str, mode: str) -> Iterator[int]:
-    """Somebody's transaction that has locked a table of the ledger: its pid."""
+    """Somebody's transaction that has locked a table of the ledger, until the `with` block ends: its
+    pid. Whoever is at work in that block ends although nobody unlocks it.
+    """
     with database.connect(application_name="audit export") as conn:
         conn.execute(f"BEGIN; LOCK TABLE pgrunbook.{table} IN {mode} MODE".encode())
         conn.execute(b"SELECT 'a secret of theirs'")
@@ -71,10 +70,8 @@ def ledgered(crm: Database, project: Project) -> Database:
 def test_a_run_ends_soon_and_says_who_it_is(
     ledgered: Database, run: Run, table: str, mode: str, code: int, message: str
 ) -> None:
-    begun = time.monotonic()
     with locked(ledgered, table, mode) as pid:
         done = run(ledgered)
-    assert time.monotonic() - begun < WITHIN_S
     assert done.code == code, done.text
     is_named(done.text, pid)
     assert message in done.text
@@ -133,6 +130,7 @@ def test_who_confirms_the_server_hears_who_it_is(crm: Database, project: Project
     is_named(done.text, pid)
 
 
+@pytest.mark.long
 def test_a_head_that_cannot_be_noted_is_told_with_who_it_is(ledgered: Database, run: Run) -> None:
     with locked(ledgered, "heads", "SHARE") as pid:
         done = run(ledgered)
@@ -142,6 +140,7 @@ def test_a_head_that_cannot_be_noted_is_told_with_who_it_is(ledgered: Database, 
     )
 
 
+@pytest.mark.long
 def test_nothing_is_sealed_uncompared_because_somebody_has_locked_it(
     ledgered: Database, project: Project
 ) -> None:
@@ -161,6 +160,6 @@ def test_one_signal_ends_the_wait(ledgered: Database, project: Project) -> None:
         try:
             wait_for(lambda: bool(ledgered.execute(waits)))
             runner.send_signal(signal.SIGINT)
-            assert runner.wait(8) == 3
+            assert runner.wait(PATIENCE_S) == 3
         finally:
             runner.kill()

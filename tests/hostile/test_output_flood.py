@@ -5,13 +5,13 @@ timeout is invented.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from support import forks
 
 from pgrunbook.records.format.mime_types import FRAME_MIME
 from pgrunbook.runner.flood import LIMIT, OURS_MOST, Flood, size
@@ -32,20 +32,9 @@ def execute(folder: Path, *cells: str) -> tuple[int, str, Any]:
     }
     made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
     nbformat.write(made, folder / "in.ipynb")
-    papermill = [
-        sys.executable,
-        "-m",
-        "papermill",
-        "--engine",
-        "pgrunbook",
-        "--no-progress-bar",
-        "in.ipynb",
-        "out.ipynb",
-    ]
-    done = subprocess.run(
-        papermill, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=300
-    )
-    return done.returncode, done.stderr, json.loads((folder / "out.ipynb").read_text())
+    arguments = ["--engine", "pgrunbook", "--no-progress-bar", "in.ipynb", "out.ipynb"]
+    code, text = forks.call("papermill", arguments, cwd=folder, env=os.environ)
+    return code, text, json.loads((folder / "out.ipynb").read_text())
 
 
 @pytest.mark.parametrize(

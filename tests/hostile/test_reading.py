@@ -13,12 +13,12 @@ import pytest
 from support import databases
 from support.databases import Database, Role
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Refused
 from pgrunbook.fleet import targets
 from pgrunbook.fleet.settings import Fleet
 from pgrunbook.ledger.fold import Fold
 from pgrunbook.planning import batch_keys, estimates, losses
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server

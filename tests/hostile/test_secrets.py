@@ -53,9 +53,10 @@ class Account:
         )
         self.edit(self.notebook, before, before[0] + json.dumps(source + "\n")[1:-1] + before[1:])
 
-    def run(self, database: Database, *arguments: str) -> Outcome:
+    def run(self, database: Database, *arguments: str, kernel: bool = False) -> Outcome:
         self.project.env.setdefault("CRM_URL", database.url)
-        return self.project.command("run", self.name, "--target", "env:CRM_URL", *arguments)
+        given = ("run", self.name, "--target", "env:CRM_URL", *arguments)
+        return self.project.command(*given, kernel=kernel)
 
     def leaves_nothing_of(self, secret: str, done: Outcome) -> None:
         """Neither on the terminal nor in a file under outputs/."""
@@ -168,7 +169,7 @@ def test_sql_about_passwords_holds_none(sql: str) -> None:
 def test_what_only_looks_like_a_secret_is_masked_and_told(crm: Database, account: Account) -> None:
     """After the commit: the verdict and the seal stand."""
     account.cell("print('see postgresql:/' + '/somebody:' + 'hsifdrows'[::-1] + '@elsewhere/crm')")
-    done = account.run(crm)
+    done = account.run(crm, kernel=True)
     assert done.code == 0, done.text
     assert (
         "warning: what looks like a secret was masked: cell `after`, output 1: a password in a URL"
@@ -251,7 +252,7 @@ def test_a_password_of_the_run_is_masked_and_fails_it(
     )
     account.project.env["CRM_URL"] = crm.url_as(role.name)
     account.cell("import pathlib\nprint(pathlib.Path('~/.pgpass').expanduser().read_text())")
-    done = account.run(crm)
+    done = account.run(crm, kernel=True)
     assert done.code == 1, done.text
     assert (
         "A password of this run was in the notebook, and is masked. The run itself passed"

@@ -391,6 +391,7 @@ def test_what_only_overloads_is_none(made: tuple[Database, Role]) -> None:
         assert trust.shadows(conn, "fair") == []
 
 
+@pytest.mark.long
 def test_shadows_elsewhere_on_the_path_of_the_role_do_nothing(
     crm: Database, run: Callable[..., Outcome]
 ) -> None:

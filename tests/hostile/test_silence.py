@@ -144,7 +144,7 @@ def test_nor_where_the_session_that_looks_was_lost_before(
                 decision,
                 RUN,
                 Timeouts("150ms", "500ms", "1h"),
-                observe=lambda conn, block: agenda.found([block], conn),
+                ground=agenda.state.ground,
                 report=lambda _: None,
                 progress=lambda _: None,
             )

@@ -9,7 +9,7 @@ import pytest
 from support.databases import Database
 from support.projects import ROOT, Outcome, Project
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.newest]
 
 PAGE = (ROOT / "docs" / "change-control.md").read_text()
 WITHOUT_LEDGER = "--exclude-schema=pgrunbook"
@@ -28,6 +28,7 @@ def digests(text: str) -> set[str]:
     return set(re.findall(r"[0-9a-f]{64}", text))
 
 
+@pytest.mark.long
 def test_plan_rehearse_approve_apply_revert(crm: Database, project: Project) -> None:
     configuration, _ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)  # and that of a copy
     others = re.sub(r"^(database|system_identifier) .*\n", "", configuration, flags=re.MULTILINE)

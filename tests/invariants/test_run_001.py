@@ -11,16 +11,18 @@ from support.databases import Database
 from support.projects import ROOT, RUNBOOK, Outcome, Project
 from support.refusals import problems
 
+pytestmark = pytest.mark.newest
+
 Run = Callable[..., Outcome]
 PG18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 
 def test_apply_then_again(crm: Database, run: Run) -> None:
-    first = run(crm)
+    first = run(crm, kernel=True)
     assert first.code == 0, first.text
     assert "PASSED" in first.text
     schema = crm.dump("--schema-only", "--exclude-schema=pgrunbook")
-    second = run(crm)  # I5
+    second = run(crm, kernel=True)  # I5
     assert second.code == 0, second.text
     assert "nothing was left to do" in second.text
     assert crm.dump("--schema-only", "--exclude-schema=pgrunbook") == schema
@@ -28,7 +30,7 @@ def test_apply_then_again(crm: Database, run: Run) -> None:
 
 @PG18
 def test_the_record_shows_sql_time_and_schema_and_no_noise(crm: Database, run: Run) -> None:
-    done = run(crm, "-p", "ticket", "CRM-7")
+    done = run(crm, "-p", "ticket", "CRM-7", kernel=True)
     assert "CRM-7" in done.cells["target"]
     assert "```sql\n" in done.cells["import-batches"]
     assert "CREATE TABLE import_batches (" in done.cells["import-batches"]

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell
 from support.databases import Database
 from support.projects import ROOT, RUNBOOK, Project
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.newest]
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 BLOCK = "010_deals_import_batch"
@@ -28,6 +28,7 @@ def run(project: Project, database: Database, *arguments: str) -> tuple[int, str
     return done.code, done.text
 
 
+@pytest.mark.long
 def test_plan_rehearse_apply_revert(crm: Database, project: Project) -> None:
     refused, text = run(project, crm)
     assert refused == 2
@@ -60,6 +61,7 @@ def test_plan_rehearse_apply_revert(crm: Database, project: Project) -> None:
     assert crm.dump("--schema-only", WITHOUT_LEDGER) == applied  # psql makes the same
 
 
+@pytest.mark.long
 @on_18
 def test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips(
     crm: Database, project: Project
@@ -84,6 +86,7 @@ def test_a_build_that_was_broken_off_is_begun_again_and_a_second_run_skips(
     assert crm.execute(state) == [(oid, True)]
 
 
+@pytest.mark.long
 @on_18
 def test_a_revert_that_was_broken_off_goes_on(crm: Database, project: Project) -> None:
     """The index was dropped, and then the session was gone: no row says so but `reverting`."""

@@ -14,6 +14,8 @@ from support.databases import Database
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.runbooks.source import Source
 
+pytestmark = pytest.mark.newest
+
 SQL = Path(__file__).parents[2] / "sql"
 SAMPLE = SQL / "sample.sql"
 RUNBOOK = SQL / "001_import_connector"

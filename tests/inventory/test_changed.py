@@ -16,6 +16,8 @@ from pgrunbook.inventory.changed import overwritten, written
 from pgrunbook.inventory.objects import Difference, Inventory, differences
 from pgrunbook.inventory.read import read, read_objects
 
+pytestmark = pytest.mark.newest
+
 MORE = """
 DO $$BEGIN EXECUTE 'CREATE TABLE made (a int)'; EXECUTE 'DROP VIEW seen'; END$$
 DO $$BEGIN FOR i IN 1..9 LOOP BEGIN EXECUTE 'CREATE TABLE t' || i || ' ()'; IF i % 2 = 0 THEN RAISE 'no'; END IF; EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END$$

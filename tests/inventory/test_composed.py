@@ -15,6 +15,8 @@ from support.databases import Database
 from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
 
+pytestmark = pytest.mark.newest
+
 ALONE = ("CREATE SUBSCRIPTION", "ADD VALUE")  # not in a transaction, or of no use in it
 
 

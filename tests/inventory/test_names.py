@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.databases import Database
 
-from pgrunbook.inventory.names import names
+from pgrunbook.inventory.names import names, schema
 
 NAMES = ["t", "T", "a b", 'a"b', '"', "a.b", "select", "values", "é", "1a", "a$b", ".", " on "]
 
@@ -16,3 +16,19 @@ def test_names_are_read_as_the_server_writes_them(empty: Database) -> None:
     query = "SELECT format('%%I.%%I', s, n) FROM unnest(%s::text[], %s::text[]) AS g (s, n)"
     printed = empty.execute(query, [[s for s, _ in pairs], [n for _, n in pairs]])
     assert [names(identity) for (identity,) in printed] == pairs
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_the_schema_of_whatever_is_in_one(empty: Database) -> None:
+    for name in NAMES:
+        (quoted,) = empty.execute("SELECT quote_ident(%s)", [name])[0]
+        for identity in (
+            f"{quoted}.t",
+            f'{quoted}."a.b".c',
+            f'"a.b c" on {quoted}.t',
+            f'{quoted}.f(elsewhere.kind,"x.y")',
+            f'{quoted}."+"(integer,integer)',
+        ):
+            assert schema(identity) == name
+    assert schema('"a.b"') is None
+    assert schema("plpgsql") is None

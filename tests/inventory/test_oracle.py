@@ -16,6 +16,8 @@ from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
 from pgrunbook.postgres.embedded import Server
 
+pytestmark = pytest.mark.newest
+
 
 class Change(NamedTuple):
     """SQL that may make a difference, from a version on."""

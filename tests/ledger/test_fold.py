@@ -16,6 +16,8 @@ from pgrunbook.inventory.read import read
 from pgrunbook.ledger.drift import Drift, drift
 from pgrunbook.ledger.fold import Fold, fold
 
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture
 def applying(empty: Database, tmp_path: Path, place: Path) -> Applying:

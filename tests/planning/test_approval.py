@@ -75,6 +75,7 @@ def test_a_protected_target_takes_nothing_but_the_approved_plan(
     assert production.step(NAME).code == 0  # nothing is left to do, and nothing to approve
 
 
+@pytest.mark.long
 def test_a_protected_target_is_protected_under_any_name(crm: Database, production: Project) -> None:
     before = crm.dump()
     (production.root / "pgrunbook.toml").write_text(CONFIGURATION)
@@ -145,6 +146,7 @@ def test_a_stale_plan_is_refused_with_all_that_differs(crm: Database, production
     assert "its record is not in the archive" not in done.text
 
 
+@pytest.mark.long
 def test_another_order_and_another_database(
     crm: Database, production: Project, servers: Servers
 ) -> None:
@@ -250,6 +252,7 @@ def test_a_digest_that_is_none(production: Project) -> None:
     assert "approved_plan: takes the SHA-256 of a plan" in done.text
 
 
+@pytest.mark.long
 def test_a_revert_of_a_protected_target_is_approved_too(crm: Database, production: Project) -> None:
     """Its refusal shows the plan of it. To lose more than that is another plan."""
     assert approved(production, planned(production)).code == 0

@@ -23,13 +23,13 @@ def large(empty: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
         "CREATE TABLE mine (id int); CREATE TABLE other (id int); CREATE SCHEMA elsewhere;"
         "CREATE TABLE elsewhere.named (id int PRIMARY KEY); CREATE TABLE elsewhere.unnamed (id int)"
     )
-    monkeypatch.setattr(ground, "_MANY", 100)
+    monkeypatch.setattr(ground, "_MANY_IN_ALL", 100)
     return empty
 
 
-def seen(database: Database, *, code: bool = False) -> Ground:
+def seen(database: Database, *others: str, code: bool = False) -> Ground:
     with database.connect() as conn:
-        return Ground.look(conn, "public", NAMED, code=code)
+        return Ground.look(conn, "public", NAMED, code=code, others=others)
 
 
 def covered(found: Ground) -> set[str]:
@@ -45,6 +45,14 @@ def test_of_a_large_database_the_schema_and_what_is_named_elsewhere(large: Datab
     key = Object("table constraint", "named_pkey on elsewhere.named")
     assert key in found.seen
     assert found.covers(key, "elsewhere.named")
+
+
+def test_of_a_large_database_the_schemas_that_the_ledger_knows(large: Database) -> None:
+    found = seen(large, "elsewhere")
+    assert len(covered(found)) == 5
+    assert Object("table", "elsewhere.unnamed") in found.seen
+    assert found.covers(Object("extension", "plpgsql"), None)
+    assert not found.covers(Object("table", "third.any"), None)
 
 
 def test_of_a_large_schema_what_is_named(large: Database, monkeypatch: pytest.MonkeyPatch) -> None:

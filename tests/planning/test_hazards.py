@@ -17,6 +17,8 @@ from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.source import Source
 
+pytestmark = pytest.mark.newest
+
 Assess = Callable[..., list[Risk]]
 
 

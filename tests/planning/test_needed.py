@@ -101,5 +101,7 @@ def told(
     decisions = [Decision(source.block(name, {}), action, "") for name in source.plain()]
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
         there = There.look(conn, "public", decisions)
-        found = [r.problem for r in needed.check(conn, there, decisions) if r.problem]
+        found = [
+            r.problem for r in needed.check(conn, there, decisions, conn.info.user) if r.problem
+        ]
     return [f"{p.where}: {p.what}: {p.expected}: {p.found}" for p in found]

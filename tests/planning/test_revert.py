@@ -23,7 +23,7 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.newest]
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 WITHOUT_LEDGER = "--exclude-schema=pgrunbook"
@@ -360,6 +360,7 @@ def sample(database: Database) -> Iterator[Database]:
         yield copy
 
 
+@pytest.mark.long
 @on_18
 @settings(
     max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -29,6 +29,8 @@ from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import statements
 
+pytestmark = pytest.mark.newest
+
 BASE = """
 CREATE TYPE mood AS ENUM ('bad', 'ok', 'good');
 CREATE TABLE base (id bigint PRIMARY KEY, v text, m mood, n numeric);

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
+from support.projects import wait_for
 
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.postgres import embedded
@@ -89,13 +89,6 @@ def postmaster(data: Path) -> int:
 def has_started(process: subprocess.Popen[str]) -> int:
     """Wait until the process has the server; the pid of its postmaster."""
     return int(process.stdout.readline())  # type: ignore[union-attr]  # it is a pipe
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def ask(server: Server, query: str, database: str = "postgres") -> object:
@@ -190,7 +183,7 @@ def test_a_directory_may_be_removed(data: Path, user: Callable[..., subprocess.P
 def remove_all(place: Path) -> None:
     (pid_file,) = place.glob("*/postmaster.pid")
     os.kill(postmaster(pid_file.parent), signal.SIGINT)
-    wait_until(lambda: not is_alive(pid_file.parent))
+    wait_for(lambda: not is_alive(pid_file.parent))
     shutil.rmtree(place)
     place.mkdir()
 
@@ -239,7 +232,7 @@ def test_it_waits_for_the_backends_of_a_killed_postmaster(data: Path) -> None:
         os.kill(conn.info.backend_pid, signal.SIGSTOP)
         os.kill(postmaster(data), signal.SIGKILL)
         waiting = subprocess.Popen([sys.executable, "-c", USER, data], stdin=subprocess.DEVNULL)
-        wait_until(lambda: b"pre-existing shared memory block" in (data / "log").read_bytes())
+        wait_for(lambda: b"pre-existing shared memory block" in (data / "log").read_bytes())
         os.kill(conn.info.backend_pid, signal.SIGCONT)
         assert waiting.wait() == 0
     server.stop()
@@ -271,7 +264,7 @@ def test_a_killed_initdb_leaves_no_half_of_a_cluster(
 ) -> None:
     shutil.rmtree(place / "data")
     maker = user()
-    wait_until(lambda: list(place.glob("*/data/PG_VERSION")))
+    wait_for(lambda: any(place.glob("*/data/PG_VERSION")))
     (initdb,) = psutil.Process(maker.pid).children()
     initdb.kill()
     maker.kill()
@@ -409,7 +402,7 @@ def test_a_half_loaded_sample_is_not_taken_for_a_whole_one(
     user: Callable[..., subprocess.Popen[str]],
 ) -> None:
     loader = user(sample(f"CREATE TABLE t ();\n\\! touch '{place}/begun'\nSELECT pg_sleep(600);"))
-    wait_until((place / "begun").exists)
+    wait_for((place / "begun").exists)
     loader.kill()
     server = embedded.start(data)
     embedded.database(server, "loaded", sample("CREATE TABLE t (); CREATE TABLE the_rest ();"))

@@ -48,6 +48,16 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
     assert picture.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
 
 
+def test_lag_that_was_not_shown_is_no_pause_and_no_lack_of_replicas() -> None:
+    unseen = Pause(BEGAN, 0, (backfill.LAG_UNSEEN,))
+    without = [Slice(each.at, each.seconds, each.rows) for each in SLICES]
+    assert backfill.told(without, [unseen]).endswith(
+        "how far replicas were behind is not known. It did not pause."
+        " It noted: how far replicas are behind is not shown to this role: no limit holds."
+    )
+    assert "no replica was seen. It did not pause." in backfill.told(without, [])
+
+
 def test_pauses_are_shaded_at_their_time_and_the_legend_has_their_letters() -> None:
     picture = drawn(SLICES, PAUSES)
     shades = [each for each in picture if each.get("class") == "pause"]

@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_output
 
 from pgrunbook.errors import Verdict
 from pgrunbook.records.format.mime_types import VERDICT_MIME
-from pgrunbook.records.how_it_ended import Ending, settled
+from pgrunbook.records.how_it_ended import Ending, judge_cut_off
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ def test_a_run_that_passed_has_passed_if_nothing_but_the_way_back_is_left(
     card = {VERDICT_MIME: {"verdict": "passed", "reason": "all blocks are in place"}}
     said = new_code_cell("run.verdict()", outputs=[new_output("display_data", card)])
     cut = Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=0)
-    assert settled(cut, [said, *map(new_code_cell, left)], None).verdict == verdict
+    assert judge_cut_off(cut, [said, *map(new_code_cell, left)], None).verdict == verdict

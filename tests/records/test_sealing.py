@@ -99,6 +99,7 @@ def test_runs_are_sealed_one_after_the_other_whatever_their_verdict(
     assert "changed" in one.text
 
 
+@pytest.mark.long
 def test_the_end_that_was_cut_off_shows_in_the_ledger(crm: Database, project: Project) -> None:
     first = project.run(crm, "--mode", "plan")
     second = project.run(crm)
@@ -115,6 +116,7 @@ def test_the_end_that_was_cut_off_shows_in_the_ledger(crm: Database, project: Pr
     assert f"{gone.name}: removed or changed: the ledger of env:CRM_URL names it" in done.text
 
 
+@pytest.mark.long
 def test_what_papermill_itself_wrote_can_be_sealed(crm: Database, project: Project) -> None:
     done = project.papermill(crm)
     assert done.code == 0, done.text

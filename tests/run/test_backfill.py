@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.databases import Database
-from support.projects import Outcome, Project, kernel_of, wait_for
+from support.projects import PATIENCE_S, Outcome, Project, kernel_of, wait_for
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -177,6 +177,32 @@ def test_a_revert_that_was_broken_off_goes_on(filling: Filling) -> None:
     assert filling.events() == ["started", "applied", "reverting", "reverted"]
 
 
+def test_status_says_why_it_pauses_while_it_does(filling: Filling) -> None:
+    filling.write("deploy", SLOWLY.replace("100 rows", "10 rows").replace("0.1", "1"))
+    project, database = filling.project, filling.database
+    project.env["CRM_URL"] = database.url
+    running = project.start("run", RUNBOOK, "--target", "env:CRM_URL")
+    batches = "SELECT to_regclass('pgrunbook.batches') IS NOT NULL"
+    wait_for(lambda: database.execute(batches) == [(True,)])
+    wait_for(lambda: database.execute("SELECT count(*) > 0 FROM pgrunbook.batches")[0][0])
+    database.load(
+        "INSERT INTO pgrunbook.requests (run_id, what, operator, host, reason)"
+        " SELECT run_id, 'pause', 'ada', 'here', 'lunch' FROM pgrunbook.runs"
+    )
+
+    def status() -> str:
+        return project.command("status", "--target", "env:CRM_URL", RUNBOOK, "--json").text
+
+    wait_for(lambda: database.execute("SELECT count(*) > 0 FROM pgrunbook.pauses")[0][0])
+    said = json.loads(status())[0]["blocks"][0]["pauses"]
+    assert re.match(r"pauses since \d\d:\d\d:\d\d UTC: pause asked for at .*: lunch$", said)
+    text = " ".join(project.command("status", "--target", "env:CRM_URL", RUNBOOK).text.split())
+    assert f"010_fill {said}" in text
+    os.kill(kernel_of(running.pid), signal.SIGKILL)
+    assert running.wait(30) == 3
+    assert "pauses" not in json.loads(status())[0]["blocks"][0]
+
+
 @pytest.mark.parametrize("hit", ["runner told to end", "kernel killed"])
 def test_what_was_committed_stays_when_it_is_ended(filling: Filling, hit: str) -> None:
     filling.write("deploy", SLOWLY)
@@ -189,7 +215,7 @@ def test_what_was_committed_stays_when_it_is_ended(filling: Filling, hit: str) -
         os.kill(kernel_of(running.pid), signal.SIGKILL)
     else:
         running.terminate()
-    assert running.wait(30) == 3
+    assert running.wait(PATIENCE_S) == 3
     ((changed, counted),) = filling.database.execute(
         "SELECT (SELECT count(*) FROM t WHERE n = 1), (SELECT sum(rows) FROM pgrunbook.batches)"
     )

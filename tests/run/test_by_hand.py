@@ -40,7 +40,7 @@ def test_every_cell_run_twice_does_no_harm(crm: Database, project: Project) -> N
         ]
 
     edit(project, twice)
-    done = project.run(crm)
+    done = project.run(crm, kernel=True)
     assert done.code == 0, done.text
     assert "**applied**" in done.cells["stage-mappings"]
     assert "skip, applied" in done.cells["stage-mappings-again"]
@@ -49,7 +49,7 @@ def test_every_cell_run_twice_does_no_harm(crm: Database, project: Project) -> N
 
 def test_the_whole_notebook_run_again_in_the_same_kernel(crm: Database, project: Project) -> None:
     edit(project, lambda cells: cells + [again(c) for c in cells if c["id"] != "parameters"])
-    done = project.run(crm)
+    done = project.run(crm, kernel=True)
     assert done.code == 0, done.text
     assert "skip" in done.cells["import-batches-again"]
 
@@ -131,7 +131,7 @@ def test_a_session_lost_for_good_after_a_block_fails_the_run(
     edit(project, lost)
     done = project.run(crm)
     assert done.code == 1, done.text
-    said = "\nFAILED: The run cannot go on. What it committed before is in the ledger.\n"
+    said = "FAILED: The run cannot go on. What it committed before is in the ledger.\n"
     assert said in done.text
     assert "a session of an earlier run is still executing a statement" in done.text
     assert "'another run'" in done.text
@@ -161,7 +161,7 @@ def test_a_cell_that_was_interrupted_can_be_run_again(crm: Database, project: Pr
         ]
 
     edit(project, stopped)
-    done = project.run(crm)
+    done = project.run(crm, kernel=True)
     assert done.code == 0, done.text
     assert "stopped" in done.cells["deals-source-data-stopped"]
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts ORDER BY id") == [

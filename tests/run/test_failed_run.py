@@ -63,6 +63,7 @@ def _place(project: Project, block: str, line: str, kind: str = "deploy") -> str
     return f"{kind}/{block}.sql:{number}"
 
 
+@pytest.mark.long
 def test_a_statement_that_takes_too_long(crm: Database, project: Project) -> None:
     crm.load(SLOW_INDEX)
     done = project.run(crm, "-p", "statement_timeout", "1s")

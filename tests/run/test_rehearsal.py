@@ -4,6 +4,7 @@ read.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -19,12 +20,12 @@ from support.databases import Database, Role
 from support.projects import Project
 
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.postgres import embedded, schema_copy
+from pgrunbook.postgres import embedded, restore, schema_copy
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.newest]
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 # What a schema can hold besides tables; `role` stands for one that policies name.
@@ -193,6 +194,7 @@ def test_a_rehearsal_is_the_production_run_without_it(crm: Database, project: Pr
     assert "nothing was left to do" in again.text  # as the target's ledger says
 
 
+@pytest.mark.long
 @on_18
 @pytest.mark.parametrize("name", ["enum", "domain", "lookup table"])
 def test_whatever_constrains_the_values_it_is_rehearsed_before_and_after(
@@ -209,6 +211,7 @@ def test_whatever_constrains_the_values_it_is_rehearsed_before_and_after(
         assert (crm.dump() == before) == (mode == "rehearse")
 
 
+@pytest.mark.long
 @on_18
 def test_what_the_copy_cannot_have_is_said(crm: Database, project: Project, place: Path) -> None:
     """An extension that the embedded server lacks: an index of it is not rehearsed; a column of its
@@ -349,15 +352,15 @@ def test_a_copy_that_is_not_complete_is_none(
     crm: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pg_restore ends in the middle, which it has no line for about any command."""
-    execute = schema_copy.watched
+    execute = restore.watched
 
     def cut(program: Path, *arguments: str, **options: Any) -> Any:
-        if "--section=post-data" in arguments:
+        if "--use-list" in arguments:
             dump = Path(arguments[-1])
             dump.write_bytes(dump.read_bytes()[:100])
         return execute(program, *arguments, **options)
 
-    monkeypatch.setattr(schema_copy, "watched", cut)
+    monkeypatch.setattr(restore, "watched", cut)
     with connect(target(crm), schema="public", read_only=True) as conn:
         with (
             pytest.raises(Failed, match="broken off"),
@@ -377,6 +380,7 @@ def test_a_rehearsal_that_does_not_begin_leaves_nothing(
         assert databases_of(folder, conn) == set()
 
 
+@pytest.mark.long
 @on_18
 def test_a_standby_can_be_rehearsed(standby: Database, project: Project) -> None:
     done = project.run(standby, "--mode", "rehearse")
@@ -399,6 +403,7 @@ def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(
     assert "approve" not in refused.text
 
 
+@pytest.mark.long
 @on_18
 def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
     crm: Database, project: Project
@@ -423,6 +428,12 @@ def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
     rehearsed.notebook.write_bytes(whole.replace(b"PASSED", b"passed"))
     altered = project.step("production", *given)
     assert (altered.code, "its record is not sealed, or was changed" in altered.text) == (2, True)
+    copied = rehearsed.notebook.with_name("a-copy.ipynb")
+    begins = json.loads(whole)["metadata"]["pgrunbook"]["run_id"][:8]
+    copied.write_bytes(whole.replace(begins.encode(), b"0" * 8))  # as of a run that never was
+    assert project.command("archive", "seal", copied).code == 0
+    by_hand = project.step("production", *given)
+    assert (by_hand.code, "its record was sealed by hand" in by_hand.text) == (2, True)
     rehearsed.notebook.write_bytes(whole)
     done = project.step("production", *given)
     assert done.code == 0, done.text

@@ -102,6 +102,7 @@ def test_two_schemas_side_by_side_and_one_run_in_each(tenants: Tenants) -> None:
     assert checked.code == 0, checked.text
 
 
+@pytest.mark.long
 def test_a_block_that_names_its_schemas_needs_the_database_for_itself(tenants: Tenants) -> None:
     path = tenants.project.root / "sql" / "003_tenants" / "deploy" / BLOCK
     with ThreadPoolExecutor(1) as pool:

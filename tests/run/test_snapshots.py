@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from support.databases import Database
 
-from pgrunbook import checks
+from pgrunbook.planning import checks
 from pgrunbook.run import display
 from pgrunbook.run.begin import begin
 from pgrunbook.run.run import Run

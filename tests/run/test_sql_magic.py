@@ -9,7 +9,6 @@ import datetime as dt
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +23,7 @@ import pytest
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from support import databases
 from support.databases import Database
+from support.projects import wait_for
 from traitlets.config import Config
 
 from pgrunbook.errors import Failed, Interrupted, Refused
@@ -31,6 +31,8 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
 from pgrunbook.run.sql_magic import ONLY_LOOKS, ROW_LIMIT, ReadOnlySqlMagic, register
+
+pytestmark = pytest.mark.newest
 
 REGISTER = """
 import os, psycopg
@@ -314,10 +316,7 @@ def test_nothing_stays_open_or_locked(shell, app, query):
     shell.run_cell(f"%sql {query}")
     left = """SELECT pid FROM pg_stat_activity WHERE application_name = 'looking'
               UNION SELECT pid FROM pg_locks WHERE locktype = 'advisory'"""
-    deadline = time.monotonic() + 5  # a backend outlives its session for a moment
-    while app.execute(left) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert app.execute(left) == []
+    wait_for(lambda: app.execute(left) == [])  # a backend outlives its session for a moment
 
 
 # The session is the run's own.

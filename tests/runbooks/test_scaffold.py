@@ -19,7 +19,7 @@ def project(tmp_path: Path) -> Project:
     return Project.find(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["plan", "verify", "a" * 40])
+@pytest.mark.parametrize("name", ["plan", "verify", "a" * 40, "009_notes"])
 def test_any_name_gives_cells_of_their_own_and_sql_without_findings(
     project: Project, name: str
 ) -> None:
@@ -35,6 +35,7 @@ def test_any_name_gives_cells_of_their_own_and_sql_without_findings(
     [
         ("order", "reserved word"),
         ("left", "reserved word"),
+        ("009_left", "reserved word"),
         ("Notes", "lower-case words"),
         ("notes;", "lower-case words"),
         ("2_notes", "lower-case words"),

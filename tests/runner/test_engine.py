@@ -11,15 +11,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from papermill.iorw import papermill_io
+from support import forks
 from support.databases import Database
-from support.projects import RUNBOOK, Project
+from support.projects import PATIENCE_S, RUNBOOK, Outcome, Project, wait_for
 
 from pgrunbook.runner.executed_notebook import ExecutionManager
 
@@ -51,15 +51,12 @@ def command(folder: Path, *arguments: str) -> list[str]:
     return [*papermill, source, output, *arguments]
 
 
-def execute(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(folder, *arguments),
-        cwd=folder,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
+def execute(folder: Path, *arguments: str) -> Outcome:
+    """Run it with papermill and a kernel: how it ends, and all that is printed."""
+    code, text = forks.call(
+        "papermill", command(folder, *arguments)[3:], cwd=folder, env=os.environ
     )
+    return Outcome(code, text)
 
 
 def record(folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -78,7 +75,7 @@ def test_a_run_that_passed_has_no_banner(tmp_path: Path) -> None:
     notebook(tmp_path, "1 + 1", PASSED)
     done = execute(tmp_path)
     loaded, states = record(tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.text
     assert states == ["completed"] * 3
     assert loaded["metadata"]["pgrunbook"]["verdict"] == "passed"
     assert "banner" not in json.dumps(loaded["cells"])
@@ -120,16 +117,16 @@ def test_what_became_of_each_cell_is_told(
     notebook(tmp_path, "1 + 1", cell, PASSED)
     done = execute(tmp_path, *arguments)
     loaded, states = record(tmp_path)
-    assert done.returncode == code, done.stderr
+    assert done.code == code, done.text
     assert states == ["completed", "completed", state, "pending"]
     verdict = loaded["metadata"]["pgrunbook"]["verdict"].upper()
     assert said in banner(tmp_path)
     assert f"## {verdict}" in banner(tmp_path)
-    assert f"\n{verdict}: {said}" in done.stderr
-    assert (f"\n  in the cell {loaded['cells'][3]['id']}\n" in done.stderr) == (
+    assert f"\n{verdict}: {said}" in done.text
+    assert (f"\n  in the cell {loaded['cells'][3]['id']}\n" in done.text) == (
         "ZeroDivision" in said
     )
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.text
     assert ("the target's ledger" in banner(tmp_path)) == (verdict in ("FAILED", "INTERRUPTED"))
 
 
@@ -154,7 +151,7 @@ def test_a_kernel_that_dies_after_the_verdict(
     notebook(tmp_path, *cells)
     done = execute(tmp_path)
     loaded, states = record(tmp_path)
-    assert done.returncode == code, done.stderr
+    assert done.code == code, done.text
     assert said in banner(tmp_path)
     assert states[1:] == ["interrupted", *["pending"] * (len(cells) - 1)]
     assert bool(loaded["metadata"]["papermill"]["exception"]) == (code != 0)
@@ -169,7 +166,7 @@ def test_a_kernel_that_dies_once_the_ledger_has_the_verdict(
     path.write_text(
         path.read_text().replace('"run.verdict()"', json.dumps(f"run.verdict()\n{DIES}"))
     )
-    done = project.run(crm)
+    done = project.run(crm, kernel=True)
     assert done.code == 0, done.text
     assert done.notebook
     assert (
@@ -183,11 +180,11 @@ def test_a_kernel_that_is_not_there_refuses_the_run(tmp_path: Path) -> None:
     notebook(tmp_path, PASSED)
     done = execute(tmp_path, "--kernel", "nowhere")
     loaded, states = record(tmp_path)
-    assert done.returncode == 2, done.stderr
+    assert done.code == 2, done.text
     assert set(states) == {"pending"}
-    assert "the notebook: asks for a kernel that is not there\n" in done.stderr
-    assert "expected: a kernel for Python, such as " in done.stderr
-    assert "python -m ipykernel install --user --name nowhere\n" in done.stderr
+    assert "the notebook: asks for a kernel that is not there\n" in done.text
+    assert "expected: a kernel for Python, such as " in done.text
+    assert "python -m ipykernel install --user --name nowhere\n" in done.text
     assert "## REFUSED" in "".join(loaded["cells"][0]["source"])
 
 
@@ -196,16 +193,16 @@ def test_a_runner_that_is_stopped_while_the_kernel_starts(tmp_path: Path) -> Non
     runner = subprocess.Popen(
         command(tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    _wait_for((tmp_path / "out.ipynb").exists)
+    wait_for((tmp_path / "out.ipynb").exists)
     runner.terminate()
-    assert runner.wait(timeout=40) == 3
+    assert runner.wait(PATIENCE_S) == 3
     assert "stopped by a signal" in banner(tmp_path)
 
 
 def test_a_runner_that_is_stopped_while_the_kernel_does_not_answer(tmp_path: Path) -> None:
     asleep = tmp_path / "kernels" / "asleep"
     asleep.mkdir(parents=True)
-    argv = [sys.executable, "-c", "import time; time.sleep(90)", "{connection_file}"]
+    argv = [sys.executable, "-c", "import time; time.sleep(3600)", "{connection_file}"]
     spec = {"argv": argv, "display_name": "asleep", "language": "python"}
     (asleep / "kernel.json").write_text(json.dumps(spec))
     notebook(tmp_path, PASSED)
@@ -216,18 +213,18 @@ def test_a_runner_that_is_stopped_while_the_kernel_does_not_answer(tmp_path: Pat
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    _wait_for((tmp_path / "out.ipynb").exists)
+    wait_for((tmp_path / "out.ipynb").exists)
     runner.terminate()
-    assert runner.wait(timeout=40) == 3
+    assert runner.wait(PATIENCE_S) == 3
     assert "stopped by a signal" in banner(tmp_path)
 
 
 def test_an_executed_notebook_is_executed_as_if_it_never_was(tmp_path: Path) -> None:
     notebook(tmp_path, "1 / 0")
-    assert execute(tmp_path).returncode == 1
+    assert execute(tmp_path).code == 1
     first, _ = record(tmp_path)
     (tmp_path / "out.ipynb").rename(tmp_path / "in.ipynb")
-    assert execute(tmp_path, "-p", "tagret", "x").returncode == 2
+    assert execute(tmp_path, "-p", "tagret", "x").code == 2
     second, _ = record(tmp_path)
     assert first["metadata"]["pgrunbook"]["run_id"] != second["metadata"]["pgrunbook"]["run_id"]
     assert ["## " in "".join(cell["source"]) for cell in second["cells"]] == [
@@ -242,7 +239,7 @@ def test_an_executed_notebook_is_executed_as_if_it_never_was(tmp_path: Path) -> 
 def test_the_end_is_written_even_if_papermill_is_not_to_save_cells(tmp_path: Path) -> None:
     notebook(tmp_path, "1 / 0")
     done = execute(tmp_path, "--no-request-save-on-cell-execute")
-    assert done.returncode == 1, done.stderr
+    assert done.code == 1, done.text
     assert "## FAILED" in banner(tmp_path)
 
 
@@ -256,7 +253,12 @@ def test_a_record_for_which_there_is_no_folder_refuses_the_run(tmp_path: Path) -
     }.items():
         arguments = [*command(tmp_path)[:-1], output]
         done = subprocess.run(
-            arguments, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60
+            arguments,
+            cwd=tmp_path,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 2, done.stderr
         assert "the record could not be written" in done.stderr
@@ -276,13 +278,13 @@ def test_what_a_later_cell_updates_is_written_before_the_next_one_runs(tmp_path:
 
 def test_a_notebook_without_a_verdict_did_not_pass(tmp_path: Path) -> None:
     notebook(tmp_path, "1 + 1")
-    assert execute(tmp_path).returncode == 1
+    assert execute(tmp_path).code == 1
     assert "without a verdict" in banner(tmp_path)
 
 
 def test_an_error_after_the_verdict_counts(tmp_path: Path) -> None:
     notebook(tmp_path, PASSED, "1 / 0")
-    assert execute(tmp_path).returncode == 1
+    assert execute(tmp_path).code == 1
     assert "ZeroDivisionError" in banner(tmp_path)
 
 
@@ -290,24 +292,24 @@ DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 def sleeping(tmp_path: Path, before: str = "") -> subprocess.Popen[bytes]:
-    """A runner whose first cell does what comes before, and then sleeps, for a minute."""
+    """A runner whose first cell does what comes before, and then sleeps, longer than anybody
+    waits.
+    """
     started = tmp_path / "started"
-    sleep = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
+    sleep = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(3600)"
     notebook(tmp_path, f"{before}\n{sleep}", PASSED)
     runner = subprocess.Popen(
         command(tmp_path), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
-    _wait_for(started.exists)
+    wait_for(started.exists)
     return runner
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_cell_first_and_then_the_runner(tmp_path: Path, number: int) -> None:
     runner = sleeping(tmp_path)
-    begun = time.monotonic()
     runner.send_signal(number)
-    assert runner.wait(timeout=20) == 3
-    assert time.monotonic() - begun < 5
+    assert runner.wait(PATIENCE_S) == 3
     assert record(tmp_path)[1][-1] == "pending"
     assert "stopped by a signal" in banner(tmp_path)
 
@@ -315,7 +317,7 @@ def test_a_signal_stops_the_cell_first_and_then_the_runner(tmp_path: Path, numbe
 def test_a_cell_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     runner = sleeping(tmp_path, DEAF)
     runner.send_signal(signal.SIGTERM)
-    assert runner.wait(timeout=20) == 3
+    assert runner.wait(PATIENCE_S) == 3
 
 
 def test_signals_that_come_again_and_again_do_not_cost_the_record(tmp_path: Path) -> None:
@@ -323,21 +325,14 @@ def test_signals_that_come_again_and_again_do_not_cost_the_record(tmp_path: Path
     written.
     """
     runner = sleeping(tmp_path, DEAF)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while runner.poll() is None and "interrupted" not in (tmp_path / "out.ipynb").read_text():
         assert time.monotonic() < deadline
         runner.send_signal(signal.SIGTERM)
         time.sleep(0.05)
-    _, errors = runner.communicate(timeout=20)
+    _, errors = runner.communicate(timeout=PATIENCE_S)
     assert (runner.returncode, record(tmp_path)[1][1:]) == (3, ["interrupted", "pending"]), errors
     assert "stopped by a signal" in banner(tmp_path) or "the kernel died" in banner(tmp_path)
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("given", [["-p", "tagret", "x"], ["-p", "target", "7"]])
@@ -345,7 +340,7 @@ def test_bad_parameters_refuse_before_a_kernel_is_started(tmp_path: Path, given:
     touched = tmp_path / "touched"
     notebook(tmp_path, f"open({str(touched)!r}, 'w')", PASSED)
     done = execute(tmp_path, *given)
-    assert done.returncode == 2
+    assert done.code == 2
     assert set(record(tmp_path)[1]) == {"pending"}
     assert not touched.exists()
 
@@ -363,10 +358,10 @@ def test_a_parameters_cell_that_cannot_be_read_refuses(
 ) -> None:
     notebook(tmp_path, PASSED, declared=declared)
     done = execute(tmp_path, *given)
-    assert done.returncode == 2, done.stderr
-    assert f"REFUSED: Nothing was changed.\n  parameters cell, {said}" in done.stderr
-    assert f"found:    {declared.splitlines()[-1]}\n" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2, done.text
+    assert f"REFUSED: Nothing was changed.\n  parameters cell, {said}" in done.text
+    assert f"found:    {declared.splitlines()[-1]}\n" in done.text
+    assert "Traceback" not in done.text
     assert set(record(tmp_path)[1]) == {"pending"}
     assert "## REFUSED" in banner(tmp_path)
 
@@ -399,9 +394,9 @@ def test_a_secret_in_a_parameter_is_not_written(
     """Nor printed; and the run is refused before a kernel could do either."""
     notebook(tmp_path, PASSED, declared=declared)
     done = execute(tmp_path, *given)
-    assert done.returncode == 2, done.stderr
+    assert done.code == 2, done.text
     assert set(record(tmp_path)[1]) == {"pending"}
-    for text in (done.stdout, done.stderr, (tmp_path / "out.ipynb").read_text()):
+    for text in (done.text, (tmp_path / "out.ipynb").read_text()):
         assert "hunter2" not in text
 
 
@@ -461,7 +456,7 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
         preexec_fn=small_disk,
         text=True,
     )
@@ -496,7 +491,12 @@ def test_a_disk_that_is_full_after_the_run_leaves_its_record(tmp_path: Path) -> 
     notebook(tmp_path, PASSED)
     command = [sys.executable, "-c", FULL_AT_THE_END]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=60
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     loaded, states = record(tmp_path)
@@ -539,9 +539,9 @@ def test_a_signal_in_the_middle_of_a_block_rolls_it_back(crm: Database, project:
             text=True,
         )
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'deals'::regclass"
-        _wait_for(lambda: crm.execute(waiting) != [(0,)])
+        wait_for(lambda: crm.execute(waiting) != [(0,)])
         runner.send_signal(signal.SIGTERM)
-        _, said = runner.communicate(timeout=10)
+        _, said = runner.communicate(timeout=PATIENCE_S)
     assert runner.returncode == 3
     committed = "010_import_batches applied; 020_stage_mappings applied"
     assert (
@@ -563,12 +563,12 @@ def test_the_ledger_says_what_a_dead_kernel_cannot(crm: Database, project: Proje
     loaded = json.loads(runbook.read_text())
     cell = next(c for c in loaded["cells"] if c["id"] == "stage-mappings")
     cell["source"] = [
-        "import os, signal, pgrunbook.run.display\n",
-        "pgrunbook.run.display.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
+        "import os, signal, pgrunbook.run.reporters\n",
+        "pgrunbook.run.reporters.EACH.outcome = lambda done: os.kill(os.getpid(), signal.SIGKILL)\n",
         *cell["source"],
     ]
     runbook.write_text(json.dumps(loaded))
-    done = project.run(crm)
+    done = project.run(crm, kernel=True)
     assert done.code == 3, done.text
     assert done.notebook
     banner = "".join(json.loads(done.notebook.read_text())["cells"][0]["source"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from nbformat.v4 import new_output
 
 from pgrunbook.records.format.mime_types import FRAME_MIME
@@ -30,6 +31,7 @@ def test_a_text_is_cut_between_words() -> None:
     assert len(shortened("x" * LIMIT)) < LIMIT // 2 + 100
 
 
+@pytest.mark.long
 def test_many_outputs_lose_their_middle() -> None:
     outputs = shown(Flood(), 50_000, "x")
     texts = [output.data["text/plain"] for output in outputs]

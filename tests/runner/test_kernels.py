@@ -37,7 +37,7 @@ def cells(project: Project, *sources: str) -> None:
 
 def run(project: Project, empty: Database) -> Outcome:
     project.env["CRM_URL"] = empty.url
-    return project.command("run", "900_cells", "--target", "env:CRM_URL")
+    return project.command("run", "900_cells", "--target", "env:CRM_URL", kernel=True)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from support.databases import Database
-from support.projects import Project
+from support.projects import PATIENCE_S, Project
 
 from pgrunbook.errors import Verdict
 from pgrunbook.records.how_it_ended import Ending
@@ -123,7 +123,7 @@ def shape(notebook: Path) -> Any:
 
 def test_the_record_is_that_of_a_kernel(tenants: Project, run: Run) -> None:
     in_kernel = tenants.command(
-        "run", RUNBOOK, "--target", "env:CRM_URL", "-p", "schema", SCHEMAS[0]
+        "run", RUNBOOK, "--target", "env:CRM_URL", "-p", "schema", SCHEMAS[0], kernel=True
     )
     assert in_kernel.code == 0, in_kernel.text
     assert in_kernel.notebook
@@ -143,6 +143,15 @@ def test_the_record_is_that_of_a_kernel(tenants: Project, run: Run) -> None:
     checked = tenants.command("archive", "verify", "--target", "env:CRM_URL")
     assert checked.code == 0, checked.text
     assert tenants.command("archive", "site").code == 0
+
+
+def test_what_a_cell_prints_is_in_its_own_outputs(run: Run) -> None:
+    """Whether it shows something else after that or not."""
+    path, _ = run(SCHEMAS[0], act="import sys; print('said'); print('aside', file=sys.stderr)")
+    assert path
+    outputs = {c["id"]: c.get("outputs") for c in json.loads(path.read_text())["cells"]}
+    assert [each["text"] for each in outputs["act"]] == ["said\n", "aside\n"]
+    assert [each for each in outputs["second"] if each["output_type"] == "stream"] == []
 
 
 def test_a_thread_of_its_own_will_do(run: Run) -> None:
@@ -279,7 +288,7 @@ signals.STOPPING_S = 0.5
 project = Project.find()
 worker = WarmWorker(project, project.runbook("003_tenants"))
 given = {"schema": "tenant_0", "act": sys.argv[1]}
-worker.run("env:CRM_URL", given, str(uuid.uuid4()), cell_timeout_s=5)
+worker.run("env:CRM_URL", given, str(uuid.uuid4()), cell_timeout_s=10)
 """
 HEEDLESS = """
 import time
@@ -297,7 +306,7 @@ def test_a_cell_that_heeds_nothing_ends_with_its_process(tenants: Project, empty
         cwd=tenants.root,
         env=os.environ | tenants.env,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == Verdict.INTERRUPTED.exit_code, done.stderr

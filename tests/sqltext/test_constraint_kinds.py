@@ -7,6 +7,8 @@ import pytest
 from support.databases import Database
 from support.projects import Project
 
+pytestmark = pytest.mark.newest
+
 VALUE = "csv_import"
 NONSENSE = "nonsense"
 WITHOUT_CHECKS = (

@@ -203,7 +203,9 @@ def temporary(server: Server, template: str = "template0") -> Iterator[Database]
     name = sql.Identifier(made.name)
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         conn.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                name, sql.Identifier(template)
+            )
         )
         try:
             yield made

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from pgrunbook import RunbookError
+from support import forks
 from support.databases import Database
 
 ROOT = Path(__file__).parents[2]
@@ -60,13 +61,24 @@ class Project:
     root: Path
     env: dict[str, str] = field(default_factory=dict)
 
-    def command(self, *arguments: str | Path, cwd: Path | None = None) -> Outcome:
-        """Run `pgrunbook` with these arguments."""
-        return self._call([sys.executable, "-m", "pgrunbook", *arguments], cwd)
+    def command(
+        self, *arguments: str | Path, cwd: Path | None = None, kernel: bool = False
+    ) -> Outcome:
+        """Run `pgrunbook` with these arguments, in a process of its own. Without a kernel, which
+        takes seconds to start, cells run in that process, as in a worker's.
+        """
+        return self._call("pgrunbook", arguments, cwd, kernel=kernel)
 
-    def run(self, target: Database | str, *arguments: str, cwd: Path | None = None) -> Outcome:
-        """Run 001 against a database, or a target by its name."""
-        return self.command("run", RUNBOOK, "--target", self._name(target), *arguments, cwd=cwd)
+    def run(
+        self,
+        target: Database | str,
+        *arguments: str,
+        cwd: Path | None = None,
+        kernel: bool = False,
+    ) -> Outcome:
+        """Run 001 so against a database, or a target by its name."""
+        given = ("run", RUNBOOK, "--target", self._name(target), *arguments)
+        return self.command(*given, cwd=cwd, kernel=kernel)
 
     def papermill(
         self,
@@ -82,7 +94,7 @@ class Project:
         output.parent.mkdir(exist_ok=True)
         notebook = self.root / "runbooks" / f"{RUNBOOK}.ipynb"
         given = ["-p", "target", self._name(target), *arguments]
-        done = self._call([sys.executable, "-m", "papermill", notebook, output, *given], cwd)
+        done = self._call("papermill", [notebook, output, *given], cwd, kernel=True)
         return Outcome(done.code, done.text, output if output.exists() else None)
 
     def step(
@@ -149,20 +161,15 @@ class Project:
         self.env["CRM_URL"] = target.url
         return "env:CRM_URL"
 
-    def _call(self, command: list[Any], cwd: Path | None) -> Outcome:
+    def _call(
+        self, module: str, arguments: Sequence[str | Path], cwd: Path | None, *, kernel: bool
+    ) -> Outcome:
         before = set(self.root.glob("outputs/**/*.ipynb"))
-        done = subprocess.run(
-            command,
-            cwd=cwd or self.root,
-            env=self._env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            timeout=120,
+        code, text = forks.call(
+            module, arguments, cwd=cwd or self.root, env=self._env, kernel=kernel
         )
         made = set(self.root.glob("outputs/**/*.ipynb")) - before
-        return Outcome(done.returncode, done.stdout, made.pop() if made else None)
+        return Outcome(code, text, made.pop() if made else None)
 
 
 def kernel_of(runner: int) -> int:
@@ -178,7 +185,11 @@ def _children(parent: int) -> list[int]:
     return [int(pid) for task in tasks for pid in task.read_text().split()]
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+# Only a failure takes so long: a machine that has other work may take twenty times what it takes.
+PATIENCE_S = 120.0
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     """Wait until the condition holds; fail if it does not come to hold in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

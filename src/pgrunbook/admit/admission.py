@@ -20,7 +20,7 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 
-__all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "testified"]
+__all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "judge_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def inspect(
     catalog cannot be read. A `witness` in this session is given to ask it all again later.
     """
     with conn.transaction(), _settings(conn):
-        return testified(witness or Witness(conn), schema, table, column, value)
+        return judge_by(witness or Witness(conn), schema, table, column, value)
 
 
-def testified(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
+def judge_by(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
     """The same by what a witness says, in a session of ours and in whichever transaction that
     is.
     """
@@ -146,10 +146,12 @@ def find_column(
 def _not_plain(
     thing: str, where: str, candidates: Sequence[str], found: Sequence[str], parameter: str
 ) -> Refused:
+    what = f"it is not plain which {thing} is meant" if len(found) > 1 else f"no such {thing}"
+    expected = ", ".join(candidates)
     problem = Problem(
-        f"it is not plain which {thing} is meant" if len(found) > 1 else f"no such {thing}",
+        what,
         where=where,
-        expected=("one of " if len(candidates) > 1 else "") + ", ".join(candidates),
+        expected=f"one of {expected}" if len(candidates) > 1 else expected,
         found=", ".join(found) or "none of them",
         remedy=f"name the {thing} with the parameter {parameter}",
     )

@@ -144,15 +144,12 @@ def compares_order(node: ast.Node, subject: Subject) -> bool:
     """Whether it asks if the subject's values come before or after each other: for enums not an
     order of texts.
     """
-    return any(
-        isinstance(n, ast.A_Expr)
-        and n.name[-1].sval in {"<", "<=", ">", ">="}
-        and any(
-            _is_subject(side, subject) or _string(side, subject.keys) is not None
-            for side in (n.lexpr, n.rexpr)
-        )
-        for n in _nodes(node)
-    )
+    for part in _nodes(node):
+        if isinstance(part, ast.A_Expr) and part.name[-1].sval in {"<", "<=", ">", ">="}:
+            for side in (part.lexpr, part.rexpr):
+                if _is_subject(side, subject) or _string(side, subject.keys) is not None:
+                    return True
+    return False
 
 
 def widened(node: ast.Node, subject: Subject, value: str) -> ast.Node:
@@ -163,17 +160,20 @@ def widened(node: ast.Node, subject: Subject, value: str) -> ast.Node:
     NULL.
     """
     alternatives = disjuncts(node)
-    lists = {
-        index: values
-        for index, part in enumerate(alternatives)
-        if (values := listed(part, subject))
-    }
-    if not lists:
+    kept: list[ast.Node] = []
+    entries: list[str] = []
+    first, compared = 0, None  # where the first list stands, and what it compares
+    for index, part in enumerate(alternatives):
+        values = listed(part, subject)
+        if not values:
+            kept.append(part)
+            continue
+        if compared is None:
+            first, compared = index, _compared(part, subject)
+        entries += values
+    if compared is None:
         return _joined((*alternatives, _same(subject, value)), enums.BoolExprType.OR_EXPR)
-    entries = [entry for values in lists.values() for entry in values]
-    first = min(lists)
-    kept = [part for index, part in enumerate(alternatives) if index not in lists]
-    merged = _in(_compared(alternatives[first], subject), [*entries, value])
+    merged = _in(compared, [*entries, value])
     return _joined((*kept[:first], merged, *kept[first:]), enums.BoolExprType.OR_EXPR)
 
 

@@ -25,9 +25,10 @@ def gist(node: ast.Node, subject: Subject) -> str:
     compares the subject with values by these values, every other as it is. Two expressions that say
     the same otherwise may have two.
     """
-    return " AND ".join(
-        " OR ".join(_gist(part, subject) for part in disjuncts(whole)) for whole in conjuncts(node)
-    )
+    texts = []
+    for whole in conjuncts(node):
+        texts.append(" OR ".join(_gist(part, subject) for part in disjuncts(whole)))
+    return " AND ".join(texts)
 
 
 def _gist(node: ast.Node, subject: Subject) -> str:

@@ -321,14 +321,15 @@ def _replacement(check: Row, expression: str) -> dict[str, str]:
     old = check["expression"]
     written = expressions.as_written(expressions.parse(old))
     unlike = written != expressions.parse(old)
+    previous = check["definition"]
+    if unlike:
+        previous = previous.replace(old, expressions.text(written))
     return {
         "constraint": check["name"],
         "temporary": _free_name(check["name"], check["taken"]),
         "expression": expression,
         "comment": check["comment"],
-        "previous": check["definition"].replace(old, expressions.text(written))
-        if unlike
-        else check["definition"],
+        "previous": previous,
     }
 
 

@@ -17,7 +17,7 @@ from pgrunbook.runbooks.facts import Fact
 from pgrunbook.runbooks.source import Source
 
 
-def admitting(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
+def admitting_block(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
     """The block that overcomes every obstacle of one column, in one transaction, out of
     `deploy/<folder>/`.
 
@@ -33,11 +33,11 @@ def admitting(source: Source, folder: str, found: Admission, entry: Entry | None
     return replace(block, problems=found.problems)
 
 
-def validating(
+def validating_block(
     source: Source, folder: str, found: Admission, entry: Entry | None, own: Entry | None
 ) -> Block:
-    """The block that validates the constraints that `admitting` replaces, or has replaced: `entry`
-    is its ledger row, `own` this block's.
+    """The block that validates the constraints that `admitting_block` replaces, or has replaced:
+    `entry` is the ledger row of that, `own` this block's.
 
     A constraint that was not valid before stays so: rows that break it may be there.
     """
@@ -73,29 +73,24 @@ def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
     """One row a column: index `table`, `column`; columns `type`, `accepted` (yes or not yet),
     `because`, all str.
     """
-    data = {
-        "table": [a.table for a in inspected],
-        "column": [a.column for a in inspected],
-        "type": [a.type for a in inspected],
-        "accepted": ["yes" if a.accepts else "not yet" for a in inspected],
-        "because": [a.summary for a in inspected],
-    }
-    return pd.DataFrame(data, dtype="str").set_index(["table", "column"])
+    rows = []
+    for each in inspected:
+        accepted = "yes" if each.accepts else "not yet"
+        rows.append((each.table, each.column, each.type, accepted, each.summary))
+    columns = ["table", "column", "type", "accepted", "because"]
+    return pd.DataFrame(rows, columns=columns, dtype="str").set_index(["table", "column"])
 
 
 def _replaced(found: Admission) -> list[Fact]:
     """The constraints that are replaced and were validated before, so that they are to be validated
     again.
     """
-    return [
-        Fact(
-            "check",
-            o.variables[_OWNER[o.variant.removesuffix("_no_inherit")]],
-            o.variables["constraint"],
-        )
-        for o in found.obstacles
-        if o.validate
-    ]
+    facts = []
+    for each in found.obstacles:
+        if each.validate:
+            owner = _OWNER[each.variant.removesuffix("_no_inherit")]
+            facts.append(Fact("check", each.variables[owner], each.variables["constraint"]))
+    return facts
 
 
 def _checks(found: Admission) -> Iterator[Constraint]:

@@ -62,10 +62,10 @@ class Worker:
         """
         touched: set[str] = set()
         before: list[str] = []
-        for decision in self.agenda.decide_now(blocks):
-            block = decision.block
-            chosen = self.decide(block) if touched & block.names else decision
-            if self._apply(chosen, before, reporter):
+        for decided in self.agenda.decide_now(blocks):
+            block = decided.block
+            decision = self.decide(block) if touched & block.names else decided
+            if self._apply(decision, before, reporter):
                 touched |= block.names
             before = [block.name]  # which has come in its turn, and so have those before it
 
@@ -77,29 +77,26 @@ class Worker:
         """
         self._apply(self.decide(block), before, reporter)
 
-    def _apply(self, chosen: Decision, before: Sequence[str], reporter: Reporter) -> bool:
+    def _apply(self, decision: Decision, before: Sequence[str], reporter: Reporter) -> bool:
         """Show the block, and do what was decided. Returns whether SQL of it was run."""
-        block = chosen.block
-        reporter.decision(chosen)
+        block = decision.block
+        reporter.decision(decision)
         # which names all of them when it has seen each
-        if chosen.problems and self.parameters.mode != "verify":
-            reverting = self.parameters.mode == "revert"
-            message = (
-                "undone: it is there as it was."
-                if reverting
-                else "applied: nothing of it was done."
-            )
-            raise Refused(f"The block cannot be {message}", problems=chosen.problems)
-        if not self.parameters.writes or chosen.action is Action.SKIP:
+        if decision.problems and self.parameters.mode != "verify":
+            message = "The block cannot be applied: nothing of it was done."
+            if self.parameters.mode == "revert":
+                message = "The block cannot be undone: it is there as it was."
+            raise Refused(message, problems=decision.problems)
+        if not self.parameters.writes or decision.action is Action.SKIP:
             return False
-        self._require_approved(chosen)
+        self._require_approved(decision)
         self._in_order(block, before)
         if not self.recorder.begun:
             self.recorder.begin()
             self.agenda.state.read_anew(self.recorder.run_id)
-        _LOG.info("%s: to %s, %s", block.name, chosen.action, chosen.reason)
+        _LOG.info("%s: to %s, %s", block.name, decision.action, decision.reason)
         try:
-            done = self._execute(chosen, reporter)
+            done = self._execute(decision, reporter)
         finally:
             self.sessions.put_back()
         if done.effect is None:  # nobody has heard of it
@@ -110,15 +107,15 @@ class Worker:
         reporter.outcome(done)
         if not done.confirmed:
             raise standbys.unconfirmed(done.block)
-        return chosen.pending
+        return decision.pending
 
     def decide(self, block: Block) -> Decision:
         """What to do with the block now, which may be something else than what was planned."""
         return self.agenda.decide_now([block])[0]
 
-    def _execute(self, chosen: Decision, reporter: Reporter) -> Outcome:
-        on = (self.sessions, chosen, self.recorder.run_id, self.timeouts)
-        if chosen.block.batching:
+    def _execute(self, decision: Decision, reporter: Reporter) -> Outcome:
+        on = (self.sessions, decision, self.recorder.run_id, self.timeouts)
+        if decision.block.batching:
             try:
                 return in_batches.apply(
                     *on,
@@ -127,14 +124,14 @@ class Worker:
                     progress=reporter.backfill(),
                 )
             finally:
-                self._tell_batches(chosen.block, reporter)
-        if chosen.block.transaction:
-            decide = partial(self.decide, chosen.block)
+                self._tell_batches(decision.block, reporter)
+        if decision.block.transaction:
+            decide = partial(self.decide, decision.block)
             return in_transaction.apply(
                 *on,
                 ground=self.agenda.state.ground,
                 decide=decide,
-                ask=self.agenda.questions,
+                ask=self.agenda.columns.questions,
                 report=reporter.attempts(),
             )
         return outside_transaction.apply(
@@ -151,19 +148,19 @@ class Worker:
             about = agenda.runbook, agenda.schema, block.name
             reporter.history(block.name, batches.history(self.sessions.look, *about))
 
-    def _require_approved(self, chosen: Decision) -> None:
+    def _require_approved(self, decision: Decision) -> None:
         """Refuse SQL that is not in the approved plan: the target may have changed since the
         preconditions.
         """
-        if self.approved is None or not chosen.pending:
+        if self.approved is None or not decision.pending:
             return
-        planned = self.approved.get(chosen.block.name, "")
-        if chosen.sql != planned:
+        planned = self.approved.get(decision.block.name, "")
+        if decision.sql != planned:
             raise Refused.of(
                 "is not what was approved: the target has changed meanwhile",
-                where=chosen.block.name,
+                where=decision.block.name,
                 expected=planned or "nothing to be done",
-                found=chosen.sql,
+                found=decision.sql,
                 remedy="plan again, and have the new plan approved",
             )
 
@@ -183,8 +180,9 @@ class Worker:
         """The locks that kept readers waiting longer than the application was to wait; empty if
         there were none.
         """
-        return "; ".join(
-            f"{lock.relation} for {durations.words(lock.held_ms)} in {outcome.block}"
-            for outcome in self.outcomes
-            for lock in locks.longer(outcome.locks, self.parameters.lock_timeout)
-        )
+        told = []
+        for outcome in self.outcomes:
+            for lock in locks.longer(outcome.locks, self.parameters.lock_timeout):
+                held = durations.words(lock.held_ms)
+                told.append(f"{lock.relation} for {held} in {outcome.block}")
+        return "; ".join(told)

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pgrunbook import checks
 from pgrunbook.errors import Refused
 from pgrunbook.ledger import install
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.planning import preflight, right_target
+from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.run_sessions import Sessions

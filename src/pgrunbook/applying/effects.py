@@ -127,7 +127,8 @@ def read_effect(
         after = read(conn)
         own = {*known.values(), *after.addresses.values()}
     own |= after.gone
-    before = {each: ground.seen[each] for each, address in known.items() if address in own}
+    objects = [ground.at[address] for address in own if address in ground.at]
+    before = {each: ground.seen[each] for each in objects}
     now = {each: after[each] for each, address in after.addresses.items() if address in own}
     changes = differences(before, now)
     touched = {each.object for each in changes}

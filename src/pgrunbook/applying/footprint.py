@@ -47,11 +47,16 @@ def acquired(conn: Connection, schema: str, statements: Sequence[Statement]) -> 
     Each lock is taken where the statement would take it, and in its mode: earlier, or stronger,
     would keep others waiting while the statements before it are at work. Reads only.
     """
-    wanted = [[_in(schema, lock) for lock in _of(statement.node)] for statement in statements]
-    made = {
-        _name(schema, s.node.relation) for s in statements if isinstance(s.node, ast.CreateStmt)
-    }
-    names = sorted({(w.schema, w.table) for each in wanted for w in each} - made)
+    wanted: list[list[Wanted]] = []
+    named: set[tuple[str, str]] = set()
+    made: set[tuple[str, str]] = set()
+    for statement in statements:
+        locks = [_in(schema, lock) for lock in _of(statement.node)]
+        wanted.append(locks)
+        named |= {(lock.schema, lock.table) for lock in locks}
+        if isinstance(statement.node, ast.CreateStmt):
+            made.add(_name(schema, statement.node.relation))
+    names = sorted(named - made)
     if not names:
         return [[] for _ in statements]
     schemas, tables = zip(*names, strict=True)

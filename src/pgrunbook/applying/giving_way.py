@@ -16,7 +16,7 @@ from pgrunbook.ledger.requests import Request
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.pressure import Pressure
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.records.backfill import kind
+from pgrunbook.records.backfill import LAG_UNSEEN, kind
 
 LOOK_S = 1.0  # how often to look, in a pause
 _OFTEN_S = 0.2  # and without one at most: batches may be shorter
@@ -40,13 +40,14 @@ class GivingWay:
     vacuums: list[Vacuumed] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
     _looked: float = 0.0
+    _paused_at: datetime = field(init=False)
     _reasons: dict[str, str] = field(default_factory=dict)  # of this pause, by their kinds
     _lag_s: float | None = None  # the most in this pause
     _blind: bool = False  # whether it was noted that the lag of replicas cannot be seen
 
     def before_a_batch(self, far: str) -> None:
-        """Return when it is time for the next batch. A pause is noted in the ledger, with its
-        reasons.
+        """Return when it is time for the next batch. A pause is noted in the ledger with its
+        reasons, when it begins and when it has ended.
 
         `far` is how far the block has come. Raises Interrupted, which says it, if the run is to
         end.
@@ -55,7 +56,7 @@ class GivingWay:
         self.sleep(self.pace.rest_s)
         if time.monotonic() - self._looked < _OFTEN_S:
             return
-        began_at = datetime.now(UTC)
+        self._paused_at = datetime.now(UTC)
         self._reasons.clear()
         self._lag_s = None
         try:
@@ -66,9 +67,7 @@ class GivingWay:
                 self._end_in_time(far)
         finally:
             if self._reasons and not self.sessions.work.closed:
-                about = self.backfill, self.run_id, began_at, datetime.now(UTC)
-                reasons = [*self._reasons.values()]
-                batches.note_pause(self.sessions.work, *about, reasons, self._lag_s)
+                self._note_pause(datetime.now(UTC))
 
     def note_now(self, reason: str) -> None:
         """Note in the ledger what was seen between two batches without a pause, and tell it."""
@@ -78,9 +77,18 @@ class GivingWay:
         self.tell([reason])
 
     def _note(self, *reasons: str) -> None:
-        """Note each reason as it was at first: its numbers change with every look."""
+        """Note each reason as it was at first: its numbers change with every look. Whoever asks
+        while the pause lasts finds it in the ledger.
+        """
+        known = len(self._reasons)
         for reason in reasons:
             self._reasons.setdefault(kind(reason), reason)
+        if len(self._reasons) > known:
+            self._note_pause(None)
+
+    def _note_pause(self, ended_at: datetime | None) -> None:
+        about = self.backfill, self.run_id, self._paused_at, ended_at
+        batches.note_pause(self.sessions.work, *about, [*self._reasons.values()], self._lag_s)
 
     def _look(self, far: str) -> list[str]:
         """Why to pause now; a vacuum that is due may take a reason away."""
@@ -90,7 +98,7 @@ class GivingWay:
         seen = pressure.look(look, self.table)
         if pressure.LAG in seen.unseen and not self._blind:
             self._blind = True
-            self.note_now("how far replicas are behind is not shown to this role: no limit holds")
+            self.note_now(LAG_UNSEEN)
         if asked is None and self.pace.vacuum_is_due(seen):
             self._note(f"the table is vacuumed, as {seen.dead_percent:.0f}% of its rows are dead")
             seen = self._vacuum()

@@ -117,9 +117,9 @@ class _Work:
         there = batch_keys.found(conn, block)
         if problems := list(batch_keys.problems(block, there)):
             raise Refused("The block cannot be cut into batches.", problems=problems)
-        assert there
-        assert block.batching
         cut = block.batching
+        assert there
+        assert cut
         self.keyset = Keyset.of(there, block)
         self.sender = Sender(self.sessions, block, cut, self.keyset, self.timeouts)
         self.total = there["estimated_rows"]  # which may be known better than when it began
@@ -140,7 +140,7 @@ class _Work:
         self.revision = self.decision.revision
         if found is None or found.tree_sha256 != block.tree_sha256:
             return None
-        if problems := list(going_on.elsewhere(block, found, self.keyset.name)):
+        if problems := list(going_on.elsewhere(block, found, self.keyset.named)):
             raise Refused("The block cannot go on where it was.", problems=problems)
         return found
 
@@ -155,6 +155,7 @@ class _Work:
             revision=decision.revision,
             tree_sha256=decision.block.tree_sha256,
             table=self.keyset.name,
+            oid=self.keyset.oid,
             key=self.keyset.columns,
             upper=upper,
             estimated_rows=estimated_rows,
@@ -210,7 +211,11 @@ class _Work:
     def _ahead(self) -> Ahead:
         assert self.backfill.upper is not None
         rows = min(self._few or self.pace.rows, self.pace.rows)
-        return self.keyset.ahead(self.sessions.work, self.backfill.at, self.backfill.upper, rows)
+        behind = self.backfill.at, self.backfill.upper
+        ahead = self.keyset.ahead(self.sessions.work, *behind, rows)
+        if problems := [*going_on.elsewhere(self.decision.block, self.backfill, ahead.table)]:
+            raise Failed("Its table is another one now.", problems=problems)
+        return ahead
 
     def _come_to_the_broken(self, ahead: Ahead, exc: errors.IntegrityError) -> None:
         """A row of the batch breaks a constraint. So many rows come next as are before it; if it is
@@ -336,11 +341,10 @@ class _Work:
     def _failed(self, exc: psycopg.Error, found: str = "", remedy: str = "") -> Failed:
         """The batches before are there: what failed, and who was in the way if it was a lock."""
         block = self.decision.block
-        remedy = remedy or advice(exc, block)
-        problem = problem_of(exc, where=block.name, remedy=remedy)
+        problem = problem_of(exc, where=block.name, remedy=remedy or advice(exc, block))
         if exc.diag.source_function == "check_enable_rls":
             problem = replace(problem, remedy=batch_keys.SEES_ALL)
-        seen = [blocker for attempt in self._attempts.made[-1:] for blocker in attempt.blockers]
+        seen = self._attempts.made[-1].blockers if self._attempts.made else ()
         told = [problem.found, found, *map(str, seen), f"done before it: {self.backfill.far}"]
         problem = replace(problem, found="\n".join(filter(None, told)))
         return Failed("A batch failed and was rolled back.", problems=[problem])

@@ -7,23 +7,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
-from pgrunbook.applying import effects, lock_waits, standbys
-from pgrunbook.applying.effects import Effect
+from pgrunbook.admit.columns import Questions
+from pgrunbook.applying import effects, lock_waits, postconditions, standbys
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.one_message import Message
 from pgrunbook.applying.outcome import Clock, Outcome
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
-from pgrunbook.inventory import changed, objects
-from pgrunbook.inventory.words import told
+from pgrunbook.inventory import changed
 from pgrunbook.ledger import ledger, write
-from pgrunbook.planning.agenda import Questions
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.timeouts import Timeouts
@@ -35,7 +33,6 @@ from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Statement
 
 # What to ask about a column that is to accept a value, inside the block's own transaction: in the
@@ -63,28 +60,15 @@ def apply(
     connection is lost and nobody can be asked what was committed.
     """
     block, timeouts = decision.block, timeouts.of(decision.block)
-    attempts: list[Attempt] = []
+    attempts = _Attempts(sessions, decision, run_id, report)
+    transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask)
     wait_ms = milliseconds(timeouts.wait)
 
-    def note(attempt: Attempt) -> None:
-        attempts.append(attempt)
-        report(attempt)
-        # then the block is committed
-        with suppress(*((psycopg.Error, RunbookError) if attempt.got_locks else ())):
-            try:
-                write.note_attempt(sessions.work, run_id, attempt)
-            except Locked as exc:  # no lock of the block's, for which to try again
-                raise Failed(_rolled_back(decision), problems=[exc.problem]) from exc
-
     def attempt() -> Outcome:
-        if attempts and decide().sql != decision.sql:
-            remedy = "run the cell again: it shows what is to be done now"
-            raise Failed.of(
-                "the target has changed while the block waited", where=block.name, remedy=remedy
-            )
-        if attempts:
+        if attempts.noted:
+            _require_same(decision, decide())
             sessions.work.execute(FLUSH)  # what was rolled back is counted, too
-        return _once(sessions, decision, run_id, timeouts, ground, ask)
+        return transaction.attempt()
 
     write.prepare(sessions.work)  # who has locked the ledger is not waited for that long
     try:
@@ -95,30 +79,63 @@ def apply(
             watch=lambda: lock_waits.watched(
                 sessions.work, sessions.look, timeouts.lock_timeout, wait_ms
             ),
-            report=note,
+            report=attempts.note,
         )
     except lock_waits.WITHOUT_LOCKS as exc:
         raise Failed(
-            _rolled_back(decision), problems=[_blocked(block, timeouts, attempts)]
+            _rolled_back(decision), problems=[_blocked(block, timeouts, attempts.noted)]
         ) from exc
     except psycopg.Error as exc:
-        outcome = _settled(sessions, decision, run_id, exc)
+        outcome = _outcome_by_ledger(sessions, decision, run_id, exc)
     if not outcome.confirmed:
-        number = attempts[-1].number if attempts else 1
-        note(
-            Attempt(
-                block.name,
-                number,
-                outcome.started_at,
-                round(outcome.elapsed_ms, 1),
-                True,
-                (standbys.NOBODY,),
-            )
-        )
+        attempts.note_unconfirmed(outcome)
     return outcome
 
 
-def _settled(sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error) -> Outcome:
+@dataclass(slots=True)
+class _Attempts:
+    """The attempts of one block, each reported and written into the ledger."""
+
+    sessions: Sessions
+    decision: Decision
+    run_id: str
+    report: Report
+    noted: list[Attempt] = field(default_factory=list)
+
+    def note(self, attempt: Attempt) -> None:
+        """Report an attempt, and write it. Raises Failed if the ledger is locked."""
+        self.noted.append(attempt)
+        self.report(attempt)
+        # An attempt that got its locks has committed the block: no error may say otherwise.
+        harmless = (psycopg.Error, RunbookError) if attempt.got_locks else ()
+        with suppress(*harmless):
+            try:
+                write.note_attempt(self.sessions.work, self.run_id, attempt)
+            except Locked as exc:  # no lock of the block's, for which to try again
+                raise Failed(_rolled_back(self.decision), problems=[exc.problem]) from exc
+
+    def note_unconfirmed(self, outcome: Outcome) -> None:
+        """Note that the last attempt was committed here, and confirmed by no standby."""
+        number = self.noted[-1].number if self.noted else 1
+        took_ms = round(outcome.elapsed_ms, 1)
+        self.note(
+            Attempt(outcome.block, number, outcome.started_at, took_ms, True, (standbys.NOBODY,))
+        )
+
+
+def _require_same(decision: Decision, now: Decision) -> None:
+    """Raise Failed if something else is to be done now than was decided."""
+    if now.sql != decision.sql:
+        raise Failed.of(
+            "the target has changed while the block waited",
+            where=decision.block.name,
+            remedy="run the cell again: it shows what is to be done now",
+        )
+
+
+def _outcome_by_ledger(
+    sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error
+) -> Outcome:
     """What became of a block that was not heard to be committed: the ledger knows, once a lost
     session has ended.
     """
@@ -159,79 +176,102 @@ def _confirmed(sessions: Sessions) -> bool:
 _MARK = "SELECT pg_logical_emit_message(true, 'pgrunbook', '')"
 
 
-def _once(
-    sessions: Sessions,
-    decision: Decision,
-    run_id: str,
-    timeouts: Timeouts,
-    ground: Ground,
-    ask: Ask,
-) -> Outcome:
-    """One attempt. Before it is committed, the catalog says what it has changed.
+@dataclass(frozen=True, slots=True)
+class _Transaction:
+    """The transaction of one block, which can be attempted several times."""
 
-    Between the two nothing else is asked: whatever is needed is asked before, or in the first.
-    """
-    block, conn = decision.block, sessions.work
-    traced = block.alters or decision.action is not Action.APPLY  # or its tables are there before
-    statements = [block.statements[n] for n in decision.statements]
-    path, role = block.search_path, block.role
-    message = Message(conn, sessions.schema, statements, traced, sessions.keeper, path, role)
-    write.prepare(conn)
-    questions = ask(block, conn)
-    # prepared before anybody has to wait for it
-    changed.asking(conn)
-    rows_written = catalog.asking(conn, "rows_written")
-    clock = Clock()
-    with conn.undoing():
-        message.send(timeouts.settings, *changed.asking(conn), rows_written, *questions.asked)
-        # While the server works:
-        about = write.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
-        written, deleted, rows, *answers = _received(message, decision)
-        found = questions.facts(answers)
-        if not message.kept:
-            raise sessions.lost_lock()
-        clock.laps += message.laps
-        clock.lap()
-        by_block = changed.answered([written, deleted])
-        effect = effects.read_effect(conn, by_block, ground, decision.wanted)
-        problems = [*differences(decision, found), *unmet(decision, effect)]
-        if problems:
-            raise Failed(_rolled_back(decision), problems=problems)
-        locks = message.locks()
-        done = write.recording(
-            conn,
-            run_id,
-            about,
-            event=decision.event,
-            facts={fact: found[fact] for fact in block.facts if fact in found},
-            effect=effect.rows,
-            rows_written=rows,
-            started_at=message.began_at,
-            revision=decision.revision,
-            laps=clock.laps,
-            locks=locks,
+    sessions: Sessions
+    decision: Decision
+    run_id: str
+    timeouts: Timeouts
+    ground: Ground
+    ask: Ask
+
+    def attempt(self) -> Outcome:
+        """One attempt. Before it is committed, the catalog says what it has changed.
+
+        Between the two nothing else is asked: whatever is needed is asked before, or in the first.
+        """
+        decision, block, conn = self.decision, self.decision.block, self.sessions.work
+        message = self._message()
+        write.prepare(conn)
+        questions = self.ask(block, conn)
+        # prepared before anybody has to wait for it
+        changed.asking(conn)
+        rows_written = catalog.asking(conn, "rows_written")
+        clock = Clock()
+        with conn.undoing():
+            asked = [*changed.asking(conn), rows_written, *questions.asked]
+            message.send(self.timeouts.settings, *asked)
+            # While the server works:
+            about = write.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
+            written, deleted, rows, *answers = _received(message, decision)
+            found = questions.facts(answers)
+            if not message.kept:
+                raise self.sessions.lost_lock()
+            clock.laps += message.laps
+            clock.lap()
+            by_block = changed.answered([written, deleted])
+            effect = effects.read_effect(conn, by_block, self.ground, decision.wanted)
+            problems = postconditions.of_columns(decision, found)
+            problems += postconditions.of_objects(decision, effect)
+            if problems:
+                raise Failed(_rolled_back(decision), problems=problems)
+            locks = message.locks()
+            done = write.recording(
+                conn,
+                self.run_id,
+                about,
+                event=decision.event,
+                facts={fact: found[fact] for fact in block.facts if fact in found},
+                effect=effect.rows,
+                rows_written=rows,
+                started_at=message.began_at,
+                revision=decision.revision,
+                laps=clock.laps,
+                locks=locks,
+            )
+            sent = time.perf_counter()
+            confirmed = self._commit(message, done, locked=bool(locks))
+        clock.lap("COMMIT, with the ledger's rows")
+        ended_ms = (time.perf_counter() - sent) * 1000
+        self.ground.take(effect.differences, effect.after)
+        return Outcome(
+            block.name,
+            decision.event,
+            tuple(clock.laps),
+            message.began_at,
+            clock.total_ms,
+            tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks),
+            confirmed=confirmed,
+            effect=replace(effect, rows_written=rows),
         )
-        sent = time.perf_counter()
-        limit_ms = milliseconds(timeouts.lock_timeout) if locks else standbys.PATIENCE_MS
-        with (
-            standbys.watched(conn, sessions.look, limit_ms)
-            if message.awaits
-            else standbys.unwatched() as commit
-        ):
-            # Triggers that are deferred until now see what they see in psql.
-            conn.execute(f"{done}; {FLUSH}; {message.leaving}; COMMIT".encode())
-    clock.lap("COMMIT, with the ledger's rows")
-    ended_ms = (time.perf_counter() - sent) * 1000
-    locks = tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks)
-    ground.take(effect.differences, effect.after)
-    done_with = tuple(clock.laps), message.began_at, clock.total_ms, locks
-    return Outcome(
-        block.name,
-        decision.event,
-        *done_with,
-        confirmed=commit.confirmed,
-        effect=replace(effect, rows_written=rows),
-    )
+
+    def _message(self) -> Message:
+        """The block's statements that are to run. Locks are traced unless it makes all that it
+        locks: otherwise its tables are there before.
+        """
+        decision, sessions = self.decision, self.sessions
+        block = decision.block
+        traced = block.alters or decision.action is not Action.APPLY
+        statements = [block.statements[n] for n in decision.statements]
+        path, role = block.search_path, block.role
+        return Message(
+            sessions.work, sessions.schema, statements, traced, sessions.keeper, path, role
+        )
+
+    def _commit(self, message: Message, recording: str, *, locked: bool) -> bool:
+        """Send what records the block together with COMMIT. Returns whether standbys that it has to
+        wait for have confirmed it in time.
+        """
+        conn = self.sessions.work
+        limit_ms = milliseconds(self.timeouts.lock_timeout) if locked else standbys.PATIENCE_MS
+        watch = standbys.unwatched()
+        if message.awaits:
+            watch = standbys.watched(conn, self.sessions.look, limit_ms)
+        with watch as commit:
+            conn.execute(f"{recording}; {FLUSH}; COMMIT".encode())
+        return commit.confirmed
 
 
 def _received(message: Message, decision: Decision) -> list[list[dict[str, Any]]]:
@@ -251,20 +291,17 @@ def _received(message: Message, decision: Decision) -> list[list[dict[str, Any]]
 
 def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
     """Who was in the way at the end, when the budget is used up."""
-    seen = [blocker for attempt in attempts[-1:] for blocker in attempt.blockers]
-    hidden = any(blocker.transaction_s is None for blocker in seen)
-    remedy = "wait until these sessions have ended their transactions, or end them; then run again"
-    remedy = "\n".join(
-        [*dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy), remedy]
-    )
+    seen = attempts[-1].blockers if attempts else ()
+    remedies = list(dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy))
+    last = "wait until these sessions have ended their transactions, or end them; then run again"
+    if any(blocker.transaction_s is None for blocker in seen):
+        last += ". What they do is shown to a role that has pg_read_all_stats"
     return Problem(
         f"its locks could not be had in {len(attempts)} attempts of {timeouts.wait} each",
         where=block.name,
         expected=f"all of them at once, within the lock_budget of {timeouts.lock_budget}",
         found="\n".join(map(str, seen)) or "no blocker was seen",
-        remedy=f"{remedy}. What they do is shown to a role that has pg_read_all_stats"
-        if hidden
-        else remedy,
+        remedy="\n".join([*remedies, last]),
     )
 
 
@@ -283,46 +320,3 @@ def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int 
     shown += [] if index is None else [" " * (index - start) + "^"]
     problem = problem_of(exc, where=statement.place(index or 0), remedy=advice(exc, block))
     return replace(problem, found="\n".join(filter(None, [problem.found, *shown])))
-
-
-def unmet(decision: Decision, effect: Effect) -> list[Problem]:
-    """Where the block, or what undoes it, has not left what was to be there."""
-    problems = []
-    # a block that is completed may alter what is there of it
-    altered = {each.object for each in effect.differences}
-    left = altered if decision.action is Action.COMPLETE else set()
-    for wanted, definition in decision.wanted.items():
-        found = effect.after.get(wanted)
-        if not objects.holds(definition, found) and wanted not in left:
-            reverted = decision.action is Action.REVERT
-            what = "is not as it was before the block" if reverted else _AS_FOUND
-            problems.append(
-                Problem(
-                    f"{wanted} {what}",
-                    where=decision.block.name,
-                    expected=told(definition, found),
-                    found=told(found, definition),
-                    remedy="correct the revert script" if reverted else "run again",
-                )
-            )
-    return problems
-
-
-_AS_RUN = "did not come out as its SQL says"
-_AS_FOUND = "has changed since it was decided about"
-
-
-def differences(decision: Decision, found: Facts) -> list[Problem]:
-    """Where a column does not accept a value as it was to; or still does, if that is undone."""
-    block = decision.block
-    if decision.action is Action.REVERT:
-        left = [fact for fact in block.facts if fact in found]
-        return [
-            Problem(f"{each} is still there", block.name, "absent", found[each]) for each in left
-        ]
-    what = _AS_RUN if decision.pending else _AS_FOUND
-    return [
-        Problem(f"{fact} {what}", block.name, expected=value, found=found.get(fact, "absent"))
-        for fact, value in block.facts.items()
-        if found.get(fact) != value
-    ]

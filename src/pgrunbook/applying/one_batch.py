@@ -14,7 +14,7 @@ import psycopg
 from pglast import ast
 from psycopg import errors
 
-from pgrunbook.applying import standbys, waiters
+from pgrunbook.applying import rows_alone, standbys, waiters
 from pgrunbook.applying.one_message import Message
 from pgrunbook.applying.waiters import Waiters
 from pgrunbook.durations import milliseconds
@@ -52,9 +52,6 @@ Recording = Callable[[Sent], Sequence[str]]
 # they are, without a word.
 (_UNHIDDEN,) = statements("SET LOCAL row_security = off")
 
-# So that a constraint which is deferred is broken now, and not by a COMMIT.
-(_NOT_DEFERRED,) = statements("SET CONSTRAINTS ALL IMMEDIATE")
-
 
 @dataclass(frozen=True, slots=True)
 class Sender:
@@ -75,19 +72,20 @@ class Sender:
         """
         conn = self.sessions.work
         message = self._message([_UNHIDDEN, self._statement(ahead)])
-        asked = catalog.asking(conn, "rows_written")
+        asked = catalog.asking(conn, "rows_written"), rows_alone.asking(conn)
         try:
             with conn.undoing():
                 with self._watched() as seen:
-                    message.send(self.timeouts.settings, asked)
-                    (written,) = message.receive()
+                    message.send(self.timeouts.settings, *asked)
+                    written, catalogs = message.receive()
                     rows = _total(written) if self.batching.calls else message.affected
                     elapsed_ms = message.laps[-1][1]
                     held = [replace(lock, number=1) for lock in message.locks()]
-                    sent = Sent(message.began_at, rows, written, elapsed_ms, locks=held)
-                    self._settle(message, recording(sent))
-                sent = replace(sent, waited_ms=seen.waited_ms, blind=seen.blind)
-                return sent, self._commit(message)
+                    if catalogs[0]["catalogs"]:
+                        rows_alone.require(conn, self.sessions.look, self.block.name)
+                taken = message.began_at, rows, written, elapsed_ms, seen.waited_ms
+                sent = Sent(*taken, held, seen.blind)
+                return sent, self._commit(message, recording(sent))
         except psycopg.Error:
             if not conn.closed:
                 conn.execute(FLUSH)  # or what was rolled back is counted with the next attempt
@@ -100,8 +98,7 @@ class Sender:
             message.send(self.timeouts.settings)
             message.receive()
             sent = Sent(message.began_at)
-            self._settle(message, recording(sent))
-            return sent, self._commit(message)
+            return sent, self._commit(message, recording(sent))
 
     def breaks(self, ahead: Ahead, rows: int) -> bool:
         """Whether the first so many rows of the batch break a constraint; nothing is left of it.
@@ -109,7 +106,7 @@ class Sender:
         """
         conn = self.sessions.work
         part = self.keyset.ahead(conn, ahead.after, ahead.to, rows)
-        message = self._message([_UNHIDDEN, self._statement(part), _NOT_DEFERRED])
+        message = self._message([_UNHIDDEN, self._statement(part)])
         try:
             with conn.undoing():
                 with self._watched():
@@ -153,25 +150,17 @@ class Sender:
         limit_ms = milliseconds(self.timeouts.wait)
         return waiters.cancelling(self.sessions.work, self.sessions.look, limit_ms)
 
-    def _settle(self, message: Message, written: Sequence[str]) -> None:
-        """Write what is recorded, and run what is deferred until the commit: in there nobody could
-        stop it without leaving open whether a standby has confirmed it.
-        """
-        if not message.kept:
-            raise self.sessions.lost_lock()
-        # Triggers that are deferred until now see what they see in psql.
-        settling = [*written, FLUSH, message.leaving, _NOT_DEFERRED.sql]
-        self.sessions.work.execute("; ".join(settling).encode())
-
-    def _commit(self, message: Message) -> bool:
-        """Commit. Returns whether standbys have confirmed it."""
+    def _commit(self, message: Message, recorded: Sequence[str]) -> bool:
+        """Commit, together with what is recorded. Returns whether standbys have confirmed it."""
         sessions = self.sessions
+        if not message.kept:
+            raise sessions.lost_lock()
         with (
             standbys.watched(sessions.work, sessions.look, milliseconds(self.timeouts.lock_timeout))
             if message.awaits
             else standbys.unwatched() as commit
         ):
-            sessions.work.execute("COMMIT")
+            sessions.work.execute("; ".join([*recorded, FLUSH, "COMMIT"]).encode())
         sessions.put_back()
         return commit.confirmed
 

@@ -34,6 +34,10 @@ from pgrunbook.runbooks.scripts import Statement
 # Statements that call no function but those of a default, a CHECK or an index.
 _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
 
+# What is deferred until the commit is done here, as the block's statements see things: what it
+# changes is read then, and how long it holds the locks.
+_NOT_DEFERRED = "SET CONSTRAINTS ALL IMMEDIATE"
+
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
 _BETWEEN = "\n;\n"  # a statement may end with a comment
 
@@ -130,6 +134,8 @@ class Message:
             yield from waiting
             yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
+            if statement is self.statements[-1]:
+                yield _Part(_NOT_DEFERRED)
             yield _Part(session_settings.LEAVE if self._settles else search_path.ours())
             yield _Part(_NOW, self._ended)
             if self.traced or statement is self.statements[-1]:
@@ -159,15 +165,6 @@ class Message:
         yield _Part(search_path.theirs(self.path or search_path.of(self.conn)))
         if self.role:
             yield _Part(f"SET LOCAL ROLE {Identifier(self.role).as_string()}")
-
-    @property
-    def leaving(self) -> str:
-        """The statement after which triggers that are deferred until the commit see what they see
-        in psql.
-        """
-        if self._settles and self.statements:
-            return session_settings.RETURN
-        return search_path.theirs(self.path or search_path.of(self.conn))
 
     def _locking(
         self, statement: Statement, locks: Sequence[str], statement_timeout: str

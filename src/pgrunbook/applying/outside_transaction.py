@@ -21,11 +21,11 @@ import psycopg
 from pglast import ast
 from pglast.enums import ObjectType
 
-from pgrunbook.applying import effects, lock_waits
+from pgrunbook.applying import effects, lock_waits, postconditions
 from pgrunbook.applying.effects import Effect
-from pgrunbook.applying.in_transaction import unmet
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.outcome import Clock, Outcome
+from pgrunbook.applying.progress import LOOK_S, Progress, Watch
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
@@ -35,35 +35,17 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.remains import detached, half_done, is_detaching
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import blockers, catalog, locks, search_path
-from pgrunbook.postgres.blockers import Attempt, Blocker
+from pgrunbook.postgres import catalog, locks, search_path
+from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.postgres.session import Session, Silent
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks import scripts
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-
-# How often to look how far a statement has come.
-LOOK_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a statement has come: the server's name of its phase, how much of it is done, and who
-    is waited for.
-
-    `done` and `total` count blocks or rows, or while it waits, the transactions to wait for.
-    """
-
-    block: str
-    phase: str
-    done: int
-    total: int
-    blockers: tuple[Blocker, ...]
 
 
 def apply(
@@ -90,7 +72,7 @@ def apply(
         run_id,
         timeouts.of(decision.block),
         report,
-        progress,
+        Watch(sessions, decision.block.name, progress),
         _now(sessions.work),
     )
     block = decision.block
@@ -98,7 +80,7 @@ def apply(
         steps.record("reverting" if decision.action is Action.REVERT else "started")
         steps.run()
         effect = effects.compare(sessions.look, ground, block, _taken_over(decision), decision.kept)
-        if problems := [*_invalid(block, effect), *unmet(decision, effect)]:
+        if problems := [*_invalid(block, effect), *postconditions.of_objects(decision, effect)]:
             raise Failed(_half_done(decision), problems=problems)
         steps.record(decision.event, effect=effect.rows, later=1)
     except psycopg.Error as exc:
@@ -198,12 +180,11 @@ class _Steps:
     run_id: str
     timeouts: Timeouts
     report: Report
-    progress: Callable[[Progress], None]
+    watch: Watch
     started_at: datetime
     clock: Clock = field(default_factory=Clock)
     locks: list[Lock] = field(default_factory=list)
     at: str = ""
-    blockers: tuple[Blocker, ...] = ()
 
     @property
     def block(self) -> str:
@@ -255,7 +236,7 @@ class _Steps:
             sent = time.perf_counter()
             trace.note(number, sent, there)  # it may be done before anybody has looked
             self.clock.lap()
-            with conn.watched(LOOK_S, lambda: self._looks(trace, number, sent)):
+            with conn.watched(LOOK_S, lambda: self.watch.look(trace, number, sent)):
                 if partition := detached(statement.node):
                     self._detach(conn, statement.sql, partition)
                 else:
@@ -265,27 +246,6 @@ class _Steps:
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
         self.locks += trace.locks({row["oid"]: row["filenode"] for row in files})
         return (time.perf_counter() - sent) * 1000
-
-    def _looks(self, trace: Trace, number: int, sent: float) -> None:
-        """Look; if the session for that is lost, told to stop, or not let in anew, again next time.
-        Raises Silent: nobody else would find out that the server is.
-        """
-        try:
-            self._look(trace, number, sent)
-        except Silent:
-            raise
-        except Refused as exc:  # while it was opened anew
-            if isinstance(exc.__cause__, Silent):
-                raise exc.__cause__ from None
-        except psycopg.OperationalError:
-            return
-
-    def _look(self, trace: Trace, number: int, sent: float) -> None:
-        look, pid = self.sessions.look, self.sessions.work.info.backend_pid
-        trace.note(number, sent, catalog.rows(look, "locks", pid=pid))
-        self.blockers = tuple(blockers.blockers(look, pid))
-        for row in catalog.rows(look, "progress", pid=pid):
-            self.progress(Progress(self.block, blockers=self.blockers, **row))
 
     def _detach(self, conn: Session, sql: str, partition: str) -> None:
         """At its end, detaching locks readers of the partition out, and others would queue behind
@@ -313,13 +273,13 @@ class _Steps:
 
     def _note(self, attempt: Attempt) -> None:
         self.report(attempt)
-        self.blockers = attempt.blockers or self.blockers
+        self.watch.blockers = attempt.blockers or self.watch.blockers
         write.note_attempt(self.sessions.work, self.run_id, attempt)
 
     def problem(self, exc: psycopg.Error) -> Problem:
         """What failed, who was in the way if it was a lock, and what is left."""
         waited = isinstance(exc, lock_waits.WITHOUT_LOCKS) and not isinstance(exc, Locked)
-        found = [self.at, *map(str, self.blockers if waited else ())]
+        found = [self.at, *map(str, self.watch.blockers if waited else ())]
         with suppress(psycopg.Error, RunbookError):
             left = half_done(self.sessions.work, self.decision.block)
             found += [f"left half done: {each}" for each in left]

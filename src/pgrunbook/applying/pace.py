@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pgrunbook.durations import words
 from pgrunbook.postgres.pressure import Pressure
@@ -28,14 +28,16 @@ _RECENT = 20  # batches: of which the rate is told
 # What has made us pause has to be this far below its limit before we go on.
 _RELIEF = 0.5
 
-# Of that limit: where a vacuum is due, as it takes its time.
-_VACUUM_FROM = 0.75
+# Of that limit: a vacuum is due where the next batch would come this near to it. Each reads the
+# indexes as a whole, so that it is to be worth it.
+_VACUUM_FROM = 0.95
 _FEW_ROWS = 1_000  # dead ones are not worth a vacuum, whatever their share
 # After one that has left dead rows: for how long none is tried, and as a multiple of its time.
-_BETWEEN_VACUUMS_S, _VACUUM_TIMES = 30.0, 10
+_BETWEEN_VACUUMS_S, _VACUUM_TIMES = 10.0, 10
 
-# Once somebody has waited for a batch, batches take at most this part of lock_timeout.
-_UNNOTICED = 0.5
+# What a batch takes of lock_timeout at most, until nobody has waited for one for so long. Who waits
+# first would else wait for a large one.
+_UNNOTICED, _QUIET_S = 0.4, 10.0
 # While a vacuum is at work on the table, batches have at most this share of the time.
 _BESIDE_VACUUM_PERCENT = 50
 
@@ -55,6 +57,8 @@ class Pace:
     now: Callable[[], float] = time.monotonic
     lag_s: float | None = None
     rest_s: float = 0.0
+    _began: float = field(init=False)
+    _noticed: bool = False  # whether somebody has waited for a batch
     _row_ms: float | None = None
     _beside_vacuum: bool = False
     _no_vacuum_before: float = 0.0  # by the clock, as an earlier one was of no use
@@ -62,9 +66,12 @@ class Pace:
     _lag: _Lag = field(default_factory=lambda: _Lag())
     _written: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
+    def __post_init__(self) -> None:
+        self._began = self.now()
+
     def after(self, rows: int, elapsed_ms: float, waiters_ms: float = 0.0) -> None:
         """A batch has gone through so many rows, changed or not, in so long, and somebody has
-        waited for it, 0 if nobody has. From then on batches are shorter than `lock_timeout`.
+        waited for it, 0 if nobody has. From then on batches stay shorter than `lock_timeout`.
         """
         self._written.append((self.now(), rows))
         share = self.limits.share_percent
@@ -79,21 +86,25 @@ class Pace:
         self._row_ms = max(took, smoothed, _LEAST_MS)  # to be too small costs less
         least = self.rows * _SLOWER
         if waiters_ms > 0:
-            self._be_unnoticed()
+            self._noticed = True
             least = 1
-        wanted = self.target_ms / self._row_ms
+        wanted = self._wanted_ms / self._row_ms
         self.rows = round(min(max(wanted, least, 1), self.rows * _FASTER, _LARGEST))
 
     def gave_way(self, rows: int) -> None:
         """A batch of so many rows was cancelled, as somebody waited for it: it is tried again at
         half the size, or less.
         """
-        self._be_unnoticed()
-        fits = self.rows if self._row_ms is None else round(self.target_ms / self._row_ms)
+        self._noticed = True
+        fits = self.rows if self._row_ms is None else round(self._wanted_ms / self._row_ms)
         self.rows = max(1, min(self.rows // 2, rows // 2, fits))
 
-    def _be_unnoticed(self) -> None:
-        self.target_ms = min(self.target_ms, self.lock_timeout_ms * _UNNOTICED)
+    @property
+    def _wanted_ms(self) -> float:
+        """How long the next batch is to take."""
+        if self._noticed or self.now() - self._began < _QUIET_S:
+            return min(self.target_ms, self.lock_timeout_ms * _UNNOTICED)
+        return self.target_ms
 
     @property
     def rows_per_s(self) -> float | None:
@@ -120,14 +131,15 @@ class Pace:
         return [told for what, _, _, told in measured if what in self._paused_by]
 
     def vacuum_is_due(self, pressure: Pressure) -> bool:
-        """Whether to vacuum the table before the next batch: dead rows come near their limit, we
-        may do so, and nobody else is at it.
+        """Whether to vacuum the table before the next batch: with that, dead rows would come near
+        their limit, we may do so, and nobody else is at it.
         """
+        more = min(self.rows, pressure.live_rows)
         return (
             self.limits.vacuum
             and pressure.may_vacuum
             and pressure.vacuum is None
-            and self._dead_percent(pressure) > self.limits.dead_percent * _VACUUM_FROM
+            and self._dead_percent(pressure, more) > self.limits.dead_percent * _VACUUM_FROM
             and self.now() >= self._no_vacuum_before
         )
 
@@ -140,8 +152,11 @@ class Pace:
             self._no_vacuum_before = self.now() + wait_s
 
     @staticmethod
-    def _dead_percent(pressure: Pressure) -> float:
-        return pressure.dead_percent if pressure.dead_rows > _FEW_ROWS else 0.0
+    def _dead_percent(pressure: Pressure, more: int = 0) -> float:
+        """Of the rows, also if so many more of them were dead; 0 of few."""
+        if pressure.dead_rows <= _FEW_ROWS:
+            return 0.0
+        return replace(pressure, dead_rows=pressure.dead_rows + more).dead_percent
 
     def _measured(self, pressure: Pressure) -> Iterator[tuple[str, float, float, str]]:
         """What is limited, its value, the limit, and both in words."""

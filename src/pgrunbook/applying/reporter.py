@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pgrunbook.applying.outcome import Outcome
-from pgrunbook.applying.outside_transaction import Progress
+from pgrunbook.applying.progress import Progress
 from pgrunbook.ledger.batches import History
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.blockers import Attempt
@@ -16,7 +16,7 @@ from pgrunbook.records.format import parts
 class Reporter(Protocol):
     """Who is told of the blocks of a cell."""
 
-    def decision(self, chosen: Decision) -> None:
+    def decision(self, decision: Decision) -> None:
         """A block before anything is done."""
 
     def outcome(self, done: Outcome) -> None:

@@ -102,11 +102,8 @@ def error_of(exc: BaseException) -> RunbookError:
         case OSError():
             problem = Problem(str(exc.strerror or exc), str(exc.filename or "what there is to say"))
             return Failed("A file could not be read or written.", problems=[problem])
-    return Failed(
-        f"{type(exc).__name__}: {first_line(exc)}"
-        if isinstance(exc, Exception)
-        else type(exc).__name__
-    )
+    name = type(exc).__name__
+    return Failed(f"{name}: {first_line(exc)}" if isinstance(exc, Exception) else name)
 
 
 def print_document(value: Any) -> None:

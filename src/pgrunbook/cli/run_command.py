@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -77,7 +79,9 @@ def run(
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a
     block, a block was edited since, or the last run did not pass; and none after the first that
-    does not pass, whose exit code it is. A parameter goes to the runbooks that declare it.
+    does not pass, whose exit code it is. A parameter goes to the runbooks that declare it. With
+    --mode plan or rehearse each is looked at on a copy of the schema that has what those before it
+    would make.
     """
     if pending == bool(runbook):
         raise click.UsageError("Name a RUNBOOK, or give --pending.")
@@ -96,16 +100,16 @@ def run(
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
     bar = bool(sys.stderr and sys.stderr.isatty()) if progress is None else progress
     told: list[dict[str, Any]] = []
+    turns = contextlib.ExitStack()
     try:
+        turn = _turn(project, asked, turns)
         for path, each in asked.items():
             told.append(facts := {"runbook": path.stem})
-            for name, value in _run(project, path, each, html=html, bar=bar):
+            for name, value in _run(project, path, each, turn(path), html=html, bar=bar):
                 facts[name] = value
                 if not as_json:
                     _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
-            _go_on(
-                [facts["runbook"] for facts in told], each.chosen.mode, Verdict(facts["verdict"])
-            )
+            _go_on([facts["runbook"] for facts in told], Verdict(facts["verdict"]))
             if signals.stopped() and path != list(asked)[-1]:
                 raise Interrupted(
                     f"Stopped by a signal, after {path.stem}: the runbooks after it were not begun."
@@ -115,20 +119,30 @@ def run(
         told[-1] = error | told[-1] | {"problems": error["problems"], "error": error["message"]}
         raise
     finally:
+        turns.close()
         if as_json:
             commands.print_document(told)
 
 
-def _go_on(done: Sequence[str], mode: str, verdict: Verdict) -> None:
+def _turn(
+    project: Project, asked: Mapping[Path, Asked], turns: contextlib.ExitStack
+) -> Callable[[Path], AbstractContextManager[Sequence[str]]]:
+    """What a runbook is to be run within; it gives those before it, if they are only planned or
+    rehearsed: see `InTurn.turn`.
+    """
+    if len(asked) <= 1:
+        return lambda _: contextlib.nullcontext(())
+    from pgrunbook.runner.in_turn import InTurn
+
+    return turns.enter_context(InTurn(project, asked)).turn
+
+
+def _go_on(done: Sequence[str], verdict: Verdict) -> None:
     """Exit if the last of these runbooks did not pass, with a note about those before it."""
     if verdict is Verdict.PASSED:
         return
     if passed := done[:-1]:
-        dry = mode in ("plan", "rehearse")
-        note = (
-            "comes before it and is not applied there yet" if dry else "came before it and passed"
-        )
-        click.echo(f"note:     {', '.join(passed)} {note}", err=True)
+        click.echo(f"note:     {', '.join(passed)} came before it and passed", err=True)
     sys.exit(verdict.exit_code)
 
 
@@ -141,16 +155,24 @@ def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters)
 
 
 def _run(
-    project: Project, notebook: Path, asked: Asked, *, html: bool, bar: bool
+    project: Project,
+    notebook: Path,
+    asked: Asked,
+    turn: AbstractContextManager[Sequence[str]],
+    *,
+    html: bool,
+    bar: bool,
 ) -> Iterator[tuple[str, Any]]:
     """Run one runbook, and seal its record; what there is to say, each with its name, once nothing
     is left to be done: nobody need listen to the end.
     """
-    with signals.as_before():
+    with signals.as_before(), turn as after:
         path, ending = _execute(project, notebook, asked, bar=bar)
         sealed = _sealed(project, path)
         page = _page(project, path) if html else None
     yield "verdict", str(ending.verdict)
+    if after:
+        yield "after", list(after)
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
     if asked.chosen.mode in ("plan", "rehearse"):
@@ -206,5 +228,5 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
     elif name == "hazards":
         for row in value:
             click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")
-    elif name not in ("verdict", "problems"):
+    elif name not in ("verdict", "problems", "after"):
         click.echo(f"{name + ':':<10}{controls.one_line(value)}")

@@ -8,13 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pgrunbook import checks
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import so_far
-from pgrunbook.planning import decisions, preflight, right_target
+from pgrunbook.planning import checks, decisions, preflight, right_target
 from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
@@ -38,8 +37,8 @@ def collect(
 
     A block's state is `pending`, or the last event that the ledger has of it; one with variants is
     listed once for each of its columns. It is `edited` if its files are no longer those that were
-    applied. One in batches that is not done says how `far` it has come. Times are in
-    milliseconds. Raises Refused if the target, its schema or its ledger
+    applied. One in batches that is not done says how `far` it has come, and while it pauses, why:
+    `pauses`. Times are in milliseconds. Raises Refused if the target, its schema or its ledger
     cannot be reached.
     """
     resolved = targets.resolve(target, project)
@@ -71,7 +70,8 @@ def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]
     complete = any(run["verdict"] == Verdict.PASSED for run in runs)
     entries = ledger.entries(conn, runbook, schema)
     blocks = _blocks(source, entries, complete=complete)
-    far = {name: _far(conn, runbook, schema, entry) for name, entry in entries.items()}
+    last = _last(conn, schema, runs)
+    far = {name: _far(conn, runbook, schema, entry, last) for name, entry in entries.items()}
     details = ledger.details(conn, runbook, schema)
     return {
         "runbook": runbook,
@@ -82,16 +82,30 @@ def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]
             | far.get(block["block"], {})
             for block in blocks
         ],
-        "last_run": _last(conn, schema, runs),
+        "last_run": last,
     }
 
 
-def _far(conn: Connection, runbook: str, schema: str, entry: ledger.Entry) -> dict[str, str]:
-    """How far a block in batches has come that is not done: under the key `far`."""
+def _far(
+    conn: Connection,
+    runbook: str,
+    schema: str,
+    entry: ledger.Entry,
+    last: dict[str, Any] | None,
+) -> dict[str, str]:
+    """How far a block in batches has come that is not done, under the key `far`; and under `pauses`
+    why it does not go on now, unless the run that has paused has died.
+    """
     if not entry.broken_off:
         return {}
     found = batches.found(conn, runbook, schema, entry.block, entry.revision)
-    return {"far": found.far} if found else {}
+    if not found:
+        return {}
+    told = {"far": found.far}
+    paused = batches.pausing(conn, found.id)
+    if paused and last and last["run"] == paused.run and last["verdict"] in (_AT_WORK, _UNKNOWN):
+        told["pauses"] = str(paused)
+    return told
 
 
 _NO_DETAILS: dict[str, Any] = {"elapsed_ms": None, "locks": [], "attempts": 0}
@@ -128,6 +142,10 @@ def _done(entry: ledger.Entry, source: Source) -> dict[str, Any]:
     }
 
 
+_AT_WORK = "at work"
+_UNKNOWN = "no verdict: at work, or died"
+
+
 def _last(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The last run: its verdict, or for one that has none, whether it is at work, and the last
     thing known of it.
@@ -149,8 +167,8 @@ def _without_verdict(conn: Connection, run_id: str) -> str:
     """
     holders = [holder["application"] for holder in run_locks.holding(conn, run_locks.DATABASE)]
     if any(application is None for application in holders):
-        return "no verdict: at work, or died"
-    return "at work" if any(run_id[:8] in application for application in holders) else "died"
+        return _UNKNOWN
+    return _AT_WORK if any(run_id[:8] in application for application in holders) else "died"
 
 
 def text(reports: Sequence[dict[str, Any]]) -> str:
@@ -160,6 +178,9 @@ def text(reports: Sequence[dict[str, Any]]) -> str:
     with console.capture() as capture:
         for report in reports:
             console.print(_table(report))
+            for block in report["blocks"]:
+                if "pauses" in block:
+                    console.print(one_line(f"{block['block']} {block['pauses']}"))
             if last := report["last_run"]:
                 ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))
                 console.print(

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgrunbook.errors import Refused, Verdict
+from pgrunbook.errors import Problem, Refused, Verdict
 from pgrunbook.fleet import approval, journal, record, targets, waves
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import Ledgers
@@ -18,6 +18,7 @@ from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import Kind, State, ended
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import WHOLE, Slice
+from pgrunbook.records import verification
 from pgrunbook.records.naming import JOURNAL
 from pgrunbook.runbooks.project import Project
 
@@ -67,9 +68,10 @@ def resume(
     """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
     waves and its parameters, but for the operator. It ends after the wave `until`. The workers, the
     pause and the time for a cell are those of pgrunbook.toml now. Raises Refused if the operator
-    has approved the set.
+    has approved the set, or if the earlier run is not as it was sealed.
     """
     before = State.read(path)
+    _require_as_sealed(project, path, before)
     waves.require(until, len(before.waves))
     approval.require_another(before["approved"], operator)
     kept = ("runbook", "mode", "list", "approved", "waves", "budgets")
@@ -87,6 +89,18 @@ def resume(
         if each.passed:
             members.append(ended(each))
     return _written(project, fleet, begun, members)
+
+
+def _require_as_sealed(project: Project, path: Path, before: State) -> None:
+    """Raise Refused if what a run would go on with, other databases maybe, was never sealed so."""
+    problems = list(verification.of_project(project, only=record.of(path)).problems)
+    listed = targets.digest(each.target for each in before.targets.values())
+    if listed != before["list"]:
+        problems.append(
+            Problem("lists other targets than it began with", path.name, before["list"], listed)
+        )
+    if problems:
+        raise Refused("The earlier run is not as it was sealed.", problems=problems)
 
 
 def _written(

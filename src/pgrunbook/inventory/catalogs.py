@@ -1,7 +1,8 @@
-"""The questions to the catalog: a file each in `sql/inventory/`, and how they are sent.
+"""The questions to the catalog: a file each in `sql/inventory/`.
 
 The second line of a file says what it is of: the catalog, the columns that hold an object's
-address, and the one that holds its schema.
+address, and the one that holds its schema; and with which catalog, and which letters of its
+`_LETTERS`, there is anything to ask for, if not with its own.
 """
 
 from __future__ import annotations
@@ -11,15 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-import psycopg
-from psycopg import sql
-from psycopg.pq import TransactionStatus
-from psycopg.rows import tuple_row
 
 from pgrunbook.inventory.objects import Address
-from pgrunbook.postgres.session import Session
+from pgrunbook.inventory.snapshot import Answer
 
 # Catalogs have the same OIDs in every version: src/include/catalog/*.h.
 OIDS = {
@@ -57,31 +52,24 @@ OIDS = {
     "pg_user_mapping": 1418,
 }
 
-# Where names are looked up, and how values are printed, by whatever else the session wants them:
-# what pg_dump sets, and what could make one value look like two.
-_SETTINGS = {
-    "search_path": "pg_catalog, pg_temp",
-    "quote_all_identifiers": "off",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    "lc_monetary": "C",
-}
-# The session's own values are kept in a setting of ours, until they are put back. Every name is
-# qualified: it is asked while the session's own search_path holds.
-_KEEP = """\
-SELECT pg_catalog.set_config('pgrunbook.settings', (
-           SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name))
-             FROM pg_catalog.unnest('{%s}'::pg_catalog.text[]) AS name)::pg_catalog.text, true)"""
-_PUT_BACK = """\
-SELECT set_config(key, value, true)
-  FROM json_each_text(current_setting('pgrunbook.settings')::json)"""
+MADE_LATER = 16384  # FirstNormalObjectId: what has a smaller OID was made by initdb
+
+# Which catalogs hold anything that initdb has not made? For most kinds of objects that is none; of
+# the large ones it is told which kinds there are. An array is no type of its own.
+_USED = "SELECT {oid}, '' WHERE EXISTS (SELECT FROM {catalog} WHERE oid >= {later})"
+_USED_BY = "SELECT DISTINCT {oid}, {letters}::text FROM {catalog} WHERE oid >= {later}{but}"
+_LETTERS = {"pg_class": "relkind", "pg_proc": "prokind", "pg_type": "typtype"}
+_BUT = {"pg_type": " AND (typelem = 0 OR typarray <> 0)"}
+# What initdb has made of these may be altered.
+_ALWAYS = frozenset({OIDS["pg_extension"], OIDS["pg_namespace"]})
+_HIDDEN = "pg_user_mapping"  # from most roles
 
 _PAIRS = "({}, {}) IN (SELECT * FROM unnest({}::oid[], {}::{}[]))"
 
-_HEADER = re.compile(r"^-- of (\w+): ([\w.]+)(?:, ([\w.]+))?(?:; in ([\w.]+))?$", re.MULTILINE)
+_HEADER = re.compile(
+    r"^-- of (\w+): ([\w.]+)(?:, ([\w.]+))?(?:; in ([\w.]+))?(?:; with (\w+)((?: \w)*))?$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +84,8 @@ class Kind:
     oid: str
     number: str | None
     namespace: str | None
+    source: int  # the catalog without which there is none of the kind
+    letters: frozenset[str]  # those there, of which none is without one; empty: whichever
 
     def of(self, addresses: Sequence[Address]) -> str:
         """The question about those of the addresses that may be of this kind; empty if none is."""
@@ -165,14 +155,69 @@ def kinds() -> Sequence[Kind]:
     found = []
     for name in names:
         if header := _HEADER.search(query(name)):
-            catalog, oid, number, namespace = header.groups()
-            found.append(Kind(name, query(name), OIDS[catalog], oid, number, namespace))
+            catalog, oid, number, namespace, source, letters = header.groups()
+            about = OIDS[source or catalog], frozenset((letters or "").split())
+            found.append(Kind(name, query(name), OIDS[catalog], oid, number, namespace, *about))
     return found
+
+
+def used() -> str:
+    """The question for which kinds of objects there may be any: see `kinds_in`."""
+    return " UNION ALL ".join(
+        (_USED_BY if catalog in _LETTERS else _USED).format(
+            oid=oid,
+            catalog=catalog,
+            letters=_LETTERS.get(catalog),
+            later=MADE_LATER,
+            but=_BUT.get(catalog, ""),
+        )
+        for catalog, oid in OIDS.items()
+        if catalog != _HIDDEN
+    )
+
+
+def kinds_in(used: Answer) -> list[Kind]:
+    """The kinds of objects that may be there, by the answer to that question."""
+    there: dict[int, set[str]] = {oid: set() for oid in _ALWAYS}
+    for oid, letter in used.rows:
+        there.setdefault(oid, set()).add(letter)
+    return [
+        kind
+        for kind in kinds()
+        if kind.source in there and (not kind.letters or kind.letters & there[kind.source])
+    ]
 
 
 def among(addresses: Sequence[Address], classid: str, oid: str) -> str:
     """The condition that these columns of a row address one of these objects, or a part of one."""
     return _are_among(classid, oid, sorted({each[:2] for each in addresses}), "oid")
+
+
+# The catalogs that most objects of schemas are in, and their columns that hold the schema.
+_LARGE = {
+    "pg_class": "relnamespace",
+    "pg_constraint": "connamespace",
+    "pg_proc": "pronamespace",
+    "pg_type": "typnamespace",
+}
+_WITHIN = "SELECT oid FROM {catalog} WHERE {column} = ANY ({namespaces})"
+
+
+def said_of_later() -> str:
+    """The condition that a row, of whatever is said of objects, is not about PostgreSQL's own."""
+    return f"(d.objoid >= {MADE_LATER} OR d.classoid = ANY ({oids(_ALWAYS)}))"
+
+
+def said_within(namespaces: Sequence[int]) -> str:
+    """The condition that a row, of whatever is said of objects, is about one of these schemas; it
+    may be about an object of a small catalog, wherever that is.
+    """
+    small = oids(OIDS[catalog] for catalog in _LARGE)
+    theirs = " UNION ALL ".join(
+        _WITHIN.format(catalog=catalog, column=column, namespaces=oids(namespaces))
+        for catalog, column in _LARGE.items()
+    )
+    return f"(d.classoid <> ALL ({small}) OR d.objoid IN ({theirs}))"
 
 
 def _are_among(left: str, right: str, pairs: Sequence[tuple[int, int]], type_: str) -> str:
@@ -187,47 +232,3 @@ def oids(numbers: Iterable[int]) -> str:
 
 def _array(numbers: Sequence[int]) -> str:
     return f"'{{{','.join(map(str, numbers))}}}'"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The rows of one question, and what its columns are called."""
-
-    names: Sequence[str]
-    rows: Sequence[tuple[Any, ...]]
-
-
-def ask(conn: psycopg.Connection[Any], questions: Sequence[str]) -> list[Answer]:
-    """The answers to several questions, in one message, printed alike in every session.
-
-    Outside a transaction they see one snapshot.
-    """
-    idle = conn.info.transaction_status == TransactionStatus.IDLE
-    begin = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] if idle else []
-    end = ["COMMIT"] if idle else [_PUT_BACK]
-    before = [*begin, _KEEP % ",".join(_SETTINGS)]
-    before += [
-        f"SET LOCAL {name} = {value if name == 'search_path' else sql.Literal(value).as_string()}"
-        for name, value in _SETTINGS.items()
-    ]
-    statements = [*before, *questions, *end]
-    sent = ";\n".join(statements).encode()
-    with conn.cursor(row_factory=tuple_row) as cursor:
-        try:
-            if isinstance(conn, Session):
-                with conn.message_of(len(statements)):
-                    cursor.execute(sent)
-            else:
-                cursor.execute(sent)
-        except psycopg.Error:  # a lock of somebody else's, say
-            if idle and not conn.closed:
-                conn.execute("ROLLBACK")
-            raise
-        for _ in before:
-            cursor.nextset()
-        answers = []
-        for _ in questions:
-            names = [column.name for column in cursor.description or ()]
-            answers.append(Answer(names, cursor.fetchall()))
-            cursor.nextset()
-    return answers

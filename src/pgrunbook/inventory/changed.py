@@ -17,6 +17,7 @@ import psycopg
 
 from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.objects import Address
+from pgrunbook.inventory.snapshot import Answer, ask
 from pgrunbook.postgres.session import Session
 
 # Who is no superuser cannot read them; nor can he write to them but by way of a user mapping.
@@ -52,7 +53,7 @@ def written(conn: psycopg.Connection[Any]) -> Written:
         _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written),
         catalogs.query("deleted_from"),
     ]
-    number, objects, deleted = catalogs.ask(conn, questions)
+    number, objects, deleted = ask(conn, questions)
     ((xid,),) = number.rows
     return Written(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
 
@@ -96,7 +97,7 @@ def overwritten(
             return ""
         return "" if catalog in deleted_from and catalog not in _WITH_THEIR_TABLE else "false AND "
 
-    (answer,) = catalogs.ask(conn, [_query(conn, f"'{xid:d}'::xid8", "xmax", looked_into)])
+    (answer,) = ask(conn, [_query(conn, f"'{xid:d}'::xid8", "xmax", looked_into)])
     return _addresses(answer)
 
 
@@ -117,5 +118,5 @@ def _query(
     return text.replace("{stamp}", stamp).replace("{xid}", xid)
 
 
-def _addresses(answer: catalogs.Answer) -> list[Address]:
+def _addresses(answer: Answer) -> list[Address]:
     return [Address(*row) for row in answer.rows]

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pgrunbook.inventory import names
+
 # The property that holds a column's place in its table. Equality ignores it, as a column that was
 # dropped before it moves it; `differences` compares the order of the columns that are in both.
 PLACE = "#"
@@ -22,6 +24,13 @@ class Object(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.type} {self.identity}"
+
+    @property
+    def schema(self) -> str | None:
+        """The schema that it is, or is in; None if it is in none, as extensions and casts are."""
+        if self.type == "schema":
+            return names.names(self.identity)[0]
+        return names.schema(self.identity)
 
 
 class Address(NamedTuple):

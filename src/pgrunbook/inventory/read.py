@@ -11,8 +11,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.inventory import catalogs
-from pgrunbook.inventory.catalogs import OIDS, Answer, Kind
+from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, Kind
 from pgrunbook.inventory.objects import Address, Definition, Inventory, Object
+from pgrunbook.inventory.snapshot import Answer, Snapshot
 from pgrunbook.secrets.patterns import MASK, mask_shapes
 
 _SCHEMAS = """\
@@ -20,7 +21,6 @@ SELECT n.oid, n.nspname::text FROM pg_namespace n
  WHERE {wanted}
  ORDER BY n.nspname"""
 _ALL = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'pgrunbook')"
-_MADE_LATER = 16384  # FirstNormalObjectId: what has a smaller OID was made by initdb
 _PUBLIC = Object("schema", "public")  # by initdb, too, but no part of PostgreSQL
 
 # Options of servers and tables whose values may be secret, by what wrappers call them; of a user
@@ -50,11 +50,16 @@ def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) ->
     named = _ALL
     if schemas is not None:
         named = f"n.nspname = ANY ({sql.Literal([*schemas]).as_string()}::text[])"
-    (found,) = catalogs.ask(conn, [_SCHEMAS.replace("{wanted}", named)])
-    namespaces = [oid for oid, _ in found.rows]
-    asked = {kind: kind.within(namespaces) for kind in catalogs.kinds()}
-    later = f"(d.objoid >= {_MADE_LATER} OR d.classoid <> {OIDS['pg_class']})"
-    inventory = _read(conn, asked, _About(said=later, member="true", privileged="true"))
+    with Snapshot(conn) as snapshot:
+        wanted = _SCHEMAS.replace("{wanted}", named)
+        found, used = snapshot.ask([wanted, catalogs.used()], last=False)
+        namespaces = [oid for oid, _ in found.rows]
+        said = catalogs.said_of_later()
+        if schemas is not None:
+            said += f" AND {catalogs.said_within(namespaces)}"
+        about = _About(said=said, member="true", privileged="true")
+        asked = {kind: kind.within(namespaces) for kind in catalogs.kinds_in(used)}
+        inventory = _read(snapshot, conn, asked, about)
     inventory.schemas = [name for _, name in found.rows]
     return inventory
 
@@ -77,7 +82,8 @@ def read_objects(
         privileged=f"{{oid}} = ANY ({catalogs.oids(each.objid for each in addresses)})",
     )
     questions = {kind: question for kind, question in asked.items() if question}
-    return _read(conn, questions, about, gone)
+    with Snapshot(conn) as snapshot:
+        return _read(snapshot, conn, questions, about, gone)
 
 
 class _About(NamedTuple):
@@ -89,6 +95,7 @@ class _About(NamedTuple):
 
 
 def _read(
+    snapshot: Snapshot,
     conn: psycopg.Connection[Any],
     asked: Mapping[Kind, str],
     about: _About,
@@ -105,7 +112,7 @@ def _read(
         *(_permitted(conn, kind, question) for kind, question in asked.items()),
         *gone,
     ]
-    members, granted, *others = catalogs.ask(conn, questions)
+    members, granted, *others = snapshot.ask(questions, last=True)
     said, answers = others[: len(_SAID)], others[len(_SAID) :]
     answers, missing = answers[: len(asked)], answers[len(asked) :]
     brought = set(members.rows)
@@ -133,7 +140,7 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
     for row in answer.rows:
         oid, number, part_of, type_, identity = row[:5]
         each = Object(type_, identity)
-        if oid < _MADE_LATER and each != _PUBLIC and type_ != "extension":
+        if oid < MADE_LATER and each != _PUBLIC and type_ != "extension":
             continue
         if brought and ((kind.classid, oid) in brought or (whole, part_of) in brought):
             continue
@@ -193,9 +200,11 @@ def _without_password(conninfo: str) -> str:
 
 def _add_granted(inventory: Inventory, answer: Answer) -> None:
     """Add objects that are not ours for their privileges alone; public is one that is there."""
-    for *address, type_, identity, acl, usual in answer.rows:
+    names = ["acl", "default acl", "comment"]
+    for *address, type_, identity, acl, usual, comment in answer.rows:
         each = Object(type_, identity)
-        if properties := _properties(["acl", "default acl"], [acl, usual]):
+        properties = _properties(names, [acl, usual, comment])
+        if "privileges" in properties:
             inventory.definitions.setdefault(each, Definition(properties))
             inventory.addresses.setdefault(each, Address(*address))
 

@@ -32,6 +32,7 @@ class Backfill:
     id: int
     tree_sha256: str
     table: str
+    oid: int
     key: tuple[str, ...]
     upper: Key | None
     estimated_rows: int
@@ -101,6 +102,26 @@ def found(
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """A pause that has not ended, as far as the ledger knows: of which run, since when, and why."""
+
+    run: str
+    since: datetime
+    reasons: Sequence[str]
+
+    def __str__(self) -> str:
+        return f"pauses since {self.since:%H:%M:%S %Z}: {'; '.join(self.reasons)}"
+
+
+@lockers.named
+def pausing(conn: Connection, backfill: int) -> Pausing | None:
+    """The pause that a backfill is in; if its run has died, the one that it was in. Reads only."""
+    for row in catalog.rows(conn, "ledger_pausing", backfill=backfill):
+        return Pausing(**row)
+    return None
+
+
 @lockers.named
 def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[str, Any]]:
     """The batches that do not begin where the one before has ended, or do not reach the upper
@@ -165,6 +186,7 @@ def begin(
     revision: int,
     tree_sha256: str,
     table: str,
+    oid: int,
     key: Sequence[str],
     upper: Key | None,
     estimated_rows: int,
@@ -178,14 +200,15 @@ def begin(
         write.record(conn, run_id, about, event=event, facts={}, **when)
         conn.execute(
             "INSERT INTO pgrunbook.backfills (run_id, runbook, schema_name, block, revision, "
-            "tree_sha256, table_name, key_columns, upper_bound, estimated_rows, started_at)"
-            " SELECT b.run_id, runbook, schema_name, block, revision, %s, %s, %s::text[],"
-            " %s::text[], %s, started_at"
+            "tree_sha256, table_name, table_oid, key_columns, upper_bound, estimated_rows,"
+            " started_at) SELECT b.run_id, runbook, schema_name, block, revision, %s, %s, %s,"
+            " %s::text[], %s::text[], %s, started_at"
             " FROM pgrunbook.blocks b WHERE run_id = %s AND revision = %s AND block = (%s::jsonb)"
             " ->> 'block'",
             [
                 tree_sha256,
                 table,
+                oid,
                 list(key),
                 None if upper is None else list(upper),
                 estimated_rows,
@@ -215,11 +238,13 @@ def note_pause(
     backfill: int,
     run_id: str,
     began_at: datetime,
-    ended_at: datetime,
+    ended_at: datetime | None,
     reasons: Sequence[str],
     lag_s: float | None,
 ) -> None:
-    """Write that the backfill has paused, why, and how far a replica was behind at most."""
+    """Write that the backfill has paused, why, and how far a replica was behind at most; without an
+    end, that it pauses since then.
+    """
     conn.execute(
         "INSERT INTO pgrunbook.pauses (backfill, run_id, began_at, ended_at, reasons, lag_s)"
         " VALUES (%s, %s, %s, %s, %s::text[], %s)",

@@ -67,12 +67,17 @@ class Fold:
     @property
     def made(self) -> set[Object]:
         """The objects that blocks have made or adopted; not those that they have only altered."""
-        return {
-            known
-            for changes in self.changes.values()
-            for known, (before, after) in changes.items()
-            if before is None or before == after
-        }
+        made = set()
+        for changes in self.changes.values():
+            for known, (before, after) in changes.items():
+                if before is None or before == after:
+                    made.add(known)
+        return made
+
+    @property
+    def schemas(self) -> set[str]:
+        """The schemas that the objects are, or are in."""
+        return {known.schema for known in self.history if known.schema}
 
     def effect(
         self, runbook: str, block: str, copied: Mapping[Object, Definition]

@@ -94,11 +94,9 @@ def exists(conn: Connection) -> bool:
 @lockers.named
 def installed(conn: Connection) -> int:
     """The version of the target's ledger; 0 if it has none. Reads only."""
-    row = (
-        conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone()
-        if exists(conn)
-        else None
-    )
+    if not exists(conn):
+        return 0
+    row = conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone()
     return row[0] if row and row[0] else 0
 
 

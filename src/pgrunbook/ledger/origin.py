@@ -20,14 +20,11 @@ from typing import Any, Self
 
 import psycopg
 
-from pgrunbook.checks import CheckResult, result
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Problem, Refused
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.target import Target
-
-WHERE = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,25 +179,20 @@ class Standing:
         """In what it differs from what the ledger last has of its server, one fact a line; and what
         is not shown.
         """
-        found = self.here.differences(self.noted[-1])
-        lines = [
-            f"{name.replace('_', ' ')}: {then}, and here {now}"
-            for name, (now, then) in found.items()
-        ]
-        hidden = [
-            name for name in ("timeline", "data_directory") if self.here.facts()[name] is None
-        ]
-        return "\n".join(
-            [*lines, *(f"{name.replace('_', ' ')}: not shown to this role" for name in hidden)]
-        )
+        lines = []
+        for name, (now, then) in self.here.differences(self.noted[-1]).items():
+            lines.append(f"{name.replace('_', ' ')}: {then}, and here {now}")
+        if self.here.timeline is None:
+            lines.append("timeline: not shown to this role")
+        if self.here.data_directory is None:
+            lines.append("data directory: not shown to this role")
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         if self.standby:
-            ledger = (
-                "was written on its primary"
-                if self.noted
-                else "names no server yet, if there is one"
-            )
+            ledger = "names no server yet, if there is one"
+            if self.noted:
+                ledger = "was written on its primary"
             return f"a standby at {self.here.address}; the ledger {ledger}"
         if not self.noted:
             return f"{self.here.text}; the ledger names none yet"
@@ -216,26 +208,24 @@ class Standing:
             )
         return f"{self.server}: as in the ledger"
 
-    def check(self, target: Target) -> CheckResult:
-        """Whether the server is the one that the ledger was written on. A target that is protected,
-        or asks for a rehearsal, takes no other one for it; elsewhere it is told, as databases are
+    def refusal(self, target: Target) -> Problem | None:
+        """Why the server is not taken for the target: it is protected, or asks for a rehearsal, and
+        the ledger was written on another server. Elsewhere any copy will do, as databases are
         copied every night.
         """
-        given, check = target.expected, "is the one that the ledger was written on"
-        may_be_copy = given.copy_of or not (given.protected or given.rehearsal)
-        if not self.elsewhere and (may_be_copy or not self.says_copy):
-            return CheckResult(WHERE, check)
-        if may_be_copy:
-            return CheckResult(WHERE, check, not_run=str(self))
-        return result(
-            WHERE,
-            check,
-            False,
+        given = target.expected
+        if given.copy_of or not (given.protected or given.rehearsal):
+            return None
+        if not (self.elsewhere or self.says_copy):
+            return None
+        expected, found = "a server that somebody has confirmed", str(self)
+        if self.elsewhere:
+            expected, found = self.noted[-1].text, self.differing
+        return Problem(
             "is not the one that the ledger was written on: a copy of it, or it after a failover",
-            expected=self.noted[-1].text
-            if self.elsewhere
-            else "a server that somebody has confirmed",
-            found=self.differing if self.elsewhere else str(self),
+            where="server",
+            expected=expected,
+            found=found,
             remedy=f"connect to the right one; or, if this one is {target.name} now:\n"
             f'pgrunbook server --target {shlex.quote(target.name)} --confirm "failover of …"',
         )
@@ -258,15 +248,7 @@ class Standing:
         self, conn: Connection, *, target: str, operator: str, reason: str, confirmed: bool = False
     ) -> None:
         """Write who answers into the ledger, unless it is there."""
-        event = (
-            "confirmed"
-            if confirmed
-            else "copied"
-            if self.elsewhere
-            else "seen"
-            if self.noted
-            else "first"
-        )
+        event = "confirmed" if confirmed else self._event
         if event == "seen" and any(_says_all(noted, self.here) for noted in self.noted):
             return
         row = {
@@ -278,6 +260,13 @@ class Standing:
         }
         with lockers.naming(conn):
             conn.execute(_NOTE, row)
+
+    @property
+    def _event(self) -> str:
+        """How the server came to be the ledger's, where nobody has confirmed it."""
+        if self.elsewhere:
+            return "copied"
+        return "seen" if self.noted else "first"
 
 
 _NOTE = (

@@ -4,16 +4,15 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from pgrunbook.admit import admission, variants
+from pgrunbook.admit import admission
 from pgrunbook.admit.admission import Admission
-from pgrunbook.admit.witness import Witness
+from pgrunbook.admit.columns import Columns
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.inventory.names import names
-from pgrunbook.inventory.objects import Definition, Object
+from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.planning import batch_keys, decisions, going_on, reversion
@@ -24,15 +23,11 @@ from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks.blocks import Admits, Block, entry_of
-from pgrunbook.runbooks.facts import Fact, Facts
+from pgrunbook.runbooks.blocks import Block, entry_of
+from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement, substitute
 from pgrunbook.runbooks.source import Source, Variants
 from pgrunbook.secrets import literals
-
-# So short that it is not its length that keeps it out of a column.
-NONSENSE = "?"
 
 
 @dataclass(slots=True)
@@ -52,14 +47,11 @@ class Agenda:
     discard: frozenset[str] = frozenset()
     state: Expectation = field(init=False)  # what the ledger expects, and what is there
     twins: Twins = field(init=False)
-    _admitting: list[Block] = field(default_factory=list)
-    _probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    columns: Columns = field(init=False)  # that are to accept a value
     _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
-    _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
-    _seen: dict[Admits, Admission] | None = None  # what was found meanwhile, in `decide_now`
-    _witnesses: dict[Admits, Witness] = field(default_factory=dict)  # who said last what is found
 
     def __post_init__(self) -> None:
+        self.columns = Columns(self.sessions, self.runbook, self.schema, self.source)
         self.state = Expectation(self.sessions, self.runbook, self.schema)
         self.twins = Twins(
             self.entries,
@@ -111,72 +103,17 @@ class Agenda:
     def admit(
         self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str
     ) -> list[Admission]:
-        """Add, for each column, the block that admits the value and the one that validates; what
-        was found.
-        """
+        """Add the blocks of each column that is to accept the value: see `Columns.admit`."""
         self.variables["value"] = value
-        entries = self.entries(
-            [f"{folder}:{table}.{column}" for folder in (by, then) for table, column in columns]
-        )
-        inspected = [self._inspect(*column, value) for column in columns]
-        for found in inspected:
-            admits = Admits(found.table, found.column, found.value)
-            entry, own = (
-                entries.get(f"{folder}:{admits.table}.{admits.column}") for folder in (by, then)
-            )
-            first = variants.admitting(self.source, by, found, entry)
-            second = variants.validating(self.source, then, found, entry, own)
-            self._admitting = [b for b in self._admitting if b.admits != admits] + [first, second]
-            # what was rejected before the first change counts, and is asked once
-            if first.name not in self._probes:
-                self._probes[first.name] = self._probe(admits)
-            self._folders[admits] = (by, then)
-        return inspected
-
-    def renewed(self, block: Block) -> Block:
-        """The block as the target wants it now: what constrains a column may have changed since the
-        plan.
-        """
-        if not block.admits:
-            return block
-        self.admit(block.admits.value, [block.admits[:2]], *self._folders[block.admits])
-        return next(b for b in self._admitting if b.name == block.name)
+        return self.columns.admit(value, columns, by, then)
 
     def decide_now(self, blocks: Sequence[Block]) -> list[Decision]:
-        """What to do with each of these blocks as the target is now; each column is asked once."""
-        self._seen = {}
-        try:
-            renewed = [self.renewed(block) for block in blocks]
-            found = self.found(renewed)
+        """What to do with each of these blocks as the target is now."""
+        with self.columns.asked_once():
+            renewed = [self.columns.renewed(block) for block in blocks]
+            found = self.columns.facts(renewed)
             self.state.renew({named for block in renewed for named in block.relations})
             return self.decide(renewed, found)
-        finally:
-            self._seen = None
-
-    def _inspect(
-        self, table: str, column: str, value: str, conn: Connection | None = None
-    ) -> Admission:
-        about, seen = Admits(table, column, value), self._seen
-        if conn is None and seen is not None and about in seen:
-            return seen[about]
-        witness = Witness(conn or self.look)
-        found = admission.inspect(witness.conn, self.schema, *about, witness)
-        if conn is None:
-            self._witnesses[about] = witness
-        if conn is None and seen is not None:
-            seen[about] = found
-        return found
-
-    def _probe(self, admits: Admits) -> Mapping[str, str]:
-        """What the verification of a column is given: nonsense that is rejected now is to be
-        rejected afterwards.
-        """
-        rejected = not self._inspect(admits.table, admits.column, NONSENSE).accepts
-        return {
-            **admits._asdict(),
-            "nonsense": NONSENSE,
-            "nonsense_rejected": str(rejected).lower(),
-        }
 
     def blocks(self) -> list[Block]:
         """All blocks, rendered, in the order in which they are to be applied. Raises Refused if a
@@ -187,7 +124,7 @@ class Agenda:
         if secrets := list(self._secrets()):
             raise Refused("The SQL holds a secret: nothing was changed.", problems=secrets)
         plain = [self.source.block(name, self.variables) for name in self.source.plain()]
-        return sorted([*plain, *self._admitting], key=lambda block: block.name)
+        return sorted([*plain, *self.columns.blocks], key=lambda block: block.name)
 
     def _lacking(self) -> Iterator[Problem]:
         """The placeholders without a value, of all files that this run would use, or one that
@@ -206,29 +143,6 @@ class Agenda:
                 if script.variables and not script.exposed:
                     yield from literals.problems(substitute(script.text, variables), script.name)
 
-    def found(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Fact, str]:
-        """What holds, by this session or another, of the columns that these blocks let accept a
-        value.
-        """
-        facts: dict[Fact, str] = {}
-        for admits in dict.fromkeys(block.admits for block in blocks if block.admits):
-            facts |= variants.facts(self._inspect(*admits, conn))
-        return facts
-
-    def questions(self, block: Block, conn: Session) -> Questions:
-        """The same as `found` of one block, to be asked in this session with the block's
-        statements: in one message.
-        """
-        before = self._witnesses.get(block.admits) if block.admits else None
-        if block.admits is None or before is None:
-            return Questions((), lambda _: {})
-        about = self.schema, *block.admits
-
-        def facts(answers: Sequence[list[dict[str, Any]]]) -> Facts:
-            return variants.facts(admission.testified(before.repeated(conn, answers), *about))
-
-        return Questions(before.asking(conn), facts)
-
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
         """What to do with each of these blocks, now."""
         self.state.concern(blocks)
@@ -236,20 +150,22 @@ class Agenda:
         if self.reverting:
             drifted = self.state.drift()
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
-        undone = [b for b in blocks if not ((entry := entries.get(b.name)) and entry.done)]
-        drifted = self.state.drift() if len(undone) < len(blocks) else []
+        done = {name for name, entry in entries.items() if entry.done}
+        undone = [block for block in blocks if block.name not in done]
+        drifted = self.state.drift() if done else []
         wanted = [each.name for block in undone for each in block.made]
         taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         named = {row["name"]: row for row in taken}
         begun = dict(self._begun([b for b in undone if not b.transaction], entries))
         cut_off = {name for name, entry in entries.items() if entry.broken_off}
-        new = [
-            block
-            for block in undone
-            if not (block.admits or block.name in begun)
-            and not (block.batching and block.name in cut_off)
-        ]
-        judged = self.twins.judge(self.sessions.look, new, self.state.everything)
+        in_batches = {block.name for block in undone if block.batching} & cut_off
+        left_by_name = {name for name, left in begun.items() if not left.indexes}
+        known = left_by_name | in_batches
+        new = [block for block in undone if not block.admits and block.name not in known]
+        broken = {index for left in begun.values() for index in left.broken_indexes}
+        judged = self.twins.judge(
+            self.sessions.look, new, lambda: _without(self.state.everything(), broken)
+        )
 
         def decided(block: Block) -> Decision:
             entry = entries.get(block.name)
@@ -258,13 +174,14 @@ class Agenda:
             if entry and entry.done:
                 mine = self.state.problems(block, drifted)
                 return decisions.recorded(block, found, entry, mine)
-            if entry and block.batching and block.name in cut_off:
+            if entry and block.name in in_batches:
                 table = batch_keys.table(self.sessions.look, block)
                 return going_on.decide(block, entry, self._backfill(entry), table)
             if block.admits:
                 return decisions.admitting(block, found, entry)
             if left := begun.get(block.name):
-                return decisions.begun(block, left, self._there(left), entry, named)
+                there = self._there(left)
+                return decisions.begun(block, left, there, entry, named, judged.get(block.name))
             return decisions.judged(block, judged[block.name], entry, named)
 
         return list(map(decided, blocks))
@@ -313,11 +230,9 @@ class Agenda:
             return Problem(
                 f"no block is called {name!r}", expected=", ".join(deploy), remedy=remedy
             )
-        first = (
-            "the preconditions"
-            if isinstance(deploy[name], Script)
-            else "run.allow, then that of the preconditions,"
-        )
+        first = "run.allow, then that of the preconditions,"
+        if isinstance(deploy[name], Script):
+            first = "the preconditions"
         return Problem(
             f"nothing is decided about {name!r}", remedy=f"run the cell of {first} first"
         )
@@ -355,7 +270,7 @@ class Agenda:
             if isinstance(entry, Script):
                 yield name, entry, self.variables
                 continue
-            for block in (b for b in self._admitting if b.entry == name):
+            for block in (b for b in self.columns.blocks if b.entry == name):
                 yield from (
                     (block.name, script, variables)
                     for script, variables in self._scripts(block, entry)
@@ -374,19 +289,22 @@ class Agenda:
         for variant, variables in block.choices:
             if script := there.get(variant):
                 yield script, variables
-        if (probe := self._probes.get(block.name)) and (script := there.get("admitted")):
+        if (probe := self.columns.probes.get(block.name)) and (script := there.get("admitted")):
             yield script, probe
+
+
+def _without(there: Inventory, indexes: Collection[tuple[str, str]]) -> Inventory:
+    """What is there, but for these indexes, which are half done and will be made anew."""
+    if not indexes:
+        return there
+    kept = {
+        each: made
+        for each, made in there.definitions.items()
+        if each.type != "index" or names(each.identity) not in indexes
+    }
+    return replace(there, definitions=kept)
 
 
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:
     script.render(variables)  # which refuses a script that lacks one
     return script.filled(variables)
-
-
-class Questions(NamedTuple):
-    """Statements that ask about a column that is to accept a value, and what the rows of each say
-    of it.
-    """
-
-    asked: Sequence[str]
-    facts: Callable[[Sequence[list[dict[str, Any]]]], Facts]

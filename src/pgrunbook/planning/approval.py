@@ -9,12 +9,13 @@ from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 
-from pgrunbook.checks import CheckResult
-from pgrunbook.errors import Problem, Verdict
+from pgrunbook.errors import Problem, Unreadable, Verdict
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contained import is_regular
+from pgrunbook.records.naming import SEAL
 from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.record import Record, Row
 from pgrunbook.runbooks import arguments
@@ -43,15 +44,11 @@ def check(
     A plan that is given is compared, and a rehearsal asked for, on targets that are not protected
     too. `risks` are those for which the target's policy asks for an approval.
     """
-    protected, rehearsal = (
-        target.expected.protected,
-        target.expected.rehearsal and plan.direction == "apply",
-    )
-    if (
-        not plan.steps
-        or chosen.mode not in ("apply", "revert")
-        or not (protected or risks or rehearsal or chosen.approved_plan)
-    ):
+    if not plan.steps or chosen.mode not in ("apply", "revert"):
+        return []
+    protected = target.expected.protected
+    rehearsal = target.expected.rehearsal and plan.direction == "apply"
+    if not (protected or risks or rehearsal or chosen.approved_plan):
         return []
     folders = _folders(project, target, plan)
     problems: list[Problem] = []
@@ -125,12 +122,14 @@ def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
     and its record.
     """
     folders = _folders(project, target, plan)
-    return [
-        f"{record.identity.get('rehearsed_on', '')}: {record.noted.get('verdict', 'no verdict')} "
-        f"({path.name}{_MASKED if MASK in str(record.plan) else ''})"
-        for path, record in _planned(folders, plan.digest)
-        if record.identity.get("mode") == "rehearse"
-    ]
+    told = []
+    for path, record in _planned(folders, plan.digest):
+        if record.identity.get("mode") == "rehearse":
+            on = record.identity.get("rehearsed_on", "")
+            verdict = record.noted.get("verdict", "no verdict")
+            masked = _MASKED if MASK in str(record.plan) else ""
+            told.append(f"{on}: {verdict} ({path.name}{masked})")
+    return told
 
 
 def _folders(project: Project, target: Target, plan: Plan) -> list[Path]:
@@ -167,16 +166,19 @@ def _rehearsed(
     """Nothing, if a rehearsal of the same plan has passed and its record is sealed and
     unchanged.
     """
-    tried = [
-        found
-        for found in _planned(folders, plan.digest)
-        if found[1].identity.get("mode") == "rehearse"
-    ]
-    passed = [path for path, record in tried if record.noted.get("verdict") == Verdict.PASSED]
-    if any(_sealed(project, path) for path in passed):
-        return []
-    failed = "one that did not pass, or that `pgrunbook run` has not recorded"
-    found = "its record is not sealed, or was changed" if passed else failed if tried else "none"
+    found = "none"
+    passed = False
+    for path, record in _planned(folders, plan.digest):
+        if record.identity.get("mode") != "rehearse":
+            continue
+        if record.noted.get("verdict") == Verdict.PASSED:
+            doubt = _doubt(project, path)
+            if not doubt:
+                return []
+            found = found if passed else f"its record {doubt}"  # the latest one's
+            passed = True
+        elif not passed:
+            found = "one that did not pass, or that `pgrunbook run` has not recorded"
     remedy = arguments.again(project, plan.runbook, chosen, "rehearse")
     return [
         Problem(
@@ -185,13 +187,20 @@ def _rehearsed(
     ]
 
 
-def _sealed(project: Project, notebook: Path) -> bool:
-    from pgrunbook.records import attestation, verification  # here, because few targets ask for it
+def _doubt(project: Project, notebook: Path) -> str:
+    """Why a record does not vouch for its rehearsal: no ledger has that, so its seal alone does."""
+    # here, because few targets ask for it
+    from pgrunbook.records import attestation, verification
+    from pgrunbook.records.archive import Archive
 
+    unsealed = "is not sealed, or was changed"
     keys = [
         attestation.public_key(project.root / path) for path in project.settings.archive.public_keys
     ]
     try:
-        return not verification.verify_alone(notebook, keys).problems
-    except OSError:
-        return False
+        if verification.verify_alone(notebook, keys).problems:
+            return unsealed
+        seal = Archive(notebook.parent).read(notebook.with_name(notebook.stem + SEAL))
+    except (Unreadable, OSError):
+        return unsealed
+    return "was sealed by hand, and not at the end of its run" if seal.by_hand else ""

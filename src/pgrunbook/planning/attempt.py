@@ -5,7 +5,8 @@ statement changes there.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Object
+from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.judgement import Trial
 from pgrunbook.planning.seen import Seen, dropping, is_one_of
 from pgrunbook.planning.timeline import Change, Step, Work
@@ -27,6 +29,18 @@ from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.made import Made, dropped, made
 
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
+
+
+def failed(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial | None:
+    """The first block that fails there, if what was decided is run on the twin; `path` is that of
+    blocks without one."""
+    blocks = [
+        replace(d.block, statements=tuple(d.block.statements[n] for n in d.statements))
+        for d in decisions
+        if d.pending
+    ]
+    with closing(Attempt(twin, path, apart=False)) as attempt:
+        return next((trial for trial in attempt.run(blocks) if trial.failure), None)
 
 
 class Attempt:
@@ -95,16 +109,17 @@ class Attempt:
         self._conn.execute(sql.SQL("SET ROLE {}").format(role))
         run = _in_transaction if block.transaction else _alone
         steps: list[Step] = []
-        failure = None
+        failure, sqlstate = None, ""
         try:
             for step in run(self._conn, block, seen, apart=self._apart):
                 steps.append(step)
         except _Failed as exc:
-            failure, steps = exc.problem, []
+            failure, sqlstate, steps = exc.problem, exc.sqlstate, []
         first = len(self.steps) + 1
         self.steps += steps
         numbers = range(first, len(self.steps) + 1)
-        return Trial(block.name, len(block.statements), numbers, failure=failure)
+        size = len(block.statements)
+        return Trial(block.name, size, numbers, failure=failure, sqlstate=sqlstate)
 
 
 def _dropped_first(blocks: Sequence[Block]) -> set[tuple[str, str]]:
@@ -131,8 +146,9 @@ class _Failed(Exception):
         """`before`: the characters that were sent before the statement."""
         at = int(exc.diag.statement_position or 0) - 1 - before
         where = statement.place(max(at, 0))
-        found = exc.diag.message_primary or str(exc)
-        self.problem = Problem("fails on the twin", where, "the statement runs", found)
+        found = "; ".join(filter(None, [exc.diag.message_primary, exc.diag.message_detail]))
+        self.problem = Problem("fails on the twin", where, "the statement runs", found or str(exc))
+        self.sqlstate = exc.sqlstate or ""
 
 
 def _in_transaction(

@@ -9,9 +9,10 @@ from typing import Any
 
 from psycopg import sql
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.keyset import Table
 from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -36,10 +37,12 @@ def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
     return there and {**there, "strange": trust.reading(conn, there["oid"], block.batching.key)}
 
 
-def table(conn: Session, block: Block) -> str:
-    """The block's table with its schema, quoted where SQL needs it; empty if there is none."""
+def table(conn: Session, block: Block) -> Table | None:
+    """The block's table; None if there is none."""
     there = found(conn, block)
-    return sql.Identifier(there["schema"], there["table"]).as_string() if there else ""
+    if there is None:
+        return None
+    return Table(sql.Identifier(there["schema"], there["table"]).as_string(), there["oid"])
 
 
 def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:

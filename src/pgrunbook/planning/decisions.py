@@ -59,10 +59,8 @@ class Decision:
         """Exactly what is to run; the block as it is written where all of it is."""
         if len(self.statements) == len(self.block.statements) and not self.repairs:
             return self.block.sql
-        return "\n".join(
-            f"{sql};"
-            for sql in [*self.repairs, *(self.block.statements[n].sql for n in self.statements)]
-        )
+        missing = [self.block.statements[n].sql for n in self.statements]
+        return "\n".join(f"{sql};" for sql in [*self.repairs, *missing])
 
     @property
     def pending(self) -> bool:
@@ -102,11 +100,15 @@ def begun(
     there: Mapping[Object, Definition],
     entry: Entry | None,
     names: Mapping[str, Mapping[str, Any]],
+    judgement: Judgement | None = None,
 ) -> Decision:
     """About a block outside a transaction that was begun, by the ledger or by what is half done of
-    it; `there` is what is there of it, whole.
+    it; `there` is what is there of it, whole, and as the twin has judged, if it was asked.
     """
-    if problems := left.problems or tuple(taken(block, names)):
+    problems = left.problems or tuple(taken(block, names))
+    if judgement and judgement.action is Action.REFUSE:
+        problems = problems or judgement.problems
+    if problems:
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
     by = entry if entry and entry.broken_off else None
     reasons = [f"{by.event} by run {by.run_id[:8]} and not finished"] if by else []
@@ -219,10 +221,6 @@ _RELATIONS = ("table", "foreign table", "view", "materialized view", "sequence",
 
 def frame(decisions: Sequence[Decision]) -> pd.DataFrame:
     """One row a block, in order: index `block`; columns `title`, `decision`, `reason` (str)."""
-    data = {
-        "block": [d.block.name for d in decisions],
-        "title": [d.block.title for d in decisions],
-        "decision": [str(d.action) for d in decisions],
-        "reason": [d.reason for d in decisions],
-    }
-    return pd.DataFrame(data, dtype="str").set_index("block")
+    rows = [(d.block.name, d.block.title, str(d.action), d.reason) for d in decisions]
+    columns = ["block", "title", "decision", "reason"]
+    return pd.DataFrame(rows, columns=columns, dtype="str").set_index("block")

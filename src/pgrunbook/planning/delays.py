@@ -10,8 +10,8 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.durations import milliseconds
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
@@ -69,13 +69,14 @@ def standbys(conn: Connection) -> Iterator[CheckResult]:
         why = "which standbys are synchronous is shown to a role that has pg_read_all_stats"
         yield CheckResult("standbys", "confirm commits", not_run=why)
         return
+    what = "nobody confirms commits: each would wait with its locks"
+    if found["synchronous"]:
+        what = "too few of them"
     yield result(
         "standbys",
         "confirm commits",
         found["synchronous"] >= needed,
-        "nobody confirms commits: each would wait with its locks"
-        if not found["synchronous"]
-        else "too few of them",
+        what,
         expected=f"{needed} for synchronous_standby_names = '{found['names']}'",
         found=f"{found['synchronous']}; {found['connected']} connected",
         remedy="bring the standby back; or, if it is to be done without: "

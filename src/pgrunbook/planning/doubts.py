@@ -27,6 +27,9 @@ class Likely(enum.IntEnum):
 # The schemas in which a block's statements look a name up, in order.
 Path = tuple[str, ...]
 
+# Of a relation: kind, schema, name and part. Of a column: schema, table, column and its new type.
+_Place = tuple[str, str, str, str]
+
 
 class Catalog:
     """The catalog's answers about all of these dangers, each with the path of its block, asked in
@@ -36,52 +39,38 @@ class Catalog:
     def __init__(
         self, conn: Connection, schema: str, dangers: Sequence[tuple[Danger, Path]]
     ) -> None:
-        things = dict.fromkeys(
-            place for danger, path in dangers for place in _places(danger.thing, path)
-        )
-        asked = [(danger.thing, path, d) for danger, path in dangers for d in danger.doubts]
-        columns = dict.fromkeys(
-            (where, name, *_column(thing, doubt))
-            for thing, path, doubt in asked
-            if doubt.about in _OF_COLUMNS
-            for _, where, name, _ in _places(thing, path)
-        )
-        functions = {
-            f for _, _, doubt in asked if doubt.about in _OF_FUNCTIONS for f in doubt.values
-        }
-        kinds, schemas, names, parts = _transposed(things, 4)
-        of, tables, named, types = _transposed(columns, 4)
-        answers = catalog.together(
-            conn,
-            {
-                "hazard_relations": {
-                    "kinds": kinds,
-                    "schemas": schemas,
-                    "names": names,
-                    "parts": parts,
-                },
-                "hazard_columns": {
-                    "schemas": of,
-                    "tables": tables,
-                    "columns": named,
-                    "types": types,
-                    "printed_for": schema,
-                },
-                "hazard_functions": {
-                    "functions": sorted(functions),
-                    "schemas": sorted({name for _, path in dangers for name in path}),
-                },
-                "hazard_domains": {
-                    "types": [doubt.values[0] for *_, doubt in asked if doubt.about == "domain"],
-                    "printed_for": schema,
-                },
+        relations: dict[_Place, None] = {}  # a dict, as the order is to be the same each time
+        columns: dict[_Place, None] = {}
+        functions: set[str] = set()
+        domains: list[str] = []
+        searched: set[str] = set()
+        for danger, path in dangers:
+            places = _places(danger.thing, path)
+            relations |= dict.fromkeys(places)
+            searched.update(path)
+            for doubt in danger.doubts:
+                if doubt.about in _OF_COLUMNS:
+                    column = _column(danger.thing, doubt)
+                    columns |= dict.fromkeys((where, name, *column) for _, where, name, _ in places)
+                elif doubt.about in _OF_FUNCTIONS:
+                    functions.update(doubt.values)
+                elif doubt.about == "domain":
+                    domains.append(doubt.values[0])
+        asked = {
+            "hazard_relations": _arrays(relations, ("kinds", "schemas", "names", "parts")),
+            "hazard_columns": {
+                **_arrays(columns, ("schemas", "tables", "columns", "types")),
+                "printed_for": schema,
             },
-        )
-        self._relations: dict[tuple[str, ...], Row] = {
+            "hazard_functions": {"functions": sorted(functions), "schemas": sorted(searched)},
+            "hazard_domains": {"types": domains, "printed_for": schema},
+        }
+        answers = catalog.together(conn, asked)
+        self._relations: dict[_Place, Row] = {
             (row["kind"], row["schema"], row["name"], row["part"]): row
             for row in answers["hazard_relations"]
         }
-        self._columns = {
+        self._columns: dict[_Place, Row] = {
             (row["schema"], row["table"], row["column"], row["new_type"]): row
             for row in answers["hazard_columns"]
         }
@@ -90,12 +79,15 @@ class Catalog:
 
     def relation(self, thing: Thing, path: Path) -> Row | None:
         """What is there under a relation's name, and of the part that the thing is."""
-        places = _places(thing, path)
-        return next((self._relations[p] for p in places if p in self._relations), None)
+        for place in _places(thing, path):
+            if place in self._relations:
+                return self._relations[place]
+        return None
 
     def _column_of(self, row: Row | None, column: str, new_type: str = "") -> Row | None:
-        key = (row["schema"], row["name"], column, new_type) if row else None
-        return self._columns.get(key) if key else None
+        if row is None:
+            return None
+        return self._columns.get((row["schema"], row["name"], column, new_type))
 
     def answer(self, danger: Danger, path: Path) -> Likely:
         """Whether the hazard is there: the surest of what dispels it counts."""
@@ -145,10 +137,12 @@ _OF_COLUMNS = ("type", "not null", "stored")
 _NULLS = {"yes": Likely.NO, "perhaps": Likely.MAY, "no": Likely.YES}
 
 
-def _places(thing: Thing, path: Path) -> list[tuple[str, str, str, str]]:
-    """Where a relation may be: kind, schema, name and part."""
+def _places(thing: Thing, path: Path) -> list[_Place]:
+    """Where a relation may be: in its schema, or else in those of the path."""
+    if not thing.name:
+        return []
     schemas = (thing.schema,) if thing.schema else path
-    return [(thing.kind, schema, thing.name, thing.part) for schema in schemas if thing.name]
+    return [(thing.kind, schema, thing.name, thing.part) for schema in schemas]
 
 
 def _column(thing: Thing, doubt: Doubt) -> tuple[str, str]:
@@ -156,10 +150,13 @@ def _column(thing: Thing, doubt: Doubt) -> tuple[str, str]:
     return (thing.part, doubt.values[0]) if doubt.about == "type" else (doubt.values[0], "")
 
 
-def _transposed(rows: Iterable[tuple[str, ...]], width: int) -> list[list[str]]:
-    """The columns of the rows; as many empty ones if there is none."""
-    listed = list(rows)
-    return [[row[n] for row in listed] for n in range(width)]
+def _arrays(places: Iterable[_Place], names: Sequence[str]) -> dict[str, Any]:
+    """The places as the parameters of a query: an array of these names for each of their parts."""
+    arrays: dict[str, list[str]] = {name: [] for name in names}
+    for place in places:
+        for name, part in zip(names, place, strict=True):
+            arrays[name].append(part)
+    return arrays
 
 
 # -- whether a new type takes the values as they are

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pgrunbook import checks
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Inventory
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import drift
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.ledger.fold import Fold, fold
-from pgrunbook.planning import preflight, right_target
+from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
@@ -35,7 +34,8 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
     ):
         right_target.check_identity(resolved, identify(conn))
         checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
-        expected, found = fold(conn, schema), read(conn)
+        expected = fold(conn, schema)
+        found = read(conn, sorted({schema, *expected.schemas}))
         version = conn.info.server_version // 10_000
         differing = drift.drift(expected, found, version)
     return {
@@ -54,15 +54,9 @@ def _told(each: Drift) -> dict[str, str]:
 
 def _others(expected: Fold, found: Inventory, schema: str) -> list[str]:
     """What is in the schema, or in those that blocks have made something in, and none has made."""
-    prefixes = tuple({f"{schema}.", *(_schema(each.identity) for each in expected.history)})
+    within = {schema, *expected.schemas}
     return [
         str(each)
         for each in sorted(found)
-        if each not in expected.history
-        and (each.identity.rpartition(" on ")[2] or each.identity).startswith(prefixes)
+        if each not in expected.history and each.type != "schema" and each.schema in within
     ]
-
-
-def _schema(identity: str) -> str:
-    own = identity.rpartition(" on ")[2] or identity
-    return own.partition(".")[0] + "." if "." in own else own

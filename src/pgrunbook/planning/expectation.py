@@ -66,9 +66,8 @@ class Expectation:
 
     def _look(self, relations: Collection[Relation]) -> Ground:
         if self._ground is None:
-            self._ground = Ground.look(
-                self.look, self.schema, self._relations, code=self._runs_code
-            )
+            about = self.look, self.schema, self._relations
+            self._ground = Ground.look(*about, code=self._runs_code, others=self.fold.schemas)
         else:
             self._ground.refresh(self.look, relations)
         return self._ground

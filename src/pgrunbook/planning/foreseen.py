@@ -9,8 +9,8 @@ from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 from pglast.visitors import Visitor
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Path
 from pgrunbook.planning.hazards import Paths
@@ -46,12 +46,11 @@ class Pending(NamedTuple):
 def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     """One result for each kind of thing that is foreseen, or for each problem of that kind."""
     paths = Paths(conn)
-    pending = [
-        Pending(d.block, d.block.statements[n], paths.of(d.block))
-        for d in decisions
-        if d.pending
-        for n in d.statements
-    ]
+    pending: list[Pending] = []
+    for each in decisions:
+        if each.pending:
+            block, path = each.block, paths.of(each.block)
+            pending += [Pending(block, block.statements[n], path) for n in each.statements]
     results: list[CheckResult] = []
     for what, foresee in _FORESEEN.items():
         problems = list(foresee(conn, pending))
@@ -62,18 +61,22 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
 
 
 def _places(thing: Thing, path: Path) -> list[tuple[str, str]]:
-    return [(schema, thing.name) for schema in ([thing.schema] if thing.schema else path)]
+    schemas = (thing.schema,) if thing.schema else path
+    return [(schema, thing.name) for schema in schemas]
 
 
 def _there(
     conn: Session, query: str, wanted: Iterable[tuple[Thing, Path]]
 ) -> dict[tuple[str, str], dict[str, object]]:
     """The rows of a catalog query about relations, by schema and name."""
-    places = sorted({place for thing, path in wanted for place in _places(thing, path)})
-    if not places:
+    found: set[tuple[str, str]] = set()
+    for thing, path in wanted:
+        found.update(_places(thing, path))
+    if not found:
         return {}
-    schemas, names = ([place[n] for place in places] for n in (0, 1))
-    rows = catalog.rows(conn, query, schemas=schemas, names=names)
+    places = sorted(found)
+    schemas = [schema for schema, _ in places]
+    rows = catalog.rows(conn, query, schemas=schemas, names=[name for _, name in places])
     return {(row["schema"], row["name"]): row for row in rows}
 
 
@@ -83,9 +86,9 @@ def _there(
 def _partitioned(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
     """CONCURRENTLY on a partitioned table; NOT VALID for its foreign key before version 18."""
     old = conn.info.server_version < 180_000
-    asked = [
-        (each, thing, key) for each in pending for thing, key in _asks(each.node) if old or not key
-    ]
+    asked: list[tuple[Pending, Thing, bool]] = []
+    for each in pending:
+        asked += [(each, thing, key) for thing, key in _asks(each.node) if old or not key]
     there = _there(conn, "partitioned", [(thing, each.path) for each, thing, _ in asked])
     made = {each.node.relation.relname for each in pending if _makes_partitioned(each.node)}
     for each, thing, key in asked:
@@ -98,15 +101,18 @@ def _partitioned(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]
                 remedy="add it NOT VALID to each partition, validate these, then add it to the "
                 "table without NOT VALID",
             )
-        else:
-            yield each.problem(
-                f"{thing.name} is partitioned, and takes no CONCURRENTLY",
-                expected="an index of a table that is not partitioned",
-                remedy=f"CREATE INDEX … ON ONLY {thing.name} …; CREATE INDEX CONCURRENTLY on each "
+            continue
+        remedy = "leave out CONCURRENTLY, and set a short lock_timeout"
+        if isinstance(each.node, ast.IndexStmt):
+            remedy = (
+                f"CREATE INDEX … ON ONLY {thing.name} …; CREATE INDEX CONCURRENTLY on each "
                 "partition in blocks with `-- transaction: no`; ALTER INDEX … ATTACH PARTITION"
-                if isinstance(each.node, ast.IndexStmt)
-                else "leave out CONCURRENTLY, and set a short lock_timeout",
             )
+        yield each.problem(
+            f"{thing.name} is partitioned, and takes no CONCURRENTLY",
+            expected="an index of a table that is not partitioned",
+            remedy=remedy,
+        )
 
 
 def _asks(node: ast.Node) -> Iterator[tuple[Thing, bool]]:
@@ -222,18 +228,20 @@ def _unidentified(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem
     """UPDATE or DELETE of a table that is published, and has no replica identity."""
     asked = []
     for number, each in enumerate(pending):
-        for danger in dangers([(each.node, 0)]) if isinstance(each.node, _WRITING) else ():
+        if not isinstance(each.node, _WRITING):
+            continue
+        for danger in dangers([(each.node, 0)]):
             settled = any(_settles(before.node, danger.thing) for before in pending[:number])
             if danger.hazard in _NEEDING and not settled:
                 asked.append((each, danger))
     there = _there(conn, "unidentified", [(danger.thing, each.path) for each, danger in asked])
     for each, danger in asked:
         row = next((there[p] for p in _places(danger.thing, each.path) if p in there), None)
-        deletes = danger.hazard is Hazard.DELETES_ROWS
-        if row and row["deletes" if deletes else "updates"]:
+        change = "deletes" if danger.hazard is Hazard.DELETES_ROWS else "updates"
+        if row and row[change]:
             yield each.problem(
                 f"{row['lacking']} has no replica identity, and {row['publications']} publishes "
-                f"{'deletes' if deletes else 'updates'}",
+                f"{change}",
                 expected="a primary key, or another replica identity",
                 remedy=f"ALTER TABLE {row['lacking']} REPLICA IDENTITY FULL, in a block before "
                 "this one; or USING INDEX of a unique one without NULLs",

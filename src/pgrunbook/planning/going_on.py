@@ -10,14 +10,15 @@ from pgrunbook.errors import Problem
 from pgrunbook.ledger.batches import Backfill
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.keyset import Table
 from pgrunbook.runbooks.blocks import Block
 
 
-def decide(block: Block, entry: Entry, backfill: Backfill | None, table: str) -> Decision:
+def decide(block: Block, entry: Entry, backfill: Backfill | None, table: Table | None) -> Decision:
     """The decision about a block whose last row says that it has begun, or that it was begun to be
     undone. It is to be applied, as before: who has approved that has approved all of its batches.
 
-    `table` is what the header names now, with its schema; empty if there is none.
+    `table` is what the header names now; None if there is none.
     """
     reason = f"{entry.event} by run {entry.run_id[:8]} and not finished"
     if entry.event == "started" and backfill:
@@ -27,7 +28,9 @@ def decide(block: Block, entry: Entry, backfill: Backfill | None, table: str) ->
     return Decision(block, Action.APPLY, reason, (0,), revision=entry.revision + 1)
 
 
-def _problems(block: Block, entry: Entry, backfill: Backfill, table: str) -> Iterator[Problem]:
+def _problems(
+    block: Block, entry: Entry, backfill: Backfill, table: Table | None
+) -> Iterator[Problem]:
     if block.tree_sha256 != backfill.tree_sha256:
         yield Problem(
             "the file was edited after its batches began",
@@ -39,19 +42,28 @@ def _problems(block: Block, entry: Entry, backfill: Backfill, table: str) -> Ite
     yield from elsewhere(block, backfill, table)
 
 
-def elsewhere(block: Block, backfill: Backfill, table: str) -> Iterator[Problem]:
+def elsewhere(block: Block, backfill: Backfill, table: Table | None) -> Iterator[Problem]:
     """Why the block cannot go on behind its last batch: that was in another table, or by another
     key, and rows before it would be left out. The header names a table by itself or along its
-    search path, and what is found there may have changed.
+    search path, and what is found there may have changed: also into another table of that name.
     """
     assert block.batching
     key = block.batching.key
-    if backfill.key != key or (table and table != backfill.table):
+    if backfill.key != key or (table and table.name != backfill.table):
         yield Problem(
             "its batches began in another table, or by another key",
             f"{block.name}, headers batch and search_path",
             f"{backfill.table} by {', '.join(backfill.key)}",
-            f"{table or block.batching.table} by {', '.join(key)}",
+            f"{table.name if table else block.batching.table} by {', '.join(key)}",
             "restore the headers, and what their search path leads to; only the size of a batch, "
             "until, give way and skip may be changed; or revert the block, and begin anew",
+        )
+    elif table and backfill.oid != table.oid:
+        yield Problem(
+            "its batches began in another table of that name",
+            block.name,
+            f"{backfill.table} with OID {backfill.oid}; {backfill.far}",
+            f"OID {table.oid}",
+            "put the table back in which they began; or revert the block, and begin anew: also if "
+            "the database was restored from a dump since",
         )

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import pglast
 import psycopg
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement

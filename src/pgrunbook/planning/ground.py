@@ -1,8 +1,9 @@
 """What is there before a block: the inventory that a run looks at once, and keeps up to date.
 
-All schemas are looked at where the database is small enough for it; of many, the run's own one;
-and of others, or if that one is large, too, the relations that the run's blocks and the ledger
-name. But for a block that runs code all are: nobody can tell from its text what that changes.
+All schemas are looked at where the database is small enough for it; of many, the run's own one,
+and those that the ledger knows objects of; and of others, or if these are large, too, the relations
+that the run's blocks name. But for a block that runs code all are: nobody can tell from its text
+what that changes.
 """
 
 from __future__ import annotations
@@ -27,43 +28,54 @@ from pgrunbook.sqltext.mentions import Relation
 
 _PG_CLASS = 1259  # src/include/catalog/pg_class.h
 
-# Relations, PostgreSQL's own 400 among them: more than these take longer to look at than a short
-# run takes as a whole.
+# Relations. More than these take longer to look at than a short run takes as a whole.
 _MANY = 2_000
+
+# Relations of a whole database, PostgreSQL's own 400 among them. One that has more may be the home
+# of many tenants, and each run would look at those of all.
+_MANY_IN_ALL = 700
 
 
 @dataclass(slots=True)
 class Ground:
     """The objects that a run may change, as it has seen them last.
 
-    `whole`: all schemas were looked at, or all of the run's own one, so that what is not in it was
-    not there.
+    `whole`: all schemas were looked at; otherwise these `schemas` were. What is not in it, and in
+    none but these, was not there.
     """
 
     schema: str
     whole: bool = False
-    whole_schema: bool = False
+    schemas: frozenset[str] = frozenset()
     seen: Inventory = field(default_factory=Inventory)
     named: dict[Address, str] = field(default_factory=dict)  # the identity of what is at an address
+    at: dict[Address, Object] = field(default_factory=dict)  # what of `seen` is at an address
     looked_at: set[str] = field(default_factory=set)  # identities of relations
 
     @classmethod
     def look(
-        cls, conn: Connection, schema: str, relations: Collection[Relation], *, code: bool
+        cls,
+        conn: Connection,
+        schema: str,
+        relations: Collection[Relation],
+        *,
+        code: bool,
+        others: Iterable[str] = (),
     ) -> Ground:
-        """Look at everything, or in a large database at the schema, or these relations, and what
-        hangs on them; at everything, too, where a block runs `code`.
+        """Look at everything, or in a large database at the schema and these `others`, or these
+        relations, and what hangs on them; at everything, too, where a block runs `code`.
         """
         ground = cls(schema)
-        (count,) = catalog.rows(conn, "relation_count", schema=schema)
-        if code or count["in_all"] <= _MANY:
+        wanted = {schema, *others}
+        (count,) = catalog.rows(conn, "relation_count", schema=schema, others=sorted(wanted))
+        if code or count["in_all"] <= _MANY_IN_ALL:
             ground.whole = True
             ground._add(read(conn))
             return ground
         if count["in_schema"] <= _MANY:
-            ground.whole_schema = True
-            ground._add(read(conn, [schema]))
-            relations = [each for each in relations if each[0] not in ("", schema)]
+            ground.schemas = frozenset(wanted if count["in_schemas"] <= _MANY else {schema})
+            ground._add(read(conn, sorted(ground.schemas)))
+            relations = [each for each in relations if (each[0] or schema) not in ground.schemas]
         ground.refresh(conn, relations)
         return ground
 
@@ -90,7 +102,8 @@ class Ground:
         """Whether it was looked whether an object is there, which is part of a relation or none."""
         if self.whole or each.identity in self.looked_at or part_of in self.looked_at:
             return True
-        return self.whole_schema and names(part_of or each.identity)[:1] == (self.schema,)
+        # what is in no schema was looked at with any
+        return each.schema in self.schemas or (each.schema is None and bool(self.schemas))
 
     def _parts(self, identities: Collection[str]) -> list[Object]:
         """The relations of these identities, as they were seen, with all that is part of them."""
@@ -128,7 +141,7 @@ class Ground:
         """
         before = dict(self.seen.definitions)
         if code:
-            self.seen = Inventory()
+            self.seen, self.at = Inventory(), {}
             self._add(read(conn))
         else:
             self.refresh(conn, relations)
@@ -141,6 +154,9 @@ class Ground:
 
     def _forget(self, objects: Iterable[Object]) -> None:
         for each in objects:
+            address = self.seen.addresses.get(each)
+            if address and self.at.get(address) == each:
+                del self.at[address]
             for known in (self.seen.definitions, self.seen.addresses, self.seen.owners):
                 known.pop(each, None)
 
@@ -149,6 +165,7 @@ class Ground:
         self.seen.addresses |= more.addresses
         self.seen.owners |= more.owners
         self.named |= {address: each.identity for each, address in more.addresses.items()}
+        self.at |= more.at()
 
     def parts_of(self, objects: Iterable[Object], after: Inventory) -> dict[Object, str | None]:
         """The identity of the table, or whatever it is, that each object is a part of."""

@@ -5,7 +5,7 @@ for how long. Reads only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -85,12 +85,26 @@ def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Ri
     if not found:
         return []
     asked = Catalog(conn, schema, [(case.danger, case.path) for case in found])
-    answers = [
-        (case, asked.answer(case.danger, case.path)) for case in found if _is_there(asked, case)
-    ]
-    likely = [(case, answer) for case, answer in answers if answer is not Likely.NO]
+    likely: list[tuple[Case, Likely]] = []
+    for case in found:
+        answer = asked.answer(case.danger, case.path)
+        if answer is not Likely.NO and _is_there(asked, case):
+            likely.append((case, answer))
     context = _Context(conn, schema, asked, [case for case, _ in likely])
     return [context.risk(case, certain=answer is Likely.YES) for case, answer in likely]
+
+
+def sized(risks: Sequence[Risk], by: Sequence[Risk]) -> list[Risk]:
+    """The risks of decisions on a copy, each as large as the same one is on the target, if it is
+    there.
+    """
+    known = {(each.block, each.place, each.danger): each for each in by}
+
+    def as_there(each: Risk) -> Risk:
+        there = known.get((each.block, each.place, each.danger))
+        return replace(each, size=there.size if there else None, takes=there.takes if there else "")
+
+    return [as_there(each) for each in risks]
 
 
 def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
@@ -180,8 +194,10 @@ class _Context:
             return ()
         if row:
             return self._dependents.get((row["oid"], row["attnum"]), ())
-        places = _elsewhere(case)
-        return next((self._others[place] for place in places if place in self._others), ())
+        for place in _elsewhere(case):
+            if place in self._others:
+                return self._others[place]
+        return ()
 
     def _takes(self, danger: Danger, size: Size | None) -> str:
         if danger.hazard not in _SLOW or size is None or size.bytes < _TELLING:
@@ -215,8 +231,11 @@ def _dependents(
     keys = sorted({(row["oid"], row["attnum"]) for row in there if row})
     if not keys:
         return {}
-    oids, attnums = ([key[n] for key in keys] for n in (0, 1))
-    about = {"oids": oids, "attnums": attnums, "printed_for": schema}
+    about = {
+        "oids": [oid for oid, _ in keys],
+        "attnums": [attnum for _, attnum in keys],
+        "printed_for": schema,
+    }
     listed: dict[tuple[int, int], tuple[str, ...]] = {}
     for row in catalog.rows(conn, "hazard_dependents", **about):
         key = row["oid"], row["attnum"]
@@ -238,8 +257,12 @@ def _others(
     places = sorted({place for case in found for place in _elsewhere(case)})
     if not places:
         return {}
-    kinds, schemas, names = ([place[n] for place in places] for n in range(3))
-    about = {"kinds": kinds, "schemas": schemas, "names": names, "printed_for": schema}
+    about = {
+        "kinds": [kind for kind, _, _ in places],
+        "schemas": [of for _, of, _ in places],
+        "names": [name for _, _, name in places],
+        "printed_for": schema,
+    }
     rows = catalog.rows(conn, "hazard_others", **about)
     return {(row["kind"], row["schema"], row["name"]): tuple(row["dependents"]) for row in rows}
 
@@ -294,16 +317,15 @@ def frame(risks: Sequence[Risk]) -> pd.DataFrame:
 
 def _row(block: str, line: int, concerns: str, group: Sequence[Risk]) -> tuple[str, ...]:
     """What is said of several hazards is said once: the first that knows says it."""
-    return (
-        block,
-        str(line),
-        ", ".join(risk.told for risk in group),
-        concerns,
-        next((str(risk.size) for risk in group if risk.size), ""),
-        next((listed(risk.dependents) for risk in group if risk.dependents), ""),
-        next((risk.takes for risk in group if risk.takes), ""),
-        ", ".join(risk.hazard for risk in group if risk.accepted),
-    )
+    size = dependents = takes = ""
+    for risk in group:
+        if risk.size and not size:
+            size = str(risk.size)
+        dependents = dependents or listed(risk.dependents)
+        takes = takes or risk.takes
+    told = ", ".join(risk.told for risk in group)
+    accepted = ", ".join(risk.hazard for risk in group if risk.accepted)
+    return block, str(line), told, concerns, size, dependents, takes, accepted
 
 
 def listed(dependents: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ class Trial:
     """A pending block on the twin: how its statements went, by their numbers in the timeline.
 
     `by_hand`: it was said to be done, and was not tried; `failure`: what PostgreSQL said of the
-    statement that failed, after which no other was tried.
+    statement that failed, after which no other was tried, and `sqlstate` the code of that.
     """
 
     block: str
@@ -41,6 +41,7 @@ class Trial:
     by_hand: bool = False
     tried: bool = True
     failure: Problem | None = None
+    sqlstate: str = ""
 
 
 @dataclass(slots=True)

@@ -16,15 +16,23 @@ from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.bounds import Use
 
 
+class Table(NamedTuple):
+    """A table, by its name with its schema, quoted where SQL needs it."""
+
+    name: str
+    oid: int
+
+
 class Ahead(NamedTuple):
     """The next batch: the key behind which it begins (None: with the least), its last key, and how
-    many keys it has; where the WAL is now, None on a standby.
+    many keys it has; where the WAL is now, None on a standby; what the table's name means now.
     """
 
     after: Key | None
     to: Key
     keys: int
     lsn: str | None
+    table: Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,7 @@ class Keyset:
     them: an operator of the key's type may be in any schema.
     """
 
+    oid: int
     schema: str
     table: str
     columns: Sequence[str]
@@ -43,13 +52,18 @@ class Keyset:
     def of(cls, there: Mapping[str, Any], block: Block) -> Self:
         """That of a block, as the query `batch_key` has found it."""
         assert block.batching
-        named = there["schema"], there["table"]
+        named = there["oid"], there["schema"], there["table"]
         return cls(*named, block.batching.key, there["types"], block.search_path)
 
     @property
     def name(self) -> str:
         """The table with its schema, quoted where SQL needs it."""
         return sql.Identifier(self.schema, self.table).as_string()
+
+    @property
+    def named(self) -> Table:
+        """The table that it is the key of."""
+        return Table(self.name, self.oid)
 
     def greatest(self, conn: Session) -> Key | None:
         """The greatest key; None if there is no row."""
@@ -69,13 +83,14 @@ class Keyset:
             columns=sql.SQL(", ").join(self._columns),
             texts=self._texts,
             table=self._table,
+            name=sql.Literal(self.name),
             limits=sql.SQL(" AND ").join(limits),
             rows=rows,
         )
         found = self._first(conn, asked)
         assert found
-        lsn, count, *key = found
-        return Ahead(after, key if count == rows else upper, count or 0, lsn)
+        lsn, oid, count, *key = found
+        return Ahead(after, key if count == rows else upper, count or 0, lsn, Table(self.name, oid))
 
     def value(self, key: Key) -> str:
         """The key as SQL has it: each column's text, with its type."""
@@ -128,10 +143,10 @@ class Keyset:
         return None if row is None else list(row)
 
 
-# The last of the next rows, its place among them, and where the WAL is; of these two alone the last
-# if there is no next row.
+# Where the WAL is, which table that is, and the last of the next rows, with its place among them:
+# NULL if there is none.
 _AHEAD = """\
-SELECT wal.at, numbered.place, {texts}
+SELECT wal.at, {name}::pg_catalog.regclass::pg_catalog.oid::pg_catalog.int8, numbered.place, {texts}
   FROM (SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()
                     THEN pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text END AS at) AS wal
   LEFT JOIN LATERAL (

@@ -14,10 +14,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from pgrunbook.admit.try_check import as_it_is
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.fold import Fold
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.catalog import Connection
@@ -73,12 +73,11 @@ def check(
         # Rows that a policy hides even from the owner would be lost with the others: now they are
         # an error.
         conn.execute("SET LOCAL row_security = off")
-        results += [
-            _empty(conn, schema, d, loss) for d in kept for loss in losses(d.block.statements)
-        ]
-        results += [
-            _unheld(conn, holder, name) for holder, name in _holders(conn, schema, undone).items()
-        ]
+        for decision in kept:
+            for loss in losses(decision.block.statements):
+                results.append(_empty(conn, schema, decision, loss))
+        for holder, name in _holders(conn, schema, undone).items():
+            results.append(_unheld(conn, holder, name))
     return [*results, *_later(conn, runbook, schema, undone, expected, again)]
 
 
@@ -110,12 +109,15 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> Che
             "go as it is"
         )
         return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
+    problem, expected = "has rows", "no row"
+    if loss.column:
+        problem, expected = "has values", "nothing but NULL and the default"
     return result(
         str(loss),
         what,
         not held,
-        "has rows" if not loss.column else "has values",
-        expected="no row" if not loss.column else "nothing but NULL and the default",
+        problem,
+        expected=expected,
         found=f"they would be lost with the revert of {decision.block.name}",
         remedy=f"keep them elsewhere, then name the block: discard={decision.block.name}",
     )
@@ -191,24 +193,23 @@ def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[
     it back: the column itself, and those that share its type or its lookup table.
     """
     found: dict[Holder, str] = {}
-    for block in (d.block for d in undone):
-        if (
-            not block.admits
-            or Fact("value", block.admits.table, block.admits.column) not in block.facts
-        ):
+    for decision in undone:
+        block = decision.block
+        if not block.admits:
             continue
         table, column, value = block.admits
-        types = [
-            variables[_TYPES[variant]] for variant, variables in block.choices if variant in _TYPES
-        ]
-        lookups = [variables for variant, variables in block.choices if variant == "lookup"]
-        shared = {
-            "types": types,
-            "lookups": [v["table"] for v in lookups],
-            "keys": [v["column"] for v in lookups],
-        }
+        if Fact("value", table, column) not in block.facts:
+            continue
+        shared: dict[str, list[str]] = {"types": [], "lookups": [], "keys": []}
+        for variant, variables in block.choices:
+            if variant in _TYPES:
+                shared["types"].append(variables[_TYPES[variant]])
+            elif variant == "lookup":
+                shared["lookups"].append(variables["table"])
+                shared["keys"].append(variables["column"])
         rows = catalog.rows(conn, "holders", schema=schema, table=table, column=column, **shared)
-        found |= {Holder(**row, value=value): block.name for row in rows}
+        for row in rows:
+            found[Holder(**row, value=value)] = block.name
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
-from pgrunbook.checks import CheckResult, result
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, types
 from pgrunbook.postgres.catalog import Connection
@@ -57,34 +57,38 @@ _KINDS = {
 }
 
 
-def check(conn: Connection, there: There, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+def check(
+    conn: Connection, there: There, decisions: Sequence[Decision], role: str
+) -> Iterator[CheckResult]:
     """Tables and columns that must be there, and what the blocks that are to run must be allowed to
-    do with them.
+    do with them, as the role.
     """
-    needs, pending = (
-        {n for n, _ in _needed(decisions, only_pending=only)} for only in (False, True)
-    )
+    needs = {need for need, _ in _needed(decisions)}
+    pending = {need for need, _ in _needed(decisions, only_pending=True)}
     by = _needing(decisions)
     kinds: dict[str, set[str]] = {}
     for need in needs:
         kinds.setdefault(need.table, {*_KINDS[need.use]}).intersection_update(_KINDS[need.use])
     for name in sorted(kinds):
         yield _table(name, there.relations.get(name), kinds[name], by[Need(name, "")])
-    uses = {(n.table, n.use) for n in pending} | {
-        (n.table, "read") for n in needs - pending if n.use in ("alter", "maintain")
-    }
+    uses = {(need.table, need.use) for need in pending}
+    # what is done already is only read, by the verification
+    for need in needs - pending:
+        if need.use in ("alter", "maintain"):
+            uses.add((need.table, "read"))
     for name, use in sorted(uses):
         if there.is_one_of(kinds[name], name):
-            yield may(use, there.relations[name], quoted(there.schema, name), conn.info.user)
+            yield may(use, there.relations[name], quoted(there.schema, name), role)
     yield from _columns(conn, there, by)
     referenced = {n for n in pending if (n.table, n.column) in there.columns}
     yield from _referenced(conn, there.schema, referenced)
-    filled = {
-        pair for d in decisions for pair in d.block.fills if there.is_one_of(_TABLES, pair[0])
-    }
-    for name in sorted({table for table, _ in filled}):
-        columns = {column for table, column in filled if table == name}
-        yield from _filled(conn, there, name, columns)
+    filled: dict[str, set[str]] = {}
+    for decision in decisions:
+        for table, column in decision.block.fills:
+            if there.is_one_of(_TABLES, table):
+                filled.setdefault(table, set()).add(column)
+    for table in sorted(filled):
+        yield from _filled(conn, there, table, filled[table])
 
 
 def _needed(
@@ -121,7 +125,8 @@ def _needing(decisions: Sequence[Decision]) -> dict[Need, str]:
 
 
 def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more
 
 
 _FEW = 5
@@ -130,15 +135,25 @@ _FEW = 5
 def _table(
     name: str, relation: Mapping[str, Any] | None, kinds: Collection[str], by: str
 ) -> CheckResult:
+    check, expected = "is a table", f"a table, needed by {by}"
+    if relation is None:
+        return result(
+            name,
+            check,
+            False,
+            "the table is missing",
+            expected=expected,
+            found="nothing of that name",
+            remedy="correct the block, create the table, or correct the parameter `schema`",
+        )
     return result(
         name,
-        "is a table",
-        relation is not None and relation["kind"] in kinds,
-        "is not a table" if relation else "the table is missing",
-        expected=f"a table, needed by {by}",
-        found=f"a {relation['kind']}" if relation else "nothing of that name",
-        remedy=f"correct the block{'' if relation else ', create the table'}, or correct the "
-        "parameter `schema`",
+        check,
+        relation["kind"] in kinds,
+        "is not a table",
+        expected=expected,
+        found=f"a {relation['kind']}",
+        remedy="correct the block, or correct the parameter `schema`",
     )
 
 
@@ -205,16 +220,19 @@ def _columns(conn: Connection, there: There, by: Mapping[Need, str]) -> Iterator
     called = {each: (types.printed(conn, [each], path) or [""])[0] for each in written}
     for need in needed:
         row, type_ = there.columns.get((need.table, need.column)), called.get(need.type, "")
-        fits = row is not None and type_ in ("", row["type"])
-        if row and not fits and need.use == "reference":
-            fits = types.comparable(conn, type_, row["type"], path)
+        what, found, fits = "the column is missing", "no such column", False
+        if row:
+            what, found = "the column is of another type", row["type"]
+            fits = type_ in ("", found)
+            if not fits and need.use == "reference":
+                fits = types.comparable(conn, type_, found, path)
         yield result(
             f"{need.table}.{need.column}",
-            f"is there{f', {type_}' if type_ else ''}",
+            f"is there, {type_}" if type_ else "is there",
             fits,
-            "the column is missing" if row is None else "the column is of another type",
+            what,
             expected=f"{type_ or 'a column'}, needed by {by[need]}",
-            found=row["type"] if row else "no such column",
+            found=found,
             remedy="correct the block, or bring the table to the expected shape first",
         )
 
@@ -227,12 +245,16 @@ def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterato
     rows = catalog.rows(
         conn, "unique_keys", schema=schema, tables=sorted({table for table, _ in wanted})
     )
-    keys = [{(row["table"], column) for column in row["columns"]} for row in rows]
+    referable: set[tuple[str, str]] = set()
+    for row in rows:
+        key = {(row["table"], column) for column in row["columns"]}
+        if key <= wanted:
+            referable |= key
     for table, column in sorted(wanted):
         yield result(
             f"{table}.{column}",
             "is unique, so that it can be referenced",
-            any((table, column) in key and key <= wanted for key in keys),
+            (table, column) in referable,
             "is not unique, so no foreign key can reference it",
             expected=f"PRIMARY KEY ({column}) or UNIQUE ({column})",
             found="neither",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.hazards import Risk, listed
 from pgrunbook.postgres.target import Policy
 from pgrunbook.sqltext.hazards import Hazard

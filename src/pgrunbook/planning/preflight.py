@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.ledger import install, ledger
 from pgrunbook.planning import needed, reliance
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.needed import There, may, quoted
 from pgrunbook.postgres import catalog, search_path
@@ -18,18 +18,24 @@ from pgrunbook.postgres.identity import Identity
 
 
 def check(
-    conn: Connection, schema: str, identity: Identity, decisions: Sequence[Decision]
+    conn: Connection,
+    schema: str,
+    identity: Identity,
+    decisions: Sequence[Decision],
+    shape: Connection,
 ) -> list[CheckResult]:
-    """Everything that the blocks need of the target, one result each. Reads only."""
+    """Everything that the blocks need of the target, one result each. Reads only. In the session
+    `shape` are the tables as they will be found.
+    """
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
     results = [*_server(identity), *reliance.firing(conn)]
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
-    results += [*_names(conn, schema, decisions), *reliance.event_triggers(conn)]
-    there = There.look(conn, schema, decisions)
-    results += needed.check(conn, there, decisions)
-    results += _changed(conn, decisions)
+    results += [*_names(shape, schema, decisions), *reliance.event_triggers(conn)]
+    there = There.look(shape, schema, decisions)
+    results += needed.check(shape, there, decisions, identity.role)
+    results += _changed(shape, decisions, identity.role)
     named = {result.where for result in results if result.problem}
     results += [result for decision in decisions for result in _decided(decision, there, named)]
     return list(dict.fromkeys(results))
@@ -99,19 +105,28 @@ def _schema(
     schema: str, privileges: Mapping[str, Any], role: str, *, creates: bool
 ) -> Iterator[CheckResult]:
     where = f"schema {schema}"
-    exists = privileges["schema_exists"]
+    check, expected = "exists, and we may use it", "a schema that this role may use"
+    if not privileges["schema_exists"]:
+        yield result(
+            where,
+            check,
+            False,
+            "does not exist",
+            expected=expected,
+            found="no schema of that name",
+            remedy="correct the parameter `schema`",
+        )
+        return
     yield result(
         where,
-        "exists, and we may use it",
-        exists and privileges["schema_usage"],
-        "may not be used" if exists else "does not exist",
-        expected="a schema that this role may use",
-        found="no USAGE privilege" if exists else "no schema of that name",
-        remedy=_grant("USAGE", "SCHEMA", schema, role)
-        if exists
-        else "correct the parameter `schema`",
+        check,
+        privileges["schema_usage"],
+        "may not be used",
+        expected=expected,
+        found="no USAGE privilege",
+        remedy=_grant("USAGE", "SCHEMA", schema, role),
     )
-    if creates and exists:
+    if creates:
         yield result(
             where,
             "lets us create objects",
@@ -190,7 +205,7 @@ _CHANGES = {
 }
 
 
-def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+def _changed(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
     """What the chosen variants change: a table or type must be ours, a lookup table must take our
     rows.
     """
@@ -200,7 +215,7 @@ def _changed(conn: Connection, decisions: Sequence[Decision]) -> Iterator[CheckR
         variable, kind, use = _CHANGES[variant]
         names = {"table": None, "type": None} | {kind: variables[variable]}
         for row in catalog.rows(conn, "changed", **names):
-            yield may(use, row, variables[variable], conn.info.user)
+            yield may(use, row, variables[variable], role)
 
 
 def _decided(decision: Decision, there: There, named: Collection[str]) -> list[CheckResult]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 
 import psycopg
 
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger import install, ledger
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
 
@@ -46,11 +46,9 @@ def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[Chec
         found=f"version {version}",
         remedy="upgrade pgrunbook",
     )
-    return (
-        [known]
-        if known.problem
-        else [known, *_all("ledger", "is complete", trust.lacking(conn, version))]
-    )
+    if known.problem:
+        return [known]
+    return [known, *_all("ledger", "is complete", trust.lacking(conn, version))]
 
 
 _NO_LEDGER = Problem(
@@ -85,17 +83,21 @@ def _fires(
     row = catalog.rows(conn, "set_for", setting=setting)[0]
     set_for = " in ".join(limits.who(row["role"], row["database"]))
     reset = limits.alter(row["role"], row["database"], setting)
+    found, remedy = f"{row['value']}, set for {set_for}", reset
+    if not set_for:
+        found = row["value"]
+        remedy = (
+            f"{reset} -- if it is set there; else see postgresql.conf, and the options of "
+            "PGOPTIONS and the service"
+        )
     return result(
         "server",
         f"fires {what}",
         row["value"] != never,
         problem,
         expected=f"{setting} = {expected}",
-        found=f"{row['value']}{set_for and f', set for {set_for}'}",
-        remedy=reset
-        if set_for
-        else f"{reset} -- if it is set there; else see postgresql.conf, and the options of "
-        "PGOPTIONS and the service",
+        found=found,
+        remedy=remedy,
     )
 
 

@@ -29,12 +29,14 @@ _COPY = re.compile(r"_cc(new|old)\d*$")
 @dataclass(frozen=True, slots=True)
 class Remains:
     """`statements` are the indexes of those to run. `indexes` are those of the block that are
-    there, by schema and name; `broken` is what is half done, and `repairs` clear it away.
+    there, by schema and name; `broken` is what is half done, `broken_indexes` the indexes of it,
+    and `repairs` clear it away.
     """
 
     statements: tuple[int, ...]
     indexes: tuple[tuple[str, str], ...] = ()
     broken: tuple[str, ...] = ()
+    broken_indexes: tuple[tuple[str, str], ...] = ()
     repairs: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -67,6 +69,7 @@ def remains(
         tuple(run),
         tuple(indexes),
         tuple(map(_told, broken)),
+        tuple((row["schema"], row["name"]) for row in broken if row["kind"] == "index"),
         tuple(_repair(row, look.schema) for row in broken if row["kind"] == "index"),
         tuple(problems),
     )

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pgrunbook.errors import Problem, Refused
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.postgres.target import Target, TargetSettings
 from pgrunbook.runbooks.project import Project
@@ -33,6 +34,15 @@ def check_identity(target: Target, identity: Identity) -> None:
     ]
     if problems:
         raise Refused("This is not the target: nothing was changed.", problems=problems)
+
+
+def check_server(target: Target, standing: Standing) -> CheckResult:
+    """Whether the server is the one that the ledger was written on. Where another one will do, the
+    result tells which it is.
+    """
+    problem = standing.refusal(target)
+    told = str(standing) if standing.elsewhere and not problem else ""
+    return CheckResult("server", "is the one that the ledger was written on", problem, told)
 
 
 def check_name(

@@ -35,11 +35,9 @@ class Timeouts:
     def wait(self) -> str:
         """How long to wait for locks."""
         held_ms = round(self.held_ms)
-        return (
-            f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms"
-            if held_ms
-            else self.lock_timeout
-        )
+        if not held_ms:
+            return self.lock_timeout
+        return f"{max(1, milliseconds(self.lock_timeout) - held_ms)}ms"
 
     @property
     def held_ms(self) -> float:

@@ -32,11 +32,11 @@ Maker = Callable[[], AbstractContextManager[Twin]]
 @contextmanager
 def nowhere() -> Iterator[Twin]:
     """Make no twin: for who has no server for it."""
-    raise Refused.of("there is no server for a twin", where="[twin] server", remedy=ADOPT)
+    raise Refused.of("there is no server for a twin", where="[twin] server")
     yield
 
 
-ADOPT = "say which blocks were done by hand, -p adopt NAME,NAME; or, if none was, -p adopt none"
+_ADOPT = "say which blocks were done by hand, -p adopt NAME,NAME; or, if none was, -p adopt none"
 
 
 @dataclass(slots=True)
@@ -257,6 +257,10 @@ def _unjudged(block: Block, named: Sequence[Made], by_hand: set[str], why: Refus
 
 
 def _about(problem: Problem, block: Block, found: str) -> Problem:
+    remedies = [each for each in (problem.remedy, _ADOPT) if each]
     return replace(
-        problem, where=f"{block.name}: {problem.where}", found=f"{problem.found}; {found}"
+        problem,
+        where=f"{block.name}: {problem.where}",
+        found=f"{problem.found}; {found}",
+        remedy="; or ".join(remedies),
     )

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.planning import batch_keys
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.session import Session
@@ -28,7 +28,7 @@ def check(conn: Session, decisions: Sequence[Decision], of_target: str) -> Itera
         if not (decision.pending and block.batching):
             continue
         table = batch_keys.table(conn, block)
-        if not table or pressure.LAG not in pressure.look(conn, table).unseen:
+        if not table or pressure.LAG not in pressure.look(conn, table.name).unseen:
             continue
         grant = f"GRANT pg_monitor TO {sql.Identifier(conn.info.user).as_string()}"
         what = "how far replicas are behind is not shown to this role"

@@ -85,9 +85,9 @@ def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
     """
     for row in catalog.rows(conn, "blockers", pid=pid):
         gives_way = row.pop("gives_way")
-        autovacuum = (
-            "" if gives_way is None else f"not {CANCELLED}" if gives_way else PREVENTS_WRAPAROUND
-        )
+        autovacuum = ""
+        if gives_way is not None:
+            autovacuum = f"not {CANCELLED}" if gives_way else PREVENTS_WRAPAROUND
         query = row["query"] and (row["query"] if autovacuum else _without_literals(row["query"]))
         yield Blocker(**row | {"query": query}, autovacuum=autovacuum)
 

@@ -81,16 +81,15 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
-    shown = strongest(locks)
-    return pd.DataFrame(
-        {
-            "relation": pd.Series([lock.relation for lock in shown], dtype="str"),
-            "lock": pd.Series([lock.mode for lock in shown], dtype="str"),
-            "blocks": pd.Series([BLOCKS[lock.mode] for lock in shown], dtype="str"),
-            "held_ms": pd.Series([round(lock.held_ms, 1) for lock in shown], dtype="float64"),
-            "rewritten": pd.Series([lock.rewritten for lock in shown], dtype="bool"),
-        }
-    ).set_index("relation")
+    rows = []
+    for lock in strongest(locks):
+        held_ms = round(lock.held_ms, 1)
+        rows.append((lock.relation, lock.mode, BLOCKS[lock.mode], held_ms, lock.rewritten))
+    # said, as an empty column has no type of its own
+    types = {"held_ms": "float64", "rewritten": "bool"}
+    types |= dict.fromkeys(("relation", "lock", "blocks"), "str")
+    columns = ["relation", "lock", "blocks", "held_ms", "rewritten"]
+    return pd.DataFrame(rows, columns=columns).astype(types).set_index("relation")
 
 
 def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | None = None) -> str:

@@ -55,6 +55,11 @@ def execute(*command: str | Path, **options: Any) -> subprocess.CompletedProcess
     )
 
 
+def environment(**given: str) -> dict[str, str]:
+    """Ours, with these settings of libpq in place of the user's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | given
+
+
 def failed(what: str, data: Path, said: str = "") -> Refused:
     """What to raise of a program that failed: what it said, and the end of the server's log."""
     log = data / "log"

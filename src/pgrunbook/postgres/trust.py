@@ -66,19 +66,19 @@ def functions(
     """What calls code that must not run with our rights: `rows` are of the query
     `admission_strangers`.
     """
-    return [
-        Problem(
-            f"{what} calls a function that would run with our rights",
-            where=where,
-            expected=f"functions of {_TRUSTED}",
-            found=f"{row['expression']} may call {row['function']}, owned by {row['owner']}"
-            if not row["vouched"]
-            else f"{row['expression']}, made by {row['maker']}, may call {row['function']}, "
-            "which acts outside of the transaction or runs SQL of theirs",
-            remedy=_vouch(row, role),
-        )
-        for row in rows
-    ]
+    problem = f"{what} calls a function that would run with our rights"
+    expected = f"functions of {_TRUSTED}"
+    return [Problem(problem, where, expected, _call(row), _vouch(row, role)) for row in rows]
+
+
+def _call(row: Mapping[str, str]) -> str:
+    """Which function may be called, and why it is not trusted."""
+    if not row["vouched"]:
+        return f"{row['expression']} may call {row['function']}, owned by {row['owner']}"
+    return (
+        f"{row['expression']}, made by {row['maker']}, may call {row['function']}, "
+        "which acts outside of the transaction or runs SQL of theirs"
+    )
 
 
 def _vouch(row: Mapping[str, str], role: str) -> str:
@@ -127,26 +127,32 @@ def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
     member = sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET FALSE").format(
         *map(sql.Identifier, (owner, role))
     )
+    remedy = (
+        f"if it is a ledger, and {owner} may have code run with the rights of {role}: "
+        f"{member.as_string()} (before version 16 without these options); or give it to a role "
+        "that is trusted: ALTER SCHEMA pgrunbook OWNER TO …; ALTER TABLE … OWNER TO …; if it is "
+        "something else, rename or drop it"
+    )
+    if name.startswith(("trigger ", "rule ")):
+        remedy = f"DROP {name}; REVOKE TRIGGER ON ALL TABLES IN SCHEMA pgrunbook FROM …"
     return Problem(
         what,
         where=name,
         expected=f"made by pgrunbook, owned by {_TRUSTED}",
         found=f"owned by {owner}",
-        remedy=f"DROP {name}; REVOKE TRIGGER ON ALL TABLES IN SCHEMA pgrunbook FROM …"
-        if name.startswith(("trigger ", "rule "))
-        else f"if it is a ledger, and {owner} may have code run with the rights of {role}: "
-        f"{member.as_string()} (before"
-        " version 16 without these options); or give it to a role that is trusted: ALTER SCHEMA "
-        "pgrunbook OWNER TO …; "
-        "ALTER TABLE … OWNER TO …; if it is something else, rename or drop it",
+        remedy=remedy,
     )
 
 
 def lacking(conn: Connection, version: int) -> list[Problem]:
     """The columns that a ledger of this version has, and this one lacks."""
     there = {(row["table"], row["column"]) for row in catalog.rows(conn, "ledger_columns")}
-    return [
-        Problem(
+    problems = []
+    for table, names in columns(version).items():
+        missing = [name for name in names if (table, name) not in there]
+        if not missing:
+            continue
+        problem = Problem(
             "is not the ledger's own table",
             where=f"pgrunbook.{table}",
             expected=f"an ordinary table with the columns of version {version}: {', '.join(names)}",
@@ -154,9 +160,8 @@ def lacking(conn: Connection, version: int) -> list[Problem]:
             remedy="bring the ledger back as it was, from a backup; or if it never was one, "
             "rename its schema",
         )
-        for table, names in columns(version).items()
-        if (missing := [name for name in names if (table, name) not in there])
-    ]
+        problems.append(problem)
+    return problems
 
 
 @cache
@@ -202,14 +207,15 @@ def refusing(conn: Connection) -> Iterator[None]:
             .as_string()
             for row in triggers
         ]
+        remedy = "let the role make them"
+        if off:
+            remedy += f", or as a superuser, meanwhile: {'; '.join(off)}"
         problem = Problem(
             f"{exc.diag.message_primary} (SQLSTATE {exc.sqlstate})",
             where="schema pgrunbook",
             expected="the ledger's tables can be made",
             found="\n".join(filter(None, [exc.diag.message_detail, exc.diag.context, *seen])),
-            remedy=f"let the role make them, or as a superuser, meanwhile: {'; '.join(off)}"
-            if off
-            else "let the role make them",
+            remedy=remedy,
         )
         raise Refused(
             "The ledger cannot be made: nothing was changed.", problems=[problem]

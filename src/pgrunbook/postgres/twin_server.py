@@ -5,7 +5,6 @@ superuser.
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -18,19 +17,25 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgrunbook.errors import Refused
-from pgrunbook.postgres import catalog, embedded, schema_copy
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.postgres import catalog, copy_place, embedded, schema_copy
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.schema_copy import Host
+from pgrunbook.postgres.copy_place import Host, Place
+from pgrunbook.postgres.restore import Restore
+from pgrunbook.postgres.session import Silent
 from pgrunbook.postgres.target import Target
 
-# Nobody else's role is called so: every role of a target can be made beside it.
+# A target that has a role of this name is refused: every role of a target is made beside it.
 _SUPERUSER = "pgrunbook_twin"
 _PREFIX = "pgrunbook_rehearsal_twin_"  # what a killed run has left is found by how this begins
 _WHERE = "the twin"
-_REMEDY = (
-    "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md); or say "
-    "which blocks were done by hand: -p adopt NAME,NAME or, if none was, -p adopt none"
+_SETTING = "[twin] server in pgrunbook.toml"
+_REMEDY = "name a server of your own as [twin] server in pgrunbook.toml (docs/configuration.md)"
+
+_CLUSTER = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
+_APART = (
+    "make a server for twins alone, with a superuser of another name: initdb --username=twin; or "
+    "leave [twin] out"
 )
 
 # Wheels that bring a server with PostgreSQL's own extensions, by its major version.
@@ -72,7 +77,7 @@ class Twin:
 
     def arranging(self) -> psycopg.Connection[Any]:
         """A session that may do whatever the owners of all objects may."""
-        return psycopg.connect(self.conninfo, autocommit=True)
+        return copy_place.session(self.conninfo)
 
 
 def own(conninfo: str, wanted: int) -> OwnServer:
@@ -80,19 +85,19 @@ def own(conninfo: str, wanted: int) -> OwnServer:
     major version, or none of the programs here is of that.
     """
     try:
-        with closing(psycopg.connect(conninfo, connect_timeout=10)) as conn:
+        with closing(copy_place.session(conninfo)) as conn:
             version = conn.info.server_version // 10_000
     except psycopg.Error as exc:
         raise Refused.of(
             "the server for twins cannot be reached",
-            where="[twin] server in pgrunbook.toml",
+            where=_SETTING,
             found=type(exc).__name__,  # its text may hold the connection string
             remedy="see that psql can connect to it, as a superuser",
         ) from None
     if version != wanted:
         raise Refused.of(
             "the server for twins is of another major version than the target",
-            where="[twin] server in pgrunbook.toml",
+            where=_SETTING,
             expected=f"PostgreSQL {wanted}",
             found=f"PostgreSQL {version}",
             remedy=_REMEDY,
@@ -133,79 +138,105 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
     """Make the twin of the target's database, and drop it at the end.
 
     `conn` is a session on the target, as the role that blocks run as; `name` makes the twin's own.
-    Raises Refused if the role may not read all tables, or is a superuser on the server for twins.
+    Raises Refused if the role may not read all tables, or the server is not for twins alone.
     """
     schema_copy.require_readable(conn)
-    role = conn.info.user
-    with ExitStack() as stack:
+    role = catalog.rows(conn, "identity")[0]["role"]
+    roles = [row["name"] for row in catalog.rows(conn, "roles")]
+    with _unless_silent(conn), ExitStack() as stack:
+        _require_apart(server, conn, roles)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
         dump = Path(place, "schema.dump")
         schema_copy.dump(target, conn, server, dump, "--schema-only")
         encoding = conn.info.parameter_status("server_encoding")
-        copy = stack.enter_context(schema_copy.database(server, f"{_PREFIX}{name}", encoding))
-        schema_copy.create_roles(server, [row["name"] for row in catalog.rows(conn, "roles")])
-        _require_lesser(server, role)
-        password = _let_in(server, copy, role)
+        stack.enter_context(copy_place.roles(server, roles))
+        copy = stack.enter_context(copy_place.place(server, f"{_PREFIX}{name}", encoding))
+        _let_in(copy, roles, role)
         missing = _missing(conn, server)
+        restore = Restore(copy, conn, dump, roles=True)
+        restore.what_calls_nothing()
+        lacking = _stand_in(conn, copy, [*missing])
+        restore.the_rest()
         warnings = [f"extension {name} is not on the twin" for name in missing]
-        warnings += _stand_in(conn, server, copy, [*missing])
-        warnings += schema_copy.restore(server, copy, dump)
-        conninfo = make_conninfo(server.conninfo(copy), user=copy, password=password)
-        yield Twin(conninfo, role, schema_copy.version(server), missing, tuple(warnings))
+        warnings += [*lacking, *restore.errors()]
+        yield Twin(copy.conninfo, role, copy_place.version(server), missing, tuple(warnings))
 
 
-def _require_lesser(server: Host, role: str) -> None:
-    """Blocks run as that role there, and so must not be a superuser's."""
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
-        found = own.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-    if found and found[0]:
+@contextmanager
+def _unless_silent(conn: Connection) -> Iterator[None]:
+    """Raise Refused where the server for twins falls silent; `conn` is a session on the target."""
+    try:
+        yield
+    except Silent as exc:
+        if conn.closed:  # it was the target
+            raise
         raise Refused.of(
-            "the run's role is a superuser on the server for twins, where nothing may run as one",
-            where="[twin] server in pgrunbook.toml",
-            expected=f"a server where {role} is no superuser, or is not known",
-            found=f"{role} is a superuser",
-            remedy="make the server with a superuser of another name: initdb --username=twin; or "
-            "leave [twin] out",
-        )
+            "the server for twins does not answer",
+            where=_SETTING,
+            found=str(exc),
+            remedy=f"see that it is there, and what lies between, then run again; or {_REMEDY}",
+        ) from exc
 
 
-def _let_in(server: Host, copy: str, role: str) -> str:
-    """Let the copy's owner be whoever owns anything, and the role own the database. Returns the
-    password of the copy's owner.
+def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None:
+    """Whether the server is for twins alone. What the target's roles own runs as them there, and
+    they are made members of each other.
     """
-    password = secrets.token_hex(16)
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
-        roles = own.execute(
-            "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_'"
-        ).fetchall()
-        names = [sql.Identifier(name) for (name,) in roles if name != copy]
-        granted = sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), sql.Identifier(copy))
-        own.execute(granted)
+    with closing(copy_place.session(server.conninfo())) as own:
+        if own.execute(_CLUSTER).fetchone() == conn.execute(_CLUSTER).fetchone():
+            raise Refused.of(
+                "the server for twins is the target's own, where nothing may be tried",
+                where=_SETTING,
+                expected="a server for twins alone",
+                found="it has the system identifier of the target's",
+                remedy=_APART,
+            )
+        asked = {"names": [*roles], "copies": copy_place.PREFIX}
+        found = catalog.rows(own, "harmful_roles", **asked)
+    problems = [
+        Problem(
+            "a role of the target is more than a name on the server for twins",
+            where=_SETTING,
+            expected=f"a server where {row['name']} is not known",
+            found=f"{row['name']} {row['why']}",
+            remedy=f"rename the role, as our own superuser is called so there; or {_REMEDY}"
+            if row["name"] == _SUPERUSER
+            else _APART,
+        )
+        for row in found
+    ]
+    if problems:
+        raise Refused("No twin can be made: nothing was changed.", problems=problems)
+
+
+def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
+    """Let the copy's owner be whoever owns anything, and the role own the database."""
+    with closing(copy_place.session(copy.server.conninfo())) as own:
+        names = [sql.Identifier(name) for name in roles]
+        owner, run = sql.Identifier(copy.name), sql.Identifier(role)
+        own.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), owner))
         for other in names:
             with suppress(psycopg.errors.InvalidGrantOperation):  # each the other's member
-                own.execute(sql.SQL("GRANT {} TO {}").format(other, sql.Identifier(role)))
-        let = "ALTER ROLE {} PASSWORD {}", "ALTER DATABASE {} OWNER TO {}"
-        own.execute(sql.SQL(let[0]).format(sql.Identifier(copy), sql.Literal(password)))
-        own.execute(sql.SQL(let[1]).format(sql.Identifier(copy), sql.Identifier(role)))
-    return password
+                own.execute(sql.SQL("GRANT {} TO {}").format(other, run))
+        own.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(owner, run))
 
 
 def _missing(conn: Connection, server: Host) -> dict[str, str]:
     """The extensions that the target's database has and the server does not: with their schemas."""
-    with closing(psycopg.connect(server.conninfo(), autocommit=True)) as own:
+    with closing(copy_place.session(server.conninfo())) as own:
         known = {name for (name,) in own.execute("SELECT name FROM pg_available_extensions")}
     had = catalog.rows(conn, "extensions")
     return {row["name"]: row["schema"] for row in had if row["name"] not in known}
 
 
-def _stand_in(conn: Connection, server: Host, copy: str, missing: list[str]) -> list[str]:
+def _stand_in(conn: Connection, copy: Place, missing: list[str]) -> list[str]:
     """Make functions of the same signature, and domains of the same name as the types, of what the
     missing extensions bring: what a schema says of them is then printed alike. Returns what could
     not be made.
     """
     members = catalog.rows(conn, "extension_members", names=missing) if missing else []
     lacking = []
-    with closing(psycopg.connect(schema_copy.as_owner(server, copy), autocommit=True)) as own:
+    with closing(copy_place.session(copy.conninfo)) as own:
         for schema in dict.fromkeys(row["schema"] for row in members):
             own.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
         for row in members:

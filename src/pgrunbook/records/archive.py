@@ -85,10 +85,14 @@ class Archive:
             head = self._head(name) if name else None
             self.require_unsealed(notebook)
             complete()
+            first, sequence, previous = None, 1, None
+            if head:
+                first, sequence = head.archive, head.sequence + 1
+                previous = Resource.of(head.name, head.sha256)
             predicate = Predicate(
-                archive=head.archive if head else None,
-                sequence=head.sequence + 1 if head else 1,
-                previous=Resource.of(head.name, head.sha256) if head else None,
+                archive=first,
+                sequence=sequence,
+                previous=previous,
                 sealed_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 sealed_by=f"pgrunbook {version('pgrunbook')}",
                 run=run,
@@ -286,11 +290,11 @@ class Archive:
             what = f"another process has been sealing a record for {_LOCK_S} s"
             raise Failed.of(what, where=_LOCK, remedy=f"see what it does; then: {again}") from None
         try:
-            yield self._settled()
+            yield self._finish_interrupted()
         finally:
             lock.release()
 
-    def _settled(self) -> str | None:
+    def _finish_interrupted(self) -> str | None:
         """The name of the last seal, after putting into its place what an interrupted seal has
         left; None if there is none yet. Raises Failed if the chain has no end to go on from.
         """

@@ -147,11 +147,9 @@ def public_key(path: Path, private: Path | None = None) -> Key:
     """The public key in a PEM file; `private` is the file of the key that it may be the half of.
     Raises Refused if it is not one of Ed25519.
     """
-    remedy = (
-        _made(path, "pkey", "-in", str(private), "-pubout")
-        if private
-        else "have whoever seals make it of the private key, with openssl pkey -pubout"
-    )
+    remedy = "have whoever seals make it of the private key, with openssl pkey -pubout"
+    if private:
+        remedy = _made(path, "pkey", "-in", str(private), "-pubout")
     try:
         key = load_pem_public_key(path.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm) as exc:
@@ -165,11 +163,9 @@ def _unusable(path: Path, remedy: str, exc: Exception | None = None) -> Refused:
     if isinstance(exc, OSError):
         found = exc.strerror or "cannot be read"
     else:
-        found = (
-            "another kind of key"
-            if exc is None
-            else "not a PEM file with such a key, or one with a passphrase"
-        )
+        found = "not a PEM file with such a key, or one with a passphrase"
+        if exc is None:
+            found = "another kind of key"
     return Refused.of(
         "the key cannot be used",
         where=path.name,

@@ -36,62 +36,35 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
     """All thirteen, in order. `altered`: which files are not as they were sealed; without a seal,
     the one that cannot be read.
     """
+    identity = _cell(record, Kind.IDENTITY)
+    with_sql = next((block.cell for block in record.blocks if block.sql), "")
     slowest = _slowest(record)
-    found = [
-        Answer(
-            "What changed?", _told(changes, record), _cell(record, Kind.DIFFERENCE, Kind.EFFECT)
-        ),
-        Answer(
-            "Which SQL ran, exactly?",
-            _told(_sql, record),
-            next((b.cell for b in record.blocks if b.sql), ""),
-        ),
-        Answer("On which database?", _told(_database, record), _cell(record, Kind.IDENTITY)),
-        Answer(
-            "Who ran it, who approved it, under which ticket?",
-            _told(_who, record),
-            _cell(record, Kind.IDENTITY),
-        ),
-        Answer(
-            "When, and how long did each step take?",
-            _told(_when, record),
-            slowest.cell if slowest else "",
-        ),
-        Answer(
-            "Which locks were taken, and who waited?",
-            _told(locks, record),
-            _cell(record, Kind.ATTEMPTS, Kind.LOCKS),
-        ),
-        Answer("What was at risk?", _told(_at_risk, record), _cell(record, Kind.HAZARDS)),
-        Answer("Was it rehearsed?", _told(_rehearsed, record), record.plan_cell),
-        Answer(
-            "What was verified, with what evidence?",
-            _told(_verified, record),
-            _cell(record, Kind.VERIFICATION),
-        ),
-        Answer(
-            "What failed, was retried or was skipped?",
-            _told(what_failed, record),
-            where_it_failed(record),
-        ),
-        Answer(
-            "Which versions of runbook, SQL and tool?",
-            _told(_versions, record),
-            _cell(record, Kind.SOURCES),
-        ),
-        Answer(
-            "What was true before it started?",
-            _told(_before, record),
-            _cell(record, Kind.CIRCUMSTANCES),
-        ),
-        Answer("Has the record been altered since?", _sealed(seal, altered), ""),
+    took_longest = slowest.cell if slowest else ""
+    lock_cell = _cell(record, Kind.ATTEMPTS, Kind.LOCKS)
+    failed = where_it_failed(record)
+    # each question with what answers it, and the cell that shows it
+    asked = [
+        ("What changed?", changes, _cell(record, Kind.DIFFERENCE, Kind.EFFECT)),
+        ("Which SQL ran, exactly?", _sql, with_sql),
+        ("On which database?", _database, identity),
+        ("Who ran it, who approved it, under which ticket?", _who, identity),
+        ("When, and how long did each step take?", _when, took_longest),
+        ("Which locks were taken, and who waited?", locks, lock_cell),
+        ("What was at risk?", _at_risk, _cell(record, Kind.HAZARDS)),
+        ("Was it rehearsed?", _rehearsed, record.plan_cell),
+        ("What was verified, with what evidence?", _verified, _cell(record, Kind.VERIFICATION)),
+        ("What failed, was retried or was skipped?", what_failed, failed),
+        ("Which versions of runbook, SQL and tool?", _versions, _cell(record, Kind.SOURCES)),
+        ("What was true before it started?", _before, _cell(record, Kind.CIRCUMSTANCES)),
     ]
-    if record.fleet:
-        own = fleet_answers.answers(record)
-        return [
-            each._replace(text=own[each.question], cell="targets") if each.question in own else each
-            for each in found
-        ]
+    found = [Answer(question, _told(answer, record), cell) for question, answer, cell in asked]
+    found.append(Answer("Has the record been altered since?", _sealed(seal, altered), ""))
+    if not record.fleet:
+        return found
+    own = fleet_answers.answers(record)
+    for number, each in enumerate(found):
+        if each.question in own:
+            found[number] = each._replace(text=own[each.question], cell="targets")
     return found
 
 

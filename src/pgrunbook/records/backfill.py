@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Why a limit of the lag did not hold, as a backfill notes it.
+LAG_UNSEEN = "how far replicas are behind is not shown to this role: no limit holds"
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """A part of the time that batches were at work: when it began, in UTC, how long it was, the
@@ -44,7 +48,8 @@ class Slice:
 @dataclass(frozen=True, slots=True)
 class Pause:
     """When a backfill paused between two batches, in UTC, for how long, and why; and how far a
-    replica was behind at most, None if there is none.
+    replica was behind at most, None if there is none. One that took no time was none: something
+    was noted.
     """
 
     at: datetime
@@ -82,6 +87,8 @@ class Cause:
     seconds: float
 
     def __str__(self) -> str:
+        if not self.seconds:
+            return f"noted{f' {self.count} times' if self.count > 1 else ''}: {self.reason}"
         return f"{counted(self.count, 'pause')}, {words(self.seconds * 1000)}: {self.reason}"
 
 
@@ -91,18 +98,18 @@ def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
-    within = _within(slices, pauses)
-    lags = [None if each.lag_s is None else round(each.lag_s, 2) for each in slices]
-    columns = {
-        "from": [f"{each.at:%Y-%m-%d %H:%M:%S}" for each in slices],
-        "seconds": pd.array([each.seconds for each in slices], dtype="Float64"),
-        "rows": pd.array([each.rows for each in slices], dtype="Int64"),
-        "rows_per_s": pd.array([round(each.rows_per_s, 1) for each in slices], dtype="Float64"),
-        "lag_s": pd.array(lags, dtype="Float64"),
-        "paused_s": pd.array([sum(p.seconds for p in found) for found in within], dtype="Float64"),
-        "paused": ["\n".join(map(str, causes(found))) for found in within],
-    }
-    return pd.DataFrame(columns).set_index("from")
+    rows = []
+    for each, found in zip(slices, _within(slices, pauses), strict=True):
+        lag_s = None if each.lag_s is None else round(each.lag_s, 2)
+        paused_s = sum(pause.seconds for pause in found)
+        paused = "\n".join(map(str, causes(found)))
+        began, rate = f"{each.at:%Y-%m-%d %H:%M:%S}", round(each.rows_per_s, 1)
+        rows.append((began, each.seconds, each.rows, rate, lag_s, paused_s, paused))
+    # the types that have a value for "missing"
+    types = dict.fromkeys(("seconds", "rows_per_s", "lag_s", "paused_s"), "Float64")
+    columns = ["from", "seconds", "rows", "rows_per_s", "lag_s", "paused_s", "paused"]
+    shown = pd.DataFrame(rows, columns=columns).astype({**types, "rows": "Int64"})
+    return shown.set_index("from")
 
 
 def _within(slices: Sequence[Slice], pauses: Sequence[Pause]) -> list[list[Pause]]:
@@ -136,11 +143,18 @@ def told(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
     looks: list[Slice | Pause] = [*slices, *pauses]
     lags = [each.lag_s for each in looks if each.lag_s is not None]
     begin, end = slices[0].at, max(each.end for each in slices)
+    noted = [str(each) for each in causes(pauses) if not each.seconds]
+    if lags:
+        behind = f"replicas were {max(lags):.1f} s behind at most"
+    elif any(LAG_UNSEEN in each for each in noted):
+        behind = "how far replicas were behind is not known"
+    else:
+        behind = "no replica was seen"
     parts = [
         f"{rows:,} rows from {begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC",
         f"{rows / max(seconds, 0.001):,.0f} rows per second on average, {max(rates):,.0f} at most",
-        f"replicas were {max(lags):.1f} s behind at most" if lags else "no replica was seen",
+        behind,
     ]
-    paused = "; ".join(map(str, causes(pauses)))
+    paused = "; ".join(str(each) for each in causes(pauses) if each.seconds)
     pausing = f"It paused: {paused}." if paused else "It did not pause."
-    return f"{'; '.join(parts)}. {pausing}"
+    return " ".join([f"{'; '.join(parts)}. {pausing}", *(f"It {each}." for each in noted)])

@@ -71,13 +71,27 @@ _FEW = 3
 
 def _grouped(names: Sequence[str]) -> list[str]:
     """The names, those of parts last; of a kind of parts that are more than a few, how many."""
-    kinds = [next((part for part in _PARTS if name.startswith(f"{part} ")), "") for name in names]
-    counts = Counter(kinds)
-    many = [kind for kind, number in counts.items() if kind and number > _FEW]
-    of_kind = list(zip(names, kinds, strict=True))
-    wholes = [name for name, kind in of_kind if not kind]
-    few = [name for name, kind in of_kind if kind and kind not in many]
-    return [*wholes, *few, *(counted(counts[kind], kind) for kind in many)]
+    wholes: list[str] = []
+    parts: dict[str, list[str]] = {}
+    for name in names:
+        kind = _part(name)
+        (parts.setdefault(kind, []) if kind else wholes).append(name)
+    few: list[str] = []
+    many: list[str] = []
+    for kind, of_kind in parts.items():
+        if len(of_kind) > _FEW:
+            many.append(counted(len(of_kind), kind))
+        else:
+            few += of_kind
+    return [*wholes, *few, *many]
+
+
+def _part(name: str) -> str:
+    """The kind of the part that is called so; empty for what is no part."""
+    for kind in _PARTS:
+        if name.startswith(f"{kind} "):
+            return kind
+    return ""
 
 
 def _note(changed: dict[str, str], name: str, change: str) -> None:

@@ -67,11 +67,9 @@ class Comparison:
         """What the ledger says of a record without `problems`, in a line."""
         if not self.witness.runs:
             passed = self._verdict == Verdict.PASSED
-            why = (
-                _NO_ROWS[self.chosen.mode]
-                if passed or self.chosen.mode == "plan"
-                else "it wrote nothing"
-            )
+            why = "it wrote nothing"
+            if passed or self.chosen.mode == "plan":
+                why = _NO_ROWS[self.chosen.mode]
             return f"the ledger has no run of that id, as {why}"
         events = [
             row for row in self.witness.rows("blocks") if row["event"] not in ledger.BROKEN_OFF
@@ -226,11 +224,9 @@ class Comparison:
         if said["action"] != "skip":
             return any(row["block"] == said["block"] for row in self.witness.rows("blocks"))
         named = _WHEN.search(said["reason"])
-        return (
-            (said["block"], *named.groups()) in self.witness.done
-            if named
-            else self.chosen.mode == "revert"
-        )
+        if not named:
+            return self.chosen.mode == "revert"
+        return (said["block"], *named.groups()) in self.witness.done
 
     def _shown(self) -> Iterator[Problem]:
         """What every run shows that passed, and the plan by which it has done something."""

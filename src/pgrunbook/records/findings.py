@@ -37,9 +37,7 @@ class Verification:
         """With nothing in it that makes lines of its own: files are called whatever somebody
         likes.
         """
-        plain = tuple(
-            Problem(*(printable(text) for text in astuple(problem))) for problem in problems
-        )
+        plain = tuple(Problem(*map(printable, astuple(problem))) for problem in problems)
         notes = tuple(printable(_note(seal)) for seal in checked if seal.caveat)
         return cls(seals, signed, head, plain, notes)
 
@@ -50,11 +48,9 @@ class Verification:
         if not self.seals and not lines:
             return "no record is sealed here: nothing was checked"
         last = f", the last is {self.head.name}" if self.head else ""
-        found = (
-            f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}"
-            if self.problems
-            else "unchanged"
-        )
+        found = "unchanged"
+        if self.problems:
+            found = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}"
         unchecked = "signatures not checked, as no key is given"
         signed = (
             unchecked if self.signed is None else f"{self.signed} of them signed by a key given"

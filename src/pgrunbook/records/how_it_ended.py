@@ -84,7 +84,7 @@ def told(cells: Sequence[NotebookNode]) -> Ending | None:
     return None
 
 
-def settled(
+def judge_cut_off(
     cut: Ending, cells: Sequence[NotebookNode], noted: tuple[Verdict, str] | None
 ) -> Ending:
     """How a run ended that was cut off: as it had said by then, in a cell or, by verdict and

@@ -60,11 +60,9 @@ def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
     for key in notebook.keys() - {"cells", "nbformat", "nbformat_minor"}:
         yield _Place(key, notebook, key)
     for number, cell in enumerate(notebook.cells, 1):
-        name = (
-            f"cell `{cell.id}`"
-            if cell.get("id") and not in_value(cell.id, secrets)
-            else f"cell {number}"
-        )
+        name = f"cell {number}"
+        if cell.get("id") and not in_value(cell.id, secrets):
+            name = f"cell `{cell.id}`"
         for key in sorted(cell.keys() - {"cell_type", "execution_count", "outputs"}):
             yield _Place(f"{name}, {key}", cell, key, sql=key == "source" and is_sql(cell.source))
         for position, output in enumerate(cell.get("outputs", ()), 1):

@@ -36,11 +36,9 @@ def locks(record: Record) -> str:
 def _waits(record: Record) -> str:
     waited = [block for block in record.blocks if block.attempts]
     if not waited:
-        return (
-            "No wait is on record."
-            if begun_blocks(record) or cell_at_work(record)
-            else "No block waited for a lock in a transaction."
-        )
+        if begun_blocks(record) or cell_at_work(record):
+            return "No wait is on record."
+        return "No block waited for a lock in a transaction."
     named = [_wait(block) for block in waited]
     return f"It waited for locks: {'; '.join(named)}. Between its attempts nobody waited for it."
 

@@ -18,7 +18,7 @@ from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.records import chain, verification
 from pgrunbook.records.archive import Archive, sha256_of
 from pgrunbook.records.contained import is_there
-from pgrunbook.records.reading import Reading, settled
+from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.seal import Seal
 
 
@@ -46,7 +46,7 @@ def merge(archive: Archive, folder: Path, keys: Sequence[Key] = ()) -> Merged:
             remedy="move it to another place",
         )
     with archive.alone(shlex.join(["pgrunbook", "archive", "merge", str(folder)])):
-        mine, theirs = settled(archive), settled(other)
+        mine, theirs = read_archive(archive), read_archive(other)
         noted = {each[-1].archive: each[-1] for each in _chains(mine)}
         seals = [seal for each in _chains(theirs) for seal in each]
         added = [

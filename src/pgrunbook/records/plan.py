@@ -77,7 +77,8 @@ def differences(approved: Plan, now: Plan) -> Iterator[Problem]:
 
 
 def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
-    then, found = ({step.block: step for step in plan.steps} for plan in (approved, now))
+    then = {step.block: step for step in approved.steps}
+    found = {step.block: step for step in now.steps}
     for name in sorted({*then, *found}):
         if name not in found:
             yield Problem(
@@ -90,14 +91,11 @@ def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
             yield Problem("is to be done now", name, "nothing was to be done", found[name].action)
         elif then[name] != found[name]:
             yield Problem("other SQL is to run now", name, *_changed(then[name], found[name]))
-    common = [
-        [step.block for step in plan.steps if step.block in then and step.block in found]
-        for plan in (approved, now)
-    ]
-    if common[0] != common[1]:
-        yield Problem(
-            "the order is another one", approved.runbook, *(", ".join(order) for order in common)
-        )
+    common = then.keys() & found.keys()
+    order_then = ", ".join(step.block for step in approved.steps if step.block in common)
+    order_now = ", ".join(step.block for step in now.steps if step.block in common)
+    if order_then != order_now:
+        yield Problem("the order is another one", approved.runbook, order_then, order_now)
     if (approved.runbook, approved.direction) != (now.runbook, now.direction):
         yield Problem(
             "is another run", now.runbook, f"{approved.direction} {approved.runbook}", now.direction
@@ -106,7 +104,8 @@ def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
 
 def _changed(then: Step, found: Step) -> tuple[str, str]:
     """The lines of the SQL that differ, or stand elsewhere."""
-    one, other = ([f"{step.action}:", *step.sql.splitlines()] for step in (then, found))
+    one = [f"{then.action}:", *then.sql.splitlines()]
+    other = [f"{found.action}:", *found.sql.splitlines()]
     before, after = [], []
     # without autojunk: it takes a line that comes often, such as `);`, for noise
     matcher = SequenceMatcher(None, one, other, autojunk=False)

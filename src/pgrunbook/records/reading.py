@@ -84,7 +84,7 @@ def _ordered(seals: Iterable[Seal]) -> list[Seal]:
     return sorted(seals, key=lambda seal: seal.sequence)
 
 
-def settled(archive: Archive) -> Reading:
+def read_archive(archive: Archive) -> Reading:
     """The archive at a moment at which no run was sealing its record. No lock is taken: a copy may
     be read-only.
     """
@@ -107,18 +107,7 @@ def _read(archive: Archive) -> Reading:
     end = End.of(archive)
     found = {path.relative_to(archive.root).as_posix(): path for path in archive.files()}
     files = {name: path for name, path in found.items() if is_regular(path)}
-    what, expected = "is no file of a record, and was not read", "a regular file"
-    problems = [
-        Problem(
-            what,
-            name,
-            expected,
-            "a symbolic link" if path.is_symlink() else "something else",
-            "remove it",
-        )
-        for name, path in found.items()
-        if name not in files
-    ]
+    problems = [_no_file(name, path) for name, path in found.items() if name not in files]
     seals = {}
     for name, path in files.items():
         if name.endswith(SEAL):
@@ -129,6 +118,16 @@ def _read(archive: Archive) -> Reading:
                     Problem("changed: the seal cannot be read", where=name, found=str(exc))
                 )
     return Reading(end, files, seals, problems)
+
+
+def _no_file(name: str, path: Path) -> Problem:
+    return Problem(
+        "is no file of a record, and was not read",
+        name,
+        "a regular file",
+        "a symbolic link" if path.is_symlink() else "something else",
+        "remove it",
+    )
 
 
 def sealed_run(archive: Archive, run_id: str) -> Seal | None:

@@ -268,13 +268,16 @@ class Record:
         return [frame.about["target"] for frame in self.frames if frame.kind == Kind.IDENTITY]
 
     @property
+    def run_id(self) -> str:
+        """The id of the run; empty if the notebook does not say."""
+        return str(self.noted.get("run_id") or self.identity.get("run", ""))
+
+    @property
     def runs(self) -> Sequence[str]:
         """The id of each run that it names, the one of our engine first."""
-        named = [
-            self.noted,
-            *({"run_id": card.get("run")} for card in (*self.identities, *self.cards)),
-        ]
-        return list(dict.fromkeys(str(each["run_id"]) for each in named if each.get("run_id")))
+        named = [self.noted.get("run_id")]
+        named += [card.get("run") for card in (*self.identities, *self.cards)]
+        return list(dict.fromkeys(str(run) for run in named if run))
 
     @property
     def done(self) -> Sequence[Row]:

@@ -67,11 +67,9 @@ class _Renderer(mistune.HTMLRenderer):
         """Its words alone: a picture from elsewhere would tell its host who reads, and could be
         another tomorrow.
         """
-        return (
-            super().image(text, url, title)
-            if url.startswith("data:")
-            else f"{text} ({escape(url)})"
-        )
+        if url.startswith("data:"):
+            return super().image(text, url, title)
+        return f"{text} ({escape(url)})"
 
     def block_code(self, code: str, info: str | None = None) -> str:
         return _code(code, "sql" if info == "sql" else "text")
@@ -84,15 +82,15 @@ def cells(notebook: Mapping[str, Any]) -> Iterator[Cell]:
     """The cells of a notebook, in order."""
     for cell in notebook["cells"]:
         source = _text(cell["source"])
-        code = cell["cell_type"] == "code"
-        yield Cell(
-            cell.get("id", ""),
-            cell.get("metadata", {}).get("papermill", {}).get("status", ""),
-            Markup() if code else _markdown(source),
+        text, code = Markup(), Markup()
+        if cell["cell_type"] != "code":
+            text = _markdown(source)
+        elif source:
             # highlighted, so escaped
-            Markup(_code(source, "python")) if code and source else Markup(),  # noqa: S704
-            [html for output in cell.get("outputs", ()) if (html := _output(output))],
-        )
+            code = Markup(_code(source, "python"))  # noqa: S704
+        status = cell.get("metadata", {}).get("papermill", {}).get("status", "")
+        outputs = list(filter(None, map(_output, cell.get("outputs", ()))))
+        yield Cell(cell.get("id", ""), status, text, code, outputs)
 
 
 def _output(output: Mapping[str, Any]) -> Markup:

@@ -120,11 +120,13 @@ class RunbookCells:
     def _ours(self) -> Sequence[_Cell]:
         """The code cells that are the runbook's, in its order, as far as they are there."""
         cells = iter(self._cells)
-        found = (
-            next((cell for cell in cells if cell.sha256 == sha256), None)
-            for _, sha256 in self._listed("code")
-        )
-        return [cell for cell in found if cell]
+        found = []
+        for _, sha256 in self._listed("code"):
+            for cell in cells:  # each once: the next is looked for behind it
+                if cell.sha256 == sha256:
+                    found.append(cell)
+                    break
+        return found
 
     @cached_property
     def _is_whole(self) -> bool:
@@ -159,7 +161,8 @@ class RunbookCells:
     def _altered_texts(self) -> Sequence[str]:
         texts = [cell.sha256 for cell in self._all if cell.kind != "code"]
         listed = self._listed("markdown")
-        return [listed[n][0] for n in _unmatched([sha256 for _, sha256 in listed], texts)]
+        digests = [sha256 for _, sha256 in listed]
+        return [listed[number][0] for number in _unmatched(digests, texts)]
 
     @property
     def _silent(self) -> Sequence[str]:

@@ -44,12 +44,17 @@ class Seal:
         return self.statement.subject[0].name
 
     @property
+    def by_hand(self) -> bool:
+        """Whether somebody has sealed it later, and not the run at its end."""
+        return bool(self.statement.predicate.run.get("sealed") == BY_HAND)
+
+    @property
     def origin(self) -> str:
         """`sealed by hand, not compared with the ledger`: what is to be told of how it was made, if
         it says so; else empty.
         """
         run = self.statement.predicate.run
-        by_hand = [f"sealed {BY_HAND}"] if run.get("sealed") == BY_HAND else []
+        by_hand = [f"sealed {BY_HAND}"] if self.by_hand else []
         said = run.get("ledger")
         compared = said.get("compared") if isinstance(said, Mapping) else None
         how = {False: [NOT_COMPARED], True: ["compared with the ledger"] if by_hand else []}

@@ -6,47 +6,35 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import nbformat
-import psycopg
 from nbformat import NotebookNode
 
-from pgrunbook import files, signals
+from pgrunbook import files
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
-from pgrunbook.ledger import heads, ledger
 from pgrunbook.ledger.heads import Head
-from pgrunbook.postgres.connection import connect
-from pgrunbook.postgres.lockers import Locked
-from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation, consistency, leaks
 from pgrunbook.records.archive import Archive, seal_command
 from pgrunbook.records.contained import require_regular
-from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Snapshot
-from pgrunbook.records.how_it_ended import Ending, final, may_have_written, shown
+from pgrunbook.records.hearing import MALFORMED, Hearing
+from pgrunbook.records.how_it_ended import Ending, final, shown
 from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
-from pgrunbook.records.seal import BY_HAND, NOT_COMPARED
-from pgrunbook.records.testimony import Testimony, Witness, is_id
+from pgrunbook.records.seal import BY_HAND
 from pgrunbook.runbooks import credentials, parameters, targets
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets import search
 from pgrunbook.secrets.search import Leak
-
-_WITHOUT_ROWS = "the ledger's rows are not in the record"
-
-
-# what is no record of ours raises these
-_READ = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
 
 class Sealed(NamedTuple):
@@ -81,11 +69,6 @@ class Sealing:
     problems: list[str] = field(default_factory=list)
     _secrets: tuple[str, ...] = ()
 
-    @property
-    def run_id(self) -> str:
-        """The run's; empty if the notebook does not say."""
-        return str(self._record.noted.get("run_id") or self._record.identity.get("run", ""))
-
     def run(self) -> Sealed:
         """Seal it."""
         self._require_truth()
@@ -97,9 +80,12 @@ class Sealing:
         archive.require_unsealed(self.notebook)
         if self.by_hand:
             self._require_first(archive)
-        with self._session(target) as conn:
-            testimony = self._testimony(conn)
-            rows = self._rows(conn)
+        hearing = Hearing(
+            self._record, self._ending, self.chosen, self.by_hand, self.problems, self._secrets
+        )
+        with hearing.session(target) as conn:
+            testimony = hearing.testimony(conn)
+            rows = hearing.rows(conn)
 
             def complete() -> None:
                 if rows:
@@ -114,7 +100,7 @@ class Sealing:
             }
             head = archive.seal(self.notebook, facts, self._record.sources, signer, complete)
             if conn and rows:
-                self._note(conn, head)
+                hearing.note(conn, head)
             told = "; ".join(filter(None, [testimony.says, testimony.remark]))
             return Sealed(head, signer is not None, self.problems, told if self.by_hand else "")
 
@@ -128,7 +114,7 @@ class Sealing:
         try:
             problems = list(consistency.problems(self._record, self.nb.cells, self.chosen))
             self._facts()
-        except _READ as exc:
+        except MALFORMED as exc:
             found = f"{type(exc).__name__}: {first_line(exc)}"
             raise Refused.of(
                 "cannot be read as a record", where=self.notebook.name, found=found
@@ -142,13 +128,13 @@ class Sealing:
         """Refuse another notebook of a run whose record is in the archive: which of the two is
         it?
         """
-        if self.run_id and (seal := sealed_run(archive, self.run_id)):
+        if self._record.run_id and (seal := sealed_run(archive, self._record.run_id)):
             both = [str(archive.root / seal.notebook), str(self.notebook)]
             raise Refused.of(
                 "is not the record of that run: it has one",
                 where=self.notebook.name,
                 expected=seal.notebook,
-                found=self.run_id,
+                found=self._record.run_id,
                 remedy=shlex.join(["pgrunbook", "archive", "diff", *both]),
             )
 
@@ -174,89 +160,10 @@ class Sealing:
             )
         self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
 
-    @contextmanager
-    def _session(self, target: Target | None) -> Iterator[Session | None]:
-        """A session on the target, if the run can have written there; by hand, whatever the
-        notebook says of that.
-        """
-        conn: Session | None = None
-        if self.chosen and (
-            self.by_hand or (self.run_id and may_have_written(self._ending, self.nb.cells))
-        ):
-            try:
-                if target is None:
-                    raise Refused("the run's target cannot be had")
-                with signals.waiting():
-                    conn = connect(target, schema="pg_catalog", label="seal")
-            except (RunbookError, signals.Hurried) as exc:
-                self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")
-        with closing(conn) if conn else nullcontext():
-            yield conn
-
-    def _testimony(self, conn: Session | None) -> Testimony:
-        """What the target's ledger says of the record. Raises Refused if it does not know the run,
-        or tells otherwise.
-
-        A record of before the ledger's time, or of another database than the one that answers, is
-        not compared.
-        """
-        if conn is None or self.chosen is None:
-            reason = self.problems[-1].partition(": ")[2] if self.problems else ""
-            if not self.by_hand and not reason:
-                return Testimony(None, "the run ended before its first block")
-            return self._not_compared(reason or "its parameters cannot be read")
-        try:
-            with signals.waiting():
-                witness = Witness.of(conn, self._record, self.chosen.schema_, self._secrets)
-            comparison = Comparison(self._record, self.chosen, self._ending, witness)
-            if elsewhere := comparison.elsewhere:
-                return self._not_compared(elsewhere)
-            if problems := comparison.problems():
-                raise Refused(
-                    "The target's ledger does not say what the notebook says: it is not sealed.",
-                    problems=problems,
-                )
-            return Testimony(True, comparison.says, comparison.remark)
-        except Locked as exc:
-            if self.by_hand:  # it need only be done again
-                what = "The target's ledger cannot be asked now: it is not sealed."
-                raise Refused(what, problems=[exc.problem]) from exc
-            return self._not_compared(_why(exc))
-        except (psycopg.Error, signals.Hurried) as exc:
-            return self._not_compared(_why(exc))
-        except _READ as exc:  # as another version has written it
-            return self._not_compared(
-                f"this version cannot read it, {type(exc).__name__}: {first_line(exc)}"
-            )
-
-    def _not_compared(self, reason: str) -> Testimony:
-        if self.by_hand:
-            self.problems.append(f"sealed {BY_HAND}, {NOT_COMPARED}: {reason}")
-        return Testimony(False, reason)
-
-    def _rows(self, conn: Session | None) -> Any:
-        if conn is None or not is_id(self.run_id):
-            return None
-        try:
-            with signals.waiting():
-                return ledger.everything(conn, self.run_id)
-        except (psycopg.Error, signals.Hurried) as exc:
-            self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")
-            return None
-
-    def _note(self, conn: Session, head: Head) -> None:
-        try:
-            with signals.waiting():
-                remark = heads.note_head(conn, self.run_id, head)
-        except (psycopg.Error, signals.Hurried) as exc:
-            remark = f"may not be in the ledger: {_why(exc)}"
-        if remark:
-            self.problems.append(f"the head of the archive {remark}")
-
     def _facts(self) -> Mapping[str, Any]:
         ending, noted, identity = self._ending, self._record.noted, self._record.identity
         return {
-            "id": self.run_id,
+            "id": self._record.run_id,
             "runbook": self._record.runbook or self.notebook.stem,
             "operator": identity.get("operator", self.chosen.operator if self.chosen else ""),
             "database": identity.get("database", ""),
@@ -318,10 +225,6 @@ def _masked(found: Sequence[Leak], notebook: Path) -> list[Problem]:
         f"{seal_command(notebook)}"
     )
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
-
-
-def _why(exc: BaseException) -> str:
-    return first_line(exc) if isinstance(exc, Exception) else "a second signal came"
 
 
 def _read(notebook: Path, name: str) -> NotebookNode:

@@ -158,7 +158,9 @@ class Site:
             return {}
 
     def _index(self, rows: list[Row]) -> None:
-        values = {name: sorted({getattr(row, name) for row in rows} - {""}) for name in FILTERS}
+        values = {}
+        for name in FILTERS:
+            values[name] = sorted({getattr(row, name) for row in rows} - {""})
         filters = [(name, name.capitalize()) for name in FILTERS]
         html = _render(
             "index.html.j2", root="", rows=rows, columns=COLUMNS, filters=filters, values=values
@@ -196,12 +198,17 @@ class Site:
         *,
         unreadable: str = "",
     ) -> Row:
-        verdict, reason = (
-            ("unknown", "") if unreadable else ended(record, is_sealed=bool(seal or altered))
-        )
+        verdict, reason = "unknown", ""
+        if not unreadable:
+            verdict, reason = ended(record, is_sealed=bool(seal or altered))
         failure = Failure() if verdict == Verdict.PASSED else Failure.of(record)
         told = unreadable or failure.after(reason)
         row = self._row(notebook, page, record, (verdict, told), seal, altered)
+        keys: list[str] = []
+        check = ""
+        if seal:
+            keys = list(digests.short(seal.envelope.signatures).values())
+            check = shlex.join(f"{file.sha256}  {file.name}" for file in seal.statement.subject)
         html = _render(
             "record.html.j2",
             root=f"{relpath('.', Path(row.page).parent)}/",
@@ -214,12 +221,8 @@ class Site:
             answers=answers(record, seal, altered),
             cells=list(rendering.cells(record.notebook)),
             seal=seal,
-            keys=list(digests.short(seal.envelope.signatures).values()) if seal else [],
-            check=" ".join(
-                shlex.quote(f"{file.sha256}  {file.name}") for file in seal.statement.subject
-            )
-            if seal
-            else "",
+            keys=keys,
+            check=check,
         )
         self._write(row.page, html)
         return row

@@ -55,24 +55,19 @@ class Witness:
         version, identity = ledger.installed(conn), identify(conn)
         if version < 2:
             return cls(version, identity)
-        found = {run: ledger.everything(conn, run) for run in record.runs if is_id(run)}
-        runs = {
-            run: {name: search.clean(of or [], secrets, sql=True) for name, of in rows.items()}
-            for run, rows in found.items()
-            if rows
-        }
-        done = ledger.done(conn, record.runbook, schema)
-        known = [run for run in record.runs if run in runs] if version > 2 else []
-        return cls(
-            version,
-            identity,
-            runs,
-            frozenset(
-                (r["block"], r["event"], f"{r['finished_at']:%Y-%m-%d %H:%M}", r["run_id"][:8])
-                for r in done
-            ),
-            [seal for run in known for seal in heads.seals(conn, run)],
-        )
+        runs: dict[str, Mapping[str, Sequence[Row]]] = {}
+        seals: list[Row] = []
+        for run in filter(is_id, record.runs):
+            if rows := ledger.everything(conn, run):
+                runs[run] = {
+                    table: search.clean(of or [], secrets, sql=True) for table, of in rows.items()
+                }
+                seals += heads.seals(conn, run) if version > 2 else ()
+        done = set()
+        for row in ledger.done(conn, record.runbook, schema):
+            minute = f"{row['finished_at']:%Y-%m-%d %H:%M}"
+            done.add((row["block"], row["event"], minute, row["run_id"][:8]))
+        return cls(version, identity, runs, frozenset(done), seals)
 
     def rows(self, table: str) -> list[Row]:
         """The rows of a table, of all runs of the record."""

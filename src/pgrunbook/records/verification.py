@@ -19,7 +19,7 @@ from pgrunbook.records.archive import Archive, seal_command, sha256_of
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
 from pgrunbook.records.naming import JOURNAL, SEAL, names
-from pgrunbook.records.reading import Reading, settled
+from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
 from pgrunbook.runbooks.project import Project
@@ -56,7 +56,6 @@ def known_keys(project: Project, keys: Sequence[Path]) -> list[Key]:
 
 def _noted(project: Project, name: str) -> list[Head]:
     # Here, because an archive can be checked without its targets.
-    from pgrunbook import checks
     from pgrunbook.ledger import origin
     from pgrunbook.postgres import connection, driver_errors
     from pgrunbook.runbooks import targets
@@ -66,10 +65,10 @@ def _noted(project: Project, name: str) -> list[Head]:
         driver_errors.driver_errors("The ledger could not be read.", where=f"target {name!r}"),
         connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn,
     ):
-        ours = origin.Standing.of(conn).check(target)
-        checks.require(
-            [ours], Refused, "The ledger cannot tell what was sealed since it was copied."
-        )
+        if problem := origin.Standing.of(conn).refusal(target):
+            raise Refused(
+                "The ledger cannot tell what was sealed since it was copied.", problems=[problem]
+            )
         return heads.heads(conn)
 
 
@@ -87,7 +86,7 @@ def verify(
     still hold them. Raises Refused if no record is called as `only` is.
     """
     own = names(archive.record(only)) if only else None
-    reading = settled(archive)
+    reading = read_archive(archive)
     seals = [seal for seal in _all(reading) if own is None or seal.name in own]
     unsigned = _unsigned(seals, keys)
     signed = len(seals) - len(unsigned) if keys else None
@@ -193,16 +192,16 @@ def _found(
 
 def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:
     """The seals that none of the keys has signed; none without keys."""
-    what = "not signed with any of the keys"
-    return [
-        Problem(
-            what,
-            seal.name,
-            found="a signature that does not hold" if seal.envelope.signatures else "no signature",
-        )
-        for seal in seals
-        if keys and not attestation.vouched(seal.envelope, keys)
-    ]
+    if not keys:
+        return []
+    problems = []
+    for seal in seals:
+        if not attestation.vouched(seal.envelope, keys):
+            found = "no signature"
+            if seal.envelope.signatures:
+                found = "a signature that does not hold"
+            problems.append(Problem("not signed with any of the keys", seal.name, found=found))
+    return problems
 
 
 def _record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:

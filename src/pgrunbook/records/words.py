@@ -27,3 +27,10 @@ def listed(names: Sequence[str], most: int = _SHOWN) -> str:
     if len(names) > most:
         text += f" and {len(names) - most} more"
     return text
+
+
+def pending(runbooks: Sequence[str]) -> str:
+    """`001_a, 002_b, which are pending`; empty for none."""
+    if not runbooks:
+        return ""
+    return f"{', '.join(runbooks)}, which {'is' if len(runbooks) == 1 else 'are'} pending"

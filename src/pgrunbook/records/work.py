@@ -5,7 +5,7 @@ times, and the plan and the files by which it was done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ from pgrunbook.ledger import ledger
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.plan import Plan
 from pgrunbook.records.record import Record
-from pgrunbook.records.testimony import Witness
+from pgrunbook.records.testimony import Row, Witness
 from pgrunbook.secrets.patterns import MASK
 
 # By how much the clock of whoever ran it may have been set meanwhile. All times that are compared
@@ -51,27 +51,24 @@ class Work:
     def _blocks(self) -> Iterator[Problem]:
         """What the record says that was done, with the SQL that it shows for that."""
         rows = {(row["block"], row["event"]): row for row in self.witness.rows("blocks")}
+        pending = [each for each in self.record.decided if each["action"] != "skip"]
+        last = {each["block"]: each for each in pending}  # as it was last shown
         for done in () if self.rehearses else self.record.done:
             name, event = done["block"], done["event"]
             if (row := rows.get((name, event))) is None:
-                there = [known for block, known in rows if block == name]
-                found = ", ".join(there) or (
-                    "nothing of it" if self.witness.runs else "no run of that id"
-                )
-                yield Problem("the ledger does not know of it", name, found, event, SHOW)
+                there = ", ".join(known for block, known in rows if block == name)
+                nothing = "nothing of it" if self.witness.runs else "no run of that id"
+                yield Problem("the ledger does not know of it", name, there or nothing, event, SHOW)
                 continue
             if _instant(row["started_at"]) != _instant(done["started_at"]):
                 yield otherwise(f"{name}: started", row["started_at"], done["started_at"])
-            wanted = [
-                each
-                for each in self.record.decided
-                if each["block"] == name and each["action"] != "skip"
-            ]
+            decided = last.get(name, {})
             for digest in ("source_sha256", "tree_sha256"):
-                if wanted and (said := wanted[-1].get(digest) or row[digest]) != row[digest]:
+                said = decided.get(digest) or row[digest]
+                if said != row[digest]:
                     yield otherwise(f"{name}: {digest}", row[digest], said)
-            if not wanted or wanted[-1]["sql"] != row["sql"]:
-                said = wanted[-1]["sql"] if wanted else ""
+            said = decided.get("sql", "")
+            if not decided or said != row["sql"]:
                 yield otherwise(f"{name}: SQL", _digested(row["sql"]), _digested(said))
 
     def _hidden(self) -> Iterator[Problem]:
@@ -83,50 +80,44 @@ class Work:
             return
         shown = {(done["block"], done["event"]) for done in self.record.done}
         for row in self.witness.rows("blocks"):
-            by = f"{row['event']} ", f"run {row['run_id'][:8]}"
-            later = [
-                each["reason"] for each in self.record.decided if each["block"] == row["block"]
-            ]
-            # its cell was run again
-            told = any(reason.startswith(by[0]) and by[1] in reason for reason in later)
-            if (
-                row["event"] not in ledger.BROKEN_OFF
-                and (row["block"], row["event"]) not in shown
-                and not told
-            ):
-                yield Problem(
-                    "the record does not show it",
-                    row["block"],
-                    row["event"],
-                    "nothing of it",
-                    SHOW,
-                )
+            block, event = row["block"], row["event"]
+            if event in ledger.BROKEN_OFF or (block, event) in shown or self._is_told(row):
+                continue
+            yield Problem("the record does not show it", block, event, "nothing of it", SHOW)
+
+    def _is_told(self, row: Row) -> bool:
+        """Whether a later decision names what was done as its reason: the block's cell was run
+        again.
+        """
+        begin, by = f"{row['event']} ", f"run {row['run_id'][:8]}"
+        for each in self.record.decided:
+            reason = each["reason"]
+            if each["block"] == row["block"] and reason.startswith(begin) and by in reason:
+                return True
+        return False
 
     def _times(self) -> Iterator[Problem]:
         """The blocks were begun while the run was at work, and while papermill was."""
         for run, rows in self.witness.runs.items():
-            begun = [_instant(row["started_at"]) for row in rows["blocks"]]
-            for first, last in self._spans(run) if begun else ():
-                if (first and min(begun) < first - _SET) or (last and max(begun) > last + _SET):
-                    said = " to ".join(
-                        f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "" for at in (first, last)
-                    )
-                    yield otherwise(
-                        "times", f"blocks begun from {min(begun)} to {max(begun)}", said
-                    )
+            begun = sorted(_instant(row["started_at"]) for row in rows["blocks"])
+            if not begun:
+                continue
+            for first, last in self._spans(run):
+                too_early = first and begun[0] < first - _SET
+                too_late = last and begun[-1] > last + _SET
+                if too_early or too_late:
+                    known = f"blocks begun from {begun[0]} to {begun[-1]}"
+                    yield otherwise("times", known, f"{_second(first)} to {_second(last)}")
 
     def _spans(self, run: str) -> Iterator[tuple[datetime | None, datetime | None]]:
-        started = [
-            each.get("started_at", "") for each in self.record.identities if each.get("run") == run
-        ]
-        ended = [each.get("ended_at", "") for each in self.record.cards if each.get("run") == run]
-        yield _moment(started[-1] if started else ""), _moment(ended[-1] if ended else "")
+        """From when to when it was at work: by its own cards, and by papermill's note."""
+        yield (
+            _moment(_last(self.record.identities, run, "started_at")),
+            _moment(_last(self.record.cards, run, "ended_at")),
+        )
         if self.record.started_at:
-            first = _instant(self.record.started_at)
-            yield (
-                first,
-                first + timedelta(seconds=self.record.seconds) if self.record.seconds else None,
-            )
+            first, seconds = _instant(self.record.started_at), self.record.seconds
+            yield first, first + timedelta(seconds=seconds) if seconds else None
 
     def _plans(self) -> Iterator[Problem]:
         """The plan is what its digest says, and the one that the run worked by; and so are the
@@ -150,11 +141,19 @@ class Work:
 
 def _digested(sql: str) -> str:
     """Not the SQL itself: what the ledger has of it was never searched for secrets."""
-    return (
-        f"SHA-256 {hashlib.sha256(sql.encode()).hexdigest()}, {len(sql.splitlines())} lines"
-        if sql
-        else "none"
-    )
+    if not sql:
+        return "none"
+    return f"SHA-256 {hashlib.sha256(sql.encode()).hexdigest()}, {len(sql.splitlines())} lines"
+
+
+def _last(cards: Sequence[Row], run: str, name: str) -> str:
+    """What the last card of a run says under a name; empty if it has none."""
+    said = [card.get(name, "") for card in cards if card.get("run") == run]
+    return said[-1] if said else ""
+
+
+def _second(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
 
 
 def _instant(text: str) -> datetime:

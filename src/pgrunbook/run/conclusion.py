@@ -18,6 +18,7 @@ from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.records import words
 from pgrunbook.records.plan import Plan
 from pgrunbook.runbooks.parameters import Parameters
 
@@ -89,10 +90,20 @@ def facts(
     }
 
 
-def summary(chosen: Parameters, final: Sequence[Decision], outcomes: Sequence[Outcome]) -> str:
+def summary(
+    chosen: Parameters,
+    final: Sequence[Decision],
+    outcomes: Sequence[Outcome],
+    after: Sequence[str] = (),
+) -> str:
     """Of a run that passed: where its blocks are now, and what it did for that. `final` are decided
-    at its end.
+    at its end; `after` are the pending runbooks that were done on the copy before.
     """
+    said = _summary(chosen, final, outcomes)
+    return f"{said}; after {words.pending(after)}" if after else said
+
+
+def _summary(chosen: Parameters, final: Sequence[Decision], outcomes: Sequence[Outcome]) -> str:
     if chosen.mode == "plan":
         pending = sum(decision.pending for decision in final)
         return f"planned: {pending} of {_count(final)} to apply, nothing was changed"

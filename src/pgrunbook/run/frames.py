@@ -27,7 +27,10 @@ def html(names: Sequence[str], rows: Sequence[Sequence[str]], summary: str = "")
     if there is one.
     """
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{_html(text)}</td>' for text in row)}</tr>" for row in rows)
+    body = ""
+    for row in rows:
+        cells = "".join(f"<td>{_html(text)}</td>" for text in row)
+        body += f"<tr>{cells}</tr>"
     head = f'<thead><tr style="text-align: left">{head}</tr></thead>'
     made = f'<table border="0" class="dataframe">{head}<tbody>{body}</tbody></table>'
     if not rows:
@@ -55,10 +58,11 @@ def lines(names: list[str], texts: list[list[str]]) -> str:
     rows = [[controls.continued(text) for text in row] for row in shown]
     widths = [min(max(map(len, column)), _WIDE) for column in zip(*rows, strict=True)]
     padded = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    more = len(texts) - len(rows) + 1
-    return "\n".join(
-        [*padded, *([] if texts else ["none"]), *([f"… and {more:,} rows more"] if more else [])]
-    )
+    if not texts:
+        padded.append("none")
+    if more := len(texts) - len(rows) + 1:
+        padded.append(f"… and {more:,} rows more")
+    return "\n".join(padded)
 
 
 def texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -115,11 +119,9 @@ def _once(labels: Sequence[list[str]]) -> list[list[str]]:
     rows = [*zip(*labels, strict=True)]
     shown = [list(row) for row in rows[:1]]
     for above, row in pairwise(rows):
-        same = next(
-            (n for n, pair in enumerate(zip(above, row, strict=True)) if pair[0] != pair[1]),
-            len(row),
-        )
-        hidden = min(same, len(row) - 1)
+        hidden = 0
+        while hidden < len(row) - 1 and above[hidden] == row[hidden]:
+            hidden += 1
         shown.append([*[""] * hidden, *row[hidden:]])
     return [list(column) for column in zip(*shown, strict=True)] or [*labels]
 

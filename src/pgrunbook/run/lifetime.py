@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import psycopg
 from IPython.core.getipython import get_ipython
 
-from pgrunbook import checks
 from pgrunbook.applying.apply_blocks import Worker
 from pgrunbook.errors import Failed, Problem, Refused, Verdict, first_line
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, so_far
-from pgrunbook.planning import preflight, right_target
+from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.shared_copy import SharedCopy
 from pgrunbook.postgres import target
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
@@ -73,40 +73,8 @@ class Lifetime:
         # how many blocks had been dealt with when everything was verified
         self._verified: int | None = None
         self._verdict: Verdict | None = None
-        label = f"{self.run_id[:8]} {runbook}"
-        self._rehearsal = (
-            Rehearsal(project, target, chosen.schema_, label) if chosen.mode == "rehearse" else None
-        )
-        reached = self._rehearsal.target if self._rehearsal else target
-        self._sessions = Sessions(
-            reached, chosen.schema_, label, chosen.statement_timeout, alone=source.elsewhere
-        )
-        secrets = credentials.of_target(target)
-        self._recorder = Recorder(
-            self._sessions, self.run_id, runbook, self.operator, chosen, secrets=secrets
-        )
-        self._agenda = Agenda(
-            self._sessions,
-            runbook,
-            chosen.schema_,
-            source,
-            reverting=chosen.mode == "revert",
-            discard=chosen.discarded,
-        )
-        self._agenda.twins.make = partial(self._twin, project, reached)
-        self._agenda.twins.adopt = chosen.adopt
-        self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
-        self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
-        try:
-            self._identity = self._check_target(target, project)
-        # of a run that nobody gets, JupyterLab's kernel would keep the sessions and the copy
-        except psycopg.Error as exc:
-            with closing(self):
-                error = conclusion.error(exc, chosen, self._sessions, begun=False)
-            raise error or Failed(first_line(exc)) from exc
-        except BaseException:
-            self.close()
-            raise
+        self._open(project, target, source)
+        self._reach(project, target)
         self._preparation = Preparation(
             project,
             target,
@@ -121,6 +89,56 @@ class Lifetime:
         if shell := get_ipython():
             display.install(shell)
             sql_magic.register(shell, self._sessions.open_look)
+
+    def _open(self, project: Project, target: target.Target, source: Source) -> None:
+        """Make what the run works with: its sessions on the target, or on a copy of it, and who
+        decides, applies, observes and records in them.
+        """
+        chosen = self.parameters
+        label = f"{self.run_id[:8]} {self.runbook}"
+        self._rehearsal: Rehearsal | None = None
+        reached = target
+        self._shared = SharedCopy.given()
+        if chosen.mode == "rehearse" or (self._shared and self._shared.after):
+            self._rehearsal = Rehearsal(project, target, chosen.schema_, label, self._shared)
+            reached = self._rehearsal.target
+        self._sessions = Sessions(
+            reached, chosen.schema_, label, chosen.statement_timeout, alone=source.elsewhere
+        )
+        self._recorder = Recorder(
+            self._sessions,
+            self.run_id,
+            self.runbook,
+            self.operator,
+            chosen,
+            secrets=credentials.of_target(target),
+        )
+        self._agenda = Agenda(
+            self._sessions,
+            self.runbook,
+            chosen.schema_,
+            source,
+            reverting=chosen.mode == "revert",
+            discard=chosen.discarded,
+        )
+        self._agenda.twins.make = partial(self._twin, project, reached)
+        self._agenda.twins.adopt = chosen.adopt
+        self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
+        self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
+
+    def _reach(self, project: Project, target: target.Target) -> None:
+        """Connect, and check who answers. If that fails everything is closed: of a run that nobody
+        gets, JupyterLab's kernel would keep the sessions and the copy.
+        """
+        try:
+            self._identity = self._check_target(target, project)
+        except psycopg.Error as exc:
+            with closing(self):
+                error = conclusion.error(exc, self.parameters, self._sessions, begun=False)
+            raise error or Failed(first_line(exc)) from exc
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def _twin(self, project: Project, reached: target.Target) -> Iterator[Twin]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.objects import Definition
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
     batch_keys,
     delays,
+    depended,
     estimates,
     foreseen,
     grammar,
@@ -25,9 +26,11 @@ from pgrunbook.planning import (
     policy,
     preflight,
     reliance,
+    right_target,
     unseen_lag,
 )
 from pgrunbook.planning.agenda import Agenda
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.make_plan import make_plan
@@ -73,23 +76,33 @@ class Preparation:
         """The read-only session on the target itself."""
         return self.rehearsal.look if self.rehearsal else self.agenda.sessions.look
 
+    @property
+    def shape(self) -> Session:
+        """The read-only session in which the tables are as the blocks will find them: on the copy,
+        if runbooks before this one are pending.
+        """
+        after = self.rehearsal and self.rehearsal.after
+        return self.agenda.sessions.look if after else self.look
+
     def check(self) -> list[CheckResult]:
         """Decide, plan, and check everything that the blocks need; one result each. `accept` takes
         the decisions.
         """
         blocks = self.agenda.blocks()
-        found = self.agenda.found(blocks)
+        found = self.agenda.columns.facts(blocks)
         decided = self._decided = self.agenda.decide(blocks, found)
         results = [
             CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems
         ]
         results += self._cells(decided)
-        results.append(self.standing.check(self.target))
+        results.append(right_target.check_server(self.target, self.standing))
         results += _exposed(decided)
         results += reliance.readings(self.agenda.state.unread())
-        results += preflight.check(self.look, self.agenda.schema, self.identity, decided)
-        results += [*grammar.check(self.look, decided), *foreseen.check(self.look, decided)]
-        results += batch_keys.check(self.look, decided)
+        results += preflight.check(
+            self.look, self.agenda.schema, self.identity, decided, self.shape
+        )
+        results += [*grammar.check(self.look, decided), *foreseen.check(self.shape, decided)]
+        results += batch_keys.check(self.shape, decided)
         if self.identity.recovery == "primary":
             results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided)
@@ -97,27 +110,42 @@ class Preparation:
         results += reliance.letters(self.look, self._written(decided))
         state = self.agenda.state.concerning(blocks)
         if self.rehearsal:
-            copied, state = state, self.rehearsal.concerning(blocks)
+            copied, state = state, self.rehearsal.concerning(blocks, state)
             results += self.rehearsal.check(copied, state)
-            found = self.agenda.found(blocks, self.look)  # the plan is that of the target
+            found = self.agenda.columns.facts(blocks, self.shape)  # the plan is that of the target
         if self.agenda.reverting:
             results += self._lost(decided)
-        said = {str(each): told(made) for each, made in state.items()}
+        said = {str(each): self._told(made) for each, made in state.items()}
         said |= {str(fact): value for fact, value in found.items()}
         self.plan = make_plan(
             self.agenda.runbook, self.agenda.schema, self.identity, decided, said, self.sources
         )
         allowed = [*self._hazards(decided), *self._approval()]
         self.approved = not any(result.problem for result in allowed)
-        return [*results, *allowed]
+        return [*results, *self._depended(decided), *allowed]
+
+    def _depended(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """What PostgreSQL would refuse because of what depends on it; a rehearsal shows that."""
+        if self.parameters.mode not in ("plan", "apply"):
+            return []
+        return [*depended.check(self.shape, self.agenda.twins.make, decided, self.risks)]
 
     def _hazards(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What the blocks put at risk on the target, and whether their headers accept it."""
         if self.parameters.mode == "verify":
             return []
-        self.risks = hazards.assess(self.look, self.agenda.schema, decided)
+        self.risks = hazards.assess(self.shape, self.agenda.schema, decided)
+        if self.shape is not self.look:  # a copy has no rows
+            there = hazards.assess(self.look, self.agenda.schema, decided)
+            self.risks = hazards.sized(self.risks, there)
         policies, reverting = self.target.expected.hazards, self.agenda.reverting
         return policy.accepted(self.target.name, policies, self.risks, reverting=reverting)
+
+    def _told(self, made: Definition) -> str:
+        """What the plan says of a definition: what is the copy's will be the role's."""
+        said = told(made)
+        owner = self.rehearsal.owner if self.rehearsal else ""
+        return said.replace(owner, self.identity.role) if owner else said
 
     def _approval(self) -> list[CheckResult]:
         assert self.plan is not None
@@ -165,11 +193,9 @@ class Preparation:
     @property
     def approved_sql(self) -> dict[str, str] | None:
         """The SQL of each block of the plan, if it is one that was approved."""
-        return (
-            {step.block: step.sql for step in self.plan.steps}
-            if self.plan and self.parameters.approved_plan
-            else None
-        )
+        if not self.plan or not self.parameters.approved_plan:
+            return None
+        return {step.block: step.sql for step in self.plan.steps}
 
     def _lost(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What a revert would take with it."""
@@ -191,7 +217,9 @@ class Preparation:
 def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
     """Blocks with a secret that is known to stand in the ledger: nothing writes it there again."""
     for decision in decided:
-        for script in (script for script in decision.block.scripts if script.exposed):
+        for script in decision.block.scripts:
+            if not script.exposed:
+                continue
             check = f"holds an exposed secret: {script.header['exposed']}"
             problem = Problem(
                 "holds a secret, and is not done",

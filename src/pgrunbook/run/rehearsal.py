@@ -1,25 +1,28 @@
-"""A rehearsal: a run on a copy of the target's schema. The target itself is only read."""
+"""A run on a copy of the target's schema: a rehearsal, or a plan behind runbooks that are pending.
+The target itself is only read.
+"""
 
 from __future__ import annotations
 
 import atexit
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
 from pgrunbook.admit.try_check import as_it_is
-from pgrunbook.checks import CheckResult, result
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read
 from pgrunbook.inventory.words import told
 from pgrunbook.ledger import install, ledger, write
 from pgrunbook.ledger.fold import fold
 from pgrunbook.planning import right_target
+from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.shared_copy import SharedCopy
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.postgres.connection import connect
@@ -29,6 +32,9 @@ from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.project import Project
 
+if TYPE_CHECKING:
+    from pgrunbook.postgres.schema_copy import Copy
+
 _SHOWN = 8  # of what could not be copied: one thing often leads to many
 
 
@@ -37,26 +43,39 @@ class Rehearsal:
 
     `target` is the copy; `look` a read-only session on what was copied, and `there` who that is.
     `identity` is the same as a primary, which the copy is, even if it was copied from a standby.
-    `close` drops the copy.
+    `after` are the runbooks before this one, which are pending: the copy, which is `shared` with
+    them, has their blocks. `close` drops a copy of its own.
     """
 
-    def __init__(self, project: Project, target: Target, schema: str, label: str) -> None:
-        from pgrunbook.postgres import schema_copy  # here, because only rehearsals need it
-
+    def __init__(
+        self,
+        project: Project,
+        target: Target,
+        schema: str,
+        label: str,
+        shared: SharedCopy | None = None,
+    ) -> None:
         self._schema = schema
+        self._shared = shared
+        self.after = tuple(shared.after) if shared else ()
         with ExitStack() as stack:
             self.look = connect(target, schema=schema, label=label, read_only=True)
             stack.callback(self.look.close)
             self.there = identify(self.look)
             right_target.check_identity(target, self.there)
             self.identity = replace(self.there, recovery="primary", read_only=False)
-            copied = schema_copy.copied(
-                target, self.look, project.scratch(), label.partition(" ")[0]
-            )
-            self._copy = stack.enter_context(copied)
+            if shared:
+                self._copy = shared.reached(target)
+            else:
+                self._copy = stack.enter_context(_copied(project, target, self.look, label))
             self.target = self._copy.target
             self._stack = stack.pop_all()
         atexit.register(self.close)  # of a run that did not come to its end
+
+    @property
+    def owner(self) -> str:
+        """Who owns what is made on the copy."""
+        return self._copy.owner
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -64,8 +83,13 @@ class Rehearsal:
         shown = list(self._copy.warnings[:_SHOWN])
         if (more := len(self._copy.warnings) - _SHOWN) > 0:
             shown.append(f"and {more} more")
-        rehearsed_on = f"a copy of the schema, without rows, on {self._copy.server}"
-        return {"rehearsed_on": rehearsed_on, "not_copied": shown}
+        place = f"a copy of the schema, without rows, on {self._copy.server}"
+        twin = self._shared is not None and self._shared.role  # which nothing is rehearsed on
+        return {
+            "rehearsed_on": "" if twin else place,
+            "not_copied": shown,
+            "planned_after": self.after,
+        }
 
     def repeat_ledger(self, conn: Session, runbook: str) -> None:
         """Write into the copy's ledger what the target's ledger last says of each block, and what
@@ -108,10 +132,16 @@ class Rehearsal:
         owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
 
-    def concerning(self, blocks: Iterable[Block]) -> dict[Object, Definition]:
-        """What the target has of all that these blocks concern: see `Ground.concerning`."""
+    def concerning(
+        self, blocks: Iterable[Block], copied: Mapping[Object, Definition]
+    ) -> dict[Object, Definition]:
+        """What the target has of all that these blocks concern, see `Ground.concerning`; as the
+        copy has it where a runbook before this one changes it.
+        """
         relations = {named for block in blocks for named in block.relations}
-        return Ground.look(self.look, self._schema, relations, code=False).concerning(relations)
+        ground = Ground.look(self.look, self._schema, relations, code=False)
+        there = ground.concerning(relations)
+        return self._shared.expected(there, copied) if self._shared else there
 
     def check(
         self, found: Mapping[Object, Definition], there: Mapping[Object, Definition]
@@ -127,6 +157,14 @@ class Rehearsal:
         """Drop the copy, and end the session."""
         atexit.unregister(self.close)
         self._stack.close()
+
+
+def _copied(
+    project: Project, target: Target, look: Session, label: str
+) -> AbstractContextManager[Copy]:
+    from pgrunbook.postgres import schema_copy  # here, because only rehearsals need it
+
+    return schema_copy.copied(target, look, project.scratch(), label.partition(" ")[0])
 
 
 def _compared(each: Difference) -> CheckResult:

@@ -5,25 +5,24 @@ to bottom.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
-from IPython.display import Markdown
 
-from pgrunbook import checks
 from pgrunbook.admit import variants
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
-from pgrunbook.planning import decisions, hazards
+from pgrunbook.planning import checks, decisions, hazards
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import search_path
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
-from pgrunbook.run import conclusion, display, target_card, verify
-from pgrunbook.run.lifetime import Lifetime
-from pgrunbook.runbooks import parameters, squawk
+from pgrunbook.run import conclusion, display, reporters, verify
+from pgrunbook.run.views import Views
+from pgrunbook.runbooks import arguments, squawk
 
 _FORMER = {
     "identity": "target",
@@ -43,62 +42,12 @@ class Column(NamedTuple):
     column: str
 
 
-class Run(Lifetime):
+class Run(Views):
     """One execution of a runbook. The cells call its methods in order; each shows a frame, and
     raises if the run cannot go on. What was committed is in the ledger whatever happens.
     """
 
-    def _ipython_display_(self) -> None:
-        """What a cell shows of a run: the parameters that are not as they are by default."""
-        given = [
-            (name, *map(str, values))
-            for name, values in parameters.changed(self.parameters).items()
-        ]
-        columns = ["parameter", "value", "default"]
-        shown = pd.DataFrame(given, columns=columns, dtype="str").set_index("parameter")
-        display.frame(shown)
-
-    def help(self) -> Markdown:
-        """What every parameter takes, what the cells show, and what the words mean."""
-        return display.guide()
-
-    @property
-    def target(self) -> pd.DataFrame:
-        """The target's identity card and this run's: index `identity`, column `value`. Its row
-        `given` has the parameters that are not as they are by default.
-        """
-        with self._ending():
-            card, unfinished = self._card()
-            frame = target_card.frame(card, unfinished)
-            return display.named(frame, Kind.IDENTITY, target=card)
-
-    @property
-    def files(self) -> pd.DataFrame:
-        """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each
-        file begins.
-        """
-        shown = display.named(self._sources.frame(), Kind.SOURCES, files=self._sources.files)
-        return display.folded(shown, counted(len(self._sources.files), "file"))
-
-    def activity(self) -> pd.DataFrame:
-        """What is going on in the database: index `what`; columns `found`, `remark` (str).
-
-        Its size, sessions, oldest transaction id and durability; transactions open for more than a
-        minute, and prepared ones; replicas and replication slots; indexes of the schema that are
-        not valid; vacuums at work. A row says so if the role is not shown all of it.
-        """
-        with self._ending():
-            found = catalog.frame(
-                self._preparation.look,
-                "circumstances",
-                ["what"],
-                schema=self._schema,
-                longer_than="1 minute",
-            )
-            return display.named(found, Kind.CIRCUMSTANCES)
-
     # -- what the runbook works on
-    # ---------------------------------------------------------------------------
 
     def locate(self, **candidates: Sequence[str]) -> Column:
         """The one table of the candidates that is there, and the one column of the candidates that
@@ -131,7 +80,6 @@ class Run(Lifetime):
             )
 
     # -- before
-    # ----------------------------------------------------------------------------------------------
 
     def preconditions(self) -> pd.DataFrame:
         """Check everything that the blocks need, and decide about each: index `where`; columns
@@ -153,14 +101,7 @@ class Run(Lifetime):
                 self._require(
                     results, shown, Refused, "The target is not ready: nothing was changed."
                 )
-            self._preparation.accept()
-            self._recorder.plan = self._plan.digest if self._plan else ""
-            if self._plan and self._plan.steps:
-                display.plan(self._plan, self._preparation.rehearsals())
-            self._worker.approved = self._preparation.approved_sql
-            self._worker.round_trip_ms = self._preparation.round_trip_ms
-            if self.parameters.writes and self._recorder.unfinished():
-                self._recorder.close_dead()
+            self._go_by_preparation()
             if all(result.result == "ok" for result in results):
                 return display.folded(shown, f"{counted(len(results), 'check')}, all ok")
             return shown
@@ -185,49 +126,12 @@ class Run(Lifetime):
             display.digest(self._plan, self._preparation.rehearsals())
             display.frame(self._hazards)
         self._show_backfills()
-        if self._rehearsal:
+        if self.parameters.mode == "rehearse":
             pending = [d.block for d in self._decisions if d.pending]
             display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
         return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
 
-    def _show_backfills(self) -> None:
-        """What blocks in batches have to do, if there are any."""
-        found = self._preparation.backfills
-        if found is not None and len(found):
-            display.frame(display.named(found, Kind.BACKFILLS))
-
-    @property
-    def _hazards(self) -> pd.DataFrame:
-        shown = hazards.frame(self._preparation.risks)
-        return display.named(shown, Kind.HAZARDS, mode=self.parameters.mode)
-
-    def columns(self, table: str) -> pd.DataFrame:
-        """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,
-        `comment`.
-        """
-        with self._ending():
-            found = catalog.frame(
-                self._look, "columns", ["column"], schema=self._schema, tables=[table]
-            )
-            return display.named(found.drop(columns="table"), Kind.COLUMNS, table=table)
-
-    def expect(self, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
-        """Columns that several tables should have, with their types: index `table`, `column`.
-
-        Columns: `present` (yes or NO), `type`, `nullable`, `default`, `as_expected` (yes or NO),
-        all str.
-        """
-        with self._ending():
-            names = list(dict.fromkeys(tables))
-            found = catalog.frame(
-                self._look, "columns", ["table", "column"], schema=self._schema, tables=names
-            )
-            return display.named(
-                verify.expected_columns(found, tables, expected), Kind.EXPECTED_COLUMNS
-            )
-
     # -- blocks
-    # ----------------------------------------------------------------------------------------------
 
     def apply(self, name: str) -> None:
         """Do what was decided about the block `name`, or each block of the folder `name`, and show
@@ -242,19 +146,19 @@ class Run(Lifetime):
                 return
             for block in mine:
                 before = [d.block.name for d in self._decisions]
-                self._worker.apply(block, before[: before.index(block.name)], display.EACH)
+                self._worker.apply(block, before[: before.index(block.name)], reporters.EACH)
 
     def apply_all(self) -> None:
         """Do with every block, in order, what `apply` does, and show many in one frame: for a
         runbook of hundreds.
 
-        Columns: see `display.Together`. What was done before a block that fails is shown too.
+        Columns: see `reporters.Together`. What was done before a block that fails is shown too.
         """
         with self._ending():
             self._require_decisions()
             if self.parameters.mode == "revert":
                 return
-            shows = display.Together()
+            shows = reporters.Together()
             try:
                 self._worker.apply_all([d.block for d in self._decisions], shows)
             finally:
@@ -273,7 +177,7 @@ class Run(Lifetime):
             return None
         with self._ending():
             for decision in reversed(self._decisions):
-                self._worker.apply(decision.block, (), display.EACH)
+                self._worker.apply(decision.block, (), reporters.EACH)
         if not self._revert_ends:
             return None
         self._revert_ends = False
@@ -282,7 +186,6 @@ class Run(Lifetime):
         return self.verdict()
 
     # -- after
-    # ----------------------------------------------------------------------------------------------
 
     def verify(self, *names: str) -> pd.DataFrame:
         """Run the verify scripts of all blocks, or of those named: index `where`; columns `check`,
@@ -294,19 +197,14 @@ class Run(Lifetime):
         with self._ending():
             if why := self._unprovable:
                 self._note_verified(names)
-                unproven = checks.frame(
-                    [checks.CheckResult(self.runbook, "behaviour", not_run=why)]
-                )
-                return display.named(unproven, Kind.VERIFICATION)
+                unproven = CheckResult(self.runbook, "behaviour", not_run=why)
+                return display.named(checks.frame([unproven]), Kind.VERIFICATION)
             if self.parameters.mode == "verify":
                 self._finished()
-            results = [
-                result
-                for about, script in self._agenda.verifications(names)
-                for result in verify.verify(
-                    self._sessions.work, about, script, self._worker.timeouts
-                )
-            ]
+            work, timeouts = self._sessions.work, self._worker.timeouts
+            results: list[CheckResult] = []
+            for about, script in self._agenda.verifications(names):
+                results += verify.verify(work, about, script, timeouts)
             results += verify.unverified(self._agenda.unverified(names))
             results += self._covered()
             kind = Kind.VERIFIED_IN_PART if names else Kind.VERIFICATION
@@ -314,38 +212,6 @@ class Run(Lifetime):
             self._require(results, shown, Failed, "The target is not in the verified state.")
             self._note_verified(names)
             return shown
-
-    def _covered(self) -> list[checks.CheckResult]:
-        """Whether the batches of blocks that are done cover their keys."""
-        blocks = [d.block for d in self._decisions if d.block.batching]
-        done = self._agenda.decide_now(blocks) if blocks else []
-        return [*verify.covered(self._look, self.runbook, self._schema, done)]
-
-    def _note_verified(self, names: Sequence[str]) -> None:
-        if not names:
-            self._verified = len(self._worker.outcomes)
-
-    @property
-    def _unprovable(self) -> str:
-        """Why behaviour cannot be probed; empty if it can."""
-        if self.parameters.mode in ("plan", "revert"):
-            return f"mode {self.parameters.mode}"
-        standby = self._identity.recovery == "standby" and not self._rehearsal
-        return "a standby takes no temporary tables" if standby else ""
-
-    @staticmethod
-    def _require(
-        results: Sequence[checks.CheckResult],
-        shown: pd.DataFrame,
-        error: type[RunbookError],
-        message: str,
-    ) -> None:
-        """Show the frame and raise, if something does not hold: a cell that raises shows no
-        value.
-        """
-        if any(result.problem for result in results):
-            display.frame(shown)
-        checks.require(results, error, message)
 
     def changes(self) -> pd.DataFrame:
         """What has changed since the first `observe`: see `diff.diff`."""
@@ -376,9 +242,73 @@ class Run(Lifetime):
                 self._observation.snapshot(done)
             if self.parameters.writes:
                 self._recorder.settle()
-            return self._end(
-                Verdict.PASSED, conclusion.summary(self.parameters, final, self._worker.outcomes)
-            )
+            self._go_on_the_twin()
+            after = self._rehearsal.after if self._rehearsal else ()
+            about = self.parameters, final, self._worker.outcomes, after
+            return self._end(Verdict.PASSED, conclusion.summary(*about))
+
+    def _go_on_the_twin(self) -> None:
+        """Put what was planned where the runbook behind this one is planned, if there is one."""
+        if self.parameters.mode == "plan" and self._shared and not self._shared.last:
+            project = self._preparation.project
+            alone = arguments.again(project, self.runbook, self.parameters, "plan")
+            self._shared.put(self._decisions, search_path.of(self._sessions.look), alone)
+
+    # -- below the cells
+
+    def _go_by_preparation(self) -> None:
+        """Take up the plan that was prepared, and close the runs that have died before."""
+        self._preparation.accept()
+        self._recorder.plan = self._plan.digest if self._plan else ""
+        if self._plan and self._plan.steps:
+            display.plan(self._plan, self._preparation.rehearsals())
+        self._worker.approved = self._preparation.approved_sql
+        self._worker.round_trip_ms = self._preparation.round_trip_ms
+        if self.parameters.writes and self._recorder.unfinished():
+            self._recorder.close_dead()
+
+    def _show_backfills(self) -> None:
+        """What blocks in batches have to do, if there are any."""
+        found = self._preparation.backfills
+        if found is not None and len(found):
+            display.frame(display.named(found, Kind.BACKFILLS))
+
+    @property
+    def _hazards(self) -> pd.DataFrame:
+        shown = hazards.frame(self._preparation.risks)
+        return display.named(shown, Kind.HAZARDS, mode=self.parameters.mode)
+
+    def _covered(self) -> list[CheckResult]:
+        """Whether the batches of blocks that are done cover their keys."""
+        blocks = [d.block for d in self._decisions if d.block.batching]
+        done = self._agenda.decide_now(blocks) if blocks else []
+        return [*verify.covered(self._look, self.runbook, self._schema, done)]
+
+    def _note_verified(self, names: Sequence[str]) -> None:
+        if not names:
+            self._verified = len(self._worker.outcomes)
+
+    @property
+    def _unprovable(self) -> str:
+        """Why behaviour cannot be probed; empty if it can."""
+        if self.parameters.mode in ("plan", "revert"):
+            return f"mode {self.parameters.mode}"
+        standby = self._identity.recovery == "standby" and not self._rehearsal
+        return "a standby takes no temporary tables" if standby else ""
+
+    @staticmethod
+    def _require(
+        results: Sequence[CheckResult],
+        shown: pd.DataFrame,
+        error: type[RunbookError],
+        message: str,
+    ) -> None:
+        """Show the frame and raise, if something does not hold: a cell that raises shows no
+        value.
+        """
+        if any(result.problem for result in results):
+            display.frame(shown)
+        checks.require(results, error, message)
 
     def _require_decisions(self) -> None:
         if not self._decisions:
@@ -401,9 +331,14 @@ class Run(Lifetime):
             )
         return final
 
-    def __getattr__(self, name: str) -> Any:
-        """A cell by its name until version 0.1, which warns; the next version has it no more."""
-        if name not in _FORMER:
-            raise AttributeError(f"a run has no cell {name!r}")
-        warnings.warn(f"run.{name} is now run.{_FORMER[name]}", DeprecationWarning, stacklevel=2)
-        return getattr(self, _FORMER[name])
+    if not TYPE_CHECKING:  # to mypy a name that is not there is a mistake
+
+        def __getattr__(self, name: str) -> Any:
+            """A cell by its name until version 0.1, which warns; the next version has it no
+            more.
+            """
+            if name not in _FORMER:
+                raise AttributeError(f"a run has no cell {name!r}")
+            now = _FORMER[name]
+            warnings.warn(f"run.{name} is now run.{now}", DeprecationWarning, stacklevel=2)
+            return getattr(self, now)

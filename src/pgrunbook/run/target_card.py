@@ -9,6 +9,7 @@ import pandas as pd
 
 from pgrunbook import durations
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.records import words
 from pgrunbook.records.format.parts import Target
 from pgrunbook.runbooks.parameters import Parameters
 
@@ -64,8 +65,9 @@ def frame(said: Target, unfinished: Mapping[str, str]) -> pd.DataFrame:
         "started": durations.moment(said.started_at),
         "versions": ", ".join(f"{name} {version}" for name, version in said.versions.items()),
         "rehearsed on": said.rehearsed_on,
+        "planned after": words.pending(said.planned_after),
         "not copied": "\n".join(said.not_copied),
     }
-    optional = ("approved", "rehearsed on", "not copied")
+    optional = ("approved", "rehearsed on", "planned after", "not copied")
     shown = {label: value for label, value in rows.items() if value or label not in optional}
     return pd.DataFrame({"value": shown | dict(unfinished)}, dtype="str").rename_axis("identity")

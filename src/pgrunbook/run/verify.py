@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import psycopg
 
-from pgrunbook.checks import CheckResult
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import search_path

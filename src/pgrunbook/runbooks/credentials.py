@@ -42,11 +42,11 @@ def of_target(target: Target) -> tuple[str, ...]:
         *password_file(settings),
     ]
     public = [target.name, "postgres", *_public(settings), os.environ.get("LOGNAME", "")]
-    return tuple(
-        secret
-        for secret in dict.fromkeys(found)
-        if secret and not any(secret in name for name in public)
-    )
+    secrets = []
+    for password in dict.fromkeys(filter(None, found)):
+        if not any(password in name for name in public):
+            secrets.append(password)
+    return tuple(secrets)
 
 
 def of_name(name: str) -> tuple[str, ...]:
@@ -114,12 +114,12 @@ def password_file(settings: Mapping[str, str]) -> Iterator[str]:
     about = (settings.get("dbname") or user, user)
     for host, port in _hosts(settings):
         for name in _names(host):
-            matching = (
-                found
-                for line in lines
-                if (found := _password(line, (name, port, *about))) is not None
-            )
-            yield from [password for password in [next(matching, "")] if password]
+            for line in lines:
+                password = _password(line, (name, port, *about))
+                if password is not None:  # the first line that matches counts, even an empty one
+                    if password:
+                        yield password
+                    break
 
 
 def _path(settings: Mapping[str, str]) -> Path:

@@ -11,8 +11,7 @@ def short(digests: Iterable[str]) -> dict[str, str]:
     """How each of these begins: all by as many digits as it takes to tell them apart."""
     known = list(dict.fromkeys(digests))
     longest = max(map(len, known), default=0)
-    digits = next(
-        (n for n in range(_FEWEST, longest) if len({each[:n] for each in known}) == len(known)),
-        longest,
-    )
+    digits = _FEWEST
+    while digits < longest and len({each[:digits] for each in known}) < len(known):
+        digits += 1
     return {each: each[:digits] for each in known}

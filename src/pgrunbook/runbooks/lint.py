@@ -93,20 +93,17 @@ def lint(sql: Path) -> list[Finding]:
             "there is no such folder", where=str(sql), remedy="keep the SQL in sql/NNN_name/"
         )
     folders = [path for path in sql.iterdir() if path.is_dir() and re.match(r"\d", path.name)]
-    found = [
-        replace(finding, file=f"{sql.name}/{folder.name}/{finding.file}")
-        for folder in folders
-        for finding in _findings(folder)
-    ]
-    runbooks = sorted(
-        p for p in (sql.parent / "runbooks").glob("*.ipynb") if re.match(r"\d", p.name)
-    )
-    found += [finding for notebook in runbooks for finding in _of_notebook(notebook, sql)]
-    if (sql.parent / "runbooks").is_dir():
-        found += [
-            Finding.of(problem, problem.where, rule)
-            for problem, rule in pairs.problems(runbooks, folders)
-        ]
+    found: list[Finding] = []
+    for folder in folders:
+        for finding in _findings(folder):
+            found.append(replace(finding, file=f"{sql.name}/{folder.name}/{finding.file}"))
+    notebooks = sql.parent / "runbooks"
+    runbooks = sorted(path for path in notebooks.glob("*.ipynb") if re.match(r"\d", path.name))
+    for notebook in runbooks:
+        found += _of_notebook(notebook, sql)
+    if notebooks.is_dir():
+        for problem, rule in pairs.problems(runbooks, folders):
+            found.append(Finding.of(problem, problem.where, rule))
     return sorted(found)
 
 
@@ -238,21 +235,19 @@ def _without_partner(source: Source) -> Complaints:
     """A file of `verify/` without a number is about the runbook as a whole and needs none; one that
     names other blocks in its header is theirs, too.
     """
-    names = {
-        kind: {name for name, entry in getattr(source, kind).items() if entry} for kind in KINDS
-    }
-    for kind, name in (file.removesuffix(".sql").split("/")[:2] for file in source.unusable):
+    names: dict[str, set[str]] = {}
+    for kind in KINDS:
+        names[kind] = {name for name, entry in getattr(source, kind).items() if entry}
+    for file in source.unusable:
+        kind, name = file.removesuffix(".sql").split("/")[:2]
         names[kind] |= {name} - {""}
     names["verify"] = {name for name in names["verify"] if name[0].isdigit()} | source.proven
     imported = {Path(script.name).stem for script in source.scripts("deploy") if script.imported}
     for name in set().union(*names.values()) - imported:
-        there = [kind for kind in KINDS if name in names[kind]]
-        for kind in (kind for kind in KINDS if kind not in there):
-            yield (
-                f"{kind}/{name}.sql",
-                1,
-                f"is missing beside {' and '.join(f'{k}/{name}' for k in there)}",
-            )
+        there = [f"{kind}/{name}" for kind in KINDS if name in names[kind]]
+        for kind in KINDS:
+            if name not in names[kind]:
+                yield f"{kind}/{name}.sql", 1, f"is missing beside {' and '.join(there)}"
 
 
 def _without_effect(source: Source) -> Complaints:

@@ -97,15 +97,12 @@ def read(folder: Path) -> Folder:
             Problem("holds no SQL file", str(folder), remedy="name the folder of the migrations")
         )
     by_identity = {_identity(name): part for name, part in undoing.items()}
-    return Folder(
-        tuple(
-            Migration(name, steps[name], by_identity.get(_identity(name)))
-            for name in sorted(steps, key=_order)
-        ),
-        tuple(path.relative_to(folder).as_posix() for path in visible if path not in files),
-        tuple(_undoing_nothing(steps, undoing)),
-        tuple(problems),
-    )
+    ordered = []
+    for name in sorted(steps, key=_order):
+        ordered.append(Migration(name, steps[name], by_identity.get(_identity(name))))
+    others = [path.relative_to(folder).as_posix() for path in visible if path not in files]
+    left = _undoing_nothing(steps, undoing)
+    return Folder(tuple(ordered), tuple(others), tuple(left), tuple(problems))
 
 
 def words(name: str) -> str:

@@ -51,11 +51,10 @@ def require_said(**texts: str) -> None:
     """Raise Refused, naming each of these texts about who and why that says nothing, or is not to
     be read as it stands.
     """
-    problems = [
-        Problem(takes, where=name, found=ascii(text))
-        for name, text in texts.items()
-        if (takes := controls.unfit(text))
-    ]
+    problems = []
+    for name, text in texts.items():
+        if takes := controls.unfit(text):
+            problems.append(Problem(takes, where=name, found=ascii(text)))
     if problems:
         raise Refused("What is to be written does not say who, or why.", problems=problems)
 
@@ -96,11 +95,9 @@ class Parameters(BaseModel):
     @property
     def approval(self) -> str:
         """Which plan is approved, and by whom; empty if none is."""
-        return (
-            f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}"
-            if self.approved_plan
-            else ""
-        )
+        if not self.approved_plan:
+            return ""
+        return f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}"
 
     @property
     def own(self) -> dict[str, Any]:

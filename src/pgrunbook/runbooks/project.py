@@ -172,11 +172,9 @@ def _read(path: Path) -> Settings:
     except ValidationError as exc:
         problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]
         raise Refused(f"{MARKER} is not valid.", problems=problems) from exc
-    problems = [
-        problem
-        for name, target in settings.targets.items()
-        for problem in give_way.check(target.give_way, f"targets.{name}.give_way")
-    ]
+    problems = []
+    for name, target in settings.targets.items():
+        problems += give_way.check(target.give_way, f"targets.{name}.give_way")
     if problems:
         raise Refused(f"{MARKER} is not valid.", problems=problems)
     return settings

@@ -22,8 +22,9 @@ def new(project: Project, name: str) -> list[Path]:
 
     Raises Refused for a name that cannot be one, or that a runbook has; then nothing is written.
     """
-    _require_word(name)
     runbook = runbook_name(project, name)
+    name = runbook.partition("_")[2]  # a number that was given is no part of the table's name
+    _require_word(name)
     folder = project.sql(runbook)
     notebook_path = project.root / "runbooks" / f"{runbook}.ipynb"
     texts = {notebook_path: notebook(runbook, "runbook.ipynb")}

@@ -202,11 +202,9 @@ class Script:
 
     @property
     def _parsable(self) -> str:
-        return (
-            substitute(self.text, {name: name for name in self.variables}, bare='"')
-            if self.variables
-            else self.text
-        )
+        if not self.variables:
+            return self.text
+        return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
     def _problems(self) -> Iterator[Problem]:
         for key in [key for key in self.header if key not in HEADER_KEYS]:

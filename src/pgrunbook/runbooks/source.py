@@ -101,8 +101,10 @@ class Source:
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
         sql = script.render(variables)
         parsed = script.filled(variables)
-        elsewhere = "search_path" in script.header
-        needed = [] if elsewhere else [need for each in parsed for need in needs(each.node)]
+        needed: list[Need] = []
+        if "search_path" not in script.header:  # else its names are not those of the run's schema
+            for statement in parsed:
+                needed += needs(statement.node)
         needed += _listed(script, "requires", variables)
         block = _block(name, [script], sql, parsed, needed)
         return replace(
@@ -136,10 +138,7 @@ class Source:
                 where=f"deploy/{name}/",
                 expected=", ".join(variants),
             )
-        sql = "\n".join(variants[variant].render(variables) for variant, variables in choices)
-        parsed = tuple(
-            s for variant, variables in choices for s in variants[variant].filled(variables)
-        )
+        sql, parsed = _filled([(variants[variant], values) for variant, values in choices])
         wanted = [variant for variant, _ in choices] or recorded
         scripts = self.files(name, wanted)
         block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, ())
@@ -151,11 +150,9 @@ class Source:
         are there.
         """
         entry = self.deploy[entry_of(block)]
-        return (
-            [entry]
-            if isinstance(entry, Script)
-            else [entry[variant] for variant in variants if variant in entry]
-        )
+        if isinstance(entry, Script):
+            return [entry]
+        return [entry[variant] for variant in variants if variant in entry]
 
     def undoing(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
         """The revert script of a block, as a block of the same name: it makes what it takes away.
@@ -164,23 +161,19 @@ class Source:
         `variables` are for a block that is one file. Raises Refused if there is no such script, or
         a placeholder has no value.
         """
-        entry = self.revert.get(block.entry)
+        entry = self.revert.get(block.entry) or {}
+        chosen: list[tuple[Script, Mapping[str, str]]] = []
         if isinstance(entry, Script):
-            chosen = [(entry, variables)]
+            chosen.append((entry, variables))
         else:
-            chosen = [
-                (s, v)
-                for variant, v in reversed(block.choices)
-                if (s := (entry or {}).get(variant))
-            ]
+            for variant, values in reversed(block.choices):
+                if script := entry.get(variant):
+                    chosen.append((script, values))
         if not chosen:
             file = f"revert/{block.entry}.sql"
             remedy = f"write {file}, or undo the block by hand"
             raise Refused.of("has no revert script", where=block.name, expected=file, remedy=remedy)
-        sql = "\n".join(script.render(values) for script, values in chosen)
-        parsed = tuple(
-            statement for script, values in chosen for statement in script.filled(values)
-        )
+        sql, parsed = _filled(chosen)
         scripts = [script for script, _ in chosen]
         undo = _block(block.name, scripts, sql, parsed, _concerned(block))
         batching = _batching(chosen[0][0], variables) if isinstance(entry, Script) else None
@@ -194,9 +187,22 @@ def _concerned(block: Block) -> Iterator[Need]:
     if block.admits:
         yield Need(block.admits.table, "alter")
     yield from (Need(each.name, "alter") for each in block.made if each.kind == "table")
-    for need in (need for statement in block.statements for need in needs(statement.node)):
-        if need.use != "reference":
-            yield Need(need.table, need.use)
+    for statement in block.statements:
+        for need in needs(statement.node):
+            if need.use != "reference":
+                yield Need(need.table, need.use)
+
+
+def _filled(
+    scripts: Sequence[tuple[Script, Mapping[str, str]]],
+) -> tuple[str, tuple[Statement, ...]]:
+    """The SQL of scripts, each with its variables, one after the other; and its statements."""
+    texts: list[str] = []
+    parsed: list[Statement] = []
+    for script, variables in scripts:
+        texts.append(script.render(variables))
+        parsed += script.filled(variables)
+    return "\n".join(texts), tuple(parsed)
 
 
 def _block(
@@ -207,9 +213,15 @@ def _block(
     needed: Iterable[Need],
 ) -> Block:
     headers = [script.header for script in scripts]
+    titles = dict.fromkeys(header.get("title", name) for header in headers)
+    timeouts: dict[str, str] = {}
+    for header in headers:
+        for key in ("lock_timeout", "statement_timeout"):
+            if key in header:
+                timeouts[key] = header[key]
     return Block(
         name=name,
-        title="; ".join(dict.fromkeys(header.get("title", name) for header in headers)),
+        title="; ".join(titles),
         why=" ".join(dict.fromkeys(map(_why, scripts))),
         sql=sql,
         statements=parsed,
@@ -219,9 +231,7 @@ def _block(
         search_path=_one(headers, "search_path"),
         role=_one(headers, "role"),
         repeatable=any(header.get("repeatable") == "yes" for header in headers),
-        timeouts={
-            k: h[k] for h in headers for k in ("lock_timeout", "statement_timeout") if k in h
-        },
+        timeouts=timeouts,
     )
 
 

@@ -75,16 +75,12 @@ def frame(blocks: Iterable[Block]) -> pd.DataFrame:
     import pandas as pd  # here, because linting needs none
 
     excluded = EXCLUDED | SAID_BY_HAZARDS | SAID_OF_A_TARGET
-    found = [
-        (block.name, f"squawk:{complaint.rule}", complaint.message)
-        for block in blocks
-        for complaint in complaints(block.sql, block.name, excluded, transaction=block.transaction)
-    ]
-    return (
-        pd.DataFrame(found, columns=["block", "rule", "complaint"], dtype="str")
-        .drop_duplicates()
-        .set_index("block")
-    )
+    rows: dict[tuple[str, str, str], None] = {}  # each once, in the order in which they are said
+    for block in blocks:
+        for each in complaints(block.sql, block.name, excluded, transaction=block.transaction):
+            rows[block.name, f"squawk:{each.rule}", each.message] = None
+    columns = ["block", "rule", "complaint"]
+    return pd.DataFrame(list(rows), columns=columns, dtype="str").set_index("block")
 
 
 def complaints(

@@ -15,7 +15,7 @@ from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import redact
 
 if TYPE_CHECKING:
-    from pgrunbook.postgres.schema_copy import Host
+    from pgrunbook.postgres.copy_place import Host
 
 # A URL with an @ after the first @ or /, not percent-encoded: libpq ends the password too early,
 # and takes the rest for the name of a host or of a database, which error messages repeat.

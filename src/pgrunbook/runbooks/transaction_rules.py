@@ -31,21 +31,19 @@ def problems(script: Script) -> Iterator[Problem]:
             remedy="make it a block",
         )
     for statement in script.parsed:
+        where, found = f"{script.name}:{statement.line}", statement.sql.splitlines()[0]
         alone = needs_no_transaction(statement.node)
-        if alone != (given == "no") and not isinstance(statement.node, ast.CommentStmt):
-            yield Problem(
-                "cannot run inside a transaction" if alone else "can run inside a transaction",
-                where=f"{script.name}:{statement.line}",
-                found=statement.sql.splitlines()[0],
-                remedy="move it to a block of its own, with the header `transaction: no`; or "
-                "leave out CONCURRENTLY"
-                if alone
-                else "move it to a block without the header `transaction: no`",
+        if alone and given != "no":
+            remedy = (
+                "move it to a block of its own, with the header `transaction: no`; or leave out "
+                "CONCURRENTLY"
             )
+            yield Problem("cannot run inside a transaction", where, found=found, remedy=remedy)
         elif alone and (why := _blocks_others(statement.node)):
-            yield Problem(
-                why, where=f"{script.name}:{statement.line}", found=statement.sql.splitlines()[0]
-            )
+            yield Problem(why, where, found=found)
+        elif not alone and given == "no" and not isinstance(statement.node, ast.CommentStmt):
+            remedy = "move it to a block without the header `transaction: no`"
+            yield Problem("can run inside a transaction", where, found=found, remedy=remedy)
 
 
 def needs_no_transaction(node: Any) -> bool:

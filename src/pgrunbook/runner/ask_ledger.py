@@ -57,11 +57,9 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
             done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
             batches = {row["block"]: row for row in ledger.batches_of(conn, [run_id])}
     except (RunbookError, psycopg.Error, signals.Hurried) as exc:
-        why = (
-            "a second signal came"
-            if isinstance(exc, signals.Hurried)
-            else one_line(first_line(exc))
-        )
+        why = "a second signal came"
+        if not isinstance(exc, signals.Hurried):
+            why = one_line(first_line(exc))
         return Answer(
             f"What was committed is in the target's ledger, which could not be asked: {why}"
         )
@@ -71,12 +69,12 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
         )
     below = {done.block for done, _ in shown(cells, Done)}
     events = dict.fromkeys(batches, "") | dict(done)  # one that it went on with has no event
-    listed = [
-        _batches(block, batches[block])
-        if block in batches and event in ("", *ledger.BROKEN_OFF)
-        else _event(block, event, below)
-        for block, event in events.items()
-    ]
+    listed = []
+    for block, event in events.items():
+        if block in batches and event in ("", *ledger.BROKEN_OFF):
+            listed.append(_batches(block, batches[block]))
+        else:
+            listed.append(_event(block, event, below))
     return Answer("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
 
 

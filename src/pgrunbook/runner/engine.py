@@ -28,7 +28,7 @@ from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.records import leaks, place
-from pgrunbook.records.how_it_ended import Ending, judge, settled
+from pgrunbook.records.how_it_ended import Ending, judge, judge_cut_off
 from pgrunbook.runbooks import credentials, kernel_spec, parameters
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
@@ -134,7 +134,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         asks = ask_ledger.needed(ending, nb.cells)
         answer = ask_ledger.ask(chosen, manager.run_id, nb.cells) if asks else ask_ledger.Answer()
         if manager.cut:
-            ending = settled(ending, nb.cells, answer.verdict)
+            ending = judge_cut_off(ending, nb.cells, answer.verdict)
         own = [leak for leak in manager.leaks if leak.known]
         if own:
             ending = ask_ledger.tell(chosen, manager.run_id, _leaked(ending, own))

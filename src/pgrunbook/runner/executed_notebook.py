@@ -46,14 +46,14 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.leaks: list[Leak] = []
-        self._settled = 0  # cells that have come to their end
+        self._ended = 0  # cells that have come to their end
         self._kept: list[str] = []
         self.flood = Flood()  # of the current cell
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
         """Note which cell runs."""
         self.current = cell_index
-        self._settled = cell_index or 0
+        self._ended = cell_index or 0
         self.flood = Flood()
         super().cell_start(cell, cell_index, **options)
 
@@ -83,7 +83,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         """The notebook as JSON. Of the cells that have come to their end the text is kept: it is
         most of the whole.
         """
-        self._kept += map(_json, self.nb.cells[len(self._kept) : self._settled])
+        self._kept += map(_json, self.nb.cells[len(self._kept) : self._ended])
         cells = [*self._kept, *map(_json, self.nb.cells[len(self._kept) :])]
         rest = {key: value for key, value in self.nb.items() if key != "cells"}
         return f'{{"cells": [{", ".join(cells)}], {_json(rest)[1:]}\n'
@@ -138,11 +138,9 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         try:
             self.end(ending, committed)
         except OSError as exc:
-            return (
-                ending
-                if ending.verdict is not Verdict.PASSED
-                else Ending(Verdict.INTERRUPTED, not_written(exc))
-            )
+            if ending.verdict is not Verdict.PASSED:
+                return ending
+            return Ending(Verdict.INTERRUPTED, not_written(exc))
         self.written = True
         return ending
 
@@ -151,7 +149,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         needs no banner: its card is its end.
         """
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
-        self._settled = 0
+        self._ended = 0
         self.changed()
         with self.unsaved():
             # which marks what is pending as completed, and would write that

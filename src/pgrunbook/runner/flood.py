@@ -101,17 +101,13 @@ class Flood:
         self._size = sum(sizes.values())
         if self._size <= LIMIT and len(foreign) <= MOST:
             return ()
-        noted = next(
-            (place for place in foreign if _NOTED in outputs[place].get("metadata", {})), None
-        )
-        first = (
-            {p for p in foreign if p < noted} if noted is not None else _within(foreign, sizes, 2)
-        )
-        last = _within(
-            [place for place in reversed(foreign) if place not in first and place != noted],
-            sizes,
-            4,
-        )
+        noted = [place for place in foreign if _NOTED in outputs[place].get("metadata", {})]
+        if noted:  # the middle was left out before: what is there of the beginning is kept
+            first = {place for place in foreign if place < noted[0]}
+        else:
+            first = _within(foreign, sizes, 2)
+        rest = [place for place in foreign if place not in first and place not in noted[:1]]
+        last = _within(rest[::-1], sizes, 4)
         out = [place for place in foreign if place not in first and place not in last]
         if out:
             self._size = sum(sizes[place] for place in (*first, *last))
@@ -134,12 +130,14 @@ def _within(places: Sequence[int], sizes: Mapping[int, int], part: int) -> set[i
 
 def _left_out(outputs: Sequence[NotebookNode]) -> NotebookNode:
     """The output in place of those that are left out; of what an earlier one stands for too."""
-    noted = [output.metadata[_NOTED] for output in outputs if _NOTED in output.get("metadata", {})]
-    count = sum(each["outputs"] for each in noted) + len(outputs) - len(noted)
-    characters = sum(each["characters"] for each in noted)
-    characters += sum(
-        size(output) for output in outputs if _NOTED not in output.get("metadata", {})
-    )
+    count = characters = 0
+    for output in outputs:
+        if noted := output.get("metadata", {}).get(_NOTED):
+            count += noted["outputs"]
+            characters += noted["characters"]
+        else:
+            count += 1
+            characters += size(output)
     text = f"{_note(count, 'outputs')[:-1]}, {characters:,} characters …"
     noted_too = {_NOTED: {"outputs": count, "characters": characters}}
     made: NotebookNode = new_output("display_data", {"text/plain": text}, metadata=noted_too)

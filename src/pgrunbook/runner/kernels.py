@@ -80,11 +80,9 @@ def started(name: str) -> Iterator[Kernel | None]:
         yield None
         return
     with TemporaryDirectory(prefix="pgrunbook-") as folder:
-        sockets = (
-            {}
-            if os.name == "nt"
-            else {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
-        )
+        sockets = {}
+        if os.name != "nt":
+            sockets["KernelManager"] = {"transport": "ipc", "ip": f"{folder}/kernel"}
         kernel = Kernel(kernel_name=name, kernel_id=str(uuid.uuid4()), config=Config(sockets))
         try:
             run_sync(kernel.start_kernel)(

@@ -70,9 +70,12 @@ class _Printed(io.TextIOBase):
 
 
 class Shell(ZMQInteractiveShell):
-    """The kernel's shell, without a kernel. `messages` is where what it shows goes."""
+    """The kernel's shell, without a kernel. `messages` is where what it shows goes, also what the
+    cells have `printed`.
+    """
 
     messages: Messages
+    printed: tuple[_Printed, ...] = ()
     exit_asked = False
 
     def init_environment(self) -> None:
@@ -81,6 +84,11 @@ class Shell(ZMQInteractiveShell):
     def ask_exit(self) -> None:
         """`exit` in a cell ends a kernel; what it does here is up to who executes the cells."""
         self.exit_asked = True
+
+    def flush(self) -> None:
+        """Show what a cell has printed, when it ends: the next one must not seem to have."""
+        for each in self.printed:
+            each.flush()
 
 
 @contextmanager
@@ -95,7 +103,7 @@ def opened(take: Callable[[Message], object]) -> Iterator[Shell]:
     for shows in (shell.displayhook, shell.display_pub):
         assert isinstance(shows, ZMQShellDisplayHook | ZMQDisplayPublisher)
         shows.session = shell.messages = messages
-    printed = _Printed("stdout", messages), _Printed("stderr", messages)
+    shell.printed = printed = _Printed("stdout", messages), _Printed("stderr", messages)
     sys.stdin, (sys.stdout, sys.stderr) = io.StringIO(), printed
     try:
         yield shell

@@ -74,6 +74,7 @@ class WarmClient(client.Client):
             with _within(allowed_s) as time:
                 done = self._shell.run_cell(cell.source, store_history=True)  # type: ignore[no-untyped-call]
         finally:
+            self._shell.flush()
             cell.metadata["execution"]["shell.execute_reply"] = timestamp()
             messages.send(None, "status", {"execution_state": "idle"})
             if time.over:

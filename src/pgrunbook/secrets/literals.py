@@ -133,11 +133,9 @@ def _of_connection(value: str) -> str:
     except psycopg.ProgrammingError:
         return ""
     secrets = [str(given[keyword]) for keyword in KEYWORDS if given.get(keyword)]
-    return (
-        "a password in a connection string"
-        if any(not is_stand_in(secret) for secret in secrets)
-        else ""
-    )
+    if all(map(is_stand_in, secrets)):
+        return ""
+    return "a password in a connection string"
 
 
 def _of_text(text: str, known: Sequence[str]) -> Iterator[Found]:

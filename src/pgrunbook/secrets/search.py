@@ -113,18 +113,16 @@ def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
     if isinstance(value, Mapping):
         cleaned: dict[str, Any] = {}
         for key, inner in value.items():
-            leaks = names_secret(key) and not sql and _found(_pair(key, inner), ())
-            cleaned[_unused(_masked(key, secrets, sql), cleaned)] = (
-                MASK if leaks else clean(inner, secrets, sql=sql)
-            )
+            shown = MASK
+            if sql or not names_secret(key) or not _found(_pair(key, inner), ()):
+                shown = clean(inner, secrets, sql=sql)
+            cleaned[_unused(_masked(key, secrets, sql), cleaned)] = shown
         return cleaned
     if isinstance(value, list | tuple):
         parts = [clean(part, secrets, sql=sql) for part in value]
-        return (
-            [_note(secrets)]
-            if any(_found(text, secrets, sql) for text in _texts(parts, sql=sql))
-            else parts
-        )
+        if any(_found(text, secrets, sql) for text in _texts(parts, sql=sql)):
+            return [_note(secrets)]
+        return parts
     if isinstance(value, str):
         return _masked(value, secrets, sql)
     return MASK if isinstance(value, _PLAIN) and _found(str(value), secrets, sql) else value

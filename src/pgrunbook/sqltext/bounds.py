@@ -121,11 +121,9 @@ class _Bounds:
 
     def _union(self, node: ast.SelectStmt, part: _Part) -> Iterator[Place]:
         """It is limited where each of its arms is."""
-        arms = [[*self._of(arm, part)] for arm in (node.larg, node.rarg)]
-        limited = all(
-            {place.name for place in arm if place.use is Use.COMPARED} == {*MARKS} for arm in arms
-        )
-        for place in (place for arm in arms for place in arm):
+        left, right = list(self._of(node.larg, part)), list(self._of(node.rarg, part))
+        limited = _limits(left) and _limits(right)
+        for place in left + right:
             demoted = place.use is Use.COMPARED and not limited
             yield place._replace(use=Use.OTHER) if demoted else place
         yield from self._below(node, _Part.ELSE, without=("larg", "rarg"))
@@ -185,6 +183,11 @@ class _Named(Visitor):  # type: ignore[misc]
         """Note the name."""
         if node.relname == self.table:
             self.found.add(node.alias.aliasname if node.alias else node.relname)
+
+
+def _limits(places: Sequence[Place]) -> bool:
+    """Whether the key is compared with both bounds."""
+    return {place.name for place in places if place.use is Use.COMPARED} == {*MARKS}
 
 
 def _marked(node: object, use: Use) -> Iterator[Place]:

@@ -277,11 +277,13 @@ def _function(node: ast.CreateFunctionStmt) -> Made:
     too."""
     kind = "procedure" if node.is_procedure else "function"
     of_table = FunctionParameterMode.FUNC_PARAM_TABLE
-    types = [
-        ("OUT " if parameter.mode not in _INPUTS else "") + RawStream()(parameter.argType)
-        for parameter in node.parameters or ()
-        if parameter.mode in _INPUTS or (node.is_procedure and parameter.mode is not of_table)
-    ]
+    types = []
+    for parameter in node.parameters or ():
+        printed = RawStream()(parameter.argType)
+        if parameter.mode in _INPUTS:
+            types.append(printed)
+        elif node.is_procedure and parameter.mode is not of_table:
+            types.append(f"OUT {printed}")
     named = _named(kind, node.funcname)
     return replace(named, arguments=", ".join(types), replaces=bool(node.replace))
 

@@ -40,7 +40,8 @@ class Target(Part):
     the server is known, and whether the ledger was written there, in words. `versions`: by program.
     `rehearsed_on`: the copy of a rehearsal, `not_copied` what it lacks. `ticket` and
     `approved_plan` are empty if none was given. `given`: the parameters that are not as they are by
-    default.
+    default. `planned_after`: the pending runbooks whose blocks the copy had already; in a
+    plan, too.
     """
 
     database: str = ""
@@ -64,6 +65,7 @@ class Target(Part):
     versions: Mapping[str, str] = {}
     rehearsed_on: str = ""
     not_copied: Sequence[str] = ()
+    planned_after: Sequence[str] = ()
 
 
 class Frame(Part):

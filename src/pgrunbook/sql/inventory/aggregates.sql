@@ -1,5 +1,5 @@
 -- Which aggregates are there?
--- of pg_proc: p.oid; in p.pronamespace
+-- of pg_proc: p.oid; in p.pronamespace; with pg_proc a
 SELECT p.oid, 0, NULL, o.type, o.identity,
        pg_get_userbyid(p.proowner)::text AS owner,
        pg_get_function_result(p.oid) AS returns,

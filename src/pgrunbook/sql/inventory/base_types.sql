@@ -1,5 +1,5 @@
 -- Which base types are there, and which types that are only declared?
--- of pg_type: t.oid; in t.typnamespace
+-- of pg_type: t.oid; in t.typnamespace; with pg_type b p
 SELECT t.oid, 0, NULL, 'type',
        quote_ident(n.nspname) || '.' || quote_ident(t.typname),
        CASE WHEN t.typisdefined THEN 'base' ELSE 'shell' END AS kind,

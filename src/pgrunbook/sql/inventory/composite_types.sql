@@ -1,5 +1,5 @@
 -- Which composite types are there that are no table's, with which attributes?
--- of pg_type: t.oid; in t.typnamespace
+-- of pg_type: t.oid; in t.typnamespace; with pg_class c
 SELECT t.oid, 0, NULL, 'type',
        quote_ident(n.nspname) || '.' || quote_ident(t.typname),
        'composite' AS kind,

@@ -1,5 +1,5 @@
 -- Which domains are there? Their CHECK constraints are in domain_constraints.sql.
--- of pg_type: t.oid; in t.typnamespace
+-- of pg_type: t.oid; in t.typnamespace; with pg_type d
 -- NOT NULL is a constraint with a name from version 17 on; its usual name goes without saying, as does each in 17.
 SELECT t.oid, 0, NULL, 'type',
        quote_ident(n.nspname) || '.' || quote_ident(t.typname),

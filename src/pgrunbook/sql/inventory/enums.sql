@@ -1,5 +1,5 @@
 -- Which enums are there, with which labels?
--- of pg_type: t.oid; in t.typnamespace
+-- of pg_type: t.oid; in t.typnamespace; with pg_type e
 SELECT t.oid, 0, NULL, 'type',
        quote_ident(n.nspname) || '.' || quote_ident(t.typname),
        'enum' AS kind,

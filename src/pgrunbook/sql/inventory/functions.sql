@@ -1,5 +1,5 @@
 -- Which functions and procedures are there? What a type has made for itself is part of the type.
--- of pg_proc: p.oid; in p.pronamespace
+-- of pg_proc: p.oid; in p.pronamespace; with pg_proc f p w
 SELECT p.oid, 0, NULL, o.type, o.identity,
        pg_get_userbyid(p.proowner)::text AS owner,
        pg_get_functiondef(p.oid) AS definition,

@@ -19,7 +19,9 @@ WITH privileges AS (
       FROM pg_foreign_server s WHERE s.srvacl IS NOT NULL AND {s.oid}
 )
 SELECT p.classid, p.objid, p.objsubid, o.type, o.identity,
-       p.acl::text[] AS acl, coalesce(i.initprivs, p.usual)::text[] AS "default acl"
+       p.acl::text[] AS acl, coalesce(i.initprivs, p.usual)::text[] AS "default acl",
+       (SELECT d.description FROM pg_description d
+         WHERE d.objoid = p.objid AND d.classoid = p.classid AND d.objsubid = p.objsubid) AS comment
   FROM privileges p
   LEFT JOIN pg_init_privs i ON i.classoid = p.classid AND i.objoid = p.objid AND i.objsubid = p.objsubid
  CROSS JOIN LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) AS o

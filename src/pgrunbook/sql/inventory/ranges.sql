@@ -1,5 +1,5 @@
 -- Which range types are there? Each is named with its multirange type.
--- of pg_type: t.oid; in t.typnamespace
+-- of pg_type: t.oid; in t.typnamespace; with pg_type r
 SELECT t.oid, 0, NULL, 'type',
        quote_ident(n.nspname) || '.' || quote_ident(t.typname),
        'range' AS kind,

@@ -1,5 +1,5 @@
 -- Which sequences are there, and which columns own them?
--- of pg_class: c.oid; in c.relnamespace
+-- of pg_class: c.oid; in c.relnamespace; with pg_class S
 SELECT c.oid, 0, NULL, 'sequence',
        quote_ident(n.nspname) || '.' || quote_ident(c.relname),
        pg_get_userbyid(c.relowner)::text AS owner,

@@ -1,5 +1,5 @@
 -- Which views and materialized views are there?
--- of pg_class: c.oid; in c.relnamespace
+-- of pg_class: c.oid; in c.relnamespace; with pg_class v m
 SELECT c.oid, 0, NULL,
        CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END,
        quote_ident(n.nspname) || '.' || quote_ident(c.relname),

@@ -8,6 +8,7 @@ CREATE TABLE pgrunbook.backfills (
   revision INTEGER NOT NULL,
   tree_sha256 TEXT NOT NULL,
   table_name TEXT NOT NULL,
+  table_oid OID NOT NULL,
   key_columns TEXT[] NOT NULL,
   upper_bound TEXT[],
   estimated_rows BIGINT NOT NULL,
@@ -23,6 +24,7 @@ COMMENT ON COLUMN pgrunbook.backfills.block IS 'Name of the block.';
 COMMENT ON COLUMN pgrunbook.backfills.revision IS 'Revision of the row of blocks, started or reverting, that it belongs to.';
 COMMENT ON COLUMN pgrunbook.backfills.tree_sha256 IS 'SHA-256 of the parse tree of the file that is run, of the revert script for a revert: with another one, no run goes on.';
 COMMENT ON COLUMN pgrunbook.backfills.table_name IS 'Table whose key the batches are cut by, with its schema.';
+COMMENT ON COLUMN pgrunbook.backfills.table_oid IS 'OID of the table: another one of that name is another table.';
 COMMENT ON COLUMN pgrunbook.backfills.key_columns IS 'Columns of that key, in order.';
 COMMENT ON COLUMN pgrunbook.backfills.upper_bound IS 'Greatest key when it began, as text, one value for each column: rows that were written later are not its business. NULL if the table was empty.';
 COMMENT ON COLUMN pgrunbook.backfills.estimated_rows IS 'How many rows the planner took the table to have when it began; -1 if it did not know.';
@@ -60,9 +62,9 @@ COMMENT ON COLUMN pgrunbook.batches.rows_written IS 'How many rows of which tabl
 COMMENT ON COLUMN pgrunbook.batches.started_at IS 'When its transaction began.';
 COMMENT ON COLUMN pgrunbook.batches.elapsed_ms IS 'How long its statement took, in milliseconds.';
 COMMENT ON COLUMN pgrunbook.batches.wal_bytes IS 'How much WAL the server wrote meanwhile, that of others included.';
-COMMENT ON COLUMN pgrunbook.batches.lag_s IS 'How many seconds the slowest replica was behind before it; NULL if none was seen.';
-COMMENT ON COLUMN pgrunbook.batches.attempts IS 'How many attempts it took: others held its locks, or it was a deadlock or a serialization failure.';
-COMMENT ON COLUMN pgrunbook.batches.waited_for IS 'Sessions that were in the way of the attempts, as in attempts.';
+COMMENT ON COLUMN pgrunbook.batches.lag_s IS 'How many seconds the slowest replica was behind before it; NULL if there was none, or the role was not shown it.';
+COMMENT ON COLUMN pgrunbook.batches.attempts IS 'How many attempts it took: others held its locks, or waited for it, so that it was left; or it was a deadlock or a serialization failure.';
+COMMENT ON COLUMN pgrunbook.batches.waited_for IS 'Sessions that were in the way of the attempts, as in attempts, and those for which one was left.';
 COMMENT ON COLUMN pgrunbook.batches.finished_at IS 'When its row was written, just before the commit.';
 
 CREATE TABLE pgrunbook.skipped_rows (
@@ -92,17 +94,17 @@ CREATE TABLE pgrunbook.pauses (
   backfill BIGINT NOT NULL REFERENCES pgrunbook.backfills (id),
   run_id UUID NOT NULL REFERENCES pgrunbook.runs (run_id),
   began_at TIMESTAMPTZ NOT NULL,
-  ended_at TIMESTAMPTZ NOT NULL,
+  ended_at TIMESTAMPTZ,
   lag_s DOUBLE PRECISION,
   reasons TEXT[] NOT NULL
 );
-COMMENT ON TABLE pgrunbook.pauses IS 'When a backfill paused between two batches, and to what it gave way.';
+COMMENT ON TABLE pgrunbook.pauses IS 'When a backfill paused between two batches, and to what it gave way. A pause has a row when it begins, one for each reason that comes later, and one when it has ended.';
 COMMENT ON COLUMN pgrunbook.pauses.id IS 'Order of the rows.';
 COMMENT ON COLUMN pgrunbook.pauses.backfill IS 'The backfill, as in backfills.';
 COMMENT ON COLUMN pgrunbook.pauses.run_id IS 'Run that paused.';
 COMMENT ON COLUMN pgrunbook.pauses.began_at IS 'When the pause began.';
-COMMENT ON COLUMN pgrunbook.pauses.ended_at IS 'When it ended.';
-COMMENT ON COLUMN pgrunbook.pauses.lag_s IS 'How many seconds the slowest replica was behind at most meanwhile; NULL if none was seen.';
+COMMENT ON COLUMN pgrunbook.pauses.ended_at IS 'When it ended; NULL in a row that was written while it lasted.';
+COMMENT ON COLUMN pgrunbook.pauses.lag_s IS 'How many seconds the slowest replica was behind at most meanwhile; NULL if there was none, or the role was not shown it.';
 COMMENT ON COLUMN pgrunbook.pauses.reasons IS 'Why, in words.';
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON pgrunbook.backfills

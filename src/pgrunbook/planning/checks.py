@@ -24,24 +24,19 @@ class CheckResult:
     @property
     def result(self) -> str:
         """`ok`, `FAILED` or `not run`."""
-        return "FAILED" if self.problem else "not run" if self.not_run else "ok"
+        if self.problem:
+            return "FAILED"
+        return "not run" if self.not_run else "ok"
 
 
 def frame(results: Sequence[CheckResult]) -> pd.DataFrame:
     """One row a check: index `where`; columns `check`, `result`, `found`, all str."""
-    data = {
-        "where": [r.where for r in results],
-        "check": [r.check for r in results],
-        "result": [r.result for r in results],
-        "found": [_found(r) for r in results],
-    }
-    return pd.DataFrame(data, dtype="str").set_index("where")
-
-
-def _found(result: CheckResult) -> str:
-    if result.problem:
-        return result.problem.found
-    return result.not_run
+    rows = []
+    for each in results:
+        found = each.problem.found if each.problem else each.not_run
+        rows.append((each.where, each.check, each.result, found))
+    columns = ["where", "check", "result", "found"]
+    return pd.DataFrame(rows, columns=columns, dtype="str").set_index("where")
 
 
 def require(results: Iterable[CheckResult], error: type[RunbookError], message: str) -> None:

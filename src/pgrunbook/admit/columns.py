@@ -1,0 +1,143 @@
+"""The columns that a run is to let accept a value: their blocks, and what the server has said of
+each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pgrunbook.admit import admission, variants
+from pgrunbook.admit.admission import Admission
+from pgrunbook.admit.witness import Witness
+from pgrunbook.ledger import ledger
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Admits, Block
+from pgrunbook.runbooks.facts import Fact, Facts
+from pgrunbook.runbooks.source import Source
+
+# So short that it is not its length that keeps it out of a column.
+NONSENSE = "?"
+
+
+class Questions(NamedTuple):
+    """Statements that ask about a column that is to accept a value, and what the rows of each say
+    of it.
+    """
+
+    asked: Sequence[str]
+    facts: Callable[[Sequence[list[dict[str, Any]]]], Facts]
+
+
+@dataclass(slots=True)
+class Columns:
+    """The columns of one runbook for one schema of a target. Reads only, in the session `look`.
+
+    `blocks` has two of each column, as last inspected. `probes` is what the verification of a
+    column is given, by the name of the first of them.
+    """
+
+    sessions: Sessions
+    runbook: str
+    schema: str
+    source: Source
+    blocks: list[Block] = field(default_factory=list)
+    probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
+    _seen: dict[Admits, Admission] | None = None  # see `asked_once`
+    _witnesses: dict[Admits, Witness] = field(default_factory=dict)  # each the last one
+
+    def admit(
+        self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str
+    ) -> list[Admission]:
+        """Add, for each column, the block that admits the value and the one that validates; what
+        was found.
+        """
+        names = [f"{folder}:{table}.{column}" for folder in (by, then) for table, column in columns]
+        entries = ledger.entries(self.sessions.look, self.runbook, self.schema, names)
+        inspected = [self._inspect(Admits(*column, value)) for column in columns]
+        for found in inspected:
+            admits = Admits(found.table, found.column, found.value)
+            place = f"{admits.table}.{admits.column}"
+            entry, own = entries.get(f"{by}:{place}"), entries.get(f"{then}:{place}")
+            first = variants.admitting_block(self.source, by, found, entry)
+            second = variants.validating_block(self.source, then, found, entry, own)
+            others = [block for block in self.blocks if block.admits != admits]
+            self.blocks = [*others, first, second]
+            # what was rejected before the first change counts, and is asked once
+            if first.name not in self.probes:
+                self.probes[first.name] = self._probe(admits)
+            self._folders[admits] = (by, then)
+        return inspected
+
+    def renewed(self, block: Block) -> Block:
+        """The block as the target wants it now: what constrains a column may have changed since the
+        plan.
+        """
+        if not block.admits:
+            return block
+        self.admit(block.admits.value, [block.admits[:2]], *self._folders[block.admits])
+        return next(b for b in self.blocks if b.name == block.name)
+
+    @contextmanager
+    def asked_once(self) -> Iterator[None]:
+        """In the `with` block, which is one moment, the session `look` is asked once about each
+        column.
+        """
+        self._seen = {}
+        try:
+            yield
+        finally:
+            self._seen = None
+
+    def facts(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Fact, str]:
+        """What holds, by this session or another, of the columns that these blocks let accept a
+        value.
+        """
+        facts: dict[Fact, str] = {}
+        for admits in dict.fromkeys(block.admits for block in blocks if block.admits):
+            found = self._inspect(admits) if conn is None else self._inspect_by(conn, admits)[0]
+            facts |= variants.facts(found)
+        return facts
+
+    def questions(self, block: Block, conn: Session) -> Questions:
+        """The same as `facts` of one block, to be asked in this session with the block's
+        statements: in one message.
+        """
+        before = self._witnesses.get(block.admits) if block.admits else None
+        if block.admits is None or before is None:
+            return Questions((), lambda _: {})
+        about = self.schema, *block.admits
+
+        def facts(answers: Sequence[list[dict[str, Any]]]) -> Facts:
+            return variants.facts(admission.judge_by(before.repeated(conn, answers), *about))
+
+        return Questions(before.asking(conn), facts)
+
+    def _inspect(self, admits: Admits) -> Admission:
+        """What constrains a column, by the session `look`."""
+        if self._seen is not None and admits in self._seen:
+            return self._seen[admits]
+        found, self._witnesses[admits] = self._inspect_by(self.sessions.look, admits)
+        if self._seen is not None:
+            self._seen[admits] = found
+        return found
+
+    def _inspect_by(self, conn: Connection, admits: Admits) -> tuple[Admission, Witness]:
+        witness = Witness(conn)
+        return admission.inspect(conn, self.schema, *admits, witness), witness
+
+    def _probe(self, admits: Admits) -> Mapping[str, str]:
+        """What the verification of a column is given: nonsense that is rejected now is to be
+        rejected afterwards.
+        """
+        nonsense = self._inspect(Admits(admits.table, admits.column, NONSENSE))
+        return {
+            **admits._asdict(),
+            "nonsense": NONSENSE,
+            "nonsense_rejected": str(not nonsense.accepts).lower(),
+        }

@@ -1,0 +1,42 @@
+"""A batch changes rows, and nothing else: what a function or a trigger of it does to the schema
+would be in no block's effect, and so nobody would expect it to be there.
+"""
+
+from __future__ import annotations
+
+from pgrunbook.errors import Failed
+from pgrunbook.inventory import changed
+from pgrunbook.inventory.read import read_objects
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
+
+_REMEDY = (
+    "do that in a block of its own before this one, without the header batch; "
+    "what a function needs for itself may be a temporary table"
+)
+
+
+def asking(conn: Session) -> str:
+    """The question which catalogs the transaction has written to, to be sent with others."""
+    return catalog.asking(conn, "catalogs_written")
+
+
+def require(work: Session, look: Connection, block: str) -> None:
+    """Raises Failed, with everything rolled back, if the open transaction of `work` has changed
+    anything but rows: as far as the catalogs have it, and temporary objects apart. To be called
+    where it has written to one.
+    """
+    by_batch = changed.written(work)
+    found = [f"{each}: made or altered" for each in read_objects(work, by_batch.addresses)]
+    lost = []
+    if by_batch.xid and by_batch.deleted_from:
+        lost = changed.overwritten(look, by_batch.xid, by_batch.deleted_from)
+    if not found and not lost:
+        return
+    work.execute("ROLLBACK")  # what it has dropped can be named then
+    found += [f"{each}: dropped" for each in read_objects(work, lost)]
+    what = "a batch has changed more than rows, by a function or a trigger"
+    raise Failed.of(
+        what, where=block, expected="rows alone", found="\n".join(found), remedy=_REMEDY
+    )

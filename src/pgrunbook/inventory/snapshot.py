@@ -1,0 +1,135 @@
+"""How the catalog is asked: several questions in one message, of one moment, printed alike in every
+session.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+from pgrunbook.postgres.session import Session
+
+# Where names are looked up, and how values are printed, by whatever else the session wants them:
+# what pg_dump sets, and what could make one value look like two.
+_SETTINGS = {
+    "search_path": "pg_catalog, pg_temp",
+    "quote_all_identifiers": "off",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+}
+_SET = [
+    f"SET LOCAL {name} = {value if name == 'search_path' else sql.Literal(value).as_string()}"
+    for name, value in _SETTINGS.items()
+]
+# The session's own values are kept in a setting of ours, until they are put back. Every name is
+# qualified: it is asked while the session's own search_path holds.
+_KEEP = """\
+SELECT pg_catalog.set_config('pgrunbook.settings', (
+           SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name))
+             FROM pg_catalog.unnest('{%s}'::pg_catalog.text[]) AS name)::pg_catalog.text, true)"""
+_PUT_BACK = """\
+SELECT set_config(key, value, true)
+  FROM json_each_text(current_setting('pgrunbook.settings')::json)"""
+
+# An array in a question, and the longest question that is prepared.
+_NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int)\[\]")
+_LONG = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows of one question, and what its columns are called."""
+
+    names: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+
+
+def ask(conn: psycopg.Connection[Any], questions: Sequence[str]) -> list[Answer]:
+    """The answers to several questions, in one message, printed alike in every session.
+
+    Outside a transaction they see one snapshot.
+    """
+    with Snapshot(conn) as snapshot:
+        return snapshot.ask(questions, last=True)
+
+
+class Snapshot:
+    """Questions whose answers lead to others: outside a transaction all see one snapshot. Each
+    time it is one message; in the `last` one the session gets its own settings back.
+    """
+
+    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+        self._conn = conn
+        self._idle = conn.info.transaction_status == TransactionStatus.IDLE
+        self._before = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] if self._idle else []
+        self._before += [_KEEP % ",".join(_SETTINGS), *_SET]
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, exc: BaseException | None, __: Any) -> None:
+        # a lock of somebody else's, say
+        if exc and self._idle and not self._conn.closed:
+            with suppress(psycopg.Error):
+                self._conn.execute("ROLLBACK")
+
+    def ask(self, questions: Sequence[str], *, last: bool) -> list[Answer]:
+        """The answers, in the order of the questions."""
+        before, self._before = self._before, []
+        end = ["COMMIT" if self._idle else _PUT_BACK] if last else []
+        new: dict[str, str] = {}
+        asked = [self._prepared(question, new) for question in questions]
+        before += [f"PREPARE {name} AS {text}" for text, name in new.items()]
+        statements = [*before, *asked, *end]
+        with self._conn.cursor(row_factory=tuple_row) as cursor:
+            self._send(cursor, statements)
+            for _ in before:
+                cursor.nextset()
+            answers = []
+            for _ in questions:
+                names = [column.name for column in cursor.description or ()]
+                answers.append(Answer(names, cursor.fetchall()))
+                cursor.nextset()
+        if isinstance(self._conn, Session):
+            self._conn.kept |= new
+        return answers
+
+    def _prepared(self, question: str, new: dict[str, str]) -> str:
+        """The question as it is sent: in a session of ours, what is asked again with other numbers
+        is parsed and planned once; `new` takes what is not prepared yet.
+
+        One with very many numbers is planned for just these.
+        """
+        if not isinstance(self._conn, Session) or len(question) > _LONG:
+            return question
+        values: list[str] = []
+
+        def place(match: re.Match[str]) -> str:
+            values.append(match[0])
+            return f"${len(values)}::{match[1]}[]"
+
+        text = _NUMBERS.sub(place, question)
+        name = self._conn.kept.get(text) or new.get(text)
+        if name is None:
+            name = new[text] = self._conn.new_name()
+        return f"EXECUTE {name}" + (f" ({', '.join(values)})" if values else "")
+
+    def _send(self, cursor: psycopg.Cursor[Any], statements: Sequence[str]) -> None:
+        sent = ";\n".join(statements).encode()
+        if not isinstance(self._conn, Session):
+            cursor.execute(sent)
+            return
+        with self._conn.message_of(len(statements)):
+            cursor.execute(sent)

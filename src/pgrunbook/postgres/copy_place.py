@@ -1,0 +1,159 @@
+"""Where a copy of a schema is made: a database of its own, and its owner, on a server of ours."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
+
+PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
+
+_CONNECT_S = 10
+_STATEMENT_S = 60.0  # without rows
+_MADE = "made by pgrunbook, for copies of a schema"  # the comment on roles that are ours to drop
+
+
+class Host(Protocol):
+    """A server that copies are made on, by its superuser; `bin` has a pg_dump of its version."""
+
+    @property
+    def version(self) -> int:
+        """The major version."""
+
+    @property
+    def bin(self) -> Path:
+        """Where its programs are."""
+
+    def conninfo(self, database: str = "postgres") -> str:
+        """How libpq gets to one of its databases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database, and the role of the same name that owns it.
+
+    The role is a superuser until `demote`, for what takes one to make. It never becomes one again:
+    what runs as it from then on is somebody else's code, which may leave sessions behind.
+    """
+
+    server: Host
+    name: str
+    password: str
+    keeper: Connection  # the superuser's, elsewhere on the server
+
+    @property
+    def conninfo(self) -> str:
+        """How to get there as its owner."""
+        return make_conninfo(
+            self.server.conninfo(self.name), user=self.name, password=self.password
+        )
+
+    @contextmanager
+    def superuser(self) -> Iterator[Connection]:
+        """A session there as the server's superuser, which may touch nothing that calls code."""
+        with closing(session(self.server.conninfo(self.name))) as conn:
+            yield conn
+
+    def demote(self) -> None:
+        """Let the owner be a superuser no more."""
+        self._alter("ALTER ROLE {} NOSUPERUSER")
+
+    def forget_settings(self) -> None:
+        """Undo what the owner may have set for sessions there, a superuser's too."""
+        self._alter("ALTER DATABASE {} RESET ALL")
+
+    def _alter(self, statement: str) -> None:
+        self.keeper.execute(sql.SQL(statement).format(sql.Identifier(self.name)))
+
+
+def session(conninfo: str) -> Session:
+    """A session on a server for copies, which is given up where that falls silent."""
+    conn = Session.connect(conninfo, autocommit=True, connect_timeout=_CONNECT_S)
+    conn.allow(_STATEMENT_S)
+    return conn
+
+
+@contextmanager
+def place(server: Host, name: str, encoding: str | None) -> Iterator[Place]:
+    """A new database and its owner, dropped at the end; before, those that killed runs left.
+
+    Whoever has made one holds an advisory lock of its name.
+    """
+    owner = "CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}"
+    with closing(session(server.conninfo())) as conn:
+        made = Place(server, name, secrets.token_hex(16), conn)
+        for (left,) in conn.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX]
+        ):
+            if _lock(conn, left):
+                _drop(conn, left)
+        _lock(conn, name)
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}")
+        conn.execute(create.format(sql.Identifier(name), encoding or "UTF8"))
+        try:
+            conn.execute(sql.SQL(owner).format(sql.Identifier(name), made.password))
+            conn.execute(sql.SQL("ALTER DATABASE {0} OWNER TO {0}").format(sql.Identifier(name)))
+            yield made
+        finally:
+            if not conn.closed:
+                _drop(conn, name)
+
+
+def _lock(conn: Connection, name: str) -> bool:
+    row = conn.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]).fetchone()
+    return bool(row and row[0])
+
+
+def _drop(conn: Connection, name: str) -> None:
+    conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+@contextmanager
+def roles(server: Host, names: Iterable[str]) -> Iterator[None]:
+    """The roles that a schema names, as policies do: they are not in a dump. They may not log in,
+    and go with the last copy that needs any.
+    """
+    with closing(session(server.conninfo())) as own:
+        own.execute("SELECT pg_advisory_lock_shared(hashtextextended(%s, 0))", [_MADE])
+        try:
+            for name in names:
+                # of another copy at the same time, or not ours
+                with suppress(psycopg.errors.DuplicateObject):
+                    _make(own, sql.Identifier(name))
+            yield
+        finally:
+            if not own.closed:
+                own.execute("SELECT pg_advisory_unlock_shared(hashtextextended(%s, 0))", [_MADE])
+                if _lock(own, _MADE):
+                    _drop_made(own)
+
+
+def _make(own: Connection, role: sql.Identifier) -> None:
+    with own.transaction():
+        own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
+        own.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, _MADE))
+
+
+def _drop_made(own: Connection) -> None:
+    asked = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
+    for (name,) in own.execute(asked, [_MADE]).fetchall():
+        # somebody has given it something
+        with suppress(psycopg.errors.DependentObjectsStillExist):
+            own.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def version(server: Host) -> str:
+    """What it calls itself: `PostgreSQL 18.4`."""
+    with closing(session(server.conninfo())) as conn:
+        return "PostgreSQL " + str(conn.info.parameter_status("server_version")).split(" ")[0]

@@ -1,0 +1,217 @@
+"""What pg_dump has written of a schema, restored into a copy, where it is somebody else's code: a
+superuser can do on this machine what we can, and none ever runs an expression of it.
+
+What takes a superuser is made first, as long as nothing of the schema can be called by that; then
+the copy's owner is a superuser no more, and makes the rest. An expression may be run when it is
+read, planned (a generated column, a key of partitions) or executed.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgrunbook.errors import Failed
+from pgrunbook.postgres import catalog, programs
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.copy_place import Place
+from pgrunbook.postgres.programs import watched
+
+# OIDs of catalogs, of src/include/catalog/
+_DEFAULT_PRIVILEGES, _USER_MAPPING, _NAMESPACE, _EXTENSION, _EVENT_TRIGGER = (
+    826,
+    1418,
+    2615,
+    3079,
+    3466,
+)
+STATISTICS = 18  # the first version whose dumps may hold what the planner knew
+
+# What an owner's role must be allowed before an object is given to it; as no privilege is restored
+# yet, everybody is, meanwhile.
+_ALLOWED = """
+SELECT format('CREATE ON SCHEMA %I', nspname) FROM pg_namespace
+ WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+UNION ALL SELECT format('USAGE ON FOREIGN DATA WRAPPER %I', fdwname) FROM pg_foreign_data_wrapper
+"""
+
+
+# Privileges on functions of the server's own: those that read its files are among them.
+_OF_THE_SERVER = "ACL pg_catalog "
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of pg_restore's list: its number; the object's catalog and OID where it was dumped, 0
+    if it is none; and what it is.
+    """
+
+    number: int
+    catalog: int
+    oid: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Complaint:
+    """What pg_restore could not do, of which entry (0 if it does not tell), and how the command
+    begins: up to the options, which may hold a secret.
+    """
+
+    number: int
+    command: str
+    error: str
+
+
+class Restore:
+    """Restores the file into the copy: `what_calls_nothing`, then `the_rest`, then `statistics`."""
+
+    def __init__(self, copy: Place, conn: Connection, file: Path, *, roles: bool) -> None:
+        """`conn` is a session on what was dumped; `roles`: with owners and privileges."""
+        self._copy = copy
+        self._file = file
+        self._roles = roles
+        self._complaints: list[_Complaint] = []
+        self._made: set[int] = set()
+        inert = catalog.rows(conn, "inert")
+        self._inert = {(row["class"], row["oid"]) for row in inert}
+        self._takes_a_superuser = any(row["privileged"] for row in inert)
+        self._withheld = (_OF_THE_SERVER, *(row["acl"] for row in catalog.rows(conn, "withheld")))
+        self._entries = [entry for entry in self._listed() if not self._is_left_out(entry)]
+
+    def _listed(self) -> Iterator[_Entry]:
+        listed = _pg_restore(self._copy, "", "--list", str(self._file)).stdout
+        for line in listed.splitlines():
+            if match := re.match(r"(\d+); (\d+) (\d+) (.*)", line):
+                yield _Entry(int(match[1]), int(match[2]), int(match[3]), match[4])
+
+    def _is_left_out(self, entry: _Entry) -> bool:
+        """A user mapping may hold a password, and what it is for cannot be reached from here. And
+        who may use the target's machine may not use this one.
+        """
+        if entry.what.startswith("ACL "):
+            return not self._roles or entry.what.startswith(self._withheld)
+        return entry.catalog == _USER_MAPPING
+
+    def what_calls_nothing(self) -> None:
+        """Make schemas, extensions, and what takes a superuser; then let the copy's owner be one
+        no more.
+        """
+        # An extension's script runs while there is nothing that it could take for its own.
+        self._complaints += self._as_owner(lambda entry: entry.catalog in (_NAMESPACE, _EXTENSION))
+        if self._takes_a_superuser:
+            found = self._as_owner(self._is_inert, "--verbose")  # which names the entries that fail
+            # those depend on something that is made later: again, then
+            failed = {each.number for each in found if each.command.startswith("CREATE ")}
+            self._made -= failed
+            self._complaints += [each for each in found if each.number not in failed]
+        self._copy.demote()
+
+    def _is_inert(self, entry: _Entry) -> bool:
+        return (entry.catalog, entry.oid) in self._inert or entry.what.startswith("SHELL TYPE ")
+
+    def the_rest(self) -> None:
+        """Make the rest without a superuser; then say who may do what, which calls nothing."""
+        with self._allowed():
+            self._complaints += self._as_owner(lambda entry: not _is_last(entry))
+        self._copy.forget_settings()
+        superuser = self._copy.server.conninfo(self._copy.name)
+        self._complaints += self._run(superuser, _is_last, "--no-owner")
+
+    @contextmanager
+    def _allowed(self) -> Iterator[None]:
+        """Let roles own what is made, whatever they may: no privilege is restored yet."""
+        with self._copy.superuser() as conn:
+            allowed = [each for (each,) in conn.execute(_ALLOWED)] if self._roles else []
+            for each in allowed:
+                conn.execute(f"GRANT {each} TO PUBLIC".encode())
+            yield
+            for each in allowed:
+                # what was called meanwhile may have dropped it
+                with suppress(psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject):
+                    conn.execute(f"REVOKE {each} FROM PUBLIC".encode())
+
+    def statistics(self) -> None:
+        """Set what the planner knew: after the indexes are made, each of which counts its table."""
+        chosen = self._use(self._entries)
+        _pg_restore(self._copy, self._copy.conninfo, *chosen, "--statistics-only", str(self._file))
+
+    def errors(self) -> list[str]:
+        """What could not be made, a line each."""
+        return [
+            f"{each.command}: {each.error}"
+            for each in self._complaints
+            if not each.command.startswith("COMMENT ")
+        ]
+
+    def _as_owner(self, which: Callable[[_Entry], bool], *options: str) -> list[_Complaint]:
+        given = options if self._roles else (*options, "--no-owner")
+        return self._run(self._copy.conninfo, which, *given)
+
+    def _run(
+        self, conninfo: str, which: Callable[[_Entry], bool], *options: str
+    ) -> list[_Complaint]:
+        """Make, of the entries that are not made yet, those; in the dump's order."""
+        entries = [each for each in self._entries if each.number not in self._made and which(each)]
+        if not entries:
+            return []
+        self._made |= {entry.number for entry in entries}
+        # statistics are not made, but set
+        known = ("--no-statistics",) if self._copy.server.version >= STATISTICS else ()
+        given = (*self._use(entries), *options, *known, str(self._file))
+        return [*_complaints(_pg_restore(self._copy, conninfo, *given).stderr)]
+
+    def _use(self, entries: Iterable[_Entry]) -> tuple[str, str]:
+        chosen = self._file.with_name("list")
+        chosen.write_text("".join(f"{entry.number};\n" for entry in entries), encoding="utf-8")
+        return "--use-list", str(chosen)
+
+
+def _is_last(entry: _Entry) -> bool:
+    """Privileges, which later statements might lack; event triggers, which would see them."""
+    last = entry.catalog in (_EVENT_TRIGGER, _DEFAULT_PRIVILEGES)
+    return last or entry.what.startswith(("ACL ", "COMMENT - EVENT TRIGGER "))
+
+
+def _pg_restore(copy: Place, conninfo: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Raises Failed if it is broken off; what it could not do and went on after is among its
+    errors.
+    """
+    # nothing of the copy has to survive a crash; and no password is on the command line, which all
+    # users of the machine can read
+    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
+    password = parts.pop("password", "")
+    where = ("--dbname", make_conninfo(**parts)) if conninfo else ()
+    env = programs.environment(PGOPTIONS="-c synchronous_commit=off", PGPASSWORD=password)
+    done = watched(copy.server.bin / "pg_restore", *where, *arguments, env=env, answers=copy.keeper)
+    if done.returncode and "errors ignored on restore" not in done.stderr:
+        raise Failed.of(
+            "pg_restore was broken off: the copy is not complete",
+            where="the copy of the schema",
+            found=done.stderr.strip() or f"it ended with {done.returncode}",
+            remedy="see the log of the embedded PostgreSQL, and whether the disk is full; then "
+            "run again",
+        )
+    return done
+
+
+def _complaints(said: str) -> Iterator[_Complaint]:
+    number = 0
+    for match in re.finditer(
+        r"^pg_restore: from TOC entry (?P<number>\d+);|"
+        r"ERROR: +(?P<error>.*)\n(?:(?!Command was: |pg_restore: ).*\n)*Command was: "
+        r"(?P<command>[^(\n]*)",
+        said,
+        flags=re.MULTILINE,
+    ):
+        if match["number"]:
+            number = int(match["number"])
+        else:
+            yield _Complaint(number, match["command"].strip(" ;"), match["error"])

@@ -1,0 +1,227 @@
+"""What is shown of blocks while they are applied: each by itself, or many together."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from IPython.display import DisplayHandle, Markdown
+from IPython.display import display as show
+
+from pgrunbook import durations
+from pgrunbook.applying import lock_waits
+from pgrunbook.applying.outcome import Outcome
+from pgrunbook.applying.progress import Progress
+from pgrunbook.applying.reporter import Reporter
+from pgrunbook.ledger.batches import History
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import locks
+from pgrunbook.postgres.blockers import Attempt
+from pgrunbook.records.card import inline
+from pgrunbook.records.format import parts
+from pgrunbook.records.format.bundles import bundle, packed
+from pgrunbook.records.format.parts import Decided, Done, Kind
+from pgrunbook.run import backfills, frames
+from pgrunbook.run.display import moment, named, sql
+
+
+def show_decision(decision: Decision) -> None:
+    """A block before anything is done: what will be, why, and exactly the SQL that is to run, if
+    any.
+    """
+    block = decision.block
+    action, reason = decision.action, inline(decision.reason)
+    text = f"**{inline(block.title)}** (`{block.name}`): {action}, {reason}."
+    makes = [[each.kind, each.parent, each.name, ""] for each in block.made]
+    makes += [[*fact, value] for fact, value in block.facts.items()]
+    data = bundle(_decided(decision, tree_sha256=block.tree_sha256, makes=makes))
+    show(data | {"text/markdown": text, "text/plain": text}, raw=True)
+    if decision.pending:
+        show(sql(decision.sql))
+
+
+def _decided(decision: Decision, **more: Any) -> Decided:
+    return Decided(
+        block=decision.block.name,
+        title=decision.block.title,
+        action=str(decision.action),
+        reason=decision.reason,
+        sql=decision.sql if decision.pending else "",
+        source_sha256=decision.block.source_sha256,
+        in_transaction=decision.block.transaction,
+        **more,
+    )
+
+
+def show_outcome(done: Outcome) -> None:
+    """A block after it was dealt with: what happened, when, and how long each statement took."""
+    text = f"**{done.event}** in {durations.words(done.elapsed_ms)}, {moment(done.started_at)}"
+    show(bundle(_done(done)) | {"text/markdown": text, "text/plain": text}, raw=True)
+    if done.event != "adopted":
+        show(named(done.frame(), Kind.STATEMENTS, block=done.block))
+    if done.effect and len(done.effect.differences):
+        show(Markdown("What it has changed, as the catalog said before the commit:"))
+        show(named(done.effect.frame(), Kind.EFFECT, block=done.block))
+    if done.effect and done.effect.rows_written:
+        show(Markdown("Rows that it has written, as the server counted them:"))
+        show(named(done.effect.rows_frame(), Kind.ROWS, block=done.block))
+    if len(held := locks.frame(done.locks)):
+        show(Markdown("Locks on what existed before, each held at most for so long:"))
+        show(named(held, Kind.LOCKS, block=done.block))
+
+
+def _done(outcome: Outcome) -> Done:
+    return Done(
+        block=outcome.block,
+        event=outcome.event,
+        started_at=outcome.started_at.isoformat(),
+        elapsed_ms=round(outcome.elapsed_ms, 1),
+    )
+
+
+def _effect(done: Outcome) -> list[parts.Frame]:
+    """What a block has changed, as the frames that it has by itself."""
+    if done.effect is None:
+        return []
+    told = {Kind.EFFECT: done.effect.frame(), Kind.ROWS: done.effect.rows_frame()}
+    return [
+        parts.Frame(kind=kind, block=done.block, **frames.plain(frame))
+        for kind, frame in told.items()
+        if len(frame)
+    ]
+
+
+class _Live:
+    """What is shown of a block while it is at work."""
+
+    def attempts(self) -> Callable[[Attempt], None]:
+        """See `Reporter.attempts`."""
+        return Waits().report
+
+    def progress(self) -> Callable[[Progress], None]:
+        """See `Reporter.progress`."""
+        return Progresses().report
+
+    def backfill(self) -> Callable[[parts.Progress], None]:
+        """See `Reporter.backfill`."""
+        return backfills.Backfills().report
+
+    def history(self, block: str, history: History) -> None:
+        """See `Reporter.history`."""
+        backfills.history(block, history)
+
+
+class _Each(_Live):
+    """Each block by itself, with its SQL, statements and locks."""
+
+    decision = staticmethod(show_decision)
+    outcome = staticmethod(show_outcome)
+
+
+EACH: Reporter = _Each()
+_TOGETHER_S = 2.0
+
+
+class Together(_Live):
+    """Many blocks in few frames, one every two seconds, so that it is seen how far the run is:
+    index `block`; columns `title`, `decision`, `reason`, `event`, `ms`, `changed`, `locks`. The
+    data of each block is what it would be by itself, but for what the ledger has too: what it
+    makes, and the checksum of its parse tree.
+    """
+
+    def __init__(self) -> None:
+        self._decisions: list[Decision] = []
+        self._outcomes: dict[str, Outcome] = {}
+        self._shown_at = time.monotonic()
+
+    def decision(self, decision: Decision) -> None:
+        """Keep it."""
+        if time.monotonic() - self._shown_at > _TOGETHER_S:
+            self.show()
+        self._decisions.append(decision)
+
+    def outcome(self, done: Outcome) -> None:
+        """Keep it."""
+        self._outcomes[done.block] = done
+
+    def show(self) -> None:
+        """Show what was kept since the last time."""
+        if self._decisions:
+            frame = self._frame()
+            data = packed([_decided(decision) for decision in self._decisions])
+            data |= packed([_done(done) for done in self._outcomes.values()])
+            data |= packed([each for done in self._outcomes.values() for each in _effect(done)])
+            show(data | {"text/html": frames.table(frame), "text/plain": self._summary()}, raw=True)
+        self._decisions, self._outcomes, self._shown_at = [], {}, time.monotonic()
+
+    def _summary(self) -> str:
+        """In a line: whoever reads the record as text has the rows in its data."""
+        first, last = self._decisions[0].block.name, self._decisions[-1].block.name
+        events = Counter(done.event for done in self._outcomes.values())
+        told = ", ".join(f"{number} {event}" for event, number in events.items())
+        return f"{first} to {last}: {told or 'nothing was done'}"
+
+    def _frame(self) -> pd.DataFrame:
+        rows = []
+        for each in self._decisions:
+            block, came_of_it = each.block, self._came_of(each.block.name)
+            rows.append((block.name, block.title, str(each.action), each.reason, *came_of_it))
+        columns = ["block", "title", "decision", "reason", "event", "ms", "changed", "locks"]
+        return pd.DataFrame(rows, columns=columns).set_index("block")
+
+    def _came_of(self, block: str) -> tuple[str, float | None, str, str]:
+        if (done := self._outcomes.get(block)) is None:
+            return "", None, "", ""
+        held = [f"{lock.mode} {lock.relation}" for lock in locks.strongest(done.locks)]
+        changed = done.effect.summary() if done.effect else ""
+        return done.event, round(done.elapsed_ms, 1), changed, ", ".join(held)
+
+
+class Waits:
+    """The attempts of a block that has to wait, in a frame that grows while it waits; nothing if it
+    need not.
+    """
+
+    def __init__(self) -> None:
+        self._attempts: list[Attempt] = []
+        self._shown: DisplayHandle | None = None
+
+    def report(self, attempt: Attempt) -> None:
+        """Add an attempt to the frame."""
+        self._attempts.append(attempt)
+        shown = named(lock_waits.frame(self._attempts), Kind.ATTEMPTS, block=attempt.block)
+        if self._shown:
+            self._shown.update(shown)
+        else:
+            show(
+                Markdown(
+                    "**waiting** for locks that others hold; between the attempts nobody waits "
+                    "for us"
+                )
+            )
+            self._shown = show(shown, display_id=True)
+
+
+class Progresses:
+    """How far a statement outside a transaction has come, in one line that changes; nothing if it
+    is done at once.
+    """
+
+    def __init__(self) -> None:
+        self._shown: DisplayHandle | None = None
+
+    def report(self, progress: Progress) -> None:
+        """Show how far it has come now."""
+        share = f", {progress.done:,} of {progress.total:,}" if progress.total else ""
+        lines = [
+            f"**{inline(progress.phase)}**{share}",
+            *(inline(blocker) for blocker in progress.blockers),
+        ]
+        text = Markdown("  \n".join(lines))
+        if self._shown:
+            self._shown.update(text)
+        else:
+            self._shown = show(text, display_id=True)

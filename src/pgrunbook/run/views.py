@@ -1,0 +1,93 @@
+"""The cells of a run that only show: what it works on, and what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from IPython.display import Markdown
+
+from pgrunbook.postgres import catalog
+from pgrunbook.records.format.parts import Kind
+from pgrunbook.records.words import counted
+from pgrunbook.run import display, target_card, verify
+from pgrunbook.run.lifetime import Lifetime
+from pgrunbook.runbooks import parameters
+
+
+class Views(Lifetime):
+    """The cells that decide nothing and change nothing. Each shows a frame."""
+
+    def _ipython_display_(self) -> None:
+        """What a cell shows of a run: the parameters that are not as they are by default."""
+        given = [
+            (name, *map(str, values))
+            for name, values in parameters.changed(self.parameters).items()
+        ]
+        columns = ["parameter", "value", "default"]
+        shown = pd.DataFrame(given, columns=columns, dtype="str").set_index("parameter")
+        display.frame(shown)
+
+    def help(self) -> Markdown:
+        """What every parameter takes, what the cells show, and what the words mean."""
+        return display.guide()
+
+    @property
+    def target(self) -> pd.DataFrame:
+        """The target's identity card and this run's: index `identity`, column `value`. Its row
+        `given` has the parameters that are not as they are by default.
+        """
+        with self._ending():
+            card, unfinished = self._card()
+            frame = target_card.frame(card, unfinished)
+            return display.named(frame, Kind.IDENTITY, target=card)
+
+    @property
+    def files(self) -> pd.DataFrame:
+        """What is run: index `file`; columns `deploy`, `verify`, `revert`: how the SHA-256 of each
+        file begins.
+        """
+        shown = display.named(self._sources.frame(), Kind.SOURCES, files=self._sources.files)
+        return display.folded(shown, counted(len(self._sources.files), "file"))
+
+    def activity(self) -> pd.DataFrame:
+        """What is going on in the database: index `what`; columns `found`, `remark` (str).
+
+        Its size, sessions, oldest transaction id and durability; transactions open for more than a
+        minute, and prepared ones; replicas and replication slots; indexes of the schema that are
+        not valid; vacuums at work. A row says so if the role is not shown all of it.
+        """
+        with self._ending():
+            found = catalog.frame(
+                self._preparation.look,
+                "circumstances",
+                ["what"],
+                schema=self._schema,
+                longer_than="1 minute",
+            )
+            return display.named(found, Kind.CIRCUMSTANCES)
+
+    def columns(self, table: str) -> pd.DataFrame:
+        """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,
+        `comment`.
+        """
+        with self._ending():
+            found = catalog.frame(
+                self._look, "columns", ["column"], schema=self._schema, tables=[table]
+            )
+            return display.named(found.drop(columns="table"), Kind.COLUMNS, table=table)
+
+    def expect(self, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
+        """Columns that several tables should have, with their types: index `table`, `column`.
+
+        Columns: `present` (yes or NO), `type`, `nullable`, `default`, `as_expected` (yes or NO),
+        all str.
+        """
+        with self._ending():
+            names = list(dict.fromkeys(tables))
+            found = catalog.frame(
+                self._look, "columns", ["table", "column"], schema=self._schema, tables=names
+            )
+            return display.named(
+                verify.expected_columns(found, tables, expected), Kind.EXPECTED_COLUMNS
+            )

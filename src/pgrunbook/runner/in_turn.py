@@ -1,0 +1,120 @@
+"""Runbooks that are pending, planned or rehearsed one after the other: each on what those before it
+would leave, on one copy of their target's schema.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from pgrunbook.errors import Refused
+from pgrunbook.inventory.objects import Inventory, differences
+from pgrunbook.inventory.read import read
+from pgrunbook.planning import right_target
+from pgrunbook.planning.shared_copy import SharedCopy
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.identity import identify
+from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks import arguments, targets
+from pgrunbook.runbooks.arguments import Asked
+from pgrunbook.runbooks.project import Project
+from pgrunbook.runner import kernels
+
+
+class _Place(NamedTuple):
+    """Where runbooks are to be planned, or rehearsed."""
+
+    target: str
+    mode: str
+
+
+class InTurn:
+    """The copies, one for each target of which several runbooks are pending; dropped at the end."""
+
+    def __init__(self, project: Project, asked: Mapping[Path, Asked]) -> None:
+        self._project = project
+        self._asked = asked
+        self._places = {path: _place(each) for path, each in asked.items()}
+        self._copies: dict[_Place, SharedCopy] = {}
+        self._before: dict[_Place, Inventory] = {}  # what each copy had when it was made
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @contextmanager
+    def turn(self, notebook: Path) -> Iterator[Sequence[str]]:
+        """Run the notebook within: it finds the copy, if it shares one. Gives the runbooks before
+        it, of which the copy has the blocks.
+        """
+        place = self._places[notebook]
+        sharing = [path for path, each in self._places.items() if each == place]
+        if place.mode not in ("plan", "rehearse") or len(sharing) == 1:
+            yield ()
+            return
+        try:
+            shared = self._copies.get(place) or self._made(place)
+        except Refused as exc:
+            raise self._alone(exc, notebook) from exc
+        shared = replace(
+            shared,
+            changed=[each.object for each in differences(self._before[place], _read(shared))],
+            last=notebook == sharing[-1],
+        )
+        with (
+            tempfile.TemporaryDirectory(prefix="pgrunbook-") as folder,
+            kernels.environment(shared.give(Path(folder, "copy.json"))),
+        ):
+            yield shared.after
+        self._copies[place] = replace(shared, after=[*shared.after, notebook.stem])
+
+    def _alone(self, exc: Refused, notebook: Path) -> Refused:
+        """The same, and that nothing of this keeps the runbook from being planned by itself."""
+        chosen = self._asked[notebook].chosen
+        alone = arguments.again(self._project, notebook.stem, chosen, chosen.mode)
+        remedy = f"or have no copy: {alone}"
+        problems = [
+            replace(each, remedy="; ".join(filter(None, [each.remedy, remedy])))
+            for each in exc.problems
+        ]
+        return Refused(
+            "Runbooks cannot be looked at one after the other: nothing was changed.",
+            problems=problems,
+        )
+
+    def _made(self, place: _Place) -> SharedCopy:
+        from pgrunbook.postgres import schema_copy, twin_server  # few commands need them
+
+        name = uuid.uuid4().hex[:8]
+        target = targets.resolve(place.target, self._project)
+        label = f"{name} pending"
+        with closing(connect(target, schema="pg_catalog", label=label, read_only=True)) as look:
+            right_target.check_identity(target, identify(look))
+            if place.mode == "rehearse":
+                folder = self._project.scratch()
+                copying = schema_copy.copied(target, look, folder, name)
+                shared = SharedCopy.of(self._stack.enter_context(copying))
+            else:
+                server = targets.for_twins(self._project, look.info.server_version // 10_000)
+                making = twin_server.made(target, look, server, name)
+                shared = SharedCopy.of(self._stack.enter_context(making))
+        self._before[place] = _read(shared)
+        return shared
+
+
+def _place(asked: Asked) -> _Place:
+    return _Place(asked.chosen.target, asked.chosen.mode)
+
+
+def _read(shared: SharedCopy) -> Inventory:
+    there = Target("the copy", shared.conninfo)
+    with closing(connect(there, schema="pg_catalog", read_only=True)) as conn:
+        return read(conn)

@@ -1,0 +1,107 @@
+"""What PostgreSQL refuses because of what depends on it is refused before anything is changed; what
+it takes is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import psycopg
+import pytest
+from support.databases import Database
+
+from pgrunbook.planning import depended, hazards
+from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.twin import nowhere
+from pgrunbook.postgres import twin_server
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.scripts import statements
+
+THERE = """
+CREATE TABLE orders (id bigint PRIMARY KEY, note varchar(20), total numeric, state text);
+CREATE TABLE lines (id bigint PRIMARY KEY, orders_id bigint REFERENCES orders);
+CREATE VIEW notes AS SELECT note FROM orders;
+CREATE POLICY totals ON orders USING (total > 0);
+CREATE INDEX states ON orders (state);
+"""
+# blocks, and whether PostgreSQL keeps them from running
+BLOCKS = [
+    (["ALTER TABLE orders ALTER note TYPE text"], True),
+    (["ALTER TABLE orders ALTER total TYPE bigint"], True),
+    (["ALTER TABLE orders ALTER state TYPE varchar(9)"], False),
+    (["ALTER TABLE orders DROP note"], True),
+    (["ALTER TABLE orders DROP note CASCADE"], False),
+    (["ALTER TABLE orders DROP state"], False),
+    (["DROP VIEW notes", "ALTER TABLE orders ALTER note TYPE text, DROP state"], False),
+    (["DO $$ BEGIN EXECUTE 'DROP VIEW notes'; END $$", "ALTER TABLE orders DROP note"], False),
+    (["DROP TABLE orders"], True),
+    (["DROP VIEW notes", "DROP TABLE orders, lines"], False),
+    (["ALTER TABLE orders DROP CONSTRAINT orders_pkey"], True),
+    # what fails for want of rows alone, as on the twin, is not foretold
+    (["DO $$ BEGIN ASSERT EXISTS (SELECT FROM orders); END $$", "DROP TABLE orders CASCADE"], None),
+]
+
+
+@pytest.fixture(scope="module")
+def host(place: Path, server: Server) -> Iterator[Server]:
+    started = twin_server.kept(place, server.version)
+    yield started
+    started.stop()
+
+
+def decided(sqls: list[str]) -> list[Decision]:
+    found = []
+    for number, sql in enumerate(sqls):
+        name = f"{number:03}_block"
+        parsed = statements(sql, f"deploy/{name}.sql")
+        block = Block(name, "", "", sql, parsed, ())
+        found.append(Decision(block, Action.APPLY, "absent", tuple(range(len(parsed)))))
+    return found
+
+
+def foretold(database: Database, host: Server | None, sqls: list[str]) -> list[str]:
+    """What the result says of the blocks: what is found, or `not run`."""
+    target = Target("env:CRM_URL", database.url)
+    with connect(target, schema="public", read_only=True) as look:
+
+        def make() -> AbstractContextManager[twin_server.Twin]:
+            assert host
+            return twin_server.made(target, look, host, database.name)
+
+        made = decided(sqls)
+        risks = hazards.assess(look, "public", made)
+        results = [*depended.check(look, make if host else nowhere, made, risks)]
+    assert all(result.problem.remedy for result in results if result.problem)
+    return [result.problem.found if result.problem else result.result for result in results]
+
+
+@pytest.mark.parametrize(("sqls", "kept"), BLOCKS)
+def test_what_keeps_a_block_from_running_is_foretold(
+    empty: Database, host: Server, sqls: list[str], kept: bool | None
+) -> None:
+    empty.load(THERE)
+    found = foretold(empty, host, sqls)
+    complaint = ""
+    try:
+        for sql in sqls:
+            empty.execute(sql)
+    except psycopg.Error as exc:
+        complaint = str(exc.diag.message_primary)
+    if kept:
+        assert complaint, found
+        assert len(found) == 1
+        assert complaint in found[0]
+    else:
+        assert bool(complaint) == (kept is None)
+        assert set(found) <= {"ok"}
+
+
+def test_where_there_is_no_twin_it_is_not_asked(empty: Database) -> None:
+    empty.load(THERE)
+    (said,) = foretold(empty, None, ["DROP TABLE orders"])
+    assert said == "not run"

@@ -1,0 +1,152 @@
+"""Commands in processes that have imported everything already: each is forked from one that has.
+
+`pgrunbook run` imports for two seconds, in the runner and once more in the kernel: most of what it
+takes. Run as a script, this file is the process that the others are forked from.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
+from functools import cache, partial
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+TIMEOUT_S = 240  # of one command, on a machine that has other work
+
+
+def call(
+    module: str,
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    kernel: bool = True,
+) -> tuple[int, str]:
+    """What `python -m module arguments` ends with, and all that it prints.
+
+    Without a kernel the cells that `pgrunbook run` executes run in its own process, as a worker's.
+    """
+    request = {
+        "argv": [module, *map(str, arguments)],
+        "cwd": str(cwd),
+        "env": dict(env),
+        "kernel": kernel,
+    }
+    with ExitStack() as stack:
+        output = stack.enter_context(TemporaryFile())
+        status, theirs = socket.socketpair()
+        stack.enter_context(status)
+        with theirs:
+            given = [output.fileno(), theirs.fileno()]
+            socket.send_fds(_forker(), [json.dumps(request).encode()], given)
+        pid = _number(status)
+        status.settimeout(TIMEOUT_S)
+        try:
+            code = _number(status)
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        output.seek(0)
+        return code, output.read().decode()
+
+
+@cache
+def _forker() -> socket.socket:
+    """The way to the process that forks, which ends with ours."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        number = theirs.fileno()
+        command = [sys.executable, __file__, str(number)]
+        subprocess.Popen(command, pass_fds=[number], stdin=subprocess.DEVNULL)
+    return ours
+
+
+def _number(source: socket.socket) -> int:
+    (number,) = struct.unpack("i", source.recv(4))
+    return int(number)
+
+
+def _forked(channel: socket.socket) -> dict[str, Any]:
+    """Fork for each request that comes, until nobody asks any more. Returns in the process of a
+    command only: the request.
+    """
+    while True:
+        message, fds, _, _ = socket.recv_fds(channel, 2**17, 2)
+        if not message:
+            os._exit(0)
+        if not os.fork():
+            channel.close()
+            _fork_and_report(*fds)
+            return dict(json.loads(message))
+        for fd in fds:
+            os.close(fd)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+
+
+def _fork_and_report(output: int, status: int) -> None:
+    """Fork once more, to report the command's process id and its exit code. Returns in the process
+    of the command, which prints into `output`.
+    """
+    if pid := os.fork():
+        os.write(status, struct.pack("i", pid))
+        _, ended = os.waitpid(pid, 0)
+        os.write(status, struct.pack("i", os.waitstatus_to_exitcode(ended)))
+        os._exit(0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.close(status)
+
+
+def _start_no_kernel() -> None:
+    """Have `pgrunbook run` execute the cells in its own process."""
+    import papermill
+
+    from pgrunbook.runner import kernels
+
+    papermill.execute_notebook = partial(papermill.execute_notebook, warm=True)
+    kernels.started = lambda _: nullcontext()
+
+
+def _import_everything() -> None:
+    import papermill.cli  # noqa: F401  # first, as it imports our engine
+
+    import pgrunbook
+
+    for module in pkgutil.walk_packages(pgrunbook.__path__, "pgrunbook."):
+        if module.name not in ("pgrunbook.__main__", "pgrunbook.run.kernel_startup"):
+            import_module(module.name)
+
+
+def _main() -> None:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads do not come along when a process forks
+    _import_everything()
+    gc.freeze()  # or each process copies all of it, to find that nothing is garbage
+    asked = _forked(socket.socket(fileno=int(sys.argv[1])))
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    if not asked["kernel"]:
+        _start_no_kernel()
+    sys.argv[:] = asked["argv"]
+    sys.path[0] = asked["cwd"]  # as of `python -m`
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _main()

@@ -124,6 +124,21 @@ def test_the_status_names_who_was_set_aside_and_why(sealed: tuple[Stage, Path]) 
     assert len(text.splitlines()) < 12
 
 
+def test_the_status_fits_a_terminal(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    stage.returns = {
+        f"t{n}": [returned(Verdict.REFUSED, f"{n} is not as expected: " + "x" * 200)]
+        for n in range(20)
+    }
+    stage.run('waves = ["t19, t18, t17, t16, t15, t14", "5%", "10%", "50%", "100%"]', number=20)
+    lines = report.text(report.collect(stage.journal)).splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines[2:-1])) <= 80
+    assert "and 14 more reasons: --json has all" in lines
+    header, first = (line for line in lines if line.startswith(("wave", "1 ")))
+    assert len(header) == len(first)
+
+
 def test_what_a_lost_task_leaves_is_asked_of_the_ledger(sealed: tuple[Stage, Path]) -> None:
     stage, _ = sealed
     stage.ledger = {"t1": [Told(known=True, verdict=(Verdict.PASSED, "it has"))]}

@@ -68,6 +68,7 @@ def test_what_is_called_is_there(line: str, tmp_path: Path, monkeypatch: Any) ->
         called.make_context(called.name, words, parent=ctx)
 
 
+@pytest.mark.many
 def test_the_slices_of_the_workflow_and_the_archive_of_all(tenants: Tenants) -> None:
     tenants.only("red_000", "red_001", "green_000", "blue_000")
     tenants.settings("workers = 2")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -22,16 +22,25 @@ from support.databases import Database
 from support.projects import RUNBOOK, Outcome, Project, wait_for
 
 from pgrunbook.applying import outside_transaction
-from pgrunbook.errors import Failed
+from pgrunbook.errors import Failed, Refused
 from pgrunbook.ledger import install, write
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import connection, durability, schema_copy, session
+from pgrunbook.postgres import (
+    connection,
+    copy_place,
+    durability,
+    restore,
+    schema_copy,
+    session,
+    twin_server,
+)
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.heartbeat import Heartbeat
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Patience, Session, Silent
 from pgrunbook.postgres.target import Target
+from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.source import Source
 
 RUN = "00000000-0000-0000-0000-000000000000"
@@ -420,3 +429,43 @@ def test_a_second_signal_ends_a_run_whose_standby_is_lost(
     assert time.monotonic() - begun < 5, done.text
     assert done.code in (0, 3), done.text
     assert noted(done).get("verdict") == ("passed" if done.code == 0 else "interrupted")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("of", "step"), [(restore, "watched"), (Twin, "session")], ids=["restoring", "asking"]
+)
+def test_a_server_for_twins_that_falls_silent_is_given_up(
+    crm: Database, place: Path, monkeypatch: pytest.MonkeyPatch, of: object, step: str
+) -> None:
+    monkeypatch.setattr(copy_place, "_STATEMENT_S", 1.0)
+    monkeypatch.setattr(copy_place, "_CONNECT_S", 2)
+    crm.load("CREATE SCHEMA restored_first")
+    host = twin_server.kept(place / "silent", crm.server.version)
+    target = Target("test", crm.url)
+    with Line(host.socket) as line, closing(connect(target, schema="public")) as conn:
+        server = twin_server.own(line.url("postgres", host.superuser), host.version)
+        monkeypatch.setattr(of, step, _silenced(line, getattr(of, step)))
+        begun = time.monotonic()
+        with (
+            pytest.raises(Refused, match="the server for twins does not answer"),
+            twin_server.made(target, conn, server, "silent") as twin,
+        ):
+            twin.session()
+        assert time.monotonic() - begun < 30
+        monkeypatch.undo()
+    # what it has left goes with the next
+    with closing(connect(target, schema="public")) as conn:
+        with twin_server.made(target, conn, host, "spoken"):
+            pass
+        left = "SELECT datname FROM pg_database WHERE datname LIKE 'pgrunbook%'"
+        assert Database(host, "postgres").execute(left) == []
+    host.stop()
+
+
+def _silenced(line: Line, step: Callable[..., object]) -> Callable[..., object]:
+    def taken(*arguments: object, **named: object) -> object:
+        line.fall_silent()
+        return step(*arguments, **named)
+
+    return taken

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from support import databases
 from support.databases import Database
 
@@ -301,3 +303,34 @@ def test_roles_are_gone_with_the_last_copy_that_needs_them(empty: Database, fold
             twin(empty, folder, conn)
             assert twins.execute(asked) == [()]
         assert twins.execute(asked) == []
+
+
+def test_a_server_that_asks_for_passwords_shows_them_to_nobody(
+    empty: Database, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All users of the machine can read the command line of pg_restore."""
+    host = twin_server.kept(place / "asking", empty.server.version)
+    with Database(host, "postgres").connect() as own:
+        own.execute("ALTER ROLE pgrunbook_twin PASSWORD 'never-shown'")
+        (host.data / "pg_hba.conf").write_text("local all all scram-sha-256")
+        own.execute("SELECT pg_reload_conf()")
+    commands, run = list[str](), subprocess.Popen
+
+    def spied(command: Any, **options: Any) -> Any:
+        commands.append(" ".join(map(str, command)))
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", spied)
+    empty.load("CREATE TABLE t (a int)")
+    asked = make_conninfo(host.conninfo(), password="never-shown")
+    server = twin_server.own(asked, empty.server.version)
+    with (
+        connect(Target("t", empty.url), schema="public", read_only=True) as conn,
+        twin_server.made(Target("t", empty.url), conn, server, "x") as made,
+    ):
+        assert [*made.warnings] == []
+        with closing(made.session()) as there:
+            assert there.execute("SELECT FROM public.t").fetchall() == []
+    assert [text for text in commands if "pg_restore" in text]
+    assert not [text for text in commands if "never-shown" in text or "password" in text]
+    host.stop()

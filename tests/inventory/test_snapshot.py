@@ -1,4 +1,4 @@
-"""What a session of ours is asked again says the same."""
+"""What a session of ours is asked again is planned once, and says the same."""
 
 from __future__ import annotations
 
@@ -31,12 +31,17 @@ def test_an_answer_is_the_same_each_time(empty: Database, session: Session) -> N
     with empty.connect() as conn:
         expected = read(conn)
     assert dict(read(session)) == dict(expected)
+    kept = len(session.kept)
+    assert dict(read(session)) == dict(expected)
+    assert len(session.kept) == kept
     for schema in ("other", "public"):
         within = {each: made for each, made in expected.items() if each.schema in (schema, None)}
         assert dict(read(session, [schema])) == within
     for addresses in ([*expected.addresses.values()], [*expected.addresses.values()][:5]):
         there = {each for each, address in expected.addresses.items() if address in addresses}
         assert {*read_objects(session, addresses)} == there
+    planned = {name for (name,) in session.execute("SELECT name FROM pg_prepared_statements")}
+    assert planned >= {*session.kept.values()}
 
 
 def test_a_message_that_failed_is_sent_again(empty: Database, session: Session) -> None:

@@ -4,6 +4,7 @@ session.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ SELECT pg_catalog.set_config('pgrunbook.settings', (
 _PUT_BACK = """\
 SELECT set_config(key, value, true)
   FROM json_each_text(current_setting('pgrunbook.settings')::json)"""
+
+# An array in a question, and the longest question that is prepared.
+_NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int)\[\]")
+_LONG = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,10 @@ class Snapshot:
         """The answers, in the order of the questions."""
         before, self._before = self._before, []
         end = ["COMMIT" if self._idle else _PUT_BACK] if last else []
-        statements = [*before, *questions, *end]
+        new: dict[str, str] = {}
+        asked = [self._prepared(question, new) for question in questions]
+        before += [f"PREPARE {name} AS {text}" for text, name in new.items()]
+        statements = [*before, *asked, *end]
         with self._conn.cursor(row_factory=tuple_row) as cursor:
             self._send(cursor, statements)
             for _ in before:
@@ -94,7 +102,29 @@ class Snapshot:
                 names = [column.name for column in cursor.description or ()]
                 answers.append(Answer(names, cursor.fetchall()))
                 cursor.nextset()
+        if isinstance(self._conn, Session):
+            self._conn.kept |= new
         return answers
+
+    def _prepared(self, question: str, new: dict[str, str]) -> str:
+        """The question as it is sent: in a session of ours, what is asked again with other numbers
+        is parsed and planned once; `new` takes what is not prepared yet.
+
+        One with very many numbers is planned for just these.
+        """
+        if not isinstance(self._conn, Session) or len(question) > _LONG:
+            return question
+        values: list[str] = []
+
+        def place(match: re.Match[str]) -> str:
+            values.append(match[0])
+            return f"${len(values)}::{match[1]}[]"
+
+        text = _NUMBERS.sub(place, question)
+        name = self._conn.kept.get(text) or new.get(text)
+        if name is None:
+            name = new[text] = self._conn.new_name()
+        return f"EXECUTE {name}" + (f" ({', '.join(values)})" if values else "")
 
     def _send(self, cursor: psycopg.Cursor[Any], statements: Sequence[str]) -> None:
         sent = ";\n".join(statements).encode()

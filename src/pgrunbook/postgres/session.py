@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
@@ -77,6 +78,8 @@ class Session(psycopg.Connection[Any]):
         self.schema = ""  # the one that a block's statements see
         # by the names of queries, those of their parameters
         self._prepared_with: dict[str, tuple[str, ...]] = {}
+        self.kept: dict[str, str] = {}  # queries that are prepared by the way, and their names
+        self._names = count()
         self._looks: list[_Look] = []
         self._patience = Patience(None)
         self._statement_s: float | None = None
@@ -235,6 +238,12 @@ class Session(psycopg.Connection[Any]):
         except KeyboardInterrupt:  # who knows whether it is
             self.close()
             raise
+
+    def new_name(self) -> str:
+        """A name for a query to prepare in a message with others; one that fails leaves it, and who
+        knows whether it is: it is given once.
+        """
+        return f"pgrunbook_kept_{next(self._names)}"
 
     def prepared(self, name: str, query: str, parameters: Mapping[str, object]) -> str:
         """The same query, prepared, as an EXECUTE with these values that can stand among other

@@ -489,8 +489,8 @@ def test_statements_outside_a_transaction_are_tried_too(asking: Asking) -> None:
 def test_nothing_on_the_twin_runs_as_superuser(asking: Asking) -> None:
     seen = "CREATE TABLE seen AS SELECT rolsuper FROM pg_roles WHERE rolname IN (current_user, session_user)"
     check = "DO $$ BEGIN IF EXISTS (SELECT FROM seen WHERE rolsuper) THEN RAISE 'a superuser'; END IF; END $$"
-    asking.database.load("CREATE TABLE seen (rolsuper bool)")
-    (judged,) = asking.of(f"{seen}; {check}")
+    asking.database.load("CREATE TABLE seen (rolsuper bool, x int)")
+    (judged,) = asking.of(f"{seen}; {check}; ALTER TABLE seen ADD x int")
     assert judged.action is Action.ADOPT, judged
 
 

@@ -128,7 +128,7 @@ def _line(event: Event) -> bytes:
 
 def _events(data: bytes) -> Iterator[Event]:
     for line in data.splitlines():
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             event = json.loads(line)
             if isinstance(event, dict) and "event" in event:
                 yield event

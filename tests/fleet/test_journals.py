@@ -83,6 +83,7 @@ def test_whatever_a_line_says_it_is_shown_or_named(stage: Stage) -> None:
         ('"budgets": [', '"budgets": ["0", '),
         ('"verdict": "passed"', '"verdict": "fine"'),
         ('"event": "', '"event": "no '),
+        ('"drifted"', '"\\ud800"'),
         ("{", "[" * 100_000 + "{"),
     ],
 )

@@ -4,6 +4,7 @@ another process has each line checked here first: anybody may have written it.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
@@ -168,6 +169,7 @@ def checked(event: Event) -> Event:
     kind = event["event"]
     if not isinstance(kind, str):
         raise ValueError("an event whose kind is no text")
+    json.dumps(event, ensure_ascii=False).encode()  # its record repeats it, in Unicode
     try:
         if said := _SAID.get(kind):
             said.model_validate(event)

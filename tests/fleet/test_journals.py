@@ -4,7 +4,9 @@ server.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from click.testing import CliRunner
 from fleet.test_coordinator import PASSED, Stage, returned
 
 from pgrunbook.cli.main import main
-from pgrunbook.errors import Verdict
+from pgrunbook.errors import Failed, Verdict
 from pgrunbook.fleet import coordinator, record, report, runs
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.state import NoJournal, State
@@ -126,3 +128,42 @@ def test_a_command_names_it_with_what_to_do(stage: Stage, command: str) -> None:
     (problem,) = json.loads(done.stdout)["problems"]
     assert problem["found"] == "begun.at: Field required"
     assert "out of outputs/" in problem["remedy"]
+
+
+@pytest.mark.parametrize("room", [0, 7])
+def test_a_full_disk_is_told_with_the_file_and_what_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """A file system that is full takes a part of a line, or none."""
+    write = os.write
+
+    def full(file: int, data: bytes) -> int:
+        if b'"event": "end"' not in data:
+            return write(file, data)
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data[:room])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(Failed) as caught:
+            stage.run(number=2)
+    (problem,) = caught.value.problems
+    assert problem.where == str(stage.journal)
+    assert problem.remedy.endswith("pgrunbook fleet resume 001_x --fleet f")
+    assert runs.end_dead(stage.project, "f") == []
+    assert State.read(stage.journal).verdict is Verdict.INTERRUPTED
+
+
+def test_a_record_that_cannot_be_written_is_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pgrunbook.files.write", full)
+    with pytest.raises(Failed) as caught:
+        record.seal(stage.project, stage.journal, State.read(stage.journal))
+    (problem,) = caught.value.problems
+    assert problem.where == str(record.of(stage.journal))
+    assert problem.remedy.endswith("pgrunbook fleet resume 001_x --fleet f")

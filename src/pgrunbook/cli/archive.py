@@ -186,11 +186,12 @@ def _executed(path: Path) -> Record:
 
     record = commands.record(path)
     with malformed.refused(path.name):
-        nothing = record.fleet or not record.identity  # those of a fleet's targets can be compared
+        if record.fleet or not record.identity:  # those of a fleet's targets can be compared
+            raise Refused.of(
+                "has nothing to compare",
+                where=path.name,
+                expected="a record whose run reached its target",
+                remedy="name records under outputs/",
+            )
         compare.compare(record, record)  # whichever part is odd, it is this one's
-    if nothing:
-        expected, remedy = "a record whose run reached its target", "name records under outputs/"
-        raise Refused.of(
-            "has nothing to compare", where=path.name, expected=expected, remedy=remedy
-        )
     return record

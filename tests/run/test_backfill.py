@@ -119,7 +119,11 @@ def test_rows_that_are_put_aside_are_told_by_the_verification(filling: Filling) 
     filling.database.execute("ALTER TABLE t ADD CONSTRAINT odd CHECK (n = 0 OR id NOT IN (7, 500))")
     done = filling()
     assert done.code == 0, done.text
-    assert "2 rows are not: they break odd of public.t" in "\n".join(done.cells.values())
+    told = "2 rows are not: they break odd of public.t"
+    assert told in "\n".join(done.cells.values())
+    assert f"warning: 010_fill: {told}" in done.text
+    (again,) = json.loads(filling("--json").text)
+    assert told in again["put_aside"]
 
 
 def test_until_ends_it_with_verdict_interrupted_and_it_stays_pending(filling: Filling) -> None:

@@ -190,6 +190,9 @@ def _run(
         yield "after", list(after)
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
+    card = commands.record(path).card if ending.verdict is Verdict.PASSED else {}
+    if put_aside := card.get("put_aside"):
+        yield "put_aside", put_aside
     if asked.chosen.mode in ("plan", "rehearse"):
         record = commands.record(path)
         yield "hazards", record.rows("hazards")
@@ -240,6 +243,8 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
     """One thing about a run, for people. Why it did not pass is an error."""
     if name == "message":  # which has the problems in it
         click.secho(value, fg="green" if passed else "red", err=not passed)
+    elif name == "put_aside":
+        commands.warn([value])
     elif name == "hazards":
         for row in value:
             click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")

@@ -60,6 +60,7 @@ class VerdictCard:
             "ended": durations.moment(card.ended_at),
             "took": took,
             "plan": card.plan,
+            "rows put aside": card.put_aside,
             f"ACCESS EXCLUSIVE longer than {card.lock_timeout}": card.long_locks,
         }
         return {label: value for label, value in facts.items() if value}

@@ -72,6 +72,7 @@ class Lifetime:
         self._revert_ends = False
         # how many blocks had been dealt with when everything was verified
         self._verified: int | None = None
+        self._put_aside = ""
         self._verdict: Verdict | None = None
         self._open(project, target, source)
         self._reach(project, target)
@@ -262,6 +263,7 @@ class Lifetime:
             runbook=self.runbook,
             long_locks=held,
             ledger_remark=remark,
+            put_aside=self._put_aside,
             **conclusion.facts(*about),
         )
         return VerdictCard(card)

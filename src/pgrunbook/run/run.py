@@ -282,7 +282,11 @@ class Run(Views):
         """Whether the batches of blocks that are done cover their keys."""
         blocks = [d.block for d in self._decisions if d.block.batching]
         done = self._agenda.decide_now(blocks) if blocks else []
-        return [*verify.covered(self._look, self.runbook, self._schema, done)]
+        found = [*verify.covered(self._look, self.runbook, self._schema, done)]
+        self._put_aside = "; ".join(
+            f"{each.where}: {each.not_run}" for each in found if each.not_run
+        )
+        return found
 
     def _note_verified(self, names: Sequence[str]) -> None:
         if not names:

@@ -209,6 +209,7 @@ class PlanShown(Part):
 class Card(Part):
     """How a run ended, and which. `plan`: its digest. `long_locks`: the locks that were held longer
     than `lock_timeout`, in words; `ledger_remark`: why the verdict may not be in the ledger.
+    `put_aside`: how many rows of which block were, and the constraints that they break, in words.
     """
 
     verdict: Verdict
@@ -225,6 +226,7 @@ class Card(Part):
     lock_timeout: str = ""
     long_locks: str = ""
     ledger_remark: str = ""
+    put_aside: str = ""
 
 
 class FleetShown(Part):

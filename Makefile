@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 3  # more than two cores have, as tests wait about half of the time
 
-.PHONY: demo test test-versions test-hostile test-faults test-fleet bench lab clean
+.PHONY: demo test test-versions test-hostile test-faults test-fleet test-airflow bench lab clean
 
 demo: .venv/demo.stamp  ## run 001 against the embedded PostgreSQL
 	$(BIN)/pgrunbook run 001 --html
@@ -35,11 +35,16 @@ test-fleet: .venv/test.stamp  ## fleets of hundreds of targets, kills at random,
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-fleet]'
 	$(BIN)/pytest tests/fleet --many --every-version
 
+test-airflow: .venv/test.stamp  ## the recipe for Airflow, by Airflow itself in an environment of its own
+	test -x .venv-airflow/bin/airflow || $(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check apache-airflow==3.3.2
+	AIRFLOW=$(CURDIR)/.venv-airflow/bin/airflow $(BIN)/pytest tests/fleet/test_recipes.py -k airflow
+
 bench: .venv/demo.stamp  ## every part beside the peers, 25 minutes; writes docs/benchmarks.md
 	$(BIN)/python benchmarks --write docs/benchmarks.md
 
 clean:  ## forget the environments and the embedded database; outputs/ stays
-	rm -rf .venv .venv-bench .pgrunbook
+	rm -rf .venv .venv-bench .venv-airflow .pgrunbook
 
 .venv/demo.stamp: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -115,6 +115,16 @@ def test_each_is_rehearsed_on_what_those_before_it_have_left(
     assert database.dump() == before
 
 
+def test_what_psql_has_done_of_each_is_adopted(database: Database, empty: Project) -> None:
+    """Of the second one a twin of the twin is asked."""
+    view = {"010_open.sql": "CREATE VIEW open AS SELECT id FROM orders WHERE state <> 'paid';"}
+    project = having(empty, orders=ORDERS, open=view)
+    database.load("".join([*ORDERS.values(), *view.values()]))
+    code, told, text = pending(project, "plan")
+    assert (code, [run["verdict"] for run in told]) == (0, ["passed"] * 2), text
+    assert all("planned: 0 of" in run["message"] for run in told), text
+
+
 def test_where_one_is_refused_those_behind_it_are_not_planned(
     database: Database, empty: Project
 ) -> None:

@@ -216,6 +216,8 @@ def test_drift_is_told_in_groups_and_nothing_is_written(tenants: Tenants) -> Non
     assert report["message"] == "1 without drift, 2 not as expected"
     assert report["groups"][1]["targets"] == ["blue_000", "red_000"]
     assert report["groups"][1]["told"] == f"table column ….{TABLE}.body is gone"
+    (differs,) = report["groups"][1]["differs"]
+    assert (differs["expected"], differs["found"]) == ("text NOT NULL", "absent")
     done = tenants.fleet("verify", "001")
     assert done.code == 1, done.text
     assert done.text.startswith("1 verified, 2 not\n2 targets: ")

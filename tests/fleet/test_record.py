@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -65,6 +67,37 @@ def test_it_says_that_no_cell_was_run(sealed: tuple[Stage, Path]) -> None:
     assert "hunter2" not in sealed[1].read_text() + sealed[0].journal.read_text()
 
 
+def test_what_a_reason_repeats_is_masked_once_more(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    state = stage.run(path=stage.journal)
+    state.targets["t1"].remark = "postgresql://ada:hunter2@db/crm"
+    notebook, _ = record.seal(stage.project, stage.journal, state)
+    assert "hunter2" not in notebook.read_text()
+    assert "postgresql://ada:***@db/crm" in notebook.read_text()
+
+
+def test_its_picture_can_be_read_in_the_dark(sealed: tuple[Stage, Path]) -> None:
+    cells = json.loads(sealed[1].read_text())["cells"]
+    (svg,) = (
+        "".join(cell["outputs"][0]["data"]["image/svg+xml"])
+        for cell in cells
+        if cell["id"] == "picture"
+    )
+    ElementTree.fromstring(svg)
+    light, dark = svg.split("@media (prefers-color-scheme: dark)")
+    for name in re.findall(r'class="(\w+)"', dark):
+        assert f".{name} {{" in light
+        assert f".{name} {{" in dark
+
+
+def test_of_two_runs_in_a_second_the_later_one_is_the_last(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    for _ in range(3):
+        before = stage.journal
+        stage.run(number=1)
+        assert stage.journal.name > before.name
+
+
 def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
     found = {each.question: each.text for each in answers(Record.read(sealed[1]), None)}
     assert found["What changed?"].startswith("10 targets: 9 passed, 1 set aside.")
@@ -89,6 +122,21 @@ def test_the_status_names_who_was_set_aside_and_why(sealed: tuple[Stage, Path]) 
     assert "set aside: t1" in text
     assert text.endswith("pgrunbook fleet resume 001_x --fleet f")
     assert len(text.splitlines()) < 12
+
+
+def test_the_status_fits_a_terminal(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    stage.returns = {
+        f"t{n}": [returned(Verdict.REFUSED, f"{n} is not as expected: " + "x" * 200)]
+        for n in range(20)
+    }
+    stage.run('waves = ["t19, t18, t17, t16, t15, t14", "5%", "10%", "50%", "100%"]', number=20)
+    lines = report.text(report.collect(stage.journal)).splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines[2:-1])) <= 80
+    assert "and 14 more reasons: --json has all" in lines
+    header, first = (line for line in lines if line.startswith(("wave", "1 ")))
+    assert len(header) == len(first)
 
 
 def test_what_a_lost_task_leaves_is_asked_of_the_ledger(sealed: tuple[Stage, Path]) -> None:

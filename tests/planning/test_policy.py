@@ -64,8 +64,8 @@ def configure(project: Project, settings: str) -> None:
     (project.root / "pgrunbook.toml").write_text(f'[targets.crm]\nenv = "CRM_URL"\n{settings}')
 
 
-def run(project: Project, *arguments: str) -> Outcome:
-    return project.command("run", NAME, "--target", "crm", *arguments)
+def run(project: Project, *arguments: str, kernel: bool = False) -> Outcome:
+    return project.command("run", NAME, "--target", "crm", *arguments, kernel=kernel)
 
 
 SHOWN = "010_tidy:4 drops_column, column deals.note: about 3,000 rows, "
@@ -91,7 +91,7 @@ def test_it_is_shown_in_the_plan_on_the_terminal_and_to_the_reviewer(tidy: Proje
 
 
 def test_it_is_on_the_terminal_before_the_first_block_runs(tidy: Project) -> None:
-    done = run(tidy)
+    done = run(tidy, kernel=True)
     assert done.code == 0, done.text
     assert done.text.count(f"hazard:   {SHOWN}") == 1
     assert done.text.index("hazard: ") < done.text.index("notebook: ")
@@ -117,7 +117,7 @@ def test_what_is_to_be_accepted_refuses_until_the_header_does(
     assert database.dump() == before
 
     write(tidy, "deploy", DROP, "-- accepts: drops_column\n")
-    done = run(tidy)
+    done = run(tidy, kernel=True)
     assert done.code == 0, done.text
     assert "column deals.note (accepted): about" in done.text
 

@@ -318,6 +318,14 @@ def test_the_files_that_psql_has_run_are_adopted_and_the_rest_is_applied(
     assert set(actions) <= {"adopt", "apply"}
 
 
+def test_a_long_history_is_tried_in_one_session(asking: Asking) -> None:
+    """In which psycopg would prepare what comes again and again, and deallocate ours with it."""
+    blocks = [f"CREATE TABLE t{n} (a int)" for n in range(9)]
+    blocks += ["ALTER TABLE t0 ADD b int; ALTER TABLE t0 DROP b", "CREATE TABLE last (a int)"]
+    asking.database.load("; ".join([*blocks, "DROP TABLE last; CREATE TABLE last (a bigint)"]))
+    assert "refuse" in asking.actions(*blocks, "DROP TABLE t1", "CREATE TABLE t1 (b int)")
+
+
 # Columns that come, go, and come again elsewhere.
 AGAIN = (
     "CREATE TABLE t (a int, b text, c int)",
@@ -361,6 +369,21 @@ def test_what_leaves_no_trace_behind_the_last_that_is_there_cannot_be_told(askin
     assert "-p adopt 003_block" in judged.problems[0].remedy
     assert asking.actions(*HISTORY[:3], adopt="003_block") == ["adopt", "adopt", "adopt"]
     assert asking.actions(*HISTORY[:3], adopt="none") == ["adopt", "adopt", "apply"]
+
+
+SEEDED = "CREATE TABLE seeded (id int PRIMARY KEY); INSERT INTO seeded VALUES (1)"
+
+
+def test_rows_that_a_block_writes_last_may_lack_where_its_objects_are_there(asking: Asking) -> None:
+    asking.database.load("CREATE TABLE seeded (id int PRIMARY KEY)")
+    (judged,) = asking.of(SEEDED)
+    assert judged.action is Action.REFUSE
+    assert "cannot be told: statement 2 leaves no trace" in judged.problems[0].what
+    assert asking.actions(SEEDED, adopt="001_block") == ["adopt"]
+    (judged,) = asking.of(SEEDED, adopt="none")
+    assert (judged.action, judged.statements) == (Action.COMPLETE, (1,))
+    asking.database.load("CREATE TABLE later (id int)")
+    assert asking.actions(SEEDED, "CREATE TABLE later (id int)") == ["adopt", "adopt"]
 
 
 def test_what_leaves_no_trace_behind_one_that_was_adopted_cannot_be_told(asking: Asking) -> None:

@@ -143,7 +143,9 @@ def test_how_far_it_is_in_a_line() -> None:
     )
     assert progress.bar(FAR, 10) == "███░░░░░░░"
     paused = FAR.model_copy(update={"paused": ["asked to pause"]})
-    assert progress.line(paused).endswith(" left; pauses: asked to pause")
+    assert progress.line(paused) == (
+        "600,000 of about 2,000,000 rows (30%), replica 0.2 s behind; pauses: asked to pause"
+    )
     unknown = Progress(block="020_fill", done=5)
     assert (progress.line(unknown), progress.bar(unknown)) == ("5 rows", "")
     assert progress.bar(Progress(block="x", done=9, total=3), 4) == "████"  # it was an estimate

@@ -75,6 +75,7 @@ def test_it_is_planned_rehearsed_applied_verified_and_reverted(filling: Filling)
     assert planned.code == 0, planned.text
     (told,) = [row for row in planned.cells.values() if "upto" in row]
     assert "1000" in told  # rows, all of which are to be changed
+    assert "about 1 MB to 1 MB, by the size of the table" in " ".join(told.split())
     rehearsed = filling("--mode", "rehearse")
     assert rehearsed.code == 0, rehearsed.text
     assert filling.database.execute("SELECT to_regclass('pgrunbook.runs'), max(n) FROM t") == [
@@ -95,6 +96,8 @@ def test_it_is_planned_rehearsed_applied_verified_and_reverted(filling: Filling)
     assert reverted.code == 0, reverted.text
     assert filling.database.execute("SELECT DISTINCT n FROM t") == [(0,)]
     assert filling.events() == ["started", "applied", "reverting", "reverted"]
+    anew = filling("--mode", "plan")
+    assert "bytes a row as seen here last" in " ".join(" ".join(anew.cells.values()).split())
     assert filling.database.execute("SELECT sum(rows) FROM pgrunbook.batches") == [(2000,)]
     anew = filling()
     assert anew.code == 0, anew.text

@@ -154,6 +154,19 @@ def test_what_a_cell_prints_is_in_its_own_outputs(run: Run) -> None:
     assert [each for each in outputs["second"] if each["output_type"] == "stream"] == []
 
 
+def test_what_a_runner_tells_its_terminal_is_no_output_of_a_cell(
+    tenants: Project, run: Run
+) -> None:
+    """Such as what a block drops, before it runs."""
+    block = tenants.root / "sql" / RUNBOOK / "deploy" / "020_phone.sql"
+    block.write_text("ALTER TABLE customers DROP COLUMN id;\n")
+    path, ending = run(SCHEMAS[0])
+    assert path
+    assert ending.verdict is Verdict.PASSED, ending.text
+    outputs = [o for c in json.loads(path.read_text())["cells"] for o in c.get("outputs", ())]
+    assert [each for each in outputs if each["output_type"] == "stream"] == []
+
+
 def test_a_thread_of_its_own_will_do(run: Run) -> None:
     """Such as workers of other libraries have. Only the main one can be told to stop a cell."""
     with ThreadPoolExecutor(1) as pool:

@@ -23,6 +23,9 @@ from pgrunbook.runbooks.project import Project
 if TYPE_CHECKING:
     from pgrunbook.records.how_it_ended import Ending
 
+# Gives what a runbook is to be run within.
+_Turn = Callable[[Path], AbstractContextManager[Sequence[str]]]
+
 
 @click.command()
 @click.argument("runbook", required=False)
@@ -99,10 +102,25 @@ def run(
         }
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
     bar = bool(sys.stderr and sys.stderr.isatty()) if progress is None else progress
-    told: list[dict[str, Any]] = []
-    turns = contextlib.ExitStack()
-    try:
+    with contextlib.ExitStack() as turns:
         turn = _turn(project, asked, turns)
+        _run_in_order(project, asked, turn, html=html, bar=bar, as_json=as_json)
+
+
+def _run_in_order(
+    project: Project,
+    asked: Mapping[Path, Asked],
+    turn: _Turn,
+    *,
+    html: bool,
+    bar: bool,
+    as_json: bool,
+) -> None:
+    """Run each of the runbooks, up to the first that does not pass; and say what there is to say of
+    each when it is over, or as JSON when all are.
+    """
+    told: list[dict[str, Any]] = []
+    try:
         for path, each in asked.items():
             told.append(facts := {"runbook": path.stem})
             for name, value in _run(project, path, each, turn(path), html=html, bar=bar):
@@ -119,14 +137,11 @@ def run(
         told[-1] = error | told[-1] | {"problems": error["problems"], "error": error["message"]}
         raise
     finally:
-        turns.close()
         if as_json:
             commands.print_document(told)
 
 
-def _turn(
-    project: Project, asked: Mapping[Path, Asked], turns: contextlib.ExitStack
-) -> Callable[[Path], AbstractContextManager[Sequence[str]]]:
+def _turn(project: Project, asked: Mapping[Path, Asked], turns: contextlib.ExitStack) -> _Turn:
     """What a runbook is to be run within; it gives those before it, if they are only planned or
     rehearsed: see `InTurn.turn`.
     """

@@ -11,7 +11,19 @@ from pgrunbook.durations import words
 from pgrunbook.fleet.state import State
 
 _WIDTH, _LEFT, _ROW = 900, 150, 34
-_COLORS = {"failed": "#cf222e", "set aside": "#9a6700"}
+# The marks, by the word of the target, and their class.
+_MARKS = {"failed": "failed", "set aside": "aside"}
+
+# `&` is the picture: of others on the same page the style says nothing.
+_STYLE = """
+&text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
+&.back { fill: #ffffff } &.wave { fill: #1a7f37; fill-opacity: .35 }
+&.failed { stroke: #cf222e; stroke-width: 2 } &.aside { stroke: #9a6700; stroke-width: 2 }
+@media (prefers-color-scheme: dark) {
+  &text { fill: #e6edf3 } &.back { fill: #0d1117 } &.wave { fill: #3fb950; fill-opacity: .45 }
+  &.failed { stroke: #ff7b72 } &.aside { stroke: #e3b341 }
+}
+"""
 
 
 def _title(state: State) -> str:
@@ -32,7 +44,13 @@ def draw(state: State) -> str:
         since = (datetime.fromisoformat(at) - began).total_seconds()
         return _LEFT + (_WIDTH - _LEFT - 20) * min(max(since / span, 0), 1)
 
-    parts = [f"<title>{escape(_title(state))}</title>"]
+    picture = f"fleet-{state['id'][:8]}"
+    height = 10 + len(state.waves) * _ROW + 20
+    parts = [
+        f"<title>{escape(_title(state))}</title>",
+        f"<style>{_STYLE.replace('&', f'#{picture} ')}</style>",
+        f'<rect class="back" width="{_WIDTH}" height="{height}"/>',
+    ]
     for number, wave in enumerate(state.waves):
         top = 10 + number * _ROW
         counts = state.counts(number)
@@ -41,23 +59,22 @@ def draw(state: State) -> str:
         if wave.begun_at:
             left, right = x(wave.begun_at), x(wave.ended_at)
             parts.append(
-                f'<rect x="{left:.1f}" y="{top}" width="{max(right - left, 2):.1f}" height="22" '
-                'fill="#1a7f37" fill-opacity="0.35"/>'
+                f'<rect class="wave" x="{left:.1f}" y="{top}" '
+                f'width="{max(right - left, 2):.1f}" height="22"/>'
             )
         for each in state.of_wave(number):
-            if each.word in _COLORS and each.ended_at:
+            if each.word in _MARKS and each.ended_at:
                 at = x(each.ended_at)
                 parts.append(
-                    f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{top + 22}" '
-                    f'stroke="{_COLORS[each.word]}" stroke-width="2"/>'
+                    f'<line class="{_MARKS[each.word]}" x1="{at:.1f}" x2="{at:.1f}" '
+                    f'y1="{top}" y2="{top + 22}"/>'
                 )
-    height = 10 + len(state.waves) * _ROW + 20
     parts.append(f'<text x="{_LEFT}" y="{height - 6}">0</text>')
     parts.append(
         f'<text x="{_WIDTH - 20}" y="{height - 6}" text-anchor="end">{words(span * 1000)}</text>'
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-        f'width="{_WIDTH}" height="{height}" font-family="sans-serif" font-size="12">'
+        f'<svg id="{picture}" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+        f'width="{_WIDTH}" height="{height}">'
         f"{''.join(parts)}</svg>"
     )

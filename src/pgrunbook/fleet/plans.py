@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pgrunbook.controls import one_line
-from pgrunbook.errors import Verdict
+from pgrunbook.errors import Problem, Verdict
 from pgrunbook.fleet import survey
 from pgrunbook.fleet.survey import Group
 from pgrunbook.fleet.targets import FleetTarget
@@ -116,10 +116,8 @@ def text(report: dict[str, Any]) -> str:
         )
         lines.append(f"{counted(len(names), 'target')}: {how}")
         for differing in each["differs"][:_DIFFERENCES]:
-            where = f"{differing['where']}: " if differing["where"] else ""
-            lines.append(f"  otherwise than the first: {where}{differing['what']}")
-            for label in ("expected", "found"):
-                lines += [f"    {label}: {differing[label]}"] if differing[label] else []
+            lines.append("  otherwise than the first:")
+            lines += [f"    {line}" for line in Problem(**differing).lines()]
         if number:
             lines.append(f"  {listed(names)}")
     if report["approve"]:

@@ -62,9 +62,19 @@ def is_sealed(project: Project, journal: Path) -> bool:
     return Archive(project.outputs).is_sealed(of(journal))
 
 
-def seal(project: Project, journal: Path, state: State) -> tuple[Path, Head]:
-    """Write the record of a run that has ended beside its journal, and seal both. Raises Failed if
-    the archive cannot be added to.
+# What the seal of a run has of ledgers: by the one that coordinated it, and by one that found it.
+_READ = {"compared": None, "says": "what came of each target was read from its ledger"}
+_FOUND = {
+    "compared": False,
+    "says": "its coordinator had died: the journal's word, but for targets that were at work",
+}
+
+
+def seal(
+    project: Project, journal: Path, state: State, *, found: bool = False
+) -> tuple[Path, Head]:
+    """Write the record of a run that has ended beside its journal, and seal both. `found`: whether
+    another run has coordinated it, and died. Raises Failed if the archive cannot be added to.
     """
     notebook = of(journal)
     made = _notebook(state, journal.name)
@@ -80,8 +90,8 @@ def seal(project: Project, journal: Path, state: State) -> tuple[Path, Head]:
         "verdict": str(state.verdict),
         "reason": state.reason,
         "parameters": state["parameters"],
-        "sealed": "at its end",
-        "ledger": {"compared": None, "says": "what came of each target was read from its ledger"},
+        "sealed": "after its end" if found else "at its end",
+        "ledger": _FOUND if found else _READ,
     }
     return notebook, Archive(project.outputs).seal(notebook, run, {}, signer)
 

@@ -13,8 +13,10 @@ from pgrunbook.fleet.state import State
 from pgrunbook.records.words import listed
 
 _WORDS = ("passed", "at work", "waiting", "failed", "set aside")
-# Reasons that are shown; the JSON has all, and the record.
-_REASONS = 12
+# What a terminal of 80 columns and 24 lines shows at once; the JSON has all, and the record.
+_REASONS = 6
+_WIDTH = 80
+_OF = 16
 
 
 def collect(path: Path) -> dict[str, Any]:
@@ -68,11 +70,11 @@ def text(found: dict[str, Any]) -> str:
         lines.append(f"  {found['message']}")
     if found["stopped_by"] and found["verdict"] == "at work":
         lines.append(f"  {found['stopped_by']} has stopped it: no further target is begun")
-    of = max([len(wave["of"]) for wave in found["waves"]] + [2])
-    lines.append(f"{'wave':<5} {'of':<{of}} {'state':<10}" + "".join(f"{w:>10}" for w in _WORDS))
+    counted = "".join(f"  {word:>7}" for word in _WORDS)
+    lines.append(f"{'wave':<4} {'of':<{_OF}} {'state':<9}{counted}")
     for number, wave in enumerate(found["waves"], 1):
-        counts = "".join(f"{wave[word]:>10,}" for word in _WORDS)
-        lines.append(f"{number:<5} {wave['of']:<{of}} {wave['state']:<10}{counts}")
+        counts = "".join(f"  {wave[word]:>{max(7, len(word))},}" for word in _WORDS)
+        lines.append(f"{number:<4} {_cut(wave['of'], _OF):<{_OF}} {wave['state']:<9}{counts}")
     reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
     for target in found["targets"]:
         if target["state"] != "at work":
@@ -80,8 +82,8 @@ def text(found: dict[str, Any]) -> str:
             reasons[target["state"], why].append(target["name"])
     largest = sorted(reasons.items(), key=lambda each: -len(each[1]))
     for (state, why), names in largest[:_REASONS]:
-        lines.append(f"{state}: {listed(names)}")
-        lines.append(f"  {one_line(why)}")
+        lines.append(_cut(f"{state}: {listed(names)}", _WIDTH))
+        lines.append(_cut(f"  {one_line(why)}", _WIDTH))
     if (more := len(largest) - _REASONS) > 0:
         lines.append(f"and {more} more reasons: --json has all")
     left = any(wave[word] for wave in found["waves"] for word in _WORDS if word != "passed")
@@ -89,3 +91,7 @@ def text(found: dict[str, Any]) -> str:
         resume = ["pgrunbook", "fleet", "resume", found["runbook"], "--fleet", found["fleet"]]
         lines.append(f"go on with what has not passed: {shlex.join(resume)}")
     return "\n".join(map(one_line, lines))
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

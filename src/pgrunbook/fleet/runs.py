@@ -108,7 +108,10 @@ def _written(
 ) -> tuple[Journal, State]:
     folder = _folder(project, fleet.name, begun["runbook"])
     run_id = str(uuid.uuid4())
-    path = folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}{JOURNAL}"
+    now = datetime.now(UTC)
+    # to the millisecond: the last one by name is the last one
+    moment = f"{now:%Y-%m-%dT%H%M%S}.{now.microsecond // 1000:03}Z"
+    path = folder / f"{moment}-{run_id[:8]}{JOURNAL}"
     settings = fleet.settings
     first = {
         "event": Kind.BEGUN,
@@ -137,7 +140,7 @@ def end_dead(project: Project, fleet: str) -> None:
         if not record.is_sealed(project, path) and not journal.at_work(path):
             left = Journal.reopen(path)
             try:
-                record.seal(project, path, _ended(project, left))
+                record.seal(project, path, _ended(project, left), found=True)
             finally:
                 left.close()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pgrunbook import signals
 from pgrunbook.controls import one_line
-from pgrunbook.errors import Interrupted, Verdict, first_line
+from pgrunbook.errors import Interrupted, Problem, Verdict, first_line
 from pgrunbook.fleet.places import Places
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.records.words import counted, listed
@@ -93,8 +93,16 @@ def drifted(target: FleetTarget, answer: dict[str, Any]) -> Group:
     """The group of a target by what is not there as it is expected."""
     if not answer.get("drift"):
         return verified(target, answer)
-    told = "; ".join(general(target, each["what"]) for each in answer["drift"])
-    return Group(told, Verdict.FAILED, told)
+    problems = [
+        Problem(
+            general(target, each["what"]),
+            expected=general(target, each["expected"]),
+            found=general(target, each["found"]),
+        )
+        for each in answer["drift"]
+    ]
+    told = "; ".join(each.what for each in problems)
+    return Group(str(problems), Verdict.FAILED, told, problems)
 
 
 def general(target: FleetTarget, text: str) -> str:
@@ -106,7 +114,8 @@ def general(target: FleetTarget, text: str) -> str:
 
 
 def collect(found: Sequence[Group], fleet: str, passed: str, otherwise: str) -> dict[str, Any]:
-    """The groups as JSON values: `fleet`, `groups`, each with `verdict`, `told` and `targets`.
+    """The groups as JSON values: `fleet`, `groups`, each with `verdict`, `told`, `differs` (the
+    problems of drift) and `targets`.
     `passed` and `otherwise` are what is said of targets with and without a failure.
     """
     good = sum(len(each.names) for each in found if each.verdict is Verdict.PASSED)
@@ -118,7 +127,12 @@ def collect(found: Sequence[Group], fleet: str, passed: str, otherwise: str) -> 
         "problems": [],
         "fleet": fleet,
         "groups": [
-            {"verdict": each.verdict, "told": each.told, "targets": sorted(each.names)}
+            {
+                "verdict": each.verdict,
+                "told": each.told,
+                "differs": [asdict(problem) for problem in each.answer or ()],
+                "targets": sorted(each.names),
+            }
             for each in found
         ],
     }
@@ -129,6 +143,11 @@ def text(report: Mapping[str, Any]) -> str:
     lines = [report["message"]]
     for each in report["groups"]:
         if each["verdict"] != Verdict.PASSED:
-            lines.append(f"{counted(len(each['targets']), 'target')}: {each['told']}")
-            lines.append(f"  {listed(each['targets'])}")
+            many, listing = counted(len(each["targets"]), "target"), listed(each["targets"])
+            if each["differs"]:
+                lines.append(f"{many}: {listing}")
+                for differing in each["differs"]:
+                    lines += [f"  {line}" for line in Problem(**differing).lines()]
+            else:
+                lines += [f"{many}: {each['told']}", f"  {listing}"]
     return "\n".join(map(one_line, lines))

@@ -177,6 +177,17 @@ def rate(conn: Connection) -> float | None:
     return found
 
 
+@lockers.named
+def wal_of_a_row(conn: Connection, table: str) -> float | None:
+    """How many bytes of WAL a row took that the last backfill of the table has changed; None if
+    there was none. Reads only.
+    """
+    if ledger.installed(conn) < ledger.WITH_BATCHES:
+        return None
+    found: float | None = catalog.rows(conn, "ledger_wal", table=table)[0]["bytes"]
+    return found
+
+
 def begin(
     conn: Session,
     run_id: str,

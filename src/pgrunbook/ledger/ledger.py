@@ -230,14 +230,15 @@ def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] 
     """Every row on a run, by table, as JSON, but those of batches, of which there may be thousands;
     None if the run has written nothing. Reads only.
     """
-    if installed(conn) < 2:
+    version = installed(conn)
+    if version < 2:
         return None
     found: dict[str, list[dict[str, Any]] | None] = catalog.rows(
         conn, "ledger_record", run_id=run_id
     )[0]["record"]
     if not found["runs"]:
         return None
-    if installed(conn) >= WITH_BATCHES:
+    if version >= WITH_BATCHES:
         found |= catalog.rows(conn, "ledger_record_batches", run_id=run_id)[0]["record"]
     return found
 

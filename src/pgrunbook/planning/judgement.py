@@ -210,7 +210,7 @@ class _Told:
         if Vote.DONE in votes and Vote.UNDONE in votes:
             return self._completed(count)
         if Vote.DONE in votes:
-            return Judgement(Action.ADOPT, reason="identical")
+            return self._identical(place, count)
         if Vote.UNDONE in votes:
             if place < self.last and (replaced := self._replaced(count)):
                 return _refused(count, replaced)
@@ -239,6 +239,22 @@ class _Told:
                 return _cannot_tell(count, f"statement {index + 1}")
         run = [i for i, vote in count.votes.items() if vote is Vote.UNDONE or i > done]
         return Judgement(Action.COMPLETE, tuple(run), f"there already: {', '.join(_there(count))}")
+
+    def _identical(self, place: int, count: Count) -> Judgement:
+        """A block of which all is there that the catalog tells. Rows that it writes behind that may
+        lack, unless a later block is there; which statements write them is known only once each was
+        looked at by itself.
+        """
+        done = max(index for index, vote in count.votes.items() if vote is Vote.DONE)
+        apart = len(count.steps) == count.trial.statements
+        behind = tuple(index for index in count.steps if index > done or not apart)
+        written = [index for index in behind if count.steps[index].work is Work.ROWS]
+        if place < self.last or not written:
+            return Judgement(Action.ADOPT, reason="identical")
+        if self.nothing_by_hand:
+            there = f"there already: {', '.join(_there(count))}"
+            return Judgement(Action.COMPLETE, behind, there)
+        return _cannot_tell(count, f"statement {written[0] + 1}")
 
     def _silent(self, place: int, count: Count, everything: tuple[int, ...]) -> Judgement:
         """A block of which the catalog does not tell whether it was done."""

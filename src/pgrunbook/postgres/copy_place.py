@@ -78,7 +78,13 @@ class Place:
 
 def session(conninfo: str) -> Session:
     """A session on a server for copies, which is given up where that falls silent."""
-    conn = Session.connect(conninfo, autocommit=True, connect_timeout=_CONNECT_S)
+    conn = Session.connect(
+        conninfo,
+        autocommit=True,
+        # psycopg would deallocate ours with its own after each DROP, ALTER or ROLLBACK
+        prepare_threshold=None,
+        connect_timeout=_CONNECT_S,
+    )
     conn.allow(_STATEMENT_S)
     return conn
 

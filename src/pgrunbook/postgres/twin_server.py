@@ -142,7 +142,7 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
     """
     schema_copy.require_readable(conn)
     role = catalog.rows(conn, "identity")[0]["role"]
-    roles = [row["name"] for row in catalog.rows(conn, "roles")]
+    roles = _roles(conn, server)
     with _unless_silent(conn), ExitStack() as stack:
         _require_apart(server, conn, roles)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
@@ -178,12 +178,28 @@ def _unless_silent(conn: Connection) -> Iterator[None]:
         ) from exc
 
 
+def _is_twin(conn: Connection) -> bool:
+    """Whether the session is on a twin: a plan behind pending runbooks is, and may ask another."""
+    return conn.info.dbname.startswith(_PREFIX)
+
+
+def _roles(conn: Connection, server: Host) -> list[str]:
+    """The target's roles; of a twin, without those that its server has for itself."""
+    names = [row["name"] for row in catalog.rows(conn, "roles")]
+    if not _is_twin(conn):
+        return names
+    with closing(copy_place.session(server.conninfo())) as own:
+        ours = own.info.user
+    return [name for name in names if name != ours and not name.startswith(copy_place.PREFIX)]
+
+
 def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None:
     """Whether the server is for twins alone. What the target's roles own runs as them there, and
     they are made members of each other.
     """
     with closing(copy_place.session(server.conninfo())) as own:
-        if own.execute(_CLUSTER).fetchone() == conn.execute(_CLUSTER).fetchone():
+        same = own.execute(_CLUSTER).fetchone() == conn.execute(_CLUSTER).fetchone()
+        if same and not _is_twin(conn):
             raise Refused.of(
                 "the server for twins is the target's own, where nothing may be tried",
                 where=_SETTING,

@@ -24,17 +24,17 @@ def bar(progress: Progress, width: int = 24) -> str:
 
 
 def line(progress: Progress) -> str:
-    """`1,200,000 of about 2,000,000 rows (60%), 8,000 rows/s, replica 0.2 s behind, 100.0 s left`,
-    and if it pauses, why.
+    """`1,200,000 of about 2,000,000 rows (60%), 8,000 rows/s, replica 0.2 s behind, 100.0 s left`;
+    and if it pauses, why, instead of a rate and a time that do not hold then.
     """
     parts = [f"{progress.done:,} rows"]
     if (done := share(progress)) is not None:
         parts = [f"{progress.done:,} of about {progress.total:,} rows ({done:.0%})"]
-    if progress.rows_per_s is not None:
+    if progress.rows_per_s is not None and not progress.paused:
         parts.append(f"{progress.rows_per_s:,.0f} rows/s")
     if progress.lag_s is not None:
         parts.append(f"replica {progress.lag_s:.1f} s behind")
-    if (left_s := _left_s(progress)) is not None:
+    if (left_s := _left_s(progress)) is not None and not progress.paused:
         parts.append(f"{words(left_s * 1000)} left")
     pausing = f"; pauses: {'; '.join(progress.paused)}" if progress.paused else ""
     return ", ".join(parts) + pausing

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty
 from typing import Any, cast
@@ -72,12 +72,16 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         if (msg["content"].get("transient") or {}).get("display_id"):
             self.nb_man.changed()
         flood.cut(msg["content"])
-        announcement.hazards(msg["content"])
-        self.progress.show(msg["content"])
+        self._tell(msg["content"])
         made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
         if left_out := self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"])):
             self._forget(cell_index, left_out)
         return made
+
+    def _tell(self, content: Mapping[str, Any]) -> None:
+        """Tell the terminal what somebody there may want to know at once."""
+        announcement.hazards(content)
+        self.progress.show(content)
 
     def _forget(self, cell_index: int, left_out: Sequence[int]) -> None:
         """Have updates of displays go where these are, now that some before them are gone."""

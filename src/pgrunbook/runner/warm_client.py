@@ -8,7 +8,7 @@ import copy
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
@@ -80,6 +80,9 @@ class WarmClient(client.Client):
             if time.over:
                 raise CellTimeoutError.error_from_timeout_and_cell("", allowed_s, cell)
         return cast(BaseException | None, done.error_before_exec or done.error_in_exec)
+
+    def _tell(self, content: Mapping[str, Any]) -> None:
+        """Nothing: a worker has no terminal, and its `sys.stderr` is the cell's meanwhile."""
 
     def _take(self, message: Message) -> None:
         assert self._current is not None

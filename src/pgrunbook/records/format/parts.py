@@ -121,7 +121,7 @@ class Kind(enum.StrEnum):
         "attempt at waited_ms pid application role state transaction_s lock query autovacuum",
     )
     # before a block in batches begins
-    BACKFILLS = "backfills", "block table key upto rows bytes to_change takes"
+    BACKFILLS = "backfills", "block table key upto rows bytes to_change leaves_dead wal takes"
     # the runs that have worked on a block in batches
     BATCHES = (
         "batches",

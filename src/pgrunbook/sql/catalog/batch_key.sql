@@ -33,6 +33,7 @@ WITH t AS (
 )
 SELECT t.oid::bigint AS oid, t.nspname AS schema, t.relname AS "table", t.relkind IN ('r', 'p') AS is_table,
        greatest(t.reltuples, -1)::bigint AS estimated_rows, pg_total_relation_size(t.oid) AS bytes,
+       (SELECT count(*) FROM pg_index x WHERE x.indrelid = t.oid) AS indexes,
        row_security_active(t.oid) AS hides,
        t.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = t.oid) AS inherited,
        (SELECT array_agg(type ORDER BY place) FROM k) AS types,

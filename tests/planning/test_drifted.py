@@ -1,0 +1,46 @@
+"""What is looked at for drift: the schema, and those that the ledger knows objects of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from applying.test_in_transaction import Applying
+from support.databases import Database
+
+from pgrunbook.inventory.read import read
+from pgrunbook.planning import drifted
+from pgrunbook.runbooks.project import Project
+
+pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+
+def test_only_schemas_that_the_ledger_knows(
+    empty: Database, tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty.load(
+        'CREATE SCHEMA "Other.x"; CREATE SCHEMA third; CREATE TABLE third.unknown (id int);'
+        'CREATE TABLE "Other.x".more (id int); CREATE TABLE "Other.x".altered (id int)'
+    )
+    made = 'CREATE TABLE mine (id int); ALTER TABLE "Other.x".altered ADD a text'
+    Applying(empty, tmp_path, place)(made)
+    empty.load('ALTER TABLE "Other.x".altered DROP a')
+    monkeypatch.setenv("CRM", empty.conninfo)
+    asked: list[list[str]] = []
+
+    def reading(conn: Any, schemas: list[str]) -> Any:
+        asked.append(schemas)
+        return read(conn, schemas)
+
+    monkeypatch.setattr(drifted, "read", reading)
+    (tmp_path / "pgrunbook.toml").touch()
+    found = drifted.collect(Project.find(tmp_path), "env:CRM", "public")
+    assert asked == [["Other.x", "public"]]
+    assert [each["object"] for each in found["drift"]] == ['table column "Other.x".altered.a']
+    assert found["others"] == [
+        'table "Other.x".altered',
+        'table "Other.x".more',
+        'table column "Other.x".altered.id',
+        'table column "Other.x".more.id',
+    ]

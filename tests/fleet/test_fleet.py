@@ -217,7 +217,8 @@ def test_drift_is_told_in_groups_and_nothing_is_written(tenants: Tenants) -> Non
     assert report["groups"][1]["targets"] == ["blue_000", "red_000"]
     assert report["groups"][1]["told"] == f"table column ….{TABLE}.body is gone"
     (differs,) = report["groups"][1]["differs"]
-    assert (differs["expected"], differs["found"]) == ("text NOT NULL", "absent")
+    assert differs["expected"].startswith("type: text\n")
+    assert differs["found"] == "absent"
     done = tenants.fleet("verify", "001")
     assert done.code == 1, done.text
     assert done.text.startswith("1 verified, 2 not\n2 targets: ")

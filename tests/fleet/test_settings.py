@@ -192,7 +192,10 @@ def test_a_program_lists_them(tmp_path: Path) -> None:
     ("command", "what"),
     [
         (["/nowhere"], "could not be run"),
-        ([sys.executable, "-c", "import sys; sys.exit('no directory')"], "did not list"),
+        (
+            [sys.executable, "-c", "import sys; sys.exit('at postgresql://u:hunter2@h/d')"],
+            "did not list",
+        ),
         ([sys.executable, "-c", "print('acme')"], "is no JSON object"),
     ],
 )
@@ -201,6 +204,7 @@ def test_a_program_that_does_not(tmp_path: Path, command: list[str], what: str) 
     with pytest.raises(Refused) as caught:
         targets.find(Fleet.of(there, "tenants"), there)
     assert what in caught.value.problems[0].what
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_digest_of_a_list_does_not_depend_on_its_order() -> None:

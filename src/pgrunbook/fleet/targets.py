@@ -24,6 +24,7 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.runbooks import credentials, targets
 from pgrunbook.runbooks.project import Project
+from pgrunbook.secrets.patterns import redact
 
 # How long the program that lists the targets may take.
 COMMAND_TIMEOUT_S = 60
@@ -135,7 +136,8 @@ def _output(command: Sequence[str], root: Path) -> str:
             f"did not end within {COMMAND_TIMEOUT_S} s", where=where, found=command[0]
         ) from exc
     except subprocess.CalledProcessError as exc:
-        found = "\n".join(filter(None, [f"exit code {exc.returncode}", exc.stderr.strip()[-2000:]]))
+        said = redact(exc.stderr.strip())[-2000:]
+        found = "\n".join(filter(None, [f"exit code {exc.returncode}", said]))
         raise Refused.of("did not list the targets", where=where, found=found) from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise Refused.of("could not be run", where=where, found=str(exc)) from exc
@@ -231,7 +233,7 @@ def _of_row(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
             "has what no target has",
             where,
             expected=", ".join(_KEYS),
-            found=", ".join(map(one_line, unknown)),
+            found=redact(", ".join(map(one_line, unknown))),
             remedy="name the columns so; a password stays where libpq looks for it",
         )
     if no_text := [key for key in _KEYS if not _is_text(row.get(key))]:
@@ -247,7 +249,7 @@ def _of_row(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
             "cannot be the name of a target: its records lie in a folder of that name",
             where,
             expected=f"letters, digits, _, - and ., at most {_LONGEST} bytes",
-            found=ascii(name[: 2 * _LONGEST]),
+            found=ascii(redact(name)[: 2 * _LONGEST]),
             remedy="have the source make such a name",
         )
     if bool(row.get("service")) == bool(row.get("env")):

@@ -65,3 +65,13 @@ def test_nothing_was_begun_then(root: Path) -> None:
     document = fleet(*APPROVED, "--json").stdout
     assert json.loads(document)["verdict"] == "refused"
     assert not (root / "outputs").exists()
+
+
+def test_a_run_names_a_journal_that_is_none_and_goes_on(root: Path) -> None:
+    left = root / "outputs/tenants/002_other/2026-01-01T000000.000Z-0a1b2c3d.fleet.jsonl"
+    left.parent.mkdir(parents=True)
+    left.write_text('{"event": "begun"}\n')
+    done = fleet(*RUN, "--json")
+    told = f"warning: tenants/002_other/{left.name} is no journal of a fleet's run: begun.at"
+    assert told in done.stderr, done.output
+    assert json.loads(done.stdout)["message"] == "1 target: 1 set aside"

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.errors import Refused, Verdict
+from pgrunbook.errors import Failed, Refused, Verdict
 from pgrunbook.fleet import coordinator, journal, report, runs
 from pgrunbook.fleet.coordinator import Coordinator
 from pgrunbook.fleet.executors import Processes
@@ -484,7 +484,7 @@ def test_a_journal_that_could_not_be_written_leaves_none(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(journal.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(Failed, match="No space left"):
         Journal.create(tmp_path / "x.fleet.jsonl", {"event": "stop"})
     assert [*tmp_path.iterdir()] == []
 

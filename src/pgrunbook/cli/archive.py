@@ -179,13 +179,19 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 
 
 def _executed(path: Path) -> Record:
-    """A record that can be compared. Raises Refused for a notebook that was not run, or did not
-    reach its target.
+    """A record that can be compared. Raises Refused for a notebook that is none, that was not run,
+    or did not reach its target.
     """
+    from pgrunbook.records import compare, malformed
+
     record = commands.record(path)
-    if record.fleet or not record.identity:  # those of a fleet's targets can be compared
-        expected, remedy = "a record whose run reached its target", "name records under outputs/"
-        raise Refused.of(
-            "has nothing to compare", where=path.name, expected=expected, remedy=remedy
-        )
+    with malformed.refused(path.name):
+        if record.fleet or not record.identity:  # those of a fleet's targets can be compared
+            raise Refused.of(
+                "has nothing to compare",
+                where=path.name,
+                expected="a record whose run reached its target",
+                remedy="name records under outputs/",
+            )
+        compare.compare(record, record)  # whichever part is odd, it is this one's
     return record

@@ -182,16 +182,10 @@ def relative(path: Path) -> Path:
 
 def record(path: Path) -> Record:
     """The record of an executed notebook. Raises Refused if it is none."""
+    from pgrunbook.records import malformed
     from pgrunbook.records.contained import require_regular
-    from pgrunbook.records.format.bundles import NewerFormat
     from pgrunbook.records.record import Record
 
     require_regular(path)
-    try:
+    with malformed.refused(path.name):
         return Record.read(path)
-    except NewerFormat:
-        raise
-    except (ValueError, RecursionError) as exc:
-        raise Refused.of(
-            "is not an executed notebook", where=path.name, found=first_line(exc)
-        ) from exc

@@ -317,7 +317,8 @@ def _work(
     from pgrunbook.fleet.places import Places
 
     settings = chosen.settings
-    runs.end_dead(project, chosen.name)
+    left = runs.end_dead(project, chosen.name)
+    commands.warn([f"{each.where} {each.what}: {each.found}; {each.remedy}" for each in left])
     executor = executors.start(settings.executor, settings.workers)
     places = Places(project, settings.workers, settings.per_server)
     ledgers = Ledgers(project)

@@ -13,12 +13,13 @@ from typing import Any
 from pgrunbook import signals
 from pgrunbook.errors import Verdict, first_line
 from pgrunbook.fleet import executors, task
+from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import Ledgers
 from pgrunbook.fleet.places import Places
 from pgrunbook.fleet.settings import Share
-from pgrunbook.fleet.state import Kind, Progress, State
+from pgrunbook.fleet.state import Progress, State
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.records.words import counted
 from pgrunbook.runbooks.project import Project

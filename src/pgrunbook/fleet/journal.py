@@ -7,13 +7,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Failed, Refused
 
 Event = Mapping[str, Any]
 
@@ -71,9 +72,19 @@ class Journal:
         return journal
 
     def write(self, *events: Event) -> None:
-        """Add events, each with the time. Returns once they are on the disk."""
-        os.write(self._file, b"".join(map(_line, events)))
-        os.fsync(self._file)
+        """Add events, each with the time. Returns once they are on the disk. Raises Failed if they
+        could not be written as a whole.
+        """
+        data = b"".join(map(_line, events))
+        try:
+            written = os.write(self._file, data)
+            os.fsync(self._file)
+        except OSError as exc:
+            raise unwritten(self.path, exc.strerror or str(exc)) from exc
+        if written < len(data):
+            raise unwritten(
+                self.path, f"{written} of {len(data)} bytes could be written: a full disk"
+            )
 
     def news(self) -> list[Event]:
         """What was added since the last call, by whomever."""
@@ -88,6 +99,20 @@ class Journal:
     def close(self) -> None:
         """Let go of it."""
         os.close(self._file)
+
+
+def unwritten(path: Path, found: str) -> Failed:
+    """That a file of a fleet's run could not be written, and what to do."""
+    runbook, fleet = path.parent.name, path.parent.parent.name
+    again = ["resume", runbook, "--fleet", fleet]
+    if path.name.startswith("."):  # a journal that is not in its place yet
+        again[0] = "run"
+    return Failed.of(
+        "could not be written",
+        where=str(path),
+        found=found,
+        remedy=f"make room on the disk, then: {shlex.join(['pgrunbook', 'fleet', *again])}",
+    )
 
 
 def read(path: Path) -> list[Event]:
@@ -128,7 +153,7 @@ def _line(event: Event) -> bytes:
 
 def _events(data: bytes) -> Iterator[Event]:
     for line in data.splitlines():
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             event = json.loads(line)
             if isinstance(event, dict) and "event" in event:
                 yield event

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import psycopg
 
 from pgrunbook.errors import RunbookError, Verdict, first_line
-from pgrunbook.fleet.state import Kind, Progress, State
+from pgrunbook.fleet.events import Kind
+from pgrunbook.fleet.state import Progress, State
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres.connection import connect

@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from pgrunbook import files
 from pgrunbook.fleet import picture
+from pgrunbook.fleet.journal import unwritten
 from pgrunbook.fleet.state import Progress, State
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation, leaks
@@ -77,6 +78,13 @@ def seal(
     another run has coordinated it, and died. Raises Failed if the archive cannot be added to.
     """
     notebook = of(journal)
+    try:
+        return notebook, _sealed(project, notebook, journal, state, found=found)
+    except OSError as exc:
+        raise unwritten(notebook, exc.strerror or str(exc)) from exc
+
+
+def _sealed(project: Project, notebook: Path, journal: Path, state: State, *, found: bool) -> Head:
     made = _notebook(state, journal.name)
     leaks.mask(made, ())  # a reason may repeat anything
     files.write(notebook, (nbformat.writes(made) + "\n").encode())
@@ -93,7 +101,7 @@ def seal(
         "sealed": "after its end" if found else "at its end",
         "ledger": _FOUND if found else _READ,
     }
-    return notebook, Archive(project.outputs).seal(notebook, run, {}, signer)
+    return Archive(project.outputs).seal(notebook, run, {}, signer)
 
 
 def _notebook(state: State, journal: str) -> NotebookNode:

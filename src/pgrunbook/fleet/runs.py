@@ -12,13 +12,15 @@ from typing import Any
 
 from pgrunbook.errors import Problem, Refused, Verdict
 from pgrunbook.fleet import approval, journal, record, targets, waves
+from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import Ledgers
 from pgrunbook.fleet.settings import Fleet
-from pgrunbook.fleet.state import Kind, State, ended
+from pgrunbook.fleet.state import NoJournal, State, ended
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import WHOLE, Slice
 from pgrunbook.records import verification
+from pgrunbook.records.contained import is_regular
 from pgrunbook.records.naming import JOURNAL
 from pgrunbook.runbooks.project import Project
 
@@ -129,20 +131,30 @@ def _written(
     return written, State.of(written.news())
 
 
-def end_dead(project: Project, fleet: str) -> None:
+def end_dead(project: Project, fleet: str) -> list[Problem]:
     """End the runs of a fleet whose coordinator was killed, and seal their records. A journal that
-    was half made is taken away: nothing was begun with it.
+    was half made is taken away: nothing was begun with it. One that cannot be read is left as it
+    is: what is wrong with each.
     """
+    problems: list[Problem] = []
     for path in (project.outputs / fleet).glob(f"*/.*{JOURNAL}"):
         if not journal.at_work(path):
             path.unlink()
     for path in sorted(journals(project, fleet)):
-        if not record.is_sealed(project, path) and not journal.at_work(path):
+        if record.is_sealed(project, path):
+            continue
+        try:
+            State.read(path)  # before anything is added to it
+        except NoJournal as exc:
+            problems += exc.problems
+            continue
+        if not journal.at_work(path):
             left = Journal.reopen(path)
             try:
                 record.seal(project, path, _ended(project, left), found=True)
             finally:
                 left.close()
+    return problems
 
 
 def _ended(project: Project, left: Journal) -> State:
@@ -198,7 +210,7 @@ def latest(project: Project, fleet: str, runbook: str = "") -> Path:
     at_work = [path for path in last.values() if journal.at_work(path)]
     if len(last) == 1 or len(at_work) == 1:
         return (at_work or [*last.values()])[0]
-    left = at_work or [each for each in last.values() if not State.read(each).is_over]
+    left = at_work or [each for each in last.values() if not _is_over(each)]
     if len(left) > 1:
         names = [path.parent.name for path in left]
         status = shlex.join(["pgrunbook", "fleet", "status", names[0], "--fleet", fleet])
@@ -214,7 +226,16 @@ def latest(project: Project, fleet: str, runbook: str = "") -> Path:
 
 def journals(project: Project, fleet: str, runbook: str = "*") -> Iterator[Path]:
     """The journals of a fleet's runs; not those that were half made: they begin with a dot."""
-    return (project.outputs / fleet).glob(f"{runbook}/[!.]*{JOURNAL}")
+    found = (project.outputs / fleet).glob(f"{runbook}/[!.]*{JOURNAL}")
+    return filter(is_regular, found)
+
+
+def _is_over(path: Path) -> bool:
+    """Whether a run has passed everywhere, for all that is known."""
+    try:
+        return State.read(path).is_over
+    except NoJournal:
+        return False
 
 
 def _folder(project: Project, fleet: str, runbook: str) -> Path:

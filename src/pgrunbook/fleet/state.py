@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pgrunbook.errors import Verdict
-from pgrunbook.fleet import journal
+from pgrunbook.errors import Refused, Verdict
+from pgrunbook.fleet import events, journal
+from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.journal import Event
 from pgrunbook.fleet.targets import FleetTarget
 
 
-class Kind(StrEnum):
-    """The kinds of events, with what each says besides."""
+class NoJournal(Refused):
+    """The journal of a fleet's run cannot be read."""
 
-    # fleet, runbook, id, operator, parameters, resumes, list, slice, approved, waves, until …
-    BEGUN = "begun"
-    TARGET = "target"  # wave, and the target
-    WAVE = "wave"  # wave, state
-    STARTED = "started"  # name, run, attempt
-    ENDED = "ended"  # name, run, verdict, reason, record, sha256, again, verified
-    VERIFIED = "verified"  # name, verdict, reason
-    STOP = "stop"  # by
-    END = "end"  # verdict, reason
+    @classmethod
+    def in_(cls, path: Path, found: str) -> NoJournal:
+        """Of a file in the place of a journal: what it holds instead."""
+        return cls.of(
+            "is no journal of a fleet's run",
+            where="/".join(path.parts[-3:]),  # from the archive's root
+            expected="the events of one, as `pgrunbook fleet run` writes them",
+            found=found,
+            remedy="take the file from a copy of the archive again, or out of outputs/; what came "
+            "of its targets, their ledgers and records say",
+        )
 
 
 # What counts against a budget: it went wrong, or may have.
@@ -121,8 +123,18 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State:
-        """As a journal has it."""
-        return cls.of(journal.read(path))
+        """As a journal has it, which anybody may have written. Raises NoJournal if it is none."""
+        try:
+            state = cls.of(map(events.checked, journal.read(path)))
+        except LookupError as exc:
+            raise NoJournal.in_(
+                path, "an event of a target or a wave that it does not list"
+            ) from exc
+        except (OSError, ValueError) as exc:
+            raise NoJournal.in_(path, getattr(exc, "strerror", None) or str(exc)) from exc
+        if not state.begun:
+            raise NoJournal.in_(path, "no event that begins a run")
+        return state
 
     def __getitem__(self, name: str) -> Any:
         """What the run was begun with."""

@@ -201,7 +201,7 @@ def _problems(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     places: dict[tuple[str, str, str], str] = {}
     for number, row in enumerate(rows, 1):
         where = f"target {number}"
-        if wrong := [*_of_row(row, where)]:
+        if wrong := [*wrong_with(row, where)]:
             yield from wrong
             continue
         name = row["name"]
@@ -226,8 +226,10 @@ def _problems(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
             )
 
 
-def _of_row(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    """What is wrong with one target by itself. A value that may be a password is not repeated."""
+def wrong_with(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """What is wrong with one target of a list by itself. A value that may be a password is not
+    repeated.
+    """
     if unknown := sorted(map(str, row.keys() - {*_KEYS})):
         yield Problem(
             "has what no target has",

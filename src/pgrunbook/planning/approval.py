@@ -15,6 +15,7 @@ from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contained import is_regular
+from pgrunbook.records.malformed import MALFORMED
 from pgrunbook.records.naming import SEAL
 from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.record import Record, Row
@@ -113,7 +114,7 @@ def _stale(folders: Sequence[Path], plan: Plan, digest: str) -> Iterator[Problem
     if MASK in str(approved):
         yield Problem("parts of its record are masked, and what they were is not compared", where)
         plan = Plan.read(search.clean(plan.data, (), sql=True))
-    with suppress(ValueError, LookupError, TypeError):  # masked as a whole
+    with suppress(*MALFORMED):  # masked as a whole
         yield from differences(Plan.read(approved), plan)
 
 
@@ -145,7 +146,7 @@ def _planned(folders: Sequence[Path], digest: str) -> Iterator[tuple[Path, Recor
     found = [path for folder in folders for path in folder.glob("*.ipynb")]
     for path in sorted(found, key=attrgetter("name"), reverse=True)[:_LOOKED_AT]:
         if is_regular(path) and digest.encode() in path.read_bytes():
-            with suppress(ValueError, LookupError, TypeError):  # what is no record, or not ours
+            with suppress(*MALFORMED):  # what is no record, or not ours
                 record = Record.read(path)
                 if _is(record.plan, digest):
                     yield path, record

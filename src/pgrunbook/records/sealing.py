@@ -20,12 +20,12 @@ from pgrunbook import files
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
 from pgrunbook.ledger.heads import Head
 from pgrunbook.postgres.target import Target
-from pgrunbook.records import attestation, consistency, leaks
+from pgrunbook.records import attestation, consistency, leaks, malformed
 from pgrunbook.records.archive import Archive, seal_command
 from pgrunbook.records.contained import require_regular
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Snapshot
-from pgrunbook.records.hearing import MALFORMED, Hearing
+from pgrunbook.records.hearing import Hearing
 from pgrunbook.records.how_it_ended import Ending, final, shown
 from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
@@ -71,11 +71,15 @@ class Sealing:
 
     def run(self) -> Sealed:
         """Seal it."""
-        self._require_truth()
         key = self.project.signing_key
         signer = attestation.signer(key) if key else None
         target = self._target()
-        self._search(target)
+        with malformed.refused(self.notebook.name):
+            self._require_truth()
+            self._search(target)
+            facts, sources = self._facts(), self._record.sources
+            # which cannot be written if it is no Unicode
+            _json([facts, sources, self._record.snapshots(), self.nb])
         archive = Archive(self.project.outputs)
         archive.require_unsealed(self.notebook)
         if self.by_hand:
@@ -94,11 +98,11 @@ class Sealing:
                 self._take_out_snapshots()
 
             facts = {
-                **self._facts(),
+                **facts,
                 "sealed": BY_HAND if self.by_hand else "at its end",
                 "ledger": testimony._asdict(),
             }
-            head = archive.seal(self.notebook, facts, self._record.sources, signer, complete)
+            head = archive.seal(self.notebook, facts, sources, signer, complete)
             if conn and rows:
                 hearing.note(conn, head)
             told = "; ".join(filter(None, [testimony.says, testimony.remark]))
@@ -111,14 +115,7 @@ class Sealing:
         if not self._record.started_at and not any(cell.get("outputs") for cell in self.nb.cells):
             remedy = "run its cells, save it with their outputs, and seal that"
             raise Refused.of("was not executed", where=self.notebook.name, remedy=remedy)
-        try:
-            problems = list(consistency.problems(self._record, self.nb.cells, self.chosen))
-            self._facts()
-        except MALFORMED as exc:
-            found = f"{type(exc).__name__}: {first_line(exc)}"
-            raise Refused.of(
-                "cannot be read as a record", where=self.notebook.name, found=found
-            ) from exc
+        problems = list(consistency.problems(self._record, self.nb.cells, self.chosen))
         if problems:
             raise Refused(
                 "The notebook does not show what was run: it is not sealed.", problems=problems
@@ -209,9 +206,11 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
     name = Archive(project.outputs).name(notebook)
     require_regular(notebook)
     try:
-        nb = _read(notebook, name)
-        bundles.require_known(nb, name)
-        return Sealing(project, notebook, nb, _chosen(nb), by_hand).run()
+        with malformed.refused(name):
+            nb = _read(notebook)
+            bundles.require_known(nb, name)
+            chosen = _chosen(nb)
+        return Sealing(project, notebook, nb, chosen, by_hand).run()
     except OSError as exc:
         remedy = f"once the disk can be written: {seal_command(notebook)}"
         raise Failed.of(
@@ -227,20 +226,12 @@ def _masked(found: Sequence[Leak], notebook: Path) -> list[Problem]:
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
 
 
-def _read(notebook: Path, name: str) -> NotebookNode:
+def _read(notebook: Path) -> NotebookNode:
+    text = notebook.read_text(encoding="utf-8")
     try:
-        return cast(
-            NotebookNode, nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)
-        )
-    except (
-        UnicodeDecodeError,
-        nbformat.reader.NotJSONError,
-        nbformat.ValidationError,
-        AttributeError,
-        RecursionError,
-    ) as exc:
-        found = "JSON of something else" if isinstance(exc, AttributeError) else first_line(exc)
-        raise Refused.of("is not a notebook", where=name, found=found) from exc
+        return cast(NotebookNode, nbformat.reads(text, as_version=4))
+    except Exception as exc:  # whatever nbformat stumbles over
+        raise ValueError(f"{type(exc).__name__}: {first_line(exc)}") from exc
 
 
 def _chosen(nb: NotebookNode) -> Parameters | None:

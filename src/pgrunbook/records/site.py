@@ -23,6 +23,7 @@ from pgrunbook.records import page_names, rendering
 from pgrunbook.records.archive import Archive, sha256_of
 from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.failure import Failure, ended
+from pgrunbook.records.malformed import MALFORMED
 from pgrunbook.records.naming import SEAL
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import Seal
@@ -30,8 +31,6 @@ from pgrunbook.runbooks import digests
 
 # A notebook that is larger is not shown: no run writes such a one.
 _LARGEST = 256 * 2**20
-# What a notebook that is odd, or not ours, raises while it is read and shown.
-_ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 # As they are read: how it ended and why, what was run where, by whom and why; then the rest.
 COLUMNS = [
@@ -183,7 +182,7 @@ class Site:
             if notebook.stat().st_size > _LARGEST:
                 raise ValueError(f"larger than {_LARGEST // 2**20} MB")
             return self._write_page(notebook, page, Record.read(notebook), seal, altered)
-        except _ODD as exc:
+        except MALFORMED as exc:
             empty = Record({"cells": [], "metadata": {}})
             why = f"{type(exc).__name__}, {exc}"
             return self._write_page(notebook, page, empty, seal, altered, unreadable=why)

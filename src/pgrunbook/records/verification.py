@@ -18,6 +18,7 @@ from pgrunbook.records import attestation, chain
 from pgrunbook.records.archive import Archive, seal_command, sha256_of
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
+from pgrunbook.records.malformed import MALFORMED
 from pgrunbook.records.naming import JOURNAL, SEAL, names
 from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
@@ -250,6 +251,6 @@ def _resume(name: str) -> str:
 
 def _unended(notebook: Path) -> bool:
     """Whether it says so itself; not if it says nothing that can be read."""
-    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    with suppress(OSError, *MALFORMED):
         return Record.read(notebook).unended
     return False

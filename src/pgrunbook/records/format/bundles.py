@@ -101,7 +101,11 @@ def take_out_snapshots(cell: Mapping[str, Any], file: str) -> None:
 
 
 def require_known(notebook: Mapping[str, Any], where: str) -> None:
-    """Raise NewerFormat if anything in the notebook is of a version that is not known yet."""
+    """Raise NewerFormat if anything in the notebook is of a version that is not known yet; one of
+    UNREADABLE if it is no notebook.
+    """
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise ValueError("not a notebook")
     _version((notebook.get("metadata") or {}).get("pgrunbook"), where)
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):

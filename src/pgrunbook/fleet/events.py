@@ -1,0 +1,180 @@
+"""What the lines of a fleet's journal say, by the kind of the event. Whoever reads the journal of
+another process has each line checked here first: anybody may have written it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    model_validator,
+)
+
+from pgrunbook.errors import Verdict as _Verdict
+from pgrunbook.fleet import targets
+from pgrunbook.fleet.journal import Event
+
+
+class Kind(StrEnum):
+    """The kinds of events, each with its class below."""
+
+    BEGUN = "begun"
+    TARGET = "target"
+    WAVE = "wave"
+    STARTED = "started"
+    ENDED = "ended"
+    VERIFIED = "verified"
+    STOP = "stop"
+    END = "end"
+
+
+def _moment(text: str) -> str:
+    try:
+        zone = datetime.fromisoformat(text).tzinfo
+    except ValueError:
+        zone = None
+    if zone is None:
+        raise ValueError("no time of ISO 8601 with its zone")
+    return text
+
+
+def _moment_if_any(text: str) -> str:
+    return text and _moment(text)
+
+
+def _listed(row: dict[str, str]) -> dict[str, str]:
+    if problem := next(targets.wrong_with(row, "the target"), None):
+        raise ValueError(problem.what)
+    return row
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
+MomentIfAny = Annotated[str, AfterValidator(_moment_if_any)]
+Verdict = Annotated[_Verdict, Strict(strict=False)]
+Number = Annotated[int, Field(ge=0)]
+
+
+class _Said(BaseModel):
+    """An event, with when it was written. A key that is not known may be of a later version."""
+
+    model_config = ConfigDict(strict=True, defer_build=True)
+
+    at: Moment
+
+
+class _Operator(BaseModel):
+    operator: str
+
+
+class _Approval(BaseModel):
+    set: str
+    approver: str
+
+
+class _Begun(_Said):
+    """The first event: what was asked for. `resumes`: the run that it goes on with."""
+
+    id: str
+    fleet: str
+    runbook: str
+    mode: str
+    parameters: _Operator
+    list_: str = Field(alias="list")
+    approved: _Approval | Annotated[dict[str, str], Field(max_length=0)]
+    waves: list[str]
+    budgets: list[str]
+    slice_: str = Field("", alias="slice")
+    until: int | None = None
+    resumes: str = ""
+
+    @model_validator(mode="after")
+    def _each_has_one(self) -> Self:
+        if len(self.waves) != len(self.budgets):
+            raise ValueError("not as many budgets as waves")
+        return self
+
+
+class _Target(_Said):
+    wave: Number
+    target: Annotated[dict[str, str], AfterValidator(_listed)]
+
+
+class _Wave(_Said):
+    wave: Number
+    state: str
+
+
+class _Started(_Said):
+    name: str
+    run: str
+    attempt: Number
+
+
+class _Ended(_Said):
+    """What came of a target. With times of its own it is told from the journal of another run."""
+
+    name: str
+    run: str
+    verdict: Verdict
+    reason: str
+    record: str = ""
+    sha256: str = ""
+    remark: str = ""
+    again: bool = False
+    verified: Verdict | None = None
+    started_at: MomentIfAny = ""
+    ended_at: MomentIfAny = ""
+
+
+class _Verified(_Said):
+    name: str
+    verdict: Verdict
+    reason: str
+
+
+class _Stop(_Said):
+    by: str
+
+
+class _End(_Said):
+    verdict: Verdict
+    reason: str
+
+
+_SAID: dict[str, type[_Said]] = {
+    Kind.BEGUN: _Begun,
+    Kind.TARGET: _Target,
+    Kind.WAVE: _Wave,
+    Kind.STARTED: _Started,
+    Kind.ENDED: _Ended,
+    Kind.VERIFIED: _Verified,
+    Kind.STOP: _Stop,
+    Kind.END: _End,
+}
+
+
+def checked(event: Event) -> Event:
+    """The event, of a known kind or of another one. Raises ValueError if it does not say what one
+    of its kind says, in words that repeat no value of it.
+    """
+    kind = event["event"]
+    if not isinstance(kind, str):
+        raise ValueError("an event whose kind is no text")
+    json.dumps(event, ensure_ascii=False).encode()  # its record repeats it, in Unicode
+    try:
+        if said := _SAID.get(kind):
+            said.model_validate(event)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, (kind, *first["loc"])))
+        raise ValueError(f"{where}: {first['msg']}") from exc
+    return event

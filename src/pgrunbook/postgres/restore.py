@@ -42,6 +42,11 @@ SELECT format('CREATE ON SCHEMA %I', nspname) FROM pg_namespace
 UNION ALL SELECT format('USAGE ON FOREIGN DATA WRAPPER %I', fdwname) FROM pg_foreign_data_wrapper
 """
 
+# Who has made an extension may call all of it. What not everybody may call is for its server.
+_NOT_FOR_EVERYBODY = """
+SELECT format('ALTER ROUTINE %s OWNER TO CURRENT_USER', objoid::regprocedure)
+  FROM pg_init_privs WHERE classoid = 'pg_proc'::regclass AND privtype = 'e'
+"""
 
 # Privileges on functions of the server's own: those that read its files are among them.
 _OF_THE_SERVER = "ACL pg_catalog "
@@ -106,6 +111,9 @@ class Restore:
         """
         # An extension's script runs while there is nothing that it could take for its own.
         self._complaints += self._as_owner(lambda entry: entry.catalog in (_NAMESPACE, _EXTENSION))
+        with self._copy.superuser() as conn:
+            for (statement,) in conn.execute(_NOT_FOR_EVERYBODY).fetchall():
+                conn.execute(statement.encode())
         if self._takes_a_superuser:
             found = self._as_owner(self._is_inert, "--verbose")  # which names the entries that fail
             # those depend on something that is made later: again, then

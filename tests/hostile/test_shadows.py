@@ -61,6 +61,7 @@ TYPES = (
 )
 ARRAYS = ("text[]", "name[]", "oid[]", "smallint[]", "int2vector", "oidvector", "jsonb", "state")
 MOVING = (
+    "inert",  # which lists the shadows themselves
     "begun",
     "held",
     "circumstances",
@@ -82,7 +83,7 @@ VALUES = {
     "path": "public", "read": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
     "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "qualified": "public.things", "setting": "event_triggers", "searched": ["public"],
-    "block": "010_x", "revision": 0, "slices": 5,
+    "block": "010_x", "revision": 0, "slices": 5, "backfill": 1, "copies": "pgrunbook_", "others": ["elsewhere"], "constraints": ["things_pkey"],
     "runs": ["00000000-0000-0000-0000-000000000000"],
 }  # fmt: skip
 MADE = """

@@ -105,3 +105,10 @@ def test_where_there_is_no_twin_it_is_not_asked(empty: Database) -> None:
     empty.load(THERE)
     (said,) = foretold(empty, None, ["DROP TABLE orders"])
     assert said == "not run"
+
+
+def test_on_a_constraint_that_is_no_key_nothing_depends(empty: Database) -> None:
+    """A foreign key refers to its table; no twin is made for that."""
+    empty.load(f"{THERE}; ALTER TABLE orders ADD CONSTRAINT small CHECK (total < 9)")
+    assert foretold(empty, None, ["ALTER TABLE orders DROP CONSTRAINT small"]) == []
+    assert foretold(empty, None, ["ALTER TABLE orders DROP CONSTRAINT orders_pkey"]) == ["not run"]

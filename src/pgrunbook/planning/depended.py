@@ -39,7 +39,7 @@ def check(
     conn: Session, make: Maker, decisions: Sequence[Decision], risks: Sequence[Risk]
 ) -> Iterator[CheckResult]:
     """One result if something depends on what is dropped, or gets another type."""
-    if not any(map(_is_kept, risks)) and not _typed(conn, decisions):
+    if not _kept(conn, risks) and not _typed(conn, decisions):
         return
     try:
         with make() as twin:
@@ -55,10 +55,20 @@ def check(
         yield CheckResult("statements", _CHECK)
 
 
-def _is_kept(risk: Risk) -> bool:
+def _kept(conn: Session, risks: Sequence[Risk]) -> bool:
     """Whether something depends on what is dropped that does not go with it."""
-    others = [each for each in risk.dependents if not each.startswith(_GOING_ALONG)]
-    return risk.hazard in _DROPS and bool(others)
+    constraints = []
+    for risk in risks:
+        others = [each for each in risk.dependents if not each.startswith(_GOING_ALONG)]
+        if risk.hazard not in _DROPS or not others:
+            continue
+        if risk.danger.thing.kind != "constraint":
+            return True
+        constraints.append(risk.danger.thing)  # the others depend on its table, maybe not on it
+    if not constraints:
+        return False
+    tables, names = [each.name for each in constraints], [each.part for each in constraints]
+    return bool(catalog.rows(conn, "keys_named", tables=tables, constraints=names))
 
 
 def _typed(conn: Session, decisions: Sequence[Decision]) -> bool:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
@@ -84,6 +84,8 @@ def session(conninfo: str) -> Session:
         # psycopg would deallocate ours with its own after each DROP, ALTER or ROLLBACK
         prepare_threshold=None,
         connect_timeout=_CONNECT_S,
+        # PGOPTIONS is for the target; not empty, or libpq takes it all the same
+        options=conninfo_to_dict(conninfo).get("options") or " ",
     )
     conn.allow(_STATEMENT_S)
     return conn

@@ -32,3 +32,11 @@ def test_a_target_that_cannot_be_planned_is_what_its_plan_was(
     )
     assert told["verdict"] is verdict
     assert told["reason"] == "could not be planned: held by ada"
+
+
+def test_only_the_unsealed_beginning_of_the_same_run_is_taken_away(tmp_path: Path) -> None:
+    names = ["a-0123abcd.ipynb", "b-0123abcd.ipynb", "b-0123abcd.dsse.json", "c-4567abcd.ipynb"]
+    for name in names:
+        (tmp_path / name).write_text("")
+    task.take_away(tmp_path, "0123abcd-0000-4000-8000-000000000000")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

@@ -16,6 +16,7 @@ from pgrunbook.ledger import ledger
 from pgrunbook.planning import drifted
 from pgrunbook.postgres.connection import connect
 from pgrunbook.records.how_it_ended import Ending
+from pgrunbook.records.naming import NOTEBOOK, SEAL
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
 
@@ -59,12 +60,23 @@ def run_one(
             values |= _approval(planned.get("plan"), approved)
         own = each.called(project), {**values, "schema": each.schema}
         folder = f"{fleet}/{each.name}"
+        if once:
+            take_away(project.outputs / folder / runbook, run_id)
         _, ending = _warm(project, runbook).run(
             *own, run_id, folder=folder, cell_timeout_s=cell_timeout_s
         )
         return _told(ending)
 
     return _timed(root, target, work)
+
+
+def take_away(folder: Path, run_id: str) -> None:
+    """Take away the beginning of a record that a worker has left which died before the ledger knew
+    its run: the run begins again, under the same id.
+    """
+    for notebook in folder.glob(f"*-{run_id[:8]}{NOTEBOOK}"):
+        if not notebook.with_name(notebook.stem + SEAL).exists():
+            notebook.unlink()
 
 
 def look(

@@ -62,11 +62,11 @@ def handle(handler: Callable[..., object], *, ending_s: float = ENDING_S) -> Non
     _set(dict.fromkeys(_NUMBERS, receive))
 
 
-def note() -> None:
+def note(*, ending_s: float = ENDING_S) -> None:
     """Break nothing off for a first signal: who is at work asks `stopped` where it can stop. What
     starts a kernel is other people's, and hangs if it is broken off anywhere.
     """
-    handle(lambda *_: None)
+    handle(lambda *_: None, ending_s=ending_s)
 
 
 def end() -> None:

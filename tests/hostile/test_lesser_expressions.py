@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
 from psycopg import sql
 from support import databases
@@ -15,9 +14,7 @@ from support.projects import Outcome
 
 from pgrunbook.admit import admission
 from pgrunbook.admit.admission import Admission
-from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
-from pgrunbook.postgres.target import Target
 
 MADE = "CREATE SCHEMA app; GRANT CREATE, USAGE ON SCHEMA app TO PUBLIC"
 # A warning gets through, whatever becomes of the transaction.
@@ -107,21 +104,17 @@ def database(server: Server) -> Iterator[Database]:
 def lesser(database: Database) -> Role:
     """A role that nobody has vouched for; it has a function that tells who runs it."""
     role = databases.login_role(database)
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute(TELL.encode())
+    role.load(TELL)
     return role
 
 
 def make(role: Role, statements: str) -> None:
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute(f"SET search_path = app; {statements}".encode())
+    role.load(f"SET search_path = app; {statements}")
 
 
 def looked_at(url: str) -> tuple[Admission, list[str]]:
     """What is found of the column, and who the function was run by."""
-    told: list[str] = []
-    with connect(Target("test", url), schema="app", read_only=True) as conn:
-        conn.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
+    with databases.hearing(url, "app") as (conn, told):
         found = admission.inspect(conn, "app", "t", "c", "b")
     return found, [each for each in told if each.startswith("told ")]
 
@@ -222,12 +215,9 @@ def test_a_run_is_refused(crm: Database, run: Callable[..., Outcome], mode: str)
     crm.load(
         f"GRANT CREATE, USAGE ON SCHEMA public TO {role.name}; ALTER TABLE deals OWNER TO {role.name}"
     )
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute(
-            """CREATE FUNCTION public.mine(text) RETURNS boolean LANGUAGE plpgsql AS
+    role.load("""CREATE FUNCTION public.mine(text) RETURNS boolean LANGUAGE plpgsql AS
                $$BEGIN RAISE WARNING 'told %', current_user; RETURN true; END$$;
-               ALTER TABLE deals ADD CONSTRAINT of_mine CHECK (mine(source))"""
-        )
+               ALTER TABLE deals ADD CONSTRAINT of_mine CHECK (mine(source))""")
     done = run(crm, "--mode", mode)
     assert done.code == 2, done.text
     for word in ("table constraint of_mine on public.deals", "public.mine(text)", role.name):

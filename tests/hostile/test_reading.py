@@ -5,10 +5,8 @@ calls what the table's indexes, partitions and types call. No query of ours does
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 from support import databases
 from support.databases import Database, Role
@@ -20,10 +18,7 @@ from pgrunbook.ledger.fold import Fold
 from pgrunbook.planning import batch_keys, estimates, losses
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
-from pgrunbook.postgres.session import Session
-from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runbooks.source import Source
 
@@ -64,23 +59,13 @@ def database(server: Server) -> Iterator[Database]:
 @pytest.fixture
 def lesser(database: Database) -> Role:
     role = databases.login_role(database)
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute(MADE.encode())
+    role.load(MADE)
     return role
 
 
-def make(role: Role, statements: str) -> None:
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute(f"SET search_path = public, app; {statements}".encode())
-
-
-@contextmanager
-def told_by(database: Database) -> Iterator[tuple[Session, list[str]]]:
-    """A session that reads, as a superuser, and who the function was run by meanwhile."""
-    told: list[str] = []
-    with connect(Target("test", database.url), schema="public", read_only=True) as conn:
-        conn.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
-        yield conn, told
+def make(role: Role, table: str) -> None:
+    """A table with a row in it, which calls a function that does harm from now on."""
+    role.load(f"SET search_path = public, app; {table}; INSERT INTO t VALUES (1, 1); {HARM}")
 
 
 def decision(folder: Path, action: Action, text: str) -> Decision:
@@ -104,11 +89,10 @@ def named(results: list[CheckResult], role: Role) -> None:
 def test_what_a_revert_would_lose_is_not_asked(
     database: Database, lesser: Role, tmp_path: Path, holder: str
 ) -> None:
-    make(lesser, f"{HOLDERS[holder]}; INSERT INTO t VALUES (1, 1)")
-    make(lesser, HARM)
+    make(lesser, HOLDERS[holder])
     dropped = "-- title: T\n-- why: W\nALTER TABLE t DROP COLUMN id;\n"
     undone = decision(tmp_path, Action.REVERT, dropped)
-    with told_by(database) as (conn, told):
+    with databases.hearing(database.url, "public") as (conn, told):
         about = conn, "900_x", "public", [undone], frozenset[str](), "5s"
         named(losses.check(*about, Fold(), lambda *_: ""), lesser)
     assert told == []
@@ -119,11 +103,10 @@ def test_what_a_revert_would_lose_is_not_asked(
 def test_a_backfill_is_planned_without_asking_the_table(
     database: Database, lesser: Role, tmp_path: Path, holder: str
 ) -> None:
-    make(lesser, f"{HOLDERS[holder]}; INSERT INTO t VALUES (1, 1)")
-    make(lesser, HARM)
+    make(lesser, HOLDERS[holder])
     text = "-- title: T\n-- why: W\n-- batch: t by id\nUPDATE t SET n = 2 WHERE id > :from AND id <= :to;\n"
     filled = decision(tmp_path, Action.APPLY, text)
-    with told_by(database) as (conn, told):
+    with databases.hearing(database.url, "public") as (conn, told):
         named(batch_keys.check(conn, [filled]), lesser)
         estimates.frame(conn, [filled])
     assert told == []
@@ -137,12 +120,8 @@ def test_a_batch_is_not_planned_on_a_table_or_view_of_theirs(
     database.load(
         "CREATE TABLE own (id int PRIMARY KEY, n int); INSERT INTO own VALUES (1, 1); ANALYZE own"
     )
-    make(
-        lesser,
-        f"{HOLDERS['an index']}; INSERT INTO t VALUES (1, 1);"
-        "CREATE VIEW v AS SELECT id, n + one(1) AS n FROM t",
-    )
-    make(lesser, HARM)
+    make(lesser, HOLDERS["an index"])
+    lesser.load("CREATE VIEW v AS SELECT id, n + app.one(1) AS n FROM t")
     for place, other in enumerate(("t", "v")):
         text = (
             "-- title: T\n-- why: W\n-- batch: own by id\n"
@@ -150,7 +129,7 @@ def test_a_batch_is_not_planned_on_a_table_or_view_of_theirs(
         )
         (folder := tmp_path / str(place)).mkdir()
         filled = decision(folder, Action.APPLY, text)
-        with told_by(database) as (conn, told):
+        with databases.hearing(database.url, "public") as (conn, told):
             assert not [each.problem for each in batch_keys.check(conn, [filled]) if each.problem]
             assert estimates.frame(conn, [filled])["to_change"].isna().all()
         assert told == []
@@ -160,8 +139,7 @@ def test_a_batch_is_not_planned_on_a_table_or_view_of_theirs(
 def test_a_fleet_s_targets_are_not_asked_for_among_shadows(
     database: Database, lesser: Role, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(
-        lesser,
+    lesser.load(
         "CREATE FUNCTION eq(varchar, varchar) RETURNS boolean LANGUAGE sql AS"
         " 'SELECT app.tell() IS NULL';"
         "CREATE OPERATOR = (FUNCTION = eq, LEFTARG = varchar, RIGHTARG = varchar)",

@@ -244,8 +244,7 @@ def test_a_schema_with_shadows_is_refused_and_all_are_named(
 ) -> None:
     role = databases.login_role(crm)
     crm.load(f"GRANT CREATE, USAGE ON SCHEMA public TO {role.name}; CREATE TABLE told (what text)")
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute("""
+    role.load("""
             CREATE FUNCTION evil(text, integer) RETURNS text LANGUAGE sql AS 'SELECT $1';
             CREATE OPERATOR || (FUNCTION = evil, LEFTARG = text, RIGHTARG = integer);
             CREATE FUNCTION format(text, name, VARIADIC text[]) RETURNS text LANGUAGE sql AS 'SELECT $1';
@@ -358,8 +357,7 @@ def test_what_a_role_has_put_into_an_extension_of_its_own_is_named(
     database.load(
         f"GRANT CREATE ON DATABASE {database.name} TO {role.name}; CREATE EXTENSION hstore"
     )
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute("""
+    role.load("""
             CREATE EXTENSION citext;
             CREATE FUNCTION round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1';
             ALTER EXTENSION citext ADD FUNCTION round(float8, int)""")
@@ -376,8 +374,7 @@ def test_what_only_overloads_is_none(made: tuple[Database, Role]) -> None:
     database.load("CREATE SCHEMA fair")
     role = databases.login_role(database)
     database.load(f"GRANT CREATE, USAGE ON SCHEMA fair TO {role.name}")
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute(f"SET search_path = fair; {OVERLOADS}".encode())
+    role.load(f"SET search_path = fair; {OVERLOADS}")
     with connect(Target("test", database.url), schema="fair") as conn:
         assert trust.shadows(conn, "fair") == []
         database.load(
@@ -435,9 +432,8 @@ def test_shadows_in_a_schema_that_a_block_names_refuse_it(
     file.write_text(f"-- search_path: {path}\n{file.read_text()}")
     crm.load(f'CREATE SCHEMA "{schema}"; GRANT CREATE, USAGE ON SCHEMA "{schema}" TO {role.name}')
     assert project.step(crm, "--mode", "plan").code == 0
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute(
-            f'CREATE FUNCTION "{schema}".lower(varchar) RETURNS text LANGUAGE sql AS '
-            "'SELECT $1::text'".encode()
-        )
+    role.load(
+        f'CREATE FUNCTION "{schema}".lower(varchar) RETURNS text LANGUAGE sql AS '
+        "'SELECT $1::text'"
+    )
     refused(project.step(crm, "--mode", "plan"), "may be taken for one of pg_catalog's", "lower")

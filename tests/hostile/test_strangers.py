@@ -26,8 +26,7 @@ def test_a_ledger_of_another_role_is_refused_and_named(
 ) -> None:
     role = databases.login_role(crm)
     crm.load(f"GRANT CREATE ON DATABASE {crm.name} TO {role.name}")
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute(f"CREATE SCHEMA pgrunbook; {LEDGER}".encode())
+    role.load(f"CREATE SCHEMA pgrunbook; {LEDGER}")
     done = run(crm, "--mode", mode)
     assert done.code == 2, done.text
     for word in (
@@ -70,8 +69,7 @@ def test_a_role_that_somebody_has_put_upon_us_is_not_trusted(crm: Database) -> N
     assert f"{grant} WITH INHERIT FALSE, SET FALSE" in "".join(
         problem.remedy for problem in trust_of(us.url)
     )
-    with psycopg.connect(maker.url, autocommit=True) as conn:
-        conn.execute(f"REVOKE {theirs} FROM {us.name}".encode())
+    maker.load(f"REVOKE {theirs} FROM {us.name}")
     crm.load(f"{grant}{options}")
     assert trust_of(us.url) == []
 
@@ -106,8 +104,7 @@ def test_a_trigger_on_the_ledger_is_refused(applied: Database, run: Callable[...
         f"{role.name}"
     )
     applied.load(f"GRANT TRIGGER ON pgrunbook.verdicts TO {role.name}")
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute("""
+    role.load("""
             CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
             CREATE TRIGGER spy BEFORE INSERT ON pgrunbook.verdicts FOR EACH ROW EXECUTE FUNCTION spy()""")
     for mode in ("plan", "verify"):
@@ -124,8 +121,7 @@ def test_a_condition_of_a_trigger_on_the_ledger_is_never_evaluated(
         GRANT USAGE, CREATE ON SCHEMA public TO {role.name}; GRANT USAGE ON SCHEMA pgrunbook TO {role.name};
         GRANT TRIGGER ON pgrunbook.runs TO {role.name};
         CREATE TABLE told (who text); GRANT INSERT ON told TO PUBLIC; DROP TABLE stage_mappings""")
-    with psycopg.connect(role.url, autocommit=True) as conn:
-        conn.execute("""
+    role.load("""
             CREATE FUNCTION spy(text) RETURNS boolean LANGUAGE plpgsql AS
               'BEGIN INSERT INTO public.told VALUES (current_user); RETURN false; END';
             CREATE TRIGGER spy BEFORE INSERT ON pgrunbook.runs FOR EACH ROW WHEN (spy(NEW.mode))

@@ -19,7 +19,10 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from pgrunbook.postgres import embedded
+from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.session import Session
+from pgrunbook.postgres.target import Target
 
 PASSWORD_ROLES = "password_roles"  # whoever is a member cannot connect without a password
 
@@ -161,6 +164,20 @@ class Role:
     name: str
     password: str
     url: str
+
+    def load(self, script: str) -> None:
+        """Run any number of statements as this role, all of them or none."""
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            conn.execute(script.encode())
+
+
+@contextmanager
+def hearing(url: str, schema: str) -> Iterator[tuple[Session, list[str]]]:
+    """A read-only session of ours there, and the notices that come of it."""
+    heard: list[str] = []
+    with connect(Target("test", url), schema=schema, read_only=True) as conn:
+        conn.add_notice_handler(lambda notice: heard.append(str(notice.message_primary)))
+        yield conn, heard
 
 
 def has(version: int) -> bool:

@@ -296,7 +296,7 @@ def _asked(
     executor = executors.start(settings.executor, settings.workers)
     places = Places(project, settings.workers, settings.per_server)
     with signals.as_before():
-        signals.handle(lambda *_: None)
+        signals.note()
         try:
             yield from survey.ask(found, executor, places, question)
         finally:
@@ -324,7 +324,7 @@ def _work(
     ledgers = Ledgers(project)
     written, state = begin()
     with signals.as_before():
-        signals.handle(lambda *_: None, ending_s=executors.ending_s(executor))
+        signals.note(ending_s=executors.ending_s(executor))
         tell = partial(click.echo, err=True)
         try:
             Coordinator(project, written, state, executor, ledgers, places, tell).run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -190,11 +189,11 @@ def _run(
         yield "after", list(after)
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
-    card = commands.record(path).card if ending.verdict is Verdict.PASSED else {}
-    if put_aside := card.get("put_aside"):
+    dry = asked.chosen.mode in ("plan", "rehearse")
+    record = commands.record(path) if dry or ending.verdict is Verdict.PASSED else None
+    if record and (put_aside := record.card.get("put_aside")):
         yield "put_aside", put_aside
-    if asked.chosen.mode in ("plan", "rehearse"):
-        record = commands.record(path)
+    if record and dry:
         yield "hazards", record.rows("hazards")
         if digest := record.plan.get("digest"):
             yield "plan", digest
@@ -209,8 +208,7 @@ def _run(
 
 def _execute(project: Project, notebook: Path, asked: Asked, *, bar: bool) -> tuple[Path, Ending]:
     try:
-        # SIGTERM too: before the engine takes over, it ends what was begun
-        signals.handle(signal.default_int_handler)
+        signals.note()  # until the engine takes over
         from pgrunbook.runner import run_notebook
 
         return run_notebook.execute(project, notebook, asked.chosen, asked.given, bar=bar)

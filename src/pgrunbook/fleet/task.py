@@ -16,7 +16,7 @@ from pgrunbook.ledger import ledger
 from pgrunbook.planning import drifted
 from pgrunbook.postgres.connection import connect
 from pgrunbook.records.how_it_ended import Ending
-from pgrunbook.records.naming import NOTEBOOK, SEAL
+from pgrunbook.records.naming import NOTEBOOK, seal_of
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
 
@@ -75,7 +75,7 @@ def take_away(folder: Path, run_id: str) -> None:
     its run: the run begins again, under the same id.
     """
     for notebook in folder.glob(f"*-{run_id[:8]}{NOTEBOOK}"):
-        if not notebook.with_name(notebook.stem + SEAL).exists():
+        if not seal_of(notebook).exists():
             notebook.unlink()
 
 

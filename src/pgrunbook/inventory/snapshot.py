@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
+from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.session import Session
 
 # Where names are looked up, and how values are printed, by whatever else the session wants them:
@@ -33,15 +34,9 @@ _SET = [
     f"SET LOCAL {name} = {value if name == 'search_path' else sql.Literal(value).as_string()}"
     for name, value in _SETTINGS.items()
 ]
-# The session's own values are kept in a setting of ours, until they are put back. Every name is
-# qualified: it is asked while the session's own search_path holds.
-_KEEP = """\
-SELECT pg_catalog.set_config('pgrunbook.settings', (
-           SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name))
-             FROM pg_catalog.unnest('{%s}'::pg_catalog.text[]) AS name)::pg_catalog.text, true)"""
-_PUT_BACK = """\
-SELECT set_config(key, value, true)
-  FROM json_each_text(current_setting('pgrunbook.settings')::json)"""
+_KEPT = "pgrunbook.settings"
+_KEEP = f"SELECT {session_settings.keeping(_KEPT, _SETTINGS)}"
+_PUT_BACK = session_settings.put_back(_KEPT)
 
 # An array in a question, and the longest question that is prepared.
 _NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int)\[\]")
@@ -74,7 +69,7 @@ class Snapshot:
         self._conn = conn
         self._idle = conn.info.transaction_status == TransactionStatus.IDLE
         self._before = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] if self._idle else []
-        self._before += [_KEEP % ",".join(_SETTINGS), *_SET]
+        self._before += [_KEEP, *_SET]
 
     def __enter__(self) -> Snapshot:
         return self

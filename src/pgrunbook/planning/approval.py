@@ -16,7 +16,7 @@ from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contained import is_regular
 from pgrunbook.records.malformed import MALFORMED
-from pgrunbook.records.naming import SEAL
+from pgrunbook.records.naming import seal_of
 from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.record import Record, Row
 from pgrunbook.runbooks import arguments
@@ -201,7 +201,7 @@ def _doubt(project: Project, notebook: Path) -> str:
     try:
         if verification.verify_alone(notebook, keys).problems:
             return unsealed
-        seal = Archive(notebook.parent).read(notebook.with_name(notebook.stem + SEAL))
+        seal = Archive(notebook.parent).read(seal_of(notebook))
     except (Unreadable, OSError):
         return unsealed
     return "was sealed by hand, and not at the end of its run" if seal.by_hand else ""

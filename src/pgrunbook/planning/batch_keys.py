@@ -30,16 +30,21 @@ def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
     such table.
     """
     assert block.batching
+    there = _named(conn, block)
+    return there and {**there, "strange": trust.reading(conn, there["oid"], block.batching.key)}
+
+
+def _named(conn: Session, block: Block) -> Mapping[str, Any] | None:
+    assert block.batching
     path = block.search_path or search_path.of(conn)
     schemas = [block.batching.schema] if block.batching.schema else search_path.schemas(conn, path)
     about = {"schemas": schemas, "table": block.batching.table, "columns": list(block.batching.key)}
-    there = next(iter(catalog.rows(conn, "batch_key", **about)), None)
-    return there and {**there, "strange": trust.reading(conn, there["oid"], block.batching.key)}
+    return next(iter(catalog.rows(conn, "batch_key", **about)), None)
 
 
 def table(conn: Session, block: Block) -> Table | None:
     """The block's table; None if there is none."""
-    there = found(conn, block)
+    there = _named(conn, block)
     if there is None:
         return None
     return Table(sql.Identifier(there["schema"], there["table"]).as_string(), there["oid"])

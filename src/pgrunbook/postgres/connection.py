@@ -71,14 +71,7 @@ def _reached(target: Target) -> Session:
     """A session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us in, and
     to answer.
     """
-    conn = Session.connect(
-        target.conninfo,
-        autocommit=True,
-        # psycopg would deallocate ours with its own after each ALTER or ROLLBACK
-        prepare_threshold=None,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        **_ALIVE,
-    )
+    conn = Session.opened(target.conninfo, connect_timeout=CONNECT_TIMEOUT_S, **_ALIVE)
     conn.allow(CONNECT_TIMEOUT_S - MARGIN_S)
     return conn
 

@@ -78,11 +78,8 @@ class Place:
 
 def session(conninfo: str) -> Session:
     """A session on a server for copies, which is given up where that falls silent."""
-    conn = Session.connect(
+    conn = Session.opened(
         conninfo,
-        autocommit=True,
-        # psycopg would deallocate ours with its own after each DROP, ALTER or ROLLBACK
-        prepare_threshold=None,
         connect_timeout=_CONNECT_S,
         # PGOPTIONS is for the target; not empty, or libpq takes it all the same
         options=conninfo_to_dict(conninfo).get("options") or " ",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import psycopg
 from psycopg import capabilities, generators, sql, waiting
@@ -72,6 +72,13 @@ class Session(psycopg.Connection[Any]):
     may come; what is asked next would be given those results, or would be in a transaction that
     nobody ends.
     """
+
+    @classmethod
+    def opened(cls, conninfo: str, **options: Any) -> Self:
+        """A session in autocommit. psycopg prepares nothing by itself in it: it would deallocate
+        ours with its own after each DROP, ALTER or ROLLBACK.
+        """
+        return cls.connect(conninfo, autocommit=True, prepare_threshold=None, **options)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

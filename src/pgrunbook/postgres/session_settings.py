@@ -6,6 +6,8 @@ statements, as in psql, and neither for ours between them nor for the next block
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from psycopg import sql
 
 from pgrunbook.postgres import search_path
@@ -44,26 +46,36 @@ SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL;
 CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES"""
 
 
-def _set(values: dict[str, str]) -> str:
-    """Set all of them until the transaction ends; each value is an expression."""
-    names = (sql.quote(name) for name in values)
-    calls = zip(names, values.values(), strict=True)
-    return "SELECT " + ", ".join(
-        f"pg_catalog.set_config({name}, {value}, true)" for name, value in calls
-    )
+_KEEPING = """\
+pg_catalog.set_config('%s', (
+           SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name))
+             FROM pg_catalog.unnest('{%s}'::pg_catalog.text[]) AS name)::pg_catalog.text, true)"""
+_PUT_BACK = """\
+SELECT pg_catalog.set_config(key, value, true)
+  FROM pg_catalog.json_each_text(pg_catalog.current_setting('%s')::pg_catalog.json)"""
 
 
-def _now(name: str) -> str:
-    return f"pg_catalog.current_setting('{name}')"
+def keeping(slot: str, names: Iterable[str]) -> str:
+    """The expression that keeps, in a setting of ours, what these are in the transaction now."""
+    return _KEEPING % (slot, ",".join(names))
+
+
+def put_back(slot: str) -> str:
+    """The statement after which they are in the transaction what is kept there."""
+    return _PUT_BACK % slot
 
 
 # A block may set its path, its role or how dates are read itself, and a function that it calls may:
 # what holds after a statement holds for the next one. In between we are ourselves.
-NOTE_ROLE = _set({"pgrunbook.own_role": _now("role")})
-_KEPT = {f"pgrunbook.{name.lower()}": name for name in ["role", *_READ_AND_PRINTED]}
-LEAVE = _set(
-    {kept: _now(name) for kept, name in _KEPT.items()}
-    | {name: sql.quote(value) for name, value in _READ_AND_PRINTED.items()}
-    | {"role": _now("pgrunbook.own_role")}
+_BLOCK_S, _OWN_ROLE = "pgrunbook.block", "pgrunbook.own_role"
+NOTE_ROLE = f"""\
+SELECT pg_catalog.set_config('{_OWN_ROLE}', pg_catalog.current_setting('role'), true)"""
+_READ_AS_OURS = ",\n       ".join(
+    f"pg_catalog.set_config({sql.quote(name)}, {sql.quote(value)}, true)"
+    for name, value in _READ_AND_PRINTED.items()
 )
-RETURN = _set({name: _now(kept) for kept, name in _KEPT.items()})
+LEAVE = f"""\
+SELECT {keeping(_BLOCK_S, ["role", *_READ_AND_PRINTED])},
+       {_READ_AS_OURS},
+       pg_catalog.set_config('role', pg_catalog.current_setting('{_OWN_ROLE}'), true)"""
+RETURN = put_back(_BLOCK_S)

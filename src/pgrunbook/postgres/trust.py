@@ -52,6 +52,8 @@ def reading(conn: Connection, relation: int, columns: Iterable[str]) -> list[Pro
         about = {"relation": relation, "column": column, "path": "", "read": True}
         for row in catalog.rows(conn, "admission_strangers", **about):
             found[row["expression"], row["function"]] = row
+    if not found:
+        return []
     name = conn.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
     where = str(name[0]) if name else ""
     return functions(found.values(), where, conn.info.user, "cannot be read: a query on it")

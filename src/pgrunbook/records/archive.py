@@ -35,7 +35,7 @@ from pgrunbook.errors import Failed, Problem, Refused, Unreadable
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import contained, naming
 from pgrunbook.records.contained import is_regular, is_there, printable
-from pgrunbook.records.naming import BESIDE, MADE, NOTEBOOK, SEAL, names
+from pgrunbook.records.naming import BESIDE, MADE, NOTEBOOK, SEAL, names, seal_of
 from pgrunbook.records.seal import Seal
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Archive:
 
     def is_sealed(self, notebook: Path) -> bool:
         """Whether the record of this executed notebook has a seal."""
-        return notebook.with_name(notebook.stem + SEAL).exists()
+        return seal_of(notebook).exists()
 
     def noted_head(self) -> tuple[str, str] | None:
         """Digest and name of the last seal, as `HEAD` says; None if there is none yet. Raises

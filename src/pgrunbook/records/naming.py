@@ -19,6 +19,11 @@ SEAL = ".dsse.json"
 MADE = "site"
 
 
+def seal_of(notebook: Path) -> Path:
+    """Where the seal of an executed notebook lies, if it has one: beside it."""
+    return notebook.with_name(notebook.stem + SEAL)
+
+
 def names(record: str) -> set[str]:
     """What the files of a record and its seal can be called, by what all of them begin with."""
     return {record + ending for ending in (NOTEBOOK, *BESIDE, SEAL)}

@@ -24,7 +24,7 @@ from pgrunbook.records.archive import Archive, sha256_of
 from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.failure import Failure, ended
 from pgrunbook.records.malformed import MALFORMED
-from pgrunbook.records.naming import SEAL
+from pgrunbook.records.naming import seal_of
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import Seal
 from pgrunbook.runbooks import digests
@@ -228,7 +228,7 @@ class Site:
 
     def _seal(self, notebook: Path) -> tuple[Seal | None, list[str]]:
         """The seal of a record, and which of its files are not as it says."""
-        path = notebook.with_name(notebook.stem + SEAL)
+        path = seal_of(notebook)
         if not path.exists():
             return None, []
         try:

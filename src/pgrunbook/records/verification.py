@@ -19,7 +19,7 @@ from pgrunbook.records.archive import Archive, seal_command, sha256_of
 from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
 from pgrunbook.records.malformed import MALFORMED
-from pgrunbook.records.naming import JOURNAL, SEAL, names
+from pgrunbook.records.naming import JOURNAL, SEAL, names, seal_of
 from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
@@ -120,7 +120,7 @@ def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
     """Check one record that lies outside of its archive: its bytes, and who signed them; not its
     place in the chain.
     """
-    path = notebook.with_name(notebook.stem + SEAL)
+    path = seal_of(notebook)
     try:
         seal = Archive(notebook.parent).read(path)
     except (Unreadable, OSError) as exc:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pgrunbook import signals
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.records import place
 from pgrunbook.runbooks import kernel_spec, notebooks, targets
@@ -36,7 +37,7 @@ def execute(
     or `outputs/<target>/<schema>/<runbook>/`, after each cell. Once the engine is done, a signal
     stops nothing until who calls has sealed it: see `signals.end`. Raises Refused if the kernel or
     the target is unknown or cannot be had, there is no place for the copy, or it could not be
-    sealed.
+    sealed; KeyboardInterrupt if a signal came before any of that was done.
     """
     kernel_name = notebooks.kernel(notebook)
     kernel_spec.require(kernel_name, notebook.name)
@@ -50,6 +51,8 @@ def execute(
         # keeps the embedded server up until we are done
         target = targets.resolve(chosen.target, project)
         output = record(project, target.records(chosen.schema_), notebook.stem, run_id)
+        if signals.stopped():
+            raise KeyboardInterrupt
         _LOG.info("%s: mode %s on %s, into %s", notebook.stem, chosen.mode, chosen.target, output)
         ending = _papermill(notebook.relative_to(project.root), output, given, kernel, bar=bar)
         _LOG.info("%s: %s, %s", notebook.stem, ending.verdict, ending.reason)

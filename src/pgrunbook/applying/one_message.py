@@ -243,9 +243,9 @@ class Message:
                 part.statement,
                 None if index is None or part.locks else index - ends[place],
             )
-        timed_out = (
-            isinstance(error, psycopg.errors.QueryCanceled) and self._waited_ms >= self._wait_ms
-        )
+        # the server has rounded what was left to a millisecond
+        over = self._waited_ms >= self._wait_ms - 1
+        timed_out = isinstance(error, psycopg.errors.QueryCanceled) and over
         return psycopg.errors.LockNotAvailable(str(error)) if part.locks and timed_out else error
 
     @property

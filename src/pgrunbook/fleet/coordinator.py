@@ -126,7 +126,9 @@ class Coordinator:
                         queue.append(progress.target)
 
     def _first(self, queue: Sequence[FleetTarget]) -> FleetTarget | None:
-        at_work = [progress.target for progress in self._tasks.values()]
+        # one that has ended keeps its place until its ledger has said how: it may use up the budget
+        unknown = *self._tasks.values(), *self._asked.values()
+        at_work = [progress.target for progress in unknown]
         return self.places.first(queue, at_work, self._not_before)
 
     def _begin(self, progress: Progress, mode: str) -> None:

@@ -141,19 +141,18 @@ def end_dead(project: Project, fleet: str) -> list[Problem]:
         if not journal.at_work(path):
             path.unlink()
     for path in sorted(journals(project, fleet)):
-        if record.is_sealed(project, path):
+        if record.is_sealed(project, path) or journal.at_work(path):
             continue
         try:
             State.read(path)  # before anything is added to it
         except NoJournal as exc:
             problems += exc.problems
             continue
-        if not journal.at_work(path):
-            left = Journal.reopen(path)
-            try:
-                record.seal(project, path, _ended(project, left), found=True)
-            finally:
-                left.close()
+        left = Journal.reopen(path)
+        try:
+            record.seal(project, path, _ended(project, left), found=True)
+        finally:
+            left.close()
     return problems
 
 

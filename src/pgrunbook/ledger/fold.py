@@ -2,7 +2,7 @@
 commits.
 
 A later block may extend, alter, rename or drop what an earlier one has made: the last one that set
-an object says what is expected of it.
+an object says what is expected of it, in whichever schema its run worked.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -24,16 +25,29 @@ _WITH_READINGS = 6  # the first version of the ledger that has effects and readi
 
 @dataclass(frozen=True, slots=True)
 class Setter:
-    """The block that last set an object, and when (UTC)."""
+    """The block that last set an object, and when (UTC). `schema` is that of its run, where it is
+    not the one whose fold this is.
+    """
 
     runbook: str
     block: str
     run_id: str
     at: datetime
+    schema: str = ""
 
     def __str__(self) -> str:
+        where = f" in schema {self.schema}" if self.schema else ""
         when = f"{self.at:%Y-%m-%d %H:%M} UTC, run {self.run_id[:8]}"
-        return f"{self.block} of {self.runbook}, {when}"
+        return f"{self.block} of {self.runbook}{where}, {when}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The block, whichever run has set it."""
+        return self.runbook, self.block, self.schema
+
+    def is_of(self, runbook: str) -> bool:
+        """Whether the runbook has set it, in the schema whose fold this is."""
+        return (self.runbook, self.schema) == (runbook, "")
 
 
 # What a block has changed: of each object the definition before and after, None if absent.
@@ -42,11 +56,12 @@ Changes = dict[Object, tuple[Definition | None, Definition | None]]
 
 @dataclass(slots=True)
 class Fold:
-    """What a schema's blocks have left: each object's definition, None if it is to be absent, and
-    the blocks that have set it, the last one last.
+    """What blocks have left of the objects that runs in a schema have changed, and of all that is
+    in it: each object's definition, None if it is to be absent, and the blocks that have set it,
+    the last one last.
 
-    `changes` has what each block that is in place has changed, by runbook and block: of one that
-    was applied several times, since the first. `unread`: objects of which a ledger of before
+    `changes` has what each block that is in place has changed, by `Setter.key`: of one that was
+    applied several times, since the first. `unread`: objects of which a ledger of before
     version 6 has the name alone; they, and what another major version of the server has printed,
     are read anew by the next run that writes.
     """
@@ -54,7 +69,7 @@ class Fold:
     definitions: dict[Object, Definition | None] = field(default_factory=dict)
     history: dict[Object, list[Setter]] = field(default_factory=dict)
     versions: dict[Object, int] = field(default_factory=dict)
-    changes: dict[tuple[str, str], Changes] = field(default_factory=dict)
+    changes: dict[tuple[str, str, str], Changes] = field(default_factory=dict)
     parts: dict[Object, str] = field(default_factory=dict)  # what each is a part of
     unread: set[Object] = field(default_factory=set)
     adopted: set[Object] = field(default_factory=set)  # somebody else had made them
@@ -79,6 +94,10 @@ class Fold:
         """The schemas that the objects are, or are in."""
         return {known.schema for known in self.history if known.schema}
 
+    def changed_by(self, runbook: str, block: str) -> Changes:
+        """What a block of a run in the schema has changed."""
+        return self.changes.get((runbook, block, ""), {})
+
     def effect(
         self, runbook: str, block: str, copied: Mapping[Object, Definition]
     ) -> list[list[object]] | None:
@@ -86,7 +105,7 @@ class Fold:
         properties that it has set, on what the copy has. None, if only names are known of it.
         Nothing is expected of what could not be copied.
         """
-        changes = self.changes.get((runbook, block), {})
+        changes = self.changed_by(runbook, block)
         if not self.unread.isdisjoint(changes):
             return None
         return [
@@ -114,7 +133,9 @@ class Fold:
         """Take account of a block's row: of what it has changed, or of the names of what it
         made.
         """
-        setter = Setter(row["runbook"], row["block"], row["run_id"], row["finished_at"])
+        setter = Setter(
+            row["runbook"], row["block"], row["run_id"], row["finished_at"], row["elsewhere"]
+        )
         self.last_block = row["id"]
         changed = _changes(row["effect"] or ())
         self.parts |= {Object(*known): of for *known, _, _, of in row["effect"] or () if of}
@@ -124,7 +145,7 @@ class Fold:
             self._set(setter, changed, row)
 
     def _set(self, setter: Setter, changed: Changes, row: Mapping[str, Any]) -> None:
-        first = self.changes.setdefault((setter.runbook, setter.block), {})
+        first = self.changes.setdefault(setter.key, {})
         for known, (before, after) in changed.items():
             first[known] = (first[known][0] if known in first else before, after)
             self.definitions[known] = after
@@ -143,9 +164,8 @@ class Fold:
 
     def _undo(self, setter: Setter, changed: Changes) -> None:
         """A block is in place no more: of what it alone has set nothing is expected."""
-        block = (setter.runbook, setter.block)
-        for known in self.changes.pop(block, {}).keys() | changed.keys():
-            earlier = [s for s in self.history.get(known, ()) if (s.runbook, s.block) != block]
+        for known in self.changes.pop(setter.key, {}).keys() | changed.keys():
+            earlier = [s for s in self.history.get(known, ()) if s.key != setter.key]
             if not earlier:
                 self._forget(known)
                 continue
@@ -190,21 +210,39 @@ def _definition(properties: Mapping[str, Any] | None) -> Definition | None:
 
 
 def fold(conn: Connection, schema: str) -> Fold:
-    """Return what the blocks of a schema have left. Reads only."""
+    """Return what blocks have left of what runs in a schema have changed. Reads only."""
     made = Fold()
     version = ledger.installed(conn)
     if not version:
         return made
-    readings = (
-        catalog.rows(conn, "ledger_readings", schema=schema) if version >= _WITH_READINGS else []
-    )
-    for row in catalog.rows(conn, "ledger_effects", schema=schema):
+    rows = catalog.rows(conn, "ledger_effects", schema=schema)
+    readings = []
+    if version >= _WITH_READINGS:
+        readings = catalog.rows(conn, "ledger_readings", schema=schema)
+        rows = sorted([*rows, *_elsewhere(conn, schema, rows)], key=itemgetter("id"))
+    for row in rows:
         while readings and readings[0]["after_block"] < row["id"]:
             made._read(readings.pop(0))
         made._take(row)
     for reading in readings:
         made._read(reading)
     return made
+
+
+def _elsewhere(
+    conn: Connection, schema: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What runs in other schemas have changed of what these rows of the schema's own runs say, or
+    in the schema itself.
+    """
+    own = {known for row in rows for known in _changes(row["effect"] or ())}
+    return catalog.rows(
+        conn,
+        "ledger_effects_elsewhere",
+        schema=schema,
+        schemas=sorted({known.schema for known in own if known.schema} - {schema}),
+        identities=sorted({known.identity for known in own}),
+    )
 
 
 def note_reading(

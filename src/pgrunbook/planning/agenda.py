@@ -244,7 +244,7 @@ class Agenda:
             block,
             found,
             entry,
-            self.state.fold.changes.get((self.runbook, block.name), {}),
+            self.state.fold.changed_by(self.runbook, block.name),
             self.state.problems(block, drifted),
             lambda undo: self._left(undo, entry),
             self.source,

@@ -85,14 +85,18 @@ class Expectation:
         return self.fold.definitions.keys()
 
     def applied(self) -> list[Object]:
-        """What blocks of the ledger have made themselves, and is as they left it: that it is there
-        says nothing about a block which the ledger lacks, and which makes it anew.
+        """What blocks of runs in the schema have made themselves, and is as they left it: that it
+        is there says nothing about a block which the ledger lacks, and which makes it anew.
         """
         fold, seen = self.fold, self.ground.seen
         return [
             each
             for each, made in fold.definitions.items()
-            if made and each not in fold.adopted and each in seen and seen[each] == made
+            if made
+            and each not in fold.adopted
+            and each in seen
+            and seen[each] == made
+            and not fold.setter(each).schema
         ]
 
     def drift(self) -> list[Drift]:
@@ -106,22 +110,21 @@ class Expectation:
         """Without what blocks of this runbook have set that are half undone, or half done: what is
         there of these is decided about with them.
         """
-        own = sorted({each.setter.block for each in found if each.setter.runbook == self.runbook})
+        own = sorted({each.setter.block for each in found if each.setter.is_of(self.runbook)})
         entries = ledger.entries(self.look, self.runbook, self.schema, own)
         broken_off = {name for name, entry in entries.items() if entry.broken_off}
         return [
             each
             for each in found
-            if each.setter.runbook != self.runbook or each.setter.block not in broken_off
+            if not each.setter.is_of(self.runbook) or each.setter.block not in broken_off
         ]
 
     def problems(self, block: Block, drifted: Sequence[Drift]) -> list[Problem]:
         """What is not as the block left it, which was the last to set it."""
-        name = (self.runbook, block.name)
         return [
             replace(each.problem, where=block.name)
             for each in drifted
-            if (each.setter.runbook, each.setter.block) == name
+            if each.setter.is_of(self.runbook) and each.setter.block == block.name
         ]
 
     @property

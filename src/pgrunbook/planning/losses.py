@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from pgrunbook.admit.try_check import as_it_is
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import ledger
-from pgrunbook.ledger.fold import Fold
+from pgrunbook.ledger.fold import Fold, Setter
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import catalog, search_path, trust
@@ -59,11 +59,11 @@ def check(
     discard: frozenset[str],
     statement_timeout: str,
     expected: Fold,
-    again: Callable[[str, str], str],
+    again: Callable[[str, str, str], str],
 ) -> list[CheckResult]:
     """Whether nothing is lost but what the blocks in `discard` may lose, no row holds a value that
     is taken back, and no later runbook stands on it. `again` gives the command that runs a runbook
-    in a mode.
+    in a schema, in a mode.
     """
     undone = [d for d in decisions if d.action is Action.REVERT]
     kept = [d for d in undone if not d.block.named_in(discard)]
@@ -247,7 +247,7 @@ def _later(
     schema: str,
     undone: Sequence[Decision],
     expected: Fold,
-    again: Callable[[str, str], str],
+    again: Callable[[str, str, str], str],
 ) -> Iterator[CheckResult]:
     """What a later runbook has made on these tables may stand on what is to go, and would go with
     it unnoticed.
@@ -255,26 +255,38 @@ def _later(
     tables = sorted({need.table for d in undone for need in d.block.needs})
     if not tables or not ledger.exists(conn):
         return
-    standing: dict[str, dict[str, set[str]]] = {}
+    standing: dict[tuple[str, str], dict[str, set[str]]] = {}
     named = {row["identity"]: row["name"] for row in _identities(conn, schema, tables)}
     for each, setters in expected.history.items():
         on = {named[name] for name in (each.identity, expected.parts.get(each)) if name in named}
-        for setter in setters if on else ():
-            standing.setdefault(setter.runbook, {}).setdefault(setter.block, set()).update(on)
+        for setter in _behind(runbook, setters) if on else ():
+            key = setter.runbook, setter.schema or schema
+            standing.setdefault(key, {}).setdefault(setter.block, set()).update(on)
     for row in ledger.later(conn, runbook, schema, tables):
         if on := {*row["tables"]} | (_named(row["begun"]) & {*tables}):
-            standing.setdefault(row["runbook"], {}).setdefault(row["block"], set()).update(on)
-    for later in sorted(name for name in standing if name > runbook):
-        for block, on in sorted(standing[later].items()):
+            key = row["runbook"], schema
+            standing.setdefault(key, {}).setdefault(row["block"], set()).update(on)
+    for (later, of), blocks in sorted(standing.items()):
+        for block, on in sorted(blocks.items()):
             yield result(
-                later,
+                later if of == schema else f"{later} in schema {of}",
                 "is reverted already",
                 False,
                 "is in place, and works on the same tables",
                 expected="reverted first, as it came later",
                 found=f"{block} on {', '.join(sorted(on))}",
-                remedy=again(later, "revert"),
+                remedy=again(later, of, "revert"),
             )
+
+
+def _behind(runbook: str, setters: Sequence[Setter]) -> Iterator[Setter]:
+    """Those of later runbooks; of runs in other schemas, which have an order of their own, those
+    that came after the runbook.
+    """
+    last = max((at for at, setter in enumerate(setters) if setter.is_of(runbook)), default=-1)
+    for at, setter in enumerate(setters):
+        if at > last if setter.schema else setter.runbook > runbook:
+            yield setter
 
 
 def _identities(conn: Connection, schema: str, tables: Sequence[str]) -> list[dict[str, str]]:

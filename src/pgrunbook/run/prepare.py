@@ -202,8 +202,9 @@ class Preparation:
         about = self.look, self.agenda.runbook, self.agenda.schema
         discarded, timeout = self.parameters.discarded, self.parameters.statement_timeout
 
-        def again(runbook: str, mode: str) -> str:
-            return arguments.again(self.project, runbook, self.parameters, mode)
+        def again(runbook: str, schema: str, mode: str) -> str:
+            chosen = self.parameters.model_copy(update={"schema_": schema})
+            return arguments.again(self.project, runbook, chosen, mode)
 
         return losses.check(*about, decided, discarded, timeout, self.agenda.state.fold, again)
 

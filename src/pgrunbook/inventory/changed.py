@@ -20,8 +20,9 @@ from pgrunbook.inventory.objects import Address
 from pgrunbook.inventory.snapshot import Answer, ask
 from pgrunbook.postgres.session import Session
 
-# Who is no superuser cannot read them; nor can he write to them but by way of a user mapping.
-_HIDDEN = ("pg_user_mapping", "pg_subscription")
+# Who is no superuser cannot read them; nor can he write to them but by way of a user mapping, or of
+# a role: where he has written one, all of pg_roles are asked for.
+_HIDDEN = ("pg_user_mapping", "pg_subscription", "pg_authid")
 
 # Their rows are deleted with those of pg_class, by which the columns of a table are found, too.
 _WITH_THEIR_TABLE = ("pg_attribute", "pg_attrdef", "pg_index")
@@ -115,6 +116,8 @@ def _query(
         lines = text.splitlines(keepends=True)
         text = "".join(line for line in lines if not any(f"{{{each}}}" in line for each in _HIDDEN))
     text = _CATALOG.sub(lambda match: condition(match[1]) + _WITHIN, text)
+    any_role = "false" if superuser or stamp != "xmin" else condition("pg_authid") + "true"
+    text = text.replace("{any_role}", any_role)
     return text.replace("{stamp}", stamp).replace("{xid}", xid)
 
 

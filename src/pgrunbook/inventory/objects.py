@@ -32,6 +32,14 @@ class Object(NamedTuple):
             return names.names(self.identity)[0]
         return names.schema(self.identity)
 
+    @property
+    def shared(self) -> bool:
+        """Whether all databases of the cluster share it, and its like."""
+        return self.type in _SHARED
+
+
+_SHARED = frozenset({"database", "parameter", "role", "role membership", "settings"})
+
 
 class Address(NamedTuple):
     """Where the catalog keeps an object, as in pg_depend: it stays as it is when the object is
@@ -91,9 +99,9 @@ class Inventory(Mapping[Object, Definition]):
     # what columns, constraints, triggers … are parts of: a table, a domain
     owners: dict[Object, Address] = field(default_factory=dict)
     schemas: Sequence[str] = ()  # those that were asked for
-    gone: set[Address] = field(
-        default_factory=set
-    )  # of those that were asked for, what is not there
+    # of those that were asked for, what is not there, and what has no comment any more
+    gone: set[Address] = field(default_factory=set)
+    silent: set[Address] = field(default_factory=set)
 
     def __getitem__(self, wanted: Object) -> Definition:
         return self.definitions[wanted]

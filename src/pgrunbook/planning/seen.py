@@ -10,6 +10,7 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.inventory import read
+from pgrunbook.inventory.catalogs import SHARED
 from pgrunbook.inventory.changed import overwritten, written
 from pgrunbook.inventory.objects import Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
@@ -53,7 +54,8 @@ class Seen:
         found = written(self._conn)
         if found.xid is None:
             return {}
-        addresses = {*found.addresses}
+        # of the roles a twin has the names alone
+        addresses = {each for each in found.addresses if each.classid not in SHARED}
         if found.deleted_from:
             addresses |= {*overwritten(self._beside, found.xid, found.deleted_from)}
         before = {self._at[each] for each in addresses if each in self._at}
@@ -105,7 +107,8 @@ class Seen:
         """What has changed, wherever."""
         now = read.read(self._conn)
         self._at |= now.at()
-        return _changes(self._now, now)
+        changes = _changes(self._now, now)
+        return {each: change for each, change in changes.items() if not each.shared}
 
     def take(self, changes: Mapping[Object, Change]) -> None:
         """Know these changes."""

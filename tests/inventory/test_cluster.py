@@ -137,6 +137,15 @@ def test_nothing_of_it_escapes_an_effect(database: Database, change: str) -> Non
         assert_in_effect(conn, statements(database, sql))
 
 
+def test_of_two_grants_one_is_revoked(database: Database) -> None:
+    if database.server.version < 16:
+        pytest.skip("one grant of a role to another hides the one before, before version 16")
+    run(database, "CREATE ROLE erin; GRANT carol TO erin WITH ADMIN OPTION")
+    run(database, "GRANT carol TO dave GRANTED BY erin")
+    with connect(Target("test", database.url), schema="public") as conn:
+        assert_in_effect(conn, ["REVOKE carol FROM dave GRANTED BY erin"])
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -17,7 +17,7 @@ from pgrunbook.planning import (
     approval,
     batch_keys,
     delays,
-    depended,
+    dependents,
     estimates,
     foreseen,
     grammar,
@@ -128,7 +128,7 @@ class Preparation:
         """What PostgreSQL would refuse because of what depends on it; a rehearsal shows that."""
         if self.parameters.mode not in ("plan", "apply"):
             return []
-        return [*depended.check(self.shape, self.agenda.twins.make, decided, self.risks)]
+        return [*dependents.check(self.shape, self.agenda.twins.make, decided, self.risks)]
 
     def _hazards(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """What the blocks put at risk on the target, and whether their headers accept it."""

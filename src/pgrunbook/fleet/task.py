@@ -13,7 +13,7 @@ from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
 from pgrunbook.fleet import plans
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.ledger import ledger
-from pgrunbook.planning import drifted
+from pgrunbook.planning import drift_report
 from pgrunbook.postgres.connection import connect
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.naming import NOTEBOOK, seal_of
@@ -104,11 +104,11 @@ def look(
 
 def drift(root: str, target: Mapping[str, str]) -> Told:
     """Compare what runbooks have made on a target with what is there. Returns `verdict`, `reason`,
-    `seconds`, and `drift`: see `drifted.collect`.
+    `seconds`, and `drift`: see `drift_report.collect`.
     """
 
     def work(project: Project, each: FleetTarget) -> Told:
-        found = drifted.collect(project, each.called(project), each.schema)["drift"]
+        found = drift_report.collect(project, each.called(project), each.schema)["drift"]
         verdict = Verdict.FAILED if found else Verdict.PASSED
         return {"verdict": verdict, "reason": "", "drift": found}
 

@@ -19,7 +19,6 @@ from pgrunbook.planning import (
     delays,
     dependents,
     estimates,
-    foreseen,
     grammar,
     hazards,
     losses,
@@ -27,6 +26,7 @@ from pgrunbook.planning import (
     preflight,
     reliance,
     right_target,
+    statement_errors,
     unseen_lag,
 )
 from pgrunbook.planning.agenda import Agenda
@@ -101,7 +101,10 @@ class Preparation:
         results += preflight.check(
             self.look, self.agenda.schema, self.identity, decided, self.shape
         )
-        results += [*grammar.check(self.look, decided), *foreseen.check(self.shape, decided)]
+        results += [
+            *grammar.check(self.look, decided),
+            *statement_errors.check(self.shape, decided),
+        ]
         results += batch_keys.check(self.shape, decided)
         if self.identity.recovery == "primary":
             results += unseen_lag.check(self.look, decided, self.target.expected.give_way)

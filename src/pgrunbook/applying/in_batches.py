@@ -31,7 +31,7 @@ from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.ledger import batches, write
 from pgrunbook.ledger.batches import Backfill
-from pgrunbook.planning import batch_keys, going_on
+from pgrunbook.planning import batch_keys, resume_backfill
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
@@ -140,7 +140,7 @@ class _Work:
         self.revision = self.decision.revision
         if found is None or found.tree_sha256 != block.tree_sha256:
             return None
-        if problems := list(going_on.elsewhere(block, found, self.keyset.named)):
+        if problems := list(resume_backfill.moved(block, found, self.keyset.named)):
             raise Refused("The block cannot go on where it was.", problems=problems)
         return found
 
@@ -213,7 +213,7 @@ class _Work:
         rows = min(self._few or self.pace.rows, self.pace.rows)
         behind = self.backfill.at, self.backfill.upper
         ahead = self.keyset.ahead(self.sessions.work, *behind, rows)
-        if problems := [*going_on.elsewhere(self.decision.block, self.backfill, ahead.table)]:
+        if problems := [*resume_backfill.moved(self.decision.block, self.backfill, ahead.table)]:
             raise Failed("Its table is another one now.", problems=problems)
         return ahead
 

@@ -15,7 +15,7 @@ from pgrunbook.inventory.names import names
 from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
-from pgrunbook.planning import batch_keys, decisions, going_on, reversion
+from pgrunbook.planning import batch_keys, decisions, resume_backfill, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
 from pgrunbook.planning.remains import Remains, remains
@@ -176,7 +176,7 @@ class Agenda:
                 return decisions.recorded(block, found, entry, mine)
             if entry and block.name in in_batches:
                 table = batch_keys.table(self.sessions.look, block)
-                return going_on.decide(block, entry, self._backfill(entry), table)
+                return resume_backfill.decide(block, entry, self._backfill(entry), table)
             if block.admits:
                 return decisions.admitting(block, found, entry)
             if left := begun.get(block.name):

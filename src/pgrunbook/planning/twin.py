@@ -14,7 +14,7 @@ from pglast.stream import maybe_double_quote_name
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
-from pgrunbook.planning import judgement, left_alone
+from pgrunbook.planning import existing_columns, judgement
 from pgrunbook.planning.attempt import Attempt
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import NONE, Judgement, Trial
@@ -143,7 +143,7 @@ class Twins:
         asked = [b for b in pending if b.name in named and b.name not in by_hand]
         if not all(each.lenient for block in asked for each in named[block.name]):
             return {}
-        found = {block.name: left_alone.judged(look, block, target()) for block in asked}
+        found = {block.name: existing_columns.judge(look, block, target()) for block in asked}
         simple = {name: judgement for name, judgement in found.items() if judgement}
         return simple if len(simple) == len(asked) else {}
 

@@ -19,7 +19,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
 
-def judged(look: Session, block: Block, target: Inventory) -> Judgement | None:
+def judge(look: Session, block: Block, target: Inventory) -> Judgement | None:
     """What to do with the block; None if that is not so simple."""
     path = block.search_path or search_path.of(look)
     schemas = search_path.schemas(look, path)

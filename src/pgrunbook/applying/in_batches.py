@@ -140,7 +140,7 @@ class _Work:
         self.revision = self.decision.revision
         if found is None or found.tree_sha256 != block.tree_sha256:
             return None
-        if problems := list(resume_backfill.moved(block, found, self.keyset.named)):
+        if problems := list(resume_backfill.table_problems(block, found, self.keyset.named)):
             raise Refused("The block cannot go on where it was.", problems=problems)
         return found
 
@@ -213,7 +213,9 @@ class _Work:
         rows = min(self._few or self.pace.rows, self.pace.rows)
         behind = self.backfill.at, self.backfill.upper
         ahead = self.keyset.ahead(self.sessions.work, *behind, rows)
-        if problems := [*resume_backfill.moved(self.decision.block, self.backfill, ahead.table)]:
+        if problems := [
+            *resume_backfill.table_problems(self.decision.block, self.backfill, ahead.table)
+        ]:
             raise Failed("Its table is another one now.", problems=problems)
         return ahead
 

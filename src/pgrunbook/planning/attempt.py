@@ -20,8 +20,8 @@ from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Object
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.judgement import Trial
-from pgrunbook.planning.seen import Seen, dropping, is_one_of
 from pgrunbook.planning.timeline import Change, Step, Work
+from pgrunbook.planning.twin_state import TwinState, dropping, is_one_of
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
@@ -94,7 +94,7 @@ class Attempt:
 
     def run(self, blocks: Sequence[Block]) -> list[Trial]:
         """Run blocks, and keep what each statement changes; up to the first that fails."""
-        seen = Seen(self._conn, self._beside, self._missing)
+        seen = TwinState(self._conn, self._beside, self._missing)
         trials: list[Trial] = []
         for block in blocks:
             if trials and (trials[-1].failure or not trials[-1].tried):
@@ -103,7 +103,7 @@ class Attempt:
                 trials.append(self._run(block, seen))
         return trials
 
-    def _run(self, block: Block, seen: Seen) -> Trial:
+    def _run(self, block: Block, seen: TwinState) -> Trial:
         self._see(self._conn, block)
         role = sql.Identifier(block.role) if block.role else self._role
         self._conn.execute(sql.SQL("SET ROLE {}").format(role))
@@ -152,7 +152,7 @@ class _Failed(Exception):
 
 
 def _in_transaction(
-    conn: psycopg.Connection[Any], block: Block, seen: Seen, *, apart: bool
+    conn: psycopg.Connection[Any], block: Block, seen: TwinState, *, apart: bool
 ) -> Iterator[Step]:
     conn.execute("BEGIN")
     try:
@@ -180,7 +180,7 @@ def _parts(block: Block, *, apart: bool) -> Iterator[tuple[int, Sequence[Stateme
         yield len(block.statements) - 1, block.statements
 
 
-def _execute(conn: psycopg.Connection[Any], statement: Statement, seen: Seen) -> None:
+def _execute(conn: psycopg.Connection[Any], statement: Statement, seen: TwinState) -> None:
     for _ in range(_IN_THE_WAY):
         try:
             conn.execute(f"{_SAVEPOINT}{statement.sql}".encode())
@@ -206,7 +206,7 @@ _SAVEPOINT = "SAVEPOINT pgrunbook_attempt;\n"
 _IN_THE_WAY = 100  # objects that one statement of code makes
 
 
-def _drop(conn: psycopg.Connection[Any], objects: Sequence[Object], seen: Seen) -> None:
+def _drop(conn: psycopg.Connection[Any], objects: Sequence[Object], seen: TwinState) -> None:
     """Take away what was left on the twin as no statement says that it makes it."""
     for each in objects:
         conn.execute(dropping(each).encode())
@@ -215,7 +215,7 @@ def _drop(conn: psycopg.Connection[Any], objects: Sequence[Object], seen: Seen) 
 
 
 def _alone(
-    conn: psycopg.Connection[Any], block: Block, seen: Seen, *, apart: bool
+    conn: psycopg.Connection[Any], block: Block, seen: TwinState, *, apart: bool
 ) -> Iterator[Step]:
     """Each statement by itself, as PostgreSQL refuses them in a transaction."""
     for index, part in _parts(block, apart=apart):

@@ -28,7 +28,7 @@ _DUPLICATE = (
 _RELATIONS = ("table", "view", "materialized view", "sequence", "index", "foreign table")
 
 
-class Seen:
+class TwinState:
     """What is on the twin, as it was last seen; and what has changed since."""
 
     def __init__(

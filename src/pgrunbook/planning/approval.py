@@ -14,11 +14,11 @@ from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
-from pgrunbook.records.contained import is_regular
 from pgrunbook.records.malformed import MALFORMED
 from pgrunbook.records.naming import seal_of
 from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.record import Record, Row
+from pgrunbook.records.untrusted_files import is_regular
 from pgrunbook.runbooks import arguments
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project

@@ -33,10 +33,10 @@ from filelock import FileLock, Timeout
 from pgrunbook import files as atomic
 from pgrunbook.errors import Failed, Problem, Refused, Unreadable
 from pgrunbook.ledger.heads import Head
-from pgrunbook.records import contained, naming
-from pgrunbook.records.contained import is_regular, is_there, printable
+from pgrunbook.records import naming, untrusted_files
 from pgrunbook.records.naming import BESIDE, MADE, NOTEBOOK, SEAL, names, seal_of
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.untrusted_files import is_regular, is_there, printable
 
 if TYPE_CHECKING:
     # Not when a run begins, which only looks whether it could be sealed: what signs takes 8 MB.
@@ -180,7 +180,7 @@ class Archive:
 
     def _noted(self, name: str) -> list[tuple[str, str]]:
         try:
-            text = contained.whole(self.file(name)).decode("utf-8", "replace")
+            text = untrusted_files.whole(self.file(name)).decode("utf-8", "replace")
         except FileNotFoundError:
             return []
         noted = []
@@ -218,7 +218,7 @@ class Archive:
         from pgrunbook.records import attestation
 
         name = self.name(path)
-        data = contained.whole(self.file(name))
+        data = untrusted_files.whole(self.file(name))
         statement, envelope = attestation.opened(data)
         return Seal(name, hashlib.sha256(data).hexdigest(), statement, envelope)
 
@@ -245,7 +245,7 @@ class Archive:
         """The file that a name in the archive stands for. Raises Unreadable if that cannot be one
         of it.
         """
-        return contained.below(self.root, name)
+        return untrusted_files.below(self.root, name)
 
     def name(self, path: Path) -> str:
         """The path from the root on, wherever a symbolic link leads. Raises Refused if it is not

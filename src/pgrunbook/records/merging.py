@@ -17,9 +17,9 @@ from pgrunbook import files
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.records import chain, verification
 from pgrunbook.records.archive import Archive, sha256_of
-from pgrunbook.records.contained import is_there
 from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.untrusted_files import is_there
 
 
 class Merged(NamedTuple):

@@ -22,7 +22,6 @@ from pgrunbook.ledger.heads import Head
 from pgrunbook.postgres.target import Target
 from pgrunbook.records import attestation, consistency, leaks, malformed
 from pgrunbook.records.archive import Archive, seal_command
-from pgrunbook.records.contained import require_regular
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Snapshot
 from pgrunbook.records.hearing import Hearing
@@ -30,6 +29,7 @@ from pgrunbook.records.how_it_ended import Ending, final, shown
 from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import BY_HAND
+from pgrunbook.records.untrusted_files import require_regular
 from pgrunbook.runbooks import credentials, parameters, targets
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project

@@ -16,13 +16,13 @@ from pgrunbook.ledger import heads
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation, chain
 from pgrunbook.records.archive import Archive, seal_command, sha256_of
-from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
 from pgrunbook.records.malformed import MALFORMED
 from pgrunbook.records.naming import JOURNAL, SEAL, names, seal_of
 from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.untrusted_files import is_regular, unnameable
 from pgrunbook.runbooks.project import Project
 
 

@@ -14,7 +14,7 @@ from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.naming import seal_of
 from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.record import Record, Row

@@ -21,7 +21,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, may_have_written
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import BY_HAND, NOT_COMPARED
 from pgrunbook.records.testimony import Testimony, Witness, is_id

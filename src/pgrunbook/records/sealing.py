@@ -20,7 +20,7 @@ from pgrunbook import files
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
 from pgrunbook.ledger.heads import Head
 from pgrunbook.postgres.target import Target
-from pgrunbook.records import attestation, consistency, leaks, malformed
+from pgrunbook.records import attestation, consistency, leaks, malformed_notebook
 from pgrunbook.records.archive import Archive, seal_command
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Snapshot
@@ -74,7 +74,7 @@ class Sealing:
         key = self.project.signing_key
         signer = attestation.signer(key) if key else None
         target = self._target()
-        with malformed.refused(self.notebook.name):
+        with malformed_notebook.refuse(self.notebook.name):
             self._require_truth()
             self._search(target)
             facts, sources = self._facts(), self._record.sources
@@ -206,7 +206,7 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
     name = Archive(project.outputs).name(notebook)
     require_regular(notebook)
     try:
-        with malformed.refused(name):
+        with malformed_notebook.refuse(name):
             nb = _read(notebook)
             bundles.require_known(nb, name)
             chosen = _chosen(nb)

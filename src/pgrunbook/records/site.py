@@ -23,7 +23,7 @@ from pgrunbook.records import page_names, rendering
 from pgrunbook.records.archive import Archive, sha256_of
 from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.failure import Failure, ended
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.naming import seal_of
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import Seal

@@ -17,7 +17,7 @@ from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation, chain
 from pgrunbook.records.archive import Archive, seal_command, sha256_of
 from pgrunbook.records.findings import Verification
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.naming import JOURNAL, SEAL, names, seal_of
 from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record

@@ -24,7 +24,7 @@ MALFORMED = (
 
 
 @contextmanager
-def refused(name: str) -> Iterator[None]:
+def refuse(name: str) -> Iterator[None]:
     """Within it the notebook of this name is read, and nothing is changed. Raises Refused for one
     of another form.
     """

@@ -24,8 +24,8 @@ from pgrunbook.records import attestation, consistency, leaks, malformed_noteboo
 from pgrunbook.records.archive import Archive, seal_command
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Snapshot
-from pgrunbook.records.hearing import Hearing
 from pgrunbook.records.how_it_ended import Ending, final, shown
+from pgrunbook.records.ledger_check import LedgerCheck
 from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import BY_HAND
@@ -84,12 +84,12 @@ class Sealing:
         archive.require_unsealed(self.notebook)
         if self.by_hand:
             self._require_first(archive)
-        hearing = Hearing(
+        check = LedgerCheck(
             self._record, self._ending, self.chosen, self.by_hand, self.problems, self._secrets
         )
-        with hearing.session(target) as conn:
-            testimony = hearing.testimony(conn)
-            rows = hearing.rows(conn)
+        with check.session(target) as conn:
+            testimony = check.testimony(conn)
+            rows = check.rows(conn)
 
             def complete() -> None:
                 if rows:
@@ -104,7 +104,7 @@ class Sealing:
             }
             head = archive.seal(self.notebook, facts, sources, signer, complete)
             if conn and rows:
-                hearing.note(conn, head)
+                check.note(conn, head)
             told = "; ".join(filter(None, [testimony.says, testimony.remark]))
             return Sealed(head, signer is not None, self.problems, told if self.by_hand else "")
 

@@ -31,7 +31,7 @@ _WITHOUT_ROWS = "the ledger's rows are not in the record"
 
 
 @dataclass(frozen=True)
-class Hearing:
+class LedgerCheck:
     """What is asked for one record, which is sealed `by_hand` or not. What cannot be had is added
     to `problems`.
     """

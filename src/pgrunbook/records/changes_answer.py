@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pgrunbook.records.cut_off import begun_blocks, cell_at_work
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Frame, Record
+from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
 
 RAN = ("applied", "reverted")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from nbformat import from_dict
 
 from pgrunbook.errors import Problem
-from pgrunbook.records.cut_off import BROKEN_OFF
 from pgrunbook.records.how_it_ended import final, told
 from pgrunbook.records.record import UNENDED, Record
+from pgrunbook.records.unfinished_cells import BROKEN_OFF
 from pgrunbook.records.words import counted, listed
 
 # Of more problems or blocks, the cell below has the rest.

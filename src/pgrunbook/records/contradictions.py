@@ -14,12 +14,12 @@ from typing import Any
 
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.ledger import ledger
+from pgrunbook.records.block_contradictions import SHOW, BlockContradictions, otherwise
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.records.runbook_cells import RunbookCells
 from pgrunbook.records.testimony import Witness
-from pgrunbook.records.work import SHOW, Work, otherwise
 from pgrunbook.runbooks.parameters import Parameters
 
 Row = Mapping[str, Any]
@@ -87,7 +87,9 @@ class Comparison:
             *self._runs(),
             *self._verdicts(),
             *self._unknown(),
-            *Work(self.record, self.ending, self.witness, self._rehearses).problems(),
+            *BlockContradictions(
+                self.record, self.ending, self.witness, self._rehearses
+            ).problems(),
             *self._shown(),
             *self._cells.problems(),
             *self._seals(),

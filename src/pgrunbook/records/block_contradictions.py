@@ -31,7 +31,7 @@ def otherwise(what: str, expected: object, found: object) -> Problem:
 
 
 @dataclass(frozen=True)
-class Work:
+class BlockContradictions:
     """What a record shows that was done, beside the rows of the ledger. `ending` is how its cells
     say it ended; a rehearsal has worked on a copy, of which the ledger knows nothing.
     """

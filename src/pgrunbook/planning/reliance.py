@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import psycopg
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.inventory.words import told
 from pgrunbook.ledger import install, ledger
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.postgres import catalog, limits, trust
@@ -181,7 +181,7 @@ def readings(
     if not unread:
         return
     differing = [
-        f"{each}: {told(before, now)} → {told(now, before)}"
+        f"{each}: {describe(before, now)} → {describe(now, before)}"
         for each, (before, now) in sorted(unread.items())
         if before is not None and before != now
     ]

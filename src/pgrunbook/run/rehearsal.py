@@ -14,9 +14,9 @@ from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
 from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read
-from pgrunbook.inventory.words import told
 from pgrunbook.ledger import install, ledger, write
 from pgrunbook.ledger.fold import fold
 from pgrunbook.planning import right_target
@@ -171,7 +171,7 @@ def _compared(each: Difference) -> CheckResult:
     there, found = each.before, each.after
     what = f"has {each.object} as the target has it"
     if there and found and there.properties.get("type") == found.properties.get("type"):
-        return CheckResult("copy", what, not_run=f"it has {told(found, there)}")
+        return CheckResult("copy", what, not_run=f"it has {describe(found, there)}")
     if each.object.type not in ("table", "table column"):
         return CheckResult("copy", what, not_run=f"it has {'none' if found is None else 'one'}")
     return result(
@@ -179,8 +179,8 @@ def _compared(each: Difference) -> CheckResult:
         what,
         False,
         f"{each.object} could not be copied",
-        expected=told(there, found),
-        found=told(found, there),
+        expected=describe(there, found),
+        found=describe(found, there),
         remedy="the card of the target says why; rehearse on a staging database that has what it "
         "lacks",
     )

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from pgrunbook.inventory.catalogs import OIDS
-from pgrunbook.inventory.changed import Written
+from pgrunbook.inventory.changes import Changes
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import (
     Address,
@@ -107,7 +107,7 @@ def _properties(definition: Definition | None) -> object:
 
 def read_effect(
     conn: Session,
-    by_block: Written,
+    by_block: Changes,
     ground: Ground,
     wanted: Mapping[Object, Definition | None],
 ) -> Effect:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.inventory import read
-from pgrunbook.inventory.changed import overwritten, written
+from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
 from pgrunbook.sqltext.made import Made
@@ -50,12 +50,12 @@ class TwinState:
         it has dropped, the session beside it still sees. What it has `replaced` is among it, if it
         was the same before, too.
         """
-        found = written(self._conn)
+        found = read_changes(self._conn)
         if found.xid is None:
             return {}
         addresses = {*found.addresses}
         if found.deleted_from:
-            addresses |= {*overwritten(self._beside, found.xid, found.deleted_from)}
+            addresses |= {*read_overwritten(self._beside, found.xid, found.deleted_from)}
         before = {self._at[each] for each in addresses if each in self._at}
         now = read.read_objects(self._conn, sorted(addresses))
         self._at |= now.at()

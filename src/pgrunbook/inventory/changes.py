@@ -34,15 +34,15 @@ _CATALOG = re.compile(r"\{(pg_\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Changes:
     """What a transaction has written so far."""
 
     xid: int | None  # None: it has not written at all
     addresses: list[Address]
-    deleted_from: list[str]  # the catalogs that `overwritten` has to look into
+    deleted_from: list[str]  # the catalogs that `read_overwritten` has to look into
 
 
-def written(conn: psycopg.Connection[Any]) -> Written:
+def read_changes(conn: psycopg.Connection[Any]) -> Changes:
     """What the present transaction has written to the catalogs: the objects, those that depend on
     them directly, and their parts; and where to look for what it has dropped. One message.
 
@@ -55,12 +55,12 @@ def written(conn: psycopg.Connection[Any]) -> Written:
     ]
     number, objects, deleted = ask(conn, questions)
     ((xid,),) = number.rows
-    return Written(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
+    return Changes(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
 
 
-def asking(conn: Session) -> list[str]:
-    """The questions of `written`, prepared, as statements that can stand among others in the
-    transaction: `answered` takes the rows of each. The session's search path must be pg_catalog.
+def queries(conn: Session) -> list[str]:
+    """The questions of `read_changes`, prepared, as statements that can stand among others in the
+    transaction: `from_rows` takes the rows of each. The session's search path must be pg_catalog.
     """
     query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written)
     return [
@@ -69,21 +69,14 @@ def asking(conn: Session) -> list[str]:
     ]
 
 
-def answered(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Written:
+def from_rows(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Changes:
     """What the rows of these answers say."""
     objects, deleted = answers
     addresses = [Address(*row.values()) for row in objects]
-    return Written(None, addresses, [row["relname"] for row in deleted])
+    return Changes(None, addresses, [row["relname"] for row in deleted])
 
 
-def changed(conn: psycopg.Connection[Any]) -> list[Address]:
-    """The objects that the present transaction has made or altered, and those that depend on them
-    directly.
-    """
-    return written(conn).addresses
-
-
-def overwritten(
+def read_overwritten(
     conn: psycopg.Connection[Any], xid: int, deleted_from: Container[str] | None = None
 ) -> list[Address]:
     """The objects that another transaction has altered or dropped, as this session still sees them:

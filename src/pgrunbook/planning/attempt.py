@@ -26,7 +26,7 @@ from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.made import Made, dropped, made
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, dropped_objects
 
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
@@ -73,16 +73,16 @@ class Attempt:
         before = _dropped_first(blocks)
         for block in reversed(blocks):
             self._see(self._beside, block)
-            for each in reversed([each for s in block.statements for each in made(s.node)]):
+            for each in reversed(block.made):
                 if each.name and not _stays(each) and (each.name, each.parent) not in before:
                     self._undo(each)
         self._beside.execute(f"SET search_path = {search_path.OURS}".encode())
 
-    def _undo(self, each: Made) -> None:
+    def _undo(self, each: CreatedObject) -> None:
         """Without effect where it fails: what is not there, or was renamed; or a schema with
         something else in it.
         """
-        statement = each.undone.removesuffix(" CASCADE" if each.kind == "schema" else "")
+        statement = each.undo_statement.removesuffix(" CASCADE" if each.kind == "schema" else "")
         try:
             self._beside.execute(statement.encode())
         except psycopg.Error:
@@ -129,12 +129,12 @@ def _dropped_first(blocks: Sequence[Block]) -> set[tuple[str, str]]:
     seen: set[tuple[str, str]] = set()
     first: set[tuple[str, str]] = set()
     for statement in (statement for block in blocks for statement in block.statements):
-        first |= {*dropped(statement.node)} - seen
-        seen |= {(each.name, each.parent) for each in made(statement.node)}
+        first |= {*dropped_objects(statement.node)} - seen
+        seen |= {(each.name, each.parent) for each in created_objects(statement.node)}
     return first
 
 
-def _stays(each: Made) -> bool:
+def _stays(each: CreatedObject) -> bool:
     """Whether a statement that makes it may find it there: it replaces it, or leaves it alone. An
     extension may take a superuser to make.
     """
@@ -231,13 +231,13 @@ def _alone(
 
 def _unnamed(statement: Statement) -> bool:
     """Whether it leaves a name to PostgreSQL, which takes another one where that is taken."""
-    return any(not each.name for each in made(statement.node))
+    return any(not each.name for each in created_objects(statement.node))
 
 
 def _step(
     block: str, index: int, part: Sequence[Statement], changes: Mapping[Object, Change]
 ) -> Step:
-    objects = [each for statement in part for each in made(statement.node)]
+    objects = created_objects(*(statement.node for statement in part))
     lenient = {each.name for each in objects if each.lenient and each.kind == "table column"}
     return Step(
         block,
@@ -256,8 +256,9 @@ def _work_of(part: Sequence[Statement]) -> Work:
     return Work.UPKEEP if works == {Work.UPKEEP} else Work.NONE
 
 
-def _replaced(part: Sequence[Statement]) -> list[Made]:
-    return [each for statement in part for each in made(statement.node) if each.replaces]
+def _replaced(part: Sequence[Statement]) -> list[CreatedObject]:
+    objects = created_objects(*(statement.node for statement in part))
+    return [each for each in objects if each.replaces]
 
 
 def _is_column(each: Object, names: set[str]) -> bool:

@@ -24,7 +24,7 @@ from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext.made import Made, made
+from pgrunbook.sqltext.created_objects import CreatedObject
 
 Maker = Callable[[], AbstractContextManager[Twin]]
 
@@ -70,7 +70,7 @@ class Twins:
         named = self._unexplained(there(look, pending), look.schema)
         by_hand = self._by_hand(pending)
         before = self._before(pending[0]) if pending else ""
-        adopted = before == "adopted" and not _made(pending[0])
+        adopted = before == "adopted" and not pending[0].made
         plain = {b.name: _plain(b, b.name in by_hand) for b in blocks}
         if not adopted and (simple := self._without(look, pending, named, by_hand, target)):
             return {block.name: simple.get(block.name, plain[block.name]) for block in blocks}
@@ -89,7 +89,7 @@ class Twins:
         look: Session,
         pending: Sequence[Block],
         blocks: Sequence[Block],
-        named: Mapping[str, Sequence[Made]],
+        named: Mapping[str, Sequence[CreatedObject]],
         by_hand: set[str],
         target: Inventory,
         before: str,
@@ -115,8 +115,8 @@ class Twins:
         return {block.name: judged[block.name] for block in blocks}
 
     def _unexplained(
-        self, named: Mapping[str, Sequence[Made]], schema: str
-    ) -> dict[str, Sequence[Made]]:
+        self, named: Mapping[str, Sequence[CreatedObject]], schema: str
+    ) -> dict[str, Sequence[CreatedObject]]:
         """Of what is there, what no block of the ledger has made. Once a twin was tried, it knows
         better.
         """
@@ -133,7 +133,7 @@ class Twins:
         self,
         look: Session,
         pending: Sequence[Block],
-        named: Mapping[str, Sequence[Made]],
+        named: Mapping[str, Sequence[CreatedObject]],
         by_hand: set[str],
         target: Callable[[], Inventory],
     ) -> dict[str, Judgement]:
@@ -205,17 +205,13 @@ def _key(block: Block) -> tuple[str, str]:
     return block.name, block.sql_sha256
 
 
-def _made(block: Block) -> list[Made]:
-    return [each for statement in block.statements for each in made(statement.node)]
-
-
-def there(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made]]:
+def there(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
     """What the target has, by name, of the objects that blocks make."""
-    by_path: dict[str, list[tuple[str, Made]]] = defaultdict(list)
+    by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
     for block in blocks:
         path = block.search_path or search_path.of(look)
-        by_path[path] += [(block.name, each) for each in _made(block)]
-    found: dict[str, list[Made]] = defaultdict(list)
+        by_path[path] += [(block.name, each) for each in block.made]
+    found: dict[str, list[CreatedObject]] = defaultdict(list)
     for path, objects in by_path.items():
         asked = {
             "kinds": [each.kind for _, each in objects],
@@ -230,7 +226,7 @@ def there(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made]]:
     return dict(found)
 
 
-def _is(each: Object, named: Made, schema: str) -> bool:
+def _is(each: Object, named: CreatedObject, schema: str) -> bool:
     """Whether a statement names the object; one without a schema is taken for the run's own."""
     within = f"{maybe_double_quote_name(named.schema or schema)}."
     known = within in each.identity or "." not in each.identity
@@ -247,7 +243,9 @@ def _plain(block: Block, by_hand: bool) -> Judgement:
     return Judgement(Action.APPLY, tuple(range(len(block.statements))), "absent")
 
 
-def _unjudged(block: Block, named: Sequence[Made], by_hand: set[str], why: Refused) -> Judgement:
+def _unjudged(
+    block: Block, named: Sequence[CreatedObject], by_hand: set[str], why: Refused
+) -> Judgement:
     """The judgement of a block where no twin can be made."""
     if block.name in by_hand or not named:
         return _plain(block, block.name in by_hand)

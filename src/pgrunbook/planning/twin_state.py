@@ -13,7 +13,7 @@ from pgrunbook.inventory import read
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
-from pgrunbook.sqltext.made import Made
+from pgrunbook.sqltext.created_objects import CreatedObject
 
 # relation "t" already exists; column "c" of relation "t" already exists
 _ALREADY = re.compile(
@@ -45,7 +45,7 @@ class TwinState:
         self._at = self._now.at()
         self._made: set[Object] = set()
 
-    def written(self, replaced: Sequence[Made]) -> dict[Object, Change]:
+    def written(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
         """What the transaction has changed, by the rows of the catalog that carry its number; what
         it has dropped, the session beside it still sees. What it has `replaced` is among it, if it
         was the same before, too.
@@ -132,7 +132,7 @@ def dropping(each: Object) -> str:
     return f"DROP {each.type.upper()} {each.identity} CASCADE"
 
 
-def is_one_of(each: Object, named: Sequence[Made]) -> bool:
+def is_one_of(each: Object, named: Sequence[CreatedObject]) -> bool:
     """Whether an object is called as one of these."""
     return any(one.kind == each.type and is_called(each, one.name) for one in named)
 

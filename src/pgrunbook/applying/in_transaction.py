@@ -141,7 +141,7 @@ def _outcome_by_ledger(
     """
     block = decision.block
     try:
-        row = ledger.row(sessions.work, run_id, block.name)
+        row = ledger.block_row(sessions.work, run_id, block.name)
     except (psycopg.Error, RunbookError) as unreachable:
         problem = Problem(
             f"{first_line(exc)}; and the ledger cannot be asked: {first_line(unreachable)}",
@@ -218,7 +218,7 @@ class _Transaction:
             if problems:
                 raise Failed(_rolled_back(decision), problems=problems)
             locks = message.locks()
-            done = write.recording(
+            done = write.block_insert(
                 conn,
                 self.run_id,
                 about,

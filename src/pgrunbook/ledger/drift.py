@@ -52,7 +52,7 @@ class Drift:
         )
 
 
-def drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
+def find_drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
     """Return what differs, in the order of the objects' names. Reads nothing.
 
     `version` is the server's major version: what another one has printed is only missed, not

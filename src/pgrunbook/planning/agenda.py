@@ -188,7 +188,9 @@ class Agenda:
 
     def _backfill(self, entry: ledger.Entry) -> batches.Backfill | None:
         """How far the batches of a block have come."""
-        return batches.found(self.look, self.runbook, self.schema, entry.block, entry.revision)
+        return batches.find_backfill(
+            self.look, self.runbook, self.schema, entry.block, entry.revision
+        )
 
     def _begun(
         self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]
@@ -206,7 +208,7 @@ class Agenda:
     def _left(self, block: Block, entry: ledger.Entry | None) -> Remains:
         if entry is None or not entry.broken_off:
             return remains(self.sessions.look, block, None)
-        statements = ledger.begun(self.look, self.runbook, self.schema, block.name)
+        statements = ledger.begun_statements(self.look, self.runbook, self.schema, block.name)
         before = [names(identity) for kind, *_, identity in entry.kept if kind == "index"]
         of_schema = [(self.schema, *name) if len(name) == 1 else name for name in before]
         return remains(self.sessions.look, block, statements, of_schema)

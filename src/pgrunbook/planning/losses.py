@@ -261,7 +261,7 @@ def _later(
         on = {named[name] for name in (each.identity, expected.parts.get(each)) if name in named}
         for setter in setters if on else ():
             standing.setdefault(setter.runbook, {}).setdefault(setter.block, set()).update(on)
-    for row in ledger.later(conn, runbook, schema, tables):
+    for row in ledger.later_changes(conn, runbook, schema, tables):
         if on := {*row["tables"]} | (_named(row["begun"]) & {*tables}):
             standing.setdefault(row["runbook"], {}).setdefault(row["block"], set()).update(on)
     for later in sorted(name for name in standing if name > runbook):

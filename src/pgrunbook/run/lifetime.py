@@ -18,7 +18,7 @@ from IPython.core.getipython import get_ipython
 from pgrunbook.applying.apply_blocks import Worker
 from pgrunbook.errors import Failed, Problem, Refused, Verdict, first_line
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.ledger.run_rows import Recorder, so_far
+from pgrunbook.ledger.run_rows import Recorder, progress_of
 from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
@@ -174,7 +174,7 @@ class Lifetime:
         """The card of the target, and what is known of runs that have not ended, by a label."""
         state = "died" if self._sessions.locked else "at work, or died"
         unfinished = {
-            f"run {row['run_id'][:8]}": f"{state}; {so_far(row)}"
+            f"run {row['run_id'][:8]}": f"{state}; {progress_of(row)}"
             for row in self._recorder.unfinished()
         }
         given = {name: value for name, (value, _) in parameters.changed(self.parameters).items()}

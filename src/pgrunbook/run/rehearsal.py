@@ -18,7 +18,7 @@ from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import install, ledger, write
-from pgrunbook.ledger.fold import fold
+from pgrunbook.ledger.fold import read_fold
 from pgrunbook.planning import right_target
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
@@ -99,10 +99,10 @@ class Rehearsal:
         if not entries:
             return
         install.install(conn)
-        expected, copied = fold(self.look, self._schema), read(conn)
+        expected, copied = read_fold(self.look, self._schema), read(conn)
         effects = {name: expected.effect(runbook, name, copied) for name in entries}
         begun = {
-            name: ledger.begun(self.look, runbook, self._schema, name)
+            name: ledger.begun_statements(self.look, runbook, self._schema, name)
             for name, entry in entries.items()
             if entry.broken_off
         }

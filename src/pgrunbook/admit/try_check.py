@@ -137,7 +137,7 @@ class Trial:
             self._row(expressions.columns(part), value, filled=filled),
             sql.Identifier(self.alias or "domain"),
         )
-        row = search_path.asked(self.conn, self.path, query)
+        row = search_path.first_row(self.conn, self.path, query)
         assert row is not None
         answer: bool | None = row[0]
         return answer

@@ -50,7 +50,7 @@ class Witness:
         new = {
             name: questions[name] for name, question in asked.items() if question not in self.told
         }
-        found = catalog.together(self.conn, new) if new else {}
+        found = catalog.rows_of_several(self.conn, new) if new else {}
         for name, question in asked.items():
             self.answers[question] = found[name] if name in found else self.told[question]
         return {name: self.answers[question] for name, question in asked.items()}
@@ -92,7 +92,7 @@ class Witness:
     def asking(self, conn: Session) -> list[str]:
         """All that was asked, as statements for another session: see `repeated`."""
         asked = [
-            catalog.asking(conn, name, **dict(given)) if given else name
+            catalog.statement(conn, name, **dict(given)) if given else name
             for name, given in self.answers
         ]
         # The server plans a query when it is first executed. Planning takes longer than all the

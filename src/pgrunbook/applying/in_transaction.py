@@ -198,7 +198,7 @@ class _Transaction:
         questions = self.ask(block, conn)
         # prepared before anybody has to wait for it
         changes.queries(conn)
-        rows_written = catalog.asking(conn, "rows_written")
+        rows_written = catalog.statement(conn, "rows_written")
         clock = Clock()
         with conn.undoing():
             asked = [*changes.queries(conn), rows_written, *questions.asked]

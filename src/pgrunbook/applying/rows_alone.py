@@ -19,7 +19,7 @@ _REMEDY = (
 
 def asking(conn: Session) -> str:
     """The question which catalogs the transaction has written to, to be sent with others."""
-    return catalog.asking(conn, "catalogs_written")
+    return catalog.statement(conn, "catalogs_written")
 
 
 def require(work: Session, look: Connection, block: str) -> None:

@@ -33,7 +33,7 @@ def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[Chec
     exists, strangers = trust.strangers(conn)
     if strangers or not there or not readable:
         return _all("ledger", "is nobody else's", strangers)
-    problems = trust.lacking(conn, 1) if exists else [_NO_LEDGER]
+    problems = trust.missing_columns(conn, 1) if exists else [_NO_LEDGER]
     if problems:
         return _all("ledger", "is one", problems)
     version = ledger.installed(conn)
@@ -48,7 +48,7 @@ def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[Chec
     )
     if known.problem:
         return [known]
-    return [known, *_all("ledger", "is complete", trust.lacking(conn, version))]
+    return [known, *_all("ledger", "is complete", trust.missing_columns(conn, version))]
 
 
 _NO_LEDGER = Problem(

@@ -148,7 +148,7 @@ class Lifetime:
 
         look = self._sessions.look
         server = targets.for_twins(project, look.info.server_version // 10_000)
-        with twin_server.made(reached, look, server, self.run_id[:8]) as twin:
+        with twin_server.make_twin(reached, look, server, self.run_id[:8]) as twin:
             yield twin
 
     def _check_target(self, target: target.Target, project: Project) -> Identity:

@@ -164,7 +164,7 @@ def _copied(
 ) -> AbstractContextManager[Copy]:
     from pgrunbook.postgres import schema_copy  # here, because only rehearsals need it
 
-    return schema_copy.copied(target, look, project.scratch(), label.partition(" ")[0])
+    return schema_copy.copy_schema(target, look, project.scratch(), label.partition(" ")[0])
 
 
 def _compared(each: Difference) -> CheckResult:

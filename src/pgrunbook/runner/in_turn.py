@@ -100,11 +100,11 @@ class InTurn:
             right_target.check_identity(target, identify(look))
             if place.mode == "rehearse":
                 folder = self._project.scratch()
-                copying = schema_copy.copied(target, look, folder, name)
+                copying = schema_copy.copy_schema(target, look, folder, name)
                 shared = SharedCopy.of(self._stack.enter_context(copying))
             else:
                 server = targets.for_twins(self._project, look.info.server_version // 10_000)
-                making = twin_server.made(target, look, server, name)
+                making = twin_server.make_twin(target, look, server, name)
                 shared = SharedCopy.of(self._stack.enter_context(making))
         self._before[place] = _read(shared)
         return shared

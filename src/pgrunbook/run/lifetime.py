@@ -177,7 +177,9 @@ class Lifetime:
             f"run {row['run_id'][:8]}": f"{state}; {progress_of(row)}"
             for row in self._recorder.unfinished()
         }
-        given = {name: value for name, (value, _) in parameters.changed(self.parameters).items()}
+        given = {
+            name: value for name, (value, _) in parameters.non_defaults(self.parameters).items()
+        }
         there = self._rehearsal.there if self._rehearsal else self._identity
         card = target_card.card(
             there,

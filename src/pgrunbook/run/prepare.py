@@ -206,7 +206,7 @@ class Preparation:
         discarded, timeout = self.parameters.discarded, self.parameters.statement_timeout
 
         def again(runbook: str, mode: str) -> str:
-            return arguments.again(self.project, runbook, self.parameters, mode)
+            return arguments.command_again(self.project, runbook, self.parameters, mode)
 
         return losses.check(*about, decided, discarded, timeout, self.agenda.state.fold, again)
 

@@ -161,7 +161,7 @@ def _name(migration: Migration, index: int, count: int) -> str:
 def _in_order(names: Sequence[str]) -> list[str]:
     """The names, changed no more than it takes for their files to sort in this order."""
     numbered = [f"{number:04}_{name}" for number, name in enumerate(names, start=1)]
-    wide = migrations.padded(names)
+    wide = migrations.pad_versions(names)
     for candidate in (list(names), [wide[name] for name in names]):
         files = [f"{name}.sql" for name in candidate]
         if files == sorted(set(files)):

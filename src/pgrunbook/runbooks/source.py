@@ -57,7 +57,7 @@ class Source:
         """Read every file, as far as it can be used."""
         unusable: dict[str, Sequence[Problem]] = {}
         kinds = {kind: dict(_entries(folder / kind, folder, unusable)) for kind in KINDS}
-        if not paths(folder / "deploy"):
+        if not block_paths(folder / "deploy"):
             unusable["deploy/"] = [
                 Problem("holds no block", where="deploy/", expected="NNN_name.sql")
             ]
@@ -250,7 +250,7 @@ def _why(script: Script) -> str:
     return script.header.get("why", from_file)
 
 
-def paths(folder: Path) -> dict[str, Path]:
+def block_paths(folder: Path) -> dict[str, Path]:
     """The SQL files and the folders in a folder, in order, by the names of their blocks.
 
     Hidden ones are left alone: editors and JupyterLab leave copies there, and a shell's
@@ -263,7 +263,7 @@ def paths(folder: Path) -> dict[str, Path]:
 def _entries(
     folder: Path, root: Path, unusable: dict[str, Sequence[Problem]]
 ) -> Iterable[tuple[str, Script | Variants]]:
-    for name, path in paths(folder).items():
+    for name, path in block_paths(folder).items():
         if path.is_dir():
             found = {p.stem: _script(p, root, unusable) for p in sorted(path.glob("[!.]*.sql"))}
             yield name, {stem: script for stem, script in found.items() if script}

@@ -48,7 +48,7 @@ class Columns:
     blocks: list[Block] = field(default_factory=list)
     probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
-    _seen: dict[Admits, Admission] | None = None  # see `asked_once`
+    _seen: dict[Admits, Admission] | None = None  # see `one_moment`
     _witnesses: dict[Admits, Witness] = field(default_factory=dict)  # each the last one
 
     def admit(
@@ -74,7 +74,7 @@ class Columns:
             self._folders[admits] = (by, then)
         return inspected
 
-    def renewed(self, block: Block) -> Block:
+    def renew(self, block: Block) -> Block:
         """The block as the target wants it now: what constrains a column may have changed since the
         plan.
         """
@@ -84,7 +84,7 @@ class Columns:
         return next(b for b in self.blocks if b.name == block.name)
 
     @contextmanager
-    def asked_once(self) -> Iterator[None]:
+    def one_moment(self) -> Iterator[None]:
         """In the `with` block, which is one moment, the session `look` is asked once about each
         column.
         """

@@ -116,13 +116,13 @@ def literals(node: ast.Node) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def alone(node: ast.Node, column: str) -> ast.Node:
+def with_unknown_others(node: ast.Node, column: str) -> ast.Node:
     """The expression with NULL, unknown, for every condition that does not read the column.
 
     If it is then FALSE for a value, it is FALSE for that value whatever the other columns hold.
     """
     if isinstance(node, ast.BoolExpr):
-        return replace(node, args=tuple(alone(arg, column) for arg in node.args))
+        return replace(node, args=tuple(with_unknown_others(arg, column) for arg in node.args))
     return node if reads(node, column) else ast.A_Const(isnull=True)
 
 
@@ -152,7 +152,7 @@ def compares_order(node: ast.Node, subject: Subject) -> bool:
     return False
 
 
-def widened(node: ast.Node, subject: Subject, value: str) -> ast.Node:
+def widen(node: ast.Node, subject: Subject, value: str) -> ast.Node:
     """The expression `node OR subject = value`, never NULL where `node` was FALSE.
 
     A list of the column's values gets one more entry. Whatever else it says is kept as it is, with
@@ -164,7 +164,7 @@ def widened(node: ast.Node, subject: Subject, value: str) -> ast.Node:
     entries: list[str] = []
     first, compared = 0, None  # where the first list stands, and what it compares
     for index, part in enumerate(alternatives):
-        values = listed(part, subject)
+        values = listed_values(part, subject)
         if not values:
             kept.append(part)
             continue
@@ -260,7 +260,7 @@ def _is_subject(node: Any, subject: Subject) -> bool:
     return False
 
 
-def listed(node: ast.Node, subject: Subject) -> list[str]:
+def listed_values(node: ast.Node, subject: Subject) -> list[str]:
     """The values, if the expression is `subject = 'a'`, `subject IN ('a', …)`, or what the server
     makes of that, `subject = ANY (ARRAY['a', …])`; else none.
     """

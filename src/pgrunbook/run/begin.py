@@ -31,7 +31,7 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     target = targets.resolve(chosen.target, project)
     secrets = credentials.of_target(target)
     held = [
-        *source.holding(secrets),
+        *source.secret_problems(secrets),
         *cells.secrets(notebook, secrets),
         *parameters.secret_problems(given, secrets),
     ]

@@ -192,7 +192,7 @@ def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> I
     """What a run would refuse of the scripts. One that only undoes is left out, and noted."""
     if not scripts:
         return
-    for name, found in Source.usable(place).unusable.items():
+    for name, found in Source.read_usable(place).unusable.items():
         script = scripts[name]
         problems = [script.at_home(problem) for problem in found]
         if name.startswith("revert/"):

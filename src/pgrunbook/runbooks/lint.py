@@ -123,7 +123,7 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
 
 
 def _findings(folder: Path) -> Iterator[Finding]:
-    source = Source.usable(folder)
+    source = Source.read_usable(folder)
     for file, problems in source.unusable.items():
         yield from (Finding.of(problem, file, "usable") for problem in problems)
     # written for another tool, reviewed and run there: of these only what a run would refuse

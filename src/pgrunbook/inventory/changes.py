@@ -26,7 +26,11 @@ _HIDDEN = ("pg_user_mapping", "pg_subscription")
 # Their rows are deleted with those of pg_class, by which the columns of a table are found, too.
 _WITH_THEIR_TABLE = ("pg_attribute", "pg_attrdef", "pg_index")
 
+# The stamps of the transaction and of its subtransactions: savepoints and blocks of PL/pgSQL that
+# handle exceptions have numbers of their own. They are compared by age, as numbers wrap around.
 _WITHIN = "age({stamp}) BETWEEN (SELECT newest FROM bounds) AND (SELECT oldest FROM bounds)"
+# A catalog that nothing was written to, as the session's statistics have it, is not read. Where
+# nobody counts, all are.
 _COUNTED = """(SELECT NOT current_setting('track_counts')::boolean
     OR pg_stat_get_xact_tuples_inserted('{catalog}'::regclass)
      + pg_stat_get_xact_tuples_updated('{catalog}'::regclass) > 0) AND """
@@ -88,7 +92,9 @@ def read_overwritten(
     def looked_into(catalog: str) -> str:
         if deleted_from is None:
             return ""
-        return "" if catalog in deleted_from and catalog not in _WITH_THEIR_TABLE else "false AND "
+        if catalog in deleted_from and catalog not in _WITH_THEIR_TABLE:
+            return ""
+        return "false AND "
 
     (answer,) = ask(conn, [_query(conn, f"'{xid:d}'::xid8", "xmax", looked_into)])
     return _addresses(answer)
@@ -102,13 +108,19 @@ def _if_written(catalog: str) -> str:
 def _query(
     conn: psycopg.Connection[Any], xid: str, stamp: str, condition: Callable[[str], str]
 ) -> str:
-    superuser = conn.info.parameter_status("is_superuser") == "on"
+    """Return the query for rows whose `stamp`, xmin or xmax, is of the transaction `xid`; each
+    catalog under a condition of its own.
+    """
     text = catalogs.query("written")
-    if not superuser:
-        lines = text.splitlines(keepends=True)
-        text = "".join(line for line in lines if not any(f"{{{each}}}" in line for each in _HIDDEN))
+    if conn.info.parameter_status("is_superuser") != "on":
+        text = "".join(filter(_is_readable, text.splitlines(keepends=True)))
     text = _CATALOG.sub(lambda match: condition(match[1]) + _WITHIN, text)
     return text.replace("{stamp}", stamp).replace("{xid}", xid)
+
+
+def _is_readable(line: str) -> bool:
+    """Return whether a line of the query is about a catalog that every role may read."""
+    return not any(f"{{{catalog}}}" in line for catalog in _HIDDEN)
 
 
 def _addresses(answer: Answer) -> list[Address]:

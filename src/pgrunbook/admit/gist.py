@@ -16,8 +16,8 @@ from pgrunbook.admit.expressions import (
     conjuncts,
     disjuncts,
     listed_values,
-    replace,
 )
+from pgrunbook.admit.parse_tree import replace
 
 
 def gist(node: ast.Node, subject: Subject) -> str:

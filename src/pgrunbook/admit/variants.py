@@ -4,7 +4,7 @@ block.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -25,7 +25,7 @@ def admitting_block(source: Source, folder: str, found: Admission, entry: Entry 
     """
     makes = {Fact("value", found.table, found.column): found.value}
     makes |= dict.fromkeys(_replaced(found), found.value)
-    choices = [(o.variant, o.variables) for o in found.obstacles]
+    choices = [(each.variant, each.variables) for each in found.obstacles]
     recorded = entry.variants if entry else ()
     block = source.variant_block(
         folder, choices, makes, _admits(found), recorded=recorded, otherwise=found.summary
@@ -42,9 +42,13 @@ def validating_block(
     A constraint that was not valid before stays so: rows that break it may be there.
     """
     replaced = {*_replaced(found), *(entry.facts if entry else ())}
-    concerned = [c for c in _checks(found) if Fact("check", c.owner, c.name) in replaced]
-    makes = {Fact("validated", c.owner, c.name): "yes" for c in concerned}
-    choices = [(c.kind, {_OWNER[c.kind]: c.owner, "constraint": c.name}) for c in concerned]
+    makes: dict[Fact, str] = {}
+    choices = []
+    for check in _checks(found):
+        if Fact("check", check.owner, check.name) in replaced:
+            makes[Fact("validated", check.owner, check.name)] = "yes"
+            variables = {_OWNER[check.kind]: check.owner, "constraint": check.name}
+            choices.append((check.kind, variables))
     recorded = own.variants if own else ()
     return source.variant_block(
         folder,
@@ -56,16 +60,20 @@ def validating_block(
     )
 
 
+# The constraints that are replaced and validated, and the variable that names whose they are.
 _OWNER = {"check": "table", "domain": "domain"}
 
 
 def facts(found: Admission) -> dict[Fact, str]:
-    """What holds now."""
-    holding = {Fact("value", found.table, found.column): found.value} if found.accepts else {}
-    for constraint in (c for c in _checks(found) if c.accepts):
-        holding[Fact("check", constraint.owner, constraint.name)] = found.value
-        if constraint.validated:
-            holding[Fact("validated", constraint.owner, constraint.name)] = "yes"
+    """Return what holds now."""
+    holding = {}
+    if found.accepts:
+        holding[Fact("value", found.table, found.column)] = found.value
+    for check in _checks(found):
+        if check.accepts:
+            holding[Fact("check", check.owner, check.name)] = found.value
+        if check.accepts and check.validated:
+            holding[Fact("validated", check.owner, check.name)] = "yes"
     return holding
 
 
@@ -93,8 +101,8 @@ def _replaced(found: Admission) -> list[Fact]:
     return facts
 
 
-def _checks(found: Admission) -> Iterator[Constraint]:
-    return (c for c in found.constraints if c.kind in _OWNER)
+def _checks(found: Admission) -> list[Constraint]:
+    return [constraint for constraint in found.constraints if constraint.kind in _OWNER]
 
 
 def _admits(found: Admission) -> Admits:

@@ -28,7 +28,7 @@ _ROW_SECURITY = (
 
 
 def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
-    """The hazards of one ALTER TABLE, or ALTER of what it serves for too: INDEX, VIEW, TYPE …"""
+    """Yield the hazards of one ALTER TABLE, or ALTER of what it serves for too: INDEX, VIEW, TYPE …"""
     table = relation(kind_of(node.objtype), node.relation)
     if node.objtype == ObjectType.OBJECT_TYPE:
         yield from _of_type(node, table, line)
@@ -82,7 +82,7 @@ def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
 
 
 def _as_a_whole(table: Thing, command: AlterTableType, value: str) -> Found:
-    """What is about the table as one: how it is stored, whose it is, who sees its rows."""
+    """Yield what is about the table as one: how it is stored, whose it is, who sees its rows."""
     match command:
         case AlterTableType.AT_SetAccessMethod:
             yield from _rewrites(table, Doubt("storage", ("access method", value)))
@@ -102,7 +102,7 @@ def _as_a_whole(table: Thing, command: AlterTableType, value: str) -> Found:
 
 
 def _rewrites(thing: Thing, *doubts: Doubt) -> Found:
-    """A rewrite holds ACCESS EXCLUSIVE until it is done."""
+    """Yield what a rewrite costs: it holds ACCESS EXCLUSIVE until it is done."""
     yield Hazard.REWRITES_TABLE, thing, doubts
     yield Hazard.LOCKS_OUT_READS, thing, doubts
 
@@ -113,7 +113,7 @@ def _scans(thing: Thing, lock: Hazard, *doubts: Doubt) -> Found:
 
 
 def _without_need(command: ast.AlterTableCmd) -> bool:
-    """Whether USING says no more than the cast that would be made without it."""
+    """Return whether USING says no more than the cast that would be made without it."""
     match command.def_.raw_default:
         case ast.TypeCast(arg=ast.ColumnRef(fields=(ast.String(sval=name),)), typeName=target):
             there, wanted = (RawStream()(each) for each in (target, command.def_.typeName))
@@ -133,8 +133,9 @@ _SCANNED_UNDER = {
 
 
 def _add_constraint(table: Thing, constraint: ast.Constraint) -> Found:
-    """What holds for the rows that are there is found out, but for NOT VALID and NOT ENFORCED; a
-    key from an index that is there is known to hold.
+    """Yield what it costs to find out whether a constraint holds for the rows that are there.
+
+    Nothing, with NOT VALID and NOT ENFORCED; and a key from an index that is there holds.
     """
     lock = _SCANNED_UNDER.get(constraint.contype)
     if lock is None or constraint.skip_validation or constraint.indexname:
@@ -178,8 +179,8 @@ _VALUED = {
 
 
 def _filled_by(definition: ast.ColumnDef, constraints: dict[Any, Any]) -> tuple[Doubt, ...] | None:
-    """Whether every row has a value of its own in a new column: no doubts if that is certain, None
-    if none has.
+    """Return whether every row has a value of its own in a new column: no doubts if that is
+    certain, None if none has.
     """
     if _is_serial(definition) or ConstrType.CONSTR_IDENTITY in constraints:
         return ()
@@ -196,7 +197,7 @@ _BUILT_IN = {"bytea", "date", "inet", "json", "jsonb", "text", "timestamptz", "t
 
 
 def _is_built_in(node: ast.TypeName) -> bool:
-    """Whether it cannot be a domain."""
+    """Return whether it cannot be a domain."""
     first = node.names[0].sval
     return first == "pg_catalog" or first in _BUILT_IN or bool(node.arrayBounds)
 
@@ -217,7 +218,7 @@ class _Calls(Visitor):  # type: ignore[misc]
 
 
 def called_functions(node: ast.Node) -> tuple[str, ...]:
-    """The functions that it calls, in order, each once."""
+    """Return the functions that it calls, in order, each once."""
     calls = _Calls()
     calls(node)
     return tuple(calls.found)

@@ -95,8 +95,8 @@ def created_objects(*statements: ast.Node) -> list[CreatedObject]:
 
 
 def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """The objects that a statement drops: each by its name and that of its table, if it is part of
-    one.
+    """Yield the objects that a statement drops: each by its name and that of its table, if it is
+    part of one.
     """
     match node:
         case ast.DropStmt(objects=objects, removeType=kind):
@@ -279,8 +279,9 @@ _INPUTS = (
 
 
 def _function(node: ast.CreateFunctionStmt) -> CreatedObject:
-    """A function is known by the types of what goes in; a procedure, by those that come out,
-    too."""
+    """Return a function, which is known by the types of what goes in; or a procedure, which is
+    known by those that come out, too.
+    """
     kind = "procedure" if node.is_procedure else "function"
     of_table = FunctionParameterMode.FUNC_PARAM_TABLE
     types = []

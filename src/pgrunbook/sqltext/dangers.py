@@ -25,7 +25,7 @@ from pgrunbook.sqltext.things import kind_of, relation, thing_named
 def dangers(
     statements: Iterable[tuple[ast.Node, int]], *, transaction: bool = True
 ) -> list[Danger]:
-    """The hazards of a block's statements, each given with its line, in their order.
+    """Return the hazards of a block's statements, each given with its line, in their order.
 
     What a block has made itself holds no rows that anybody knows: to change it is no hazard.
     `transaction`: whether the block runs in one.
@@ -43,7 +43,7 @@ def dangers(
 
 
 def _made(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """The schemas and names of the relations that a statement makes for certain."""
+    """Yield the schemas and names of the relations that a statement makes for certain."""
     match node:
         case ast.CreateStmt(relation=made, if_not_exists=False):
             yield made.schemaname or "", made.relname
@@ -87,7 +87,7 @@ def _cascade(behavior: int) -> str:
 
 
 def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
-    """Of a statement that writes rows, and of those that its WITH holds."""
+    """Yield the hazards of a statement that writes rows, and of those that its WITH holds."""
     yield from _within(node, line)
     table = relation("table", node.relation)
     match node:
@@ -107,7 +107,7 @@ def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
 
 
 def _within(node: ast.Node, line: int) -> Iterator[Danger]:
-    """Of the statements in WITH, which only the outermost may have if they write."""
+    """Yield the hazards of the statements in WITH, which may write in the outermost only."""
     for part in (node, getattr(node, "selectStmt", None)):
         clause = getattr(part, "withClause", None)
         for each in clause.ctes if clause else ():

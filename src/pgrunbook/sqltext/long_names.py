@@ -22,7 +22,8 @@ _Space = tuple[str, ...]
 def collisions(
     statements: Sequence[tuple[ast.Node, str]],
 ) -> Iterator[tuple[int, str, str, str]]:
-    """The statements, each given with its text, that make what a name before it means already.
+    """Yield the statements, each given with its text, that make what a name before it means
+    already.
 
     The place of the statement, the name before, its own name, and what both are to PostgreSQL.
     """
@@ -44,7 +45,7 @@ def collisions(
 
 
 def _long_names(text: str) -> dict[str, list[str]]:
-    """The names of a text that are too long, by what is left of them."""
+    """Return the names of a text that are too long, by what is left of them."""
     found: dict[str, list[str]] = {}
     if text.isascii() and not _LONG.search(text):  # most texts: to scan one takes its time
         return found
@@ -61,7 +62,7 @@ def _long_names(text: str) -> dict[str, list[str]]:
 
 
 def _names(node: ast.Node) -> Iterator[tuple[_Space, str]]:
-    """The names that a statement makes, each with its space."""
+    """Yield the names that a statement makes, each with its space."""
     match node:
         case ast.CreateStmt(relation=table, tableElts=elements):
             yield ("relation", table.schemaname or ""), table.relname
@@ -85,7 +86,7 @@ def _of_element(table: ast.RangeVar, element: ast.Node) -> Iterator[tuple[_Space
 
 
 def _freed(node: ast.Node) -> Iterator[str]:
-    """The names that a statement gives up."""
+    """Yield the names that a statement gives up."""
     match node:
         case ast.DropStmt(objects=objects):
             for each in objects:

@@ -58,15 +58,15 @@ _CODE = (ast.DoStmt, ast.CallStmt, ast.SelectStmt, ast.CreateExtensionStmt, ast.
 
 
 def runs_code(node: ast.Node) -> bool:
-    """Whether a statement does nothing but run code, of which only the server knows what it
+    """Return whether a statement does nothing but run code, of which only the server knows what it
     makes.
     """
     return isinstance(node, _CODE)
 
 
 def is_plain(node: ast.Node) -> bool:
-    """Whether a statement changes the schema of nothing but what hangs on the relations that it
-    names.
+    """Return whether a statement changes the schema of nothing but what hangs on the relations that
+    it names.
     """
     return isinstance(node, _PLAIN)
 

@@ -28,7 +28,7 @@ class Need(NamedTuple):
 
 
 def needs(node: ast.Node) -> list[Need]:
-    """What a statement needs; nothing of one that names a schema, which may be another one."""
+    """Return what a statement needs; nothing of one that names a schema, which may be another one."""
     if any(schema for schema, _ in mentions.relations(node)):
         return []
     return list(_needs(node))
@@ -44,8 +44,8 @@ _OF_TABLES = (
 
 
 def alters(node: ast.Node) -> bool:
-    """Whether what a statement names may be something else afterwards: renamed, dropped, with
-    fewer columns. What it adds `created_objects` tells.
+    """Return whether what a statement names may be something else afterwards: renamed, dropped,
+    with fewer columns. What it adds `created_objects` tells.
     """
     match node:
         case ast.AlterTableStmt(cmds=commands):
@@ -92,7 +92,9 @@ def _altered(node: ast.AlterTableStmt) -> Iterator[Need]:
 def _referenced(
     columns: Sequence[ast.ColumnDef], constraints: Iterable[ast.Constraint]
 ) -> Iterator[Need]:
-    """What foreign keys refer to. The type of a column that is there already is not known here."""
+    """Yield what foreign keys refer to. The type of a column that is there already is not known
+    here.
+    """
     types = {column.colname: RawStream()(column.typeName) for column in columns}
     for column in columns:
         for constraint in column.constraints or ():

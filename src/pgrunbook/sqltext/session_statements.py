@@ -73,7 +73,9 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
 
 
 def _reads_otherwise(name: str | None, arguments: Sequence[ast.Node] | None) -> bool:
-    """Whether a setting is about how SQL is read, and has another value than in our sessions."""
+    """Return whether a setting is about how SQL is read, and has another value than in our
+    sessions.
+    """
     if (ours := _READING.get((name or "").lower())) is None:
         return False
     match arguments:
@@ -90,7 +92,7 @@ class _Settings(Visitor):  # type: ignore[misc]  # pglast ships no type informat
 
     @classmethod
     def found(cls, node: ast.Node) -> bool:
-        """Whether the statement calls it."""
+        """Return whether the statement calls it."""
         visitor = cls()
         visitor(node)
         return visitor.outlive

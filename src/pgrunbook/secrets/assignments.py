@@ -30,8 +30,8 @@ _OF_PROVIDER = re.compile(r"(?:^|;)\s*(?:password|pwd)\s*=\s*([^;]+)(?:;|$)", re
 
 
 def kind_of_secret(before: Sequence[str], value: str) -> str:
-    """What the constant is, if it is a secret; empty if it is none. `before` are the tokens in
-    front of it, as they are written.
+    """Return what the constant is, if it is a secret; empty if it is none. `before` are the tokens
+    in front of it, as they are written.
     """
     name = _named(before)
     if _NAME.fullmatch(name.rpartition(".")[2]):
@@ -47,8 +47,8 @@ def kind_of_secret(before: Sequence[str], value: str) -> str:
 
 
 def _named(before: Sequence[str]) -> str:
-    """What the constant is given to: `password 'x'`, `password => 'x'`, `SET app.password = 'x'`,
-    `set_config('app.password', 'x'`. A column is not: `password = 'x'`.
+    """Return what the constant is given to: `password 'x'`, `password => 'x'`, `SET app.password =
+    'x'`, `set_config('app.password', 'x'`. A column is not: `password = 'x'`.
     """
     match list(before):
         case [*_, function, "(", name, ","] if function.casefold() in ("set_config", "http_header"):
@@ -65,8 +65,8 @@ def _named(before: Sequence[str]) -> str:
 
 
 def _is_set(before: Sequence[str]) -> bool:
-    """Whether it is a setting whose name these tokens begin: SET, perhaps LOCAL, and names with
-    dots.
+    """Return whether it is a setting whose name these tokens begin: SET, perhaps LOCAL, and names
+    with dots.
     """
     place = len(before)
     while place > 1 and before[place - 1] == ".":

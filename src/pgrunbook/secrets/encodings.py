@@ -13,7 +13,7 @@ from pgrunbook.secrets.patterns import MASK
 
 
 def _bytes(character: str) -> bytes:
-    """In UTF-8. An environment variable that is not UTF-8 arrives with surrogates in it."""
+    """Return it in UTF-8. An environment variable that is not UTF-8 arrives with surrogates."""
     return character.encode("utf-8", "surrogatepass")
 
 
@@ -37,13 +37,13 @@ _ENCODINGS: tuple[Callable[[str], str], ...] = (
 
 @cache
 def _forms(character: str) -> frozenset[str]:
-    """All that may stand for a character."""
+    """Return all that may stand for a character."""
     return frozenset({character, *(encode(character) for encode in _ENCODINGS)})
 
 
 def _any(characters: Iterable[str]) -> str:
-    """A regular expression for any form of one of these characters, the longest first; white space
-    as such is none.
+    """Return a regular expression for any form of one of these characters, the longest first; white
+    space as such is none.
     """
     forms = frozenset().union(*map(_forms, characters))
     longest_first = sorted(forms, key=len, reverse=True)
@@ -71,7 +71,7 @@ class EncodedSecret:
         self._head = re.compile(head)
 
     def find(self, text: str, start: int = 0) -> tuple[int, int] | None:
-        """Where it stands first, from `start` on."""
+        """Return where it stands first, from `start` on."""
         while candidate := self._head.search(text, start):
             start = candidate.start()
             if end := self._end(text, start):
@@ -80,8 +80,8 @@ class EncodedSecret:
         return None
 
     def _end(self, text: str, start: int) -> int:
-        """The end of what begins here, or 0. All ways to read it are followed at once: a backslash
-        may stand for itself, or before what it escapes.
+        """Return the end of what begins here, or 0. All ways to read it are followed at once: a
+        backslash may stand for itself, or before what it escapes.
         """
         ends = {start}
         for number, character in enumerate(self.characters):
@@ -94,7 +94,7 @@ class EncodedSecret:
         return max(ends)
 
     def _skipped(self, text: str, ends: set[int]) -> set[int]:
-        """Where the next character may begin."""
+        """Return where the next character may begin."""
         reached, new = set(ends), set(ends)
         while new:
             skips = [self._between.match(text, at) for at in new]
@@ -103,7 +103,7 @@ class EncodedSecret:
         return reached
 
     def mask(self, text: str) -> str:
-        """The text with a mask for each time that the secret stands in it."""
+        """Return the text with a mask for each time that the secret stands in it."""
         parts, start = [], 0
         while found := self.find(text, start):
             parts += [text[start : found[0]], MASK]
@@ -116,8 +116,8 @@ _LONGEST_WORD = 16  # letters
 
 
 def is_distinctive(secret: str) -> bool:
-    """Whether a secret can be looked for wherever it may stand. One that is short, or an ordinary
-    word, such as `wrong` or `Administrator`, stands in a record by chance.
+    """Return whether a secret can be looked for wherever it may stand. One that is short, or an
+    ordinary word, such as `wrong` or `Administrator`, stands in a record by chance.
     """
     if len("".join(secret.split())) < SHORTEST:
         return False
@@ -126,19 +126,21 @@ def is_distinctive(secret: str) -> bool:
 
 
 def encoded_secrets(secrets: Iterable[str]) -> list[EncodedSecret]:
-    """Those that can be looked for: the longest first, so that none is masked in part only because
-    another is a part of it.
+    """Return those that can be looked for: the longest first, so that none is masked in part only
+    because another is a part of it.
     """
     found = [encoded_secret(secret) for secret in secrets if is_distinctive(secret)]
     return sorted(found, key=lambda secret: len(secret.characters), reverse=True)
 
 
 def holds(text: str, secrets: Iterable[str]) -> bool:
-    """Whether a text holds one of the secrets, in whatever form, as far as it can be looked for."""
+    """Return whether a text holds one of the secrets, in whatever form, as far as it can be looked
+    for.
+    """
     return any(secret.find(text) for secret in encoded_secrets(secrets))
 
 
 @lru_cache
 def encoded_secret(secret: str) -> EncodedSecret:
-    """The search for this secret, which takes a while to make."""
+    """Return the search for this secret, which takes a while to make."""
     return EncodedSecret(secret)

@@ -52,8 +52,8 @@ class Found(NamedTuple):
 def problems(
     sql: str, file: str, known: Sequence[str] = (), *, forms: bool = True
 ) -> Iterator[Problem]:
-    """A problem for each line of a file that holds a secret: one in the usual `forms`, or one of
-    those known.
+    """Yield a problem for each line of a file that holds a secret: one in the usual `forms`, or one
+    of those known.
 
     The line is shown without its constants.
     """
@@ -71,7 +71,7 @@ def problems(
 
 
 def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator[Found]:
-    """The secrets in SQL, whatever it is for."""
+    """Yield the secrets in SQL, whatever it is for."""
     try:
         tokens = scan(sql)
     except ParseError:  # not terminated: parsing says so, with its place
@@ -99,8 +99,8 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
 def _of_constant(
     text: str, value: str, before: Sequence[str], known: Sequence[str], depth: int
 ) -> Iterator[Found]:
-    """What of a constant, as it is written and as it is meant, is secret; `before` are the tokens
-    in front of it.
+    """Yield what of a constant, as it is written and as it is meant, is secret; `before` are the
+    tokens in front of it.
     """
     if what := assignments.kind_of_secret(before, value):
         yield Found(what, 0)
@@ -118,7 +118,9 @@ def _of_constant(
 
 
 def _line_of(text: str) -> int:
-    """Where in a dollar-quoted body the form begins that was found; 0 for any other constant."""
+    """Return where in a dollar-quoted body the form begins that was found; 0 for any other
+    constant.
+    """
     lines = text.splitlines(keepends=True) if text.startswith("$") else []
     for number, line in enumerate(lines):
         if shapes(line, sql=True):
@@ -127,7 +129,7 @@ def _line_of(text: str) -> int:
 
 
 def _of_connection(value: str) -> str:
-    """Whether libpq reads the constant as a connection string with a password."""
+    """Return whether libpq reads the constant as a connection string with a password."""
     try:
         given = conninfo_to_dict(value) if "=" in value or "://" in value else {}
     except psycopg.ProgrammingError:
@@ -149,7 +151,7 @@ def _known(text: str, known: Sequence[str]) -> Iterator[Found]:
 
 
 def _decoded(sql: str, tokens: Sequence[Token], number: int) -> str:
-    """What a constant means to PostgreSQL."""
+    """Return what a constant means to PostgreSQL."""
     end = number
     if [token.name for token in tokens[number + 1 : number + 3]] == ["UESCAPE", "SCONST"]:
         end = number + 2

@@ -115,15 +115,15 @@ _LABEL = re.compile(r"""["'\\]*[A-ZÀ-Þ][a-zß-ÿ]{2,15}["'\\]*""")
 
 
 def names_secret(key: object) -> bool:
-    """Whether a key of a mapping is the name of a secret: `password`, `db_password`; not the path
-    of a column.
+    """Return whether a key of a mapping is the name of a secret: `password`, `db_password`; not the
+    path of a column.
     """
     return bool(re.fullmatch(r"(?:\w+[_-])?(?:password|client_secret)", str(key), re.IGNORECASE))
 
 
 def looks_secret(value: Any) -> bool:
-    """Whether a value, or a value inside a list or mapping, holds a secret in one of the usual
-    forms.
+    """Return whether a value, or a value inside a list or mapping, holds a secret in one of the
+    usual forms.
 
     Where in doubt, it does. In a mapping the name counts too: `{"password": "hunter2"}`.
     """
@@ -135,8 +135,8 @@ def looks_secret(value: Any) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The value as a text, and what it consists of: the text of a whole escapes the quotes of its
-    parts.
+    """Yield the value as a text, and what it consists of: the text of a whole escapes the quotes of
+    its parts.
     """
     yield str(value)
     parts: Iterable[Any] = ()
@@ -149,8 +149,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def shapes(text: str, *, sql: bool = False) -> list[str]:
-    """The usual forms in which the text holds a secret: "a password in a URL". Placeholders are
-    none.
+    """Return the usual forms in which the text holds a secret: "a password in a URL". Placeholders
+    are none.
 
     With `sql` the text is SQL, or shows what the catalog says: `password = 'x'` is about a column
     there.
@@ -159,7 +159,7 @@ def shapes(text: str, *, sql: bool = False) -> list[str]:
 
 
 def values(text: str, *, sql: bool = False) -> Iterator[tuple[str, str]]:
-    """Each form, as `shapes` names it, with the secret as it is written there."""
+    """Yield each form, as `shapes` names it, with the secret as it is written there."""
     for name, pattern in _SHAPES.items():
         for match in pattern.finditer(text):
             if _is_secret(name, match, sql=sql):
@@ -167,7 +167,7 @@ def values(text: str, *, sql: bool = False) -> Iterator[tuple[str, str]]:
 
 
 def is_stand_in(value: str) -> bool:
-    """Whether what stands where a password would is none."""
+    """Return whether what stands where a password would is none."""
     return bool(_STAND_IN.match(value) or _EXPRESSION.match(value))
 
 
@@ -190,8 +190,8 @@ def _is_secret(name: str, match: re.Match[str], *, sql: bool) -> bool:
 
 
 def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
-    """Whether `password = value` gives a password to libpq or a program, and is not SQL about a
-    column of that name.
+    """Return whether `password = value` gives a password to libpq or a program, and is not SQL
+    about a column of that name.
     """
     text, start = match.string, match.start()
     listed = sql and value.endswith(",")  # SET password = value, port = 1
@@ -210,8 +210,8 @@ def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
 
 
 def redact(text: str, *secrets: str) -> str:
-    """The text with secrets in the usual forms, and each of the given secrets, replaced by `***`.
-    For a text that is about a connection: where in doubt, more is masked rather than less.
+    """Return the text with secrets in the usual forms, and each of the given secrets, replaced by
+    `***`. For a text that is about a connection: where in doubt, more is masked rather than less.
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)
@@ -221,7 +221,7 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def mask_shapes(text: str, *, sql: bool = False) -> str:
-    """The text with what `shapes` finds replaced by `***`, and nothing else."""
+    """Return the text with what `shapes` finds replaced by `***`, and nothing else."""
     for name, pattern in _SHAPES.items():
 
         def mask(match: re.Match[str], name: str = name) -> str:

@@ -33,7 +33,7 @@ class Leak:
 
 
 def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = False) -> list[Leak]:
-    """The leaks in a text; `where` says what text it is; `sql` as for `patterns.shapes`.
+    """Return the leaks in a text; `where` says what text it is; `sql` as for `patterns.shapes`.
 
     A secret that is short or an ordinary word is found where it stands as one (`password=abc`): by
     itself it stands in any text by chance.
@@ -42,7 +42,9 @@ def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = Fa
 
 
 def leaks_in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> tuple[str, ...]:
-    """What leaks from a value, wherever in it, each kind once; `sql` as for `patterns.shapes`."""
+    """Return what leaks from a value, wherever in it, each kind once; `sql` as for
+    `patterns.shapes`.
+    """
     leaks: dict[str, None] = {}
     for text in _texts(value, sql=sql):
         leaks |= dict.fromkeys(_found(text, secrets, sql))
@@ -50,8 +52,8 @@ def leaks_in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> 
 
 
 def is_sql(source: str) -> bool:
-    """Whether it is only in queries, for our `%sql`, that the text of a cell may seem to hold a
-    secret.
+    """Return whether it is only in queries, for our `%sql`, that the text of a cell may seem to
+    hold a secret.
     """
     if source.lstrip().startswith("%%sql"):
         return True
@@ -60,7 +62,7 @@ def is_sql(source: str) -> bool:
 
 
 def _texts(value: Any, *, sql: bool) -> Iterator[str]:
-    """Every text in a value; the parts of a list also as one, for a secret may be spread over
+    """Yield every text in a value; the parts of a list also as one, for a secret may be spread over
     them.
     """
     if isinstance(value, Mapping):
@@ -87,7 +89,7 @@ def _pair(key: str, value: Any) -> str:
 
 
 def _found(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, ...]:
-    """What leaks from the text."""
+    """Return what leaks from the text."""
     return _remembered(text, tuple(secrets), sql)
 
 
@@ -109,7 +111,7 @@ _KEPT = 20_000
 
 
 def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
-    """The value without its leaks; `sql` as for `patterns.shapes`."""
+    """Return the value without its leaks; `sql` as for `patterns.shapes`."""
     if isinstance(value, Mapping):
         cleaned: dict[str, Any] = {}
         for key, inner in value.items():
@@ -154,6 +156,6 @@ def _unused(key: str, used: Mapping[str, Any]) -> str:
 
 
 def problems(found: Sequence[Leak]) -> list[Problem]:
-    """Each leak as a problem."""
+    """Return each leak as a problem."""
     remedy = "keep it out of the notebook; and change it, as it may have been read meanwhile"
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]

@@ -107,7 +107,7 @@ class Inspection:
             foreign_keys.judge(self, key)
 
     def _judge_type(self) -> bool:
-        """Whether the type can hold the value, now or once an obstacle is overcome."""
+        """Return whether the type can hold the value, now or once an obstacle is overcome."""
         base = self.types[-1]
         if base["kind"] == "e":
             self._judge_enum(base)
@@ -127,7 +127,7 @@ class Inspection:
         return True
 
     def _holds(self, type_name: str) -> bool:
-        """Whether the value comes back from the type as it went in."""
+        """Return whether the value comes back from the type as it went in."""
         cast = sql.SQL("SELECT CAST(CAST({} AS {}) AS text)")
         return self.answer(cast.format(sql.Literal(self.value), as_it_is(type_name))) == self.value
 
@@ -304,7 +304,7 @@ class Inspection:
             return None
 
     def rows(self, question: str, **parameters: object) -> list[dict[str, Any]]:
-        """The rows of a question about admission."""
+        """Return the rows of a question about admission."""
         return self.witness.rows(f"admission_{question}", **parameters, printed_for=self.path)
 
     @property

@@ -82,7 +82,9 @@ class Trial:
         return expressions.reads(expressions.parse(expression), self.subject.column)
 
     def possible(self, expression: str | None) -> bool:
-        """Whether it lets the value in for some values of the other columns, or nobody can say."""
+        """Return whether it lets the value in for some values of the other columns, or nobody can
+        say.
+        """
         if not expression:
             return True
         try:

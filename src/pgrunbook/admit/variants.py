@@ -18,7 +18,7 @@ from pgrunbook.runbooks.source import Source
 
 
 def admitting_block(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
-    """The block that overcomes every obstacle of one column, in one transaction, out of
+    """Return the block that overcomes every obstacle of one column, in one transaction, out of
     `deploy/<folder>/`.
 
     `entry` is its row in the ledger, if it was applied before.
@@ -36,8 +36,8 @@ def admitting_block(source: Source, folder: str, found: Admission, entry: Entry 
 def validating_block(
     source: Source, folder: str, found: Admission, entry: Entry | None, own: Entry | None
 ) -> Block:
-    """The block that validates the constraints that `admitting_block` replaces, or has replaced:
-    `entry` is the ledger row of that, `own` this block's.
+    """Return the block that validates the constraints that `admitting_block` replaces, or has
+    replaced: `entry` is the ledger row of that, `own` this block's.
 
     A constraint that was not valid before stays so: rows that break it may be there.
     """
@@ -78,8 +78,8 @@ def facts(found: Admission) -> dict[Fact, str]:
 
 
 def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
-    """One row a column: index `table`, `column`; columns `type`, `accepted` (yes or not yet),
-    `because`, all str.
+    """Return one row a column: index `table`, `column`; columns `type`, `accepted` (yes or not
+    yet), `because`, all str.
     """
     rows = []
     for each in inspected:
@@ -90,8 +90,8 @@ def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
 
 
 def _replaced(found: Admission) -> list[Fact]:
-    """The constraints that are replaced and were validated before, so that they are to be validated
-    again.
+    """Return the constraints that are replaced and were validated before, so that they are to be
+    validated again.
     """
     facts = []
     for each in found.obstacles:

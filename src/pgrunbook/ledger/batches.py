@@ -53,7 +53,7 @@ class Backfill:
     def after(
         self, to: Key, keys: int, rows: int, written: Sequence[Mapping[str, Any]]
     ) -> Backfill:
-        """The same after one more batch, which ends with that key."""
+        """Return the same after one more batch, which ends with that key."""
         return replace(
             self,
             at=to,
@@ -79,7 +79,7 @@ class Backfill:
 def sum_rows(
     before: Sequence[Mapping[str, Any]], more: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """How many rows of which table were written, together."""
+    """Return how many rows of which table were written, together."""
     sums: dict[str, dict[str, Any]] = {}
     for row in (*before, *more):
         found = sums.setdefault(row["relation"], {"relation": row["relation"]})
@@ -92,7 +92,7 @@ def sum_rows(
 def find_backfill(
     conn: Connection, runbook: str, schema: str, block: str, revision: int
 ) -> Backfill | None:
-    """The backfill of a block that began with this revision of its rows. Reads only."""
+    """Return the backfill of a block that began with this revision of its rows. Reads only."""
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return None
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
@@ -116,7 +116,9 @@ class CurrentPause:
 
 @lockers.named
 def current_pause(conn: Connection, backfill: int) -> CurrentPause | None:
-    """The pause that a backfill is in; if its run has died, the one that it was in. Reads only."""
+    """Return the pause that a backfill is in; if its run has died, the one that it was in. Reads
+    only.
+    """
     for row in catalog.rows(conn, "ledger_pausing", backfill=backfill):
         return CurrentPause(**row)
     return None
@@ -124,8 +126,8 @@ def current_pause(conn: Connection, backfill: int) -> CurrentPause | None:
 
 @lockers.named
 def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[str, Any]]:
-    """The batches that do not begin where the one before has ended, or do not reach the upper
-    bound. Reads only.
+    """Return the batches that do not begin where the one before has ended, or do not reach the
+    upper bound. Reads only.
     """
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return []
@@ -134,7 +136,7 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
 
 @lockers.named
 def skipped_rows(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
-    """How many rows were put aside, and the constraints that they break. Reads only."""
+    """Return how many rows were put aside, and the constraints that they break. Reads only."""
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return 0, ""
     (row,) = catalog.rows(conn, "ledger_skipped", runbook=runbook, schema=schema, block=block)
@@ -157,8 +159,8 @@ class History:
 
 @lockers.named
 def history(conn: Connection, runbook: str, schema: str, block: str, slices: int = 60) -> History:
-    """What the ledger has of a block's batches, those of all runs that have worked on it. Reads
-    only.
+    """Return what the ledger has of a block's batches, those of all runs that have worked on it.
+    Reads only.
     """
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     return History(
@@ -170,7 +172,9 @@ def history(conn: Connection, runbook: str, schema: str, block: str, slices: int
 
 @lockers.named
 def rate(conn: Connection) -> float | None:
-    """How many rows a second the last backfill has changed; None if there was none. Reads only."""
+    """Return how many rows a second the last backfill has changed; None if there was none. Reads
+    only.
+    """
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return None
     found: float | None = catalog.rows(conn, "ledger_rate")[0]["rate"]
@@ -179,8 +183,8 @@ def rate(conn: Connection) -> float | None:
 
 @lockers.named
 def wal_of_a_row(conn: Connection, table: str) -> float | None:
-    """How many bytes of WAL a row took that the last backfill of the table has changed; None if
-    there was none. Reads only.
+    """Return how many bytes of WAL a row took that the last backfill of the table has changed; None
+    if there was none. Reads only.
     """
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return None
@@ -231,8 +235,9 @@ def begin(
 
 
 def batch_insert(conn: Session, batch: Mapping[str, object]) -> str:
-    """The statement that writes a batch's row, to be sent with the COMMIT of its rows: both are
-    there, or neither is. The keys are columns of `batches`; `lsn` is where the WAL was before it.
+    """Return the statement that writes a batch's row, to be sent with the COMMIT of its rows: both
+    are there, or neither is. The keys are columns of `batches`; `lsn` is where the WAL was before
+    it.
     """
     return conn.prepared("batch", install.sql("batch"), {"batch": write.as_json(batch)})
 

@@ -83,8 +83,8 @@ def _drift(each: Difference, fold: Fold) -> Drift:
 
 
 def _added(fold: Fold, found: Inventory) -> Iterator[Drift]:
-    """What hangs on a table that a block has made, and no block has. An index that enforces nothing
-    is the DBA's own business.
+    """Yield what hangs on a table that a block has made, and no block has. An index that enforces
+    nothing is the DBA's own business.
     """
     made = {
         found.addresses[each]: each

@@ -61,7 +61,7 @@ class Fold:
     last_block: int = 0
 
     def setter(self, known: Object) -> Setter:
-        """The block that was the last one to set an object."""
+        """Return the block that was the last one to set an object."""
         return self.history[known][-1]
 
     @property
@@ -82,8 +82,8 @@ class Fold:
     def effect(
         self, runbook: str, block: str, copied: Mapping[Object, Definition]
     ) -> list[list[object]] | None:
-        """What a block has changed, as the ledger of a copy of the database is to have it: the
-        properties that it has set, on what the copy has. None, if only names are known of it.
+        """Return what a block has changed, as the ledger of a copy of the database is to have it:
+        the properties that it has set, on what the copy has. None, if only names are known of it.
         Nothing is expected of what could not be copied.
         """
         changes = self.changes.get((runbook, block), {})
@@ -101,7 +101,7 @@ class Fold:
         ]
 
     def outdated(self, version: int) -> set[Object]:
-        """The objects whose definitions another major version has printed."""
+        """Return the objects whose definitions another major version has printed."""
         return {known for known, printed in self.versions.items() if printed != version}
 
     def _forget(self, known: Object) -> None:
@@ -142,7 +142,9 @@ class Fold:
             self.adopted |= changed.keys()
 
     def _undo(self, setter: Setter, changed: Changes) -> None:
-        """A block is in place no more: of what it alone has set nothing is expected."""
+        """Take account of a block that is in place no more: of what it alone has set nothing is
+        expected.
+        """
         block = (setter.runbook, setter.block)
         for known in self.changes.pop(block, {}).keys() | changed.keys():
             earlier = [s for s in self.history.get(known, ()) if (s.runbook, s.block) != block]
@@ -173,7 +175,9 @@ def _changes(effect: Sequence[Sequence[Any]]) -> Changes:
 def _on(
     copied: Definition | None, now: Definition | None, then: Definition | None
 ) -> Mapping[str, Any] | None:
-    """The properties of what was copied, where it differs `then` from what it is `now` as then."""
+    """Return the properties of what was copied, where it differs `then` from what it is `now` as
+    then.
+    """
     if then is None or copied is None or now is None:
         return then.properties if then else None
     differing = {

@@ -21,7 +21,7 @@ class Head(NamedTuple):
 
 @lockers.named
 def heads(conn: Connection) -> list[Head]:
-    """Every head of an archive that a run has noted, in order. Reads only."""
+    """Return every head of an archive that a run has noted, in order. Reads only."""
     if installed(conn) < 3:
         return []
     query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
@@ -30,7 +30,7 @@ def heads(conn: Connection) -> list[Head]:
 
 @lockers.named
 def seals(conn: Connection, run_id: str) -> list[dict[str, Any]]:
-    """The names and digests under which the record of a run is sealed. Reads only."""
+    """Return the names and digests under which the record of a run is sealed. Reads only."""
     return catalog.rows(conn, "ledger_seals", run_id=run_id)
 
 

@@ -46,7 +46,7 @@ class Origin:
 
     @classmethod
     def of(cls, conn: Connection) -> Self:
-        """Who answers. Reads only."""
+        """Return who answers. Reads only."""
         found = catalog.rows(conn, "server")[0]
         found["address"] = found["address"] or _route(conn)
         return cls(**found, timeline=_timeline(conn))
@@ -58,11 +58,13 @@ class Origin:
         return f"{place}, timeline {self.timeline or 'not shown'}, database {self.database_oid}"
 
     def facts(self) -> Mapping[str, Any]:
-        """The facts by their names, which are those of the columns in the ledger."""
+        """Return the facts by their names, which are those of the columns in the ledger."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def differences(self, other: Origin) -> Mapping[str, tuple[Any, Any]]:
-        """The facts that both have and that differ, by their names: this one's, and the other's."""
+        """Return the facts that both have and that differ, by their names: this one's, and the
+        other's.
+        """
         pairs = {name: (value, other.facts()[name]) for name, value in self.facts().items()}
         return {
             name: (one, two)
@@ -71,8 +73,8 @@ class Origin:
         }
 
     def is_same(self, noted: Origin) -> bool:
-        """Whether it is one and the same server: it runs since the same moment, however it is
-        reached, or was started anew where it was.
+        """Return whether it is one and the same server: it runs since the same moment, however it
+        is reached, or was started anew where it was.
         """
         differing = self.differences(noted).keys()
         if differing & {"system_identifier", "database_oid", "timeline"}:
@@ -82,8 +84,8 @@ class Origin:
         return not differing & {"address", "data_directory", "branch"}
 
     def is_copy(self, noted: Origin) -> bool:
-        """Whether it is a copy for certain: without a promotion, which makes the true one out of a
-        standby, it has another data directory.
+        """Return whether it is a copy for certain: without a promotion, which makes the true one
+        out of a standby, it has another data directory.
         """
         on_same_timeline = self.timeline is not None and self.timeline == noted.timeline
         return on_same_timeline and "data_directory" in self.differences(noted)
@@ -110,7 +112,7 @@ _NOT_SHOWN = (
 
 
 def _route(conn: Connection) -> str:
-    """How this host gets to a server that tells no address: over a Unix-domain socket, or a
+    """Return how this host gets to a server that tells no address: over a Unix-domain socket, or a
     tunnel.
     """
     host = os.path.realpath(conn.info.host) if conn.info.host.startswith("/") else conn.info.host
@@ -131,8 +133,8 @@ class Standing:
 
     @classmethod
     def of(cls, conn: Connection) -> Self:
-        """As it is now. The ledger must be one that can be read; before version 5 it names no
-        server. Reads only.
+        """Return who answers now, and what the ledger has of its server. The ledger must be one
+        that can be read; before version 5 it names no server. Reads only.
         """
         rows = _noted(conn)
         events = [row.pop("event") for row in rows]
@@ -209,9 +211,9 @@ class Standing:
         return f"{self.server}: as in the ledger"
 
     def refusal(self, target: Target) -> Problem | None:
-        """Why the server is not taken for the target: it is protected, or asks for a rehearsal, and
-        the ledger was written on another server. Elsewhere any copy will do, as databases are
-        copied every night.
+        """Return why the server is not taken for the target: it is protected, or asks for a
+        rehearsal, and the ledger was written on another server. Elsewhere any copy will do, as
+        databases are copied every night.
         """
         given = target.expected
         if given.copy_of or not (given.protected or given.rehearsal):
@@ -281,8 +283,8 @@ _NOTE = (
 
 
 def _says_all(noted: Origin, here: Origin) -> bool:
-    """Whether the row has every fact. It may have one more: the data directory is not shown to
-    every role.
+    """Return whether the row has every fact. It may have one more: the data directory is not shown
+    to every role.
     """
     return not here.differences(noted) and not (
         here.data_directory and noted.data_directory is None

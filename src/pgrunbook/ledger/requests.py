@@ -46,16 +46,16 @@ class Request:
 
 @lockers.named
 def last_request(conn: Connection, run_id: str) -> Request | None:
-    """What was asked last of a run; None if nothing was. For the run itself, whose ledger is of
-    this version. Reads only.
+    """Return what was asked last of a run; None if nothing was. For the run itself, whose ledger is
+    of this version. Reads only.
     """
     found = catalog.rows(conn, "ledger_requests", run_id=run_id)
     return Request(**found[0]) if found else None
 
 
 def run_at_work(conn: Connection, target: str, schema: str) -> str:
-    """The id of the run that is at work in a schema of a target. Reads only. Raises Refused if none
-    is, or if it cannot be asked anything.
+    """Return the id of the run that is at work in a schema of a target. Reads only. Raises Refused
+    if none is, or if it cannot be asked anything.
     """
     where = f"target {target!r}, schema {schema!r}"
     holders = run_locks.holding(conn, run_locks.of_schema(schema))

@@ -81,15 +81,14 @@ def block_insert(
     laps: Sequence[tuple[str, float]] = (),
     locks: Sequence[Lock] = (),
 ) -> str:
-    """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are
-    there, or neither is.
+    """Return the statement that writes a block's row, to be sent with the COMMIT of its DDL: both
+    are there, or neither is.
 
     `about` is what the function of that name says; `facts` what now holds of a column that is to
-    accept a value; `effect` what the block has changed: type, identity, definition before and
-    after of each object, and what that is a part of;
-    `rows_written` how many rows of which table. `revision` is the number of rows that the ledger
-    has on the block already: no two runs can write the same. `laps` are the statements that have
-    finished, with their times in milliseconds.
+    accept a value; `effect` what the block has changed: type, identity, definition before and after
+    of each object, and what that is a part of; `rows_written` how many rows of which table.
+    `revision` is the number of rows that the ledger has on the block already: no two runs can write
+    the same. `laps` are the statements that have finished, with their times in milliseconds.
     """
     done = {
         "run_id": run_id,
@@ -112,7 +111,7 @@ def prepare(conn: Session) -> None:
 
 
 def about(block: Block, *, reason: str, sql: str, kept: Iterable[tuple[str, ...]] = ()) -> str:
-    """What a block's row will say whatever comes of it, as JSON."""
+    """Return what a block's row will say whatever comes of it, as JSON."""
     row = {
         "block": block.name,
         "reason": reason,

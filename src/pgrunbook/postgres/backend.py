@@ -98,7 +98,7 @@ def _pooled(conn: psycopg.Connection[Any], where: str, found: str) -> Refused:
 
 
 def way_around(host: str, port: int, user: str) -> str:
-    """Where the server itself listens, as far as the pooler's address tells."""
+    """Return where the server itself listens, as far as the pooler's address tells."""
     name, _, domain = host.partition(".")
     if host.endswith(".pooler.supabase.com"):
         project = user.partition(".")[2] or "PROJECT"

@@ -80,8 +80,8 @@ class Attempt:
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
-    """Who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of other
-    roles.
+    """Yield who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of
+    other roles.
     """
     for row in catalog.rows(conn, "blockers", pid=pid):
         gives_way = row.pop("gives_way")
@@ -93,9 +93,9 @@ def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
 
 
 def _without_literals(query: str) -> str:
-    """A query's text without literals and comments. Of what cannot be parsed (it was cut), and of
-    other commands than queries, only the first word or two: there is no telling what else is in
-    them. In one message there may be several, as in `BEGIN; SELECT …`.
+    """Return a query's text without literals and comments. Of what cannot be parsed (it was cut),
+    and of other commands than queries, only the first word or two: there is no telling what else is
+    in them. In one message there may be several, as in `BEGIN; SELECT …`.
     """
     try:
         nodes = [raw.stmt for raw in parse_sql(query)]
@@ -114,7 +114,7 @@ def _without_literals(query: str) -> str:
 
 
 def _begins(node: ast.Node) -> bool:
-    """Whether it begins a transaction, in which nothing but its mode can stand."""
+    """Return whether it begins a transaction, in which nothing but its mode can stand."""
     return isinstance(node, ast.TransactionStmt) and node.kind in (
         TransactionStmtKind.TRANS_STMT_BEGIN,
         TransactionStmtKind.TRANS_STMT_START,
@@ -122,7 +122,7 @@ def _begins(node: ast.Node) -> bool:
 
 
 def _command(node: ast.Node) -> str:
-    """The first word or two of a command: `VACUUM`, `ALTER TABLE`, `COMMIT`."""
+    """Return the first word or two of a command: `VACUUM`, `ALTER TABLE`, `COMMIT`."""
     if isinstance(node, ast.TransactionStmt):
         return str(node.kind.name).removeprefix("TRANS_STMT_").replace("_", " ")
     name = type(node).__name__.removesuffix("Stmt")

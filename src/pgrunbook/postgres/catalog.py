@@ -44,7 +44,7 @@ def _dtype(oid: int) -> Any:
 
 @cache
 def query(name: str) -> str:
-    """The text of the catalog query `sql/catalog/<name>.sql`."""
+    """Return the text of the catalog query `sql/catalog/<name>.sql`."""
     text = (files("pgrunbook") / "sql" / "catalog" / f"{name}.sql").read_text(encoding="utf-8")
     if _TRUSTING in text:
         text = text.replace(_TRUSTING, f"\n{query('trusted')}", 1)
@@ -82,8 +82,8 @@ SELECT * FROM printed
 def _complete(
     conn: Connection, name: str, parameters: Mapping[str, object]
 ) -> Mapping[str, object]:
-    """The parameters, and if it prints, the schema to print for: the session's, or the one that is
-    asked about.
+    """Return the parameters, and if it prints, the schema to print for: the session's, or the one
+    that is asked about.
     """
     if "%(printed_for)s" not in query(name) or "printed_for" in parameters:
         return parameters
@@ -92,7 +92,7 @@ def _complete(
 
 
 def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
-    """The rows of a named query, each a mapping from column to value."""
+    """Return the rows of a named query, each a mapping from column to value."""
     with conn.cursor(row_factory=dict_row) as cursor:
         return _asked(cursor, name, parameters).fetchall()
 
@@ -100,7 +100,7 @@ def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, An
 def rows_of_several(
     conn: Connection, questions: Mapping[str, Mapping[str, object]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows of several named queries, each with its parameters; in one round trip, if the
+    """Return the rows of several named queries, each with its parameters; in one round trip, if the
     session is one of ours.
     """
     if not isinstance(conn, Session):
@@ -115,14 +115,14 @@ def rows_of_several(
 
 
 def statement(conn: Session, name: str, **parameters: object) -> str:
-    """A named query as a statement that can stand among others; `Session.rows` has its rows."""
+    """Return a named query as a statement that can stand among others; `Session.rows` has its rows."""
     return conn.prepared(name, query(name), _complete(conn, name, parameters))
 
 
 def _asked(
     cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]
 ) -> psycopg.Cursor[T]:
-    """The cursor, with a named query executed: planned once, if the session is one of ours."""
+    """Return the cursor, with a named query executed: planned once, if the session is one of ours."""
     if isinstance(cursor.connection, Session):
         return cursor.execute(statement(cursor.connection, name, **parameters).encode())
     return cursor.execute(query(name), _complete(cursor.connection, name, parameters))
@@ -131,7 +131,7 @@ def _asked(
 def frame(
     conn: Connection, name: str, index: Sequence[str] = (), **parameters: object
 ) -> pd.DataFrame:
-    """The rows of a named query as a frame, built column by column.
+    """Return the rows of a named query as a frame, built column by column.
 
     Boolean columns have dtype `boolean`, whole numbers `Int64`, texts `str`; no rows still have
     columns.
@@ -162,8 +162,8 @@ _BATCH = 10_000  # rows: as psycopg has them, they are several times as large as
 def _batches(
     cursor: psycopg.Cursor[Any], name: str, parameters: Mapping[str, object]
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a named query; about many tables it is planned for just these, and its rows are
-    taken in parts.
+    """Yield the rows of a named query; about many tables it is planned for just these, and its rows
+    are taken in parts.
     """
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
@@ -178,7 +178,7 @@ def _batches(
 
 
 def with_literals(name: str, parameters: Mapping[str, object]) -> str:
-    """A named query with its values written out: it is planned for just these."""
+    """Return a named query with its values written out: it is planned for just these."""
     return query(name) % {key: sql.Literal(value).as_string() for key, value in parameters.items()}
 
 
@@ -222,7 +222,8 @@ _INDEXES: Mapping[str, Sequence[str]] = {
 def snapshot(
     conn: Connection, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)
 ) -> Snapshot:
-    """The state of these tables of the schema, with the enums and domains that their columns use.
+    """Return the state of these tables of the schema, with the enums and domains that their columns
+    use.
 
     Frames of other kinds than those asked for have no rows. Sizes, in `tables` and `indexes`, take
     the server longest.

@@ -34,7 +34,7 @@ def connect(
     statement_timeout: str = STATEMENT_TIMEOUT,
     idle_timeout: str = "0",
 ) -> Session:
-    """A session in autocommit, which sees the schema only where `searchpath` lets it.
+    """Return a session in autocommit, which sees the schema only where `searchpath` lets it.
 
     `read_only` sessions refuse writes on the server's side, which ends one that was idle for
     `idle_timeout`. Nothing is set before it is certain that the server itself answers, and not a
@@ -68,8 +68,8 @@ def connect(
 
 
 def _reached(target: Target) -> Session:
-    """A session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us in, and
-    to answer.
+    """Return a session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us
+    in, and to answer.
     """
     conn = Session.opened(target.conninfo, connect_timeout=CONNECT_TIMEOUT_S, **_ALIVE)
     conn.allow(CONNECT_TIMEOUT_S - MARGIN_S)

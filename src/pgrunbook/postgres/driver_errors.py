@@ -22,8 +22,8 @@ def driver_errors(message: str, *, where: str, remedy: str = "") -> Iterator[Non
 
 
 def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
-    """What the server said, as a Problem: its message and SQLSTATE, detail, hint, and below that
-    what to do next.
+    """Return what the server said, as a Problem: its message and SQLSTATE, detail, hint, and below
+    that what to do next.
     """
     if isinstance(exc, Silent):
         return Problem(str(exc), where=where, remedy=exc.remedy)

@@ -82,7 +82,7 @@ class Server:
     superuser: str = SUPERUSER
 
     def conninfo(self, database: str = "postgres") -> str:
-        """How libpq gets to a database of this server: as its superuser, without a password."""
+        """Return how libpq gets to a database of this server: as its superuser, without a password."""
         # Left out, hostaddr would come from PGHOSTADDR: libpq would go there, whatever the host.
         return make_conninfo(
             host=str(self.socket),
@@ -121,9 +121,9 @@ class Server:
 def start(
     data: Path, version: int = 18, superuser: str = SUPERUSER, bin_: Path | None = None
 ) -> Server:
-    """The server of the data directory `data`: made and started, or joined, until this process
-    ends. `superuser` is what it is called since the server was made; `bin_`, where other programs
-    than the package's own are.
+    """Return the server of the data directory `data`: made and started, or joined, until this
+    process ends. `superuser` is what it is called since the server was made; `bin_`, where other
+    programs than the package's own are.
 
     Any number of processes may ask at once; to ask again is cheap, and brings a killed server back.
     Raises Refused if the directory is not ours to use or of another major version, and if the
@@ -145,8 +145,8 @@ def start(
 
 
 def is_used(data: Path) -> bool:
-    """Whether this process has started or joined the server of the data directory, and not stopped
-    using it.
+    """Return whether this process has started or joined the server of the data directory, and not
+    stopped using it.
     """
     return data.expanduser().resolve() in _uses
 
@@ -165,8 +165,8 @@ def _use(server: Server) -> None:
 
 
 def database(server: Server, name: str, sample: Path | None) -> str:
-    """The connection string of the database `name`; if there is none, it is made, of the SQL file
-    `sample`.
+    """Return the connection string of the database `name`; if there is none, it is made, of the SQL
+    file `sample`.
 
     It is loaded once, whoever else asks, and gets its name when it is complete. Raises Failed if
     psql fails.
@@ -221,7 +221,7 @@ def _beside(data: Path, suffix: str) -> Path:
 
 
 def _is_cluster(data: Path, version: int) -> bool:
-    """Whether the directory holds a cluster, and then of this version, or else is absent or
+    """Return whether the directory holds a cluster, and then of this version, or else is absent or
     empty.
     """
     with programs.ours_to_use(data):
@@ -261,8 +261,8 @@ def _initdb(data: Path, bin_: Path, superuser: str) -> None:
 
 
 def _running(data: Path, version: int, bin_: Path, superuser: str) -> Server:
-    """The server, once it answers: a postmaster that is alive may still be recovering, or on its
-    way out.
+    """Return the server, once it answers: a postmaster that is alive may still be recovering, or on
+    its way out.
     """
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:

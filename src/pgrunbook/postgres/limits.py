@@ -46,8 +46,8 @@ SELECT r.rolname, d.datname, c.setting
 def name_setting(
     problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], psycopg.Connection[Any]]
 ) -> Problem:
-    """The problem, with the setting that ended the session, where it was set, and the SQL that
-    mends it.
+    """Return the problem, with the setting that ended the session, where it was set, and the SQL
+    that mends it.
 
     `again` connects once more, to ask where it was set; which may fail for the same reason. Reads
     only.
@@ -70,7 +70,7 @@ def name_setting(
 
 
 def _found(conn: psycopg.Connection[Any], setting: str) -> list[tuple[str | None, str | None, str]]:
-    """The role, the database and the value, for each place where it is set for this session."""
+    """Return the role, the database and the value, for each place where it is set for this session."""
     conn.autocommit = True
     cursor = conn.execute(_QUERY.format(sql.quote(f"{setting}=")).encode())
     while cursor.description is None:
@@ -87,7 +87,7 @@ def who(role: str | None, database: str | None) -> list[str]:
 
 
 def alter(role: str | None, database: str | None, setting: str) -> str:
-    """The SQL that resets a setting where pg_db_role_setting has it."""
+    """Return the SQL that resets a setting where pg_db_role_setting has it."""
     parts = [f"ROLE {_quoted(role)}"] if role else []
     if database:
         parts.append(f"{'IN ' if role else ''}DATABASE {_quoted(database)}")

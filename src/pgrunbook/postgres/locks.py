@@ -52,12 +52,12 @@ class Lock:
 
 
 def longer(locks: Sequence[Lock], limit: str) -> list[Lock]:
-    """The locks that let nobody even read for longer than `limit`, a PostgreSQL duration."""
+    """Return the locks that let nobody even read for longer than `limit`, a PostgreSQL duration."""
     return [lock for lock in locks if lock.mode == STRONGEST and lock.held_ms > milliseconds(limit)]
 
 
 def longest(locks: Sequence[Lock]) -> list[Lock]:
-    """Each lock once, as it was held longest."""
+    """Return each lock once, as it was held longest."""
     found: dict[tuple[str, str], Lock] = {}
     for lock in sorted(locks, key=lambda lock: lock.held_ms):
         found[lock.relation, lock.mode] = lock
@@ -65,7 +65,7 @@ def longest(locks: Sequence[Lock]) -> list[Lock]:
 
 
 def strongest(locks: Sequence[Lock]) -> list[Lock]:
-    """The strongest lock on each relation, but for locks that every query takes."""
+    """Return the strongest lock on each relation, but for locks that every query takes."""
     found: dict[str, Lock] = {}
     for lock in sorted(locks, key=lambda lock: list(BLOCKS).index(lock.mode)):
         if lock.mode not in ("ACCESS SHARE", "ROW SHARE"):
@@ -74,8 +74,8 @@ def strongest(locks: Sequence[Lock]) -> list[Lock]:
 
 
 def frame(locks: Sequence[Lock]) -> pd.DataFrame:
-    """The strongest lock on each relation: index `relation`; columns `lock`, `blocks`, `held_ms`,
-    `rewritten`.
+    """Return the strongest lock on each relation: index `relation`; columns `lock`, `blocks`,
+    `held_ms`, `rewritten`.
 
     Locks that every query takes are left out, where nothing stronger was taken.
     """
@@ -93,8 +93,8 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
 
 
 def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | None = None) -> str:
-    """Who else holds a lock of this mode on tables of the schema, or on these: a line each; empty
-    if nobody does.
+    """Return who else holds a lock of this mode on tables of the schema, or on these: a line each;
+    empty if nobody does.
 
     Reads only. Without pg_read_all_stats, little is shown of other roles.
     """
@@ -111,7 +111,7 @@ def _held(table: str, **by: Any) -> str:
 def session(
     pid: int, application: str, role: str | None, state: str | None, transaction_s: float | None
 ) -> str:
-    """Who has locks: `pid 1 (report, ada), idle in transaction, transaction open for 5 s`.
+    """Return who has locks: `pid 1 (report, ada), idle in transaction, transaction open for 5 s`.
 
     A prepared transaction, which belongs to no session any more, has the pid 0, and its name for a
     state.
@@ -152,8 +152,8 @@ class Trace:
         return sorted({oid for oid, _ in self._found})
 
     def locks(self, filenodes: Mapping[int, int]) -> tuple[Lock, ...]:
-        """The locks so far, held until now. `filenodes` are those that the session itself sees,
-        which alone knows what it has rewritten, by OID.
+        """Return the locks so far, held until now. `filenodes` are those that the session itself
+        sees, which alone knows what it has rewritten, by OID.
         """
         now = time.perf_counter()
         return tuple(

@@ -24,7 +24,7 @@ def ours_to_use(data: Path) -> Iterator[None]:
 
 
 def not_ours(data: Path, found: str) -> Refused:
-    """What to raise of a directory in which the server cannot keep its data."""
+    """Return what to raise of a directory in which the server cannot keep its data."""
     return Refused.of(
         "the embedded PostgreSQL cannot keep its data here",
         where=str(data),
@@ -61,7 +61,7 @@ def environment(**given: str) -> dict[str, str]:
 
 
 def failure(what: str, data: Path, said: str = "") -> Refused:
-    """What to raise of a program that failed: what it said, and the end of the server's log."""
+    """Return what to raise of a program that failed: what it said, and the end of the server's log."""
     log = data / "log"
     end = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
     return Refused.of(

@@ -152,7 +152,7 @@ class Restore:
         _pg_restore(self._copy, self._copy.conninfo, *chosen, "--statistics-only", str(self._file))
 
     def errors(self) -> list[str]:
-        """What could not be made, a line each."""
+        """Return what could not be made, a line each."""
         return [
             f"{each.command}: {each.error}"
             for each in self._complaints

@@ -68,8 +68,8 @@ class Sessions:
         return self._look
 
     def open_look(self) -> Session:
-        """One more read-only session, for `%sql`: its queries are the user's, and have the run's
-        statement_timeout.
+        """Return one more read-only session, for `%sql`: its queries are the user's, and have the
+        run's statement_timeout.
         """
         return self._open(self.label, read_only=True, statement_timeout=self.statement_timeout)
 
@@ -203,7 +203,7 @@ class Sessions:
         raise self.lost_lock()
 
     def lost_lock(self) -> Failed:
-        """What to raise if the lock is gone."""
+        """Return what to raise if the lock is gone."""
         return Failed.of(
             "the session that held the run's lock is gone: another run may be at work",
             where=f"target {self.target.name!r}",

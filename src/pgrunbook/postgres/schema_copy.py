@@ -160,9 +160,9 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
 
 
 def _same_server(conn: Connection, service: Path) -> dict[str, str]:
-    """The environment, and the service file `target`, that lead pg_dump to the very server of the
-    session: of several hosts it could choose another. Nothing is on the command line, which all
-    users of the machine can read; and the password is not in the file, which might outlive us.
+    """Return the environment, and the service file `target`, that lead pg_dump to the very server
+    of the session: of several hosts it could choose another. Nothing is on the command line, which
+    all users of the machine can read; and the password is not in the file, which might outlive us.
 
     What has a variable is not in the file either: the libpq of an older pg_dump leaves a variable
     alone that it does not know, but takes no file with such a name in it.

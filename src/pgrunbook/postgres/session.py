@@ -75,8 +75,8 @@ class Session(psycopg.Connection[Any]):
 
     @classmethod
     def opened(cls, conninfo: str, **options: Any) -> Self:
-        """A session in autocommit. psycopg prepares nothing by itself in it: it would deallocate
-        ours with its own after each DROP, ALTER or ROLLBACK.
+        """Return a session in autocommit. psycopg prepares nothing by itself in it: it would
+        deallocate ours with its own after each DROP, ALTER or ROLLBACK.
         """
         return cls.connect(conninfo, autocommit=True, prepare_threshold=None, **options)
 
@@ -148,7 +148,7 @@ class Session(psycopg.Connection[Any]):
             raise
 
     def _patiently(self, gen: PQGen[T]) -> PQGen[T]:
-        """The generator; each time that nothing has come, there is a look, and one at the clock."""
+        """Hand the generator on. Each time that nothing has come, `_look`, and look at the clock."""
         begun, patience = time.monotonic(), self._patience
         deadline = begun + patience.seconds if patience.seconds is not None else None
         try:
@@ -247,14 +247,14 @@ class Session(psycopg.Connection[Any]):
             raise
 
     def new_name(self) -> str:
-        """A name for a query to prepare in a message with others; one that fails leaves it, and who
-        knows whether it is: it is given once.
+        """Return a name for a query to prepare in a message with others; one that fails leaves it,
+        and who knows whether it is: it is given once.
         """
         return f"pgrunbook_kept_{next(self._names)}"
 
     def prepared(self, name: str, query: str, parameters: Mapping[str, object]) -> str:
-        """The same query, prepared, as an EXECUTE with these values that can stand among other
-        statements.
+        """Return the same query, prepared, as an EXECUTE with these values that can stand among
+        other statements.
         """
         self.prepare(name, query, [*parameters])
         ordered = (parameters[parameter] for parameter in self._prepared_with[name])
@@ -270,13 +270,13 @@ class Session(psycopg.Connection[Any]):
         self.wait(generators.send(self.pgconn))
 
     def results(self) -> list[PGresult]:
-        """What the server says of the statements that were sent, one each, up to the first that
-        fails.
+        """Return what the server says of the statements that were sent, one each, up to the first
+        that fails.
         """
         return self.wait(generators.fetch_many(self.pgconn))
 
     def rows(self, result: PGresult) -> list[dict[str, Any]]:
-        """The rows of one result, each a mapping from column to value."""
+        """Return the rows of one result, each a mapping from column to value."""
         reader = Transformer(self)
         reader.set_pgresult(result)
         names = [(result.fname(number) or b"").decode() for number in range(result.nfields)]

@@ -56,12 +56,14 @@ SELECT pg_catalog.set_config(key, value, true)
 
 
 def keeping(slot: str, names: Iterable[str]) -> str:
-    """The expression that keeps, in a setting of ours, what these are in the transaction now."""
+    """Return the expression that keeps, in a setting of ours, what these are in the transaction
+    now.
+    """
     return _KEEPING % (slot, ",".join(names))
 
 
 def put_back(slot: str) -> str:
-    """The statement after which they are in the transaction what is kept there."""
+    """Return the statement after which they are in the transaction what is kept there."""
     return _PUT_BACK % slot
 
 

@@ -65,8 +65,8 @@ class Target:
         return re.sub(r"[^\w.-]+", "-", self.name).strip("-.") or "target"
 
     def records(self, schema: str) -> str:
-        """Where the records of runs in a schema lie, below `outputs/`: of each schema but `public`
-        in a folder of its own.
+        """Return where the records of runs in a schema lie, below `outputs/`: of each schema but
+        `public` in a folder of its own.
         """
         if schema == "public":
             return self.folder
@@ -76,7 +76,7 @@ class Target:
         return f"{self.folder}/{own}"
 
     def redact(self, text: str) -> str:
-        """The text without this target's password."""
+        """Return the text without this target's password."""
         return redact(text, *(str(v) for k, v in self._parts().items() if k in KEYWORDS))
 
     def _parts(self) -> dict[str, object]:

@@ -51,7 +51,7 @@ class OwnServer:
     bin: Path
 
     def conninfo(self, database: str = "postgres") -> str:
-        """How libpq gets to one of its databases."""
+        """Return how libpq gets to one of its databases."""
         return make_conninfo(self.base, dbname=database)
 
 
@@ -70,19 +70,19 @@ class Twin:
     warnings: Sequence[str]
 
     def session(self) -> psycopg.Connection[Any]:
-        """A session that works as the role, as the run does on the target."""
+        """Return a session that works as the role, as the run does on the target."""
         conn = self.arranging()
         conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self.role)))
         return conn
 
     def arranging(self) -> psycopg.Connection[Any]:
-        """A session that may do whatever the owners of all objects may."""
+        """Return a session that may do whatever the owners of all objects may."""
         return copy_place.session(self.conninfo)
 
 
 def own_server(conninfo: str, wanted: int) -> OwnServer:
-    """The server of a connection string. Raises Refused if it cannot be reached, is of another
-    major version, or none of the programs here is of that.
+    """Return the server of a connection string. Raises Refused if it cannot be reached, is of
+    another major version, or none of the programs here is of that.
     """
     try:
         with closing(copy_place.session(conninfo)) as conn:
@@ -106,7 +106,8 @@ def own_server(conninfo: str, wanted: int) -> OwnServer:
 
 
 def embedded_server(folder: Path, version: int) -> embedded.Server:
-    """The server of that major version that keeps its data in the folder, until the process ends.
+    """Return the server of that major version that keeps its data in the folder, until the process
+    ends.
 
     Raises Refused if there is none of that version.
     """
@@ -114,8 +115,8 @@ def embedded_server(folder: Path, version: int) -> embedded.Server:
 
 
 def _programs(version: int) -> Path:
-    """Where the programs of a major version are; first those that have PostgreSQL's own extensions
-    with them.
+    """Return where the programs of a major version are; first those that have PostgreSQL's own
+    extensions with them.
     """
     found = [Path(f"/usr/lib/postgresql/{version}/bin")]
     if (name := _WHEELS.get(version)) and (spec := find_spec(name)) and spec.origin:
@@ -179,12 +180,14 @@ def _unless_silent(conn: Connection) -> Iterator[None]:
 
 
 def _is_twin(conn: Connection) -> bool:
-    """Whether the session is on a twin: a plan behind pending runbooks is, and may ask another."""
+    """Return whether the session is on a twin: a plan behind pending runbooks is, and may ask
+    another.
+    """
     return conn.info.dbname.startswith(_PREFIX)
 
 
 def _roles(conn: Connection, server: Host) -> list[str]:
-    """The target's roles; of a twin, without those that its server has for itself."""
+    """Return the target's roles; of a twin, without those that its server has for itself."""
     names = [row["name"] for row in catalog.rows(conn, "roles")]
     if not _is_twin(conn):
         return names
@@ -238,7 +241,9 @@ def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
 
 
 def _missing(conn: Connection, server: Host) -> dict[str, str]:
-    """The extensions that the target's database has and the server does not: with their schemas."""
+    """Return the extensions that the target's database has and the server does not: with their
+    schemas.
+    """
     with closing(copy_place.session(server.conninfo())) as own:
         known = {name for (name,) in own.execute("SELECT name FROM pg_available_extensions")}
     had = catalog.rows(conn, "extensions")

@@ -15,7 +15,7 @@ from pgrunbook.postgres.catalog import Connection
 
 
 def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]:
-    """Each of them, as format_type() prints it; none, if one is unknown. Serial is no type."""
+    """Return each of them, as format_type() prints it; none, if one is unknown. Serial is no type."""
     nulls = ", ".join(f"NULL::{each}" for each in types)
     oids = ", ".join(
         f"pg_catalog.to_regtype({sql.Literal(each).as_string()})::pg_catalog.oid" for each in types
@@ -44,7 +44,7 @@ def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]
 
 
 def are_comparable(conn: Connection, one: str, other: str, path: str) -> bool:
-    """Whether values of the two types can be equal, as a foreign key asks it."""
+    """Return whether values of the two types can be equal, as a foreign key asks it."""
     try:
         with conn.transaction(force_rollback=True):
             compared = f"SELECT NULL::{one} = NULL::{other} WHERE false"

@@ -97,7 +97,7 @@ class Batching:
 
 
 def problems(script: Script) -> Iterator[Problem]:
-    """What is wrong with a file's headers about batches, and with its statement."""
+    """Yield what is wrong with a file's headers about batches, and with its statement."""
     if "batch" not in script.header:
         for key in ("until", "give way", "skip"):
             if key in script.header:
@@ -153,7 +153,7 @@ class _Header:
             return "", "", ()
 
     def sizes(self) -> dict[str, int]:
-        """How large a batch is to be: `rows`, `target_ms`."""
+        """Return how large a batch is to be: `rows`, `target_ms`."""
         found: dict[str, int] = {}
         for text in self._sizes:
             if match := _SIZE.fullmatch(text):
@@ -165,7 +165,7 @@ class _Header:
         return found
 
     def duration(self, key: str, text: str) -> int | None:
-        """A duration in milliseconds."""
+        """Return a duration in milliseconds."""
         try:
             return milliseconds(text)
         except ValueError as exc:
@@ -173,7 +173,7 @@ class _Header:
             return None
 
     def skips(self) -> bool:
-        """Whether rows that break a constraint are put aside."""
+        """Return whether rows that break a constraint are put aside."""
         given = self._header.get("skip", SKIP)
         if given != SKIP:
             self._complain("skip", "nothing else can be skipped", SKIP, given)
@@ -184,7 +184,7 @@ class _Header:
 
 
 def _template(script: Script, variables: Mapping[str, str]) -> Statement | None:
-    """The file's statement with its bounds marked; None if it holds more than one."""
+    """Return the file's statement with its bounds marked; None if it holds more than one."""
     marked = substitute(script.text, MARKS, bare='"')
     found = statements(substitute(marked, variables), script.name)
     return found[0] if len(found) == 1 else None

@@ -67,7 +67,7 @@ class Block:
         return entry_of(self.name)
 
     def named_in(self, names: Collection[str]) -> bool:
-        """Whether these names name the block, or the folder that it comes from."""
+        """Return whether these names name the block, or the folder that it comes from."""
         return self.name in names or self.entry in names
 
     @property
@@ -164,7 +164,7 @@ class Block:
 
 
 def entry_of(block: str) -> str:
-    """The part of a block's name that is in `deploy/` and `revert/`: `020_admit` of
+    """Return the part of a block's name that is in `deploy/` and `revert/`: `020_admit` of
     `020_admit:table.column`.
     """
     return block.partition(":")[0]

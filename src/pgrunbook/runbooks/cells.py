@@ -58,8 +58,8 @@ def problems(
 
 
 def missing_calls(notebook: Path) -> Iterator[Problem]:
-    """What every run needs and no cell calls: a verification of some blocks is none of the whole.
-    Nothing if there are cells that are no Python. Raises Refused if the file is no notebook.
+    """Yield what every run needs and no cell calls: a verification of some blocks is none of the
+    whole. Nothing if there are cells that are no Python. Raises Refused if the file is no notebook.
     """
     calls, broken = _calls(notebook)
     called = {
@@ -73,14 +73,14 @@ def missing_calls(notebook: Path) -> Iterator[Problem]:
 
 
 def reverts_last(notebook: Path) -> bool:
-    """Whether a cell calls run.revert() below the one that calls run.verdict()."""
+    """Return whether a cell calls run.revert() below the one that calls run.verdict()."""
     called = [_FORMER.get(name, name) for _, call in _calls(notebook)[0] if (name := _method(call))]
     return "verdict" in called and "revert" in called[called.index("verdict") :]
 
 
 def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
-    """What of the text of the cells is secret: in the usual forms, or one of those known. Raises
-    Refused if the file is no notebook.
+    """Yield what of the text of the cells is secret: in the usual forms, or one of those known.
+    Raises Refused if the file is no notebook.
     """
     for cell in notebooks.cells(notebook):
         where = f"{notebook.name}, cell {cell.id}"
@@ -92,7 +92,7 @@ def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
 
 
 def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
-    """Each call, with the id of its cell; and what is wrong with cells that are no Python."""
+    """Return each call, with the id of its cell; and what is wrong with cells that are no Python."""
     calls: list[tuple[str, ast.Call]] = []
     broken = []
     for cell, source in _code(notebook):
@@ -109,7 +109,7 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
 
 
 def _code(notebook: Path) -> Iterator[tuple[str, str]]:
-    """The id of each code cell, and its text with IPython's magics turned into Python."""
+    """Yield the id of each code cell, and its text with IPython's magics turned into Python."""
     python = TransformerManager()
     for cell in notebooks.cells(notebook):
         if cell.kind == "code":
@@ -117,7 +117,7 @@ def _code(notebook: Path) -> Iterator[tuple[str, str]]:
 
 
 def _method(call: ast.Call) -> str:
-    """The method that is called on `run`, or nothing."""
+    """Return the method that is called on `run`, or nothing."""
     match call.func:
         case ast.Attribute(value=ast.Name(id="run"), attr=name):
             return name
@@ -125,7 +125,7 @@ def _method(call: ast.Call) -> str:
 
 
 def _named(call: ast.Call) -> str | None:
-    """The block that `run.apply` is given, if the text tells."""
+    """Return the block that `run.apply` is given, if the text tells."""
     match call.args:
         case [ast.Constant(value=str(name))]:
             return name

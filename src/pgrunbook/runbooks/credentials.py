@@ -28,7 +28,7 @@ _SOCKET_DIRECTORIES = ("/tmp", "/var/run/postgresql", "/run/postgresql")  # noqa
 
 
 def of_target(target: Target) -> tuple[str, ...]:
-    """The passwords that libpq could use for this target, each once.
+    """Return the passwords that libpq could use for this target, each once.
 
     They are those of its connection string, of the service that this names, of the environment, and
     of the lines of the password file that are for this target. Left out is what every record of the
@@ -50,8 +50,8 @@ def of_target(target: Target) -> tuple[str, ...]:
 
 
 def of_name(name: str) -> tuple[str, ...]:
-    """Those of the target of that name; none if it cannot be had, which the run itself will say.
-    The embedded server has no password.
+    """Return those of the target of that name; none if it cannot be had, which the run itself will
+    say. The embedded server has no password.
     """
     if name == "embedded":
         return ()
@@ -62,8 +62,8 @@ def of_name(name: str) -> tuple[str, ...]:
 
 
 def settings_of(conninfo: str) -> dict[str, str]:
-    """What libpq connects with: what is given, then the service's, the environment's and its own
-    defaults.
+    """Return what libpq connects with: what is given, then the service's, the environment's and its
+    own defaults.
     """
     try:
         given = {keyword: str(value) for keyword, value in conninfo_to_dict(conninfo).items()}
@@ -95,7 +95,7 @@ def _service(name: str) -> Iterator[None]:
 
 
 def _public(settings: Mapping[str, str]) -> Iterator[str]:
-    """What a record shows of these settings."""
+    """Yield what a record shows of these settings."""
     yield from (
         settings.get(name, "") for name in ("user", "dbname", "host", "hostaddr", "port", "service")
     )
@@ -146,8 +146,8 @@ def _lines(path: Path) -> list[str]:
 
 
 def _hosts(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each host, by its name rather than by its address, with its port: there may be one port for
-    all.
+    """Yield each host, by its name rather than by its address, with its port: there may be one port
+    for all.
     """
     names, addresses = (settings.get(keyword, "").split(",") for keyword in ("host", "hostaddr"))
     ports = settings.get("port", "").split(",")
@@ -158,7 +158,7 @@ def _hosts(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _names(host: str) -> list[str]:
-    """What the file may call the host: `localhost` stands for the socket that libpq takes by
+    """Return what the file may call the host: `localhost` stands for the socket that libpq takes by
     default, too.
     """
     if not host:
@@ -167,7 +167,7 @@ def _names(host: str) -> list[str]:
 
 
 def _password(line: str, about: Iterable[str]) -> str | None:
-    """What the line has as the password for host, port, database and user; None if it is for
+    """Return what the line has as the password for host, port, database and user; None if it is for
     others.
     """
     if not (match := _FIELDS.match(line)):

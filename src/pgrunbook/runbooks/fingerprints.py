@@ -35,7 +35,7 @@ class Sources:
 
     @classmethod
     def of(cls, notebook: Path, source: Source) -> Sources:
-        """Those of a runbook as it stands on the disk, and of its SQL as it was read."""
+        """Return those of a runbook as it stands on the disk, and of its SQL as it was read."""
         path = f"runbooks/{notebook.name}"
         folder = f"sql/{notebook.stem}"
         scripts = {f"{folder}/{script.name}": script.source_sha256 for script in source.scripts()}
@@ -54,8 +54,8 @@ class Sources:
         return used | {"Python": platform.python_version()}
 
     def frame(self) -> pd.DataFrame:
-        """One row a file but for its kind: index `file`; columns `deploy`, `verify`, `revert`, how
-        each digest begins.
+        """Return one row a file but for its kind: index `file`; columns `deploy`, `verify`,
+        `revert`, how each digest begins.
 
         The notebook, which is of no kind, stands under `deploy`.
         """

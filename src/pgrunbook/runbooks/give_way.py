@@ -32,8 +32,8 @@ class Limits:
 
     @classmethod
     def parse(cls, *texts: str) -> Limits:
-        """The limits that texts state, of a block and of its target: of two that state the same one
-        the stricter holds, and of one that none states the default.
+        """Return the limits that texts state, of a block and of its target: of two that state the
+        same one the stricter holds, and of one that none states the default.
 
         Raises Refused with everything that is wrong with them.
         """
@@ -47,7 +47,7 @@ class Limits:
 
 
 def check(text: str, where: str = "give way") -> Iterator[Problem]:
-    """A problem for each part of the text that is no limit, or is stated twice."""
+    """Yield a problem for each part of the text that is no limit, or is stated twice."""
     seen = set()
     for part in _parts(text):
         match = _PART.fullmatch(part)
@@ -67,12 +67,12 @@ def check(text: str, where: str = "give way") -> Iterator[Problem]:
 
 
 def states_lag(*texts: str) -> bool:
-    """Whether one of these texts limits how far a replica may be behind."""
+    """Return whether one of these texts limits how far a replica may be behind."""
     return any(field == "lag_ms" for text in texts for field, _ in _stated(text))
 
 
 def _stated(text: str) -> Iterator[tuple[str, Any]]:
-    """The fields that a text states, with their values."""
+    """Yield the fields that a text states, with their values."""
     for part in _parts(text):
         match = _PART.fullmatch(part)
         assert match  # it was checked
@@ -89,7 +89,7 @@ _PART = re.compile(r"(?P<words>[A-Za-z ]*[A-Za-z]) (?P<value>\d.*|yes|no)")
 
 
 def _size(text: str) -> int:
-    """A size as PostgreSQL writes it, in bytes."""
+    """Return a size as PostgreSQL writes it, in bytes."""
     match = re.fullmatch(r"(\d+) ?(kB|MB|GB|TB)", text)
     if not match:
         raise ValueError("takes a size as PostgreSQL writes it, such as '512 MB'")

@@ -54,7 +54,7 @@ class _Written:
     line: int
 
     def at_home(self, problem: Problem) -> Problem:
-        """A problem of the script, with its place in the file that it comes from."""
+        """Return a problem of the script, with its place in the file that it comes from."""
         match = re.fullmatch(rf"{re.escape(self.name)}(?::(\d+))?(.*)", problem.where, re.DOTALL)
         if not match:
             return replace(problem, where=f"{self.file}, {problem.where}")
@@ -128,7 +128,7 @@ def _write(
 
 
 def _revert(migration: Migration, called: Sequence[str], notes: list[Note]) -> list[_Written]:
-    """What undoes a migration, as the script of its block; noted if that cannot be."""
+    """Return what undoes a migration, as the script of its block; noted if that cannot be."""
     if migration.revert is None:
         return []
     cut = pieces.cut(migration.revert)
@@ -152,14 +152,14 @@ def _not_taken(problem: Problem) -> Note:
 
 
 def _name(migration: Migration, index: int, count: int) -> str:
-    """The name of a piece: the migration's, with a number if there are several."""
+    """Return the name of a piece: the migration's, with a number if there are several."""
     if count == 1:
         return migration.name
     return f"{migration.name}_{index + 1:0{len(str(count))}}"
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
-    """The names, changed no more than it takes for their files to sort in this order."""
+    """Return the names, changed no more than it takes for their files to sort in this order."""
     numbered = [f"{number:04}_{name}" for number, name in enumerate(names, start=1)]
     wide = migrations.pad_versions(names)
     for candidate in (list(names), [wide[name] for name in names]):
@@ -177,7 +177,7 @@ def _header(piece: Piece) -> dict[str, str]:
 
 
 def _script(name: str, file: str, piece: Piece, header: dict[str, str]) -> _Written:
-    """The SQL of a piece below a header, with the ends of lines that it has."""
+    """Return the SQL of a piece below a header, with the ends of lines that it has."""
     from_line = f":{piece.line}" if piece.line > 1 else ""
     above = [f"-- {key}: {value}" for key, value in header.items()]
     above += [f"-- imported: {file}{from_line}", ""]
@@ -189,7 +189,7 @@ def _script(name: str, file: str, piece: Piece, header: dict[str, str]) -> _Writ
 
 
 def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> Iterator[Problem]:
-    """What a run would refuse of the scripts. One that only undoes is left out, and noted."""
+    """Yield what a run would refuse of the scripts. One that only undoes is left out, and noted."""
     if not scripts:
         return
     for name, found in Source.read_usable(place).unusable.items():

@@ -40,7 +40,7 @@ class Finding:
 
     @classmethod
     def of(cls, problem: Problem, file: str, rule: str) -> Self:
-        """What the engine itself says of a file, whose place is not repeated."""
+        """Return what the engine itself says of a file, whose place is not repeated."""
         place = problem.where.removeprefix(file)
         line, subject = re.fullmatch(
             r"(?::(\d+))?(?:, "
@@ -76,14 +76,14 @@ class Rule:
     check: Callable[[Source], Complaints]
 
     def findings(self, source: Source) -> Iterator[Finding]:
-        """What of a runbook's SQL breaks the rule."""
+        """Yield what of a runbook's SQL breaks the rule."""
         for file, line, message in self.check(source):
             yield Finding(file, line, self.name, message, self.remedy)
 
 
 def lint(sql: Path) -> list[Finding]:
-    """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and
-    lines, and with the cells of the notebooks beside it that apply it.
+    """Return what is wrong with the SQL of every runbook in the folder `sql`, in the order of files
+    and lines, and with the cells of the notebooks beside it that apply it.
 
     Of a file that cannot even be parsed, that alone is reported. Raises Refused if the folder or
     squawk is missing, Failed if squawk does not work.
@@ -108,7 +108,7 @@ def lint(sql: Path) -> list[Finding]:
 
 
 def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
-    """What a run would refuse of the notebook, or could not end without."""
+    """Yield what a run would refuse of the notebook, or could not end without."""
     problems: list[Problem] = []
     try:
         problems += cells.problems(notebook, block_paths(sql / notebook.stem / "deploy"))
@@ -161,7 +161,7 @@ def _dangers(script: Script) -> list[Danger]:
 
 
 def _dangerous(source: Source) -> Complaints:
-    """A hazard that depends on the target is no complaint."""
+    """Yield the hazards that no header accepts. One that depends on the target is no complaint."""
     for script in source.scripts("deploy"):
         found: dict[tuple[int, str], dict[str, None]] = {}
         for danger in _dangers(script):
@@ -205,7 +205,7 @@ def _without_comment(source: Source) -> Complaints:
 
 
 def _named(node: Any) -> Iterator[tuple[str, ...]]:
-    """The tables, as (table,), and the columns, as (table, column), that a statement makes."""
+    """Yield the tables, as (table,), and the columns, as (table, column), that a statement makes."""
     match node:
         case ast.CreateStmt(relation=relation):
             yield (relation.relname,)
@@ -218,7 +218,7 @@ def _named(node: Any) -> Iterator[tuple[str, ...]]:
 
 
 def _commented(node: Any) -> tuple[str, ...]:
-    """What the statement gives a comment to, named as `_made` does."""
+    """Return what the statement gives a comment to, named as `_named` does."""
     match node:
         case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_TABLE, object=name, comment=text) if (
             text
@@ -232,8 +232,10 @@ def _commented(node: Any) -> tuple[str, ...]:
 
 
 def _without_partner(source: Source) -> Complaints:
-    """A file of `verify/` without a number is about the runbook as a whole and needs none; one that
-    names other blocks in its header is theirs, too.
+    """Yield the files that are missing beside others of the same name.
+
+    A file of `verify/` without a number is about the runbook as a whole and needs no partner; one
+    that names other blocks in its header is theirs, too.
     """
     names: dict[str, set[str]] = {}
     for kind in KINDS:

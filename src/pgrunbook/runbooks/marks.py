@@ -40,8 +40,8 @@ _FOREIGN = (
 
 
 def halves(text: str) -> tuple[str, str | None]:
-    """What applies the change, and what undoes it if the file has marks for that: in both, each
-    line keeps its number. Without marks the whole file applies it.
+    """Return what applies the change, and what undoes it if the file has marks for that: in both,
+    each line keeps its number. Without marks the whole file applies it.
     """
     marks = [*_MARK.finditer(text)]
     if not any(map(_way, marks)):
@@ -65,7 +65,7 @@ def _way(mark: re.Match[str]) -> str:
 
 
 def problems(text: str, file: str) -> Iterator[Problem]:
-    """The marks of other tools that cannot be taken over."""
+    """Yield the marks of other tools that cannot be taken over."""
     for pattern, what, remedy in _FOREIGN:
         if match := pattern.search(text):
             line = text.count("\n", 0, match.start()) + 1
@@ -73,5 +73,5 @@ def problems(text: str, file: str) -> Iterator[Problem]:
 
 
 def blank(text: str) -> str:
-    """The ends of lines alone."""
+    """Return the ends of lines alone."""
     return re.sub(r"[^\r\n]+", "", text)

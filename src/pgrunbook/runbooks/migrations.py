@@ -106,15 +106,15 @@ def read(folder: Path) -> Folder:
 
 
 def words(name: str) -> str:
-    """The words of a migration's name, without its number."""
+    """Return the words of a migration's name, without its number."""
     match = _FLYWAY.fullmatch(name) or _NUMBERED.fullmatch(name)
     rest = match["rest"] if match else name.removeprefix("R__")
     return re.sub(r"[\W_]+", " ", rest).strip() or name
 
 
 def pad_versions(names: Iterable[str]) -> dict[str, str]:
-    """The names, with zeros before the numbers of their versions, so that they sort as the numbers
-    do.
+    """Return the names, with zeros before the numbers of their versions, so that they sort as the
+    numbers do.
     """
     listed = list(names)
     versions = {name: _version(name) for name in listed}
@@ -151,7 +151,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _way(path: PurePosixPath, stems: set[str]) -> tuple[str, bool]:
-    """The name of a file's migration, and whether it applies it or undoes it."""
+    """Return the name of a file's migration, and whether it applies it or undoes it."""
     *folders, stem = path.parts
     forward = not any(part.lower() in _BACK for part in folders)
     if (flyway := _FLYWAY.fullmatch(stem)) and flyway["kind"] == "U":
@@ -166,7 +166,7 @@ def _way(path: PurePosixPath, stems: set[str]) -> tuple[str, bool]:
 
 
 def _is_way(path: str, stem: str, separator: str, way: str, *, stems: set[str]) -> bool:
-    """Whether a name ends with its way. `sign_up` does so only beside `sign_down`."""
+    """Return whether a name ends with its way. `sign_up` does so only beside `sign_down`."""
     if not stem or separator == ".":
         return not separator or bool(stem)
     base = path.removesuffix(separator + way.lower())
@@ -178,14 +178,14 @@ def _is_way(path: str, stem: str, separator: str, way: str, *, stems: set[str]) 
 
 
 def _identity(name: str) -> str:
-    """What a migration and what undoes it have in common."""
+    """Return what a migration and what undoes it have in common."""
     match = _FLYWAY.fullmatch(name)
     return f"V{match['version']}" if match else name
 
 
 def _text(path: Path, folder: Path, told: str) -> str:
-    """The text of a file, its ends of lines as they are. Raises Refused for one that lies elsewhere
-    or is no text.
+    """Return the text of a file, its ends of lines as they are. Raises Refused for one that lies
+    elsewhere or is no text.
     """
     if not path.resolve().is_relative_to(folder.resolve()):
         raise Refused.of(
@@ -210,7 +210,7 @@ def _undoing_nothing(steps: dict[str, Part], undoing: dict[str, Part]) -> Iterat
 
 
 def _other_order(files: list[Path], folder: Path) -> Iterator[Problem]:
-    """A tool that keeps the order elsewhere."""
+    """Yield a tool that keeps the order elsewhere."""
     for path in files:
         if path.name == "sqitch.plan":
             yield Problem(

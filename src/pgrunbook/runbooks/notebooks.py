@@ -23,7 +23,7 @@ class Cell:
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> Self:
-        """A cell as the JSON has it."""
+        """Return a cell as the JSON has it."""
         tags = node["metadata"].get("tags", ())
         return cls(node.get("id", ""), node["cell_type"], "".join(node["source"]), tuple(tags))
 
@@ -34,14 +34,14 @@ class Cell:
 
 
 def cells(notebook: Path) -> list[Cell]:
-    """The cells of a notebook. Raises Refused if the file is none."""
+    """Return the cells of a notebook. Raises Refused if the file is none."""
     with _reading(notebook):
         return [Cell.of(node) for node in json.loads(notebook.read_text(encoding="utf-8"))["cells"]]
 
 
 def kernel(notebook: Path) -> str:
-    """The name of the kernel that a notebook asks for, or nothing. Raises Refused if the file is
-    none.
+    """Return the name of the kernel that a notebook asks for, or nothing. Raises Refused if the
+    file is none.
     """
     with _reading(notebook):
         metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})

@@ -105,12 +105,12 @@ class Parameters(BaseModel):
         return {k: v for k, v in self.model_dump().items() if k not in Parameters.model_fields}
 
     def record(self) -> dict[str, Any]:
-        """All parameters as JSON values, for the ledger."""
+        """Return all parameters as JSON values, for the ledger."""
         return self.model_dump(by_alias=True)
 
 
 def non_defaults(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
-    """The parameters that have another value than their default: by name, value and default."""
+    """Return the parameters that have another value than their default: by name, value and default."""
     found = {}
     for name, field in type(chosen).model_fields.items():
         value = getattr(chosen, name)
@@ -136,8 +136,8 @@ def read_declaration(notebook: Path) -> dict[str, Any]:
 
 
 def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
-    """The parameters that papermill was given for this notebook; one that declares none takes none.
-    Raises Refused.
+    """Return the parameters that papermill was given for this notebook; one that declares none
+    takes none. Raises Refused.
     """
     cells = [
         "".join(cell["source"])
@@ -199,15 +199,15 @@ def _unreadable(what: str, source: str, where: str, line: int, column: int) -> R
 
 
 def _line(source: str, number: int) -> str:
-    """One line, counted from 1, as Python counts them: for `splitlines` a form feed ends one
+    """Return one line, counted from 1, as Python counts them: for `splitlines` a form feed ends one
     too.
     """
     return re.split(r"\r\n?|\n", source)[number - 1]
 
 
 def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a kernel's namespace has for the declared parameters, and whatever else
-    papermill injected.
+    """Return the values that a kernel's namespace has for the declared parameters, and whatever
+    else papermill injected.
 
     papermill writes `# Parameters` over what it was given; `In` is where IPython keeps the cells
     that have run.
@@ -222,8 +222,8 @@ def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -
 def changes_since(
     declaration: Mapping[str, Any], namespace: Mapping[str, Any], before: Mapping[str, Any]
 ) -> list[Problem]:
-    """What has become of was given before: each parameter that another value was given
-    since. The value is not repeated, as nobody has checked it.
+    """Return a problem for each parameter that another value was given since the run began, when it
+    was given what is in `before`. The value is not repeated, as nobody has checked it.
     """
     now = values_given(declaration, namespace)
     remedy = "set it back; or run the cell of the target again, which begins another run"
@@ -271,14 +271,14 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
 
 
 def secret_problems(given: Mapping[str, Any], secrets: Sequence[str]) -> list[Problem]:
-    """A problem for each value that holds one of the passwords that the run could use."""
+    """Return a problem for each value that holds one of the passwords that the run could use."""
     return [_secret(name) for name, value in given.items() if holds(str(value), secrets)]
 
 
 @lru_cache
 def _model(own: str) -> type[Parameters]:
-    """The model of a runbook that declares these parameters of its own: literals, as Python writes
-    them. It takes a while to make, and is the same for each target.
+    """Return the model of a runbook that declares these parameters of its own: literals, as Python
+    writes them. It takes a while to make, and is the same for each target.
     """
     fields: dict[str, Any] = {
         name: (type(value), value) for name, value in ast.literal_eval(own).items()
@@ -290,7 +290,7 @@ _EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_
 
 
 def _taken(name: str) -> bool:
-    """Whether the model of the parameters has a use of its own for the name."""
+    """Return whether the model of the parameters has a use of its own for the name."""
     return name not in _EVERYBODYS and (
         name.startswith("_") or hasattr(Parameters, name) or name == "schema_"
     )

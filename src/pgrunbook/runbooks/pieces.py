@@ -75,7 +75,7 @@ class _Segment:
         return self.before + self.sql + self.after
 
     def saying(self, sql: str) -> _Segment:
-        """The same with other SQL; with none, only comments and line breaks are left of it."""
+        """Return the same with other SQL; with none, only comments and line breaks are left of it."""
         if sql:
             return replace(self, sql=sql)
         return replace(self, sql=blank(self.sql), after=self.after.replace(";", "", 1))
@@ -148,7 +148,7 @@ class _Cutting:
         group.changes = True
 
     def _group(self, *, transaction: bool) -> _Group:
-        """The present group, or a new one where it has to be one."""
+        """Return the present group, or a new one where it has to be one."""
         last = self.groups[-1] if self.groups else None
         if last is None or self._closed or last.transaction != transaction:
             settings = tuple(sql for sql, _ in self._settings) if transaction else ()
@@ -157,7 +157,7 @@ class _Cutting:
         return self.groups[-1]
 
     def pieces(self) -> tuple[Piece, ...]:
-        """The groups that change something. Comments of the others go to their neighbours."""
+        """Return the groups that change something. Comments of the others go to their neighbours."""
         pieces: list[Piece] = []
         waiting: list[_Segment] = []
         for group in self.groups:
@@ -187,7 +187,7 @@ def _piece(group: _Group, segments: Sequence[_Segment]) -> Piece:
 
 
 def _segments(text: str) -> list[_Segment]:
-    """The statements of a file; the last one has all that is behind it. Raises pglast's
+    """Return the statements of a file; the last one has all that is behind it. Raises pglast's
     ParseError.
     """
     segments = []
@@ -232,8 +232,8 @@ _BOUNDARIES = {
 
 
 def _uses(segment: _Segment, segments: Sequence[_Segment]) -> int | None:
-    """The line that uses the value which this statement adds to an enum: PostgreSQL lets nobody use
-    it before it is committed.
+    """Return the line that uses the value which this statement adds to an enum: PostgreSQL lets
+    nobody use it before it is committed.
     """
     match segment.node:
         case ast.AlterEnumStmt(newVal=str(value), oldVal=None):
@@ -244,7 +244,7 @@ def _uses(segment: _Segment, segments: Sequence[_Segment]) -> int | None:
 
 
 def _syntax(exc: ParseError, text: str, file: str) -> Problem:
-    """A syntax error; a placeholder of psql's is one, too."""
+    """Return a syntax error; a placeholder of psql's is one, too."""
     problem = syntax_problem(exc, text, file)
     if 'at or near ":"' in problem.what:
         remedy = "write its value in its place"
@@ -261,8 +261,8 @@ _COPIED = re.compile(
 
 
 def _without_client(part: Part) -> tuple[str, list[Problem]]:
-    """The text without what psql itself reads, so that the rest can be parsed: its commands, and
-    the rows behind COPY, which is named by whoever reads the statement.
+    """Return the text without what psql itself reads, so that the rest can be parsed: its commands,
+    and the rows behind COPY, which is named by whoever reads the statement.
     """
     text = part.text
     for match in reversed([*_COPIED.finditer(text)]):
@@ -286,7 +286,7 @@ def _without_client(part: Part) -> tuple[str, list[Problem]]:
 
 
 def _commands(text: str) -> Iterator[int]:
-    """Where psql's commands begin: at the first backslash of a line that is in no string."""
+    """Yield where psql's commands begin: at the first backslash of a line that is in no string."""
     try:
         starts = [token.start for token in scan(text) if token.name == "ASCII_92"]
     except ParseError:  # what follows a command need not be SQL

@@ -87,7 +87,7 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """The project of `PGRUNBOOK_ROOT`, or the nearest one above `start` (the working
+        """Return the project of `PGRUNBOOK_ROOT`, or the nearest one above `start` (the working
         directory).
 
         Raises Refused if there is none, or if its `pgrunbook.toml` cannot be read.
@@ -107,8 +107,8 @@ class Project:
         )
 
     def scratch(self) -> Path:
-        """The folder of the embedded server and of copies, `.pgrunbook/`, which git is to leave
-        alone.
+        """Return the folder of the embedded server and of copies, `.pgrunbook/`, which git is to
+        leave alone.
         """
         folder = self.root / ".pgrunbook"
         with suppress(OSError):  # what is wrong with the folder, the server says
@@ -117,7 +117,7 @@ class Project:
         return folder
 
     def runbook(self, name: str) -> Path:
-        """The notebook of a runbook, by its number (`001`), its name, or its path.
+        """Return the notebook of a runbook, by its number (`001`), its name, or its path.
 
         Raises Refused if there is none, or more than one.
         """
@@ -133,7 +133,7 @@ class Project:
         )
 
     def runbooks(self) -> list[Path]:
-        """Every `runbooks/NNN_name.ipynb`, in order."""
+        """Return every `runbooks/NNN_name.ipynb`, in order."""
         named = (self.root / "runbooks").glob("*.ipynb")
         return sorted(p for p in named if re.fullmatch(r"\d+_\w+", p.stem))
 
@@ -160,7 +160,7 @@ class Project:
         return self.root / path if path else None
 
     def sql(self, runbook: str) -> Path:
-        """The folder of a runbook's SQL."""
+        """Return the folder of a runbook's SQL."""
         return self.root / "sql" / runbook
 
 
@@ -190,8 +190,8 @@ _TABLES: dict[str, type[BaseModel]] = {
 
 
 def _problem(error: Any) -> Problem:
-    """What pydantic says of one setting. Its value is not repeated: it may be a password that
-    somebody put there.
+    """Return what pydantic says of one setting. Its value is not repeated: it may be a password
+    that somebody put there.
     """
     table, *path = error["loc"]
     where = ".".join(map(str, error["loc"]))
@@ -206,7 +206,7 @@ def _problem(error: Any) -> Problem:
 
 
 def _of_policy(path: Sequence[str], where: str) -> Problem:
-    """What is wrong with `hazards`: the name of one, or what is to be done about it."""
+    """Return what is wrong with `hazards`: the name of one, or what is to be done about it."""
     if path[-1:] == ["[key]"]:
         known = ", ".join(Hazard)
         remedy = f"{did_you_mean(path[0], Hazard)}correct the name"

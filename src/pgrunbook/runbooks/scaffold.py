@@ -37,7 +37,7 @@ def new(project: Project, name: str) -> list[Path]:
 
 
 def notebook(runbook: str, template: str, **values: object) -> str:
-    """The text of a runbook's notebook, made of a template."""
+    """Return the text of a runbook's notebook, made of a template."""
     number, _, name = runbook.partition("_")
     return _render(
         template,
@@ -79,7 +79,7 @@ def runbook_name(project: Project, name: str) -> str:
 
 
 def _taken(project: Project) -> list[str]:
-    """The names in use; a folder of SQL whose notebook is gone counts too."""
+    """Return the names in use; a folder of SQL whose notebook is gone counts too."""
     named = [path.stem for path in project.runbooks()]
     folders = (project.root / "sql").glob("*/")
     return sorted({*named, *(path.name for path in folders if re.match(r"\d+_", path.name))})

@@ -66,7 +66,7 @@ class Statement:
     file: str = ""
 
     def place(self, index: int = 0) -> str:
-        """Where the character of that index is: `file:line`."""
+        """Return where the character of that index is: `file:line`."""
         line = self.line + self.sql.count("\n", 0, index)
         return f"{self.file}:{line}"
 
@@ -151,7 +151,7 @@ class Script:
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     def render(self, variables: Mapping[str, str]) -> str:
-        """The text below the header with its placeholders filled in as psql does it.
+        """Return the text below the header with its placeholders filled in as psql does it.
 
         `:"name"` becomes a quoted identifier, `:'name'` a quoted literal, `:name` the bare text. As
         in psql, strings, dollar-quoted bodies and comments stay as they are. Raises Refused for
@@ -162,8 +162,8 @@ class Script:
         return substitute(self.body, variables) if self.variables else self.body
 
     def missing_values(self, variables: Mapping[str, str]) -> Iterator[Problem]:
-        """A problem for each placeholder that has no value, with its first place in the SQL or in a
-        header's list.
+        """Yield a problem for each placeholder that has no value, with its first place in the SQL
+        or in a header's list.
         """
         first = {
             match["name"]: (where, f":{match[0]}") for where, match in reversed([*self._uses()])
@@ -177,7 +177,7 @@ class Script:
                 yield Problem(f"no value for {name}", where, expected, found, remedy)
 
     def _uses(self) -> Iterator[tuple[str, re.Match[str]]]:
-        """The place of each placeholder, and the placeholder without its colon."""
+        """Yield the place of each placeholder, and the placeholder without its colon."""
         for start, _, match in _placeholders(self.text):
             if match["name"] in self.variables - self.bounds:
                 line = self.text.count("\n", 0, start) + 1
@@ -187,8 +187,8 @@ class Script:
                 yield f"{self.name}, header {key}", match
 
     def statements_with(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
-        """The statements of `render`, which know the lines of the file: its header is counted. In
-        place of the bounds of a batch they have NULL: they take no row.
+        """Return the statements of `render`, which know the lines of the file: its header is
+        counted. In place of the bounds of a batch they have NULL: they take no row.
         """
         values = {**variables, **dict.fromkeys(self.bounds, "NULL")}
         return (
@@ -276,7 +276,7 @@ def substitute(sql: str, variables: Mapping[str, str], bare: str = "") -> str:
 
 
 def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
-    """A syntax error with its file, line and caret."""
+    """Return a syntax error with its file, line and caret."""
     message, *rest = exc.args
     end = len(sql.rstrip())
     # None: at the end of the input
@@ -294,7 +294,7 @@ def _header_end(text: str) -> int:
 
 
 def _header(text: str) -> Iterator[tuple[str, str]]:
-    """Each `-- key: value` at the top; lines that begin with `--   ` continue the value before."""
+    """Yield each `-- key: value` at the top; lines that begin with `-- ` continue the value before."""
     folded = re.sub(r"\n--   +", " ", text[: _header_end(text)])
     for match in re.finditer(r"^-- ([a-z_]+|give way): *(.*)$", folded, re.MULTILINE):
         yield match[1], match[2].strip()
@@ -314,7 +314,7 @@ def _placeholders(sql: str) -> Iterator[tuple[int, int, re.Match[str]]]:
 
 
 def _is_sql(text: str) -> bool:
-    """Whether the text can be parsed as it stands."""
+    """Return whether the text can be parsed as it stands."""
     try:
         pglast.parse_sql(text)
     except ParseError:
@@ -323,7 +323,7 @@ def _is_sql(text: str) -> bool:
 
 
 def _slices(sql: str) -> set[int]:
-    """Where a colon stands between square brackets."""
+    """Return where a colon stands between square brackets."""
     depth, found = 0, set()
     for token in scan(sql):
         depth += {"ASCII_91": 1, "ASCII_93": -1}.get(token.name, 0)
@@ -337,7 +337,7 @@ def _quoted(value: str, quote: str) -> str:
 
 
 def _without_places(node: dict[str, Any]) -> dict[str, Any]:
-    """The part of a tree without what says where it stands."""
+    """Return the part of a tree without what says where it stands."""
     return {key: value for key, value in node.items() if key not in _PLACES}
 
 

@@ -64,7 +64,7 @@ class Source:
         return cls(**kinds, unusable=unusable)
 
     def scripts(self, *kinds: str) -> Iterator[Script]:
-        """The files of these kinds, or of all, variants too."""
+        """Yield the files of these kinds, or of all, variants too."""
         for kind in kinds or KINDS:
             for entry in getattr(self, kind).values():
                 yield from [entry] if isinstance(entry, Script) else entry.values()
@@ -86,16 +86,16 @@ class Source:
         return [name for name in self.deploy if name not in known]
 
     def secret_problems(self, secrets: Sequence[str]) -> Iterator[Problem]:
-        """A problem for each line of a file that holds one of these passwords."""
+        """Yield a problem for each line of a file that holds one of these passwords."""
         for script in self.scripts():
             yield from literals.problems(script.text, script.name, secrets, forms=False)
 
     def plain_blocks(self) -> list[str]:
-        """The names of the blocks that are one file, in order."""
+        """Return the names of the blocks that are one file, in order."""
         return [name for name, entry in self.deploy.items() if isinstance(entry, Script)]
 
     def block(self, name: str, variables: Mapping[str, str]) -> Block:
-        """The block of one file, rendered. Raises Refused if it is not there."""
+        """Return the block of one file, rendered. Raises Refused if it is not there."""
         script = self.deploy.get(name)
         if not isinstance(script, Script):
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
@@ -123,8 +123,8 @@ class Source:
         recorded: Sequence[str] = (),
         otherwise: str = "",
     ) -> Block:
-        """The block `folder:table.column` made of chosen variants, each with its variables, in this
-        order.
+        """Return the block `folder:table.column` made of chosen variants, each with its variables,
+        in this order.
 
         What it makes cannot be told from its text and is given. With no choice the block holds no
         SQL, `otherwise` says why, and its checksums are those of the variants that a run recorded.
@@ -146,8 +146,8 @@ class Source:
         return block if choices else replace(block, title="No SQL is needed", why=otherwise)
 
     def files(self, block: str, variants: Sequence[str]) -> Sequence[Script]:
-        """The files in `deploy/` of a block: its own; of one that has variants, those of these that
-        are there.
+        """Return the files in `deploy/` of a block: its own; of one that has variants, those of
+        these that are there.
         """
         entry = self.deploy[entry_of(block)]
         if isinstance(entry, Script):
@@ -155,7 +155,8 @@ class Source:
         return [entry[variant] for variant in variants if variant in entry]
 
     def revert_block(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
-        """The revert script of a block, as a block of the same name: it makes what it takes away.
+        """Return the revert script of a block, as a block of the same name: it makes what it takes
+        away.
 
         The scripts of variants come in reverse order, each with the variables in `block.choices`;
         `variables` are for a block that is one file. Raises Refused if there is no such script, or
@@ -183,7 +184,7 @@ class Source:
 
 
 def _concerned(block: Block) -> Iterator[Need]:
-    """The tables that a block makes, alters or maintains: what undoes it does, too."""
+    """Yield the tables that a block makes, alters or maintains: what undoes it does, too."""
     if block.admits:
         yield Need(block.admits.table, "alter")
     yield from (Need(each.name, "alter") for each in block.made if each.kind == "table")
@@ -196,7 +197,7 @@ def _concerned(block: Block) -> Iterator[Need]:
 def _filled(
     scripts: Sequence[tuple[Script, Mapping[str, str]]],
 ) -> tuple[str, tuple[Statement, ...]]:
-    """The SQL of scripts, each with its variables, one after the other; and its statements."""
+    """Return the SQL of scripts, each with its variables, one after the other; and its statements."""
     texts: list[str] = []
     parsed: list[Statement] = []
     for script, variables in scripts:
@@ -240,18 +241,18 @@ def _batching(script: Script, variables: Mapping[str, str]) -> Batching | None:
 
 
 def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
-    """What the headers say: those of variants say the same, or nothing."""
+    """Return what the headers say: those of variants say the same, or nothing."""
     return next((header[key] for header in headers if key in header), "")
 
 
 def _why(script: Script) -> str:
-    """What its header says, or where it comes from."""
+    """Return what its header says, or where it comes from."""
     from_file = f"Imported from {script.imported}." if script.imported else ""
     return script.header.get("why", from_file)
 
 
 def block_paths(folder: Path) -> dict[str, Path]:
-    """The SQL files and the folders in a folder, in order, by the names of their blocks.
+    """Return the SQL files and the folders in a folder, in order, by the names of their blocks.
 
     Hidden ones are left alone: editors and JupyterLab leave copies there, and a shell's
     `deploy/*.sql` has none of them.
@@ -320,8 +321,8 @@ def _is_path(path: str) -> bool:
 
 
 def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:
-    """What a header lists, `users (name, email); teams (id uuid)`, as needs: columns of any type,
-    or of one type.
+    """Return what a header lists, `users (name, email); teams (id uuid)`, as needs: columns of any
+    type, or of one type.
     """
     parts = substitute(script.header.get(key, ""), variables).split(";")
     where = f"{script.name}, header {key}"

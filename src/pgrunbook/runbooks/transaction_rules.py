@@ -15,7 +15,9 @@ from pgrunbook.runbooks.scripts import Script
 
 
 def problems(script: Script) -> Iterator[Problem]:
-    """What PostgreSQL refuses inside a transaction has a block of its own, and that block holds
+    """Yield what is wrong with a file's header `transaction`, and with its statements beside it.
+
+    What PostgreSQL refuses inside a transaction has a block of its own, and that block holds
     nothing else: its statements wait for their locks as long as need be, which only these can do
     without the application waiting too.
     """
@@ -47,7 +49,7 @@ def problems(script: Script) -> Iterator[Problem]:
 
 
 def needs_no_transaction(node: Any) -> bool:
-    """Whether PostgreSQL refuses the statement inside a transaction block
+    """Return whether PostgreSQL refuses the statement inside a transaction block
     (PreventInTransactionBlock).
     """
     match node:
@@ -72,7 +74,9 @@ _WHOLE = (
 
 
 def _blocks_others(node: Any) -> str:
-    """Why a statement that needs no transaction is nothing for a runbook; empty if nothing is."""
+    """Return why a statement that needs no transaction is nothing for a runbook; empty if nothing
+    is.
+    """
     match node:
         case ast.VacuumStmt(is_vacuumcmd=True, options=options) if any(
             o.defname == "full" for o in options or ()

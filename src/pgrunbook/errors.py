@@ -48,8 +48,8 @@ class Problem:
     remedy: str = ""
 
     def lines(self) -> Iterable[str]:
-        """The problem as lines of text, the empty fields left out. Whatever they hold, each line
-        begins as ours do.
+        """Yield the problem as lines of text, the empty fields left out. Whatever they hold, each
+        line begins as ours do.
         """
         what = f"{controls.one_line(self.where)}: {self.what}" if self.where else self.what
         yield from controls.continued(what).split("\n")
@@ -59,7 +59,7 @@ class Problem:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """How a remedy begins where one of the names that are known is close; empty if none is."""
+    """Return how a remedy begins where one of the names that are known is close; empty if none is."""
     near = get_close_matches(name, list(known), 1)
     return f"did you mean {near[0]}? " if near else ""
 
@@ -81,7 +81,9 @@ class RunbookError(Exception):
 
     @classmethod
     def of(cls, what: str, **details: str) -> Self:
-        """An error with one problem: `of("no such table", where="public.users", remedy="…")`."""
+        """Return an error with one problem: `of("no such table", where="public.users",
+        remedy="…")`.
+        """
         return cls(problems=[Problem(what, **details)])
 
     def __str__(self) -> str:
@@ -94,8 +96,8 @@ class RunbookError(Exception):
         return " ".join([self.message, *(p.what for p in self.problems[:1])])
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in place of a traceback: the reader needs the reason, not our call
-        stack. A program that reads the notebook finds the problems beside it.
+        """Return what IPython shows in place of a traceback: the reader needs the reason, not our
+        call stack. A program that reads the notebook finds the problems beside it.
         """
         # IPython asks twice, the second time for its history: the notebook gets the problems once
         if RunbookError.show and not self._shown:
@@ -109,8 +111,8 @@ class Unreadable(ValueError):
 
 
 def first_line(exc: Exception) -> str:
-    """What went wrong, in one line: of an error of ours its first problem, as the rest is about
-    this very run.
+    """Return what went wrong, in one line: of an error of ours its first problem, as the rest is
+    about this very run.
     """
     text = exc.problems[0].what if isinstance(exc, RunbookError) and exc.problems else str(exc)
     return text.split("\n", 1)[0]

@@ -82,12 +82,12 @@ def _hurry(*_: object) -> None:
 
 
 def hurried() -> bool:
-    """Whether a second signal has come."""
+    """Return whether a second signal has come."""
     return _received.count > 1
 
 
 def stopped() -> bool:
-    """Whether any signal has come."""
+    """Return whether any signal has come."""
     return _received.count > 0
 
 

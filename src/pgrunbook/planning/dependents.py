@@ -11,7 +11,7 @@ from pglast import ast
 from pglast.enums import AlterTableType
 
 from pgrunbook.errors import Refused
-from pgrunbook.planning.attempt import failed
+from pgrunbook.planning.attempt import first_failure
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.hazards import Paths, Risk
@@ -43,7 +43,7 @@ def check(
         return
     try:
         with make() as twin:
-            trial = failed(twin, search_path.of(conn), decisions)
+            trial = first_failure(twin, search_path.of(conn), decisions)
     except Refused as exc:
         why = exc.problems[0].what if exc.problems else str(exc)
         yield CheckResult("statements", _CHECK, not_run=f"no twin: {why}")

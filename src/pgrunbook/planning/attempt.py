@@ -82,10 +82,10 @@ class Attempt:
                 for each in reversed(made(statement.node)):
                     known_before = _may_exist(each) or (each.name, each.parent) in dropped_first
                     if each.name and not known_before:
-                        self._drop(each)
+                        self._drop_if_there(each)
         self._beside.execute(f"SET search_path = {search_path.OURS}".encode())
 
-    def _drop(self, each: Made) -> None:
+    def _drop_if_there(self, each: Made) -> None:
         # A schema may hold what no block makes: it is dropped only if it is empty.
         statement = each.undone.removesuffix(" CASCADE" if each.kind == "schema" else "")
         try:
@@ -192,7 +192,7 @@ def _make_anew_without_duplicates(
     duplicates = state.duplicates(state.transaction_changes([]))
     if duplicates:
         conn.execute("ROLLBACK TO pgrunbook_attempt")
-        _drop(conn, duplicates, state)
+        _drop_leftovers(conn, duplicates, state)
         _execute(conn, statement, state)
 
 
@@ -223,7 +223,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             # DO and CALL may make objects that the text does not name: the error names them.
             obstacle = state.obstacle(exc) if _work(statement.node) is Work.ROWS else None
             if obstacle:
-                _drop(conn, [obstacle], state)
+                _drop_leftovers(conn, [obstacle], state)
                 continue
             substitute = _substitute(statement.sql, exc, state.stood_in_for)
             if substitute is None:
@@ -239,7 +239,7 @@ _SAVEPOINT = "SAVEPOINT pgrunbook_attempt;\n"
 _MOST_OBSTACLES = 100  # objects that one DO or CALL makes
 
 
-def _drop(conn: psycopg.Connection[Any], objects: Sequence[Object], state: TwinState) -> None:
+def _drop_leftovers(conn: psycopg.Connection[Any], objects: Sequence[Object], state: TwinState) -> None:
     """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
     for each in objects:
         conn.execute(drop_statement(each).encode())

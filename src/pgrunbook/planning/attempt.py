@@ -239,7 +239,9 @@ _SAVEPOINT = "SAVEPOINT pgrunbook_attempt;\n"
 _MOST_OBSTACLES = 100  # objects that one DO or CALL makes
 
 
-def _drop_leftovers(conn: psycopg.Connection[Any], objects: Sequence[Object], state: TwinState) -> None:
+def _drop_leftovers(
+    conn: psycopg.Connection[Any], objects: Sequence[Object], state: TwinState
+) -> None:
     """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
     for each in objects:
         conn.execute(drop_statement(each).encode())

@@ -19,9 +19,9 @@ from psycopg.pq import TransactionStatus
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Object
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.judgement import Trial
 from pgrunbook.planning.timeline import Change, Step, Work
 from pgrunbook.planning.twin_state import TwinState, drop_statement, is_one_of
+from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block

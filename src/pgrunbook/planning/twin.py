@@ -17,9 +17,10 @@ from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
 from pgrunbook.planning.attempt import Attempt
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.judgement import NONE, Judgement, Trial
+from pgrunbook.planning.judgement import NONE, Judgement
 from pgrunbook.planning.timeline import Step, Timeline
 from pgrunbook.planning.twin_state import is_one_of
+from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin

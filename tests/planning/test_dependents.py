@@ -49,7 +49,7 @@ BLOCKS = [
 
 @pytest.fixture(scope="module")
 def host(place: Path, server: Server) -> Iterator[Server]:
-    started = twin_server.kept(place, server.version)
+    started = twin_server.embedded_server(place, server.version)
     yield started
     started.stop()
 
@@ -71,7 +71,7 @@ def foretold(database: Database, host: Server | None, sqls: list[str]) -> list[s
 
         def make() -> AbstractContextManager[twin_server.Twin]:
             assert host
-            return twin_server.made(target, look, host, database.name)
+            return twin_server.make_twin(target, look, host, database.name)
 
         made = decided(sqls)
         risks = hazards.assess(look, "public", made)

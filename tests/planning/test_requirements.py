@@ -98,7 +98,7 @@ def told(
         header = "" if sql.startswith("--") else f"{HEADER}\n"
         (folder / "deploy" / f"{number:03}_x.sql").write_text(f"{header}{sql};\n")
     source = Source.read(folder)
-    decisions = [Decision(source.block(name, {}), action, "") for name in source.plain()]
+    decisions = [Decision(source.block(name, {}), action, "") for name in source.plain_blocks()]
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
         there = There.look(conn, "public", decisions)
         found = [

@@ -38,7 +38,7 @@ def foresee(database: Database, tmp_path: Path) -> Foresee:
             alone = "-- transaction: no\n" if "CONCURRENTLY" in sql else ""
             path.write_text(f"-- title: Change\n{alone}\n{sql};\n")
         source = Source.read(tmp_path)
-        for name in source.plain():
+        for name in source.plain_blocks():
             block = source.block(name, {})
             run = tuple(range(len(block.statements)))
             decided.append(Decision(block, Action.APPLY, "absent", run))

@@ -10,7 +10,7 @@ import pytest
 
 from pgrunbook import Refused
 from pgrunbook.durations import milliseconds
-from pgrunbook.runbooks.parameters import assignments, declared, validate
+from pgrunbook.runbooks.parameters import assignments, read_declaration, validate
 
 DECLARED = {
     "target": "embedded",
@@ -145,13 +145,13 @@ def notebook(tmp_path: Path, *cells: str) -> Path:
 
 def test_parameters_are_declared_in_the_tagged_cell(tmp_path: Path) -> None:
     path = notebook(tmp_path, 'target = "embedded"\nlimit: int = 10  # rows\n')
-    assert declared(path) == {"target": "embedded", "limit": 10}
+    assert read_declaration(path) == {"target": "embedded", "limit": 10}
 
 
 @pytest.mark.parametrize("cells", [[], ["a = 1", "b = 2"]])
 def test_there_is_exactly_one_such_cell(tmp_path: Path, cells: list[str]) -> None:
     with pytest.raises(Refused, match="exactly one"):
-        declared(notebook(tmp_path, *cells))
+        read_declaration(notebook(tmp_path, *cells))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, text: bytes, foun
     path = tmp_path / "001_x.ipynb"
     path.write_bytes(text)
     with pytest.raises(Refused, match="is not a notebook") as caught:
-        declared(path)
+        read_declaration(path)
     (problem,) = caught.value.problems
     assert problem.where == "001_x.ipynb"
     assert found in problem.found

@@ -15,9 +15,9 @@ from pgrunbook.admit.expressions import (
     by_text,
     conjuncts,
     disjuncts,
-    listed,
-    replace,
+    listed_values,
 )
+from pgrunbook.admit.parse_tree import replace
 
 
 def gist(node: ast.Node, subject: Subject) -> str:
@@ -33,9 +33,9 @@ def gist(node: ast.Node, subject: Subject) -> str:
 
 def _gist(node: ast.Node, subject: Subject) -> str:
     equal = _equality(node)
-    if equal and (values := listed(equal, subject)):
+    if equal and (values := listed_values(equal, subject)):
         return f"same {by_text(equal.lexpr, subject)} {values}"
-    if values := listed(node, subject):
+    if values := listed_values(node, subject):
         return f"in {by_text(node.lexpr, subject)} {values}"
     printed: str = RawStream()(as_written(node))
     return printed

@@ -86,7 +86,7 @@ class Inspection:
                 },
             },
         )
-        self.found.problems += trust.functions(
+        self.found.problems += trust.problems_of_calls(
             known["admission_strangers"], self._where, self._role
         )
         if self.found.problems:

@@ -63,7 +63,7 @@ class Trial:
             if not any(rejecting):
                 return None
             new = [
-                expressions.widened(part, self.subject, self.value) if rejects else part
+                expressions.widen(part, self.subject, self.value) if rejects else part
                 for part, rejects in zip(parts, rejecting, strict=True)
             ]
             return expressions.text(expressions.as_written(expressions.conjunction(tuple(new))))
@@ -85,7 +85,10 @@ class Trial:
         try:
             shown = self._shown(expressions.parse(expression))
             return (
-                self._answer(expressions.alone(shown, self.subject.column), self.value) is not False
+                self._answer(
+                    expressions.with_unknown_others(shown, self.subject.column), self.value
+                )
+                is not False
             )
         except (psycopg.Error, CannotJudge):
             return True
@@ -95,7 +98,7 @@ class Trial:
         if not expressions.reads(part, column):
             return False
         shown = self._shown(part)
-        known = expressions.alone(shown, column)
+        known = expressions.with_unknown_others(shown, column)
         others = [None, *expressions.literals(part)]
         if self._answer(known, self.value) is False:
             if expressions.columns(known) <= {column} or any(
@@ -137,7 +140,7 @@ class Trial:
             self._row(expressions.columns(part), value, filled=filled),
             sql.Identifier(self.alias or "domain"),
         )
-        row = search_path.asked(self.conn, self.path, query)
+        row = search_path.first_row(self.conn, self.path, query)
         assert row is not None
         answer: bool | None = row[0]
         return answer

@@ -27,7 +27,7 @@ def admitting_block(source: Source, folder: str, found: Admission, entry: Entry 
     makes |= dict.fromkeys(_replaced(found), found.value)
     choices = [(o.variant, o.variables) for o in found.obstacles]
     recorded = entry.variants if entry else ()
-    block = source.chosen(
+    block = source.variant_block(
         folder, choices, makes, _admits(found), recorded=recorded, otherwise=found.summary
     )
     return replace(block, problems=found.problems)
@@ -46,7 +46,7 @@ def validating_block(
     makes = {Fact("validated", c.owner, c.name): "yes" for c in concerned}
     choices = [(c.kind, {_OWNER[c.kind]: c.owner, "constraint": c.name}) for c in concerned]
     recorded = own.variants if own else ()
-    return source.chosen(
+    return source.variant_block(
         folder,
         choices,
         makes,

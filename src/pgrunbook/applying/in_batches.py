@@ -168,7 +168,7 @@ class _Work:
 
     def _found(self, revision: int) -> Backfill | None:
         about = self.runbook, self.sessions.schema, self.decision.block.name
-        return batches.found(self.sessions.work, *about, revision)
+        return batches.find_backfill(self.sessions.work, *about, revision)
 
     @property
     def _about(self) -> str:
@@ -261,14 +261,14 @@ class _Work:
             "attempts": self._attempts.count,
             "waited_for": [asdict(blocker) for blocker in self._attempts.blockers],
         }
-        recorded = [batches.recording(self.sessions.work, row | broken)]
+        recorded = [batches.batch_insert(self.sessions.work, row | broken)]
         after = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
         return [*recorded, self._done(after, sent)] if after.done else recorded
 
     def _done(self, after: Backfill, last: Sent | None = None) -> str:
         """What writes that the block is done: with its last batch, if there was one."""
         elapsed_ms = self.elapsed_ms + (last.elapsed_ms if last else 0.0)
-        return write.recording(
+        return write.block_insert(
             self.sessions.work,
             self.run_id,
             self._about,
@@ -285,7 +285,7 @@ class _Work:
     def _advance(self, ahead: Ahead, sent: Sent) -> None:
         self.backfill = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
         self.elapsed_ms += sent.elapsed_ms
-        self.written = batches.added(self.written, sent.rows_written)
+        self.written = batches.sum_rows(self.written, sent.rows_written)
         self.held = locks.longest([*self.held, *sent.locks])
         self._attempts.made.clear()
         self._tell()

@@ -20,7 +20,7 @@ from pgrunbook.applying.outcome import Clock, Outcome
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
-from pgrunbook.inventory import changed
+from pgrunbook.inventory import changes
 from pgrunbook.ledger import ledger, write
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
@@ -141,7 +141,7 @@ def _outcome_by_ledger(
     """
     block = decision.block
     try:
-        row = ledger.row(sessions.work, run_id, block.name)
+        row = ledger.block_row(sessions.work, run_id, block.name)
     except (psycopg.Error, RunbookError) as unreachable:
         problem = Problem(
             f"{first_line(exc)}; and the ledger cannot be asked: {first_line(unreachable)}",
@@ -197,11 +197,11 @@ class _Transaction:
         write.prepare(conn)
         questions = self.ask(block, conn)
         # prepared before anybody has to wait for it
-        changed.asking(conn)
-        rows_written = catalog.asking(conn, "rows_written")
+        changes.queries(conn)
+        rows_written = catalog.statement(conn, "rows_written")
         clock = Clock()
         with conn.undoing():
-            asked = [*changed.asking(conn), rows_written, *questions.asked]
+            asked = [*changes.queries(conn), rows_written, *questions.asked]
             message.send(self.timeouts.settings, *asked)
             # While the server works:
             about = write.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
@@ -211,14 +211,14 @@ class _Transaction:
                 raise self.sessions.lost_lock()
             clock.laps += message.laps
             clock.lap()
-            by_block = changed.answered([written, deleted])
+            by_block = changes.from_rows([written, deleted])
             effect = effects.read_effect(conn, by_block, self.ground, decision.wanted)
             problems = postconditions.of_columns(decision, found)
             problems += postconditions.of_objects(decision, effect)
             if problems:
                 raise Failed(_rolled_back(decision), problems=problems)
             locks = message.locks()
-            done = write.recording(
+            done = write.block_insert(
                 conn,
                 self.run_id,
                 about,

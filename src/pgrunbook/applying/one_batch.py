@@ -72,7 +72,7 @@ class Sender:
         """
         conn = self.sessions.work
         message = self._message([_UNHIDDEN, self._statement(ahead)])
-        asked = catalog.asking(conn, "rows_written"), rows_alone.asking(conn)
+        asked = catalog.statement(conn, "rows_written"), rows_alone.asking(conn)
         try:
             with conn.undoing():
                 with self._watched() as seen:

@@ -115,10 +115,10 @@ class Message:
 
     def _message(self, timeouts: Mapping[str, str], last: Sequence[str]) -> Iterator[_Part]:
         pid, key = self.keeper or (None, None)
-        held = catalog.asking(self.conn, "held", keeper=pid, key=key)
+        held = catalog.statement(self.conn, "held", keeper=pid, key=key)
         locks = footprint.acquired(self.conn, self.schema, self.statements) if self.traced else []
         yield _Part("BEGIN")
-        yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
+        yield _Part(catalog.statement(self.conn, "begun", **timeouts), self._begun)
         if self._settles:
             yield _Part(session_settings.NOTE_ROLE)
         for number, statement in enumerate(self.statements):
@@ -129,7 +129,7 @@ class Message:
             )
             # once it has its locks: what others have made meanwhile was there before
             if number == 0 and self.traced:
-                before = catalog.written("before", {"schema": self.schema, "cursor": True})
+                before = catalog.with_literals("before", {"schema": self.schema, "cursor": True})
                 waiting.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
             yield from waiting
             yield from self._enter(number)
@@ -145,7 +145,7 @@ class Message:
         elif self.traced:
             yield _Part("FETCH ALL FROM pgrunbook_before", self._there.extend)
         else:  # a cursor is planned each time
-            asked = catalog.asking(self.conn, "before", schema=self.schema, cursor=False)
+            asked = catalog.statement(self.conn, "before", schema=self.schema, cursor=False)
             yield _Part(asked, self._there.extend)
         for query in last:
             yield _Part(query, self._answers.append)
@@ -181,7 +181,9 @@ class Message:
 
     def _remaining(self, statement_timeout: str | None) -> str:
         left = {"wait_ms": self._wait_ms, "least_ms": min(_LEAST_MS, self._wait_ms)}
-        return catalog.asking(self.conn, "remaining", **left, statement_timeout=statement_timeout)
+        return catalog.statement(
+            self.conn, "remaining", **left, statement_timeout=statement_timeout
+        )
 
     def _begun(self, rows: list[dict[str, Any]]) -> None:
         self._now = self._began = rows[0]["now"]

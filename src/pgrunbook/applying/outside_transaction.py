@@ -204,7 +204,7 @@ class _Steps:
             decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept
         )
         when = {"started_at": self.started_at, "revision": decision.revision + later}
-        write.record(
+        write.write_block(
             self.sessions.work,
             self.run_id,
             row,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgrunbook.applying.effects import Effect
 from pgrunbook.errors import Problem
 from pgrunbook.inventory import objects
-from pgrunbook.inventory.words import told
+from pgrunbook.inventory.description import describe
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.runbooks.facts import Facts
 
@@ -28,8 +28,8 @@ def of_objects(decision: Decision, effect: Effect) -> list[Problem]:
                 Problem(
                     f"{wanted} {what}",
                     where=decision.block.name,
-                    expected=told(definition, found),
-                    found=told(found, definition),
+                    expected=describe(definition, found),
+                    found=describe(found, definition),
                     remedy="correct the revert script" if reverted else "run again",
                 )
             )

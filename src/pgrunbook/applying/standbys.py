@@ -47,7 +47,9 @@ def watched(work: Connection, look: Connection, limit_ms: float) -> Iterator[Com
     """
     commit = Commit()
     work.add_notice_handler(commit.notice)
-    guard = catalog.written("commit_guard", {"pid": work.info.backend_pid, "limit_ms": limit_ms})
+    guard = catalog.with_literals(
+        "commit_guard", {"pid": work.info.backend_pid, "limit_ms": limit_ms}
+    )
     over = threading.Event()
     thread = threading.Thread(target=_guard, args=(work, look, guard, limit_ms, over), daemon=True)
     thread.start()

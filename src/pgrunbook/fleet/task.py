@@ -173,4 +173,4 @@ def _approval(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> di
 def _knows(project: Project, each: FleetTarget, run_id: str) -> bool:
     target = targets.resolve(each.called(project), project)
     with connect(target, schema="pg_catalog", label="fleet", read_only=True) as conn:
-        return ledger.exists(conn) and ledger.knows(conn, run_id)
+        return ledger.exists(conn) and ledger.has_run(conn, run_id)

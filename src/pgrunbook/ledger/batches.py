@@ -60,7 +60,7 @@ class Backfill:
             batches=self.batches + 1,
             keys=self.keys + keys,
             rows=self.rows + rows,
-            written=added(self.written, written),
+            written=sum_rows(self.written, written),
         )
 
     @property
@@ -76,7 +76,7 @@ class Backfill:
         )
 
 
-def added(
+def sum_rows(
     before: Sequence[Mapping[str, Any]], more: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """How many rows of which table were written, together."""
@@ -89,7 +89,7 @@ def added(
 
 
 @lockers.named
-def found(
+def find_backfill(
     conn: Connection, runbook: str, schema: str, block: str, revision: int
 ) -> Backfill | None:
     """The backfill of a block that began with this revision of its rows. Reads only."""
@@ -103,7 +103,7 @@ def found(
 
 
 @dataclass(frozen=True, slots=True)
-class Pausing:
+class CurrentPause:
     """A pause that has not ended, as far as the ledger knows: of which run, since when, and why."""
 
     run: str
@@ -115,10 +115,10 @@ class Pausing:
 
 
 @lockers.named
-def pausing(conn: Connection, backfill: int) -> Pausing | None:
+def current_pause(conn: Connection, backfill: int) -> CurrentPause | None:
     """The pause that a backfill is in; if its run has died, the one that it was in. Reads only."""
     for row in catalog.rows(conn, "ledger_pausing", backfill=backfill):
-        return Pausing(**row)
+        return CurrentPause(**row)
     return None
 
 
@@ -133,7 +133,7 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
 
 
 @lockers.named
-def skipped(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
+def skipped_rows(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
     """How many rows were put aside, and the constraints that they break. Reads only."""
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return 0, ""
@@ -208,7 +208,7 @@ def begin(
     """
     with conn.transaction():
         when = {"started_at": started_at, "revision": revision}
-        write.record(conn, run_id, about, event=event, facts={}, **when)
+        write.write_block(conn, run_id, about, event=event, facts={}, **when)
         conn.execute(
             "INSERT INTO pgrunbook.backfills (run_id, runbook, schema_name, block, revision, "
             "tree_sha256, table_name, table_oid, key_columns, upper_bound, estimated_rows,"
@@ -230,7 +230,7 @@ def begin(
         )
 
 
-def recording(conn: Session, batch: Mapping[str, object]) -> str:
+def batch_insert(conn: Session, batch: Mapping[str, object]) -> str:
     """The statement that writes a batch's row, to be sent with the COMMIT of its rows: both are
     there, or neither is. The keys are columns of `batches`; `lsn` is where the WAL was before it.
     """
@@ -239,7 +239,7 @@ def recording(conn: Session, batch: Mapping[str, object]) -> str:
 
 @lockers.named
 def prepare(conn: Session) -> None:
-    """Prepare what `recording` writes with, before anybody has to wait for it."""
+    """Prepare what `batch_insert` writes with, before anybody has to wait for it."""
     conn.prepare("batch", install.sql("batch"), ["batch"])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import (
     Definition,
     Difference,
@@ -14,7 +15,6 @@ from pgrunbook.inventory.objects import (
     differences,
     holds,
 )
-from pgrunbook.inventory.words import told
 from pgrunbook.ledger.fold import Fold, Setter
 
 _REMEDY = (
@@ -46,13 +46,13 @@ class Drift:
         return Problem(
             f"{self.object} {what}",
             where=str(self.setter),
-            expected=told(self.expected, self.found),
-            found=told(self.found, self.expected),
+            expected=describe(self.expected, self.found),
+            found=describe(self.found, self.expected),
             remedy=_REMEDY,
         )
 
 
-def drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
+def find_drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
     """Return what differs, in the order of the objects' names. Reads nothing.
 
     `version` is the server's major version: what another one has printed is only missed, not

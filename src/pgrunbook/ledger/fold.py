@@ -189,7 +189,7 @@ def _definition(properties: Mapping[str, Any] | None) -> Definition | None:
     return None if properties is None else Definition(properties)
 
 
-def fold(conn: Connection, schema: str) -> Fold:
+def read_fold(conn: Connection, schema: str) -> Fold:
     """Return what the blocks of a schema have left. Reads only."""
     made = Fold()
     version = ledger.installed(conn)

@@ -165,7 +165,7 @@ def batches_of(conn: Connection, runs: Sequence[str]) -> list[dict[str, Any]]:
 
 
 @lockers.named
-def later(
+def later_changes(
     conn: Connection, runbook: str, schema: str, tables: Sequence[str]
 ) -> list[dict[str, Any]]:
     """What runbooks that came later have done on these tables. Reads only."""
@@ -173,7 +173,7 @@ def later(
 
 
 @lockers.named
-def of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
+def blocks_of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
     """Each block that a run has begun, in order, and the last event of it. Reads only."""
     if not exists(conn):
         return []
@@ -194,7 +194,7 @@ def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
 
 
 @lockers.named
-def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:
+def block_row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:
     """Event, start and end of a block in a run; None if it was not committed. Reads only."""
     query = (
         "SELECT event, started_at, finished_at FROM pgrunbook.blocks"
@@ -204,7 +204,7 @@ def row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datet
 
 
 @lockers.named
-def begun(conn: Connection, runbook: str, schema: str, block: str) -> list[str]:
+def begun_statements(conn: Connection, runbook: str, schema: str, block: str) -> list[str]:
     """The statements of a block outside a transaction that runs have begun, in order. Reads
     only.
     """
@@ -220,13 +220,13 @@ def begun(conn: Connection, runbook: str, schema: str, block: str) -> list[str]:
 
 
 @lockers.named
-def done(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
+def block_events(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
     """What runs have done with the blocks of a runbook. Reads only."""
     return catalog.rows(conn, "ledger_done", runbook=runbook, schema=schema)
 
 
 @lockers.named
-def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
+def rows_of_run(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
     """Every row on a run, by table, as JSON, but those of batches, of which there may be thousands;
     None if the run has written nothing. Reads only.
     """
@@ -244,7 +244,7 @@ def everything(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] 
 
 
 @lockers.named
-def knows(conn: Connection, run_id: str) -> bool:
+def has_run(conn: Connection, run_id: str) -> bool:
     """Whether the run's row is there. Reads only."""
     row = conn.execute(
         "SELECT EXISTS (SELECT FROM pgrunbook.runs WHERE run_id = %s)", [run_id]

@@ -45,7 +45,7 @@ class Request:
 
 
 @lockers.named
-def asked(conn: Connection, run_id: str) -> Request | None:
+def last_request(conn: Connection, run_id: str) -> Request | None:
     """What was asked last of a run; None if nothing was. For the run itself, whose ledger is of
     this version. Reads only.
     """
@@ -53,7 +53,7 @@ def asked(conn: Connection, run_id: str) -> Request | None:
     return Request(**found[0]) if found else None
 
 
-def at_work(conn: Connection, target: str, schema: str) -> str:
+def run_at_work(conn: Connection, target: str, schema: str) -> str:
     """The id of the run that is at work in a schema of a target. Reads only. Raises Refused if none
     is, or if it cannot be asked anything.
     """
@@ -107,7 +107,7 @@ def ask(conn: Session, run_id: str, what: What, *, operator: str, host: str, rea
 
     Raises Refused if it is to resume and nobody has paused it.
     """
-    last = asked(conn, run_id)
+    last = last_request(conn, run_id)
     if what == "resume" and (last is None or last.what != "pause"):
         raise Refused.of(
             "nobody has paused the run",

@@ -62,12 +62,12 @@ def start(
 
 
 @lockers.named
-def record(conn: Session, run_id: str, about: str, /, **done: Any) -> None:
-    """Write a block's row now: see `recording`."""
-    conn.execute(recording(conn, run_id, about, **done).encode())
+def write_block(conn: Session, run_id: str, about: str, /, **done: Any) -> None:
+    """Write a block's row now: see `block_insert`."""
+    conn.execute(block_insert(conn, run_id, about, **done).encode())
 
 
-def recording(
+def block_insert(
     conn: Session,
     run_id: str,
     about: str,
@@ -107,7 +107,7 @@ def recording(
 
 @lockers.named
 def prepare(conn: Session) -> None:
-    """Prepare what `recording` writes with, before anybody has to wait for it."""
+    """Prepare what `block_insert` writes with, before anybody has to wait for it."""
     conn.prepare("record", sql("record"), ["about", "done"])
 
 
@@ -167,7 +167,7 @@ def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | No
     }
     when = {"started_at": entry.finished_at, "revision": entry.revision}
     what = {"facts": entry.facts, "effect": effect}
-    record(conn, entry.run_id, as_json(row), event=entry.event, **what, **when)
+    write_block(conn, entry.run_id, as_json(row), event=entry.event, **what, **when)
 
 
 @lockers.named

@@ -55,7 +55,7 @@ class Agenda:
         self.state = Expectation(self.sessions, self.runbook, self.schema)
         self.twins = Twins(
             self.entries,
-            self.source.plain(),
+            self.source.plain_blocks(),
             expected=self.state.expected,
             applied=self.state.applied,
         )
@@ -109,8 +109,8 @@ class Agenda:
 
     def decide_now(self, blocks: Sequence[Block]) -> list[Decision]:
         """What to do with each of these blocks as the target is now."""
-        with self.columns.asked_once():
-            renewed = [self.columns.renewed(block) for block in blocks]
+        with self.columns.one_moment():
+            renewed = [self.columns.renew(block) for block in blocks]
             found = self.columns.facts(renewed)
             self.state.renew({named for block in renewed for named in block.relations})
             return self.decide(renewed, found)
@@ -123,7 +123,7 @@ class Agenda:
             raise Refused(problems=[*self.problems, *lacking])
         if secrets := list(self._secrets()):
             raise Refused("The SQL holds a secret: nothing was changed.", problems=secrets)
-        plain = [self.source.block(name, self.variables) for name in self.source.plain()]
+        plain = [self.source.block(name, self.variables) for name in self.source.plain_blocks()]
         return sorted([*plain, *self.columns.blocks], key=lambda block: block.name)
 
     def _lacking(self) -> Iterator[Problem]:
@@ -132,7 +132,7 @@ class Agenda:
         """
         for kind in (self.source.deploy, self.source.verify, self.source.revert):
             for _, script, variables in self._used(kind):
-                yield from script.lacking(variables)
+                yield from script.missing_values(variables)
 
     def _secrets(self) -> Iterator[Problem]:
         """What of those files is secret once the placeholders are filled in; each was searched by
@@ -188,7 +188,9 @@ class Agenda:
 
     def _backfill(self, entry: ledger.Entry) -> batches.Backfill | None:
         """How far the batches of a block have come."""
-        return batches.found(self.look, self.runbook, self.schema, entry.block, entry.revision)
+        return batches.find_backfill(
+            self.look, self.runbook, self.schema, entry.block, entry.revision
+        )
 
     def _begun(
         self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]
@@ -206,7 +208,7 @@ class Agenda:
     def _left(self, block: Block, entry: ledger.Entry | None) -> Remains:
         if entry is None or not entry.broken_off:
             return remains(self.sessions.look, block, None)
-        statements = ledger.begun(self.look, self.runbook, self.schema, block.name)
+        statements = ledger.begun_statements(self.look, self.runbook, self.schema, block.name)
         before = [names(identity) for kind, *_, identity in entry.kept if kind == "index"]
         of_schema = [(self.schema, *name) if len(name) == 1 else name for name in before]
         return remains(self.sessions.look, block, statements, of_schema)
@@ -307,4 +309,4 @@ def _without(there: Inventory, indexes: Collection[tuple[str, str]]) -> Inventor
 
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:
     script.render(variables)  # which refuses a script that lacks one
-    return script.filled(variables)
+    return script.statements_with(variables)

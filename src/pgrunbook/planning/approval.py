@@ -180,7 +180,7 @@ def _rehearsed(
             passed = True
         elif not passed:
             found = "one that did not pass, or that `pgrunbook run` has not recorded"
-    remedy = arguments.again(project, plan.runbook, chosen, "rehearse")
+    remedy = arguments.command_again(project, plan.runbook, chosen, "rehearse")
     return [
         Problem(
             "was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy

@@ -26,7 +26,7 @@ from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.made import Made, dropped, made
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, dropped_objects
 
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
@@ -78,16 +78,15 @@ class Attempt:
         dropped_first = _dropped_first(blocks)
         for block in reversed(blocks):
             self._set_path(self._beside, block)
-            for statement in reversed(block.statements):
-                for each in reversed(made(statement.node)):
-                    known_before = _may_exist(each) or (each.name, each.parent) in dropped_first
-                    if each.name and not known_before:
-                        self._drop_if_there(each)
+            for each in reversed(block.made):
+                known_before = _may_exist(each) or (each.name, each.parent) in dropped_first
+                if each.name and not known_before:
+                    self._drop_if_there(each)
         self._beside.execute(f"SET search_path = {search_path.OURS}".encode())
 
-    def _drop_if_there(self, each: Made) -> None:
+    def _drop_if_there(self, each: CreatedObject) -> None:
         # A schema may hold what no block makes: it is dropped only if it is empty.
-        statement = each.undone.removesuffix(" CASCADE" if each.kind == "schema" else "")
+        statement = each.undo_statement.removesuffix(" CASCADE" if each.kind == "schema" else "")
         try:
             self._beside.execute(statement.encode())
         except psycopg.Error:
@@ -142,12 +141,12 @@ def _dropped_first(blocks: Sequence[Block]) -> set[tuple[str, str]]:
     first: set[tuple[str, str]] = set()
     for block in blocks:
         for statement in block.statements:
-            first |= {*dropped(statement.node)} - made_before
-            made_before |= {(each.name, each.parent) for each in made(statement.node)}
+            first |= {*dropped_objects(statement.node)} - made_before
+            made_before |= {(each.name, each.parent) for each in created_objects(statement.node)}
     return first
 
 
-def _may_exist(each: Made) -> bool:
+def _may_exist(each: CreatedObject) -> bool:
     """Whether a statement that makes the object may find it there."""
     # An extension may take a superuser to make: it is not dropped.
     return each.replaces or each.kind == "extension" or (each.kind == "schema" and each.lenient)
@@ -187,7 +186,7 @@ def _make_anew_without_duplicates(
     """Undo a statement that left a name to PostgreSQL, drop what it would have made under the name
     that was taken, and run it again. Without effect for any other statement.
     """
-    if all(each.name for each in made(statement.node)):
+    if all(each.name for each in created_objects(statement.node)):
         return
     duplicates = state.duplicates(state.transaction_changes([]))
     if duplicates:
@@ -267,11 +266,8 @@ def _alone(
 def _step(
     block: str, index: int, part: Sequence[Statement], changes: Mapping[Object, Change]
 ) -> Step:
-    lenient = set()
-    for statement in part:
-        for each in made(statement.node):
-            if each.lenient and each.kind == "table column":
-                lenient.add(each.name)
+    objects = created_objects(*(statement.node for statement in part))
+    lenient = {each.name for each in objects if each.lenient and each.kind == "table column"}
     return Step(
         block,
         index,
@@ -291,11 +287,9 @@ def _work_of(part: Sequence[Statement]) -> Work:
     return Work.NONE
 
 
-def _replaced(part: Sequence[Statement]) -> list[Made]:
-    replaced = []
-    for statement in part:
-        replaced += [each for each in made(statement.node) if each.replaces]
-    return replaced
+def _replaced(part: Sequence[Statement]) -> list[CreatedObject]:
+    objects = created_objects(*(statement.node for statement in part))
+    return [each for each in objects if each.replaces]
 
 
 def _is_column(each: Object, names: set[str]) -> bool:

@@ -31,7 +31,10 @@ def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
     """
     assert block.batching
     there = _named(conn, block)
-    return there and {**there, "strange": trust.reading(conn, there["oid"], block.batching.key)}
+    return there and {
+        **there,
+        "strange": trust.functions_called_by_reads(conn, there["oid"], block.batching.key),
+    }
 
 
 def _named(conn: Session, block: Block) -> Mapping[str, Any] | None:

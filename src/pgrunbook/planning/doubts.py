@@ -68,7 +68,7 @@ class Catalog:
             "hazard_functions": {"functions": sorted(functions), "schemas": sorted(searched)},
             "hazard_domains": {"types": domains, "printed_for": schema},
         }
-        answers = catalog.together(conn, asked)
+        answers = catalog.rows_of_several(conn, asked)
         self._relations: dict[_Place, Row] = {
             (row["kind"], row["schema"], row["name"], row["part"]): row
             for row in answers["hazard_relations"]

@@ -10,7 +10,7 @@ from pgrunbook.inventory.objects import Inventory
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import drift
 from pgrunbook.ledger.drift import Drift
-from pgrunbook.ledger.fold import Fold, fold
+from pgrunbook.ledger.fold import Fold, read_fold
 from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
@@ -34,10 +34,10 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
     ):
         right_target.check_identity(resolved, identify(conn))
         checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
-        expected = fold(conn, schema)
+        expected = read_fold(conn, schema)
         found = read(conn, sorted({schema, *expected.schemas}))
         version = conn.info.server_version // 10_000
-        differing = drift.drift(expected, found, version)
+        differing = drift.find_drift(expected, found, version)
     return {
         "target": target,
         "schema": schema,

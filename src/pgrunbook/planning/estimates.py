@@ -87,7 +87,9 @@ def _can_be_planned(conn: Session, block: Block) -> bool:
     about = {"qualifiers": list(qualifiers), "names": list(names), "schemas": path}
     found = catalog.rows(conn, "named_tables", **about)
     plain = len(found) == len(names) and all(row["is_table"] for row in found)
-    return plain and not any(trust.reading(conn, row["oid"], [""]) for row in found)
+    return plain and not any(
+        trust.functions_called_by_reads(conn, row["oid"], [""]) for row in found
+    )
 
 
 def _changed(plan: dict[str, Any]) -> float:

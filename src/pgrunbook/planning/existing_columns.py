@@ -68,7 +68,7 @@ def _columns(
             return None
         wanted.append((each, column))
     written = [RawStream()(column.typeName) for _, column in wanted]
-    if types.printed(look, written, path) != [
+    if types.format_types(look, written, path) != [
         target[each].properties.get("type") for each, _ in wanted
     ]:
         return None

@@ -9,8 +9,8 @@ from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
-from pgrunbook.ledger.drift import Drift, drift
-from pgrunbook.ledger.fold import Fold, fold, note_reading
+from pgrunbook.ledger.drift import Drift, find_drift
+from pgrunbook.ledger.fold import Fold, note_reading, read_fold
 from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
@@ -46,7 +46,7 @@ class Expectation:
     def fold(self) -> Fold:
         """What the ledger expects, as it was read last."""
         if self._fold is None:
-            self._fold = fold(self.look, self.schema)
+            self._fold = read_fold(self.look, self.schema)
         return self._fold
 
     def concern(self, blocks: Iterable[Block]) -> None:
@@ -97,7 +97,7 @@ class Expectation:
 
     def drift(self) -> list[Drift]:
         """What is not there as the ledger expects it."""
-        found = drift(self.fold, self.ground.seen, self._version)
+        found = find_drift(self.fold, self.ground.seen, self._version)
         parts = self.fold.parts
         covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
         return self._without_half_done(covered) if covered else []

@@ -102,7 +102,7 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> Che
     if strange := _strange(conn, sql.Identifier(schema, loss.table).as_string(), loss.column):
         return CheckResult(str(loss), what, strange)
     try:
-        held = (search_path.asked(conn, schema, _question(conn, schema, loss)) or (False,))[0]
+        held = (search_path.first_row(conn, schema, _question(conn, schema, loss)) or (False,))[0]
     except psycopg.Error as exc:
         remedy = (
             f"{_readable(exc)}; or name the block in the parameter `discard`, if {loss} may "
@@ -128,7 +128,11 @@ def _strange(conn: Connection, table: str, column: str) -> Problem | None:
     rights.
     """
     (relation,) = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone() or (None,)
-    return next(iter(trust.reading(conn, relation, [column])), None) if relation else None
+    return (
+        next(iter(trust.functions_called_by_reads(conn, relation, [column])), None)
+        if relation
+        else None
+    )
 
 
 def _holds(conn: Connection, question: sql.SQL) -> bool:
@@ -261,7 +265,7 @@ def _later(
         on = {named[name] for name in (each.identity, expected.parts.get(each)) if name in named}
         for setter in setters if on else ():
             standing.setdefault(setter.runbook, {}).setdefault(setter.block, set()).update(on)
-    for row in ledger.later(conn, runbook, schema, tables):
+    for row in ledger.later_changes(conn, runbook, schema, tables):
         if on := {*row["tables"]} | (_named(row["begun"]) & {*tables}):
             standing.setdefault(row["runbook"], {}).setdefault(row["block"], set()).update(on)
     for later in sorted(name for name in standing if name > runbook):

@@ -217,7 +217,7 @@ def _columns(conn: Connection, there: There, by: Mapping[Need, str]) -> Iterator
     needed = sorted(n for n in by if n.column and there.is_one_of(_TABLES, n.table))
     path = quoted(there.schema)
     written = sorted({need.type for need in needed} - {""})
-    called = {each: (types.printed(conn, [each], path) or [""])[0] for each in written}
+    called = {each: (types.format_types(conn, [each], path) or [""])[0] for each in written}
     for need in needed:
         row, type_ = there.columns.get((need.table, need.column)), called.get(need.type, "")
         what, found, fits = "the column is missing", "no such column", False
@@ -225,7 +225,7 @@ def _columns(conn: Connection, there: There, by: Mapping[Need, str]) -> Iterator
             what, found = "the column is of another type", row["type"]
             fits = type_ in ("", found)
             if not fits and need.use == "reference":
-                fits = types.comparable(conn, type_, found, path)
+                fits = types.are_comparable(conn, type_, found, path)
         yield result(
             f"{need.table}.{need.column}",
             f"is there, {type_}" if type_ else "is there",

@@ -49,7 +49,7 @@ def decide(
     }
     problems = [*_problems(block, found, entry), *drifted]
     try:
-        undo = _guarded(source.undoing(block, variables, undone), discard)
+        undo = _guarded(source.revert_block(block, variables, undone), discard)
     # which is said already, if it is not known what to fill its variants in with
     except Refused as exc:
         problems += exc.problems if len(block.choices) == len(entry.variants) else ()

@@ -21,7 +21,7 @@ from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Hazard, Thing
 from pgrunbook.sqltext.long_names import collisions
-from pgrunbook.sqltext.things import named, relation
+from pgrunbook.sqltext.things import relation, thing_named
 
 
 class Pending(NamedTuple):
@@ -121,7 +121,7 @@ def _asks(node: ast.Node) -> Iterator[tuple[Thing, bool]]:
         case ast.IndexStmt(concurrent=True, relation=table):
             yield relation("table", table), False
         case ast.DropStmt(concurrent=True, removeType=kind, objects=objects):
-            yield from ((named(kind, each), False) for each in objects)
+            yield from ((thing_named(kind, each), False) for each in objects)
         case ast.AlterTableStmt(relation=table, cmds=commands):
             for command in commands:
                 if command.subtype == AlterTableType.AT_AddConstraint:

@@ -25,7 +25,7 @@ from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext.made import Made, made
+from pgrunbook.sqltext.created_objects import CreatedObject
 
 Maker = Callable[[], AbstractContextManager[Twin]]
 
@@ -78,7 +78,7 @@ class Twins:
         event_before = self._event_before(pending[0]) if pending else ""
         # A block that makes nothing, behind one that was adopted: the catalog cannot show by a name
         # whether it was done, too. Any other goes without a twin if none of its names is there.
-        asks_anyway = event_before == "adopted" and not _made(pending[0])
+        asks_anyway = event_before == "adopted" and not pending[0].made
         if not asks_anyway:
             if not named.keys() - by_hand:
                 return plain
@@ -98,7 +98,7 @@ class Twins:
         look: Session,
         pending: Sequence[Block],
         blocks: Sequence[Block],
-        named: Mapping[str, Sequence[Made]],
+        named: Mapping[str, Sequence[CreatedObject]],
         by_hand: set[str],
         target: Inventory,
         event_before: str,
@@ -124,15 +124,15 @@ class Twins:
         return {block.name: judged[block.name] for block in blocks}
 
     def _unexplained(
-        self, named: Mapping[str, Sequence[Made]], schema: str
-    ) -> dict[str, Sequence[Made]]:
+        self, named: Mapping[str, Sequence[CreatedObject]], schema: str
+    ) -> dict[str, Sequence[CreatedObject]]:
         """Return, of the objects that are there by name, those that no block of the ledger has
         made. Once a twin was tried, it knows better.
         """
         if self._tried or not named:
             return dict(named)
         ours = self.applied()
-        unexplained: dict[str, Sequence[Made]] = {}
+        unexplained: dict[str, Sequence[CreatedObject]] = {}
         for name, objects in named.items():
             left = [one for one in objects if not any(_is(each, one, schema) for each in ours)]
             if left:
@@ -143,7 +143,7 @@ class Twins:
         self,
         look: Session,
         pending: Sequence[Block],
-        named: Mapping[str, Sequence[Made]],
+        named: Mapping[str, Sequence[CreatedObject]],
         by_hand: set[str],
         target: Callable[[], Inventory],
     ) -> dict[str, Judgement]:
@@ -230,20 +230,13 @@ def _key(block: Block) -> tuple[str, str]:
     return block.name, block.sql_sha256
 
 
-def _made(block: Block) -> list[Made]:
-    objects = []
-    for statement in block.statements:
-        objects += made(statement.node)
-    return objects
-
-
-def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made]]:
+def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
     """Return what the target has, by name, of the objects that blocks make: by block."""
-    by_path: dict[str, list[tuple[str, Made]]] = defaultdict(list)
+    by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
     for block in blocks:
         path = block.search_path or search_path.of(look)
-        by_path[path] += [(block.name, each) for each in _made(block)]
-    found: dict[str, list[Made]] = defaultdict(list)
+        by_path[path] += [(block.name, each) for each in block.made]
+    found: dict[str, list[CreatedObject]] = defaultdict(list)
     for path, objects in by_path.items():
         asked = {
             "kinds": [each.kind for _, each in objects],
@@ -258,7 +251,7 @@ def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made
     return dict(found)
 
 
-def _is(each: Object, named: Made, schema: str) -> bool:
+def _is(each: Object, named: CreatedObject, schema: str) -> bool:
     """Whether a statement names the object; one without a schema is taken for the run's own."""
     within = f"{maybe_double_quote_name(named.schema or schema)}."
     known = within in each.identity or "." not in each.identity
@@ -272,7 +265,9 @@ def _plain(block: Block, by_hand: bool) -> Judgement:
     return Judgement(Action.APPLY, tuple(range(len(block.statements))), "absent")
 
 
-def _unjudged(block: Block, named: Sequence[Made], by_hand: set[str], why: Refused) -> Judgement:
+def _unjudged(
+    block: Block, named: Sequence[CreatedObject], by_hand: set[str], why: Refused
+) -> Judgement:
     """Return the judgement of a block where no twin can be made."""
     if block.name in by_hand or not named:
         return _plain(block, block.name in by_hand)

@@ -10,10 +10,10 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.inventory import read
-from pgrunbook.inventory.changed import overwritten, written
+from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
-from pgrunbook.sqltext.made import Made
+from pgrunbook.sqltext.created_objects import CreatedObject
 
 # relation "t" already exists; column "c" of relation "t" already exists
 _ALREADY = re.compile(
@@ -50,18 +50,18 @@ class TwinState:
         self._at = self._now.at()
         self._made: set[Object] = set()
 
-    def transaction_changes(self, replaced: Sequence[Made]) -> dict[Object, Change]:
+    def transaction_changes(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
         """Return what the open transaction has changed, and what it has `replaced`, even by the
         same.
         """
         # The rows of the catalog that it has written carry its number. A row that it has deleted is
         # gone for it, but not for the session beside it.
-        found = written(self._conn)
+        found = read_changes(self._conn)
         if found.xid is None:
             return {}
         addresses = {*found.addresses}
         if found.deleted_from:
-            addresses |= {*overwritten(self._beside, found.xid, found.deleted_from)}
+            addresses |= {*read_overwritten(self._beside, found.xid, found.deleted_from)}
         before = {self._at[each] for each in addresses if each in self._at}
         now = read.read_objects(self._conn, sorted(addresses))
         self._at |= now.at()
@@ -148,7 +148,7 @@ def drop_statement(each: Object) -> str:
     return f"DROP {each.type.upper()} {each.identity} CASCADE"
 
 
-def is_one_of(each: Object, named: Sequence[Made]) -> bool:
+def is_one_of(each: Object, named: Sequence[CreatedObject]) -> bool:
     """Whether an object is called as one of these."""
     return any(one.kind == each.type and is_called(each, one.name) for one in named)
 

@@ -97,7 +97,7 @@ def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, An
         return _asked(cursor, name, parameters).fetchall()
 
 
-def together(
+def rows_of_several(
     conn: Connection, questions: Mapping[str, Mapping[str, object]]
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of several named queries, each with its parameters; in one round trip, if the
@@ -105,7 +105,7 @@ def together(
     """
     if not isinstance(conn, Session):
         return {name: rows(conn, name, **parameters) for name, parameters in questions.items()}
-    asked = "; ".join(asking(conn, name, **parameters) for name, parameters in questions.items())
+    asked = "; ".join(statement(conn, name, **parameters) for name, parameters in questions.items())
     with conn.message_of(len(questions)), conn.cursor(row_factory=dict_row) as cursor:
         cursor.execute(asked.encode())
         found = [cursor.fetchall()]
@@ -114,7 +114,7 @@ def together(
     return dict(zip(questions, found, strict=True))
 
 
-def asking(conn: Session, name: str, **parameters: object) -> str:
+def statement(conn: Session, name: str, **parameters: object) -> str:
     """A named query as a statement that can stand among others; `Session.rows` has its rows."""
     return conn.prepared(name, query(name), _complete(conn, name, parameters))
 
@@ -124,7 +124,7 @@ def _asked(
 ) -> psycopg.Cursor[T]:
     """The cursor, with a named query executed: planned once, if the session is one of ours."""
     if isinstance(cursor.connection, Session):
-        return cursor.execute(asking(cursor.connection, name, **parameters).encode())
+        return cursor.execute(statement(cursor.connection, name, **parameters).encode())
     return cursor.execute(query(name), _complete(cursor.connection, name, parameters))
 
 
@@ -167,7 +167,7 @@ def _batches(
     """
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
-        written_out = written(name, _complete(cursor.connection, name, parameters))
+        written_out = with_literals(name, _complete(cursor.connection, name, parameters))
         rows = cursor.stream(written_out, size=_BATCH // 10)
         while batch := list(islice(rows, _BATCH)):
             yield batch
@@ -177,7 +177,7 @@ def _batches(
         yield found
 
 
-def written(name: str, parameters: Mapping[str, object]) -> str:
+def with_literals(name: str, parameters: Mapping[str, object]) -> str:
     """A named query with its values written out: it is planned for just these."""
     return query(name) % {key: sql.Literal(value).as_string() for key, value in parameters.items()}
 

@@ -88,7 +88,7 @@ def closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
         conn.close()
         remedy = "see that this role may do so, then run again"
         problem = problem_of(exc, where=f"target {target.name!r}", remedy=remedy)
-        problem = limits.named(problem, exc, user, lambda: _reached(target))
+        problem = limits.name_setting(problem, exc, user, lambda: _reached(target))
         raise Refused(
             "The target cannot be used: nothing was changed.", problems=[problem]
         ) from exc

@@ -89,7 +89,7 @@ def session(conninfo: str) -> Session:
 
 
 @contextmanager
-def place(server: Host, name: str, encoding: str | None) -> Iterator[Place]:
+def make_place(server: Host, name: str, encoding: str | None) -> Iterator[Place]:
     """A new database and its owner, dropped at the end; before, those that killed runs left.
 
     Whoever has made one holds an advisory lock of its name.
@@ -125,7 +125,7 @@ def _drop(conn: Connection, name: str) -> None:
 
 
 @contextmanager
-def roles(server: Host, names: Iterable[str]) -> Iterator[None]:
+def make_roles(server: Host, names: Iterable[str]) -> Iterator[None]:
     """The roles that a schema names, as policies do: they are not in a dump. They may not log in,
     and go with the last copy that needs any.
     """

@@ -144,7 +144,7 @@ def start(
     return server
 
 
-def used(data: Path) -> bool:
+def is_used(data: Path) -> bool:
     """Whether this process has started or joined the server of the data directory, and not stopped
     using it.
     """
@@ -272,7 +272,7 @@ def _running(data: Path, version: int, bin_: Path, superuser: str) -> Server:
                 psycopg.connect(server.conninfo(), connect_timeout=5).close()
                 return server
         time.sleep(0.1)
-    raise programs.failed("the embedded PostgreSQL does not answer", data)
+    raise programs.failure("the embedded PostgreSQL does not answer", data)
 
 
 def _launch(data: Path, bin_: Path) -> bool:

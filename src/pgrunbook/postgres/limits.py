@@ -43,7 +43,7 @@ SELECT r.rolname, d.datname, c.setting
 """  # the server takes them: of a role in a database, of a role, of a database
 
 
-def named(
+def name_setting(
     problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], psycopg.Connection[Any]]
 ) -> Problem:
     """The problem, with the setting that ended the session, where it was set, and the SQL that

@@ -42,7 +42,7 @@ def run(program: Path, *arguments: str, data: Path, cwd: str | Path = "") -> Non
         user = os_user.as_server_user(program, data)
         done = execute(program, *arguments, cwd=cwd or data, **user)
     if done.returncode:
-        raise failed(f"{program.name} failed", data, done.stderr)
+        raise failure(f"{program.name} failed", data, done.stderr)
 
 
 def execute(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -60,7 +60,7 @@ def environment(**given: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | given
 
 
-def failed(what: str, data: Path, said: str = "") -> Refused:
+def failure(what: str, data: Path, said: str = "") -> Refused:
     """What to raise of a program that failed: what it said, and the end of the server's log."""
     log = data / "log"
     end = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
@@ -78,7 +78,7 @@ def failed(what: str, data: Path, said: str = "") -> Refused:
 _ASK_S = 1.0
 
 
-def watched(
+def run_watched(
     program: Path, *arguments: str, env: dict[str, str], answers: Connection | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it, as long as it takes, and as the server that it works on `answers` us. Raises Silent

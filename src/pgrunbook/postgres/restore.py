@@ -22,7 +22,7 @@ from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog, programs
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import Place
-from pgrunbook.postgres.programs import watched
+from pgrunbook.postgres.programs import run_watched
 
 # OIDs of catalogs, of src/include/catalog/
 _DEFAULT_PRIVILEGES, _USER_MAPPING, _NAMESPACE, _EXTENSION, _EVENT_TRIGGER = (
@@ -198,7 +198,9 @@ def _pg_restore(copy: Place, conninfo: str, *arguments: str) -> subprocess.Compl
     password = parts.pop("password", "")
     where = ("--dbname", make_conninfo(**parts)) if conninfo else ()
     env = programs.environment(PGOPTIONS="-c synchronous_commit=off", PGPASSWORD=password)
-    done = watched(copy.server.bin / "pg_restore", *where, *arguments, env=env, answers=copy.keeper)
+    done = run_watched(
+        copy.server.bin / "pg_restore", *where, *arguments, env=env, answers=copy.keeper
+    )
     if done.returncode and "errors ignored on restore" not in done.stderr:
         raise Failed.of(
             "pg_restore was broken off: the copy is not complete",

@@ -18,7 +18,7 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import PREFIX, Host
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.embedded import Server
-from pgrunbook.postgres.programs import watched
+from pgrunbook.postgres.programs import run_watched
 from pgrunbook.postgres.restore import STATISTICS, Restore
 from pgrunbook.postgres.target import Target
 
@@ -54,7 +54,7 @@ class Copy:
 
 
 @contextmanager
-def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterator[Copy]:
+def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> Iterator[Copy]:
     """Copy the schema of the target's database, and drop the copy at the end.
 
     `conn` is a session on the target, `folder` where the embedded servers keep their data, `name`
@@ -73,8 +73,8 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
             dump(target, conn, server, file, *_WITHOUT_ROLES, *known)
             encoding = conn.info.parameter_status("server_encoding")
             roles = [row["name"] for row in catalog.rows(conn, "policy_roles")]
-            stack.enter_context(copy_place.roles(server, roles))
-            copy = stack.enter_context(copy_place.place(server, f"{PREFIX}{name}", encoding))
+            stack.enter_context(copy_place.make_roles(server, roles))
+            copy = stack.enter_context(copy_place.make_place(server, f"{PREFIX}{name}", encoding))
             restore = Restore(copy, conn, file, roles=False)
             restore.what_calls_nothing()
             restore.the_rest()
@@ -101,7 +101,7 @@ def _server(folder: Path, version: int) -> Iterator[Server]:
             remedy="upgrade pgrunbook, or rehearse on a staging database of your own",
         )
     data = folder / f"postgres-{newer[0]}"
-    used = embedded.used(data)  # by this run's target, which needs it longer
+    used = embedded.is_used(data)  # by this run's target, which needs it longer
     server = embedded.start(data, newer[0])
     try:
         yield server
@@ -144,7 +144,7 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
     with driver_errors(
         "The schema cannot be copied: nothing was changed.", where=f"target {target.name!r}"
     ):
-        done = watched(server.bin / "pg_dump", *_DUMP, *options, *where, env=env, answers=conn)
+        done = run_watched(server.bin / "pg_dump", *_DUMP, *options, *where, env=env, answers=conn)
     service.unlink()
     if done.returncode:
         locked = "LOCK TABLE" in done.stderr  # the statement that it gave up

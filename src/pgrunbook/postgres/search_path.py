@@ -52,7 +52,7 @@ def theirs(path: str) -> str:
     return f"SET LOCAL search_path = {path}"
 
 
-def asked(
+def first_row(
     conn: psycopg.Connection[Any], schema: str, question: sql.Composable
 ) -> tuple[Any, ...] | None:
     """The first row of a question that holds an expression of somebody else's, as the schema has

@@ -42,7 +42,9 @@ def shadows(conn: Connection, schema: str) -> list[Problem]:
     ]
 
 
-def reading(conn: Connection, relation: int, columns: Iterable[str]) -> list[Problem]:
+def functions_called_by_reads(
+    conn: Connection, relation: int, columns: Iterable[str]
+) -> list[Problem]:
     """The functions, of roles that are not trusted, that may be called where rows of a table are
     read, or a query on it is planned: by its indexes, statistics, CHECKs, partitions and policies,
     and by the types of these columns. The server evaluates what is constant when it plans.
@@ -56,10 +58,10 @@ def reading(conn: Connection, relation: int, columns: Iterable[str]) -> list[Pro
         return []
     name = conn.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
     where = str(name[0]) if name else ""
-    return functions(found.values(), where, conn.info.user, "cannot be read: a query on it")
+    return problems_of_calls(found.values(), where, conn.info.user, "cannot be read: a query on it")
 
 
-def functions(
+def problems_of_calls(
     rows: Iterable[Mapping[str, str]],
     where: str,
     role: str,
@@ -146,7 +148,7 @@ def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
     )
 
 
-def lacking(conn: Connection, version: int) -> list[Problem]:
+def missing_columns(conn: Connection, version: int) -> list[Problem]:
     """The columns that a ledger of this version has, and this one lacks."""
     there = {(row["table"], row["column"]) for row in catalog.rows(conn, "ledger_columns")}
     problems = []

@@ -80,7 +80,7 @@ class Twin:
         return copy_place.session(self.conninfo)
 
 
-def own(conninfo: str, wanted: int) -> OwnServer:
+def own_server(conninfo: str, wanted: int) -> OwnServer:
     """The server of a connection string. Raises Refused if it cannot be reached, is of another
     major version, or none of the programs here is of that.
     """
@@ -105,7 +105,7 @@ def own(conninfo: str, wanted: int) -> OwnServer:
     return OwnServer(conninfo, version, _programs(version))
 
 
-def kept(folder: Path, version: int) -> embedded.Server:
+def embedded_server(folder: Path, version: int) -> embedded.Server:
     """The server of that major version that keeps its data in the folder, until the process ends.
 
     Raises Refused if there is none of that version.
@@ -134,7 +134,7 @@ def _programs(version: int) -> Path:
 
 
 @contextmanager
-def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[Twin]:
+def make_twin(target: Target, conn: Connection, server: Host, name: str) -> Iterator[Twin]:
     """Make the twin of the target's database, and drop it at the end.
 
     `conn` is a session on the target, as the role that blocks run as; `name` makes the twin's own.
@@ -149,8 +149,8 @@ def made(target: Target, conn: Connection, server: Host, name: str) -> Iterator[
         dump = Path(place, "schema.dump")
         schema_copy.dump(target, conn, server, dump, "--schema-only")
         encoding = conn.info.parameter_status("server_encoding")
-        stack.enter_context(copy_place.roles(server, roles))
-        copy = stack.enter_context(copy_place.place(server, f"{_PREFIX}{name}", encoding))
+        stack.enter_context(copy_place.make_roles(server, roles))
+        copy = stack.enter_context(copy_place.make_place(server, f"{_PREFIX}{name}", encoding))
         _let_in(copy, roles, role)
         missing = _missing(conn, server)
         restore = Restore(copy, conn, dump, roles=True)

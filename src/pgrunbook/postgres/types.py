@@ -14,7 +14,7 @@ from pgrunbook.postgres import search_path
 from pgrunbook.postgres.catalog import Connection
 
 
-def printed(conn: Connection, types: Sequence[str], path: str) -> list[str]:
+def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]:
     """Each of them, as format_type() prints it; none, if one is unknown. Serial is no type."""
     nulls = ", ".join(f"NULL::{each}" for each in types)
     oids = ", ".join(
@@ -43,7 +43,7 @@ def printed(conn: Connection, types: Sequence[str], path: str) -> list[str]:
         return [name for (name,) in cursor.execute(asked, [found, modifiers])]
 
 
-def comparable(conn: Connection, one: str, other: str, path: str) -> bool:
+def are_comparable(conn: Connection, one: str, other: str, path: str) -> bool:
     """Whether values of the two types can be equal, as a foreign key asks it."""
     try:
         with conn.transaction(force_rollback=True):

@@ -111,7 +111,7 @@ class LedgerCheck:
             return None
         try:
             with signals.waiting():
-                return ledger.everything(conn, self.record.run_id)
+                return ledger.rows_of_run(conn, self.record.run_id)
         except (psycopg.Error, signals.Hurried) as exc:
             self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")
             return None

@@ -236,7 +236,7 @@ def _read(notebook: Path) -> NotebookNode:
 
 def _chosen(nb: NotebookNode) -> Parameters | None:
     try:
-        return parameters.chosen(nb)
+        return parameters.papermill_parameters(nb)
     except Refused:  # as the run was, because of them
         return None
 

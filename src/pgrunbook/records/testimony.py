@@ -58,13 +58,13 @@ class Witness:
         runs: dict[str, Mapping[str, Sequence[Row]]] = {}
         seals: list[Row] = []
         for run in filter(is_id, record.runs):
-            if rows := ledger.everything(conn, run):
+            if rows := ledger.rows_of_run(conn, run):
                 runs[run] = {
                     table: search.clean(of or [], secrets, sql=True) for table, of in rows.items()
                 }
                 seals += heads.seals(conn, run) if version > 2 else ()
         done = set()
-        for row in ledger.done(conn, record.runbook, schema):
+        for row in ledger.block_events(conn, record.runbook, schema):
             minute = f"{row['finished_at']:%Y-%m-%d %H:%M}"
             done.add((row["block"], row["event"], minute, row["run_id"][:8]))
         return cls(version, identity, runs, frozenset(done), seals)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition
-from pgrunbook.inventory.words import told
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
@@ -146,7 +146,7 @@ class Preparation:
 
     def _told(self, made: Definition) -> str:
         """What the plan says of a definition: what is the copy's will be the role's."""
-        said = told(made)
+        said = describe(made)
         owner = self.rehearsal.owner if self.rehearsal else ""
         return said.replace(owner, self.identity.role) if owner else said
 
@@ -206,7 +206,7 @@ class Preparation:
         discarded, timeout = self.parameters.discarded, self.parameters.statement_timeout
 
         def again(runbook: str, mode: str) -> str:
-            return arguments.again(self.project, runbook, self.parameters, mode)
+            return arguments.command_again(self.project, runbook, self.parameters, mode)
 
         return losses.check(*about, decided, discarded, timeout, self.agenda.state.fold, again)
 

@@ -15,14 +15,16 @@ from pgrunbook.runbooks import parameters
 from pgrunbook.runbooks.project import Project
 
 
-class Asked(NamedTuple):
+class Arguments(NamedTuple):
     """What a runbook is given, and all its parameters with that."""
 
     given: dict[str, Any]
     chosen: parameters.Parameters
 
 
-def asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dict[Path, Asked]:
+def read_arguments(
+    notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]
+) -> dict[Path, Arguments]:
     """What each of the runbooks is given of these names and values: of several, what it declares.
     Raises Refused for what none declares, for what is given twice, and for what is not valid.
     """
@@ -34,13 +36,13 @@ def asked(notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]) -> dic
             raise Refused.of(
                 "is not text in the encoding of this locale", where=name, remedy=remedy
             )
-    declared = {path: parameters.declared(path) for path in notebooks}
+    declared = {path: parameters.read_declaration(path) for path in notebooks}
     known = {name for declaration in declared.values() for name in declaration}
     unknown = [name for name, _ in pairs if name not in known]
     found = {}
     for path, declaration in declared.items():
         given = _given(declaration, [(n, v) for n, v in pairs if n in declaration or n in unknown])
-        found[path] = Asked(given, parameters.validate(declaration, given))
+        found[path] = Arguments(given, parameters.validate(declaration, given))
     return found
 
 
@@ -55,12 +57,12 @@ def _is_text(given: str) -> bool:
     return True
 
 
-def again(project: Project, runbook: str, chosen: parameters.Parameters, mode: str) -> str:
+def command_again(project: Project, runbook: str, chosen: parameters.Parameters, mode: str) -> str:
     """The command that runs this runbook, or another one, in another mode: on the same target and
     schema, and with the parameters that it declares as they are here. Can be pasted into a shell.
     """
     try:
-        declared = parameters.declared(project.runbook(runbook))
+        declared = parameters.read_declaration(project.runbook(runbook))
     except Refused:  # it is not here any more: then it takes what every runbook does
         declared = {"schema": "public"}
     now = chosen.record()

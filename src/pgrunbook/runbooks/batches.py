@@ -89,7 +89,7 @@ class Batching:
         """The statement with its bounds, for what each of them is there for."""
         template = self.template
         uses = [place.use for place in bounds.places(template.node, self.table, self.key)]
-        sql = bounds.filled(template.sql, uses, given)
+        sql = bounds.fill(template.sql, uses, given)
         return Statement(sql, template.line, template.node, "", template.file)
 
 
@@ -210,7 +210,7 @@ def _statement_problems(batching: Batching) -> Iterator[Problem]:
                 statement.sql,
                 write,
             )
-    for column in bounds.moved(statement.node, batching.table, batching.key):
+    for column in bounds.moved_columns(statement.node, batching.table, batching.key):
         yield Problem(
             f"sets {column}, which the batches are cut by: a row would move to another batch",
             where,

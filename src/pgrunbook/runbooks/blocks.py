@@ -13,7 +13,7 @@ from pgrunbook.runbooks.batches import Batching
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.sqltext import mentions, needs
-from pgrunbook.sqltext.made import Made, made
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
 from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.needs import Need
 
@@ -91,9 +91,9 @@ class Block:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     @cached_property
-    def made(self) -> list[Made]:
+    def made(self) -> list[CreatedObject]:
         """The objects that its statements make, by the names in their text."""
-        return [each for statement in self.statements for each in made(statement.node)]
+        return created_objects(*(statement.node for statement in self.statements))
 
     @property
     def about(self) -> list[str]:

@@ -57,7 +57,7 @@ def problems(
             yield Problem("no cell applies it", where=block, found=notebook.name, remedy=remedy)
 
 
-def lacking(notebook: Path) -> Iterator[Problem]:
+def missing_calls(notebook: Path) -> Iterator[Problem]:
     """What every run needs and no cell calls: a verification of some blocks is none of the whole.
     Nothing if there are cells that are no Python. Raises Refused if the file is no notebook.
     """

@@ -161,7 +161,7 @@ def _name(migration: Migration, index: int, count: int) -> str:
 def _in_order(names: Sequence[str]) -> list[str]:
     """The names, changed no more than it takes for their files to sort in this order."""
     numbered = [f"{number:04}_{name}" for number, name in enumerate(names, start=1)]
-    wide = migrations.padded(names)
+    wide = migrations.pad_versions(names)
     for candidate in (list(names), [wide[name] for name in names]):
         files = [f"{name}.sql" for name in candidate]
         if files == sorted(set(files)):
@@ -192,7 +192,7 @@ def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> I
     """What a run would refuse of the scripts. One that only undoes is left out, and noted."""
     if not scripts:
         return
-    for name, found in Source.usable(place).unusable.items():
+    for name, found in Source.read_usable(place).unusable.items():
         script = scripts[name]
         problems = [script.at_home(problem) for problem in found]
         if name.startswith("revert/"):

@@ -16,7 +16,7 @@ from pglast import ast, enums
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters, squawk
 from pgrunbook.runbooks.scripts import Script, substitute
-from pgrunbook.runbooks.source import KINDS, Source, paths
+from pgrunbook.runbooks.source import KINDS, Source, block_paths
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
 
@@ -111,10 +111,10 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
     """What a run would refuse of the notebook, or could not end without."""
     problems: list[Problem] = []
     try:
-        problems += cells.problems(notebook, paths(sql / notebook.stem / "deploy"))
-        problems += cells.lacking(notebook)
+        problems += cells.problems(notebook, block_paths(sql / notebook.stem / "deploy"))
+        problems += cells.missing_calls(notebook)
         problems += cells.secrets(notebook)
-        parameters.declared(notebook)
+        parameters.read_declaration(notebook)
         kernel_spec.require(notebooks.kernel(notebook), notebook.name)
     except Refused as exc:
         problems += exc.problems
@@ -123,7 +123,7 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
 
 
 def _findings(folder: Path) -> Iterator[Finding]:
-    source = Source.usable(folder)
+    source = Source.read_usable(folder)
     for file, problems in source.unusable.items():
         yield from (Finding.of(problem, file, "usable") for problem in problems)
     # written for another tool, reviewed and run there: of these only what a run would refuse

@@ -112,7 +112,7 @@ def words(name: str) -> str:
     return re.sub(r"[\W_]+", " ", rest).strip() or name
 
 
-def padded(names: Iterable[str]) -> dict[str, str]:
+def pad_versions(names: Iterable[str]) -> dict[str, str]:
     """The names, with zeros before the numbers of their versions, so that they sort as the numbers
     do.
     """

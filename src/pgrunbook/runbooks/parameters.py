@@ -109,7 +109,7 @@ class Parameters(BaseModel):
         return self.model_dump(by_alias=True)
 
 
-def changed(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
+def non_defaults(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
     """The parameters that have another value than their default: by name, value and default."""
     found = {}
     for name, field in type(chosen).model_fields.items():
@@ -119,7 +119,7 @@ def changed(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def declared(notebook: Path) -> dict[str, Any]:
+def read_declaration(notebook: Path) -> dict[str, Any]:
     """Name and default of each parameter in the notebook's cell tagged `parameters`.
 
     Raises Refused if the file is no notebook, if there is not exactly one such cell, or if it holds
@@ -135,7 +135,7 @@ def declared(notebook: Path) -> dict[str, Any]:
     return assignments(found[0], where=f"{notebook.name}, parameters cell")
 
 
-def chosen(nb: Mapping[str, Any]) -> Parameters:
+def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
     """The parameters that papermill was given for this notebook; one that declares none takes none.
     Raises Refused.
     """
@@ -205,7 +205,7 @@ def _line(source: str, number: int) -> str:
     return re.split(r"\r\n?|\n", source)[number - 1]
 
 
-def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
+def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The values that a kernel's namespace has for the declared parameters, and whatever else
     papermill injected.
 
@@ -219,13 +219,13 @@ def given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[
     return values
 
 
-def changes(
+def changes_since(
     declaration: Mapping[str, Any], namespace: Mapping[str, Any], before: Mapping[str, Any]
 ) -> list[Problem]:
-    """What has become of what was `given` before: each parameter that another value was given
+    """What has become of was given before: each parameter that another value was given
     since. The value is not repeated, as nobody has checked it.
     """
-    now = given(declaration, namespace)
+    now = values_given(declaration, namespace)
     remedy = "set it back; or run the cell of the target again, which begins another run"
     return [
         Problem(
@@ -270,7 +270,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     raise Refused("The parameters are not valid: nothing was started.", problems=problems)
 
 
-def holding(given: Mapping[str, Any], secrets: Sequence[str]) -> list[Problem]:
+def secret_problems(given: Mapping[str, Any], secrets: Sequence[str]) -> list[Problem]:
     """A problem for each value that holds one of the passwords that the run could use."""
     return [_secret(name) for name, value in given.items() if holds(str(value), secrets)]
 

@@ -22,7 +22,7 @@ from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks.encoding import decode
 from pgrunbook.secrets import literals
 from pgrunbook.secrets.patterns import redact
-from pgrunbook.sqltext.session_statements import misplaced
+from pgrunbook.sqltext.session_statements import find_misplaced
 
 HEADER_KEYS = (
     "title",
@@ -155,13 +155,13 @@ class Script:
 
         `:"name"` becomes a quoted identifier, `:'name'` a quoted literal, `:name` the bare text. As
         in psql, strings, dollar-quoted bodies and comments stay as they are. Raises Refused for
-        each that is `lacking`.
+        each of the `missing_values`.
         """
-        if lacking := list(self.lacking(variables)):
+        if lacking := list(self.missing_values(variables)):
             raise Refused(problems=lacking)
         return substitute(self.body, variables) if self.variables else self.body
 
-    def lacking(self, variables: Mapping[str, str]) -> Iterator[Problem]:
+    def missing_values(self, variables: Mapping[str, str]) -> Iterator[Problem]:
         """A problem for each placeholder that has no value, with its first place in the SQL or in a
         header's list.
         """
@@ -186,7 +186,7 @@ class Script:
             for _, _, match in _placeholders(self.header.get(key, "")):
                 yield f"{self.name}, header {key}", match
 
-    def filled(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
+    def statements_with(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
         """The statements of `render`, which know the lines of the file: its header is counted. In
         place of the bounds of a batch they have NULL: they take no row.
         """
@@ -227,7 +227,7 @@ class Script:
                 "holds no statement", where=self.name, remedy="write its SQL, or delete the file"
             )
         kept = not self.name.startswith("verify/")  # which is rolled back
-        for number, what, remedy in misplaced([s.node for s in found], kept=kept):
+        for number, what, remedy in find_misplaced([s.node for s in found], kept=kept):
             place = f"{self.name}:{found[number].line}"
             yield Problem(what, where=place, found=found[number].sql, remedy=remedy)
 

@@ -45,7 +45,7 @@ class Source:
         """Read every file. Raises Refused naming all that is wrong with any of them, before any
         connection.
         """
-        source = cls.usable(folder)
+        source = cls.read_usable(folder)
         if problems := [problem for found in source.unusable.values() for problem in found]:
             raise Refused(
                 "The runbook's SQL cannot be used: nothing was started.", problems=problems
@@ -53,11 +53,11 @@ class Source:
         return source
 
     @classmethod
-    def usable(cls, folder: Path) -> Source:
+    def read_usable(cls, folder: Path) -> Source:
         """Read every file, as far as it can be used."""
         unusable: dict[str, Sequence[Problem]] = {}
         kinds = {kind: dict(_entries(folder / kind, folder, unusable)) for kind in KINDS}
-        if not paths(folder / "deploy"):
+        if not block_paths(folder / "deploy"):
             unusable["deploy/"] = [
                 Problem("holds no block", where="deploy/", expected="NNN_name.sql")
             ]
@@ -85,12 +85,12 @@ class Source:
         known = {name for name, entry in self.verify.items() if entry} | self.proven
         return [name for name in self.deploy if name not in known]
 
-    def holding(self, secrets: Sequence[str]) -> Iterator[Problem]:
+    def secret_problems(self, secrets: Sequence[str]) -> Iterator[Problem]:
         """A problem for each line of a file that holds one of these passwords."""
         for script in self.scripts():
             yield from literals.problems(script.text, script.name, secrets, forms=False)
 
-    def plain(self) -> list[str]:
+    def plain_blocks(self) -> list[str]:
         """The names of the blocks that are one file, in order."""
         return [name for name, entry in self.deploy.items() if isinstance(entry, Script)]
 
@@ -100,7 +100,7 @@ class Source:
         if not isinstance(script, Script):
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
         sql = script.render(variables)
-        parsed = script.filled(variables)
+        parsed = script.statements_with(variables)
         needed: list[Need] = []
         if "search_path" not in script.header:  # else its names are not those of the run's schema
             for statement in parsed:
@@ -113,7 +113,7 @@ class Source:
             batching=_batching(script, variables),
         )
 
-    def chosen(
+    def variant_block(
         self,
         name: str,
         choices: Sequence[tuple[str, Mapping[str, str]]],
@@ -154,7 +154,7 @@ class Source:
             return [entry]
         return [entry[variant] for variant in variants if variant in entry]
 
-    def undoing(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
+    def revert_block(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
         """The revert script of a block, as a block of the same name: it makes what it takes away.
 
         The scripts of variants come in reverse order, each with the variables in `block.choices`;
@@ -201,7 +201,7 @@ def _filled(
     parsed: list[Statement] = []
     for script, variables in scripts:
         texts.append(script.render(variables))
-        parsed += script.filled(variables)
+        parsed += script.statements_with(variables)
     return "\n".join(texts), tuple(parsed)
 
 
@@ -250,7 +250,7 @@ def _why(script: Script) -> str:
     return script.header.get("why", from_file)
 
 
-def paths(folder: Path) -> dict[str, Path]:
+def block_paths(folder: Path) -> dict[str, Path]:
     """The SQL files and the folders in a folder, in order, by the names of their blocks.
 
     Hidden ones are left alone: editors and JupyterLab leave copies there, and a shell's
@@ -263,7 +263,7 @@ def paths(folder: Path) -> dict[str, Path]:
 def _entries(
     folder: Path, root: Path, unusable: dict[str, Sequence[Problem]]
 ) -> Iterable[tuple[str, Script | Variants]]:
-    for name, path in paths(folder).items():
+    for name, path in block_paths(folder).items():
         if path.is_dir():
             found = {p.stem: _script(p, root, unusable) for p in sorted(path.glob("[!.]*.sql"))}
             yield name, {stem: script for stem, script in found.items() if script}

@@ -45,8 +45,8 @@ def for_twins(project: Project, version: int) -> Host:
     from pgrunbook.postgres import twin_server  # few runs need it
 
     if named := project.settings.twin.server:
-        return twin_server.own(resolve(named, project).conninfo, version)
-    return twin_server.kept(project.scratch(), version)
+        return twin_server.own_server(resolve(named, project).conninfo, version)
+    return twin_server.embedded_server(project.scratch(), version)
 
 
 def _embedded(project: Project) -> str:

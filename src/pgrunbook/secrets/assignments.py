@@ -29,7 +29,7 @@ _OF_COMMAND = re.compile(
 _OF_PROVIDER = re.compile(r"(?:^|;)\s*(?:password|pwd)\s*=\s*([^;]+)(?:;|$)", re.IGNORECASE)
 
 
-def given(before: Sequence[str], value: str) -> str:
+def kind_of_secret(before: Sequence[str], value: str) -> str:
     """What the constant is, if it is a secret; empty if it is none. `before` are the tokens in
     front of it, as they are written.
     """

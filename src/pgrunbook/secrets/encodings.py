@@ -56,7 +56,7 @@ _SPACE, _ESCAPE = _any(" \t\n\r"), _any("\x1b")
 _BETWEEN = rf"\s++|{_SPACE}|{_ESCAPE}\[[\d;]*[A-Za-z]|<wbr>"
 
 
-class Disguised:
+class EncodedSecret:
     """One secret, in whatever form it is written; `characters` are those that are not white
     space.
     """
@@ -102,7 +102,7 @@ class Disguised:
             reached |= new
         return reached
 
-    def masked(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         """The text with a mask for each time that the secret stands in it."""
         parts, start = [], 0
         while found := self.find(text, start):
@@ -115,7 +115,7 @@ SHORTEST = 8  # characters, white space not counted: anything shorter is found b
 _LONGEST_WORD = 16  # letters
 
 
-def distinctive(secret: str) -> bool:
+def is_distinctive(secret: str) -> bool:
     """Whether a secret can be looked for wherever it may stand. One that is short, or an ordinary
     word, such as `wrong` or `Administrator`, stands in a record by chance.
     """
@@ -125,20 +125,20 @@ def distinctive(secret: str) -> bool:
     return not (one_word and len(secret) <= _LONGEST_WORD)
 
 
-def searched(secrets: Iterable[str]) -> list[Disguised]:
+def encoded_secrets(secrets: Iterable[str]) -> list[EncodedSecret]:
     """Those that can be looked for: the longest first, so that none is masked in part only because
     another is a part of it.
     """
-    found = [disguised(secret) for secret in secrets if distinctive(secret)]
+    found = [encoded_secret(secret) for secret in secrets if is_distinctive(secret)]
     return sorted(found, key=lambda secret: len(secret.characters), reverse=True)
 
 
 def holds(text: str, secrets: Iterable[str]) -> bool:
     """Whether a text holds one of the secrets, in whatever form, as far as it can be looked for."""
-    return any(secret.find(text) for secret in searched(secrets))
+    return any(secret.find(text) for secret in encoded_secrets(secrets))
 
 
 @lru_cache
-def disguised(secret: str) -> Disguised:
+def encoded_secret(secret: str) -> EncodedSecret:
     """The search for this secret, which takes a while to make."""
-    return Disguised(secret)
+    return EncodedSecret(secret)

@@ -102,7 +102,7 @@ def _of_constant(
     """What of a constant, as it is written and as it is meant, is secret; `before` are the tokens
     in front of it.
     """
-    if what := assignments.given(before, value):
+    if what := assignments.kind_of_secret(before, value):
         yield Found(what, 0)
         return
     if (

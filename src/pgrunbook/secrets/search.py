@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from pgrunbook.errors import Problem
-from pgrunbook.secrets.encodings import holds, searched
+from pgrunbook.secrets.encodings import encoded_secrets, holds
 from pgrunbook.secrets.patterns import KNOWN, MASK, mask_shapes, names_secret, shapes, values
 
 WITHHELD = f"{MASK} withheld: this text held a secret {MASK}"
@@ -41,7 +41,7 @@ def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = Fa
     return [Leak(where, what) for what in _found(text, secrets, sql)]
 
 
-def in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> tuple[str, ...]:
+def leaks_in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> tuple[str, ...]:
     """What leaks from a value, wherever in it, each kind once; `sql` as for `patterns.shapes`."""
     leaks: dict[str, None] = {}
     for text in _texts(value, sql=sql):
@@ -132,8 +132,8 @@ def _masked(text: str, secrets: Sequence[str], sql: bool) -> str:
     if not _found(text, secrets, sql):
         return text
     cleaned = text
-    for secret in searched(secrets):
-        cleaned = secret.masked(cleaned)
+    for secret in encoded_secrets(secrets):
+        cleaned = secret.mask(cleaned)
     cleaned = mask_shapes(cleaned, sql=sql)
     return _note(secrets) if _found(cleaned, secrets, sql) else cleaned
 

@@ -187,7 +187,7 @@ def _filled_by(definition: ast.ColumnDef, constraints: dict[Any, Any]) -> tuple[
     if generated is not None:
         return () if generated.generated_kind == "s" else None
     default = constraints.get(ConstrType.CONSTR_DEFAULT)
-    functions = called(default.raw_expr) if default is not None else ()
+    functions = called_functions(default.raw_expr) if default is not None else ()
     return (Doubt("default", functions),) if functions else None
 
 
@@ -216,7 +216,7 @@ class _Calls(Visitor):  # type: ignore[misc]
         self.found[name] = None
 
 
-def called(node: ast.Node) -> tuple[str, ...]:
+def called_functions(node: ast.Node) -> tuple[str, ...]:
     """The functions that it calls, in order, each once."""
     calls = _Calls()
     calls(node)

@@ -52,7 +52,7 @@ def places(node: ast.Node, table: str, key: Sequence[str]) -> list[Place]:
     return sorted(found, key=lambda place: place.location)
 
 
-def filled(sql: str, uses: Sequence[Use], bounds: Mapping[Use, Mapping[str, str]]) -> str:
+def fill(sql: str, uses: Sequence[Use], bounds: Mapping[Use, Mapping[str, str]]) -> str:
     """The SQL with its marks filled in: each by what it is there for, and by its name."""
     remaining = iter(uses)
     return _MARKED.sub(lambda mark: bounds[next(remaining)][mark[1]], sql)
@@ -262,7 +262,7 @@ def changes_rows(node: ast.Node) -> bool:
     return isinstance(node, _STATEMENTS)
 
 
-def moved(node: Any, table: str, key: Sequence[str]) -> list[str]:
+def moved_columns(node: Any, table: str, key: Sequence[str]) -> list[str]:
     """The columns of the key that the statement itself sets in that table: a row would move to
     another batch.
     """

@@ -19,7 +19,7 @@ from pglast.enums import (
 from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
-from pgrunbook.sqltext.things import kind_of, named, relation
+from pgrunbook.sqltext.things import kind_of, relation, thing_named
 
 
 def dangers(
@@ -59,7 +59,7 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
             yield from alter_table.dangers(node, line)
         case ast.DropStmt(removeType=kind, objects=objects, behavior=behavior):
             for each in objects:
-                yield Danger(_dropping(kind), named(kind, each), line, (), _cascade(behavior))
+                yield Danger(_dropping(kind), thing_named(kind, each), line, (), _cascade(behavior))
         case ast.TruncateStmt(relations=relations, behavior=behavior):
             for each in relations:
                 table = relation("table", each)
@@ -117,7 +117,7 @@ def _within(node: ast.Node, line: int) -> Iterator[Danger]:
 
 def _query(node: ast.SelectStmt, line: int) -> Iterator[Danger]:
     yield from _within(node, line)
-    for name in alter_table.called(node):
+    for name in alter_table.called_functions(node):
         *schema, function = name.split(".")
         thing = Thing("function", ".".join(schema), function)
         yield Danger(Hazard.RUNS_CODE, thing, line, (Doubt("volatile", (name,)),))
@@ -169,7 +169,7 @@ def _of_lock(node: ast.Node) -> Found:
         case ast.AlterDomainStmt(subtype="C" | "O", typeName=name, def_=constraint):
             # ADD, and SET NOT NULL: every table with a column of the domain is read
             if constraint is None or not constraint.skip_validation:
-                domain = named(ObjectType.OBJECT_DOMAIN, name)
+                domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
                 yield Hazard.SCANS_UNDER_LOCK, domain, ()
                 yield Hazard.LOCKS_OUT_WRITES, domain, ()
 
@@ -192,17 +192,17 @@ def _of_name(node: ast.Node) -> Found:
     match node:
         case ast.RenameStmt(renameType=kind) if kind not in _UNNAMED:
             named_by = node.relation if node.relation is not None else node.object
-            thing = named(kind, named_by)
+            thing = thing_named(kind, named_by)
             if node.relation is not None and node.subname:
                 thing = thing._replace(part=node.subname)
             yield Hazard.RENAMES, thing if thing.name else thing._replace(name=node.subname), ()
         case ast.AlterObjectSchemaStmt(objectType=kind):
             moved = node.relation if node.relation is not None else node.object
-            yield Hazard.RENAMES, named(kind, moved), ()
+            yield Hazard.RENAMES, thing_named(kind, moved), ()
         case ast.AlterEnumStmt(typeName=name, oldVal=str() as label):
-            yield Hazard.RENAMES, named(ObjectType.OBJECT_TYPE, name)._replace(part=label), ()
+            yield Hazard.RENAMES, thing_named(ObjectType.OBJECT_TYPE, name)._replace(part=label), ()
         case ast.AlterDomainStmt(subtype="X", typeName=name, name=constraint):
-            domain = named(ObjectType.OBJECT_DOMAIN, name)
+            domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
             yield Hazard.DROPS_OTHER, domain._replace(kind="constraint", part=constraint), ()
 
 
@@ -227,14 +227,14 @@ def _with_other_privileges(node: ast.Node) -> Iterator[Thing]:
                 yield Thing(f"every {kind_of(node.objtype)} of schema", "", each.sval)
         case ast.GrantStmt(objtype=kind, objects=objects):
             for each in objects or ():
-                yield named(kind, each)
+                yield thing_named(kind, each)
         case ast.GrantRoleStmt(granted_roles=roles):
             for each in roles:
                 yield Thing("role", "", each.priv_name or "")
         case ast.AlterDefaultPrivilegesStmt(action=action):
             yield Thing(f"default privileges of {kind_of(action.objtype)}s", "", "")
         case ast.AlterOwnerStmt(objectType=kind, object=owned):
-            yield named(kind, owned)
+            yield thing_named(kind, owned)
         case ast.CreatePolicyStmt(table=table, policy_name=name):
             yield relation("policy", table, name)
         case ast.AlterPolicyStmt(table=table, policy_name=name):
@@ -257,7 +257,7 @@ def _of_code(node: ast.Node) -> Found:
         case ast.DoStmt():
             yield Hazard.RUNS_CODE, Thing("DO", "", ""), ()
         case ast.CallStmt(funccall=ast.FuncCall(funcname=name)):
-            yield Hazard.RUNS_CODE, named(ObjectType.OBJECT_PROCEDURE, name), ()
+            yield Hazard.RUNS_CODE, thing_named(ObjectType.OBJECT_PROCEDURE, name), ()
         case ast.CreateExtensionStmt(extname=name) | ast.AlterExtensionStmt(extname=name):
             yield Hazard.RUNS_CODE, Thing("extension", "", name), ()
         case ast.CopyStmt(is_program=True):

@@ -45,7 +45,7 @@ _OF_TABLES = (
 
 def alters(node: ast.Node) -> bool:
     """Whether what a statement names may be something else afterwards: renamed, dropped, with
-    fewer columns. What it adds is told by `made`.
+    fewer columns. What it adds `created_objects` tells.
     """
     match node:
         case ast.AlterTableStmt(cmds=commands):

@@ -29,7 +29,7 @@ _AS_READ = "delete the statement, and write E'…' where a backslash is to escap
 _DROPPED = "add ON COMMIT DROP, or drop it at the end of the file"
 
 
-def misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[int, str, str]]:
+def find_misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[int, str, str]]:
     """Yield each statement that a file may not hold: its index, what is wrong, and what to do.
 
     `kept`: whether the file is committed; what is rolled back may change the session.

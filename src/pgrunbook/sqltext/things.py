@@ -40,7 +40,7 @@ def kind_of(object_type: int) -> str:
     return _KINDS.get(known) or str(known.name.removeprefix("OBJECT_").lower().replace("_", " "))
 
 
-def named(object_type: int, node: Any) -> Thing:
+def thing_named(object_type: int, node: Any) -> Thing:
     """The object that a statement about objects of this kind names in this way."""
     kind = kind_of(object_type)
     match node:

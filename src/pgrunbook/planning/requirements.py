@@ -118,7 +118,7 @@ def _needs(
 
 
 def _blocks_by_need(decisions: Sequence[Decision]) -> dict[Need, str]:
-    """Return the names of the blocks that need each table and each column, the first few of many."""
+    """Return the names of the blocks that need each table and column, the first few of many."""
     blocks: dict[Need, dict[str, None]] = {}
     for need, block in _needs(decisions):
         # Only a foreign key's column may have another type than the one that is needed: for any

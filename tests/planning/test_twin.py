@@ -19,9 +19,10 @@ from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.judgement import Judgement, Trial, judge
+from pgrunbook.planning.judgement import Judgement, judge
 from pgrunbook.planning.timeline import Step, Timeline
 from pgrunbook.planning.twin import Twins
+from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server

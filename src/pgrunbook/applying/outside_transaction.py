@@ -33,7 +33,7 @@ from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import write
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
-from pgrunbook.planning.remains import detached, half_done, is_detaching
+from pgrunbook.planning.remains import detached_partition, find_half_done, is_detaching
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog, locks, search_path
 from pgrunbook.postgres.blockers import Attempt
@@ -237,7 +237,7 @@ class _Steps:
             trace.note(number, sent, there)  # it may be done before anybody has looked
             self.clock.lap()
             with conn.watched(LOOK_S, lambda: self.watch.look(trace, number, sent)):
-                if partition := detached(statement.node):
+                if partition := detached_partition(statement.node):
                     self._detach(conn, statement.sql, partition)
                 else:
                     with search_path.seeing(conn, block.search_path):
@@ -281,7 +281,7 @@ class _Steps:
         waited = isinstance(exc, lock_waits.WITHOUT_LOCKS) and not isinstance(exc, Locked)
         found = [self.at, *map(str, self.watch.blockers if waited else ())]
         with suppress(psycopg.Error, RunbookError):
-            left = half_done(self.sessions.work, self.decision.block)
+            left = find_half_done(self.sessions.work, self.decision.block)
             found += [f"left half done: {each}" for each in left]
         remedy = (
             f"{self._advice(exc)}: the next run finds in the catalog how far it came, and "

@@ -79,7 +79,7 @@ def _approved(
             f"is not approved, and {why or 'the target is protected'}",
             where=WHERE,
             expected="approved_plan, the digest of the plan that somebody has approved",
-            found="\n".join(f"{r.place} {r.told} {described(r)}" for r in risks) or "none",
+            found="\n".join(f"{r.place} {r.name} {described(r)}" for r in risks) or "none",
             remedy=f"have somebody else read the plan, and approve it: approved_plan={plan.digest}",
         )
     if not is_another(chosen.approver, operator):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pgrunbook.errors import Problem
 from pgrunbook.planning.checks import CheckResult
-from pgrunbook.planning.hazards import Risk, listed
+from pgrunbook.planning.hazards import Risk, shorten
 from pgrunbook.postgres.target import Policy
 from pgrunbook.sqltext.hazards import Hazard
 
@@ -36,7 +36,7 @@ def _result(target: str, risk: Risk) -> CheckResult:
 
 def _not_accepted(target: str, risk: Risk) -> Problem:
     return Problem(
-        f"{risk.told}, which the policy of target {target} has accepted by the block itself",
+        f"{risk.name}, which the policy of target {target} has accepted by the block itself",
         where=risk.place,
         expected=f"the header `-- accepts: {risk.hazard}` in {risk.place.partition(':')[0]}",
         found=described(risk),
@@ -47,7 +47,7 @@ def _not_accepted(target: str, risk: Risk) -> Problem:
 
 def described(risk: Risk) -> str:
     """What it concerns, how much that is, and what depends on it."""
-    parts = [risk.concerns, str(risk.size or ""), listed(risk.dependents)]
+    parts = [risk.concerns, str(risk.size or ""), shorten(risk.dependents)]
     if risk.takes:
         parts.append(f"takes {risk.takes}")
     return "; ".join(part for part in parts if part)

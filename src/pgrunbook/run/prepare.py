@@ -140,7 +140,7 @@ class Preparation:
         self.risks = hazards.assess(self.shape, self.agenda.schema, decided)
         if self.shape is not self.look:  # a copy has no rows
             there = hazards.assess(self.look, self.agenda.schema, decided)
-            self.risks = hazards.sized(self.risks, there)
+            self.risks = hazards.with_sizes_of(self.risks, there)
         policies, reverting = self.target.expected.hazards, self.agenda.reverting
         return policy.accepted(self.target.name, policies, self.risks, reverting=reverting)
 

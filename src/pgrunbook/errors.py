@@ -59,7 +59,9 @@ class Problem:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return how a remedy begins where one of the names that are known is close; empty if none is."""
+    """Return how a remedy begins where one of the names that are known is close; empty if
+    none is.
+    """
     near = get_close_matches(name, list(known), 1)
     return f"did you mean {near[0]}? " if near else ""
 

@@ -115,14 +115,18 @@ def rows_of_several(
 
 
 def statement(conn: Session, name: str, **parameters: object) -> str:
-    """Return a named query as a statement that can stand among others; `Session.rows` has its rows."""
+    """Return a named query as a statement that can stand among others; `Session.rows` has
+    its rows.
+    """
     return conn.prepared(name, query(name), _complete(conn, name, parameters))
 
 
 def _asked(
     cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]
 ) -> psycopg.Cursor[T]:
-    """Return the cursor, with a named query executed: planned once, if the session is one of ours."""
+    """Return the cursor, with a named query executed: planned once, if the session is one
+    of ours.
+    """
     if isinstance(cursor.connection, Session):
         return cursor.execute(statement(cursor.connection, name, **parameters).encode())
     return cursor.execute(query(name), _complete(cursor.connection, name, parameters))

@@ -82,7 +82,9 @@ class Server:
     superuser: str = SUPERUSER
 
     def conninfo(self, database: str = "postgres") -> str:
-        """Return how libpq gets to a database of this server: as its superuser, without a password."""
+        """Return how libpq gets to a database of this server: as its superuser, without a
+        password.
+        """
         # Left out, hostaddr would come from PGHOSTADDR: libpq would go there, whatever the host.
         return make_conninfo(
             host=str(self.socket),

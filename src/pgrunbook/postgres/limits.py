@@ -70,7 +70,9 @@ def name_setting(
 
 
 def _found(conn: psycopg.Connection[Any], setting: str) -> list[tuple[str | None, str | None, str]]:
-    """Return the role, the database and the value, for each place where it is set for this session."""
+    """Return the role, the database and the value, for each place where it is set for
+    this session.
+    """
     conn.autocommit = True
     cursor = conn.execute(_QUERY.format(sql.quote(f"{setting}=")).encode())
     while cursor.description is None:

@@ -61,7 +61,9 @@ def environment(**given: str) -> dict[str, str]:
 
 
 def failure(what: str, data: Path, said: str = "") -> Refused:
-    """Return what to raise of a program that failed: what it said, and the end of the server's log."""
+    """Return what to raise of a program that failed: what it said, and the end of the
+    server's log.
+    """
     log = data / "log"
     end = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
     return Refused.of(

@@ -148,7 +148,9 @@ class Session(psycopg.Connection[Any]):
             raise
 
     def _patiently(self, gen: PQGen[T]) -> PQGen[T]:
-        """Hand the generator on. Each time that nothing has come, `_look`, and look at the clock."""
+        """Hand the generator on. Each time that nothing has come, `_look`, and look at
+        the clock.
+        """
         begun, patience = time.monotonic(), self._patience
         deadline = begun + patience.seconds if patience.seconds is not None else None
         try:

@@ -15,7 +15,9 @@ from pgrunbook.postgres.catalog import Connection
 
 
 def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]:
-    """Return each of them, as format_type() prints it; none, if one is unknown. Serial is no type."""
+    """Return each of them, as format_type() prints it; none, if one is unknown. Serial is
+    no type.
+    """
     nulls = ", ".join(f"NULL::{each}" for each in types)
     oids = ", ".join(
         f"pg_catalog.to_regtype({sql.Literal(each).as_string()})::pg_catalog.oid" for each in types

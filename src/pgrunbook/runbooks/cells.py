@@ -62,11 +62,11 @@ def missing_calls(notebook: Path) -> Iterator[Problem]:
     whole. Nothing if there are cells that are no Python. Raises Refused if the file is no notebook.
     """
     calls, broken = _calls(notebook)
-    called = {
-        _FORMER.get(name, name) for _, call in calls if not call.args and (name := _method(call))
-    }
+    if broken:
+        return
+    called = {_method(call) for _, call in calls if not call.args}
     for name, why in _NEEDED.items():
-        if name not in called and not broken:
+        if name not in called:
             yield Problem(
                 f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}"
             )
@@ -74,7 +74,8 @@ def missing_calls(notebook: Path) -> Iterator[Problem]:
 
 def reverts_last(notebook: Path) -> bool:
     """Return whether a cell calls run.revert() below the one that calls run.verdict()."""
-    called = [_FORMER.get(name, name) for _, call in _calls(notebook)[0] if (name := _method(call))]
+    calls, _ = _calls(notebook)
+    called = [_method(call) for _, call in calls]
     return "verdict" in called and "revert" in called[called.index("verdict") :]
 
 
@@ -87,24 +88,26 @@ def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
         if cell.source.lstrip().startswith("%%sql"):
             yield from literals.problems(cell.source.lstrip()[5:], where, known)
         else:
-            found = search.search_text(cell.source, known, where, sql=search.is_sql(cell.source))
+            only_sql = search.is_sql(cell.source)
+            found = search.search_text(cell.source, known, where, sql=only_sql)
             yield from search.problems(found)
 
 
 def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
-    """Return each call, with the id of its cell; and what is wrong with cells that are no Python."""
+    """Return each call, with the id of its cell; and what is wrong with cells that are no
+    Python.
+    """
     calls: list[tuple[str, ast.Call]] = []
     broken = []
     for cell, source in _code(notebook):
         try:
-            calls += [
-                (cell, node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)
-            ]
+            tree = ast.parse(source)
         except SyntaxError as exc:
             where = f"{notebook.name}, cell {cell}, line {exc.lineno}"
-            broken.append(
-                Problem(exc.msg, where, expected="Python", found=(exc.text or "").rstrip("\n"))
-            )
+            found = (exc.text or "").rstrip("\n")
+            broken.append(Problem(exc.msg, where, expected="Python", found=found))
+            continue
+        calls += [(cell, node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return calls, broken
 
 
@@ -117,10 +120,10 @@ def _code(notebook: Path) -> Iterator[tuple[str, str]]:
 
 
 def _method(call: ast.Call) -> str:
-    """Return the method that is called on `run`, or nothing."""
+    """Return the method that is called on `run`, by its present name; empty for any other call."""
     match call.func:
         case ast.Attribute(value=ast.Name(id="run"), attr=name):
-            return name
+            return _FORMER.get(name, name)
     return ""
 
 

@@ -37,7 +37,10 @@ class Limits:
 
         Raises Refused with everything that is wrong with them.
         """
-        if problems := [found for text in texts for found in check(text)]:
+        problems: list[Problem] = []
+        for text in texts:
+            problems += check(text)
+        if problems:
             raise Refused(problems=problems)
         stated: dict[str, Any] = {}
         for text in texts:
@@ -50,8 +53,9 @@ def check(text: str, where: str = "give way") -> Iterator[Problem]:
     """Yield a problem for each part of the text that is no limit, or is stated twice."""
     seen = set()
     for part in _parts(text):
-        match = _PART.fullmatch(part)
-        words, value = (match["words"], match["value"]) if match else (part, "")
+        words, value = part, ""
+        if match := _PART.fullmatch(part):
+            words, value = match["words"], match["value"]
         if words not in _KINDS:
             remedy = f"{did_you_mean(words, _KINDS)}separate them by commas"
             yield Problem("is no limit", where, _listed(), part, remedy)
@@ -68,7 +72,10 @@ def check(text: str, where: str = "give way") -> Iterator[Problem]:
 
 def states_lag(*texts: str) -> bool:
     """Return whether one of these texts limits how far a replica may be behind."""
-    return any(field == "lag_ms" for text in texts for field, _ in _stated(text))
+    stated: set[str] = set()
+    for text in texts:
+        stated.update(field for field, _ in _stated(text))
+    return "lag_ms" in stated
 
 
 def _stated(text: str) -> Iterator[tuple[str, Any]]:

@@ -205,7 +205,9 @@ def _without_comment(source: Source) -> Complaints:
 
 
 def _named(node: Any) -> Iterator[tuple[str, ...]]:
-    """Yield the tables, as (table,), and the columns, as (table, column), that a statement makes."""
+    """Yield the tables, as (table,), and the columns, as (table, column), that a
+    statement makes.
+    """
     match node:
         case ast.CreateStmt(relation=relation):
             yield (relation.relname,)

@@ -110,7 +110,9 @@ class Parameters(BaseModel):
 
 
 def non_defaults(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
-    """Return the parameters that have another value than their default: by name, value and default."""
+    """Return the parameters that have another value than their default: by name, value
+    and default.
+    """
     found = {}
     for name, field in type(chosen).model_fields.items():
         value = getattr(chosen, name)

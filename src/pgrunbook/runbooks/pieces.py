@@ -75,7 +75,9 @@ class _Segment:
         return self.before + self.sql + self.after
 
     def saying(self, sql: str) -> _Segment:
-        """Return the same with other SQL; with none, only comments and line breaks are left of it."""
+        """Return the same with other SQL; with none, only comments and line breaks are
+        left of it.
+        """
         if sql:
             return replace(self, sql=sql)
         return replace(self, sql=blank(self.sql), after=self.after.replace(";", "", 1))
@@ -157,7 +159,9 @@ class _Cutting:
         return self.groups[-1]
 
     def pieces(self) -> tuple[Piece, ...]:
-        """Return the groups that change something. Comments of the others go to their neighbours."""
+        """Return the groups that change something. Comments of the others go to their
+        neighbours.
+        """
         pieces: list[Piece] = []
         waiting: list[_Segment] = []
         for group in self.groups:

@@ -294,7 +294,9 @@ def _header_end(text: str) -> int:
 
 
 def _header(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each `-- key: value` at the top; lines that begin with `-- ` continue the value before."""
+    """Yield each `-- key: value` at the top. A line that begins with `--` and three spaces goes on
+    with the value before.
+    """
     folded = re.sub(r"\n--   +", " ", text[: _header_end(text)])
     for match in re.finditer(r"^-- ([a-z_]+|give way): *(.*)$", folded, re.MULTILINE):
         yield match[1], match[2].strip()

@@ -197,7 +197,9 @@ def _concerned(block: Block) -> Iterator[Need]:
 def _filled(
     scripts: Sequence[tuple[Script, Mapping[str, str]]],
 ) -> tuple[str, tuple[Statement, ...]]:
-    """Return the SQL of scripts, each with its variables, one after the other; and its statements."""
+    """Return the SQL of scripts, each with its variables, one after the other; and its
+    statements.
+    """
     texts: list[str] = []
     parsed: list[Statement] = []
     for script, variables in scripts:

@@ -28,7 +28,9 @@ _ROW_SECURITY = (
 
 
 def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
-    """Yield the hazards of one ALTER TABLE, or ALTER of what it serves for too: INDEX, VIEW, TYPE …"""
+    """Yield the hazards of one ALTER TABLE, or ALTER of what it serves for too: INDEX,
+    VIEW, TYPE …
+    """
     table = relation(kind_of(node.objtype), node.relation)
     if node.objtype == ObjectType.OBJECT_TYPE:
         yield from _of_type(node, table, line)

@@ -28,7 +28,9 @@ class Need(NamedTuple):
 
 
 def needs(node: ast.Node) -> list[Need]:
-    """Return what a statement needs; nothing of one that names a schema, which may be another one."""
+    """Return what a statement needs; nothing of one that names a schema, which may be
+    another one.
+    """
     if any(schema for schema, _ in mentions.relations(node)):
         return []
     return list(_needs(node))

@@ -4,12 +4,12 @@ nowhere else.
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 import psycopg
@@ -153,10 +153,11 @@ def _hosts(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     names = settings.get("host", "").split(",")
     addresses = settings.get("hostaddr", "").split(",")
     ports = settings.get("port", "").split(",")
+    hosts = [name or address for name, address in zip_longest(names, addresses, fillvalue="")]
     if len(ports) == 1:
-        ports *= max(len(names), len(addresses))
-    for name, address, port in itertools.zip_longest(names, addresses, ports, fillvalue=""):
-        yield name or address, port or "5432"
+        ports *= len(hosts)
+    for host, port in zip_longest(hosts, ports[: len(hosts)], fillvalue=""):
+        yield host, port or "5432"
 
 
 def _names(host: str) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from pglast import ast, enums
 
@@ -19,9 +19,6 @@ from pgrunbook.runbooks.scripts import Script, substitute
 from pgrunbook.runbooks.source import KINDS, Source, block_paths
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,12 +39,9 @@ class Finding:
     def of(cls, problem: Problem, file: str, rule: str) -> Self:
         """Return what the engine itself says of a file, whose place is not repeated."""
         place = problem.where.removeprefix(file)
-        line, subject = re.fullmatch(
-            r"(?::(\d+))?(?:, "
-            r")?(.*)",
-            place,
-            re.DOTALL,
-        ).groups()  # type: ignore[union-attr]
+        match = re.fullmatch(r"(?::(\d+))?(?:, )?(.*)", place, re.DOTALL)
+        assert match  # it can match nothing
+        line, subject = match.groups()
         message = f"{subject}: {problem.what}" if subject else problem.what
         remedy = problem.remedy or "correct the file"
         return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
@@ -175,24 +169,21 @@ def _dangerous(source: Source) -> Complaints:
 
 def _accepted_for_nothing(source: Source) -> Complaints:
     for script in source.scripts("deploy", "revert"):
-        there = {danger.hazard for danger in _dangers(script)} if script.accepts else set()
+        if not script.accepts:
+            continue
+        there = {danger.hazard for danger in _dangers(script)}
         for name in script.accepts:
             if name not in there:
                 yield script.name, 1, f"accepts {name}, which no statement of it has"
 
 
 def _without_header(source: Source) -> Complaints:
-    for kind, keys in {
-        "deploy": ("title", "why"),
-        "verify": ("title",),
-        "revert": ("title", "why"),
-    }.items():
+    wanted = {"deploy": ("title", "why"), "verify": ("title",), "revert": ("title", "why")}
+    for kind, keys in wanted.items():
         for script in source.scripts(kind):
-            yield from (
-                (script.name, 1, f"the header has no {key}")
-                for key in keys
-                if not script.header.get(key)
-            )
+            for key in keys:
+                if not script.header.get(key):
+                    yield script.name, 1, f"the header has no {key}"
 
 
 def _without_comment(source: Source) -> Complaints:
@@ -209,14 +200,15 @@ def _named(node: Any) -> Iterator[tuple[str, ...]]:
     statement makes.
     """
     match node:
-        case ast.CreateStmt(relation=relation):
+        case ast.CreateStmt(relation=relation, tableElts=elements):
             yield (relation.relname,)
-            columns = [e for e in node.tableElts or () if isinstance(e, ast.ColumnDef)]
-        case ast.AlterTableStmt(relation=relation):
-            columns = [c.def_ for c in node.cmds if c.subtype == enums.AlterTableType.AT_AddColumn]
-        case _:
-            return
-    yield from ((relation.relname, column.colname) for column in columns)
+            for element in elements or ():
+                if isinstance(element, ast.ColumnDef):
+                    yield relation.relname, element.colname
+        case ast.AlterTableStmt(relation=relation, cmds=commands):
+            for command in commands:
+                if command.subtype == enums.AlterTableType.AT_AddColumn:
+                    yield relation.relname, command.def_.colname
 
 
 def _commented(node: Any) -> tuple[str, ...]:
@@ -244,7 +236,8 @@ def _without_partner(source: Source) -> Complaints:
         names[kind] = {name for name, entry in getattr(source, kind).items() if entry}
     for file in source.unusable:
         kind, name = file.removesuffix(".sql").split("/")[:2]
-        names[kind] |= {name} - {""}
+        if name:  # else it is the folder that holds nothing
+            names[kind].add(name)
     names["verify"] = {name for name in names["verify"] if name[0].isdigit()} | source.proven
     imported = {Path(script.name).stem for script in source.scripts("deploy") if script.imported}
     for name in set().union(*names.values()) - imported:
@@ -259,12 +252,11 @@ def _without_effect(source: Source) -> Complaints:
         r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE
     )
     for script in source.scripts("verify"):
-        bodies = [
-            re.sub(r"--.*", "", s.sql)
-            for s in script.parsed
-            if isinstance(s.node, ast.DoStmt | ast.CreateFunctionStmt)
-        ]
-        if not any(map(raising.search, bodies)):
+        code = ""
+        for statement in script.parsed:
+            if isinstance(statement.node, ast.DoStmt | ast.CreateFunctionStmt):
+                code += re.sub(r"--.*", "", statement.sql) + "\n"
+        if not raising.search(code):
             yield script.name, 1, "nothing in it can fail"
 
 

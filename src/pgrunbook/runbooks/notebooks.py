@@ -36,7 +36,8 @@ class Cell:
 def cells(notebook: Path) -> list[Cell]:
     """Return the cells of a notebook. Raises Refused if the file is none."""
     with _reading(notebook):
-        return [Cell.of(node) for node in json.loads(notebook.read_text(encoding="utf-8"))["cells"]]
+        document = json.loads(notebook.read_text(encoding="utf-8"))
+        return [Cell.of(node) for node in document["cells"]]
 
 
 def kernel(notebook: Path) -> str:
@@ -50,6 +51,7 @@ def kernel(notebook: Path) -> str:
 
 @contextmanager
 def _reading(notebook: Path) -> Iterator[None]:
+    """Raise Refused in place of whatever tells that the file is no notebook."""
     try:
         yield
     except (ValueError, RecursionError) as exc:  # no JSON, no UTF-8, or nested without end

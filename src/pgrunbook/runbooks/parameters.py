@@ -90,7 +90,8 @@ class Parameters(BaseModel):
     @property
     def discarded(self) -> frozenset[str]:
         """The names in `discard`, of which there may be several with commas between."""
-        return frozenset(name.strip() for name in self.discard.split(",") if name.strip())
+        names = [name.strip() for name in self.discard.split(",")]
+        return frozenset(name for name in names if name)
 
     @property
     def approval(self) -> str:
@@ -102,7 +103,8 @@ class Parameters(BaseModel):
     @property
     def own(self) -> dict[str, Any]:
         """The runbook's own parameters, by name."""
-        return {k: v for k, v in self.model_dump().items() if k not in Parameters.model_fields}
+        names = type(self).model_fields.keys() - Parameters.model_fields.keys()
+        return self.model_dump(include=names)
 
     def record(self) -> dict[str, Any]:
         """Return all parameters as JSON values, for the ledger."""
@@ -141,13 +143,13 @@ def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
     """Return the parameters that papermill was given for this notebook; one that declares none
     takes none. Raises Refused.
     """
-    cells = [
-        "".join(cell["source"])
-        for cell in nb["cells"]
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
-    declaration = assignments(cells[0], "parameters cell") if cells else {}
-    return validate(declaration, nb["metadata"].get("papermill", {}).get("parameters") or {})
+    declaration: dict[str, Any] = {}
+    for cell in nb["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            declaration = assignments("".join(cell["source"]), "parameters cell")
+            break
+    given = nb["metadata"].get("papermill", {}).get("parameters")
+    return validate(declaration, given or {})
 
 
 def assignments(source: str, where: str) -> dict[str, Any]:
@@ -228,17 +230,14 @@ def changes_since(
     was given what is in `before`. The value is not repeated, as nobody has checked it.
     """
     now = values_given(declaration, namespace)
+    what = "was changed after the run began"
     remedy = "set it back; or run the cell of the target again, which begins another run"
-    return [
-        Problem(
-            "was changed after the run began",
-            where=name,
-            expected=repr(before.get(name, "")),
-            remedy=remedy,
-        )
-        for name in sorted(now.keys() | before.keys())
-        if now.get(name) != before.get(name)
-    ]
+    problems = []
+    for name in sorted(now.keys() | before.keys()):
+        if now.get(name) != before.get(name):
+            expected = repr(before.get(name, ""))
+            problems.append(Problem(what, where=name, expected=expected, remedy=remedy))
+    return problems
 
 
 def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parameters:
@@ -251,24 +250,29 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     all the same.
     """
     misnamed = [name for name in declaration if _taken(name)]
-    own = {k: v for k, v in declaration.items() if k not in _EVERYBODYS and k not in misnamed}
+    own = {}
+    for name, default in declaration.items():
+        if name not in _EVERYBODYS and name not in misnamed:
+            own[name] = default
     model = _model(repr(own))
+    secret = set()
+    for name, value in [*declaration.items(), *given.items()]:
+        if looks_secret({name: value}):
+            secret.add(name)
     values = {**declaration, **given}
-    secret = {
-        name
-        for name, value in [*declaration.items(), *given.items()]
-        if looks_secret({name: value})
-    }
-    problems = [*map(_misnamed, misnamed), *(_secret(name) for name in values if name in secret)]
-    left_out = {*misnamed, *secret}
+    problems = [_misnamed(name) for name in misnamed]
+    problems += [_secret(name) for name in values if name in secret]
+    for name in {*misnamed, *secret}:
+        values.pop(name, None)
     try:
-        parameters = model.model_validate({k: v for k, v in values.items() if k not in left_out})
+        parameters = model.model_validate(values)
         if not problems:
             return parameters
     except ValidationError as exc:
-        # The password may be their value too, and is not shown.
-        others = [_problem(error, list(declaration)) for error in exc.errors(include_url=False)]
-        problems += [replace(other, found="") for other in others] if secret else others
+        for error in exc.errors(include_url=False):
+            problem = _problem(error, list(declaration))
+            # the password may be the value of others too, and is not shown
+            problems.append(replace(problem, found="") if secret else problem)
     raise Refused("The parameters are not valid: nothing was started.", problems=problems)
 
 
@@ -282,9 +286,9 @@ def _model(own: str) -> type[Parameters]:
     """Return the model of a runbook that declares these parameters of its own: literals, as Python
     writes them. It takes a while to make, and is the same for each target.
     """
-    fields: dict[str, Any] = {
-        name: (type(value), value) for name, value in ast.literal_eval(own).items()
-    }
+    fields: dict[str, Any] = {}
+    for name, value in ast.literal_eval(own).items():
+        fields[name] = (type(value), value)
     return create_model("RunbookParameters", __base__=Parameters, **fields)
 
 
@@ -293,13 +297,15 @@ _EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_
 
 def _taken(name: str) -> bool:
     """Return whether the model of the parameters has a use of its own for the name."""
-    return name not in _EVERYBODYS and (
-        name.startswith("_") or hasattr(Parameters, name) or name == "schema_"
-    )
+    if name in _EVERYBODYS:
+        return False
+    return name.startswith("_") or name == "schema_" or hasattr(Parameters, name)
 
 
 def _misnamed(name: str) -> Problem:
-    why = "begins with _" if name.startswith("_") else "means something else to pgrunbook"
+    why = "means something else to pgrunbook"
+    if name.startswith("_"):
+        why = "begins with _"
     other = f"{name.strip('_') or 'own'}_value"
     remedy = (
         f"call it {other}, say, in the notebook's cell tagged `parameters` and where it is used"
@@ -312,8 +318,7 @@ def _secret(name: str) -> Problem:
         "holds a password; parameters are written into the archived notebook",
         where=name,
         remedy="put the password where libpq finds it (PGPASSFILE, a service file, or the URL in "
-        "an "
-        "environment variable) and pass its name: target='env:DATABASE_URL' or "
+        "an environment variable) and pass its name: target='env:DATABASE_URL' or "
         "target='service:NAME'",
     )
 

@@ -110,9 +110,8 @@ class _Cutting:
         """Put a statement to those before it, or into a piece of its own."""
         where = f"{self.file}:{segment.line}"
         if said := _boundary(segment.node):
-            self.notes.append(
-                Note(f"{said} is left out: a block commits with its ledger row", where)
-            )
+            what = f"{said} is left out: a block commits with its ledger row"
+            self.notes.append(Note(what, where))
             self._group(transaction=True).segments.append(segment.saying(""))
             self._closed = self._closed or said == "COMMIT"
         elif setting := session_settings.read(segment.node, segment.sql):
@@ -137,6 +136,7 @@ class _Cutting:
 
     def _take_statement(self, segment: _Segment) -> None:
         alone = needs_no_transaction(segment.node)
+        # a comment can be made either way: it stays with what it is about
         if isinstance(segment.node, ast.CommentStmt) and self.groups and not self._closed:
             alone = not self.groups[-1].transaction
         if alone:
@@ -199,7 +199,10 @@ def _segments(text: str) -> list[_Segment]:
     code = [token for token in scan(text) if not token.name.endswith("_COMMENT")]
     for raw in pglast.parse_sql(text):
         # 0: it has no semicolon, so that it is the last one
-        stop = raw.stmt_location + raw.stmt_len if raw.stmt_len else code[-1].end + 1
+        if raw.stmt_len:
+            stop = raw.stmt_location + raw.stmt_len
+        else:
+            stop = code[-1].end + 1
         body = text[raw.stmt_location : stop]
         start = raw.stmt_location + len(body) - len(body.lstrip())
         behind = re.compile(r";?[ \t]*(?:--[^\n]*)?(?:\n|$)|;?").match(text, stop)
@@ -242,8 +245,9 @@ def _uses(segment: _Segment, segments: Sequence[_Segment]) -> int | None:
     match segment.node:
         case ast.AlterEnumStmt(newVal=str(value), oldVal=None):
             doubled = value.replace("'", "''")
-            later = segments[segments.index(segment) + 1 :]
-            return next((other.line for other in later if f"'{doubled}'" in other.sql), None)
+            for other in segments[segments.index(segment) + 1 :]:
+                if f"'{doubled}'" in other.sql:
+                    return other.line
     return None
 
 
@@ -269,6 +273,7 @@ def _without_client(part: Part) -> tuple[str, list[Problem]]:
     and the rows behind COPY, which is named by whoever reads the statement.
     """
     text = part.text
+    # from the end on: what comes before keeps its place
     for match in reversed([*_COPIED.finditer(text)]):
         start, stop = match.span("rows")
         text = text[:start] + blank(text[start:stop]) + text[stop:]
@@ -297,6 +302,7 @@ def _commands(text: str) -> Iterator[int]:
         starts = [match.end() - 1 for match in re.finditer(r"^[ \t]*\\", text, re.MULTILINE)]
     lines = set()
     for start in starts:
-        if (line := text.count("\n", 0, start)) not in lines:
+        line = text.count("\n", 0, start)
+        if line not in lines:
             yield start
         lines.add(line)

@@ -122,20 +122,21 @@ class Project:
         Raises Refused if there is none, or more than one.
         """
         stem = Path(name).name.removesuffix(".ipynb")
-        found = [p for p in self.runbooks() if p.stem == stem or p.stem.split("_")[0] == stem]
+        runbooks = self.runbooks()
+        found = [path for path in runbooks if stem in (path.stem, path.stem.split("_")[0])]
         if len(found) == 1:
             return found[0]
         raise Refused.of(
             f"{'several runbooks are' if found else 'no runbook is'} called {name!r}",
             where="runbooks/",
-            expected="one of " + ", ".join(p.stem for p in self.runbooks()),
+            expected="one of " + ", ".join(path.stem for path in runbooks),
             remedy="give the number or the name of one runbook",
         )
 
     def runbooks(self) -> list[Path]:
         """Return every `runbooks/NNN_name.ipynb`, in order."""
-        named = (self.root / "runbooks").glob("*.ipynb")
-        return sorted(p for p in named if re.fullmatch(r"\d+_\w+", p.stem))
+        notebooks = sorted((self.root / "runbooks").glob("*.ipynb"))
+        return [path for path in notebooks if re.fullmatch(r"\d+_\w+", path.stem)]
 
     @property
     def outputs(self) -> Path:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.runbooks.scripts import Script, statements, substitute
+from pgrunbook.runbooks.scripts import Script, statements
 from pgrunbook.runbooks.source import Source
+from pgrunbook.sqltext.placeholders import substitute
 
 
 def script(tmp_path: Path, text: str | bytes, kind: str = "deploy") -> Script:

@@ -13,9 +13,10 @@ from pglast.parser import ParseError
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import give_way
-from pgrunbook.runbooks.scripts import Script, Statement, statements, substitute
+from pgrunbook.runbooks.scripts import Script, Statement, statements
 from pgrunbook.sqltext import bounds
 from pgrunbook.sqltext.bounds import MARKS, Use
+from pgrunbook.sqltext.placeholders import substitute
 
 SKIP = "rows that break a constraint"
 

@@ -15,10 +15,11 @@ from pglast import ast, enums
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters, squawk
-from pgrunbook.runbooks.scripts import Script, substitute
+from pgrunbook.runbooks.scripts import Script
 from pgrunbook.runbooks.source import KINDS, Source, block_paths
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
+from pgrunbook.sqltext.placeholders import substitute
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pgrunbook import controls
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import notebooks
+from pgrunbook.runbooks.parameters_cell import read_assignments
 from pgrunbook.secrets.encodings import holds
 from pgrunbook.secrets.patterns import looks_secret
 
@@ -136,7 +136,7 @@ def read_declaration(notebook: Path) -> dict[str, Any]:
             where=notebook.name,
             expected="exactly one",
         )
-    return assignments(found[0], where=f"{notebook.name}, parameters cell")
+    return read_assignments(found[0], where=f"{notebook.name}, parameters cell")
 
 
 def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
@@ -146,67 +146,10 @@ def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
     declaration: dict[str, Any] = {}
     for cell in nb["cells"]:
         if "parameters" in cell["metadata"].get("tags", []):
-            declaration = assignments("".join(cell["source"]), "parameters cell")
+            declaration = read_assignments("".join(cell["source"]), "parameters cell")
             break
     given = nb["metadata"].get("papermill", {}).get("parameters")
     return validate(declaration, given or {})
-
-
-def assignments(source: str, where: str) -> dict[str, Any]:
-    """`name = literal` lines of a cell as a mapping. Raises Refused, with line and caret, for
-    anything else.
-    """
-    values = {}
-    for node in _parsed(source, where):
-        match node:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)], value=value)
-                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
-            ):
-                values[name] = _literal(value, source, where)
-            case _:
-                raise _misplaced("more than assignments", node, source, where)
-    return values
-
-
-def _parsed(source: str, where: str) -> list[ast.stmt]:
-    try:
-        return ast.parse(source).body
-    except SyntaxError as exc:
-        line, column = exc.lineno or 1, max((exc.offset or 1) - 1, 0)
-        # it holds the line, and a secret with it
-        raise _unreadable(exc.msg, source, where, line, column) from None
-    except (ValueError, RecursionError, MemoryError):  # what is no text, or nested without end
-        raise Refused.of("cannot be read", where=where, expected="name = literal") from None
-
-
-def _literal(node: ast.expr, source: str, where: str) -> Any:
-    try:
-        value = ast.literal_eval(node)
-        json.dumps(value, allow_nan=False)  # the ledger and the notebook keep it so
-        return value
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        raise _misplaced("not a literal that JSON has", node, source, where) from None
-
-
-def _misplaced(what: str, node: ast.stmt | ast.expr, source: str, where: str) -> Refused:
-    column = len(_line(source, node.lineno).encode()[: node.col_offset].decode())
-    return _unreadable(what, source, where, node.lineno, column)
-
-
-def _unreadable(what: str, source: str, where: str, line: int, column: int) -> Refused:
-    """With the line and a caret under it; but not out of a cell with a password, of which it may be
-    any part.
-    """
-    found = "" if looks_secret(source) else f"{_line(source, line)}\n{' ' * column}^"
-    return Refused.of(what, where=f"{where}, line {line}", expected="name = literal", found=found)
-
-
-def _line(source: str, number: int) -> str:
-    """Return one line, counted from 1, as Python counts them: for `splitlines` a form feed ends one
-    too.
-    """
-    return re.split(r"\r\n?|\n", source)[number - 1]
 
 
 def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,7 +162,7 @@ def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -
     values = {name: namespace[name] for name in declaration if name in namespace}
     for cell in namespace.get("In", ()):
         if cell.startswith("# Parameters\n"):
-            values = assignments(cell, "injected-parameters") | values
+            values = read_assignments(cell, "injected-parameters") | values
     return values
 
 

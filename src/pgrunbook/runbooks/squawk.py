@@ -89,9 +89,9 @@ def complaints(
     """Yield what squawk says of SQL. No .squawk.toml is read. Raises Refused if it is missing,
     Failed if it does not work.
     """
-    program = shutil.which(
-        "squawk", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}"
-    )
+    # first beside the Python that runs: the virtual environment need not be activated
+    folders = [sysconfig.get_path("scripts"), os.environ.get("PATH", "")]
+    program = shutil.which("squawk", path=os.pathsep.join(folders))
     if not program:
         raise Refused.of("squawk is not installed", where="lint", remedy="pip install squawk-cli")
     options = [f"--config={os.devnull}", "--reporter=json", f"--pg-version={POSTGRES_VERSION}"]

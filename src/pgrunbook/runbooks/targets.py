@@ -34,7 +34,9 @@ def resolve(name: str, project: Project) -> Target:
         return Target(name, _embedded(project))
     if name in project.settings.targets:
         settings = project.settings.targets[name]
-        source = f"env:{settings.env}" if settings.env else f"service:{settings.service or name}"
+        source = f"service:{settings.service or name}"
+        if settings.env:
+            source = f"env:{settings.env}"
         return Target(name, _conninfo(source, project), settings)
     return Target(name, _conninfo(name, project))
 

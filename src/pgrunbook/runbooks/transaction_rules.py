@@ -60,7 +60,7 @@ def needs_no_transaction(node: Any) -> bool:
         ):
             return True
         case ast.ReindexStmt(kind=kind, params=params):
-            return kind in _WHOLE or any(p.defname == "concurrently" for p in params or ())
+            return kind in _WHOLE or _has(params, "concurrently")
         case ast.AlterTableStmt(cmds=cmds):
             return any(getattr(c.def_, "concurrent", False) for c in cmds)
     return isinstance(node, ast.CreatedbStmt | ast.DropdbStmt | ast.AlterSystemStmt)
@@ -73,14 +73,16 @@ _WHOLE = (
 )
 
 
+def _has(options: Any, name: str) -> bool:
+    return name in [option.defname for option in options or ()]
+
+
 def _blocks_others(node: Any) -> str:
     """Return why a statement that needs no transaction is nothing for a runbook; empty if nothing
     is.
     """
     match node:
-        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if any(
-            o.defname == "full" for o in options or ()
-        ):
+        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if _has(options, "full"):
             return "VACUUM FULL locks reads and writes out for as long as it copies the table"
         case ast.VacuumStmt(rels=None):
             return "name the tables: without, it works on the whole database"

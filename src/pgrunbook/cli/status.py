@@ -132,7 +132,7 @@ def _pending(name: str) -> dict[str, Any]:
 
 def _done(entry: ledger.Entry, source: Source) -> dict[str, Any]:
     when = f"{entry.finished_at:%Y-%m-%dT%H:%M:%SZ}"
-    edited = entry.done and decisions.edited(source.files(entry.block, entry.variants), entry)
+    edited = entry.done and decisions.is_edited(source.files(entry.block, entry.variants), entry)
     return {
         "block": entry.block,
         "state": entry.event,

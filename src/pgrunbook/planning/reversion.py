@@ -10,8 +10,8 @@ from psycopg.sql import Identifier, Literal
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.ledger.fold import Changes
 from pgrunbook.ledger.ledger import Entry
-from pgrunbook.planning.decisions import Action, Decision, altered
-from pgrunbook.planning.losses import losses
+from pgrunbook.planning.decisions import Action, Decision, altered_facts
+from pgrunbook.planning.losses import find_losses
 from pgrunbook.planning.remains import Remains
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.facts import Facts
@@ -84,7 +84,7 @@ def _as_applied(block: Block, entry: Entry) -> Block:
 
 def _problems(block: Block, found: Facts, entry: Entry) -> Iterator[Problem]:
     if entry.done and block.admits:
-        yield from altered(entry, found)
+        yield from altered_facts(entry, found)
     by_hand = f"undo it by hand, with psql and the scripts in revert/{block.name.partition(':')[0]}"
     if entry.variants and entry.variables is None:
         yield Problem(
@@ -118,7 +118,7 @@ def _guarded(undo: Block, discard: bool) -> Block:
     """The block with a look at each table before it is dropped. If what it holds may go, with a
     line that says so: that is a part of the SQL that somebody approves.
     """
-    lost = losses(undo.statements)
+    lost = find_losses(undo.statements)
     if discard and lost:
         return replace(undo, sql=f"-- with all that is in {', '.join(map(str, lost))}\n{undo.sql}")
     tables = [loss.table for loss in lost if not loss.column]

@@ -45,9 +45,14 @@ def _any(characters: Iterable[str]) -> str:
     """Return a regular expression for any form of one of these characters, the longest first; white
     space as such is none.
     """
-    forms = frozenset().union(*map(_forms, characters))
-    longest_first = sorted(forms, key=len, reverse=True)
-    return f"(?:{'|'.join(re.escape(form) for form in longest_first if not form.isspace())})"
+    forms: set[str] = set()
+    for character in characters:
+        forms |= _forms(character)
+    alternatives = []
+    for form in sorted(forms, key=len, reverse=True):
+        if not form.isspace():
+            alternatives.append(re.escape(form))
+    return f"(?:{'|'.join(alternatives)})"
 
 
 # What may come between two characters of a secret where a line is too long: an end of a line and
@@ -95,20 +100,22 @@ class EncodedSecret:
 
     def _skipped(self, text: str, ends: set[int]) -> set[int]:
         """Return where the next character may begin."""
-        reached, new = set(ends), set(ends)
+        reached, new = set(ends), list(ends)
         while new:
-            skips = [self._between.match(text, at) for at in new]
-            new = {skip.end() for skip in skips if skip} - reached
-            reached |= new
+            skip = self._between.match(text, new.pop())
+            if skip and skip.end() not in reached:
+                reached.add(skip.end())
+                new.append(skip.end())
         return reached
 
     def mask(self, text: str) -> str:
         """Return the text with a mask for each time that the secret stands in it."""
-        parts, start = [], 0
-        while found := self.find(text, start):
-            parts += [text[start : found[0]], MASK]
-            start = found[1]
-        return "".join([*parts, text[start:]])
+        parts, end = [], 0
+        while found := self.find(text, end):
+            begin, after = found
+            parts += [text[end:begin], MASK]
+            end = after
+        return "".join([*parts, text[end:]])
 
 
 SHORTEST = 8  # characters, white space not counted: anything shorter is found by chance
@@ -142,5 +149,5 @@ def holds(text: str, secrets: Iterable[str]) -> bool:
 
 @lru_cache
 def encoded_secret(secret: str) -> EncodedSecret:
-    """Return the search for this secret, which takes a while to make."""
+    """Return the secret, kept: its regular expressions take a while to make."""
     return EncodedSecret(secret)

@@ -110,7 +110,7 @@ _TYPE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-
+# A word with a capital, as a form has it beside a field.
 _LABEL = re.compile(r"""["'\\]*[A-ZÀ-Þ][a-zß-ÿ]{2,15}["'\\]*""")
 
 
@@ -127,11 +127,15 @@ def looks_secret(value: Any) -> bool:
 
     Where in doubt, it does. In a mapping the name counts too: `{"password": "hunter2"}`.
     """
-    if isinstance(value, Mapping) and any(
-        names_secret(key) and inner is not None for key, inner in value.items()
-    ):
-        return True
-    return any(pattern.search(text) for text in _texts(value) for pattern in _SHAPES.values())
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if names_secret(key) and inner is not None:
+                return True
+    for text in _texts(value):
+        for pattern in _SHAPES.values():
+            if pattern.search(text):
+                return True
+    return False
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -194,15 +198,16 @@ def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
     about a column of that name.
     """
     text, start = match.string, match.start()
-    listed = sql and value.endswith(",")  # SET password = value, port = 1
-    if _BEFORE.search(text, max(0, start - 200), start) or (
-        _AFTER.match(text, match.end()) and not listed
-    ):
+    # other keywords of libpq's beside it
+    if _BEFORE.search(text, max(0, start - 200), start):
         return True
+    listed = sql and value.endswith(",")  # SET password = value, port = 1
+    if _AFTER.match(text, match.end()) and not listed:
+        return True
+    # in a URL's query, or as the end of a longer keyword
     compact = not re.search(r"\s", match["before"])
-    if compact and text[max(0, start - 6) : start].casefold().endswith(
-        ("?", "&", "pg", "ssl", "oauth_")
-    ):
+    before = text[max(0, start - 6) : start].casefold()
+    if compact and before.endswith(("?", "&", "pg", "ssl", "oauth_")):
         return True
     if sql or _EXPRESSION.match(value):
         return False
@@ -213,6 +218,7 @@ def redact(text: str, *secrets: str) -> str:
     """Return the text with secrets in the usual forms, and each of the given secrets, replaced by
     `***`. For a text that is about a connection: where in doubt, more is masked rather than less.
     """
+    # the longest first: another may be a part of it
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)
     for pattern in _SHAPES.values():
@@ -225,7 +231,9 @@ def mask_shapes(text: str, *, sql: bool = False) -> str:
     for name, pattern in _SHAPES.items():
 
         def mask(match: re.Match[str], name: str = name) -> str:
-            return f"{match['before']}{MASK}" if _is_secret(name, match, sql=sql) else match[0]
+            if not _is_secret(name, match, sql=sql):
+                return match[0]
+            return f"{match['before']}{MASK}"
 
         text = pattern.sub(mask, text)
     return text

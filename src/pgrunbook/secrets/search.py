@@ -96,9 +96,16 @@ def _found(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, .
 # a record is searched while it comes into being, and once more before it is sealed
 @lru_cache(maxsize=100_000)
 def _remembered(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ...]:
+    leaks: dict[str, None] = {}
+    if holds(text, secrets):
+        leaks[KNOWN] = None
     shown = list(values(text, sql=sql))
-    known = holds(text, secrets) or any(value.strip("'\"") in secrets for _, value in shown)
-    return (*([KNOWN] if known else []), *dict.fromkeys(shape for shape, _ in shown))
+    # one that is too short to be looked for anywhere is known where it stands as a password
+    if any(value.strip("'\"") in secrets for _, value in shown):
+        leaks[KNOWN] = None
+    for shape, _ in shown:
+        leaks[shape] = None
+    return tuple(leaks)
 
 
 def forget() -> None:
@@ -118,19 +125,23 @@ def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
             shown = MASK
             if sql or not names_secret(key) or not _found(_pair(key, inner), ()):
                 shown = clean(inner, secrets, sql=sql)
-            cleaned[_unused(_masked(key, secrets, sql), cleaned)] = shown
+            cleaned[_unused(_mask(key, secrets, sql), cleaned)] = shown
         return cleaned
     if isinstance(value, list | tuple):
         parts = [clean(part, secrets, sql=sql) for part in value]
+        # a secret that is spread over them is in none of them
         if any(_found(text, secrets, sql) for text in _texts(parts, sql=sql)):
             return [_note(secrets)]
         return parts
     if isinstance(value, str):
-        return _masked(value, secrets, sql)
-    return MASK if isinstance(value, _PLAIN) and _found(str(value), secrets, sql) else value
+        return _mask(value, secrets, sql)
+    if isinstance(value, _PLAIN) and _found(str(value), secrets, sql):
+        return MASK
+    return value
 
 
-def _masked(text: str, secrets: Sequence[str], sql: bool) -> str:
+def _mask(text: str, secrets: Sequence[str], sql: bool) -> str:
+    """Return the text without its leaks; nothing of it, if what is left still holds one."""
     if not _found(text, secrets, sql):
         return text
     cleaned = text
@@ -141,18 +152,20 @@ def _masked(text: str, secrets: Sequence[str], sql: bool) -> str:
 
 
 def _note(secrets: Sequence[str]) -> str:
+    """Return what to write in place of a text; it may be that a secret is a part of our note."""
     return MASK if _found(WITHHELD, secrets) else WITHHELD
 
 
 def _unused(key: str, used: Mapping[str, Any]) -> str:
-    number = 2
+    """Return the key, with a number if another one looks like it now that both are masked."""
+    name, number = key, 2
     while key in used:
-        key, number = f"{key.partition(' #')[0]} #{number}", number + 1
+        key = f"{name.partition(' #')[0]} #{number}"
+        number += 1
     return key
 
 
 # -- what is refused because of one
-# ----------------------------------------------------------------------------------
 
 
 def problems(found: Sequence[Leak]) -> list[Problem]:

@@ -47,6 +47,7 @@ def _of_type(node: ast.AlterTableStmt, table: Thing, line: int) -> Iterator[Dang
             yield Danger(Hazard.DROPS_OTHER, attribute, line)
 
 
+# A hazard, what it concerns, and what only the catalog can tell.
 Found = Iterator[tuple[Hazard, Thing, tuple[Doubt, ...]]]
 
 
@@ -66,8 +67,9 @@ def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
                 named = table._replace(kind="constraint", part=command.def_.conname)
                 yield from _scans(named, Hazard.LOCKS_OUT_WRITES)
         case AlterTableType.AT_AlterColumnType:
-            kept = _without_need(command)
-            using = "using" if command.def_.raw_default and not kept else ""
+            using = ""
+            if command.def_.raw_default and not _without_need(command):
+                using = "using"
             doubt = Doubt("type", (RawStream()(command.def_.typeName), using))
             yield from _rewrites(column, doubt)
         case AlterTableType.AT_SetExpression:
@@ -118,8 +120,9 @@ def _without_need(command: ast.AlterTableCmd) -> bool:
     """Return whether USING says no more than the cast that would be made without it."""
     match command.def_.raw_default:
         case ast.TypeCast(arg=ast.ColumnRef(fields=(ast.String(sval=name),)), typeName=target):
-            there, wanted = (RawStream()(each) for each in (target, command.def_.typeName))
-            return bool(name == command.name and there == wanted)
+            printer = RawStream()
+            same_type = printer(target) == printer(command.def_.typeName)
+            return bool(name == command.name and same_type)
     return False
 
 
@@ -173,6 +176,7 @@ def _add_column(table: Thing, command: ast.AlterTableCmd) -> Found:
                 yield hazard, thing, doubts + absent
 
 
+# Constraints with which no row of a new column is NULL.
 _VALUED = {
     ConstrType.CONSTR_DEFAULT,
     ConstrType.CONSTR_IDENTITY,
@@ -188,10 +192,15 @@ def _filled_by(definition: ast.ColumnDef, constraints: dict[Any, Any]) -> tuple[
         return ()
     generated = constraints.get(ConstrType.CONSTR_GENERATED)
     if generated is not None:
-        return () if generated.generated_kind == "s" else None
+        return () if generated.generated_kind == "s" else None  # stored, or else virtual
     default = constraints.get(ConstrType.CONSTR_DEFAULT)
-    functions = called_functions(default.raw_expr) if default is not None else ()
-    return (Doubt("default", functions),) if functions else None
+    if default is None:
+        return None
+    # a constant is kept once, in the catalog; a function may be volatile, and give each row its own
+    functions = called_functions(default.raw_expr)
+    if not functions:
+        return None
+    return (Doubt("default", functions),)
 
 
 # Of pg_catalog, which is searched first: most columns have one of these, and need no question.
@@ -199,7 +208,9 @@ _BUILT_IN = {"bytea", "date", "inet", "json", "jsonb", "text", "timestamptz", "t
 
 
 def _is_built_in(node: ast.TypeName) -> bool:
-    """Return whether it cannot be a domain."""
+    """Return whether the type cannot be a domain, whose constraints would be checked for every
+    row.
+    """
     first = node.names[0].sval
     return first == "pg_catalog" or first in _BUILT_IN or bool(node.arrayBounds)
 

@@ -118,16 +118,20 @@ class _Bounds:
         return found[0][1]
 
     def _below(self, node: ast.Node, part: _Part, without: Sequence[str] = ()) -> Iterator[Place]:
-        for name in (name for name in node if name not in without):
-            yield from self._of(getattr(node, name), _below(node, name, part))
+        for name in node:
+            if name not in without:
+                yield from self._of(getattr(node, name), _below(node, name, part))
 
     def _union(self, node: ast.SelectStmt, part: _Part) -> Iterator[Place]:
         """Yield the bounds of a UNION: it is limited where each of its arms is."""
-        left, right = list(self._of(node.larg, part)), list(self._of(node.rarg, part))
+        left = list(self._of(node.larg, part))
+        right = list(self._of(node.rarg, part))
         limited = _limits(left) and _limits(right)
         for place in left + right:
-            demoted = place.use is Use.COMPARED and not limited
-            yield place._replace(use=Use.OTHER) if demoted else place
+            if place.use is Use.COMPARED and not limited:
+                yield place._replace(use=Use.OTHER)
+            else:
+                yield place
         yield from self._below(node, _Part.ELSE, without=("larg", "rarg"))
 
     def _argument(self, node: object) -> Iterator[Place]:
@@ -140,13 +144,13 @@ class _Bounds:
             yield from self._of(node, _Part.ELSE)
 
     def _compares(self, node: ast.A_Expr) -> bool:
-        marked = [place.name for place in _marked(node.rexpr, Use.COMPARED)]
-        return (
-            node.kind == A_Expr_Kind.AEXPR_OP
-            and bool(marked)
-            and node.name[-1].sval == _OPERATORS[marked[0]]
-            and self._columns(node.lexpr) == self._key
-        )
+        """Return whether it is `key > :from` or `key <= :to`."""
+        if node.kind != A_Expr_Kind.AEXPR_OP:
+            return False
+        for place in _marked(node.rexpr, Use.COMPARED):
+            operator = node.name[-1].sval
+            return operator == _OPERATORS[place.name] and self._columns(node.lexpr) == self._key
+        return False
 
     def _columns(self, node: object) -> list[str]:
         """Return the names of what is compared, as far as they are columns of the table."""
@@ -200,14 +204,17 @@ def _marked(node: object, use: Use) -> Iterator[Place]:
 
 def _below(node: ast.Node, name: str, part: _Part) -> _Part:
     """Return what this part of the node says of the rows that the statement takes."""
-    if part is _Part.TAKES and name in _conditions(node):
-        return _Part.HOLDS
-    if part is _Part.TAKES and name in _sources(node):
-        return _Part.TAKES
-    if part is _Part.HOLDS and name == "subselect" and _is_in(node):
-        return _Part.TAKES
-    conjunction = isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR
-    return _Part.HOLDS if part is _Part.HOLDS and conjunction else _Part.ELSE
+    if part is _Part.TAKES:
+        if name in _conditions(node):
+            return _Part.HOLDS
+        if name in _sources(node):
+            return _Part.TAKES
+    elif part is _Part.HOLDS:
+        if name == "subselect" and _is_in(node):
+            return _Part.TAKES
+        if isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR:
+            return _Part.HOLDS
+    return _Part.ELSE
 
 
 def _conditions(node: ast.Node) -> tuple[str, ...]:
@@ -237,20 +244,19 @@ def _sources(node: ast.Node) -> tuple[str, ...]:
             return ("larg", "rarg")
         case ast.SelectStmt(op=SetOperation.SETOP_EXCEPT):
             return ("larg",)
-        case ast.MergeStmt(mergeWhenClauses=clauses) if any(
-            clause.matchKind == MergeMatchKind.MERGE_WHEN_NOT_MATCHED_BY_SOURCE
-            for clause in clauses
-        ):
-            return ()  # which takes the rows of all other batches
+        case ast.MergeStmt(mergeWhenClauses=clauses):
+            kinds = [clause.matchKind for clause in clauses]
+            if MergeMatchKind.MERGE_WHEN_NOT_MATCHED_BY_SOURCE in kinds:
+                return ()  # it takes the rows of all other batches
     return ("fromClause", "usingClause", "selectStmt", "sourceRelation", "subquery")
 
 
 def _is_in(node: ast.Node) -> bool:
     """Return whether it is `IN (SELECT …)` or `= ANY (SELECT …)`."""
-    equal = isinstance(node, ast.SubLink) and (
-        node.operName is None or node.operName[-1].sval == "="
-    )
-    return equal and node.subLinkType == SubLinkType.ANY_SUBLINK
+    match node:
+        case ast.SubLink(subLinkType=SubLinkType.ANY_SUBLINK, operName=operator):
+            return operator is None or operator[-1].sval == "="
+    return False
 
 
 _STATEMENTS = (ast.UpdateStmt, ast.InsertStmt, ast.DeleteStmt, ast.MergeStmt, ast.CallStmt)
@@ -270,13 +276,13 @@ def moved_columns(node: Any, table: str, key: Sequence[str]) -> list[str]:
     """Return the columns of the key that the statement itself sets in that table: a row would move
     to another batch.
     """
+    targets: list[ast.ResTarget] = []
     match node:
-        case ast.UpdateStmt(relation=relation, targetList=targets):
-            changed = list(targets)
-        case ast.MergeStmt(relation=relation, mergeWhenClauses=clauses):
-            matched = [c for c in clauses if c.matchKind == MergeMatchKind.MERGE_WHEN_MATCHED]
-            changed = [target for clause in matched for target in clause.targetList or ()]
-        case _:
-            return []
-    names = {target.name for target in changed} if relation.relname == table else set()
+        case ast.UpdateStmt(relation=ast.RangeVar(relname=name)) if name == table:
+            targets += node.targetList
+        case ast.MergeStmt(relation=ast.RangeVar(relname=name)) if name == table:
+            for clause in node.mergeWhenClauses:
+                if clause.matchKind == MergeMatchKind.MERGE_WHEN_MATCHED:
+                    targets += clause.targetList or ()
+    names = {target.name for target in targets}
     return [name for name in key if name in names]

@@ -33,7 +33,9 @@ def collisions(
         if not written and not made:
             continue
         for key in _freed(node):
-            made = {known: name for known, name in made.items() if known[1] != key}
+            for space, name in [*made]:
+                if name == key:
+                    del made[space, name]
         for (space, name), times in Counter(_names(node)).items():
             own_names = written.get(name, [])
             if times < len(own_names):  # which of them it is, the tree does not say
@@ -53,7 +55,9 @@ def _long_names(text: str) -> dict[str, list[str]]:
         if token.name not in ("IDENT", "UIDENT"):
             continue
         word = text[token.start : token.end + 1]
-        name = word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+        name = word.lower()
+        if word.startswith('"'):
+            name = word[1:-1].replace('""', '"')
         if len(name.encode()) > LONGEST:
             names = found.setdefault(name.encode()[:LONGEST].decode(errors="ignore"), [])
             if name not in names:
@@ -94,8 +98,14 @@ def _freed(node: ast.Node) -> Iterator[str]:
                 if isinstance(last, ast.String):
                     yield last.sval
         case ast.RenameStmt(renameType=kind, relation=there, subname=part):
-            of_part = kind in (ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT)
-            yield part if of_part else (there.relname if there is not None else "")
+            if kind in (ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT):
+                yield part
+            elif there is not None:
+                yield there.relname
         case ast.AlterTableStmt(cmds=commands):
-            gone = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
-            yield from (command.name for command in commands if command.subtype in gone)
+            for command in commands:
+                if command.subtype in _DROPPING:
+                    yield command.name
+
+
+_DROPPING = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)

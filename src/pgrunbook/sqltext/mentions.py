@@ -107,6 +107,8 @@ class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without typ
 def _named(kind: ObjectType, name: Any) -> Iterator[Relation]:
     if kind not in _OWN_NAMES or not isinstance(name, tuple):
         return
-    names = [part.sval for part in name][: len(name) - _OWN_NAMES[kind]]
-    if names:
-        yield "".join(names[-2:-1]), names[-1]
+    match [part.sval for part in name[: len(name) - _OWN_NAMES[kind]]]:
+        case [*_, schema, relation]:
+            yield schema, relation
+        case [relation]:
+            yield "", relation

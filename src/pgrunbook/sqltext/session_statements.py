@@ -34,13 +34,17 @@ def find_misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[i
 
     `kept`: whether the file is committed; what is rolled back may change the session.
     """
-    dropped = {name for node in nodes for name in _dropped(node)}
+    dropped: set[str] = set()
+    for node in nodes:
+        dropped.update(_dropped(node))
     for number, node in enumerate(nodes):
         what, remedy = _misplaced(node, kept=kept)
-        if kept and not what and (name := _temporary(node)) and name not in dropped:
-            what, remedy = f"leaves {name}, which is temporary, behind: it {_OUTLIVES}", _DROPPED
+        name = _temporary(node)
         if what:
             yield number, what, remedy
+        elif kept and name and name not in dropped:
+            what = f"leaves {name}, which is temporary, behind: it {_OUTLIVES}"
+            yield number, what, _DROPPED
 
 
 def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
@@ -54,13 +58,10 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
         case ast.VariableSetStmt(name=name) if _reads_otherwise(name, node.args):
             return "changes how the server reads the statements behind it", _AS_READ
         case ast.CopyStmt(filename=None):
-            return (
-                "copies rows from or to a client that has none",
-                "use INSERT, or SELECT",
-            )
+            return "copies rows from or to a client that has none", "use INSERT, or SELECT"
         case ast.VariableSetStmt(is_local=local) if kept and not local:
             return f"changes the session: it {_OUTLIVES}", _LOCAL
-        # which nothing rolls back
+        # nothing rolls these back
         case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt() | ast.LoadStmt():
             return f"changes the session: it {_OUTLIVES}", "delete the statement"
         case ast.ListenStmt() | ast.UnlistenStmt() if kept:
@@ -76,7 +77,8 @@ def _reads_otherwise(name: str | None, arguments: Sequence[ast.Node] | None) -> 
     """Return whether a setting is about how SQL is read, and has another value than in our
     sessions.
     """
-    if (ours := _READING.get((name or "").lower())) is None:
+    ours = _READING.get((name or "").lower())
+    if ours is None:
         return False
     match arguments:
         case (ast.A_Const(val=ast.String(sval=value)),):
@@ -121,7 +123,9 @@ def _temporary(node: ast.Node) -> str:
         case _:
             return ""
     temporary = relation.relpersistence == "t" or relation.schemaname == "pg_temp"
-    return relation.relname if temporary and end != OnCommitAction.ONCOMMIT_DROP else ""
+    if not temporary or end == OnCommitAction.ONCOMMIT_DROP:
+        return ""
+    return str(relation.relname)
 
 
 _RELATIONS = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_SEQUENCE)

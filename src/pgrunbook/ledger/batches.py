@@ -23,10 +23,12 @@ Key = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """A block in batches that has begun: what it goes through, up to which key (None: the table was
-    empty), and how far it has come: `keys` of the table, and `rows` that were changed. `runs` are
-    the ids of those that have done batches; `written` is how many rows of which table: relation,
-    inserted, updated, deleted.
+    """A block in batches that has begun: what it goes through, and how far it has come.
+
+    `upper` is the last key, None if the table was empty; `at` the key that is reached. `keys` are
+    those of the table that were passed, `rows` those that were changed, `skipped` those that were
+    put aside. `runs` are the ids of the runs that have done batches. `written` says how many rows
+    of which table: relation, inserted, updated, deleted.
     """
 
     id: int
@@ -68,12 +70,11 @@ class Backfill:
         """How far it has come: `12 batches, 60,000 rows, up to id = 60000 of 200000`."""
         if self.at is None or self.upper is None:
             return "no batch yet"
-        skipped = f", {self.skipped:,} put aside" if self.skipped else ""
-        at, upper = (", ".join(key) for key in (self.at, self.upper))
-        return (
-            f"{self.batches:,} batches, {self.rows:,} rows{skipped}, "
-            f"up to {', '.join(self.key)} = {at} of {upper}"
-        )
+        done = f"{self.batches:,} batches, {self.rows:,} rows"
+        if self.skipped:
+            done += f", {self.skipped:,} put aside"
+        key, at, upper = ", ".join(self.key), ", ".join(self.at), ", ".join(self.upper)
+        return f"{done}, up to {key} = {at} of {upper}"
 
 
 def sum_rows(
@@ -97,8 +98,9 @@ def find_backfill(
         return None
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     for row in catalog.rows(conn, "ledger_backfill", **about, revision=revision):
-        lists = {"key": tuple(row["key"]), "runs": tuple(row["runs"] or ())}
-        return Backfill(**row | lists)
+        row["key"] = tuple(row["key"])
+        row["runs"] = tuple(row["runs"] or ())
+        return Backfill(**row)
     return None
 
 

@@ -19,10 +19,13 @@ class Head(NamedTuple):
     archive: str
 
 
+_WITH_HEADS = 3  # the first version of the ledger that has them
+
+
 @lockers.named
 def heads(conn: Connection) -> list[Head]:
     """Return every head of an archive that a run has noted, in order. Reads only."""
-    if installed(conn) < 3:
+    if installed(conn) < _WITH_HEADS:
         return []
     query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
     return [Head(*row) for row in conn.execute(query)]

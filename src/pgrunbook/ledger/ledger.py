@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     # does not need.
     from pgrunbook.runbooks.facts import Facts
 
+# The first version with the statements, locks and attempts of a block.
+WITH_DETAILS = 2
+
 # The first version with blocks in batches, and with requests to a run at work.
 WITH_BATCHES = 7
 
@@ -74,14 +77,8 @@ class Entry:
 
         facts = {Fact(kind, table, name): value for kind, table, name, value in row["facts"]}
         kept = frozenset(tuple(each) for each in row["kept"] or ())
-        return cls(
-            **{
-                **row,
-                "variants": tuple(row["variants"]),
-                "facts": facts,
-                "kept": kept,
-            }
-        )
+        variants = tuple(row["variants"])
+        return cls(**{**row, "variants": variants, "facts": facts, "kept": kept})
 
 
 def exists(conn: Connection) -> bool:
@@ -119,7 +116,9 @@ def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
     """Return the runs of a runbook in a schema, the latest first, each with its verdict or None.
     Reads only.
     """
-    return catalog.rows(conn, "ledger_runs", runbook=runbook, schema=schema) if exists(conn) else []
+    if not exists(conn):
+        return []
+    return catalog.rows(conn, "ledger_runs", runbook=runbook, schema=schema)
 
 
 @lockers.named
@@ -129,7 +128,7 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
 
     A ledger that is still of version 1 does not say.
     """
-    if installed(conn) < 2:
+    if installed(conn) < WITH_DETAILS:
         return {}
     found = catalog.rows(conn, "ledger_details", runbook=runbook, schema=schema)
     return {(row.pop("run_id"), row.pop("block")): row for row in found}
@@ -142,15 +141,19 @@ def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
 
     A ledger that is still of version 1 does not say.
     """
-    if installed(conn) < 2:
+    if installed(conn) < WITH_DETAILS:
         return []
     found = catalog.rows(conn, "ledger_unfinished", schema=schema)
     by_run = {row["run_id"]: row for row in found}
     for batch in batches_of(conn, list(by_run)):
-        row, what = by_run[batch["run_id"]], f"{batch['batches']:,} batches of {batch['block']}"
-        row["committed"] = what if row["committed"] == "nothing" else f"{row['committed']}, {what}"
+        row = by_run[batch["run_id"]]
+        what = f"{batch['batches']:,} batches of {batch['block']}"
+        if row["committed"] != "nothing":
+            what = f"{row['committed']}, {what}"
+        row["committed"] = what
         if batch["last_at"] > row["last_at"]:
-            row |= {"last": f"a batch of {batch['block']}", "last_at": batch["last_at"]}
+            row["last"] = f"a batch of {batch['block']}"
+            row["last_at"] = batch["last_at"]
     return found
 
 
@@ -178,7 +181,8 @@ def blocks_of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
     if not exists(conn):
         return []
     query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
-    return list(dict(conn.execute(query, [run_id]).fetchall()).items())
+    events = dict(conn.execute(query, [run_id]).fetchall())  # the last one of each block
+    return list(events.items())
 
 
 @lockers.named
@@ -192,7 +196,9 @@ def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
         "SELECT verdict, reason FROM pgrunbook.verdicts WHERE run_id = %s ORDER BY id DESC LIMIT 1"
     )
     found = conn.execute(query, [run_id]).fetchone()
-    return (Verdict(found[0]), found[1]) if found else None
+    if found is None:
+        return None
+    return Verdict(found[0]), found[1]
 
 
 @lockers.named
@@ -210,7 +216,7 @@ def begun_statements(conn: Connection, runbook: str, schema: str, block: str) ->
     """Return the statements of a block outside a transaction that runs have begun, in order. Reads
     only.
     """
-    if installed(conn) < 2:
+    if installed(conn) < WITH_DETAILS:
         return []
     query = (
         "SELECT s.sql FROM pgrunbook.statements s JOIN pgrunbook.runs r USING (run_id)"
@@ -235,13 +241,13 @@ def rows_of_run(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]]
     version = installed(conn)
     if version < 2:
         return None
-    found: dict[str, list[dict[str, Any]] | None] = catalog.rows(
-        conn, "ledger_record", run_id=run_id
-    )[0]["record"]
+    (row,) = catalog.rows(conn, "ledger_record", run_id=run_id)
+    found: dict[str, list[dict[str, Any]] | None] = row["record"]
     if not found["runs"]:
         return None
     if version >= WITH_BATCHES:
-        found |= catalog.rows(conn, "ledger_record_batches", run_id=run_id)[0]["record"]
+        (row,) = catalog.rows(conn, "ledger_record_batches", run_id=run_id)
+        found |= row["record"]
     return found
 
 

@@ -59,18 +59,18 @@ class Origin:
 
     def facts(self) -> Mapping[str, Any]:
         """Return the facts by their names, which are those of the columns in the ledger."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def differences(self, other: Origin) -> Mapping[str, tuple[Any, Any]]:
         """Return the facts that both have and that differ, by their names: this one's, and the
         other's.
         """
-        pairs = {name: (value, other.facts()[name]) for name, value in self.facts().items()}
-        return {
-            name: (one, two)
-            for name, (one, two) in pairs.items()
-            if None not in (one, two) and one != two
-        }
+        found = {}
+        for name, value in self.facts().items():
+            there = getattr(other, name)
+            if value is not None and there is not None and value != there:
+                found[name] = (value, there)
+        return found
 
     def is_same(self, noted: Origin) -> bool:
         """Return whether it is one and the same server: it runs since the same moment, however it
@@ -93,7 +93,12 @@ class Origin:
 
 @lockers.named
 def _noted(conn: Connection) -> list[dict[str, Any]]:
-    return catalog.rows(conn, "ledger_servers") if ledger.installed(conn) > 4 else []
+    if ledger.installed(conn) < _WITH_SERVERS:
+        return []
+    return catalog.rows(conn, "ledger_servers")
+
+
+_WITH_SERVERS = 5  # the first version of the ledger that names them
 
 
 def _timeline(conn: Connection) -> int | None:
@@ -115,7 +120,9 @@ def _route(conn: Connection) -> str:
     """Return how this host gets to a server that tells no address: over a Unix-domain socket, or a
     tunnel.
     """
-    host = os.path.realpath(conn.info.host) if conn.info.host.startswith("/") else conn.info.host
+    host = conn.info.host
+    if host.startswith("/"):
+        host = os.path.realpath(host)
     return f"{host}:{conn.info.port} on {socket.gethostname()}"
 
 
@@ -138,10 +145,10 @@ class Standing:
         """
         rows = _noted(conn)
         events = [row.pop("event") for row in rows]
+        event = events[0] if events else ""
+        noted = [Origin(**row) for row in rows]
         standby = catalog.rows(conn, "place")[0]["standby"]
-        return cls(
-            Origin.of(conn), events[0] if events else "", [Origin(**row) for row in rows], standby
-        )
+        return cls(Origin.of(conn), event, noted, standby)
 
     @cached_property
     def elsewhere(self) -> bool:
@@ -174,7 +181,9 @@ class Standing:
     @property
     def server(self) -> str:
         """The server by what a plan knows it by: as the ledger first has it, if it is that one."""
-        return (self.here if self.elsewhere or not self.noted else self.noted[0]).text
+        if self.elsewhere or not self.noted:
+            return self.here.text
+        return self.noted[0].text
 
     @property
     def differing(self) -> str:
@@ -201,8 +210,7 @@ class Standing:
         if self.elsewhere:
             return (
                 f"{self.here.text}: NOT the one that the ledger was written on, but a copy, or "
-                "the same after a"
-                f" failover\n{self.differing}"
+                f"the same after a failover\n{self.differing}"
             )
         if self.says_copy:
             return (
@@ -271,21 +279,20 @@ class Standing:
         return "seen" if self.noted else "first"
 
 
-_NOTE = (
-    "INSERT INTO pgrunbook.servers (event, system_identifier, database_oid, timeline, address, "
-    "data_directory, branch,"
-    " server_started_at, target, operator, reason) VALUES (%(event)s, %(system_identifier)s, "
-    "%(database_oid)s,"
-    " %(timeline)s, %(address)s, %(data_directory)s, %(branch)s, %(server_started_at)s, "
-    "%(target)s, %(operator)s,"
-    " %(reason)s)"
-)
+_NOTE = """\
+INSERT INTO pgrunbook.servers (
+    event, system_identifier, database_oid, timeline, address, data_directory, branch,
+    server_started_at, target, operator, reason
+) VALUES (
+    %(event)s, %(system_identifier)s, %(database_oid)s, %(timeline)s, %(address)s,
+    %(data_directory)s, %(branch)s, %(server_started_at)s, %(target)s, %(operator)s, %(reason)s
+)"""
 
 
 def _says_all(noted: Origin, here: Origin) -> bool:
     """Return whether the row has every fact. It may have one more: the data directory is not shown
     to every role.
     """
-    return not here.differences(noted) and not (
-        here.data_directory and noted.data_directory is None
-    )
+    if here.data_directory and noted.data_directory is None:
+        return False
+    return not here.differences(noted)

@@ -120,8 +120,7 @@ def _without_need(command: ast.AlterTableCmd) -> bool:
     """Return whether USING says no more than the cast that would be made without it."""
     match command.def_.raw_default:
         case ast.TypeCast(arg=ast.ColumnRef(fields=(ast.String(sval=name),)), typeName=target):
-            printer = RawStream()
-            same_type = printer(target) == printer(command.def_.typeName)
+            same_type = RawStream()(target) == RawStream()(command.def_.typeName)
             return bool(name == command.name and same_type)
     return False
 

@@ -38,17 +38,15 @@ _DTYPES = {
 }
 
 
-def _dtype(oid: int) -> Any:
-    return _DTYPES.get(oid, "object")
-
-
 @cache
 def query(name: str) -> str:
     """Return the text of the catalog query `sql/catalog/<name>.sql`."""
     text = (files("pgrunbook") / "sql" / "catalog" / f"{name}.sql").read_text(encoding="utf-8")
     if _TRUSTING in text:
         text = text.replace(_TRUSTING, f"\n{query('trusted')}", 1)
-    return _PRINTING % text if _PRINTS in text else text
+    if _PRINTS in text:
+        text = _PRINTING % text
+    return text
 
 
 # Where a query wants to know which roles are trusted: the one answer is put in there.
@@ -94,7 +92,7 @@ def _complete(
 def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
     """Return the rows of a named query, each a mapping from column to value."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        return _asked(cursor, name, parameters).fetchall()
+        return _execute(cursor, name, parameters).fetchall()
 
 
 def rows_of_several(
@@ -121,7 +119,7 @@ def statement(conn: Session, name: str, **parameters: object) -> str:
     return conn.prepared(name, query(name), _complete(conn, name, parameters))
 
 
-def _asked(
+def _execute(
     cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]
 ) -> psycopg.Cursor[T]:
     """Return the cursor, with a named query executed: planned once, if the session is one
@@ -145,18 +143,20 @@ def frame(
     with conn.cursor() as cursor:
         batches = _batches(cursor, name, parameters)
         first = next(batches, [])
-        columns = {column.name: list[Any]() for column in cursor.description or ()}
-        dtypes = [_dtype(column.type_code) for column in cursor.description or ()]
+        described = cursor.description or ()
+        columns = {column.name: list[Any]() for column in described}
+        dtypes: list[Any] = [_DTYPES.get(column.type_code, "object") for column in described]
         known: dict[Any, Any] = {}  # a value that comes again, as types and names do, is kept once
         for batch in chain([first] if first else [], batches):
             for values, more in zip(columns.values(), zip(*batch, strict=True), strict=True):
                 values += map(known.setdefault, more, more)
-    data = {
-        name: pd.Series(columns.pop(name), dtype=dtype)
-        for name, dtype in zip([*columns], dtypes, strict=True)
-    }
+    data = {}
+    for name, dtype in zip([*columns], dtypes, strict=True):
+        data[name] = pd.Series(columns.pop(name), dtype=dtype)  # the list goes as the series comes
     result = pd.DataFrame(data, copy=False)
-    return result.set_index(list(index)) if index else result
+    if index:
+        result = result.set_index(list(index))
+    return result
 
 
 _MANY = 1_000  # tables
@@ -177,13 +177,14 @@ def _batches(
             yield batch
         if cursor.description:
             return  # otherwise there was no row, and nothing has said which columns there are
-    if found := _asked(cursor, name, parameters).fetchall():
+    if found := _execute(cursor, name, parameters).fetchall():
         yield found
 
 
 def with_literals(name: str, parameters: Mapping[str, object]) -> str:
     """Return a named query with its values written out: it is planned for just these."""
-    return query(name) % {key: sql.Literal(value).as_string() for key, value in parameters.items()}
+    values = {key: sql.Literal(value).as_string() for key, value in parameters.items()}
+    return query(name) % values
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,8 @@ class Snapshot:
 
     def __iter__(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Name and frame, in the order above."""
-        return ((f.name, getattr(self, f.name)) for f in fields(self))
+        for field in fields(self):
+            yield field.name, getattr(self, field.name)
 
 
 _INDEXES: Mapping[str, Sequence[str]] = {
@@ -233,8 +235,8 @@ def snapshot(
     the server longest.
     """
     names = list(dict.fromkeys(tables))
-
-    def taken(kind: str, index: Sequence[str]) -> pd.DataFrame:
-        return frame(conn, kind, index, schema=schema, tables=names if kind in kinds else [])
-
-    return Snapshot(**{kind: taken(kind, index) for kind, index in _INDEXES.items()})
+    frames = {}
+    for kind, index in _INDEXES.items():
+        asked = names if kind in kinds else []
+        frames[kind] = frame(conn, kind, index, schema=schema, tables=asked)
+    return Snapshot(**frames)

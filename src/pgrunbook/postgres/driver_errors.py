@@ -31,8 +31,10 @@ def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
         return exc.problem
     diag = exc.diag
     what = diag.message_primary or first_line(exc).strip() or type(exc).__name__
+    if exc.sqlstate:
+        what += f" (SQLSTATE {exc.sqlstate})"
     return Problem(
-        f"{what} (SQLSTATE {exc.sqlstate})" if exc.sqlstate else what,
+        what,
         where=where,
         found=diag.message_detail or "",
         remedy="\n".join(filter(None, [diag.message_hint, remedy])),

@@ -101,11 +101,11 @@ def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | No
     name = mode.title().replace(" ", "") + "Lock"
     listed = None if tables is None else sorted(tables)
     rows = catalog.rows(conn, "table_locks", schema=schema, mode=name, tables=listed)
-    return "\n".join(_held(**row) for row in rows)
-
-
-def _held(table: str, **by: Any) -> str:
-    return f"{session(**by)}: {table}"
+    lines = []
+    for row in rows:
+        table = row.pop("table")
+        lines.append(f"{session(**row)}: {table}")
+    return "\n".join(lines)
 
 
 def session(
@@ -117,18 +117,20 @@ def session(
     state.
     """
     role = role or "role not shown"
-    prepared = [f"{state} ({role})", "which COMMIT PREPARED or ROLLBACK PREPARED ends"]
-    parts = (
-        [f"pid {pid} ({application or 'no application name'}, {role})", state] if pid else prepared
-    )
-    age = "" if transaction_s is None else f"transaction open for {transaction_s:.0f} s"
-    return ", ".join(filter(None, [*parts, age]))
+    if pid:
+        parts = [f"pid {pid} ({application or 'no application name'}, {role})", state]
+    else:
+        parts = [f"{state} ({role})", "which COMMIT PREPARED or ROLLBACK PREPARED ends"]
+    if transaction_s is not None:
+        parts.append(f"transaction open for {transaction_s:.0f} s")
+    return ", ".join(filter(None, parts))
 
 
 class Trace:
     """Collects the locks of one session on what existed before, statement by statement."""
 
     def __init__(self) -> None:
+        # by OID and mode: number of the statement, when it was sent, relation, filenode
         self._found: dict[tuple[int, str], tuple[int, float, str, int]] = {}
 
     def note(self, number: int, sent: float, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -139,10 +141,11 @@ class Trace:
         `mode` as the server writes it. Where nobody else can have any lock, a weaker one changes
         nothing.
         """
-        locks = sorted(
-            (row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]) for row in rows
-        )
-        for relation, mode, oid, filenode in locks:  # the strongest, ACCESS EXCLUSIVE, comes first
+        locks = []
+        for row in rows:
+            locks.append((row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]))
+        # the strongest, ACCESS EXCLUSIVE, comes first: it sorts so
+        for relation, mode, oid, filenode in sorted(locks):
             if (oid, STRONGEST) not in self._found:
                 self._found.setdefault((oid, mode), (number, sent, relation, filenode))
 
@@ -156,16 +159,12 @@ class Trace:
         sees, which alone knows what it has rewritten, by OID.
         """
         now = time.perf_counter()
-        return tuple(
-            Lock(
-                number,
-                relation,
-                mode,
-                (now - sent) * 1000,
-                filenodes.get(oid, filenode) != filenode,
-            )
-            for (oid, mode), (number, sent, relation, filenode) in self._found.items()
-        )
+        locks = []
+        for (oid, mode), (number, sent, relation, filenode) in self._found.items():
+            held_ms = (now - sent) * 1000
+            rewritten = filenodes.get(oid, filenode) != filenode
+            locks.append(Lock(number, relation, mode, held_ms, rewritten))
+        return tuple(locks)
 
 
 def _mode(name: str) -> str:

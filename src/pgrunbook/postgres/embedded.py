@@ -60,7 +60,7 @@ _uses: dict[Path, int] = {}
 
 
 def _forget() -> None:
-    """A forked child uses no server until it starts one: its end must not stop the parent's."""
+    """Forget in a forked child which servers are used: its end must not stop the parent's."""
     for users in _uses.values():
         os.close(users)
     _uses.clear()
@@ -229,10 +229,11 @@ def _is_cluster(data: Path, version: int) -> bool:
     with programs.ours_to_use(data):
         if not data.exists() or not any(data.iterdir()):
             return False
-        if (owner := data.stat().st_uid) != (user := os_user.server_user()[0]):
-            raise programs.not_ours(
-                data, f"it belongs to the user with id {owner}, the server would run as {user}"
-            )
+        owner = data.stat().st_uid
+        user, _ = os_user.server_user()
+        if owner != user:
+            found = f"it belongs to the user with id {owner}, the server would run as {user}"
+            raise programs.not_ours(data, found)
         found = (data / "PG_VERSION").read_text().strip()
     if found != str(version):
         raise Refused.of(
@@ -288,15 +289,8 @@ def _launch(data: Path, bin_: Path) -> bool:
     before = log.stat().st_size if log.exists() else 0
     # pg_ctl hands its arguments to a shell, and does not quote what it puts between double quotes:
     # no paths here.
-    command = (
-        "start",
-        "--pgdata",
-        ".",
-        "--log",
-        "log",
-        "--options",
-        shlex.join(["-k", postmaster.socket_directory(data)]),
-    )
+    options = shlex.join(["-k", postmaster.socket_directory(data)])
+    command = ("start", "--pgdata", ".", "--log", "log", "--options", options)
     try:
         programs.run(bin_ / "pg_ctl", *command, data=data)
     except Refused:

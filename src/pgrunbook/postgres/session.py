@@ -100,6 +100,8 @@ class Session(psycopg.Connection[Any]):
         idle for long.
         """
         if not self.closed and self.info.transaction_status == TransactionStatus.IDLE:
+            # what has arrived meanwhile may be that the server ends the session: libpq reads that
+            # when it is told to
             arrived = select.poll()
             arrived.register(self.pgconn.socket, select.POLLIN)
             try:
@@ -127,7 +129,8 @@ class Session(psycopg.Connection[Any]):
 
         A database whose encoding is SQL_ASCII knows no characters: it counts bytes.
         """
-        if not (position := error.diag.statement_position):
+        position = error.diag.statement_position
+        if not position:
             return None
         before = int(position) - 1
         if self.info.parameter_status("server_encoding") == "SQL_ASCII":
@@ -152,14 +155,17 @@ class Session(psycopg.Connection[Any]):
         the clock.
         """
         begun, patience = time.monotonic(), self._patience
-        deadline = begun + patience.seconds if patience.seconds is not None else None
+        deadline = None
+        if patience.seconds is not None:
+            deadline = begun + patience.seconds
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if ready is not None and not ready:
+                if ready is not None and not ready:  # psycopg's interval is over
                     self._look()
                     if deadline is not None and time.monotonic() > deadline:
+                        # the first time the server is told to stop, the second time given up
                         if patience.cancelled or not self._cancel():
                             self._fall_out(time.monotonic() - begun)
                         patience.cancelled, deadline = True, time.monotonic() + CANCEL_S
@@ -259,9 +265,12 @@ class Session(psycopg.Connection[Any]):
         other statements.
         """
         self.prepare(name, query, [*parameters])
-        ordered = (parameters[parameter] for parameter in self._prepared_with[name])
-        values = ", ".join(sql.Literal(value).as_string(self) for value in ordered)
-        return f"EXECUTE pgrunbook_{name}" + (f" ({values})" if values else "")
+        values = []
+        for parameter in self._prepared_with[name]:
+            values.append(sql.Literal(parameters[parameter]).as_string(self))
+        if not values:
+            return f"EXECUTE pgrunbook_{name}"
+        return f"EXECUTE pgrunbook_{name} ({', '.join(values)})"
 
     def send(self, statements: str) -> None:
         """Send statements as one message; the server works on them while we do something else.
@@ -282,9 +291,8 @@ class Session(psycopg.Connection[Any]):
         reader = Transformer(self)
         reader.set_pgresult(result)
         names = [(result.fname(number) or b"").decode() for number in range(result.nfields)]
-        return [
-            dict(zip(names, row, strict=True)) for row in reader.load_rows(0, result.ntuples, tuple)
-        ]
+        rows = reader.load_rows(0, result.ntuples, tuple)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     @contextmanager
     def undoing(self) -> Iterator[None]:
@@ -333,4 +341,6 @@ class Session(psycopg.Connection[Any]):
 
 
 def _allowed(statement_s: float | None, statements: int) -> Patience:
-    return Patience(None if statement_s is None else statement_s * statements + MARGIN_S)
+    if statement_s is None:
+        return Patience(None)
+    return Patience(statement_s * statements + MARGIN_S)

@@ -28,18 +28,19 @@ def shadows(conn: Connection, schema: str) -> list[Problem]:
     """Return the objects of the schema that may be taken for one of pg_catalog's by a block, a
     verify script or `%sql`, and that a role has made which is not trusted.
     """
-    revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}")
-    return [
-        Problem(
+    problems = []
+    for row in catalog.rows(conn, "shadows", schema=schema):
+        names = sql.Identifier(schema), sql.Identifier(row["owner"])
+        revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}").format(*names)
+        problem = Problem(
             "may be taken for one of pg_catalog's, and would then run with our rights",
             where=f"{row['kind'].lower()} {row['name']}",
             expected=f"made by {_TRUSTED} or of the schema, or by an extension",
             found=f"owned by {row['owner']}",
-            remedy=f"DROP {row['kind']} {row['name']}; "
-            + revoke.format(sql.Identifier(schema), sql.Identifier(row["owner"])).as_string(),
+            remedy=f"DROP {row['kind']} {row['name']}; {revoke.as_string()}",
         )
-        for row in catalog.rows(conn, "shadows", schema=schema)
-    ]
+        problems.append(problem)
+    return problems
 
 
 def functions_called_by_reads(
@@ -183,12 +184,13 @@ def columns(version: int) -> Mapping[str, list[str]]:
         for raw in parse_sql(text):
             match raw.stmt:
                 case ast.CreateStmt(relation=relation, tableElts=elements):
-                    made[relation.relname] = [
-                        e.colname for e in elements if isinstance(e, ast.ColumnDef)
-                    ]
+                    names = made[relation.relname] = []
                 case ast.AlterTableStmt(relation=relation, cmds=commands):
-                    added = (c.def_.colname for c in commands if isinstance(c.def_, ast.ColumnDef))
-                    made[relation.relname] += added
+                    names = made[relation.relname]
+                    elements = [command.def_ for command in commands]
+                case _:
+                    continue
+            names += [each.colname for each in elements if isinstance(each, ast.ColumnDef)]
     return made
 
 
@@ -204,14 +206,12 @@ def refusing(conn: Connection) -> Iterator[None]:
     except psycopg.Error as exc:
         if not exc.sqlstate or conn.closed:
             raise  # the connection is lost, and nobody knows
-        triggers = catalog.rows(conn, "event_triggers")
-        seen = [f"event trigger {row['name']}: {row['function']}" for row in triggers]
-        off = [
-            sql.SQL("ALTER EVENT TRIGGER {} DISABLE")
-            .format(sql.Identifier(row["name"]))
-            .as_string()
-            for row in triggers
-        ]
+        found = [exc.diag.message_detail, exc.diag.context]
+        off = []
+        for row in catalog.rows(conn, "event_triggers"):  # one of them may have raised it
+            found.append(f"event trigger {row['name']}: {row['function']}")
+            disable = sql.SQL("ALTER EVENT TRIGGER {} DISABLE").format(sql.Identifier(row["name"]))
+            off.append(disable.as_string())
         remedy = "let the role make them"
         if off:
             remedy += f", or as a superuser, meanwhile: {'; '.join(off)}"
@@ -219,7 +219,7 @@ def refusing(conn: Connection) -> Iterator[None]:
             f"{exc.diag.message_primary} (SQLSTATE {exc.sqlstate})",
             where="schema pgrunbook",
             expected="the ledger's tables can be made",
-            found="\n".join(filter(None, [exc.diag.message_detail, exc.diag.context, *seen])),
+            found="\n".join(filter(None, found)),
             remedy=remedy,
         )
         raise Refused(

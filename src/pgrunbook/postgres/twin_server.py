@@ -119,9 +119,11 @@ def _programs(version: int) -> Path:
     extensions with them.
     """
     found = [Path(f"/usr/lib/postgresql/{version}/bin")]
-    if (name := _WHEELS.get(version)) and (spec := find_spec(name)) and spec.origin:
-        found.append(Path(spec.origin).with_name("pginstall") / "bin")
-    found += [embedded.PROGRAMS[version]] if version in embedded.PROGRAMS else []
+    wheel = find_spec(_WHEELS[version]) if version in _WHEELS else None
+    if wheel and wheel.origin:
+        found.append(Path(wheel.origin).with_name("pginstall") / "bin")
+    if version in embedded.PROGRAMS:
+        found.append(embedded.PROGRAMS[version])
     for place in found:
         if (place / "initdb").exists() and (place / "pg_dump").exists():
             return place
@@ -197,8 +199,8 @@ def _roles(conn: Connection, server: Host) -> list[str]:
 
 
 def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None:
-    """Whether the server is for twins alone. What the target's roles own runs as them there, and
-    they are made members of each other.
+    """Raise Refused unless the server is for twins alone. What the target's roles own runs as them
+    there, and they are made members of each other.
     """
     with closing(copy_place.session(server.conninfo())) as own:
         same = own.execute(_CLUSTER).fetchone() == conn.execute(_CLUSTER).fetchone()
@@ -212,18 +214,19 @@ def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None
             )
         asked = {"names": [*roles], "copies": copy_place.PREFIX}
         found = catalog.rows(own, "harmful_roles", **asked)
-    problems = [
-        Problem(
+    problems = []
+    for row in found:
+        remedy = _APART
+        if row["name"] == _SUPERUSER:
+            remedy = f"rename the role, as our own superuser is called so there; or {_REMEDY}"
+        problem = Problem(
             "a role of the target is more than a name on the server for twins",
             where=_SETTING,
             expected=f"a server where {row['name']} is not known",
             found=f"{row['name']} {row['why']}",
-            remedy=f"rename the role, as our own superuser is called so there; or {_REMEDY}"
-            if row["name"] == _SUPERUSER
-            else _APART,
+            remedy=remedy,
         )
-        for row in found
-    ]
+        problems.append(problem)
     if problems:
         raise Refused("No twin can be made: nothing was changed.", problems=problems)
 
@@ -255,7 +258,9 @@ def _stand_in(conn: Connection, copy: Place, missing: list[str]) -> list[str]:
     missing extensions bring: what a schema says of them is then printed alike. Returns what could
     not be made.
     """
-    members = catalog.rows(conn, "extension_members", names=missing) if missing else []
+    if not missing:
+        return []
+    members = catalog.rows(conn, "extension_members", names=missing)
     lacking = []
     with closing(copy_place.session(copy.conninfo)) as own:
         for schema in dict.fromkeys(row["schema"] for row in members):

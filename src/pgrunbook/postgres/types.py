@@ -19,9 +19,7 @@ def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]
     no type.
     """
     nulls = ", ".join(f"NULL::{each}" for each in types)
-    oids = ", ".join(
-        f"pg_catalog.to_regtype({sql.Literal(each).as_string()})::pg_catalog.oid" for each in types
-    )
+    oids = ", ".join(f"pg_catalog.to_regtype({sql.quote(each)})::pg_catalog.oid" for each in types)
     message = f"{search_path.theirs(path)};\nSELECT {nulls} WHERE false; SELECT {oids}"
     try:
         with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
@@ -34,11 +32,10 @@ def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]
             found = list(cursor.fetchone() or ())
     except psycopg.errors.UndefinedObject:
         return []
-    # of a domain, a result has the type that it is made of
-    modifiers = [
-        modifier if oid == type_ else -1
-        for oid, (type_, modifier) in zip(found, described, strict=True)
-    ]
+    modifiers = []
+    for oid, (type_, modifier) in zip(found, described, strict=True):
+        # of a domain, a result has the type that it is made of, and its modifier
+        modifiers.append(modifier if oid == type_ else -1)
     asked = "SELECT format_type(oid, modifier) FROM unnest(%s::oid[], %s::int[])"
     asked += " WITH ORDINALITY AS t (oid, modifier, place) ORDER BY place"
     with conn.cursor(row_factory=tuple_row) as cursor:

@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
-from pgrunbook.postgres.target import Policy, TargetSettings, _Closed
+from pgrunbook.postgres.target import ClosedModel, Policy, TargetSettings
 from pgrunbook.runbooks import give_way
 from pgrunbook.sqltext.hazards import Hazard
 
 MARKER = "pgrunbook.toml"
 
 
-class EmbeddedSettings(_Closed):
+class EmbeddedSettings(ClosedModel):
     """`[embedded]`: the PostgreSQL that comes with the package. `sample` is a path from the project
     root.
     """
@@ -31,7 +31,7 @@ class EmbeddedSettings(_Closed):
     sample: str = ""
 
 
-class TwinSettings(_Closed):
+class TwinSettings(ClosedModel):
     """`[twin]`: the server that twins are made on, `env:NAME`, `service:NAME` or a target's name,
     in place of an embedded one.
     """
@@ -39,7 +39,7 @@ class TwinSettings(_Closed):
     server: str = ""
 
 
-class ArchiveSettings(_Closed):
+class ArchiveSettings(ClosedModel):
     """`[archive]`: the private key that signs records, and the public ones that they are checked
     with; paths of PEM files, from the project root. The environment variable `PGRUNBOOK_KEY` goes
     before `key`.
@@ -49,7 +49,7 @@ class ArchiveSettings(_Closed):
     public_keys: tuple[str, ...] = ()
 
 
-class FleetSettings(_Closed):
+class FleetSettings(ClosedModel):
     """`[fleets.NAME]`: many targets that one runbook is run against, and how. What its values say,
     `fleet.settings` reads.
     """
@@ -66,7 +66,7 @@ class FleetSettings(_Closed):
     executor: str = "local"
 
 
-class Settings(_Closed):
+class Settings(ClosedModel):
     """The whole of `pgrunbook.toml`."""
 
     embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)

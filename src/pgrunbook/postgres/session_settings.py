@@ -75,9 +75,7 @@ _BLOCK_S, _OWN_ROLE = "pgrunbook.block", "pgrunbook.own_role"
 NOTE_ROLE = f"""\
 SELECT pg_catalog.set_config('{_OWN_ROLE}', pg_catalog.current_setting('role'), true)"""
 _CALL = "pg_catalog.set_config({}, {}, true)"
-_CALLS = [
-    _CALL.format(sql.quote(name), sql.quote(text)) for name, text in _READ_AND_PRINTED.items()
-]
+_CALLS = [_CALL.format(*map(sql.quote, setting)) for setting in _READ_AND_PRINTED.items()]
 _READ_AS_OURS = ",\n       ".join(_CALLS)
 LEAVE = f"""\
 SELECT {keeping(_BLOCK_S, ["role", *_READ_AND_PRINTED])},

@@ -46,7 +46,8 @@ def unfit(text: str) -> str:
     """Return why a text does not say who it was, or why, in one line of a record: it is blank, or
     holds what would not be read as it stands. Empty if it does say so.
     """
-    if not any(map(str.isalnum, _CONTROL.sub("", text))):
+    shown = _CONTROL.sub("", text)
+    if not any(map(str.isalnum, shown)):
         return "takes text with a letter or a digit in it"
     if one_line(text) != text or "\t" in text:
         return "takes one line of text, without control characters"
@@ -59,9 +60,8 @@ def document(value: Any) -> str:
     """Return a value as JSON for people and programs: such characters as JSON escapes, which mean
     the same to a program.
     """
-    return _CONTROL.sub(
-        lambda found: json.dumps(found[0])[1:-1], json.dumps(value, indent=2, ensure_ascii=False)
-    )
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -62,8 +62,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return how a remedy begins where one of the names that are known is close; empty if
     none is.
     """
-    near = get_close_matches(name, list(known), 1)
-    return f"did you mean {near[0]}? " if near else ""
+    for near in get_close_matches(name, list(known), 1):
+        return f"did you mean {near}? "
+    return ""
 
 
 class RunbookError(Exception):
@@ -89,13 +90,17 @@ class RunbookError(Exception):
         return cls(problems=[Problem(what, **details)])
 
     def __str__(self) -> str:
-        lines = (f"  {line}" for problem in self.problems for line in problem.lines())
-        return "\n".join([controls.continued(self.message), *lines])
+        lines = [controls.continued(self.message)]
+        for problem in self.problems:
+            lines += [f"  {line}" for line in problem.lines()]
+        return "\n".join(lines)
 
     @property
     def reason(self) -> str:
         """The message and the first problem, in one line."""
-        return " ".join([self.message, *(p.what for p in self.problems[:1])])
+        if not self.problems:
+            return self.message
+        return f"{self.message} {self.problems[0].what}"
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in place of a traceback: the reader needs the reason, not our
@@ -116,7 +121,9 @@ def first_line(exc: Exception) -> str:
     """Return what went wrong, in one line: of an error of ours its first problem, as the rest is
     about this very run.
     """
-    text = exc.problems[0].what if isinstance(exc, RunbookError) and exc.problems else str(exc)
+    text = str(exc)
+    if isinstance(exc, RunbookError) and exc.problems:
+        text = exc.problems[0].what
     return text.split("\n", 1)[0]
 
 

@@ -62,9 +62,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return how a remedy begins where one of the names that are known is close; empty if
     none is.
     """
-    for near in get_close_matches(name, list(known), 1):
-        return f"did you mean {near}? "
-    return ""
+    near = get_close_matches(name, list(known), 1)
+    if not near:
+        return ""
+    return f"did you mean {near[0]}? "
 
 
 class RunbookError(Exception):

@@ -1,4 +1,4 @@
-"""Decides what to undo of a block: what the ledger says that it did, compared with what is there."""
+"""Decides what to undo of a block: what the ledger says it did, compared with what is there."""
 
 from __future__ import annotations
 
@@ -62,9 +62,8 @@ def decide(
             problems=tuple(problems),
         )
     before = {known: was for known, (was, now) in changes.items() if was is None or was != now}
-    if undo.transaction:
-        remaining = Remains(tuple(range(len(undo.statements))))
-    else:
+    remaining = Remains(tuple(range(len(undo.statements))))
+    if not undo.transaction:
         remaining = left(undo)
     return Decision(
         undo,

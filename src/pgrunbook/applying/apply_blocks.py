@@ -106,7 +106,7 @@ class Worker:
         _LOG.info("%s: %s in %s", done.block, done.event, durations.words(done.elapsed_ms))
         reporter.outcome(done)
         if not done.confirmed:
-            raise standbys.unconfirmed(done.block)
+            raise standbys.unconfirmed_error(done.block)
         return decision.pending
 
     def decide(self, block: Block) -> Decision:

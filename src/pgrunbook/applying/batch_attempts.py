@@ -46,7 +46,7 @@ class Attempts:
             action,
             block=self.block,
             budget=self.timeouts.lock_budget,
-            watch=lambda: lock_waits.watched(work, look, self.timeouts.lock_timeout),
+            watch=lambda: lock_waits.watch_blockers(work, look, self.timeouts.lock_timeout),
             report=self._note,
             sleep=self.sleep,
             again=_AGAIN,

@@ -265,7 +265,7 @@ class _Steps:
                 attempt,
                 block=self.block,
                 budget=self.timeouts.lock_budget,
-                watch=lambda: lock_waits.watched(
+                watch=lambda: lock_waits.watch_blockers(
                     conn, self.sessions.look, self.timeouts.lock_timeout
                 ),
                 report=self._note,

@@ -1,4 +1,4 @@
-"""Applies a run's blocks: each is decided about anew, in its turn, under the run's lock, and shown."""
+"""Applies a run's blocks: each is decided about anew, in its turn, under the run's lock."""
 
 from __future__ import annotations
 

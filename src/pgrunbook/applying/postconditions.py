@@ -14,7 +14,7 @@ _AS_FOUND = "has changed since it was decided about"
 
 
 def of_objects(decision: Decision, effect: Effect) -> list[Problem]:
-    """Return a problem for each object that the block, or what undoes it, has not left as wanted."""
+    """Return a problem for each object that the block, or its revert, has not left as wanted."""
     problems = []
     what, remedy = _AS_FOUND, "run again"
     if decision.action is Action.REVERT:

@@ -292,7 +292,7 @@ class _Work:
         if sent.blind:
             self.giving_way.note_now(f"who waits for a batch could not be seen: {sent.blind}")
         if not self.confirmed and not self.backfill.done:
-            raise standbys.unconfirmed(self.decision.block.name)
+            raise standbys.unconfirmed_error(self.decision.block.name)
 
     def _tell(self, paused: Sequence[str] = ()) -> None:
         if not paused and time.monotonic() - self._told < _TELL_S:

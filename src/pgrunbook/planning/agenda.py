@@ -1,4 +1,4 @@
-"""The agenda of a run: the runbook's blocks, rendered for its target, and the decision about each."""
+"""The agenda of a run: its runbook's blocks, rendered for the target, and what to do with each."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ _RELATIONS = ("table", "foreign table", "view", "materialized view", "sequence",
 
 
 def frame(decisions: Sequence[Decision]) -> pd.DataFrame:
-    """Return one row a block, in order: index `block`; columns `title`, `decision`, `reason` (str)."""
+    """Return a row a block: index `block`; columns `title`, `decision`, `reason`, all str."""
     rows = [(d.block.name, d.block.title, str(d.action), d.reason) for d in decisions]
     columns = ["block", "title", "decision", "reason"]
     return pd.DataFrame(rows, columns=columns, dtype="str").set_index("block")

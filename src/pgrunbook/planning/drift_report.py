@@ -1,4 +1,4 @@
-"""What is not there as the ledger of a target expects it. Reads only."""
+"""Reports what is not there as the ledger of a target expects it. Reads only."""
 
 from __future__ import annotations
 
@@ -53,10 +53,12 @@ def _told(each: Drift) -> dict[str, str]:
 
 
 def _others(expected: Fold, found: Inventory, schema: str) -> list[str]:
-    """What is in the schema, or in those that blocks have made something in, and none has made."""
+    """Return what no block has made, in the schema and in those where blocks have made
+    something.
+    """
     within = {schema, *expected.schemas}
-    return [
-        str(each)
-        for each in sorted(found)
-        if each not in expected.history and each.type != "schema" and each.schema in within
-    ]
+    others = []
+    for each in sorted(found):
+        if each not in expected.history and each.type != "schema" and each.schema in within:
+            others.append(str(each))
+    return others

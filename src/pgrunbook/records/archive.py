@@ -104,7 +104,7 @@ class Archive:
                 subject=[Resource.of(name, sha256_of(self.file(name))) for name in names],
                 predicate=predicate,
             )
-            data = attestation.sealed(statement, signer)
+            data = attestation.seal_envelope(statement, signer)
             sha256 = hashlib.sha256(data).hexdigest()
             # The head before the seal is in its place: cut off in between, it is finished by the
             # next.
@@ -180,7 +180,7 @@ class Archive:
 
     def _noted(self, name: str) -> list[tuple[str, str]]:
         try:
-            text = untrusted_files.whole(self.file(name)).decode("utf-8", "replace")
+            text = untrusted_files.read_small(self.file(name)).decode("utf-8", "replace")
         except FileNotFoundError:
             return []
         noted = []
@@ -218,8 +218,8 @@ class Archive:
         from pgrunbook.records import attestation
 
         name = self.name(path)
-        data = untrusted_files.whole(self.file(name))
-        statement, envelope = attestation.opened(data)
+        data = untrusted_files.read_small(self.file(name))
+        statement, envelope = attestation.open_envelope(data)
         return Seal(name, hashlib.sha256(data).hexdigest(), statement, envelope)
 
     def interrupted(self) -> tuple[str, str] | None:
@@ -245,7 +245,7 @@ class Archive:
         """The file that a name in the archive stands for. Raises Unreadable if that cannot be one
         of it.
         """
-        return untrusted_files.below(self.root, name)
+        return untrusted_files.path_below(self.root, name)
 
     def name(self, path: Path) -> str:
         """The path from the root on, wherever a symbolic link leads. Raises Refused if it is not

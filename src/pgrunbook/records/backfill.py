@@ -134,7 +134,7 @@ def causes(pauses: Sequence[Pause]) -> list[Cause]:
     return found
 
 
-def told(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
+def summary(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
     """What the picture shows, in words."""
     if not slices:
         return "No batch has run."

@@ -24,7 +24,7 @@ _SET = timedelta(minutes=5)
 SHOW = "seal the notebook as it was executed; the ledger tells what was done: pgrunbook status"
 
 
-def otherwise(what: str, expected: object, found: object) -> Problem:
+def contradiction(what: str, expected: object, found: object) -> Problem:
     """What the ledger knows otherwise."""
     remedy = "seal the notebook as it was executed"
     return Problem("the ledger tells otherwise", what, str(expected), str(found), remedy)
@@ -61,15 +61,15 @@ class BlockContradictions:
                 yield Problem("the ledger does not know of it", name, there or nothing, event, SHOW)
                 continue
             if _instant(row["started_at"]) != _instant(done["started_at"]):
-                yield otherwise(f"{name}: started", row["started_at"], done["started_at"])
+                yield contradiction(f"{name}: started", row["started_at"], done["started_at"])
             decided = last.get(name, {})
             for digest in ("source_sha256", "tree_sha256"):
                 said = decided.get(digest) or row[digest]
                 if said != row[digest]:
-                    yield otherwise(f"{name}: {digest}", row[digest], said)
+                    yield contradiction(f"{name}: {digest}", row[digest], said)
             said = decided.get("sql", "")
             if not decided or said != row["sql"]:
-                yield otherwise(f"{name}: SQL", _digested(row["sql"]), _digested(said))
+                yield contradiction(f"{name}: SQL", _digested(row["sql"]), _digested(said))
 
     def _hidden(self) -> Iterator[Problem]:
         """What the ledger has and the record does not show: only a cell that was cut off may hide
@@ -107,7 +107,7 @@ class BlockContradictions:
                 too_late = last and begun[-1] > last + _SET
                 if too_early or too_late:
                     known = f"blocks begun from {begun[0]} to {begun[-1]}"
-                    yield otherwise("times", known, f"{_second(first)} to {_second(last)}")
+                    yield contradiction("times", known, f"{_second(first)} to {_second(last)}")
 
     def _spans(self, run: str) -> Iterator[tuple[datetime | None, datetime | None]]:
         """From when to when it was at work: by its own cards, and by papermill's note."""
@@ -131,7 +131,7 @@ class BlockContradictions:
             digest = found
         known = [row["plan"] for row in self.witness.rows("runs") if row.get("plan")]
         if known and digest not in known:
-            yield otherwise("plan", ", ".join(known), digest)
+            yield contradiction("plan", ", ".join(known), digest)
         for name, sha256 in self.record.sources.items():
             if not name.endswith(".ipynb") and plan["files"].get(name) != sha256:
                 yield Problem(

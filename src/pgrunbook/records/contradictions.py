@@ -14,7 +14,7 @@ from typing import Any
 
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.ledger import ledger
-from pgrunbook.records.block_contradictions import SHOW, BlockContradictions, otherwise
+from pgrunbook.records.block_contradictions import SHOW, BlockContradictions, contradiction
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
@@ -121,7 +121,7 @@ class Comparison:
         for said in (*self.record.identities, *self.record.cards):
             for name, value in there.items():
                 if said.get(name, value) != value:
-                    yield otherwise(name.replace("_", " "), value, said[name])
+                    yield contradiction(name.replace("_", " "), value, said[name])
 
     def _runs(self) -> Iterator[Problem]:
         """What the rows of the runs say of them."""
@@ -140,10 +140,10 @@ class Comparison:
             for said in [{"runbook": self.record.runbook}, *cards]:
                 for name, value in known.items():
                     if said.get(name, value) != value:
-                        yield otherwise(name.replace("_", " "), value, said[name])
+                        yield contradiction(name.replace("_", " "), value, said[name])
             for name, value in row["parameters"].items():
                 if name in parameters and parameters[name] != value:
-                    yield otherwise(f"parameter {name}", value, parameters[name])
+                    yield contradiction(f"parameter {name}", value, parameters[name])
 
     def _verdicts(self) -> Iterator[Problem]:
         """A run that passed has passed in the ledger; one that did not shows what came after, if it
@@ -156,7 +156,7 @@ class Comparison:
                 said = (card["verdict"], card["reason"])
                 # whoever executed it has added one
                 if said != last and not (said in before and noted == last):
-                    yield otherwise("verdict", ": ".join(last), ": ".join(said))
+                    yield contradiction("verdict", ": ".join(last), ": ".join(said))
         ended = {_verdicts(rows["verdicts"])[-1][0] for rows in self.witness.runs.values()}
         passed = self._verdict == Verdict.PASSED
         if (
@@ -164,7 +164,7 @@ class Comparison:
             and (Verdict.PASSED in ended) is not passed
             and not (self._broken_off if not passed else self._idle)
         ):
-            yield otherwise("verdict", ", ".join(sorted(ended)), self._verdict)
+            yield contradiction("verdict", ", ".join(sorted(ended)), self._verdict)
 
     @property
     def _broken_off(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nbformat import from_dict
 
 from pgrunbook.errors import Problem
-from pgrunbook.records.how_it_ended import final, told
+from pgrunbook.records.how_it_ended import final_ending, find_ending
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.unfinished_cells import BROKEN_OFF
 from pgrunbook.records.words import counted, listed
@@ -34,7 +34,7 @@ class Failure:
         """The failure that a record shows; an empty one if no cell ended with an error."""
         for cell in record.notebook["cells"]:
             errors = [out for out in cell.get("outputs", ()) if out.get("output_type") == "error"]
-            ending = told([from_dict(cell)]) if errors else None
+            ending = find_ending([from_dict(cell)]) if errors else None
             if ending:
                 text = "" if ending.problems else ending.error
                 return cls(ending.problems, text, cell.get("id", ""))
@@ -72,7 +72,7 @@ def _sentence(problem: Problem) -> str:
     return " ".join(map(_ended, [what, *details]))
 
 
-def ended(record: Record, *, is_sealed: bool) -> tuple[str, str]:
+def verdict_and_reason(record: Record, *, is_sealed: bool) -> tuple[str, str]:
     """The verdict and the reason, as the seal has them; unknown as long as the run may be at
     work.
     """
@@ -80,7 +80,7 @@ def ended(record: Record, *, is_sealed: bool) -> tuple[str, str]:
         return str(record.noted["verdict"]), str(record.noted.get("reason") or "")
     if record.unended and not is_sealed:
         return "unknown", UNENDED
-    ending = final([from_dict(cell) for cell in record.notebook["cells"]])
+    ending = final_ending([from_dict(cell) for cell in record.notebook["cells"]])
     return str(ending.verdict), ending.reason
 
 

@@ -58,20 +58,20 @@ def judge(cells: Sequence[NotebookNode]) -> Ending:
     Cells with neither did not get to the end, whatever they are marked as: `sys.exit(0)` leaves
     such.
     """
-    return told(cells) or Ending(Verdict.FAILED, "the notebook ended without a verdict")
+    return find_ending(cells) or Ending(Verdict.FAILED, "the notebook ended without a verdict")
 
 
-def final(cells: Sequence[NotebookNode]) -> Ending:
+def final_ending(cells: Sequence[NotebookNode]) -> Ending:
     """How the cells ended that nobody is executing any more: as judged; but if they do not say, and
     some never ran, whoever ran them was killed.
     """
     states = {cell.get("metadata", {}).get("papermill", {}).get("status") for cell in cells}
-    if told(cells) is None and states & {"running", "pending"}:
+    if find_ending(cells) is None and states & {"running", "pending"}:
         return Ending(Verdict.INTERRUPTED, "whoever ran it was killed")
     return judge(cells)
 
 
-def told(cells: Sequence[NotebookNode]) -> Ending | None:
+def find_ending(cells: Sequence[NotebookNode]) -> Ending | None:
     """How the cells themselves say that the run ended; None if they do not."""
     for output, index in _outputs(cells):
         if output.output_type == "error":
@@ -92,7 +92,7 @@ def judge_cut_off(
 
     One that passed has to have come to its last cell, too.
     """
-    first = told(cells) or (Ending(*noted, cell=cut.cell) if noted else None)
+    first = find_ending(cells) or (Ending(*noted, cell=cut.cell) if noted else None)
     if first is None or first.verdict is Verdict.INTERRUPTED:
         return cut
     after = [cell for cell in cells[(cut.cell or 0) + 1 :] if cell.cell_type == "code"]

@@ -49,7 +49,7 @@ def problems(root: Path, name: str) -> Iterator[Problem]:
         )
     try:
         for each in sorted(names(name.removesuffix(NOTEBOOK))):
-            untrusted_files.below(root, each)
+            untrusted_files.path_below(root, each)
     except Unreadable as exc:
         yield Problem(
             "is not kept in an archive",

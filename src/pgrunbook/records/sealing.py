@@ -24,7 +24,7 @@ from pgrunbook.records import attestation, consistency, leaks, malformed_noteboo
 from pgrunbook.records.archive import Archive, seal_command
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Snapshot
-from pgrunbook.records.how_it_ended import Ending, final, shown
+from pgrunbook.records.how_it_ended import Ending, final_ending, shown
 from pgrunbook.records.ledger_check import LedgerCheck
 from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
@@ -192,7 +192,7 @@ class Sealing:
 
     @cached_property
     def _ending(self) -> Ending:
-        return final(self.nb.cells)
+        return final_ending(self.nb.cells)
 
 
 def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:

@@ -22,7 +22,7 @@ from pgrunbook.errors import Failed, Unreadable, Verdict
 from pgrunbook.records import page_names, rendering
 from pgrunbook.records.archive import Archive, sha256_of
 from pgrunbook.records.audit_questions import answers
-from pgrunbook.records.failure import Failure, ended
+from pgrunbook.records.failure import Failure, verdict_and_reason
 from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.naming import seal_of
 from pgrunbook.records.record import Record
@@ -199,7 +199,7 @@ class Site:
     ) -> Row:
         verdict, reason = "unknown", ""
         if not unreadable:
-            verdict, reason = ended(record, is_sealed=bool(seal or altered))
+            verdict, reason = verdict_and_reason(record, is_sealed=bool(seal or altered))
         failure = Failure() if verdict == Verdict.PASSED else Failure.of(record)
         told = unreadable or failure.after(reason)
         row = self._row(notebook, page, record, (verdict, told), seal, altered)

@@ -17,14 +17,14 @@ _LONGEST = 240
 _LARGEST = 16 * 2**20
 
 
-def below(root: Path, name: str) -> Path:
+def path_below(root: Path, name: str) -> Path:
     """The file of this name below the root, whoever has written the name, and whatever was put
     there.
 
     Raises Unreadable if the name leads elsewhere, by itself or by a symbolic link, or if what is
     there is anything but a regular file. It need not be there.
     """
-    if why := unnameable(name):
+    if why := name_problem(name):
         raise Unreadable(f"{printable(name)} {why}")
     path = root / name
     try:
@@ -38,7 +38,7 @@ def below(root: Path, name: str) -> Path:
     return path
 
 
-def unnameable(name: str) -> str:
+def name_problem(name: str) -> str:
     """Why no file is to be called so; empty if one can. `sha256sum --check` takes one name a line,
     and backslashes for its own.
     """
@@ -88,7 +88,7 @@ def require_regular(path: Path) -> None:
         )
 
 
-def whole(path: Path) -> bytes:
+def read_small(path: Path) -> bytes:
     """What is in a small file. Raises Unreadable if it is none."""
     with path.open("rb") as file:
         if len(data := file.read(_LARGEST + 1)) > _LARGEST:

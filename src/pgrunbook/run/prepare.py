@@ -142,7 +142,7 @@ class Preparation:
             there = hazards.assess(self.look, self.agenda.schema, decided)
             self.risks = hazards.with_sizes_of(self.risks, there)
         policies, reverting = self.target.expected.hazards, self.agenda.reverting
-        return policy.accepted(self.target.name, policies, self.risks, reverting=reverting)
+        return policy.check_accepted(self.target.name, policies, self.risks, reverting=reverting)
 
     def _told(self, made: Definition) -> str:
         """What the plan says of a definition: what is the copy's will be the role's."""

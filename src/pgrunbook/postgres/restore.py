@@ -88,6 +88,9 @@ class Restore:
         inert = catalog.rows(conn, "inert")
         self._inert = {(row["class"], row["oid"]) for row in inert}
         self._takes_a_superuser = any(row["privileged"] for row in inert)
+        found = catalog.rows(conn, "extensions")
+        # extensions that no copy has, by their OIDs
+        self.left_out = {row["oid"]: row["name"] for row in found if row["reaches_out"]}
         self._withheld = (_OF_THE_SERVER, *(row["acl"] for row in catalog.rows(conn, "withheld")))
         self._entries = [entry for entry in self._listed() if not self._is_left_out(entry)]
 
@@ -98,11 +101,14 @@ class Restore:
                 yield _Entry(int(match[1]), int(match[2]), int(match[3]), match[4])
 
     def _is_left_out(self, entry: _Entry) -> bool:
-        """A user mapping may hold a password, and what it is for cannot be reached from here. And
-        who may use the target's machine may not use this one.
+        """A user mapping may hold a password, and what it is for is not to be reached from here:
+        an extension that opens files and connections would. And who may use the target's machine
+        may not use this one.
         """
         if entry.what.startswith("ACL "):
             return not self._roles or entry.what.startswith(self._withheld)
+        if entry.catalog == _EXTENSION:
+            return entry.oid in self.left_out
         return entry.catalog == _USER_MAPPING
 
     def what_calls_nothing(self) -> None:

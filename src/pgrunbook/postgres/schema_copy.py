@@ -80,7 +80,9 @@ def copied(target: Target, conn: Connection, folder: Path, name: str) -> Iterato
             restore.the_rest()
             if statistics:
                 restore.statistics()
-            warnings = [*_other_version(wanted, server), *restore.errors()]
+            warnings = _other_version(wanted, server)
+            warnings += [f"extension {name} is on no copy" for name in restore.left_out.values()]
+            warnings += restore.errors()
         yield Copy(
             replace(target, conninfo=copy.conninfo),
             copy.name,

@@ -1,5 +1,5 @@
 """`pgrunbook`, and `python -m pgrunbook`: the command line, with an end in order for a signal that
-comes while it is imported, or while the interpreter exits.
+comes before a command is begun, or while the interpreter exits.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ def main() -> None:
     _handle(_stop)
     from pgrunbook.cli.main import main as command
 
-    _handle(signal.default_int_handler)  # SIGTERM too
     try:
-        command()
+        command()  # which handles them by itself once it has read its command line
     finally:
         _handle(signal.SIG_IGN)  # all is said, the exit code too
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -118,8 +119,10 @@ def drift(root: str, target: Mapping[str, str]) -> Told:
 def _timed(
     root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], Told]
 ) -> Told:
-    """What came of work on a target, whatever ends it."""
-    began = time.monotonic()
+    """What came of work on a target, whatever ends it. `spent`: threads are left of it, which could
+    show something in the next target's record.
+    """
+    began, before = time.monotonic(), {*threading.enumerate()}
     try:
         with signals.as_before():
             told = work(Project.find(Path(root)), FleetTarget(**target))
@@ -127,7 +130,8 @@ def _timed(
         told = {"verdict": exc.verdict, "reason": first_line(exc)}
     except KeyboardInterrupt:
         told = {"verdict": Verdict.INTERRUPTED, "reason": "stopped by a signal"}
-    return {**told, "seconds": round(time.monotonic() - began, 3)}
+    spent = any(each not in before for each in threading.enumerate())
+    return {**told, "seconds": round(time.monotonic() - began, 3), "spent": spent}
 
 
 def _told(ending: Ending) -> Told:

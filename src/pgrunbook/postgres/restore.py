@@ -87,6 +87,11 @@ class Restore:
         inert = catalog.rows(conn, "inert")
         self._inert = {(row["class"], row["oid"]) for row in inert}
         self._takes_a_superuser = any(row["privileged"] for row in inert)
+        # extensions that no copy has, by their OIDs
+        self.left_out: dict[int, str] = {}
+        for row in catalog.rows(conn, "extensions"):
+            if row["reaches_out"]:
+                self.left_out[row["oid"]] = row["name"]
         withheld = [row["acl"] for row in catalog.rows(conn, "withheld")]
         self._withheld = (_OF_THE_SERVER, *withheld)
         self._entries = [entry for entry in self._listed() if not self._is_left_out(entry)]
@@ -99,10 +104,13 @@ class Restore:
 
     def _is_left_out(self, entry: _Entry) -> bool:
         """Return whether it is not restored. A user mapping may hold a password, and what it is for
-        cannot be reached from here. And who may use the target's machine may not use this one.
+        is not to be reached from here: an extension that opens files and connections would. And who
+        may use the target's machine may not use this one.
         """
         if entry.what.startswith("ACL "):
             return not self._roles or entry.what.startswith(self._withheld)
+        if entry.catalog == _EXTENSION:
+            return entry.oid in self.left_out
         return entry.catalog == _USER_MAPPING
 
     def what_calls_nothing(self) -> None:

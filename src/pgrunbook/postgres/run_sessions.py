@@ -101,12 +101,15 @@ class Sessions:
 
     def put_back(self) -> None:
         """Have the session that applies blocks as it was opened: what others' code has left in it
-        is for no other block, and not for the ledger. One that cannot be so is closed; the next is
-        opened anew.
+        is for no other block, and not for the ledger. One that cannot be so, or has other advisory
+        locks than a run's, is closed; the next is opened anew.
         """
         if self._work is not None and not self._work.closed:
+            own = run_locks.of_working(self.schema) if self._lock is not None else set()
             try:
-                self._work.put_back(session_settings.UNSETTING)
+                held = self._work.put_back(session_settings.UNSETTING, run_locks.HELD)
+                if {*held} != own:
+                    self._work.close()
             except psycopg.Error:
                 self._work.close()
 

@@ -82,7 +82,8 @@ def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> It
             restore.the_rest()
             if statistics:
                 restore.statistics()
-            warnings = restore.errors()
+            warnings = [f"extension {name} is on no copy" for name in restore.left_out.values()]
+            warnings += restore.errors()
             if server.version != wanted:
                 what = f"PostgreSQL {wanted} is not embedded"
                 warnings.insert(0, f"{what}: locks and rewrites are those of {server.version}")

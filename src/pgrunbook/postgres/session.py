@@ -19,11 +19,14 @@ from typing import Any, NoReturn, Self, TypeVar
 import psycopg
 from psycopg import capabilities, generators, sql, waiting
 from psycopg.abc import PQGen
-from psycopg.adapt import Transformer
+from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
 T = TypeVar("T")
+
+# How we read and write types, whatever a cell has had psycopg do since.
+_TYPES = AdaptersMap(psycopg.adapters)
 
 # What the network and a busy server may add to the time that a statement is allowed.
 MARGIN_S = 5.0
@@ -78,7 +81,8 @@ class Session(psycopg.Connection[Any]):
         """Return a session in autocommit. psycopg prepares nothing by itself in it: it would
         deallocate ours with its own after each DROP, ALTER or ROLLBACK.
         """
-        return cls.connect(conninfo, autocommit=True, prepare_threshold=None, **options)
+        options |= {"autocommit": True, "prepare_threshold": None, "context": _TYPES}
+        return cls.connect(conninfo, **options)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -119,10 +123,15 @@ class Session(psycopg.Connection[Any]):
         self._given.append(settings)
         return cursor
 
-    def put_back(self, unsetting: str) -> None:
-        """Have the session as it was given, whatever others' code has set in it meanwhile."""
+    def put_back(self, unsetting: str, asked: str) -> list[Any]:
+        """Have the session as it was given, whatever others' code has set in it meanwhile. Returns
+        the rows of what is asked of it afterwards.
+        """
         # in a message of its own: the server reads all of one by the settings before it
-        self.execute("; ".join([unsetting, *self._given]).encode())
+        cursor = self.execute("; ".join([unsetting, *self._given, asked]).encode())
+        while cursor.nextset():
+            pass
+        return cursor.fetchall()
 
     def index(self, error: psycopg.Error, sent: str) -> int | None:
         """Of what was sent, the character that the server points to; None if it points to none.

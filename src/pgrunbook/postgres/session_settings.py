@@ -40,7 +40,7 @@ OURS = _READ_AND_PRINTED | {
 READS = {"default_transaction_read_only": "on"}
 
 # Statements that take away what others' code has set or made for the session, also in a function,
-# where no parser sees it. Advisory locks stay: a run has one in the session that applies blocks.
+# where no parser sees it. Advisory locks stay, as a run has its own there: see `run_locks.HELD`.
 UNSETTING = """
 SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL;
 CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES"""

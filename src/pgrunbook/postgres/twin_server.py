@@ -244,30 +244,32 @@ def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
 
 
 def _missing(conn: Connection, server: Host) -> dict[str, str]:
-    """Return the extensions that the target's database has and the server does not: with their
-    schemas.
+    """Return the extensions that the target's database has and the server does not, and those that
+    are never copied: with their schemas.
     """
     with closing(copy_place.session(server.conninfo())) as own:
         known = {name for (name,) in own.execute("SELECT name FROM pg_available_extensions")}
     had = catalog.rows(conn, "extensions")
-    return {row["name"]: row["schema"] for row in had if row["name"] not in known}
+    return {
+        row["name"]: row["schema"] for row in had if row["reaches_out"] or row["name"] not in known
+    }
 
 
 def _stand_in(conn: Connection, copy: Place, missing: list[str]) -> list[str]:
-    """Make functions of the same signature, and domains of the same name as the types, of what the
-    missing extensions bring: what a schema says of them is then printed alike. Returns what could
-    not be made.
+    """Make functions of the same signature, domains of the same name as the types, and wrappers
+    that reach nothing, of what the missing extensions bring: what a schema says of them is then
+    printed alike. Returns what could not be made.
     """
     if not missing:
         return []
     members = catalog.rows(conn, "extension_members", names=missing)
     lacking = []
-    with closing(copy_place.session(copy.conninfo)) as own:
+    with closing(copy_place.session(copy.conninfo)) as own, copy.superuser() as superuser:
         for schema in dict.fromkeys(row["schema"] for row in members):
             own.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
         for row in members:
             try:
-                own.execute(row["sql"].encode())
+                (superuser if row["privileged"] else own).execute(row["sql"].encode())
             except psycopg.Error as exc:
                 lacking.append(f"{row['sql'].splitlines()[0]}: {exc.diag.message_primary}")
     return lacking

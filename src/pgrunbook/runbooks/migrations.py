@@ -19,7 +19,10 @@ _BACK = ("down", "undo", "revert", "rollback")
 
 # Flyway's: V1_2__name; U1_2__name undoes it; R__name comes after all others, whenever it changes.
 _FLYWAY = re.compile(r"(?P<kind>[VU])(?P<version>\d+(?:[._]\d+)*)__(?P<rest>.*)", re.DOTALL)
+# Diesel's: a moment, whose dashes do not count, as older versions of it wrote none
+_MOMENT = re.compile(r"(?P<version>\d{4}-\d\d-\d\d-\d{6})(?P<rest>.*)", re.DOTALL)
 _NUMBERED = re.compile(r"(?P<version>\d+(?:\.\d+)*)(?P<rest>.*)", re.DOTALL)
+_VERSIONED = (_FLYWAY, _MOMENT, _NUMBERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def read(folder: Path) -> Folder:
 
 def words(name: str) -> str:
     """Return the words of a migration's name, without its number."""
-    match = _FLYWAY.fullmatch(name) or _NUMBERED.fullmatch(name)
+    match = _versioned(name)
     rest = match["rest"] if match else name.removeprefix("R__")
     return re.sub(r"[\W_]+", " ", rest).strip() or name
 
@@ -132,15 +135,19 @@ def _padded(name: str, version: str, widths: dict[int, int]) -> str:
     return name.replace(version, wide, 1)
 
 
+def _versioned(name: str) -> re.Match[str] | None:
+    return next(filter(None, (pattern.fullmatch(name) for pattern in _VERSIONED)), None)
+
+
 def _version(name: str) -> str:
-    match = _FLYWAY.fullmatch(name) or _NUMBERED.fullmatch(name)
+    match = _versioned(name)
     return match["version"] if match else ""
 
 
 def _order(name: str) -> tuple[object, ...]:
     """By version, then by what follows it, numbers as such; what has no version comes last."""
     version = _version(name)
-    numbers = [int(number) for number in re.findall(r"\d+", version)]
+    numbers = [int(number) for number in re.findall(r"\d+", version.replace("-", ""))]
     _, _, rest = name.partition(version) if version else ("", "", name)
     # texts and numbers take turns: none is compared with one of the other kind
     natural: list[object] = []

@@ -51,14 +51,31 @@ def _any(characters: Iterable[str]) -> str:
     alternatives = []
     for form in sorted(forms, key=len, reverse=True):
         if not form.isspace():
-            alternatives.append(re.escape(form))
+            alternatives.append(_written(form))
     return f"(?:{'|'.join(alternatives)})"
 
 
-# What may come between two characters of a secret where a line is too long: an end of a line and
+# What may stand wherever a line is too long, in the middle of an entity, too: an end of a line and
 # an indentation, the codes that colour a traceback, the break that a frame of ours has in names.
+_CODE = r"\[[\d;]*[A-Za-z]"
+_BROKEN = rf"\s++|\x1b{_CODE}|<wbr>"
+
+
+def _written(form: str) -> str:
+    """Return a regular expression for what stands for a character, broken anywhere. It takes time
+    in proportion to the text: what breaks it is no part of a form.
+    """
+    return f"(?:{_BROKEN})*+".join(map(re.escape, form))
+
+
+@cache
+def _form(form: str) -> re.Pattern[str]:
+    return re.compile(_written(form))
+
+
+# What may come between two characters of a secret, which may be written in any form itself.
 _SPACE, _ESCAPE = _any(" \t\n\r"), _any("\x1b")
-_BETWEEN = rf"\s++|{_SPACE}|{_ESCAPE}\[[\d;]*[A-Za-z]|<wbr>"
+_BETWEEN = rf"\s++|{_SPACE}|{_ESCAPE}{_CODE}|<wbr>"
 
 
 class EncodedSecret:
@@ -92,8 +109,9 @@ class EncodedSecret:
         for number, character in enumerate(self.characters):
             starts = ends if number == 0 else self._skipped(text, ends)
             ends = set()
-            for form in _forms(character):
-                ends |= {at + len(form) for at in starts if text.startswith(form, at)}
+            for form in map(_form, _forms(character)):
+                found = [form.match(text, at) for at in starts]
+                ends.update(match.end() for match in found if match)
             if not ends:
                 return 0
         return max(ends)

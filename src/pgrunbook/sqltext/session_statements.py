@@ -25,6 +25,10 @@ _LOCAL = (
 )
 # All statements of a block are read before the first one runs, by the parser of the plan, too.
 _READING = {"standard_conforming_strings": ("on", "true"), "client_encoding": ("utf8", "utf-8")}
+_SNAPSHOT = (
+    "delete the statement: each statement of a block sees what is committed when it begins. Put "
+    "what has to see one snapshot into one statement, as WITH can; or take the locks first"
+)
 _AS_READ = "delete the statement, and write E'…' where a backslash is to escape; files are UTF-8"
 _DROPPED = "add ON COMMIT DROP, or drop it at the end of the file"
 
@@ -53,8 +57,8 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
         case ast.TransactionStmt():
             remedy = "delete the statement: the block and its ledger row commit together"
             return "controls the transaction itself", remedy
-        case ast.VariableSetStmt(kind=VariableSetKind.VAR_SET_MULTI):
-            return "controls the transaction itself", "delete the statement"
+        case ast.VariableSetStmt() if _of_transaction(node):
+            return "controls the transaction itself", _SNAPSHOT
         case ast.VariableSetStmt(name=name) if _reads_otherwise(name, node.args):
             return "changes how the server reads the statements behind it", _AS_READ
         case ast.CopyStmt(filename=None):
@@ -71,6 +75,14 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
     if kept and _Settings.found(node):
         return f"changes the session: it {_OUTLIVES}", "give set_config() true for is_local"
     return "", ""
+
+
+def _of_transaction(node: ast.VariableSetStmt) -> bool:
+    """Whether it says how the transaction goes: its isolation, or that it only reads."""
+    if node.kind == VariableSetKind.VAR_SET_MULTI:
+        return True
+    name = (node.name or "").lower()
+    return name.startswith("transaction_") and name != "transaction_timeout"
 
 
 def _reads_otherwise(name: str | None, arguments: Sequence[ast.Node] | None) -> bool:

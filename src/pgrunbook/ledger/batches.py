@@ -84,7 +84,7 @@ def sum_rows(
     sums: dict[str, dict[str, Any]] = {}
     for row in (*before, *more):
         found = sums.setdefault(row["relation"], {"relation": row["relation"]})
-        for count in ("inserted", "updated", "deleted"):
+        for count in ("inserted", "updated", "deleted", "truncated"):
             found[count] = found.get(count, 0) + row[count]
     return list(sums.values())
 

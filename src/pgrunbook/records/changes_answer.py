@@ -110,8 +110,8 @@ def _rows_written(record: Record) -> str:
     written: Counter[tuple[str, str]] = Counter()
     for frame in _by_block(record, Kind.ROWS):
         for row in frame.rows:
-            for how in ("inserted", "updated", "deleted"):
-                written[how, row["table"]] += row[how]
+            for how in ("inserted", "updated", "deleted", "truncated"):
+                written[how, row["table"]] += row.get(how, 0)
     parts = [
         f"{counted(number, 'row')} {how} in {table}"
         for (how, table), number in written.items()

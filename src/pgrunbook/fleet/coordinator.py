@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 from pgrunbook import signals
+from pgrunbook.controls import one_line
 from pgrunbook.errors import Verdict, first_line
-from pgrunbook.fleet import executors, task
+from pgrunbook.fleet import events, executors, task
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Event, Journal
@@ -58,6 +59,7 @@ class Coordinator:
         """Take every target that has not passed through its wave; how it ended."""
         with ThreadPoolExecutor(_ASKING) as self._asking:
             self._note({"event": Kind.END, **self._waves()})
+            self._hear()
         return self.state
 
     def _waves(self) -> dict[str, str]:
@@ -189,9 +191,21 @@ class Coordinator:
         return {"event": Kind.WAVE, "wave": number, "state": state}
 
     def _note(self, event: Event) -> None:
-        self.journal.write(event)
-        for added in self.journal.news():
-            self.state.apply(added)
+        for written in self.journal.write(event):
+            self.state.apply(written)
+
+    def _hear(self) -> None:
+        """Take in what others have added to the journal: that the run is to stop. Anything else is
+        none of its events, whatever it says; readers are told to leave it out, too.
+        """
+        for line, event in self.journal.news().items():
+            why = events.wrong_with_added(event)
+            if not why:
+                self.state.apply(event)
+                continue
+            where = f"line {line} of {self.journal.path.name}"
+            self.tell(one_line(f"warning: {where} is somebody else's, and is left out: {why}"))
+            self._note({"event": Kind.LEFT_OUT, "line": line, "why": why})
 
     def _counted(self) -> str:
         counts = self.state.counts()
@@ -214,8 +228,7 @@ class Coordinator:
 
     def _why_stopped(self, number: int) -> str:
         """Why nothing further is to be begun in a wave; empty if something is."""
-        for event in self.journal.news():
-            self.state.apply(event)
+        self._hear()
         if signals.hurried() and not self._hurried and isinstance(self.executor, Processes):
             self._hurried = True
             self.executor.stop()

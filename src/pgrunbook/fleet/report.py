@@ -21,12 +21,16 @@ _OF = 16
 
 def collect(path: Path) -> dict[str, Any]:
     """A run as JSON values: `fleet`, `runbook`, `mode`, `run`, `verdict` (of a run that has none,
-    `at work` or `died`), `message`, `stopped_by`; `waves`, each with `of`, `budget`, `state` and
-    how many targets are what; `targets`, those that have not passed and were begun, each with
-    `name`, `wave`, `state`, `reason`, `attempts`, `run`, `record`, `remark`.
+    `at work` or `died`), `message`, `stopped_by`; `left_out`, the numbers of the journal's lines
+    that are somebody else's; `waves`, each with `of`, `budget`, `state` and how many targets are
+    what; `targets`, those that have not passed and were begun, each with `name`, `wave`, `state`,
+    `reason`, `attempts`, `run`, `record`, `remark`.
     """
-    state = State.read(path)
-    unended = "at work" if journal.at_work(path) else "died"
+    return of(State.read(path), "at work" if journal.at_work(path) else "died")
+
+
+def of(state: State, unended: str = "died") -> dict[str, Any]:
+    """The same of a run that is known."""
     return {
         "fleet": state["fleet"],
         "runbook": state["runbook"],
@@ -36,6 +40,7 @@ def collect(path: Path) -> dict[str, Any]:
         "message": state.reason,
         "problems": [],
         "stopped_by": state.stopped_by,
+        "left_out": state.left_out,
         "waves": [
             {
                 "of": wave.spec,
@@ -70,6 +75,8 @@ def text(found: dict[str, Any]) -> str:
         lines.append(f"  {found['message']}")
     if found["stopped_by"] and found["verdict"] == "at work":
         lines.append(f"  {found['stopped_by']} has stopped it: no further target is begun")
+    if lines_of_others := [f"{line:,}" for line in found["left_out"]]:
+        lines.append(f"  left out, as somebody else has added it: line {listed(lines_of_others)}")
     counted = "".join(f"  {word:>7}" for word in _WORDS)
     lines.append(f"{'wave':<4} {'of':<{_OF}} {'state':<9}{counted}")
     for number, wave in enumerate(found["waves"], 1):

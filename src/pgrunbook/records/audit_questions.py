@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pgrunbook.durations import moment
 from pgrunbook.records import fleet_answers, hazard_rows
+from pgrunbook.records.backfill_answers import how_fast
 from pgrunbook.records.changes_answer import NOT_SO_FAR, RAN, changes
 from pgrunbook.records.cut_off import begun_blocks, cell_at_work
 from pgrunbook.records.failure import what_failed, where_it_failed
@@ -193,7 +194,7 @@ def _when(record: Record) -> str:
     text = f"{started}{ended}."
     if block := _slowest(record):
         text += f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms."
-    return text
+    return f"{text}{how_fast(record)}"
 
 
 def _slowest(record: Record) -> Block | None:

@@ -31,6 +31,8 @@ TICK_S = 0.5
 # What was interrupted or locked out is tried so often in all, with a pause that grows.
 ATTEMPTS = 4
 PAUSE_S = 5.0
+# How often to say how far a wave is.
+_TELLING_S = 60.0
 # Ledgers asked at once. One that does not answer must not keep the others.
 _ASKING = 4
 
@@ -54,6 +56,7 @@ class Coordinator:
     _not_before: dict[str, float] = field(default_factory=dict)
     _hurried: bool = False
     _broken: str = ""
+    _told_at: float = 0.0
 
     def run(self) -> State:
         """Take every target that has not passed through its wave; how it ended."""
@@ -116,6 +119,8 @@ class Coordinator:
             if not at_work:
                 time.sleep(min(TICK_S, self.pause_s))
                 continue
+            if time.monotonic() - self._told_at > _TELLING_S:
+                self._tell(number, "at work")
             for future in wait(at_work, TICK_S, FIRST_COMPLETED).done:
                 if future in self._tasks:
                     self._ended(future, self._tasks.pop(future), mode)
@@ -184,10 +189,14 @@ class Coordinator:
         again = again and progress.attempts < ATTEMPTS and not self._asked_to_stop
         return {**event, "again": again}
 
-    def _of_wave(self, number: int, state: str) -> Event:
+    def _tell(self, number: int, state: str) -> None:
         counts = self.state.counts(number)
         said = ", ".join(f"{many:,} {word}" for word, many in counts.items())
         self.tell(f"wave {number + 1} of {len(self.state.waves)}: {state}; {said}")
+        self._told_at = time.monotonic()
+
+    def _of_wave(self, number: int, state: str) -> Event:
+        self._tell(number, state)
         return {"event": Kind.WAVE, "wave": number, "state": state}
 
     def _note(self, event: Event) -> None:

@@ -16,6 +16,7 @@ from pgrunbook.records.cut_off import begun_blocks, cell_at_work
 from pgrunbook.records.failure import what_failed, where_it_failed
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
+from pgrunbook.records.malformed import MALFORMED
 from pgrunbook.records.record import Block, Record, Row
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.words import counted, listed, sentence
@@ -75,7 +76,7 @@ def _told(answer: Callable[[Record], str], record: Record) -> str:
     """
     try:
         return answer(record)
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except MALFORMED:
         return UNREADABLE
 
 

@@ -53,6 +53,7 @@ class Stage:
     during: Callable[[str], None] = lambda _: None
     executor: type[ThreadPoolExecutor] = ThreadPoolExecutor
     operator: str = "ada"
+    told: list[str] = field(default_factory=list)
     approved: dict[str, str] = field(default_factory=dict)
     _now: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -101,7 +102,7 @@ class Stage:
         places = Places(project, fleet.settings.workers, fleet.settings.per_server)
         try:
             with self.executor(8) as executor:
-                about = (project, written, state, executor, ledgers, places, lambda _: None)
+                about = (project, written, state, executor, ledgers, places, self.told.append)
                 return Coordinator(*about, pause_s=0.02, task=self.task).run()
         finally:
             written.close()
@@ -459,13 +460,27 @@ def test_a_line_that_was_broken_off_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "x.fleet.jsonl"
     written = Journal.create(path, {"event": "stop", "by": "ada"})
     os.write(written._file, b'{"event": "stop", "by": "gr')
-    assert [each["by"] for each in written.news()] == ["ada"]
     written.close()
     again = Journal.reopen(path)
     again.write({"event": "stop", "by": "eve"})
-    assert [each["by"] for each in again.news()] == ["eve"]
-    assert [each["by"] for each in journal.read(path)] == ["ada", "eve"]
+    assert again.news() == {}
+    assert {line: event["by"] for line, event in journal.read(path).items()} == {1: "ada", 3: "eve"}
     again.close()
+
+
+def test_what_others_have_added_is_known_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.fleet.jsonl"
+    written = Journal.create(path, {"event": "stop", "by": "ada"})
+    journal.add(path, {"event": "stop", "by": "grace"})
+    written.write({"event": "stop", "by": "ada"}, {"event": "stop", "by": "ada"})
+    with path.open("a") as file:
+        file.write('\n7\n{"event": "stop", "by": "eve"}')
+    assert {line: event["by"] for line, event in written.news().items()} == {2: "grace"}
+    written.write({"event": "stop", "by": "ada"})
+    assert {line: event["by"] for line, event in written.news().items()} == {7: "eve"}
+    assert [*journal.read(path)] == [1, 2, 3, 4, 7, 8]
+    assert written.news() == {}
+    written.close()
 
 
 def test_a_journal_has_one_writer(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def _work(
             executor.shutdown()
             ledgers.close()
             written.close()
-    found = report.collect(written.path)
+    found = report.of(state)
     if as_json:
         commands.print_document({**found, "notebook": str(commands.relative(notebook))})
     else:

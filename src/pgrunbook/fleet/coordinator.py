@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 from pgrunbook import signals
+from pgrunbook.controls import one_line
 from pgrunbook.errors import Verdict, first_line
-from pgrunbook.fleet import executors, task
+from pgrunbook.fleet import events, executors, task
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Event, Journal
@@ -30,6 +31,8 @@ TICK_S = 0.5
 # What was interrupted or locked out is tried so often in all, with a pause that grows.
 ATTEMPTS = 4
 PAUSE_S = 5.0
+# How often to say how far a wave is.
+_TELLING_S = 60.0
 # Ledgers asked at once. One that does not answer must not keep the others.
 _ASKING = 4
 
@@ -53,11 +56,13 @@ class Coordinator:
     _not_before: dict[str, float] = field(default_factory=dict)
     _hurried: bool = False
     _broken: str = ""
+    _told_at: float = 0.0
 
     def run(self) -> State:
         """Take every target that has not passed through its wave; how it ended."""
         with ThreadPoolExecutor(_ASKING) as self._asking:
             self._note({"event": Kind.END, **self._waves()})
+            self._hear()
         return self.state
 
     def _waves(self) -> dict[str, str]:
@@ -114,6 +119,8 @@ class Coordinator:
             if not at_work:
                 time.sleep(min(TICK_S, self.pause_s))
                 continue
+            if time.monotonic() - self._told_at > _TELLING_S:
+                self._tell(number, "at work")
             for future in wait(at_work, TICK_S, FIRST_COMPLETED).done:
                 if future in self._tasks:
                     self._ended(future, self._tasks.pop(future), mode)
@@ -182,16 +189,32 @@ class Coordinator:
         again = again and progress.attempts < ATTEMPTS and not self._asked_to_stop
         return {**event, "again": again}
 
-    def _of_wave(self, number: int, state: str) -> Event:
+    def _tell(self, number: int, state: str) -> None:
         counts = self.state.counts(number)
         said = ", ".join(f"{many:,} {word}" for word, many in counts.items())
         self.tell(f"wave {number + 1} of {len(self.state.waves)}: {state}; {said}")
+        self._told_at = time.monotonic()
+
+    def _of_wave(self, number: int, state: str) -> Event:
+        self._tell(number, state)
         return {"event": Kind.WAVE, "wave": number, "state": state}
 
     def _note(self, event: Event) -> None:
-        self.journal.write(event)
-        for added in self.journal.news():
-            self.state.apply(added)
+        for written in self.journal.write(event):
+            self.state.apply(written)
+
+    def _hear(self) -> None:
+        """Take in what others have added to the journal: that the run is to stop. Anything else is
+        none of its events, whatever it says; readers are told to leave it out, too.
+        """
+        for line, event in self.journal.news().items():
+            why = events.wrong_with_added(event)
+            if not why:
+                self.state.apply(event)
+                continue
+            where = f"line {line} of {self.journal.path.name}"
+            self.tell(one_line(f"warning: {where} is somebody else's, and is left out: {why}"))
+            self._note({"event": Kind.LEFT_OUT, "line": line, "why": why})
 
     def _counted(self) -> str:
         counts = self.state.counts()
@@ -214,8 +237,7 @@ class Coordinator:
 
     def _why_stopped(self, number: int) -> str:
         """Why nothing further is to be begun in a wave; empty if something is."""
-        for event in self.journal.news():
-            self.state.apply(event)
+        self._hear()
         if signals.hurried() and not self._hurried and isinstance(self.executor, Processes):
             self._hurried = True
             self.executor.stop()

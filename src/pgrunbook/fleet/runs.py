@@ -128,7 +128,7 @@ def _written(
     }
     check = partial(_require_idle, fleet.name)
     written = Journal.create(path, first, *members, check=check)
-    return written, State.of(written.news())
+    return written, State.read(path)
 
 
 def end_dead(project: Project, fleet: str) -> list[Problem]:
@@ -167,12 +167,10 @@ def _ended(project: Project, left: Journal) -> State:
     for progress in state.targets.values():
         if progress.is_at_work:
             event = ledgers.settle(state, progress, None, "its coordinator was killed")
-            left.write(event)
-            state.apply(left.news()[-1])
+            state.apply(*left.write(event))
     ledgers.close()
     why = "its coordinator was killed; a later run goes on"
-    left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why})
-    state.apply(left.news()[-1])
+    state.apply(*left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why}))
     return state
 
 

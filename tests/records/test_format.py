@@ -23,6 +23,7 @@ from pgrunbook.records.format import bundles, parts
 from pgrunbook.records.format.bundles import NewerFormat
 from pgrunbook.records.format.mime_types import MIME_TYPES, PROBLEMS_MIME, VERDICT_MIME
 from pgrunbook.records.format.parts import Card, Decided, Kind, Part
+from pgrunbook.records.how_it_ended import final_ending, find_ending
 from pgrunbook.records.record import Record
 
 HERE = Path(__file__).parent

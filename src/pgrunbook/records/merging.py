@@ -48,7 +48,8 @@ def merge(archive: Archive, folder: Path, keys: Sequence[Key] = ()) -> Merged:
     with archive.alone(shlex.join(["pgrunbook", "archive", "merge", str(folder)])):
         mine, theirs = read_archive(archive), read_archive(other)
         last = {each[-1].archive: each[-1] for each in _chains(mine)}
-        added, known = [], []
+        added: list[Seal] = []
+        known: list[Seal] = []
         for each in _chains(theirs):
             for seal in each:
                 new = seal.archive not in last or seal.sequence > last[seal.archive].sequence
@@ -89,7 +90,7 @@ def _digests(seals: Sequence[Seal]) -> dict[str, str]:
     """Return the SHA-256 of each file of these records, the seals last: a copy that breaks off
     leaves no seal without its files.
     """
-    digests = {}
+    digests: dict[str, str] = {}
     for seal in seals:
         digests |= {each.name: each.sha256 for each in seal.statement.subject}
     return digests | {seal.name: seal.sha256 for seal in seals}

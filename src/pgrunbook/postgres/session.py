@@ -40,8 +40,8 @@ class Silent(psycopg.OperationalError):
 
     remedy = (
         "see that whatever lies between here and the server (tunnel, proxy, firewall) still "
-        "passes bytes on; then run"
-        " again: the server ends what it still has of this session within a minute"
+        "passes bytes on; then run again: the server ends what it still has of this session "
+        "within a minute"
     )
 
 
@@ -87,7 +87,7 @@ class Session(psycopg.Connection[Any]):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.schema = ""  # the one that a block's statements see
-        # by the names of queries, those of their parameters
+        # by the names of queries those of their parameters
         self._prepared_with: dict[str, tuple[str, ...]] = {}
         self.kept: dict[str, str] = {}  # queries that are prepared by the way, and their names
         self._names = count()
@@ -104,8 +104,7 @@ class Session(psycopg.Connection[Any]):
         idle for long.
         """
         if not self.closed and self.info.transaction_status == TransactionStatus.IDLE:
-            # what has arrived meanwhile may be that the server ends the session: libpq reads that
-            # when it is told to
+            # libpq reads what has arrived, the end of the session say, when it is told to
             arrived = select.poll()
             arrived.register(self.pgconn.socket, select.POLLIN)
             try:
@@ -143,7 +142,7 @@ class Session(psycopg.Connection[Any]):
             return None
         before = int(position) - 1
         if self.info.parameter_status("server_encoding") == "SQL_ASCII":
-            return len(sent.encode()[:before].decode(errors="ignore"))
+            before = len(sent.encode()[:before].decode(errors="ignore"))
         return before
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
@@ -151,10 +150,9 @@ class Session(psycopg.Connection[Any]):
         answered in time.
         """
         interval = min([interval, *(look.every_s for look in self._looks)])
+        gen = self._patiently(gen)
         try:
-            return waiting.wait(
-                self._patiently(gen), self.pgconn.socket, interval=interval, timeout=timeout
-            )
+            return waiting.wait(gen, self.pgconn.socket, interval=interval, timeout=timeout)
         except KeyboardInterrupt:
             self.give_up()
             raise
@@ -274,12 +272,10 @@ class Session(psycopg.Connection[Any]):
         other statements.
         """
         self.prepare(name, query, [*parameters])
-        values = []
-        for parameter in self._prepared_with[name]:
-            values.append(sql.Literal(parameters[parameter]).as_string(self))
-        if not values:
+        ordered = [sql.Literal(parameters[each]) for each in self._prepared_with[name]]
+        if not ordered:
             return f"EXECUTE pgrunbook_{name}"
-        return f"EXECUTE pgrunbook_{name} ({', '.join(values)})"
+        return f"EXECUTE pgrunbook_{name} ({sql.SQL(', ').join(ordered).as_string(self)})"
 
     def send(self, statements: str) -> None:
         """Send statements as one message; the server works on them while we do something else.

@@ -15,7 +15,7 @@ from pgrunbook.records.changes_answer import NOT_SO_FAR, RAN, changes
 from pgrunbook.records.failure import what_failed, where_it_failed
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.record import Block, Record, Row
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work

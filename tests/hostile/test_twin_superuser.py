@@ -232,7 +232,7 @@ def test_nothing_on_a_twin_opens_files_or_connections(
         pytest.skip("NOT TESTED: this server has no dblink and no file_fdw. --pg 15")
     empty.load(REACHES.format(harmed, f"dbname={empty.name}"))
     with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
-        server = twin_server.kept(folder, conn.info.server_version // 10_000)
+        server = twin_server.embedded_server(folder, conn.info.server_version // 10_000)
         with twin_server.make_twin(Target("t", empty.url), conn, server, "x") as made:
             assert made.warnings == tuple(
                 f"extension {name} is not on the twin" for name in ("dblink", "file_fdw")

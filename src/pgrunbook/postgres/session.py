@@ -92,8 +92,7 @@ class Session(psycopg.Connection[Any]):
         self.kept: dict[str, str] = {}  # queries that are prepared by the way, and their names
         self._names = count()
         self._looks: list[_Look] = []
-        self._patience = Patience(None)
-        self._statement_s: float | None = None
+        self.allow(None)
         self._given: list[str] = []
         # opens another session on the same server, for who is to look while this one waits
         self.beside: Callable[[], Session] | None = None

@@ -92,11 +92,11 @@ def lint(sql: Path) -> list[Finding]:
     for folder in folders:
         for finding in _findings(folder):
             found.append(replace(finding, file=f"{sql.name}/{folder.name}/{finding.file}"))
-    notebooks = sql.parent / "runbooks"
-    runbooks = sorted(path for path in notebooks.glob("*.ipynb") if re.match(r"\d", path.name))
+    beside = sql.parent / "runbooks"
+    runbooks = sorted(path for path in beside.glob("*.ipynb") if re.match(r"\d", path.name))
     for notebook in runbooks:
         found += _of_notebook(notebook, sql)
-    if notebooks.is_dir():
+    if beside.is_dir():
         for problem, rule in pairs.problems(runbooks, folders):
             found.append(Finding.of(problem, problem.where, rule))
     return sorted(found)

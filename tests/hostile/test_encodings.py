@@ -93,14 +93,11 @@ def test_a_key_that_is_not_utf_8_is_named(server: Server, project: Project) -> N
     for mode in ("plan", "apply"):
         done = project.command("run", "003", "--target", "env:CRM_URL", "--mode", mode)
         assert done.code == 2, done.text
-        assert "010_keyed, header batch: a key of public.keyed (k) is not UTF-8: " in done.text
+        assert '010_keyed, header batch: a key of "public"."keyed" (k) is not UTF-8: ' in done.text
     assert database.execute("SELECT sum(n) FROM keyed") == [(0,)]
-    latin(
-        database, "INSERT INTO keyed VALUES ('Z~', 0); UPDATE keyed SET k = 'M\xc9' WHERE k > 'Zz'"
-    )
-    database.load("INSERT INTO keyed VALUES ('~', 0)")
+    latin(database, "UPDATE keyed SET k = 'IÉ' WHERE k > 'Z'")
     done = project.command("run", "003", "--target", "env:CRM_URL")
     assert done.code == 1, done.text
-    assert "a key of public.keyed (k) is not UTF-8" in done.text, done.text
+    assert 'a key of "public"."keyed" (k) is not UTF-8' in done.text, done.text
     assert "write the key anew" in done.text, done.text
-    assert database.execute("SELECT sum(n) FROM keyed") == [(10,)]
+    assert database.execute("SELECT sum(n) FROM keyed") == [(0,)]

@@ -69,7 +69,7 @@ class Coordinator:
         """Each wave in order, up to what stops them: the verdict and the reason."""
         for number in range(self.state.until):
             waiting = [each for each in self.state.of_wave(number) if not each.passed]
-            if waiting or self._unproven(number):
+            if waiting or self._to_verify(number):
                 self._wave(number, waiting)
             if why := self._why_stopped(number):
                 verdict = Verdict.INTERRUPTED if self._asked_to_stop else Verdict.FAILED
@@ -80,16 +80,27 @@ class Coordinator:
 
     def _wave(self, number: int, waiting: Sequence[Progress]) -> None:
         self._note(self._of_wave(number, "begun"))
+        self._require_same_code()
         self._drive(number, waiting, self.state["mode"])
         if self._unproven(number) and not self._why_stopped(number):
             self._soak(number)
-        if self._unproven(number) and not self._why_stopped(number):
+            self._require_same_code()
+        if self._to_verify(number) and not self._why_stopped(number):
             self._note(self._of_wave(number, "verifying"))
-            self._drive(number, self._unproven(number), "verify")
+            self._drive(number, self._to_verify(number), "verify")
         self._note(self._of_wave(number, "stopped" if self._why_stopped(number) else "done"))
 
+    def _require_same_code(self) -> None:
+        """Stop if targets would be run by other files than those before them."""
+        if task.is_changed(self.project, self.state["runbook"], self.state.begun.get("code", "")):
+            self._broken = task.CHANGED
+
+    def _to_verify(self, number: int) -> list[Progress]:
+        """Who of a wave is to be verified: what was reverted has nothing to prove any more."""
+        return [] if self.state["mode"] == "revert" else self._unproven(number)
+
     def _unproven(self, number: int) -> list[Progress]:
-        """Who of a wave has passed, and is still to be verified after the soak: by an earlier run,
+        """Who of a wave has passed, and is to hold for the time of the soak: by an earlier run,
         too, which was stopped meanwhile. None of the last wave, and none without a soak.
         """
         if number == len(self.state.waves) - 1 or not self.state["soak_s"]:
@@ -154,6 +165,7 @@ class Coordinator:
             mode,
             run_id,
             cell_timeout_s=self.state["cell_timeout_s"],
+            begun_with=self.state.begun.get("code", ""),
             approved=self.state["approved"] if mode != "verify" else {},
         )
         if executors.may_repeat(self.state["executor"]):

@@ -83,7 +83,9 @@ class _Approval(BaseModel):
 
 
 class _Begun(_Said):
-    """The first event: what was asked for. `resumes`: the run that it goes on with."""
+    """The first event: what was asked for. `list` is the digest of the whole list of targets, `own`
+    of those of the slice, `code` of what the runbook runs. `resumes`: the run that it goes on with.
+    """
 
     id: str
     fleet: str
@@ -94,6 +96,8 @@ class _Begun(_Said):
     approved: _Approval | Annotated[dict[str, str], Field(max_length=0)]
     waves: list[str]
     budgets: list[str]
+    code: str = ""
+    own: str = ""
     slice_: str = Field("", alias="slice")
     until: int | None = None
     resumes: str = ""

@@ -5,6 +5,7 @@ can be found again.
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,17 @@ class Sources:
             rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str"
         )
         return frame.fillna("").rename_axis("file")
+
+
+def of_code(notebook: Path, folder: Path) -> str:
+    """The SHA-256 of what a runbook runs, as it stands on the disk: of its notebook's code cells,
+    those of the parameters too, and of the SQL files in this folder, each under its name. Raises
+    Refused if the notebook is none.
+    """
+    parts = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code"]
+    for path in sorted(folder.rglob("[!.]*.sql")):
+        parts += [path.relative_to(folder).as_posix(), _sha256(path.read_bytes())]
+    return _sha256(json.dumps(parts).encode())
 
 
 def _sha256(content: bytes) -> str:

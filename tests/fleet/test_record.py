@@ -15,6 +15,7 @@ from pgrunbook.cli.main import main
 from pgrunbook.errors import Verdict
 from pgrunbook.fleet import coordinator, record, report
 from pgrunbook.fleet.outcome import Told
+from pgrunbook.fleet.state import State
 from pgrunbook.records.archive import Archive
 from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.record import Record
@@ -152,3 +153,34 @@ def test_it_is_not_compared_with_another(sealed: tuple[Stage, Path]) -> None:
     notebook = str(sealed[1])
     done = CliRunner().invoke(main, ["archive", "diff", notebook, notebook])
     assert (done.exit_code, "has nothing to compare" in done.output) == (2, True), done.output
+
+
+def test_the_status_of_a_run_at_work_says_how_far_it_is_and_how_to_stop_it(
+    sealed: tuple[Stage, Path],
+) -> None:
+    stage, _ = sealed
+    seen: list[str] = []
+
+    def look(name: str) -> None:
+        if name == "t19":
+            seen.append(report.text(report.collect(stage.journal)))
+
+    stage.during = look
+    stage.returns = {f"t{n}": [returned(Verdict.REFUSED, f"{n} drifted")] for n in range(1, 15)}
+    stage.run('waves = ["5%", "10%", "25%", "50%", "100%"]\nworkers = 1', number=20)
+    lines = seen[0].splitlines()
+    assert lines[1].startswith("  5 of 20 targets passed (25%), ")
+    assert "at work: t19" in lines
+    assert lines[-1].endswith("pgrunbook fleet abort 001_x --fleet f")
+    assert len(lines) <= 24
+    assert max(map(len, lines[1:-1])) <= 80
+
+
+def test_the_status_says_until_when_a_wave_soaks(sealed: tuple[Stage, Path]) -> None:
+    state = State.read(sealed[0].journal)
+    state.verdict, state.reason = None, ""
+    state.begun = {**state.begun, "soak_s": 1800}
+    at = "2026-01-31T23:50:00.000+00:00"
+    state.apply({"at": at, "event": "wave", "wave": 0, "state": "soaking"})
+    text = report.text(report.of(state, "at work"))
+    assert text.splitlines()[1].endswith("after it began; soaks until 2026-02-01 00:20:00 UTC")

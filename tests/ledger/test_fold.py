@@ -17,8 +17,8 @@ from support.databases import Database
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import write
-from pgrunbook.ledger.drift import Drift, drift
-from pgrunbook.ledger.fold import Fold, fold
+from pgrunbook.ledger.drift import Drift, find_drift
+from pgrunbook.ledger.fold import Fold, read_fold
 from pgrunbook.postgres import catalog
 from pgrunbook.runbooks.blocks import Block
 
@@ -32,7 +32,9 @@ def applying(empty: Database, tmp_path: Path, place: Path) -> Applying:
 
 def drifted(database: Database, version: int = 0, schema: str = "public") -> list[Drift]:
     with database.connect() as conn:
-        return drift(fold(conn, schema), read(conn), version or conn.info.server_version // 10_000)
+        return find_drift(
+            read_fold(conn, schema), read(conn), version or conn.info.server_version // 10_000
+        )
 
 
 def told(database: Database, schema: str = "public") -> list[tuple[str, str]]:
@@ -66,9 +68,11 @@ def test_later_blocks_may_change_all_that_earlier_ones_made(applying: Applying) 
     apply_all(applying, HISTORY)
     assert told(applying.database) == []
     with applying.database.connect() as conn:
-        expected, found = fold(conn, "public"), read(conn)
+        expected, found = read_fold(conn, "public"), read(conn)
     made = {each for each, definition in expected.definitions.items() if definition}
-    assert made == {each for each in found if each.type not in ("schema", "extension")}
+    assert made == {
+        each for each in found if each.type not in ("schema", "extension") and not each.shared
+    }
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_what_a_run_in_another_schema_has_undone_is_as_before(
     elsewhere("ALTER TABLE t ADD COLUMN n int; COMMENT ON TABLE t IS 'altered'")
     database = applying.database
     effect = database.execute("SELECT effect FROM pgrunbook.blocks WHERE schema_name = 'b'")[0][0]
-    write.record(
+    write.write_block(
         elsewhere.sessions.work,
         elsewhere.run_id,
         write.about(Block("010_block", "", "", "", (), ()), reason="", sql=""),
@@ -187,7 +191,9 @@ def test_each_edit_by_hand_is_the_drift_and_nothing_else(applying: Applying) -> 
     for edit, named in EDITS.items():
         with database.connect() as conn, conn.transaction(force_rollback=True):
             conn.execute(edit.encode())
-            found = drift(fold(conn, "public"), read(conn), conn.info.server_version // 10_000)
+            found = find_drift(
+                read_fold(conn, "public"), read(conn), conn.info.server_version // 10_000
+            )
         assert [str(each.object) for each in found] == [named], edit
         assert found[0].setter.runbook == "900_x"
 

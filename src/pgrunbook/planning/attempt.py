@@ -27,6 +27,7 @@ from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, dropped_objects
+from pgrunbook.sqltext.explained import executed
 
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
@@ -310,6 +311,7 @@ _OF_THE_CLUSTER = (
 
 
 def _work(node: ast.Node) -> Work:
+    node = executed(node)
     if isinstance(node, _OF_THE_CLUSTER):
         return Work.ROWS
     match node:

@@ -23,7 +23,7 @@ from pgrunbook.planning import right_target
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.shared_copy import SharedCopy
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
@@ -122,7 +122,7 @@ class Rehearsal:
                     parts = (
                         as_it_is(lacking.variables[name]) for name in ("table", "columns", "values")
                     )
-                    with search_path.seeing(conn):
+                    with session_settings.seeing(conn):
                         conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
 
     def as_there(self, snapshot: Snapshot) -> Snapshot:

@@ -48,7 +48,7 @@ OURS = _READ_AND_PRINTED | {
 READS = {"default_transaction_read_only": "on"}
 
 # Statements that take away what others' code has set or made for the session, also in a function,
-# where no parser sees it. Advisory locks stay: a run has one in the session that applies blocks.
+# where no parser sees it. Advisory locks stay, as a run has its own there: see `run_locks.HELD`.
 UNSETTING = """
 SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL;
 CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES"""
@@ -64,12 +64,16 @@ SELECT pg_catalog.set_config(key, value, true)
 
 
 def keeping(slot: str, names: Iterable[str]) -> str:
-    """The expression that keeps, in a setting of ours, what these are in the transaction now."""
+    """Return the expression that keeps, in a setting of ours, the values that these settings have
+    in the transaction.
+    """
     return _KEEPING % (slot, ",".join(names))
 
 
 def put_back(slot: str) -> str:
-    """The statement after which they are in the transaction what is kept there."""
+    """Return the statement that sets them, in the transaction, to the values that are
+    kept there.
+    """
     return _PUT_BACK % slot
 
 
@@ -78,10 +82,9 @@ def put_back(slot: str) -> str:
 _BLOCK_S, _OWN_ROLE = "pgrunbook.block", "pgrunbook.own_role"
 NOTE_ROLE = f"""\
 SELECT pg_catalog.set_config('{_OWN_ROLE}', pg_catalog.current_setting('role'), true)"""
-_READ_AS_OURS = ",\n       ".join(
-    f"pg_catalog.set_config({sql.quote(name)}, {sql.quote(value)}, true)"
-    for name, value in _READ_AND_PRINTED.items()
-)
+_CALL = "pg_catalog.set_config({}, {}, true)"
+_CALLS = [_CALL.format(*map(sql.quote, setting)) for setting in _READ_AND_PRINTED.items()]
+_READ_AS_OURS = ",\n       ".join(_CALLS)
 LEAVE = f"""\
 SELECT {keeping(_BLOCK_S, ["role", *_READ_AND_PRINTED])},
        {_READ_AS_OURS},
@@ -90,7 +93,7 @@ RETURN = put_back(_BLOCK_S)
 
 
 def theirs(path: str, scope: str = "LOCAL") -> list[str]:
-    """The statements after which names and values are read as a block's author means them: names by
+    """Return the statements after which names and values are read as a block's author means them: names by
     the path, values as the database and the role say. `scope`: LOCAL, to the transaction, or
     SESSION.
     """
@@ -99,14 +102,14 @@ def theirs(path: str, scope: str = "LOCAL") -> list[str]:
 
 
 def ours(scope: str = "LOCAL") -> list[str]:
-    """The statements after which names and values are read as our queries mean them."""
+    """Return the statements after which names and values are read as our queries mean them."""
     values = [f"SET {scope} {name} = {sql.quote(_READ_AND_PRINTED[name])}" for name in _VALUES]
     return [f"SET {scope} search_path = {search_path.OURS}", *values]
 
 
 @contextmanager
 def seeing(conn: Session, path: str = "") -> Iterator[None]:
-    """The session reads names and values as a block does, names by the path or in its schema, as
+    """Let the session read names and values as a block does, names by the path or in its schema, as
     long as the `with` block lasts: for what cannot be in a transaction of ours.
     """
     conn.execute("; ".join(theirs(path or search_path.of(conn), "SESSION")).encode())
@@ -118,7 +121,7 @@ def seeing(conn: Session, path: str = "") -> Iterator[None]:
 
 
 def as_options(values: Mapping[str, str]) -> str:
-    """What gives a session these settings from its start, as libpq's parameter `options`:
+    """Return what gives a session these settings from its start, as libpq's parameter `options`:
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS
     """
     escaped = {name: re.sub(r"([\\\s])", r"\\\1", value) for name, value in values.items()}

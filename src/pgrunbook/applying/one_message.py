@@ -117,7 +117,10 @@ class Message:
     def _message(self, timeouts: Mapping[str, str], last: Sequence[str]) -> Iterator[_Part]:
         pid, key = self.keeper or (None, None)
         held = catalog.statement(self.conn, "held", keeper=pid, key=key)
-        locks = footprint.acquired(self.conn, self.schema, self.statements) if self.traced else []
+        locks: list[list[str]] = []
+        if self.traced:
+            schemas = search_path.schemas(self.conn, self.path) if self.path else [self.schema]
+            locks = footprint.acquired(self.conn, schemas, self.statements)
         yield _Part("BEGIN")
         yield _Part(catalog.statement(self.conn, "begun", **timeouts), self._take_transaction)
         if self._may_set:

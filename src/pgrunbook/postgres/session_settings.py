@@ -93,9 +93,9 @@ RETURN = put_back(_BLOCK_S)
 
 
 def theirs(path: str, scope: str = "LOCAL") -> list[str]:
-    """Return the statements after which names and values are read as a block's author means them: names by
-    the path, values as the database and the role say. `scope`: LOCAL, to the transaction, or
-    SESSION.
+    """Return the statements after which names and values are read as a block's author means them:
+    names by the path, values as the database and the role say. `scope`: LOCAL, to the transaction,
+    or SESSION.
     """
     values = [f"SET {scope} {name} = DEFAULT" for name in _VALUES]
     return [f"SET {scope} search_path = {path}", *values]

@@ -18,7 +18,7 @@ from pgrunbook.ledger.drift import Drift
 from pgrunbook.planning import batch_keys, decisions, going_on, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
-from pgrunbook.planning.remains import Remains, remains
+from pgrunbook.planning.remains import Remains, remains, unnamed
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
@@ -206,10 +206,12 @@ class Agenda:
     def _left(self, block: Block, entry: ledger.Entry | None) -> Remains:
         if entry is None or not entry.broken_off:
             return remains(self.sessions.look, block, None)
-        statements = ledger.begun(self.look, self.runbook, self.schema, block.name)
+        asked = self.look, self.runbook, self.schema, block.name
+        statements = ledger.begun(*asked)
+        starts = ledger.starts(*asked, nameless) if (nameless := unnamed(block)) else {}
         before = [names(identity) for kind, *_, identity in entry.kept if kind == "index"]
         of_schema = [(self.schema, *name) if len(name) == 1 else name for name in before]
-        return remains(self.sessions.look, block, statements, of_schema)
+        return remains(self.sessions.look, block, statements, of_schema, starts)
 
     def _there(self, left: Remains) -> dict[Object, Definition]:
         """The indexes of a block that are there already, as they are."""

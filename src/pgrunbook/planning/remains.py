@@ -15,6 +15,7 @@ from pglast.enums import AlterTableType
 from psycopg import sql
 
 from pgrunbook.errors import Problem
+from pgrunbook.ledger.ledger import Start
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -46,20 +47,26 @@ def remains(
     block: Block,
     begun: Collection[str] | None,
     before: Collection[tuple[str, ...]] = (),
+    starts: Mapping[str, Start] | None = None,
 ) -> Remains:
     """What is left of the block. `begun` are the statements that runs of ours have started, None
     if they have not begun the block; `before` are indexes that were there already then, by schema
-    and name. Reads only.
+    and name; `starts`, when those of these that name no index were begun. Reads only.
     """
-    there = _rows(look, block)
+    there: list[Row] = [*_rows(look, block)]
+    nameless = _nameless(block, there, starts or {})
     broken = [row for row in there if _is_broken(row, block, copies=begun is not None)]
+    broken += [row for rows in nameless.values() for row in rows if not row["whole"]]
     run: list[int] = []
     indexes: list[tuple[str, str]] = []
     problems: list[Problem] = []
     for number, statement in enumerate(block.statements):
         found = [row for row in _made(statement.node, there) if row not in broken]
-        if not found and not _is_undone(statement.node, there):
+        made = [row for row in nameless.get(statement.sql, ()) if row["whole"]]
+        if not found and not made and not _is_undone(statement.node, there):
             run.append(number)
+        if made and starts and not starts[statement.sql].finished:
+            problems += [_of_whom(block, row) for row in made]
         for row in found:
             indexes.append(index := (row["schema"], row["name"]))
             known = statement.sql in (begun or ()) or index in before
@@ -107,6 +114,32 @@ def _is_broken(row: Row, block: Block, *, copies: bool) -> bool:
     return row["name"] in own or (copies and bool(_COPY.search(row["name"])))
 
 
+def unnamed(block: Block) -> list[str]:
+    """The statements that leave the name of an index to PostgreSQL."""
+    return [
+        each.sql
+        for each in block.statements
+        if isinstance(each.node, ast.IndexStmt) and not each.node.idxname
+    ]
+
+
+def _nameless(
+    block: Block, there: Sequence[Row], starts: Mapping[str, Start]
+) -> dict[str, list[Row]]:
+    """For each statement that names no index and was begun, the indexes of its table that were
+    written since: it has made one, or somebody else has.
+    """
+    own = {each.name for each in block.made if each.name}
+    others = [row for row in there if row["kind"] == "index" and row["name"] not in own]
+    tables = {
+        each.sql: each.node.relation.relname for each in block.statements if each.sql in starts
+    }
+    return {
+        sql: [row for row in others if row["table"] == table and row["age"] < starts[sql].age]
+        for sql, table in tables.items()
+    }
+
+
 def _made(node: Any, there: Sequence[Row]) -> list[Row]:
     """The index that a statement makes, if it is there, whole or not."""
     if not isinstance(node, ast.IndexStmt):
@@ -151,6 +184,16 @@ def _told(row: Row) -> str:
 def _repair(row: Row, schema: str) -> str:
     names = (row["name"],) if row["schema"] == schema else (row["schema"], row["name"])
     return f"DROP INDEX CONCURRENTLY {sql.Identifier(*names).as_string()}"
+
+
+def _of_whom(block: Block, row: Row) -> Problem:
+    return Problem(
+        f"{_told(row)} may be what a run has made before it was broken off",
+        where=block.name,
+        expected="a name in the statement, by which its index is found again",
+        found="; ".join(unnamed(block)),
+        remedy=f"{_repair(row, '')}; then run again: it is made anew",
+    )
 
 
 def _strange(block: Block, row: Row, broken: Sequence[Row]) -> Problem:

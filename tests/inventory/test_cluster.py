@@ -13,7 +13,7 @@ from support import databases
 from support.databases import Database
 
 from pgrunbook.applying.effects import read_effect
-from pgrunbook.inventory.changed import written
+from pgrunbook.inventory.changes import read_changes
 from pgrunbook.inventory.objects import Inventory, Object, differences
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.ground import Ground
@@ -170,7 +170,7 @@ def assert_in_effect(conn: Session, sql: Sequence[str]) -> None:
     conn.execute("BEGIN")
     for statement in sql:
         conn.execute(statement.encode())
-    effect = read_effect(conn, written(conn), ground, {})
+    effect = read_effect(conn, read_changes(conn), ground, {})
     after = read(conn)
     conn.execute("ROLLBACK")
     assert effect.differences == differences(before, after)

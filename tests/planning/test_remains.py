@@ -9,7 +9,7 @@ import pytest
 from support.databases import Database
 
 from pgrunbook.ledger.ledger import Start
-from pgrunbook.planning.remains import Remains, half_done, is_detaching, remains
+from pgrunbook.planning.remains import Remains, find_half_done, find_remains, is_detaching
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
@@ -48,7 +48,7 @@ def left(
 ) -> Remains:
     database.load(TABLES + done)
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
-        return remains(conn, made, begun, before)
+        return find_remains(conn, made, begun, before)
 
 
 def test_of_which_nothing_is_there_all_is_left(empty: Database, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_copies_that_reindex_left_are_ours_if_a_run_began(
     made = block(tmp_path, "REINDEX TABLE CONCURRENTLY t")
     empty.load(TABLES + done)
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
-        found = remains(conn, made, [] if began else None)
+        found = find_remains(conn, made, [] if began else None)
     assert found.statements == (0,)
     assert found.repairs == (('DROP INDEX CONCURRENTLY "own_ccnew"',) if began else ())
 
@@ -130,7 +130,7 @@ def test_a_partition_is_detached_until_it_is_none(
     assert (found.statements, found.broken, found.repairs) == (statements, broken, ())
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
         assert is_detaching(conn, made, "of_2025") is bool(broken)
-        assert half_done(conn, made) == list(broken)
+        assert find_half_done(conn, made) == list(broken)
 
 
 def test_names_that_are_quoted_and_in_another_schema(empty: Database, tmp_path: Path) -> None:
@@ -164,6 +164,6 @@ def test_an_index_without_a_name_is_found_by_when_it_was_made(
     ((age,),) = empty.execute("SELECT age(xmin) FROM pg_class WHERE relname = 'begun'")
     made = block(tmp_path, sql)
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
-        found = remains(conn, made, [sql], starts={sql: Start(age, finished)})
+        found = find_remains(conn, made, [sql], starts={sql: Start(age, finished)})
     assert (found.statements, found.repairs) == (statements, repairs)
     assert len(found.problems) == problems

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from pgrunbook.inventory.catalogs import OIDS
-from pgrunbook.inventory.changed import Written
+from pgrunbook.inventory.changes import Changes
+from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import (
     Address,
     Definition,
@@ -25,7 +26,6 @@ from pgrunbook.inventory.objects import (
     differences,
 )
 from pgrunbook.inventory.read import read, read_objects
-from pgrunbook.inventory.words import told
 from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -102,8 +102,8 @@ def _change(each: Difference) -> str:
 
 def _what(each: Difference) -> str:
     if each.before is None or each.after is None:
-        return told(each.after or each.before)
-    return f"{told(each.before, each.after)} → {told(each.after, each.before)}"
+        return describe(each.after or each.before)
+    return f"{describe(each.before, each.after)} → {describe(each.after, each.before)}"
 
 
 def _properties(definition: Definition | None) -> object:
@@ -112,7 +112,7 @@ def _properties(definition: Definition | None) -> object:
 
 def read_effect(
     conn: Session,
-    by_block: Written,
+    by_block: Changes,
     ground: Ground,
     wanted: Mapping[Object, Definition | None],
 ) -> Effect:

@@ -105,15 +105,24 @@ class Kind:
 
     def of(self, addresses: Sequence[Address]) -> str:
         """The question about those of the addresses that may be of this kind; empty if none is."""
-        wanted = {each for each in addresses if each.classid == self.classid}
-        if self.number is None:
-            found = [each.objid for each in wanted if each.objsubid == 0]
-            question = f"{self.oid} = ANY ({oids(found)}){self._lasting}"
-            return self._asked(question) if found else ""
+        whole: set[int] = set()
+        parts: set[tuple[int, int]] = set()
         of_table = self.classid == OIDS["pg_class"]
-        pairs = sorted({(e.objid, e.objsubid) for e in wanted if e.objsubid > 0 or not of_table})
-        if not pairs:
+        for classid, oid, number in addresses:
+            if classid != self.classid:
+                continue
+            if number == 0:
+                whole.add(oid)
+            # elsewhere than in pg_class it is another OID, which may be 0
+            if number > 0 or not of_table:
+                parts.add((oid, number))
+        if self.number is None:
+            if not whole:
+                return ""
+            return self._asked(f"{self.oid} = ANY ({oids(whole)}){self._lasting}")
+        if not parts:
             return ""
+        pairs = sorted(parts)
         tables = oids(oid for oid, _ in pairs)
         these = _are_among(self.oid, self.number, pairs, "int2" if of_table else "oid")
         return self._asked(f"{self.oid} = ANY ({tables}) AND {these}{self._lasting}")
@@ -138,7 +147,7 @@ class Kind:
 
 _GONE = """\
 SELECT {classid}, a.objid::bigint, a.objsubid
-  FROM unnest('{oids}'::oid[], '{numbers}'::int8[]) AS a (objid, objsubid)
+  FROM unnest({oids}::oid[], {numbers}::int8[]) AS a (objid, objsubid)
  WHERE NOT EXISTS ({there})"""
 
 _THERE = {
@@ -154,10 +163,10 @@ _THERE = {
 
 
 def gone(classid: int, addresses: Sequence[Address]) -> str:
-    """The question which of these addresses in one catalog keep nothing any more."""
+    """Return the question which of these addresses in one catalog keep nothing any more."""
     (catalog,) = [name for name, oid in OIDS.items() if oid == classid]
-    wanted = "{" + ",".join(str(each.objid) for each in addresses) + "}"
-    numbers = "{" + ",".join(str(each.objsubid) for each in addresses) + "}"
+    wanted = _array([each.objid for each in addresses])
+    numbers = _array([each.objsubid for each in addresses])
     there = _THERE.get(catalog, f"SELECT FROM {catalog} c WHERE c.oid = a.objid")
     return _GONE.format(classid=classid, oids=wanted, numbers=numbers, there=there)
 
@@ -177,48 +186,59 @@ def query(name: str) -> str:
 @cache
 def kinds() -> Sequence[Kind]:
     """All kinds of objects."""
-    names = sorted(
-        path.name.removesuffix(".sql")
-        for path in (files("pgrunbook") / "sql" / "inventory").iterdir()
-    )
+    folder = files("pgrunbook") / "sql" / "inventory"
+    names = sorted(path.name.removesuffix(".sql") for path in folder.iterdir())
     found = []
     for name in names:
-        if header := _HEADER.search(query(name)):
-            catalog, oid, number, namespace, source, letters = header.groups()
-            about = OIDS[source or catalog], frozenset((letters or "").split())
-            found.append(Kind(name, query(name), OIDS[catalog], oid, number, namespace, *about))
+        header = _HEADER.search(query(name))
+        if not header:
+            continue  # a question of another form: what is said of objects, what was written
+        catalog, oid, number, namespace, source, letters = header.groups()
+        kind = Kind(
+            name,
+            query(name),
+            classid=OIDS[catalog],
+            oid=oid,
+            number=number,
+            namespace=namespace,
+            source=OIDS[source or catalog],
+            letters=frozenset((letters or "").split()),
+        )
+        found.append(kind)
     return found
 
 
 def used() -> str:
-    """The question for which kinds of objects there may be any: see `kinds_in`."""
-    return " UNION ALL ".join(
-        (_USED_BY if catalog in _LETTERS else _USED).format(
-            oid=oid,
-            catalog=catalog,
-            letters=_LETTERS.get(catalog),
-            later=MADE_LATER,
-            but=_BUT.get(catalog, ""),
-        )
-        for catalog, oid in OIDS.items()
-        if oid not in _ALWAYS and catalog != _HIDDEN
-    )
+    """Return the question which kinds of objects there are any of: see `kinds_in`."""
+    queries = []
+    for catalog, oid in OIDS.items():
+        if oid in _ALWAYS or catalog == _HIDDEN:
+            continue
+        about = {"oid": oid, "catalog": catalog, "later": MADE_LATER}
+        if catalog in _LETTERS:
+            but = _BUT.get(catalog, "")
+            queries.append(_USED_BY.format(**about, letters=_LETTERS[catalog], but=but))
+        else:
+            queries.append(_USED.format(**about))
+    return " UNION ALL ".join(queries)
 
 
 def kinds_in(used: Answer) -> list[Kind]:
-    """The kinds of objects that may be there, by the answer to that question."""
+    """Return the kinds of objects that may be there, by the answer to the question of `used`."""
     there: dict[int, set[str]] = {oid: set() for oid in _ALWAYS}
     for oid, letter in used.rows:
         there.setdefault(oid, set()).add(letter)
-    return [
-        kind
-        for kind in kinds()
-        if kind.source in there and (not kind.letters or kind.letters & there[kind.source])
-    ]
+    found = []
+    for kind in kinds():
+        if kind.source in there and (not kind.letters or kind.letters & there[kind.source]):
+            found.append(kind)
+    return found
 
 
 def among(addresses: Sequence[Address], classid: str, oid: str) -> str:
-    """The condition that these columns of a row address one of these objects, or a part of one."""
+    """Return the condition that two columns of a row address one of these objects, or a part of
+    one.
+    """
     return _are_among(classid, oid, sorted({each[:2] for each in addresses}), "oid")
 
 
@@ -233,25 +253,31 @@ _WITHIN = "SELECT oid FROM {catalog} WHERE {column} = ANY ({namespaces})"
 
 
 def said_of_later() -> str:
-    """The condition that a row, of whatever is said of objects, is not about PostgreSQL's own."""
+    """Return the condition that a comment or a label, `d`, is not about one of PostgreSQL's own
+    objects.
+    """
     return f"(d.objoid >= {MADE_LATER} OR d.classoid = ANY ({oids(_ALWAYS)}))"
 
 
 def said_within(namespaces: Sequence[int]) -> str:
-    """The condition that a row, of whatever is said of objects, is about one of these schemas; it
-    may be about an object of a small catalog, wherever that is.
+    """Return the condition that a comment or a label, `d`, is about an object of these schemas.
+
+    What is about an object of a small catalog passes, wherever that object is: to read it costs
+    less than to find out.
     """
     small = oids(OIDS[catalog] for catalog in _LARGE)
-    theirs = " UNION ALL ".join(
-        _WITHIN.format(catalog=catalog, column=column, namespaces=oids(namespaces))
-        for catalog, column in _LARGE.items()
-    )
-    return f"(d.classoid <> ALL ({small}) OR d.objoid IN ({theirs}))"
+    queries = []
+    for catalog, column in _LARGE.items():
+        about = {"catalog": catalog, "column": column, "namespaces": oids(namespaces)}
+        queries.append(_WITHIN.format(**about))
+    return f"(d.classoid <> ALL ({small}) OR d.objoid IN ({' UNION ALL '.join(queries)}))"
 
 
 def _are_among(left: str, right: str, pairs: Sequence[tuple[int, int]], type_: str) -> str:
-    lefts, rights = [one for one, _ in pairs], [other for _, other in pairs]
-    return _PAIRS.format(left, right, _array(lefts), _array(rights), type_)
+    """Return the condition that the two columns hold one of the pairs."""
+    lefts = _array([one for one, _ in pairs])
+    rights = _array([other for _, other in pairs])
+    return _PAIRS.format(left, right, lefts, rights, type_)
 
 
 def oids(numbers: Iterable[int]) -> str:

@@ -185,10 +185,10 @@ def relative(path: Path) -> Path:
 
 def record(path: Path) -> Record:
     """The record of an executed notebook. Raises Refused if it is none."""
-    from pgrunbook.records import malformed
-    from pgrunbook.records.contained import require_regular
+    from pgrunbook.records import malformed_notebook
     from pgrunbook.records.record import Record
+    from pgrunbook.records.untrusted_files import require_regular
 
     require_regular(path)
-    with malformed.refused(path.name):
+    with malformed_notebook.refuse(path.name):
         return Record.read(path)

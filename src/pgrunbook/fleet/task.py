@@ -14,11 +14,11 @@ from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
 from pgrunbook.fleet import plans
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.ledger import ledger
-from pgrunbook.planning import drifted
+from pgrunbook.planning import drift_report
 from pgrunbook.postgres.connection import connect
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.naming import NOTEBOOK, seal_of
-from pgrunbook.runbooks import targets
+from pgrunbook.runbooks import fingerprints, targets
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
@@ -37,13 +37,15 @@ def run_one(
     run_id: str,
     *,
     cell_timeout_s: float,
+    begun_with: str = "",
     approved: Mapping[str, str] | None = None,
     once: bool = False,
 ) -> Told:
     """Run the runbook in that mode against a target of the fleet, under that id, and seal its
     record below `outputs/<fleet>/<target>/`.
 
-    Returns `verdict`, `reason` and `seconds`. `approved` is the approval of a set: `set`, `list`
+    Returns `verdict`, `reason` and `seconds`. With other files than the fleet's run was begun with,
+    by the digest of `code`, it is refused. `approved` is the approval of a set: `set`, `list`
     and `approver`; a target that plans otherwise is refused. A cell that takes longer than
     `cell_timeout_s` is interrupted, and the run with it. With `once` it does nothing if the
     target's ledger knows the id already: some executors begin a task again.
@@ -52,6 +54,8 @@ def run_one(
     def work(project: Project, each: FleetTarget) -> Told:
         if once and _knows(project, each, run_id):
             return {"verdict": Verdict.INTERRUPTED, "reason": "the run was begun before"}
+        if is_changed(project, runbook, begun_with):
+            raise Refused.of(CHANGED)
         values = {**given, "mode": mode}
         if approved:
             planned = look(root, runbook, target, given, "plan", cell_timeout_s=cell_timeout_s)
@@ -69,6 +73,23 @@ def run_one(
         return _told(ending)
 
     return _timed(root, target, work)
+
+
+# What was proven by one wave would say nothing about the next.
+CHANGED = "the runbook's files were changed since the fleet's run began"
+
+
+def code(project: Project, runbook: str) -> str:
+    """The digest of what a runbook runs, as it is now."""
+    return fingerprints.of_code(project.runbook(runbook), project.sql(runbook))
+
+
+def is_changed(project: Project, runbook: str, begun_with: str) -> bool:
+    """Whether it runs something else now than what has this digest, if there is one."""
+    try:
+        return bool(begun_with) and code(project, runbook) != begun_with
+    except (OSError, Refused):
+        return True
 
 
 def take_away(folder: Path, run_id: str) -> None:
@@ -105,11 +126,11 @@ def look(
 
 def drift(root: str, target: Mapping[str, str]) -> Told:
     """Compare what runbooks have made on a target with what is there. Returns `verdict`, `reason`,
-    `seconds`, and `drift`: see `drifted.collect`.
+    `seconds`, and `drift`: see `drift_report.collect`.
     """
 
     def work(project: Project, each: FleetTarget) -> Told:
-        found = drifted.collect(project, each.called(project), each.schema)["drift"]
+        found = drift_report.collect(project, each.called(project), each.schema)["drift"]
         verdict = Verdict.FAILED if found else Verdict.PASSED
         return {"verdict": verdict, "reason": "", "drift": found}
 
@@ -177,4 +198,4 @@ def _approval(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> di
 def _knows(project: Project, each: FleetTarget, run_id: str) -> bool:
     target = targets.resolve(each.called(project), project)
     with connect(target, schema="pg_catalog", label="fleet", read_only=True) as conn:
-        return ledger.exists(conn) and ledger.knows(conn, run_id)
+        return ledger.exists(conn) and ledger.has_run(conn, run_id)

@@ -36,7 +36,7 @@ def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
     there = _named(conn, block)
     if there is None:
         return None
-    strange = trust.reading(conn, there["oid"], block.batching.key)
+    strange = trust.functions_called_by_reads(conn, there["oid"], block.batching.key)
     if there["is_key"] and not strange:
         strange = [*_not_utf8(conn, block, there)]
     return {**there, "strange": strange}

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import psycopg
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.inventory.words import told
 from pgrunbook.ledger import install, ledger
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.postgres import catalog, limits, trust
@@ -33,7 +33,7 @@ def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[Chec
     exists, strangers = trust.strangers(conn)
     if strangers or not there or not readable:
         return _all("ledger", "is nobody else's", strangers)
-    problems = trust.lacking(conn, 1) if exists else [_NO_LEDGER]
+    problems = trust.missing_columns(conn, 1) if exists else [_NO_LEDGER]
     if problems:
         return _all("ledger", "is one", problems)
     version = ledger.installed(conn)
@@ -48,7 +48,7 @@ def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[Chec
     )
     if known.problem:
         return [known]
-    return [known, *_all("ledger", "is complete", trust.lacking(conn, version))]
+    return [known, *_all("ledger", "is complete", trust.missing_columns(conn, version))]
 
 
 _NO_LEDGER = Problem(
@@ -193,7 +193,7 @@ def readings(
     if not unread:
         return
     differing = [
-        f"{each}: {told(before, now)} → {told(now, before)}"
+        f"{each}: {describe(before, now)} → {describe(now, before)}"
         for each, (before, now) in sorted(unread.items())
         if before is not None and before != now
     ]

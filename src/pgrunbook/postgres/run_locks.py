@@ -30,12 +30,12 @@ LEDGER = _key("pgrunbook ledger")
 
 
 def of_schema(schema: str) -> int:
-    """The lock of a run in a schema."""
+    """Return the lock of a run in a schema."""
     return _key(f"pgrunbook schema {schema}")
 
 
 def of_work(schema: str) -> int:
-    """The lock of the session that applies blocks in a schema."""
+    """Return the lock of the session that applies blocks in a schema."""
     return _key(f"pgrunbook work {schema}")
 
 
@@ -64,7 +64,7 @@ def of_working(schema: str) -> set[tuple[int, int]]:
 
 
 def holding(conn: Connection, key: int) -> list[dict[str, Any]]:
-    """The sessions that hold a lock: `pid`, `application`, `role`, `since`. Reads only.
+    """Return the sessions that hold a lock: `pid`, `application`, `role`, `since`. Reads only.
 
     Without pg_read_all_stats, `application` is None for the sessions of other roles.
     """

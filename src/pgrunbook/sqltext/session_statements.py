@@ -33,18 +33,22 @@ _AS_READ = "delete the statement, and write E'…' where a backslash is to escap
 _DROPPED = "add ON COMMIT DROP, or drop it at the end of the file"
 
 
-def misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[int, str, str]]:
+def find_misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[int, str, str]]:
     """Yield each statement that a file may not hold: its index, what is wrong, and what to do.
 
     `kept`: whether the file is committed; what is rolled back may change the session.
     """
-    dropped = {name for node in nodes for name in _dropped(node)}
+    dropped: set[str] = set()
+    for node in nodes:
+        dropped.update(_dropped(node))
     for number, node in enumerate(nodes):
         what, remedy = _misplaced(node, kept=kept)
-        if kept and not what and (name := _temporary(node)) and name not in dropped:
-            what, remedy = f"leaves {name}, which is temporary, behind: it {_OUTLIVES}", _DROPPED
+        name = _temporary(node)
         if what:
             yield number, what, remedy
+        elif kept and name and name not in dropped:
+            what = f"leaves {name}, which is temporary, behind: it {_OUTLIVES}"
+            yield number, what, _DROPPED
 
 
 def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
@@ -58,13 +62,10 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
         case ast.VariableSetStmt(name=name) if _reads_otherwise(name, node.args):
             return "changes how the server reads the statements behind it", _AS_READ
         case ast.CopyStmt(filename=None):
-            return (
-                "copies rows from or to a client that has none",
-                "use INSERT, or SELECT",
-            )
+            return "copies rows from or to a client that has none", "use INSERT, or SELECT"
         case ast.VariableSetStmt(is_local=local) if kept and not local:
             return f"changes the session: it {_OUTLIVES}", _LOCAL
-        # which nothing rolls back
+        # nothing rolls these back
         case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt() | ast.LoadStmt():
             return f"changes the session: it {_OUTLIVES}", "delete the statement"
         case ast.ListenStmt() | ast.UnlistenStmt() if kept:
@@ -85,8 +86,11 @@ def _of_transaction(node: ast.VariableSetStmt) -> bool:
 
 
 def _reads_otherwise(name: str | None, arguments: Sequence[ast.Node] | None) -> bool:
-    """Whether a setting is about how SQL is read, and has another value than in our sessions."""
-    if (ours := _READING.get((name or "").lower())) is None:
+    """Return whether a setting is about how SQL is read, and has another value than in our
+    sessions.
+    """
+    ours = _READING.get((name or "").lower())
+    if ours is None:
         return False
     match arguments:
         case (ast.A_Const(val=ast.String(sval=value)),):
@@ -102,7 +106,7 @@ class _Settings(Visitor):  # type: ignore[misc]  # pglast ships no type informat
 
     @classmethod
     def found(cls, node: ast.Node) -> bool:
-        """Whether the statement calls it."""
+        """Return whether the statement calls it."""
         visitor = cls()
         visitor(node)
         return visitor.outlive
@@ -131,7 +135,9 @@ def _temporary(node: ast.Node) -> str:
         case _:
             return ""
     temporary = relation.relpersistence == "t" or relation.schemaname == "pg_temp"
-    return relation.relname if temporary and end != OnCommitAction.ONCOMMIT_DROP else ""
+    if not temporary or end == OnCommitAction.ONCOMMIT_DROP:
+        return ""
+    return str(relation.relname)
 
 
 _RELATIONS = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_SEQUENCE)

@@ -123,6 +123,7 @@ def read_effect(
     own = {*by_block.addresses, *_lessened(ground, by_block.deleted_from)}
     asked = own | {known[each] for each in wanted if each in known}
     after = read_objects(conn, sorted(asked), *_lost(ground, by_block.deleted_from))
+    after.silent -= asked  # which were read as they are now, if they are there
     _silence(ground, after)
     if _renames(ground, after):  # of what is in the schema, or the role's, no row was written
         after = read(conn)

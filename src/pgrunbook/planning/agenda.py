@@ -278,7 +278,7 @@ class Agenda:
             block,
             found,
             entry,
-            self.state.fold.changes.get((self.runbook, block.name), {}),
+            self.state.fold.changed_by(self.runbook, block.name),
             self.state.problems(block, drifted),
             lambda undo: self._remains(undo, entry),
             self.source,

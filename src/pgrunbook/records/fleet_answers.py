@@ -11,7 +11,7 @@ from typing import Any
 from pgrunbook.durations import moment
 from pgrunbook.records.backfill import kind
 from pgrunbook.records.record import Record, Row
-from pgrunbook.records.words import counted, listed, sentence
+from pgrunbook.records.words import counted, listed
 
 _EACH = "The record of each target says: the cell lists them, each with its SHA-256."
 
@@ -59,10 +59,10 @@ def _who(record: Record) -> str:
 
 def _failed(targets: list[dict[str, Any]]) -> str:
     left = [row for row in targets if row["state"] != "passed"]
-    lines = [
-        f"{sentence(state)[:-1]}, {counted(len(names), 'target')}: {listed(names)}. {why.rstrip('.')}."
-        for state, why, names in reasons(left)
-    ]
+    lines = []
+    for state, why, names in reasons(left):
+        who = f"{counted(len(names), 'target')}: {listed(names)}"
+        lines.append(f"{state.capitalize()}: {why.rstrip('.')}. {who}.")
     again = sum(row["attempts"] > 1 for row in targets)
     lines = lines or ["Nothing failed or was set aside."]
     return "\n".join([*lines, f"{counted(again, 'target')} tried more than once."])

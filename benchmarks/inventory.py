@@ -20,7 +20,7 @@ import catalogs
 import psycopg
 from measuring import table
 
-from pgrunbook.inventory.changed import overwritten, written
+from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.postgres import embedded
 
@@ -37,11 +37,11 @@ def section(server: embedded.Server, times: int, count: int = 10_000) -> str:
         block.execute("BEGIN")
         for statement in CHANGE.split("; "):
             block.execute(statement.encode())
-        found = written(block)
+        found = read_changes(block)
         assert found.xid is not None
         questions: dict[str, Callable[[], object]] = {
-            "`written`": lambda: written(block),
-            "`overwritten`": lambda: overwritten(other, found.xid or 0, found.deleted_from),
+            "`written`": lambda: read_changes(block),
+            "`overwritten`": lambda: read_overwritten(other, found.xid or 0, found.deleted_from),
             f"`read_objects`, {len(found.addresses)} addresses": lambda: read_objects(
                 block, found.addresses
             ),

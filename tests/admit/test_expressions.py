@@ -42,7 +42,7 @@ NEW_LABEL = Subject("c", ("kind",), is_enum=True, as_text=True)
     ],
 )
 def test_a_list_gets_one_more_entry(subject: Subject, old: str, new: str) -> None:
-    assert expressions.text(expressions.widened(expressions.parse(old), subject, "new")) == new
+    assert expressions.text(expressions.widen(expressions.parse(old), subject, "new")) == new
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_list_gets_one_more_entry(subject: Subject, old: str, new: str) -> Non
     ],
 )
 def test_what_is_no_list_is_kept_as_it_is(subject: Subject, old: str) -> None:
-    widened = expressions.text(expressions.widened(expressions.parse(old), subject, "it's"))
+    widened = expressions.text(expressions.widen(expressions.parse(old), subject, "it's"))
     assert widened == f"{old} OR c IS NOT DISTINCT FROM 'it''s'"
 
 
@@ -74,7 +74,7 @@ def test_a_label_that_is_not_there_yet_is_compared_as_text() -> None:
         == "c <> 'a'::text AND c = ANY('{a}'::text[])"
     )
     assert expressions.text(
-        expressions.widened(expressions.parse("c <> 'a'::kind"), NEW_LABEL, "new")
+        expressions.widen(expressions.parse("c <> 'a'::kind"), NEW_LABEL, "new")
     ) == ("c <> 'a'::kind OR c::text IS NOT DISTINCT FROM 'new'")
 
 
@@ -95,7 +95,7 @@ def test_an_order_of_labels_is_not_one_of_texts(expression: str, expected: bool)
 def test_what_other_columns_say_is_unknown() -> None:
     node = expressions.parse("((c = 'a'::text) AND (d > 0)) OR NOT (e IS NULL OR c = f)")
     assert (
-        expressions.text(expressions.alone(node, "c"))
+        expressions.text(expressions.with_unknown_others(node, "c"))
         == "(c = 'a'::text AND NULL) OR NOT (NULL OR c = f)"
     )
 
@@ -151,7 +151,7 @@ def test_what_the_server_prints_of_an_expression_says_the_same(
     """Or it would be asked about it once more while the table is locked."""
     empty.load("CREATE TYPE kind AS ENUM ('a', 'b', 'new')")
     empty.load(f"CREATE TABLE t (c {column}, d int, e varchar(2), CONSTRAINT k CHECK ({old}))")
-    widened = expressions.widened(expressions.parse(printed(empty)), subject, "new")
+    widened = expressions.widen(expressions.parse(printed(empty)), subject, "new")
     written = expressions.text(expressions.as_written(widened))
     empty.load(f"ALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k CHECK ({written})")
     said = gist(expressions.parse(written), subject)

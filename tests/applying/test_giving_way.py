@@ -78,14 +78,14 @@ def count(database: Database) -> int:
 
 def ask(database: Database, what: requests.What) -> None:
     with connect(Target("test", database.url), schema="pgrunbook") as conn:
-        run = requests.at_work(conn, "test", "public")
+        run = requests.run_at_work(conn, "test", "public")
         requests.ask(conn, run, what, operator="ada", host="here", reason="lunch")
 
 
-def pausing(database: Database) -> batches.Pausing | None:
+def pausing(database: Database) -> batches.CurrentPause | None:
     """What the ledger says of it now."""
     with connect(Target("test", database.url), schema="pgrunbook") as conn:
-        return batches.pausing(conn, 1)
+        return batches.current_pause(conn, 1)
 
 
 def test_it_pauses_goes_on_and_stops_as_it_is_asked(backfill: Backfilling) -> None:

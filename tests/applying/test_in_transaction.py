@@ -64,8 +64,8 @@ class Applying:
     def twin(self) -> Iterator[Twin]:
         """A twin of the database."""
         look = self.sessions.look
-        server = twin_server.kept(self.servers, self.database.server.version)
-        with twin_server.made(self.sessions.target, look, server, self.run_id[:8]) as made:
+        server = twin_server.embedded_server(self.servers, self.database.server.version)
+        with twin_server.make_twin(self.sessions.target, look, server, self.run_id[:8]) as made:
             yield made
 
     def __call__(self, sql: str, lock_timeout: str = "150ms", name: str = "010_block") -> Outcome:

@@ -73,12 +73,12 @@ def test_a_run_is_paused_goes_on_and_is_stopped(
     early = ask(project, empty, "pause")
     assert early.code == 2
     assert "the run at work has no batches to do" in early.text
-    assert requests.asked(at_work.look, RUN) is None
+    assert requests.last_request(at_work.look, RUN) is None
     begin_batches(at_work)
     paused = ask(project, empty, "pause", "--reason", "the sale begins", "--operator", "ada")
     assert paused.code == 0, paused.text
     assert f"run {RUN[:8]} pauses before its next batch" in paused.text
-    request = requests.asked(at_work.look, RUN)
+    request = requests.last_request(at_work.look, RUN)
     assert request
     assert (request.what, request.operator, request.database_user) == ("pause", "ada", "postgres")
     assert str(request).startswith("pause asked for at ")
@@ -96,7 +96,7 @@ def test_a_run_is_paused_goes_on_and_is_stopped(
     assert again.code == 2
     assert "nobody has paused the run" in again.text
     assert ask(project, empty, "stop").code == 0
-    told = ledger.everything(at_work.look, RUN)
+    told = ledger.rows_of_run(at_work.look, RUN)
     assert told
     assert [row["what"] for row in told["requests"] or ()] == ["pause", "resume", "stop"]
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
@@ -110,7 +110,7 @@ def test_a_flood_of_words_is_cut(empty: Database, at_work: Sessions) -> None:
         "INSERT INTO pgrunbook.requests (run_id, what, operator, host, reason)"
         f" SELECT '{RUN}', 'pause', repeat('x', 5000), repeat('x', 5000), repeat('x', 5000000)"
     )
-    request = requests.asked(at_work.look, RUN)
+    request = requests.last_request(at_work.look, RUN)
     assert request
     assert len(str(request)) < 1000
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import tasks as given
 
 from pgrunbook.errors import Failed, Refused, Verdict
 from pgrunbook.fleet import coordinator, journal, report, runs, task
@@ -584,6 +585,20 @@ def test_a_worker_that_dies_takes_one_task_with_it() -> None:
             lost.result(60)
         assert workers.submit(os.getpid).result(60) != os.getpid()
         kept.result(60)
+
+
+def test_a_worker_in_which_a_thread_is_left_gets_no_other_task(tmp_path: Path) -> None:
+    """Nor does it keep the coordinator from its end."""
+    (tmp_path / "pgrunbook.toml").touch()
+    on = str(tmp_path), {"name": "a", "service": "s"}
+    with Processes(1) as workers:
+        told = [
+            workers.submit(task._timed, *on, work).result(60)
+            for work in (given.leave_a_thread, given.say_who, given.leave_a_thread)
+        ]
+    assert [each["spent"] for each in told] == [True, False, True]
+    first, second, third = (each["pid"] for each in told)
+    assert first != second == third
 
 
 def test_workers_end_with_the_coordinator() -> None:

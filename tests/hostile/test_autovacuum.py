@@ -65,7 +65,7 @@ def altered(url: str, budget: str = "1s") -> tuple[list[Attempt], bool]:
                 lambda: work.execute("ALTER TABLE public.t ADD COLUMN more int"),
                 block="010_t",
                 budget=budget,
-                watch=lambda: lock_waits.watched(work, look, "150ms"),
+                watch=lambda: lock_waits.watch_blockers(work, look, "150ms"),
                 report=attempts.append,
             )
         except psycopg.errors.LockNotAvailable:

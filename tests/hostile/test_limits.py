@@ -80,7 +80,7 @@ def test_where_it_is_set_is_named_with_what_mends_it(
         pytest.raises(psycopg.errors.QueryCanceled) as caught,
     ):
         conn.execute("SELECT pg_sleep(1)")
-    found = limits.named(
+    found = limits.name_setting(
         Problem("was cancelled"), caught.value, role.name, lambda: psycopg.connect(role.url)
     )
     assert found.found.startswith("statement_timeout=1ms, set for the ")

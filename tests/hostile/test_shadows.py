@@ -161,7 +161,7 @@ def answers(database: Database) -> dict[str, object]:
     with connect(Target("test", database.url), schema="public") as conn:
         for name in QUERIES:
             if name == "commit_guard":  # a DO, which has no rows
-                conn.execute(catalog.written(name, {"pid": 1, "limit_ms": 0}).encode())
+                conn.execute(catalog.with_literals(name, {"pid": 1, "limit_ms": 0}).encode())
                 continue
             rows = catalog.rows(conn, name, **given(database, name))
             if not re.search(r"^ ORDER BY", catalog.query(name), re.MULTILINE):

@@ -219,7 +219,7 @@ def test_pg_dump_is_ended_where_the_server_falls_silent(
         begun = time.monotonic()
         with (
             pytest.raises(Failed, match="the server has not answered"),
-            schema_copy.copied(Target("test", line.url(crm.name)), conn, tmp_path, "silent"),
+            schema_copy.copy_schema(Target("test", line.url(crm.name)), conn, tmp_path, "silent"),
         ):
             pass
         assert time.monotonic() - begun < 15
@@ -433,7 +433,7 @@ def test_a_second_signal_ends_a_run_whose_standby_is_lost(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    ("of", "step"), [(restore, "watched"), (Twin, "session")], ids=["restoring", "asking"]
+    ("of", "step"), [(restore, "run_watched"), (Twin, "session")], ids=["restoring", "asking"]
 )
 def test_a_server_for_twins_that_falls_silent_is_given_up(
     crm: Database, place: Path, monkeypatch: pytest.MonkeyPatch, of: object, step: str
@@ -441,22 +441,22 @@ def test_a_server_for_twins_that_falls_silent_is_given_up(
     monkeypatch.setattr(copy_place, "_STATEMENT_S", 1.0)
     monkeypatch.setattr(copy_place, "_CONNECT_S", 2)
     crm.load("CREATE SCHEMA restored_first")
-    host = twin_server.kept(place / "silent", crm.server.version)
+    host = twin_server.embedded_server(place / "silent", crm.server.version)
     target = Target("test", crm.url)
     with Line(host.socket) as line, closing(connect(target, schema="public")) as conn:
-        server = twin_server.own(line.url("postgres", host.superuser), host.version)
+        server = twin_server.own_server(line.url("postgres", host.superuser), host.version)
         monkeypatch.setattr(of, step, _silenced(line, getattr(of, step)))
         begun = time.monotonic()
         with (
             pytest.raises(Refused, match="the server for twins does not answer"),
-            twin_server.made(target, conn, server, "silent") as twin,
+            twin_server.make_twin(target, conn, server, "silent") as twin,
         ):
             twin.session()
         assert time.monotonic() - begun < 30
         monkeypatch.undo()
     # what it has left goes with the next
     with closing(connect(target, schema="public")) as conn:
-        with twin_server.made(target, conn, host, "spoken"):
+        with twin_server.make_twin(target, conn, host, "spoken"):
             pass
         left = "SELECT datname FROM pg_database WHERE datname LIKE 'pgrunbook%'"
         assert Database(host, "postgres").execute(left) == []

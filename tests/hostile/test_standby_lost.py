@@ -209,7 +209,7 @@ def test_where_the_server_cannot_cancel_the_wait_we_do(own: Database, odd: str) 
             "BEGIN; SET LOCAL synchronous_commit = on; ALTER TABLE public.a ADD COLUMN y int"
         )
         begun = time.monotonic()
-        with standbys.watched(work, look, LOCK_TIMEOUT_S * 1000) as commit:
+        with standbys.watch_commit(work, look, LOCK_TIMEOUT_S * 1000) as commit:
             work.execute("COMMIT")
     assert not commit.confirmed
     assert time.monotonic() - begun < 2

@@ -129,7 +129,7 @@ def folder(place: Path) -> Iterator[Path]:
 
 def rehearsed(database: Database, folder: Path, conn: Connection) -> list[str]:
     """Copy the schema as a rehearsal does; what could not be copied."""
-    with schema_copy.copied(Target("t", database.url), conn, folder, "x") as copy:
+    with schema_copy.copy_schema(Target("t", database.url), conn, folder, "x") as copy:
         with closing(psycopg.connect(copy.target.conninfo)) as there:
             assert not superuser(there)
         return list(copy.warnings)
@@ -137,8 +137,8 @@ def rehearsed(database: Database, folder: Path, conn: Connection) -> list[str]:
 
 def twin(database: Database, folder: Path, conn: Connection) -> list[str]:
     """The same as a twin."""
-    server = twin_server.kept(folder, conn.info.server_version // 10_000)
-    with twin_server.made(Target("t", database.url), conn, server, "x") as made:
+    server = twin_server.embedded_server(folder, conn.info.server_version // 10_000)
+    with twin_server.make_twin(Target("t", database.url), conn, server, "x") as made:
         for session in (made.session(), made.arranging()):
             with closing(session):
                 assert not superuser(session)
@@ -199,8 +199,8 @@ def test_what_takes_a_superuser_is_copied_with_its_owners_and_privileges(
     roles = [databases.login_role(empty).name for _ in range(2)]
     empty.load(f"GRANT CREATE ON SCHEMA public TO {roles[0]}; {PRIVILEGED.format(*roles)}")
     with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
-        server = twin_server.kept(folder, conn.info.server_version // 10_000)
-        with twin_server.made(Target("t", empty.url), conn, server, "x") as made:
+        server = twin_server.embedded_server(folder, conn.info.server_version // 10_000)
+        with twin_server.make_twin(Target("t", empty.url), conn, server, "x") as made:
             # which only a superuser may own
             assert [each.partition(":")[0] for each in made.warnings] == [
                 "ALTER FOREIGN DATA WRAPPER far OWNER TO postgres"
@@ -212,10 +212,43 @@ def test_what_takes_a_superuser_is_copied_with_its_owners_and_privileges(
             assert copied == empty.dump("--schema-only")
 
 
+# What opens files and connections of the machine that it is called on: made by a superuser.
+REACHES = """
+CREATE SCHEMA own; CREATE EXTENSION dblink SCHEMA own; CREATE EXTENSION file_fdw;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE own.there (a text) SERVER files OPTIONS (program 'touch {}/program; echo');
+CREATE TABLE own.t (a int);
+CREATE FUNCTION own.reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+ PERFORM own.dblink_connect('{}'); RETURN NULL; END $$;
+CREATE TRIGGER reach AFTER INSERT ON own.t FOR EACH STATEMENT EXECUTE FUNCTION own.reach();
+"""
+
+
+def test_nothing_on_a_twin_opens_files_or_connections(
+    empty: Database, folder: Path, harmed: Path
+) -> None:
+    known = "SELECT FROM pg_available_extensions WHERE name IN ('dblink', 'file_fdw')"
+    if len(empty.execute(known)) < 2:
+        pytest.skip("NOT TESTED: this server has no dblink and no file_fdw. --pg 15")
+    empty.load(REACHES.format(harmed, f"dbname={empty.name}"))
+    with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
+        server = twin_server.embedded_server(folder, conn.info.server_version // 10_000)
+        with twin_server.make_twin(Target("t", empty.url), conn, server, "x") as made:
+            assert made.warnings == tuple(
+                f"extension {name} is not on the twin" for name in ("dblink", "file_fdw")
+            )
+            with closing(made.session()) as there:
+                assert there.execute("INSERT INTO own.t VALUES (1)").rowcount == 1
+                with pytest.raises(psycopg.Error, match="file_fdw"):
+                    there.execute("SELECT FROM own.there")
+        assert "extension file_fdw is on no copy" in rehearsed(empty, folder, conn)
+    assert [*harmed.iterdir()] == []
+
+
 @pytest.fixture
 def known(empty: Database, folder: Path) -> Iterator[Callable[[str, str], None]]:
     """`known(role, options)` makes a role that the target has, and the server for twins too."""
-    server = twin_server.kept(folder, empty.server.version)
+    server = twin_server.embedded_server(folder, empty.server.version)
     made: list[str] = []
 
     def make(role: str, options: str) -> None:
@@ -274,8 +307,8 @@ def test_who_may_use_the_machine_of_the_target_may_not_use_ours(
     for function in functions:
         empty.load(f"GRANT EXECUTE ON FUNCTION {function} TO {role}")
     with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
-        server = twin_server.kept(folder, empty.server.version)
-        with twin_server.made(Target("t", empty.url), conn, server, "x") as made:
+        server = twin_server.embedded_server(folder, empty.server.version)
+        with twin_server.make_twin(Target("t", empty.url), conn, server, "x") as made:
             copy = Database(server, str(conninfo_to_dict(made.conninfo)["dbname"]))
             for function in functions:
                 asked = "SELECT has_function_privilege(%s, %s, 'EXECUTE')"
@@ -285,22 +318,22 @@ def test_who_may_use_the_machine_of_the_target_may_not_use_ours(
 
 
 def test_the_target_s_own_server_is_none_for_twins(empty: Database) -> None:
-    server = twin_server.own(empty.conninfo, empty.server.version)
+    server = twin_server.own_server(empty.conninfo, empty.server.version)
     with (
         connect(Target("t", empty.url), schema="public", read_only=True) as conn,
         pytest.raises(Refused, match="the target's own"),
-        twin_server.made(Target("t", empty.url), conn, server, "x"),
+        twin_server.make_twin(Target("t", empty.url), conn, server, "x"),
     ):
         pass
 
 
 def test_roles_are_gone_with_the_last_copy_that_needs_them(empty: Database, folder: Path) -> None:
     role = databases.login_role(empty).name
-    server = twin_server.kept(folder, empty.server.version)
+    server = twin_server.embedded_server(folder, empty.server.version)
     twins = Database(server, "postgres")
     asked = f"SELECT FROM pg_roles WHERE rolname = '{role}'"
     with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
-        with twin_server.made(Target("t", empty.url), conn, server, "y"):
+        with twin_server.make_twin(Target("t", empty.url), conn, server, "y"):
             twin(empty, folder, conn)
             assert twins.execute(asked) == [()]
         assert twins.execute(asked) == []
@@ -310,7 +343,7 @@ def test_a_server_that_asks_for_passwords_shows_them_to_nobody(
     empty: Database, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All users of the machine can read the command line of pg_restore."""
-    host = twin_server.kept(place / "asking", empty.server.version)
+    host = twin_server.embedded_server(place / "asking", empty.server.version)
     with Database(host, "postgres").connect() as own:
         own.execute("ALTER ROLE pgrunbook_twin PASSWORD 'never-shown'")
         (host.data / "pg_hba.conf").write_text("local all all scram-sha-256")
@@ -324,10 +357,10 @@ def test_a_server_that_asks_for_passwords_shows_them_to_nobody(
     monkeypatch.setattr(subprocess, "Popen", spied)
     empty.load("CREATE TABLE t (a int)")
     asked = make_conninfo(host.conninfo(), password="never-shown")
-    server = twin_server.own(asked, empty.server.version)
+    server = twin_server.own_server(asked, empty.server.version)
     with (
         connect(Target("t", empty.url), schema="public", read_only=True) as conn,
-        twin_server.made(Target("t", empty.url), conn, server, "x") as made,
+        twin_server.make_twin(Target("t", empty.url), conn, server, "x") as made,
     ):
         assert [*made.warnings] == []
         with closing(made.session()) as there:

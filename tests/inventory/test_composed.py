@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inventory import changes
-from inventory.test_changed import effect
+from inventory.test_changes import effect
 from inventory.test_oracle import CHANGES
 from support import databases
 from support.databases import Database

@@ -13,8 +13,8 @@ from support.databases import Database
 
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.inventory.read import read
-from pgrunbook.ledger.drift import Drift, drift
-from pgrunbook.ledger.fold import Fold, fold
+from pgrunbook.ledger.drift import Drift, find_drift
+from pgrunbook.ledger.fold import Fold, read_fold
 
 pytestmark = pytest.mark.newest
 
@@ -26,8 +26,8 @@ def applying(empty: Database, tmp_path: Path, place: Path) -> Applying:
 
 def drifted(database: Database, version: int = 0) -> list[Drift]:
     with database.connect() as conn:
-        return drift(
-            fold(conn, "public"), read(conn), version or conn.info.server_version // 10_000
+        return find_drift(
+            read_fold(conn, "public"), read(conn), version or conn.info.server_version // 10_000
         )
 
 
@@ -62,9 +62,11 @@ def test_later_blocks_may_change_all_that_earlier_ones_made(applying: Applying) 
     apply_all(applying, HISTORY)
     assert told(applying.database) == []
     with applying.database.connect() as conn:
-        expected, found = fold(conn, "public"), read(conn)
+        expected, found = read_fold(conn, "public"), read(conn)
     made = {each for each, definition in expected.definitions.items() if definition}
-    assert made == {each for each in found if each.type not in ("schema", "extension")}
+    assert made == {
+        each for each in found if each.type not in ("schema", "extension") and not each.shared
+    }
 
 
 EDITS = {
@@ -93,7 +95,9 @@ def test_each_edit_by_hand_is_the_drift_and_nothing_else(applying: Applying) -> 
     for edit, named in EDITS.items():
         with database.connect() as conn, conn.transaction(force_rollback=True):
             conn.execute(edit.encode())
-            found = drift(fold(conn, "public"), read(conn), conn.info.server_version // 10_000)
+            found = find_drift(
+                read_fold(conn, "public"), read(conn), conn.info.server_version // 10_000
+            )
         assert [str(each.object) for each in found] == [named], edit
         assert found[0].setter.runbook == "900_x"
 

@@ -82,7 +82,7 @@ REFUSED = Judgement(Action.REFUSE, problems=(Problem("fails on the twin"),))
 def test_a_name_that_is_taken_is_refused(
     block: Block, name: str, kind: str, on: str | None
 ) -> None:
-    decision = decisions.judged(block, REFUSED, None, {name: row(name, kind, on)})
+    decision = decisions.decide_judged(block, REFUSED, None, {name: row(name, kind, on)})
     assert decision.action is Action.REFUSE
     assert [problem.what for problem in decision.problems] == [f"the name {name} is taken"]
     assert f"{kind} {name}" in problems(decision)
@@ -90,13 +90,13 @@ def test_a_name_that_is_taken_is_refused(
 
 def test_what_a_block_makes_itself_has_taken_no_name(block: Block) -> None:
     names = {"t": row("t", "partitioned table"), "i": row("i", "index", "t")}
-    assert problems(decisions.judged(block, REFUSED, None, names)) == "fails on the twin"
+    assert problems(decisions.decide_judged(block, REFUSED, None, names)) == "fails on the twin"
 
 
 def test_what_the_twin_has_found_there_was_there_before(block: Block) -> None:
     there = {Object("table", "public.t"): Definition({"owner": "ada"})}
     judgement = Judgement(Action.COMPLETE, (1, 2), there=there)
-    decision = decisions.judged(block, judgement, None, {})
+    decision = decisions.decide_judged(block, judgement, None, {})
     assert (decision.action, decision.kept, decision.wanted) == (
         Action.COMPLETE,
         frozenset(there),
@@ -111,7 +111,7 @@ def test_what_the_twin_has_found_there_was_there_before(block: Block) -> None:
 def test_a_block_that_was_begun_is_completed_with_what_is_left(block: Block) -> None:
     begun = replace(entry(block, event="started"), kept=frozenset([("index", "public.i")]))
     left = Remains((2,), broken=("index t.i",), repairs=('DROP INDEX CONCURRENTLY "i"',))
-    decision = decisions.begun(block, left, {}, begun, {})
+    decision = decisions.decide_begun(block, left, {}, begun, {})
     assert (decision.action, decision.statements, decision.revision) == (Action.COMPLETE, (2,), 1)
     assert decision.reason == "started by run 01234567 and not finished; left half done: index t.i"
     assert decision.kept == begun.kept
@@ -121,7 +121,7 @@ def test_a_block_that_was_begun_is_completed_with_what_is_left(block: Block) -> 
 def test_what_somebody_else_has_made_meanwhile_refuses_it(block: Block) -> None:
     strange = Problem("index t.i is there, and no run has made it")
     left = Remains((), problems=(strange,))
-    decision = decisions.begun(block, left, {}, entry(block, event="started"), {})
+    decision = decisions.decide_begun(block, left, {}, entry(block, event="started"), {})
     assert (decision.action, decision.problems) == (Action.REFUSE, (strange,))
 
 
@@ -137,7 +137,7 @@ def test_what_somebody_else_has_made_meanwhile_refuses_it(block: Block) -> None:
     ],
 )
 def test_a_value_is_let_in_where_it_is_not(admitting: Block, found: Facts, action: Action) -> None:
-    decision = decisions.admitting(admitting, found, None)
+    decision = decisions.decide_admitting(admitting, found, None)
     assert (decision.action, decision.kept) == (action, frozenset(found))
 
 
@@ -153,8 +153,8 @@ def test_blocks_of_two_columns_that_share_a_domain_have_its_name_in_common(
 
 def test_a_value_that_is_not_let_in_any_more_was_altered(admitting: Block) -> None:
     done = entry(admitting, admitting.facts)
-    assert decisions.recorded(admitting, admitting.facts, done).action is Action.SKIP
-    decision = decisions.recorded(admitting, {CHECK: "y"}, done)
+    assert decisions.decide_recorded(admitting, admitting.facts, done).action is Action.SKIP
+    decision = decisions.decide_recorded(admitting, {CHECK: "y"}, done)
     assert decision.action is Action.REFUSE
     assert "value t.a was applied and then altered" in problems(decision)
     assert "found:    absent" in problems(decision)
@@ -164,34 +164,34 @@ def test_a_value_that_is_not_let_in_any_more_was_altered(admitting: Block) -> No
 
 
 def test_applied_and_unchanged_is_skipped(block: Block) -> None:
-    decision = decisions.recorded(block, {}, entry(block))
+    decision = decisions.decide_recorded(block, {}, entry(block))
     assert decision.action is Action.SKIP
     assert "2026-01-02" in decision.reason
 
 
 def test_a_block_edited_since_is_refused(block: Block, tmp_path: Path) -> None:
     edited = of(tmp_path, SQL.replace("a text", "a varchar"))
-    decision = decisions.recorded(edited, {}, entry(block))
+    decision = decisions.decide_recorded(edited, {}, entry(block))
     assert decision.action is Action.REFUSE
     assert "the file was edited" in problems(decision)
 
 
 def test_a_comment_added_to_the_file_is_no_edit(block: Block, tmp_path: Path) -> None:
     commented = of(tmp_path, SQL + "-- bye\n")
-    assert decisions.recorded(commented, {}, entry(block)).action is Action.SKIP
+    assert decisions.decide_recorded(commented, {}, entry(block)).action is Action.SKIP
 
 
 def test_what_is_not_as_the_block_left_it_refuses_it(block: Block) -> None:
     gone = Problem("table public.t is gone")
-    decision = decisions.recorded(block, {}, entry(block), [gone])
+    decision = decisions.decide_recorded(block, {}, entry(block), [gone])
     assert (decision.action, decision.problems) == (Action.REFUSE, (gone,))
 
 
 def test_a_repeatable_block_that_was_edited_is_applied_anew(tmp_path: Path) -> None:
     view = "-- title: v\n-- why: w\n-- repeatable: yes\n\nCREATE OR REPLACE VIEW v AS SELECT {};"
     done = entry(of(tmp_path, view.format(1)))
-    assert decisions.recorded(of(tmp_path, view.format(1)), {}, done).action is Action.SKIP
-    again = decisions.recorded(of(tmp_path, view.format(2)), {}, done)
+    assert decisions.decide_recorded(of(tmp_path, view.format(1)), {}, done).action is Action.SKIP
+    again = decisions.decide_recorded(of(tmp_path, view.format(2)), {}, done)
     assert (again.action, again.statements, again.revision) == (Action.APPLY, (0,), 1)
 
 

@@ -51,7 +51,7 @@ def assess(database: Database, tmp_path: Path) -> Assess:
 
 
 def told(risks: list[Risk]) -> list[str]:
-    return [f"{risk.told} {risk.concerns}" for risk in risks]
+    return [f"{risk.name} {risk.concerns}" for risk in risks]
 
 
 # -- rewrites
@@ -97,7 +97,7 @@ def test_whether_a_type_rewrites_the_table_is_foretold(database: Database, asses
         database.load(f"DROP TABLE IF EXISTS t; CREATE TABLE t (c {old})")
         using = f" USING c::{new}" if (old, new) in CAST_BY_HAND else ""
         alter = f"ALTER TABLE t ALTER c TYPE {new}{using}"
-        foretold = [risk.told for risk in assess(alter) if risk.hazard == "rewrites_table"]
+        foretold = [risk.name for risk in assess(alter) if risk.hazard == "rewrites_table"]
         possible = ["rewrites_table"] if rewritten(database, alter) else []
         if foretold not in (possible, ["may: rewrites_table"]):
             wrong.append((old, new, foretold))
@@ -135,7 +135,7 @@ def test_whether_a_new_column_rewrites_the_table_is_foretold(
     for definition in COLUMNS:
         database.load("DROP TABLE IF EXISTS t; CREATE TABLE t (id int)")
         add = f"ALTER TABLE t ADD c {definition}"
-        foretold = [risk.told for risk in assess(add) if risk.hazard == "rewrites_table"]
+        foretold = [risk.name for risk in assess(add) if risk.hazard == "rewrites_table"]
         if foretold != ["rewrites_table"] * rewritten(database, add):
             wrong.append((definition, foretold))
     assert wrong == []
@@ -153,7 +153,7 @@ def test_whether_storage_is_changed_is_foretold(
     database: Database, assess: Assess, change: str, again: bool
 ) -> None:
     database.load("CREATE TABLE t (id int PRIMARY KEY)")
-    assert ("rewrites_table" in [risk.told for risk in assess(change)]) == again
+    assert ("rewrites_table" in [risk.name for risk in assess(change)]) == again
     assert rewritten(database, change) == again
 
 
@@ -176,7 +176,7 @@ def test_a_column_without_null_is_not_scanned_for_it(
 ) -> None:
     database.load(f"CREATE TABLE t (c int); {there}")
     found = assess("ALTER TABLE t ALTER c SET NOT NULL")
-    assert [risk.told for risk in found if risk.hazard == "scans_under_lock"] == expected
+    assert [risk.name for risk in found if risk.hazard == "scans_under_lock"] == expected
 
 
 def test_a_partition_that_joins_is_scanned_and_the_default_one_too(

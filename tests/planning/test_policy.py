@@ -129,9 +129,9 @@ def test_to_revert_nothing_is_to_be_accepted_but_an_approval_is_asked_for() -> N
         "010_tidy", "revert/010_tidy.sql:4", Danger(Hazard.DROPS_TABLE, table, 4), True, False
     )
     policies = {Hazard.DROPS_TABLE: Policy.ACCEPT}
-    (asked,) = policy.accepted("crm", policies, [risk])
+    (asked,) = policy.check_accepted("crm", policies, [risk])
     assert asked.problem is not None
-    assert policy.accepted("crm", policies, [risk], reverting=True) == []
+    assert policy.check_accepted("crm", policies, [risk], reverting=True) == []
     assert policy.to_approve(policies, [risk]) == []
     assert policy.to_approve({Hazard.DROPS_TABLE: Policy.APPROVE}, [risk]) == [risk]
 

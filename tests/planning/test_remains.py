@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.databases import Database
 
-from pgrunbook.planning.remains import Remains, half_done, is_detaching, remains
+from pgrunbook.planning.remains import Remains, find_half_done, find_remains, is_detaching
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
@@ -47,7 +47,7 @@ def left(
 ) -> Remains:
     database.load(TABLES + done)
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
-        return remains(conn, made, begun, before)
+        return find_remains(conn, made, begun, before)
 
 
 def test_of_which_nothing_is_there_all_is_left(empty: Database, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_copies_that_reindex_left_are_ours_if_a_run_began(
     made = block(tmp_path, "REINDEX TABLE CONCURRENTLY t")
     empty.load(TABLES + done)
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
-        found = remains(conn, made, [] if began else None)
+        found = find_remains(conn, made, [] if began else None)
     assert found.statements == (0,)
     assert found.repairs == (('DROP INDEX CONCURRENTLY "own_ccnew"',) if began else ())
 
@@ -129,7 +129,7 @@ def test_a_partition_is_detached_until_it_is_none(
     assert (found.statements, found.broken, found.repairs) == (statements, broken, ())
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
         assert is_detaching(conn, made, "of_2025") is bool(broken)
-        assert half_done(conn, made) == list(broken)
+        assert find_half_done(conn, made) == list(broken)
 
 
 def test_names_that_are_quoted_and_in_another_schema(empty: Database, tmp_path: Path) -> None:

@@ -335,22 +335,22 @@ def test_a_later_runbook_on_the_same_tables_is_reverted_first(
         )
         row = write.about(block("010_later"), reason="", sql="")
         made = [["index", "public.i", None, {"definition": "x"}, "public.deals"]]
-        write.record(conn, later, row, event="applied", effect=made, started_at=WHEN)
+        write.write_block(conn, later, row, event="applied", effect=made, started_at=WHEN)
     refused = project.step(crm, *REVERT)
     assert refused.code == 2
     assert "002_later: is in place, and works on the same tables" in refused.text
     assert "010_later on deals" in refused.text
     with connect(target, schema="public") as conn:
-        write.record(conn, later, row, event="reverted", started_at=WHEN, revision=1)
+        write.write_block(conn, later, row, event="reverted", started_at=WHEN, revision=1)
         begun = 'DROP INDEX CONCURRENTLY "j"; CREATE INDEX CONCURRENTLY j ON contacts (id)'
         row = write.about(block("020_broken_off"), reason="", sql=begun)
-        write.record(conn, later, row, event="started", started_at=WHEN)
+        write.write_block(conn, later, row, event="started", started_at=WHEN)
     broken_off = project.step(crm, *REVERT)
     assert broken_off.code == 2
     assert "found:    020_broken_off on contacts" in broken_off.text
     assert "010_later" not in broken_off.text
     with connect(target, schema="public") as conn:
-        write.record(conn, later, row, event="reverted", started_at=WHEN, revision=1)
+        write.write_block(conn, later, row, event="reverted", started_at=WHEN, revision=1)
     assert project.step(crm, *REVERT).code == 0
 
 

@@ -19,9 +19,10 @@ from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.judgement import Judgement, Trial, judge
+from pgrunbook.planning.judgement import Judgement, judge
 from pgrunbook.planning.timeline import Step, Timeline
 from pgrunbook.planning.twin import Twins
+from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
@@ -42,7 +43,7 @@ COMMENT ON TABLE base IS 'the base';
 @pytest.fixture(scope="session")
 def host(place: Path, server: Server) -> Iterator[Server]:
     """The server for twins."""
-    started = twin_server.kept(place, server.version)
+    started = twin_server.embedded_server(place, server.version)
     yield started
     started.stop()
 
@@ -65,7 +66,7 @@ class Asking:
         with connect(target, schema="public", read_only=True) as look:
 
             def make() -> AbstractContextManager[twin_server.Twin]:
-                return twin_server.made(target, look, self.host, self.database.name)
+                return twin_server.make_twin(target, look, self.host, self.database.name)
 
             order = ["000_adopted", *(block.name for block in given)]
             twins = Twins(_adopted if adopted else _nothing, order, make, adopt, said.append)
@@ -455,7 +456,7 @@ def test_no_twin_is_asked_where_nothing_is_there(
     def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(twin_server, "made", never)
+    monkeypatch.setattr(twin_server, "make_twin", never)
     assert asking.actions(*HISTORY) == ["apply"] * len(HISTORY)
 
 
@@ -507,7 +508,7 @@ def test_the_twin_is_gone_when_it_was_asked(asking: Asking) -> None:
 def test_columns_that_if_not_exists_leaves_alone_need_no_twin(
     asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twin_server, "made", None)
+    monkeypatch.setattr(twin_server, "make_twin", None)
     block = "ALTER TABLE base ADD COLUMN IF NOT EXISTS v text DEFAULT 'x'; COMMENT ON COLUMN base.v IS 'said'"
     (judged,) = asking.of(block)
     assert (judged.action, judged.statements) == (Action.COMPLETE, (1,))

@@ -25,7 +25,7 @@ def test_types_are_called_as_the_server_calls_them(empty: Database) -> None:
     empty.load(OWN)
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
         written = ["UUID", "varchar(9)", "int4[]", "timestamptz(3)", "positive", "short", "short[]"]
-        assert types.printed(conn, written, "public") == [
+        assert types.format_types(conn, written, "public") == [
             "uuid",
             "character varying(9)",
             "integer[]",
@@ -34,7 +34,7 @@ def test_types_are_called_as_the_server_calls_them(empty: Database) -> None:
             "public.short",
             "public.short[]",
         ]
-        assert types.printed(conn, ["uuid", "serial"], "public") == []
+        assert types.format_types(conn, ["uuid", "serial"], "public") == []
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_types_are_compared_as_a_foreign_key_does(
 ) -> None:
     empty.load(OWN)
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
-        assert types.comparable(conn, one, other, "public") is can_be
+        assert types.are_comparable(conn, one, other, "public") is can_be
     empty.load(f"CREATE TABLE referenced (a {other} {'PRIMARY KEY' if other != 'json' else ''})")
     with pytest.raises(psycopg.Error) if not can_be else nullcontext():
         empty.load(f"CREATE TABLE referring (a {one} REFERENCES referenced (a))")

@@ -51,11 +51,11 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
 def test_lag_that_was_not_shown_is_no_pause_and_no_lack_of_replicas() -> None:
     unseen = Pause(BEGAN, 0, (backfill.LAG_UNSEEN,))
     without = [Slice(each.at, each.seconds, each.rows) for each in SLICES]
-    assert backfill.told(without, [unseen]).endswith(
+    assert backfill.summary(without, [unseen]).endswith(
         "how far replicas were behind is not known. It did not pause."
         " It noted: how far replicas are behind is not shown to this role: no limit holds."
     )
-    assert "no replica was seen. It did not pause." in backfill.told(without, [])
+    assert "no replica was seen. It did not pause." in backfill.summary(without, [])
 
 
 def test_pauses_are_shaded_at_their_time_and_the_legend_has_their_letters() -> None:
@@ -116,7 +116,7 @@ def test_its_numbers_are_those_of_the_slices() -> None:
     assert row["paused"] == "1 pause, 4.0 s: replica b is 6 s behind (limit 5.0 s)"
     without = backfill.frame([Slice(BEGAN, 1, 1)], [])
     assert plain(without)["rows"] == [["2026-11-28 23:59:30", 1.0, 1, 1.0, None, 0.0, ""]]
-    assert backfill.told([], []) == "No batch has run."
+    assert backfill.summary([], []) == "No batch has run."
 
 
 def test_a_page_shows_it_as_an_image_with_its_words_whoever_made_it() -> None:

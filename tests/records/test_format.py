@@ -23,7 +23,7 @@ from pgrunbook.records.format import bundles, parts
 from pgrunbook.records.format.bundles import NewerFormat
 from pgrunbook.records.format.mime_types import MIME_TYPES, PROBLEMS_MIME, VERDICT_MIME
 from pgrunbook.records.format.parts import Card, Decided, Kind, Part
-from pgrunbook.records.how_it_ended import final, told
+from pgrunbook.records.how_it_ended import final_ending, find_ending
 from pgrunbook.records.record import Record
 
 HERE = Path(__file__).parent
@@ -109,7 +109,7 @@ def test_facts_of_version_0_are_read_under_their_keys_of_today() -> None:
 )
 def test_what_was_wrong_is_read_once(notebook: Path, verdict: Verdict, where: str) -> None:
     """IPython asks an error twice for its text, so a notebook has its problems twice."""
-    ending = final(nbformat.read(notebook, as_version=4).cells)
+    ending = final_ending(nbformat.read(notebook, as_version=4).cells)
     assert (ending.verdict, [problem.where for problem in ending.problems]) == (verdict, [where])
 
 
@@ -187,7 +187,7 @@ def test_a_record_of_a_later_version_is_told_apart(project: Project, number: int
 def test_a_verdict_that_cannot_be_read_has_not_passed() -> None:
     for odd in ({"version": bundles.VERSION + 1}, {"verdict": "splendid"}, [], "x"):
         output = nbformat.v4.new_output("display_data", {VERDICT_MIME: odd})
-        ending = told([nbformat.v4.new_code_cell(outputs=[output])])
+        ending = find_ending([nbformat.v4.new_code_cell(outputs=[output])])
         assert ending
         assert ending.verdict is Verdict.FAILED
         assert "cannot be read" in ending.reason
@@ -197,7 +197,7 @@ def test_a_verdict_that_cannot_be_read_has_not_passed() -> None:
 def test_problems_that_cannot_be_read_cost_nothing_else(odd: Any) -> None:
     shown = nbformat.v4.new_output("display_data", {PROBLEMS_MIME: odd})
     error = nbformat.v4.new_output("error", ename="Failed", evalue="It failed.", traceback=[])
-    ending = told([nbformat.v4.new_code_cell(outputs=[shown, error])])
+    ending = find_ending([nbformat.v4.new_code_cell(outputs=[shown, error])])
     assert ending
     assert (ending.reason, ending.problems) == ("It failed.", ())
 

@@ -137,7 +137,7 @@ def test_the_copy_has_everything_but_rows(
     read = "SELECT sum(seq_tup_read), sum(idx_tup_fetch), sum(n_tup_ins) FROM pg_stat_user_tables"
     rows = crm.execute(read)
     with connect(target(crm), schema="public", read_only=True) as conn, crm.logged() as statements:
-        with schema_copy.copied(target(crm), conn, folder, "0123abcd") as copy:
+        with schema_copy.copy_schema(target(crm), conn, folder, "0123abcd") as copy:
             assert copy.warnings == ()
             assert structure(crm, copy.target.conninfo) == structure(crm)
             # whom no policy concerns
@@ -158,7 +158,7 @@ def test_the_copy_has_everything_but_rows(
             )
         assert databases_of(folder, conn) == set()
         # the roles are there now
-        with schema_copy.copied(target(crm), conn, folder, "again") as copy:
+        with schema_copy.copy_schema(target(crm), conn, folder, "again") as copy:
             assert copy.warnings == ()
     assert not [
         text
@@ -247,16 +247,16 @@ def test_tables_that_the_role_may_not_read(
     crm.execute(f"GRANT SELECT ON deals TO {role.name}")
     reader = Target("env:CRM_URL", role.url)
     with connect(reader, schema="public", read_only=True) as conn:
-        with pytest.raises(Refused) as refused, schema_copy.copied(reader, conn, folder, "x"):
+        with pytest.raises(Refused) as refused, schema_copy.copy_schema(reader, conn, folder, "x"):
             pass
         assert {"public.users", "public.contacts"} <= {p.where for p in refused.value.problems}
         assert "public.deals" not in {p.where for p in refused.value.problems}
         crm.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}")
         # with the password, which is on no command line
-        with schema_copy.copied(reader, conn, folder, "y") as copy:
+        with schema_copy.copy_schema(reader, conn, folder, "y") as copy:
             assert copy.warnings == ()
         crm.execute(f"ALTER ROLE {role.name} PASSWORD 'another'")
-        with pytest.raises(Failed) as failed, schema_copy.copied(reader, conn, folder, "z"):
+        with pytest.raises(Failed) as failed, schema_copy.copy_schema(reader, conn, folder, "z"):
             pass
         assert "password authentication failed" in str(failed.value)
         assert "p%40ss" not in str(failed.value)
@@ -266,12 +266,12 @@ def test_tables_that_the_role_may_not_read(
 @on_18
 def test_copies_of_killed_rehearsals_go_and_those_at_work_stay(crm: Database, folder: Path) -> None:
     with connect(target(crm), schema="public", read_only=True) as conn:
-        with schema_copy.copied(target(crm), conn, folder, "one") as first:
+        with schema_copy.copy_schema(target(crm), conn, folder, "one") as first:
             server = embedded.start(folder / "postgres-18", 18)
             with psycopg.connect(server.conninfo(), autocommit=True) as own:
                 own.execute("CREATE DATABASE pgrunbook_rehearsal_killed")
                 own.execute("CREATE DATABASE rehearsal_of_somebody")
-            with schema_copy.copied(target(crm), conn, folder, "two"):
+            with schema_copy.copy_schema(target(crm), conn, folder, "two"):
                 assert databases_of(folder, conn) == {
                     "pgrunbook_rehearsal_one",
                     "pgrunbook_rehearsal_two",
@@ -294,7 +294,7 @@ def test_the_target_s_own_code_is_not_run_by_a_superuser(crm: Database, folder: 
     )
     with (
         connect(target(crm), schema="public", read_only=True) as conn,
-        schema_copy.copied(target(crm), conn, folder, "x") as copy,
+        schema_copy.copy_schema(target(crm), conn, folder, "x") as copy,
     ):
         assert copy.warnings == ()
         with psycopg.connect(copy.target.conninfo) as there:
@@ -338,7 +338,7 @@ def test_pg_dump_reaches_the_server_of_the_session(
         reader = Target("env:CRM_URL", url)
         with (
             connect(reader, schema="public", read_only=True) as conn,
-            schema_copy.copied(reader, conn, folder, "x") as copy,
+            schema_copy.copy_schema(reader, conn, folder, "x") as copy,
         ):
             assert copy.warnings == ()
             assert not list((tmp_path / "temporary").iterdir())
@@ -352,7 +352,7 @@ def test_a_copy_that_is_not_complete_is_none(
     crm: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pg_restore ends in the middle, which it has no line for about any command."""
-    execute = restore.watched
+    execute = restore.run_watched
 
     def cut(program: Path, *arguments: str, **options: Any) -> Any:
         if "--use-list" in arguments:
@@ -360,11 +360,11 @@ def test_a_copy_that_is_not_complete_is_none(
             dump.write_bytes(dump.read_bytes()[:100])
         return execute(program, *arguments, **options)
 
-    monkeypatch.setattr(restore, "watched", cut)
+    monkeypatch.setattr(restore, "run_watched", cut)
     with connect(target(crm), schema="public", read_only=True) as conn:
         with (
             pytest.raises(Failed, match="broken off"),
-            schema_copy.copied(target(crm), conn, folder, "x"),
+            schema_copy.copy_schema(target(crm), conn, folder, "x"),
         ):
             pass
         assert databases_of(folder, conn) == set()
@@ -453,7 +453,7 @@ def test_a_schema_of_2000_tables(crm: Database, folder: Path) -> None:
     )
     with (
         connect(target(crm), schema="public", read_only=True) as conn,
-        schema_copy.copied(target(crm), conn, folder, "many") as copy,
+        schema_copy.copy_schema(target(crm), conn, folder, "many") as copy,
         psycopg.connect(copy.target.conninfo) as there,
     ):
         assert copy.warnings == ()

@@ -22,7 +22,7 @@ def read(folder: Path, sql: str, *header: str) -> Source:
     (folder / "deploy").mkdir()
     lines = "".join(f"-- {line}\n" for line in ["title: T", "why: W", *header])
     (folder / "deploy" / "010_x.sql").write_text(f"{lines}{sql};\n")
-    return Source.usable(folder)
+    return Source.read_usable(folder)
 
 
 def batching(folder: Path, sql: str, *header: str) -> Batching:

@@ -10,7 +10,8 @@ import pytest
 
 from pgrunbook import Refused
 from pgrunbook.durations import milliseconds
-from pgrunbook.runbooks.parameters import assignments, declared, validate
+from pgrunbook.runbooks.parameters import read_declaration, validate
+from pgrunbook.runbooks.parameters_cell import read_assignments
 
 DECLARED = {
     "target": "embedded",
@@ -145,13 +146,13 @@ def notebook(tmp_path: Path, *cells: str) -> Path:
 
 def test_parameters_are_declared_in_the_tagged_cell(tmp_path: Path) -> None:
     path = notebook(tmp_path, 'target = "embedded"\nlimit: int = 10  # rows\n')
-    assert declared(path) == {"target": "embedded", "limit": 10}
+    assert read_declaration(path) == {"target": "embedded", "limit": 10}
 
 
 @pytest.mark.parametrize("cells", [[], ["a = 1", "b = 2"]])
 def test_there_is_exactly_one_such_cell(tmp_path: Path, cells: list[str]) -> None:
     with pytest.raises(Refused, match="exactly one"):
-        declared(notebook(tmp_path, *cells))
+        read_declaration(notebook(tmp_path, *cells))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, text: bytes, foun
     path = tmp_path / "001_x.ipynb"
     path.write_bytes(text)
     with pytest.raises(Refused, match="is not a notebook") as caught:
-        declared(path)
+        read_declaration(path)
     (problem,) = caught.value.problems
     assert problem.where == "001_x.ipynb"
     assert found in problem.found
@@ -203,7 +204,7 @@ def test_what_is_not_an_assignment_of_a_literal_is_refused_with_its_place(
     source: str, message: str, found: str
 ) -> None:
     with pytest.raises(Refused) as caught:
-        assignments(source, "001_x.ipynb, parameters cell")
+        read_assignments(source, "001_x.ipynb, parameters cell")
     assert (
         str(caught.value).splitlines()[1].startswith(f"  001_x.ipynb, parameters cell, {message}")
     )
@@ -216,12 +217,14 @@ def test_what_is_not_an_assignment_of_a_literal_is_refused_with_its_place(
 )
 def test_what_python_itself_cannot_take_is_refused_too(source: str) -> None:
     with pytest.raises(Refused, match="here"):
-        assignments(source, "here")
+        read_assignments(source, "here")
 
 
 @pytest.mark.parametrize("end", ["", "'", "'.strip()", "'\nimport os", "'\nb = ("])
 def test_no_password_is_shown_out_of_a_cell_that_cannot_be_read(end: str) -> None:
     with pytest.raises(Refused) as caught:
-        validate(assignments(rf"target = 'host=db password=\'it\\\'s hunter2\'{end}", "here"), {})
+        validate(
+            read_assignments(rf"target = 'host=db password=\'it\\\'s hunter2\'{end}", "here"), {}
+        )
     assert "hunter2" not in str(caught.value)
     assert caught.value.problems[0].found == ""

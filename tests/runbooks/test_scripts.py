@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.runbooks.scripts import Script, statements, substitute
+from pgrunbook.runbooks.scripts import Script, statements
 from pgrunbook.runbooks.source import Source
+from pgrunbook.sqltext.placeholders import substitute
 
 
 def script(tmp_path: Path, text: str | bytes, kind: str = "deploy") -> Script:
@@ -61,6 +62,10 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("SET search_path = pg_temp;", "010_x.sql:1: changes the session"),
         ("SELECT set_config('a.b', 'c', false);", "010_x.sql:1: changes the session"),
         ("SET TRANSACTION READ ONLY;", "010_x.sql:1: controls the transaction itself"),
+        (
+            "SET LOCAL transaction_isolation = 'serializable';",
+            "010_x.sql:1: controls the transaction itself",
+        ),
         ("PREPARE p AS SELECT 1;", "010_x.sql:1: changes the session"),
         ("LISTEN news;", "010_x.sql:1: changes the session"),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1;", "010_x.sql:1: changes the session"),
@@ -191,7 +196,8 @@ def test_a_placeholder_without_a_value_is_told_where_it_stands_first_and_what_ma
     tmp_path: Path,
 ) -> None:
     lacking = {
-        p.what: p for p in script(tmp_path, LACKS).lacking({"deals_table": "deals", "t": "x"})
+        p.what: p
+        for p in script(tmp_path, LACKS).missing_values({"deals_table": "deals", "t": "x"})
     }
     assert {what: problem.where for what, problem in lacking.items()} == {
         "no value for deals_tabel": "deploy/010_x.sql:3",
@@ -215,7 +221,7 @@ def test_a_filled_statement_knows_its_place_in_the_file(tmp_path: Path) -> None:
     """The header counts, though it is not sent."""
     text = """-- title: t\n-- why: because\n\nALTER TABLE :"t"\n  ADD a int;\n\nCREATE INDEX i ON :"t" (a);\n"""
     read = script(tmp_path, text)
-    filled = read.filled({"t": "odd; -- name"})
+    filled = read.statements_with({"t": "odd; -- name"})
     rendered = statements(read.render({"t": "odd; -- name"}))
     assert [s.sql for s in filled] == [s.sql for s in rendered]
     assert [s.place() for s in filled] == ["deploy/010_x.sql:4", "deploy/010_x.sql:7"]

@@ -25,7 +25,7 @@ from support.projects import ROOT
 from pgrunbook.records import leaks
 from pgrunbook.run import frames
 from pgrunbook.secrets import search
-from pgrunbook.secrets.encodings import distinctive
+from pgrunbook.secrets.encodings import is_distinctive
 from pgrunbook.secrets.search import Leak
 
 KNOWN = "a password that the run knew"
@@ -67,6 +67,9 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "lines": lambda text: _split(text, "\n    "),
     "colours": lambda text: _split(text, "\x1b[0;31m"),
     "a frame of ours": lambda text: frames.html(["value"], [[text]]),
+    "HTML, broken anywhere": lambda text: "\n  ".join(html.escape(text)),
+    "URL, broken anywhere": lambda text: "<wbr>".join(quote(text, safe="")),
+    "repr, coloured anywhere": lambda text: "\x1b[0;31m".join(repr(text)),
 }
 
 AWKWARD = [
@@ -179,7 +182,7 @@ CONTEXTS = st.text(CHARACTERS, max_size=9) | st.text(
 # middle of an entity it is known that it is not found.
 @settings(deadline=None, max_examples=12, derandomize=True)
 @given(
-    PASSWORDS.filter(distinctive),
+    PASSWORDS.filter(is_distinctive),
     st.sampled_from(sorted(ENCODINGS)),
     st.sampled_from([*PLACES]),
     st.data(),

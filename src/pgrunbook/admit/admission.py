@@ -49,10 +49,12 @@ class Admission:
     def summary(self) -> str:
         """What was found, in a sentence."""
         if not self.accepts:
-            return "; ".join([*(o.found for o in self.obstacles), *(p.what for p in self.problems)])
+            found = [obstacle.found for obstacle in self.obstacles]
+            found += [problem.what for problem in self.problems]
+            return "; ".join(found)
         if not self.constraints:
             return "free text: any value is accepted"
-        return "; ".join(f"{c.title} accepts it already" for c in self.constraints)
+        return "; ".join(f"{each.title} accepts it already" for each in self.constraints)
 
 
 def inspect(
@@ -75,7 +77,7 @@ def inspect(
 
 
 def judge_by(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
-    """The same by what a witness says, in a session of ours and in whichever transaction that
+    """Judge the same by what a witness says, in a session of ours and in whichever transaction that
     is.
     """
     inspection = Inspection(witness, schema, table, column, value, schema).run()
@@ -94,8 +96,8 @@ def judge_by(witness: Witness, schema: str, table: str, column: str, value: str)
 
 @contextmanager
 def _settings(conn: Connection) -> Iterator[None]:
-    """The transaction is read-only, and the server reads and prints as it does in a session of ours
-    anyway.
+    """In the `with` block the transaction is read-only, and the server reads and prints as it does
+    in a session of ours.
     """
     settings = {
         "search_path": search_path.OURS,
@@ -106,12 +108,14 @@ def _settings(conn: Connection) -> Iterator[None]:
     reading = ", ".join(f"current_setting('{name}')" for name in settings)
     row_of.execute(f"SET TRANSACTION READ ONLY; SELECT {reading}".encode()).nextset()
     before = row_of.fetchone() or ()
+    # a session of ours has them already: it is spared two round trips
     if before == (*settings.values(),):
         yield
         return
     setting = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
     conn.execute(f"SELECT {setting}".encode(), [*settings.values()])
     yield
+    # not after an error: the rollback puts them back
     conn.execute(f"SELECT {setting}".encode(), before)
 
 
@@ -124,8 +128,8 @@ def find_column(
     table_parameter: str,
     column_parameter: str,
 ) -> tuple[str, str]:
-    """The one table of the candidates that there is, and the one of the candidate columns that it
-    has.
+    """Find the one table of the candidates that there is, and the one of the candidate columns that
+    it has. Return both names.
 
     Raises Refused if it is not plain which, naming what was found and the parameter to give.
     """
@@ -146,12 +150,16 @@ def find_column(
 def _not_plain(
     thing: str, where: str, candidates: Sequence[str], found: Sequence[str], parameter: str
 ) -> Refused:
-    what = f"it is not plain which {thing} is meant" if len(found) > 1 else f"no such {thing}"
+    what = f"no such {thing}"
+    if len(found) > 1:
+        what = f"it is not plain which {thing} is meant"
     expected = ", ".join(candidates)
+    if len(candidates) > 1:
+        expected = f"one of {expected}"
     problem = Problem(
         what,
         where=where,
-        expected=f"one of {expected}" if len(candidates) > 1 else expected,
+        expected=expected,
         found=", ".join(found) or "none of them",
         remedy=f"name the {thing} with the parameter {parameter}",
     )

@@ -1,5 +1,5 @@
-"""The columns that a run is to let accept a value: their blocks, and what the server has said of
-each.
+"""The columns that a run is to let accept one more value: their blocks, and what the server has
+said of each.
 """
 
 from __future__ import annotations
@@ -48,16 +48,17 @@ class Columns:
     blocks: list[Block] = field(default_factory=list)
     probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
-    _seen: dict[Admits, Admission] | None = None  # see `asked_once`
+    _seen: dict[Admits, Admission] | None = None  # see `one_moment`
     _witnesses: dict[Admits, Witness] = field(default_factory=dict)  # each the last one
 
     def admit(
         self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str
     ) -> list[Admission]:
-        """Add, for each column, the block that admits the value and the one that validates; what
-        was found.
+        """Add two blocks for each column: one that admits the value, out of the folder `by`, and
+        one that validates, out of `then`. Return what was found of each column.
         """
-        names = [f"{folder}:{table}.{column}" for folder in (by, then) for table, column in columns]
+        places = [f"{table}.{column}" for table, column in columns]
+        names = [f"{by}:{place}" for place in places] + [f"{then}:{place}" for place in places]
         entries = ledger.entries(self.sessions.look, self.runbook, self.schema, names)
         inspected = [self._inspect(Admits(*column, value)) for column in columns]
         for found in inspected:
@@ -74,9 +75,9 @@ class Columns:
             self._folders[admits] = (by, then)
         return inspected
 
-    def renewed(self, block: Block) -> Block:
-        """The block as the target wants it now: what constrains a column may have changed since the
-        plan.
+    def renew(self, block: Block) -> Block:
+        """Return the block as the target wants it now: what constrains a column may have changed
+        since the plan.
         """
         if not block.admits:
             return block
@@ -84,7 +85,7 @@ class Columns:
         return next(b for b in self.blocks if b.name == block.name)
 
     @contextmanager
-    def asked_once(self) -> Iterator[None]:
+    def one_moment(self) -> Iterator[None]:
         """In the `with` block, which is one moment, the session `look` is asked once about each
         column.
         """
@@ -95,31 +96,35 @@ class Columns:
             self._seen = None
 
     def facts(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Fact, str]:
-        """What holds, by this session or another, of the columns that these blocks let accept a
-        value.
+        """Return what holds of the columns that these blocks let accept a value: by the session
+        `conn`, or by `look`.
         """
         facts: dict[Fact, str] = {}
-        for admits in dict.fromkeys(block.admits for block in blocks if block.admits):
-            found = self._inspect(admits) if conn is None else self._inspect_by(conn, admits)[0]
+        for admits in dict.fromkeys(block.admits for block in blocks):
+            if admits is None:
+                continue
+            if conn is None:
+                found = self._inspect(admits)
+            else:
+                found, _ = self._inspect_by(conn, admits)
             facts |= variants.facts(found)
         return facts
 
     def questions(self, block: Block, conn: Session) -> Questions:
-        """The same as `facts` of one block, to be asked in this session with the block's
-        statements: in one message.
+        """Return what asks for the `facts` of one block, to be sent by this session in one message
+        with the block's statements.
         """
-        before = self._witnesses.get(block.admits) if block.admits else None
-        if block.admits is None or before is None:
+        if block.admits is None or block.admits not in self._witnesses:
             return Questions((), lambda _: {})
-        about = self.schema, *block.admits
+        before, about = self._witnesses[block.admits], (self.schema, *block.admits)
 
         def facts(answers: Sequence[list[dict[str, Any]]]) -> Facts:
-            return variants.facts(admission.judge_by(before.repeated(conn, answers), *about))
+            return variants.facts(admission.judge_by(before.repeat(conn, answers), *about))
 
-        return Questions(before.asking(conn), facts)
+        return Questions(before.statements(conn), facts)
 
     def _inspect(self, admits: Admits) -> Admission:
-        """What constrains a column, by the session `look`."""
+        """Return what constrains a column, by the session `look`."""
         if self._seen is not None and admits in self._seen:
             return self._seen[admits]
         found, self._witnesses[admits] = self._inspect_by(self.sessions.look, admits)
@@ -132,7 +137,7 @@ class Columns:
         return admission.inspect(conn, self.schema, *admits, witness), witness
 
     def _probe(self, admits: Admits) -> Mapping[str, str]:
-        """What the verification of a column is given: nonsense that is rejected now is to be
+        """Return what the verification of a column is given: nonsense that is rejected now is to be
         rejected afterwards.
         """
         nonsense = self._inspect(Admits(admits.table, admits.column, NONSENSE))

@@ -15,15 +15,16 @@ from pgrunbook.admit.expressions import (
     by_text,
     conjuncts,
     disjuncts,
-    listed,
-    replace,
+    listed_values,
 )
+from pgrunbook.admit.parse_tree import replace
 
 
 def gist(node: ast.Node, subject: Subject) -> str:
-    """One text for what `widened` writes and for what the server prints of it: each part that
-    compares the subject with values by these values, every other as it is. Two expressions that say
-    the same otherwise may have two.
+    """Return one text for what `widen` writes and for what the server prints of it.
+
+    A part that compares the subject with values is told by these values, every other as it is. Two
+    expressions that say the same in another way may have two texts.
     """
     texts = []
     for whole in conjuncts(node):
@@ -33,9 +34,9 @@ def gist(node: ast.Node, subject: Subject) -> str:
 
 def _gist(node: ast.Node, subject: Subject) -> str:
     equal = _equality(node)
-    if equal and (values := listed(equal, subject)):
+    if equal and (values := listed_values(equal, subject)):
         return f"same {by_text(equal.lexpr, subject)} {values}"
-    if values := listed(node, subject):
+    if values := listed_values(node, subject):
         return f"in {by_text(node.lexpr, subject)} {values}"
     printed: str = RawStream()(as_written(node))
     return printed

@@ -33,7 +33,10 @@ _Question = tuple[str, tuple[tuple[str, Any], ...]]
 
 @dataclass(slots=True)
 class Witness:
-    """One session, and its answers by now. What it was `told` before, it does not ask again."""
+    """One session, and its answers by now. What it was `told` before, it does not ask again.
+
+    `judged` has what is known of expressions: their widening, or whether they may accept the value.
+    """
 
     conn: Connection
     told: Mapping[_Question, Rows] = field(default_factory=dict)
@@ -41,44 +44,55 @@ class Witness:
     answers: dict[_Question, Rows] = field(default_factory=dict)
 
     def rows(self, name: str, **parameters: Any) -> Rows:
-        """The rows of a named query of the catalog."""
+        """Return the rows of a named query of the catalog."""
         return self.together({name: parameters})[name]
 
     def together(self, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Rows]:
-        """The rows of several, in one round trip."""
-        asked = {name: _question(name, parameters) for name, parameters in questions.items()}
-        new = {
-            name: questions[name] for name, question in asked.items() if question not in self.told
-        }
-        found = catalog.together(self.conn, new) if new else {}
-        for name, question in asked.items():
-            self.answers[question] = found[name] if name in found else self.told[question]
-        return {name: self.answers[question] for name, question in asked.items()}
+        """Return the rows of several, in one round trip."""
+        known: dict[str, Rows] = {}
+        new: dict[str, Mapping[str, Any]] = {}
+        for name, parameters in questions.items():
+            question = _question(name, parameters)
+            if question in self.told:
+                known[name] = self.told[question]
+            else:
+                new[name] = parameters
+        if new:
+            known |= catalog.rows_of_several(self.conn, new)
+        # in the order of the questions: `statements` repeats them so
+        for name, parameters in questions.items():
+            self.answers[_question(name, parameters)] = known[name]
+        return known
 
     def answer(self, query: sql.Composed) -> object:
-        """What a query of one value answers. Raises psycopg.Error, which the transaction
-        outlasts.
+        """Return what a query of one value answers; None if it has no row. Raises psycopg.Error,
+        which the transaction outlasts.
         """
         question = (query.as_string(self.conn), ())
-        if question not in self.told:
+        if question in self.told:
+            rows = self.told[question]
+        else:
+            # in a savepoint: a value that the type does not take is an answer, too
             with (
                 self.conn.transaction(),
                 self.conn.cursor(row_factory=psycopg.rows.dict_row) as cursor,
             ):
-                self.answers[question] = cursor.execute(query).fetchall()
-        else:
-            self.answers[question] = self.told[question]
-        return next((value for row in self.answers[question] for value in row.values()), None)
+                rows = cursor.execute(query).fetchall()
+        self.answers[question] = rows
+        for row in rows:
+            return next(iter(row.values()))
+        return None
 
     def widening(self, trial: Trial, expression: str) -> str | None:
         """See `Trial.widening`. What that gives is tried, too: it is what the expression will
         be.
         """
-        if (key := _key(trial, expression)) in self.judged:
+        key = _key(trial, expression)
+        if key in self.judged:
             return self.judged[key]  # type: ignore[return-value]
         found = self.judged[key] = trial.widening(expression)
-        with suppress(CannotJudge):
-            if found:
+        if found:
+            with suppress(CannotJudge):
                 self.judged[_key(trial, found)] = trial.widening(found)
         return found
 
@@ -89,31 +103,36 @@ class Witness:
             self.judged[key] = trial.possible(expression)
         return bool(self.judged[key])
 
-    def asking(self, conn: Session) -> list[str]:
-        """All that was asked, as statements for another session: see `repeated`."""
-        asked = [
-            catalog.asking(conn, name, **dict(given)) if given else name
-            for name, given in self.answers
-        ]
-        # The server plans a query when it is first executed. Planning takes longer than all the
-        # rest of this one: it is done now, before there are any locks.
-        for (name, _), statement in zip(self.answers, asked, strict=True):
-            if name == "admission_strangers":
-                conn.execute(f"EXPLAIN {statement}".encode())
-                break
-        return asked
+    def statements(self, conn: Session) -> list[str]:
+        """Return all that was asked, as statements for another session: see `repeat`."""
+        statements = []
+        planned = False
+        for name, parameters in self.answers:
+            if not parameters:  # not the name of a query, but its text
+                statements.append(name)
+                continue
+            statements.append(catalog.statement(conn, name, **dict(parameters)))
+            # The server plans a query when it is first executed. Planning takes longer than all the
+            # rest of this one: it is done now, before there are any locks.
+            if name == "admission_strangers" and not planned:
+                conn.execute(f"EXPLAIN {statements[-1]}".encode())
+                planned = True
+        return statements
 
-    def repeated(self, conn: Connection, answers: Iterable[Rows]) -> Witness:
-        """A witness in the session that these answers, one for each of `asking`, come from."""
+    def repeat(self, conn: Connection, answers: Iterable[Rows]) -> Witness:
+        """Return a witness that knows these answers, one for each of `statements`, of the session
+        that has sent them.
+        """
         return Witness(conn, dict(zip(self.answers, answers, strict=True)), dict(self.judged))
 
 
 def _question(name: str, parameters: Mapping[str, Any]) -> _Question:
-    return name, tuple((key, _frozen(value)) for key, value in parameters.items())
-
-
-def _frozen(value: Any) -> Any:
-    return _List(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    """Return the key of a question: its parameters may be lists, which cannot be hashed."""
+    frozen: list[tuple[str, Any]] = []
+    for key, value in parameters.items():
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        frozen.append((key, _List(value) if is_list else value))
+    return name, tuple(frozen)
 
 
 class _List(list[Any]):
@@ -124,7 +143,7 @@ class _List(list[Any]):
 
 
 def _key(trial: Trial, expression: str) -> Hashable:
-    """The same for two expressions that say the same of the same value, in a row of the same
+    """Return the same for two expressions that say the same of the same value, in a row of the same
     columns.
     """
     try:

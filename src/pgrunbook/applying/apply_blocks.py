@@ -1,6 +1,4 @@
-"""What applies a run's blocks: each decided about anew, in its turn, under the run's lock, and
-shown.
-"""
+"""Applies a run's blocks: each is decided about anew, in its turn, under the run's lock."""
 
 from __future__ import annotations
 
@@ -45,35 +43,37 @@ class Worker:
     approved: Mapping[str, str] | None = None
     round_trip_ms: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
-    # blocks that the ledger has, as far as somebody has asked
+    # blocks that are done, as far as the ledger was asked
     _done: set[str] = field(default_factory=set)
 
     @property
     def timeouts(self) -> Timeouts:
-        """The run's; a block may have its own."""
+        """The timeouts of the run; a block may have its own."""
         chosen = self.parameters
         return Timeouts(
             chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms
         )
 
     def apply_all(self, blocks: Sequence[Block], reporter: Reporter) -> None:
-        """Do what `apply` does with each of these, in order. They are decided about together, and
-        those once more whose tables a block before them has touched.
-        """
+        """Do with each of these what `apply` does, in order."""
+        # They are decided about together, as that takes one look at the catalog; and those once
+        # more whose tables a block before them has touched.
         touched: set[str] = set()
         before: list[str] = []
-        for decided in self.agenda.decide_now(blocks):
-            block = decided.block
-            decision = self.decide(block) if touched & block.names else decided
+        for decision in self.agenda.decide_now(blocks):
+            block = decision.block
+            if touched & block.names:
+                decision = self.decide(block)
             if self._apply(decision, before, reporter):
                 touched |= block.names
-            before = [block.name]  # which has come in its turn, and so have those before it
+            before = [block.name]  # it was done, and so are those before it
 
     def apply(self, block: Block, before: Sequence[str], reporter: Reporter) -> None:
-        """Decide about the block, show it, and do it; `before` are the blocks that come before it.
+        """Decide about the block, show it, and do it; `before` are the names of the blocks that
+        come before it.
 
         Raises Refused if it cannot be applied, or not yet; Failed if that fails. In mode `verify`
-        neither.
+        it raises neither.
         """
         self._apply(self.decide(block), before, reporter)
 
@@ -81,7 +81,7 @@ class Worker:
         """Show the block, and do what was decided. Returns whether SQL of it was run."""
         block = decision.block
         reporter.decision(decision)
-        # which names all of them when it has seen each
+        # mode `verify` goes on, and names the problems of all blocks at its end
         if decision.problems and self.parameters.mode != "verify":
             message = "The block cannot be applied: nothing of it was done."
             if self.parameters.mode == "revert":
@@ -90,7 +90,7 @@ class Worker:
         if not self.parameters.writes or decision.action is Action.SKIP:
             return False
         self._require_approved(decision)
-        self._in_order(block, before)
+        self._require_before(block, before)
         if not self.recorder.begun:
             self.recorder.begin()
             self.agenda.state.read_anew(self.recorder.run_id)
@@ -99,18 +99,20 @@ class Worker:
             done = self._execute(decision, reporter)
         finally:
             self.sessions.put_back()
-        if done.effect is None:  # nobody has heard of it
+        if done.effect is None:  # the connection was lost: what has changed is to be read anew
             self.agenda.state.forget()
         self.outcomes.append(done)
         self._done.add(done.block)
         _LOG.info("%s: %s in %s", done.block, done.event, durations.words(done.elapsed_ms))
         reporter.outcome(done)
         if not done.confirmed:
-            raise standbys.unconfirmed(done.block)
+            raise standbys.unconfirmed_error(done.block)
         return decision.pending
 
     def decide(self, block: Block) -> Decision:
-        """What to do with the block now, which may be something else than what was planned."""
+        """Return what to do with the block now, which may be something else than what was
+        planned.
+        """
         return self.agenda.decide_now([block])[0]
 
     def _execute(self, decision: Decision, reporter: Reporter) -> Outcome:
@@ -124,13 +126,12 @@ class Worker:
                     progress=reporter.backfill(),
                 )
             finally:
-                self._tell_batches(decision.block, reporter)
+                self._report_batches(decision.block, reporter)
         if decision.block.transaction:
-            decide = partial(self.decide, decision.block)
             return in_transaction.apply(
                 *on,
                 ground=self.agenda.state.ground,
-                decide=decide,
+                decide=partial(self.decide, decision.block),
                 ask=self.agenda.columns.questions,
                 report=reporter.attempts(),
             )
@@ -141,8 +142,8 @@ class Worker:
             progress=reporter.progress(),
         )
 
-    def _tell_batches(self, block: Block, reporter: Reporter) -> None:
-        """Tell of the batches that the ledger has; nothing if it cannot be asked."""
+    def _report_batches(self, block: Block, reporter: Reporter) -> None:
+        """Report the batches that the ledger has; nothing if it cannot be asked."""
         agenda = self.agenda
         with suppress(psycopg.Error, RunbookError):
             about = agenda.runbook, agenda.schema, block.name
@@ -164,11 +165,14 @@ class Worker:
                 remedy="plan again, and have the new plan approved",
             )
 
-    def _in_order(self, block: Block, before: Sequence[str]) -> None:
-        """Refuse a block whose predecessors are not done: each may rely on those before it."""
-        if asked := [name for name in before if name not in self._done]:
-            self._done |= {name for name, entry in self.agenda.entries(asked).items() if entry.done}
-        if missing := [name for name in asked if name not in self._done]:
+    def _require_before(self, block: Block, before: Sequence[str]) -> None:
+        """Refuse a block if those before it are not done: it may rely on them."""
+        unknown = [name for name in before if name not in self._done]
+        if unknown:
+            entries = self.agenda.entries(unknown)
+            self._done |= {name for name, entry in entries.items() if entry.done}
+        missing = [name for name in unknown if name not in self._done]
+        if missing:
             raise Refused.of(
                 "comes before its turn",
                 where=block.name,
@@ -177,12 +181,12 @@ class Worker:
             )
 
     def long_locks(self) -> str:
-        """The locks that kept readers waiting longer than the application was to wait; empty if
-        there were none.
+        """Return the locks that kept readers waiting longer than the application was to wait; empty
+        if there were none.
         """
-        told = []
+        found = []
         for outcome in self.outcomes:
             for lock in locks.longer(outcome.locks, self.parameters.lock_timeout):
                 held = durations.words(lock.held_ms)
-                told.append(f"{lock.relation} for {held} in {outcome.block}")
-        return "; ".join(told)
+                found.append(f"{lock.relation} for {held} in {outcome.block}")
+        return "; ".join(found)

@@ -46,17 +46,17 @@ class Attempts:
             action,
             block=self.block,
             budget=self.timeouts.lock_budget,
-            watch=lambda: lock_waits.watched(work, look, self.timeouts.lock_timeout),
+            watch=lambda: lock_waits.watch_blockers(work, look, self.timeouts.lock_timeout),
             report=self._note,
             sleep=self.sleep,
             again=_AGAIN,
         )
 
     def left(self, began_at: datetime, gave_way: GaveWay) -> None:
-        """An attempt was left to who waited for it. Sleeps until whoever queues has had its turn,
-        as after one without locks.
+        """Note an attempt that was left to somebody who waited for it. Sleeps until whoever queues
+        has had its turn, as after one without locks.
         """
-        number = sum(not attempt.got_locks for attempt in self.made) + 1
+        number = self.count
         lasted_ms = round((datetime.now(UTC) - began_at).total_seconds() * 1000, 1)
         who = gave_way.waiters.who
         seen = (who,) if who else ()
@@ -78,7 +78,10 @@ class Attempts:
     @property
     def blockers(self) -> list[Blocker]:
         """Who was in their way."""
-        return [blocker for attempt in self.made for blocker in attempt.blockers]
+        blockers: list[Blocker] = []
+        for attempt in self.made:
+            blockers += attempt.blockers
+        return blockers
 
     def _note(self, attempt: Attempt) -> None:
         self.made.append(attempt)

@@ -2,8 +2,8 @@
 locked all at once.
 
 lock_timeout counts for each lock by itself, and a statement may take many. LOCK TABLE does nothing
-but wait, so that statement_timeout bounds the wait for all of its locks together, those of
-partitions included. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+but wait: so statement_timeout bounds the wait for all of its locks together, those of partitions
+included. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ _ALL = "*"
 
 
 class Wanted(NamedTuple):
-    """A lock on a table, with all that inherit from it unless `only` it is meant; one for a `key`,
-    a foreign one, with its partitions. `losing` names the constraints and the columns that the
-    statement drops: it locks the tables, too, that a foreign key among them refers to.
+    """A lock on a table that a statement takes.
+
+    - `only`: without the tables that inherit from it.
+    - `losing` names the constraints and columns that the statement drops: it locks the tables, too,
+      that a foreign key among them refers to. `*` are all.
+    - `key`: a foreign key refers to the table, so that its partitions are locked, too.
     """
 
     schema: str
@@ -41,21 +44,23 @@ class Wanted(NamedTuple):
 
 
 def acquired(conn: Connection, schema: str, statements: Sequence[Statement]) -> list[list[str]]:
-    """For each of the statements, those to send before it: LOCK TABLE on what exists, where this
-    role may do so.
-
-    Each lock is taken where the statement would take it, and in its mode: earlier, or stronger,
-    would keep others waiting while the statements before it are at work. Reads only.
+    """Return for each of the statements those to send before it: LOCK TABLE on what exists, where
+    this role may do so. Reads only.
     """
+    # Each lock is taken where the statement would take it, and in its mode: earlier, or stronger,
+    # it would keep others waiting while the statements before it are at work.
     wanted: list[list[Wanted]] = []
     named: set[tuple[str, str]] = set()
     made: set[tuple[str, str]] = set()
     for statement in statements:
-        locks = [_in(schema, lock) for lock in _of(statement.node)]
+        locks = []
+        for lock in _of(statement.node):
+            locks.append(lock if lock.schema else lock._replace(schema=schema))
         wanted.append(locks)
         named |= {(lock.schema, lock.table) for lock in locks}
         if isinstance(statement.node, ast.CreateStmt):
-            made.add(_name(schema, statement.node.relation))
+            relation = statement.node.relation
+            made.add((relation.schemaname or schema, relation.relname))
     names = sorted(named - made)
     if not names:
         return [[] for _ in statements]
@@ -63,84 +68,85 @@ def acquired(conn: Connection, schema: str, statements: Sequence[Statement]) -> 
     found = catalog.rows(conn, "lockable", schemas=[*schemas], tables=[*tables])
     there = {(row["schema"], row["table"]): row for row in found}
     held: dict[tuple[str, str], Wanted] = {}
-    return [[*_statements(_new(each, there, held))] for each in wanted]
+    return [list(_lock_statements(_acquire(each, there, held))) for each in wanted]
 
 
-def _in(schema: str, lock: Wanted) -> Wanted:
-    return lock if lock.schema else lock._replace(schema=schema)
-
-
-def _name(schema: str, relation: ast.RangeVar) -> tuple[str, str]:
-    return relation.schemaname or schema, relation.relname
-
-
-def _new(
+def _acquire(
     wanted: Iterable[Wanted],
     there: Mapping[tuple[str, str], Mapping[str, Any]],
     held: dict[tuple[str, str], Wanted],
 ) -> Iterator[Wanted]:
-    """Those of the locks that can be taken and are not `held` yet, which is brought up to date."""
+    """Yield the locks that can be taken and that those `held` do not cover, and note them there."""
     for lock in wanted:
-        if not (row := there.get((lock.schema, lock.table))):
+        row = there.get((lock.schema, lock.table))
+        if not row:
             continue
-        own = lock._replace(only=not row["partitioned"]) if lock.key else lock
-        for one in [*([own] if row["lockable"] else []), *_losing(lock, row)]:
-            before = held.get((one.schema, one.table))
-            if (
-                before is None
-                or _MODES.index(before.mode) < _MODES.index(one.mode)
-                or (before.only and not one.only)
-            ):
+        locks = []
+        if row["lockable"]:
+            locks.append(lock._replace(only=not row["partitioned"]) if lock.key else lock)
+        for one in [*locks, *_locks_of_losing(lock, row)]:
+            if not _covers(held.get((one.schema, one.table)), one):
                 held[one.schema, one.table] = one
                 yield one
 
 
-def _losing(lock: Wanted, row: Mapping[str, Any]) -> Iterator[Wanted]:
-    """The locks on the tables that lose a partition, or a foreign key that refers to them."""
-    if _ALL in lock.losing and (parent := row["parent"]) and parent["lockable"]:
+def _covers(held: Wanted | None, lock: Wanted) -> bool:
+    """Whether who has the one lock has the other one, too."""
+    if held is None or (held.only and not lock.only):
+        return False
+    return _MODES.index(held.mode) >= _MODES.index(lock.mode)
+
+
+def _locks_of_losing(lock: Wanted, row: Mapping[str, Any]) -> Iterator[Wanted]:
+    """Yield the locks on the tables that lose a partition, or a foreign key that refers to them."""
+    parent = row["parent"]
+    if _ALL in lock.losing and parent and parent["lockable"]:
         yield Wanted(parent["schema"], parent["table"], STRONGEST, only=True)
     for key in row["keys"]:
         if key["lockable"] and not {_ALL, key["name"], *key["columns"]}.isdisjoint(lock.losing):
             yield Wanted(key["schema"], key["table"], STRONGEST, only=not key["partitioned"])
 
 
-def _statements(wanted: Iterable[Wanted]) -> Iterator[str]:
-    """One LOCK TABLE for each mode, the strongest first, its tables by their names: the order is
-    the same each time.
-    """
+def _lock_statements(wanted: Iterable[Wanted]) -> Iterator[str]:
+    """Yield one LOCK TABLE for each mode, the strongest first, its tables by their names."""
+    # In the same order each time: two runs of ours never wait for each other.
     ordered = sorted(wanted, key=lambda lock: (-_MODES.index(lock.mode), lock))
-    for mode, those in groupby(ordered, key=lambda lock: lock.mode):
-        names = ", ".join(
-            f"{'ONLY ' * w.only}{Identifier(w.schema, w.table).as_string()}" for w in those
-        )
-        yield f"LOCK TABLE {names} IN {mode} MODE"
+    for mode, locks in groupby(ordered, key=lambda lock: lock.mode):
+        names = []
+        for lock in locks:
+            name = Identifier(lock.schema, lock.table).as_string()
+            names.append(f"ONLY {name}" if lock.only else name)
+        yield f"LOCK TABLE {', '.join(names)} IN {mode} MODE"
 
 
 def _of(node: ast.Node) -> Iterator[Wanted]:
-    """The locks of one statement; none of a statement that this module does not know."""
+    """Yield the locks of one statement; none of a statement that this module does not know."""
     match node:
         case ast.CreateStmt():
             yield from _referring(node.tableElts or ())
         case ast.IndexStmt(concurrent=False) | ast.IndexStmt(concurrent=None):
             yield _on(node.relation, "SHARE")
         case ast.AlterTableStmt(objtype=ObjectType.OBJECT_TABLE):
-            yield from _altered(node)
+            yield from _of_alter_table(node)
         case ast.RenameStmt(relation=ast.RangeVar()) if node.renameType in _RENAMED:
             yield _on(node.relation, STRONGEST)
         case ast.CommentStmt():
-            yield from _commented(node)
+            yield from _of_comment(node)
         case ast.CreateTrigStmt():
             yield _on(node.relation, _FOREIGN_KEY)
         case ast.TruncateStmt(relations=relations):
-            yield from (_on(relation, STRONGEST) for relation in relations)
+            for relation in relations:
+                yield _on(relation, STRONGEST)
         case ast.LockStmt(relations=relations, mode=mode):
-            yield from (_on(relation, _MODES[mode - 1]) for relation in relations)
+            for relation in relations:
+                yield _on(relation, _MODES[mode - 1])
         case ast.InsertStmt(relation=relation):
             yield _on(relation, "ROW EXCLUSIVE", only=True)
         case ast.UpdateStmt(relation=relation) | ast.DeleteStmt(relation=relation):
             yield _on(relation, "ROW EXCLUSIVE")
         case ast.DropStmt(removeType=ObjectType.OBJECT_TABLE, objects=names):
-            yield from (_named(name, STRONGEST)._replace(losing=(_ALL,)) for name in names)
+            for name in names:
+                yield _named(name, STRONGEST)._replace(losing=(_ALL,))
 
 
 _RENAMED = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT)
@@ -161,16 +167,16 @@ _ALTERING = {
 }
 
 
-def _altered(node: ast.AlterTableStmt) -> Iterator[Wanted]:
-    """The lock on the table that its strongest command takes, if all of them are known; and those
-    on others.
+def _of_alter_table(node: ast.AlterTableStmt) -> Iterator[Wanted]:
+    """Yield the lock on the table that its strongest command takes, if all of them are known; and
+    those on others.
     """
-    modes = [_altering(command) for command in node.cmds]
-    losing = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+    modes = [_mode_of(command) for command in node.cmds]
+    drops = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
     if None not in modes:
-        lost = tuple(command.name for command in node.cmds if command.subtype in losing)
+        losing = tuple(command.name for command in node.cmds if command.subtype in drops)
         strongest = max((mode for mode in modes if mode), key=_MODES.index)
-        yield _on(node.relation, strongest)._replace(losing=lost)
+        yield _on(node.relation, strongest)._replace(losing=losing)
     for command in node.cmds:
         match command:
             case ast.AlterTableCmd(
@@ -181,7 +187,7 @@ def _altered(node: ast.AlterTableStmt) -> Iterator[Wanted]:
                 yield from _referring([made])
 
 
-def _altering(command: ast.AlterTableCmd) -> str | None:
+def _mode_of(command: ast.AlterTableCmd) -> str | None:
     match command.def_:
         case ast.Constraint(contype=ConstrType.CONSTR_FOREIGN):
             # before version 18 not on tables that inherit from it, which LOCK TABLE locks, too
@@ -190,7 +196,7 @@ def _altering(command: ast.AlterTableCmd) -> str | None:
 
 
 def _referring(made: Iterable[ast.Node]) -> Iterator[Wanted]:
-    """The locks on what the foreign keys of these columns and constraints refer to."""
+    """Yield the locks on what the foreign keys of these columns and constraints refer to."""
     for node in made:
         match node:
             case ast.ColumnDef(constraints=constraints):
@@ -199,7 +205,7 @@ def _referring(made: Iterable[ast.Node]) -> Iterator[Wanted]:
                 yield _on(table, _FOREIGN_KEY)._replace(key=True)
 
 
-def _commented(node: ast.CommentStmt) -> Iterator[Wanted]:
+def _of_comment(node: ast.CommentStmt) -> Iterator[Wanted]:
     match node.objtype, node.object:
         case ObjectType.OBJECT_TABLE, tuple(names):
             yield _named(names, "SHARE UPDATE EXCLUSIVE", only=True)

@@ -111,7 +111,7 @@ class GivingWay:
 
     def _asked(self, far: str) -> Request | None:
         """The pause that was asked for, and not ended. Raises Interrupted if a stop was."""
-        asked = requests.asked(self.sessions.look, self.run_id)
+        asked = requests.last_request(self.sessions.look, self.run_id)
         if asked and asked.what == "stop":
             raise _interrupted(self.block, str(asked), far)
         return asked if asked and asked.what == "pause" else None
@@ -121,7 +121,7 @@ class GivingWay:
         if time.monotonic() - self._looked < LOOK_S:
             return False
         self._looked = time.monotonic()
-        asked = requests.asked(self.sessions.look, self.run_id)
+        asked = requests.last_request(self.sessions.look, self.run_id)
         return asked is not None and asked.what != "resume"
 
     def _vacuum(self) -> Pressure:

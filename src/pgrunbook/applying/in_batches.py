@@ -31,7 +31,7 @@ from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.ledger import batches, write
 from pgrunbook.ledger.batches import Backfill
-from pgrunbook.planning import batch_keys, going_on
+from pgrunbook.planning import batch_keys, resume_backfill
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
@@ -140,7 +140,7 @@ class _Work:
         self.revision = self.decision.revision
         if found is None or found.tree_sha256 != block.tree_sha256:
             return None
-        if problems := list(going_on.elsewhere(block, found, self.keyset.named)):
+        if problems := list(resume_backfill.table_problems(block, found, self.keyset.named)):
             raise Refused("The block cannot go on where it was.", problems=problems)
         return found
 
@@ -168,7 +168,7 @@ class _Work:
 
     def _found(self, revision: int) -> Backfill | None:
         about = self.runbook, self.sessions.schema, self.decision.block.name
-        return batches.found(self.sessions.work, *about, revision)
+        return batches.find_backfill(self.sessions.work, *about, revision)
 
     @property
     def _about(self) -> str:
@@ -213,7 +213,9 @@ class _Work:
         rows = min(self._few or self.pace.rows, self.pace.rows)
         behind = self.backfill.at, self.backfill.upper
         ahead = self.keyset.ahead(self.sessions.work, *behind, rows)
-        if problems := [*going_on.elsewhere(self.decision.block, self.backfill, ahead.table)]:
+        if problems := [
+            *resume_backfill.table_problems(self.decision.block, self.backfill, ahead.table)
+        ]:
             raise Failed("Its table is another one now.", problems=problems)
         return ahead
 
@@ -259,14 +261,14 @@ class _Work:
             "attempts": self._attempts.count,
             "waited_for": [asdict(blocker) for blocker in self._attempts.blockers],
         }
-        recorded = [batches.recording(self.sessions.work, row | broken)]
+        recorded = [batches.batch_insert(self.sessions.work, row | broken)]
         after = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
         return [*recorded, self._done(after, sent)] if after.done else recorded
 
     def _done(self, after: Backfill, last: Sent | None = None) -> str:
         """What writes that the block is done: with its last batch, if there was one."""
         elapsed_ms = self.elapsed_ms + (last.elapsed_ms if last else 0.0)
-        return write.recording(
+        return write.block_insert(
             self.sessions.work,
             self.run_id,
             self._about,
@@ -283,14 +285,14 @@ class _Work:
     def _advance(self, ahead: Ahead, sent: Sent) -> None:
         self.backfill = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
         self.elapsed_ms += sent.elapsed_ms
-        self.written = batches.added(self.written, sent.rows_written)
+        self.written = batches.sum_rows(self.written, sent.rows_written)
         self.held = locks.longest([*self.held, *sent.locks])
         self._attempts.made.clear()
         self._tell()
         if sent.blind:
             self.giving_way.note_now(f"who waits for a batch could not be seen: {sent.blind}")
         if not self.confirmed and not self.backfill.done:
-            raise standbys.unconfirmed(self.decision.block.name)
+            raise standbys.unconfirmed_error(self.decision.block.name)
 
     def _tell(self, paused: Sequence[str] = ()) -> None:
         if not paused and time.monotonic() - self._told < _TELL_S:
@@ -341,9 +343,8 @@ class _Work:
     def _failed(self, exc: psycopg.Error, found: str = "", remedy: str = "") -> Failed:
         """The batches before are there: what failed, and who was in the way if it was a lock."""
         block = self.decision.block
-        problem = problem_of(exc, where=block.name, remedy=remedy or advice(exc, block))
-        if exc.diag.source_function == "check_enable_rls":
-            problem = replace(problem, remedy=batch_keys.SEES_ALL)
+        remedy = remedy or batch_keys.remedy(exc) or advice(exc, block)
+        problem = problem_of(exc, where=block.name, remedy=remedy)
         seen = self._attempts.made[-1].blockers if self._attempts.made else ()
         told = [problem.found, found, *map(str, seen), f"done before it: {self.backfill.far}"]
         problem = replace(problem, found="\n".join(filter(None, told)))

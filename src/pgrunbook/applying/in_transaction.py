@@ -1,12 +1,11 @@
-"""A block onto a target: one transaction with its ledger row, under timeouts, tried until it gets
-its locks.
+"""Applies a block in one transaction with its ledger row, under timeouts, and tries it again until
+it gets its locks.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from pgrunbook.applying.outcome import Clock, Outcome
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, RunbookError, first_line
-from pgrunbook.inventory import changed
+from pgrunbook.inventory import changes
 from pgrunbook.ledger import ledger, write
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
@@ -52,12 +51,12 @@ def apply(
     report: Report,
 ) -> Outcome:
     """Run what the decision says and record it, in one transaction: all of it is there afterwards,
-    or nothing. What it changes is compared with the `ground`, and recorded with it.
+    or nothing. What it changes is compared with the `ground`, and recorded, too.
 
     It is tried again, and each attempt reported, as long as others hold its locks and `decide`
-    still comes to the same SQL. Raises Failed, with everything rolled back, if a statement fails,
-    if what comes of it is not what was wanted, or if the lock budget is used up; and if the
-    connection is lost and nobody can be asked what was committed.
+    still returns the same SQL. Raises Failed, with everything rolled back, if a statement fails, if
+    what comes of it is not what was wanted, or if the lock budget is used up; and Failed, too, if
+    the connection is lost and nobody can be asked what was committed.
     """
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts = _Attempts(sessions, decision, run_id, report)
@@ -67,24 +66,25 @@ def apply(
     def attempt() -> Outcome:
         if attempts.noted:
             _require_same(decision, decide())
-            sessions.work.execute(FLUSH)  # what was rolled back is counted, too
+            # The server counts rows that were rolled back, too, until its statistics are flushed.
+            sessions.work.execute(FLUSH)
         return transaction.attempt()
 
-    write.prepare(sessions.work)  # who has locked the ledger is not waited for that long
+    # Outside the lock budget: somebody who has locked the ledger is not waited for that long.
+    write.prepare(sessions.work)
     try:
         outcome = lock_waits.retry(
             attempt,
             block=block.name,
             budget=timeouts.lock_budget,
-            watch=lambda: lock_waits.watched(
+            watch=lambda: lock_waits.watch_blockers(
                 sessions.work, sessions.look, timeouts.lock_timeout, wait_ms
             ),
             report=attempts.note,
         )
     except lock_waits.WITHOUT_LOCKS as exc:
-        raise Failed(
-            _rolled_back(decision), problems=[_blocked(block, timeouts, attempts.noted)]
-        ) from exc
+        problem = _lock_problem(block, timeouts, attempts.noted)
+        raise Failed(_rolled_back(decision), problems=[problem]) from exc
     except psycopg.Error as exc:
         outcome = _outcome_by_ledger(sessions, decision, run_id, exc)
     if not outcome.confirmed:
@@ -106,13 +106,16 @@ class _Attempts:
         """Report an attempt, and write it. Raises Failed if the ledger is locked."""
         self.noted.append(attempt)
         self.report(attempt)
-        # An attempt that got its locks has committed the block: no error may say otherwise.
-        harmless = (psycopg.Error, RunbookError) if attempt.got_locks else ()
-        with suppress(*harmless):
-            try:
-                write.note_attempt(self.sessions.work, self.run_id, attempt)
-            except Locked as exc:  # no lock of the block's, for which to try again
+        try:
+            write.note_attempt(self.sessions.work, self.run_id, attempt)
+        except (psycopg.Error, RunbookError) as exc:
+            # An attempt that got its locks has committed the block: no error may say otherwise.
+            if attempt.got_locks:
+                return
+            # It is the ledger that is locked, and nothing that the block is to be tried again for.
+            if isinstance(exc, Locked):
                 raise Failed(_rolled_back(self.decision), problems=[exc.problem]) from exc
+            raise
 
     def note_unconfirmed(self, outcome: Outcome) -> None:
         """Note that the last attempt was committed here, and confirmed by no standby."""
@@ -136,12 +139,13 @@ def _require_same(decision: Decision, now: Decision) -> None:
 def _outcome_by_ledger(
     sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error
 ) -> Outcome:
-    """What became of a block that was not heard to be committed: the ledger knows, once a lost
-    session has ended.
+    """Return the outcome of a block of whose commit we have heard nothing: the ledger knows it,
+    once the lost session has ended. Raises Failed if the block was not committed, or if nobody can
+    be asked.
     """
     block = decision.block
     try:
-        row = ledger.row(sessions.work, run_id, block.name)
+        row = ledger.block_row(sessions.work, run_id, block.name)
     except (psycopg.Error, RunbookError) as unreachable:
         problem = Problem(
             f"{first_line(exc)}; and the ledger cannot be asked: {first_line(unreachable)}",
@@ -163,9 +167,8 @@ def _outcome_by_ledger(
 
 
 def _confirmed(sessions: Sessions) -> bool:
-    """Whether the standbys that a block's commit waits for have what is committed by now: they
-    confirm it in order.
-    """
+    """Whether the standbys that a block's commit waits for have what is committed by now."""
+    # They confirm commits in order: what they confirm now, comes after the block.
     try:
         return not durability.write(sessions.work, _MARK, ())
     except (psycopg.Error, RunbookError):
@@ -188,37 +191,37 @@ class _Transaction:
     ask: Ask
 
     def attempt(self) -> Outcome:
-        """One attempt. Before it is committed, the catalog says what it has changed.
-
-        Between the two nothing else is asked: whatever is needed is asked before, or in the first.
-        """
+        """Try once: run the statements, read what they have changed, and commit."""
         decision, block, conn = self.decision, self.decision.block, self.sessions.work
         message = self._message()
+        # From the message on, and until the commit, others may wait for the block's locks. So what
+        # can be prepared is prepared before it, the message has all queries but that for the
+        # effect, and the commit has the ledger's rows: the locks are held for two round trips.
         write.prepare(conn)
         questions = self.ask(block, conn)
-        # prepared before anybody has to wait for it
-        changed.asking(conn)
-        rows_written = catalog.asking(conn, "rows_written")
+        changes.queries(conn)
+        rows_written = catalog.statement(conn, "rows_written")
         clock = Clock()
         with conn.undoing():
-            asked = [*changed.asking(conn), rows_written, *questions.asked]
-            message.send(self.timeouts.settings, *asked)
-            # While the server works:
+            queries = [*changes.queries(conn), rows_written, *questions.asked]
+            message.send(self.timeouts.settings, *queries)
+            # while the server works
             about = write.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
-            written, deleted, rows, *answers = _received(message, decision)
+            written, deleted, rows, *answers = _receive(message, decision)
             found = questions.facts(answers)
+            # Without the run's lock another run may be at work: nothing is committed.
             if not message.kept:
                 raise self.sessions.lost_lock()
             clock.laps += message.laps
             clock.lap()
-            by_block = changed.answered([written, deleted])
+            by_block = changes.from_rows([written, deleted])
             effect = effects.read_effect(conn, by_block, self.ground, decision.wanted)
             problems = postconditions.of_columns(decision, found)
             problems += postconditions.of_objects(decision, effect)
             if problems:
                 raise Failed(_rolled_back(decision), problems=problems)
             locks = message.locks()
-            done = write.recording(
+            done = write.block_insert(
                 conn,
                 self.run_id,
                 about,
@@ -234,7 +237,7 @@ class _Transaction:
             sent = time.perf_counter()
             confirmed = self._commit(message, done, locked=bool(locks))
         clock.lap("COMMIT, with the ledger's rows")
-        ended_ms = (time.perf_counter() - sent) * 1000
+        commit_ms = (time.perf_counter() - sent) * 1000
         self.ground.take(effect.differences, effect.after)
         return Outcome(
             block.name,
@@ -242,22 +245,23 @@ class _Transaction:
             tuple(clock.laps),
             message.began_at,
             clock.total_ms,
-            tuple(replace(lock, held_ms=lock.held_ms + ended_ms) for lock in locks),
+            tuple(replace(lock, held_ms=lock.held_ms + commit_ms) for lock in locks),
             confirmed=confirmed,
             effect=replace(effect, rows_written=rows),
         )
 
     def _message(self) -> Message:
-        """The block's statements that are to run. Locks are traced unless it makes all that it
-        locks: otherwise its tables are there before.
-        """
         decision, sessions = self.decision, self.sessions
         block = decision.block
-        traced = block.alters or decision.action is not Action.APPLY
-        statements = [block.statements[n] for n in decision.statements]
-        path, role = block.search_path, block.role
         return Message(
-            sessions.work, sessions.schema, statements, traced, sessions.keeper, path, role
+            sessions.work,
+            sessions.schema,
+            [block.statements[n] for n in decision.statements],
+            # nobody can wait for locks on what the block itself makes
+            traced=block.alters or decision.action is not Action.APPLY,
+            keeper=sessions.keeper,
+            path=block.search_path,
+            role=block.role,
         )
 
     def _commit(self, message: Message, recording: str, *, locked: bool) -> bool:
@@ -266,16 +270,15 @@ class _Transaction:
         """
         conn = self.sessions.work
         limit_ms = milliseconds(self.timeouts.lock_timeout) if locked else standbys.PATIENCE_MS
-        watch = standbys.unwatched()
-        if message.awaits:
-            watch = standbys.watched(conn, self.sessions.look, limit_ms)
-        with watch as commit:
+        with standbys.watch_commit(
+            conn, self.sessions.look, limit_ms, awaits=message.awaits
+        ) as commit:
             conn.execute(f"{recording}; {FLUSH}; COMMIT".encode())
         return commit.confirmed
 
 
-def _received(message: Message, decision: Decision) -> list[list[dict[str, Any]]]:
-    """The rows of each question. Raises Failed for a statement that fails, with its place."""
+def _receive(message: Message, decision: Decision) -> list[list[dict[str, Any]]]:
+    """Return the rows of each query. Raises Failed for a statement that fails, with its place."""
     try:
         return message.receive()
     except lock_waits.WITHOUT_LOCKS:
@@ -283,14 +286,13 @@ def _received(message: Message, decision: Decision) -> list[list[dict[str, Any]]
     except psycopg.Error as exc:
         # Without SQLSTATE the connection is lost, and nobody knows how far the server came.
         if message.failed and exc.sqlstate:
-            raise Failed(
-                _rolled_back(decision), problems=[_located(exc, decision.block, *message.failed)]
-            ) from exc
+            problem = _statement_problem(exc, decision.block, *message.failed)
+            raise Failed(_rolled_back(decision), problems=[problem]) from exc
         raise
 
 
-def _blocked(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
-    """Who was in the way at the end, when the budget is used up."""
+def _lock_problem(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
+    """Return who was in the way at the end, when the budget is used up."""
     seen = attempts[-1].blockers if attempts else ()
     remedies = list(dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy))
     last = "wait until these sessions have ended their transactions, or end them; then run again"
@@ -311,12 +313,18 @@ def _rolled_back(decision: Decision) -> str:
     return "The block failed and was rolled back: nothing of it is there."
 
 
-def _located(exc: psycopg.Error, block: Block, statement: Statement, index: int | None) -> Problem:
-    """The server's error with its file, its line and what stands there; a caret where the server
-    gives a position.
+def _statement_problem(
+    exc: psycopg.Error, block: Block, statement: Statement, index: int | None
+) -> Problem:
+    """Return the server's error with its file, its line and what stands there; with a caret, if the
+    server gives a position.
     """
-    start = statement.sql.rfind("\n", 0, index or 0) + 1
-    shown = [statement.sql[start:].split("\n", 1)[0]]
-    shown += [] if index is None else [" " * (index - start) + "^"]
     problem = problem_of(exc, where=statement.place(index or 0), remedy=advice(exc, block))
-    return replace(problem, found="\n".join(filter(None, [problem.found, *shown])))
+    start = statement.sql.rfind("\n", 0, index or 0) + 1
+    found = [problem.found] if problem.found else []
+    line = statement.sql[start:].split("\n", 1)[0]
+    if line:
+        found.append(line)
+    if index is not None:
+        found.append(" " * (index - start) + "^")
+    return replace(problem, found="\n".join(found))

@@ -53,16 +53,17 @@ LONGEST_PAUSE_S = 2.0
 WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
-# What an attempt is handed to as soon as it is over; and what watches during each of them, and whom
-# it has seen.
+# Takes an attempt as soon as it is over.
 Report = Callable[[Attempt], None]
+# Makes what watches during one attempt, and has the blockers that it has seen.
 Watch = Callable[[], AbstractContextManager[Sequence[Blocker]]]
 
 
 def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
-    """One row an attempt and blocker: index `attempt`; columns `at`, `waited_ms`, `pid` (str, as no
-    quantity), `application`, `role`, `state`, `transaction_s`, `lock`, `query`; the blocker's are
-    missing where none was seen.
+    """Return a row for each attempt and blocker: index `attempt` (Int64); columns `at` (str),
+    `waited_ms` (float), `pid` (str, as it is no quantity), `application`, `role`, `state` (str),
+    `transaction_s` (float), `lock`, `query` (str). Those of the blocker are missing where none was
+    seen.
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
@@ -73,15 +74,17 @@ def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
             "at": f"{attempt.started_at:%H:%M:%S}",
             "waited_ms": attempt.waited_ms,
         }
-        rows += [
-            own | asdict(blocker) | {"pid": str(blocker.pid)} for blocker in attempt.blockers
-        ] or [own]
+        for blocker in attempt.blockers:
+            rows.append(own | asdict(blocker) | {"pid": str(blocker.pid)})
+        if not attempt.blockers:
+            rows.append(own)
     columns = ["attempt", "at", "waited_ms", *Blocker.__slots__]
     return pd.DataFrame(rows, columns=columns).astype({"attempt": "Int64"}).set_index("attempt")
 
 
 def pause_s(number: int) -> float:
-    """For how long to pause after so many attempts, the first is 1, in seconds."""
+    """Return for how long to pause after an attempt, in seconds; the first has the number 1."""
+    # At random, so that we do not meet whoever locks the table at regular times each time again.
     pause_s = min(FIRST_PAUSE_S * 2.0 ** min(number - 1, 10), LONGEST_PAUSE_S)
     return pause_s + random.uniform(0, FIRST_PAUSE_S)  # noqa: S311 - no secret
 
@@ -128,56 +131,58 @@ def _try(
     started_at, start = datetime.now(UTC), time.perf_counter()
     seen: Sequence[Blocker] = ()
 
-    def attempt(*, got_locks: bool) -> Attempt:
+    def note(*, got_locks: bool) -> None:
         waited_ms = round((time.perf_counter() - start) * 1000, 1)
-        return Attempt(block, number, started_at, waited_ms, got_locks, tuple(seen))
-
-    def tell(made: Attempt) -> None:
-        got = "has its locks" if made.got_locks else "gave up"
-        whom = "; ".join(map(str, made.blockers)) or "nobody that was seen"
-        what = f"{block}: attempt {number} {got} after {made.waited_ms:.0f} ms, behind {whom}"
+        attempt = Attempt(block, number, started_at, waited_ms, got_locks, tuple(seen))
+        how = "has its locks" if got_locks else "gave up"
+        whom = "; ".join(map(str, seen)) or "nobody that was seen"
+        what = f"{block}: attempt {number} {how} after {waited_ms:.0f} ms, behind {whom}"
         _LOG.info("%s", redact(what))
-        report(made)
+        report(attempt)
 
     try:
         with watch() as seen:
             result = action()
     except again:
-        tell(attempt(got_locks=False))
+        note(got_locks=False)
         raise
     if number > 1 or any(blocker.autovacuum for blocker in seen):
-        tell(attempt(got_locks=True))
+        note(got_locks=True)
     return result
 
 
 @contextmanager
-def watched(
+def watch_blockers(
     work: Session, look: Connection, lock_timeout: str, limit_ms: float | None = None
 ) -> Iterator[Sequence[Blocker]]:
-    """Look, in another session, who blocks the session `work`, as long as the `with` block lasts:
-    whom it saw last. An autovacuum among them is cancelled. So is `work`, where it waits for a lock
-    `limit_ms` after its transaction began, as it does in a function that locks one table after the
-    other: that is LockNotAvailable, too.
+    """Watch, in the session `look`, who blocks the session `work`, as long as the `with` block
+    lasts. Yields the blockers that were seen last.
 
-    After the attempt it would be too late to ask: with our request the reason to be blocked is
-    gone. Who waits for the answer is another thread: `work` is not to hold its locks meanwhile.
+    An autovacuum among them is cancelled. So is `work` itself, if it still waits for a lock
+    `limit_ms` after its transaction began, as it may in a function that locks one table after the
+    other. Raises LockNotAvailable then.
     """
+    # After the attempt it would be too late to ask: without our request nobody blocks us any more.
+    # Another thread waits for the answers, as `work` must not hold its locks meanwhile.
     seen: list[Blocker] = []
     over, overdue = threading.Event(), threading.Event()
     pid = work.info.backend_pid
     every_s = milliseconds(lock_timeout) / 1000 / 4
 
-    def ask() -> None:
-        with suppress(psycopg.Error):  # whatever it is: the one that waits is not to fail for it
+    def look_again_and_again() -> None:
+        with suppress(psycopg.Error):  # whatever it is: the attempt is not to fail for it
             while not over.is_set():
-                seen[:] = [*met(look, pid)] or seen
+                found = list(_find_blockers(look, pid))
+                if found:
+                    seen[:] = found
+                # the query cancels `work` if it is overdue
                 if limit_ms is not None and catalog.rows(
                     look, "overdue", pid=pid, limit_ms=limit_ms
                 ):
                     overdue.set()
                 over.wait(every_s)
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=look_again_and_again, daemon=True)
 
     def begin() -> None:
         if thread.ident is None:
@@ -203,18 +208,20 @@ def watched(
 _ANSWERING_S = 2.0
 
 
-def met(conn: Connection, pid: int) -> Iterator[Blocker]:
-    """Who blocks this session now; an autovacuum that may be cancelled is, if this role may do
-    so.
+def _find_blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
+    """Yield who blocks this session now; an autovacuum that may be cancelled is, if this role may
+    do so.
     """
     for blocker in blockers(conn, pid):
         if blocker.autovacuum and blocker.autovacuum != PREVENTS_WRAPAROUND:
-            yield replace(blocker, autovacuum=_cancelled(conn, blocker.pid))
+            yield replace(blocker, autovacuum=_cancel_autovacuum(conn, blocker.pid))
         else:
             yield blocker
 
 
-def _cancelled(conn: Connection, pid: int) -> str:
+def _cancel_autovacuum(conn: Connection, pid: int) -> str:
+    """Cancel an autovacuum, and return what came of it."""
+    # A worker of autovacuum belongs to no role. The process may be another one by now.
     try:
         conn.execute(
             f"{_CANCEL.format('pid')} FROM pg_stat_activity WHERE pid = %s AND usesysid IS "

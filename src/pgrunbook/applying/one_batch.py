@@ -31,9 +31,12 @@ from pgrunbook.runbooks.scripts import Statement, statements
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A batch as the server has done it: how many rows its statement has changed, how many of which
-    table were written, for how long it was at it, for how long somebody waited for it meanwhile,
-    the locks that it held on what existed before, and why nobody could look who waits.
+    """A batch as the server has done it.
+
+    - `rows` is how many rows its statement has changed, `rows_written` how many of which table.
+    - `elapsed_ms` is the server's time; `waited_ms` is for how long somebody waited for the batch.
+    - `locks` were held on what existed before.
+    - `blind` says why nobody could look who waits; empty if somebody could.
     """
 
     began_at: datetime
@@ -72,10 +75,10 @@ class Sender:
         """
         conn = self.sessions.work
         message = self._message([_UNHIDDEN, self._statement(ahead)])
-        asked = catalog.asking(conn, "rows_written"), rows_alone.asking(conn)
+        asked = catalog.statement(conn, "rows_written"), rows_alone.asking(conn)
         try:
             with conn.undoing():
-                with self._watched() as seen:
+                with self._watch_waiters() as seen:
                     message.send(self.timeouts.settings, *asked)
                     written, catalogs = message.receive()
                     rows = _total(written) if self.batching.calls else message.affected
@@ -83,12 +86,21 @@ class Sender:
                     held = [replace(lock, number=1) for lock in message.locks()]
                     if catalogs[0]["catalogs"]:
                         rows_alone.require(conn, self.sessions.look, self.block.name)
-                taken = message.began_at, rows, written, elapsed_ms, seen.waited_ms
-                sent = Sent(*taken, held, seen.blind)
+                sent = Sent(
+                    message.began_at,
+                    rows,
+                    written,
+                    elapsed_ms,
+                    seen.waited_ms,
+                    held,
+                    seen.blind,
+                )
                 return sent, self._commit(message, recording(sent))
         except psycopg.Error:
+            # The server counts rows that were rolled back, too, until its statistics are flushed:
+            # else those of the next attempt would hold them.
             if not conn.closed:
-                conn.execute(FLUSH)  # or what was rolled back is counted with the next attempt
+                conn.execute(FLUSH)
             raise
 
     def put_aside(self, recording: Recording) -> tuple[Sent, bool]:
@@ -109,7 +121,7 @@ class Sender:
         message = self._message([_UNHIDDEN, self._statement(part)])
         try:
             with conn.undoing():
-                with self._watched():
+                with self._watch_waiters():
                     message.send(self.timeouts.settings)
                     message.receive()
                 conn.execute("ROLLBACK")
@@ -143,10 +155,9 @@ class Sender:
             role=block.role,
         )
 
-    def _watched(self) -> AbstractContextManager[Waiters]:
-        """Have who waits for the batch looked at, as long as it holds row locks: less what a cancel
-        takes on its way, and the commit.
-        """
+    def _watch_waiters(self) -> AbstractContextManager[Waiters]:
+        """Cancel the batch if somebody waits for the row locks that it holds."""
+        # `wait` is what the round trips of a cancel and of the commit leave of lock_timeout
         limit_ms = milliseconds(self.timeouts.wait)
         return waiters.cancelling(self.sessions.work, self.sessions.look, limit_ms)
 
@@ -155,11 +166,10 @@ class Sender:
         sessions = self.sessions
         if not message.kept:
             raise sessions.lost_lock()
-        with (
-            standbys.watched(sessions.work, sessions.look, milliseconds(self.timeouts.lock_timeout))
-            if message.awaits
-            else standbys.unwatched() as commit
-        ):
+        limit_ms = milliseconds(self.timeouts.lock_timeout)
+        with standbys.watch_commit(
+            sessions.work, sessions.look, limit_ms, awaits=message.awaits
+        ) as commit:
             sessions.work.execute("; ".join([*recorded, FLUSH, "COMMIT"]).encode())
         sessions.put_back()
         return commit.confirmed

@@ -1,5 +1,5 @@
-"""The statements of a transaction, sent as one message: how long each took, which locks it took,
-which of them failed.
+"""Sends the statements of a transaction as one message, and says how long each took, which locks it
+took, and which of them failed.
 
 While the transaction is open others may wait for it, so nothing is waited for between two of its
 statements: after each, the server itself says what time it is and what the transaction holds. All
@@ -34,8 +34,8 @@ from pgrunbook.runbooks.scripts import Statement
 # Statements that call no function but those of a default, a CHECK or an index.
 _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
 
-# What is deferred until the commit is done here, as the block's statements see things: what it
-# changes is read then, and how long it holds the locks.
+# Constraints and triggers that are deferred until the commit are run here, with the search path of
+# the block: what they change is read with its effect, and their time is the block's.
 _NOT_DEFERRED = "SET CONSTRAINTS ALL IMMEDIATE"
 
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
@@ -50,8 +50,8 @@ _LEAST_MS = 10
 
 
 class _Part(NamedTuple):
-    """A part of the message: what takes the rows of its result, and the statement that it is, or
-    that it locks for.
+    """A part of the message: `take` is given the rows of its result; `statement` is the one that it
+    is, or that it `locks` for.
     """
 
     sql: str
@@ -61,8 +61,8 @@ class _Part(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """The locks that were held after so many statements, and how many were done at the look
-    before.
+    """The locks that were held after so many statements (`number`); at the look before, `since`
+    were done.
     """
 
     since: int
@@ -72,10 +72,11 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Message:
-    """Statements that begin a transaction on `conn`, for a schema. `traced`: whether they concern
-    what existed before. Then each waits for its locks no longer than what the statements before it
-    have left, and which locks are held is looked at after each, not only after the last: pg_locks
-    is read as a whole, and others wait for a lock meanwhile.
+    """Statements that begin a transaction on `conn`, for a schema.
+
+    `traced`: they concern what existed before. Then each waits for its locks no longer than those
+    before it have left of lock_timeout, and the locks are read after each. Otherwise they are read
+    after the last alone: to read pg_locks keeps whoever asks for a lock waiting for that moment.
     """
 
     conn: Session
@@ -115,64 +116,65 @@ class Message:
 
     def _message(self, timeouts: Mapping[str, str], last: Sequence[str]) -> Iterator[_Part]:
         pid, key = self.keeper or (None, None)
-        held = catalog.asking(self.conn, "held", keeper=pid, key=key)
+        held = catalog.statement(self.conn, "held", keeper=pid, key=key)
         locks = footprint.acquired(self.conn, self.schema, self.statements) if self.traced else []
         yield _Part("BEGIN")
-        yield _Part(catalog.asking(self.conn, "begun", **timeouts), self._begun)
-        if self._settles:
+        yield _Part(catalog.statement(self.conn, "begun", **timeouts), self._take_transaction)
+        if self._may_set:
             yield _Part(session_settings.NOTE_ROLE)
         for number, statement in enumerate(self.statements):
-            waiting = list(
-                self._locking(statement, locks[number], timeouts["statement_timeout"])
-                if locks
-                else ()
-            )
-            # once it has its locks: what others have made meanwhile was there before
+            waits: list[_Part] = []
+            if locks:
+                waits += self._wait(statement, locks[number], timeouts["statement_timeout"])
+            # What existed before is noted once the first statement has its locks: what others have
+            # made while we waited is part of it. A cursor keeps that moment, and is read later.
             if number == 0 and self.traced:
-                before = catalog.written("before", {"schema": self.schema, "cursor": True})
-                waiting.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
-            yield from waiting
+                before = catalog.with_literals("before", {"schema": self.schema, "cursor": True})
+                waits.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
+            yield from waits
             yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
             if statement is self.statements[-1]:
                 yield _Part(_NOT_DEFERRED)
-            yield _Part(session_settings.LEAVE if self._settles else search_path.ours())
-            yield _Part(_NOW, self._ended)
+            yield _Part(session_settings.LEAVE if self._may_set else search_path.ours())
+            yield _Part(_NOW, self._take_end)
             if self.traced or statement is self.statements[-1]:
-                yield _Part(held, self._looked)
+                yield _Part(held, self._take_locks)
         if not self.statements:
-            yield _Part(held, self._asked_who_keeps)
+            yield _Part(held, self._take_kept)
         elif self.traced:
             yield _Part("FETCH ALL FROM pgrunbook_before", self._there.extend)
-        else:  # a cursor is planned each time
-            asked = catalog.asking(self.conn, "before", schema=self.schema, cursor=False)
-            yield _Part(asked, self._there.extend)
+        else:
+            # Without a cursor, which is planned each time: this query is prepared.
+            before = catalog.statement(self.conn, "before", schema=self.schema, cursor=False)
+            yield _Part(before, self._there.extend)
         for query in last:
             yield _Part(query, self._answers.append)
 
     @property
-    def _settles(self) -> bool:
+    def _may_set(self) -> bool:
         """Whether a statement may set the path or the role for those after it, itself or in a
         function.
         """
         return bool(self.role) or not all(isinstance(s.node, _PLAIN) for s in self.statements)
 
     def _enter(self, number: int) -> Iterator[_Part]:
-        """What lets a statement see what the block sees."""
-        if number and self._settles:
+        """Let a statement see what the block sees."""
+        if number and self._may_set:
             yield _Part(session_settings.RETURN)
             return
         yield _Part(search_path.theirs(self.path or search_path.of(self.conn)))
         if self.role:
             yield _Part(f"SET LOCAL ROLE {Identifier(self.role).as_string()}")
 
-    def _locking(
+    def _wait(
         self, statement: Statement, locks: Sequence[str], statement_timeout: str
     ) -> Iterator[_Part]:
-        """What comes before a statement: its locks, all before the deadline, which goes on for what
-        it locks besides. To look was no part of its time, which therefore begins here.
+        """Take the locks of a statement before it is run, all before the deadline. What is left of
+        that is its own lock_timeout, for what it locks besides.
         """
-        take: Callable[[list[dict[str, Any]]], object] | None = self._resumed
+        # Its time begins here: to read the locks after the one before it was no part of it.
+        take: Callable[[list[dict[str, Any]]], object] | None = self._take_begin
         for lock in locks:
             yield _Part(self._remaining(None), take)
             yield _Part(lock, None, statement, locks=True)
@@ -181,32 +183,34 @@ class Message:
 
     def _remaining(self, statement_timeout: str | None) -> str:
         left = {"wait_ms": self._wait_ms, "least_ms": min(_LEAST_MS, self._wait_ms)}
-        return catalog.asking(self.conn, "remaining", **left, statement_timeout=statement_timeout)
+        return catalog.statement(
+            self.conn, "remaining", **left, statement_timeout=statement_timeout
+        )
 
-    def _begun(self, rows: list[dict[str, Any]]) -> None:
+    def _take_transaction(self, rows: list[dict[str, Any]]) -> None:
         self._now = self._began = rows[0]["now"]
         self.awaits = rows[0]["awaits"]
 
-    def _ended(self, rows: list[dict[str, Any]]) -> None:
+    def _take_begin(self, rows: list[dict[str, Any]]) -> None:
+        self._now = rows[0]["now"]
+
+    def _take_end(self, rows: list[dict[str, Any]]) -> None:
         before, self._now = self._now, rows[0]["now"]
         self._spans.append((before, max(before, self._now)))  # the clock may have been set back
 
-    def _looked(self, rows: list[dict[str, Any]]) -> None:
+    def _take_locks(self, rows: list[dict[str, Any]]) -> None:
         since = self._seen[-1].number if self._seen else 0
         self._seen.append(_Seen(since, len(self._spans), rows[0]))
-        self._asked_who_keeps(rows)
+        self._take_kept(rows)
 
-    def _asked_who_keeps(self, rows: list[dict[str, Any]]) -> None:
+    def _take_kept(self, rows: list[dict[str, Any]]) -> None:
         self.kept = rows[0]["kept"]
 
-    def _resumed(self, rows: list[dict[str, Any]]) -> None:
-        self._now = rows[0]["now"]
-
     def receive(self) -> list[list[dict[str, Any]]]:
-        """The rows of each of the last queries. Raises the psycopg.Error of what fails; nothing
-        after it is run.
+        """Return the rows of each of the last queries. Raises the psycopg.Error of what fails;
+        nothing behind it is run.
 
-        Where a statement's locks were not to be had in time, that is LockNotAvailable, whichever
+        If a statement's locks were not to be had in time, that is LockNotAvailable, whichever
         timeout it was.
         """
         with self.conn.allowing(self._allowed_s), self.conn.message_of(len(self.statements)):
@@ -217,7 +221,7 @@ class Message:
             raise Failed.of(
                 "the server gives more answers than there are statements", remedy=remedy
             )
-        # an error ends them
+        # After an error the server skips the rest: then there are fewer results than parts.
         for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):
             if result.status == ExecStatus.FATAL_ERROR:
                 raise self._error(place, result)
@@ -228,29 +232,27 @@ class Message:
         return self._answers
 
     def _error(self, place: int, result: PGresult) -> psycopg.Error:
-        """The server's error; `failed` is set to the statement that it is about. What is no SQL
-        fails the message as a whole, before its first part is run: then the position tells which
-        statement.
-        """
+        """Return the server's error, and set `failed` to the statement that it is about."""
         error = psycopg.errors.error_from_result(result)
-        ends = [0, *accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
+        starts = [0, *accumulate(len(part.sql) + len(_BETWEEN) for part in self._parts)]
         index = self.conn.index(error, _BETWEEN.join(part.sql for part in self._parts))
+        # The server parses the message as a whole. A syntax error comes before the first part is
+        # run: then its position tells the statement.
         if place == 0 and index is not None:
-            place = bisect(ends, index) - 1
+            place = bisect(starts, index) - 1
         part = self._parts[place]
         if part.statement:
-            self.failed = (
-                part.statement,
-                None if index is None or part.locks else index - ends[place],
-            )
-        # the server has rounded what was left to a millisecond
-        over = self._waited_ms >= self._wait_ms - 1
-        timed_out = isinstance(error, psycopg.errors.QueryCanceled) and over
-        return psycopg.errors.LockNotAvailable(str(error)) if part.locks and timed_out else error
-
-    @property
-    def _waited_ms(self) -> float:
-        return (self._received_at - self._sent_at) * 1000
+            at = None
+            if index is not None and not part.locks:
+                at = index - starts[place]
+            self.failed = part.statement, at
+        # LOCK TABLE that statement_timeout cancels has waited for its locks. The server has rounded
+        # what was left to a millisecond.
+        waited_ms = (self._received_at - self._sent_at) * 1000
+        timed_out = isinstance(error, psycopg.errors.QueryCanceled)
+        if part.locks and timed_out and waited_ms >= self._wait_ms - 1:
+            return psycopg.errors.LockNotAvailable(str(error))
+        return error
 
     @property
     def began_at(self) -> datetime:
@@ -260,22 +262,26 @@ class Message:
     @property
     def laps(self) -> list[tuple[str, float]]:
         """Each statement's text, and how many milliseconds the server has worked on it."""
-        pairs = zip(self.statements, self._spans, strict=True)
-        return [(statement.sql, (ended - began) * 1000) for statement, (began, ended) in pairs]
+        laps = []
+        for statement, (began, ended) in zip(self.statements, self._spans, strict=True):
+            laps.append((statement.sql, (ended - began) * 1000))
+        return laps
 
     def locks(self) -> tuple[Lock, ...]:
-        """The locks on what existed before the transaction, held until now. What was seen only at
-        the end may be held since the first statement.
-        """
+        """Return the locks on what existed before the transaction, held until now."""
         existed = {row["oid"]: row for row in self._there}
         trace = Trace()
         files: dict[int, int] = {}
         for since, number, held in self._seen:
-            modes = zip(held["oids"], held["modes"], strict=True)
-            rows = [existed[oid] | {"mode": mode} for oid, mode in modes if oid in existed]
-            after = self._spans[since][0] - self._spans[0][0]
-            trace.note(number, min(self._sent_at + max(0.0, after), self._received_at), rows)
-            files |= {
-                oid: file for oid, file in zip(held["oids"], held["filenodes"], strict=True) if file
-            }
-        return trace.locks(files)  # what was dropped has no file
+            rows = []
+            locks = zip(held["oids"], held["modes"], held["filenodes"], strict=True)
+            for oid, mode, file in locks:
+                if oid in existed:
+                    rows.append(existed[oid] | {"mode": mode})
+                if file:  # what was dropped has none
+                    files[oid] = file
+            # A lock may be held since the first statement after the look before: its moment is by
+            # the server's clock, and put on ours.
+            after_s = max(0.0, self._spans[since][0] - self._spans[0][0])
+            trace.note(number, min(self._sent_at + after_s, self._received_at), rows)
+        return trace.locks(files)

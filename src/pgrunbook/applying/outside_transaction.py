@@ -1,5 +1,5 @@
-"""A block outside a transaction: statement by statement, each recorded before and after, judged by
-the catalog.
+"""Applies a block outside a transaction: statement by statement, each recorded before and after,
+and judged by the catalog.
 
 CREATE INDEX CONCURRENTLY and its kind take locks that let reads and writes pass, and then wait, as
 long as it takes, for transactions that are older. A short lock_timeout would only break them, so
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,11 +29,10 @@ from pgrunbook.applying.progress import LOOK_S, Progress, Watch
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
-from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import write
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
-from pgrunbook.planning.remains import detached, half_done, is_detaching
+from pgrunbook.planning.remains import detached_partition, find_half_done, is_detaching
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog, locks, search_path
 from pgrunbook.postgres.blockers import Attempt
@@ -76,11 +75,15 @@ def apply(
         _now(sessions.work),
     )
     block = decision.block
+    reverting = decision.action is Action.REVERT
     try:
-        steps.record("reverting" if decision.action is Action.REVERT else "started")
+        steps.record("reverting" if reverting else "started")
         steps.run()
-        effect = effects.compare(sessions.look, ground, block, _taken_over(decision), decision.kept)
-        if problems := [*_invalid(block, effect), *postconditions.of_objects(decision, effect)]:
+        # what was there of the block as it is to be, before this run came to it
+        wanted = {} if reverting else decision.wanted
+        effect = effects.compare(sessions.look, ground, block, wanted, decision.kept)
+        problems = [*_invalid_indexes(block, effect), *postconditions.of_objects(decision, effect)]
+        if problems:
             raise Failed(_half_done(decision), problems=problems)
         steps.record(decision.event, effect=effect.rows, later=1)
     except psycopg.Error as exc:
@@ -98,27 +101,21 @@ def apply(
     )
 
 
-def _taken_over(decision: Decision) -> Mapping[Object, Definition | None]:
-    """What was there of the block as it is to be, before this run came to it."""
-    return {} if decision.action is Action.REVERT else decision.wanted
-
-
-def _invalid(block: Block, effect: Effect) -> Iterator[Problem]:
-    """The indexes that are not valid once the block is done."""
+def _invalid_indexes(block: Block, effect: Effect) -> Iterator[Problem]:
+    """Yield a problem for each index that is not valid though the block is done."""
     for each in effect.differences:
         if each.after and each.after.properties.get("invalid"):
             yield Problem(f"{each.object} is not valid", block.name, "valid", "invalid")
 
 
 def _require_alone(sessions: Sessions, decision: Decision) -> None:
-    """Refuse to clear away what somebody else may be building right now: until it is done it is not
-    valid either.
-    """
+    """Refuse to clear away what somebody else may be building right now."""
     if not decision.repairs:
         return
-    if found := locks.holders(
-        sessions.look, sessions.schema, "SHARE UPDATE EXCLUSIVE", decision.block.names
-    ):
+    # An index that is being built is not valid, either: whoever builds it holds this lock.
+    mode = "SHARE UPDATE EXCLUSIVE"
+    found = locks.holders(sessions.look, sessions.schema, mode, decision.block.names)
+    if found:
         raise Refused.of(
             "what is half done there may be somebody else's work, still going on",
             where=decision.block.name,
@@ -144,30 +141,29 @@ def _half_done(decision: Decision) -> str:
     return "The block failed. It is outside a transaction: what was done of it is there."
 
 
-def _statement(block: Block) -> str:
+def _statement_timeout(block: Block) -> str:
     return block.timeouts.get("statement_timeout", "0")  # a big index takes as long as it takes
 
 
 @contextmanager
 def limits(conn: Session, lock_timeout: str, statement_timeout: str) -> Iterator[None]:
-    """The session's timeouts as long as the `with` block lasts."""
+    """Set the session's timeouts as long as the `with` block lasts."""
     settings = ("lock_timeout", "statement_timeout")
-    before = (
-        conn.execute("SELECT current_setting(%s), current_setting(%s)", settings).fetchone() or ()
-    )
+    read = "SELECT current_setting(%s), current_setting(%s)"
+    before = conn.execute(read, settings).fetchone() or ()
     change = (
         "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)"
     )
     conn.execute(change, [lock_timeout, statement_timeout])
+    # Without a limit, whoever looks meanwhile finds out if the server is silent.
+    allowed_s = None
+    if statement_timeout != "0":
+        allowed_s = milliseconds(statement_timeout) / 1000
     try:
-        with conn.allowing(
-            None if statement_timeout == "0" else milliseconds(statement_timeout) / 1000
-        ):
-            # where that is without a limit, whoever looks meanwhile finds out that the server is
-            # silent
+        with conn.allowing(allowed_s):
             yield
     finally:
-        with suppress(psycopg.Error):  # a lost session has none
+        with suppress(psycopg.Error):  # a lost session has no settings
             conn.execute(change, before)
 
 
@@ -203,20 +199,22 @@ class _Steps:
         row = write.about(
             decision.block, reason=decision.reason, sql=decision.sql, kept=decision.kept
         )
-        when = {"started_at": self.started_at, "revision": decision.revision + later}
-        write.record(
+        write.write_block(
             self.sessions.work,
             self.run_id,
             row,
             event=event,
             effect=effect,
             locks=self.locks,
-            **when,
+            started_at=self.started_at,
+            revision=decision.revision + later,
         )
 
     def run(self) -> None:
         """Send the repairs and the statements, each with a row before and after."""
-        steps = [one for sql in self.decision.repairs for one in scripts.statements(sql)]
+        steps: list[Statement] = []
+        for sql in self.decision.repairs:
+            steps += scripts.statements(sql)
         steps += [self.decision.block.statements[n] for n in self.decision.statements]
         conn = self.sessions.work
         for number, statement in enumerate(steps, 1):
@@ -228,16 +226,17 @@ class _Steps:
     def _send(self, conn: Session, number: int, statement: Statement) -> float:
         trace = Trace()
         there = catalog.rows(
-            conn, "concerned", schema=self.sessions.schema, relations=[*_locked(statement.node)]
+            conn, "concerned", schema=self.sessions.schema, relations=[*_relations(statement.node)]
         )
         block = self.decision.block
         wait = block.timeouts.get("lock_timeout", self.timeouts.lock_budget)
-        with limits(conn, wait, _statement(block)):
+        with limits(conn, wait, _statement_timeout(block)):
             sent = time.perf_counter()
             trace.note(number, sent, there)  # it may be done before anybody has looked
             self.clock.lap()
             with conn.watched(LOOK_S, lambda: self.watch.look(trace, number, sent)):
-                if partition := detached(statement.node):
+                partition = detached_partition(statement.node)
+                if partition:
                     self._detach(conn, statement.sql, partition)
                 else:
                     with search_path.seeing(conn, block.search_path):
@@ -248,24 +247,25 @@ class _Steps:
         return (time.perf_counter() - sent) * 1000
 
     def _detach(self, conn: Session, sql: str, partition: str) -> None:
-        """At its end, detaching locks readers of the partition out, and others would queue behind
-        us: short attempts. What an attempt has left half done is not begun again, but finalized.
+        """Detach a partition in short attempts: at its end that locks readers of the partition out,
+        and others would queue behind us.
         """
         block = self.decision.block
 
         def attempt() -> None:
-            half = is_detaching(conn, block, partition)
+            statement = sql
+            # What an attempt before has left half done cannot be begun again.
+            if is_detaching(conn, block, partition):
+                statement = re.sub("(?i)concurrently", "FINALIZE", sql)
             with search_path.seeing(conn, block.search_path):
-                conn.execute(
-                    (re.sub("(?i)concurrently", "FINALIZE", sql) if half else sql).encode()
-                )
+                conn.execute(statement.encode())
 
-        with limits(conn, self.timeouts.lock_timeout, _statement(block)):
+        with limits(conn, self.timeouts.lock_timeout, _statement_timeout(block)):
             lock_waits.retry(
                 attempt,
                 block=self.block,
                 budget=self.timeouts.lock_budget,
-                watch=lambda: lock_waits.watched(
+                watch=lambda: lock_waits.watch_blockers(
                     conn, self.sessions.look, self.timeouts.lock_timeout
                 ),
                 report=self._note,
@@ -277,11 +277,12 @@ class _Steps:
         write.note_attempt(self.sessions.work, self.run_id, attempt)
 
     def problem(self, exc: psycopg.Error) -> Problem:
-        """What failed, who was in the way if it was a lock, and what is left."""
-        waited = isinstance(exc, lock_waits.WITHOUT_LOCKS) and not isinstance(exc, Locked)
-        found = [self.at, *map(str, self.watch.blockers if waited else ())]
+        """Return what failed, who was in the way if it was a lock, and what is left."""
+        found = [self.at]
+        if isinstance(exc, lock_waits.WITHOUT_LOCKS) and not isinstance(exc, Locked):
+            found += map(str, self.watch.blockers)
         with suppress(psycopg.Error, RunbookError):
-            left = half_done(self.sessions.work, self.decision.block)
+            left = find_half_done(self.sessions.work, self.decision.block)
             found += [f"left half done: {each}" for each in left]
         remedy = (
             f"{self._advice(exc)}: the next run finds in the catalog how far it came, and "
@@ -292,27 +293,28 @@ class _Steps:
 
     def _advice(self, exc: psycopg.Error) -> str:
         block = self.decision.block
-        if (
-            isinstance(exc, psycopg.errors.QueryCanceled)
-            and "statement_timeout" not in block.timeouts
-        ):
+        cancelled = isinstance(exc, psycopg.errors.QueryCanceled)
+        if cancelled and "statement_timeout" not in block.timeouts:
             return "run again"  # it had no time limit: somebody cancelled it
         return advice(exc, block, otherwise="run again")
 
 
-def _locked(node: ast.Node) -> Iterator[str]:
-    """The names of what a statement locks in mode SHARE UPDATE EXCLUSIVE, of all kinds that such a
-    block may hold.
+def _relations(node: ast.Node) -> Iterator[str]:
+    """Yield the names of what a statement locks in mode SHARE UPDATE EXCLUSIVE, of all kinds that
+    such a block may hold.
     """
     match node:
         case ast.AlterTableStmt(cmds=[command]):
-            yield from (node.relation.relname, command.def_.name.relname)
+            yield node.relation.relname
+            yield command.def_.name.relname
         case ast.IndexStmt() | ast.ReindexStmt():
             yield node.relation.relname
         case ast.VacuumStmt():
-            yield from (vacuumed.relation.relname for vacuumed in node.rels)
+            for vacuumed in node.rels:
+                yield vacuumed.relation.relname
         case ast.DropStmt():
-            yield from (name.sval for *_, name in node.objects)
+            for *_, name in node.objects:
+                yield name.sval
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=(*_, name)):
             yield name.sval
         case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=(*_, name, _)):

@@ -24,10 +24,10 @@ _REMEDIES = {
 def advice(
     exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again"
 ) -> str:
-    """What to do about the server's error; `otherwise`, if nothing is known about it."""
+    """Return what to do about the server's error; `otherwise`, if nothing is known about it."""
+    where = "the header" if "statement_timeout" in block.timeouts else "the parameter"
     code = exc.sqlstate or "08"  # no answer: the connection was lost
-    known = next((text for start, text in _REMEDIES.items() if code.startswith(start)), otherwise)
-    own = "statement_timeout" in block.timeouts
-    return known.format(
-        statement_timeout=f"{'the header' if own else 'the parameter'} statement_timeout"
-    )
+    for start, remedy in _REMEDIES.items():
+        if code.startswith(start):
+            return remedy.format(statement_timeout=f"{where} statement_timeout")
+    return otherwise

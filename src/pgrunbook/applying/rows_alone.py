@@ -5,7 +5,7 @@ would be in no block's effect, and so nobody would expect it to be there.
 from __future__ import annotations
 
 from pgrunbook.errors import Failed
-from pgrunbook.inventory import changed
+from pgrunbook.inventory import changes
 from pgrunbook.inventory.read import read_objects
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
@@ -19,7 +19,7 @@ _REMEDY = (
 
 def asking(conn: Session) -> str:
     """The question which catalogs the transaction has written to, to be sent with others."""
-    return catalog.asking(conn, "catalogs_written")
+    return catalog.statement(conn, "catalogs_written")
 
 
 def require(work: Session, look: Connection, block: str) -> None:
@@ -27,11 +27,11 @@ def require(work: Session, look: Connection, block: str) -> None:
     anything but rows: as far as the catalogs have it, and temporary objects apart. To be called
     where it has written to one.
     """
-    by_batch = changed.written(work)
+    by_batch = changes.read_changes(work)
     found = [f"{each}: made or altered" for each in read_objects(work, by_batch.addresses)]
     lost = []
     if by_batch.xid and by_batch.deleted_from:
-        lost = changed.overwritten(look, by_batch.xid, by_batch.deleted_from)
+        lost = changes.read_overwritten(look, by_batch.xid, by_batch.deleted_from)
     if not found and not lost:
         return
     work.execute("ROLLBACK")  # what it has dropped can be named then

@@ -1,4 +1,4 @@
-"""A commit that waits for standbys: what becomes of it if they do not confirm it.
+"""Watches a commit that waits for standbys, and ends its wait if they do not confirm it.
 
 Such a commit waits with its locks, for as long as it takes. Cancelled, it is committed on the
 primary, and the server says so in a warning:
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -27,27 +27,35 @@ PATIENCE_MS = 10_000
 
 @dataclass(slots=True)
 class Commit:
-    """What has been heard of a commit: whether it was not `confirmed` by standbys, though it was
-    done.
-    """
+    """A commit, and whether the standbys that it waits for have confirmed it."""
 
     confirmed: bool = True
 
     def notice(self, said: Diagnostic) -> None:
-        """Hear what the server says meanwhile, in whichever language."""
+        """Take a notice of the server: a warning that the wait was cancelled is one."""
+        # The warning is in the server's language; the name of the C function is not.
         if said.source_function == "SyncRepWaitForLSN":
             self.confirmed = False
 
 
 @contextmanager
-def watched(work: Connection, look: Connection, limit_ms: float) -> Iterator[Commit]:
-    """In the `with` block `work` commits a transaction. So many milliseconds after that began, its
-    wait for a standby is cancelled, by the server itself: no network is so near that we would be in
-    time. From here, if the server cannot.
+def watch_commit(
+    work: Connection, look: Connection, limit_ms: float, *, awaits: bool = True
+) -> Iterator[Commit]:
+    """Watch the transaction that `work` commits in the `with` block: `limit_ms` milliseconds after
+    the commit began, its wait for a standby is cancelled. Without effect unless the commit `awaits`
+    one.
     """
     commit = Commit()
+    if not awaits:
+        yield commit
+        return
+    # The server itself cancels it, in the session `look`: the network may be too slow for us to be
+    # in time. From here, if the server cannot.
     work.add_notice_handler(commit.notice)
-    guard = catalog.written("commit_guard", {"pid": work.info.backend_pid, "limit_ms": limit_ms})
+    guard = catalog.with_literals(
+        "commit_guard", {"pid": work.info.backend_pid, "limit_ms": limit_ms}
+    )
     over = threading.Event()
     thread = threading.Thread(target=_guard, args=(work, look, guard, limit_ms, over), daemon=True)
     thread.start()
@@ -64,23 +72,19 @@ def _guard(
 ) -> None:
     with suppress(psycopg.Error):  # whatever it is: the commit is not to fail for it
         look.execute(guard.encode())
-    # it was no guard: this role has no plpgsql, or track_activities is off
+    # If the commit is not over, the statement was no guard: this role has no plpgsql, or
+    # track_activities is off.
     if not over.wait(limit_ms / 1000):
         with suppress(psycopg.Error):
             work.cancel_safe(timeout=CANCEL_S)
-
-
-def unwatched() -> AbstractContextManager[Commit]:
-    """The same for a commit that waits for no standby."""
-    return nullcontext(Commit())
 
 
 # Who was in the way of such a commit, as the ledger has it.
 NOBODY = Blocker(0, "", "synchronous standby", "has not confirmed the commit", None, "", "")
 
 
-def unconfirmed(block: str) -> Failed:
-    """What to raise when a block is committed on the primary alone."""
+def unconfirmed_error(block: str) -> Failed:
+    """Return what to raise when a block is committed on the primary alone."""
     return Failed.of(
         "is committed on this server, and not confirmed by a standby: its wait has ended, and its "
         "locks are let go",

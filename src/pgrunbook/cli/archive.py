@@ -182,10 +182,10 @@ def _executed(path: Path) -> Record:
     """A record that can be compared. Raises Refused for a notebook that is none, that was not run,
     or did not reach its target.
     """
-    from pgrunbook.records import compare, malformed
+    from pgrunbook.records import compare, malformed_notebook
 
     record = commands.record(path)
-    with malformed.refused(path.name):
+    with malformed_notebook.refuse(path.name):
         if record.fleet or not record.identity:  # those of a fleet's targets can be compared
             raise Refused.of(
                 "has nothing to compare",

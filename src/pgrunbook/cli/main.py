@@ -80,9 +80,9 @@ def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
     The exit code is 1 if there is drift.
     """
     from pgrunbook.cli import drift as report
-    from pgrunbook.planning import drifted
+    from pgrunbook.planning import drift_report
 
-    found = drifted.collect(Project.find(), target, schema)
+    found = drift_report.collect(Project.find(), target, schema)
     commands.print_document(found) if as_json else click.echo(report.text(found, others=others))
     if found["drift"]:
         sys.exit(Verdict.FAILED.exit_code)

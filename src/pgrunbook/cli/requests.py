@@ -73,7 +73,7 @@ def _ask(
         connect(resolved, schema="pgrunbook", label=what) as conn,
     ):
         right_target.check_identity(resolved, identify(conn))
-        run_id = requests.at_work(conn, target, schema)
+        run_id = requests.run_at_work(conn, target, schema)
         remark = requests.ask(
             conn, run_id, what, operator=operator, host=platform.node(), reason=reason
         )

@@ -16,7 +16,7 @@ from pgrunbook.cli import commands
 from pgrunbook.errors import Failed, Interrupted, RunbookError, Verdict
 from pgrunbook.records import hazard_rows
 from pgrunbook.runbooks import arguments, parameters
-from pgrunbook.runbooks.arguments import Asked
+from pgrunbook.runbooks.arguments import Arguments
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def run(
     project = Project.find()
     all_pairs = [*pairs, ("target", target), ("mode", mode)]
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
-    asked = arguments.asked(notebooks, all_pairs)
+    asked = arguments.read_arguments(notebooks, all_pairs)
     if pending:
         asked = {
             path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)
@@ -108,7 +108,7 @@ def run(
 
 def _run_in_order(
     project: Project,
-    asked: Mapping[Path, Asked],
+    asked: Mapping[Path, Arguments],
     turn: _Turn,
     *,
     html: bool,
@@ -140,7 +140,7 @@ def _run_in_order(
             commands.print_document(told)
 
 
-def _turn(project: Project, asked: Mapping[Path, Asked], turns: contextlib.ExitStack) -> _Turn:
+def _turn(project: Project, asked: Mapping[Path, Arguments], turns: contextlib.ExitStack) -> _Turn:
     """What a runbook is to be run within; it gives those before it, if they are only planned or
     rehearsed: see `InTurn.turn`.
     """
@@ -171,7 +171,7 @@ def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters)
 def _run(
     project: Project,
     notebook: Path,
-    asked: Asked,
+    asked: Arguments,
     turn: AbstractContextManager[Sequence[str]],
     *,
     html: bool,
@@ -206,7 +206,9 @@ def _run(
         yield "seal", sealed
 
 
-def _execute(project: Project, notebook: Path, asked: Asked, *, bar: bool) -> tuple[Path, Ending]:
+def _execute(
+    project: Project, notebook: Path, asked: Arguments, *, bar: bool
+) -> tuple[Path, Ending]:
     try:
         signals.note()  # until the engine takes over
         from pgrunbook.runner import run_notebook

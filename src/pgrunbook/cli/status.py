@@ -12,7 +12,7 @@ from pgrunbook.controls import one_line
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.ledger.run_rows import so_far
+from pgrunbook.ledger.run_rows import progress_of
 from pgrunbook.planning import checks, decisions, preflight, right_target
 from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.catalog import Connection
@@ -98,11 +98,11 @@ def _far(
     """
     if not entry.broken_off:
         return {}
-    found = batches.found(conn, runbook, schema, entry.block, entry.revision)
+    found = batches.find_backfill(conn, runbook, schema, entry.block, entry.revision)
     if not found:
         return {}
     told = {"far": found.far}
-    paused = batches.pausing(conn, found.id)
+    paused = batches.current_pause(conn, found.id)
     if paused and last and last["run"] == paused.run and last["verdict"] in (_AT_WORK, _UNKNOWN):
         told["pauses"] = str(paused)
     return told
@@ -132,7 +132,7 @@ def _pending(name: str) -> dict[str, Any]:
 
 def _done(entry: ledger.Entry, source: Source) -> dict[str, Any]:
     when = f"{entry.finished_at:%Y-%m-%dT%H:%M:%SZ}"
-    edited = entry.done and decisions.edited(source.files(entry.block, entry.variants), entry)
+    edited = entry.done and decisions.is_edited(source.files(entry.block, entry.variants), entry)
     return {
         "block": entry.block,
         "state": entry.event,
@@ -156,7 +156,7 @@ def _last(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict[str
     verdict, reason = run["verdict"], run["reason"]
     if not verdict:
         verdict = _without_verdict(conn, run["run_id"])
-        unfinished = {row["run_id"]: so_far(row) for row in ledger.unfinished(conn, schema)}
+        unfinished = {row["run_id"]: progress_of(row) for row in ledger.unfinished(conn, schema)}
         reason = unfinished.get(run["run_id"])
     return {"run": run["run_id"], "verdict": verdict, "reason": reason, "operator": run["operator"]}
 

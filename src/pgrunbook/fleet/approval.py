@@ -31,7 +31,7 @@ def given(
     if taken:
         raise Refused("The parameters are not valid: nothing was started.", problems=taken)
     own = [("target", first.called(project)), ("schema", first.schema), ("mode", mode)]
-    asked = arguments.asked([notebook], [*pairs, *own])[notebook]
+    asked = arguments.read_arguments([notebook], [*pairs, *own])[notebook]
     every = {key: value for key, value in asked.given.items() if key not in _NOT_GIVEN}
     return {**every, "operator": asked.chosen.operator or getpass.getuser()}
 

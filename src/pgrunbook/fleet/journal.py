@@ -184,7 +184,7 @@ def _line(event: Event) -> bytes:
 
 
 def _events(data: bytes) -> dict[int, Event]:
-    found = {}
+    found: dict[int, Event] = {}
     for number, line in enumerate(data.split(b"\n"), 1):
         with suppress(ValueError, RecursionError):
             event = json.loads(line)

@@ -147,7 +147,7 @@ class Ledgers:
         wait_for_end(conn, run_id)
         if not ledger.exists(conn):
             return Told()
-        if not ledger.knows(conn, run_id):
+        if not ledger.has_run(conn, run_id):
             runs = ledger.runs(conn, runbook, target.schema)
             return Told(last=(runs[0]["verdict"] or "no verdict") if runs else "")
         return Told(known=True, verdict=ledger.verdict(conn, run_id))

@@ -20,8 +20,8 @@ from pgrunbook.fleet.state import NoJournal, State, ended
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import WHOLE, Slice
 from pgrunbook.records import verification
-from pgrunbook.records.contained import is_regular
 from pgrunbook.records.naming import JOURNAL
+from pgrunbook.records.untrusted_files import is_regular
 from pgrunbook.runbooks.project import Project
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from pgrunbook.errors import Refused, RunbookError, Verdict, first_line
 from pgrunbook.fleet import plans
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.ledger import ledger
-from pgrunbook.planning import drifted
+from pgrunbook.planning import drift_report
 from pgrunbook.postgres.connection import connect
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.naming import NOTEBOOK, seal_of
@@ -125,11 +126,11 @@ def look(
 
 def drift(root: str, target: Mapping[str, str]) -> Told:
     """Compare what runbooks have made on a target with what is there. Returns `verdict`, `reason`,
-    `seconds`, and `drift`: see `drifted.collect`.
+    `seconds`, and `drift`: see `drift_report.collect`.
     """
 
     def work(project: Project, each: FleetTarget) -> Told:
-        found = drifted.collect(project, each.called(project), each.schema)["drift"]
+        found = drift_report.collect(project, each.called(project), each.schema)["drift"]
         verdict = Verdict.FAILED if found else Verdict.PASSED
         return {"verdict": verdict, "reason": "", "drift": found}
 
@@ -139,8 +140,10 @@ def drift(root: str, target: Mapping[str, str]) -> Told:
 def _timed(
     root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], Told]
 ) -> Told:
-    """What came of work on a target, whatever ends it."""
-    began = time.monotonic()
+    """What came of work on a target, whatever ends it. `spent`: threads are left of it, which could
+    show something in the next target's record.
+    """
+    began, before = time.monotonic(), {*threading.enumerate()}
     try:
         with signals.as_before():
             told = work(Project.find(Path(root)), FleetTarget(**target))
@@ -148,7 +151,8 @@ def _timed(
         told = {"verdict": exc.verdict, "reason": first_line(exc)}
     except KeyboardInterrupt:
         told = {"verdict": Verdict.INTERRUPTED, "reason": "stopped by a signal"}
-    return {**told, "seconds": round(time.monotonic() - began, 3)}
+    spent = any(each not in before for each in threading.enumerate())
+    return {**told, "seconds": round(time.monotonic() - began, 3), "spent": spent}
 
 
 def _told(ending: Ending) -> Told:
@@ -194,4 +198,4 @@ def _approval(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> di
 def _knows(project: Project, each: FleetTarget, run_id: str) -> bool:
     target = targets.resolve(each.called(project), project)
     with connect(target, schema="pg_catalog", label="fleet", read_only=True) as conn:
-        return ledger.exists(conn) and ledger.knows(conn, run_id)
+        return ledger.exists(conn) and ledger.has_run(conn, run_id)

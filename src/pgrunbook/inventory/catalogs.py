@@ -19,11 +19,15 @@ from pgrunbook.inventory.snapshot import Answer
 # Catalogs have the same OIDs in every version: src/include/catalog/*.h.
 OIDS = {
     "pg_am": 2601,
+    "pg_auth_members": 1261,
+    "pg_authid": 1260,
     "pg_cast": 2605,
     "pg_class": 1259,
     "pg_collation": 3456,
     "pg_constraint": 2606,
     "pg_conversion": 2607,
+    "pg_database": 1262,
+    "pg_db_role_setting": 2964,
     "pg_default_acl": 826,
     "pg_event_trigger": 3466,
     "pg_extension": 3079,
@@ -34,6 +38,7 @@ OIDS = {
     "pg_opclass": 2616,
     "pg_operator": 2617,
     "pg_opfamily": 2753,
+    "pg_parameter_acl": 6243,
     "pg_policy": 3256,
     "pg_proc": 1255,
     "pg_publication": 6104,
@@ -60,8 +65,19 @@ _USED = "SELECT {oid}, '' WHERE EXISTS (SELECT FROM {catalog} WHERE oid >= {late
 _USED_BY = "SELECT DISTINCT {oid}, {letters}::text FROM {catalog} WHERE oid >= {later}{but}"
 _LETTERS = {"pg_class": "relkind", "pg_proc": "prokind", "pg_type": "typtype"}
 _BUT = {"pg_type": " AND (typelem = 0 OR typarray <> 0)"}
+# What all databases of the cluster share.
+SHARED = frozenset(
+    OIDS[catalog]
+    for catalog in (
+        "pg_auth_members",
+        "pg_authid",
+        "pg_database",
+        "pg_db_role_setting",
+        "pg_parameter_acl",
+    )
+)
 # What initdb has made of these may be altered.
-_ALWAYS = frozenset({OIDS["pg_extension"], OIDS["pg_namespace"]})
+_ALWAYS = SHARED | {OIDS["pg_extension"], OIDS["pg_namespace"]}
 _HIDDEN = "pg_user_mapping"  # from most roles
 
 _PAIRS = "({}, {}) IN (SELECT * FROM unnest({}::oid[], {}::{}[]))"
@@ -89,16 +105,26 @@ class Kind:
 
     def of(self, addresses: Sequence[Address]) -> str:
         """The question about those of the addresses that may be of this kind; empty if none is."""
-        wanted = {each for each in addresses if each.classid == self.classid}
+        whole: set[int] = set()
+        parts: set[tuple[int, int]] = set()
+        of_table = self.classid == OIDS["pg_class"]
+        for classid, oid, number in addresses:
+            if classid != self.classid:
+                continue
+            if number == 0:
+                whole.add(oid)
+            # elsewhere than in pg_class it is another OID, which may be 0
+            if number > 0 or not of_table:
+                parts.add((oid, number))
         if self.number is None:
-            found = [each.objid for each in wanted if each.objsubid == 0]
-            question = f"{self.oid} = ANY ({oids(found)}){self._lasting}"
-            return self._asked(question) if found else ""
-        pairs = sorted({(each.objid, each.objsubid) for each in wanted if each.objsubid > 0})
-        if not pairs:
+            if not whole:
+                return ""
+            return self._asked(f"{self.oid} = ANY ({oids(whole)}){self._lasting}")
+        if not parts:
             return ""
+        pairs = sorted(parts)
         tables = oids(oid for oid, _ in pairs)
-        these = _are_among(self.oid, self.number, pairs, "int2")
+        these = _are_among(self.oid, self.number, pairs, "int2" if of_table else "oid")
         return self._asked(f"{self.oid} = ANY ({tables}) AND {these}{self._lasting}")
 
     def within(self, namespaces: Sequence[int]) -> str:
@@ -121,22 +147,34 @@ class Kind:
 
 _GONE = """\
 SELECT {classid}, a.objid::bigint, a.objsubid
-  FROM unnest('{oids}'::oid[], '{numbers}'::int[]) AS a (objid, objsubid)
+  FROM unnest({oids}::oid[], {numbers}::int8[]) AS a (objid, objsubid)
  WHERE NOT EXISTS ({there})"""
+
+_THERE = {
+    "pg_authid": "SELECT FROM pg_roles r WHERE r.oid = a.objid",  # which everybody may read
+    "pg_auth_members": "SELECT FROM pg_auth_members m"
+    " WHERE m.roleid = a.objid AND m.member = a.objsubid::oid",
+    "pg_class": "SELECT FROM pg_class c WHERE c.oid = a.objid"
+    " AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = a.objid"
+    " AND t.attnum = a.objsubid AND NOT t.attisdropped))",
+    "pg_db_role_setting": "SELECT FROM pg_db_role_setting s"
+    " WHERE s.setdatabase = a.objid AND s.setrole = a.objsubid::oid",
+}
 
 
 def gone(classid: int, addresses: Sequence[Address]) -> str:
-    """The question which of these addresses in one catalog keep nothing any more."""
+    """Return the question which of these addresses in one catalog keep nothing any more."""
     (catalog,) = [name for name, oid in OIDS.items() if oid == classid]
-    wanted = "{" + ",".join(str(each.objid) for each in addresses) + "}"
-    numbers = "{" + ",".join(str(each.objsubid) for each in addresses) + "}"
-    there = f"SELECT FROM {catalog} c WHERE c.oid = a.objid"
-    if catalog == "pg_class":
-        there += (
-            " AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = a.objid"
-            " AND t.attnum = a.objsubid AND NOT t.attisdropped))"
-        )
+    wanted = _array([each.objid for each in addresses])
+    numbers = _array([each.objsubid for each in addresses])
+    there = _THERE.get(catalog, f"SELECT FROM {catalog} c WHERE c.oid = a.objid")
     return _GONE.format(classid=classid, oids=wanted, numbers=numbers, there=there)
+
+
+def silent(addresses: Sequence[Address]) -> str:
+    """The question of which of these addresses nothing is said any more, in a comment."""
+    columns = list(zip(*addresses, strict=True))
+    return query("silent").format(*map(_array, columns))
 
 
 @cache
@@ -148,48 +186,59 @@ def query(name: str) -> str:
 @cache
 def kinds() -> Sequence[Kind]:
     """All kinds of objects."""
-    names = sorted(
-        path.name.removesuffix(".sql")
-        for path in (files("pgrunbook") / "sql" / "inventory").iterdir()
-    )
+    folder = files("pgrunbook") / "sql" / "inventory"
+    names = sorted(path.name.removesuffix(".sql") for path in folder.iterdir())
     found = []
     for name in names:
-        if header := _HEADER.search(query(name)):
-            catalog, oid, number, namespace, source, letters = header.groups()
-            about = OIDS[source or catalog], frozenset((letters or "").split())
-            found.append(Kind(name, query(name), OIDS[catalog], oid, number, namespace, *about))
+        header = _HEADER.search(query(name))
+        if not header:
+            continue  # a question of another form: what is said of objects, what was written
+        catalog, oid, number, namespace, source, letters = header.groups()
+        kind = Kind(
+            name,
+            query(name),
+            classid=OIDS[catalog],
+            oid=oid,
+            number=number,
+            namespace=namespace,
+            source=OIDS[source or catalog],
+            letters=frozenset((letters or "").split()),
+        )
+        found.append(kind)
     return found
 
 
 def used() -> str:
-    """The question for which kinds of objects there may be any: see `kinds_in`."""
-    return " UNION ALL ".join(
-        (_USED_BY if catalog in _LETTERS else _USED).format(
-            oid=oid,
-            catalog=catalog,
-            letters=_LETTERS.get(catalog),
-            later=MADE_LATER,
-            but=_BUT.get(catalog, ""),
-        )
-        for catalog, oid in OIDS.items()
-        if catalog != _HIDDEN
-    )
+    """Return the question which kinds of objects there are any of: see `kinds_in`."""
+    queries = []
+    for catalog, oid in OIDS.items():
+        if oid in _ALWAYS or catalog == _HIDDEN:
+            continue
+        about = {"oid": oid, "catalog": catalog, "later": MADE_LATER}
+        if catalog in _LETTERS:
+            but = _BUT.get(catalog, "")
+            queries.append(_USED_BY.format(**about, letters=_LETTERS[catalog], but=but))
+        else:
+            queries.append(_USED.format(**about))
+    return " UNION ALL ".join(queries)
 
 
 def kinds_in(used: Answer) -> list[Kind]:
-    """The kinds of objects that may be there, by the answer to that question."""
+    """Return the kinds of objects that may be there, by the answer to the question of `used`."""
     there: dict[int, set[str]] = {oid: set() for oid in _ALWAYS}
     for oid, letter in used.rows:
         there.setdefault(oid, set()).add(letter)
-    return [
-        kind
-        for kind in kinds()
-        if kind.source in there and (not kind.letters or kind.letters & there[kind.source])
-    ]
+    found = []
+    for kind in kinds():
+        if kind.source in there and (not kind.letters or kind.letters & there[kind.source]):
+            found.append(kind)
+    return found
 
 
 def among(addresses: Sequence[Address], classid: str, oid: str) -> str:
-    """The condition that these columns of a row address one of these objects, or a part of one."""
+    """Return the condition that two columns of a row address one of these objects, or a part of
+    one.
+    """
     return _are_among(classid, oid, sorted({each[:2] for each in addresses}), "oid")
 
 
@@ -204,25 +253,31 @@ _WITHIN = "SELECT oid FROM {catalog} WHERE {column} = ANY ({namespaces})"
 
 
 def said_of_later() -> str:
-    """The condition that a row, of whatever is said of objects, is not about PostgreSQL's own."""
+    """Return the condition that a comment or a label, `d`, is not about one of PostgreSQL's own
+    objects.
+    """
     return f"(d.objoid >= {MADE_LATER} OR d.classoid = ANY ({oids(_ALWAYS)}))"
 
 
 def said_within(namespaces: Sequence[int]) -> str:
-    """The condition that a row, of whatever is said of objects, is about one of these schemas; it
-    may be about an object of a small catalog, wherever that is.
+    """Return the condition that a comment or a label, `d`, is about an object of these schemas.
+
+    What is about an object of a small catalog passes, wherever that object is: to read it costs
+    less than to find out.
     """
     small = oids(OIDS[catalog] for catalog in _LARGE)
-    theirs = " UNION ALL ".join(
-        _WITHIN.format(catalog=catalog, column=column, namespaces=oids(namespaces))
-        for catalog, column in _LARGE.items()
-    )
-    return f"(d.classoid <> ALL ({small}) OR d.objoid IN ({theirs}))"
+    queries = []
+    for catalog, column in _LARGE.items():
+        about = {"catalog": catalog, "column": column, "namespaces": oids(namespaces)}
+        queries.append(_WITHIN.format(**about))
+    return f"(d.classoid <> ALL ({small}) OR d.objoid IN ({' UNION ALL '.join(queries)}))"
 
 
 def _are_among(left: str, right: str, pairs: Sequence[tuple[int, int]], type_: str) -> str:
-    lefts, rights = [one for one, _ in pairs], [other for _, other in pairs]
-    return _PAIRS.format(left, right, _array(lefts), _array(rights), type_)
+    """Return the condition that the two columns hold one of the pairs."""
+    lefts = _array([one for one, _ in pairs])
+    rights = _array([other for _, other in pairs])
+    return _PAIRS.format(left, right, lefts, rights, type_)
 
 
 def oids(numbers: Iterable[int]) -> str:

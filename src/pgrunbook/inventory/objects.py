@@ -17,10 +17,10 @@ PLACE = "#"
 class Object(NamedTuple):
     """What an object is called, in the words of pg_identify_object."""
 
-    type: str  # 'table', 'table column', 'table constraint', 'index', 'function', 'policy' …
-    identity: (
-        str  # 'public.invoices', 'public.invoices.state', 'invoices_pkey on public.invoices' …
-    )
+    # 'table', 'table column', 'table constraint', 'index', 'function', 'policy' …
+    type: str
+    # 'public.invoices', 'public.invoices.state', 'invoices_pkey on public.invoices' …
+    identity: str
 
     def __str__(self) -> str:
         return f"{self.type} {self.identity}"
@@ -31,6 +31,14 @@ class Object(NamedTuple):
         if self.type == "schema":
             return names.names(self.identity)[0]
         return names.schema(self.identity)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all databases of the cluster share it, and its like."""
+        return self.type in _SHARED
+
+
+_SHARED = frozenset({"database", "parameter", "role", "role membership", "settings"})
 
 
 class Address(NamedTuple):
@@ -68,8 +76,9 @@ _NOT_VALID = " NOT VALID"
 
 
 def holds(expected: Definition | None, found: Definition | None) -> bool:
-    """Whether what is found is as expected, or says more: a constraint that was made NOT VALID may
-    have been validated since, and nothing takes that back.
+    """Return whether what is found is as expected, or says more.
+
+    A constraint that was made NOT VALID may have been validated since, and nothing takes that back.
     """
     if expected == found:
         return True
@@ -90,10 +99,12 @@ class Inventory(Mapping[Object, Definition]):
     addresses: dict[Object, Address] = field(default_factory=dict)
     # what columns, constraints, triggers … are parts of: a table, a domain
     owners: dict[Object, Address] = field(default_factory=dict)
-    schemas: Sequence[str] = ()  # those that were asked for
-    gone: set[Address] = field(
-        default_factory=set
-    )  # of those that were asked for, what is not there
+    # those that were asked for
+    schemas: Sequence[str] = ()
+    # of the addresses that were asked for, those where nothing is
+    gone: set[Address] = field(default_factory=set)
+    # of those, the ones without a comment
+    silent: set[Address] = field(default_factory=set)
 
     def __getitem__(self, wanted: Object) -> Definition:
         return self.definitions[wanted]
@@ -124,11 +135,13 @@ class Difference:
 def differences(
     before: Mapping[Object, Definition], after: Mapping[Object, Definition]
 ) -> list[Difference]:
-    """What differs between two inventories, or what else maps objects to definitions, in the order
-    of the objects' names.
+    """Return what differs between two inventories, in the order of the objects' names. Anything
+    that maps objects to definitions will do.
     """
-    changed = {each for each in before.keys() & after.keys() if before[each] != after[each]}
-    changed |= before.keys() ^ after.keys()
+    changed = before.keys() ^ after.keys()
+    for each in before.keys() & after.keys():
+        if before[each] != after[each]:
+            changed.add(each)
     changed.update(_moved(before, after))
     return [Difference(each, before.get(each), after.get(each)) for each in sorted(changed)]
 
@@ -140,7 +153,9 @@ def _moved(
     for columns in _columns_of_tables(before, after).values():
         once = sorted(columns, key=lambda column: before[column].properties[PLACE])
         now = sorted(columns, key=lambda column: after[column].properties[PLACE])
-        yield from (left for left, right in zip(once, now, strict=True) if left != right)
+        for left, right in zip(once, now, strict=True):
+            if left != right:
+                yield left
 
 
 def _columns_of_tables(
@@ -160,5 +175,6 @@ def table_of(column: Object) -> str:
         return identity.rpartition(".")[0]
     at = len(identity) - 2
     while identity[at] != '"' or identity[at - 1] == '"':
+        # a quote in the name is doubled: step over both
         at -= 2 if identity[at] == '"' else 1
     return identity[: at - 1]

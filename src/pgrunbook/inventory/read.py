@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.inventory import catalogs
-from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, Kind
+from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, SHARED, Kind
 from pgrunbook.inventory.objects import Address, Definition, Inventory, Object
 from pgrunbook.inventory.snapshot import Answer, Snapshot
 from pgrunbook.secrets.patterns import MASK, mask_shapes
@@ -42,10 +42,11 @@ _SAID = {
 
 
 def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) -> Inventory:
-    """All objects of these schemas, and those that belong to none: extensions, casts, publications,
-    default privileges …
+    """Return all objects of these schemas, and those that belong to none: extensions, casts,
+    publications, default privileges …; this database, and the cluster's roles.
 
-    None: of all schemas but PostgreSQL's own and the ledger's.
+    None: the objects of all schemas but PostgreSQL's own and the ledger's. Reads only. Raises
+    psycopg.Error, also if a lock of somebody else's keeps the server from printing a definition.
     """
     named = _ALL
     if schemas is not None:
@@ -68,12 +69,18 @@ def read_objects(
     conn: psycopg.Connection[Any],
     addresses: Sequence[Address],
     known: Mapping[int, Collection[Address]] | None = None,
+    remarked: Collection[Address] = (),
 ) -> Inventory:
-    """The objects at these addresses, without those that are not there; found by OID, whatever the
-    catalog's size. Of the `known` addresses, by catalog, those where nothing is are `gone`.
+    """Return the objects at these addresses, without those that are not there. They are found by
+    OID, whatever the catalog's size.
+
+    `known` are other addresses, by catalog: those where nothing is any more become `gone`. Of the
+    `remarked` ones, those without a comment become `silent`.
     """
-    gone = [catalogs.gone(classid, sorted(those)) for classid, those in (known or {}).items()]
-    if not addresses and not gone:
+    lost = [catalogs.gone(classid, sorted(those)) for classid, those in (known or {}).items()]
+    if remarked:
+        lost.append(catalogs.silent(sorted(remarked)))
+    if not addresses and not lost:
         return Inventory()
     asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
     about = _About(
@@ -83,7 +90,7 @@ def read_objects(
     )
     questions = {kind: question for kind, question in asked.items() if question}
     with Snapshot(conn) as snapshot:
-        return _read(snapshot, conn, questions, about, gone)
+        return _read(snapshot, conn, questions, about, lost, silent=bool(remarked))
 
 
 class _About(NamedTuple):
@@ -99,7 +106,9 @@ def _read(
     conn: psycopg.Connection[Any],
     asked: Mapping[Kind, str],
     about: _About,
-    gone: Sequence[str] = (),
+    lost: Sequence[str] = (),
+    *,
+    silent: bool = False,
 ) -> Inventory:
     """The objects that the questions are about, with what is said of them. Of what extensions and
     PostgreSQL itself have brought only privileges that were changed.
@@ -110,19 +119,23 @@ def _read(
         _OID.sub(lambda match: about.privileged.replace("{oid}", match[1]), privileges),
         *(catalogs.query(name).replace("{wanted}", about.said) for name in _SAID.values()),
         *(_permitted(conn, kind, question) for kind, question in asked.items()),
-        *gone,
+        *lost,
     ]
     members, granted, *others = snapshot.ask(questions, last=True)
-    said, answers = others[: len(_SAID)], others[len(_SAID) :]
-    answers, missing = answers[: len(asked)], answers[len(asked) :]
+    # the answers come in the order of the questions
+    rest = iter(others)
+    said = {name: next(rest) for name in _SAID}
+    answers = {kind: next(rest) for kind in asked}
     brought = set(members.rows)
     inventory = Inventory()
-    for kind, answer in zip(asked, answers, strict=True):
+    for kind, answer in answers.items():
         _take(inventory, kind, answer, brought)
     _add_granted(inventory, granted)
-    _add(inventory, dict(zip(_SAID, said, strict=True)))
-    for answer in missing:
-        inventory.gone |= {Address(*row) for row in answer.rows}
+    _add(inventory, said)
+    of_lost = [{Address(*row) for row in answer.rows} for answer in rest]
+    if silent:
+        inventory.silent = of_lost.pop()
+    inventory.gone = set().union(*of_lost)
     return inventory
 
 
@@ -135,12 +148,15 @@ def _permitted(conn: psycopg.Connection[Any], kind: Kind, question: str) -> str:
 
 
 def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[Any, ...]]) -> None:
+    """Add the objects of one kind. `brought` are the members of extensions: those are not ours."""
     names = answer.names[5:]
+    # what the column `part_of` holds: a domain for its constraints, else a table
     whole = OIDS["pg_type"] if kind.name == "domain_constraints" else OIDS["pg_class"]
     for row in answer.rows:
         oid, number, part_of, type_, identity = row[:5]
         each = Object(type_, identity)
-        if oid < MADE_LATER and each != _PUBLIC and type_ != "extension":
+        own = oid < MADE_LATER and kind.classid not in SHARED
+        if own and each != _PUBLIC and type_ != "extension":
             continue
         if brought and ((kind.classid, oid) in brought or (whole, part_of) in brought):
             continue
@@ -152,15 +168,16 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
 
 def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     """What there is to say, by name."""
-    said = {
-        name: value
-        for name, value in zip(names, values, strict=True)
-        if value is not None and value is not False
-    }
-    for name, value in said.items():
-        # a function's text may hold one, and a comment; what is short holds none
+    said: dict[str, Any] = {}
+    for name, value in zip(names, values, strict=True):
+        # what is false, or not there, goes without saying
+        if value is None or value is False:
+            continue
+        # a function's text may hold a secret, and a comment; what is short holds none
         if isinstance(value, str) and len(value) > _SHORT:
             said[name] = mask_shapes(value, sql=True)
+        else:
+            said[name] = value
     usual = said.pop("default acl", None)
     if "acl" in said:
         privileges = sorted(said.pop("acl"))
@@ -169,21 +186,25 @@ def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     if "options" in said and isinstance(said["options"], list):
         said["options"] = sorted(said["options"])
     if "foreign options" in said:
-        said["foreign options"] = [_masked(option) for option in said["foreign options"]]
+        said["foreign options"] = [_mask(option) for option in said["foreign options"]]
     if "mapping options" in said:
-        said["mapping options"] = [_masked_in_mapping(option) for option in said["mapping options"]]
+        said["mapping options"] = [_mask_in_mapping(option) for option in said["mapping options"]]
     if "connection" in said:
         said["connection"] = _without_password(said["connection"])
+    if "settings" in said:
+        for setting in said.pop("settings"):
+            name, _, value = _mask(setting).partition("=")
+            said[name] = value
     return said
 
 
-def _masked(option: str) -> str:
+def _mask(option: str) -> str:
     """An option of whatever is foreign, without a value that may be secret."""
     name, _, _ = option.partition("=")
     return f"{name}={MASK}" if _SECRET.search(name) else mask_shapes(option)
 
 
-def _masked_in_mapping(option: str) -> str:
+def _mask_in_mapping(option: str) -> str:
     name, _, _ = option.partition("=")
     return option if _NO_SECRET.fullmatch(name) else f"{name}={MASK}"
 
@@ -193,9 +214,10 @@ def _without_password(conninfo: str) -> str:
         given = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
         return MASK
-    return make_conninfo(
-        "", **{name: MASK if _SECRET.search(name) else value for name, value in given.items()}
-    )
+    for name in given:
+        if _SECRET.search(name):
+            given[name] = MASK
+    return make_conninfo("", **given)
 
 
 def _add_granted(inventory: Inventory, answer: Answer) -> None:
@@ -211,11 +233,14 @@ def _add_granted(inventory: Inventory, answer: Answer) -> None:
 
 def _add(inventory: Inventory, remarks: Mapping[str, Answer]) -> None:
     """Add what is said of the objects at their addresses."""
-    objects: Mapping[Address, Object] | None = None
+    if not any(answer.rows for answer in remarks.values()):
+        return  # to turn the addresses around takes its time
+    objects = inventory.at()
     for name, answer in remarks.items():
         for classid, oid, number, text in answer.rows:
-            objects = inventory.at() if objects is None else objects
-            if each := objects.get(Address(classid, oid, number)):
-                masked = mask_shapes(text, sql=True) if isinstance(text, str) else text
-                properties = {**inventory.definitions[each].properties, name: masked}
-                inventory.definitions[each] = Definition(properties)
+            each = objects.get(Address(classid, oid, number))
+            if each is None:
+                continue
+            masked = mask_shapes(text, sql=True) if isinstance(text, str) else text
+            properties = {**inventory.definitions[each].properties, name: masked}
+            inventory.definitions[each] = Definition(properties)

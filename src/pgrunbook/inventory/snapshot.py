@@ -20,8 +20,8 @@ from pgrunbook.postgres.session import Session
 
 # Where names are looked up, and how values are printed, by whatever else the session wants them:
 # what pg_dump sets, and what could make one value look like two.
+_SEARCH_PATH = "pg_catalog, pg_temp"
 _SETTINGS = {
-    "search_path": "pg_catalog, pg_temp",
     "quote_all_identifiers": "off",
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
@@ -30,16 +30,15 @@ _SETTINGS = {
     "extra_float_digits": "1",
     "lc_monetary": "C",
 }
-_SET = [
-    f"SET LOCAL {name} = {value if name == 'search_path' else sql.Literal(value).as_string()}"
-    for name, value in _SETTINGS.items()
-]
+# The path is a list of names: quoted as one literal, it would name one schema.
+_SET = [f"SET LOCAL search_path = {_SEARCH_PATH}"]
+_SET += [f"SET LOCAL {name} = {sql.quote(value)}" for name, value in _SETTINGS.items()]
 _KEPT = "pgrunbook.settings"
-_KEEP = f"SELECT {session_settings.keeping(_KEPT, _SETTINGS)}"
+_KEEP = f"SELECT {session_settings.keeping(_KEPT, ['search_path', *_SETTINGS])}"
 _PUT_BACK = session_settings.put_back(_KEPT)
 
 # An array in a question, and the longest question that is prepared.
-_NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int)\[\]")
+_NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int8)\[\]")
 _LONG = 20_000
 
 
@@ -52,7 +51,8 @@ class Answer:
 
 
 def ask(conn: psycopg.Connection[Any], questions: Sequence[str]) -> list[Answer]:
-    """The answers to several questions, in one message, printed alike in every session.
+    """Return the answers to several questions, asked in one message, printed alike in every
+    session.
 
     Outside a transaction they see one snapshot.
     """
@@ -82,8 +82,10 @@ class Snapshot:
 
     def ask(self, questions: Sequence[str], *, last: bool) -> list[Answer]:
         """The answers, in the order of the questions."""
-        before, self._before = self._before, []
-        end = ["COMMIT" if self._idle else _PUT_BACK] if last else []
+        before, self._before = self._before, []  # only the first message begins the transaction
+        end = []
+        if last:
+            end = ["COMMIT"] if self._idle else [_PUT_BACK]
         new: dict[str, str] = {}
         asked = [self._prepared(question, new) for question in questions]
         before += [f"PREPARE {name} AS {text}" for text, name in new.items()]
@@ -119,7 +121,7 @@ class Snapshot:
         name = self._conn.kept.get(text) or new.get(text)
         if name is None:
             name = new[text] = self._conn.new_name()
-        return f"EXECUTE {name}" + (f" ({', '.join(values)})" if values else "")
+        return f"EXECUTE {name} ({', '.join(values)})" if values else f"EXECUTE {name}"
 
     def _send(self, cursor: psycopg.Cursor[Any], statements: Sequence[str]) -> None:
         sent = ";\n".join(statements).encode()

@@ -52,7 +52,7 @@ class Recorder:
             self.standing.note(
                 work, target=target, operator=self.operator, reason=f"run {self.run_id}"
             )
-        if not (self._tried and ledger.knows(work, self.run_id)):
+        if not (self._tried and ledger.has_run(work, self.run_id)):
             self._tried = True
             p = self.parameters
             write.start(
@@ -68,8 +68,8 @@ class Recorder:
         self.begun = True
 
     def unfinished(self) -> list[dict[str, Any]]:
-        """The runs in this schema that have begun and not ended. If this run holds the lock, they
-        are dead, but for itself.
+        """Return the runs in this schema that have begun and not ended. If this run holds the lock,
+        they are dead, but for itself.
         """
         found = ledger.unfinished(self.sessions.look, self.parameters.schema_)
         return [run for run in found if run["run_id"] != self.run_id]
@@ -81,7 +81,7 @@ class Recorder:
         self.sessions.require_lock()
         install.install(self.sessions.work)
         for run in self.unfinished():
-            reason = f"it died; {so_far(run)}; found by run {self.run_id[:8]}"
+            reason = f"it died; {progress_of(run)}; found by run {self.run_id[:8]}"
             write.finish(self.sessions.work, run["run_id"], Verdict.INTERRUPTED, reason)
 
     def settle(self) -> None:
@@ -114,9 +114,9 @@ class Recorder:
             return f"is not there: {first_line(exc)}"
 
 
-def so_far(run: dict[str, Any]) -> str:
-    """What an unfinished run, a row of `ledger.unfinished`, has done, and the last thing known of
-    it.
+def progress_of(run: dict[str, Any]) -> str:
+    """Return what an unfinished run, a row of `ledger.unfinished`, has done, and the last thing
+    known of it.
     """
     return (
         f"committed: {run['committed']}; last known: {run['last']}, "

@@ -1,4 +1,12 @@
 """Decides what to do with each block, and whether the target is ready. Reads only.
 
-May use `admit` and what is below. Start at `agenda`; `decisions` has the rules.
+May use `admit` and what is below; never IPython. Start at `agenda`: `Agenda.decide` is what all of
+this is for, and `decisions` has its rules.
+
+- What the ledger expects and what exists: `expectation`, `ground`.
+- Blocks that the ledger lacks: `twin` asks what they make, by an `attempt`; `judgement` judges
+  them.
+- What a run needs of its target: `preflight`, `requirements`, `statement_errors`, `dependents`.
+- What may happen to others: `hazards`, `policy`; and who has to agree: `approval`.
+- To revert: `reversion`, `losses`. Backfills: `batch_keys`, `keyset`, `estimates`.
 """

@@ -1,11 +1,10 @@
-"""What a run has to do on its target: the runbook's blocks, rendered for it, and the decision about
-each.
-"""
+"""The agenda of a run: its runbook's blocks, rendered for the target, and what to do with each."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pgrunbook.admit import admission
 from pgrunbook.admit.admission import Admission
@@ -15,27 +14,30 @@ from pgrunbook.inventory.names import names
 from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
-from pgrunbook.planning import batch_keys, decisions, going_on, reversion
+from pgrunbook.planning import batch_keys, decisions, resume_backfill, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
-from pgrunbook.planning.remains import Remains, remains
+from pgrunbook.planning.judgement import Judgement
+from pgrunbook.planning.remains import Remains, find_remains
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.blocks import Block, entry_of
 from pgrunbook.runbooks.facts import Facts
-from pgrunbook.runbooks.scripts import Script, Statement, substitute
+from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.runbooks.source import Source, Variants
 from pgrunbook.secrets import literals
+from pgrunbook.sqltext.placeholders import substitute
 
 
 @dataclass(slots=True)
 class Agenda:
     """The blocks of one runbook for one schema of a target. Reads only, in the session `look`.
 
-    `variables` are what psql would be given for the placeholders of the SQL. With `reverting`, what
-    is decided about a block is what to undo of it; blocks in `discard` may take rows with them.
+    `variables` are the values of the SQL's placeholders, as psql would be given them. With
+    `reverting`, what is decided about a block is what to undo of it; blocks in `discard` may take
+    rows with them.
     """
 
     sessions: Sessions
@@ -55,7 +57,7 @@ class Agenda:
         self.state = Expectation(self.sessions, self.runbook, self.schema)
         self.twins = Twins(
             self.entries,
-            self.source.plain(),
+            self.source.plain_blocks(),
             expected=self.state.expected,
             applied=self.state.applied,
         )
@@ -72,18 +74,20 @@ class Agenda:
     @property
     def problems(self) -> list[Problem]:
         """Why it is not plain which tables and columns are meant."""
-        return [problem for found in self._unplain.values() for problem in found]
+        problems: list[Problem] = []
+        for found in self._unplain.values():
+            problems += found
+        return problems
 
     def locate(
         self, candidates: Mapping[str, Sequence[str]], given: Mapping[str, str]
     ) -> tuple[str, str]:
-        """The table and the column of two lists of candidates, where none is given: see
-        `Run.locate`.
+        """Return the table and the column of two lists of candidates, by the parameters that may
+        give one: see `Run.locate`.
         """
-        tables, columns = (
-            [given[name]] if given[name] else list(names) for name, names in candidates.items()
-        )
         table, column = candidates
+        tables = [given[table]] if given[table] else list(candidates[table])
+        columns = [given[column]] if given[column] else list(candidates[column])
         place = tables[0], columns[0]
         self._unplain.pop((table, column), None)
         try:
@@ -96,8 +100,9 @@ class Agenda:
                 column_parameter=column,
             )
         except Refused as exc:
+            # told with the other problems, by the cell of the preconditions
             self._unplain[table, column] = exc.problems
-        self.variables |= dict(zip(candidates, place, strict=True))
+        self.variables |= {table: place[0], column: place[1]}
         return place
 
     def admit(
@@ -109,8 +114,8 @@ class Agenda:
 
     def decide_now(self, blocks: Sequence[Block]) -> list[Decision]:
         """What to do with each of these blocks as the target is now."""
-        with self.columns.asked_once():
-            renewed = [self.columns.renewed(block) for block in blocks]
+        with self.columns.one_moment():
+            renewed = [self.columns.renew(block) for block in blocks]
             found = self.columns.facts(renewed)
             self.state.renew({named for block in renewed for named in block.relations})
             return self.decide(renewed, found)
@@ -123,7 +128,7 @@ class Agenda:
             raise Refused(problems=[*self.problems, *lacking])
         if secrets := list(self._secrets()):
             raise Refused("The SQL holds a secret: nothing was changed.", problems=secrets)
-        plain = [self.source.block(name, self.variables) for name in self.source.plain()]
+        plain = [self.source.block(name, self.variables) for name in self.source.plain_blocks()]
         return sorted([*plain, *self.columns.blocks], key=lambda block: block.name)
 
     def _lacking(self) -> Iterator[Problem]:
@@ -132,7 +137,7 @@ class Agenda:
         """
         for kind in (self.source.deploy, self.source.verify, self.source.revert):
             for _, script, variables in self._used(kind):
-                yield from script.lacking(variables)
+                yield from script.missing_values(variables)
 
     def _secrets(self) -> Iterator[Problem]:
         """What of those files is secret once the placeholders are filled in; each was searched by
@@ -144,85 +149,111 @@ class Agenda:
                     yield from literals.problems(substitute(script.text, variables), script.name)
 
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
-        """What to do with each of these blocks, now."""
+        """Return what to do with each of these blocks, now."""
         self.state.concern(blocks)
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
             drifted = self.state.drift()
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         done = {name for name, entry in entries.items() if entry.done}
-        undone = [block for block in blocks if block.name not in done]
         drifted = self.state.drift() if done else []
-        wanted = [each.name for block in undone for each in block.made]
-        taken = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
-        named = {row["name"]: row for row in taken}
+        undone = [block for block in blocks if block.name not in done]
+        broken_off = {name for name, entry in entries.items() if entry.broken_off}
+        backfills = {block.name for block in undone if block.batching} & broken_off
         begun = dict(self._begun([b for b in undone if not b.transaction], entries))
-        cut_off = {name for name, entry in entries.items() if entry.broken_off}
-        in_batches = {block.name for block in undone if block.batching} & cut_off
-        left_by_name = {name for name, left in begun.items() if not left.indexes}
-        known = left_by_name | in_batches
-        new = [block for block in undone if not block.admits and block.name not in known]
-        broken = {index for left in begun.values() for index in left.broken_indexes}
-        judged = self.twins.judge(
-            self.sessions.look, new, lambda: _without(self.state.everything(), broken)
-        )
-
-        def decided(block: Block) -> Decision:
+        judged = self._ask_twin([b for b in undone if b.name not in backfills], begun)
+        taken = self._taken_names(undone)
+        decided = []
+        for block in blocks:
             entry = entries.get(block.name)
             if block.problems:
-                return decisions.unable(block)
-            if entry and entry.done:
-                mine = self.state.problems(block, drifted)
-                return decisions.recorded(block, found, entry, mine)
-            if entry and block.name in in_batches:
+                decision = decisions.decide_unable(block)
+            elif entry and entry.done:
+                altered = self.state.problems(block, drifted)
+                decision = decisions.decide_recorded(block, found, entry, altered)
+            elif entry and block.name in backfills:
                 table = batch_keys.table(self.sessions.look, block)
-                return going_on.decide(block, entry, self._backfill(entry), table)
-            if block.admits:
-                return decisions.admitting(block, found, entry)
-            if left := begun.get(block.name):
-                there = self._there(left)
-                return decisions.begun(block, left, there, entry, named, judged.get(block.name))
-            return decisions.judged(block, judged[block.name], entry, named)
-
-        return list(map(decided, blocks))
+                decision = resume_backfill.decide(block, entry, self._backfill(entry), table)
+            elif block.admits:
+                decision = decisions.decide_admitting(block, found, entry)
+            elif block.name in begun:
+                left = begun[block.name]
+                there, judgement = self._indexes(left), judged.get(block.name)
+                decision = decisions.decide_begun(block, left, there, entry, taken, judgement)
+            else:
+                decision = decisions.decide_judged(block, judged[block.name], entry, taken)
+            decided.append(decision)
+        return decided
 
     def _backfill(self, entry: ledger.Entry) -> batches.Backfill | None:
-        """How far the batches of a block have come."""
-        return batches.found(self.look, self.runbook, self.schema, entry.block, entry.revision)
+        """Return how far the batches of a block have come."""
+        return batches.find_backfill(
+            self.look, self.runbook, self.schema, entry.block, entry.revision
+        )
 
     def _begun(
         self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]
     ) -> Iterator[tuple[str, Remains]]:
-        """What is left of blocks outside a transaction that were begun: by the ledger, or by the
-        catalog, if something of them is half done, which a twin cannot make.
+        """Yield what is left of blocks outside a transaction that were begun: by the ledger, or by
+        the catalog, if something of them is half done, which a twin cannot make.
         """
         for block in blocks:
             entry = entries.get(block.name)
             broken_off = entry is not None and entry.broken_off
-            left = self._left(block, entry)
+            left = self._remains(block, entry)
             if broken_off or left.broken:
                 yield block.name, left
 
-    def _left(self, block: Block, entry: ledger.Entry | None) -> Remains:
+    def _remains(self, block: Block, entry: ledger.Entry | None) -> Remains:
         if entry is None or not entry.broken_off:
-            return remains(self.sessions.look, block, None)
-        statements = ledger.begun(self.look, self.runbook, self.schema, block.name)
-        before = [names(identity) for kind, *_, identity in entry.kept if kind == "index"]
-        of_schema = [(self.schema, *name) if len(name) == 1 else name for name in before]
-        return remains(self.sessions.look, block, statements, of_schema)
+            return find_remains(self.sessions.look, block, None)
+        statements = ledger.begun_statements(self.look, self.runbook, self.schema, block.name)
+        before: list[tuple[str, ...]] = []
+        for kind, *_, identity in entry.kept:
+            if kind == "index":
+                name = names(identity)
+                before.append(name if len(name) > 1 else (self.schema, *name))
+        return find_remains(self.sessions.look, block, statements, before)
 
-    def _there(self, left: Remains) -> dict[Object, Definition]:
-        """The indexes of a block that are there already, as they are."""
-        seen = self.state.ground.seen
-        return {
-            each: seen[each]
-            for each in seen
-            if each.type == "index" and names(each.identity) in left.indexes
-        }
+    def _ask_twin(
+        self, undone: Sequence[Block], begun: Mapping[str, Remains]
+    ) -> Mapping[str, Judgement]:
+        """Have a twin judge the blocks that nothing else is known of, and those that were begun and
+        have indexes which somebody else may have made.
+        """
+        unknown = []
+        for block in undone:
+            left = begun.get(block.name)
+            if not block.admits and (left is None or left.indexes):
+                unknown.append(block)
+        broken: set[tuple[str, str]] = set()
+        for left in begun.values():
+            broken.update(left.broken_indexes)
+        return self.twins.judge(
+            self.sessions.look, unknown, lambda: _without_indexes(self.state.everything(), broken)
+        )
+
+    def _taken_names(self, undone: Sequence[Block]) -> dict[str, Mapping[str, Any]]:
+        """Return what has the names already that these blocks give: rows of the catalog query
+        `relations`, by name.
+        """
+        wanted = []
+        for block in undone:
+            wanted += [each.name for each in block.made]
+        rows = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
+        return {row["name"]: row for row in rows}
+
+    def _indexes(self, left: Remains) -> dict[Object, Definition]:
+        """Return the whole indexes of a block that was begun, as they are."""
+        found = {}
+        for each, definition in self.state.ground.seen.definitions.items():
+            if each.type == "index" and names(each.identity) in left.indexes:
+                found[each] = definition
+        return found
 
     def undecided(self, name: str) -> Problem:
-        """Why nothing is decided about what a cell calls a block: a file or a folder of `deploy/`,
-        or none.
+        """Return why nothing is decided about what a cell calls a block: a file or a folder of
+        `deploy/`, or none.
         """
         deploy = self.source.deploy
         if name not in deploy:
@@ -246,15 +277,15 @@ class Agenda:
             entry,
             self.state.fold.changes.get((self.runbook, block.name), {}),
             self.state.problems(block, drifted),
-            lambda undo: self._left(undo, entry),
+            lambda undo: self._remains(undo, entry),
             self.source,
             self.variables,
             block.named_in(self.discard),
         )
 
     def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
-        """Each verify script, with what it is about: a block, or the whole runbook. `names` selects
-        blocks.
+        """Yield each verify script, with what it is about: a block, or the whole runbook. `names`
+        selects blocks.
         """
         for about, script, variables in self._used(self.source.verify):
             if not names or not script.proves.union([entry_of(about)]).isdisjoint(names):
@@ -263,48 +294,47 @@ class Agenda:
     def _used(
         self, kind: Mapping[str, Script | Variants]
     ) -> Iterator[tuple[str, Script, Mapping[str, str]]]:
-        """The scripts of a kind for this target, each with what it is about, as above, and with its
-        variables.
+        """Yield the scripts of a kind for this target, each with what it is about, as above, and
+        with its variables.
         """
         for name, entry in kind.items():
             if isinstance(entry, Script):
                 yield name, entry, self.variables
                 continue
-            for block in (b for b in self.columns.blocks if b.entry == name):
-                yield from (
-                    (block.name, script, variables)
-                    for script, variables in self._scripts(block, entry)
-                )
+            for block in self.columns.blocks:
+                if block.entry == name:
+                    for script, variables in self._scripts(block, entry):
+                        yield block.name, script, variables
 
     def unverified(self, names: Sequence[str]) -> list[str]:
-        """The blocks, files and folders of `deploy/`, that no verify script is about. `names`
-        selects blocks.
+        """Return the blocks, files and folders of `deploy/`, that no verify script is about.
+        `names` selects blocks.
         """
         return [name for name in self.source.unverified if not names or name in names]
 
     def _scripts(self, block: Block, there: Variants) -> Iterator[tuple[Script, Mapping[str, str]]]:
-        """The scripts of the chosen variants, with their variables, and `admitted`, about the
+        """Yield the scripts of the chosen variants, with their variables, and `admitted`, about the
         column itself.
         """
         for variant, variables in block.choices:
-            if script := there.get(variant):
-                yield script, variables
-        if (probe := self.columns.probes.get(block.name)) and (script := there.get("admitted")):
-            yield script, probe
+            if variant in there:
+                yield there[variant], variables
+        probe = self.columns.probes.get(block.name)
+        if probe and "admitted" in there:
+            yield there["admitted"], probe
 
 
-def _without(there: Inventory, indexes: Collection[tuple[str, str]]) -> Inventory:
-    """What is there, but for these indexes, which are half done and will be made anew."""
+def _without_indexes(there: Inventory, indexes: Collection[tuple[str, str]]) -> Inventory:
+    """Return the inventory without these indexes, which are half done and will be made anew."""
     if not indexes:
         return there
-    kept = {
-        each: made
-        for each, made in there.definitions.items()
-        if each.type != "index" or names(each.identity) not in indexes
-    }
+    kept = {}
+    for each, definition in there.definitions.items():
+        if each.type != "index" or names(each.identity) not in indexes:
+            kept[each] = definition
     return replace(there, definitions=kept)
 
 
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:
     script.render(variables)  # which refuses a script that lacks one
-    return script.filled(variables)
+    return script.statements_with(variables)

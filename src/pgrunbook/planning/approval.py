@@ -1,5 +1,5 @@
-"""Whether a run may do what it plans: a protected target takes just the plan that somebody else
-approved.
+"""Checks whether a run may do what it plans: a protected target takes just the plan that somebody
+else has approved.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.policy import described
 from pgrunbook.postgres.target import Target
-from pgrunbook.records.contained import is_regular
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.naming import seal_of
 from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.record import Record, Row
+from pgrunbook.records.untrusted_files import is_regular
 from pgrunbook.runbooks import arguments
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
@@ -39,10 +39,10 @@ def check(
     operator: str,
     risks: Sequence[Risk] = (),
 ) -> list[CheckResult]:
-    """One result each for the approval, the plan, and the rehearsal; none if nothing is to be done,
-    or asked for.
+    """Return one result each for the approval, the plan, and the rehearsal; none if nothing is to
+    be done, or asked for.
 
-    A plan that is given is compared, and a rehearsal asked for, on targets that are not protected
+    A plan that is given is compared, and a rehearsal asked for, on targets that are not protected,
     too. `risks` are those for which the target's policy asks for an approval.
     """
     if not plan.steps or chosen.mode not in ("apply", "revert"):
@@ -54,32 +54,37 @@ def check(
     folders = _folders(project, target, plan)
     problems: list[Problem] = []
     if protected or risks:
-        problems += _approved(plan, chosen, operator, () if protected else risks)
+        problems += _check_approval(plan, chosen, operator, () if protected else risks)
     if chosen.approved_plan and chosen.approved_plan != plan.digest:
-        problems += _stale(folders, plan, chosen.approved_plan)
+        problems += _describe_changes(folders, plan, chosen.approved_plan)
     if rehearsal:
-        problems += _rehearsed(project, folders, plan, chosen)
-    checked = [CheckResult(problem.where, problem.what, problem) for problem in problems]
-    if not checked:
-        what = "approved" if chosen.approved_plan else "rehearsed"
-        _, record = next(_planned(folders, plan.digest), (None, None))
-        masked = _MASKED if record and MASK in str(record.plan) else ""
-        text = f"{plan.digest[:12]}… is the one that was {what}{masked}"
-        checked.append(CheckResult(WHERE, text))
-    return checked
+        problems += _check_rehearsal(project, folders, plan, chosen)
+    if problems:
+        return [CheckResult(problem.where, problem.what, problem) for problem in problems]
+    what = "approved" if chosen.approved_plan else "rehearsed"
+    masked = ""
+    for _, record in _records_of(folders, plan.digest):
+        if MASK in str(record.plan):
+            masked = _MASKED
+        break  # the latest tells
+    return [CheckResult(WHERE, f"{plan.digest[:12]}… is the one that was {what}{masked}")]
 
 
-def _approved(
+def _check_approval(
     plan: Plan, chosen: Parameters, operator: str, risks: Sequence[Risk]
 ) -> Iterator[Problem]:
-    """`risks` are why, where the target as a whole is not protected."""
+    """Check that somebody else has approved the plan. `risks` are why that is asked for, where the
+    target as a whole is not protected.
+    """
     if not chosen.approved_plan:
-        why = "the target's policy wants its hazards approved" if risks else ""
+        why = "the target is protected"
+        if risks:
+            why = "the target's policy wants its hazards approved"
         yield Problem(
-            f"is not approved, and {why or 'the target is protected'}",
+            f"is not approved, and {why}",
             where=WHERE,
             expected="approved_plan, the digest of the plan that somebody has approved",
-            found="\n".join(f"{r.place} {r.told} {described(r)}" for r in risks) or "none",
+            found="\n".join(f"{r.place} {r.name} {described(r)}" for r in risks) or "none",
             remedy=f"have somebody else read the plan, and approve it: approved_plan={plan.digest}",
         )
     if not is_another(chosen.approver, operator):
@@ -97,8 +102,8 @@ def is_another(approver: str, operator: str) -> bool:
     return approver.strip().casefold() not in ("", operator.strip().casefold())
 
 
-def _stale(folders: Sequence[Path], plan: Plan, digest: str) -> Iterator[Problem]:
-    """What differs, if the record of the approved plan is in the archive."""
+def _describe_changes(folders: Sequence[Path], plan: Plan, digest: str) -> Iterator[Problem]:
+    """Say that another plan was approved, and what differs, if its record is in the archive."""
     yield Problem(
         "is not the one that was approved",
         where=WHERE,
@@ -106,11 +111,12 @@ def _stale(folders: Sequence[Path], plan: Plan, digest: str) -> Iterator[Problem
         found=f"{plan.digest}: {plan.summary}",
         remedy="plan again, and have the new plan approved",
     )
-    approved = next((record.plan for _, record in _planned(folders, digest)), None)
     where = f"{WHERE} {digest[:12]}…"
-    if approved is None:
+    latest = next(_records_of(folders, digest), None)
+    if latest is None:
         yield Problem("its record is not in the archive, so what differs cannot be shown", where)
         return
+    approved = latest[1].plan
     if MASK in str(approved):
         yield Problem("parts of its record are masked, and what they were is not compared", where)
         plan = Plan.read(search.clean(plan.data, (), sql=True))
@@ -119,78 +125,85 @@ def _stale(folders: Sequence[Path], plan: Plan, digest: str) -> Iterator[Problem
 
 
 def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
-    """The rehearsals of this plan that the archive has, the latest first: where, how each ended,
-    and its record.
+    """Return the rehearsals of this plan that the archive has, the latest first: where, how each
+    ended, and its record.
     """
     folders = _folders(project, target, plan)
-    told = []
-    for path, record in _planned(folders, plan.digest):
+    found = []
+    for path, record in _records_of(folders, plan.digest):
         if record.identity.get("mode") == "rehearse":
             on = record.identity.get("rehearsed_on", "")
             verdict = record.noted.get("verdict", "no verdict")
             masked = _MASKED if MASK in str(record.plan) else ""
-            told.append(f"{on}: {verdict} ({path.name}{masked})")
-    return told
+            found.append(f"{on}: {verdict} ({path.name}{masked})")
+    return found
 
 
 def _folders(project: Project, target: Target, plan: Plan) -> list[Path]:
-    """Where records of the plan may lie: before schemas had folders, all lay in the target's."""
+    """Return where records of the plan may lie."""
+    # before schemas had folders, all records lay in the target's
     names = dict.fromkeys([target.records(plan.target["schema"]), target.folder])
     return [project.outputs / name / plan.runbook for name in names]
 
 
-def _planned(folders: Sequence[Path], digest: str) -> Iterator[tuple[Path, Record]]:
-    """The records of the plan with that digest, the latest first; none that are older than the last
-    so many.
+def _records_of(folders: Sequence[Path], digest: str) -> Iterator[tuple[Path, Record]]:
+    """Yield the records of the plan with that digest, the latest first, of the latest few hundred
+    of all.
     """
-    found = [path for folder in folders for path in folder.glob("*.ipynb")]
+    found: list[Path] = []
+    for folder in folders:
+        found += folder.glob("*.ipynb")
     for path in sorted(found, key=attrgetter("name"), reverse=True)[:_LOOKED_AT]:
+        # Most records are of other plans: a search of their bytes is quicker than to read them.
         if is_regular(path) and digest.encode() in path.read_bytes():
             with suppress(*MALFORMED):  # what is no record, or not ours
                 record = Record.read(path)
-                if _is(record.plan, digest):
+                if _has_digest(record.plan, digest):
                     yield path, record
 
 
-def _is(plan: Row, digest: str) -> bool:
-    """Whether a record's plan is the one with that digest. One of which a part was masked can only
-    be known by the digest that it says, for which its seal stands.
-    """
-    return bool(plan) and (
-        plan["digest"] == digest and (MASK in str(plan) or Plan.read(plan).digest == digest)
-    )
+def _has_digest(plan: Row, digest: str) -> bool:
+    """Whether a record's plan is the one with that digest."""
+    if not plan or plan["digest"] != digest:
+        return False
+    # If a part of it was masked, its digest cannot be made again: the record's seal stands for the
+    # digest that it says.
+    return MASK in str(plan) or Plan.read(plan).digest == digest
 
 
-def _rehearsed(
+def _check_rehearsal(
     project: Project, folders: Sequence[Path], plan: Plan, chosen: Parameters
-) -> Sequence[Problem]:
-    """Nothing, if a rehearsal of the same plan has passed and its record is sealed and
+) -> Iterator[Problem]:
+    """Check that a rehearsal of the same plan has passed, and that its record is sealed and
     unchanged.
     """
-    found = "none"
-    passed = False
-    for path, record in _planned(folders, plan.digest):
+    doubt = ""  # about the latest that passed
+    unpassed = False
+    for path, record in _records_of(folders, plan.digest):
         if record.identity.get("mode") != "rehearse":
             continue
         if record.noted.get("verdict") == Verdict.PASSED:
-            doubt = _doubt(project, path)
-            if not doubt:
-                return []
-            found = found if passed else f"its record {doubt}"  # the latest one's
-            passed = True
-        elif not passed:
-            found = "one that did not pass, or that `pgrunbook run` has not recorded"
-    remedy = arguments.again(project, plan.runbook, chosen, "rehearse")
-    return [
-        Problem(
-            "was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy
-        )
-    ]
+            why = _doubt(project, path)
+            if not why:
+                return
+            doubt = doubt or why
+        else:
+            unpassed = True
+    found = "none"
+    if doubt:
+        found = f"its record {doubt}"
+    elif unpassed:
+        found = "one that did not pass, or that `pgrunbook run` has not recorded"
+    remedy = arguments.command_again(project, plan.runbook, chosen, "rehearse")
+    yield Problem(
+        "was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy
+    )
 
 
 def _doubt(project: Project, notebook: Path) -> str:
-    """Why a record does not vouch for its rehearsal: no ledger has that, so its seal alone does."""
-    # here, because few targets ask for it
+    """Return why a record does not vouch for its rehearsal; empty if it does."""
+    # No ledger has a rehearsal: the record's seal alone vouches for it. Imported here, because few
+    # targets ask for it.
     from pgrunbook.records import attestation, verification
     from pgrunbook.records.archive import Archive
 
@@ -204,4 +217,6 @@ def _doubt(project: Project, notebook: Path) -> str:
         seal = Archive(notebook.parent).read(seal_of(notebook))
     except (Unreadable, OSError):
         return unsealed
-    return "was sealed by hand, and not at the end of its run" if seal.by_hand else ""
+    if seal.by_hand:
+        return "was sealed by hand, and not at the end of its run"
+    return ""

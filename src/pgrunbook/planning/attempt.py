@@ -1,5 +1,5 @@
-"""Pending blocks, run one after the other on a twin that is without what they make: what each
-statement changes there.
+"""Runs the pending blocks one after the other on a twin that is without what they make, and keeps
+what each statement changes there.
 """
 
 from __future__ import annotations
@@ -19,42 +19,48 @@ from psycopg.pq import TransactionStatus
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Object
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.judgement import Trial
-from pgrunbook.planning.seen import Seen, dropping, is_one_of
 from pgrunbook.planning.timeline import Change, Step, Work
+from pgrunbook.planning.twin_state import TwinState, drop_statement, is_one_of
+from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.made import Made, dropped, made
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, dropped_objects
 
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
 
-def failed(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial | None:
-    """The first block that fails there, if what was decided is run on the twin; `path` is that of
-    blocks without one."""
-    blocks = [
-        replace(d.block, statements=tuple(d.block.statements[n] for n in d.statements))
-        for d in decisions
-        if d.pending
-    ]
+def first_failure(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial | None:
+    """Run what was decided on the twin, and return the first block that fails there.
+
+    `path` is the search path of blocks that have none of their own.
+    """
+    blocks = []
+    for each in decisions:
+        if each.pending:
+            statements = tuple(each.block.statements[n] for n in each.statements)
+            blocks.append(replace(each.block, statements=statements))
     with closing(Attempt(twin, path, apart=False)) as attempt:
-        return next((trial for trial in attempt.run(blocks) if trial.failure), None)
+        for trial in attempt.run(blocks):
+            if trial.failure:
+                return trial
+    return None
 
 
 class Attempt:
-    """Runs blocks on a twin. `steps` are the statements so far, or the blocks, as they went."""
+    """Runs blocks on a twin. `steps` has what each statement, or each block, has changed so far."""
 
     def __init__(self, twin: Twin, path: str, *, apart: bool = True) -> None:
-        """`path` is the search path of blocks that have none of their own; `apart`: look after each
-        statement, and not only after each block.
+        """`path` is the search path of blocks that have none of their own; `apart`: read the
+        changes after each statement, and not only after each block.
         """
         self._apart = apart
         self.steps: list[Step] = []
         self._path = path
         self._missing = twin.missing
         self._role = sql.Identifier(twin.role)
+        # If the second session cannot be opened, the first is closed again.
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
             self._beside = stack.enter_context(twin.arranging())
@@ -67,53 +73,58 @@ class Attempt:
         self._stack.close()
 
     def clear_away(self, blocks: Sequence[Block]) -> None:
-        """Take away what the blocks make, the last first, with what depends on it. What they drop
-        before they make it was there before them: it stays.
-        """
-        before = _dropped_first(blocks)
+        """Drop what the blocks make, the last first, with what depends on it."""
+        # What they drop before they make it was there before them: it stays.
+        dropped_first = _dropped_first(blocks)
         for block in reversed(blocks):
-            self._see(self._beside, block)
-            for each in reversed([each for s in block.statements for each in made(s.node)]):
-                if each.name and not _stays(each) and (each.name, each.parent) not in before:
-                    self._undo(each)
+            self._set_path(self._beside, block)
+            for each in reversed(block.made):
+                known_before = _may_exist(each) or (each.name, each.parent) in dropped_first
+                if each.name and not known_before:
+                    self._drop_if_there(each)
         self._beside.execute(f"SET search_path = {search_path.OURS}".encode())
 
-    def _undo(self, each: Made) -> None:
-        """Without effect where it fails: what is not there, or was renamed; or a schema with
-        something else in it.
-        """
-        statement = each.undone.removesuffix(" CASCADE" if each.kind == "schema" else "")
+    def _drop_if_there(self, each: CreatedObject) -> None:
+        # A schema may hold what no block makes: it is dropped only if it is empty.
+        statement = each.undo_statement.removesuffix(" CASCADE" if each.kind == "schema" else "")
         try:
             self._beside.execute(statement.encode())
         except psycopg.Error:
+            # It is not there, or was renamed, or is a schema that is not empty.
             if self._beside.closed:
                 raise
 
-    def _see(self, conn: psycopg.Connection[Any], block: Block) -> None:
+    def _set_path(self, conn: psycopg.Connection[Any], block: Block) -> None:
         conn.execute(f"SET search_path = {block.search_path or self._path}".encode())
 
     def run(self, blocks: Sequence[Block]) -> list[Trial]:
-        """Run blocks, and keep what each statement changes; up to the first that fails."""
-        seen = Seen(self._conn, self._beside, self._missing)
+        """Run the blocks up to the first that fails. Returns one trial for each, in order; those
+        behind the failed one were not tried.
+        """
+        state = TwinState(self._conn, self._beside, self._missing)
         trials: list[Trial] = []
+        failed = False
         for block in blocks:
-            if trials and (trials[-1].failure or not trials[-1].tried):
+            if failed:
                 trials.append(Trial(block.name, len(block.statements), tried=False))
-            else:
-                trials.append(self._run(block, seen))
+                continue
+            trial = self._run(block, state)
+            failed = trial.failure is not None
+            trials.append(trial)
         return trials
 
-    def _run(self, block: Block, seen: Seen) -> Trial:
-        self._see(self._conn, block)
+    def _run(self, block: Block, state: TwinState) -> Trial:
+        self._set_path(self._conn, block)
         role = sql.Identifier(block.role) if block.role else self._role
         self._conn.execute(sql.SQL("SET ROLE {}").format(role))
         run = _in_transaction if block.transaction else _alone
         steps: list[Step] = []
         failure, sqlstate = None, ""
         try:
-            for step in run(self._conn, block, seen, apart=self._apart):
+            for step in run(self._conn, block, state, apart=self._apart):
                 steps.append(step)
         except _Failed as exc:
+            # a failed block has changed nothing: its transaction was rolled back
             failure, sqlstate, steps = exc.problem, exc.sqlstate, []
         first = len(self.steps) + 1
         self.steps += steps
@@ -123,21 +134,21 @@ class Attempt:
 
 
 def _dropped_first(blocks: Sequence[Block]) -> set[tuple[str, str]]:
-    """The objects that statements drop before any of them makes one of that name: each by its name
-    and that of its table, if it is part of one.
+    """Return the objects that statements drop before any of them makes one of that name: each by
+    its name and that of its table, if it is part of one.
     """
-    seen: set[tuple[str, str]] = set()
+    made_before: set[tuple[str, str]] = set()
     first: set[tuple[str, str]] = set()
-    for statement in (statement for block in blocks for statement in block.statements):
-        first |= {*dropped(statement.node)} - seen
-        seen |= {(each.name, each.parent) for each in made(statement.node)}
+    for block in blocks:
+        for statement in block.statements:
+            first |= {*dropped_objects(statement.node)} - made_before
+            made_before |= {(each.name, each.parent) for each in created_objects(statement.node)}
     return first
 
 
-def _stays(each: Made) -> bool:
-    """Whether a statement that makes it may find it there: it replaces it, or leaves it alone. An
-    extension may take a superuser to make.
-    """
+def _may_exist(each: CreatedObject) -> bool:
+    """Whether a statement that makes the object may find it there."""
+    # An extension may take a superuser to make: it is not dropped.
     return each.replaces or each.kind == "extension" or (each.kind == "schema" and each.lenient)
 
 
@@ -152,19 +163,16 @@ class _Failed(Exception):
 
 
 def _in_transaction(
-    conn: psycopg.Connection[Any], block: Block, seen: Seen, *, apart: bool
+    conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
 ) -> Iterator[Step]:
     conn.execute("BEGIN")
     try:
         for index, part in _parts(block, apart=apart):
             for statement in part:
-                _execute(conn, statement, seen)
-                if _unnamed(statement) and (doubled := seen.doubled(seen.written([]))):
-                    conn.execute("ROLLBACK TO pgrunbook_attempt")
-                    _drop(conn, doubled, seen)
-                    _execute(conn, statement, seen)
-            changes = seen.written(_replaced(part))
-            seen.take(changes)
+                _execute(conn, statement, state)
+                _make_anew_without_duplicates(conn, statement, state)
+            changes = state.transaction_changes(_replaced(part))
+            state.take(changes)
             yield _step(block.name, index, part, changes)
         conn.execute("COMMIT")
     finally:
@@ -172,72 +180,93 @@ def _in_transaction(
             conn.execute("ROLLBACK")
 
 
+def _make_anew_without_duplicates(
+    conn: psycopg.Connection[Any], statement: Statement, state: TwinState
+) -> None:
+    """Undo a statement that left a name to PostgreSQL, drop what it would have made under the name
+    that was taken, and run it again. Without effect for any other statement.
+    """
+    if all(each.name for each in created_objects(statement.node)):
+        return
+    duplicates = state.duplicates(state.transaction_changes([]))
+    if duplicates:
+        conn.execute("ROLLBACK TO pgrunbook_attempt")
+        _drop_leftovers(conn, duplicates, state)
+        _execute(conn, statement, state)
+
+
 def _parts(block: Block, *, apart: bool) -> Iterator[tuple[int, Sequence[Statement]]]:
-    """What is looked at after: each statement, or all of them; with the index of the last."""
+    """Yield the statements after which changes are read, one by one or together, each part with the
+    index of its last statement.
+    """
     if apart:
-        yield from ((index, [statement]) for index, statement in enumerate(block.statements))
+        for index, statement in enumerate(block.statements):
+            yield index, [statement]
     elif block.statements:
         yield len(block.statements) - 1, block.statements
 
 
-def _execute(conn: psycopg.Connection[Any], statement: Statement, seen: Seen) -> None:
-    for _ in range(_IN_THE_WAY):
+def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinState) -> None:
+    """Run a statement behind a savepoint. What keeps it from running, as it is on the twin already,
+    is dropped first, or left out.
+    """
+    for _ in range(_MOST_OBSTACLES):
         try:
+            # One message: the savepoint costs no round trip of its own.
             conn.execute(f"{_SAVEPOINT}{statement.sql}".encode())
             return
         except psycopg.Error as exc:
             if conn.closed:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_attempt")
-            if _work(statement.node) is Work.ROWS and (found := seen.in_the_way(exc)):
-                _drop(conn, [found], seen)
+            # DO and CALL may make objects that the text does not name: the error names them.
+            obstacle = state.obstacle(exc) if _work(statement.node) is Work.ROWS else None
+            if obstacle:
+                _drop_leftovers(conn, [obstacle], state)
                 continue
-            again = _forgiving(statement.sql, exc, seen.stood_in_for)
-            if again is None:
+            substitute = _substitute(statement.sql, exc, state.stood_in_for)
+            if substitute is None:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
         try:
-            conn.execute(again.encode())
+            conn.execute(substitute.encode())
             return
         except psycopg.Error as exc:
             raise _Failed(statement, exc) from exc
 
 
 _SAVEPOINT = "SAVEPOINT pgrunbook_attempt;\n"
-_IN_THE_WAY = 100  # objects that one statement of code makes
+_MOST_OBSTACLES = 100  # objects that one DO or CALL makes
 
 
-def _drop(conn: psycopg.Connection[Any], objects: Sequence[Object], seen: Seen) -> None:
-    """Take away what was left on the twin as no statement says that it makes it."""
+def _drop_leftovers(
+    conn: psycopg.Connection[Any], objects: Sequence[Object], state: TwinState
+) -> None:
+    """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
     for each in objects:
-        conn.execute(dropping(each).encode())
-        seen.forget(each)
+        conn.execute(drop_statement(each).encode())
+        state.forget(each)
     conn.execute("RELEASE pgrunbook_attempt; SAVEPOINT pgrunbook_attempt")
 
 
 def _alone(
-    conn: psycopg.Connection[Any], block: Block, seen: Seen, *, apart: bool
+    conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
 ) -> Iterator[Step]:
-    """Each statement by itself, as PostgreSQL refuses them in a transaction."""
+    """Run each statement by itself, as PostgreSQL refuses them in a transaction."""
     for index, part in _parts(block, apart=apart):
         for statement in part:
             try:
                 conn.execute(statement.sql.encode())
             except psycopg.Error as exc:
                 raise _Failed(statement, exc) from exc
-        changes = seen.anywhere()
-        seen.take(changes)
+        changes = state.all_changes()
+        state.take(changes)
         yield _step(block.name, index, part, changes)
-
-
-def _unnamed(statement: Statement) -> bool:
-    """Whether it leaves a name to PostgreSQL, which takes another one where that is taken."""
-    return any(not each.name for each in made(statement.node))
 
 
 def _step(
     block: str, index: int, part: Sequence[Statement], changes: Mapping[Object, Change]
 ) -> Step:
-    objects = [each for statement in part for each in made(statement.node)]
+    objects = created_objects(*(statement.node for statement in part))
     lenient = {each.name for each in objects if each.lenient and each.kind == "table column"}
     return Step(
         block,
@@ -253,11 +282,14 @@ def _work_of(part: Sequence[Statement]) -> Work:
     works = {_work(statement.node) for statement in part}
     if Work.ROWS in works:
         return Work.ROWS
-    return Work.UPKEEP if works == {Work.UPKEEP} else Work.NONE
+    if works == {Work.UPKEEP}:
+        return Work.UPKEEP
+    return Work.NONE
 
 
-def _replaced(part: Sequence[Statement]) -> list[Made]:
-    return [each for statement in part for each in made(statement.node) if each.replaces]
+def _replaced(part: Sequence[Statement]) -> list[CreatedObject]:
+    objects = created_objects(*(statement.node for statement in part))
+    return [each for each in objects if each.replaces]
 
 
 def _is_column(each: Object, names: set[str]) -> bool:
@@ -265,7 +297,21 @@ def _is_column(each: Object, names: set[str]) -> bool:
     return each.type == "table column" and last in names
 
 
+# A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
+_OF_THE_CLUSTER = (
+    ast.CreateRoleStmt,
+    ast.AlterRoleStmt,
+    ast.AlterRoleSetStmt,
+    ast.DropRoleStmt,
+    ast.GrantRoleStmt,
+    ast.AlterDatabaseStmt,
+    ast.AlterDatabaseSetStmt,
+)
+
+
 def _work(node: ast.Node) -> Work:
+    if isinstance(node, _OF_THE_CLUSTER):
+        return Work.ROWS
     match node:
         case ast.SelectStmt(intoClause=ast.IntoClause()):
             return Work.NONE
@@ -296,14 +342,15 @@ def _work(node: ast.Node) -> Work:
     return Work.NONE
 
 
-def _forgiving(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
-    """What to run in place of a statement that fails as it has been done before the twin was made,
-    and cannot be undone there: it drops what is gone, or adds what others need. None: there is
-    nothing to forgive.
+def _substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
+    """Return what to run in place of a statement that fails because it was done before the twin was
+    made: it drops what is gone, or adds what others need. None: it fails for another reason.
     """
     node = parse_sql(statement)[0].stmt
     match node:
         case ast.CreateExtensionStmt(extname=name) if name in stood_in_for:
+            return ""
+        case _ if isinstance(node, _OF_THE_CLUSTER):
             return ""
         case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
             there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)
@@ -311,10 +358,10 @@ def _forgiving(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
         case ast.DropStmt():
             return "" if isinstance(exc, _UNKNOWN) else None
         case ast.AlterTableStmt() if isinstance(exc, _UNKNOWN):
-            dropping = [command for command in node.cmds if command.subtype in _DROPPING]
-            for command in dropping:
+            drops = [command for command in node.cmds if command.subtype in _DROPS]
+            for command in drops:
                 command.missing_ok = True
-            return str(RawStream()(node)) if dropping else None
+            return str(RawStream()(node)) if drops else None
     return None
 
 
@@ -325,4 +372,4 @@ _UNKNOWN = (
     errors.UndefinedFunction,
     errors.InvalidSchemaName,
 )
-_DROPPING = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+_DROPS = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)

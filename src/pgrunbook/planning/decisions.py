@@ -1,4 +1,4 @@
-"""What to do with each block, by what the ledger says of it and by what is there."""
+"""Decides what to do with each block, by what the ledger says of it and by what is there."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ class Action(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with one block, and why. `statements` are the indexes of those to run, in order.
+    """What to do with one block, and why. To revert, the block is that of the revert script.
 
-    `repairs` are statements to run before them, which clear away what an earlier attempt has left.
-    `revision` is the number of rows that the ledger has on the block; `kept` is what was there
-    before it was first applied, objects or facts; `wanted` is what must be there once it is done:
-    of what is there already what it is now, of what is undone what was before. To revert, the block
-    is that of the revert script, and it makes what it takes away.
+    - `statements` are the indexes of those to run, in order.
+    - `repairs` are statements to run before them, which clear away what an earlier attempt has
+      left.
+    - `revision` is the number of rows that the ledger has on the block.
+    - `kept` are the objects or facts that were there before the block was first applied.
+    - `wanted` has the objects that must be there once the block is done: what is there already as
+      it is now, what is undone as it was before.
     """
 
     block: Block
@@ -73,19 +75,19 @@ class Decision:
         return {Action.ADOPT: "adopted", Action.REVERT: "reverted"}.get(self.action, "applied")
 
 
-def unable(block: Block) -> Decision:
-    """About a block that the target cannot take."""
+def decide_unable(block: Block) -> Decision:
+    """Decide about a block that the target cannot take."""
     return Decision(block, Action.REFUSE, "the target cannot take it", problems=block.problems)
 
 
-def admitting(block: Block, found: Facts, entry: Entry | None) -> Decision:
-    """About a block that lets columns accept a value, by what holds of them now."""
+def decide_admitting(block: Block, found: Facts, entry: Entry | None) -> Decision:
+    """Decide about a block that lets columns accept a value, by what holds of them now."""
     missing = block.facts.keys() - found.keys()
     decided = Decision(
         block,
         Action.ADOPT,
         "identical" if block.sql else block.why,
-        revision=entry.revision + 1 if entry else 0,
+        revision=_next_revision(entry),
         kept=frozenset(fact for fact in block.facts if fact in found),
     )
     if not missing and (block.facts or not block.sql):
@@ -94,7 +96,7 @@ def admitting(block: Block, found: Facts, entry: Entry | None) -> Decision:
     return replace(decided, action=Action.APPLY, reason="absent", statements=everything)
 
 
-def begun(
+def decide_begun(
     block: Block,
     left: Remains,
     there: Mapping[Object, Definition],
@@ -102,60 +104,91 @@ def begun(
     names: Mapping[str, Mapping[str, Any]],
     judgement: Judgement | None = None,
 ) -> Decision:
-    """About a block outside a transaction that was begun, by the ledger or by what is half done of
-    it; `there` is what is there of it, whole, and as the twin has judged, if it was asked.
+    """Decide about a block outside a transaction that was begun, by the ledger or by what is half
+    done of it.
+
+    `there` are its whole indexes; `names` as `taken_names` takes them; `judgement` is the twin's,
+    if it was asked.
     """
-    problems = left.problems or tuple(taken(block, names))
+    problems = left.problems or tuple(taken_names(block, names))
     if judgement and judgement.action is Action.REFUSE:
         problems = problems or judgement.problems
     if problems:
         return Decision(block, Action.REFUSE, "there in another shape", problems=tuple(problems))
-    by = entry if entry and entry.broken_off else None
-    reasons = [f"{by.event} by run {by.run_id[:8]} and not finished"] if by else []
-    reasons += [f"there already: {', '.join(map(str, there))}"] if there else []
-    reasons += [f"left half done: {', '.join(left.broken)}"] if left.broken else []
+    reasons: list[str] = []
+    kept: frozenset[tuple[str, ...]] = frozenset()
+    if entry and entry.broken_off:
+        reasons.append(f"{entry.event} by run {entry.run_id[:8]} and not finished")
+        kept = entry.kept
+    if there:
+        reasons.append(f"there already: {', '.join(map(str, there))}")
+    if left.broken:
+        reasons.append(f"left half done: {', '.join(left.broken)}")
     return Decision(
         block,
         Action.COMPLETE,
         "; ".join(reasons),
         left.statements,
         repairs=left.repairs,
-        revision=entry.revision + 1 if entry else 0,
-        kept=by.kept if by else frozenset(),
+        revision=_next_revision(entry),
+        kept=kept,
         wanted=there,
     )
 
 
-def judged(
+def decide_judged(
     block: Block,
     judgement: Judgement,
     entry: Entry | None,
     names: Mapping[str, Mapping[str, Any]],
 ) -> Decision:
-    """About a block that the ledger lacks, as the twin has judged it."""
-    made = Decision(
+    """Decide about a block that the ledger lacks, as the twin has judged it."""
+    problems = judgement.problems
+    if judgement.action is Action.REFUSE:
+        # That the names are taken says it better, if that is the reason.
+        problems = tuple(taken_names(block, names)) or problems
+    return Decision(
         block,
         judgement.action,
         judgement.reason,
         judgement.statements,
-        judgement.problems,
-        revision=entry.revision + 1 if entry else 0,
+        problems,
+        revision=_next_revision(entry),
         kept=frozenset(judgement.there),
         wanted=judgement.there,
     )
-    others = tuple(taken(block, names)) if made.action is Action.REFUSE else ()
-    return replace(made, problems=others) if others else made  # which says it better
 
 
-def recorded(block: Block, found: Facts, entry: Entry, drifted: Sequence[Problem] = ()) -> Decision:
-    """About a block that the ledger has; `drifted`: what it was the last to set, and is not as it
-    left it.
+def _next_revision(entry: Entry | None) -> int:
+    return entry.revision + 1 if entry else 0
+
+
+def decide_recorded(
+    block: Block, found: Facts, entry: Entry, drifted: Sequence[Problem] = ()
+) -> Decision:
+    """Decide about a block that the ledger has. `drifted` are the problems of objects that it was
+    the last to set, and that are not as it left them.
     """
-    if block.repeatable and not drifted and edited(block.scripts, entry):
+    edited = is_edited(block.scripts, entry)
+    if block.repeatable and not drifted and edited:
         again = tuple(range(len(block.statements)))
         reason = f"repeatable, and edited since it was {entry.event}"
         return Decision(block, Action.APPLY, reason, again, revision=entry.revision + 1)
-    problems = [*_edited(block, entry), *drifted, *(altered(entry, found) if block.admits else ())]
+    problems: list[Problem] = []
+    if edited:
+        by = f"run {entry.run_id[:8]}, {entry.finished_at:%Y-%m-%d}"
+        problems.append(
+            Problem(
+                f"the file was edited after it was {entry.event}",
+                where=block.name,
+                expected=f"sha256 {entry.source_sha256} ({by})",
+                found=f"sha256 {block.source_sha256}",
+                remedy="restore the file, and make the change in a new block or a new runbook",
+            )
+        )
+    problems += drifted
+    if block.admits:
+        problems += altered_facts(entry, found)
     if problems:
         return Decision(
             block, Action.REFUSE, f"altered since it was {entry.event}", problems=tuple(problems)
@@ -163,27 +196,17 @@ def recorded(block: Block, found: Facts, entry: Entry, drifted: Sequence[Problem
     return Decision(block, Action.SKIP, entry.when)
 
 
-def edited(files: Sequence[Script], entry: Entry) -> bool:
+def is_edited(files: Sequence[Script], entry: Entry) -> bool:
     """Whether a block's files differ from those that were recorded, by more than comments and white
     space.
     """
     return source_sha256(files) != entry.source_sha256 and tree_sha256(files) != entry.tree_sha256
 
 
-def _edited(block: Block, entry: Entry) -> Iterator[Problem]:
-    if edited(block.scripts, entry):
-        yield Problem(
-            f"the file was edited after it was {entry.event}",
-            where=block.name,
-            expected=f"sha256 {entry.source_sha256} (run {entry.run_id[:8]}, "
-            f"{entry.finished_at:%Y-%m-%d})",
-            found=f"sha256 {block.source_sha256}",
-            remedy="restore the file, and make the change in a new block or a new runbook",
-        )
-
-
-def altered(entry: Entry, found: Facts) -> Iterator[Problem]:
-    """What was recorded of a column that is to accept a value, and does not hold any more."""
+def altered_facts(entry: Entry, found: Facts) -> Iterator[Problem]:
+    """Yield a problem for each fact that was recorded of a column which is to accept a value, and
+    that does not hold any more.
+    """
     for fact, value in entry.facts.items():
         if found.get(fact) != value:
             yield Problem(
@@ -196,16 +219,17 @@ def altered(entry: Entry, found: Facts) -> Iterator[Problem]:
             )
 
 
-def taken(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
-    """A problem for each name that the block gives to a relation, and something else has. `names`
-    are the rows of the catalog query `relations`, by name.
+def taken_names(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """Yield a problem for each name that the block gives to a relation, and that something else
+    has. `names` are the rows of the catalog query `relations`, by name.
     """
     for each in block.made:
         row = names.get(each.name)
         if each.kind not in _RELATIONS or each.was or row is None:
             continue
-        on = each.parent if each.kind == "index" else None
-        if (row["kind"].removeprefix("partitioned "), row["on_table"]) != (each.kind, on):
+        kind = row["kind"].removeprefix("partitioned ")
+        table = each.parent if each.kind == "index" else None
+        if kind != each.kind or row["on_table"] != table:
             where = f" on table {row['on_table']}" if row["on_table"] else ""
             yield Problem(
                 f"the name {each.name} is taken",
@@ -220,7 +244,7 @@ _RELATIONS = ("table", "foreign table", "view", "materialized view", "sequence",
 
 
 def frame(decisions: Sequence[Decision]) -> pd.DataFrame:
-    """One row a block, in order: index `block`; columns `title`, `decision`, `reason` (str)."""
+    """Return a row a block: index `block`; columns `title`, `decision`, `reason`, all str."""
     rows = [(d.block.name, d.block.title, str(d.action), d.reason) for d in decisions]
     columns = ["block", "title", "decision", "reason"]
     return pd.DataFrame(rows, columns=columns, dtype="str").set_index("block")

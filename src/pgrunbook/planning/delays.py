@@ -1,5 +1,5 @@
-"""What delays a commit, and with it all who wait for its locks: the distance to the server, and
-silent standbys.
+"""Checks what delays a commit, and with it all who wait for its locks: the distance to the server,
+and silent standbys.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.runbooks.blocks import Block
 
 _ASKED = 5
 _LEAST_MS = 20  # to wait for locks: with less, only those that nobody holds are had
 
 
 def measure(conn: Connection) -> float:
-    """The milliseconds of a round trip: the median of a few. Reads only."""
+    """Return the milliseconds of a round trip: the median of a few. Reads only."""
     taken = []
     for _ in range(_ASKED):
         sent = time.perf_counter()
@@ -32,16 +33,22 @@ def measure(conn: Connection) -> float:
 
 
 def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[CheckResult]:
-    """Whether the round trips, for which locks are held before the commit, leave time to wait for
-    them: for each lock_timeout of blocks that may have to.
+    """Check, for each lock_timeout of blocks that may have to wait for locks, that the round trips
+    for which locks are held before the commit leave time for that.
     """
-    concerned = [d.block for d in decisions if d.pending and d.block.transaction and d.block.alters]
-    round_trip_ms = timeouts.round_trip_ms
-    for limit in sorted({timeouts.of(block).lock_timeout for block in concerned}, key=milliseconds):
-        blocks = [block for block in concerned if timeouts.of(block).lock_timeout == limit]
-        own = any("lock_timeout" in block.timeouts for block in blocks)
-        needed = math.ceil((2 * timeouts.held_ms + _LEAST_MS) / 50) * 50
-        longer = f"the header `lock_timeout: {needed}ms`" if own else f"-p lock_timeout {needed}ms"
+    by_limit: dict[str, list[Block]] = {}
+    for each in decisions:
+        if each.pending and each.block.transaction and each.block.alters:
+            by_limit.setdefault(timeouts.of(each.block).lock_timeout, []).append(each.block)
+    for limit in sorted(by_limit, key=milliseconds):
+        blocks = by_limit[limit]
+        enough = math.ceil((2 * timeouts.held_ms + _LEAST_MS) / 50) * 50
+        longer = f"-p lock_timeout {enough}ms"
+        if any("lock_timeout" in block.timeouts for block in blocks):
+            longer = f"the header `lock_timeout: {enough}ms`"
+        concerned = blocks[0].name
+        if len(blocks) > 1:
+            concerned = f"{concerned} and {len(blocks) - 1} more"
         yield result(
             "server",
             f"is near enough for a lock_timeout of {limit}",
@@ -49,16 +56,15 @@ def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[Chec
             f"is too far away for a lock_timeout of {limit}",
             expected=f"{_LEAST_MS} ms of it to wait for locks, besides the two round trips that "
             "they are held for",
-            found=f"a round trip takes {round_trip_ms:.0f} ms; concerned: {blocks[0].name}"
-            + (f" and {len(blocks) - 1} more" if blocks[1:] else ""),
-            remedy="run it nearer to the server; or let the application wait longer, with "
+            found=f"a round trip takes {timeouts.round_trip_ms:.0f} ms; concerned: {concerned}",
+            remedy=f"run it nearer to the server; or let the application wait longer, with "
             f"{longer}",
         )
 
 
 def standbys(conn: Connection) -> Iterator[CheckResult]:
-    """Whether enough of the standbys that a commit waits for are there. Nothing, if it waits for
-    none. Reads only.
+    """Check that enough of the standbys that a commit waits for are connected; nothing, if it waits
+    for none. Reads only.
     """
     found = catalog.rows(conn, "standbys")[0]
     if not found["waits"]:
@@ -85,8 +91,8 @@ def standbys(conn: Connection) -> Iterator[CheckResult]:
 
 
 def _needed(names: str) -> int:
-    """How many standbys synchronous_standby_names asks for: `FIRST 2 (a, b)`, `ANY 2 (…)`, `2 (…)`;
-    else one.
+    """Return how many standbys synchronous_standby_names asks for: `FIRST 2 (a, b)`, `ANY 2 (…)`,
+    `2 (…)`; else one.
     """
     found = re.match(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", names, re.IGNORECASE)
     return int(found[1]) if found else 1

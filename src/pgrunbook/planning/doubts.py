@@ -1,4 +1,4 @@
-"""What the catalog says where a statement's words leave open whether it is dangerous."""
+"""Asks the catalog where a statement's words leave open whether it is dangerous."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ _Place = tuple[str, str, str, str]
 
 
 class Catalog:
-    """The catalog's answers about all of these dangers, each with the path of its block, asked in
-    one round trip. `schema` is the one that names are printed for.
-    """
+    """The catalog's answers about dangers, each with the path of its block."""
 
     def __init__(
         self, conn: Connection, schema: str, dangers: Sequence[tuple[Danger, Path]]
     ) -> None:
-        relations: dict[_Place, None] = {}  # a dict, as the order is to be the same each time
+        """Ask about all of them in one round trip. `schema` is the one that names are printed
+        for.
+        """
+        # Dicts without values: their order is the same each time, which that of a set is not.
+        relations: dict[_Place, None] = {}
         columns: dict[_Place, None] = {}
         functions: set[str] = set()
         domains: list[str] = []
@@ -50,8 +52,9 @@ class Catalog:
             searched.update(path)
             for doubt in danger.doubts:
                 if doubt.about in _OF_COLUMNS:
-                    column = _column(danger.thing, doubt)
-                    columns |= dict.fromkeys((where, name, *column) for _, where, name, _ in places)
+                    column, new_type = _column(danger.thing, doubt)
+                    for _, where, table, _ in places:
+                        columns[where, table, column, new_type] = None
                 elif doubt.about in _OF_FUNCTIONS:
                     functions.update(doubt.values)
                 elif doubt.about == "domain":
@@ -65,7 +68,7 @@ class Catalog:
             "hazard_functions": {"functions": sorted(functions), "schemas": sorted(searched)},
             "hazard_domains": {"types": domains, "printed_for": schema},
         }
-        answers = catalog.together(conn, asked)
+        answers = catalog.rows_of_several(conn, asked)
         self._relations: dict[_Place, Row] = {
             (row["kind"], row["schema"], row["name"], row["part"]): row
             for row in answers["hazard_relations"]
@@ -78,7 +81,9 @@ class Catalog:
         self._domains = {row["type"] for row in answers["hazard_domains"]}
 
     def relation(self, thing: Thing, path: Path) -> Row | None:
-        """What is there under a relation's name, and of the part that the thing is."""
+        """Return the row of the relation, and of the part of it that the thing is: the first in the
+        path; None if there is none.
+        """
         for place in _places(thing, path):
             if place in self._relations:
                 return self._relations[place]
@@ -90,7 +95,8 @@ class Catalog:
         return self._columns.get((row["schema"], row["name"], column, new_type))
 
     def answer(self, danger: Danger, path: Path) -> Likely:
-        """Whether the hazard is there: the surest of what dispels it counts."""
+        """Return whether the hazard is there."""
+        # Each doubt may dispel the hazard: the least likely answer counts.
         row = self.relation(danger.thing, path)
         answers = [self._answer(danger.thing, row, doubt) for doubt in danger.doubts]
         return min(answers, default=Likely.YES)
@@ -121,15 +127,17 @@ class Catalog:
         return Likely.MAY
 
     def _volatile(self, functions: tuple[str, ...]) -> Likely:
-        """One that is not there, as a block before makes it or its schema is another, may be."""
-        answers = [Likely.NO]
+        """Return whether one of these functions is volatile."""
+        likely = Likely.NO
         for name in functions:
             row = self._functions.get(name)
             if row is None or row["some"] != row["every"]:
-                answers.append(Likely.MAY)
-            else:
-                answers.append(Likely.YES if row["every"] else Likely.NO)
-        return max(answers)
+                # A block before makes it, or it is in another schema; or some of those that are
+                # called so are volatile, and others are not.
+                likely = max(likely, Likely.MAY)
+            elif row["every"]:
+                likely = Likely.YES
+        return likely
 
 
 _OF_FUNCTIONS = ("default", "volatile")
@@ -138,7 +146,7 @@ _NULLS = {"yes": Likely.NO, "perhaps": Likely.MAY, "no": Likely.YES}
 
 
 def _places(thing: Thing, path: Path) -> list[_Place]:
-    """Where a relation may be: in its schema, or else in those of the path."""
+    """Return where a relation may be: in its schema, or else in those of the path."""
     if not thing.name:
         return []
     schemas = (thing.schema,) if thing.schema else path
@@ -146,12 +154,14 @@ def _places(thing: Thing, path: Path) -> list[_Place]:
 
 
 def _column(thing: Thing, doubt: Doubt) -> tuple[str, str]:
-    """The column that a doubt is about, and the type that it is to have."""
-    return (thing.part, doubt.values[0]) if doubt.about == "type" else (doubt.values[0], "")
+    """Return the column that a doubt is about, and the type that it is to have."""
+    if doubt.about == "type":
+        return thing.part, doubt.values[0]
+    return doubt.values[0], ""
 
 
 def _arrays(places: Iterable[_Place], names: Sequence[str]) -> dict[str, Any]:
-    """The places as the parameters of a query: an array of these names for each of their parts."""
+    """Return the places as the parameters of a query: an array for each of their parts."""
     arrays: dict[str, list[str]] = {name: [] for name in names}
     for place in places:
         for name, part in zip(names, place, strict=True):
@@ -182,28 +192,38 @@ def _retyped(column: Row | None, new_type: str, using: str) -> Likely:
         return Likely.MAY if column["of_domain"] else _modified(old, new)
     if column["cast_by"] == "b" and not new.typmods:
         return Likely.NO
-    if {"timestamp", "timestamptz"} == {_name(old), _name(new)}:  # in UTC they are the same
+    if {"timestamp", "timestamptz"} == {_name(old), _name(new)}:
+        # With the session's time zone at UTC the values are the same; else they are not.
         return Likely.MAY
     return Likely.YES
 
 
 def _modified(old: ast.TypeName, new: ast.TypeName) -> Likely:
-    """The same for two types that differ in their modifiers alone."""
+    """Return the same for two types that differ in their modifiers alone."""
     name, there, wanted = _name(old), _modifiers(old), _modifiers(new)
     if there == wanted or not wanted:
         return Likely.NO
     if name in _GROWING:
-        most = _LARGEST_PRECISION if "time" in name else None
-        if wanted[0] == most or (there and there[0] <= wanted[0]):
+        largest = "time" in name and wanted[0] == _LARGEST_PRECISION
+        if largest or (there and there[0] <= wanted[0]):
             return Likely.NO
         return Likely.YES
     if name == "numeric":
-        same_scale = [*there, 0][1:2] == [*wanted, 0][1:2]
-        return Likely.NO if there and same_scale and there[0] <= wanted[0] else Likely.YES
-    return Likely.YES if name in ("bpchar", "bit") else Likely.MAY
+        # numeric(p) is numeric(p, 0)
+        if there and _scale(there) == _scale(wanted) and there[0] <= wanted[0]:
+            return Likely.NO
+        return Likely.YES
+    if name in ("bpchar", "bit"):
+        return Likely.YES
+    return Likely.MAY
+
+
+def _scale(modifiers: Sequence[int]) -> int:
+    return modifiers[1] if len(modifiers) > 1 else 0
 
 
 def _parsed(type_: str) -> ast.TypeName:
+    """Return the tree of a type's name, which the parser reads only as a part of a statement."""
     (raw,) = pglast.parse_sql(f"SELECT NULL::{type_}")
     return raw.stmt.targetList[0].val.typeName
 

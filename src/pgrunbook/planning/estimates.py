@@ -1,10 +1,10 @@
-"""What a block in batches has to do, before it begins: how many rows, and for how long by what the
-ledger has seen. Reads only.
+"""Estimates what a block in batches has to do before it begins: how many rows, and for how long, by
+what the ledger has seen. Reads only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -28,40 +28,62 @@ _COLUMNS = ["table", "key", "upto", "rows", "bytes", "to_change", "leaves_dead",
 
 
 def frame(conn: Session, decisions: Sequence[Decision]) -> pd.DataFrame:
-    """One row a block in batches that is to run: index `block`; columns `table`, `key`, `upto` (its
-    greatest value now), `rows` (of the table, by the planner's estimate), `bytes` (with indexes),
-    `to_change` (the rows that its statement would change, by the plan of a batch), `leaves_dead`
-    (how many rows; missing where a function is called), `wal` (how much would be written, by the
-    last backfill of the table that the ledger has; or of an UPDATE, by the size of the table),
-    `takes` (by the last backfill that the ledger has).
+    """Return one row a block in batches that is to run: index `block`; columns
+
+    - `table` and `key` (str), `upto` (the key's greatest value now, str),
+    - `rows` (of the table, by the planner's estimate), `bytes` (with indexes), `to_change` (the
+      rows that the statement would change, by the plan of a batch), `leaves_dead` (rows; missing
+      where a function is called), all numbers or missing,
+    - `wal` (how much would be written, by the last backfill of the table that the ledger has; or,
+      of an UPDATE, by the size of the table) and `takes` (by the last backfill that the ledger
+      has), both str.
     """
-    rows = [row for decision in decisions for row in _of(conn, decision)]
+    rows = []
+    for decision in decisions:
+        if decision.pending and decision.block.batching:
+            row = _row(conn, decision)
+            if row:
+                rows.append(row)
     return pd.DataFrame(rows, columns=["block", *_COLUMNS]).set_index("block")
 
 
-def _of(conn: Session, decision: Decision) -> Iterator[list[Any]]:
+def _row(conn: Session, decision: Decision) -> list[Any] | None:
+    """Return the row of a block; None if it cannot be cut into batches as things are."""
     block = decision.block
-    there = batch_keys.found(conn, block) if decision.pending and block.batching else None
+    there = batch_keys.found(conn, block)
     if there is None or any(batch_keys.problems(block, there)):
-        return
+        return None
     keyset = Keyset.of(there, block)
-    rows = there["estimated_rows"] if there["estimated_rows"] >= 0 else None
+    rows = there["estimated_rows"]
+    if rows < 0:  # never analyzed
+        rows = None
+    upper: batches.Key | None = None
+    share: float | None = None
     try:
         upper = keyset.greatest(conn)
         share = 0.0 if upper is None else _share(conn, decision, keyset, upper)
-    except psycopg.Error:  # another block may have to come first, or the role may not read it
-        upper, share = None, None
+    except psycopg.Error:
+        # another block may have to come first, or the role may not read the table
+        upper = None
     to_change = None if share is None or rows is None else round(rows * share)
-    key, upto = ", ".join(keyset.columns), ", ".join(upper or ())
-    about = [block.name, keyset.name, key, upto, rows, there["bytes"], to_change]
-    dead, wal = _leaves_dead(decision, to_change), _wal(conn, decision, there, keyset, to_change)
-    yield [*about, dead, wal, _takes(conn, to_change)]
+    return [
+        block.name,
+        keyset.name,
+        ", ".join(keyset.columns),
+        ", ".join(upper or ()),
+        rows,
+        there["bytes"],
+        to_change,
+        _leaves_dead(decision, to_change),
+        _wal(conn, decision, there, keyset, to_change),
+        _takes(conn, to_change),
+    ]
 
 
 def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key) -> float | None:
-    """Which part of the first rows the statement would change, as the server plans it; None if it
-    calls a function, which no plan looks into, or if planning it would call one of a role that is
-    not trusted.
+    """Return the share of the first rows that the statement would change, as the server plans it;
+    None if it calls a function, which no plan looks into, or if planning it would call one of a
+    role that is not trusted.
     """
     batching = decision.block.batching
     assert batching
@@ -73,9 +95,14 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
     with conn.transaction(force_rollback=True), conn.cursor() as cursor:
         cursor.execute(f"{path}; SET LOCAL row_security = off".encode())
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()
-    (plan,) = row[0] if row else ({},)
-    changed = _changed(plan["Plan"])
-    return None if not ahead.keys else min(1.0, changed / ahead.keys)
+    if not row or not ahead.keys:
+        return None
+    (plan,) = row[0]
+    # The node that changes rows returns none: those that come to it from below are counted.
+    node = plan["Plan"]
+    below = node.get("Plans")
+    changed = float((below[0] if below else node)["Plan Rows"])
+    return min(1.0, changed / ahead.keys)
 
 
 def _can_be_planned(conn: Session, block: Block) -> bool:
@@ -86,14 +113,12 @@ def _can_be_planned(conn: Session, block: Block) -> bool:
     qualifiers, names = zip(*block.relations, strict=True)
     about = {"qualifiers": list(qualifiers), "names": list(names), "schemas": path}
     found = catalog.rows(conn, "named_tables", **about)
-    plain = len(found) == len(names) and all(row["is_table"] for row in found)
-    return plain and not any(trust.reading(conn, row["oid"], [""]) for row in found)
-
-
-def _changed(plan: dict[str, Any]) -> float:
-    """How many rows come to the node that changes them."""
-    below = plan.get("Plans", ())
-    return float(below[0]["Plan Rows"] if below else plan["Plan Rows"])
+    if len(found) < len(names):
+        return False
+    for row in found:
+        if not row["is_table"] or trust.functions_called_by_reads(conn, row["oid"], [""]):
+            return False
+    return True
 
 
 def _leaves_dead(decision: Decision, to_change: int | None) -> int | None:
@@ -101,7 +126,9 @@ def _leaves_dead(decision: Decision, to_change: int | None) -> int | None:
     assert batching
     if batching.calls:
         return None
-    return 0 if isinstance(batching.template.node, ast.InsertStmt) else to_change
+    if isinstance(batching.template.node, ast.InsertStmt):
+        return 0
+    return to_change
 
 
 def _wal(
@@ -111,15 +138,16 @@ def _wal(
     keyset: Keyset,
     to_change: int | None,
 ) -> str:
-    """How much WAL it would write, as seen here last; or as a new version of each row takes."""
+    """Return how much WAL it would write, as it did here last; else by what a new version of each
+    row takes.
+    """
     batching = decision.block.batching
     assert batching
     if not to_change:
         return ""
-    if of_a_row := batches.wal_of_a_row(conn, keyset.name):
-        return (
-            f"about {_mb(to_change * of_a_row)}, at {of_a_row:,.0f} bytes a row as seen here last"
-        )
+    of_row = batches.wal_of_a_row(conn, keyset.name)
+    if of_row:
+        return f"about {_mb(to_change * of_row)}, at {of_row:,.0f} bytes a row as seen here last"
     if not isinstance(batching.template.node, ast.UpdateStmt):
         return ""
     indexed = _RECORD_BYTES * (1 + there["indexes"])
@@ -133,7 +161,7 @@ def _mb(size: float) -> str:
 
 
 def _takes(conn: Session, rows: int | None) -> str:
-    """For how long, at the rate of the last backfill on this target."""
+    """Return for how long it would run, at the rate of the last backfill on this target."""
     rate = batches.rate(conn)
     if not rows or not rate:
         return ""

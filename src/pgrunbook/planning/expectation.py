@@ -1,4 +1,4 @@
-"""What the ledger expects to be there, and what is there, as a run has seen both last."""
+"""The objects that the ledger expects beside those that exist, as a run has read both last."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
-from pgrunbook.ledger.drift import Drift, drift
-from pgrunbook.ledger.fold import Fold, fold, note_reading
+from pgrunbook.ledger.drift import Drift, find_drift
+from pgrunbook.ledger.fold import Fold, note_reading, read_fold
 from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
@@ -46,18 +46,21 @@ class Expectation:
     def fold(self) -> Fold:
         """What the ledger expects, as it was read last."""
         if self._fold is None:
-            self._fold = fold(self.look, self.schema)
+            self._fold = read_fold(self.look, self.schema)
         return self._fold
 
     def concern(self, blocks: Iterable[Block]) -> None:
-        """Look at what these blocks concern, too, when it is looked at all."""
+        """Let the first look at the ground include what these blocks concern."""
         for block in blocks:
             self._relations |= block.relations
             self._runs_code = self._runs_code or not block.plain
 
     def concerning(self, blocks: Iterable[Block]) -> dict[Object, Definition]:
-        """What is there of all that these blocks concern: see `Ground.concerning`."""
-        return self.ground.concerning({named for block in blocks for named in block.relations})
+        """Return what exists of all that these blocks concern: see `Ground.concerning`."""
+        relations: set[Relation] = set()
+        for block in blocks:
+            relations |= block.relations
+        return self.ground.concerning(relations)
 
     def renew(self, relations: Collection[Relation]) -> None:
         """Look once more at these relations, and read the ledger anew when somebody asks."""
@@ -77,60 +80,61 @@ class Expectation:
         self._ground = self._fold = None
 
     def everything(self) -> Inventory:
-        """All that is there."""
+        """Return all objects of the database."""
         return self.ground.seen if self.ground.whole else read(self.look)
 
     def expected(self) -> Collection[Object]:
-        """What the ledger knows of."""
+        """Return the objects that the ledger knows of."""
         return self.fold.definitions.keys()
 
     def applied(self) -> list[Object]:
-        """What blocks of the ledger have made themselves, and is as they left it: that it is there
-        says nothing about a block which the ledger lacks, and which makes it anew.
+        """Return the objects that blocks of the ledger have made themselves, and that are as they
+        left them.
         """
         fold, seen = self.fold, self.ground.seen
-        return [
-            each
-            for each, made in fold.definitions.items()
-            if made and each not in fold.adopted and each in seen and seen[each] == made
-        ]
+        found = []
+        for each, definition in fold.definitions.items():
+            if definition and each not in fold.adopted and seen.get(each) == definition:
+                found.append(each)
+        return found
 
     def drift(self) -> list[Drift]:
-        """What is not there as the ledger expects it."""
-        found = drift(self.fold, self.ground.seen, self._version)
+        """Return what is not there as the ledger expects it."""
+        found = find_drift(self.fold, self.ground.seen, self._version)
         parts = self.fold.parts
         covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
         return self._without_half_done(covered) if covered else []
 
     def _without_half_done(self, found: Sequence[Drift]) -> list[Drift]:
-        """Without what blocks of this runbook have set that are half undone, or half done: what is
-        there of these is decided about with them.
-        """
+        # Blocks of this runbook may be half undone, or half done: what is there of these is decided
+        # about with them.
         own = sorted({each.setter.block for each in found if each.setter.runbook == self.runbook})
         entries = ledger.entries(self.look, self.runbook, self.schema, own)
-        broken_off = {name for name, entry in entries.items() if entry.broken_off}
-        return [
-            each
-            for each in found
-            if each.setter.runbook != self.runbook or each.setter.block not in broken_off
-        ]
+        left = []
+        for each in found:
+            entry = entries.get(each.setter.block)
+            of_ours = each.setter.runbook == self.runbook
+            if not (of_ours and entry and entry.broken_off):
+                left.append(each)
+        return left
 
     def problems(self, block: Block, drifted: Sequence[Drift]) -> list[Problem]:
-        """What is not as the block left it, which was the last to set it."""
-        name = (self.runbook, block.name)
-        return [
-            replace(each.problem, where=block.name)
-            for each in drifted
-            if (each.setter.runbook, each.setter.block) == name
-        ]
+        """Return a problem for each object that the block was the last to set, and that is not as
+        it left it.
+        """
+        problems = []
+        for each in drifted:
+            if (each.setter.runbook, each.setter.block) == (self.runbook, block.name):
+                problems.append(replace(each.problem, where=block.name))
+        return problems
 
     @property
     def _version(self) -> int:
         return self.look.info.server_version // 10_000
 
     def unread(self) -> dict[Object, tuple[Definition | None, Definition]]:
-        """The expected objects that are to be read anew: how they were printed, None if nobody
-        knows, and how they are printed now.
+        """Return the expected objects that are to be read anew: how they were printed, None if
+        nobody knows, and how they are printed now.
         """
         fold, seen = self.fold, self.ground.seen
         wanted = fold.unread | fold.outdated(self._version)

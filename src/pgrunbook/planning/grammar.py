@@ -1,5 +1,5 @@
-"""Whether the server knows the words of what is to run: our parser has the grammar of one version,
-the target that of another. Reads only.
+"""Checks that the server knows the words of what is to run: our parser has the grammar of one
+version, the target that of another. Reads only.
 """
 
 from __future__ import annotations
@@ -45,45 +45,42 @@ $grammar$"""
 
 
 def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
-    """One result, or one for each statement that this server cannot parse.
-
-    A server that is as new as our parser knows what that knows; one in which plpgsql may not be
-    used cannot be asked.
-    """
+    """Return one result, or one for each statement that this server cannot parse."""
+    # A server that is as new as our parser knows what that knows.
     ours = pglast.get_postgresql_version()[0]
     server = conn.info.server_version // 10_000
-    wanted = [
-        (d.block.name, d.block.statements[n]) for d in decisions if d.pending for n in d.statements
-    ]
     # Where a backslash escapes, texts end elsewhere than our parser thinks.
     plain = conn.info.parameter_status("standard_conforming_strings") == "on"
-    if server >= ours or not wanted or not plain:
+    blocks: list[str] = []
+    statements: list[Statement] = []
+    for decision in decisions:
+        for number in decision.statements if decision.pending else ():
+            blocks.append(decision.block.name)
+            statements.append(decision.block.statements[number])
+    if server >= ours or not statements or not plain:
         return []
     try:
-        found = _complaints(conn, [statement for _, statement in wanted])
+        complaints = _complaints(conn, [statement.sql for statement in statements])
     except psycopg.Error as exc:
+        # where plpgsql may not be used, the server cannot be asked
         return [CheckResult("grammar", _CHECK, not_run=str(exc).splitlines()[0])]
-    problems = [
-        _problem(block, statement, complaint, server)
-        for (block, statement), complaint in zip(wanted, found, strict=True)
-        if complaint
-    ]
-    return [CheckResult(problem.where, _CHECK, problem) for problem in problems] or [
-        CheckResult("grammar", _CHECK)
-    ]
+    results = []
+    for block, statement, complaint in zip(blocks, statements, complaints, strict=True):
+        if complaint:
+            problem = _problem(block, statement, complaint, server)
+            results.append(CheckResult(problem.where, _CHECK, problem))
+    return results or [CheckResult("grammar", _CHECK)]
 
 
-def _complaints(conn: Session, statements: Sequence[Statement]) -> list[str]:
-    """What the server says of each statement, empty where it knows all: all at once, and one by one
-    if it does not.
-    """
-    texts = [statement.sql for statement in statements]
-    if not any(_asked(conn, [";\n".join(texts)])):
+def _complaints(conn: Session, texts: Sequence[str]) -> list[str]:
+    """Return what the server says of each statement, empty where it knows all."""
+    # Together first: most often it knows all.
+    if not any(_ask(conn, [";\n".join(texts)])):
         return [""] * len(texts)
-    return _asked(conn, texts)
+    return _ask(conn, texts)
 
 
-def _asked(conn: Session, texts: Sequence[str]) -> list[str]:
+def _ask(conn: Session, texts: Sequence[str]) -> list[str]:
     with conn.transaction():
         given = json.dumps(["", *texts])
         conn.execute("SELECT set_config('pgrunbook.texts', %s, true)", [given])

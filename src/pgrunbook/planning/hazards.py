@@ -1,5 +1,5 @@
-"""What the pending blocks put at risk on this very target: how much of it, what depends on it, and
-for how long. Reads only.
+"""Finds what the pending blocks put at risk on this very target: how much of it, what depends on
+it, and for how long. Reads only.
 """
 
 from __future__ import annotations
@@ -35,9 +35,12 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """A hazard of a block on a target. `certain` is False where not even the catalog tells.
+    """A hazard of a block on a target.
 
-    `place` is the file and the line of the statement. `accepted`: the block's header says so.
+    - `place` is the file and the line of the statement.
+    - `certain` is False where not even the catalog tells.
+    - `accepted`: the block's header accepts it.
+    - `dependents` are described as PostgreSQL does; `takes` says for about how long.
     """
 
     block: str
@@ -51,7 +54,7 @@ class Risk:
 
     @property
     def hazard(self) -> Hazard:
-        """Which one it is."""
+        """The kind of hazard."""
         return self.danger.hazard
 
     @property
@@ -61,8 +64,8 @@ class Risk:
         return f"{self.danger.thing}{detail}"
 
     @property
-    def told(self) -> str:
-        """The hazard, with a word if it is not certain."""
+    def name(self) -> str:
+        """The hazard's name, with a word before it if it is not certain."""
         return str(self.hazard) if self.certain else f"may: {self.hazard}"
 
 
@@ -70,7 +73,7 @@ _LISTED = 6  # dependents, of one thing
 
 
 class Case(NamedTuple):
-    """A danger, the block whose it is, and the schemas where that looks names up."""
+    """A danger of a block, and the schemas where the block looks names up."""
 
     block: Block
     danger: Danger
@@ -78,40 +81,47 @@ class Case(NamedTuple):
 
 
 def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Risk]:
-    """The hazards of what is to run. What is not there is at no risk: an earlier block makes it,
+    """Return the risks of what is to run. What is absent is at no risk: an earlier block makes it,
     or nothing does.
     """
-    found = list(_cases(conn, decisions))
-    if not found:
+    cases = list(_cases(conn, decisions))
+    if not cases:
         return []
-    asked = Catalog(conn, schema, [(case.danger, case.path) for case in found])
+    answers = Catalog(conn, schema, [(case.danger, case.path) for case in cases])
     likely: list[tuple[Case, Likely]] = []
-    for case in found:
-        answer = asked.answer(case.danger, case.path)
-        if answer is not Likely.NO and _is_there(asked, case):
+    for case in cases:
+        answer = answers.answer(case.danger, case.path)
+        if answer is not Likely.NO and _is_there(answers, case):
             likely.append((case, answer))
-    context = _Context(conn, schema, asked, [case for case, _ in likely])
+    context = _Context(conn, schema, answers, [case for case, _ in likely])
     return [context.risk(case, certain=answer is Likely.YES) for case, answer in likely]
 
 
-def sized(risks: Sequence[Risk], by: Sequence[Risk]) -> list[Risk]:
-    """The risks of decisions on a copy, each as large as the same one is on the target, if it is
-    there.
+def with_sizes_of(risks: Sequence[Risk], there: Sequence[Risk]) -> list[Risk]:
+    """Return the risks of decisions on a copy, which has no rows, with the sizes that the same ones
+    have on the target, as far as they are `there`.
     """
-    known = {(each.block, each.place, each.danger): each for each in by}
-
-    def as_there(each: Risk) -> Risk:
-        there = known.get((each.block, each.place, each.danger))
-        return replace(each, size=there.size if there else None, takes=there.takes if there else "")
-
-    return [as_there(each) for each in risks]
+    known = {(each.block, each.place, each.danger): each for each in there}
+    result = []
+    for risk in risks:
+        same = known.get((risk.block, risk.place, risk.danger))
+        if same:
+            result.append(replace(risk, size=same.size, takes=same.takes))
+        else:
+            result.append(replace(risk, size=None, takes=""))
+    return result
 
 
 def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
     paths = Paths(conn)
     for decision in decisions:
-        for danger in of_block(decision) if decision.pending else ():
-            yield Case(decision.block, danger, paths.of(decision.block))
+        if not decision.pending:
+            continue
+        block = decision.block
+        chosen = [block.statements[n] for n in decision.statements]
+        texts = [(statement.node, statement.line) for statement in chosen]
+        for danger in dangers(texts, transaction=block.transaction):
+            yield Case(block, danger, paths.of(block))
 
 
 class Paths:
@@ -129,16 +139,7 @@ class Paths:
         return self._known[block.search_path]
 
 
-def of_block(decision: Decision) -> list[Danger]:
-    """The hazards of the statements that a decision is to run."""
-    block = decision.block
-    chosen = [block.statements[n] for n in decision.statements]
-    return dangers(
-        [(statement.node, statement.line) for statement in chosen], transaction=block.transaction
-    )
-
-
-# What lies in pg_class, or belongs to something there.
+# The kinds that lie in pg_class, or belong to something there.
 _IN_RELATIONS = {
     *("table", "foreign table", "view", "materialized view", "index", "sequence"),
     *("column", "constraint", "trigger", "policy", "rule"),
@@ -146,61 +147,61 @@ _IN_RELATIONS = {
 _IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine", "schema"}
 
 
-def _is_there(asked: Catalog, case: Case) -> bool:
-    """Whether what it concerns is there, as far as a relation is meant; of a column to be added,
-    its table.
+def _is_there(answers: Catalog, case: Case) -> bool:
+    """Whether the relation exists that a danger is about; where something of it is dropped, that,
+    too. True of what is no relation: PostgreSQL will say so itself.
     """
     thing, hazard = case.danger.thing, case.danger.hazard
     if thing.kind not in _IN_RELATIONS:
         return True
-    row = asked.relation(thing, case.path)
+    row = answers.relation(thing, case.path)
     if row is None:
         return thing.kind == "constraint" and hazard is Hazard.DROPS_OTHER  # of a domain
-    taken_away = hazard in (Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER)
-    return bool(row["part_there"]) or not taken_away
+    drops_part = hazard in (Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER)
+    return bool(row["part_there"]) or not drops_part
 
 
 class _Context:
-    """What surrounds the dangers that are left: dependents, other objects, and how fast a table
-    was rewritten here.
-    """
+    """What surrounds the likely dangers: dependents, and how fast a table was rewritten here."""
 
-    def __init__(self, conn: Session, schema: str, asked: Catalog, found: Sequence[Case]) -> None:
-        self._asked = asked
-        depended = [case for case in found if case.danger.hazard in _DEPENDED]
-        self._dependents = _dependents(conn, schema, asked, depended)
-        self._others = _others(conn, schema, depended)
-        slow = any(case.danger.hazard in _SLOW for case in found)
+    def __init__(self, conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]) -> None:
+        self._answers = answers
+        with_dependents = [case for case in cases if case.danger.hazard in _WITH_DEPENDENTS]
+        self._of_relations = _dependents_of_relations(conn, schema, answers, with_dependents)
+        self._of_others = _dependents_of_others(conn, schema, with_dependents)
+        slow = any(case.danger.hazard in _SLOW for case in cases)
         self._rate = _rate(conn, schema) if slow else None
 
     def risk(self, case: Case, *, certain: bool) -> Risk:
-        """All that is known of one danger."""
+        """Return all that is known of one danger."""
         block, danger, path = case
-        row = self._asked.relation(danger.thing, path)
+        row = self._answers.relation(danger.thing, path)
         size = Size(row["rows"], row["bytes"]) if row and danger.hazard in _SIZED else None
+        # a block of variants consists of several files
+        file = block.scripts[0].name if len(block.scripts) == 1 else block.name
         return Risk(
             block.name,
-            f"{_file(block)}:{danger.line}",
+            f"{file}:{danger.line}",
             danger,
             certain,
             danger.hazard in block.accepts,
             size,
-            self._depending(case, row),
-            self._takes(danger, size),
+            self._dependents(case, row),
+            self._duration(danger, size),
         )
 
-    def _depending(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
-        if case.danger.hazard not in _DEPENDED:
+    def _dependents(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
+        if case.danger.hazard not in _WITH_DEPENDENTS:
             return ()
         if row:
-            return self._dependents.get((row["oid"], row["attnum"]), ())
-        for place in _elsewhere(case):
-            if place in self._others:
-                return self._others[place]
+            return self._of_relations.get((row["oid"], row["attnum"]), ())
+        for place in _places_of_others(case):
+            if place in self._of_others:
+                return self._of_others[place]
         return ()
 
-    def _takes(self, danger: Danger, size: Size | None) -> str:
-        if danger.hazard not in _SLOW or size is None or size.bytes < _TELLING:
+    def _duration(self, danger: Danger, size: Size | None) -> str:
+        if danger.hazard not in _SLOW or size is None or size.bytes < _LEAST_BYTES:
             return ""
         if self._rate is None:
             return "not known: the ledger has no large rewrite to go by"
@@ -212,58 +213,54 @@ class _Context:
 _SLOW = {Hazard.REWRITES_TABLE, Hazard.SCANS_UNDER_LOCK}
 # Of a table that is renamed, or whose privileges change, the size says nothing.
 _SIZED = {*Hazard} - {Hazard.RENAMES, Hazard.CHANGES_PRIVILEGES, Hazard.RUNS_CODE}
-_DEPENDED = {
+_WITH_DEPENDENTS = {
     *(Hazard.DROPS_TABLE, Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER, Hazard.RENAMES),
     *(Hazard.TRUNCATES, Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.REWRITES_TABLE),
     Hazard.SCANS_UNDER_LOCK,
 }
 
 
-def _file(block: Block) -> str:
-    return block.scripts[0].name if len(block.scripts) == 1 else block.name
-
-
-def _dependents(
-    conn: Session, schema: str, asked: Catalog, found: Sequence[Case]
+def _dependents_of_relations(
+    conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]
 ) -> dict[tuple[int, int], tuple[str, ...]]:
-    """By the number of a relation, and of a column or 0."""
-    there = (asked.relation(case.danger.thing, case.path) for case in found)
-    keys = sorted({(row["oid"], row["attnum"]) for row in there if row})
+    """Return the dependents by the OID of a relation and the number of a column, or 0."""
+    keys = set()
+    for case in cases:
+        row = answers.relation(case.danger.thing, case.path)
+        if row:
+            keys.add((row["oid"], row["attnum"]))
     if not keys:
         return {}
-    about = {
-        "oids": [oid for oid, _ in keys],
-        "attnums": [attnum for _, attnum in keys],
-        "printed_for": schema,
-    }
-    listed: dict[tuple[int, int], tuple[str, ...]] = {}
-    for row in catalog.rows(conn, "hazard_dependents", **about):
+    oids, attnums = zip(*sorted(keys), strict=True)
+    asked = {"oids": [*oids], "attnums": [*attnums], "printed_for": schema}
+    dependents: dict[tuple[int, int], tuple[str, ...]] = {}
+    for row in catalog.rows(conn, "hazard_dependents", **asked):
         key = row["oid"], row["attnum"]
-        listed[key] = (*listed.get(key, ()), row["dependent"])
-    return listed
+        dependents[key] = (*dependents.get(key, ()), row["dependent"])
+    return dependents
 
 
-def _elsewhere(case: Case) -> list[tuple[str, str, str]]:
-    """Where what is no relation may be: kind, schema and name."""
+def _places_of_others(case: Case) -> list[tuple[str, str, str]]:
+    """Return where what is no relation may be: kind, schema and name."""
     thing = case.danger.thing
+    if thing.kind not in _IN_OTHERS:
+        return []
     schemas = (thing.schema,) if thing.schema else case.path
-    return [(thing.kind, schema, thing.name) for schema in schemas if thing.kind in _IN_OTHERS]
+    return [(thing.kind, schema, thing.name) for schema in schemas]
 
 
-def _others(
-    conn: Session, schema: str, found: Sequence[Case]
+def _dependents_of_others(
+    conn: Session, schema: str, cases: Sequence[Case]
 ) -> dict[tuple[str, str, str], tuple[str, ...]]:
-    """What depends on a type or a function, or is in a schema: by kind, schema and name."""
-    places = sorted({place for case in found for place in _elsewhere(case)})
+    """Return what depends on types and functions, or is in schemas: by kind, schema and name."""
+    places: set[tuple[str, str, str]] = set()
+    for case in cases:
+        places.update(_places_of_others(case))
     if not places:
         return {}
-    about = {
-        "kinds": [kind for kind, _, _ in places],
-        "schemas": [of for _, of, _ in places],
-        "names": [name for _, _, name in places],
-        "printed_for": schema,
-    }
-    rows = catalog.rows(conn, "hazard_others", **about)
+    kinds, schemas, names = zip(*sorted(places), strict=True)
+    asked = {"kinds": [*kinds], "schemas": [*schemas], "names": [*names], "printed_for": schema}
+    rows = catalog.rows(conn, "hazard_others", **asked)
     return {(row["kind"], row["schema"], row["name"]): tuple(row["dependents"]) for row in rows}
 
 
@@ -281,16 +278,19 @@ class Rate:
 
 
 _MB = 1024 * 1024
-_TELLING = 8 * _MB  # of less, most of the time is not that of its bytes
+# Of a smaller table most of the time goes elsewhere than into its bytes.
+_LEAST_BYTES = 8 * _MB
 
 
 def _rate(conn: Session, schema: str) -> Rate | None:
-    """By the largest table that was rewritten: its size is that of today."""
-    if ledger.installed(conn) < 2:  # which had no trace of locks
+    """Return the rate of the largest table that was rewritten, by its size of today; None if no
+    large one was.
+    """
+    if ledger.installed(conn) < ledger.WITH_DETAILS:
         return None
     rows = catalog.rows(conn, "hazard_rates", printed_for=schema)
     largest = max(rows, key=lambda row: row["bytes"], default=None)
-    if largest is None or largest["bytes"] < _TELLING:
+    if largest is None or largest["bytes"] < _LEAST_BYTES:
         return None
     return Rate(largest["bytes"] / largest["elapsed_ms"], largest["relation"], largest["run"])
 
@@ -304,31 +304,35 @@ def _megabytes(size: int) -> str:
 
 
 def frame(risks: Sequence[Risk]) -> pd.DataFrame:
-    """One row for what a statement does to one thing: index `block`; columns `line`, `hazards`,
-    `concerns`, `size`, `dependents`, `takes`, `accepted` (by the block's header), all str.
+    """Return a row for what a statement does to one thing: index `block`; columns `line`,
+    `hazards`, `concerns`, `size`, `dependents`, `takes`, `accepted` (by the block's header), all
+    str.
     """
     columns = ["block", "line", "hazards", "concerns", "size", "dependents", "takes", "accepted"]
-    together: dict[tuple[str, int, str], list[Risk]] = {}
+    groups: dict[tuple[str, int, str], list[Risk]] = {}
     for risk in risks:
-        together.setdefault((risk.block, risk.danger.line, risk.concerns), []).append(risk)
-    rows = [_row(*key, group) for key, group in together.items()]
+        groups.setdefault((risk.block, risk.danger.line, risk.concerns), []).append(risk)
+    rows = [_row(*key, group) for key, group in groups.items()]
     return pd.DataFrame(rows, columns=columns, dtype="str").set_index("block")
 
 
 def _row(block: str, line: int, concerns: str, group: Sequence[Risk]) -> tuple[str, ...]:
-    """What is said of several hazards is said once: the first that knows says it."""
+    """Return the row of one or more hazards. What they have in common is said once: by the first
+    that knows it.
+    """
     size = dependents = takes = ""
     for risk in group:
         if risk.size and not size:
             size = str(risk.size)
-        dependents = dependents or listed(risk.dependents)
+        dependents = dependents or shorten(risk.dependents)
         takes = takes or risk.takes
-    told = ", ".join(risk.told for risk in group)
+    names = ", ".join(risk.name for risk in group)
     accepted = ", ".join(risk.hazard for risk in group if risk.accepted)
-    return block, str(line), told, concerns, size, dependents, takes, accepted
+    return block, str(line), names, concerns, size, dependents, takes, accepted
 
 
-def listed(dependents: Sequence[str]) -> str:
-    """The first few, and how many more."""
+def shorten(dependents: Sequence[str]) -> str:
+    """Return the first few, and how many more there are."""
+    text = ", ".join(dependents[:_LISTED])
     more = len(dependents) - _LISTED
-    return ", ".join(dependents[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return f"{text} and {more} more" if more > 0 else text

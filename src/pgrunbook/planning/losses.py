@@ -1,17 +1,18 @@
-"""What a revert would take with it, rows and what later runbooks have built on; and who holds it
-up. Reads only.
+"""Checks what a revert would take along: rows, and what later runbooks have built on its tables.
+Reads only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import psycopg
 from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg.rows import tuple_row
 
 from pgrunbook.admit.try_check import as_it_is
 from pgrunbook.errors import Problem
@@ -37,18 +38,18 @@ class Loss(NamedTuple):
         return f"{self.table}.{self.column}" if self.column else self.table
 
 
-def losses(script: Sequence[Statement]) -> list[Loss]:
-    """The tables and columns that these statements drop, in order."""
-    return [loss for statement in script for loss in _losses(statement.node)]
-
-
-def _losses(node: ast.Node) -> Iterator[Loss]:
-    match node:
-        case ast.DropStmt(removeType=ObjectType.OBJECT_TABLE, objects=names):
-            yield from (Loss(name[-1].sval) for name in names)
-        case ast.AlterTableStmt(relation=relation, cmds=commands):
-            dropped = (c.name for c in commands if c.subtype == AlterTableType.AT_DropColumn)
-            yield from (Loss(relation.relname, name) for name in dropped)
+def find_losses(script: Sequence[Statement]) -> list[Loss]:
+    """Return the tables and columns that these statements drop, in order."""
+    losses = []
+    for statement in script:
+        match statement.node:
+            case ast.DropStmt(removeType=ObjectType.OBJECT_TABLE, objects=names):
+                losses += [Loss(name[-1].sval) for name in names]
+            case ast.AlterTableStmt(relation=relation, cmds=commands):
+                for command in commands:
+                    if command.subtype == AlterTableType.AT_DropColumn:
+                        losses.append(Loss(relation.relname, command.name))
+    return losses
 
 
 def check(
@@ -61,28 +62,33 @@ def check(
     expected: Fold,
     again: Callable[[str, str], str],
 ) -> list[CheckResult]:
-    """Whether nothing is lost but what the blocks in `discard` may lose, no row holds a value that
-    is taken back, and no later runbook stands on it. `again` gives the command that runs a runbook
-    in a mode.
+    """Check that nothing is lost but what the blocks in `discard` may lose, that no row holds a
+    value that is taken back, and that no later runbook is in place that works on the same tables.
+
+    `expected` is what the ledger expects; `again` returns the command that runs a runbook in a
+    mode.
     """
-    undone = [d for d in decisions if d.action is Action.REVERT]
-    kept = [d for d in undone if not d.block.named_in(discard)]
-    results = list(_known(discard, decisions))
+    undone = [each for each in decisions if each.action is Action.REVERT]
+    results = list(_unknown_names(discard, decisions))
     with conn.transaction():
         conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
         # Rows that a policy hides even from the owner would be lost with the others: now they are
         # an error.
         conn.execute("SET LOCAL row_security = off")
-        for decision in kept:
-            for loss in losses(decision.block.statements):
-                results.append(_empty(conn, schema, decision, loss))
+        for decision in undone:
+            if not decision.block.named_in(discard):
+                for loss in find_losses(decision.block.statements):
+                    results.append(_check_empty(conn, schema, decision, loss))
         for holder, name in _holders(conn, schema, undone).items():
-            results.append(_unheld(conn, holder, name))
-    return [*results, *_later(conn, runbook, schema, undone, expected, again)]
+            results.append(_check_unused(conn, holder, name))
+    results += _later_runbooks(conn, runbook, schema, undone, expected, again)
+    return results
 
 
-def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[CheckResult]:
-    names = dict.fromkeys(name for d in decisions for name in (d.block.name, d.block.entry))
+def _unknown_names(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[CheckResult]:
+    names: dict[str, None] = {}
+    for decision in decisions:
+        names |= dict.fromkeys([decision.block.name, decision.block.entry])
     for name in sorted(discard - names.keys()):
         yield result(
             "discard",
@@ -93,22 +99,22 @@ def _known(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[C
         )
 
 
-def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> CheckResult:
-    """Whether there is nothing to lose: no row; in a column nothing but NULL and its default.
-
-    The two are compared as texts, as json, xml and others have no equality.
-    """
+def _check_empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> CheckResult:
+    """Check that there is nothing to lose: no row; in a column nothing but NULL and its default."""
     what = f"holds nothing that {decision.block.name} would drop"
-    if strange := _strange(conn, sql.Identifier(schema, loss.table).as_string(), loss.column):
-        return CheckResult(str(loss), what, strange)
+    table = sql.Identifier(schema, loss.table).as_string()
+    untrusted = _untrusted_function(conn, table, loss.column)
+    if untrusted:
+        return CheckResult(str(loss), what, untrusted)
     try:
-        held = (search_path.asked(conn, schema, _question(conn, schema, loss)) or (False,))[0]
+        row = search_path.first_row(conn, schema, _has_something(conn, schema, loss))
     except psycopg.Error as exc:
         remedy = (
-            f"{_readable(exc)}; or name the block in the parameter `discard`, if {loss} may "
+            f"{_remedy(exc)}; or name the block in the parameter `discard`, if {loss} may "
             "go as it is"
         )
         return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
+    held = bool(row and row[0])
     problem, expected = "has rows", "no row"
     if loss.column:
         problem, expected = "has values", "nothing but NULL and the default"
@@ -123,35 +129,37 @@ def _empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> Che
     )
 
 
-def _strange(conn: Connection, table: str, column: str) -> Problem | None:
-    """What speaks against reading the column of a table: the first function that would run with our
-    rights.
+def _untrusted_function(conn: Connection, table: str, column: str) -> Problem | None:
+    """Return the first function that would run with our rights if the column of a table were read;
+    None if there is none.
     """
     (relation,) = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone() or (None,)
-    return next(iter(trust.reading(conn, relation, [column])), None) if relation else None
+    if not relation:
+        return None
+    problems = trust.functions_called_by_reads(conn, relation, [column])
+    return problems[0] if problems else None
 
 
-def _holds(conn: Connection, question: sql.SQL) -> bool:
-    """What the question is answered with. Raises psycopg.Error, which the transaction outlasts."""
-    with conn.transaction():
-        row = conn.execute(question).fetchone()
-    return bool(row and row[0])
+def _remedy(exc: psycopg.Error) -> str:
+    """Return what to do if it could not be seen what a table holds."""
+    if isinstance(exc, psycopg.errors.QueryCanceled):
+        return "raise statement_timeout"
+    return "see that this role can read it"
 
 
-def _readable(exc: psycopg.Error) -> str:
-    """What to do if it could not be seen what a table holds."""
-    slow = isinstance(exc, psycopg.errors.QueryCanceled)
-    return "raise statement_timeout" if slow else "see that this role can read it"
-
-
-def _question(conn: Connection, schema: str, loss: Loss) -> sql.Composed:
+def _has_something(conn: Connection, schema: str, loss: Loss) -> sql.Composed:
+    """Return the query that says whether something would be lost."""
     table = sql.Identifier(schema, loss.table)
     if not loss.column:
         return sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
-    rows = catalog.rows(conn, "columns", schema=schema, tables=[loss.table])
-    column = next((row for row in rows if row["column"] == loss.column), {})
-    generated = (column.get("default") or "").startswith("GENERATED ")
-    default = "NULL" if generated else column.get("default") or "NULL"
+    column: Mapping[str, Any] = {}
+    for row in catalog.rows(conn, "columns", schema=schema, tables=[loss.table]):
+        if row["column"] == loss.column:
+            column = row
+    default = column.get("default") or "NULL"
+    if default.startswith("GENERATED "):
+        default = "NULL"
+    # Compared as texts, as json, xml and others have no equality.
     return sql.SQL(
         "SELECT EXISTS (SELECT FROM {} WHERE {column} IS NOT NULL AND {column}::text IS DISTINCT "
         "FROM CAST({} AS {})::text)"
@@ -165,7 +173,7 @@ def _question(conn: Connection, schema: str, loss: Loss) -> sql.Composed:
 
 class Holder(NamedTuple):
     """A column that would no longer take a value, and the operator by which values of its type are
-    equal. Its names are as SQL writes them, `qualified` is the table's with its schema.
+    equal. Its names are as SQL writes them; `qualified` is that of the table with its schema.
     """
 
     table: str
@@ -189,10 +197,10 @@ class Holder(NamedTuple):
 
 
 def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[Holder, str]:
-    """Of the values that are taken back, each column that may hold one, with the block that takes
+    """Return the columns that may hold a value which is taken back, each with the block that takes
     it back: the column itself, and those that share its type or its lookup table.
     """
-    found: dict[Holder, str] = {}
+    holders: dict[Holder, str] = {}
     for decision in undone:
         block = decision.block
         if not block.admits:
@@ -209,39 +217,40 @@ def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[
                 shared["keys"].append(variables["column"])
         rows = catalog.rows(conn, "holders", schema=schema, table=table, column=column, **shared)
         for row in rows:
-            found[Holder(**row, value=value)] = block.name
-    return found
+            holders[Holder(**row, value=value)] = block.name
+    return holders
 
 
 # Variants that change a type, and which of their placeholders names it.
 _TYPES = {"enum": "type", "domain": "domain"}
 
 
-def _unheld(conn: Connection, holder: Holder, block: str) -> CheckResult:
-    """Whether no row holds a value that is to be taken back."""
-    where, what = (
-        f"{holder.table}.{holder.column}",
-        f"no row holds {holder.value!r}, which {block} takes back",
-    )
-    if strange := _strange(conn, holder.qualified, holder.column):
-        return CheckResult(where, what, strange)
+def _check_unused(conn: Connection, holder: Holder, block: str) -> CheckResult:
+    """Check that no row holds a value that is to be taken back."""
+    where = f"{holder.table}.{holder.column}"
+    what = f"no row holds {holder.value!r}, which {block} takes back"
+    untrusted = _untrusted_function(conn, holder.qualified, holder.column)
+    if untrusted:
+        return CheckResult(where, what, untrusted)
     try:
-        held = _holds(conn, as_it_is(f"SELECT EXISTS (SELECT {holder.question})"))
+        # A savepoint: the checks behind this one still need the transaction.
+        with conn.transaction():
+            query = as_it_is(f"SELECT EXISTS (SELECT {holder.question})")
+            row = conn.execute(query).fetchone()
     except psycopg.Error as exc:
-        return CheckResult(
-            where, what, problem_of(exc, where=where, remedy=f"{_readable(exc)}, then run again")
-        )
+        remedy = f"{_remedy(exc)}, then run again"
+        return CheckResult(where, what, problem_of(exc, where=where, remedy=remedy))
     return result(
         where,
         what,
-        not held,
+        not (row and row[0]),
         f"rows hold {holder.value!r}",
         expected=f"none, as {block} is to be reverted",
         remedy=f"change or delete these rows first: SELECT * {holder.rows}",
     )
 
 
-def _later(
+def _later_runbooks(
     conn: Connection,
     runbook: str,
     schema: str,
@@ -249,23 +258,30 @@ def _later(
     expected: Fold,
     again: Callable[[str, str], str],
 ) -> Iterator[CheckResult]:
-    """What a later runbook has made on these tables may stand on what is to go, and would go with
-    it unnoticed.
+    """Find the later runbooks that are in place and work on the same tables: what they have made
+    there may rest on what is to go, and would go with it unnoticed.
     """
-    tables = sorted({need.table for d in undone for need in d.block.needs})
+    tables: set[str] = set()
+    for decision in undone:
+        tables |= {need.table for need in decision.block.needs}
     if not tables or not ledger.exists(conn):
         return
-    standing: dict[str, dict[str, set[str]]] = {}
-    named = {row["identity"]: row["name"] for row in _identities(conn, schema, tables)}
+    # by runbook and block: the tables that it works on
+    works_on: dict[tuple[str, str], set[str]] = defaultdict(set)
+    names = _names_by_identity(conn, schema, sorted(tables))
     for each, setters in expected.history.items():
-        on = {named[name] for name in (each.identity, expected.parts.get(each)) if name in named}
-        for setter in setters if on else ():
-            standing.setdefault(setter.runbook, {}).setdefault(setter.block, set()).update(on)
-    for row in ledger.later(conn, runbook, schema, tables):
-        if on := {*row["tables"]} | (_named(row["begun"]) & {*tables}):
-            standing.setdefault(row["runbook"], {}).setdefault(row["block"], set()).update(on)
-    for later in sorted(name for name in standing if name > runbook):
-        for block, on in sorted(standing[later].items()):
+        for identity in (each.identity, expected.parts.get(each)):
+            if identity in names:
+                for setter in setters:
+                    works_on[setter.runbook, setter.block].add(names[identity])
+    for row in ledger.later_changes(conn, runbook, schema, sorted(tables)):
+        on = {*row["tables"]}
+        for statement in statements(row["begun"]):
+            on |= {name for _, name in mentions.relations(statement.node) if name in tables}
+        if on:
+            works_on[row["runbook"], row["block"]] |= on
+    for (later, block), on in sorted(works_on.items()):
+        if later > runbook:
             yield result(
                 later,
                 "is reverted already",
@@ -277,13 +293,11 @@ def _later(
             )
 
 
-def _identities(conn: Connection, schema: str, tables: Sequence[str]) -> list[dict[str, str]]:
+def _names_by_identity(
+    conn: Connection, schema: str, tables: Sequence[str]
+) -> dict[str | None, str]:
+    """Return the names of tables by how pg_identify_object prints them."""
     query = """
-SELECT name, format('%%I.%%I', %s::text, name) AS identity FROM unnest(%s::text[]) AS t (name)"""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, [schema, [*tables]]).fetchall()
-
-
-def _named(begun: str) -> set[str]:
-    """The relations that this SQL names."""
-    return {name for s in statements(begun) for _, name in mentions.relations(s.node)}
+SELECT format('%%I.%%I', %s::text, name), name FROM unnest(%s::text[]) AS t (name)"""
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        return dict(cursor.execute(query, [schema, [*tables]]).fetchall())

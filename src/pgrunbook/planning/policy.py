@@ -1,4 +1,4 @@
-"""Whether a target's policy lets the blocks run, by the hazards that they have there."""
+"""Checks that a target's policy lets the blocks run, by the hazards that they have there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pgrunbook.errors import Problem
 from pgrunbook.planning.checks import CheckResult
-from pgrunbook.planning.hazards import Risk, listed
+from pgrunbook.planning.hazards import Risk, shorten
 from pgrunbook.postgres.target import Policy
 from pgrunbook.sqltext.hazards import Hazard
 
@@ -14,29 +14,29 @@ Policies = Mapping[Hazard, Policy]
 
 
 def to_approve(policies: Policies, risks: Sequence[Risk]) -> list[Risk]:
-    """The hazards for which the policy asks for an approved plan."""
+    """Return the risks for which the policy asks for an approved plan."""
     return [risk for risk in risks if policies.get(risk.hazard) is Policy.APPROVE]
 
 
-def accepted(
+def check_accepted(
     target: str, policies: Policies, risks: Sequence[Risk], *, reverting: bool = False
 ) -> list[CheckResult]:
-    """One result for each hazard that a header has to accept.
+    """Return one result for each hazard that a header has to accept."""
+    # To revert, the mode says what is wanted, and `discard` what may be lost.
+    if reverting:
+        return []
+    results = []
+    for risk in risks:
+        if policies.get(risk.hazard) is Policy.ACCEPT:
+            problem = None if risk.accepted else _problem(target, risk)
+            check = f"accepts {risk.hazard} of {risk.concerns}"
+            results.append(CheckResult(risk.place, check, problem))
+    return results
 
-    None is asked for to revert: the mode says what is wanted, and `discard` what may be lost.
-    """
-    asked = [risk for risk in risks if policies.get(risk.hazard) is Policy.ACCEPT]
-    return [_result(target, risk) for risk in asked if not reverting]
 
-
-def _result(target: str, risk: Risk) -> CheckResult:
-    check = f"accepts {risk.hazard} of {risk.concerns}"
-    return CheckResult(risk.place, check, None if risk.accepted else _not_accepted(target, risk))
-
-
-def _not_accepted(target: str, risk: Risk) -> Problem:
+def _problem(target: str, risk: Risk) -> Problem:
     return Problem(
-        f"{risk.told}, which the policy of target {target} has accepted by the block itself",
+        f"{risk.name}, which the policy of target {target} has accepted by the block itself",
         where=risk.place,
         expected=f"the header `-- accepts: {risk.hazard}` in {risk.place.partition(':')[0]}",
         found=described(risk),
@@ -46,8 +46,8 @@ def _not_accepted(target: str, risk: Risk) -> Problem:
 
 
 def described(risk: Risk) -> str:
-    """What it concerns, how much that is, and what depends on it."""
-    parts = [risk.concerns, str(risk.size or ""), listed(risk.dependents)]
+    """Return what it concerns, how much that is, and what depends on it."""
+    parts = [risk.concerns, str(risk.size or ""), shorten(risk.dependents)]
     if risk.takes:
         parts.append(f"takes {risk.takes}")
     return "; ".join(part for part in parts if part)

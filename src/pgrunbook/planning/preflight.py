@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pgrunbook.ledger import install, ledger
-from pgrunbook.planning import needed, reliance
+from pgrunbook.planning import reliance, requirements
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.planning.needed import There, may, quoted
+from pgrunbook.planning.requirements import There, may, quoted
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
@@ -30,11 +30,13 @@ def check(
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
     results = [*_server(identity), *reliance.firing(conn)]
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
+    if any(d.pending for d in decisions):
+        results.append(reliance.counting(conn))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     results += [*_names(shape, schema, decisions), *reliance.event_triggers(conn)]
     there = There.look(shape, schema, decisions)
-    results += needed.check(shape, there, decisions, identity.role)
+    results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
     named = {result.where for result in results if result.problem}
     results += [result for decision in decisions for result in _decided(decision, there, named)]

@@ -1,4 +1,4 @@
-"""What is left to do of a block outside a transaction that was begun: by the names in its
+"""Finds what is left to do of a block outside a transaction that was begun: by the names in its
 statements, and by what the catalog says of these. What the ledger does not know of is not taken for
 the block's own.
 """
@@ -28,9 +28,12 @@ _COPY = re.compile(r"_cc(new|old)\d*$")
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """`statements` are the indexes of those to run. `indexes` are those of the block that are
-    there, by schema and name; `broken` is what is half done, `broken_indexes` the indexes of it,
-    and `repairs` clear it away.
+    """What is left of a block.
+
+    - `statements` are the positions in the block of those to run.
+    - `indexes` are the whole indexes of the block that exist, by schema and name.
+    - `broken` names what is half done, `broken_indexes` the indexes among it; `repairs` are
+      statements that drop these.
     """
 
     statements: tuple[int, ...]
@@ -41,15 +44,15 @@ class Remains:
     problems: tuple[Problem, ...] = ()
 
 
-def remains(
+def find_remains(
     look: Session,
     block: Block,
     begun: Collection[str] | None,
     before: Collection[tuple[str, ...]] = (),
 ) -> Remains:
-    """What is left of the block. `begun` are the statements that runs of ours have started, None
-    if they have not begun the block; `before` are indexes that were there already then, by schema
-    and name. Reads only.
+    """Return what is left of the block. `begun` are the statements that runs of ours have started,
+    None if they have not begun the block; `before` are the indexes that existed before they did, by
+    schema and name. Reads only.
     """
     there = _rows(look, block)
     broken = [row for row in there if _is_broken(row, block, copies=begun is not None)]
@@ -57,33 +60,37 @@ def remains(
     indexes: list[tuple[str, str]] = []
     problems: list[Problem] = []
     for number, statement in enumerate(block.statements):
-        found = [row for row in _made(statement.node, there) if row not in broken]
-        if not found and not _is_undone(statement.node, there):
+        found = [row for row in _index_rows(statement.node, there) if row not in broken]
+        if not found and not _has_nothing_to_drop(statement.node, there):
             run.append(number)
         for row in found:
-            indexes.append(index := (row["schema"], row["name"]))
+            index = row["schema"], row["name"]
+            indexes.append(index)
             known = statement.sql in (begun or ()) or index in before
             if not known or row["table"] != statement.node.relation.relname:
-                problems.append(_strange(block, row, broken))
+                problems.append(_foreign_index(block, row, broken))
+    broken_indexes = [row for row in broken if row["kind"] == "index"]
     return Remains(
         tuple(run),
         tuple(indexes),
-        tuple(map(_told, broken)),
-        tuple((row["schema"], row["name"]) for row in broken if row["kind"] == "index"),
-        tuple(_repair(row, look.schema) for row in broken if row["kind"] == "index"),
+        tuple(map(_describe, broken)),
+        tuple((row["schema"], row["name"]) for row in broken_indexes),
+        tuple(_drop_index(row, look.schema) for row in broken_indexes),
         tuple(problems),
     )
 
 
-def half_done(conn: Session, block: Block) -> list[str]:
-    """What of the block, and of its tables, is half done. Reads only."""
-    return [_told(row) for row in _rows(conn, block) if not row["whole"]]
+def find_half_done(conn: Session, block: Block) -> list[str]:
+    """Return what of the block, and of its tables, is half done. Reads only."""
+    return [_describe(row) for row in _rows(conn, block) if not row["whole"]]
 
 
 def is_detaching(conn: Session, block: Block, partition: str) -> bool:
     """Whether the partition is about to be detached. Reads only."""
-    there = (row for row in _rows(conn, block) if row["kind"] == "partition")
-    return any(row["name"] == partition and not row["whole"] for row in there)
+    for row in _rows(conn, block):
+        if row["kind"] == "partition" and row["name"] == partition and not row["whole"]:
+            return True
+    return False
 
 
 def _rows(conn: Session, block: Block) -> list[dict[str, Any]]:
@@ -103,37 +110,38 @@ def _is_broken(row: Row, block: Block, *, copies: bool) -> bool:
     """
     if row["whole"]:
         return False
-    own = {each.name for each in block.made} | {detached(s.node) for s in block.statements}
+    own = {each.name for each in block.made}
+    own |= {detached_partition(statement.node) for statement in block.statements}
     return row["name"] in own or (copies and bool(_COPY.search(row["name"])))
 
 
-def _made(node: Any, there: Sequence[Row]) -> list[Row]:
-    """The index that a statement makes, if it is there, whole or not."""
+def _index_rows(node: Any, there: Sequence[Row]) -> list[Row]:
+    """Return the rows of the index that a statement makes, whole or not."""
     if not isinstance(node, ast.IndexStmt):
         return []
     schema = node.relation.schemaname
-    return [
-        row
-        for row in there
-        if row["kind"] == "index" and row["name"] == node.idxname
-        if not schema or row["schema"] == schema
-    ]
+    rows = []
+    for row in there:
+        called = row["kind"] == "index" and row["name"] == node.idxname
+        if called and (not schema or row["schema"] == schema):
+            rows.append(row)
+    return rows
 
 
-def _is_undone(node: Any, there: Sequence[Row]) -> bool:
-    """Whether a statement has nothing to drop, or to detach, any more."""
-    match node:
-        case ast.DropStmt(objects=objects):
-            kind, names = "index", {names[-1].sval for names in objects}
-        case ast.AlterTableStmt() if partition := detached(node):
-            kind, names = "partition", {partition}
-        case _:
-            return False
+def _has_nothing_to_drop(node: Any, there: Sequence[Row]) -> bool:
+    """Whether a statement drops or detaches what is gone already."""
+    partition = detached_partition(node)
+    if partition:
+        kind, names = "partition", {partition}
+    elif isinstance(node, ast.DropStmt):
+        kind, names = "index", {names[-1].sval for names in node.objects}
+    else:
+        return False
     return names.isdisjoint(row["name"] for row in there if row["kind"] == kind)
 
 
-def detached(node: Any) -> str:
-    """The partition that a statement detaches; empty if it does something else."""
+def detached_partition(node: Any) -> str:
+    """Return the partition that a statement detaches; empty if it does something else."""
     match node:
         case ast.AlterTableStmt(cmds=(command,)) if (
             command.subtype == AlterTableType.AT_DetachPartition
@@ -142,24 +150,27 @@ def detached(node: Any) -> str:
     return ""
 
 
-def _told(row: Row) -> str:
+def _describe(row: Row) -> str:
     if row["kind"] == "index":
         return f"index {row['table']}.{row['name']}"
     return f"partition {row['name']} of {row['table']}"
 
 
-def _repair(row: Row, schema: str) -> str:
+def _drop_index(row: Row, schema: str) -> str:
     names = (row["name"],) if row["schema"] == schema else (row["schema"], row["name"])
     return f"DROP INDEX CONCURRENTLY {sql.Identifier(*names).as_string()}"
 
 
-def _strange(block: Block, row: Row, broken: Sequence[Row]) -> Problem:
-    """Somebody else has made it meanwhile: whether it is what the block makes, nobody has asked."""
-    half = [_told(each) for each in broken if each["kind"] == "index"]
+def _foreign_index(block: Block, row: Row, broken: Sequence[Row]) -> Problem:
+    # Somebody else has made it meanwhile. Nobody can tell whether it is what the block makes.
+    found = [_describe(row)]
+    for each in broken:
+        if each["kind"] == "index":
+            found.append(f"half done: {_describe(each)}")
     return Problem(
-        f"{_told(row)} is there, and no run has made it",
+        f"{_describe(row)} is there, and no run has made it",
         where=block.name,
         expected="nothing of the block but what runs of it have made",
-        found="; ".join([_told(row), *(f"half done: {each}" for each in half)]),
-        remedy=f"{_repair(row, '')}, if nothing needs it; then run again",
+        found="; ".join(found),
+        remedy=f"{_drop_index(row, '')}, if nothing needs it; then run again",
     )

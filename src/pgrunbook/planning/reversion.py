@@ -1,4 +1,4 @@
-"""What to undo of a block: what the ledger says that it did, compared with what is there."""
+"""Decides what to undo of a block: what the ledger says it did, compared with what is there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from psycopg.sql import Identifier, Literal
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.ledger.fold import Changes
 from pgrunbook.ledger.ledger import Entry
-from pgrunbook.planning.decisions import Action, Decision, altered
-from pgrunbook.planning.losses import losses
+from pgrunbook.planning.decisions import Action, Decision, altered_facts
+from pgrunbook.planning.losses import find_losses
 from pgrunbook.planning.remains import Remains
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.facts import Facts
@@ -33,26 +33,27 @@ def decide(
     """Decide what is to be undone of a block. What a run has only adopted was there before, and
     stays.
 
-    `changes` is what the block has changed, `drifted` what is not as it left it; `left` says what
-    an earlier attempt outside a transaction has left to do. `variables` are the placeholders'
-    values for a block that is one file; with `discard`, rows may be lost.
+    - `changes` is what the block has changed, `drifted` what is not as it left it.
+    - `left` returns what an earlier attempt outside a transaction has left to do.
+    - `variables` are the placeholders' values for a block that is one file.
+    - With `discard`, rows may be lost.
     """
     if entry is None or entry.event == "reverted":
         return Decision(block, Action.SKIP, entry.when if entry else "not applied")
     if entry.event == "adopted":
         return Decision(block, Action.SKIP, f"{entry.when}: it was there before, and stays")
     block = _as_applied(block, entry)
-    undone = {
-        fact: value
-        for fact, value in block.facts.items()
-        if fact.kind != "validated" and fact not in entry.kept
-    }
+    undone = {}
+    for fact, value in block.facts.items():
+        if fact.kind != "validated" and fact not in entry.kept:
+            undone[fact] = value
     problems = [*_problems(block, found, entry), *drifted]
     try:
-        undo = _guarded(source.undoing(block, variables, undone), discard)
-    # which is said already, if it is not known what to fill its variants in with
+        undo = _guarded(source.revert_block(block, variables, undone), discard)
     except Refused as exc:
-        problems += exc.problems if len(block.choices) == len(entry.variants) else ()
+        # If the ledger does not know with what to fill its variants in, that is said already.
+        if len(block.choices) == len(entry.variants):
+            problems += exc.problems
     if problems:
         return Decision(
             block,
@@ -61,8 +62,9 @@ def decide(
             problems=tuple(problems),
         )
     before = {known: was for known, (was, now) in changes.items() if was is None or was != now}
-    everything = Remains(tuple(range(len(undo.statements))))
-    remaining = everything if undo.transaction else left(undo)
+    remaining = Remains(tuple(range(len(undo.statements))))
+    if not undo.transaction:
+        remaining = left(undo)
     return Decision(
         undo,
         Action.REVERT,
@@ -75,8 +77,8 @@ def decide(
 
 
 def _as_applied(block: Block, entry: Entry) -> Block:
-    """With the variants that the ledger has, as what the target holds now asks for others; and
-    what they made.
+    """Return the block with the variants that the ledger has, and what they made: the target as it
+    is now would ask for others.
     """
     choices = tuple(zip(entry.variants, entry.variables or (), strict=False))
     return replace(block, choices=choices, facts=entry.facts if block.admits else {})
@@ -84,7 +86,7 @@ def _as_applied(block: Block, entry: Entry) -> Block:
 
 def _problems(block: Block, found: Facts, entry: Entry) -> Iterator[Problem]:
     if entry.done and block.admits:
-        yield from altered(entry, found)
+        yield from altered_facts(entry, found)
     by_hand = f"undo it by hand, with psql and the scripts in revert/{block.name.partition(':')[0]}"
     if entry.variants and entry.variables is None:
         yield Problem(
@@ -115,11 +117,12 @@ END $guard$;
 
 
 def _guarded(undo: Block, discard: bool) -> Block:
-    """The block with a look at each table before it is dropped. If what it holds may go, with a
-    line that says so: that is a part of the SQL that somebody approves.
+    """Return the block with a look at each table before it is dropped; or, if what it holds may go,
+    with a line that says so.
     """
-    lost = losses(undo.statements)
+    lost = find_losses(undo.statements)
     if discard and lost:
+        # the line is a part of the SQL, which somebody approves
         return replace(undo, sql=f"-- with all that is in {', '.join(map(str, lost))}\n{undo.sql}")
     tables = [loss.table for loss in lost if not loss.column]
     if not tables:

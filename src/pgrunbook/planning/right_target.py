@@ -1,4 +1,4 @@
-"""Whether the database that answered is the one that was meant."""
+"""Checks that the database that answered is the one that was meant."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 def check_identity(target: Target, identity: Identity) -> None:
     """Raise Refused if what answered is not what `pgrunbook.toml` says the target is."""
-    problems = [
-        Problem(
-            f"the wrong {label}",
-            where=f"target {target.name!r}",
-            expected=expected,
-            found=found,
-            remedy="correct the connection, or the target in pgrunbook.toml",
-        )
-        for label, expected, found in [
-            ("database", target.expected.database, identity.database),
-            ("system identifier", target.expected.system_identifier, identity.system_identifier),
-        ]
-        if expected and expected != found
-    ]
+    problems = []
+    for label, expected, found in (
+        ("database", target.expected.database, identity.database),
+        ("system identifier", target.expected.system_identifier, identity.system_identifier),
+    ):
+        if expected and expected != found:
+            problems.append(
+                Problem(
+                    f"the wrong {label}",
+                    where=f"target {target.name!r}",
+                    expected=expected,
+                    found=found,
+                    remedy="correct the connection, or the target in pgrunbook.toml",
+                )
+            )
     if problems:
         raise Refused("This is not the target: nothing was changed.", problems=problems)
 
@@ -80,13 +81,12 @@ def check_name(
             remedy="correct it in pgrunbook.toml",
         )
     copied = set() if confirming else _copied(target, standing, project)
-    problems = [
-        _under_another_name(target, name, standing)
-        for name, settings in project.settings.targets.items()
-        if _asks_less(given, settings) or given.copy_of == name
-        if _is_reached_as(name, settings, target)
-        or (_is_known_as(settings, identity) and name not in copied)
-    ]
+    problems = []
+    for name, settings in project.settings.targets.items():
+        if _asks_less(given, settings) or given.copy_of == name:
+            known = _is_known_as(settings, identity) and name not in copied
+            if known or _is_reached_as(name, settings, target):
+                problems.append(_under_another_name(target, name, standing))
     if problems:
         raise Refused(
             "The target is protected under another name: nothing was changed.", problems=problems
@@ -94,21 +94,25 @@ def check_name(
 
 
 def _copied(target: Target, standing: Standing, project: Project) -> set[str]:
-    """The targets of which this is a copy for certain, or is said to be one and is not the server
-    itself.
+    """Return the targets of which this is a copy for certain, or is said to be one and is not the
+    server itself.
     """
     if standing.is_copy:
         return {*project.settings.targets}
-    return {target.expected.copy_of} if standing.elsewhere else set()
+    if standing.elsewhere:
+        return {target.expected.copy_of}
+    return set()
 
 
 def _under_another_name(target: Target, name: str, standing: Standing) -> Problem:
     where, there = f"target {target.name!r}", f"--target {shlex.quote(name)}"
     if not standing.elsewhere:
-        found = "" if standing.noted else f"{standing}, by which a copy could be told"
-        what = f"is the target {name!r}, which is protected"
         return Problem(
-            what, where, expected=f"target {name!r}", found=found, remedy=f"name it so: {there}"
+            f"is the target {name!r}, which is protected",
+            where,
+            expected=f"target {name!r}",
+            found="" if standing.noted else f"{standing}, by which a copy could be told",
+            remedy=f"name it so: {there}",
         )
     return Problem(
         f"is the target {name!r}, which is protected, after a failover; or a copy of it",
@@ -122,14 +126,13 @@ def _under_another_name(target: Target, name: str, standing: Standing) -> Proble
 
 
 def _section(target: Target) -> str:
-    """How the target's own part of pgrunbook.toml begins, or could begin."""
+    """Return how the target's own part of pgrunbook.toml begins, or could begin."""
+    # `env:NAME` and `service:NAME` are targets that the file does not have
     kind, _, name = target.name.partition(":")
     if not name:
         return f"[targets.{kind}]"
-    return (
-        f"[targets.{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'copy'}]\n{kind} = "
-        f'"{name}"'
-    )
+    section = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "copy"
+    return f'[targets.{section}]\n{kind} = "{name}"'
 
 
 def _asks_less(given: TargetSettings, other: TargetSettings) -> bool:
@@ -137,9 +140,10 @@ def _asks_less(given: TargetSettings, other: TargetSettings) -> bool:
 
 
 def _is_reached_as(name: str, settings: TargetSettings, target: Target) -> bool:
-    return target.name == (
-        f"env:{settings.env}" if settings.env else f"service:{settings.service or name}"
-    )
+    """Whether a target that is named by its variable or service is this one of pgrunbook.toml."""
+    if settings.env:
+        return target.name == f"env:{settings.env}"
+    return target.name == f"service:{settings.service or name}"
 
 
 def _is_known_as(settings: TargetSettings, identity: Identity) -> bool:

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.planning.attempt import failed
+from pgrunbook.planning.attempt import first_failure
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.schema_copy import Copy
 from pgrunbook.postgres.target import Target
@@ -89,7 +89,7 @@ class SharedCopy:
         Raises Refused, naming the statement that fails there.
         """
         twin = Twin(self.conninfo, self.role, self.server, self.missing or {}, tuple(self.warnings))
-        trial = failed(twin, path, decisions)
+        trial = first_failure(twin, path, decisions)
         if trial and trial.failure:
             remedy = f"correct it; if it fails only where there are no rows, plan it alone: {alone}"
             raise Refused(

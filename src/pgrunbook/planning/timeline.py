@@ -1,9 +1,9 @@
-"""How the objects that blocks make come to be, statement by statement, and how far a database has
-come.
+"""The history of the objects that blocks make, statement by statement, and how far a database has
+come in it.
 
-Each property of an object has a history of its own: a statement is done, as far as a property
-tells, if that is now as it was after the statement or later, and not done if it is as it was
-before. Knows no server: what was seen on the twin is given.
+Each property of an object has a history of its own. As far as a property tells, a statement is done
+if the property is now as it was after the statement or later, and not done if it is as it was
+before. Knows no server: what was read on the twin is given.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Work(enum.Enum):
 
 
 class Vote(enum.Flag):
-    """What the objects that a statement has set say of it. Both: an object of before and of after
-    looks the same. Neither: an object is in none of its states.
+    """What an object that a statement has set says of the statement. EITHER: before and after it
+    the object looks the same. NEITHER: the object is in none of its states.
     """
 
     NEITHER = 0
@@ -41,8 +41,8 @@ class Vote(enum.Flag):
 class Step:
     """One statement as it went on the twin: its block, its index there, and what it changed.
 
-    `lenient` are the objects that it leaves alone if they are there (IF NOT EXISTS), `replaced`
-    those that it puts in the place of others (OR REPLACE), be they the same.
+    `lenient` are the objects that it leaves alone if they exist (IF NOT EXISTS); `replaced` those
+    that it puts in the place of others (OR REPLACE), even if they are the same.
     """
 
     block: str
@@ -55,8 +55,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """An object with properties that no statement gives it; `expected` is what the last one makes
-    of it.
+    """An object with properties that no statement gives it; `expected` is its state after the last
+    statement.
     """
 
     object: Object
@@ -71,30 +71,35 @@ class _Gone(enum.Enum):
     GONE = "gone"
 
 
-_THERE = ""  # stands among the properties for the object itself
+_ITSELF = ""  # stands among the names of properties for the object itself
 # What a column that IF NOT EXISTS leaves alone may have of its own.
 _LEFT_ALONE = frozenset({"default", "not null", "not null constraint", "not null option"})
 
 
 class Timeline:
-    """All statements in order, and how the target has the objects that they set."""
+    """All statements in order, and the target's state of the objects that they set. Statements are
+    counted from 1; 0 is before the first.
+    """
 
     def __init__(self, steps: Sequence[Step], found: Mapping[Object, Definition]) -> None:
+        """`found` is what the target has."""
         self.steps = steps
         self.found = found
-        # what IF NOT EXISTS leaves alone
-        self.lenient = {each for step in steps for each in step.lenient}
+        self.lenient: set[Object] = set()  # what IF NOT EXISTS leaves alone
+        replaced: set[Object] = set()
+        # by object: from which statement on it is in which state
         self._states: dict[Object, list[tuple[int, State]]] = {}
         for number, step in enumerate(steps, start=1):
+            self.lenient |= step.lenient
+            replaced |= step.replaced
             for each, (before, after) in step.changes.items():
                 self._states.setdefault(each, [(0, before)]).append((number, after))
-        for each in {each for step in steps for each in step.replaced}:
+        for each in replaced:
             self._begin_without(each)
 
     def _begin_without(self, each: Object) -> None:
-        """Take what OR REPLACE has found there for made by the blocks, if one of them makes it so:
-        it was left on the twin as the target has it.
-        """
+        """Take what OR REPLACE has found for absent before, if a block makes it so."""
+        # It was left on the twin as the target has it: the blocks themselves may have made it.
         (_, before), *later = self._states[each]
         if before in [state for _, state in later]:
             self._states[each][0] = (0, None)
@@ -106,73 +111,77 @@ class Timeline:
         return iter(self._states)
 
     def first(self, each: Object) -> State:
-        """How it is before the first statement."""
+        """Return the state before the first statement."""
         return self._states[each][0][1]
 
     def after(self, number: int, each: Object) -> State:
-        """How it is after a statement, counted from 1."""
+        """Return the state after a statement."""
         return [state for begin, state in self._states[each] if begin <= number][-1]
 
     def votes(self, number: int, done: int = 0) -> dict[Object, Vote]:
-        """What each object that a statement, counted from 1, has set says of it, if the statements
-        up to `done` are done.
+        """Return what each object that a statement has set says of it, if the statements up to
+        `done` are done.
         """
         changes = self.steps[number - 1].changes
         return {each: self._vote(number, each, done) for each in changes}
 
-    def _change(self, number: int, each: Object) -> Change:
-        states = [state for begin, state in self._states[each] if begin <= number]
-        return states[-2], states[-1]
-
     def _vote(self, number: int, each: Object, done: int) -> Vote:
-        """Done and not done by turns is neither: the object was never so."""
+        # If one property says done and another one not done, the object was never as it is now.
         vote = Vote.EITHER
-        for name in self._set(each, self._change(number, each)):
-            vote &= self._of_property(number, each, name, done)
+        for name in self._properties_set(number, each):
+            vote &= self._vote_of_property(number, each, name, done)
         return vote
 
-    def _set(self, each: Object, change: Change) -> Iterator[str]:
-        """The properties that a statement has set: all that the object has, where it makes or drops
-        it.
+    def _properties_set(self, number: int, each: Object) -> frozenset[str]:
+        """Return the properties that a statement has set: all that the object ever has, where the
+        statement makes or drops it.
         """
-        before, after = change
+        states = [state for begin, state in self._states[each] if begin <= number]
+        before, after = states[-2:]
         if before is not None and after is not None:
-            yield from differing(before, after)
-            return
-        states = [state for _, state in self._states[each]] + [self.found.get(each)]
-        names = {name for state in states if state is not None for name in state.properties}
-        yield from (_THERE, *(names - {PLACE}))
+            return different_properties(before, after)
+        names = {_ITSELF}
+        for state in (*(state for _, state in self._states[each]), self.found.get(each)):
+            if state is not None:
+                names |= state.properties.keys()
+        return frozenset(names - {PLACE})
 
-    def _of_property(self, number: int, each: Object, name: str, done: int) -> Vote:
+    def _vote_of_property(self, number: int, each: Object, name: str, done: int) -> Vote:
         now = _value(self.found.get(each), name)
         states = self._states[each]
-        following = [begin for begin, _ in states[1:]] + [len(self.steps) + 1]
+        # each state lasts until the statement that begins the next one
+        ends = [begin for begin, _ in states[1:]] + [len(self.steps) + 1]
         vote = Vote.NEITHER
-        for (begin, state), end in zip(states, following, strict=True):
-            if end > done and _value(state, name) == now:
-                vote |= Vote.DONE if end > number else Vote.NEITHER
-                vote |= Vote.UNDONE if begin < number else Vote.NEITHER
+        for (begin, state), end in zip(states, ends, strict=True):
+            if end <= done or _value(state, name) != now:
+                continue
+            if end > number:
+                vote |= Vote.DONE
+            if begin < number:
+                vote |= Vote.UNDONE
         if vote is Vote.NEITHER and each in self.lenient and name in _LEFT_ALONE:
             return Vote.EITHER
         return vote
 
     def deviation(self, each: Object) -> Deviation:
-        """How the target's differs from what the last statement that leaves it there makes."""
+        """Return how the target's object differs from what the last statement makes that does not
+        drop it.
+        """
         found = self.found.get(each)
-        there = [state for _, state in self._states[each] if state is not None]
-        expected = there[-1] if there else None
+        states = [state for _, state in self._states[each] if state is not None]
+        expected = states[-1] if states else None
         if expected is None or found is None:
             return Deviation(each, frozenset(), expected, found)
-        return Deviation(each, differing(expected, found), expected, found)
+        return Deviation(each, different_properties(expected, found), expected, found)
 
 
 def _value(state: State, name: str) -> object:
     if state is None:
         return _Gone.GONE
-    return name == _THERE or state.properties.get(name)
+    return name == _ITSELF or state.properties.get(name)
 
 
-def differing(one: Definition, other: Definition) -> frozenset[str]:
-    """The properties that two definitions do not have alike."""
+def different_properties(one: Definition, other: Definition) -> frozenset[str]:
+    """Return the names of the properties that two definitions do not have alike."""
     names = (one.properties.keys() | other.properties.keys()) - {PLACE}
     return frozenset(n for n in names if one.properties.get(n) != other.properties.get(n))

@@ -1,5 +1,5 @@
-"""What to do with blocks that the ledger lacks, where objects that they make are there already: the
-twin is asked what they make, and PostgreSQL prints it, there and on the target.
+"""Decides about blocks that the ledger lacks, where objects that they make exist already: the twin
+is asked what they make, and PostgreSQL prints it, there and on the target.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from dataclasses import dataclass, replace
 
 from pglast.stream import maybe_double_quote_name
 
-from pgrunbook.errors import Problem, Refused
+from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
-from pgrunbook.planning import judgement, left_alone
+from pgrunbook.planning import existing_columns, judgement
 from pgrunbook.planning.attempt import Attempt
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.judgement import NONE, Judgement, Trial
-from pgrunbook.planning.seen import is_one_of
+from pgrunbook.planning.judgement import NONE, Judgement
 from pgrunbook.planning.timeline import Step, Timeline
+from pgrunbook.planning.twin_state import is_one_of
+from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext.made import Made, made
+from pgrunbook.sqltext.created_objects import CreatedObject
 
 Maker = Callable[[], AbstractContextManager[Twin]]
 
@@ -41,14 +42,17 @@ _ADOPT = "say which blocks were done by hand, -p adopt NAME,NAME; or, if none wa
 
 @dataclass(slots=True)
 class Twins:
-    """Asks a twin, which `make` makes: once, with all blocks that are pending then; what a run asks
-    later is about some of them.
+    """Asks a twin what pending blocks make. It is made once, with all blocks that are pending then;
+    what a run asks later is about some of them.
 
-    `entries` has the ledger's rows of blocks, and `order` the names of all, as they are applied.
-    `applied` are the objects that blocks of the ledger have made, and that are as they left them.
-    `adopt` is the run's parameter: the names of blocks that were done by hand, with commas between,
-    or `none`. `say` is told that a twin is asked, and what it cannot have; `expected` are the
-    objects that the ledger expects.
+    - `entries` returns the ledger's rows of the named blocks; `order` has the names of all, as they
+      are applied.
+    - `make` makes the twin.
+    - `adopt` is the run's parameter: the names of blocks that were done by hand, with commas
+      between, or `none`.
+    - `say` is told that a twin is asked, and what it cannot have.
+    - `expected` returns the objects that the ledger expects; `applied` those among them that its
+      blocks have made, and that are as they left them.
     """
 
     entries: Callable[[Sequence[str]], Mapping[str, Entry]]
@@ -63,39 +67,44 @@ class Twins:
     def judge(
         self, look: Session, blocks: Sequence[Block], target: Callable[[], Inventory]
     ) -> Mapping[str, Judgement]:
-        """What to do with each of these blocks, which the ledger lacks, in their order. `look` is a
-        session on the target, and only reads; `target` is what is there.
+        """Return what to do with each of these blocks, which the ledger lacks, in their order.
+
+        `look` is a read-only session on the target; `target` returns the target's inventory.
         """
         pending = self._with_those_tried(blocks)
-        named = self._unexplained(there(look, pending), look.schema)
+        named = self._unexplained(find_made(look, pending), look.schema)
         by_hand = self._by_hand(pending)
-        before = self._before(pending[0]) if pending else ""
-        adopted = before == "adopted" and not _made(pending[0])
-        plain = {b.name: _plain(b, b.name in by_hand) for b in blocks}
-        if not adopted and (simple := self._without(look, pending, named, by_hand, target)):
-            return {block.name: simple.get(block.name, plain[block.name]) for block in blocks}
-        if not named.keys() - by_hand and not adopted:
-            return plain
+        plain = {block.name: _plain(block, block.name in by_hand) for block in blocks}
+        event_before = self._event_before(pending[0]) if pending else ""
+        # A block that makes nothing, behind one that was adopted: the catalog cannot show by a name
+        # whether it was done, too. Any other goes without a twin if none of its names is there.
+        asks_anyway = event_before == "adopted" and not pending[0].made
+        if not asks_anyway:
+            if not named.keys() - by_hand:
+                return plain
+            simple = self._judge_without(look, pending, named, by_hand, target)
+            if simple:
+                return {name: simple.get(name, judgement) for name, judgement in plain.items()}
         try:
-            return self._tell(look, pending, blocks, named, by_hand, target(), before)
+            return self._ask(look, pending, blocks, named, by_hand, target(), event_before)
         except Refused as exc:
-            return {
-                block.name: _unjudged(block, named.get(block.name, ()), by_hand, exc)
-                for block in blocks
-            }
+            judged = {}
+            for block in blocks:
+                judged[block.name] = _unjudged(block, named.get(block.name, ()), by_hand, exc)
+            return judged
 
-    def _tell(
+    def _ask(
         self,
         look: Session,
         pending: Sequence[Block],
         blocks: Sequence[Block],
-        named: Mapping[str, Sequence[Made]],
+        named: Mapping[str, Sequence[CreatedObject]],
         by_hand: set[str],
         target: Inventory,
-        before: str,
+        event_before: str,
     ) -> Mapping[str, Judgement]:
-        """Judge by blocks, and where that does not do, as one is there in part or differs, by
-        statements, which takes longer.
+        """Judge by what each block makes; where one is there in part, or differs, by what each
+        statement makes, which takes longer.
         """
         path = search_path.of(look)
         texts = {name: [str(each) for each in objects] for name, objects in named.items()}
@@ -106,7 +115,7 @@ class Twins:
                 Timeline(tried.steps, target),
                 target,
                 texts,
-                before,
+                event_before,
                 self.adopt,
                 self.expected(),
             )
@@ -115,66 +124,76 @@ class Twins:
         return {block.name: judged[block.name] for block in blocks}
 
     def _unexplained(
-        self, named: Mapping[str, Sequence[Made]], schema: str
-    ) -> dict[str, Sequence[Made]]:
-        """Of what is there, what no block of the ledger has made. Once a twin was tried, it knows
-        better.
+        self, named: Mapping[str, Sequence[CreatedObject]], schema: str
+    ) -> dict[str, Sequence[CreatedObject]]:
+        """Return, of the objects that are there by name, those that no block of the ledger has
+        made. Once a twin was tried, it knows better.
         """
         if self._tried or not named:
             return dict(named)
         ours = self.applied()
-        left = {
-            name: [one for one in objects if not any(_is(each, one, schema) for each in ours)]
-            for name, objects in named.items()
-        }
-        return {name: objects for name, objects in left.items() if objects}
+        unexplained: dict[str, Sequence[CreatedObject]] = {}
+        for name, objects in named.items():
+            left = [one for one in objects if not any(_is(each, one, schema) for each in ours)]
+            if left:
+                unexplained[name] = left
+        return unexplained
 
-    def _without(
+    def _judge_without(
         self,
         look: Session,
         pending: Sequence[Block],
-        named: Mapping[str, Sequence[Made]],
+        named: Mapping[str, Sequence[CreatedObject]],
         by_hand: set[str],
         target: Callable[[], Inventory],
     ) -> dict[str, Judgement]:
-        """The judgements of all of which something is there, if each is so simple that no twin
-        needs to be asked; none otherwise.
+        """Return the judgements of all blocks of which something is there, if each is so simple
+        that no twin needs to be asked; none otherwise.
         """
         asked = [b for b in pending if b.name in named and b.name not in by_hand]
-        if not all(each.lenient for block in asked for each in named[block.name]):
-            return {}
-        found = {block.name: left_alone.judged(look, block, target()) for block in asked}
-        simple = {name: judgement for name, judgement in found.items() if judgement}
-        return simple if len(simple) == len(asked) else {}
+        for block in asked:
+            if not all(each.lenient for each in named[block.name]):
+                return {}
+        simple = {}
+        for block in asked:
+            judgement = existing_columns.judge(look, block, target())
+            if judgement is None:
+                return {}
+            simple[block.name] = judgement
+        return simple
 
     def _with_those_tried(self, blocks: Sequence[Block]) -> Sequence[Block]:
         """These blocks, among all that were tried and that the ledger still lacks: a later one may
         show that one was done.
         """
-        if not self._tried or not {_key(block) for block in blocks} <= self._tried.trials.keys():
+        if not self._tried or not self._tried.has(blocks):
             return blocks
         tried = self._tried.blocks
         entries = self.entries([block.name for block in tried])
-        asked = {block.name for block in blocks}
-        return [b for b in tried if b.name in asked or not _is_done(entries.get(b.name))]
+        done = {name for name, entry in entries.items() if entry.done}
+        done -= {block.name for block in blocks}
+        return [block for block in tried if block.name not in done]
 
     def _by_hand(self, blocks: Sequence[Block]) -> set[str]:
         names = {name.strip() for name in self.adopt.split(",")} - {"", NONE}
         return {block.name for block in blocks if block.named_in(names)}
 
-    def _before(self, block: Block) -> str:
-        """What was done of the block before it, as the ledger has it: empty if nothing was."""
+    def _event_before(self, block: Block) -> str:
+        """Return what the ledger says of the block before it: empty if that was not done."""
         at = self.order.index(block.name) if block.name in self.order else 0
-        entries = self.entries(self.order[max(at - 1, 0) : at])
-        return next((entry.event for entry in entries.values() if entry.done), "")
+        if at == 0:
+            return ""
+        before = self.order[at - 1]
+        entry = self.entries([before]).get(before)
+        return entry.event if entry and entry.done else ""
 
     def _try(self, blocks: Sequence[Block], by_hand: set[str], path: str, *, apart: bool) -> _Tried:
-        """Run the blocks on the twin; those that were done by hand are there as the target has
-        them.
+        """Run the blocks on the twin, unless that was done; those that were done by hand are there
+        as the target has them.
         """
-        known = self._tried and {_key(block) for block in blocks} <= self._tried.trials.keys()
-        if self._tried and known and (self._tried.apart or not apart):
-            return self._tried
+        tried = self._tried
+        if tried and (tried.apart or not apart) and tried.has(blocks):
+            return tried
         what = "statements" if apart else "blocks"
         self.say(f"asking the twin, a copy of the schema, what the {what} make")
         pending = [block for block in blocks if block.name not in by_hand]
@@ -183,39 +202,41 @@ class Twins:
                 self.say(f"not on the twin: {warning}")
             with closing(Attempt(twin, path, apart=apart)) as attempt:
                 attempt.clear_away(pending)
-                tried = dict(zip(map(_key, pending), attempt.run(pending), strict=True))
-        done = {_key(block): _done_by_hand(block) for block in blocks if block.name in by_hand}
-        self._tried = _Tried(blocks, tried | done, attempt.steps, apart)
+                trials = dict(zip(map(_key, pending), attempt.run(pending), strict=True))
+        for block in blocks:
+            if block.name in by_hand:
+                trials[_key(block)] = Trial(block.name, len(block.statements), by_hand=True)
+        self._tried = _Tried(blocks, trials, attempt.steps, apart)
         return self._tried
 
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
+    """The blocks that were run on the twin, together, and how that went; `apart`: the changes were
+    read after each statement.
+    """
+
     blocks: Sequence[Block]
     trials: Mapping[tuple[str, str], Trial]
     steps: Sequence[Step]
     apart: bool
 
-
-def _is_done(entry: Entry | None) -> bool:
-    return bool(entry and entry.done)
+    def has(self, blocks: Sequence[Block]) -> bool:
+        """Whether all of these were run, as they are now."""
+        return {_key(block) for block in blocks} <= self.trials.keys()
 
 
 def _key(block: Block) -> tuple[str, str]:
     return block.name, block.sql_sha256
 
 
-def _made(block: Block) -> list[Made]:
-    return [each for statement in block.statements for each in made(statement.node)]
-
-
-def there(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made]]:
-    """What the target has, by name, of the objects that blocks make."""
-    by_path: dict[str, list[tuple[str, Made]]] = defaultdict(list)
+def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
+    """Return what the target has, by name, of the objects that blocks make: by block."""
+    by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
     for block in blocks:
         path = block.search_path or search_path.of(look)
-        by_path[path] += [(block.name, each) for each in _made(block)]
-    found: dict[str, list[Made]] = defaultdict(list)
+        by_path[path] += [(block.name, each) for each in block.made]
+    found: dict[str, list[CreatedObject]] = defaultdict(list)
     for path, objects in by_path.items():
         asked = {
             "kinds": [each.kind for _, each in objects],
@@ -230,37 +251,30 @@ def there(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Made]]:
     return dict(found)
 
 
-def _is(each: Object, named: Made, schema: str) -> bool:
+def _is(each: Object, named: CreatedObject, schema: str) -> bool:
     """Whether a statement names the object; one without a schema is taken for the run's own."""
     within = f"{maybe_double_quote_name(named.schema or schema)}."
     known = within in each.identity or "." not in each.identity
     return known and named.parent in each.identity and is_one_of(each, [named])
 
 
-def _done_by_hand(block: Block) -> Trial:
-    return Trial(block.name, len(block.statements), by_hand=True)
-
-
 def _plain(block: Block, by_hand: bool) -> Judgement:
+    """Return the judgement of a block of which nothing is there by name."""
     if by_hand:
         return Judgement(Action.ADOPT, reason="done by hand, as the parameter adopt says")
     return Judgement(Action.APPLY, tuple(range(len(block.statements))), "absent")
 
 
-def _unjudged(block: Block, named: Sequence[Made], by_hand: set[str], why: Refused) -> Judgement:
-    """The judgement of a block where no twin can be made."""
+def _unjudged(
+    block: Block, named: Sequence[CreatedObject], by_hand: set[str], why: Refused
+) -> Judgement:
+    """Return the judgement of a block where no twin can be made."""
     if block.name in by_hand or not named:
         return _plain(block, block.name in by_hand)
     already = f"there already: {', '.join(map(str, named))}"
-    problems = tuple(_about(problem, block, already) for problem in why.problems)
-    return Judgement(Action.REFUSE, (), already, problems)
-
-
-def _about(problem: Problem, block: Block, found: str) -> Problem:
-    remedies = [each for each in (problem.remedy, _ADOPT) if each]
-    return replace(
-        problem,
-        where=f"{block.name}: {problem.where}",
-        found=f"{problem.found}; {found}",
-        remedy="; or ".join(remedies),
-    )
+    problems = []
+    for each in why.problems:
+        where, found = f"{block.name}: {each.where}", f"{each.found}; {already}"
+        remedy = f"{each.remedy}; or {_ADOPT}" if each.remedy else _ADOPT
+        problems.append(replace(each, where=where, found=found, remedy=remedy))
+    return Judgement(Action.REFUSE, (), already, tuple(problems))

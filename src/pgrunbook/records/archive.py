@@ -33,10 +33,10 @@ from filelock import FileLock, Timeout
 from pgrunbook import files as atomic
 from pgrunbook.errors import Failed, Problem, Refused, Unreadable
 from pgrunbook.ledger.heads import Head
-from pgrunbook.records import contained, naming
-from pgrunbook.records.contained import is_regular, is_there, printable
+from pgrunbook.records import naming, untrusted_files
 from pgrunbook.records.naming import BESIDE, MADE, NOTEBOOK, SEAL, names, seal_of
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.untrusted_files import is_regular, is_there, printable
 
 if TYPE_CHECKING:
     # Not when a run begins, which only looks whether it could be sealed: what signs takes 8 MB.
@@ -54,6 +54,8 @@ _BESIDE = {"README.md", HEAD, MERGED, _LOCK}
 # How long to wait for another run that is just sealing its record.
 _LOCK_S = 60
 
+_NOT_STARTED = "The archive cannot take another record: nothing was started."
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -69,12 +71,12 @@ class Archive:
         signer: Signer | None,
         complete: Callable[[], None] = lambda: None,
     ) -> Head:
-        """Seal the record of this executed notebook, whose files will not change any more; the new
-        head.
+        """Seal the record of this executed notebook, whose files will not change any more. Returns
+        the new head.
 
         `complete` writes what is missing of its files, once nothing else can refuse. Raises Refused
-        if it has a seal or no record can be called so, Failed if the archive is not whole enough to
-        add to it. What an interrupted seal has left is finished, or removed, first.
+        if it has a seal, or if no record can have its name; Failed if the archive is not whole
+        enough to add to it. What an interrupted seal has left is finished, or removed, first.
         """
         from pgrunbook.records import attestation
         from pgrunbook.records.attestation import Predicate, Resource, Statement
@@ -85,14 +87,10 @@ class Archive:
             head = self._head(name) if name else None
             self.require_unsealed(notebook)
             complete()
-            first, sequence, previous = None, 1, None
-            if head:
-                first, sequence = head.archive, head.sequence + 1
-                previous = Resource.of(head.name, head.sha256)
             predicate = Predicate(
-                archive=first,
-                sequence=sequence,
-                previous=previous,
+                archive=head.archive if head else None,
+                sequence=head.sequence + 1 if head else 1,
+                previous=Resource.of(head.name, head.sha256) if head else None,
                 sealed_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 sealed_by=f"pgrunbook {version('pgrunbook')}",
                 run=run,
@@ -104,10 +102,10 @@ class Archive:
                 subject=[Resource.of(name, sha256_of(self.file(name))) for name in names],
                 predicate=predicate,
             )
-            data = attestation.sealed(statement, signer)
+            data = attestation.seal_envelope(statement, signer)
             sha256 = hashlib.sha256(data).hexdigest()
-            # The head before the seal is in its place: cut off in between, it is finished by the
-            # next.
+            # In this order: if we are killed before HEAD names the seal, the next run removes it;
+            # if after that, the next run puts it into its place.
             atomic.write(self.root / _NEW, data)
             atomic.write(self.root / HEAD, f"{sha256}  {record}{SEAL}\n".encode())
             (self.root / _NEW).replace(target)
@@ -118,7 +116,8 @@ class Archive:
         interrupted seal has left is finished.
         """
         record = self.record(notebook)
-        if taken := sorted(name for name in names(record) if is_there(self.root / name)):
+        taken = sorted(name for name in names(record) if is_there(self.root / name))
+        if taken:
             another = f"outputs/{{pm[run_uuid]}}{NOTEBOOK} is another one each time"
             raise Refused.of(
                 "is there already, and a record is not written over",
@@ -130,15 +129,11 @@ class Archive:
         try:
             with self.alone(seal_command(notebook)):
                 pass
-        except (Failed, OSError) as exc:
-            problems = (
-                exc.problems
-                if isinstance(exc, Failed)
-                else [Problem(exc.strerror or str(exc), where=_LOCK)]
-            )
-            raise Refused(
-                "The archive cannot take another record: nothing was started.", problems=problems
-            ) from exc
+        except Failed as exc:
+            raise Refused(_NOT_STARTED, problems=exc.problems) from exc
+        except OSError as exc:
+            problem = Problem(exc.strerror or str(exc), where=_LOCK)
+            raise Refused(_NOT_STARTED, problems=[problem]) from exc
 
     def require_there(self) -> None:
         """Raise Refused if there is no such folder: an archive that is not mounted looks like an
@@ -156,7 +151,8 @@ class Archive:
 
     def require_unsealed(self, notebook: Path) -> None:
         """Raise Refused if the record of this executed notebook has a seal."""
-        if is_there(self.root / f"{(record := self.record(notebook))}{SEAL}"):
+        record = self.record(notebook)
+        if is_there(self.root / f"{record}{SEAL}"):
             raise Refused.of(
                 "the record is sealed already", where=record, remedy="pgrunbook archive verify"
             )
@@ -166,8 +162,8 @@ class Archive:
         return seal_of(notebook).exists()
 
     def noted_head(self) -> tuple[str, str] | None:
-        """Digest and name of the last seal, as `HEAD` says; None if there is none yet. Raises
-        Unreadable.
+        """Return digest and name of the last seal, as `HEAD` says; None if there is none yet.
+        Raises Unreadable if `HEAD` is not as sha256sum writes it.
         """
         noted = self._noted(HEAD)
         if len(noted) > 1:
@@ -175,22 +171,24 @@ class Archive:
         return noted[0] if noted else None
 
     def noted_merged(self) -> list[tuple[str, str]]:
-        """The same of the chains that other archives have brought, as `MERGED` says."""
+        """Return the same of the chains that other archives have brought, as `MERGED` says."""
         return self._noted(MERGED)
 
     def _noted(self, name: str) -> list[tuple[str, str]]:
         try:
-            text = contained.whole(self.file(name)).decode("utf-8", "replace")
+            text = untrusted_files.read_small(self.file(name)).decode("utf-8", "replace")
         except FileNotFoundError:
             return []
         noted = []
         for line in text.splitlines(keepends=True) or [""]:
-            if not (match := re.fullmatch(r"([0-9a-f]{64})  ([^\n]+)\n", line)):
+            match = re.fullmatch(r"([0-9a-f]{64})  ([^\n]+)\n", line)
+            if not match:
                 raise Unreadable("not a line as sha256sum writes it")
-            if not match[2].endswith(SEAL):
-                raise Unreadable(f"{printable(match[2])} is not the name of a seal")
-            self.file(match[2])
-            noted.append((match[1], match[2]))
+            sha256, seal = match[1], match[2]
+            if not seal.endswith(SEAL):
+                raise Unreadable(f"{printable(seal)} is not the name of a seal")
+            self.file(seal)  # raises Unreadable if it leads elsewhere
+            noted.append((sha256, seal))
         return noted
 
     def note(self, head: Seal, merged: Iterable[Seal]) -> None:
@@ -203,36 +201,31 @@ class Archive:
         atomic.write(self.root / HEAD, f"{head.sha256}  {head.name}\n".encode())
 
     def files(self) -> Iterator[Path]:
-        """Everything in the archive that is no folder, but for what is not of it."""
+        """Yield all paths of records: not what can be made anew, nor what lies in the root."""
         for path in sorted(self.root.rglob("*")):
             parts = path.relative_to(self.root).parts
-            if (
-                parts[0] != MADE
-                and not (len(parts) == 1 and parts[0] in _BESIDE)
-                and not (path.is_dir() and not path.is_symlink())
-            ):
+            is_folder = path.is_dir() and not path.is_symlink()
+            in_root = len(parts) == 1 and parts[0] in _BESIDE
+            if not is_folder and not in_root and parts[0] != MADE:
                 yield path
 
     def read(self, path: Path) -> Seal:
-        """The seal in a file. Raises Unreadable or OSError."""
+        """Read the seal in a file. Raises Unreadable or OSError."""
         from pgrunbook.records import attestation
 
         name = self.name(path)
-        data = contained.whole(self.file(name))
-        statement, envelope = attestation.opened(data)
+        data = untrusted_files.read_small(self.file(name))
+        statement, envelope = attestation.open_envelope(data)
         return Seal(name, hashlib.sha256(data).hexdigest(), statement, envelope)
 
     def interrupted(self) -> tuple[str, str] | None:
-        """Digest and name of the seal that could not be put into its place any more, though `HEAD`
-        names it.
+        """Return digest and name of the seal that was not put into its place though `HEAD` names
+        it; None if there is none.
         """
         noted, new = self.noted_head(), self.root / _NEW
-        if (
-            noted
-            and is_regular(new)
-            and sha256_of(new) == noted[0]
-            and not is_there(self.root / noted[1])
-        ):
+        if noted is None or is_there(self.root / noted[1]):
+            return None
+        if is_regular(new) and sha256_of(new) == noted[0]:
             return noted
         return None
 
@@ -242,14 +235,14 @@ class Archive:
         return [record + NOTEBOOK, *(name for name in beside if is_there(self.root / name))]
 
     def file(self, name: str) -> Path:
-        """The file that a name in the archive stands for. Raises Unreadable if that cannot be one
-        of it.
+        """Return the path that a name in the archive stands for. Raises Unreadable if that cannot
+        be one of it.
         """
-        return contained.below(self.root, name)
+        return untrusted_files.path_below(self.root, name)
 
     def name(self, path: Path) -> str:
-        """The path from the root on, wherever a symbolic link leads. Raises Refused if it is not
-        below the root.
+        """Return the path from the root on, wherever a symbolic link leads. Raises Refused if it is
+        not below the root.
         """
         resolved, root = path.parent.resolve() / path.name, self.root.resolve()
         if resolved.is_relative_to(root) and path.name != "..":
@@ -258,23 +251,24 @@ class Archive:
         raise Refused.of("is not in the archive", where=printable(path.name), remedy=remedy)
 
     def record(self, notebook: Path) -> str:
-        """What the names of the record's files begin with, from the root on. Raises Refused if no
-        record is called so, as what is sealed has to be found again.
+        """Return what the names of the record's files begin with, from the root on. Raises Refused
+        if no record can have the name: what is sealed has to be found again.
         """
         name = self.name(notebook)
-        if problems := list(naming.problems(self.root, name)):
+        problems = list(naming.problems(self.root, name))
+        if problems:
             raise Refused(problems=problems)
         return name.removesuffix(NOTEBOOK)
 
     # -- the end of the chain
-    # --------------------------------------------------------------------------------
 
     @contextmanager
     def alone(self, again: str) -> Iterator[str | None]:
-        """The name of the last seal, while nobody else adds to the archive; None if there is none
-        yet. What an interrupted seal has left is in its place then.
+        """Keep others from adding to the archive as long as the `with` block lasts. Yields the name
+        of the last seal, None if there is none yet; what an interrupted seal has left is in its
+        place then.
 
-        `again`: the command to give once more where another process does not let go. Raises Failed
+        `again` is the command to give once more if another process does not let go. Raises Failed
         then, and if the chain has no end to go on from.
         """
         self.root.mkdir(parents=True, exist_ok=True)
@@ -295,11 +289,12 @@ class Archive:
             lock.release()
 
     def _finish_interrupted(self) -> str | None:
-        """The name of the last seal, after putting into its place what an interrupted seal has
-        left; None if there is none yet. Raises Failed if the chain has no end to go on from.
+        """Put into its place what an interrupted seal has left, and return the name of the last
+        seal; None if there is none yet. Raises Failed if the chain has no end to go on from.
         """
         try:
-            if left := self.interrupted():
+            left = self.interrupted()
+            if left:
                 (self.root / _NEW).replace(self.root / left[1])
             (self.root / _NEW).unlink(missing_ok=True)
             noted = self.noted_head()
@@ -320,7 +315,7 @@ class Archive:
 
 
 def seal_command(notebook: Path) -> str:
-    """The command that seals this notebook by hand. Can be pasted into a shell."""
+    """Return the command that seals this notebook by hand, as a shell takes it."""
     return shlex.join(["pgrunbook", "archive", "seal", str(notebook)])
 
 
@@ -337,6 +332,6 @@ def _broken(what: str, found: str) -> Failed:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -85,7 +85,7 @@ class Statement(_Closed):
     predicate: Predicate
 
 
-def sealed(statement: Statement, signer: Signer | None) -> bytes:
+def seal_envelope(statement: Statement, signer: Signer | None) -> bytes:
     """The file of an envelope around the statement; without a signer it has no signatures."""
     said = statement.model_dump(mode="json", by_alias=True)
     if not statement.predicate.merged:
@@ -97,7 +97,7 @@ def sealed(statement: Statement, signer: Signer | None) -> bytes:
     return json.dumps(envelope.to_dict(), indent=1).encode() + b"\n"
 
 
-def opened(data: bytes) -> tuple[Statement, Envelope]:
+def open_envelope(data: bytes) -> tuple[Statement, Envelope]:
     """The statement in the file of an envelope, whoever signed it. Raises Unreadable, saying
     why.
     """
@@ -115,7 +115,7 @@ def opened(data: bytes) -> tuple[Statement, Envelope]:
         raise Unreadable(f"not a DSSE envelope: {type(exc).__name__}: {exc}") from exc
 
 
-def vouched(envelope: Envelope, keys: Sequence[Key]) -> bool:
+def is_signed(envelope: Envelope, keys: Sequence[Key]) -> bool:
     """Whether one of the keys has signed it."""
     try:
         return bool(envelope.verify(list(keys), threshold=1))

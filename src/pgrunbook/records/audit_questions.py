@@ -12,13 +12,13 @@ from pgrunbook.durations import moment
 from pgrunbook.records import fleet_answers, hazard_rows
 from pgrunbook.records.backfill_answers import how_fast
 from pgrunbook.records.changes_answer import NOT_SO_FAR, RAN, changes
-from pgrunbook.records.cut_off import begun_blocks, cell_at_work
 from pgrunbook.records.failure import what_failed, where_it_failed
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.record import Block, Record, Row
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
 
 UNREADABLE = "This version of pgrunbook cannot read it in the record. See the notebook below."

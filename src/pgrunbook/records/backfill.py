@@ -1,5 +1,5 @@
 """How a backfill went over time, in numbers and in words: its rows, the lag of its replicas, and
-what it has paused for. `backfill_picture` draws the same.
+its pauses. `backfill_picture` draws the same.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pgrunbook.durations import words
@@ -26,7 +25,7 @@ LAG_UNSEEN = "how far replicas are behind is not shown to this role: no limit ho
 @dataclass(frozen=True, slots=True)
 class Slice:
     """A part of the time that batches were at work: when it began, in UTC, how long it was, the
-    rows that were written in it, and how far a replica was behind at most, None if there is none.
+    rows that were written in it, and how far a replica was behind at most, None if none was seen.
     """
 
     at: datetime
@@ -48,8 +47,8 @@ class Slice:
 @dataclass(frozen=True, slots=True)
 class Pause:
     """When a backfill paused between two batches, in UTC, for how long, and why; and how far a
-    replica was behind at most, None if there is none. One that took no time was none: something
-    was noted.
+    replica was behind at most, None if none was seen. One of no time is no pause: something was
+    noted.
     """
 
     at: datetime
@@ -87,14 +86,17 @@ class Cause:
     seconds: float
 
     def __str__(self) -> str:
-        if not self.seconds:
-            return f"noted{f' {self.count} times' if self.count > 1 else ''}: {self.reason}"
-        return f"{counted(self.count, 'pause')}, {words(self.seconds * 1000)}: {self.reason}"
+        if self.seconds:
+            return f"{counted(self.count, 'pause')}, {words(self.seconds * 1000)}: {self.reason}"
+        if self.count > 1:
+            return f"noted {self.count} times: {self.reason}"
+        return f"noted: {self.reason}"
 
 
 def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
-    """One row a slice: index `from` (UTC); columns `seconds`, `rows`, `rows_per_s`, `lag_s`
-    (missing if there is no replica), `paused_s` and `paused`: how long it paused in it, and why.
+    """Return a row a slice: index `from` (str, UTC); columns `seconds`, `rows_per_s`, `lag_s`
+    (missing if no replica was seen), `paused_s` (Float64), `rows` (Int64), and `paused` (str): why
+    it paused in it.
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
@@ -113,29 +115,31 @@ def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
 
 
 def _within(slices: Sequence[Slice], pauses: Sequence[Pause]) -> list[list[Pause]]:
-    """The pauses of each slice: those that began in it, or behind it and before the next one, as
-    no batch was at work then. What came before the first slice counts with it.
+    """Return the pauses of each slice: those that began in it, or between it and the next one. What
+    came before the first slice counts with it.
     """
     found: list[list[Pause]] = [[] for _ in slices]
     began = [each.at for each in slices]
-    for pause in pauses if slices else ():
-        found[max(0, bisect_right(began, pause.at) - 1)].append(pause)
+    if slices:
+        for pause in pauses:
+            found[max(0, bisect_right(began, pause.at) - 1)].append(pause)
     return found
 
 
 def causes(pauses: Sequence[Pause]) -> list[Cause]:
-    """What the pauses were for, in the order of the first of each."""
-    first = {pause.kind: number for number, pause in reversed([*enumerate(pauses)])}
-    ordered = sorted(pauses, key=lambda pause: (first[pause.kind], pause.at))
+    """Return what the pauses were for, in the order of the first of each."""
+    alike: dict[str, list[Pause]] = {}
+    for pause in pauses:
+        alike.setdefault(pause.kind, []).append(pause)
     found = []
-    for _, alike in groupby(ordered, key=lambda pause: pause.kind):
-        these = list(alike)
-        found.append(Cause(these[0].reason, len(these), sum(pause.seconds for pause in these)))
+    for group in alike.values():
+        first = min(group, key=lambda pause: pause.at)
+        found.append(Cause(first.reason, len(group), sum(pause.seconds for pause in group)))
     return found
 
 
-def told(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
-    """What the picture shows, in words."""
+def summary(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
+    """Return what the picture shows, in words."""
     if not slices:
         return "No batch has run."
     seconds, rows = sum(each.seconds for each in slices), sum(each.rows for each in slices)

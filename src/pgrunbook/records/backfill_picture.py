@@ -134,7 +134,7 @@ def svg(block: str, slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
         y = bottom + 38 + _LINE * number
         drawn += [_text(14, y, letter, "mark"), _text(38, y, line, "")]
     height = bottom + 38 + _LINE * len(legend) + 12
-    return _document(f"Backfill {block}", backfill.told(slices, pauses), height, drawn)
+    return _document(f"Backfill {block}", backfill.summary(slices, pauses), height, drawn)
 
 
 def _document(title: str, description: str, height: float, drawn: Sequence[str]) -> str:

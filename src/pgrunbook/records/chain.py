@@ -1,5 +1,5 @@
-"""The chain of seals: each names the one before it, HEAD the last, and ledgers those that they have
-seen.
+"""Checks the chain of seals: each names the one before it, HEAD the last, and ledgers those that
+they have seen.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pgrunbook.records.seal import Seal
 Finding = tuple[Problem, Collection[str]]
 
 
-def links(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Finding]:
-    """Each seal names the one before it, and stands where it was made."""
+def check_links(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Finding]:
+    """Check that each seal names the one before it, and stands where it was made."""
     for seal in chain:
         if seal.name != seal.notebook.removesuffix(".ipynb") + SEAL:
             yield (
@@ -56,10 +56,13 @@ def _leads_to(previous: Seal, seal: Seal, named: Resource) -> bool:
     return previous.sha256 == named.sha256 and same_chain
 
 
-def ends(end: End, chain: Sequence[Seal]) -> Iterator[Finding]:
-    """HEAD names the last seal."""
-    noted, last = end.noted, (chain[-1].sha256, chain[-1].name) if chain else ("", "")
-    about = [last[1], *(noted or ())[1:]]
+def check_head(end: End, chain: Sequence[Seal]) -> Iterator[Finding]:
+    """Check that HEAD names the last seal."""
+    noted = end.noted
+    last = (chain[-1].sha256, chain[-1].name) if chain else ("", "")
+    about = [last[1]]
+    if noted:
+        about.append(noted[1])
     if end.problem:
         yield end.problem, about
     elif end.left:
@@ -75,28 +78,34 @@ def ends(end: End, chain: Sequence[Seal]) -> Iterator[Finding]:
         yield Problem(what, HEAD, "  ".join(noted), "  ".join(last).strip() or "no seals"), about
 
 
-def brought(end: End, chains: Sequence[Sequence[Seal]]) -> Iterator[Finding]:
-    """MERGED names the last seal of each chain that another archive has brought."""
+def check_merged_ends(end: End, chains: Sequence[Sequence[Seal]]) -> Iterator[Finding]:
+    """Check that MERGED names the last seal of each chain that another archive has brought."""
     for (sha256, name), chain in zip(end.merged, chains, strict=True):
-        last = (chain[-1].sha256, chain[-1].name) if chain else ("", "")
         if not chain:
             yield Problem("removed, or it cannot be read", name, f"SHA-256 {sha256}"), [name]
-        elif (sha256, name) != last:
+            continue
+        last = chain[-1]
+        if (sha256, name) != (last.sha256, last.name):
             what = "a chain that was merged does not end as it says"
-            yield Problem(what, MERGED, f"{sha256}  {name}", "  ".join(last)), [name, last[1]]
+            found = f"{last.sha256}  {last.name}"
+            yield Problem(what, MERGED, f"{sha256}  {name}", found), [name, last.name]
 
 
-def kept(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Finding]:
-    """What seals name of chains that were merged before them is still there."""
-    named = {each.name: each for seal in chain for each in seal.statement.predicate.merged}
+def check_merged_seals(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Finding]:
+    """Check that the ends of merged chains that seals name are still there."""
+    named: dict[str, Resource] = {}
+    for seal in chain:
+        named |= {each.name: each for each in seal.statement.predicate.merged}
     for name, resource in named.items():
         if name not in seals or seals[name].sha256 != resource.sha256:
             what = "removed or changed: a later seal names it as the end of a chain that was merged"
             yield Problem(what, name, f"SHA-256 {resource.sha256}"), [name]
 
 
-def cut_off(chain: Sequence[Seal], target: str, heads: Sequence[Head]) -> Iterator[Finding]:
-    """What a target's ledger has noted of this archive is still there."""
+def check_noted_heads(
+    chain: Sequence[Seal], target: str, heads: Sequence[Head]
+) -> Iterator[Finding]:
+    """Check that the heads of this archive that a target's ledger has noted are still there."""
     digests = {seal.sha256 for seal in chain}
     archives = {seal.archive for seal in chain}
     own = [head for head in heads if head.archive in archives]

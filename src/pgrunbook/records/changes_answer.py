@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pgrunbook.records.backfill_answers import Backfill
-from pgrunbook.records.cut_off import begun_blocks, cell_at_work
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Frame, Record
+from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
 
 RAN = ("applied", "reverted")
@@ -116,8 +116,8 @@ def _rows_written(record: Record) -> str:
     written: Counter[tuple[str, str]] = Counter()
     for frame in _by_block(record, Kind.ROWS):
         for row in frame.rows:
-            for how in ("inserted", "updated", "deleted"):
-                written[how, row["table"]] += row[how]
+            for how in ("inserted", "updated", "deleted", "truncated"):
+                written[how, row["table"]] += row.get(how, 0)
     parts = [
         f"{counted(number, 'row')} {how} in {table}"
         for (how, table), number in written.items()

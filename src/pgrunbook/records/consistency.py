@@ -8,7 +8,7 @@ from functools import partial
 from nbformat import NotebookNode
 
 from pgrunbook.errors import Problem, Verdict
-from pgrunbook.records.how_it_ended import told
+from pgrunbook.records.how_it_ended import find_ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks.parameters import Parameters
 
@@ -47,7 +47,7 @@ def _changed_parameters(record: Record, chosen: Parameters) -> Iterator[Problem]
 
 def _changed_verdict(record: Record, cells: Sequence[NotebookNode]) -> Iterator[Problem]:
     """A verdict that was noted on top, and that the cells deny."""
-    noted, said = record.noted.get("verdict"), told(cells)
+    noted, said = record.noted.get("verdict"), find_ending(cells)
     if noted == Verdict.PASSED and said and said.verdict is not Verdict.PASSED:
         remedy = "seal the notebook as it was executed"
         yield Problem("was changed after the run", "verdict", str(said.verdict), noted, remedy)

@@ -1,4 +1,4 @@
-"""Where a record tells otherwise than its target's ledger: a seal vouches for no run that never
+"""Finds where a record contradicts its target's ledger: no seal is to vouch for a run that never
 was.
 
 What programs read in the record is compared: the runs that it names and their parameters, verdicts,
@@ -14,12 +14,13 @@ from typing import Any
 
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.ledger import ledger
+from pgrunbook.records.block_contradictions import SHOW, BlockContradictions, contradiction
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.records.runbook_cells import RunbookCells
 from pgrunbook.records.testimony import Witness
-from pgrunbook.records.work import SHOW, Work, otherwise
+from pgrunbook.records.words import counted
 from pgrunbook.runbooks.parameters import Parameters
 
 Row = Mapping[str, Any]
@@ -38,8 +39,8 @@ _NO_ROWS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """A record beside the ledger of its target. `chosen` are its parameters, `ending` is how its
-    cells say it ended.
+    """A record beside the ledger of its target. `chosen` are its parameters; `ending` is how it
+    ended, by its cells.
     """
 
     record: Record
@@ -54,7 +55,8 @@ class Comparison:
             return ""
         if self.witness.version == 1:
             return "the target's ledger is of version 1, which does not say enough"
-        if others := list(self._identity()):
+        others = list(self._check_database())
+        if others:
             found = ", ".join(f"{problem.where} {problem.found}" for problem in others)
             return (
                 f"another database answers as target {self.chosen.target!r} than the record's: "
@@ -66,32 +68,28 @@ class Comparison:
     def says(self) -> str:
         """What the ledger says of a record without `problems`, in a line."""
         if not self.witness.runs:
-            passed = self._verdict == Verdict.PASSED
             why = "it wrote nothing"
-            if passed or self.chosen.mode == "plan":
+            if self._passed or self.chosen.mode == "plan":
                 why = _NO_ROWS[self.chosen.mode]
             return f"the ledger has no run of that id, as {why}"
-        events = [
-            row for row in self.witness.rows("blocks") if row["event"] not in ledger.BROKEN_OFF
-        ]
-        ended = [row["verdict"] for row in self.witness.rows("verdicts")]
-        blocks = f"{len(events)} block{'s' * (len(events) != 1)}"
-        return (
-            f"the ledger has the same: {blocks}, {', '.join(dict.fromkeys(ended)) or 'no verdict'}"
-        )
+        done = [row for row in self.witness.rows("blocks") if row["event"] not in ledger.BROKEN_OFF]
+        verdicts = dict.fromkeys(row["verdict"] for row in self.witness.rows("verdicts"))
+        how = ", ".join(verdicts) or "no verdict"
+        return f"the ledger has the same: {counted(len(done), 'block')}, {how}"
 
     def problems(self) -> list[Problem]:
-        """Everything that the ledger does not know, or tells otherwise."""
-        found = [
-            *(self._identity() if self.witness.runs else ()),
-            *self._runs(),
-            *self._verdicts(),
-            *self._unknown(),
-            *Work(self.record, self.ending, self.witness, self._rehearses).problems(),
-            *self._shown(),
-            *self._cells.problems(),
-            *self._seals(),
-        ]
+        """Return everything that the ledger does not know, or contradicts."""
+        found: list[Problem] = []
+        if self.witness.runs:
+            found += self._check_database()
+        found += self._check_runs()
+        found += self._check_verdicts()
+        found += self._check_runs_without_rows()
+        blocks = BlockContradictions(self.record, self.ending, self.witness, self._rehearses)
+        found += blocks.problems()
+        found += self._check_shown()
+        found += self._cells.problems()
+        found += self._check_seals()
         return list(dict.fromkeys(found))
 
     @property
@@ -101,17 +99,21 @@ class Comparison:
 
     @property
     def _cells(self) -> RunbookCells:
-        return RunbookCells(self.record, self._verdict == Verdict.PASSED)
+        return RunbookCells(self.record, self._passed)
 
     @property
     def _verdict(self) -> str:
         return str(self.record.noted.get("verdict") or self.ending.verdict)
 
     @property
+    def _passed(self) -> bool:
+        return self._verdict == Verdict.PASSED
+
+    @property
     def _rehearses(self) -> bool:
         return self.chosen.mode == "rehearse" and not self.witness.runs
 
-    def _identity(self) -> Iterator[Problem]:
+    def _check_database(self) -> Iterator[Problem]:
         there = {
             "database": self.witness.identity.database,
             "system_identifier": self.witness.identity.system_identifier,
@@ -119,108 +121,102 @@ class Comparison:
         for said in (*self.record.identities, *self.record.cards):
             for name, value in there.items():
                 if said.get(name, value) != value:
-                    yield otherwise(name.replace("_", " "), value, said[name])
+                    yield contradiction(name.replace("_", " "), value, said[name])
 
-    def _runs(self) -> Iterator[Problem]:
-        """What the rows of the runs say of them."""
+    def _check_runs(self) -> Iterator[Problem]:
+        """Compare the runs and their parameters."""
         parameters = self.chosen.record()
         for run, rows in self.witness.runs.items():
             (row,) = rows["runs"]
-            known = {"runbook": row["runbook"], "mode": row["mode"], "schema": row["schema_name"]}
-            known |= {"operator": row["operator"], "ticket": row["ticket"] or ""}
-            known |= {"server_version": row["server_version"]}
-            known |= {"target": row["parameters"].get("target")}
-            cards = [
-                each
-                for each in (*self.record.identities, *self.record.cards)
-                if each.get("run", run) == run
-            ]
+            known = {
+                "runbook": row["runbook"],
+                "mode": row["mode"],
+                "schema": row["schema_name"],
+                "operator": row["operator"],
+                "ticket": row["ticket"] or "",
+                "server_version": row["server_version"],
+                "target": row["parameters"].get("target"),
+            }
+            all_cards = [*self.record.identities, *self.record.cards]
+            cards = [card for card in all_cards if card.get("run", run) == run]
             for said in [{"runbook": self.record.runbook}, *cards]:
                 for name, value in known.items():
                     if said.get(name, value) != value:
-                        yield otherwise(name.replace("_", " "), value, said[name])
+                        yield contradiction(name.replace("_", " "), value, said[name])
             for name, value in row["parameters"].items():
                 if name in parameters and parameters[name] != value:
-                    yield otherwise(f"parameter {name}", value, parameters[name])
+                    yield contradiction(f"parameter {name}", value, parameters[name])
 
-    def _verdicts(self) -> Iterator[Problem]:
-        """A run that passed has passed in the ledger; one that did not shows what came after, if it
-        had passed.
+    def _check_verdicts(self) -> Iterator[Problem]:
+        """Check that a run that passed has passed in the ledger, too; and that one which did not
+        shows what came after, if it had passed in the ledger.
         """
         noted = (self.record.noted.get("verdict", ""), self.record.noted.get("reason", ""))
         for card in self.record.cards:
             if (run := str(card.get("run", ""))) in self.witness.runs:
                 *before, last = _verdicts(self.witness.runs[run]["verdicts"])
                 said = (card["verdict"], card["reason"])
-                # whoever executed it has added one
+                # The last verdict in the ledger may be one that whoever executed it has added.
                 if said != last and not (said in before and noted == last):
-                    yield otherwise("verdict", ": ".join(last), ": ".join(said))
+                    yield contradiction("verdict", ": ".join(last), ": ".join(said))
         ended = {_verdicts(rows["verdicts"])[-1][0] for rows in self.witness.runs.values()}
-        passed = self._verdict == Verdict.PASSED
-        if (
-            ended
-            and (Verdict.PASSED in ended) is not passed
-            and not (self._broken_off if not passed else self._idle)
-        ):
-            yield otherwise("verdict", ", ".join(sorted(ended)), self._verdict)
+        if not ended or (Verdict.PASSED in ended) is self._passed:
+            return
+        explained = self._has_idle_run if self._passed else self._broken_off
+        if not explained:
+            yield contradiction("verdict", ", ".join(sorted(ended)), self._verdict)
 
     @property
     def _broken_off(self) -> bool:
-        """Whether a cell failed, or did not come to its end: what the run had said before then
-        counts no more.
+        """Whether a cell failed, or did not come to its end: then what the run had said before does
+        not count any more.
         """
-        cut = any(
-            cell.state in ("failed", "interrupted", "running", "pending")
-            for cell in self.record.cells
-        )
-        return cut or bool(self.ending.error) or self.ending.verdict is Verdict.INTERRUPTED
+        for cell in self.record.cells:
+            if cell.state in ("failed", "interrupted", "running", "pending"):
+                return True
+        return bool(self.ending.error) or self.ending.verdict is Verdict.INTERRUPTED
 
     @property
-    def _idle(self) -> bool:
-        """Whether a run passed that the ledger does not have: a later one of the same notebook, see
-        `_unknown`.
+    def _has_idle_run(self) -> bool:
+        """Whether the notebook holds a later run that the ledger does not have, as it found nothing
+        to do: see `_check_runs_without_rows`.
         """
         return any(card.get("run") not in self.witness.runs for card in self.record.cards)
 
-    def _unknown(self) -> Iterator[Problem]:
-        """A run that passed and has no row found everything done, by runs that the ledger has;
-        unless it only planned, or worked on a copy.
+    def _check_runs_without_rows(self) -> Iterator[Problem]:
+        """Check that a run which passed and has no row in the ledger found everything done, by runs
+        that the ledger has.
         """
+        if self.chosen.mode in ("plan", "rehearse"):
+            return  # they write nothing into the target
         cards = [card for card in self.record.cards if card.get("run") not in self.witness.runs]
-        passed = [card for card in cards if card["verdict"] == Verdict.PASSED]
-        if not cards and not self.witness.runs and self._verdict == Verdict.PASSED:
-            passed = [{"run": next(iter(self.record.runs), ""), "verdict": Verdict.PASSED}]
-        if not passed or self.chosen.mode in ("plan", "rehearse"):
+        runs = [card.get("run") for card in cards if card["verdict"] == Verdict.PASSED]
+        if not cards and not self.witness.runs and self._passed:
+            runs = [*self.record.runs[:1]] or [""]
+        if not runs:
             return
-        run = str(passed[0].get("run") or "a run without an id")
+        run = str(runs[0] or "a run without an id")
         unknown = f"the ledger has no run {run}, and it cannot have passed without a row"
         last = {each["block"]: each for each in self.record.decided}
         if not last and self.chosen.mode != "revert":
             yield Problem(unknown, self.record.runbook, "a decision about each block", "none", SHOW)
-        if not self.witness.runs and (steps := self.record.plan.get("steps")):
+        steps = self.record.plan.get("steps")
+        if steps and not self.witness.runs:
             yield Problem(
                 unknown, "plan", "nothing to be done", f"{len(steps)} blocks to be done", SHOW
             )
         for name, said in last.items():
             if self._is_known(said):
                 continue
-            there = sorted(
-                f"{event} {when} UTC, run {by}"
-                for block, event, when, by in self.witness.done
-                if block == name
-            )
-            yield Problem(
-                unknown,
-                name,
-                "; ".join(there) or "nothing in the ledger",
-                f"{said['action']}, {said['reason']}",
-                SHOW,
-            )
+            there = []
+            for block, event, when, by in self.witness.done:
+                if block == name:
+                    there.append(f"{event} {when} UTC, run {by}")
+            expected = "; ".join(sorted(there)) or "nothing in the ledger"
+            yield Problem(unknown, name, expected, f"{said['action']}, {said['reason']}", SHOW)
 
     def _is_known(self, said: Row) -> bool:
-        """Whether a block was skipped because of what the ledger has: nothing, or what some run
-        did.
-        """
+        """Whether the ledger has the reason for which a block was skipped."""
         if said["action"] != "skip":
             return any(row["block"] == said["block"] for row in self.witness.rows("blocks"))
         named = _WHEN.search(said["reason"])
@@ -228,22 +224,23 @@ class Comparison:
             return self.chosen.mode == "revert"
         return (said["block"], *named.groups()) in self.witness.done
 
-    def _shown(self) -> Iterator[Problem]:
-        """What every run shows that passed, and the plan by which it has done something."""
-        if self._verdict != Verdict.PASSED:
+    def _check_shown(self) -> Iterator[Problem]:
+        """Check that a run which passed shows what every such run shows, and the plan by which it
+        has done something.
+        """
+        if not self._passed:
             return
         wanted: list[str] = [Kind.IDENTITY, Kind.PRECONDITIONS]
         if self.chosen.mode not in ("plan", "revert"):
             wanted.append(Kind.VERIFICATION)
         missing = [kind for kind in wanted if not self.record.last(kind)]
-        if any(row.get("plan") for row in self.witness.rows("runs")) and self.witness.rows(
-            "blocks"
-        ):
-            missing += [] if self.record.plan else ["plan"]
+        planned = any(row.get("plan") for row in self.witness.rows("runs"))
+        if planned and self.witness.rows("blocks") and not self.record.plan:
+            missing.append("plan")
         for kind in missing:
             yield Problem("the record does not show it", kind, "shown by its cell", "", SHOW)
 
-    def _seals(self) -> Iterator[Problem]:
+    def _check_seals(self) -> Iterator[Problem]:
         for seal in self.witness.seals:
             what = "its record is sealed already, as the ledger says"
             found = "another notebook of the same run"

@@ -1,4 +1,4 @@
-"""How the run of a record ended: what went wrong, was tried again, or was left alone."""
+"""The failure of a run, as its record shows it; and what was tried again, or was left alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from nbformat import from_dict
 
 from pgrunbook.errors import Problem
-from pgrunbook.records.cut_off import BROKEN_OFF
-from pgrunbook.records.how_it_ended import final, told
+from pgrunbook.records.how_it_ended import final_ending, find_ending
 from pgrunbook.records.record import UNENDED, Record
-from pgrunbook.records.words import counted, listed
+from pgrunbook.records.unfinished_cells import BROKEN_OFF
+from pgrunbook.records.words import counted, listed, sentence
 
 # Of more problems or blocks, the cell below has the rest.
 _SHOWN = 20
@@ -31,83 +31,93 @@ class Failure:
 
     @classmethod
     def of(cls, record: Record) -> Failure:
-        """The failure that a record shows; an empty one if no cell ended with an error."""
+        """Return the failure that a record shows; an empty one if no cell ended with an error."""
         for cell in record.notebook["cells"]:
-            errors = [out for out in cell.get("outputs", ()) if out.get("output_type") == "error"]
-            ending = told([from_dict(cell)]) if errors else None
+            outputs = cell.get("outputs", ())
+            if not any(output.get("output_type") == "error" for output in outputs):
+                continue
+            ending = find_ending([from_dict(cell)])
             if ending:
                 text = "" if ending.problems else ending.error
                 return cls(ending.problems, text, cell.get("id", ""))
         return cls()
 
     def after(self, reason: str) -> str:
-        """The reason why a run ended and its first problem, in a line for a table."""
+        """Return the reason why a run ended and its first problem, in a line for a table."""
         if not self.problems or self.problems[0].what in reason:
             return _cut(reason)
-        first = self.problems[0]
-        what = f"{first.where}: {first.what}" if first.where else first.what
+        text = _cut(f"{reason} {_with_full_stop(_place_and_what(self.problems[0]))}")
         more = len(self.problems) - 1
-        rest = f" And {counted(more, 'more problem')}." if more else ""
-        return f"{_cut(f'{reason} {_ended(what)}')}{rest}"
+        return f"{text} And {counted(more, 'more problem')}." if more else text
 
     def sentences(self) -> list[str]:
-        """Each problem in a line."""
-        lines = [_sentence(problem) for problem in self.problems[:_SHOWN]]
+        """Return each problem in a line; of many, the first ones and how many more."""
+        lines = [_sentences(problem) for problem in self.problems[:_SHOWN]]
         if len(self.problems) > _SHOWN:
             lines.append(f"And {len(self.problems) - _SHOWN} more, which the cell shows.")
         return lines
 
 
-def _sentence(problem: Problem) -> str:
-    what = f"{problem.where}: {problem.what}" if problem.where else problem.what
-    details = [
-        f"{label} {text}"
-        for label, text in (
-            ("Expected:", problem.expected),
-            ("Found:", problem.found),
-            ("Remedy:", problem.remedy),
-        )
-        if text
-    ]
-    return " ".join(map(_ended, [what, *details]))
+def _sentences(problem: Problem) -> str:
+    sentences = [_with_full_stop(_place_and_what(problem))]
+    for label, text in (
+        ("Expected:", problem.expected),
+        ("Found:", problem.found),
+        ("Remedy:", problem.remedy),
+    ):
+        if text:
+            sentences.append(_with_full_stop(f"{label} {text}"))
+    return " ".join(sentences)
 
 
-def ended(record: Record, *, is_sealed: bool) -> tuple[str, str]:
-    """The verdict and the reason, as the seal has them; unknown as long as the run may be at
-    work.
+def _place_and_what(problem: Problem) -> str:
+    return f"{problem.where}: {problem.what}" if problem.where else problem.what
+
+
+def verdict_and_reason(record: Record, *, is_sealed: bool) -> tuple[str, str]:
+    """Return the verdict and the reason, as the seal has them; `unknown` as long as the run may be
+    at work.
     """
     if record.noted.get("verdict"):
         return str(record.noted["verdict"]), str(record.noted.get("reason") or "")
     if record.unended and not is_sealed:
         return "unknown", UNENDED
-    ending = final([from_dict(cell) for cell in record.notebook["cells"]])
+    ending = final_ending([from_dict(cell) for cell in record.notebook["cells"]])
     return str(ending.verdict), ending.reason
 
 
 def what_failed(record: Record) -> str:
-    """The answer to what failed, was retried or was skipped: a line for each problem, and for each
-    reason to leave blocks alone.
+    """Answer what failed, was retried or was skipped: a line for each problem, and for each reason
+    to leave blocks alone.
     """
-    cells = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in BROKEN_OFF]
-    cells += [f"cell {cell.name} was running" for cell in record.cells if cell.state == "running"]
-    if never := sum(cell.state == "pending" for cell in record.cells):
-        cells.append(f"{counted(never, 'cell')} never ran")
-    tried = [block.name for block in record.blocks if block.attempts]
-    if tried:
-        cells.append(f"retried: {listed(tried, _SHOWN)}")
-    left = [line for action in _LEFT_ALONE for line in _left(record, *action)]
-    first = "; ".join(cells)
-    if not first:
-        first = "Nothing failed or was retried" if left else "Nothing"
-    return "\n".join([f"{first[0].upper()}{first[1:]}.", *Failure.of(record).sentences(), *left])
+    parts = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in BROKEN_OFF]
+    parts += [f"cell {cell.name} was running" for cell in record.cells if cell.state == "running"]
+    never_ran = sum(cell.state == "pending" for cell in record.cells)
+    if never_ran:
+        parts.append(f"{counted(never_ran, 'cell')} never ran")
+    retried = [block.name for block in record.blocks if block.attempts]
+    if retried:
+        parts.append(f"retried: {listed(retried, _SHOWN)}")
+    left_alone: list[str] = []
+    for action, event, heading in _LEFT_ALONE:
+        left_alone += _left_alone(record, action, event, heading)
+    if not parts:
+        parts.append("Nothing failed or was retried" if left_alone else "Nothing")
+    first = sentence("; ".join(parts))
+    return "\n".join([first, *Failure.of(record).sentences(), *left_alone])
 
 
 def where_it_failed(record: Record) -> str:
-    """The id of the cell that failed, or was at work, or first had to wait; or empty."""
+    """Return the id of the cell that failed, or was running; else that of the first block that was
+    retried; or empty.
+    """
     for cell in record.cells:
         if cell.state in (*BROKEN_OFF, "running"):
             return cell.name
-    return next((block.cell for block in record.blocks if block.attempts), "")
+    for block in record.blocks:
+        if block.attempts:
+            return block.cell
+    return ""
 
 
 # What was decided about a block, what came of it, and how that is called.
@@ -118,8 +128,8 @@ _LEFT_ALONE = (
 )
 
 
-def _left(record: Record, action: str, event: str, called: str) -> list[str]:
-    """The blocks that were left alone: how many, then which, a line for each reason."""
+def _left_alone(record: Record, action: str, event: str, heading: str) -> list[str]:
+    """Return the blocks that were left alone: how many, then which, a line for each reason."""
     by_reason = defaultdict(list)
     for block in record.blocks:
         if (block.action, block.event) == (action, event):
@@ -128,11 +138,10 @@ def _left(record: Record, action: str, event: str, called: str) -> list[str]:
         return []
     number = sum(len(names) for names in by_reason.values())
     reasons = [f"{listed(names, _SHOWN)}: {reason}." for reason, names in by_reason.items()]
-    return [f"{called}: {counted(number, 'block')}.", *reasons]
+    return [f"{heading}: {counted(number, 'block')}.", *reasons]
 
 
-def _ended(text: str) -> str:
-    """The text with one full stop at its end."""
+def _with_full_stop(text: str) -> str:
     return f"{text.strip().rstrip('.')}."
 
 

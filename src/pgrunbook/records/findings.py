@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.heads import Head
-from pgrunbook.records.contained import printable
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.untrusted_files import printable
 
 
 @dataclass(frozen=True, slots=True)

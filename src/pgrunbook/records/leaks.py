@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from nbformat import NotebookNode
 
 from pgrunbook.records.format.mime_types import any_ours
-from pgrunbook.secrets.search import Leak, clean, in_value, is_sql
+from pgrunbook.secrets.search import Leak, clean, is_sql, leaks_in_value
 
 
 class _Place(NamedTuple):
@@ -37,7 +37,9 @@ def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
     """
     leaks = []
     for place in _places(notebook, secrets):
-        leaks += [Leak(place.where, what) for what in in_value(place.value, secrets, sql=place.sql)]
+        leaks += [
+            Leak(place.where, what) for what in leaks_in_value(place.value, secrets, sql=place.sql)
+        ]
     return leaks
 
 
@@ -48,7 +50,7 @@ def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
     where it cannot. A number with a leak becomes a text.
     """
     for place in list(_places(notebook, secrets)):
-        if in_value(place.value, secrets, sql=place.sql):
+        if leaks_in_value(place.value, secrets, sql=place.sql):
             cleaned = clean(place.value, secrets, sql=place.sql)
             place.holder[place.key] = (
                 cleaned if place.key != "id" else place.where.partition(",")[0].replace(" ", "-")
@@ -61,7 +63,7 @@ def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
         yield _Place(key, notebook, key)
     for number, cell in enumerate(notebook.cells, 1):
         name = f"cell {number}"
-        if cell.get("id") and not in_value(cell.id, secrets):
+        if cell.get("id") and not leaks_in_value(cell.id, secrets):
             name = f"cell `{cell.id}`"
         for key in sorted(cell.keys() - {"cell_type", "execution_count", "outputs"}):
             yield _Place(f"{name}, {key}", cell, key, sql=key == "source" and is_sql(cell.source))

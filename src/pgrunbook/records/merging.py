@@ -17,9 +17,9 @@ from pgrunbook import files
 from pgrunbook.errors import Failed, Problem, Refused
 from pgrunbook.records import chain, verification
 from pgrunbook.records.archive import Archive, sha256_of
-from pgrunbook.records.contained import is_there
 from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.untrusted_files import is_there
 
 
 class Merged(NamedTuple):
@@ -47,54 +47,62 @@ def merge(archive: Archive, folder: Path, keys: Sequence[Key] = ()) -> Merged:
         )
     with archive.alone(shlex.join(["pgrunbook", "archive", "merge", str(folder)])):
         mine, theirs = read_archive(archive), read_archive(other)
-        noted = {each[-1].archive: each[-1] for each in _chains(mine)}
-        seals = [seal for each in _chains(theirs) for seal in each]
-        added = [
-            seal
-            for seal in seals
-            if seal.archive not in noted or seal.sequence > noted[seal.archive].sequence
-        ]
+        last = {each[-1].archive: each[-1] for each in _chains(mine)}
+        added: list[Seal] = []
+        known: list[Seal] = []
+        for each in _chains(theirs):
+            for seal in each:
+                new = seal.archive not in last or seal.sequence > last[seal.archive].sequence
+                (added if new else known).append(seal)
         digests = _digests(added)
-        problems = [*verification.problems(mine.without(digests.keys()), keys)]
-        problems += (
-            replace(problem, where=f"{folder.name}/{problem.where}")
-            for problem in verification.problems(theirs, keys)
-        )
-        problems += _differing(archive, digests)
-        problems += _apart(mine, [seal for seal in seals if seal not in added])
-        problems += (problem for problem, _ in chain.links(added, {**mine.seals, **theirs.seals}))
+        problems = verification.problems(mine.without(digests.keys()), keys)
+        for problem in verification.problems(theirs, keys):
+            problems.append(replace(problem, where=f"{folder.name}/{problem.where}"))
+        problems += _check_names(archive, digests)
+        problems += _check_known(mine, known)
+        links = chain.check_links(added, {**mine.seals, **theirs.seals})
+        problems += [problem for problem, _ in links]
         if problems:
             what = "The archives cannot be merged: nothing was changed."
             raise Refused(what, problems=problems)
         _copy(other, archive, digests)
-        _note(archive, mine, theirs, {**noted, **{seal.archive: seal for seal in added}})
-    return Merged(len(added), len(seals) - len(added))
+        _note(archive, mine, theirs, {**last, **{seal.archive: seal for seal in added}})
+    return Merged(len(added), len(known))
 
 
 def _chains(reading: Reading) -> list[list[Seal]]:
-    """Its chains that have seals, as far as they are noted: what was copied beyond that belongs to
-    a merge that was broken off.
-    """
-    ends = [*([reading.end.noted] if reading.end.noted else []), *reading.end.merged]
+    """Return the chains that have seals, as far as they are noted."""
+    # What was copied beyond their ends belongs to a merge that was broken off.
+    ends = list(reading.end.merged)
+    if reading.end.noted:
+        ends.insert(0, reading.end.noted)
     chains = []
     for _, name in ends:
-        if last := reading.seals.get(name):
-            own = (seal for seal in reading.seals.values() if seal.archive == last.archive)
+        last = reading.seals.get(name)
+        if last:
+            own = [seal for seal in reading.seals.values() if seal.archive == last.archive]
             until = [seal for seal in own if seal.sequence <= last.sequence]
             chains.append(sorted(until, key=lambda seal: seal.sequence))
     return chains
 
 
 def _digests(seals: Sequence[Seal]) -> dict[str, str]:
-    """The files of these records with their SHA-256, the seals last."""
-    found = {each.name: each.sha256 for seal in seals for each in seal.statement.subject}
-    return found | {seal.name: seal.sha256 for seal in seals}
+    """Return the SHA-256 of each file of these records, the seals last: a copy that breaks off
+    leaves no seal without its files.
+    """
+    digests: dict[str, str] = {}
+    for seal in seals:
+        digests |= {each.name: each.sha256 for each in seal.statement.subject}
+    return digests | {seal.name: seal.sha256 for seal in seals}
 
 
-def _differing(archive: Archive, digests: Mapping[str, str]) -> Iterator[Problem]:
+def _check_names(archive: Archive, digests: Mapping[str, str]) -> Iterator[Problem]:
+    """Find files that the archive has already, and that are others."""
     for name, sha256 in digests.items():
-        path = archive.root / name
-        if is_there(path) and (found := sha256_of(archive.file(name))) != sha256:
+        if not is_there(archive.root / name):
+            continue
+        found = sha256_of(archive.file(name))
+        if found != sha256:
             yield Problem(
                 "is another file in the other archive",
                 where=name,
@@ -104,8 +112,10 @@ def _differing(archive: Archive, digests: Mapping[str, str]) -> Iterator[Problem
             )
 
 
-def _apart(mine: Reading, known: Sequence[Seal]) -> Iterator[Problem]:
-    """Two copies of one archive that both went on have different seals of the same number."""
+def _check_known(mine: Reading, known: Sequence[Seal]) -> Iterator[Problem]:
+    """Find seals that differ from ours though they have the same number: two copies of one archive
+    both went on.
+    """
     for seal in known:
         there = mine.seals.get(seal.name)
         if there is None or there.sha256 != seal.sha256:

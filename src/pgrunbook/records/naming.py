@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pgrunbook.errors import Problem, Unreadable
-from pgrunbook.records import contained
+from pgrunbook.records import untrusted_files
 
 # How the names of a record's files end: of what its seal is about, the executed notebook first, and
 # of the seal.
@@ -49,11 +49,11 @@ def problems(root: Path, name: str) -> Iterator[Problem]:
         )
     try:
         for each in sorted(names(name.removesuffix(NOTEBOOK))):
-            contained.below(root, each)
+            untrusted_files.path_below(root, each)
     except Unreadable as exc:
         yield Problem(
             "is not kept in an archive",
-            contained.printable(name),
+            untrusted_files.printable(name),
             "a regular file with a name that can be read",
             str(exc),
             "copy it to another name below outputs/",

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from pgrunbook.errors import Problem, Unreadable
 from pgrunbook.records.archive import HEAD, MERGED, Archive
-from pgrunbook.records.contained import is_regular
 from pgrunbook.records.naming import SEAL
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.untrusted_files import is_regular
 
 # How often to begin anew because a run has just sealed its record.
 _READINGS = 5

@@ -1,12 +1,12 @@
-"""What an executed notebook says, read as data: by the reviewer's page, and by whoever compares two
-runs.
+"""Reads what an executed notebook says as data: for the reviewer's page, and for whoever compares
+two runs.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
@@ -30,9 +30,9 @@ UNENDED = "its run has not ended, or its runner was killed"
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame that a method of a run returned: its `parts.Kind`, the cell that shows it, and its
-    rows by column, the index's columns first. `about` has what else it says, by the keys of
-    `parts.Frame`, such as the block that it is about.
+    """A frame that a method of a run returned: its `parts.Kind`, the id of the cell that shows it,
+    and its rows by column, the index's columns first. `about` has what else it says, by the keys of
+    `parts.Frame`, such as the name of a block.
     """
 
     kind: str
@@ -56,8 +56,8 @@ class Cell:
 class Block:
     """A block in a run: what was decided and why, its SQL if it was to run, and what came of it.
 
-    `event` is `applied`, `adopted`, `reverted`, or empty where nothing was done; `elapsed_ms` and
-    `started_at` (ISO 8601, UTC) go with it. The digests are those of `blocks.Block`.
+    `event` is `applied`, `adopted`, `reverted`, or empty where nothing was done: then `elapsed_ms`
+    is 0 and `started_at` (ISO 8601, UTC) is empty, too. The digests are those of `blocks.Block`.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> Record:
-        """The record in a file, with the snapshots beside it. Raises ValueError if it is no
+        """Read the record in a file, with the snapshots beside it. Raises ValueError if it is no
         notebook, NewerFormat if a later version of pgrunbook has written it.
         """
         notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -101,10 +101,11 @@ class Record:
     @property
     def cells(self) -> Sequence[Cell]:
         """All cells, in order."""
-        return [
-            Cell(cell.get("id", ""), cell["cell_type"], _state(cell))
-            for cell in self.notebook["cells"]
-        ]
+        cells = []
+        for cell in self.notebook["cells"]:
+            state = cell.get("metadata", {}).get("papermill", {}).get("status") or ""
+            cells.append(Cell(cell.get("id", ""), cell["cell_type"], str(state)))
+        return cells
 
     @cached_property
     def noted(self) -> Row:
@@ -133,13 +134,15 @@ class Record:
         """Which runbook was run, as the verdict's card, the list of what was run or papermill names
         it; or empty.
         """
-        named = (
-            self.card.get("runbook")
-            or next(iter(self.sources), "")
-            or self._papermill.get("input_path")
-            or ""
-        )
-        return PurePath(named).stem
+        names = [
+            self.card.get("runbook"),
+            *list(self.sources)[:1],
+            self._papermill.get("input_path"),
+        ]
+        for name in names:
+            if name:
+                return PurePath(name).stem
+        return ""
 
     @property
     def started_at(self) -> str:
@@ -150,16 +153,18 @@ class Record:
     def seconds(self) -> float:
         """How long it ran."""
         took = self._papermill.get("duration")
-        return float(took or self.card.get("took_ms", 0) / 1000 if self.fleet else took or 0)
+        if not took and self.fleet:
+            took = self.card.get("took_ms", 0) / 1000
+        return float(took or 0)
 
     @property
     def unended(self) -> bool:
         """Whether papermill has not ended it, though it is at a cell or has some left: see
         UNENDED.
         """
-        return not self._papermill.get("end_time") and any(
-            cell.state in ("running", "pending") for cell in self.cells
-        )
+        if self._papermill.get("end_time"):
+            return False
+        return any(cell.state in ("running", "pending") for cell in self.cells)
 
     @cached_property
     def frames(self) -> Sequence[Frame]:
@@ -174,11 +179,16 @@ class Record:
         return found
 
     def last(self, kind: str) -> Frame | None:
-        """The last frame of a kind: where a cell was run again, what counts."""
-        return next((frame for frame in reversed(self.frames) if frame.kind == kind), None)
+        """Return the last frame of a kind: where a cell was run again, that counts; None if there
+        is none.
+        """
+        for frame in reversed(self.frames):
+            if frame.kind == kind:
+                return frame
+        return None
 
     def rows(self, kind: str) -> Sequence[Row]:
-        """The rows of the last frame of a kind; none if there is no such frame."""
+        """Return the rows of the last frame of a kind; none if there is no such frame."""
         frame = self.last(kind)
         return frame.rows if frame else ()
 
@@ -203,17 +213,15 @@ class Record:
         return [self._block(said, cell, done.get(name)) for name, (said, cell) in decided.items()]
 
     def _block(self, decided: Decided, cell: str, done: Done | None) -> Block:
-        # of a frame that a cell shows again, the last counts
-        about = {
-            frame.kind: frame.rows
-            for frame in self.frames
-            if frame.about.get("block") == decided.block
-        }
-        statements = about.get(Kind.STATEMENTS, ())
+        rows: dict[str, Sequence[Row]] = {}
+        for frame in self.frames:
+            if frame.about.get("block") == decided.block:
+                rows[frame.kind] = frame.rows  # if a cell shows it again, the last counts
+        statements = rows.get(Kind.STATEMENTS, ())
         in_transaction = decided.in_transaction
         if in_transaction is None:
             in_transaction = version_0.in_transaction(statements)
-        return Block(
+        block = Block(
             name=decided.block,
             cell=cell,
             title=decided.title,
@@ -223,30 +231,38 @@ class Record:
             source_sha256=decided.source_sha256,
             tree_sha256=decided.tree_sha256,
             in_transaction=in_transaction,
-            event=done.event if done else "",
-            started_at=done.started_at if done else "",
-            elapsed_ms=done.elapsed_ms if done else 0.0,
             statements=statements,
-            locks=about.get(Kind.LOCKS, ()),
-            attempts=about.get(Kind.ATTEMPTS, ()),
+            locks=rows.get(Kind.LOCKS, ()),
+            attempts=rows.get(Kind.ATTEMPTS, ()),
+        )
+        if done is None:
+            return block
+        return replace(
+            block, event=done.event, started_at=done.started_at, elapsed_ms=done.elapsed_ms
         )
 
     @cached_property
     def plan(self) -> Row:
         """The plan, by the keys of `parts.PlanShown`; empty if the run did not come to one."""
-        return next((said.said() for said, _ in self._shown(PlanShown)), {})
+        for said, _ in self._shown(PlanShown):
+            return said.said()
+        return {}
 
     @cached_property
     def fleet(self) -> Row:
         """A fleet's run, by the keys of `parts.FleetShown`; empty if it is the record of a target's
         own.
         """
-        return next((said.said() for said, _ in self._shown(FleetShown)), {})
+        for said, _ in self._shown(FleetShown):
+            return said.said()
+        return {}
 
     @property
     def plan_cell(self) -> str:
-        """The cell that shows the plan; empty if none does."""
-        return next((cell for _, cell in self._shown(PlanShown)), "")
+        """The id of the cell that shows the plan; empty if none does."""
+        for _, cell in self._shown(PlanShown):
+            return cell
+        return ""
 
     @property
     def card(self) -> Row:
@@ -290,22 +306,29 @@ class Record:
         return [said.said() for said, _ in self._shown(Decided)]
 
     @property
-    def written(self) -> Sequence[Row]:
+    def cells_in_file(self) -> Sequence[Row]:
         """Its cells as they stand in the file, but for those of the parameters."""
-        return [cell for cell in self.notebook["cells"] if not _tags(cell) & _PARAMETERS]
+        cells = []
+        for cell in self.notebook["cells"]:
+            if _PARAMETERS.isdisjoint(cell.get("metadata", {}).get("tags", ())):
+                cells.append(cell)
+        return cells
 
     def snapshots(self) -> dict[str, Any]:
-        """`before` and `after`, each with its frames, as far as the run took them, and what the
-        blocks make.
+        """Return `before` and `after`, each with its frames, as far as the run took them, and as
+        `expected` what the blocks make.
 
         Frames are mappings of `columns` and `rows`. `expected` has, by block, lists of kind, table,
         name and value.
         """
-        taken: dict[str, Any] = {
-            said.when: said.said()["frames"] for said, _ in self._shown(Snapshot) if said.frames
-        }
-        made = {said.block: list(said.makes) for said, _ in self._shown(Decided) if said.makes}
-        return {**taken, **({"expected": made} if made else {}), **self.beside}
+        snapshots: dict[str, Any] = {}
+        for said, _ in self._shown(Snapshot):
+            if said.frames:
+                snapshots[said.when] = said.said()["frames"]
+        expected = {said.block: list(said.makes) for said, _ in self._shown(Decided) if said.makes}
+        if expected:
+            snapshots["expected"] = expected
+        return {**snapshots, **self.beside}
 
     @property
     def _metadata(self) -> Row:
@@ -316,7 +339,7 @@ class Record:
         return self._metadata.get("papermill") or {}
 
     def _shown(self, kind: type[P]) -> Iterator[tuple[P, str]]:
-        """What the cells say of a kind, each with the id of its cell."""
+        """Yield what the cells say of a kind, each with the id of its cell."""
         for cell in self.notebook["cells"]:
             for output in cell.get("outputs", ()):
                 for said in bundles.parts(output.get("data", {}), kind):
@@ -324,11 +347,3 @@ class Record:
 
 
 _PARAMETERS = {"parameters", "injected-parameters"}
-
-
-def _tags(cell: Row) -> set[str]:
-    return set(cell.get("metadata", {}).get("tags", ()))
-
-
-def _state(cell: Row) -> str:
-    return str(cell.get("metadata", {}).get("papermill", {}).get("status") or "")

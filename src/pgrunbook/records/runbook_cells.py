@@ -1,6 +1,6 @@
-"""Whether the cells of a record are those of the runbook that was run.
+"""Checks that the cells of a record are those of the runbook that was run.
 
-Whoever steps through a runbook may add cells that look, and notes: that is told. A code cell that
+Whoever steps through a runbook may add cells that look, and notes: these are told. A code cell that
 is missing, altered or out of its order makes the record one of something else.
 """
 
@@ -45,23 +45,25 @@ class _Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class RunbookCells:
-    """The cells of a record beside those of its runbook.
+    """The cells of a record beside those of its runbook. `passed`: the run came to its end.
 
-    The digest of the runbook's code stands in the plan, which the ledger knows by the plan's own.
-    The list of its cells only says where to look: it is nothing if their code has another digest.
-    `passed`: whether the run came to its end.
+    The digest of the runbook's code stands in the plan, and the digest of the plan in the ledger.
+    The list of the runbook's cells only says where to look: if their code has another digest, it
+    proves nothing.
     """
 
     record: Record
     passed: bool = False
 
     def problems(self) -> Iterator[Problem]:
-        """Code cells of the runbook that are missing, altered or out of their order."""
+        """Yield a problem for each code cell of the runbook that is missing, altered or out of its
+        order.
+        """
         if not self._code or self._is_whole:
             return
-        found = [*self._missing()]
+        found = list(self._missing())
         yield from found
-        if not found:  # the list of its cells is not the one of the run
+        if not found:  # the list of cells is not that of the runbook
             yield Problem(
                 "the code of its cells is not that of the runbook that was run",
                 self.record.runbook,
@@ -76,12 +78,15 @@ class RunbookCells:
         among them, texts are not the runbook's, or something that was to be shown is not. Empty if
         there is nothing.
         """
-        found = {
-            "cells that the runbook does not have": self._added,
-            "texts that are not the runbook's": self._altered_texts,
-            "cells that show nothing": self._silent,
-        }
-        return "; ".join(f"{what}: {', '.join(names)}" for what, names in found.items() if names)
+        remarks = []
+        for what, names in (
+            ("cells that the runbook does not have", self._added),
+            ("texts that are not the runbook's", self._altered_texts),
+            ("cells that show nothing", self._without_outputs),
+        ):
+            if names:
+                remarks.append(f"{what}: {', '.join(names)}")
+        return "; ".join(remarks)
 
     @cached_property
     def _cells(self) -> Sequence[_Cell]:
@@ -90,15 +95,11 @@ class RunbookCells:
 
     @cached_property
     def _all(self) -> Sequence[_Cell]:
-        return [
-            _Cell(
-                cell.get("id", ""),
-                cell["cell_type"],
-                "".join(cell["source"]),
-                bool(cell.get("outputs")),
-            )
-            for cell in self.record.written
-        ]
+        cells = []
+        for cell in self.record.cells_in_file:
+            text, shows = "".join(cell["source"]), bool(cell.get("outputs"))
+            cells.append(_Cell(cell.get("id", ""), cell["cell_type"], text, shows))
+        return cells
 
     @cached_property
     def _about(self) -> Mapping[str, Any]:
@@ -110,10 +111,15 @@ class RunbookCells:
     def _code(self) -> str:
         """SHA-256 of the runbook's code; empty if the record does not say."""
         files = self.record.plan.get("files") or self._about.get("code") or {}
-        return next((sha256 for name, sha256 in files.items() if name.endswith(".ipynb")), "")
+        for name, sha256 in files.items():
+            if name.endswith(".ipynb"):
+                return str(sha256)
+        return ""
 
     def _listed(self, kind: str) -> Sequence[tuple[str, str]]:
-        """The id and the digest of each cell of the runbook that is of this kind, in order."""
+        """Return the id and the digest of each cell of the runbook that is of this kind, in
+        order.
+        """
         return [(name, sha256) for name, of, sha256 in self._about.get("cells", ()) if of == kind]
 
     @cached_property
@@ -130,7 +136,7 @@ class RunbookCells:
 
     @cached_property
     def _is_whole(self) -> bool:
-        """Each cell must be there: two in one have the digest of the same code."""
+        # Two cells joined in one have the digest of the same code: so they are counted, too.
         listed = self._listed("code")
         ours = self._ours if listed else self._cells
         return len(ours) >= len(listed) and _sha256(_joined(ours)) == self._code
@@ -140,14 +146,14 @@ class RunbookCells:
         digests = [sha256 for _, sha256 in listed]
         for number in _unmatched(digests, [cell.sha256 for cell in self._cells]):
             name, sha256 = listed[number]
+            cell = there.get(name)
             what, found = "a code cell of the runbook is missing", "no code cell of that id"
-            if cell := there.get(name):
-                moved = cell.sha256 == sha256
-                what = (
-                    f"a code cell of the runbook {'stands elsewhere' if moved else 'was altered'}"
-                )
-                found = _placed(cell.sha256, [each.id for each in self._cells], name)
-            expected = _placed(sha256, [each for each, _ in listed], name)
+            if cell:
+                what = "a code cell of the runbook was altered"
+                if cell.sha256 == sha256:
+                    what = "a code cell of the runbook stands elsewhere"
+                found = _place(cell.sha256, [each.id for each in self._cells], name)
+            expected = _place(sha256, [each for each, _ in listed], name)
             yield Problem(what, f"{self.record.runbook}, cell {name}", expected, found, _WHOLE)
 
     @property
@@ -165,7 +171,7 @@ class RunbookCells:
         return [listed[number][0] for number in _unmatched(digests, texts)]
 
     @property
-    def _silent(self) -> Sequence[str]:
+    def _without_outputs(self) -> Sequence[str]:
         """Cells whose outputs are gone, of a run that came to its end."""
         if not self.passed:
             return []
@@ -176,14 +182,14 @@ def _joined(cells: Sequence[_Cell]) -> str:
     return "\n\n".join(cell.text for cell in cells)
 
 
-def _placed(sha256: str, names: Sequence[str], name: str) -> str:
+def _place(sha256: str, names: Sequence[str], name: str) -> str:
     number = names.index(name)
     after = f"after the code cell {names[number - 1]}" if number else "before all code cells"
     return f"SHA-256 {sha256}, {after}"
 
 
 def _unmatched(wanted: Sequence[str], found: Sequence[str]) -> Iterator[int]:
-    """The numbers of those wanted that are not found in their order."""
+    """Yield the positions of the wanted ones that are not found in their order."""
     matcher = SequenceMatcher(None, wanted, found, autojunk=False)
     for what, first, end, _, _ in matcher.get_opcodes():
         if what in ("delete", "replace"):

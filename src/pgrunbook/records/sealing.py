@@ -1,4 +1,4 @@
-"""Sealing: what belongs to an executed notebook is put beside it, and all of it into the archive's
+"""Seals executed notebooks: what belongs to one is put beside it, and all of it into the archive's
 chain.
 """
 
@@ -20,16 +20,16 @@ from pgrunbook import files
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, first_line
 from pgrunbook.ledger.heads import Head
 from pgrunbook.postgres.target import Target
-from pgrunbook.records import attestation, consistency, leaks, malformed
+from pgrunbook.records import attestation, consistency, leaks, malformed_notebook
 from pgrunbook.records.archive import Archive, seal_command
-from pgrunbook.records.contained import require_regular
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Snapshot
-from pgrunbook.records.hearing import Hearing
-from pgrunbook.records.how_it_ended import Ending, final, shown
+from pgrunbook.records.how_it_ended import Ending, final_ending, shown
+from pgrunbook.records.ledger_check import LedgerCheck
 from pgrunbook.records.reading import sealed_run
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import BY_HAND
+from pgrunbook.records.untrusted_files import require_regular
 from pgrunbook.runbooks import credentials, parameters, targets
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
@@ -38,8 +38,8 @@ from pgrunbook.secrets.search import Leak
 
 
 class Sealed(NamedTuple):
-    """The new head of the archive, whether its seal is signed, what could not be had for the
-    record, and what the target's ledger says of it, where somebody is to be told.
+    """The new head of the archive, and whether its seal is signed. `problems` are what could not be
+    had for the record; `told` is what the target's ledger says of it, if it was sealed by hand.
     """
 
     head: Head
@@ -48,11 +48,12 @@ class Sealed(NamedTuple):
     told: str = ""
 
     def __str__(self) -> str:
-        told = f"\n{self.told}" if self.told else ""
-        return (
-            f"number {self.head.sequence}, "
-            f"{self.head.name}{'' if self.signed else ' (no key: not signed)'}{told}"
-        )
+        text = f"number {self.head.sequence}, {self.head.name}"
+        if not self.signed:
+            text += " (no key: not signed)"
+        if self.told:
+            text += f"\n{self.told}"
+        return text
 
 
 @dataclass
@@ -74,23 +75,24 @@ class Sealing:
         key = self.project.signing_key
         signer = attestation.signer(key) if key else None
         target = self._target()
-        with malformed.refused(self.notebook.name):
+        with malformed_notebook.refuse(self.notebook.name):
             self._require_truth()
             self._search(target)
             facts, sources = self._facts(), self._record.sources
-            # which cannot be written if it is no Unicode
+            # What is no Unicode cannot be written: that is to be known before anything is.
             _json([facts, sources, self._record.snapshots(), self.nb])
         archive = Archive(self.project.outputs)
         archive.require_unsealed(self.notebook)
         if self.by_hand:
             self._require_first(archive)
-        hearing = Hearing(
+        check = LedgerCheck(
             self._record, self._ending, self.chosen, self.by_hand, self.problems, self._secrets
         )
-        with hearing.session(target) as conn:
-            testimony = hearing.testimony(conn)
-            rows = hearing.rows(conn)
+        with check.session(target) as conn:
+            testimony = check.testimony(conn)
+            rows = check.rows(conn)
 
+            # called once nothing else can refuse, and while nobody else adds to the archive
             def complete() -> None:
                 if rows:
                     shown = search.clean(rows, self._secrets, sql=True)
@@ -104,15 +106,18 @@ class Sealing:
             }
             head = archive.seal(self.notebook, facts, sources, signer, complete)
             if conn and rows:
-                hearing.note(conn, head)
-            told = "; ".join(filter(None, [testimony.says, testimony.remark]))
-            return Sealed(head, signer is not None, self.problems, told if self.by_hand else "")
+                check.note(conn, head)
+            told = ""
+            if self.by_hand:
+                told = "; ".join(filter(None, [testimony.says, testimony.remark]))
+            return Sealed(head, signer is not None, self.problems, told)
 
     def _require_truth(self) -> None:
         """Refuse what was not executed, and what contradicts itself, such as parameters that are
         not those of the run: the seal would vouch for it.
         """
-        if not self._record.started_at and not any(cell.get("outputs") for cell in self.nb.cells):
+        executed = self._record.started_at or any(cell.get("outputs") for cell in self.nb.cells)
+        if not executed:
             remedy = "run its cells, save it with their outputs, and seal that"
             raise Refused.of("was not executed", where=self.notebook.name, remedy=remedy)
         problems = list(consistency.problems(self._record, self.nb.cells, self.chosen))
@@ -122,10 +127,10 @@ class Sealing:
             )
 
     def _require_first(self, archive: Archive) -> None:
-        """Refuse another notebook of a run whose record is in the archive: which of the two is
-        it?
-        """
-        if self._record.run_id and (seal := sealed_run(archive, self._record.run_id)):
+        """Refuse a second notebook of a run whose record is in the archive."""
+        run_id = self._record.run_id
+        seal = sealed_run(archive, run_id) if run_id else None
+        if seal:
             both = [str(archive.root / seal.notebook), str(self.notebook)]
             raise Refused.of(
                 "is not the record of that run: it has one",
@@ -136,24 +141,28 @@ class Sealing:
             )
 
     def _target(self) -> Target | None:
-        """Where the run was to work; None if that cannot be had any more."""
-        with suppress(RunbookError):
-            return targets.resolve(self.chosen.target, self.project) if self.chosen else None
+        """Return where the run was to work; None if that cannot be had any more."""
+        if self.chosen:
+            with suppress(RunbookError):
+                return targets.resolve(self.chosen.target, self.project)
         return None
 
     def _search(self, target: Target | None) -> None:
-        """Take secrets out of what another engine has written, and nobody searched before. Refuse
-        to seal it unseen if one is a password of the run; what only looks like a secret is told.
+        """Mask secrets in what another engine has written, as nobody searched it before. Refuse to
+        seal it if one is a password of the run: somebody has to read it first. What only looks like
+        a secret is told.
         """
         self._secrets = credentials.of_target(target) if target else ()
-        if not (found := leaks.search(self.nb, self._secrets)):
+        found = leaks.search(self.nb, self._secrets)
+        if not found:
             return
         leaks.mask(self.nb, self._secrets)
         files.write(self.notebook, _json(self.nb))
-        if own := [leak for leak in found if leak.known]:
+        own = [leak for leak in found if leak.known]
+        if own:
             raise Failed(
                 "The notebook held a secret, which is masked now: it is not sealed.",
-                problems=_masked(own, self.notebook),
+                problems=_leak_problems(own, self.notebook),
             )
         self.problems += [f"what looks like a secret was masked: {leak}" for leak in found]
 
@@ -171,7 +180,9 @@ class Sealing:
         }
 
     def _take_out_snapshots(self) -> None:
-        """Into a file of their own, unless they are there, since it could not be sealed then."""
+        """Move the snapshots into a file of their own; if an earlier attempt at the seal has done
+        that, see that the file is there.
+        """
         beside = self.notebook.with_suffix(".snapshots.json")
         if any(said.file for said, _ in shown(self.nb.cells, Snapshot)):
             if not beside.exists():
@@ -179,11 +190,12 @@ class Sealing:
                     f"the state of the tables is not in the record: there is no {beside.name}"
                 )
             return
-        if snapshots := self._record.snapshots():
+        snapshots = self._record.snapshots()
+        if snapshots:
             files.write(beside, _json(bundles.snapshots_file(snapshots)))
             for cell in self.nb.cells:
                 bundles.take_out_snapshots(cell, beside.name)
-            # as nbformat writes it, a seventh would be indentation
+            # without indentation, which would be a seventh of the file as nbformat writes it
             files.write(self.notebook, _json(self.nb))
 
     @cached_property
@@ -192,24 +204,24 @@ class Sealing:
 
     @cached_property
     def _ending(self) -> Ending:
-        return final(self.nb.cells)
+        return final_ending(self.nb.cells)
 
 
 def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
-    """Seal the record of a run that has ended: `by_hand`, unless whoever has just executed it does.
+    """Seal the record of a run that has ended; `by_hand`, unless who has just executed it calls.
 
     The ledger's rows on the run are put beside the executed notebook, and the head is noted in the
-    ledger; the target need not be there. Raises Refused if the file is no notebook of the archive,
-    is sealed already, was not executed, has other parameters than the run, or tells otherwise than
-    the ledger; Failed if the archive is broken, or cannot be written.
+    ledger, if the target can be reached. Raises Refused if the file is no notebook of the archive,
+    is sealed already, was not executed, has other parameters than the run, or contradicts the
+    ledger; Failed if the archive is broken, or cannot be written.
     """
     name = Archive(project.outputs).name(notebook)
     require_regular(notebook)
     try:
-        with malformed.refused(name):
+        with malformed_notebook.refuse(name):
             nb = _read(notebook)
             bundles.require_known(nb, name)
-            chosen = _chosen(nb)
+            chosen = _parameters(nb)
         return Sealing(project, notebook, nb, chosen, by_hand).run()
     except OSError as exc:
         remedy = f"once the disk can be written: {seal_command(notebook)}"
@@ -218,7 +230,7 @@ def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
         ) from exc
 
 
-def _masked(found: Sequence[Leak], notebook: Path) -> list[Problem]:
+def _leak_problems(found: Sequence[Leak], notebook: Path) -> list[Problem]:
     remedy = (
         "change it, as it may have been read meanwhile; read the record, then: "
         f"{seal_command(notebook)}"
@@ -234,10 +246,10 @@ def _read(notebook: Path) -> NotebookNode:
         raise ValueError(f"{type(exc).__name__}: {first_line(exc)}") from exc
 
 
-def _chosen(nb: NotebookNode) -> Parameters | None:
+def _parameters(nb: NotebookNode) -> Parameters | None:
     try:
-        return parameters.chosen(nb)
-    except Refused:  # as the run was, because of them
+        return parameters.papermill_parameters(nb)
+    except Refused:  # the run was refused because of them
         return None
 
 

@@ -1,4 +1,4 @@
-"""The reviewer's pages: a static site made of an archive, an index and one page per record."""
+"""Makes the reviewer's pages of an archive: a static site, an index and one page per record."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pgrunbook.errors import Failed, Unreadable, Verdict
 from pgrunbook.records import page_names, rendering
 from pgrunbook.records.archive import Archive, sha256_of
 from pgrunbook.records.audit_questions import answers
-from pgrunbook.records.failure import Failure, ended
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.failure import Failure, verdict_and_reason
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.naming import seal_of
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import Seal
@@ -51,8 +51,8 @@ FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
 
 @dataclass(frozen=True)
 class Row:
-    """A record in the index. `name`: the notebook, from the archive's root on; `page`: its page,
-    from the site's.
+    """A record in the index. `name` is the notebook's path from the archive's root on, `page` that
+    of its page from the site's.
     """
 
     name: str
@@ -71,13 +71,11 @@ class Row:
 
     @classmethod
     def read(cls, line: str) -> Row:
-        """The row in a line of JSON. Raises ValueError or TypeError if it is none."""
+        """Read the row in a line of JSON. Raises ValueError or TypeError if it is none."""
         row = cls(**json.loads(line))
-        if any(
-            not isinstance(value, float if name == "seconds" else str)
-            for name, value in vars(row).items()
-        ):
-            raise ValueError("not a row")
+        for name, value in vars(row).items():
+            if not isinstance(value, float if name == "seconds" else str):
+                raise ValueError("not a row")
         return row
 
 
@@ -97,18 +95,19 @@ class Site:
         return self.archive.root / "site"
 
     def build(self, *, anew: bool = False) -> tuple[int, int]:
-        """Write what is missing, or all of it; how many pages were made, and how many records there
-        are. The page of a record that is gone goes too.
+        """Write what is missing, or all of it, and remove the pages of records that are gone.
+        Returns how many pages were made, and how many records there are.
         """
         rows, made = self._build(anew=anew)
         return made, len(rows)
 
     def page(self, notebook: Path) -> Path:
-        """Write what is missing; where the page of this record is. Raises Failed if it could not be
-        made.
+        """Write what is missing, and return where the page of this record is. Raises Failed if it
+        could not be made.
         """
         name = self.archive.name(notebook)
-        return self.root / next(row.page for row in self._build(anew=False)[0] if row.name == name)
+        rows, _ = self._build(anew=False)
+        return self.root / next(row.page for row in rows if row.name == name)
 
     def _build(self, *, anew: bool) -> tuple[list[Row], int]:
         known = self._known()
@@ -117,14 +116,9 @@ class Site:
         pages = page_names.pages(notebooks)
         for name, notebook in notebooks.items():
             row = known.get(name)
-            kept = (
-                row
-                and row.page == pages[name]
-                and row.seal.startswith("number")
-                and self.archive.is_sealed(notebook)
-            )
-            if anew or row is None or not kept:
-                row, made = self._page(notebook, pages[name]), made + 1
+            if anew or row is None or not self._is_kept(row, pages[name], notebook):
+                row = self._page(notebook, pages[name])
+                made += 1
             rows.append(row)
         for page in {row.page for row in known.values()} - {*pages.values(), *page_names.OWN}:
             self._remove(page)
@@ -132,9 +126,14 @@ class Site:
         self._index(rows)
         return rows, made
 
+    def _is_kept(self, row: Row, page: str, notebook: Path) -> bool:
+        """Whether a page need not be made again: what a sealed record says cannot change."""
+        was_sealed = row.seal.startswith("number")
+        return row.page == page and was_sealed and self.archive.is_sealed(notebook)
+
     def _notebooks(self) -> dict[str, Path]:
-        """The notebooks by their names; but for what can be no record, which `archive verify`
-        names.
+        """Return the notebooks by their names; without what can be no record, which `archive
+        verify` names.
         """
         found = {}
         for path in self.archive.files():
@@ -145,16 +144,16 @@ class Site:
         return found
 
     # -- the index
-    # -------------------------------------------------------------------------------------------
 
     def _known(self) -> dict[str, Row]:
         try:
             first, *lines = self._file("index.jsonl").read_text(encoding="utf-8").split("\n")
             if json.loads(first) != _MADE_BY:
                 return {}
-            return {row.name: row for row in map(Row.read, filter(None, lines))}
-        except (OSError, ValueError, TypeError, RecursionError):  # it can be made anew
-            return {}
+            rows = [Row.read(line) for line in lines if line]
+        except (OSError, ValueError, TypeError, RecursionError):
+            return {}  # all of it can be made anew
+        return {row.name: row for row in rows}
 
     def _index(self, rows: list[Row]) -> None:
         values = {}
@@ -171,11 +170,10 @@ class Site:
         self._write("index.jsonl", "\n".join([json.dumps(_MADE_BY), *kept]) + "\n")
 
     # -- a record
-    # --------------------------------------------------------------------------------------------
 
     def _page(self, notebook: Path, page: str) -> Row:
-        """Write the page of a record. One bad notebook, or one of another version, must not cost
-        the others theirs.
+        """Write the page of a record, and return its row. One bad notebook, or one of another
+        version, must not cost the others their pages.
         """
         seal, altered = self._seal(notebook)
         try:
@@ -199,7 +197,7 @@ class Site:
     ) -> Row:
         verdict, reason = "unknown", ""
         if not unreadable:
-            verdict, reason = ended(record, is_sealed=bool(seal or altered))
+            verdict, reason = verdict_and_reason(record, is_sealed=bool(seal or altered))
         failure = Failure() if verdict == Verdict.PASSED else Failure.of(record)
         told = unreadable or failure.after(reason)
         row = self._row(notebook, page, record, (verdict, told), seal, altered)
@@ -227,7 +225,7 @@ class Site:
         return row
 
     def _seal(self, notebook: Path) -> tuple[Seal | None, list[str]]:
-        """The seal of a record, and which of its files are not as it says."""
+        """Return the seal of a record, and which of its files are not as it says."""
         path = seal_of(notebook)
         if not path.exists():
             return None, []
@@ -235,12 +233,19 @@ class Site:
             seal = self.archive.read(path)
         except (Unreadable, OSError):
             return None, [self.archive.name(path)]
-        changed = [r.name for r in seal.statement.subject if self._sha256(r.name) != r.sha256]
+        changed = []
         own = self.archive.name(notebook)
-        return seal, changed if seal.notebook == own else [own, *changed]
+        if seal.notebook != own:
+            changed.append(own)
+        for file in seal.statement.subject:
+            if self._sha256(file.name) != file.sha256:
+                changed.append(file.name)
+        return seal, changed
 
     def _sha256(self, name: str) -> str:
-        """Of a file that a seal names; empty if it is not there, or no file of the archive."""
+        """Return the SHA-256 of a file that a seal names; empty if it is not there, or no file of
+        the archive.
+        """
         try:
             return sha256_of(self.archive.file(name))
         except (Unreadable, OSError):
@@ -258,9 +263,14 @@ class Site:
         verdict, reason = ending
         name = self.archive.name(notebook)
         known, given = record.identity, record.parameters
-        signed = ", signed" if seal and seal.envelope.signatures else ", not signed"
-        origin = f"; {seal.caveat}" if seal and seal.caveat else ""
-        state = f"number {seal.sequence}{signed}{origin}" if seal else "not sealed"
+        state = "not sealed"
+        if altered:
+            state = "CHANGED"
+        elif seal:
+            signed = "signed" if seal.envelope.signatures else "not signed"
+            state = f"number {seal.sequence}, {signed}"
+            if seal.caveat:
+                state += f"; {seal.caveat}"
         return Row(
             name=name,
             page=page,
@@ -274,15 +284,14 @@ class Site:
             seconds=record.seconds,
             operator=str(known.get("operator") or given.get("operator") or ""),
             ticket=str(given.get("ticket") or ""),
-            seal="CHANGED" if altered else state,
+            seal=state,
         )
 
     # -- its files
-    # -------------------------------------------------------------------------------------------
 
     def _file(self, page: str) -> Path:
-        """A file of the site. Raises Unreadable if there is something in its way that leads
-        elsewhere.
+        """Return the path of a file of the site. Raises Unreadable if there is something in its way
+        that leads elsewhere.
         """
         return self.archive.file(f"{self.root.name}/{page}")
 
@@ -298,8 +307,9 @@ class Site:
         atomic.write(path, text.encode("utf-8", "backslashreplace"))
 
     def _remove(self, page: str) -> None:
-        """The page of a record that is gone; whatever else the index names is none of its pages."""
+        """Remove the page of a record that is gone."""
         with suppress(Unreadable, FileNotFoundError, NotADirectoryError):
+            # the index may have been edited: whatever else it names is no page of ours
             if page.endswith(page_names.ENDINGS):
                 self._file(page).unlink()
 
@@ -321,7 +331,5 @@ def _environment() -> Environment:
 
 
 def _breakable(name: str) -> Markup:
-    """A name that may go on in the next line after an underscore, so that the index fits its
-    window.
-    """
+    """Let a name go on in the next line after an underscore, so that the index fits its window."""
     return escape(name).replace("_", Markup("_<wbr>"))

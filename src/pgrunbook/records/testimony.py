@@ -21,8 +21,8 @@ Row = Mapping[str, Any]
 
 
 class Testimony(NamedTuple):
-    """Whether a record was compared with the ledger, None where there was nothing to compare; what
-    that says; and what is to be told of its cells all the same.
+    """Whether a record was compared with the ledger (None if there was nothing to compare), what
+    the ledger says, or why it was not asked, and a remark about the cells.
     """
 
     compared: bool | None
@@ -32,11 +32,12 @@ class Testimony(NamedTuple):
 
 @dataclass(frozen=True)
 class Witness:
-    """The ledger of the database that answers: `runs` has the rows of each run of the record that
-    it knows, by table.
+    """The ledger of the database that answers.
 
-    `done` is what it says of the runbook's blocks: block, event, minute, the first digits of the
-    run. `seals` are names under which the run's record is sealed already.
+    - `runs` has the rows of each run of the record that it knows, by table.
+    - `done` is what it says of the runbook's blocks: block, event, minute, the first digits of the
+      run.
+    - `seals` are the seals that it has noted of the record's runs.
     """
 
     version: int
@@ -58,24 +59,31 @@ class Witness:
         runs: dict[str, Mapping[str, Sequence[Row]]] = {}
         seals: list[Row] = []
         for run in filter(is_id, record.runs):
-            if rows := ledger.everything(conn, run):
-                runs[run] = {
-                    table: search.clean(of or [], secrets, sql=True) for table, of in rows.items()
-                }
-                seals += heads.seals(conn, run) if version > 2 else ()
+            tables = ledger.rows_of_run(conn, run)
+            if not tables:
+                continue
+            cleaned = {}
+            for table, rows in tables.items():
+                cleaned[table] = search.clean(rows or [], secrets, sql=True)
+            runs[run] = cleaned
+            if version > 2:
+                seals += heads.seals(conn, run)
         done = set()
-        for row in ledger.done(conn, record.runbook, schema):
+        for row in ledger.block_events(conn, record.runbook, schema):
             minute = f"{row['finished_at']:%Y-%m-%d %H:%M}"
             done.add((row["block"], row["event"], minute, row["run_id"][:8]))
         return cls(version, identity, runs, frozenset(done), seals)
 
     def rows(self, table: str) -> list[Row]:
-        """The rows of a table, of all runs of the record."""
-        return [row for rows in self.runs.values() for row in rows[table]]
+        """Return the rows of a table, of all runs of the record."""
+        found: list[Row] = []
+        for tables in self.runs.values():
+            found += tables[table]
+        return found
 
 
 def is_id(text: str) -> bool:
-    """Whether a run can be called so; PostgreSQL takes nothing else for a UUID."""
+    """Whether a text can be the id of a run: a UUID as PostgreSQL prints it."""
     try:
         return str(uuid.UUID(text)) == text
     except ValueError:

@@ -1,5 +1,5 @@
-"""Whether an archive is as it was sealed: every file changed, removed, added or put elsewhere, by
-its name.
+"""Checks whether an archive is as it was sealed, and names every file that was changed, removed,
+added or put elsewhere.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pgrunbook.ledger import heads
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation, chain
 from pgrunbook.records.archive import Archive, seal_command, sha256_of
-from pgrunbook.records.contained import is_regular, unnameable
 from pgrunbook.records.findings import Verification
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.naming import JOURNAL, SEAL, names, seal_of
 from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.untrusted_files import is_regular, name_problem
 from pgrunbook.runbooks.project import Project
 
 
@@ -43,20 +43,20 @@ def of_project(
         return verify_alone(only, known)
     archive = Archive(project.outputs)
     archive.require_there()
-    heads = {name: _noted(project, name) for name in targets}
+    heads = {name: _noted_heads(project, name) for name in targets}
     return verify(archive, known, heads, only.resolve() if only else None)
 
 
 def known_keys(project: Project, keys: Sequence[Path]) -> list[Key]:
-    """The public keys in these files; without any, those of `pgrunbook.toml`. Raises Refused if one
-    cannot be read.
+    """Return the public keys in these files; without any, those of `pgrunbook.toml`. Raises Refused
+    if one cannot be read.
     """
     paths = keys or [project.root / path for path in project.settings.archive.public_keys]
     return [attestation.public_key(path, project.signing_key) for path in paths]
 
 
-def _noted(project: Project, name: str) -> list[Head]:
-    # Here, because an archive can be checked without its targets.
+def _noted_heads(project: Project, name: str) -> list[Head]:
+    # Imported here, because an archive can be checked without its targets.
     from pgrunbook.ledger import origin
     from pgrunbook.postgres import connection, driver_errors
     from pgrunbook.runbooks import targets
@@ -84,36 +84,40 @@ def verify(
 
     With `keys`, every seal must be signed with one of them, and there must be some. `heads` are
     what the ledgers of targets, by their names, have noted as the head at some time: the chain must
-    still hold them. Raises Refused if no record is called as `only` is.
+    still hold them. Raises Refused if no record has the name of `only`.
     """
     own = names(archive.record(only)) if only else None
     reading = read_archive(archive)
-    seals = [seal for seal in _all(reading) if own is None or seal.name in own]
+    seals = [seal for seal in _all_seals(reading) if own is None or seal.name in own]
     unsigned = _unsigned(seals, keys)
     signed = len(seals) - len(unsigned) if keys else None
-    problems = [
-        problem
-        for problem, about in _found(reading, seals, unsigned, heads or {})
-        if own is None or not own.isdisjoint(about)
-    ]
+    problems = []
+    for problem, about in _find(reading, seals, unsigned, heads or {}):
+        if own is None or not own.isdisjoint(about):
+            problems.append(problem)
     if own is not None:
         return Verification.of(len(seals), signed, None, problems, seals)
     if not seals and not problems:
-        problems += _emptied(keys, heads or {})
-    last = reading.chain[-1] if reading.chain else None
-    head = Head(last.sequence, last.name, last.sha256, last.archive) if last else None
+        problems += _check_not_empty(keys, heads or {})
+    head = None
+    if reading.chain:
+        last = reading.chain[-1]
+        head = Head(last.sequence, last.name, last.sha256, last.archive)
     return Verification.of(len(seals), signed, head, problems, seals)
 
 
 def problems(reading: Reading, keys: Sequence[Key]) -> list[Problem]:
-    """All that is wrong with an archive as it was read; `keys` as in `verify`."""
-    seals = _all(reading)
-    return [problem for problem, _ in _found(reading, seals, _unsigned(seals, keys), {})]
+    """Return all that is wrong with an archive as it was read; `keys` as in `verify`."""
+    seals = _all_seals(reading)
+    return [problem for problem, _ in _find(reading, seals, _unsigned(seals, keys), {})]
 
 
-def _all(reading: Reading) -> list[Seal]:
-    """The seals of all its chains, its own first."""
-    return [*reading.chain, *(seal for chain in reading.merged for seal in chain)]
+def _all_seals(reading: Reading) -> list[Seal]:
+    """Return the seals of all its chains, its own first."""
+    seals = list(reading.chain)
+    for merged in reading.merged:
+        seals += merged
+    return seals
 
 
 def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
@@ -125,10 +129,12 @@ def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
         seal = Archive(notebook.parent).read(path)
     except (Unreadable, OSError) as exc:
         return Verification.of(0, None, None, [_unreadable(path, exc)], [])
-    here = {
-        name: notebook.with_name(Path(name).name) for name in _names(seal) if not unnameable(name)
-    }
-    problems = list(_record(seal, {name: path for name, path in here.items() if is_regular(path)}))
+    here = {}
+    for name in _names(seal):
+        if not name_problem(name):
+            here[name] = notebook.with_name(Path(name).name)
+    files = {name: file for name, file in here.items() if is_regular(file)}
+    problems = list(_check_record(seal, files))
     if here.get(seal.notebook) != notebook:
         problems.append(
             Problem("the seal is another record's", path.name, notebook.name, seal.notebook)
@@ -142,11 +148,13 @@ def _names(seal: Seal) -> list[str]:
     return [resource.name for resource in seal.statement.subject]
 
 
-def _emptied(keys: Sequence[Key], heads: Mapping[str, Sequence[Head]]) -> Iterator[Problem]:
-    """Where somebody expects records, none is as wrong as one that was changed."""
-    if asked := [*(["a key"] if keys else []), *(f"target {name!r}" for name in heads)]:
+def _check_not_empty(keys: Sequence[Key], heads: Mapping[str, Sequence[Head]]) -> Iterator[Problem]:
+    # Whoever gives keys or targets expects records: none is as wrong as one that was changed.
+    given = ["a key"] if keys else []
+    given += [f"target {name!r}" for name in heads]
+    if given:
         yield Problem(
-            f"nothing is sealed here that could be checked with {' and '.join(asked)}",
+            f"nothing is sealed here that could be checked with {' and '.join(given)}",
             where="outputs/",
             expected="at least one seal",
             found="none: no run was recorded yet, or the archive was emptied",
@@ -167,37 +175,39 @@ def _unreadable(seal: Path, exc: Exception) -> Problem:
     )
 
 
-def _found(
+def _find(
     reading: Reading,
     asked: Sequence[Seal],
     unsigned: Sequence[Problem],
     heads: Mapping[str, Sequence[Head]],
 ) -> Iterator[chain.Finding]:
-    """All that is wrong with the chain, and with the records of the seals that are asked about."""
+    """Yield all that is wrong with the chain, and with the records of the seals that are asked
+    about.
+    """
     files, seals = reading.files, reading.seals
     for problem in (*reading.problems, *unsigned):
         yield problem, [problem.where]
     for each in (reading.chain, *reading.merged):
-        yield from chain.links(each, seals)
-        yield from chain.kept(each, seals)
-    yield from chain.ends(reading.end, reading.chain)
-    yield from chain.brought(reading.end, reading.merged)
+        yield from chain.check_links(each, seals)
+        yield from chain.check_merged_seals(each, seals)
+    yield from chain.check_head(reading.end, reading.chain)
+    yield from chain.check_merged_ends(reading.end, reading.merged)
     for seal in asked:
-        for problem in _record(seal, files):
+        for problem in _check_record(seal, files):
             yield problem, [problem.where]
-    for problem in _not_sealed(files, seals):
+    for problem in _check_all_sealed(files, seals):
         yield problem, [problem.where]
     for name, noted in heads.items():
-        yield from chain.cut_off(_all(reading), name, noted)
+        yield from chain.check_noted_heads(_all_seals(reading), name, noted)
 
 
 def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:
-    """The seals that none of the keys has signed; none without keys."""
+    """Return a problem for each seal that none of the keys has signed; none without keys."""
     if not keys:
         return []
     problems = []
     for seal in seals:
-        if not attestation.vouched(seal.envelope, keys):
+        if not attestation.is_signed(seal.envelope, keys):
             found = "no signature"
             if seal.envelope.signatures:
                 found = "a signature that does not hold"
@@ -205,24 +215,25 @@ def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:
     return problems
 
 
-def _record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:
-    """The files of a record, each byte of them."""
+def _check_record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:
+    """Check the files of a record, each byte of them."""
     for resource in seal.statement.subject:
         if resource.name not in files:
             yield Problem(
                 "removed", where=resource.name, expected=f"a file with SHA-256 {resource.sha256}"
             )
-        elif (found := sha256_of(files[resource.name])) != resource.sha256:
+            continue
+        found = sha256_of(files[resource.name])
+        if found != resource.sha256:
             yield Problem("changed", where=resource.name, expected=resource.sha256, found=found)
 
 
-def _not_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterator[Problem]:
-    """Files that no seal is about. Those beside a seal that cannot be read are not named one by
-    one.
-    """
+def _check_all_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterator[Problem]:
+    """Find files that no seal is about."""
     sealed: set[str] = set()
     for seal in seals.values():
-        sealed |= {*_names(seal)}
+        sealed.update(_names(seal))
+    # A seal that cannot be read is a problem by itself: the files beside it are not named, too.
     beside: set[str] = set()
     for name in files:
         if name.endswith(SEAL) and name not in seals:
@@ -250,7 +261,7 @@ def _resume(name: str) -> str:
 
 
 def _unended(notebook: Path) -> bool:
-    """Whether it says so itself; not if it says nothing that can be read."""
+    """Whether a notebook says itself that its run has not ended; not if it cannot be read."""
     with suppress(OSError, *MALFORMED):
         return Record.read(notebook).unended
     return False

@@ -54,7 +54,7 @@ def picture(block: str, slices: Sequence[Slice], pauses: Sequence[Pause]) -> Non
     if not slices:
         return
     drawn = backfill_picture.svg(block, slices, pauses)
-    told = one_line(backfill.told(slices, pauses))
+    told = one_line(backfill.summary(slices, pauses))
     show({"image/svg+xml": drawn, "text/plain": told}, raw=True)
     numbers = display.named(backfill.frame(slices, pauses), Kind.BACKFILL, block=block)
     display.frame(display.folded(numbers, f"The picture's numbers, {counted(len(slices), 'row')}"))

@@ -24,23 +24,23 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     """
     project = Project.find()
     notebook = project.runbook(runbook)
-    declaration = parameters.declared(notebook)
-    given = parameters.given(declaration, namespace)
+    declaration = parameters.read_declaration(notebook)
+    given = parameters.values_given(declaration, namespace)
     chosen = parameters.validate(declaration, given)
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
     secrets = credentials.of_target(target)
     held = [
-        *source.holding(secrets),
+        *source.secret_problems(secrets),
         *cells.secrets(notebook, secrets),
-        *parameters.holding(given, secrets),
+        *parameters.secret_problems(given, secrets),
     ]
     if held:
         raise Refused("The runbook holds a secret: nothing was started.", problems=held)
     for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
         # The same cell, run again: it holds the lock that this run needs.
         earlier.close("given up for another run in the same kernel")
-    changes = partial(parameters.changes, declaration, namespace, given)
+    changes = partial(parameters.changes_since, declaration, namespace, given)
     run = Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
     run._revert_ends = chosen.mode == "revert" and cells.reverts_last(notebook)
     return run

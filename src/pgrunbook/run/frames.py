@@ -1,4 +1,4 @@
-"""A frame as it is read: as HTML, as lines of text, as JSON values."""
+"""Writes a frame as HTML, as lines of text, and as JSON values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pgrunbook.records.card import STYLE, escape
 
 
 def table(frame: pd.DataFrame) -> str:
-    """The frame as HTML: its index as the first columns, text to the left and escaped, missing
-    values blank.
+    """Return the frame as HTML: its index as the first columns, text to the left and escaped,
+    missing values blank.
     """
     return html(*texts(frame))
 
 
 def html(names: Sequence[str], rows: Sequence[Sequence[str]], summary: str = "") -> str:
-    """The names and texts of a frame as a table of HTML, with its style; folded below the summary,
-    if there is one.
+    """Return the names and texts of a frame as a table of HTML, with its style; folded below the
+    summary, if there is one.
     """
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = ""
@@ -41,92 +41,98 @@ def html(names: Sequence[str], rows: Sequence[Sequence[str]], summary: str = "")
 
 
 def _html(text: str) -> str:
-    """Escaped; a long name may be broken after an underscore, so that frames fit the screen."""
+    # A long name may be broken after an underscore, so that frames fit the screen.
     return re.sub(r"\w{20,}", lambda name: name[0].replace("_", "_<wbr>"), escape(text))
 
 
-_WIDE = 24  # characters: to where plain text is aligned
-# rows: of more, plain text has the first; who reads the record as text has all of them as HTML and
-# as data
-_LONG = 200
-_SHOWN = 20
+_MOST_ALIGNED = 24  # characters of a text that others are aligned to
+# Of more rows, plain text has the first few: HTML and the data have all of them.
+_MOST_ROWS = 200
+_FEW_ROWS = 20
 
 
 def lines(names: list[str], texts: list[list[str]]) -> str:
-    """As lines of text, however wide; what is longer than most is not waited for."""
-    shown = [names, *(texts if len(texts) <= _LONG else texts[:_SHOWN])]
-    rows = [[controls.continued(text) for text in row] for row in shown]
-    widths = [min(max(map(len, column)), _WIDE) for column in zip(*rows, strict=True)]
+    """Return the frame as lines of text, in columns; longer texts move what stands behind them."""
+    shown = texts if len(texts) <= _MOST_ROWS else texts[:_FEW_ROWS]
+    rows = [[controls.continued(text) for text in row] for row in (names, *shown)]
+    widths = [min(max(map(len, column)), _MOST_ALIGNED) for column in zip(*rows, strict=True)]
     padded = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     if not texts:
         padded.append("none")
-    if more := len(texts) - len(rows) + 1:
-        padded.append(f"… and {more:,} rows more")
+    if len(texts) > len(shown):
+        padded.append(f"… and {len(texts) - len(shown):,} rows more")
     return "\n".join(padded)
 
 
 def texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """The frame as it is read: the names of its columns, the index first, and each value as a
-    text.
+    """Return the names of the frame's columns, the index first, and its rows, each value as a text
+    for people.
     """
     names, columns = _columns(frame)
-    read = [[_cell(value) for value in column] for column in columns]
-    labels = frame.index.nlevels if len(names) > frame.shape[1] else 0
-    read[:labels] = _once(read[:labels])
+    read = [[_text(value) for value in column] for column in columns]
+    labels = len(names) - frame.shape[1]  # columns of the index
+    read[:labels] = _without_repeats(read[:labels])
     return names, [list(row) for row in zip(*read, strict=True)]
 
 
 def _columns(frame: pd.DataFrame) -> tuple[list[str], list[Iterable[Any]]]:
-    """The names of the columns, and the values of each; those of the index first, unless it only
-    counts the rows.
+    """Return the names of the columns, and the values of each; those of the index first, unless it
+    only counts the rows.
     """
-    names = [str(column) for column in frame.columns]
-    values: list[Iterable[Any]] = [column.array for _, column in frame.items()]
-    if isinstance(frame.index, pd.RangeIndex):
-        return names, values
-    levels = range(frame.index.nlevels)
-    labels = [str(level if name is None else name) for level, name in enumerate(frame.index.names)]
-    return [*labels, *names], [*(frame.index.get_level_values(level) for level in levels), *values]
+    names: list[str] = []
+    values: list[Iterable[Any]] = []
+    if not isinstance(frame.index, pd.RangeIndex):
+        for level, name in enumerate(frame.index.names):
+            names.append(str(level if name is None else name))
+            values.append(frame.index.get_level_values(level))
+    for name, column in frame.items():
+        names.append(str(name))
+        values.append(column.array)
+    return names, values
 
 
 def plain(frame: pd.DataFrame) -> dict[str, Any]:
-    """The frame as JSON values: `columns`, the index first, and `rows`; what is missing is null."""
+    """Return the frame as JSON values: `columns`, the index first, and `rows`; what is missing is
+    null.
+    """
     names, columns = _columns(frame)
-    rows = zip(*([_plain(value) for value in column] for column in columns), strict=True)
-    return {"columns": names, "rows": [list(row) for row in rows]}
+    values = [[_json_value(value) for value in column] for column in columns]
+    return {"columns": names, "rows": [list(row) for row in zip(*values, strict=True)]}
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple | set):
-        return [_plain(each) for each in value]
+        return [_json_value(each) for each in value]
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _json_value(each) for key, each in value.items()}
     if pd.isna(value):
         return None
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
-    return value if isinstance(value, bool | int | float) else str(value)
+    if isinstance(value, bool | int | float):
+        return value
+    return str(value)
 
 
-def _once(labels: Sequence[list[str]]) -> list[list[str]]:
-    """The columns of an index; in all but the last of them a value that repeats the row above is
-    left out.
+def _without_repeats(labels: Sequence[list[str]]) -> list[list[str]]:
+    """Return the columns of an index; in all but the last of them, leave out a value that repeats
+    the row above.
     """
-    rows = [*zip(*labels, strict=True)]
-    shown = [list(row) for row in rows[:1]]
-    for above, row in pairwise(rows):
-        hidden = 0
-        while hidden < len(row) - 1 and above[hidden] == row[hidden]:
-            hidden += 1
-        shown.append([*[""] * hidden, *row[hidden:]])
-    return [list(column) for column in zip(*shown, strict=True)] or [*labels]
+    columns = [list(column) for column in labels]
+    rows = list(zip(*labels, strict=True))
+    for number, (above, row) in enumerate(pairwise(rows), start=1):
+        for level in range(len(row) - 1):
+            if above[level] != row[level]:
+                break
+            columns[level][number] = ""
+    return columns
 
 
-def _cell(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list | dict | tuple | set):
@@ -137,4 +143,6 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    return str(value)

@@ -18,7 +18,7 @@ from IPython.core.getipython import get_ipython
 from pgrunbook.applying.apply_blocks import Worker
 from pgrunbook.errors import Failed, Problem, Refused, Verdict, first_line
 from pgrunbook.ledger.origin import Standing
-from pgrunbook.ledger.run_rows import Recorder, so_far
+from pgrunbook.ledger.run_rows import Recorder, progress_of
 from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
@@ -148,7 +148,7 @@ class Lifetime:
 
         look = self._sessions.look
         server = targets.for_twins(project, look.info.server_version // 10_000)
-        with twin_server.made(reached, look, server, self.run_id[:8]) as twin:
+        with twin_server.make_twin(reached, look, server, self.run_id[:8]) as twin:
             yield twin
 
     def _check_target(self, target: target.Target, project: Project) -> Identity:
@@ -174,10 +174,12 @@ class Lifetime:
         """The card of the target, and what is known of runs that have not ended, by a label."""
         state = "died" if self._sessions.locked else "at work, or died"
         unfinished = {
-            f"run {row['run_id'][:8]}": f"{state}; {so_far(row)}"
+            f"run {row['run_id'][:8]}": f"{state}; {progress_of(row)}"
             for row in self._recorder.unfinished()
         }
-        given = {name: value for name, (value, _) in parameters.changed(self.parameters).items()}
+        given = {
+            name: value for name, (value, _) in parameters.non_defaults(self.parameters).items()
+        }
         there = self._rehearsal.there if self._rehearsal else self._identity
         card = target_card.card(
             there,

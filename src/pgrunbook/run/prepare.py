@@ -1,5 +1,5 @@
-"""What a run is going to do, and whether it may: all that is checked before anything is changed.
-Reads only.
+"""Prepares a run: decides what it is going to do, and checks whether it may, before anything is
+changed. Reads only.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition
-from pgrunbook.inventory.words import told
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
     batch_keys,
     delays,
-    depended,
+    dependents,
     estimates,
-    foreseen,
     grammar,
     hazards,
     losses,
@@ -27,6 +26,7 @@ from pgrunbook.planning import (
     preflight,
     reliance,
     right_target,
+    statement_errors,
     unseen_lag,
 )
 from pgrunbook.planning.agenda import Agenda
@@ -48,10 +48,10 @@ from pgrunbook.runbooks.project import Project
 
 @dataclass
 class Preparation:
-    """The decisions about all blocks, the plan that they make, what they put at risk, and the
-    checks; empty before `check`. `approved`: nothing lacks an approval, or a header that accepts.
+    """The decisions about all blocks, the plan that they make, and what they put at risk; empty
+    before `check`. `approved`: nothing lacks an approval, or a header that accepts a hazard.
 
-    In a rehearsal what is decided is about the copy, and the target is what is checked.
+    In a rehearsal the decisions are about the copy, and the checks about the target.
     """
 
     project: Project
@@ -85,8 +85,8 @@ class Preparation:
         return self.agenda.sessions.look if after else self.look
 
     def check(self) -> list[CheckResult]:
-        """Decide, plan, and check everything that the blocks need; one result each. `accept` takes
-        the decisions.
+        """Decide, plan, and check everything that the blocks need. Returns one result for each
+        check; the run goes by what was decided once `accept` was called.
         """
         blocks = self.agenda.blocks()
         found = self.agenda.columns.facts(blocks)
@@ -101,7 +101,8 @@ class Preparation:
         results += preflight.check(
             self.look, self.agenda.schema, self.identity, decided, self.shape
         )
-        results += [*grammar.check(self.look, decided), *foreseen.check(self.shape, decided)]
+        results += grammar.check(self.look, decided)
+        results += statement_errors.check(self.shape, decided)
         results += batch_keys.check(self.shape, decided)
         if self.identity.recovery == "primary":
             results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
@@ -112,40 +113,43 @@ class Preparation:
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks, state)
             results += self.rehearsal.check(copied, state)
-            found = self.agenda.columns.facts(blocks, self.shape)  # the plan is that of the target
+            # a plan that is rehearsed is that of the target: so its facts are, too
+            found = self.agenda.columns.facts(blocks, self.shape)
         if self.agenda.reverting:
-            results += self._lost(decided)
-        said = {str(each): self._told(made) for each, made in state.items()}
-        said |= {str(fact): value for fact, value in found.items()}
+            results += self._losses(decided)
+        facts = {str(each): self._describe(made) for each, made in state.items()}
+        facts |= {str(fact): value for fact, value in found.items()}
         self.plan = make_plan(
-            self.agenda.runbook, self.agenda.schema, self.identity, decided, said, self.sources
+            self.agenda.runbook, self.agenda.schema, self.identity, decided, facts, self.sources
         )
         allowed = [*self._hazards(decided), *self._approval()]
         self.approved = not any(result.problem for result in allowed)
-        return [*results, *self._depended(decided), *allowed]
-
-    def _depended(self, decided: Sequence[Decision]) -> list[CheckResult]:
-        """What PostgreSQL would refuse because of what depends on it; a rehearsal shows that."""
-        if self.parameters.mode not in ("plan", "apply"):
-            return []
-        return [*depended.check(self.shape, self.agenda.twins.make, decided, self.risks)]
+        # A rehearsal, and a revert, show by themselves what PostgreSQL refuses.
+        if self.parameters.mode in ("plan", "apply"):
+            make_twin = self.agenda.twins.make
+            results += dependents.check(self.shape, make_twin, decided, self.risks)
+        return [*results, *allowed]
 
     def _hazards(self, decided: Sequence[Decision]) -> list[CheckResult]:
-        """What the blocks put at risk on the target, and whether their headers accept it."""
+        """Assess what the blocks put at risk on the target, and check that their headers accept
+        it.
+        """
         if self.parameters.mode == "verify":
             return []
         self.risks = hazards.assess(self.shape, self.agenda.schema, decided)
         if self.shape is not self.look:  # a copy has no rows
             there = hazards.assess(self.look, self.agenda.schema, decided)
-            self.risks = hazards.sized(self.risks, there)
+            self.risks = hazards.with_sizes_of(self.risks, there)
         policies, reverting = self.target.expected.hazards, self.agenda.reverting
-        return policy.accepted(self.target.name, policies, self.risks, reverting=reverting)
+        return policy.check_accepted(self.target.name, policies, self.risks, reverting=reverting)
 
-    def _told(self, made: Definition) -> str:
-        """What the plan says of a definition: what is the copy's will be the role's."""
-        said = told(made)
-        owner = self.rehearsal.owner if self.rehearsal else ""
-        return said.replace(owner, self.identity.role) if owner else said
+    def _describe(self, definition: Definition) -> str:
+        """Return what the plan says of a definition."""
+        text = describe(definition)
+        # what the copy's owner has made there, will be the role's on the target
+        if self.rehearsal and self.rehearsal.owner:
+            text = text.replace(self.rehearsal.owner, self.identity.role)
+        return text
 
     def _approval(self) -> list[CheckResult]:
         assert self.plan is not None
@@ -154,8 +158,8 @@ class Preparation:
         return approval.check(*about, asked)
 
     def _delays(self, decided: Sequence[Decision]) -> list[CheckResult]:
-        """What would make others wait for a block longer than they are to; nothing for a run that
-        applies none.
+        """Check what would make others wait for a block longer than they are to; nothing for a run
+        that applies none.
         """
         if not any(decision.pending for decision in decided):
             return []
@@ -167,24 +171,22 @@ class Preparation:
         return [*delays.distance(decided, timeouts), *delays.standbys(self.look)]
 
     def _written(self, decided: Sequence[Decision]) -> dict[str, str]:
-        """What a run would send and write, by where it stands: the SQL of the blocks, and who ran
-        them and why.
+        """Return what a run would send and write, by where it stands: the SQL of the blocks, and
+        who ran them and why.
         """
-        given = {"operator": self.operator, "parameters": self.parameters.model_dump_json()}
-        return {
-            decision.block.name: decision.sql for decision in decided if decision.pending
-        } | given
+        texts = {each.block.name: each.sql for each in decided if each.pending}
+        texts["operator"] = self.operator
+        texts["parameters"] = self.parameters.model_dump_json()
+        return texts
 
     def accept(self) -> None:
-        """Go by what `check` has decided."""
+        """Take up what `check` has decided."""
         self.decisions = self._decided
 
     def _cells(self, decided: Sequence[Decision]) -> list[CheckResult]:
-        """What is wrong with the notebook's cells; none that only look, or undo, can leave a block
-        out.
-        """
+        """Check the notebook's cells: none may leave a block out."""
         if self.parameters.mode in ("verify", "revert"):
-            return []
+            return []  # they apply no block
         entries = list(dict.fromkeys(decision.block.entry for decision in decided))
         undecided = self.agenda.source.deploy.keys() - entries
         found = cells.problems(self.project.runbook(self.agenda.runbook), entries, undecided)
@@ -197,18 +199,25 @@ class Preparation:
             return None
         return {step.block: step.sql for step in self.plan.steps}
 
-    def _lost(self, decided: Sequence[Decision]) -> list[CheckResult]:
-        """What a revert would take with it."""
-        about = self.look, self.agenda.runbook, self.agenda.schema
-        discarded, timeout = self.parameters.discarded, self.parameters.statement_timeout
+    def _losses(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """Check what a revert would take along."""
 
         def again(runbook: str, mode: str) -> str:
-            return arguments.again(self.project, runbook, self.parameters, mode)
+            return arguments.command_again(self.project, runbook, self.parameters, mode)
 
-        return losses.check(*about, decided, discarded, timeout, self.agenda.state.fold, again)
+        return losses.check(
+            self.look,
+            self.agenda.runbook,
+            self.agenda.schema,
+            decided,
+            self.parameters.discarded,
+            self.parameters.statement_timeout,
+            self.agenda.state.fold,
+            again,
+        )
 
     def rehearsals(self) -> list[str]:
-        """The rehearsals of the plan that the archive has."""
+        """Return the rehearsals of the plan that the archive has."""
         if self.rehearsal or not self.plan:
             return []
         return approval.rehearsals(self.project, self.target, self.plan)

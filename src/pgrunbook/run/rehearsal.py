@@ -14,11 +14,11 @@ from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
 from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read
-from pgrunbook.inventory.words import told
 from pgrunbook.ledger import install, ledger, write
-from pgrunbook.ledger.fold import fold
+from pgrunbook.ledger.fold import read_fold
 from pgrunbook.planning import right_target
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
@@ -99,10 +99,10 @@ class Rehearsal:
         if not entries:
             return
         install.install(conn)
-        expected, copied = fold(self.look, self._schema), read(conn)
+        expected, copied = read_fold(self.look, self._schema), read(conn)
         effects = {name: expected.effect(runbook, name, copied) for name in entries}
         begun = {
-            name: ledger.begun(self.look, runbook, self._schema, name)
+            name: ledger.begun_statements(self.look, runbook, self._schema, name)
             for name, entry in entries.items()
             if entry.broken_off
         }
@@ -164,14 +164,14 @@ def _copied(
 ) -> AbstractContextManager[Copy]:
     from pgrunbook.postgres import schema_copy  # here, because only rehearsals need it
 
-    return schema_copy.copied(target, look, project.scratch(), label.partition(" ")[0])
+    return schema_copy.copy_schema(target, look, project.scratch(), label.partition(" ")[0])
 
 
 def _compared(each: Difference) -> CheckResult:
     there, found = each.before, each.after
     what = f"has {each.object} as the target has it"
     if there and found and there.properties.get("type") == found.properties.get("type"):
-        return CheckResult("copy", what, not_run=f"it has {told(found, there)}")
+        return CheckResult("copy", what, not_run=f"it has {describe(found, there)}")
     if each.object.type not in ("table", "table column"):
         return CheckResult("copy", what, not_run=f"it has {'none' if found is None else 'one'}")
     return result(
@@ -179,8 +179,8 @@ def _compared(each: Difference) -> CheckResult:
         what,
         False,
         f"{each.object} could not be copied",
-        expected=told(there, found),
-        found=told(found, there),
+        expected=describe(there, found),
+        found=describe(found, there),
         remedy="the card of the target says why; rehearse on a staging database that has what it "
         "lacks",
     )

@@ -251,7 +251,7 @@ class Run(Views):
         """Put what was planned where the runbook behind this one is planned, if there is one."""
         if self.parameters.mode == "plan" and self._shared and not self._shared.last:
             project = self._preparation.project
-            alone = arguments.again(project, self.runbook, self.parameters, "plan")
+            alone = arguments.command_again(project, self.runbook, self.parameters, "plan")
             self._shared.put(self._decisions, search_path.of(self._sessions.look), alone)
 
     # -- below the cells

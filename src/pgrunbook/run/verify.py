@@ -63,7 +63,7 @@ def covered(
             )
             what = "its batches cover the key without a gap"
             yield CheckResult(name, what, problem if gaps else None)
-            rows, constraints = batches.skipped(conn, runbook, schema, name)
+            rows, constraints = batches.skipped_rows(conn, runbook, schema, name)
             if rows:
                 why = f"{rows:,} rows are not: they break {constraints}; see pgrunbook.skipped_rows"
                 yield CheckResult(name, "every row is changed", not_run=why)

@@ -22,7 +22,7 @@ class Views(Lifetime):
         """What a cell shows of a run: the parameters that are not as they are by default."""
         given = [
             (name, *map(str, values))
-            for name, values in parameters.changed(self.parameters).items()
+            for name, values in parameters.non_defaults(self.parameters).items()
         ]
         columns = ["parameter", "value", "default"]
         shown = pd.DataFrame(given, columns=columns, dtype="str").set_index("parameter")

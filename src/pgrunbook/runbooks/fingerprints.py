@@ -36,7 +36,7 @@ class Sources:
 
     @classmethod
     def of(cls, notebook: Path, source: Source) -> Sources:
-        """Those of a runbook as it stands on the disk, and of its SQL as it was read."""
+        """Return the files of a runbook as it stands on the disk, and of its SQL as it was read."""
         path = f"runbooks/{notebook.name}"
         folder = f"sql/{notebook.stem}"
         scripts = {f"{folder}/{script.name}": script.source_sha256 for script in source.scripts()}
@@ -55,8 +55,8 @@ class Sources:
         return used | {"Python": platform.python_version()}
 
     def frame(self) -> pd.DataFrame:
-        """One row a file but for its kind: index `file`; columns `deploy`, `verify`, `revert`, how
-        each digest begins.
+        """Return one row a file but for its kind: index `file`; columns `deploy`, `verify`,
+        `revert`, how each digest begins.
 
         The notebook, which is of no kind, stands under `deploy`.
         """
@@ -66,10 +66,12 @@ class Sources:
         notebook, *scripts = self.files
         shown = digests.short(self.files.values())
         rows = {notebook.split("/")[1]: {"deploy": shown[self.files[notebook]]}}
-        for name, kind, path in sorted(
-            (*reversed(path.split("/", 3)[2:]), path) for path in scripts
-        ):
-            rows.setdefault(name.removesuffix(".sql"), {})[kind] = shown[self.files[path]]
+        by_name = {}
+        for path in scripts:  # sql/001_name/deploy/010_block.sql
+            _, _, kind, name = path.split("/", 3)
+            by_name[name, kind] = shown[self.files[path]]
+        for (name, kind), digest in sorted(by_name.items()):
+            rows.setdefault(name.removesuffix(".sql"), {})[kind] = digest
         frame = pd.DataFrame.from_dict(
             rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str"
         )

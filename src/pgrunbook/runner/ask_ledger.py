@@ -54,7 +54,7 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
             connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn,
         ):
             wait_for_end(conn, run_id)
-            done, verdict = ledger.of_run(conn, run_id), ledger.verdict(conn, run_id)
+            done, verdict = ledger.blocks_of_run(conn, run_id), ledger.verdict(conn, run_id)
             batches = {row["block"]: row for row in ledger.batches_of(conn, [run_id])}
     except (RunbookError, psycopg.Error, signals.Hurried) as exc:
         why = "a second signal came"
@@ -91,7 +91,7 @@ def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
         target = targets.resolve(chosen.target, Project.find())
         with connect(target, schema=chosen.schema_, label="verdict") as conn:
             wait_for_end(conn, run_id)
-            if ledger.exists(conn) and ledger.knows(conn, run_id):
+            if ledger.exists(conn) and ledger.has_run(conn, run_id):
                 write.finish(conn, run_id, ending.verdict, ending.reason)
     except (RunbookError, psycopg.Error) as exc:
         return replace(

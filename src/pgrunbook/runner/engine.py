@@ -110,7 +110,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         """How the run ended, and what the ledger says of it, if that has to be asked."""
         nb = manager.nb
         try:
-            chosen = parameters.chosen(nb)  # before a kernel is started
+            chosen = parameters.papermill_parameters(nb)  # before a kernel is started
             manager.secrets = credentials.of_name(chosen.target)
             if found := leaks.search(nb, manager.secrets):
                 raise Refused(

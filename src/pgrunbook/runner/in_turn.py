@@ -21,7 +21,7 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import arguments, targets
-from pgrunbook.runbooks.arguments import Asked
+from pgrunbook.runbooks.arguments import Arguments
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import kernels
 
@@ -36,7 +36,7 @@ class _Place(NamedTuple):
 class InTurn:
     """The copies, one for each target of which several runbooks are pending; dropped at the end."""
 
-    def __init__(self, project: Project, asked: Mapping[Path, Asked]) -> None:
+    def __init__(self, project: Project, asked: Mapping[Path, Arguments]) -> None:
         self._project = project
         self._asked = asked
         self._places = {path: _place(each) for path, each in asked.items()}
@@ -79,7 +79,7 @@ class InTurn:
     def _alone(self, exc: Refused, notebook: Path) -> Refused:
         """The same, and that nothing of this keeps the runbook from being planned by itself."""
         chosen = self._asked[notebook].chosen
-        alone = arguments.again(self._project, notebook.stem, chosen, chosen.mode)
+        alone = arguments.command_again(self._project, notebook.stem, chosen, chosen.mode)
         remedy = f"or have no copy: {alone}"
         problems = [
             replace(each, remedy="; ".join(filter(None, [each.remedy, remedy])))
@@ -100,17 +100,17 @@ class InTurn:
             right_target.check_identity(target, identify(look))
             if place.mode == "rehearse":
                 folder = self._project.scratch()
-                copying = schema_copy.copied(target, look, folder, name)
+                copying = schema_copy.copy_schema(target, look, folder, name)
                 shared = SharedCopy.of(self._stack.enter_context(copying))
             else:
                 server = targets.for_twins(self._project, look.info.server_version // 10_000)
-                making = twin_server.made(target, look, server, name)
+                making = twin_server.make_twin(target, look, server, name)
                 shared = SharedCopy.of(self._stack.enter_context(making))
         self._before[place] = _read(shared)
         return shared
 
 
-def _place(asked: Asked) -> _Place:
+def _place(asked: Arguments) -> _Place:
     return _Place(asked.chosen.target, asked.chosen.mode)
 
 

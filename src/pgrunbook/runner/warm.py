@@ -52,7 +52,7 @@ class WarmWorker:
         self._kernel = notebooks.kernel(notebook)
         kernel_spec.require(self._kernel, notebook.name)
         run_notebook.register_engine()
-        self._declared = parameters.declared(notebook)
+        self._declared = parameters.read_declaration(notebook)
         self._loaded = remove_error_markers(load_notebook_node(str(notebook)))
 
     def run(

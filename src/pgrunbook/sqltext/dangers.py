@@ -19,13 +19,13 @@ from pglast.enums import (
 from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
-from pgrunbook.sqltext.things import kind_of, named, relation
+from pgrunbook.sqltext.things import kind_of, relation, thing_named
 
 
 def dangers(
     statements: Iterable[tuple[ast.Node, int]], *, transaction: bool = True
 ) -> list[Danger]:
-    """The hazards of a block's statements, each given with its line, in their order.
+    """Return the hazards of a block's statements, each given with its line, in their order.
 
     What a block has made itself holds no rows that anybody knows: to change it is no hazard.
     `transaction`: whether the block runs in one.
@@ -43,7 +43,7 @@ def dangers(
 
 
 def _made(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """The schemas and names of the relations that a statement makes for certain."""
+    """Yield the schemas and names of the relations that a statement makes for certain."""
     match node:
         case ast.CreateStmt(relation=made, if_not_exists=False):
             yield made.schemaname or "", made.relname
@@ -54,20 +54,23 @@ def _made(node: ast.Node) -> Iterator[tuple[str, str]]:
 
 
 def _of(node: ast.Node, line: int) -> Iterator[Danger]:
+    """Yield the hazards of one statement."""
     match node:
         case ast.AlterTableStmt():
             yield from alter_table.dangers(node, line)
         case ast.DropStmt(removeType=kind, objects=objects, behavior=behavior):
             for each in objects:
-                yield Danger(_dropping(kind), named(kind, each), line, (), _cascade(behavior))
+                yield Danger(_dropping(kind), thing_named(kind, each), line, (), _cascade(behavior))
         case ast.TruncateStmt(relations=relations, behavior=behavior):
             for each in relations:
                 table = relation("table", each)
                 yield Danger(Hazard.TRUNCATES, table, line, (), _cascade(behavior))
         case ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt() | ast.MergeStmt():
             yield from _rows(node, line)
-        case ast.SelectStmt() | ast.CreateTableAsStmt(query=ast.SelectStmt()):
-            yield from _query(node if isinstance(node, ast.SelectStmt) else node.query, line)
+        case ast.SelectStmt():
+            yield from _query(node, line)
+        case ast.CreateTableAsStmt(query=ast.SelectStmt() as query):
+            yield from _query(query, line)
         case _:
             for group in (_of_storage, _of_lock, _of_name, _of_privilege, _of_code):
                 for hazard, thing, doubts in group(node):
@@ -75,8 +78,9 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
 
 
 def _dropping(kind: int) -> Hazard:
-    tables = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE)
-    return Hazard.DROPS_TABLE if kind in tables else Hazard.DROPS_OTHER
+    if kind in (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE):
+        return Hazard.DROPS_TABLE
+    return Hazard.DROPS_OTHER
 
 
 def _cascade(behavior: int) -> str:
@@ -87,7 +91,7 @@ def _cascade(behavior: int) -> str:
 
 
 def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
-    """Of a statement that writes rows, and of those that its WITH holds."""
+    """Yield the hazards of a statement that writes rows, and of those that its WITH holds."""
     yield from _within(node, line)
     table = relation("table", node.relation)
     match node:
@@ -107,17 +111,20 @@ def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
 
 
 def _within(node: ast.Node, line: int) -> Iterator[Danger]:
-    """Of the statements in WITH, which only the outermost may have if they write."""
+    """Yield the hazards of the statements in WITH, which may write in the outermost only."""
+    # of INSERT it may stand before the query, too
     for part in (node, getattr(node, "selectStmt", None)):
         clause = getattr(part, "withClause", None)
-        for each in clause.ctes if clause else ():
+        if not clause:
+            continue
+        for each in clause.ctes:
             if not isinstance(each.ctequery, ast.SelectStmt):
                 yield from _rows(each.ctequery, line)
 
 
 def _query(node: ast.SelectStmt, line: int) -> Iterator[Danger]:
     yield from _within(node, line)
-    for name in alter_table.called(node):
+    for name in alter_table.called_functions(node):
         *schema, function = name.split(".")
         thing = Thing("function", ".".join(schema), function)
         yield Danger(Hazard.RUNS_CODE, thing, line, (Doubt("volatile", (name,)),))
@@ -134,9 +141,11 @@ def _of_storage(node: ast.Node) -> Found:
             yield Hazard.LOCKS_OUT_WRITES, relation("table", table), ()
         case ast.ReindexStmt(kind=kind, relation=there, params=params) if there is not None:
             if not any(each.defname == "concurrently" for each in params or ()):
-                index = kind == ReindexObjectType.REINDEX_OBJECT_INDEX
+                what = "table"
+                if kind == ReindexObjectType.REINDEX_OBJECT_INDEX:
+                    what = "index"
                 # the planner opens every index of a table that is read
-                yield Hazard.LOCKS_OUT_READS, relation("index" if index else "table", there), ()
+                yield Hazard.LOCKS_OUT_READS, relation(what, there), ()
         case ast.RefreshMatViewStmt(relation=view, concurrent=False):
             yield Hazard.REWRITES_TABLE, relation("materialized view", view), ()
             yield Hazard.LOCKS_OUT_READS, relation("materialized view", view), ()
@@ -156,9 +165,10 @@ def _rewritten(table: ast.RangeVar) -> Found:
 def _of_lock(node: ast.Node) -> Found:
     match node:
         case ast.LockStmt(relations=tables, mode=mode) if mode >= ShareLock:
-            reads = mode > ExclusiveLock
+            hazard = Hazard.LOCKS_OUT_WRITES
+            if mode > ExclusiveLock:
+                hazard = Hazard.LOCKS_OUT_READS
             for each in tables:
-                hazard = Hazard.LOCKS_OUT_READS if reads else Hazard.LOCKS_OUT_WRITES
                 yield hazard, relation("table", each), ()
         case ast.CreateStmt(partbound=bound, inhRelations=parents) if bound is not None:
             parent = relation("table", parents[0])
@@ -169,7 +179,7 @@ def _of_lock(node: ast.Node) -> Found:
         case ast.AlterDomainStmt(subtype="C" | "O", typeName=name, def_=constraint):
             # ADD, and SET NOT NULL: every table with a column of the domain is read
             if constraint is None or not constraint.skip_validation:
-                domain = named(ObjectType.OBJECT_DOMAIN, name)
+                domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
                 yield Hazard.SCANS_UNDER_LOCK, domain, ()
                 yield Hazard.LOCKS_OUT_WRITES, domain, ()
 
@@ -191,19 +201,24 @@ _UNNAMED = (
 def _of_name(node: ast.Node) -> Found:
     match node:
         case ast.RenameStmt(renameType=kind) if kind not in _UNNAMED:
-            named_by = node.relation if node.relation is not None else node.object
-            thing = named(kind, named_by)
+            thing = thing_named(kind, _subject(node))
             if node.relation is not None and node.subname:
                 thing = thing._replace(part=node.subname)
-            yield Hazard.RENAMES, thing if thing.name else thing._replace(name=node.subname), ()
+            if not thing.name:  # a schema, a role, a database
+                thing = thing._replace(name=node.subname)
+            yield Hazard.RENAMES, thing, ()
         case ast.AlterObjectSchemaStmt(objectType=kind):
-            moved = node.relation if node.relation is not None else node.object
-            yield Hazard.RENAMES, named(kind, moved), ()
+            yield Hazard.RENAMES, thing_named(kind, _subject(node)), ()
         case ast.AlterEnumStmt(typeName=name, oldVal=str() as label):
-            yield Hazard.RENAMES, named(ObjectType.OBJECT_TYPE, name)._replace(part=label), ()
+            yield Hazard.RENAMES, thing_named(ObjectType.OBJECT_TYPE, name)._replace(part=label), ()
         case ast.AlterDomainStmt(subtype="X", typeName=name, name=constraint):
-            domain = named(ObjectType.OBJECT_DOMAIN, name)
+            domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
             yield Hazard.DROPS_OTHER, domain._replace(kind="constraint", part=constraint), ()
+
+
+def _subject(node: ast.RenameStmt | ast.AlterObjectSchemaStmt) -> ast.Node:
+    """Return the node that names what the statement is about: the parser has two places for it."""
+    return node.object if node.relation is None else node.relation
 
 
 # -- who may do what
@@ -227,14 +242,14 @@ def _with_other_privileges(node: ast.Node) -> Iterator[Thing]:
                 yield Thing(f"every {kind_of(node.objtype)} of schema", "", each.sval)
         case ast.GrantStmt(objtype=kind, objects=objects):
             for each in objects or ():
-                yield named(kind, each)
+                yield thing_named(kind, each)
         case ast.GrantRoleStmt(granted_roles=roles):
             for each in roles:
                 yield Thing("role", "", each.priv_name or "")
         case ast.AlterDefaultPrivilegesStmt(action=action):
             yield Thing(f"default privileges of {kind_of(action.objtype)}s", "", "")
         case ast.AlterOwnerStmt(objectType=kind, object=owned):
-            yield named(kind, owned)
+            yield thing_named(kind, owned)
         case ast.CreatePolicyStmt(table=table, policy_name=name):
             yield relation("policy", table, name)
         case ast.AlterPolicyStmt(table=table, policy_name=name):
@@ -242,7 +257,8 @@ def _with_other_privileges(node: ast.Node) -> Iterator[Thing]:
         case ast.CreateRoleStmt(role=name):
             yield Thing("role", "", name)
         case ast.AlterRoleStmt(role=role) | ast.AlterRoleSetStmt(role=role):
-            yield Thing("role", "", (role and role.rolename) or "")
+            name = role.rolename if role else ""  # ALTER ROLE ALL names none
+            yield Thing("role", "", name or "")
         case ast.ReassignOwnedStmt(roles=roles):
             for each in roles:
                 yield Thing("all that is owned by", "", each.rolename or "")
@@ -257,7 +273,7 @@ def _of_code(node: ast.Node) -> Found:
         case ast.DoStmt():
             yield Hazard.RUNS_CODE, Thing("DO", "", ""), ()
         case ast.CallStmt(funccall=ast.FuncCall(funcname=name)):
-            yield Hazard.RUNS_CODE, named(ObjectType.OBJECT_PROCEDURE, name), ()
+            yield Hazard.RUNS_CODE, thing_named(ObjectType.OBJECT_PROCEDURE, name), ()
         case ast.CreateExtensionStmt(extname=name) | ast.AlterExtensionStmt(extname=name):
             yield Hazard.RUNS_CODE, Thing("extension", "", name), ()
         case ast.CopyStmt(is_program=True):

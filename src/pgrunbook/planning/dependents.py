@@ -1,5 +1,5 @@
-"""Statements that PostgreSQL may refuse because of what depends on a table or a column: where
-something does, the pending blocks are run on a twin. Reads only.
+"""Checks whether PostgreSQL will refuse a statement because of what depends on a table or a column:
+where something does, the pending blocks are run on a twin. Reads only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pglast import ast
 from pglast.enums import AlterTableType
 
 from pgrunbook.errors import Refused
-from pgrunbook.planning.attempt import failed
+from pgrunbook.planning.attempt import first_failure
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.hazards import Paths, Risk
@@ -38,12 +38,12 @@ _REFUSED = ("2BP01", "0A000")
 def check(
     conn: Session, make: Maker, decisions: Sequence[Decision], risks: Sequence[Risk]
 ) -> Iterator[CheckResult]:
-    """One result if something depends on what is dropped, or gets another type."""
-    if not _kept(conn, risks) and not _typed(conn, decisions):
+    """Yield one result if something depends on what is dropped, or gets another type."""
+    if not _has_drops_with_dependents(conn, risks) and not _has_types_with_readers(conn, decisions):
         return
     try:
         with make() as twin:
-            trial = failed(twin, search_path.of(conn), decisions)
+            trial = first_failure(twin, search_path.of(conn), decisions)
     except Refused as exc:
         why = exc.problems[0].what if exc.problems else str(exc)
         yield CheckResult("statements", _CHECK, not_run=f"no twin: {why}")
@@ -55,40 +55,47 @@ def check(
         yield CheckResult("statements", _CHECK)
 
 
-def _kept(conn: Session, risks: Sequence[Risk]) -> bool:
-    """Whether something depends on what is dropped that does not go with it."""
-    constraints = []
+def _has_drops_with_dependents(conn: Session, risks: Sequence[Risk]) -> bool:
+    """Whether something is dropped on which other objects depend, that do not go with it."""
+    tables, names = [], []
     for risk in risks:
         others = [each for each in risk.dependents if not each.startswith(_GOING_ALONG)]
         if risk.hazard not in _DROPS or not others:
             continue
         if risk.danger.thing.kind != "constraint":
             return True
-        constraints.append(risk.danger.thing)  # the others depend on its table, maybe not on it
-    if not constraints:
-        return False
-    tables, names = [each.name for each in constraints], [each.part for each in constraints]
-    return bool(catalog.rows(conn, "keys_named", tables=tables, constraints=names))
+        # They depend on the constraint's table, but maybe not on the constraint: only a key has
+        # dependents of its own.
+        tables.append(risk.danger.thing.name)
+        names.append(risk.danger.thing.part)
+    return bool(names) and bool(catalog.rows(conn, "keys_named", tables=tables, constraints=names))
 
 
-def _typed(conn: Session, decisions: Sequence[Decision]) -> bool:
+def _has_types_with_readers(conn: Session, decisions: Sequence[Decision]) -> bool:
     """Whether something reads a column that is to get another type."""
     paths = Paths(conn)
-    columns = []
+    schemas: list[str] = []
+    tables: list[str] = []
+    columns: list[str] = []
     for decision in decisions:
-        for table, column in _retyped(decision) if decision.pending else ():
+        if not decision.pending:
+            continue
+        for table, column in _retyped_columns(decision):
             path = [table.schemaname] if table.schemaname else paths.of(decision.block)
-            columns += [(schema, table.relname, column) for schema in path]
-    if not columns:
-        return False
-    schemas, tables, names = zip(*columns, strict=True)
-    asked = {"schemas": [*schemas], "tables": [*tables], "columns": [*names]}
-    return bool(catalog.rows(conn, "read_elsewhere", **asked))
+            for schema in path:
+                schemas.append(schema)
+                tables.append(table.relname)
+                columns.append(column)
+    return bool(columns) and bool(
+        catalog.rows(conn, "read_elsewhere", schemas=schemas, tables=tables, columns=columns)
+    )
 
 
-def _retyped(decision: Decision) -> Iterator[tuple[ast.RangeVar, str]]:
+def _retyped_columns(decision: Decision) -> Iterator[tuple[ast.RangeVar, str]]:
     for number in decision.statements:
         node = decision.block.statements[number].node
-        for command in node.cmds if isinstance(node, ast.AlterTableStmt) else ():
+        if not isinstance(node, ast.AlterTableStmt):
+            continue
+        for command in node.cmds:
             if command.subtype == AlterTableType.AT_AlterColumnType:
                 yield node.relation, command.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pglast
 import pytest
 
-from pgrunbook.sqltext.made import Made, made
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
 
 NAMES = {
     'CREATE TABLE IF NOT EXISTS app."Deals" (id int)': "table Deals",
@@ -53,8 +53,8 @@ UNDONE = {
 }
 
 
-def of(statement: str) -> list[Made]:
-    return made(pglast.parse_sql(statement)[0].stmt)
+def of(statement: str) -> list[CreatedObject]:
+    return created_objects(pglast.parse_sql(statement)[0].stmt)
 
 
 @pytest.mark.parametrize("statement", NAMES)
@@ -65,11 +65,11 @@ def test_what_a_statement_makes_by_name(statement: str) -> None:
 @pytest.mark.parametrize("statement", UNDONE)
 def test_how_it_is_taken_away(statement: str) -> None:
     (each,) = of(statement)
-    assert each.undone == UNDONE[statement]
+    assert each.undo_statement == UNDONE[statement]
 
 
 @pytest.mark.parametrize("statement", [text for text, names in NAMES.items() if names])
 def test_what_takes_it_away_is_sql(statement: str) -> None:
     for each in of(statement):
         if each.name:
-            pglast.parse_sql(each.undone)
+            pglast.parse_sql(each.undo_statement)

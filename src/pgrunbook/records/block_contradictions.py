@@ -1,5 +1,5 @@
-"""Where a record tells otherwise than its target's ledger what was done: the blocks, their SQL and
-times, and the plan and the files by which it was done.
+"""Finds where a record contradicts its target's ledger about what was done: the blocks, their SQL
+and times, and the plan and the files by which it was done.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pgrunbook.records.record import Record
 from pgrunbook.records.testimony import Row, Witness
 from pgrunbook.secrets.patterns import MASK
 
-# By how much the clock of whoever ran it may have been set meanwhile. All times that are compared
-# are of that clock.
-_SET = timedelta(minutes=5)
+# All times that are compared are of the clock of whoever ran it, which may have been set meanwhile
+# by so much.
+_CLOCK_CHANGE = timedelta(minutes=5)
 
 SHOW = "seal the notebook as it was executed; the ledger tells what was done: pgrunbook status"
 
 
-def otherwise(what: str, expected: object, found: object) -> Problem:
-    """What the ledger knows otherwise."""
+def contradiction(what: str, expected: object, found: object) -> Problem:
+    """Return a problem of which the ledger knows better."""
     remedy = "seal the notebook as it was executed"
     return Problem("the ledger tells otherwise", what, str(expected), str(found), remedy)
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a record shows that was done, beside the rows of the ledger. `ending` is how its cells
-    say it ended; a rehearsal has worked on a copy, of which the ledger knows nothing.
+class BlockContradictions:
+    """What a record shows that was done, beside the rows of the ledger. `ending` is how it ended,
+    by its cells; `rehearses`: it has worked on a copy, of which the ledger knows nothing.
     """
 
     record: Record
@@ -42,50 +42,51 @@ class Work:
     rehearses: bool
 
     def problems(self) -> Iterator[Problem]:
-        """Everything that the ledger does not know, or tells otherwise."""
-        yield from self._blocks()
-        yield from self._hidden()
-        yield from self._times()
-        yield from self._plans()
+        """Yield everything that the ledger does not know, or contradicts."""
+        if not self.rehearses:
+            yield from self._check_done()
+        yield from self._check_all_shown()
+        yield from self._check_times()
+        yield from self._check_plan()
 
-    def _blocks(self) -> Iterator[Problem]:
-        """What the record says that was done, with the SQL that it shows for that."""
+    def _check_done(self) -> Iterator[Problem]:
+        """Compare what the record says that was done, with the SQL that it shows for that."""
         rows = {(row["block"], row["event"]): row for row in self.witness.rows("blocks")}
         pending = [each for each in self.record.decided if each["action"] != "skip"]
         last = {each["block"]: each for each in pending}  # as it was last shown
-        for done in () if self.rehearses else self.record.done:
+        for done in self.record.done:
             name, event = done["block"], done["event"]
-            if (row := rows.get((name, event))) is None:
+            row = rows.get((name, event))
+            if row is None:
                 there = ", ".join(known for block, known in rows if block == name)
                 nothing = "nothing of it" if self.witness.runs else "no run of that id"
                 yield Problem("the ledger does not know of it", name, there or nothing, event, SHOW)
                 continue
             if _instant(row["started_at"]) != _instant(done["started_at"]):
-                yield otherwise(f"{name}: started", row["started_at"], done["started_at"])
+                yield contradiction(f"{name}: started", row["started_at"], done["started_at"])
             decided = last.get(name, {})
             for digest in ("source_sha256", "tree_sha256"):
                 said = decided.get(digest) or row[digest]
                 if said != row[digest]:
-                    yield otherwise(f"{name}: {digest}", row[digest], said)
+                    yield contradiction(f"{name}: {digest}", row[digest], said)
             said = decided.get("sql", "")
             if not decided or said != row["sql"]:
-                yield otherwise(f"{name}: SQL", _digested(row["sql"]), _digested(said))
+                yield contradiction(f"{name}: SQL", _digest_of(row["sql"]), _digest_of(said))
 
-    def _hidden(self) -> Iterator[Problem]:
-        """What the ledger has and the record does not show: only a cell that was cut off may hide
-        it.
-        """
+    def _check_all_shown(self) -> Iterator[Problem]:
+        """Find blocks that the ledger has and the record does not show."""
+        # a cell that was cut off may not show what it has done
         states = {cell.state for cell in self.record.cells if cell.kind == "code"}
         if states & {"interrupted", "running"} or self.ending.verdict is Verdict.INTERRUPTED:
             return
         shown = {(done["block"], done["event"]) for done in self.record.done}
         for row in self.witness.rows("blocks"):
             block, event = row["block"], row["event"]
-            if event in ledger.BROKEN_OFF or (block, event) in shown or self._is_told(row):
+            if event in ledger.BROKEN_OFF or (block, event) in shown or self._is_reason(row):
                 continue
             yield Problem("the record does not show it", block, event, "nothing of it", SHOW)
 
-    def _is_told(self, row: Row) -> bool:
+    def _is_reason(self, row: Row) -> bool:
         """Whether a later decision names what was done as its reason: the block's cell was run
         again.
         """
@@ -96,58 +97,64 @@ class Work:
                 return True
         return False
 
-    def _times(self) -> Iterator[Problem]:
-        """The blocks were begun while the run was at work, and while papermill was."""
+    def _check_times(self) -> Iterator[Problem]:
+        """Check that blocks were begun while the run was at work, and while papermill was."""
         for run, rows in self.witness.runs.items():
             begun = sorted(_instant(row["started_at"]) for row in rows["blocks"])
             if not begun:
                 continue
             for first, last in self._spans(run):
-                too_early = first and begun[0] < first - _SET
-                too_late = last and begun[-1] > last + _SET
+                too_early = first and begun[0] < first - _CLOCK_CHANGE
+                too_late = last and begun[-1] > last + _CLOCK_CHANGE
                 if too_early or too_late:
                     known = f"blocks begun from {begun[0]} to {begun[-1]}"
-                    yield otherwise("times", known, f"{_second(first)} to {_second(last)}")
+                    yield contradiction("times", known, f"{_second(first)} to {_second(last)}")
 
     def _spans(self, run: str) -> Iterator[tuple[datetime | None, datetime | None]]:
-        """From when to when it was at work: by its own cards, and by papermill's note."""
+        """Yield from when to when it was at work: by its own cards, and by papermill's note."""
         yield (
             _moment(_last(self.record.identities, run, "started_at")),
             _moment(_last(self.record.cards, run, "ended_at")),
         )
         if self.record.started_at:
-            first, seconds = _instant(self.record.started_at), self.record.seconds
-            yield first, first + timedelta(seconds=seconds) if seconds else None
+            first = _instant(self.record.started_at)
+            last = None
+            if self.record.seconds:
+                last = first + timedelta(seconds=self.record.seconds)
+            yield first, last
 
-    def _plans(self) -> Iterator[Problem]:
-        """The plan is what its digest says, and the one that the run worked by; and so are the
-        files. One of which a part was masked can only be known by the digest that it says.
+    def _check_plan(self) -> Iterator[Problem]:
+        """Check that the plan is what its digest says, and the one that the run worked by; and that
+        the files are those of the plan.
         """
-        if not (plan := self.record.plan):
+        plan = self.record.plan
+        if not plan:
             return
         digest = plan["digest"]
-        if MASK not in str(plan) and (found := Plan.read(plan).digest) != digest:
-            yield Problem("is not what its digest says", "plan", digest, found, SHOW)
-            digest = found
+        # If a part of it was masked, its digest cannot be made again.
+        if MASK not in str(plan):
+            found = Plan.read(plan).digest
+            if found != digest:
+                yield Problem("is not what its digest says", "plan", digest, found, SHOW)
+                digest = found
         known = [row["plan"] for row in self.witness.rows("runs") if row.get("plan")]
         if known and digest not in known:
-            yield otherwise("plan", ", ".join(known), digest)
+            yield contradiction("plan", ", ".join(known), digest)
         for name, sha256 in self.record.sources.items():
-            if not name.endswith(".ipynb") and plan["files"].get(name) != sha256:
-                yield Problem(
-                    "is not as planned", name, plan["files"].get(name) or "absent", sha256, SHOW
-                )
+            planned = plan["files"].get(name)
+            if not name.endswith(".ipynb") and planned != sha256:
+                yield Problem("is not as planned", name, planned or "absent", sha256, SHOW)
 
 
-def _digested(sql: str) -> str:
-    """Not the SQL itself: what the ledger has of it was never searched for secrets."""
+def _digest_of(sql: str) -> str:
+    # Not the SQL itself: what the ledger has of it was never searched for secrets.
     if not sql:
         return "none"
     return f"SHA-256 {hashlib.sha256(sql.encode()).hexdigest()}, {len(sql.splitlines())} lines"
 
 
 def _last(cards: Sequence[Row], run: str, name: str) -> str:
-    """What the last card of a run says under a name; empty if it has none."""
+    """Return what the last card of a run says under a name; empty if it has none."""
     said = [card.get(name, "") for card in cards if card.get("run") == run]
     return said[-1] if said else ""
 
@@ -161,5 +168,5 @@ def _instant(text: str) -> datetime:
 
 
 def _moment(text: str) -> datetime | None:
-    """The time of a text; None if it has none."""
+    """Return the time that a text says; None if it is empty."""
     return _instant(text) if text else None

@@ -1,4 +1,6 @@
-"""What PostgreSQL would refuse in the middle of a run, and the catalog knows before. Reads only."""
+"""Finds statements that PostgreSQL would refuse in the middle of a run, as the catalog knows
+before. Reads only.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Hazard, Thing
 from pgrunbook.sqltext.long_names import collisions
-from pgrunbook.sqltext.things import named, relation
+from pgrunbook.sqltext.things import relation, thing_named
 
 
 class Pending(NamedTuple):
@@ -44,7 +46,7 @@ class Pending(NamedTuple):
 
 
 def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
-    """One result for each kind of thing that is foreseen, or for each problem of that kind."""
+    """Return one result for each kind of error, or for each error of that kind."""
     paths = Paths(conn)
     pending: list[Pending] = []
     for each in decisions:
@@ -52,8 +54,8 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
             block, path = each.block, paths.of(each.block)
             pending += [Pending(block, block.statements[n], path) for n in each.statements]
     results: list[CheckResult] = []
-    for what, foresee in _FORESEEN.items():
-        problems = list(foresee(conn, pending))
+    for what, find_errors in _CHECKS.items():
+        problems = list(find_errors(conn, pending))
         results += [CheckResult(problem.where, what, problem) for problem in problems]
         if pending and not problems:
             results.append(CheckResult("statements", what))
@@ -65,36 +67,41 @@ def _places(thing: Thing, path: Path) -> list[tuple[str, str]]:
     return [(schema, thing.name) for schema in schemas]
 
 
-def _there(
+def _rows_by_place(
     conn: Session, query: str, wanted: Iterable[tuple[Thing, Path]]
 ) -> dict[tuple[str, str], dict[str, object]]:
-    """The rows of a catalog query about relations, by schema and name."""
-    found: set[tuple[str, str]] = set()
+    """Return the rows of a catalog query about relations, by schema and name."""
+    places: set[tuple[str, str]] = set()
     for thing, path in wanted:
-        found.update(_places(thing, path))
-    if not found:
+        places.update(_places(thing, path))
+    if not places:
         return {}
-    places = sorted(found)
-    schemas = [schema for schema, _ in places]
-    rows = catalog.rows(conn, query, schemas=schemas, names=[name for _, name in places])
+    schemas, names = zip(*sorted(places), strict=True)
+    rows = catalog.rows(conn, query, schemas=[*schemas], names=[*names])
     return {(row["schema"], row["name"]): row for row in rows}
 
 
 # -- partitioned tables
 
 
-def _partitioned(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
-    """CONCURRENTLY on a partitioned table; NOT VALID for its foreign key before version 18."""
+def _check_partitioned(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """Find CONCURRENTLY on a partitioned table; before version 18, NOT VALID for its foreign key,
+    too.
+    """
     old = conn.info.server_version < 180_000
     asked: list[tuple[Pending, Thing, bool]] = []
+    made: set[str] = set()
     for each in pending:
-        asked += [(each, thing, key) for thing, key in _asks(each.node) if old or not key]
-    there = _there(conn, "partitioned", [(thing, each.path) for each, thing, _ in asked])
-    made = {each.node.relation.relname for each in pending if _makes_partitioned(each.node)}
-    for each, thing, key in asked:
-        if thing.name not in made and not any(p in there for p in _places(thing, each.path)):
+        for thing, is_key in _must_not_be_partitioned(each.node):
+            if old or not is_key:
+                asked.append((each, thing, is_key))
+        if isinstance(each.node, ast.CreateStmt) and each.node.partspec is not None:
+            made.add(each.node.relation.relname)
+    there = _rows_by_place(conn, "partitioned", [(thing, each.path) for each, thing, _ in asked])
+    for each, thing, is_key in asked:
+        if thing.name not in made and there.keys().isdisjoint(_places(thing, each.path)):
             continue
-        if key:
+        if is_key:
             yield each.problem(
                 f"{thing.name} is partitioned, and takes no foreign key that is NOT VALID",
                 expected="PostgreSQL 18, or a foreign key that is valid from the start",
@@ -115,23 +122,22 @@ def _partitioned(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]
         )
 
 
-def _asks(node: ast.Node) -> Iterator[tuple[Thing, bool]]:
-    """What must not be partitioned for a statement; whether that is because of a foreign key."""
+def _must_not_be_partitioned(node: ast.Node) -> Iterator[tuple[Thing, bool]]:
+    """Yield what must not be partitioned for a statement, and whether that is because of a foreign
+    key.
+    """
     match node:
         case ast.IndexStmt(concurrent=True, relation=table):
             yield relation("table", table), False
         case ast.DropStmt(concurrent=True, removeType=kind, objects=objects):
-            yield from ((named(kind, each), False) for each in objects)
+            for each in objects:
+                yield thing_named(kind, each), False
         case ast.AlterTableStmt(relation=table, cmds=commands):
             for command in commands:
                 if command.subtype == AlterTableType.AT_AddConstraint:
                     key = command.def_
                     if key.contype == ConstrType.CONSTR_FOREIGN and key.skip_validation:
                         yield relation("table", table), True
-
-
-def _makes_partitioned(node: ast.Node) -> bool:
-    return isinstance(node, ast.CreateStmt) and node.partspec is not None
 
 
 # -- enums
@@ -156,32 +162,16 @@ class _Mentions(Visitor):  # type: ignore[misc]
         self.names.add(node.relname)
 
 
-def _labels(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
-    """A label that is added and used in one transaction. From version 17 on it may be, of a type
-    that the same transaction has made.
-    """
-    exempt = conn.info.server_version >= 170_000
-    added: list[tuple[Block, str, str]] = []
-    made: set[tuple[str, str]] = set()
-    later: list[tuple[Pending, str, str]] = []
-    for each in pending:
-        if not each.block.transaction:
-            continue
-        if isinstance(each.node, ast.CreateEnumStmt):
-            made.add((each.block.name, each.node.typeName[-1].sval))
-        labels = [(t, label) for block, t, label in added if block is each.block]
-        strings = _Mentions(each.node).strings if labels else set()
-        later += [(each, t, label) for t, label in labels if label in strings]
-        if isinstance(each.node, ast.AlterEnumStmt) and each.node.oldVal is None:
-            type_ = each.node.typeName[-1].sval
-            if not exempt or (each.block.name, type_) not in made:
-                added.append((each.block, type_, each.node.newVal))
-    if not later:
+def _check_labels(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """Find labels of an enum that are used in the transaction that adds them."""
+    uses = list(_label_uses(pending, made_too=conn.info.server_version < 170_000))
+    if not uses:
         return
-    using = _using(conn, pending, {type_ for _, type_, _ in later})
-    for each, type_, label in later:
+    users = _relations_with(conn, pending, {type_ for _, type_, _ in uses})
+    for each, type_, label in uses:
+        # The string may be a label of another type, or none at all.
         names = _Mentions(each.node).names
-        if type_ in names or names & using[type_]:
+        if type_ in names or names & users[type_]:
             yield each.problem(
                 f"uses {label!r}, which its own block adds to {type_}",
                 expected="a label that was committed before: a new one cannot be used in the "
@@ -190,23 +180,52 @@ def _labels(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
             )
 
 
-def _using(conn: Session, pending: Sequence[Pending], enums: set[str]) -> dict[str, set[str]]:
-    """The relations that have, or will have, a column of each type."""
-    using: dict[str, set[str]] = {enum: set() for enum in enums}
+def _label_uses(
+    pending: Sequence[Pending], *, made_too: bool
+) -> Iterator[tuple[Pending, str, str]]:
+    """Yield the statements that mention a label which a statement before them in the same
+    transaction adds, with the type and the label; of types that the transaction itself makes only
+    with `made_too`. From version 17 on these labels may be used.
+    """
+    made: set[str] = set()
+    added: list[tuple[str, str]] = []
+    block: Block | None = None
+    for each in pending:
+        if each.block is not block:
+            block, made, added = each.block, set(), []
+        if not block.transaction:
+            continue
+        if isinstance(each.node, ast.CreateEnumStmt):
+            made.add(each.node.typeName[-1].sval)
+        strings = _Mentions(each.node).strings if added else set()
+        for type_, label in added:
+            if label in strings:
+                yield each, type_, label
+        if isinstance(each.node, ast.AlterEnumStmt) and each.node.oldVal is None:
+            type_ = each.node.typeName[-1].sval
+            if made_too or type_ not in made:
+                added.append((type_, each.node.newVal))
+
+
+def _relations_with(
+    conn: Session, pending: Sequence[Pending], enums: set[str]
+) -> dict[str, set[str]]:
+    """Return the relations that have, or will have, a column of each type."""
+    relations: dict[str, set[str]] = {enum: set() for enum in enums}
     for row in catalog.rows(conn, "enum_columns", enums=sorted(enums)):
-        using[row["enum"]].add(row["relation"])
+        relations[row["enum"]].add(row["relation"])
     for each in pending:
         if isinstance(each.node, ast.CreateStmt | ast.AlterTableStmt):
             for enum in enums & _Mentions(each.node).names:
-                using[enum].add(each.node.relation.relname)
-    return using
+                relations[enum].add(each.node.relation.relname)
+    return relations
 
 
 # -- names
 
 
-def _long_names(_conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
-    """Two names that are one, as the server cuts them off."""
+def _check_long_names(_conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """Find two names that are one, as the server cuts them off."""
     texts = [(each.node, each.statement.sql) for each in pending]
     for place, first, second, kept in collisions(texts):
         yield pending[place].problem(
@@ -224,21 +243,25 @@ _WRITING = (ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt, ast.SelectStmt)
 _NEEDING = (Hazard.UPDATES_ROWS, Hazard.DELETES_ROWS)
 
 
-def _unidentified(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
-    """UPDATE or DELETE of a table that is published, and has no replica identity."""
+def _check_replica_identity(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """Find UPDATE and DELETE of a table that is published, and has no replica identity."""
     asked = []
     for number, each in enumerate(pending):
         if not isinstance(each.node, _WRITING):
             continue
         for danger in dangers([(each.node, 0)]):
-            settled = any(_settles(before.node, danger.thing) for before in pending[:number])
-            if danger.hazard in _NEEDING and not settled:
+            given = any(_may_give_identity(b.node, danger.thing) for b in pending[:number])
+            if danger.hazard in _NEEDING and not given:
                 asked.append((each, danger))
-    there = _there(conn, "unidentified", [(danger.thing, each.path) for each, danger in asked])
+    wanted = [(danger.thing, each.path) for each, danger in asked]
+    rows = _rows_by_place(conn, "unidentified", wanted)
     for each, danger in asked:
-        row = next((there[p] for p in _places(danger.thing, each.path) if p in there), None)
+        there = [place for place in _places(danger.thing, each.path) if place in rows]
+        if not there:
+            continue
+        row = rows[there[0]]
         change = "deletes" if danger.hazard is Hazard.DELETES_ROWS else "updates"
-        if row and row[change]:
+        if row[change]:
             yield each.problem(
                 f"{row['lacking']} has no replica identity, and {row['publications']} publishes "
                 f"{change}",
@@ -248,23 +271,23 @@ def _unidentified(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem
             )
 
 
-def _settles(node: ast.Node, table: Thing) -> bool:
+def _may_give_identity(node: ast.Node, table: Thing) -> bool:
     """Whether a statement may have given the table an identity, or changed what is published."""
     match node:
         case ast.AlterTableStmt(relation=there, cmds=commands) if there.relname == table.name:
-            return any(
-                command.subtype == AlterTableType.AT_ReplicaIdentity
-                or getattr(command.def_, "contype", None) == ConstrType.CONSTR_PRIMARY
-                for command in commands
-            )
+            for command in commands:
+                if command.subtype == AlterTableType.AT_ReplicaIdentity:
+                    return True
+                if getattr(command.def_, "contype", None) == ConstrType.CONSTR_PRIMARY:
+                    return True
         case ast.DropStmt(removeType=ObjectType.OBJECT_PUBLICATION) | ast.AlterPublicationStmt():
             return True
     return False
 
 
-_FORESEEN: dict[str, Callable[[Session, Sequence[Pending]], Iterator[Problem]]] = {
-    "ask nothing of a partitioned table that it cannot do": _partitioned,
-    "use no label of an enum before it is committed": _labels,
-    "have names that PostgreSQL keeps apart": _long_names,
-    "change rows of published tables that have an identity": _unidentified,
+_CHECKS: dict[str, Callable[[Session, Sequence[Pending]], Iterator[Problem]]] = {
+    "ask nothing of a partitioned table that it cannot do": _check_partitioned,
+    "use no label of an enum before it is committed": _check_labels,
+    "have names that PostgreSQL keeps apart": _check_long_names,
+    "change rows of published tables that have an identity": _check_replica_identity,
 }

@@ -1,5 +1,5 @@
-"""Notebooks that are no records of ours, or were changed: what they raise where they are read, as
-one refusal.
+"""Refuses notebooks that are no records of ours, or were changed: whatever error they raise where
+they are read becomes one refusal.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MALFORMED = (
 
 
 @contextmanager
-def refused(name: str) -> Iterator[None]:
-    """Within it the notebook of this name is read, and nothing is changed. Raises Refused for one
-    of another form.
+def refuse(name: str) -> Iterator[None]:
+    """Raise Refused if the notebook of this name, which is read in the `with` block, is of another
+    form.
     """
     try:
         yield
@@ -37,13 +37,13 @@ def refused(name: str) -> Iterator[None]:
             "is no record of ours",
             where=name,
             expected="a notebook that a run has executed, as it was saved then",
-            found=_said(exc),
+            found=_describe(exc),
             remedy="name another notebook, or take this one from a copy of the archive again",
         ) from exc
 
 
-def _said(exc: Exception) -> str:
-    """What it was, without the value that may be anything."""
+def _describe(exc: Exception) -> str:
+    # without the value, which may be anything
     if isinstance(exc, ValidationError):
         first = exc.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(map(str, (exc.title, *first['loc'])))}: {first['msg']}"

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from support.databases import Database
 
-from pgrunbook.planning import depended, hazards
+from pgrunbook.planning import dependents, hazards
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.twin import nowhere
 from pgrunbook.postgres import twin_server
@@ -49,7 +49,7 @@ BLOCKS = [
 
 @pytest.fixture(scope="module")
 def host(place: Path, server: Server) -> Iterator[Server]:
-    started = twin_server.kept(place, server.version)
+    started = twin_server.embedded_server(place, server.version)
     yield started
     started.stop()
 
@@ -71,11 +71,11 @@ def foretold(database: Database, host: Server | None, sqls: list[str]) -> list[s
 
         def make() -> AbstractContextManager[twin_server.Twin]:
             assert host
-            return twin_server.made(target, look, host, database.name)
+            return twin_server.make_twin(target, look, host, database.name)
 
         made = decided(sqls)
         risks = hazards.assess(look, "public", made)
-        results = [*depended.check(look, make if host else nowhere, made, risks)]
+        results = [*dependents.check(look, make if host else nowhere, made, risks)]
     assert all(result.problem.remedy for result in results if result.problem)
     return [result.problem.found if result.problem else result.result for result in results]
 

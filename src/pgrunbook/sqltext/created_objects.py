@@ -29,7 +29,7 @@ _WITH_ARGUMENTS = ("function", "procedure", "aggregate")
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CreatedObject:
     """An object as a statement names it. Its `schema` is empty where the search path decides, its
     `name` where PostgreSQL chooses one; `parent` is the table (or the domain) that it is part of.
 
@@ -46,12 +46,15 @@ class Made:
     was: str = ""
 
     def __str__(self) -> str:
-        whose = f"{self.parent}." if self.kind == "table column" else ""
-        on = f" on {self.parent}" if self.parent and not whose else ""
-        return f"{self.kind} {whose}{self.name or 'without a name'}{on}"
+        name = self.name or "without a name"
+        if self.kind == "table column":
+            return f"{self.kind} {self.parent}.{name}"
+        if self.parent:
+            return f"{self.kind} {name} on {self.parent}"
+        return f"{self.kind} {name}"
 
     @property
-    def undone(self) -> str:
+    def undo_statement(self) -> str:
         """The statement after which it is not there, or called as before. It fails where it is not
         there now, or has no name.
         """
@@ -77,25 +80,32 @@ class Made:
     def _named(self, name: str) -> str:
         if self.kind in _OF_A_TABLE:
             return f"{_quoted(name)} ON {self._qualified(self.parent)}"
-        arguments = f"({self.arguments})" if self.kind in _WITH_ARGUMENTS else ""
-        return self._qualified(name) + arguments
+        if self.kind in _WITH_ARGUMENTS:
+            return f"{self._qualified(name)}({self.arguments})"
+        return self._qualified(name)
 
     def _qualified(self, name: str) -> str:
         return ".".join(_quoted(part) for part in (self.schema, name) if part)
 
 
-def made(node: ast.Node) -> list[Made]:
-    """What a statement makes, in order. A table is one object, with its columns and keys."""
-    return list(_made(node))
+def created_objects(*statements: ast.Node) -> list[CreatedObject]:
+    """Return what the statements make, in order. A table is one object, with its columns and keys;
+    what a RENAME names is an object, too.
+    """
+    found: list[CreatedObject] = []
+    for node in statements:
+        found += _of_statement(node)
+    return found
 
 
-def dropped(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """The objects that a statement drops: each by its name and that of its table, if it is part of
-    one.
+def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """Yield the objects that a statement drops: each by its name and that of its table, if it is
+    part of one.
     """
     match node:
         case ast.DropStmt(objects=objects, removeType=kind):
             for each in objects:
+                # of a function, or of a type, the names are below its node
                 names = getattr(each, "objname", None) or getattr(each, "names", None) or each
                 texts = [part.sval for part in names if isinstance(part, ast.String)]
                 if kind in _DROPPED_PARTS and len(texts) > 1:
@@ -116,7 +126,7 @@ _DROPPED_PARTS = (
 )
 
 
-def _made(node: Any) -> Iterator[Made]:
+def _of_statement(node: Any) -> Iterator[CreatedObject]:
     match node:
         case ast.CreateForeignTableStmt():
             yield _relation("foreign table", node.base.relation, node.base.if_not_exists)
@@ -150,9 +160,9 @@ def _made(node: Any) -> Iterator[Made]:
         case ast.CreateDomainStmt():
             yield _named("domain", node.domainname)
         case ast.AlterDomainStmt(subtype="C"):
-            *_, domain = names = _texts(node.typeName)
-            schema = names[-2] if len(names) > 1 else ""
-            yield Made("domain constraint", schema, node.def_.conname or "", domain)
+            domain = _named("domain", node.typeName)
+            name = node.def_.conname or ""
+            yield CreatedObject("domain constraint", domain.schema, name, domain.name)
         case ast.CreateStatsStmt():
             statistics = _named("statistics object", node.defnames or ("",))
             yield replace(statistics, lenient=bool(node.if_not_exists))
@@ -165,15 +175,15 @@ def _made(node: Any) -> Iterator[Made]:
             rule = _part("rule", node.relation, node.rulename)
             yield replace(rule, replaces=bool(node.replace))
         case ast.CreateEventTrigStmt():
-            yield Made("event trigger", "", node.trigname)
+            yield CreatedObject("event trigger", "", node.trigname)
         case ast.CreateExtensionStmt():
-            yield Made("extension", "", node.extname, lenient=bool(node.if_not_exists))
+            yield CreatedObject("extension", "", node.extname, lenient=bool(node.if_not_exists))
         case ast.CreatePublicationStmt():
-            yield Made("publication", "", node.pubname)
+            yield CreatedObject("publication", "", node.pubname)
         case ast.CreateFdwStmt():
-            yield Made("foreign-data wrapper", "", node.fdwname)
+            yield CreatedObject("foreign-data wrapper", "", node.fdwname)
         case ast.CreateForeignServerStmt():
-            yield Made("server", "", node.servername, lenient=bool(node.if_not_exists))
+            yield CreatedObject("server", "", node.servername, lenient=bool(node.if_not_exists))
 
 
 _RELATIONS = {
@@ -186,20 +196,22 @@ _RELATIONS = {
 }
 
 
-def _relation(kind: str, relation: ast.RangeVar, lenient: Any = False) -> Made:
-    return Made(kind, relation.schemaname or "", relation.relname, lenient=bool(lenient))
+def _relation(kind: str, relation: ast.RangeVar, lenient: Any = False) -> CreatedObject:
+    return CreatedObject(kind, relation.schemaname or "", relation.relname, lenient=bool(lenient))
 
 
-def _part(kind: str, table: ast.RangeVar, name: str | None) -> Made:
-    return Made(kind, table.schemaname or "", name or "", table.relname)
+def _part(kind: str, table: ast.RangeVar, name: str | None) -> CreatedObject:
+    return CreatedObject(kind, table.schemaname or "", name or "", table.relname)
 
 
-def _named(kind: str, names: Sequence[Any]) -> Made:
-    *schema, name = _texts(names)
-    return Made(kind, schema[-1] if schema else "", name)
+def _named(kind: str, names: Sequence[Any]) -> CreatedObject:
+    """Return an object by its names: of a catalog, a schema and its own, the last two count."""
+    *others, name = [each if isinstance(each, str) else each.sval for each in names]
+    schema = others[-1] if others else ""
+    return CreatedObject(kind, schema, name)
 
 
-def _altered(node: ast.AlterTableStmt) -> Iterator[Made]:
+def _altered(node: ast.AlterTableStmt) -> Iterator[CreatedObject]:
     for command in node.cmds:
         match command.subtype:
             case AlterTableType.AT_AddColumn:
@@ -211,9 +223,9 @@ def _altered(node: ast.AlterTableStmt) -> Iterator[Made]:
 
 def _constraint(node: ast.AlterTableStmt, constraint: ast.Constraint) -> str | None:
     """Its name; that of a primary key, of which a table has one, can be told without."""
-    if constraint.contype is ConstrType.CONSTR_PRIMARY and not constraint.conname:
-        return f"{node.relation.relname}_pkey"
     name: str | None = constraint.conname
+    if constraint.contype is ConstrType.CONSTR_PRIMARY and not name:
+        return f"{node.relation.relname}_pkey"
     return name
 
 
@@ -239,7 +251,7 @@ _SUBNAMED = {
 }
 
 
-def _renamed(node: ast.RenameStmt) -> Iterator[Made]:
+def _renamed(node: ast.RenameStmt) -> Iterator[CreatedObject]:
     kind = node.renameType
     if kind in _RELATIONS:
         relation = _relation(_RELATIONS[kind], node.relation)
@@ -251,17 +263,18 @@ def _renamed(node: ast.RenameStmt) -> Iterator[Made]:
         arguments = ", ".join(map(RawStream(), node.object.objargs or ()))
         yield replace(named, name=node.newname, was=named.name, arguments=arguments)
     elif kind is ObjectType.OBJECT_SCHEMA:
-        yield Made("schema", "", node.newname, was=node.subname)
+        yield CreatedObject("schema", "", node.newname, was=node.subname)
     elif kind in _BY_NAME and isinstance(node.object, tuple):
         named = _named(_BY_NAME[kind], node.object)
         yield replace(named, name=node.newname, was=named.name)
 
 
-def _schema(node: ast.CreateSchemaStmt) -> Iterator[Made]:
+def _schema(node: ast.CreateSchemaStmt) -> Iterator[CreatedObject]:
     name = node.schemaname or node.authrole.rolename
-    yield Made("schema", "", name, lenient=bool(node.if_not_exists))
+    yield CreatedObject("schema", "", name, lenient=bool(node.if_not_exists))
     for element in node.schemaElts or ():
-        yield from (replace(inside, schema=name) for inside in _made(element))
+        for inside in _of_statement(element):
+            yield replace(inside, schema=name)
 
 
 _INPUTS = (
@@ -272,9 +285,10 @@ _INPUTS = (
 )
 
 
-def _function(node: ast.CreateFunctionStmt) -> Made:
-    """A function is known by the types of what goes in; a procedure, by those that come out,
-    too."""
+def _function(node: ast.CreateFunctionStmt) -> CreatedObject:
+    """Return a function, which is known by the types of what goes in; or a procedure, which is
+    known by those that come out, too.
+    """
     kind = "procedure" if node.is_procedure else "function"
     of_table = FunctionParameterMode.FUNC_PARAM_TABLE
     types = []
@@ -297,7 +311,7 @@ _DEFINED = {
 }
 
 
-def _defined(node: ast.DefineStmt) -> Iterator[Made]:
+def _defined(node: ast.DefineStmt) -> Iterator[CreatedObject]:
     if kind := _DEFINED.get(node.kind):
         named = replace(_named(kind, node.defnames), lenient=bool(node.if_not_exists))
         yield replace(named, arguments=_aggregated(node), replaces=bool(node.replace))
@@ -308,10 +322,6 @@ def _aggregated(node: ast.DefineStmt) -> str:
         return ""
     arguments = node.args[0] or ()
     return ", ".join(RawStream()(argument.argType) for argument in arguments) or "*"
-
-
-def _texts(names: Sequence[Any]) -> list[str]:
-    return [name if isinstance(name, str) else name.sval for name in names]
 
 
 def _quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What is not there as the ledger of a target expects it. Reads only."""
+"""Reports what is not there as the ledger of a target expects it. Reads only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pgrunbook.inventory.objects import Inventory
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import drift
 from pgrunbook.ledger.drift import Drift
-from pgrunbook.ledger.fold import Fold, fold
+from pgrunbook.ledger.fold import Fold, read_fold
 from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
@@ -34,10 +34,10 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
     ):
         right_target.check_identity(resolved, identify(conn))
         checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
-        expected = fold(conn, schema)
+        expected = read_fold(conn, schema)
         found = read(conn, sorted({schema, *expected.schemas}))
         version = conn.info.server_version // 10_000
-        differing = drift.drift(expected, found, version)
+        differing = drift.find_drift(expected, found, version)
     return {
         "target": target,
         "schema": schema,
@@ -53,10 +53,12 @@ def _told(each: Drift) -> dict[str, str]:
 
 
 def _others(expected: Fold, found: Inventory, schema: str) -> list[str]:
-    """What is in the schema, or in those that blocks have made something in, and none has made."""
+    """Return what no block has made, in the schema and in those where blocks have made
+    something.
+    """
     within = {schema, *expected.schemas}
-    return [
-        str(each)
-        for each in sorted(found)
-        if each not in expected.history and each.type != "schema" and each.schema in within
-    ]
+    others = []
+    for each in sorted(found):
+        if each not in expected.history and each.type != "schema" and each.schema in within:
+            others.append(str(each))
+    return others

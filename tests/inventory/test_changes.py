@@ -12,9 +12,11 @@ from inventory import changes
 from support import databases
 from support.databases import Database
 
-from pgrunbook.inventory.changed import overwritten, written
+from pgrunbook.applying.effects import read_effect
+from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Difference, Inventory, differences
 from pgrunbook.inventory.read import read, read_objects
+from pgrunbook.planning.ground import Ground
 
 pytestmark = pytest.mark.newest
 
@@ -34,6 +36,9 @@ DROP SEQUENCE child_id_seq CASCADE
 DROP SERVER remote CASCADE
 DROP TABLE log
 DROP EXTENSION plpgsql CASCADE
+COMMENT ON TABLE child IS NULL; DROP TABLE counted; ALTER TABLE child RENAME TO kid
+COMMENT ON INDEX parent_pkey IS NULL
+ALTER TEXT SEARCH CONFIGURATION conf DROP MAPPING FOR word
 CREATE FUNCTION app.more() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN IF to_regclass(''app.extra'') IS NULL THEN CREATE TABLE app.extra (); END IF; END'; CREATE EVENT TRIGGER e ON ddl_command_end WHEN tag IN ('CREATE VIEW') EXECUTE FUNCTION app.more(); CREATE VIEW v AS SELECT 1
 ALTER TABLE child RENAME TO kid
 ALTER TABLE child RENAME amount TO sum
@@ -77,12 +82,12 @@ def block(made: Database) -> Iterator[psycopg.Connection]:
 
 def effect(block: psycopg.Connection, database: Database, before: Inventory) -> list[Difference]:
     """What the block's transaction has changed, without a look at what it has not."""
-    found = written(block)
+    found = read_changes(block)
     addresses = found.addresses
     if found.xid is not None:
         with database.connect(options="-c lock_timeout=1s") as other:
-            everything = overwritten(other, found.xid)
-            dropped = overwritten(other, found.xid, found.deleted_from)
+            everything = read_overwritten(other, found.xid)
+            dropped = read_overwritten(other, found.xid, found.deleted_from)
         assert {*dropped} <= {*everything} <= {*dropped, *addresses}
         addresses = [*{*addresses, *dropped}]
     at = before.at()
@@ -111,6 +116,10 @@ def test_nothing_escapes(
     found = effect(block, made, before)
     assert block.execute("SHOW search_path").fetchone() == path
     assert found == differences(before, read(block))
+    # what a run says, which looks from its own session alone
+    named = {address: each.identity for each, address in before.addresses.items()}
+    ground = Ground("app", seen=before, named=named, at=before.at())
+    assert read_effect(block, read_changes(block), ground, {}).differences == found
 
 
 def test_what_is_not_counted_is_looked_for(
@@ -126,14 +135,14 @@ def test_of_others_nothing_is_found(made: Database, block: psycopg.Connection) -
     block.execute("SELECT pg_current_xact_id()")
     made.execute("CREATE TABLE public.passing (a int)")
     block.execute("CREATE TABLE mine (a int)")
-    names = {each.identity for each in read_objects(block, written(block).addresses)}
+    names = {each.identity for each in read_objects(block, read_changes(block).addresses)}
     assert names == {"app.mine", "app.mine.a"}
     made.execute("DROP TABLE public.passing")
 
 
 def test_who_has_written_nothing_has_changed_nothing(block: psycopg.Connection) -> None:
-    assert written(block).xid is None
-    assert written(block).addresses == []
+    assert read_changes(block).xid is None
+    assert read_changes(block).addresses == []
 
 
 def test_a_lesser_role_may_ask(made: Database) -> None:
@@ -141,11 +150,11 @@ def test_a_lesser_role_may_ask(made: Database) -> None:
     made.execute(f"GRANT CREATE ON SCHEMA public TO {role.name}")
     with psycopg.connect(role.url) as conn:
         conn.execute("CREATE TABLE public.lesser (a int)")
-        found = written(conn)
+        found = read_changes(conn)
         assert ("table", "public.lesser") in read_objects(conn, found.addresses)
         with psycopg.connect(role.url, autocommit=True) as other:
             assert found.xid is not None
-            assert overwritten(other, found.xid) == []
+            assert read_overwritten(other, found.xid) == []
             assert ("table", "app.child") in read(other)
         conn.rollback()
     made.execute(f"REVOKE CREATE ON SCHEMA public FROM {role.name}")

@@ -10,7 +10,7 @@ from applying.test_in_transaction import Applying
 from support.databases import Database
 
 from pgrunbook.inventory.read import read
-from pgrunbook.planning import drifted
+from pgrunbook.planning import drift_report
 from pgrunbook.runbooks.project import Project
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -33,9 +33,9 @@ def test_only_schemas_that_the_ledger_knows(
         asked.append(schemas)
         return read(conn, schemas)
 
-    monkeypatch.setattr(drifted, "read", reading)
+    monkeypatch.setattr(drift_report, "read", reading)
     (tmp_path / "pgrunbook.toml").touch()
-    found = drifted.collect(Project.find(tmp_path), "env:CRM", "public")
+    found = drift_report.collect(Project.find(tmp_path), "env:CRM", "public")
     assert asked == [["Other.x", "public"]]
     assert [each["object"] for each in found["drift"]] == ['table column "Other.x".altered.a']
     assert found["others"] == [

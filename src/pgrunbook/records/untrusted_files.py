@@ -1,6 +1,4 @@
-"""Files of a folder that anybody may have filled: their names lead nowhere else, and none is a pipe
-or a link.
-"""
+"""Guards against what anybody may have put into a folder: names that lead elsewhere, pipes, links."""
 
 from __future__ import annotations
 
@@ -17,14 +15,14 @@ _LONGEST = 240
 _LARGEST = 16 * 2**20
 
 
-def below(root: Path, name: str) -> Path:
-    """The file of this name below the root, whoever has written the name, and whatever was put
-    there.
+def path_below(root: Path, name: str) -> Path:
+    """Return the path of this name below the root; there need not be a file.
 
     Raises Unreadable if the name leads elsewhere, by itself or by a symbolic link, or if what is
-    there is anything but a regular file. It need not be there.
+    there is anything but a regular file.
     """
-    if why := unnameable(name):
+    why = name_problem(name)
+    if why:
         raise Unreadable(f"{printable(name)} {why}")
     path = root / name
     try:
@@ -38,13 +36,12 @@ def below(root: Path, name: str) -> Path:
     return path
 
 
-def unnameable(name: str) -> str:
-    """Why no file is to be called so; empty if one can. `sha256sum --check` takes one name a line,
-    and backslashes for its own.
-    """
+def name_problem(name: str) -> str:
+    """Return why no file may have this name; empty if one may."""
     path = PurePosixPath(name)
     if path.is_absolute() or path.as_posix() != name or ".." in path.parts or name in ("", "."):
         return "is not a path below the folder"
+    # `sha256sum --check` takes a line for a name, and a backslash for the begin of an escape
     if not name.isprintable() or "\\" in name:
         return "has characters that are not printed, or a backslash"
     if max(len(part.encode()) for part in path.parts) > _LONGEST:
@@ -53,12 +50,15 @@ def unnameable(name: str) -> str:
 
 
 def printable(name: str) -> str:
-    """A name as it can be shown: whatever is no letter of it escaped, so that it makes no line of
+    """Return a name as it can be shown: what is not printed is escaped, so that it makes no line of
     its own.
     """
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name
-    )
+    characters = []
+    for each in name:
+        if not each.isprintable():
+            each = each.encode("unicode_escape", "surrogatepass").decode()
+        characters.append(each)
+    return "".join(characters)
 
 
 def is_there(path: Path) -> bool:
@@ -67,9 +67,8 @@ def is_there(path: Path) -> bool:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether it is a file itself: to read a pipe may take for ever, and a symbolic link may lead
-    anywhere.
-    """
+    """Whether it is a file itself."""
+    # To read a pipe may take for ever, and a symbolic link may lead anywhere.
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -88,9 +87,10 @@ def require_regular(path: Path) -> None:
         )
 
 
-def whole(path: Path) -> bytes:
-    """What is in a small file. Raises Unreadable if it is none."""
+def read_small(path: Path) -> bytes:
+    """Return the bytes of a small file. Raises Unreadable if it is larger."""
     with path.open("rb") as file:
-        if len(data := file.read(_LARGEST + 1)) > _LARGEST:
-            raise Unreadable(f"larger than {_LARGEST // 2**20} MB")
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise Unreadable(f"larger than {_LARGEST // 2**20} MB")
     return data

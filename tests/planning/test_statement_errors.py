@@ -11,7 +11,7 @@ import pytest
 from support import databases
 from support.databases import Database
 
-from pgrunbook.planning import foreseen, grammar
+from pgrunbook.planning import grammar, statement_errors
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
@@ -38,7 +38,7 @@ def foresee(database: Database, tmp_path: Path) -> Foresee:
             alone = "-- transaction: no\n" if "CONCURRENTLY" in sql else ""
             path.write_text(f"-- title: Change\n{alone}\n{sql};\n")
         source = Source.read(tmp_path)
-        for name in source.plain():
+        for name in source.plain_blocks():
             block = source.block(name, {})
             run = tuple(range(len(block.statements)))
             decided.append(Decision(block, Action.APPLY, "absent", run))
@@ -47,7 +47,7 @@ def foresee(database: Database, tmp_path: Path) -> Foresee:
         with connect(
             Target("test", database.conninfo), schema="public", label="test", read_only=True
         ) as conn:
-            results = [*grammar.check(conn, decided), *foreseen.check(conn, decided)]
+            results = [*grammar.check(conn, decided), *statement_errors.check(conn, decided)]
         problems = [result.problem for result in results if result.problem]
         assert all(problem.remedy and problem.expected for problem in problems)
         return [f"{problem.where}: {problem.what}" for problem in problems]

@@ -9,7 +9,7 @@ from typing import Any
 from pgrunbook.inventory.objects import PLACE, Definition
 
 
-def told(definition: Definition | None, other: Definition | None = None) -> str:
+def describe(definition: Definition | None, other: Definition | None = None) -> str:
     """The properties of a definition in which it differs from the other, a line each; `absent` if
     there is none. Of a text of many lines, those that differ.
     """

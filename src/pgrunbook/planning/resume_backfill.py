@@ -39,10 +39,10 @@ def _problems(
             f"sha256 {block.source_sha256}; {backfill.far}",
             "restore the file, and let the block end; or revert it, and begin anew",
         )
-    yield from elsewhere(block, backfill, table)
+    yield from table_problems(block, backfill, table)
 
 
-def elsewhere(block: Block, backfill: Backfill, table: Table | None) -> Iterator[Problem]:
+def table_problems(block: Block, backfill: Backfill, table: Table | None) -> Iterator[Problem]:
     """Why the block cannot go on behind its last batch: that was in another table, or by another
     key, and rows before it would be left out. The header names a table by itself or along its
     search path, and what is found there may have changed: also into another table of that name.

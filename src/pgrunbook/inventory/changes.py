@@ -20,13 +20,18 @@ from pgrunbook.inventory.objects import Address
 from pgrunbook.inventory.snapshot import Answer, ask
 from pgrunbook.postgres.session import Session
 
-# Who is no superuser cannot read them; nor can he write to them but by way of a user mapping.
-_HIDDEN = ("pg_user_mapping", "pg_subscription")
+# Who is no superuser cannot read them; nor can he write to them but by way of a user mapping, or of
+# a role: where he has written one, all of pg_roles are asked for.
+_HIDDEN = ("pg_user_mapping", "pg_subscription", "pg_authid")
 
 # Their rows are deleted with those of pg_class, by which the columns of a table are found, too.
 _WITH_THEIR_TABLE = ("pg_attribute", "pg_attrdef", "pg_index")
 
+# The stamps of the transaction and of its subtransactions: savepoints and blocks of PL/pgSQL that
+# handle exceptions have numbers of their own. They are compared by age, as numbers wrap around.
 _WITHIN = "age({stamp}) BETWEEN (SELECT newest FROM bounds) AND (SELECT oldest FROM bounds)"
+# A catalog that nothing was written to, as the session's statistics have it, is not read. Where
+# nobody counts, all are.
 _COUNTED = """(SELECT NOT current_setting('track_counts')::boolean
     OR pg_stat_get_xact_tuples_inserted('{catalog}'::regclass)
      + pg_stat_get_xact_tuples_updated('{catalog}'::regclass) > 0) AND """
@@ -34,15 +39,15 @@ _CATALOG = re.compile(r"\{(pg_\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Changes:
     """What a transaction has written so far."""
 
     xid: int | None  # None: it has not written at all
     addresses: list[Address]
-    deleted_from: list[str]  # the catalogs that `overwritten` has to look into
+    deleted_from: list[str]  # the catalogs that `read_overwritten` has to look into
 
 
-def written(conn: psycopg.Connection[Any]) -> Written:
+def read_changes(conn: psycopg.Connection[Any]) -> Changes:
     """What the present transaction has written to the catalogs: the objects, those that depend on
     them directly, and their parts; and where to look for what it has dropped. One message.
 
@@ -55,12 +60,12 @@ def written(conn: psycopg.Connection[Any]) -> Written:
     ]
     number, objects, deleted = ask(conn, questions)
     ((xid,),) = number.rows
-    return Written(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
+    return Changes(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
 
 
-def asking(conn: Session) -> list[str]:
-    """The questions of `written`, prepared, as statements that can stand among others in the
-    transaction: `answered` takes the rows of each. The session's search path must be pg_catalog.
+def queries(conn: Session) -> list[str]:
+    """The questions of `read_changes`, prepared, as statements that can stand among others in the
+    transaction: `from_rows` takes the rows of each. The session's search path must be pg_catalog.
     """
     query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written)
     return [
@@ -69,21 +74,14 @@ def asking(conn: Session) -> list[str]:
     ]
 
 
-def answered(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Written:
+def from_rows(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Changes:
     """What the rows of these answers say."""
     objects, deleted = answers
     addresses = [Address(*row.values()) for row in objects]
-    return Written(None, addresses, [row["relname"] for row in deleted])
+    return Changes(None, addresses, [row["relname"] for row in deleted])
 
 
-def changed(conn: psycopg.Connection[Any]) -> list[Address]:
-    """The objects that the present transaction has made or altered, and those that depend on them
-    directly.
-    """
-    return written(conn).addresses
-
-
-def overwritten(
+def read_overwritten(
     conn: psycopg.Connection[Any], xid: int, deleted_from: Container[str] | None = None
 ) -> list[Address]:
     """The objects that another transaction has altered or dropped, as this session still sees them:
@@ -95,7 +93,9 @@ def overwritten(
     def looked_into(catalog: str) -> str:
         if deleted_from is None:
             return ""
-        return "" if catalog in deleted_from and catalog not in _WITH_THEIR_TABLE else "false AND "
+        if catalog in deleted_from and catalog not in _WITH_THEIR_TABLE:
+            return ""
+        return "false AND "
 
     (answer,) = ask(conn, [_query(conn, f"'{xid:d}'::xid8", "xmax", looked_into)])
     return _addresses(answer)
@@ -109,13 +109,24 @@ def _if_written(catalog: str) -> str:
 def _query(
     conn: psycopg.Connection[Any], xid: str, stamp: str, condition: Callable[[str], str]
 ) -> str:
+    """Return the query for rows whose `stamp`, xmin or xmax, is of the transaction `xid`; each
+    catalog under a condition of its own.
+    """
     superuser = conn.info.parameter_status("is_superuser") == "on"
     text = catalogs.query("written")
     if not superuser:
-        lines = text.splitlines(keepends=True)
-        text = "".join(line for line in lines if not any(f"{{{each}}}" in line for each in _HIDDEN))
+        text = "".join(filter(_is_readable, text.splitlines(keepends=True)))
     text = _CATALOG.sub(lambda match: condition(match[1]) + _WITHIN, text)
+    any_role = "false"
+    if stamp == "xmin" and not superuser:
+        any_role = condition("pg_authid") + "true"
+    text = text.replace("{any_role}", any_role)
     return text.replace("{stamp}", stamp).replace("{xid}", xid)
+
+
+def _is_readable(line: str) -> bool:
+    """Return whether a line of the query is about a catalog that every role may read."""
+    return not any(f"{{{catalog}}}" in line for catalog in _HIDDEN)
 
 
 def _addresses(answer: Answer) -> list[Address]:

@@ -1,5 +1,5 @@
-"""What blocks need of the target's tables and columns, and what they must be allowed to do with
-them. Reads only.
+"""Checks that the target has the tables and columns that blocks need, and that the blocks may do
+with them what they do. Reads only.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pgrunbook.sqltext.needs import Need
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """What the schema has of the relations that blocks need: the rows of `relations` by name, and
-    of the tables among them those of `columns` by table and column.
+    """The relations that blocks need, as far as the schema has them: the rows of the catalog query
+    `relations` by name, and of the tables among them those of `columns` by table and column.
     """
 
     schema: str
@@ -30,9 +30,13 @@ class There:
     @classmethod
     def look(cls, conn: Connection, schema: str, decisions: Sequence[Decision]) -> There:
         """Look at all that these blocks need, fill, or admit a value to."""
-        names = {need.table for d in decisions for need in d.block.needs}
-        names |= {table for d in decisions for table, _ in d.block.fills}
-        names |= {d.block.admits.table for d in decisions if d.block.admits}
+        names = set()
+        for decision in decisions:
+            block = decision.block
+            names |= {need.table for need in block.needs}
+            names |= {table for table, _ in block.fills}
+            if block.admits:
+                names.add(block.admits.table)
         rows = catalog.rows(conn, "relations", schema=schema, names=sorted(names))
         tables = sorted(row["name"] for row in rows if row["kind"] in _TABLES)
         columns = catalog.rows(conn, "columns", schema=schema, tables=tables)
@@ -60,19 +64,19 @@ _KINDS = {
 def check(
     conn: Connection, there: There, decisions: Sequence[Decision], role: str
 ) -> Iterator[CheckResult]:
-    """Tables and columns that must be there, and what the blocks that are to run must be allowed to
-    do with them, as the role.
+    """Check tables and columns that must be there, and what the role must be allowed to do with
+    them for the blocks that are to run.
     """
-    needs = {need for need, _ in _needed(decisions)}
-    pending = {need for need, _ in _needed(decisions, only_pending=True)}
-    by = _needing(decisions)
+    needs = {need for need, _ in _needs(decisions)}
+    pending = {need for need, _ in _needs(decisions, only_pending=True)}
+    by = _blocks_by_need(decisions)
     kinds: dict[str, set[str]] = {}
     for need in needs:
         kinds.setdefault(need.table, {*_KINDS[need.use]}).intersection_update(_KINDS[need.use])
     for name in sorted(kinds):
         yield _table(name, there.relations.get(name), kinds[name], by[Need(name, "")])
     uses = {(need.table, need.use) for need in pending}
-    # what is done already is only read, by the verification
+    # The verification still reads what blocks have changed that are done.
     for need in needs - pending:
         if need.use in ("alter", "maintain"):
             uses.add((need.table, "read"))
@@ -91,11 +95,11 @@ def check(
         yield from _filled(conn, there, table, filled[table])
 
 
-def _needed(
+def _needs(
     decisions: Sequence[Decision], *, only_pending: bool = False
 ) -> Iterator[tuple[Need, str]]:
-    """What the blocks need, but for what they or the blocks before them make, or may make as far as
-    their texts tell; each with the block.
+    """Yield what the blocks need, each with the name of the block; not what they or the blocks
+    before them make, or may make as far as their texts show.
     """
     made: set[tuple[str, str]] = set()  # relations, and columns with their tables
     altered: set[str] = set()  # relations of which only the server knows what became of them
@@ -105,31 +109,33 @@ def _needed(
         altered |= block.altered
         if decision.pending and block.runs_code:
             return  # it may make anything
-        if decision.pending or not only_pending:
-            for need in block.needs:
-                known = need.table not in altered
-                if known and made.isdisjoint((("", need.table), (need.table, need.column))):
-                    yield need, block.name
+        if only_pending and not decision.pending:
+            continue
+        for need in block.needs:
+            of_blocks = ("", need.table) in made or (need.table, need.column) in made
+            if need.table not in altered and not of_blocks:
+                yield need, block.name
 
 
-def _needing(decisions: Sequence[Decision]) -> dict[Need, str]:
-    """Each table and each column that is needed, and the blocks that need it: of many the first.
-    What a column is for counts where a type may be another one for it: as a foreign key's.
-    """
+def _blocks_by_need(decisions: Sequence[Decision]) -> dict[Need, str]:
+    """Return the names of the blocks that need each table and column, the first few of many."""
     blocks: dict[Need, dict[str, None]] = {}
-    for need, block in _needed(decisions):
+    for need, block in _needs(decisions):
+        # Only a foreign key's column may have another type than the one that is needed: for any
+        # other use the uses need not be told apart.
         use = need.use if need.use == "reference" and need.type else ""
         for about in (Need(need.table, ""), need._replace(use=use)):
             blocks.setdefault(about, {})[block] = None
-    return {about: _first(list(names)) for about, names in blocks.items()}
+    return {about: _join_first(list(names)) for about, names in blocks.items()}
 
 
-def _first(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(names[:_FEW]) + more
+def _join_first(names: Sequence[str]) -> str:
+    text = ", ".join(names[:_LISTED])
+    more = len(names) - _LISTED
+    return f"{text} and {more} more" if more > 0 else text
 
 
-_FEW = 5
+_LISTED = 5  # blocks that need the same
 
 
 def _table(
@@ -195,13 +201,12 @@ _MAY = {
 
 
 def may(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckResult:
-    """Whether this role may use an object in this way, by a row that has the catalog's answers;
-    `named` is how SQL writes its name.
+    """Check whether this role may use an object in this way, by a row that has the catalog's
+    answers; `named` is how SQL writes the object's name.
     """
     check, answer, what, expected, remedy = _MAY[use]
     names = {"owner": relation["owner"], "name": named, "role": quoted(role)}
     found = f"owned by {relation['owner']}"
-    remedy = remedy.format(**names)
     return result(
         relation["name"],
         check,
@@ -209,23 +214,25 @@ def may(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckRe
         what,
         expected=expected,
         found=found,
-        remedy=remedy,
+        remedy=remedy.format(**names),
     )
 
 
 def _columns(conn: Connection, there: There, by: Mapping[Need, str]) -> Iterator[CheckResult]:
-    needed = sorted(n for n in by if n.column and there.is_one_of(_TABLES, n.table))
+    needs = sorted(n for n in by if n.column and there.is_one_of(_TABLES, n.table))
     path = quoted(there.schema)
-    written = sorted({need.type for need in needed} - {""})
-    called = {each: (types.printed(conn, [each], path) or [""])[0] for each in written}
-    for need in needed:
-        row, type_ = there.columns.get((need.table, need.column)), called.get(need.type, "")
+    printed = {"": ""}  # types as the server prints them, by how the block writes them
+    for need in needs:
+        if need.type not in printed:
+            printed[need.type] = (types.format_types(conn, [need.type], path) or [""])[0]
+    for need in needs:
+        row, type_ = there.columns.get((need.table, need.column)), printed[need.type]
         what, found, fits = "the column is missing", "no such column", False
         if row:
             what, found = "the column is of another type", row["type"]
             fits = type_ in ("", found)
             if not fits and need.use == "reference":
-                fits = types.comparable(conn, type_, found, path)
+                fits = types.are_comparable(conn, type_, found, path)
         yield result(
             f"{need.table}.{need.column}",
             f"is there, {type_}" if type_ else "is there",
@@ -238,7 +245,7 @@ def _columns(conn: Connection, there: There, by: Mapping[Need, str]) -> Iterator
 
 
 def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterator[CheckResult]:
-    """A column that a foreign key references must be a unique key, or part of one that is
+    """Check that each column that a foreign key references is a unique key, or part of one that is
     referenced as a whole.
     """
     wanted = {(need.table, need.column) for need in needs if need.use == "reference"}
@@ -265,22 +272,19 @@ def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterato
 def _filled(
     conn: Connection, there: There, table: str, filled: Collection[str]
 ) -> Iterator[CheckResult]:
-    """What the product will write fills these columns: no other one may ask it for a value.
-
-    But for a key of one column: whoever writes a row has a way to get its key, whatever else it
-    fills.
-    """
+    """Check that the product need not write more columns than the `filled` ones."""
     keys = catalog.rows(conn, "unique_keys", schema=there.schema, tables=[table])
     primary = [row["columns"] for row in keys if row["primary"]]
-    others = sorted(
-        name
-        for (of, name), row in there.columns.items()
-        if of == table and not row["nullable"] and row["default"] is None
-        if name not in filled and [name] not in primary
-    )
-    if not others:
+    mandatory = []
+    for (of, name), row in there.columns.items():
+        if of != table or row["nullable"] or row["default"] is not None:
+            continue
+        # Whoever writes a row has a way to get its primary key.
+        if name not in filled and [name] not in primary:
+            mandatory.append(name)
+    if not mandatory:
         yield CheckResult(table, "takes what will be written to it")
-    for name in others:
+    for name in sorted(mandatory):
         yield result(
             f"{table}.{name}",
             "asks for no value",
@@ -294,5 +298,5 @@ def _filled(
 
 
 def quoted(*name: str) -> str:
-    """The name as SQL writes it, quoted."""
+    """Return the name as SQL writes it, quoted."""
     return sql.Identifier(*name).as_string()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from support.databases import Database
 
-from pgrunbook.planning import needed
+from pgrunbook.planning import requirements
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.planning.needed import There
+from pgrunbook.planning.requirements import There
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.source import Source
@@ -98,10 +98,12 @@ def told(
         header = "" if sql.startswith("--") else f"{HEADER}\n"
         (folder / "deploy" / f"{number:03}_x.sql").write_text(f"{header}{sql};\n")
     source = Source.read(folder)
-    decisions = [Decision(source.block(name, {}), action, "") for name in source.plain()]
+    decisions = [Decision(source.block(name, {}), action, "") for name in source.plain_blocks()]
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
         there = There.look(conn, "public", decisions)
         found = [
-            r.problem for r in needed.check(conn, there, decisions, conn.info.user) if r.problem
+            r.problem
+            for r in requirements.check(conn, there, decisions, conn.info.user)
+            if r.problem
         ]
     return [f"{p.where}: {p.what}: {p.expected}: {p.found}" for p in found]

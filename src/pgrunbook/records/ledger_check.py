@@ -1,5 +1,5 @@
-"""The ledger of a run's target, heard while the run's record is sealed: what it says of the record
-is a part of the seal.
+"""Asks the ledger of a run's target about the run's record while that is sealed: what the ledger
+says is a part of the seal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, may_have_written
-from pgrunbook.records.malformed import MALFORMED
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import BY_HAND, NOT_COMPARED
 from pgrunbook.records.testimony import Testimony, Witness, is_id
@@ -31,9 +31,9 @@ _WITHOUT_ROWS = "the ledger's rows are not in the record"
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """What is asked for one record, which is sealed `by_hand` or not. What cannot be had is added
-    to `problems`.
+class LedgerCheck:
+    """Asks about one record, which is sealed `by_hand` or at the end of its run. What cannot be had
+    is added to `problems`.
     """
 
     record: Record
@@ -45,8 +45,8 @@ class Hearing:
 
     @contextmanager
     def session(self, target: Target | None) -> Iterator[Session | None]:
-        """A session on the target, if the run can have written there; by hand, whatever the
-        notebook says of that.
+        """Open a session on the target, if the run can have written there; by hand, whatever the
+        notebook says of that. Yields None if there is none.
         """
         conn: Session | None = None
         if self.chosen and (self.by_hand or self._may_have_written()):
@@ -65,8 +65,8 @@ class Hearing:
         return bool(self.record.run_id) and may_have_written(self.ending, cells)
 
     def testimony(self, conn: Session | None) -> Testimony:
-        """What the target's ledger says of the record. Raises Refused if it does not know the run,
-        or tells otherwise.
+        """Return what the target's ledger says of the record. Raises Refused if it does not know
+        the run, or contradicts the record.
 
         A record of before the ledger's time, or of another database than the one that answers, is
         not compared.
@@ -80,22 +80,24 @@ class Hearing:
             with signals.waiting():
                 witness = Witness.of(conn, self.record, self.chosen.schema_, self.secrets)
             comparison = Comparison(self.record, self.chosen, self.ending, witness)
-            if elsewhere := comparison.elsewhere:
-                return self._not_compared(elsewhere)
-            if problems := comparison.problems():
+            if comparison.elsewhere:
+                return self._not_compared(comparison.elsewhere)
+            problems = comparison.problems()
+            if problems:
                 raise Refused(
                     "The target's ledger does not say what the notebook says: it is not sealed.",
                     problems=problems,
                 )
             return Testimony(True, comparison.says, comparison.remark)
         except Locked as exc:
-            if self.by_hand:  # it need only be done again
+            # By hand it can be done again; a run at its end has to be sealed all the same.
+            if self.by_hand:
                 what = "The target's ledger cannot be asked now: it is not sealed."
                 raise Refused(what, problems=[exc.problem]) from exc
             return self._not_compared(_why(exc))
         except (psycopg.Error, signals.Hurried) as exc:
             return self._not_compared(_why(exc))
-        except MALFORMED as exc:  # as another version has written it
+        except MALFORMED as exc:  # another version has written the record
             return self._not_compared(
                 f"this version cannot read it, {type(exc).__name__}: {first_line(exc)}"
             )
@@ -106,12 +108,12 @@ class Hearing:
         return Testimony(False, reason)
 
     def rows(self, conn: Session | None) -> Any:
-        """The ledger's rows on the run, by table; None if they cannot be had."""
+        """Return the ledger's rows on the run, by table; None if they cannot be had."""
         if conn is None or not is_id(self.record.run_id):
             return None
         try:
             with signals.waiting():
-                return ledger.everything(conn, self.record.run_id)
+                return ledger.rows_of_run(conn, self.record.run_id)
         except (psycopg.Error, signals.Hurried) as exc:
             self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")
             return None

@@ -1,4 +1,4 @@
-"""What is on a twin, as it was last seen, and what a statement has changed of it."""
+"""The state of a twin: its objects, as they were last read, and what a statement has changed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.inventory import read
-from pgrunbook.inventory.changed import overwritten, written
+from pgrunbook.inventory.catalogs import SHARED
+from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
-from pgrunbook.sqltext.made import Made
+from pgrunbook.sqltext.created_objects import CreatedObject
 
 # relation "t" already exists; column "c" of relation "t" already exists
 _ALREADY = re.compile(
@@ -28,8 +29,8 @@ _DUPLICATE = (
 _RELATIONS = ("table", "view", "materialized view", "sequence", "index", "foreign table")
 
 
-class Seen:
-    """What is on the twin, as it was last seen; and what has changed since."""
+class TwinState:
+    """The objects of a twin as they were last read. Finds what has changed since."""
 
     def __init__(
         self,
@@ -37,7 +38,12 @@ class Seen:
         beside: psycopg.Connection[Any],
         stood_in_for: Collection[str],
     ) -> None:
-        """`stood_in_for` are the extensions that the twin's server does not have."""
+        """Read all objects.
+
+        `conn` runs the blocks; `beside` is a second session, which sees what the transaction of
+        `conn` has dropped and not yet committed. `stood_in_for` are the extensions that the twin's
+        server does not have.
+        """
         self.stood_in_for = stood_in_for
         self._conn = conn
         self._beside = beside
@@ -45,44 +51,56 @@ class Seen:
         self._at = self._now.at()
         self._made: set[Object] = set()
 
-    def written(self, replaced: Sequence[Made]) -> dict[Object, Change]:
-        """What the transaction has changed, by the rows of the catalog that carry its number; what
-        it has dropped, the session beside it still sees. What it has `replaced` is among it, if it
-        was the same before, too.
+    def transaction_changes(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
+        """Return what the open transaction has changed, and what it has `replaced`, even by the
+        same.
         """
-        found = written(self._conn)
+        # The rows of the catalog that it has written carry its number. A row that it has deleted is
+        # gone for it, but not for the session beside it.
+        found = read_changes(self._conn)
         if found.xid is None:
             return {}
-        addresses = {*found.addresses}
+        # of the roles a twin has the names alone
+        addresses = {each for each in found.addresses if each.classid not in SHARED}
         if found.deleted_from:
-            addresses |= {*overwritten(self._beside, found.xid, found.deleted_from)}
+            addresses |= {*read_overwritten(self._beside, found.xid, found.deleted_from)}
         before = {self._at[each] for each in addresses if each in self._at}
         now = read.read_objects(self._conn, sorted(addresses))
         self._at |= now.at()
         self._now.owners |= now.owners
         known = {each: self._now[each] for each in before if each in self._now}
-        same = {each: (known[each], now[each]) for each in known.keys() & now.keys()}
-        kept = {each: pair for each, pair in same.items() if is_one_of(each, replaced)}
-        return kept | _changes(known, now)
+        changes = _changes(known, now)
+        for each in known.keys() & now.keys():
+            if is_one_of(each, replaced):
+                changes[each] = known[each], now[each]
+        return changes
 
-    def doubled(self, changes: Mapping[Object, Change]) -> list[Object]:
-        """What no block has made, and differs from what has just been made by its name alone."""
-        new = [(each, after) for each, (before, after) in changes.items() if before is None]
-        return [old for each, after in new if after and (old := self._double(each, after))]
+    def duplicates(self, changes: Mapping[Object, Change]) -> list[Object]:
+        """Return the objects that no block has made, and that differ from one which was just made
+        by their names alone.
+        """
+        found = []
+        for each, (before, after) in changes.items():
+            if before is None and after is not None:
+                duplicate = self._duplicate(each, after)
+                if duplicate:
+                    found.append(duplicate)
+        return found
 
-    def _double(self, new: Object, definition: Definition) -> Object | None:
+    def _duplicate(self, new: Object, definition: Definition) -> Object | None:
         now = self._now
+        properties = _without_name(new, definition)
         for old, owner in now.owners.items():
             if old not in now or old in self._made or old.type != new.type:
                 continue
-            if owner == now.owners.get(new) and _nameless(old, now[old]) == _nameless(
-                new, definition
-            ):
+            if owner == now.owners.get(new) and _without_name(old, now[old]) == properties:
                 return old
         return None
 
-    def in_the_way(self, exc: psycopg.Error) -> Object | None:
-        """What no block has made, and code cannot make as it is there, by what PostgreSQL says."""
+    def obstacle(self, exc: psycopg.Error) -> Object | None:
+        """Return the object that no block has made, and that is there already, as the error says;
+        None if it says something else.
+        """
         said = _ALREADY.match(exc.diag.message_primary or "")
         if not said or not isinstance(exc, _DUPLICATE):
             return None
@@ -95,20 +113,21 @@ class Seen:
         return None
 
     def forget(self, each: Object) -> None:
-        """Take it, and what is part of it, for not there before."""
+        """Take the object, and what is part of it, for absent before."""
         own = self._now.addresses.get(each)
         parts = [part for part, owner in self._now.owners.items() if owner == own]
         for gone in (each, *parts):
             self._now.definitions.pop(gone, None)
 
-    def anywhere(self) -> dict[Object, Change]:
-        """What has changed, wherever."""
+    def all_changes(self) -> dict[Object, Change]:
+        """Return what has changed since, by whatever transactions. Reads all objects again."""
         now = read.read(self._conn)
         self._at |= now.at()
-        return _changes(self._now, now)
+        changes = _changes(self._now, now)
+        return {each: change for each, change in changes.items() if not each.shared}
 
     def take(self, changes: Mapping[Object, Change]) -> None:
-        """Know these changes."""
+        """Take these changes for the blocks' own."""
         self._made |= changes.keys()
         for each, (_, after) in changes.items():
             if after is None:
@@ -117,8 +136,8 @@ class Seen:
                 self._now.definitions[each] = after
 
 
-def dropping(each: Object) -> str:
-    """The statement that drops it, with what depends on it."""
+def drop_statement(each: Object) -> str:
+    """Return the statement that drops the object, with what depends on it."""
     name, _, table = each.identity.rpartition(" on ")
     match each.type:
         case "table column":
@@ -132,19 +151,20 @@ def dropping(each: Object) -> str:
     return f"DROP {each.type.upper()} {each.identity} CASCADE"
 
 
-def is_one_of(each: Object, named: Sequence[Made]) -> bool:
+def is_one_of(each: Object, named: Sequence[CreatedObject]) -> bool:
     """Whether an object is called as one of these."""
     return any(one.kind == each.type and is_called(each, one.name) for one in named)
 
 
 def is_called(each: Object, name: str) -> bool:
-    """Whether that is the name of an object, without its schema, its table, its arguments."""
+    """Whether an object has the name, but for its schema, its table and its arguments."""
     last = each.identity.partition("(")[0].partition(" on ")[0].rpartition(".")[2]
     return last.strip('"').replace('""', '"') == name
 
 
-def _nameless(each: Object, definition: Definition) -> dict[str, Any]:
-    """The properties without the name, which the definition of an index holds."""
+def _without_name(each: Object, definition: Definition) -> dict[str, Any]:
+    """Return the properties without the object's name."""
+    # pg_get_indexdef prints the index's name, too
     name = each.identity.rpartition(".")[2]
     text = str(definition.properties.get("definition", ""))
     return {**definition.properties, "definition": text.replace(f" {name} ", " ", 1)}

@@ -1,0 +1,134 @@
+"""Counts what the objects on a target say of each statement of the pending blocks: whether it was
+done there. Knows no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pgrunbook.errors import Problem
+from pgrunbook.inventory.objects import Object
+from pgrunbook.planning.timeline import Deviation, Step, Timeline, Vote
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A pending block on the twin: `statements` is how many it has, `numbers` are theirs in the
+    timeline.
+
+    `by_hand`: the parameter `adopt` names it, and it was not tried. `failure` is what PostgreSQL
+    said of the statement that failed, `sqlstate` its code; no statement behind it was tried.
+    """
+
+    block: str
+    statements: int
+    numbers: Sequence[int] = ()
+    by_hand: bool = False
+    tried: bool = True
+    failure: Problem | None = None
+    sqlstate: str = ""
+
+
+@dataclass(slots=True)
+class Count:
+    """The votes of a block's statements, by their indexes; None for one that has set nothing.
+
+    `named` are its objects that exist by name; `there` those that are as the block makes them;
+    `deviations` those that are as no statement makes them.
+    """
+
+    trial: Trial
+    named: Sequence[str]
+    votes: dict[int, Vote | None] = field(default_factory=dict)
+    steps: dict[int, Step] = field(default_factory=dict)
+    deviations: list[Deviation] = field(default_factory=list)
+    there: list[Object] = field(default_factory=list)
+
+    @property
+    def block(self) -> str:
+        """Its name."""
+        return self.trial.block
+
+    @property
+    def evident(self) -> bool:
+        """Whether something shows that the block, or a part of it, was done."""
+        return self.trial.by_hand or Vote.DONE in self.votes.values()
+
+
+def count_votes(trial: Trial, timeline: Timeline, named: Sequence[str]) -> Count:
+    """Count the votes of a block's statements."""
+    count = Count(trial, named)
+    deviating: set[Object] = set()
+    for number in trial.numbers:
+        step = timeline.steps[number - 1]
+        votes = timeline.votes(number)
+        vote = _vote_of_step(step, votes)
+        count.steps[step.index] = step
+        count.votes[step.index] = vote
+        count.there += [each for each, of_object in votes.items() if of_object is Vote.DONE]
+        if vote is not Vote.NEITHER:
+            continue
+        # A statement does all or nothing: what is undone beside what is done deviates, too.
+        wrong = {Vote.NEITHER}
+        if Vote.DONE in votes.values():
+            wrong.add(Vote.UNDONE)
+        for each, of_object in votes.items():
+            if of_object in wrong and each not in deviating:
+                deviating.add(each)
+                count.deviations.append(timeline.deviation(each))
+    return count
+
+
+def _vote_of_step(step: Step, votes: Mapping[Object, Vote]) -> Vote | None:
+    """Return the vote of a statement, by those of the objects that it has set; None if it has set
+    none.
+    """
+    if not votes:
+        return None
+    together = Vote.EITHER
+    for vote in votes.values():
+        together &= vote
+    if together is not Vote.NEITHER or Vote.NEITHER in votes.values():
+        return together
+    # Some are done and others are not. The statement can run again if IF NOT EXISTS leaves alone
+    # all that are done.
+    for each, vote in votes.items():
+        if vote is Vote.DONE and each not in step.lenient:
+            return Vote.NEITHER
+    return Vote.UNDONE
+
+
+def blame_first_setter(counts: Sequence[Count]) -> None:
+    """Leave what deviates to the first block that sets it: it is not the others' fault."""
+    blamed: set[Object] = set()
+    for count in counts:
+        count.deviations = [each for each in count.deviations if each.object not in blamed]
+        blamed |= {deviation.object for deviation in count.deviations}
+        for index, vote in count.votes.items():
+            if vote is Vote.NEITHER and not count.deviations:
+                count.votes[index] = Vote.EITHER
+
+
+def last_done(counts: Sequence[Count], timeline: Timeline) -> int:
+    """Return the place of the last block that shows that it was done, -1 if none does. Counts the
+    votes of the blocks behind it anew.
+    """
+    last = max((place for place, count in enumerate(counts) if count.evident), default=-1)
+    # An object may be before a block as it is again after a later one. Once blocks are known to be
+    # done, how it was before them says nothing any more, and an undecided vote may turn.
+    for place, count in enumerate(counts[last + 1 :], start=last + 1):
+        done = last_number(counts[: last + 1])
+        for number in count.trial.numbers:
+            step = timeline.steps[number - 1]
+            if count.votes[step.index] is Vote.EITHER:
+                again = _vote_of_step(step, timeline.votes(number, done))
+                count.votes[step.index] = again or Vote.EITHER
+        if count.evident:
+            last = place
+    return last
+
+
+def last_number(counts: Sequence[Count]) -> int:
+    """Return the number of the last statement of these blocks, 0 if they have none."""
+    return max((max(count.trial.numbers, default=0) for count in counts), default=0)

@@ -105,6 +105,7 @@ def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
     assert " 1 target: t1.\n" in found["What failed, was retried or was skipped?"]
     assert "1 target tried more than once" in found["What failed, was retried or was skipped?"]
     assert found["Who ran it, who approved it, under which ticket?"].startswith("ada.")
+    assert "no seal says more" in found["What was verified, with what evidence?"]
     assert not any("cannot read" in text or "get that far" in text for text in found.values())
 
 
@@ -115,6 +116,18 @@ def test_its_page(sealed: tuple[Stage, Path]) -> None:
     assert "10 targets: 9 passed, 1 set aside" in page
     assert 'alt="The waves over time, and how many targets passed. wave 1: 1 of 2' in page
     assert "<b>drifted" not in page
+    assert "What came of each target was read from its ledger." in page
+
+
+def test_it_is_not_sealed_by_hand(
+    sealed: tuple[Stage, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGRUNBOOK_ROOT", str(sealed[0].project.root))
+    other = sealed[1].with_name("other.ipynb")
+    other.write_text(sealed[1].read_text())
+    done = CliRunner().invoke(main, ["archive", "seal", str(other)])
+    assert done.exit_code == 2, done.output
+    assert "made of its journal alone" in " ".join(done.output.split())
 
 
 def test_the_status_names_who_was_set_aside_and_why(sealed: tuple[Stage, Path]) -> None:

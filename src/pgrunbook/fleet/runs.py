@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from pgrunbook.errors import Problem, Refused, Verdict
 from pgrunbook.fleet import approval, journal, record, targets, task, waves
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.journal import Event, Journal
-from pgrunbook.fleet.outcome import Ledgers
+from pgrunbook.fleet.outcome import ASKING, Ledgers
 from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import NoJournal, State, ended
 from pgrunbook.fleet.targets import FleetTarget
@@ -90,12 +91,28 @@ def resume(
         "resumes": before["id"],
     }
     members: list[Event] = []
+    passed = _passed(project, path, before)
     for each in before.targets.values():
         target = each.target.given()
         members.append({"event": Kind.TARGET, "wave": each.wave, "target": target})
-        if each.passed:
+        if each.target.name in passed:
             members.append(ended(each))
     return _written(project, fleet, begun, members)
+
+
+def _passed(project: Project, path: Path, before: State) -> set[str]:
+    """The names of the targets that have passed in an earlier run. If its coordinator has died, its
+    journal is believed no more than a task: their ledgers are asked. Who cannot be is run again.
+    """
+    found = [each for each in before.targets.values() if each.passed]
+    if not record.is_read(project, path):
+        ledgers = Ledgers(project)
+        ask = partial(ledgers.passed, runbook=before["runbook"], mode=before["mode"])
+        with ThreadPoolExecutor(ASKING) as asking:
+            told = [*asking.map(ask, found)]
+        found = [each for each, passed in zip(found, told, strict=True) if passed]
+        ledgers.close()
+    return {each.target.name for each in found}
 
 
 def _require_as_sealed(project: Project, path: Path, before: State) -> None:

@@ -99,6 +99,18 @@ def test_of_two_runs_in_a_second_the_later_one_is_the_last(sealed: tuple[Stage, 
         assert stage.journal.name > before.name
 
 
+@pytest.mark.parametrize("year", ["2999-01-01T000000.007Z", "9999-12-31T235959.999Z", "2999"])
+def test_where_a_clock_was_ahead_the_next_run_is_the_last(
+    sealed: tuple[Stage, Path], year: str
+) -> None:
+    stage, _ = sealed
+    path = stage.journal
+    ahead = path.with_name(f"{year}-{path.name.rpartition('Z-')[2]}")
+    path.rename(ahead)
+    stage.run(number=1)
+    assert (stage.journal > ahead) is (year.endswith("007Z"))
+
+
 def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
     found = {each.question: each.text for each in answers(Record.read(sealed[1]), None)}
     assert found["What changed?"].startswith("10 targets: 9 passed, 1 set aside.")

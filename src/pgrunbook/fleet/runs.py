@@ -6,7 +6,8 @@ import shlex
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -145,10 +146,7 @@ def _written(
 ) -> tuple[Journal, State]:
     folder = _folder(project, fleet.name, begun["runbook"])
     run_id = str(uuid.uuid4())
-    now = datetime.now(UTC)
-    # to the millisecond: the last one by name is the last one
-    moment = f"{now:%Y-%m-%dT%H%M%S}.{now.microsecond // 1000:03}Z"
-    path = folder / f"{moment}-{run_id[:8]}{JOURNAL}"
+    path = folder / f"{_moment(project, fleet.name)}-{run_id[:8]}{JOURNAL}"
     settings = fleet.settings
     first = {
         "event": Kind.BEGUN,
@@ -164,6 +162,18 @@ def _written(
     check = partial(_require_idle, fleet.name)
     written = Journal.create(path, first, *members, check=check)
     return written, State.read(path)
+
+
+def _moment(project: Project, fleet: str) -> str:
+    """When a run begins, to the millisecond. The last one by name is the last one: just behind the
+    one before, where a clock was ahead.
+    """
+    now = datetime.now(UTC)
+    for path in journals(project, fleet):
+        with suppress(ValueError, OverflowError):  # not named by us
+            before = datetime.strptime(path.name.partition("Z-")[0], "%Y-%m-%dT%H%M%S.%f")
+            now = max(now, before.replace(tzinfo=UTC) + timedelta(milliseconds=1))
+    return f"{now:%Y-%m-%dT%H%M%S}.{now.microsecond // 1000:03}Z"
 
 
 def end_dead(project: Project, fleet: str) -> list[Problem]:

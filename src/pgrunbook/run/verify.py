@@ -1,4 +1,4 @@
-"""Checks what must hold after a run: behaviour, as verify scripts prove it, and nothing left to do."""
+"""Checks what must hold after a run: behaviour, by verify scripts, and nothing left to do."""
 
 from __future__ import annotations
 

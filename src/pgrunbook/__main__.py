@@ -1,5 +1,5 @@
 """`pgrunbook`, and `python -m pgrunbook`: the command line, with an end in order for a signal that
-comes while it is imported, or while the interpreter exits.
+comes before a command is begun, or while the interpreter exits.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ def main() -> None:
     _handle(_stop)
     from pgrunbook.cli.main import main as command
 
-    _handle(signal.default_int_handler)  # SIGTERM too
     try:
-        command()
+        command()  # which handles them by itself once it has read its command line
     finally:
         _handle(signal.SIG_IGN)  # all is said, the exit code too
 
@@ -32,11 +31,13 @@ def _handle(handler: Any) -> None:
 
 
 def _stop(*_: object) -> None:
-    """End as the command line does, of which nothing may be there yet."""
+    """End as the command line does, of which nothing may be there yet: not even its imports."""
     _handle(signal.SIG_IGN)
     if "--json" in sys.argv:
-        told = f'{{"verdict": "interrupted", "message": "{_MESSAGE}", "problems": []}}\n'
-        os.write(1, (f"[{told.strip()}]\n" if "run" in sys.argv[1:2] else told).encode())
+        told = f'{{"verdict": "interrupted", "message": "{_MESSAGE}", "problems": []}}'
+        if sys.argv[1:2] == ["run"]:  # which tells of each runbook, in an array
+            told = f"[{told}]"
+        os.write(1, f"{told}\n".encode())
     os.write(2, f"INTERRUPTED: {_MESSAGE}\n".encode())
     os._exit(_INTERRUPTED)
 

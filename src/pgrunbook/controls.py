@@ -26,27 +26,28 @@ INDENT = " " * 14
 
 
 def visible(text: str) -> str:
-    """The text with such characters as Python writes them, `\\x1b`; it still has lines."""
+    """Return the text with such characters as Python writes them, `\\x1b`; it still has lines."""
     return _CONTROL.sub(_escape, text.replace("\r\n", "\n"))
 
 
 def one_line(text: object) -> str:
-    r"""The text in one line: its line breaks are shown too, as `\n`."""
+    r"""Return the text in one line: its line breaks are shown too, as `\n`."""
     return visible(str(text)).replace("\n", r"\n")
 
 
 def continued(text: str, indent: str = INDENT) -> str:
-    """The text, visible, with every line but its first indented: no line of it can pass for one of
-    ours.
+    """Return the text, visible, with every line but its first indented: no line of it can pass for
+    one of ours.
     """
     return visible(text).strip("\n").replace("\n", f"\n{indent}")
 
 
 def unfit(text: str) -> str:
-    """Why a text does not say who it was, or why, in one line of a record: it is blank, or holds
-    what would not be read as it stands. Empty if it does say so.
+    """Return why a text does not say who it was, or why, in one line of a record: it is blank, or
+    holds what would not be read as it stands. Empty if it does say so.
     """
-    if not any(map(str.isalnum, _CONTROL.sub("", text))):
+    shown = _CONTROL.sub("", text)
+    if not any(map(str.isalnum, shown)):
         return "takes text with a letter or a digit in it"
     if one_line(text) != text or "\t" in text:
         return "takes one line of text, without control characters"
@@ -56,12 +57,11 @@ def unfit(text: str) -> str:
 
 
 def document(value: Any) -> str:
-    """A value as JSON for people and programs: such characters as JSON escapes, which mean the same
-    to a program.
+    """Return a value as JSON for people and programs: such characters as JSON escapes, which mean
+    the same to a program.
     """
-    return _CONTROL.sub(
-        lambda found: json.dumps(found[0])[1:-1], json.dumps(value, indent=2, ensure_ascii=False)
-    )
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _escape(found: re.Match[str]) -> str:

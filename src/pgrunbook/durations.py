@@ -6,14 +6,12 @@ import re
 
 # https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-NAMES-VALUES
 _UNITS_MS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*")
 
 
 def milliseconds(duration: str) -> int:
-    """`'200ms'`, `'5s'`, `'1 min'`, or a bare number of milliseconds, as PostgreSQL writes
-    durations.
+    """Return the milliseconds of a duration as PostgreSQL writes it: `'200ms'`, `'5s'`, `'1 min'`,
+    or a bare number of milliseconds.
 
     Raises ValueError for anything else, and for less than one millisecond: to PostgreSQL a timeout
     of zero means none, and a run without one can make the application wait for ever.
@@ -30,7 +28,7 @@ def milliseconds(duration: str) -> int:
 
 
 def words(value: float) -> str:
-    """`12 ms`, `3.4 s` or `2 min 5 s`."""
+    """Return a duration in milliseconds as a person reads it: `12 ms`, `3.4 s` or `2 min 5 s`."""
     if value < 1000:
         return f"{value:.0f} ms"
     if value < 120_000:
@@ -40,5 +38,7 @@ def words(value: float) -> str:
 
 
 def moment(iso: str) -> str:
-    """`2026-01-31 12:00:00 UTC` of a time in ISO 8601 and UTC; empty for an empty text."""
-    return f"{iso[:19].replace('T', ' ')} UTC" if iso else ""
+    """Return `2026-01-31 12:00:00 UTC` of a time in ISO 8601 and UTC; empty for an empty text."""
+    if not iso:
+        return ""
+    return f"{iso[:19].replace('T', ' ')} UTC"

@@ -48,8 +48,8 @@ class Problem:
     remedy: str = ""
 
     def lines(self) -> Iterable[str]:
-        """The problem as lines of text, the empty fields left out. Whatever they hold, each line
-        begins as ours do.
+        """Yield the problem as lines of text, the empty fields left out. Whatever they hold, each
+        line begins as ours do.
         """
         what = f"{controls.one_line(self.where)}: {self.what}" if self.where else self.what
         yield from controls.continued(what).split("\n")
@@ -59,9 +59,13 @@ class Problem:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """How a remedy begins where one of the names that are known is close; empty if none is."""
+    """Return how a remedy begins where one of the names that are known is close; empty if
+    none is.
+    """
     near = get_close_matches(name, list(known), 1)
-    return f"did you mean {near[0]}? " if near else ""
+    if not near:
+        return ""
+    return f"did you mean {near[0]}? "
 
 
 class RunbookError(Exception):
@@ -81,21 +85,27 @@ class RunbookError(Exception):
 
     @classmethod
     def of(cls, what: str, **details: str) -> Self:
-        """An error with one problem: `of("no such table", where="public.users", remedy="…")`."""
+        """Return an error with one problem: `of("no such table", where="public.users",
+        remedy="…")`.
+        """
         return cls(problems=[Problem(what, **details)])
 
     def __str__(self) -> str:
-        lines = (f"  {line}" for problem in self.problems for line in problem.lines())
-        return "\n".join([controls.continued(self.message), *lines])
+        lines = [controls.continued(self.message)]
+        for problem in self.problems:
+            lines += [f"  {line}" for line in problem.lines()]
+        return "\n".join(lines)
 
     @property
     def reason(self) -> str:
         """The message and the first problem, in one line."""
-        return " ".join([self.message, *(p.what for p in self.problems[:1])])
+        if not self.problems:
+            return self.message
+        return f"{self.message} {self.problems[0].what}"
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in place of a traceback: the reader needs the reason, not our call
-        stack. A program that reads the notebook finds the problems beside it.
+        """Return what IPython shows in place of a traceback: the reader needs the reason, not our
+        call stack. A program that reads the notebook finds the problems beside it.
         """
         # IPython asks twice, the second time for its history: the notebook gets the problems once
         if RunbookError.show and not self._shown:
@@ -109,10 +119,12 @@ class Unreadable(ValueError):
 
 
 def first_line(exc: Exception) -> str:
-    """What went wrong, in one line: of an error of ours its first problem, as the rest is about
-    this very run.
+    """Return what went wrong, in one line: of an error of ours its first problem, as the rest is
+    about this very run.
     """
-    text = exc.problems[0].what if isinstance(exc, RunbookError) and exc.problems else str(exc)
+    text = str(exc)
+    if isinstance(exc, RunbookError) and exc.problems:
+        text = exc.problems[0].what
     return text.split("\n", 1)[0]
 
 

@@ -21,7 +21,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 STOPPING_S = 4.0
 # From the second signal to the end of a run's process, at the latest.
 ENDING_S = 4.5
-# the exit code; the executed notebook on the disk is the one that was written last
+# The exit code. The executed notebook on the disk is the one that was written last.
 _INTERRUPTED = 3
 
 
@@ -36,9 +36,11 @@ class _Received:
     count: int = 0
     waiting: bool = False  # for somebody else, which can be broken off
     ending_s: float = ENDING_S
+    # ends the process, whatever it is at
     last: threading.Timer | None = None
 
-    def one(self) -> None:
+    def note_one(self) -> None:
+        """Count one; the second one starts the clock, once."""
         self.count += 1
         if self.count > 1 and self.last is None:
             self.last = threading.Timer(self.ending_s, os._exit, [_INTERRUPTED])
@@ -56,7 +58,7 @@ def handle(handler: Callable[..., object], *, ending_s: float = ENDING_S) -> Non
     _received.ending_s = ending_s
 
     def receive(*arguments: Any) -> None:
-        _received.one()
+        _received.note_one()
         handler(*arguments)
 
     _set(dict.fromkeys(_NUMBERS, receive))
@@ -82,12 +84,12 @@ def _hurry(*_: object) -> None:
 
 
 def hurried() -> bool:
-    """Whether a second signal has come."""
+    """Return whether a second signal has come."""
     return _received.count > 1
 
 
 def stopped() -> bool:
-    """Whether any signal has come."""
+    """Return whether any signal has come."""
     return _received.count > 0
 
 

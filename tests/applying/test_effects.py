@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from applying.test_in_transaction import Applying
+from support import databases
 from support.databases import Database
 
 from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
+from pgrunbook.ledger.drift import drift
+from pgrunbook.ledger.fold import fold
 
 pytestmark = pytest.mark.newest
 
@@ -24,6 +27,7 @@ CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1';
 CREATE SCHEMA other;
 CREATE TABLE other.far (id int);
 CREATE INDEX i ON t (a);
+COMMENT ON TABLE child IS 'of t';
 """
 
 
@@ -62,6 +66,7 @@ def noted(database: Database) -> list[list[Any]]:
         "DO $$ BEGIN CREATE TABLE hidden (a int); RAISE EXCEPTION 'x'; EXCEPTION WHEN others THEN"
         " DROP INDEX i; CREATE TABLE seen (a int); END $$;",
         "COMMENT ON COLUMN t.a IS 'said'; GRANT SELECT ON t TO PUBLIC;",
+        "COMMENT ON TABLE child IS NULL; DROP SCHEMA other CASCADE;",
         "CREATE POLICY p ON t USING (id > 0); ALTER TABLE t ENABLE ROW LEVEL SECURITY;",
         "INSERT INTO t (id) VALUES (1); UPDATE t SET a = 'x';",
         "SET LOCAL search_path = other; CREATE TABLE near (id int); CREATE VIEW w AS TABLE near;",
@@ -107,13 +112,35 @@ def test_the_rows_that_it_writes_are_counted(applying: Applying) -> None:
         "DELETE FROM t WHERE id = 5;"
     )
     ((rows,),) = applying.database.execute("SELECT rows_written FROM pgrunbook.blocks")
-    assert rows == [{"relation": "public.t", "inserted": 5, "updated": 2, "deleted": 1}]
+    counts = {"inserted": 5, "updated": 2, "deleted": 1}
+    assert rows == [{"relation": "public.t", **counts, "truncated": 0}]
+    assert done.effect
+    assert done.effect.rows_frame().loc["public.t"].to_dict() == counts
+
+
+def test_what_was_truncated_is_counted_as_the_statistics_had_it(applying: Applying) -> None:
+    applying.database.load("INSERT INTO t (id) SELECT generate_series(1, 50)")
+    done = applying("DO $$ BEGIN TRUNCATE t CASCADE; END $$;")
     assert done.effect
     assert done.effect.rows_frame().loc["public.t"].to_dict() == {
-        "inserted": 5,
-        "updated": 2,
-        "deleted": 1,
+        "inserted": 0,
+        "updated": 0,
+        "deleted": 0,
+        "truncated": 50,
     }
+    assert done.effect.summary() == "50 rows truncated"
+
+
+def test_a_membership_that_is_revoked_by_hand_is_drift(applying: Applying) -> None:
+    one, other = (databases.login_role(applying.database).name for _ in range(2))
+    applying(f"GRANT {one} TO {other};")
+    assert [row[:2] for row in noted(applying.database)] == [
+        ["role membership", f"{other} in {one}"]
+    ]
+    applying.database.execute(f"REVOKE {one} FROM {other}")
+    with applying.database.connect() as conn:
+        found = drift(fold(conn, "public"), read(conn), conn.info.server_version // 10_000)
+    assert [str(each.object) for each in found] == [f"role membership {other} in {one}"]
 
 
 def test_a_secret_in_what_was_there_does_not_reach_the_ledger(applying: Applying) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import tasks as given
 
 from pgrunbook.errors import Failed, Refused, Verdict
-from pgrunbook.fleet import coordinator, journal, report, runs
+from pgrunbook.fleet import coordinator, journal, report, runs, task
 from pgrunbook.fleet.coordinator import Coordinator
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Journal
@@ -52,6 +54,8 @@ class Stage:
     during: Callable[[str], None] = lambda _: None
     executor: type[ThreadPoolExecutor] = ThreadPoolExecutor
     operator: str = "ada"
+    mode: str = "apply"
+    told: list[str] = field(default_factory=list)
     approved: dict[str, str] = field(default_factory=dict)
     _now: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -93,14 +97,14 @@ class Stage:
             written, state = runs.resume(project, fleet, path, self.operator, **asked)
         else:
             given = {"operator": self.operator}
-            about = {"mode": "apply", "given": given, "approved": self.approved, **asked}
+            about = {"mode": self.mode, "given": given, "approved": self.approved, **asked}
             written, state = runs.begin(project, fleet, runbook, found, **about)
         ledgers = _Ledgers(project)
         ledgers.says = self.ledger
         places = Places(project, fleet.settings.workers, fleet.settings.per_server)
         try:
             with self.executor(8) as executor:
-                about = (project, written, state, executor, ledgers, places, lambda _: None)
+                about = (project, written, state, executor, ledgers, places, self.told.append)
                 return Coordinator(*about, pause_s=0.02, task=self.task).run()
         finally:
             written.close()
@@ -277,6 +281,7 @@ def test_slices_share_a_fleet_and_its_waves(stage: Stage) -> None:
         assert state.verdict is Verdict.PASSED
         taken += names(stage)
         assert state.begun["slice"] == f"{number}/3"
+        assert stage.run(settings, path=stage.journal)["slice"] == f"{number}/3"
     assert sorted(taken) == [f"t{n}" for n in range(10)]
     assert taken[:4] == ["t0", "t3", "t6", "t9"]
     assert names(stage)[0] == "t2"
@@ -296,6 +301,52 @@ def test_a_wave_that_does_not_hold_is_the_last_one(stage: Stage, verdict: Verdic
     assert {*names(stage)} == {"t0", "t1"}
     assert state.targets["t1"].word == "failed"
     assert state.targets["t1"].remark == "not verified after the pause: the index is gone"
+
+
+def test_what_was_reverted_has_nothing_to_prove_after_the_soak(stage: Stage) -> None:
+    stage.mode = "revert"
+    settings = 'waves = ["20%", "100%"]\nsoak = "50ms"'
+    stage.returns = {"t5": [returned(Verdict.REFUSED)]}
+    assert stage.run(settings).counts() == {"passed": 9, "set aside": 1}
+    assert "soaking" in journal_states(stage)
+    assert stage.run(settings, path=stage.journal).verdict is Verdict.PASSED
+    assert names(stage, "verify") == []
+    assert "soaking" not in journal_states(stage)
+
+
+def journal_states(stage: Stage) -> list[str]:
+    """The states that the waves of the last run have gone through."""
+    return [event["state"] for event in journal.read(stage.journal).values() if "state" in event]
+
+
+@pytest.mark.parametrize(
+    "settings", ['waves = ["2", "100%"]', 'waves = ["2", "100%"]\nsoak = "50ms"']
+)
+@pytest.mark.parametrize("name", ["sql/001_x/deploy/010_a.sql", "runbooks/001_x.ipynb"])
+def test_a_run_is_of_one_version_of_its_files(stage: Stage, settings: str, name: str) -> None:
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": "run.apply()"}
+    files = {"sql/001_x/deploy/010_a.sql": "SELECT 1", "runbooks/001_x.ipynb": {"cells": [cell]}}
+    for path, content in files.items():
+        (stage.project.root / path).parent.mkdir(parents=True)
+        (stage.project.root / path).write_text(json.dumps(content))
+    changed = stage.project.root / name
+    before = changed.read_text()
+
+    def edit(target: str) -> None:
+        if target == "t1":
+            changed.write_text(before.replace("1", "2").replace("apply", "revert"))
+
+    stage.during = edit
+    state = stage.run(settings, code=task.code(stage.project, "001_x"))
+    assert (state.verdict, state.counts()["waiting"]) == (Verdict.INTERRUPTED, 8)
+    assert "files were changed since the fleet's run began" in state.reason
+    assert names(stage, "verify") == []
+    with pytest.raises(Refused, match="files were changed since") as caught:
+        stage.run(settings, path=stage.journal)
+    assert caught.value.problems[0].remedy.endswith("pgrunbook fleet run 001_x --fleet f")
+    changed.write_text(before)
+    stage.during = lambda _: None
+    assert stage.run(settings, path=stage.journal).verdict is Verdict.PASSED
 
 
 def test_a_soak_that_was_broken_off_is_begun_again(stage: Stage) -> None:
@@ -458,13 +509,27 @@ def test_a_line_that_was_broken_off_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "x.fleet.jsonl"
     written = Journal.create(path, {"event": "stop", "by": "ada"})
     os.write(written._file, b'{"event": "stop", "by": "gr')
-    assert [each["by"] for each in written.news()] == ["ada"]
     written.close()
     again = Journal.reopen(path)
     again.write({"event": "stop", "by": "eve"})
-    assert [each["by"] for each in again.news()] == ["eve"]
-    assert [each["by"] for each in journal.read(path)] == ["ada", "eve"]
+    assert again.news() == {}
+    assert {line: event["by"] for line, event in journal.read(path).items()} == {1: "ada", 3: "eve"}
     again.close()
+
+
+def test_what_others_have_added_is_known_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.fleet.jsonl"
+    written = Journal.create(path, {"event": "stop", "by": "ada"})
+    journal.add(path, {"event": "stop", "by": "grace"})
+    written.write({"event": "stop", "by": "ada"}, {"event": "stop", "by": "ada"})
+    with path.open("a") as file:
+        file.write('\n7\n{"event": "stop", "by": "eve"}')
+    assert {line: event["by"] for line, event in written.news().items()} == {2: "grace"}
+    written.write({"event": "stop", "by": "ada"})
+    assert {line: event["by"] for line, event in written.news().items()} == {7: "eve"}
+    assert [*journal.read(path)] == [1, 2, 3, 4, 7, 8]
+    assert written.news() == {}
+    written.close()
 
 
 def test_a_journal_has_one_writer(tmp_path: Path) -> None:
@@ -520,6 +585,20 @@ def test_a_worker_that_dies_takes_one_task_with_it() -> None:
             lost.result(60)
         assert workers.submit(os.getpid).result(60) != os.getpid()
         kept.result(60)
+
+
+def test_a_worker_in_which_a_thread_is_left_gets_no_other_task(tmp_path: Path) -> None:
+    """Nor does it keep the coordinator from its end."""
+    (tmp_path / "pgrunbook.toml").touch()
+    on = str(tmp_path), {"name": "a", "service": "s"}
+    with Processes(1) as workers:
+        told = [
+            workers.submit(task._timed, *on, work).result(60)
+            for work in (given.leave_a_thread, given.say_who, given.leave_a_thread)
+        ]
+    assert [each["spent"] for each in told] == [True, False, True]
+    first, second, third = (each["pid"] for each in told)
+    assert first != second == third
 
 
 def test_workers_end_with_the_coordinator() -> None:

@@ -38,9 +38,15 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = Stage(Project.find(tmp_path))
     made.returns = {"t1": [returned(Verdict.REFUSED, "drifted")], "t2 verify": [PASSED]}
     made.run('waves = ["1", "100%"]\nsoak = "1ms"', number=3)
-    last = json.dumps({"at": "2030-01-01T00:00:00Z", "event": "stop", "by": "ada"}) + "\n"
+    lines = len(made.journal.read_text().splitlines())
+    last: tuple[dict[str, Any], ...] = (
+        {"event": Kind.STOP, "by": "ada"},
+        {"event": Kind.ENDED, "name": "t1"},
+        {"event": Kind.LEFT_OUT, "line": lines + 2, "why": "somebody else has added it"},
+    )
     with made.journal.open("a") as file:
-        file.write(last)
+        for event in last:
+            file.write(json.dumps({"at": "2030-01-01T00:00:00Z", **event}) + "\n")
     return made
 
 
@@ -99,6 +105,49 @@ def test_what_cannot_be_read_is_not_sealed_and_not_touched(
     (problem,) = runs.end_dead(stage.project, "f")
     assert problem.what == "is no journal of a fleet's run"
     assert (path.read_bytes(), record.of(path).exists()) == (data, False)
+
+
+ADDED = [
+    {"event": Kind.ENDED},
+    {"event": Kind.STOP, "by": 7},
+    {"event": Kind.TARGET, "wave": 0, "target": {"name": "evil", "service": "s"}},
+    {"event": Kind.STARTED, "name": "nobody", "run": "r", "attempt": 1},
+    {"event": Kind.ENDED, "name": "t2", "run": "r", "verdict": "passed", "reason": ""},
+    {"event": Kind.LEFT_OUT, "line": 1, "why": "as I say"},
+    {"event": Kind.END, "verdict": "passed", "reason": ""},
+    {"event": ["\ud800"]},
+]
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+@pytest.mark.parametrize("event", ADDED, ids=lambda event: str(event["event"]))
+def test_what_others_add_to_a_run_at_work_is_none_of_its_events(
+    stage: Stage, event: dict[str, Any], end: str
+) -> None:
+    def add(name: str) -> None:
+        if name == "t0":
+            with stage.journal.open("a") as file:
+                file.write(json.dumps({"at": "2030-01-01T00:00:00Z", **event}) + end)
+
+    stage.during = add
+    stage.returns = {"t2": [returned(Verdict.FAILED, "no")]}
+    state = stage.run(number=3)
+    assert state.counts() == {"passed": 2, "failed": 1}
+    (line,) = state.left_out
+    assert any(f"line {line} of {stage.journal.name} is somebody else's" in t for t in stage.told)
+    assert State.read(stage.journal) == state
+    assert f"somebody else has added it: line {line}\n" in report.text(report.of(state))
+    record.seal(stage.project, stage.journal, state)
+    assert verify(Archive(stage.project.outputs), only=record.of(stage.journal)).problems == ()
+    assert stage.run(number=3, path=stage.journal).verdict is Verdict.PASSED
+
+
+def test_a_journal_that_is_cut_short_ends_its_run_with_what_to_do(stage: Stage) -> None:
+    stage.during = lambda _: os.truncate(stage.journal, 9)
+    with pytest.raises(Failed) as caught:
+        stage.run(number=3)
+    (problem,) = caught.value.problems
+    assert problem.remedy.endswith("pgrunbook fleet run 001_x --fleet f")
 
 
 def test_no_other_run_is_kept_by_it(stage: Stage) -> None:

@@ -104,6 +104,23 @@ def _ours(root: Path) -> None:
     path.chmod(0o755)
 
 
+def _takes(workflow: Path) -> bool:
+    """Whether GitHub's own schema of workflows takes it, in the copy that is installed."""
+    pytest.importorskip("check_jsonschema", reason="NOT TESTED: pip install check-jsonschema")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    command += ["vendor.github-workflows", str(workflow)]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_the_workflow_is_valid(tmp_path: Path) -> None:
+    recipe = RECIPES / "github-fleet.yml"
+    assert _takes(recipe)
+    for key in ("runs-on:", "fail-fast:", "workflow_dispatch:", "with:"):
+        broken = tmp_path / "broken.yml"
+        broken.write_text(recipe.read_text().replace(key, f"x{key}"))
+        assert not _takes(broken), key
+
+
 def test_the_manifest_is_valid() -> None:
     validator = pytest.importorskip("kubernetes_validate", reason="NOT TESTED: pip install it")
     validator.validate(job(), "1.33", strict=True)

@@ -34,6 +34,22 @@ def test_a_target_that_cannot_be_planned_is_what_its_plan_was(
     assert told["reason"] == "could not be planned: held by ada"
 
 
+def test_a_target_is_not_run_by_other_files_than_those_before_it(tmp_path: Path) -> None:
+    (tmp_path / "pgrunbook.toml").write_text("")
+    told = task.run_one(
+        str(tmp_path),
+        "tenants",
+        "001_notes",
+        {"name": "acme", "service": "nowhere"},
+        {"operator": "ada"},
+        "apply",
+        "run",
+        cell_timeout_s=60,
+        begun_with="5" * 64,
+    )
+    assert (told["verdict"], told["reason"]) == (Verdict.REFUSED, task.CHANGED)
+
+
 def test_only_the_unsealed_beginning_of_the_same_run_is_taken_away(tmp_path: Path) -> None:
     names = ["a-0123abcd.ipynb", "b-0123abcd.ipynb", "b-0123abcd.dsse.json", "c-4567abcd.ipynb"]
     for name in names:

@@ -68,3 +68,36 @@ def test_a_character_that_the_database_lacks_is_named_before_anything_is_changed
         assert f"{where}: holds characters that the database lacks" in done.text, done.text
         assert f"found:    {letters}\n" in done.text, done.text
     assert foreign.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
+
+
+KEYED = """
+CREATE TABLE keyed (k text PRIMARY KEY, n int);
+INSERT INTO keyed SELECT chr(i), 0 FROM generate_series(65, 90) AS i;
+INSERT INTO keyed VALUES ('É', 0)
+"""
+BATCH = "-- title: Fill it\n-- why: A test.\n-- batch: keyed by k; 10 rows\n"
+BATCH += "UPDATE keyed SET n = 1 WHERE k > :from AND k <= :to;\n"
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_a_key_that_is_not_utf_8_is_named(server: Server, project: Project) -> None:
+    """The greatest one before anything is changed."""
+    database = databases.encoded(server, "SQL_ASCII")
+    latin(database, KEYED)
+    assert project.command("new", "keyed").code == 0
+    (deploy,) = (project.root / "sql").glob("003_keyed/deploy")
+    for file in [*deploy.iterdir(), *deploy.with_name("verify").iterdir()]:
+        file.unlink()
+    (deploy / "010_keyed.sql").write_text(BATCH)
+    project.env["CRM_URL"] = database.url
+    for mode in ("plan", "apply"):
+        done = project.command("run", "003", "--target", "env:CRM_URL", "--mode", mode)
+        assert done.code == 2, done.text
+        assert '010_keyed, header batch: a key of "public"."keyed" (k) is not UTF-8: ' in done.text
+    assert database.execute("SELECT sum(n) FROM keyed") == [(0,)]
+    latin(database, "UPDATE keyed SET k = 'IÉ' WHERE k > 'Z'")
+    done = project.command("run", "003", "--target", "env:CRM_URL")
+    assert done.code == 1, done.text
+    assert 'a key of "public"."keyed" (k) is not UTF-8' in done.text, done.text
+    assert "write the key anew" in done.text, done.text
+    assert database.execute("SELECT sum(n) FROM keyed") == [(0,)]

@@ -48,6 +48,27 @@ def test_while_it_is_imported(tmp_path: Path, at: str, number: signal.Signals) -
     assert said.count(b"\n") == 1
 
 
+PARSING = """
+import time, click
+def slow(*_):
+    open("reached", "w").close(); time.sleep(2)
+click.Group.parse_args = slow
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["status", "run"])
+def test_while_the_command_line_is_read(
+    tmp_path: Path, command: str, number: signal.Signals
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(PARSING)
+    code, shown, said = signalled(tmp_path, number, command, "--json")
+    assert code == 3, said
+    told = json.loads(shown)
+    assert (told[0] if command == "run" else told)["verdict"] == "interrupted"
+    assert said == b"INTERRUPTED: Stopped by a signal, before anything was begun.\n"
+
+
 def test_while_the_interpreter_exits(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import atexit, time\natexit.register(lambda: (open('reached', 'w').close(), time.sleep(1)))"

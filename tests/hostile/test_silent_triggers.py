@@ -1,5 +1,5 @@
-"""A role or database whose sessions fire no triggers, or no event triggers: nothing is applied, as
-nothing would be checked, or seen.
+"""A role or database whose sessions fire no triggers, or no event triggers, or count no rows:
+nothing is applied, as nothing would be checked, or seen.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ import pytest
 from support.databases import Database
 from support.projects import Outcome, Project
 
-SILENT = [("session_replication_role", "origin", "replica"), ("event_triggers", "on", "off")]
+SILENT = [
+    ("session_replication_role", "origin", "replica"),
+    ("event_triggers", "on", "off"),
+    ("track_counts", "on", "off"),
+]
 
 
 def require_known(crm: Database, setting: str) -> None:

@@ -212,6 +212,39 @@ def test_what_takes_a_superuser_is_copied_with_its_owners_and_privileges(
             assert copied == empty.dump("--schema-only")
 
 
+# What opens files and connections of the machine that it is called on: made by a superuser.
+REACHES = """
+CREATE SCHEMA own; CREATE EXTENSION dblink SCHEMA own; CREATE EXTENSION file_fdw;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE own.there (a text) SERVER files OPTIONS (program 'touch {}/program; echo');
+CREATE TABLE own.t (a int);
+CREATE FUNCTION own.reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+ PERFORM own.dblink_connect('{}'); RETURN NULL; END $$;
+CREATE TRIGGER reach AFTER INSERT ON own.t FOR EACH STATEMENT EXECUTE FUNCTION own.reach();
+"""
+
+
+def test_nothing_on_a_twin_opens_files_or_connections(
+    empty: Database, folder: Path, harmed: Path
+) -> None:
+    known = "SELECT FROM pg_available_extensions WHERE name IN ('dblink', 'file_fdw')"
+    if len(empty.execute(known)) < 2:
+        pytest.skip("NOT TESTED: this server has no dblink and no file_fdw. --pg 15")
+    empty.load(REACHES.format(harmed, f"dbname={empty.name}"))
+    with connect(Target("t", empty.url), schema="public", read_only=True) as conn:
+        server = twin_server.embedded_server(folder, conn.info.server_version // 10_000)
+        with twin_server.make_twin(Target("t", empty.url), conn, server, "x") as made:
+            assert made.warnings == tuple(
+                f"extension {name} is not on the twin" for name in ("dblink", "file_fdw")
+            )
+            with closing(made.session()) as there:
+                assert there.execute("INSERT INTO own.t VALUES (1)").rowcount == 1
+                with pytest.raises(psycopg.Error, match="file_fdw"):
+                    there.execute("SELECT FROM own.there")
+        assert "extension file_fdw is on no copy" in rehearsed(empty, folder, conn)
+    assert [*harmed.iterdir()] == []
+
+
 @pytest.fixture
 def known(empty: Database, folder: Path) -> Iterator[Callable[[str, str], None]]:
     """`known(role, options)` makes a role that the target has, and the server for twins too."""

@@ -35,6 +35,7 @@ CREATE TABLE child (
     CONSTRAINT parent_fk FOREIGN KEY (parent_id) REFERENCES parent);
 COMMENT ON TABLE child IS 'children';
 COMMENT ON COLUMN child.amount IS 'in euro';
+COMMENT ON INDEX parent_pkey IS 'known by';
 CREATE INDEX child_made ON child (made);
 CREATE INDEX child_lower ON child (lower(big)) WHERE amount > 1;
 CREATE UNIQUE INDEX child_key ON child (id, parent_id);

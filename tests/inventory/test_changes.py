@@ -12,9 +12,11 @@ from inventory import changes
 from support import databases
 from support.databases import Database
 
+from pgrunbook.applying.effects import read_effect
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Difference, Inventory, differences
 from pgrunbook.inventory.read import read, read_objects
+from pgrunbook.planning.ground import Ground
 
 pytestmark = pytest.mark.newest
 
@@ -34,6 +36,9 @@ DROP SEQUENCE child_id_seq CASCADE
 DROP SERVER remote CASCADE
 DROP TABLE log
 DROP EXTENSION plpgsql CASCADE
+COMMENT ON TABLE child IS NULL; DROP TABLE counted; ALTER TABLE child RENAME TO kid
+COMMENT ON INDEX parent_pkey IS NULL
+ALTER TEXT SEARCH CONFIGURATION conf DROP MAPPING FOR word
 CREATE FUNCTION app.more() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN IF to_regclass(''app.extra'') IS NULL THEN CREATE TABLE app.extra (); END IF; END'; CREATE EVENT TRIGGER e ON ddl_command_end WHEN tag IN ('CREATE VIEW') EXECUTE FUNCTION app.more(); CREATE VIEW v AS SELECT 1
 ALTER TABLE child RENAME TO kid
 ALTER TABLE child RENAME amount TO sum
@@ -111,6 +116,10 @@ def test_nothing_escapes(
     found = effect(block, made, before)
     assert block.execute("SHOW search_path").fetchone() == path
     assert found == differences(before, read(block))
+    # what a run says, which looks from its own session alone
+    named = {address: each.identity for each, address in before.addresses.items()}
+    ground = Ground("app", seen=before, named=named, at=before.at())
+    assert read_effect(block, read_changes(block), ground, {}).differences == found
 
 
 def test_what_is_not_counted_is_looked_for(

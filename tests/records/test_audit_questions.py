@@ -383,3 +383,42 @@ def test_what_changed_is_what_the_catalog_said_of_each_block() -> None:
         "Made: function public.f(), index public.i, 4 table columns. Altered: table public.t. "
         "1,200 rows updated in public.t."
     )
+
+
+def backfill(*, done: bool) -> Record:
+    """A run that went on with a backfill which another one had begun, and came to its end or not."""
+    run = {"run": "a", "began": "2026-01-30 22:00:00", "ended": "2026-01-31 04:00:00", "skipped": 0}
+    run |= {"batches": 3, "rows": 6000, "ms": 900.0, "longest_ms": 400.0, "tried_again": 2}
+    other = run | {"run": "b", "batches": 1, "rows": 2000, "skipped": 1, "tried_again": 0}
+    behind = "2 pauses, 3.0 s: replica b is {} s behind (limit 5.0 s)"
+    part = {"from": "2026-01-30 22:00:00", "seconds": 4.0, "rows": 6000, "rows_per_s": 1500.0}
+    part |= {"lag_s": 6.5, "paused_s": 3.0, "paused": behind.format(6)}
+    last = part | {"seconds": 1.0, "rows": 2000, "rows_per_s": 2000.0, "paused_s": 2.0}
+    last["paused"] = behind.format(7) + "\n1 pause, 10 ms: asked to wait\nnoted: no limit holds"
+    frames = [frame("batches", run, other, block="010_people")]
+    frames.append(frame("backfill", part, last, block="010_people"))
+    shown = [{DECISION_MIME: DECIDED}, *frames]
+    if done:
+        return record(target(), cell("act", *shown, {BLOCK_MIME: DONE}))
+    return record(target(), cell("act", *shown, state="interrupted"))
+
+
+def test_of_a_backfill_it_is_told_how_fast_it_was_and_what_it_gave_way_to() -> None:
+    read = told(backfill(done=True))
+    assert read["When, and how"].endswith(
+        " 010_people: 8,000 rows in 4 batches, 1 put aside, by 2 runs since 2026-01-30 22:00:00 "
+        "UTC; 1,600 rows per second on average, 2,000 at most; longest batch 400 ms."
+    )
+    assert read["Which locks were"].endswith(
+        " 010_people paused for 5.0 s in all, as replica b is 6 s behind (limit 5.0 s); asked to "
+        "wait; its batches were tried again 2 times."
+    )
+
+
+def test_a_backfill_that_is_not_done_has_changed_rows() -> None:
+    read = told(backfill(done=False))
+    assert read["What changed?"] == (
+        f"{NOT_SO_FAR} It had applied no block. Of 010_people were committed 8,000 rows in 4 "
+        "batches, 1 put aside, by 2 runs since 2026-01-30 22:00:00 UTC; the next run goes on from "
+        "there."
+    )

@@ -1,4 +1,6 @@
-"""What code of a block leaves in the session, where no parser sees it: it is for no other block."""
+"""What code of a block leaves in the session, where no parser sees it: it is for no other block,
+and keeps nobody else waiting.
+"""
 
 from __future__ import annotations
 
@@ -66,3 +68,26 @@ def test_the_next_block_finds_the_session_as_it_was(crm: Database, project: Proj
     assert project.command(*run).code == 0
     drift = project.command("drift", "--target", "env:CRM_URL")
     assert drift.code == 0, drift.text
+
+
+HELD = """
+CREATE TABLE held AS SELECT objid, objsubid, pid = pg_backend_pid() AS own FROM pg_locks
+ WHERE locktype = 'advisory' AND (objid = 42 OR pid = pg_backend_pid());
+"""
+
+
+@pytest.mark.parametrize(
+    "leaves", ["pg_advisory_lock(42)", "pg_advisory_lock_shared(4, 2)", "pg_advisory_unlock_all()"]
+)
+def test_the_next_block_finds_the_locks_of_a_run_and_no_other(
+    crm: Database, project: Project, leaves: str
+) -> None:
+    files = project.root / "migrations"
+    files.mkdir()
+    (files / "001_leaves.sql").write_text(f"CREATE TABLE one AS SELECT {leaves} IS NULL AS done;\n")
+    (files / "002_held.sql").write_text(HELD)
+    assert project.command("import", files, "left").code == 0
+    project.env["CRM_URL"] = crm.url
+    done = project.command("run", "003", "--target", "env:CRM_URL")
+    assert done.code == 0, done.text
+    assert crm.execute("SELECT objsubid, own FROM held") == [(1, True)] * 2

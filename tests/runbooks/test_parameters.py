@@ -10,7 +10,8 @@ import pytest
 
 from pgrunbook import Refused
 from pgrunbook.durations import milliseconds
-from pgrunbook.runbooks.parameters import assignments, read_declaration, validate
+from pgrunbook.runbooks.parameters import read_declaration, validate
+from pgrunbook.runbooks.parameters_cell import read_assignments
 
 DECLARED = {
     "target": "embedded",
@@ -203,7 +204,7 @@ def test_what_is_not_an_assignment_of_a_literal_is_refused_with_its_place(
     source: str, message: str, found: str
 ) -> None:
     with pytest.raises(Refused) as caught:
-        assignments(source, "001_x.ipynb, parameters cell")
+        read_assignments(source, "001_x.ipynb, parameters cell")
     assert (
         str(caught.value).splitlines()[1].startswith(f"  001_x.ipynb, parameters cell, {message}")
     )
@@ -216,12 +217,14 @@ def test_what_is_not_an_assignment_of_a_literal_is_refused_with_its_place(
 )
 def test_what_python_itself_cannot_take_is_refused_too(source: str) -> None:
     with pytest.raises(Refused, match="here"):
-        assignments(source, "here")
+        read_assignments(source, "here")
 
 
 @pytest.mark.parametrize("end", ["", "'", "'.strip()", "'\nimport os", "'\nb = ("])
 def test_no_password_is_shown_out_of_a_cell_that_cannot_be_read(end: str) -> None:
     with pytest.raises(Refused) as caught:
-        validate(assignments(rf"target = 'host=db password=\'it\\\'s hunter2\'{end}", "here"), {})
+        validate(
+            read_assignments(rf"target = 'host=db password=\'it\\\'s hunter2\'{end}", "here"), {}
+        )
     assert "hunter2" not in str(caught.value)
     assert caught.value.problems[0].found == ""

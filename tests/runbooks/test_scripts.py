@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.runbooks.scripts import Script, statements, substitute
+from pgrunbook.runbooks.scripts import Script, statements
 from pgrunbook.runbooks.source import Source
+from pgrunbook.sqltext.placeholders import substitute
 
 
 def script(tmp_path: Path, text: str | bytes, kind: str = "deploy") -> Script:
@@ -61,6 +62,10 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("SET search_path = pg_temp;", "010_x.sql:1: changes the session"),
         ("SELECT set_config('a.b', 'c', false);", "010_x.sql:1: changes the session"),
         ("SET TRANSACTION READ ONLY;", "010_x.sql:1: controls the transaction itself"),
+        (
+            "SET LOCAL transaction_isolation = 'serializable';",
+            "010_x.sql:1: controls the transaction itself",
+        ),
         ("PREPARE p AS SELECT 1;", "010_x.sql:1: changes the session"),
         ("LISTEN news;", "010_x.sql:1: changes the session"),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1;", "010_x.sql:1: changes the session"),

@@ -4,10 +4,15 @@ one.
 
 from __future__ import annotations
 
+import builtins
+import decimal
+import gc
 import json
+import locale
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,8 +23,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import psycopg
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from psycopg.pq import Format
 from support.databases import Database
 from support.projects import PATIENCE_S, Project
 
@@ -219,7 +227,8 @@ def test_a_run_that_ends_in_the_middle_ends_alone(
 
 
 LEAVING = """
-import builtins, logging, os, pandas, signal, sys, warnings
+import builtins, decimal, gc, locale, logging, os, pandas, psycopg, signal, socket, sys, warnings
+from psycopg.types.string import TextLoader
 os.chdir("/")
 os.environ["PGRUNBOOK_ROOT"] = os.environ["STRAY"] = "elsewhere"
 os.environ.pop("CRM_URL", None)
@@ -232,6 +241,10 @@ logging.getLogger("stray").setLevel(logging.DEBUG)
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 signal.signal(signal.SIGALRM, signal.SIG_IGN)
 pandas.set_option("display.max_rows", 1)
+pandas.set_option("mode.sim_interactive", True)
+builtins.stray = 1; decimal.getcontext().prec = 3; gc.disable(); os.umask(0o77)
+locale.setlocale(locale.LC_NUMERIC, "C.UTF-8"); socket.setdefaulttimeout(3.5); sys.setrecursionlimit(2345)
+psycopg.adapters.register_loader("int4", TextLoader); psycopg.adapters.types.clear()
 get_ipython().display_formatter.formatters["text/plain"].for_type(str, lambda *_: "stray")
 stray = run._sessions.work
 stray.execute("BEGIN"); stray.execute("CREATE TABLE " + run.parameters.schema_ + ".stray ()")
@@ -245,19 +258,21 @@ def around() -> list[Any]:
     handlers = [signal.getsignal(n) for n in (signal.SIGUSR1, signal.SIGALRM, signal.SIGTERM)]
     hooks = [sys.excepthook, sys.displayhook, sys.stdout, sys.modules["__main__"]]
     logs = [log.handlers[:], logging.root.manager.disable, logging.getLogger("stray").level]
-    lists = [sys.path[:], warnings.filters[:], dict(os.environ), Path.cwd()]
-    return [handlers, hooks, logs, lists, threading.active_count()]
+    lists = [sys.path[:], warnings.filters[:], dict(os.environ), Path.cwd(), vars(builtins).copy()]
+    os.umask(umask := os.umask(0))
+    values = [decimal.getcontext().prec, gc.isenabled(), umask, locale.setlocale(locale.LC_ALL)]
+    values += [socket.getdefaulttimeout(), sys.getrecursionlimit(), len([*psycopg.adapters.types])]
+    values += [psycopg.adapters.get_loader("int4", Format.TEXT), pd.get_option("display.max_rows")]
+    values += [pd.get_option("mode.sim_interactive")]
+    return [handlers, hooks, logs, lists, values, threading.active_count()]
 
 
 def test_nothing_that_cells_leave_behind_reaches_the_next_target(run: Run, empty: Database) -> None:
-    import pandas as pd
-
     run(SCHEMAS[0])  # what is imported the first time changes some of it
-    before, rows = around(), pd.get_option("display.max_rows")
+    before = around()
     _, ending = run(SCHEMAS[1], LEAVING)
     assert ending.reason == "ValueError: stray behind", ending.text
     assert around() == before
-    assert pd.get_option("display.max_rows") == rows
     assert empty.execute("SELECT relname FROM pg_class WHERE relname = 'stray'") == []
     path, ending = run(SCHEMAS[2])
     assert ending.verdict is Verdict.PASSED, ending.text
@@ -265,6 +280,14 @@ def test_nothing_that_cells_leave_behind_reaches_the_next_target(run: Run, empty
     assert "stray" not in path.read_text()
     _, ending = run(SCHEMAS[3], "raise ValueError('STRAY' in os.environ, 'stray' in globals())")
     assert ending.reason.startswith("NameError: name 'os'")
+
+
+def test_what_a_cell_has_psycopg_do_is_not_done_in_the_sessions_of_its_run(run: Run) -> None:
+    register = 'psycopg.adapters.register_loader("int4", TextLoader); run._sessions.work.close()'
+    _, ending = run(
+        SCHEMAS[0], f"import psycopg; from psycopg.types.string import TextLoader; {register}"
+    )
+    assert ending.verdict is Verdict.PASSED, ending.text
 
 
 def test_a_plan_writes_nothing_anywhere(tenants: Project, empty: Database) -> None:

@@ -67,6 +67,9 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "lines": lambda text: _split(text, "\n    "),
     "colours": lambda text: _split(text, "\x1b[0;31m"),
     "a frame of ours": lambda text: frames.html(["value"], [[text]]),
+    "HTML, broken anywhere": lambda text: "\n  ".join(html.escape(text)),
+    "URL, broken anywhere": lambda text: "<wbr>".join(quote(text, safe="")),
+    "repr, coloured anywhere": lambda text: "\x1b[0;31m".join(repr(text)),
 }
 
 AWKWARD = [

@@ -124,7 +124,7 @@ class Columns:
         return Questions(before.statements(conn), facts)
 
     def _inspect(self, admits: Admits) -> Admission:
-        """What constrains a column, by the session `look`."""
+        """Return what constrains a column, by the session `look`."""
         if self._seen is not None and admits in self._seen:
             return self._seen[admits]
         found, self._witnesses[admits] = self._inspect_by(self.sessions.look, admits)
@@ -137,7 +137,7 @@ class Columns:
         return admission.inspect(conn, self.schema, *admits, witness), witness
 
     def _probe(self, admits: Admits) -> Mapping[str, str]:
-        """What the verification of a column is given: nonsense that is rejected now is to be
+        """Return what the verification of a column is given: nonsense that is rejected now is to be
         rejected afterwards.
         """
         nonsense = self._inspect(Admits(admits.table, admits.column, NONSENSE))

@@ -28,7 +28,7 @@ _TEXTS: frozenset[_TypeKey] = _VARCHAR | {_TEXT}
 
 
 def parse(expression: str) -> ast.Node:
-    """The parse tree of one expression. Raises pglast's ParseError."""
+    """Return the parse tree of one expression. Raises pglast's ParseError."""
     node: ast.Node = pglast.parse_sql(f"SELECT {expression}")[0].stmt.targetList[0].val
     return node
 
@@ -72,7 +72,7 @@ class Subject:
         return _key(parse(f"NULL::{self.types[-1]}").typeName)
 
     def reference(self) -> ast.Node:
-        """The column, to compare with a value of any text. Enums go by their text, see
+        """Return the column, to compare with a value of any text. Enums go by their text, see
         `as_text`.
         """
         column = ast.ColumnRef(fields=(ast.String(sval=self.column),))
@@ -80,17 +80,17 @@ class Subject:
 
 
 def conjuncts(node: ast.Node) -> tuple[ast.Node, ...]:
-    """The parts that must all hold."""
+    """Return the parts that must all hold."""
     return _parts(node, enums.BoolExprType.AND_EXPR)
 
 
 def disjuncts(node: ast.Node) -> tuple[ast.Node, ...]:
-    """The parts of which one must hold."""
+    """Return the parts of which one must hold."""
     return _parts(node, enums.BoolExprType.OR_EXPR)
 
 
 def conjunction(parts: tuple[ast.Node, ...]) -> ast.Node:
-    """One expression that holds if all the parts do."""
+    """Return one expression that holds if all the parts do."""
     return _join(parts, enums.BoolExprType.AND_EXPR)
 
 
@@ -107,7 +107,7 @@ def columns(node: ast.Node) -> set[str]:
 
 
 def reads(node: ast.Node, column: str) -> bool:
-    """Whether it depends on the column."""
+    """Return whether it depends on the column."""
     return bool(columns(node) & {column, "*"})
 
 
@@ -132,7 +132,7 @@ def with_unknown_others(node: ast.Node, column: str) -> ast.Node:
 
 
 def as_text(node: ast.Node, subject: Subject) -> ast.Node:
-    """The expression for a column of type text: casts to the subject's types become casts to
+    """Return the expression for a column of type text: casts to the subject's types become casts to
     text.
     """
     keys = subject.keys
@@ -242,7 +242,7 @@ def _key(name: ast.TypeName) -> _TypeKey:
 
 
 def _is_subject(node: Any, subject: Subject) -> bool:
-    """The column itself, or its value under another of its types."""
+    """Return whether it is the column itself, or its value under another of its types."""
     if isinstance(node, ast.TypeCast) and not node.typeName.typmods:
         return _key(node.typeName) in subject.keys | {_TEXT} and _is_subject(node.arg, subject)
     match node:
@@ -281,7 +281,7 @@ def listed_values(node: ast.Node, subject: Subject) -> list[str]:
 
 
 def by_text(left: Any, subject: Subject) -> bool:
-    """Whether the comparison is one of texts: the column's own, or because of a cast."""
+    """Return whether the comparison is one of texts: the column's own, or because of a cast."""
     if subject.base in _TEXTS:
         return True
     return isinstance(left, ast.TypeCast) and _key(left.typeName) == _TEXT
@@ -300,8 +300,8 @@ def _array(node: Any) -> tuple[Any, ...]:
 
 
 def _string(node: Any, keys: frozenset[_TypeKey]) -> str | None:
-    """The string constant under casts to these types, if it is one. A length in a cast would cut
-    it.
+    """Return the string constant under casts to these types, if it is one. A length in a cast would
+    cut it.
     """
     match node:
         case ast.A_Const(val=ast.String(sval=value)):
@@ -312,8 +312,8 @@ def _string(node: Any, keys: frozenset[_TypeKey]) -> str | None:
 
 
 def _compared(node: ast.A_Expr, subject: Subject) -> ast.Node:
-    """What to compare with the list: the column as it was, without the casts that the server adds
-    again.
+    """Return what to compare with the list: the column as it was, without the casts that the server
+    adds again.
     """
     if subject.as_text or subject.base in _TEXTS:
         return subject.reference()

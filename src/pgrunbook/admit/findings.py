@@ -20,8 +20,10 @@ _OTHER_KINDS = {
 
 
 def kind_of_relation(relkind: str, template: str) -> str:
-    """What a relation is that is no table, put into the template; nothing for a table."""
-    return "" if relkind in TABLE_KINDS else template.format(_OTHER_KINDS.get(relkind, "relation"))
+    """Return what a relation is that is no table, put into the template; nothing for a table."""
+    if relkind in TABLE_KINDS:
+        return ""
+    return template.format(_OTHER_KINDS.get(relkind, "relation"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Constraint:
         """What it is called in a sentence."""
         if self.kind == "domain":
             return f"CHECK {self.name} of domain {self.owner}"
-        return f"{'CHECK' if self.kind == 'check' else self.kind} {self.name}"
+        if self.kind == "check":
+            return f"CHECK {self.name}"
+        return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +78,19 @@ class Findings:
 
     def constraint(self, kind: str, name: str, definition: str, *, accepts: bool) -> None:
         """Add what a type, or the bounds of partitions, constrain."""
-        self.constraints.append(
-            Constraint(kind, name, definition, accepts, validated=True, owner=name)
-        )
+        constraint = Constraint(kind, name, definition, accepts, validated=True, owner=name)
+        self.constraints.append(constraint)
 
     def note(self, *obstacles: Obstacle) -> None:
         """Add these obstacles, each once: two foreign keys may lead to the same lookup table, a
         lookup table's column may have the same domain.
         """
+        noted = [(each.variant, each.variables) for each in self.obstacles]
         for obstacle in obstacles:
-            if not any(
-                (o.variant, o.variables) == (obstacle.variant, obstacle.variables)
-                for o in self.obstacles
-            ):
+            key = (obstacle.variant, obstacle.variables)
+            if key not in noted:
                 self.obstacles.append(obstacle)
+                noted.append(key)
 
     def problem(self, what: str, **details: str) -> None:
         """Add what has to be solved by hand."""

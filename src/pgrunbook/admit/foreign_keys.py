@@ -24,24 +24,24 @@ def judge(inspection: Inspection, key: Row) -> None:
     """
     found = inspection.found
     if inspection.depth == _MAX_DEPTH:
+        what = f"the lookup tables up to {key['lookup']} depend on each other"
         remedy = f"insert {inspection.value!r} into {key['lookup']} by hand"
-        found.problem(
-            f"the lookup tables up to {key['lookup']} depend on each other", remedy=remedy
-        )
+        found.problem(what, remedy=remedy)
         return
     lookup = inspection.lookup(key, key["lookup_column"])
     accepts = lookup.accepts and _is_in(inspection, key, lookup)
-    found.constraints.append(
-        Constraint(
-            "foreign key",
-            key["name"],
-            key["definition"],
-            accepts,
-            key["validated"],
-            inspection.owner,
-        )
+    constraint = Constraint(
+        "foreign key",
+        key["name"],
+        key["definition"],
+        accepts,
+        key["validated"],
+        inspection.owner,
     )
-    found.constraints += [c for c in lookup.found.constraints if c not in found.constraints]
+    found.constraints.append(constraint)
+    found.constraints += [
+        each for each in lookup.found.constraints if each not in found.constraints
+    ]
     if not accepts:
         found.problems += lookup.found.problems
         if lookup.types:  # else it was not judged at all
@@ -49,14 +49,18 @@ def judge(inspection: Inspection, key: Row) -> None:
 
 
 def _is_in(inspection: Inspection, key: Row, lookup: Inspection) -> bool:
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE CAST({} AS {}) {} {})")
-    table = sql.Identifier(key["lookup_schema"], key["lookup_table"])
+    """Return whether the lookup table has the value: under its base type, whose operator is named
+    with its schema, so that nobody's own one is called.
+    """
     base = lookup.types[-1]
-    parts = (as_it_is(base[name]) for name in ("qualified", "equals"))
-    found = query.format(
-        table, sql.Identifier(key["lookup_column"]), *parts, sql.Literal(inspection.value)
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE CAST({} AS {}) {} {})").format(
+        sql.Identifier(key["lookup_schema"], key["lookup_table"]),
+        sql.Identifier(key["lookup_column"]),
+        as_it_is(base["qualified"]),
+        as_it_is(base["equals"]),
+        sql.Literal(inspection.value),
     )
-    return bool(inspection.answer(found))
+    return bool(inspection.answer(query))
 
 
 def _insert(inspection: Inspection, key: Row, lookup: Inspection) -> None:
@@ -68,25 +72,25 @@ def _insert(inspection: Inspection, key: Row, lookup: Inspection) -> None:
     )
     unfilled = [row for row in required if not inspection.lookup(key, row["column"]).accepts]
     if key["width"] > 1:
-        inspection.found.problem(
-            f"{found}, and foreign key {key['name']} holds several columns", remedy=remedy
-        )
+        what = f"{found}, and foreign key {key['name']} holds several columns"
+        inspection.found.problem(what, remedy=remedy)
     elif any(obstacle.variant == "enum" for obstacle in lookup.found.obstacles):
         reason = "PostgreSQL lets nobody use a label in the transaction that adds it to its enum"
-        inspection.found.problem(
-            found, found=reason, remedy="add the label by hand, commit, and " + remedy
-        )
+        remedy = f"add the label by hand, commit, and {remedy}"
+        inspection.found.problem(found, found=reason, remedy=remedy)
     elif unfilled:
         columns = ", ".join(f"{row['column']} {row['type']} NOT NULL" for row in unfilled)
         inspection.found.problem(found, found=f"a row needs {columns}", remedy=remedy)
     else:
-        inspection.found.note(
-            *lookup.found.obstacles,
-            _insertion(key, [row["column"] for row in required], inspection.value, found),
-        )
+        filled = [row["column"] for row in required]
+        insertion = _insertion(key, filled, inspection.value, found)
+        inspection.found.note(*lookup.found.obstacles, insertion)
 
 
 def _insertion(key: Row, filled: Sequence[str], value: str, found: str) -> Obstacle:
+    """Return the obstacle that an INSERT overcomes. `filled` are other columns that need a value:
+    they get the same text.
+    """
     columns = [key["lookup_column"], *filled]
     variables = {
         "table": key["lookup"],
@@ -95,5 +99,6 @@ def _insertion(key: Row, filled: Sequence[str], value: str, found: str) -> Obsta
         "columns": sql.SQL(", ").join(map(sql.Identifier, columns)).as_string(),
         "values": sql.SQL(", ").join([sql.Literal(value)] * len(columns)).as_string(),
     }
-    also = f"; its {', '.join(filled)} must be filled in, and gets the same text" if filled else ""
-    return Obstacle("lookup", variables, found + also)
+    if filled:
+        found += f"; its {', '.join(filled)} must be filled in, and gets the same text"
+    return Obstacle("lookup", variables, found)

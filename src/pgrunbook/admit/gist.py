@@ -21,9 +21,10 @@ from pgrunbook.admit.parse_tree import replace
 
 
 def gist(node: ast.Node, subject: Subject) -> str:
-    """One text for what `widened` writes and for what the server prints of it: each part that
-    compares the subject with values by these values, every other as it is. Two expressions that say
-    the same otherwise may have two.
+    """Return one text for what `widen` writes and for what the server prints of it.
+
+    A part that compares the subject with values is told by these values, every other as it is. Two
+    expressions that say the same in another way may have two texts.
     """
     texts = []
     for whole in conjuncts(node):

@@ -86,9 +86,9 @@ class Inspection:
                 },
             },
         )
-        self.found.problems += trust.problems_of_calls(
-            known["admission_strangers"], self._where, self._role
-        )
+        role = str(self.witness.conn.info.user)
+        strangers = known["admission_strangers"]
+        self.found.problems += trust.problems_of_calls(strangers, self._where, role)
         if self.found.problems:
             return  # to evaluate anything would run them
         self.types = known["admission_types"]
@@ -99,15 +99,15 @@ class Inspection:
         self._judge_domains()
         trial = self._trial(self.column, owner=self.owner, alias=self.table, cells=self.cells)
         for check in known["admission_checks"]:
-            self._judge_check(
-                check, dataclasses.replace(trial, owner=check["owner"], alias=check["alias"])
-            )
+            # of a partition or a child: its columns may have another order
+            owner = {"owner": check["owner"], "alias": check["alias"]}
+            self._judge_check(check, dataclasses.replace(trial, **owner))
         self._judge_partitions(trial, [row["bound"] for row in known["admission_bounds"]])
         for key in known["admission_foreign_keys"]:
             foreign_keys.judge(self, key)
 
     def _judge_type(self) -> bool:
-        """Whether the type can hold the value, now or once an obstacle is overcome."""
+        """Return whether the type can hold the value, now or once an obstacle is overcome."""
         base = self.types[-1]
         if base["kind"] == "e":
             self._judge_enum(base)
@@ -127,7 +127,7 @@ class Inspection:
         return True
 
     def _holds(self, type_name: str) -> bool:
-        """Whether the value comes back from the type as it went in."""
+        """Return whether the value comes back from the type as it went in."""
         cast = sql.SQL("SELECT CAST(CAST({} AS {}) AS text)")
         return self.answer(cast.format(sql.Literal(self.value), as_it_is(type_name))) == self.value
 
@@ -168,29 +168,33 @@ class Inspection:
                 f"{longer} by hand"
             )
             self.found.problem(f"domain {self.types[0]['name']}: {found}", remedy=remedy)
-        elif dependents := [
-            row["dependent"]
-            for row in self.rows("dependents", relation=self.relation, column=self.column)
-        ]:
+            return
+        rows = self.rows("dependents", relation=self.relation, column=self.column)
+        if rows:
+            depends = "its type depends on " + "; ".join(row["dependent"] for row in rows)
             remedy = (
                 f"by hand: drop what depends on the column, alter it to {longer}, make it again"
             )
-            self.found.problem(
-                found, found="its type depends on " + "; ".join(dependents), remedy=remedy
-            )
-        else:
-            suffix = self.cells[self.column].collation or ""  # or else it is lost
-            variables = {"type": longer + suffix, "previous": base["full_name"] + suffix}
-            rewrites = (
-                "; char(n) is padded, so the table is rewritten" if "varying" not in longer else ""
-            )
-            place = {"table": self.owner, "column": self.column}
-            self.found.note(Obstacle("varchar", place | variables, found + rewrites))
+            self.found.problem(found, found=depends, remedy=remedy)
+            return
+        if "varying" not in longer:
+            found += "; char(n) is padded, so the table is rewritten"
+        suffix = self.cells[self.column].collation or ""  # or else it is lost
+        variables = {
+            "table": self.owner,
+            "column": self.column,
+            "type": longer + suffix,
+            "previous": base["full_name"] + suffix,
+        }
+        self.found.note(Obstacle("varchar", variables, found))
 
     def _judge_domains(self) -> None:
         domains = [row["type_oid"] for row in self.types[:-1]]
-        for check in self.rows("domain_checks", types=domains) if domains else ():
-            if (expression := self._widening("domain", check, self._trial("value"))) is None:
+        if not domains:
+            return
+        for check in self.rows("domain_checks", types=domains):
+            expression = self._widening("domain", check, self._trial("value"))
+            if expression is None:
                 continue
             found = f"CHECK {check['name']} of domain {check['owner']} rejects {self.value!r}"
             if inside := self._users(check["type_oid"], inside=True):
@@ -206,7 +210,8 @@ class Inspection:
             self.found.note(Obstacle("domain", variables, found, check["validated"]))
 
     def _judge_check(self, check: Row, trial: Trial) -> None:
-        if (expression := self._widening("check", check, trial)) is None:
+        expression = self._widening("check", check, trial)
+        if expression is None:
             return
         place = "" if check["owner"] == self.owner else f" of partition {check['owner']}"
         found = f"CHECK {check['name']}{place} rejects {self.value!r}"
@@ -226,7 +231,7 @@ class Inspection:
             self.found.note(Obstacle(variant, variables, found, check["validated"]))
 
     def _widening(self, kind: str, check: Row, trial: Trial) -> str | None:
-        """The CHECK's new expression, if it is needed and can be made."""
+        """Note the CHECK, and return its new expression, if one is needed and can be made."""
         expression, judged = None, True
         try:
             expression = self.witness.widening(trial, check["expression"])
@@ -241,16 +246,10 @@ class Inspection:
             )
             self.found.problem(what, found=f"{check['definition']}\n{exc}", remedy=remedy)
         accepts = judged and expression is None
-        self.found.constraints.append(
-            Constraint(
-                kind,
-                check["name"],
-                check["definition"],
-                accepts,
-                check["validated"],
-                check["owner"],
-            )
+        constraint = Constraint(
+            kind, check["name"], check["definition"], accepts, check["validated"], check["owner"]
         )
+        self.found.constraints.append(constraint)
         return expression
 
     def _judge_partitions(self, trial: Trial, bounds: Sequence[str | None]) -> None:
@@ -264,7 +263,7 @@ class Inspection:
             self.found.problem(f"no partition of {self.owner} takes {self.value!r}", remedy=remedy)
 
     def lookup(self, key: Row, column: str) -> Inspection:
-        """The same of a column of the lookup table that a foreign key refers to."""
+        """Inspect a column of the lookup table that a foreign key refers to."""
         place = (key["lookup_schema"], key["lookup_table"], column)
         return Inspection(self.witness, *place, self.value, self.path, self.depth + 1).run()
 
@@ -292,37 +291,34 @@ class Inspection:
         return f"; {users} will accept it too, by the same type" if users else ""
 
     def answer(self, query: sql.Composed) -> object:
-        """What the server says; nothing, if that is an error, which may be a problem."""
+        """Return what the server says; None if that is an error. A privilege that the role lacks is
+        a problem, too.
+        """
         try:
             return self.witness.answer(query)
         except psycopg.errors.InsufficientPrivilege as exc:
-            self.found.problem(
-                exc.diag.message_primary or str(exc), remedy="grant the role SELECT on it"
-            )
+            what = exc.diag.message_primary or str(exc)
+            self.found.problem(what, remedy="grant the role SELECT on it")
             return None
         except psycopg.Error:
             return None
 
     def rows(self, question: str, **parameters: object) -> list[dict[str, Any]]:
-        """The rows of a question about admission."""
+        """Return the rows of a question about admission."""
         return self.witness.rows(f"admission_{question}", **parameters, printed_for=self.path)
 
     @property
     def _where(self) -> str:
         return f"{self.schema}.{self.table}.{self.column}"
 
-    @property
-    def _role(self) -> str:
-        return str(self.witness.conn.info.user)
-
 
 def _replacement(check: Row, expression: str) -> dict[str, str]:
-    """The variables that replace a CHECK, and bring it back."""
+    """Return the variables that replace a CHECK, and bring it back."""
     old = check["expression"]
     written = expressions.as_written(expressions.parse(old))
-    unlike = written != expressions.parse(old)
     previous = check["definition"]
-    if unlike:
+    if written != expressions.parse(old):
+        # what the server prints, it would print otherwise when it is made again
         previous = previous.replace(old, expressions.text(written))
     return {
         "constraint": check["name"],
@@ -334,12 +330,17 @@ def _replacement(check: Row, expression: str) -> dict[str, str]:
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:
-    """A name of at most 63 bytes that no constraint has: the same each time, as what is rendered is
-    hashed.
+    """Return a name of at most 63 bytes that no constraint has: the same each time, as what is
+    rendered is hashed.
     """
-    suffixes = (f"_new{number or ''}" for number in range(len(taken) + 1))
-    names = (
-        name.encode()[: _MAX_NAME - len(suffix)].decode(errors="ignore") + suffix
-        for suffix in suffixes
-    )
-    return next(candidate for candidate in names if candidate not in taken)
+    number = 0
+    candidate = _with_suffix(name, "_new")
+    while candidate in taken:
+        number += 1
+        candidate = _with_suffix(name, f"_new{number}")
+    return candidate
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """Cut the name as PostgreSQL would, at a character, so that the suffix fits."""
+    return name.encode()[: _MAX_NAME - len(suffix)].decode(errors="ignore") + suffix

@@ -52,20 +52,23 @@ class Trial:
     cells: Mapping[str, Cell] = field(default_factory=dict)
 
     def widening(self, expression: str) -> str | None:
-        """The expression that lets the value in as well, or None if it is let in already.
+        """Return the expression that lets the value in as well, or None if it is let in already.
 
         Of conditions joined by AND only those that reject are widened: the others still hold for
         the value. Raises CannotJudge.
         """
         try:
             parts = expressions.conjuncts(expressions.parse(expression))
-            rejecting = [self._rejects(part) for part in parts]
-            if not any(rejecting):
+            new: list[ast.Node] = []
+            rejected = False
+            for part in parts:
+                if self._rejects(part):
+                    rejected = True
+                    new.append(expressions.widen(part, self.subject, self.value))
+                else:
+                    new.append(part)
+            if not rejected:
                 return None
-            new = [
-                expressions.widen(part, self.subject, self.value) if rejects else part
-                for part, rejects in zip(parts, rejecting, strict=True)
-            ]
             return expressions.text(expressions.as_written(expressions.conjunction(tuple(new))))
         except psycopg.Error as exc:
             raise CannotJudge(exc.diag.message_primary or str(exc)) from exc
@@ -73,27 +76,30 @@ class Trial:
             raise CannotJudge(str(exc)) from exc
 
     def concerns(self, expression: str | None) -> bool:
-        """Whether it reads the column at all."""
-        return expression is not None and expressions.reads(
-            expressions.parse(expression), self.subject.column
-        )
+        """Return whether it reads the column at all."""
+        if expression is None:
+            return False
+        return expressions.reads(expressions.parse(expression), self.subject.column)
 
     def possible(self, expression: str | None) -> bool:
-        """Whether it lets the value in for some values of the other columns, or nobody can say."""
+        """Return whether it lets the value in for some values of the other columns, or nobody can
+        say.
+        """
         if not expression:
             return True
         try:
             shown = self._shown(expressions.parse(expression))
-            return (
-                self._answer(
-                    expressions.with_unknown_others(shown, self.subject.column), self.value
-                )
-                is not False
-            )
+            known = expressions.with_unknown_others(shown, self.subject.column)
+            return self._answer(known, self.value) is not False
         except (psycopg.Error, CannotJudge):
             return True
 
     def _rejects(self, part: ast.Node) -> bool:
+        """Return whether a condition keeps the value out.
+
+        First nothing is known of the other columns. Then they have their defaults: a condition that
+        rejects the value in such a row, but accepts another one there, rejects it as well.
+        """
         column = self.subject.column
         if not expressions.reads(part, column):
             return False
@@ -101,22 +107,20 @@ class Trial:
         known = expressions.with_unknown_others(shown, column)
         others = [None, *expressions.literals(part)]
         if self._answer(known, self.value) is False:
-            if expressions.columns(known) <= {column} or any(
-                self._accepts(known, v) for v in others
-            ):
+            if expressions.columns(known) <= {column}:
+                return True
+            if any(self._accepts(known, other) for other in others):
                 return True
             raise CannotJudge("it depends on the other columns whether it accepts any value")
-        # What a condition that names the value demands of the other columns, it demands on purpose.
-        if (
-            expressions.columns(part) <= {column}
-            or self.value in others
-            or self._accepts(shown, self.value, filled=True)
-        ):
+        if expressions.columns(part) <= {column}:
             return False
-        return any(self._accepts(shown, v, filled=True) for v in others)
+        # What a condition that names the value demands of the other columns, it demands on purpose.
+        if self.value in others or self._accepts(shown, self.value, filled=True):
+            return False
+        return any(self._accepts(shown, other, filled=True) for other in others)
 
     def _shown(self, part: ast.Node) -> ast.Node:
-        """What the server is asked: where the enum lacks the value, the same about texts."""
+        """Return what the server is asked: where the enum lacks the value, the same about texts."""
         if not self.subject.as_text:
             return part
         if expressions.compares_order(part, self.subject):
@@ -132,8 +136,8 @@ class Trial:
             return False
 
     def _answer(self, part: ast.Node, value: str | None, *, filled: bool = False) -> bool | None:
-        """What the server says: true, false, or None for NULL. The other columns are NULL, or have
-        their defaults.
+        """Ask the server: true, false, or None for NULL. The other columns are NULL, or, `filled`,
+        have their defaults. Raises psycopg.Error.
         """
         query = sql.SQL("SELECT ({}) FROM {} AS {}").format(
             as_it_is(expressions.text(part)),
@@ -146,8 +150,8 @@ class Trial:
         return answer
 
     def _row(self, columns: set[str], value: str | None, *, filled: bool) -> sql.Composable:
-        """A row of typed columns; where the expression reads a whole row, one of the table's own
-        row type.
+        """Return a row of typed columns; where the expression reads a whole row, one of the table's
+        own row type.
         """
         column = self.subject.column
         if "*" in columns:
@@ -161,11 +165,15 @@ class Trial:
         entries = [_entry(column, sql.Literal(value), Cell(base, collation=own.collation))]
         for name in sorted(columns - {column}):
             cell = self.cells.get(name, Cell("oid"))  # a CHECK may read one system column, tableoid
-            entries.append(_entry(name, as_it_is((filled and cell.default) or "NULL"), cell))
+            default = cell.default if filled and cell.default else "NULL"
+            entries.append(_entry(name, as_it_is(default), cell))
         return sql.SQL("(SELECT {})").format(sql.SQL(", ").join(entries))
 
 
 def _entry(column: str, value: sql.Composable, cell: Cell) -> sql.Composed:
+    """Return a column of the row: cast, as an unknown literal or NULL would choose operators by
+    itself.
+    """
     collation = as_it_is(cell.collation or "")
     return sql.SQL("CAST({} AS {}){} AS {}").format(
         value, as_it_is(cell.type), collation, sql.Identifier(column)

@@ -4,7 +4,7 @@ block.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -18,14 +18,14 @@ from pgrunbook.runbooks.source import Source
 
 
 def admitting_block(source: Source, folder: str, found: Admission, entry: Entry | None) -> Block:
-    """The block that overcomes every obstacle of one column, in one transaction, out of
+    """Return the block that overcomes every obstacle of one column, in one transaction, out of
     `deploy/<folder>/`.
 
     `entry` is its row in the ledger, if it was applied before.
     """
     makes = {Fact("value", found.table, found.column): found.value}
     makes |= dict.fromkeys(_replaced(found), found.value)
-    choices = [(o.variant, o.variables) for o in found.obstacles]
+    choices = [(each.variant, each.variables) for each in found.obstacles]
     recorded = entry.variants if entry else ()
     block = source.variant_block(
         folder, choices, makes, _admits(found), recorded=recorded, otherwise=found.summary
@@ -36,15 +36,19 @@ def admitting_block(source: Source, folder: str, found: Admission, entry: Entry 
 def validating_block(
     source: Source, folder: str, found: Admission, entry: Entry | None, own: Entry | None
 ) -> Block:
-    """The block that validates the constraints that `admitting_block` replaces, or has replaced:
-    `entry` is the ledger row of that, `own` this block's.
+    """Return the block that validates the constraints that `admitting_block` replaces, or has
+    replaced: `entry` is the ledger row of that, `own` this block's.
 
     A constraint that was not valid before stays so: rows that break it may be there.
     """
     replaced = {*_replaced(found), *(entry.facts if entry else ())}
-    concerned = [c for c in _checks(found) if Fact("check", c.owner, c.name) in replaced]
-    makes = {Fact("validated", c.owner, c.name): "yes" for c in concerned}
-    choices = [(c.kind, {_OWNER[c.kind]: c.owner, "constraint": c.name}) for c in concerned]
+    makes: dict[Fact, str] = {}
+    choices = []
+    for check in _checks(found):
+        if Fact("check", check.owner, check.name) in replaced:
+            makes[Fact("validated", check.owner, check.name)] = "yes"
+            variables = {_OWNER[check.kind]: check.owner, "constraint": check.name}
+            choices.append((check.kind, variables))
     recorded = own.variants if own else ()
     return source.variant_block(
         folder,
@@ -56,22 +60,26 @@ def validating_block(
     )
 
 
+# The constraints that are replaced and validated, and the variable that names whose they are.
 _OWNER = {"check": "table", "domain": "domain"}
 
 
 def facts(found: Admission) -> dict[Fact, str]:
-    """What holds now."""
-    holding = {Fact("value", found.table, found.column): found.value} if found.accepts else {}
-    for constraint in (c for c in _checks(found) if c.accepts):
-        holding[Fact("check", constraint.owner, constraint.name)] = found.value
-        if constraint.validated:
-            holding[Fact("validated", constraint.owner, constraint.name)] = "yes"
+    """Return what holds now."""
+    holding = {}
+    if found.accepts:
+        holding[Fact("value", found.table, found.column)] = found.value
+    for check in _checks(found):
+        if check.accepts:
+            holding[Fact("check", check.owner, check.name)] = found.value
+        if check.accepts and check.validated:
+            holding[Fact("validated", check.owner, check.name)] = "yes"
     return holding
 
 
 def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
-    """One row a column: index `table`, `column`; columns `type`, `accepted` (yes or not yet),
-    `because`, all str.
+    """Return one row a column: index `table`, `column`; columns `type`, `accepted` (yes or not
+    yet), `because`, all str.
     """
     rows = []
     for each in inspected:
@@ -82,8 +90,8 @@ def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
 
 
 def _replaced(found: Admission) -> list[Fact]:
-    """The constraints that are replaced and were validated before, so that they are to be validated
-    again.
+    """Return the constraints that are replaced and were validated before, so that they are to be
+    validated again.
     """
     facts = []
     for each in found.obstacles:
@@ -93,8 +101,8 @@ def _replaced(found: Admission) -> list[Fact]:
     return facts
 
 
-def _checks(found: Admission) -> Iterator[Constraint]:
-    return (c for c in found.constraints if c.kind in _OWNER)
+def _checks(found: Admission) -> list[Constraint]:
+    return [constraint for constraint in found.constraints if constraint.kind in _OWNER]
 
 
 def _admits(found: Admission) -> Admits:

@@ -44,11 +44,11 @@ class Witness:
     answers: dict[_Question, Rows] = field(default_factory=dict)
 
     def rows(self, name: str, **parameters: Any) -> Rows:
-        """The rows of a named query of the catalog."""
+        """Return the rows of a named query of the catalog."""
         return self.together({name: parameters})[name]
 
     def together(self, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Rows]:
-        """The rows of several, in one round trip."""
+        """Return the rows of several, in one round trip."""
         known: dict[str, Rows] = {}
         new: dict[str, Mapping[str, Any]] = {}
         for name, parameters in questions.items():
@@ -143,7 +143,7 @@ class _List(list[Any]):
 
 
 def _key(trial: Trial, expression: str) -> Hashable:
-    """The same for two expressions that say the same of the same value, in a row of the same
+    """Return the same for two expressions that say the same of the same value, in a row of the same
     columns.
     """
     try:

@@ -72,19 +72,24 @@ class Effect:
         """
         counts = Counter(_change(each) for each in self.differences)
         parts = [f"{number} {change}" for change, number in counts.items()]
-        columns = ("inserted", "updated", "deleted")
-        rows = sum(row[how] for row in self.rows_written for how in columns)
-        if rows:
-            parts.append(f"{rows:,} row{'s' * (rows != 1)} written")
+        for what, columns in _ROWS.items():
+            rows = sum(row[how] for row in self.rows_written for how in columns)
+            if rows:
+                parts.append(f"{rows:,} row{'s' * (rows != 1)} {what}")
         return ", ".join(parts)
 
     def rows_frame(self) -> pd.DataFrame:
         """One row a table that it has written rows of: index `table`; columns `inserted`,
-        `updated`, `deleted` (int).
+        `updated`, `deleted` (int), and `truncated` where it was, by the server's statistics.
         """
         columns = ["relation", "inserted", "updated", "deleted"]
+        if any(row["truncated"] for row in self.rows_written):
+            columns.append("truncated")
         frame = pd.DataFrame(self.rows_written, columns=columns)
         return frame.rename(columns={"relation": "table"}).set_index("table")
+
+
+_ROWS = {"written": ("inserted", "updated", "deleted"), "truncated": ("truncated",)}
 
 
 def _change(each: Difference) -> str:
@@ -115,18 +120,14 @@ def read_effect(
     `wanted` objects are now. One message; `by_block` is where to look.
     """
     known = ground.seen.addresses
-    own = {*by_block.addresses}
+    own = {*by_block.addresses, *_lessened(ground, by_block.deleted_from)}
     asked = own | {known[each] for each in wanted if each in known}
-    lost = defaultdict[int, set[Address]](set)
-    deleted_from = {OIDS[name] for name in by_block.deleted_from if name in OIDS}
-    for address in known.values() if deleted_from else ():
-        if address.classid in deleted_from:
-            lost[address.classid].add(address)
-    after = read_objects(conn, sorted(asked), lost)
-    if _renames_schema(ground, after):  # of what is in it no row was written
+    after = read_objects(conn, sorted(asked), *_lost(ground, by_block.deleted_from))
+    _silence(ground, after)
+    if _renames(ground, after):  # of what is in the schema, or the role's, no row was written
         after = read(conn)
         own = {*known.values(), *after.addresses.values()}
-    own |= after.gone
+    own |= after.gone | after.silent
     objects = [ground.at[address] for address in own if address in ground.at]
     before = {each: ground.seen[each] for each in objects}
     now = {each: after[each] for each, address in after.addresses.items() if address in own}
@@ -137,10 +138,68 @@ def read_effect(
     return Effect(changes, after, kept, parts)
 
 
-def _renames_schema(ground: Ground, after: Inventory) -> bool:
-    """Whether a schema that was there has another name."""
+# What is deleted there, while the object stays: of those of a catalog, or that have a property.
+_PARTS = {
+    "pg_amop": "pg_opfamily",
+    "pg_amproc": "pg_opfamily",
+    "pg_auth_members": "pg_auth_members",
+    "pg_ts_config_map": "pg_ts_config",
+}
+_REMARKS = {
+    "pg_depend": {"depends on extensions"},
+    "pg_description": {"comment on the index", "not null comment"},
+    "pg_seclabel": {"security labels"},
+    "pg_shseclabel": {"security labels"},
+}
+
+
+def _lessened(ground: Ground, deleted_from: Sequence[str]) -> set[Address]:
+    """The objects that may have lost a part, or what was said of them."""
+    classes = {OIDS[_PARTS[name]] for name in deleted_from if name in _PARTS}
+    properties = {each for name in deleted_from for each in _REMARKS.get(name, ())}
+    if not classes and not properties:
+        return set()
+    return {
+        address
+        for each, address in ground.seen.addresses.items()
+        if address.classid in classes or properties & ground.seen[each].properties.keys()
+    }
+
+
+def _lost(
+    ground: Ground, deleted_from: Sequence[str]
+) -> tuple[Mapping[int, set[Address]], set[Address]]:
+    """The objects that may be gone, by catalog; and those that may have no comment any more, of
+    which there may be too many to be read.
+    """
+    lost = defaultdict[int, set[Address]](set)
+    remarked: set[Address] = set()
+    classes = {OIDS[name] for name in deleted_from if name in OIDS}
+    comments = not {"pg_description", "pg_shdescription"}.isdisjoint(deleted_from)
+    for each, address in ground.seen.addresses.items() if classes or comments else ():
+        if address.classid in classes:
+            lost[address.classid].add(address)
+        if comments and "comment" in ground.seen[each].properties:
+            remarked.add(address)
+    return lost, remarked
+
+
+def _silence(ground: Ground, after: Inventory) -> None:
+    """Add what is as it was before, but for its comment."""
+    for address in after.silent - after.gone - {*after.addresses.values()}:
+        each = ground.at[address]
+        said = {**ground.seen[each].properties}
+        del said["comment"]
+        after.definitions[each], after.addresses[each] = Definition(said), address
+        if each in ground.seen.owners:
+            after.owners[each] = ground.seen.owners[each]
+
+
+def _renames(ground: Ground, after: Inventory) -> bool:
+    """Whether a schema or a role that was there has another name."""
     return any(
-        each.type == "schema" and ground.named.get(address, each.identity) != each.identity
+        each.type in ("schema", "role")
+        and ground.named.get(address, each.identity) != each.identity
         for each, address in after.addresses.items()
     )
 

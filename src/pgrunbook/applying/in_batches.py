@@ -343,9 +343,8 @@ class _Work:
     def _failed(self, exc: psycopg.Error, found: str = "", remedy: str = "") -> Failed:
         """The batches before are there: what failed, and who was in the way if it was a lock."""
         block = self.decision.block
-        problem = problem_of(exc, where=block.name, remedy=remedy or advice(exc, block))
-        if exc.diag.source_function == "check_enable_rls":
-            problem = replace(problem, remedy=batch_keys.SEES_ALL)
+        remedy = remedy or batch_keys.remedy(exc) or advice(exc, block)
+        problem = problem_of(exc, where=block.name, remedy=remedy)
         seen = self._attempts.made[-1].blockers if self._attempts.made else ()
         told = [problem.found, found, *map(str, seen), f"done before it: {self.backfill.far}"]
         problem = replace(problem, found="\n".join(filter(None, told)))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import getpass
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pgrunbook import controls, logs
+from pgrunbook import controls, logs, signals
 from pgrunbook.errors import (
     Failed,
     Interrupted,
@@ -63,6 +64,7 @@ class Commands(click.Group):
         of ours.
         """
         try:
+            signals.handle(signal.default_int_handler)  # SIGTERM too
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):
             raise
@@ -70,6 +72,7 @@ class Commands(click.Group):
             # nobody reads any more, which click knows
             if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
                 raise
+            signals.end()
             error = error_of(exc)
             if ctx.meta[_ASKED] and _PRINTED not in ctx.meta:
                 click.echo(

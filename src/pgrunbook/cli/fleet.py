@@ -93,7 +93,7 @@ def run(
     tried again; what is refused is set aside. Ctrl-C, and `fleet abort`, begin nothing further; a
     second Ctrl-C stops the runs that are at work. `fleet resume` goes on, whatever happened.
     """
-    from pgrunbook.fleet import approval, runs, targets
+    from pgrunbook.fleet import approval, runs, targets, task
     from pgrunbook.fleet.settings import Fleet
     from pgrunbook.fleet.waves import Slice
 
@@ -113,6 +113,7 @@ def run(
         mode=mode,
         given=given,
         approved=approved,
+        code=task.code(project, notebook.stem),
         until=wave,
         part=own,
     )
@@ -333,7 +334,7 @@ def _work(
             executor.shutdown()
             ledgers.close()
             written.close()
-    found = report.collect(written.path)
+    found = report.of(state)
     if as_json:
         commands.print_document({**found, "notebook": str(commands.relative(notebook))})
     else:

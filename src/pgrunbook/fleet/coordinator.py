@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 from pgrunbook import signals
+from pgrunbook.controls import one_line
 from pgrunbook.errors import Verdict, first_line
-from pgrunbook.fleet import executors, task
+from pgrunbook.fleet import events, executors, task
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Event, Journal
@@ -30,6 +31,8 @@ TICK_S = 0.5
 # What was interrupted or locked out is tried so often in all, with a pause that grows.
 ATTEMPTS = 4
 PAUSE_S = 5.0
+# How often to say how far a wave is.
+_TELLING_S = 60.0
 # Ledgers asked at once. One that does not answer must not keep the others.
 _ASKING = 4
 
@@ -53,18 +56,20 @@ class Coordinator:
     _not_before: dict[str, float] = field(default_factory=dict)
     _hurried: bool = False
     _broken: str = ""
+    _told_at: float = 0.0
 
     def run(self) -> State:
         """Take every target that has not passed through its wave; how it ended."""
         with ThreadPoolExecutor(_ASKING) as self._asking:
             self._note({"event": Kind.END, **self._waves()})
+            self._hear()
         return self.state
 
     def _waves(self) -> dict[str, str]:
         """Each wave in order, up to what stops them: the verdict and the reason."""
         for number in range(self.state.until):
             waiting = [each for each in self.state.of_wave(number) if not each.passed]
-            if waiting or self._unproven(number):
+            if waiting or self._to_verify(number):
                 self._wave(number, waiting)
             if why := self._why_stopped(number):
                 verdict = Verdict.INTERRUPTED if self._asked_to_stop else Verdict.FAILED
@@ -75,16 +80,27 @@ class Coordinator:
 
     def _wave(self, number: int, waiting: Sequence[Progress]) -> None:
         self._note(self._of_wave(number, "begun"))
+        self._require_same_code()
         self._drive(number, waiting, self.state["mode"])
         if self._unproven(number) and not self._why_stopped(number):
             self._soak(number)
-        if self._unproven(number) and not self._why_stopped(number):
+            self._require_same_code()
+        if self._to_verify(number) and not self._why_stopped(number):
             self._note(self._of_wave(number, "verifying"))
-            self._drive(number, self._unproven(number), "verify")
+            self._drive(number, self._to_verify(number), "verify")
         self._note(self._of_wave(number, "stopped" if self._why_stopped(number) else "done"))
 
+    def _require_same_code(self) -> None:
+        """Stop if targets would be run by other files than those before them."""
+        if task.is_changed(self.project, self.state["runbook"], self.state.begun.get("code", "")):
+            self._broken = task.CHANGED
+
+    def _to_verify(self, number: int) -> list[Progress]:
+        """Who of a wave is to be verified: what was reverted has nothing to prove any more."""
+        return [] if self.state["mode"] == "revert" else self._unproven(number)
+
     def _unproven(self, number: int) -> list[Progress]:
-        """Who of a wave has passed, and is still to be verified after the soak: by an earlier run,
+        """Who of a wave has passed, and is to hold for the time of the soak: by an earlier run,
         too, which was stopped meanwhile. None of the last wave, and none without a soak.
         """
         if number == len(self.state.waves) - 1 or not self.state["soak_s"]:
@@ -114,6 +130,8 @@ class Coordinator:
             if not at_work:
                 time.sleep(min(TICK_S, self.pause_s))
                 continue
+            if time.monotonic() - self._told_at > _TELLING_S:
+                self._tell(number, "at work")
             for future in wait(at_work, TICK_S, FIRST_COMPLETED).done:
                 if future in self._tasks:
                     self._ended(future, self._tasks.pop(future), mode)
@@ -147,6 +165,7 @@ class Coordinator:
             mode,
             run_id,
             cell_timeout_s=self.state["cell_timeout_s"],
+            begun_with=self.state.begun.get("code", ""),
             approved=self.state["approved"] if mode != "verify" else {},
         )
         if executors.may_repeat(self.state["executor"]):
@@ -182,16 +201,32 @@ class Coordinator:
         again = again and progress.attempts < ATTEMPTS and not self._asked_to_stop
         return {**event, "again": again}
 
-    def _of_wave(self, number: int, state: str) -> Event:
+    def _tell(self, number: int, state: str) -> None:
         counts = self.state.counts(number)
         said = ", ".join(f"{many:,} {word}" for word, many in counts.items())
         self.tell(f"wave {number + 1} of {len(self.state.waves)}: {state}; {said}")
+        self._told_at = time.monotonic()
+
+    def _of_wave(self, number: int, state: str) -> Event:
+        self._tell(number, state)
         return {"event": Kind.WAVE, "wave": number, "state": state}
 
     def _note(self, event: Event) -> None:
-        self.journal.write(event)
-        for added in self.journal.news():
-            self.state.apply(added)
+        for written in self.journal.write(event):
+            self.state.apply(written)
+
+    def _hear(self) -> None:
+        """Take in what others have added to the journal: that the run is to stop. Anything else is
+        none of its events, whatever it says; readers are told to leave it out, too.
+        """
+        for line, event in self.journal.news().items():
+            why = events.wrong_with_added(event)
+            if not why:
+                self.state.apply(event)
+                continue
+            where = f"line {line} of {self.journal.path.name}"
+            self.tell(one_line(f"warning: {where} is somebody else's, and is left out: {why}"))
+            self._note({"event": Kind.LEFT_OUT, "line": line, "why": why})
 
     def _counted(self) -> str:
         counts = self.state.counts()
@@ -214,8 +249,7 @@ class Coordinator:
 
     def _why_stopped(self, number: int) -> str:
         """Why nothing further is to be begun in a wave; empty if something is."""
-        for event in self.journal.news():
-            self.state.apply(event)
+        self._hear()
         if signals.hurried() and not self._hurried and isinstance(self.executor, Processes):
             self._hurried = True
             self.executor.stop()

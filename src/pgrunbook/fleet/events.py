@@ -5,6 +5,7 @@ another process has each line checked here first: anybody may have written it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     ENDED = "ended"
     VERIFIED = "verified"
     STOP = "stop"
+    LEFT_OUT = "left out"
     END = "end"
 
 
@@ -81,7 +83,9 @@ class _Approval(BaseModel):
 
 
 class _Begun(_Said):
-    """The first event: what was asked for. `resumes`: the run that it goes on with."""
+    """The first event: what was asked for. `list` is the digest of the whole list of targets, `own`
+    of those of the slice, `code` of what the runbook runs. `resumes`: the run that it goes on with.
+    """
 
     id: str
     fleet: str
@@ -92,6 +96,8 @@ class _Begun(_Said):
     approved: _Approval | Annotated[dict[str, str], Field(max_length=0)]
     waves: list[str]
     budgets: list[str]
+    code: str = ""
+    own: str = ""
     slice_: str = Field("", alias="slice")
     until: int | None = None
     resumes: str = ""
@@ -145,6 +151,13 @@ class _Stop(_Said):
     by: str
 
 
+class _LeftOut(_Said):
+    """A line that somebody else has added, and which is none of the run's: its number, and why."""
+
+    line: Number
+    why: str
+
+
 class _End(_Said):
     verdict: Verdict
     reason: str
@@ -158,8 +171,35 @@ _SAID: dict[str, type[_Said]] = {
     Kind.ENDED: _Ended,
     Kind.VERIFIED: _Verified,
     Kind.STOP: _Stop,
+    Kind.LEFT_OUT: _LeftOut,
     Kind.END: _End,
 }
+
+
+def kept(numbered: Mapping[int, Event]) -> list[Event]:
+    """The events of a journal, but for those that its coordinator has left out. Raises ValueError
+    as `checked`.
+    """
+    found: list[Event] = []
+    left_out = set()
+    # from the end: a line that says so may be left out by a later one itself
+    for number, event in sorted(numbered.items(), reverse=True):
+        if number not in left_out:
+            found.append(checked(event))
+            if event["event"] == Kind.LEFT_OUT:
+                left_out.add(event["line"])
+    return found[::-1]
+
+
+def wrong_with_added(event: Event) -> str:
+    """Why an event that somebody else has added is none of the run's; empty for a stop, which
+    anybody may ask for.
+    """
+    try:
+        kind = checked(event)["event"]
+    except ValueError as exc:
+        return str(exc)
+    return "" if kind == Kind.STOP else "only a stop may be added to the journal of a run at work"
 
 
 def checked(event: Event) -> Event:

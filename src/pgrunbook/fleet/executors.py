@@ -33,7 +33,8 @@ _at_work = threading.Lock()
 
 class Processes(Executor):
     """So many processes of this machine. Each is an executor of its own, so that one that dies
-    takes one task with it: a ProcessPoolExecutor gives up all of its tasks then.
+    takes one task with it: a ProcessPoolExecutor gives up all of its tasks then. One that is spent,
+    as its last task has told, gets no other.
 
     The processes end with the one that has made them, and are no part of its terminal's foreground:
     Ctrl-C is for the coordinator.
@@ -55,6 +56,7 @@ class Processes(Executor):
     def _submitted(
         self, number: int, fn: Callable[..., Any], /, *args: Any, **kw: Any
     ) -> Future[Any]:
+        self._end_if_spent(number)
         pool = self._pools[number]
         if pool is not None:
             with suppress(RuntimeError):  # BrokenProcessPool: its process is dead
@@ -69,6 +71,18 @@ class Processes(Executor):
         )
         return pool.submit(_work, fn, *args, **kw)
 
+    def _end_if_spent(self, number: int) -> None:
+        """A thread that is left would keep it for ever where it is only told to end."""
+        task, pool = self._tasks[number], self._pools[number]
+        if pool is None or task is None or not task.done() or task.cancelled() or task.exception():
+            return
+        told = task.result()
+        if isinstance(told, dict) and told.get("spent"):
+            for process in _processes_of(pool):
+                process.terminate()
+            pool.shutdown(wait=False)
+            self._pools[number] = None
+
     def stop(self) -> None:
         """Stop the runs that are at work, as SIGTERM does."""
         for process in self._processes():
@@ -76,13 +90,18 @@ class Processes(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes, each after its task."""
+        for number in range(len(self._pools)):
+            self._end_if_spent(number)
         for pool in filter(None, self._pools):
             pool.shutdown(wait, cancel_futures=cancel_futures)
 
     def _processes(self) -> list[BaseProcess]:
-        pools = filter(None, self._pools)
-        # the only way to the processes of a pool; they are taken out of it when they have ended
-        return [process for pool in pools for process in [*(pool._processes or {}).values()]]
+        return [each for pool in filter(None, self._pools) for each in _processes_of(pool)]
+
+
+def _processes_of(pool: ProcessPoolExecutor) -> list[BaseProcess]:
+    # the only way to them; they are taken out of it when they have ended
+    return [*(pool._processes or {}).values()]
 
 
 def _begin(parent: int) -> None:

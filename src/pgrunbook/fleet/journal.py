@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +20,16 @@ Event = Mapping[str, Any]
 
 
 class Journal:
-    """The journal of a run, for the one process that coordinates it. Others may add lines to it,
-    which `news` returns.
+    """The journal of a run, for the one process that coordinates it. Others may add lines to it:
+    `news` returns those, and what `write` has added is nobody else's to say.
     """
 
     def __init__(self, path: Path, flags: int) -> None:
         self.path = path
         self._file = os.open(path, flags | os.O_RDWR | os.O_APPEND, 0o644)
         self._read = 0
+        # since then: where lines begin and end that were written here
+        self._own: list[tuple[int, int]] = []
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -66,16 +68,16 @@ class Journal:
         Raises Refused if that process is at work.
         """
         journal = cls(path, 0)
-        if not path.read_bytes().endswith(b"\n"):
-            os.write(journal._file, b"\n")
         journal._read = path.stat().st_size
         return journal
 
-    def write(self, *events: Event) -> None:
-        """Add events, each with the time. Returns once they are on the disk. Raises Failed if they
-        could not be written as a whole.
+    def write(self, *events: Event) -> list[Event]:
+        """Add events, each with the time. Returns them, as whoever reads the journal has them, once
+        they are on the disk. Raises Failed if they could not be written as a whole.
         """
-        data = b"".join(map(_line, events))
+        lines = [*map(_line, events)]
+        own = b"".join(lines)
+        data = own if self._ends_a_line() else b"\n" + own
         try:
             written = os.write(self._file, data)
             os.fsync(self._file)
@@ -85,16 +87,46 @@ class Journal:
             raise unwritten(
                 self.path, f"{written} of {len(data)} bytes could be written: a full disk"
             )
+        end = os.lseek(self._file, 0, os.SEEK_CUR)
+        self._own.append((end - len(own), end))
+        return [json.loads(line) for line in lines]
 
-    def news(self) -> list[Event]:
-        """What was added since the last call, by whomever."""
+    def _ends_a_line(self) -> bool:
+        """Whether a line can be added as it is: whoever was killed has left a part of one maybe."""
         size = os.fstat(self._file).st_size
-        if size == self._read:
-            return []
-        data = os.pread(self._file, size - self._read, self._read)
+        return not size or os.pread(self._file, 1, size - 1) == b"\n"
+
+    def news(self) -> dict[int, Event]:
+        """What others have added since the last call, by the number of the line. Raises Failed if
+        the journal was cut short.
+        """
+        found: dict[int, Event] = {}
+        for begin, end in self._own:
+            found |= self._added(begin)
+            self._read = end
+        self._own.clear()
+        return found | self._added(os.fstat(self._file).st_size)
+
+    def _added(self, end: int) -> dict[int, Event]:
+        """The events of the lines between what was read and there."""
+        if end == self._read:
+            return {}
+        if end < self._read:
+            raise self._cut()
+        data = os.pread(self._file, end - self._read, self._read)
         whole = data[: data.rfind(b"\n") + 1]
+        before = os.pread(self._file, self._read, 0).count(b"\n")
         self._read += len(whole)
-        return [*_events(whole)]
+        return {before + number: event for number, event in _events(whole).items()}
+
+    def _cut(self) -> Failed:
+        runbook, fleet = self.path.parent.name, self.path.parent.parent.name
+        run = shlex.join(["pgrunbook", "fleet", "run", runbook, "--fleet", fleet])
+        return Failed.of(
+            "was cut short by somebody else while its run was at work",
+            where=str(self.path),
+            remedy=f"see who writes there; then begin anew, which finds done what is done: {run}",
+        )
 
     def close(self) -> None:
         """Let go of it."""
@@ -115,9 +147,9 @@ def unwritten(path: Path, found: str) -> Failed:
     )
 
 
-def read(path: Path) -> list[Event]:
-    """All events of a journal, but for a line that was broken off."""
-    return [*_events(path.read_bytes())]
+def read(path: Path) -> dict[int, Event]:
+    """All events of a journal by the number of the line, but for one that was broken off."""
+    return _events(path.read_bytes())
 
 
 def add(path: Path, event: Event) -> None:
@@ -151,9 +183,11 @@ def _line(event: Event) -> bytes:
     return json.dumps({"at": at, **event}, ensure_ascii=False).encode() + b"\n"
 
 
-def _events(data: bytes) -> Iterator[Event]:
-    for line in data.splitlines():
+def _events(data: bytes) -> dict[int, Event]:
+    found: dict[int, Event] = {}
+    for number, line in enumerate(data.split(b"\n"), 1):
         with suppress(ValueError, RecursionError):
             event = json.loads(line)
             if isinstance(event, dict) and "event" in event:
-                yield event
+                found[number] = event
+    return found

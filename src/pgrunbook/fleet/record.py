@@ -34,6 +34,7 @@ from pgrunbook.records.format.parts import (
     Target,
 )
 from pgrunbook.records.naming import JOURNAL, NOTEBOOK
+from pgrunbook.records.words import listed
 from pgrunbook.runbooks.project import Project
 
 _SOURCE = "# Written by the fleet's coordinator. This cell was not run."
@@ -162,8 +163,14 @@ def _facts(state: State) -> dict[str, str]:
         "slice": state.begun.get("slice", ""),
         "approved set": f"{approved['set']} by {approved['approver']}" if approved else "",
         "stopped by": state.stopped_by,
+        "left out": _left_out(state.left_out),
     }
     return {label: value for label, value in facts.items() if value}
+
+
+def _left_out(lines: Sequence[int]) -> str:
+    many = listed([f"{line:,}" for line in lines])
+    return many and f"of the journal, as somebody else has added it: line {many}"
 
 
 def _waves(state: State) -> list[list[Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Problem, Refused, Verdict
-from pgrunbook.fleet import approval, journal, record, targets, waves
+from pgrunbook.fleet import approval, journal, record, targets, task, waves
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import Ledgers
@@ -34,12 +34,14 @@ def begin(
     mode: str,
     given: Mapping[str, Any],
     approved: Mapping[str, str],
+    code: str = "",
     until: int | None = None,
     part: Slice = WHOLE,
 ) -> tuple[Journal, State]:
     """Begin a run of the runbook on these targets, `given` its parameters but for those that each
-    target has of its own. It ends after the wave `until`, and takes the targets of a slice only.
-    Raises Refused if one is at work, if the waves name others, or if there is no such wave.
+    target has of its own, `code` the digest of what it runs. It ends after the wave `until`, and
+    takes the targets of a slice only. Raises Refused if one is at work, if the waves name others,
+    or if there is no such wave.
     """
     waves.require(until, len(fleet.waves))
     divided = waves.divide(fleet, found)
@@ -48,7 +50,9 @@ def begin(
         "runbook": runbook,
         "mode": mode,
         "parameters": dict(given),
+        "code": code,
         "list": targets.digest(found),
+        "own": targets.digest(target for target in found if target.name in own),
         "slice": str(part),
         "until": until,
         "approved": dict(approved),
@@ -70,16 +74,17 @@ def resume(
     """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
     waves and its parameters, but for the operator. It ends after the wave `until`. The workers, the
     pause and the time for a cell are those of pgrunbook.toml now. Raises Refused if the operator
-    has approved the set, or if the earlier run is not as it was sealed.
+    has approved the set, if the earlier run is not as it was sealed, or if what it ran was changed.
     """
     before = State.read(path)
     _require_as_sealed(project, path, before)
+    _require_same_code(project, before)
     waves.require(until, len(before.waves))
     approval.require_another(before["approved"], operator)
     kept = ("runbook", "mode", "list", "approved", "waves", "budgets")
     begun = {
         **{name: before[name] for name in kept},
-        "slice": before.begun.get("slice", ""),
+        **{name: before.begun.get(name, "") for name in ("slice", "own", "code")},
         "until": until,
         "parameters": {**before["parameters"], "operator": operator},
         "resumes": before["id"],
@@ -97,12 +102,25 @@ def _require_as_sealed(project: Project, path: Path, before: State) -> None:
     """Raise Refused if what a run would go on with, other databases maybe, was never sealed so."""
     problems = list(verification.of_project(project, only=record.of(path)).problems)
     listed = targets.digest(each.target for each in before.targets.values())
-    if listed != before["list"]:
+    expected = before.begun.get("own") or before["list"]
+    if listed != expected:
         problems.append(
-            Problem("lists other targets than it began with", path.name, before["list"], listed)
+            Problem("lists other targets than it began with", path.name, expected, listed)
         )
     if problems:
         raise Refused("The earlier run is not as it was sealed.", problems=problems)
+
+
+def _require_same_code(project: Project, before: State) -> None:
+    """Raise Refused if targets of the run would be run by other files than those before them."""
+    runbook = before["runbook"]
+    if task.is_changed(project, runbook, before.begun.get("code", "")):
+        anew = shlex.join(["pgrunbook", "fleet", "run", runbook, "--fleet", before["fleet"]])
+        raise Refused.of(
+            task.CHANGED,
+            where=runbook,
+            remedy=f"put them back as they were; or begin anew: {anew}",
+        )
 
 
 def _written(
@@ -128,7 +146,7 @@ def _written(
     }
     check = partial(_require_idle, fleet.name)
     written = Journal.create(path, first, *members, check=check)
-    return written, State.of(written.news())
+    return written, State.read(path)
 
 
 def end_dead(project: Project, fleet: str) -> list[Problem]:
@@ -167,12 +185,10 @@ def _ended(project: Project, left: Journal) -> State:
     for progress in state.targets.values():
         if progress.is_at_work:
             event = ledgers.settle(state, progress, None, "its coordinator was killed")
-            left.write(event)
-            state.apply(left.news()[-1])
+            state.apply(*left.write(event))
     ledgers.close()
     why = "its coordinator was killed; a later run goes on"
-    left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why})
-    state.apply(left.news()[-1])
+    state.apply(*left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why}))
     return state
 
 

@@ -103,12 +103,15 @@ class WaveProgress:
 
 @dataclass(slots=True)
 class State:
-    """A fleet's run. `stopped_by`: who asked for it to be stopped."""
+    """A fleet's run. `stopped_by`: who asked for it to be stopped. `left_out`: the numbers of the
+    journal's lines that others have added, and that are none of its events.
+    """
 
     begun: Event = field(default_factory=dict)
     targets: dict[str, Progress] = field(default_factory=dict)
     waves: list[WaveProgress] = field(default_factory=list)
     stopped_by: str = ""
+    left_out: list[int] = field(default_factory=list)
     verdict: Verdict | None = None
     reason: str = ""
     ended_at: str = ""
@@ -125,7 +128,7 @@ class State:
     def read(cls, path: Path) -> State:
         """As a journal has it, which anybody may have written. Raises NoJournal if it is none."""
         try:
-            state = cls.of(map(events.checked, journal.read(path)))
+            state = cls.of(events.kept(journal.read(path)))
         except LookupError as exc:
             raise NoJournal.in_(
                 path, "an event of a target or a wave that it does not list"
@@ -190,6 +193,8 @@ class State:
                     progress.remark = f"not verified after the pause: {event['reason']}"
             case Kind.STOP:
                 self.stopped_by = event["by"]
+            case Kind.LEFT_OUT:
+                self.left_out.append(event["line"])
             case Kind.END:
                 self.verdict, self.reason = Verdict(event["verdict"]), event["reason"]
                 self.ended_at = at

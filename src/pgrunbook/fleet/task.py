@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from pgrunbook.planning import drift_report
 from pgrunbook.postgres.connection import connect
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.naming import NOTEBOOK, seal_of
-from pgrunbook.runbooks import targets
+from pgrunbook.runbooks import fingerprints, targets
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
@@ -36,13 +37,15 @@ def run_one(
     run_id: str,
     *,
     cell_timeout_s: float,
+    begun_with: str = "",
     approved: Mapping[str, str] | None = None,
     once: bool = False,
 ) -> Told:
     """Run the runbook in that mode against a target of the fleet, under that id, and seal its
     record below `outputs/<fleet>/<target>/`.
 
-    Returns `verdict`, `reason` and `seconds`. `approved` is the approval of a set: `set`, `list`
+    Returns `verdict`, `reason` and `seconds`. With other files than the fleet's run was begun with,
+    by the digest of `code`, it is refused. `approved` is the approval of a set: `set`, `list`
     and `approver`; a target that plans otherwise is refused. A cell that takes longer than
     `cell_timeout_s` is interrupted, and the run with it. With `once` it does nothing if the
     target's ledger knows the id already: some executors begin a task again.
@@ -51,6 +54,8 @@ def run_one(
     def work(project: Project, each: FleetTarget) -> Told:
         if once and _knows(project, each, run_id):
             return {"verdict": Verdict.INTERRUPTED, "reason": "the run was begun before"}
+        if is_changed(project, runbook, begun_with):
+            raise Refused.of(CHANGED)
         values = {**given, "mode": mode}
         if approved:
             planned = look(root, runbook, target, given, "plan", cell_timeout_s=cell_timeout_s)
@@ -68,6 +73,23 @@ def run_one(
         return _told(ending)
 
     return _timed(root, target, work)
+
+
+# What was proven by one wave would say nothing about the next.
+CHANGED = "the runbook's files were changed since the fleet's run began"
+
+
+def code(project: Project, runbook: str) -> str:
+    """The digest of what a runbook runs, as it is now."""
+    return fingerprints.of_code(project.runbook(runbook), project.sql(runbook))
+
+
+def is_changed(project: Project, runbook: str, begun_with: str) -> bool:
+    """Whether it runs something else now than what has this digest, if there is one."""
+    try:
+        return bool(begun_with) and code(project, runbook) != begun_with
+    except (OSError, Refused):
+        return True
 
 
 def take_away(folder: Path, run_id: str) -> None:
@@ -118,8 +140,10 @@ def drift(root: str, target: Mapping[str, str]) -> Told:
 def _timed(
     root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], Told]
 ) -> Told:
-    """What came of work on a target, whatever ends it."""
-    began = time.monotonic()
+    """What came of work on a target, whatever ends it. `spent`: threads are left of it, which could
+    show something in the next target's record.
+    """
+    began, before = time.monotonic(), {*threading.enumerate()}
     try:
         with signals.as_before():
             told = work(Project.find(Path(root)), FleetTarget(**target))
@@ -127,7 +151,8 @@ def _timed(
         told = {"verdict": exc.verdict, "reason": first_line(exc)}
     except KeyboardInterrupt:
         told = {"verdict": Verdict.INTERRUPTED, "reason": "stopped by a signal"}
-    return {**told, "seconds": round(time.monotonic() - began, 3)}
+    spent = any(each not in before for each in threading.enumerate())
+    return {**told, "seconds": round(time.monotonic() - began, 3), "spent": spent}
 
 
 def _told(ending: Ending) -> Told:

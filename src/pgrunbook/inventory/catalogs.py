@@ -19,11 +19,15 @@ from pgrunbook.inventory.snapshot import Answer
 # Catalogs have the same OIDs in every version: src/include/catalog/*.h.
 OIDS = {
     "pg_am": 2601,
+    "pg_auth_members": 1261,
+    "pg_authid": 1260,
     "pg_cast": 2605,
     "pg_class": 1259,
     "pg_collation": 3456,
     "pg_constraint": 2606,
     "pg_conversion": 2607,
+    "pg_database": 1262,
+    "pg_db_role_setting": 2964,
     "pg_default_acl": 826,
     "pg_event_trigger": 3466,
     "pg_extension": 3079,
@@ -34,6 +38,7 @@ OIDS = {
     "pg_opclass": 2616,
     "pg_operator": 2617,
     "pg_opfamily": 2753,
+    "pg_parameter_acl": 6243,
     "pg_policy": 3256,
     "pg_proc": 1255,
     "pg_publication": 6104,
@@ -60,8 +65,19 @@ _USED = "SELECT {oid}, '' WHERE EXISTS (SELECT FROM {catalog} WHERE oid >= {late
 _USED_BY = "SELECT DISTINCT {oid}, {letters}::text FROM {catalog} WHERE oid >= {later}{but}"
 _LETTERS = {"pg_class": "relkind", "pg_proc": "prokind", "pg_type": "typtype"}
 _BUT = {"pg_type": " AND (typelem = 0 OR typarray <> 0)"}
+# What all databases of the cluster share.
+SHARED = frozenset(
+    OIDS[catalog]
+    for catalog in (
+        "pg_auth_members",
+        "pg_authid",
+        "pg_database",
+        "pg_db_role_setting",
+        "pg_parameter_acl",
+    )
+)
 # What initdb has made of these may be altered.
-_ALWAYS = frozenset({OIDS["pg_extension"], OIDS["pg_namespace"]})
+_ALWAYS = SHARED | {OIDS["pg_extension"], OIDS["pg_namespace"]}
 _HIDDEN = "pg_user_mapping"  # from most roles
 
 _PAIRS = "({}, {}) IN (SELECT * FROM unnest({}::oid[], {}::{}[]))"
@@ -91,10 +107,14 @@ class Kind:
         """The question about those of the addresses that may be of this kind; empty if none is."""
         whole: set[int] = set()
         parts: set[tuple[int, int]] = set()
+        of_table = self.classid == OIDS["pg_class"]
         for classid, oid, number in addresses:
-            if classid == self.classid and number == 0:
+            if classid != self.classid:
+                continue
+            if number == 0:
                 whole.add(oid)
-            elif classid == self.classid:
+            # elsewhere than in pg_class it is another OID, which may be 0
+            if number > 0 or not of_table:
                 parts.add((oid, number))
         if self.number is None:
             if not whole:
@@ -104,7 +124,7 @@ class Kind:
             return ""
         pairs = sorted(parts)
         tables = oids(oid for oid, _ in pairs)
-        these = _are_among(self.oid, self.number, pairs, "int2")
+        these = _are_among(self.oid, self.number, pairs, "int2" if of_table else "oid")
         return self._asked(f"{self.oid} = ANY ({tables}) AND {these}{self._lasting}")
 
     def within(self, namespaces: Sequence[int]) -> str:
@@ -127,8 +147,19 @@ class Kind:
 
 _GONE = """\
 SELECT {classid}, a.objid::bigint, a.objsubid
-  FROM unnest({oids}::oid[], {numbers}::int[]) AS a (objid, objsubid)
+  FROM unnest({oids}::oid[], {numbers}::int8[]) AS a (objid, objsubid)
  WHERE NOT EXISTS ({there})"""
+
+_THERE = {
+    "pg_authid": "SELECT FROM pg_roles r WHERE r.oid = a.objid",  # which everybody may read
+    "pg_auth_members": "SELECT FROM pg_auth_members m"
+    " WHERE m.roleid = a.objid AND m.member = a.objsubid::oid",
+    "pg_class": "SELECT FROM pg_class c WHERE c.oid = a.objid"
+    " AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = a.objid"
+    " AND t.attnum = a.objsubid AND NOT t.attisdropped))",
+    "pg_db_role_setting": "SELECT FROM pg_db_role_setting s"
+    " WHERE s.setdatabase = a.objid AND s.setrole = a.objsubid::oid",
+}
 
 
 def gone(classid: int, addresses: Sequence[Address]) -> str:
@@ -136,14 +167,14 @@ def gone(classid: int, addresses: Sequence[Address]) -> str:
     (catalog,) = [name for name, oid in OIDS.items() if oid == classid]
     wanted = _array([each.objid for each in addresses])
     numbers = _array([each.objsubid for each in addresses])
-    there = f"SELECT FROM {catalog} c WHERE c.oid = a.objid"
-    if catalog == "pg_class":
-        # pg_class keeps the table of a column that is dropped, which pg_attribute marks
-        there += (
-            " AND (a.objsubid = 0 OR EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = a.objid"
-            " AND t.attnum = a.objsubid AND NOT t.attisdropped))"
-        )
+    there = _THERE.get(catalog, f"SELECT FROM {catalog} c WHERE c.oid = a.objid")
     return _GONE.format(classid=classid, oids=wanted, numbers=numbers, there=there)
+
+
+def silent(addresses: Sequence[Address]) -> str:
+    """The question of which of these addresses nothing is said any more, in a comment."""
+    columns = list(zip(*addresses, strict=True))
+    return query("silent").format(*map(_array, columns))
 
 
 @cache
@@ -181,11 +212,13 @@ def used() -> str:
     """Return the question which kinds of objects there are any of: see `kinds_in`."""
     queries = []
     for catalog, oid in OIDS.items():
+        if oid in _ALWAYS or catalog == _HIDDEN:
+            continue
         about = {"oid": oid, "catalog": catalog, "later": MADE_LATER}
         if catalog in _LETTERS:
             but = _BUT.get(catalog, "")
             queries.append(_USED_BY.format(**about, letters=_LETTERS[catalog], but=but))
-        elif catalog != _HIDDEN:
+        else:
             queries.append(_USED.format(**about))
     return " UNION ALL ".join(queries)
 

@@ -20,8 +20,9 @@ from pgrunbook.inventory.objects import Address
 from pgrunbook.inventory.snapshot import Answer, ask
 from pgrunbook.postgres.session import Session
 
-# Who is no superuser cannot read them; nor can he write to them but by way of a user mapping.
-_HIDDEN = ("pg_user_mapping", "pg_subscription")
+# Who is no superuser cannot read them; nor can he write to them but by way of a user mapping, or of
+# a role: where he has written one, all of pg_roles are asked for.
+_HIDDEN = ("pg_user_mapping", "pg_subscription", "pg_authid")
 
 # Their rows are deleted with those of pg_class, by which the columns of a table are found, too.
 _WITH_THEIR_TABLE = ("pg_attribute", "pg_attrdef", "pg_index")
@@ -111,10 +112,15 @@ def _query(
     """Return the query for rows whose `stamp`, xmin or xmax, is of the transaction `xid`; each
     catalog under a condition of its own.
     """
+    superuser = conn.info.parameter_status("is_superuser") == "on"
     text = catalogs.query("written")
-    if conn.info.parameter_status("is_superuser") != "on":
+    if not superuser:
         text = "".join(filter(_is_readable, text.splitlines(keepends=True)))
     text = _CATALOG.sub(lambda match: condition(match[1]) + _WITHIN, text)
+    any_role = "false"
+    if stamp == "xmin" and not superuser:
+        any_role = condition("pg_authid") + "true"
+    text = text.replace("{any_role}", any_role)
     return text.replace("{stamp}", stamp).replace("{xid}", xid)
 
 

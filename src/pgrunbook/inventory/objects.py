@@ -32,6 +32,14 @@ class Object(NamedTuple):
             return names.names(self.identity)[0]
         return names.schema(self.identity)
 
+    @property
+    def shared(self) -> bool:
+        """Whether all databases of the cluster share it, and its like."""
+        return self.type in _SHARED
+
+
+_SHARED = frozenset({"database", "parameter", "role", "role membership", "settings"})
+
 
 class Address(NamedTuple):
     """Where the catalog keeps an object, as in pg_depend: it stays as it is when the object is
@@ -95,6 +103,8 @@ class Inventory(Mapping[Object, Definition]):
     schemas: Sequence[str] = ()
     # of the addresses that were asked for, those where nothing is
     gone: set[Address] = field(default_factory=set)
+    # of those, the ones without a comment
+    silent: set[Address] = field(default_factory=set)
 
     def __getitem__(self, wanted: Object) -> Definition:
         return self.definitions[wanted]

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.inventory import catalogs
-from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, Kind
+from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, SHARED, Kind
 from pgrunbook.inventory.objects import Address, Definition, Inventory, Object
 from pgrunbook.inventory.snapshot import Answer, Snapshot
 from pgrunbook.secrets.patterns import MASK, mask_shapes
@@ -43,7 +43,7 @@ _SAID = {
 
 def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) -> Inventory:
     """Return all objects of these schemas, and those that belong to none: extensions, casts,
-    publications, default privileges …
+    publications, default privileges …; this database, and the cluster's roles.
 
     None: the objects of all schemas but PostgreSQL's own and the ledger's. Reads only. Raises
     psycopg.Error, also if a lock of somebody else's keeps the server from printing a definition.
@@ -69,14 +69,18 @@ def read_objects(
     conn: psycopg.Connection[Any],
     addresses: Sequence[Address],
     known: Mapping[int, Collection[Address]] | None = None,
+    remarked: Collection[Address] = (),
 ) -> Inventory:
     """Return the objects at these addresses, without those that are not there. They are found by
     OID, whatever the catalog's size.
 
-    `known` are other addresses, by catalog: those where nothing is any more become `gone`.
+    `known` are other addresses, by catalog: those where nothing is any more become `gone`. Of the
+    `remarked` ones, those without a comment become `silent`.
     """
-    gone = [catalogs.gone(classid, sorted(those)) for classid, those in (known or {}).items()]
-    if not addresses and not gone:
+    lost = [catalogs.gone(classid, sorted(those)) for classid, those in (known or {}).items()]
+    if remarked:
+        lost.append(catalogs.silent(sorted(remarked)))
+    if not addresses and not lost:
         return Inventory()
     asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
     about = _About(
@@ -86,7 +90,7 @@ def read_objects(
     )
     questions = {kind: question for kind, question in asked.items() if question}
     with Snapshot(conn) as snapshot:
-        return _read(snapshot, conn, questions, about, gone)
+        return _read(snapshot, conn, questions, about, lost, silent=bool(remarked))
 
 
 class _About(NamedTuple):
@@ -102,7 +106,9 @@ def _read(
     conn: psycopg.Connection[Any],
     asked: Mapping[Kind, str],
     about: _About,
-    gone: Sequence[str] = (),
+    lost: Sequence[str] = (),
+    *,
+    silent: bool = False,
 ) -> Inventory:
     """The objects that the questions are about, with what is said of them. Of what extensions and
     PostgreSQL itself have brought only privileges that were changed.
@@ -113,7 +119,7 @@ def _read(
         _OID.sub(lambda match: about.privileged.replace("{oid}", match[1]), privileges),
         *(catalogs.query(name).replace("{wanted}", about.said) for name in _SAID.values()),
         *(_permitted(conn, kind, question) for kind, question in asked.items()),
-        *gone,
+        *lost,
     ]
     members, granted, *others = snapshot.ask(questions, last=True)
     # the answers come in the order of the questions
@@ -126,8 +132,10 @@ def _read(
         _take(inventory, kind, answer, brought)
     _add_granted(inventory, granted)
     _add(inventory, said)
-    for answer in rest:
-        inventory.gone |= {Address(*row) for row in answer.rows}
+    of_lost = [{Address(*row) for row in answer.rows} for answer in rest]
+    if silent:
+        inventory.silent = of_lost.pop()
+    inventory.gone = set().union(*of_lost)
     return inventory
 
 
@@ -147,7 +155,8 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
     for row in answer.rows:
         oid, number, part_of, type_, identity = row[:5]
         each = Object(type_, identity)
-        if oid < MADE_LATER and each != _PUBLIC and type_ != "extension":
+        own = oid < MADE_LATER and kind.classid not in SHARED
+        if own and each != _PUBLIC and type_ != "extension":
             continue
         if brought and ((kind.classid, oid) in brought or (whole, part_of) in brought):
             continue
@@ -182,6 +191,10 @@ def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
         said["mapping options"] = [_mask_in_mapping(option) for option in said["mapping options"]]
     if "connection" in said:
         said["connection"] = _without_password(said["connection"])
+    if "settings" in said:
+        for setting in said.pop("settings"):
+            name, _, value = _mask(setting).partition("=")
+            said[name] = value
     return said
 
 

@@ -38,7 +38,7 @@ _KEEP = f"SELECT {session_settings.keeping(_KEPT, ['search_path', *_SETTINGS])}"
 _PUT_BACK = session_settings.put_back(_KEPT)
 
 # An array in a question, and the longest question that is prepared.
-_NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int)\[\]")
+_NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int8)\[\]")
 _LONG = 20_000
 
 

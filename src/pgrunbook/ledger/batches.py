@@ -23,10 +23,12 @@ Key = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """A block in batches that has begun: what it goes through, up to which key (None: the table was
-    empty), and how far it has come: `keys` of the table, and `rows` that were changed. `runs` are
-    the ids of those that have done batches; `written` is how many rows of which table: relation,
-    inserted, updated, deleted.
+    """A block in batches that has begun: what it goes through, and how far it has come.
+
+    `upper` is the last key, None if the table was empty; `at` the key that is reached. `keys` are
+    those of the table that were passed, `rows` those that were changed, `skipped` those that were
+    put aside. `runs` are the ids of the runs that have done batches. `written` says how many rows
+    of which table: relation, inserted, updated, deleted.
     """
 
     id: int
@@ -53,7 +55,7 @@ class Backfill:
     def after(
         self, to: Key, keys: int, rows: int, written: Sequence[Mapping[str, Any]]
     ) -> Backfill:
-        """The same after one more batch, which ends with that key."""
+        """Return the same after one more batch, which ends with that key."""
         return replace(
             self,
             at=to,
@@ -68,22 +70,21 @@ class Backfill:
         """How far it has come: `12 batches, 60,000 rows, up to id = 60000 of 200000`."""
         if self.at is None or self.upper is None:
             return "no batch yet"
-        skipped = f", {self.skipped:,} put aside" if self.skipped else ""
-        at, upper = (", ".join(key) for key in (self.at, self.upper))
-        return (
-            f"{self.batches:,} batches, {self.rows:,} rows{skipped}, "
-            f"up to {', '.join(self.key)} = {at} of {upper}"
-        )
+        done = f"{self.batches:,} batches, {self.rows:,} rows"
+        if self.skipped:
+            done += f", {self.skipped:,} put aside"
+        key, at, upper = ", ".join(self.key), ", ".join(self.at), ", ".join(self.upper)
+        return f"{done}, up to {key} = {at} of {upper}"
 
 
 def sum_rows(
     before: Sequence[Mapping[str, Any]], more: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """How many rows of which table were written, together."""
+    """Return how many rows of which table were written, together."""
     sums: dict[str, dict[str, Any]] = {}
     for row in (*before, *more):
         found = sums.setdefault(row["relation"], {"relation": row["relation"]})
-        for count in ("inserted", "updated", "deleted"):
+        for count in ("inserted", "updated", "deleted", "truncated"):
             found[count] = found.get(count, 0) + row[count]
     return list(sums.values())
 
@@ -92,13 +93,14 @@ def sum_rows(
 def find_backfill(
     conn: Connection, runbook: str, schema: str, block: str, revision: int
 ) -> Backfill | None:
-    """The backfill of a block that began with this revision of its rows. Reads only."""
+    """Return the backfill of a block that began with this revision of its rows. Reads only."""
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return None
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     for row in catalog.rows(conn, "ledger_backfill", **about, revision=revision):
-        lists = {"key": tuple(row["key"]), "runs": tuple(row["runs"] or ())}
-        return Backfill(**row | lists)
+        row["key"] = tuple(row["key"])
+        row["runs"] = tuple(row["runs"] or ())
+        return Backfill(**row)
     return None
 
 
@@ -116,7 +118,9 @@ class CurrentPause:
 
 @lockers.named
 def current_pause(conn: Connection, backfill: int) -> CurrentPause | None:
-    """The pause that a backfill is in; if its run has died, the one that it was in. Reads only."""
+    """Return the pause that a backfill is in; if its run has died, the one that it was in. Reads
+    only.
+    """
     for row in catalog.rows(conn, "ledger_pausing", backfill=backfill):
         return CurrentPause(**row)
     return None
@@ -124,8 +128,8 @@ def current_pause(conn: Connection, backfill: int) -> CurrentPause | None:
 
 @lockers.named
 def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[str, Any]]:
-    """The batches that do not begin where the one before has ended, or do not reach the upper
-    bound. Reads only.
+    """Return the batches that do not begin where the one before has ended, or do not reach the
+    upper bound. Reads only.
     """
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return []
@@ -134,7 +138,7 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
 
 @lockers.named
 def skipped_rows(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
-    """How many rows were put aside, and the constraints that they break. Reads only."""
+    """Return how many rows were put aside, and the constraints that they break. Reads only."""
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return 0, ""
     (row,) = catalog.rows(conn, "ledger_skipped", runbook=runbook, schema=schema, block=block)
@@ -157,8 +161,8 @@ class History:
 
 @lockers.named
 def history(conn: Connection, runbook: str, schema: str, block: str, slices: int = 60) -> History:
-    """What the ledger has of a block's batches, those of all runs that have worked on it. Reads
-    only.
+    """Return what the ledger has of a block's batches, those of all runs that have worked on it.
+    Reads only.
     """
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     return History(
@@ -170,7 +174,9 @@ def history(conn: Connection, runbook: str, schema: str, block: str, slices: int
 
 @lockers.named
 def rate(conn: Connection) -> float | None:
-    """How many rows a second the last backfill has changed; None if there was none. Reads only."""
+    """Return how many rows a second the last backfill has changed; None if there was none. Reads
+    only.
+    """
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return None
     found: float | None = catalog.rows(conn, "ledger_rate")[0]["rate"]
@@ -179,8 +185,8 @@ def rate(conn: Connection) -> float | None:
 
 @lockers.named
 def wal_of_a_row(conn: Connection, table: str) -> float | None:
-    """How many bytes of WAL a row took that the last backfill of the table has changed; None if
-    there was none. Reads only.
+    """Return how many bytes of WAL a row took that the last backfill of the table has changed; None
+    if there was none. Reads only.
     """
     if ledger.installed(conn) < ledger.WITH_BATCHES:
         return None
@@ -231,8 +237,9 @@ def begin(
 
 
 def batch_insert(conn: Session, batch: Mapping[str, object]) -> str:
-    """The statement that writes a batch's row, to be sent with the COMMIT of its rows: both are
-    there, or neither is. The keys are columns of `batches`; `lsn` is where the WAL was before it.
+    """Return the statement that writes a batch's row, to be sent with the COMMIT of its rows: both
+    are there, or neither is. The keys are columns of `batches`; `lsn` is where the WAL was before
+    it.
     """
     return conn.prepared("batch", install.sql("batch"), {"batch": write.as_json(batch)})
 

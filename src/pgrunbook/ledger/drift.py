@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import (
+    Address,
     Definition,
-    Difference,
     Inventory,
     Object,
     differences,
@@ -59,45 +59,55 @@ def find_drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
     compared, until it is read anew.
     """
     unknown = fold.outdated(version) | fold.unread
-    expected = {
-        each: made for each, made in fold.definitions.items() if made and each not in unknown
-    }
-    back = [each for each, made in fold.definitions.items() if made is None and each in found]
-    there = {each: found[each] for each in expected if each in found}
-    changed = [
-        _drift(each, fold)
-        for each in differences(expected, there)
-        if each.before == each.after or not holds(each.before, each.after)
-    ]
-    missing = [Drift(each, Definition({}), None, fold.setter(each)) for each in unknown - {*found}]
-    changed += [Drift(each, None, found[each], fold.setter(each)) for each in back]
-    differing = [*changed, *missing]
+    differing = [*_altered(fold, found, unknown)]
+    for each, expected in fold.definitions.items():
+        if expected is None and each in found:  # it is back
+            differing.append(Drift(each, None, found[each], fold.setter(each)))
+    for each in unknown:
+        if each not in found:
+            differing.append(Drift(each, Definition({}), None, fold.setter(each)))
     # who names a table that is gone, or is back, need not name its parts
-    whole = {d.object.identity for d in differing if d.found is None or d.expected is None}
-    kept = [each for each in differing if fold.parts.get(each.object) not in whole]
-    return sorted([*kept, *_added(fold, found)], key=lambda each: each.object)
+    whole = set()
+    for drift in differing:
+        if drift.found is None or drift.expected is None:
+            whole.add(drift.object.identity)
+    kept = [drift for drift in differing if fold.parts.get(drift.object) not in whole]
+    return sorted([*kept, *_added(fold, found)], key=lambda drift: drift.object)
 
 
-def _drift(each: Difference, fold: Fold) -> Drift:
-    return Drift(each.object, each.before, each.after, fold.setter(each.object))
+def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterator[Drift]:
+    """Yield what is not as it is expected, or gone; but for what is not known."""
+    expected: dict[Object, Definition] = {}
+    there: dict[Object, Definition] = {}
+    for each, definition in fold.definitions.items():
+        if definition is None or each in unknown:
+            continue
+        expected[each] = definition
+        if each in found:
+            there[each] = found[each]
+    for difference in differences(expected, there):
+        before, after = difference.before, difference.after
+        # equal definitions differ by the place of a column
+        if before == after or not holds(before, after):
+            yield Drift(difference.object, before, after, fold.setter(difference.object))
 
 
 def _added(fold: Fold, found: Inventory) -> Iterator[Drift]:
-    """What hangs on a table that a block has made, and no block has. An index that enforces nothing
-    is the DBA's own business.
+    """Yield what hangs on a table that a block has made, and no block has. An index that enforces
+    nothing is the DBA's own business.
     """
-    made = {
-        found.addresses[each]: each
-        for each in fold.made & fold.history.keys()
-        if each.type in _TABLES and each in found.addresses
-    }
+    made: dict[Address, Object] = {}
+    for each in fold.made & fold.history.keys():
+        if each.type in _TABLES and each in found.addresses:
+            made[found.addresses[each]] = each
     for each, owner in found.owners.items():
         table = made.get(owner)
-        if table and each not in fold.history:
-            definition = found[each]
-            text = str(definition.properties.get("definition", ""))
-            if each.type != "index" or text.startswith("CREATE UNIQUE"):
-                yield Drift(each, None, definition, fold.setter(table))
+        if table is None or each in fold.history:
+            continue
+        definition = found[each]
+        text = str(definition.properties.get("definition", ""))
+        if each.type != "index" or text.startswith("CREATE UNIQUE"):
+            yield Drift(each, None, definition, fold.setter(table))
 
 
 _TABLES = ("table", "view", "materialized view", "foreign table")

@@ -61,7 +61,7 @@ class Fold:
     last_block: int = 0
 
     def setter(self, known: Object) -> Setter:
-        """The block that was the last one to set an object."""
+        """Return the block that was the last one to set an object."""
         return self.history[known][-1]
 
     @property
@@ -82,26 +82,24 @@ class Fold:
     def effect(
         self, runbook: str, block: str, copied: Mapping[Object, Definition]
     ) -> list[list[object]] | None:
-        """What a block has changed, as the ledger of a copy of the database is to have it: the
-        properties that it has set, on what the copy has. None, if only names are known of it.
+        """Return what a block has changed, as the ledger of a copy of the database is to have it:
+        the properties that it has set, on what the copy has. None, if only names are known of it.
         Nothing is expected of what could not be copied.
         """
         changes = self.changes.get((runbook, block), {})
         if not self.unread.isdisjoint(changes):
             return None
-        return [
-            [
-                *known,
-                _on(copied.get(known), now, was),
-                _on(copied.get(known), now, now),
-                self.parts.get(known),
-            ]
-            for known, (was, now) in changes.items()
-            if now is None or known in copied
-        ]
+        effect: list[list[object]] = []
+        for known, (was, now) in changes.items():
+            if now is not None and known not in copied:
+                continue
+            before = _on(copied.get(known), now, was)
+            after = _on(copied.get(known), now, now)
+            effect.append([*known, before, after, self.parts.get(known)])
+        return effect
 
     def outdated(self, version: int) -> set[Object]:
-        """The objects whose definitions another major version has printed."""
+        """Return the objects whose definitions another major version has printed."""
         return {known for known, printed in self.versions.items() if printed != version}
 
     def _forget(self, known: Object) -> None:
@@ -116,8 +114,12 @@ class Fold:
         """
         setter = Setter(row["runbook"], row["block"], row["run_id"], row["finished_at"])
         self.last_block = row["id"]
-        changed = _changes(row["effect"] or ())
-        self.parts |= {Object(*known): of for *known, _, _, of in row["effect"] or () if of}
+        changed: Changes = {}
+        for type_, identity, before, after, part_of in row["effect"] or ():
+            known = Object(type_, identity)
+            changed[known] = (_definition(before), _definition(after))
+            if part_of:
+                self.parts[known] = part_of
         if row["event"] == "reverted":
             self._undo(setter, changed)
         else:
@@ -126,32 +128,46 @@ class Fold:
     def _set(self, setter: Setter, changed: Changes, row: Mapping[str, Any]) -> None:
         first = self.changes.setdefault((setter.runbook, setter.block), {})
         for known, (before, after) in changed.items():
-            first[known] = (first[known][0] if known in first else before, after)
+            if known in first:
+                before, _ = first[known]
+            first[known] = (before, after)
             self.definitions[known] = after
             self.versions[known] = row["server_version"]
             self.unread.discard(known)
             self.history.setdefault(known, []).append(setter)
-        for type_, identity, part_of in row["made"] if row["effect"] is None else ():
+        if row["effect"] is None:
+            self._set_names(setter, row["made"])
+        self.adopted -= changed.keys()
+        if row["event"] == "adopted":
+            self.adopted |= changed.keys()
+
+    def _set_names(self, setter: Setter, made: Sequence[Sequence[str]]) -> None:
+        """Take account of what a ledger of before version 6 has of a block: the names of what it
+        made.
+        """
+        first = self.changes[setter.runbook, setter.block]
+        for type_, identity, part_of in made:
             known = Object(type_, identity)
             first[known] = (None, None)
             self.parts[known] = part_of
             self.unread.add(known)
             self.history.setdefault(known, []).append(setter)
-        self.adopted -= changed.keys()
-        if row["event"] == "adopted":
-            self.adopted |= changed.keys()
 
     def _undo(self, setter: Setter, changed: Changes) -> None:
-        """A block is in place no more: of what it alone has set nothing is expected."""
+        """Take account of a block that is in place no more: of what it alone has set nothing is
+        expected.
+        """
         block = (setter.runbook, setter.block)
         for known in self.changes.pop(block, {}).keys() | changed.keys():
-            earlier = [s for s in self.history.get(known, ()) if (s.runbook, s.block) != block]
-            if not earlier:
+            setters = self.history.get(known, [])
+            others = [each for each in setters if (each.runbook, each.block) != block]
+            if not others:
                 self._forget(known)
                 continue
-            self.history[known] = earlier
+            self.history[known] = others
             if known in changed:
-                self.definitions[known] = changed[known][1]
+                _, after = changed[known]
+                self.definitions[known] = after
 
     def _read(self, row: Mapping[str, Any]) -> None:
         """Take account of definitions that were read anew."""
@@ -163,26 +179,26 @@ class Fold:
                 self.unread.discard(known)
 
 
-def _changes(effect: Sequence[Sequence[Any]]) -> Changes:
-    return {
-        Object(type_, identity): (_definition(before), _definition(after))
-        for type_, identity, before, after, _ in effect
-    }
-
-
 def _on(
     copied: Definition | None, now: Definition | None, then: Definition | None
 ) -> Mapping[str, Any] | None:
-    """The properties of what was copied, where it differs `then` from what it is `now` as then."""
-    if then is None or copied is None or now is None:
-        return then.properties if then else None
-    differing = {
-        name: then.properties.get(name)
-        for name in {*then.properties, *now.properties}
-        if then.properties.get(name) != now.properties.get(name)
-    }
-    said = {**copied.properties, **differing}
-    return {name: value for name, value in said.items() if value is not None}
+    """Return the properties of what was copied, where it differs `then` from what it is `now` as
+    then.
+    """
+    if then is None:
+        return None
+    if copied is None or now is None:
+        return then.properties
+    properties = dict(copied.properties)
+    for name in {*then.properties, *now.properties}:
+        before = then.properties.get(name)
+        if before == now.properties.get(name):
+            continue
+        if before is None:
+            properties.pop(name, None)
+        else:
+            properties[name] = before
+    return properties
 
 
 def _definition(properties: Mapping[str, Any] | None) -> Definition | None:
@@ -191,20 +207,21 @@ def _definition(properties: Mapping[str, Any] | None) -> Definition | None:
 
 def read_fold(conn: Connection, schema: str) -> Fold:
     """Return what the blocks of a schema have left. Reads only."""
-    made = Fold()
+    fold = Fold()
     version = ledger.installed(conn)
     if not version:
-        return made
-    readings = (
-        catalog.rows(conn, "ledger_readings", schema=schema) if version >= _WITH_READINGS else []
-    )
+        return fold
+    readings: list[dict[str, Any]] = []
+    if version >= _WITH_READINGS:
+        readings = catalog.rows(conn, "ledger_readings", schema=schema)
+    # each reading comes after the block that was the last one then
     for row in catalog.rows(conn, "ledger_effects", schema=schema):
         while readings and readings[0]["after_block"] < row["id"]:
-            made._read(readings.pop(0))
-        made._take(row)
+            fold._read(readings.pop(0))
+        fold._take(row)
     for reading in readings:
-        made._read(reading)
-    return made
+        fold._read(reading)
+    return fold
 
 
 def note_reading(

@@ -19,10 +19,13 @@ class Head(NamedTuple):
     archive: str
 
 
+_WITH_HEADS = 3  # the first version of the ledger that has them
+
+
 @lockers.named
 def heads(conn: Connection) -> list[Head]:
-    """Every head of an archive that a run has noted, in order. Reads only."""
-    if installed(conn) < 3:
+    """Return every head of an archive that a run has noted, in order. Reads only."""
+    if installed(conn) < _WITH_HEADS:
         return []
     query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
     return [Head(*row) for row in conn.execute(query)]
@@ -30,7 +33,7 @@ def heads(conn: Connection) -> list[Head]:
 
 @lockers.named
 def seals(conn: Connection, run_id: str) -> list[dict[str, Any]]:
-    """The names and digests under which the record of a run is sealed. Reads only."""
+    """Return the names and digests under which the record of a run is sealed. Reads only."""
     return catalog.rows(conn, "ledger_seals", run_id=run_id)
 
 

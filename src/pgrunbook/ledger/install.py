@@ -15,7 +15,7 @@ SCHEMA_VERSION = 7
 
 @cache
 def sql(name: str) -> str:
-    """The text of `sql/ledger/<name>.sql`."""
+    """Return the text of `sql/ledger/<name>.sql`."""
     return (files("pgrunbook") / "sql" / "ledger" / f"{name}.sql").read_text(encoding="utf-8")
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     # does not need.
     from pgrunbook.runbooks.facts import Facts
 
+# The first version with the statements, locks and attempts of a block.
+WITH_DETAILS = 2
+
 # The first version with blocks in batches, and with requests to a run at work.
 WITH_BATCHES = 7
 
@@ -69,23 +72,17 @@ class Entry:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Entry:
-        """The entry of a row of the query `ledger_entries`."""
+        """Return the entry of a row of the query `ledger_entries`."""
         from pgrunbook.runbooks.facts import Fact
 
         facts = {Fact(kind, table, name): value for kind, table, name, value in row["facts"]}
         kept = frozenset(tuple(each) for each in row["kept"] or ())
-        return cls(
-            **{
-                **row,
-                "variants": tuple(row["variants"]),
-                "facts": facts,
-                "kept": kept,
-            }
-        )
+        variants = tuple(row["variants"])
+        return cls(**{**row, "variants": variants, "facts": facts, "kept": kept})
 
 
 def exists(conn: Connection) -> bool:
-    """Whether the target has a ledger. Reads only. Raises Refused if somebody else has put
+    """Return whether the target has a ledger. Reads only. Raises Refused if somebody else has put
     something in its place.
     """
     return trust.ledger(conn)
@@ -93,7 +90,7 @@ def exists(conn: Connection) -> bool:
 
 @lockers.named
 def installed(conn: Connection) -> int:
-    """The version of the target's ledger; 0 if it has none. Reads only."""
+    """Return the version of the target's ledger; 0 if it has none. Reads only."""
     if not exists(conn):
         return 0
     row = conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone()
@@ -104,8 +101,8 @@ def installed(conn: Connection) -> int:
 def entries(
     conn: Connection, runbook: str, schema: str, blocks: Sequence[str] | None = None
 ) -> dict[str, Entry]:
-    """The latest row on each block of a runbook in a schema, or of those named, by the block's
-    name. Reads only.
+    """Return the latest row on each block of a runbook in a schema, or of those named, by the
+    block's name. Reads only.
     """
     if not exists(conn):
         return {}
@@ -116,20 +113,22 @@ def entries(
 
 @lockers.named
 def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
-    """The runs of a runbook in a schema, the latest first, each with its verdict or None. Reads
-    only.
+    """Return the runs of a runbook in a schema, the latest first, each with its verdict or None.
+    Reads only.
     """
-    return catalog.rows(conn, "ledger_runs", runbook=runbook, schema=schema) if exists(conn) else []
+    if not exists(conn):
+        return []
+    return catalog.rows(conn, "ledger_runs", runbook=runbook, schema=schema)
 
 
 @lockers.named
 def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Of each block that a run has done, by run id and block: `elapsed_ms`, `locks` and failed
-    `attempts`. Reads only.
+    """Return, for each block that a run has done, by run id and block: `elapsed_ms`, `locks` and
+    failed `attempts`. Reads only.
 
     A ledger that is still of version 1 does not say.
     """
-    if installed(conn) < 2:
+    if installed(conn) < WITH_DETAILS:
         return {}
     found = catalog.rows(conn, "ledger_details", runbook=runbook, schema=schema)
     return {(row.pop("run_id"), row.pop("block")): row for row in found}
@@ -137,27 +136,31 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
 
 @lockers.named
 def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
-    """The runs of any runbook in a schema that have written and have no verdict, the oldest first:
-    at work, or dead. Reads only.
+    """Return the runs of any runbook in a schema that have written and have no verdict, the oldest
+    first: at work, or dead. Reads only.
 
     A ledger that is still of version 1 does not say.
     """
-    if installed(conn) < 2:
+    if installed(conn) < WITH_DETAILS:
         return []
     found = catalog.rows(conn, "ledger_unfinished", schema=schema)
     by_run = {row["run_id"]: row for row in found}
     for batch in batches_of(conn, list(by_run)):
-        row, what = by_run[batch["run_id"]], f"{batch['batches']:,} batches of {batch['block']}"
-        row["committed"] = what if row["committed"] == "nothing" else f"{row['committed']}, {what}"
+        row = by_run[batch["run_id"]]
+        what = f"{batch['batches']:,} batches of {batch['block']}"
+        if row["committed"] != "nothing":
+            what = f"{row['committed']}, {what}"
+        row["committed"] = what
         if batch["last_at"] > row["last_at"]:
-            row |= {"last": f"a batch of {batch['block']}", "last_at": batch["last_at"]}
+            row["last"] = f"a batch of {batch['block']}"
+            row["last_at"] = batch["last_at"]
     return found
 
 
 @lockers.named
 def batches_of(conn: Connection, runs: Sequence[str]) -> list[dict[str, Any]]:
-    """The batches that runs have committed, by run and block: `run_id`, `block`, `batches`, `rows`,
-    `last_at`; also of a block that they have only begun. Reads only.
+    """Return the batches that runs have committed, by run and block: `run_id`, `block`, `batches`,
+    `rows`, `last_at`; also of a block that they have only begun. Reads only.
     """
     if not runs or installed(conn) < WITH_BATCHES:
         return []
@@ -168,29 +171,34 @@ def batches_of(conn: Connection, runs: Sequence[str]) -> list[dict[str, Any]]:
 def later_changes(
     conn: Connection, runbook: str, schema: str, tables: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """What runbooks that came later have done on these tables. Reads only."""
+    """Return what runbooks that came later have done on these tables. Reads only."""
     return catalog.rows(conn, "ledger_later", runbook=runbook, schema=schema, tables=tables)
 
 
 @lockers.named
 def blocks_of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
-    """Each block that a run has begun, in order, and the last event of it. Reads only."""
+    """Return each block that a run has begun, in order, and the last event of it. Reads only."""
     if not exists(conn):
         return []
     query = "SELECT block, event FROM pgrunbook.blocks WHERE run_id = %s ORDER BY id"
-    return list(dict(conn.execute(query, [run_id]).fetchall()).items())
+    events = dict(conn.execute(query, [run_id]).fetchall())  # the last one of each block
+    return list(events.items())
 
 
 @lockers.named
 def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
-    """The last verdict that a run has written, with its reason; None if it has not. Reads only."""
+    """Return the last verdict that a run has written, with its reason; None if it has not. Reads
+    only.
+    """
     if not exists(conn):
         return None
     query = (
         "SELECT verdict, reason FROM pgrunbook.verdicts WHERE run_id = %s ORDER BY id DESC LIMIT 1"
     )
     found = conn.execute(query, [run_id]).fetchone()
-    return (Verdict(found[0]), found[1]) if found else None
+    if found is None:
+        return None
+    return Verdict(found[0]), found[1]
 
 
 @lockers.named
@@ -205,10 +213,10 @@ def block_row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime,
 
 @lockers.named
 def begun_statements(conn: Connection, runbook: str, schema: str, block: str) -> list[str]:
-    """The statements of a block outside a transaction that runs have begun, in order. Reads
+    """Return the statements of a block outside a transaction that runs have begun, in order. Reads
     only.
     """
-    if installed(conn) < 2:
+    if installed(conn) < WITH_DETAILS:
         return []
     query = (
         "SELECT s.sql FROM pgrunbook.statements s JOIN pgrunbook.runs r USING (run_id)"
@@ -221,31 +229,31 @@ def begun_statements(conn: Connection, runbook: str, schema: str, block: str) ->
 
 @lockers.named
 def block_events(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
-    """What runs have done with the blocks of a runbook. Reads only."""
+    """Return what runs have done with the blocks of a runbook. Reads only."""
     return catalog.rows(conn, "ledger_done", runbook=runbook, schema=schema)
 
 
 @lockers.named
 def rows_of_run(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
-    """Every row on a run, by table, as JSON, but those of batches, of which there may be thousands;
-    None if the run has written nothing. Reads only.
+    """Return every row on a run, by table, as JSON, but those of batches, of which there may be
+    thousands; None if the run has written nothing. Reads only.
     """
     version = installed(conn)
     if version < 2:
         return None
-    found: dict[str, list[dict[str, Any]] | None] = catalog.rows(
-        conn, "ledger_record", run_id=run_id
-    )[0]["record"]
+    (row,) = catalog.rows(conn, "ledger_record", run_id=run_id)
+    found: dict[str, list[dict[str, Any]] | None] = row["record"]
     if not found["runs"]:
         return None
     if version >= WITH_BATCHES:
-        found |= catalog.rows(conn, "ledger_record_batches", run_id=run_id)[0]["record"]
+        (row,) = catalog.rows(conn, "ledger_record_batches", run_id=run_id)
+        found |= row["record"]
     return found
 
 
 @lockers.named
 def has_run(conn: Connection, run_id: str) -> bool:
-    """Whether the run's row is there. Reads only."""
+    """Return whether the run's row is there. Reads only."""
     row = conn.execute(
         "SELECT EXISTS (SELECT FROM pgrunbook.runs WHERE run_id = %s)", [run_id]
     ).fetchone()

@@ -46,7 +46,7 @@ class Origin:
 
     @classmethod
     def of(cls, conn: Connection) -> Self:
-        """Who answers. Reads only."""
+        """Return who answers. Reads only."""
         found = catalog.rows(conn, "server")[0]
         found["address"] = found["address"] or _route(conn)
         return cls(**found, timeline=_timeline(conn))
@@ -58,21 +58,23 @@ class Origin:
         return f"{place}, timeline {self.timeline or 'not shown'}, database {self.database_oid}"
 
     def facts(self) -> Mapping[str, Any]:
-        """The facts by their names, which are those of the columns in the ledger."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        """Return the facts by their names, which are those of the columns in the ledger."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def differences(self, other: Origin) -> Mapping[str, tuple[Any, Any]]:
-        """The facts that both have and that differ, by their names: this one's, and the other's."""
-        pairs = {name: (value, other.facts()[name]) for name, value in self.facts().items()}
-        return {
-            name: (one, two)
-            for name, (one, two) in pairs.items()
-            if None not in (one, two) and one != two
-        }
+        """Return the facts that both have and that differ, by their names: this one's, and the
+        other's.
+        """
+        found = {}
+        for name, value in self.facts().items():
+            there = getattr(other, name)
+            if value is not None and there is not None and value != there:
+                found[name] = (value, there)
+        return found
 
     def is_same(self, noted: Origin) -> bool:
-        """Whether it is one and the same server: it runs since the same moment, however it is
-        reached, or was started anew where it was.
+        """Return whether it is one and the same server: it runs since the same moment, however it
+        is reached, or was started anew where it was.
         """
         differing = self.differences(noted).keys()
         if differing & {"system_identifier", "database_oid", "timeline"}:
@@ -82,8 +84,8 @@ class Origin:
         return not differing & {"address", "data_directory", "branch"}
 
     def is_copy(self, noted: Origin) -> bool:
-        """Whether it is a copy for certain: without a promotion, which makes the true one out of a
-        standby, it has another data directory.
+        """Return whether it is a copy for certain: without a promotion, which makes the true one
+        out of a standby, it has another data directory.
         """
         on_same_timeline = self.timeline is not None and self.timeline == noted.timeline
         return on_same_timeline and "data_directory" in self.differences(noted)
@@ -91,7 +93,12 @@ class Origin:
 
 @lockers.named
 def _noted(conn: Connection) -> list[dict[str, Any]]:
-    return catalog.rows(conn, "ledger_servers") if ledger.installed(conn) > 4 else []
+    if ledger.installed(conn) < _WITH_SERVERS:
+        return []
+    return catalog.rows(conn, "ledger_servers")
+
+
+_WITH_SERVERS = 5  # the first version of the ledger that names them
 
 
 def _timeline(conn: Connection) -> int | None:
@@ -110,10 +117,12 @@ _NOT_SHOWN = (
 
 
 def _route(conn: Connection) -> str:
-    """How this host gets to a server that tells no address: over a Unix-domain socket, or a
+    """Return how this host gets to a server that tells no address: over a Unix-domain socket, or a
     tunnel.
     """
-    host = os.path.realpath(conn.info.host) if conn.info.host.startswith("/") else conn.info.host
+    host = conn.info.host
+    if host.startswith("/"):
+        host = os.path.realpath(host)
     return f"{host}:{conn.info.port} on {socket.gethostname()}"
 
 
@@ -131,15 +140,15 @@ class Standing:
 
     @classmethod
     def of(cls, conn: Connection) -> Self:
-        """As it is now. The ledger must be one that can be read; before version 5 it names no
-        server. Reads only.
+        """Return who answers now, and what the ledger has of its server. The ledger must be one
+        that can be read; before version 5 it names no server. Reads only.
         """
         rows = _noted(conn)
         events = [row.pop("event") for row in rows]
+        event = events[0] if events else ""
+        noted = [Origin(**row) for row in rows]
         standby = catalog.rows(conn, "place")[0]["standby"]
-        return cls(
-            Origin.of(conn), events[0] if events else "", [Origin(**row) for row in rows], standby
-        )
+        return cls(Origin.of(conn), event, noted, standby)
 
     @cached_property
     def elsewhere(self) -> bool:
@@ -172,7 +181,9 @@ class Standing:
     @property
     def server(self) -> str:
         """The server by what a plan knows it by: as the ledger first has it, if it is that one."""
-        return (self.here if self.elsewhere or not self.noted else self.noted[0]).text
+        if self.elsewhere or not self.noted:
+            return self.here.text
+        return self.noted[0].text
 
     @property
     def differing(self) -> str:
@@ -199,8 +210,7 @@ class Standing:
         if self.elsewhere:
             return (
                 f"{self.here.text}: NOT the one that the ledger was written on, but a copy, or "
-                "the same after a"
-                f" failover\n{self.differing}"
+                f"the same after a failover\n{self.differing}"
             )
         if self.says_copy:
             return (
@@ -209,9 +219,9 @@ class Standing:
         return f"{self.server}: as in the ledger"
 
     def refusal(self, target: Target) -> Problem | None:
-        """Why the server is not taken for the target: it is protected, or asks for a rehearsal, and
-        the ledger was written on another server. Elsewhere any copy will do, as databases are
-        copied every night.
+        """Return why the server is not taken for the target: it is protected, or asks for a
+        rehearsal, and the ledger was written on another server. Elsewhere any copy will do, as
+        databases are copied every night.
         """
         given = target.expected
         if given.copy_of or not (given.protected or given.rehearsal):
@@ -269,21 +279,20 @@ class Standing:
         return "seen" if self.noted else "first"
 
 
-_NOTE = (
-    "INSERT INTO pgrunbook.servers (event, system_identifier, database_oid, timeline, address, "
-    "data_directory, branch,"
-    " server_started_at, target, operator, reason) VALUES (%(event)s, %(system_identifier)s, "
-    "%(database_oid)s,"
-    " %(timeline)s, %(address)s, %(data_directory)s, %(branch)s, %(server_started_at)s, "
-    "%(target)s, %(operator)s,"
-    " %(reason)s)"
-)
+_NOTE = """\
+INSERT INTO pgrunbook.servers (
+    event, system_identifier, database_oid, timeline, address, data_directory, branch,
+    server_started_at, target, operator, reason
+) VALUES (
+    %(event)s, %(system_identifier)s, %(database_oid)s, %(timeline)s, %(address)s,
+    %(data_directory)s, %(branch)s, %(server_started_at)s, %(target)s, %(operator)s, %(reason)s
+)"""
 
 
 def _says_all(noted: Origin, here: Origin) -> bool:
-    """Whether the row has every fact. It may have one more: the data directory is not shown to
-    every role.
+    """Return whether the row has every fact. It may have one more: the data directory is not shown
+    to every role.
     """
-    return not here.differences(noted) and not (
-        here.data_directory and noted.data_directory is None
-    )
+    if here.data_directory and noted.data_directory is None:
+        return False
+    return not here.differences(noted)

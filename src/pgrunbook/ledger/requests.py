@@ -20,9 +20,6 @@ from pgrunbook.postgres.session import Session
 
 What = Literal["pause", "resume", "stop"]
 
-# The first version of the ledger that has requests.
-_SINCE = 7
-
 # What whoever asks may say of it. As which database user, and when, the server says.
 _SAID = "run_id, what, operator, host, reason"
 
@@ -46,16 +43,16 @@ class Request:
 
 @lockers.named
 def last_request(conn: Connection, run_id: str) -> Request | None:
-    """What was asked last of a run; None if nothing was. For the run itself, whose ledger is of
-    this version. Reads only.
+    """Return what was asked last of a run; None if nothing was. For the run itself, whose ledger is
+    of this version. Reads only.
     """
     found = catalog.rows(conn, "ledger_requests", run_id=run_id)
     return Request(**found[0]) if found else None
 
 
 def run_at_work(conn: Connection, target: str, schema: str) -> str:
-    """The id of the run that is at work in a schema of a target. Reads only. Raises Refused if none
-    is, or if it cannot be asked anything.
+    """Return the id of the run that is at work in a schema of a target. Reads only. Raises Refused
+    if none is, or if it cannot be asked anything.
     """
     where = f"target {target!r}, schema {schema!r}"
     holders = run_locks.holding(conn, run_locks.of_schema(schema))
@@ -68,22 +65,21 @@ def run_at_work(conn: Connection, target: str, schema: str) -> str:
             remedy=shlex.join(["pgrunbook", "status", "--target", target, "--schema", schema]),
         )
     application = holders[0]["application"]  # None if this role is not shown it
-    begun = [
-        run["run_id"]
-        for run in ledger.unfinished(conn, schema)
-        if application is None or run["run_id"][:8] in application
-    ]
+    begun = [run["run_id"] for run in ledger.unfinished(conn, schema)]
+    if application is not None:  # it has the first digits of the run's id
+        begun = [run_id for run_id in begun if run_id[:8] in application]
     if not begun:
         found = f"pid {holders[0]['pid']}, {application!r}, since {holders[0]['since']}"
         remedy = "it obeys between two batches: ask again when it has begun the first one"
         raise Refused.of(
             "the run at work has written nothing yet", where=where, found=found, remedy=remedy
         )
-    if (version := ledger.installed(conn)) < _SINCE:
+    version = ledger.installed(conn)
+    if version < ledger.WITH_BATCHES:
         raise Refused.of(
             "the run at work is of an older version of pgrunbook, which cannot be asked",
             where=where,
-            expected=f"a ledger of version {_SINCE}",
+            expected=f"a ledger of version {ledger.WITH_BATCHES}",
             found=f"version {version}",
             remedy="stop it in its own shell: it ends at the first signal, and what is committed "
             "stays",

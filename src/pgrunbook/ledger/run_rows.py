@@ -68,8 +68,8 @@ class Recorder:
         self.begun = True
 
     def unfinished(self) -> list[dict[str, Any]]:
-        """The runs in this schema that have begun and not ended. If this run holds the lock, they
-        are dead, but for itself.
+        """Return the runs in this schema that have begun and not ended. If this run holds the lock,
+        they are dead, but for itself.
         """
         found = ledger.unfinished(self.sessions.look, self.parameters.schema_)
         return [run for run in found if run["run_id"] != self.run_id]
@@ -115,8 +115,8 @@ class Recorder:
 
 
 def progress_of(run: dict[str, Any]) -> str:
-    """What an unfinished run, a row of `ledger.unfinished`, has done, and the last thing known of
-    it.
+    """Return what an unfinished run, a row of `ledger.unfinished`, has done, and the last thing
+    known of it.
     """
     return (
         f"committed: {run['committed']}; last known: {run['last']}, "

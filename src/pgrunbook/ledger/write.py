@@ -44,9 +44,8 @@ def start(
     # not with \u escapes, which a SQL_ASCII database does not take
     given = Jsonb(parameters, as_json)
     conn.execute(
-        "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket, "
-        "parameters, tool_version,"
-        " plan) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO pgrunbook.runs (run_id, runbook, schema_name, mode, operator, ticket,"
+        " parameters, tool_version, plan) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             run_id,
             runbook,
@@ -81,15 +80,14 @@ def block_insert(
     laps: Sequence[tuple[str, float]] = (),
     locks: Sequence[Lock] = (),
 ) -> str:
-    """The statement that writes a block's row, to be sent with the COMMIT of its DDL: both are
-    there, or neither is.
+    """Return the statement that writes a block's row, to be sent with the COMMIT of its DDL: both
+    are there, or neither is.
 
     `about` is what the function of that name says; `facts` what now holds of a column that is to
-    accept a value; `effect` what the block has changed: type, identity, definition before and
-    after of each object, and what that is a part of;
-    `rows_written` how many rows of which table. `revision` is the number of rows that the ledger
-    has on the block already: no two runs can write the same. `laps` are the statements that have
-    finished, with their times in milliseconds.
+    accept a value; `effect` what the block has changed: type, identity, definition before and after
+    of each object, and what that is a part of; `rows_written` how many rows of which table.
+    `revision` is the number of rows that the ledger has on the block already: no two runs can write
+    the same. `laps` are the statements that have finished, with their times in milliseconds.
     """
     done = {
         "run_id": run_id,
@@ -112,7 +110,7 @@ def prepare(conn: Session) -> None:
 
 
 def about(block: Block, *, reason: str, sql: str, kept: Iterable[tuple[str, ...]] = ()) -> str:
-    """What a block's row will say whatever comes of it, as JSON."""
+    """Return what a block's row will say whatever comes of it, as JSON."""
     row = {
         "block": block.name,
         "reason": reason,
@@ -139,9 +137,8 @@ def repeat(
     each block has changed, and the statements that were begun of it.
     """
     rows = list(entries)
-    runs = {entry.run_id: entry for entry in rows}
     with conn.transaction():
-        for run_id in runs:
+        for run_id in dict.fromkeys(entry.run_id for entry in rows):
             given: dict[str, Any] = {"ticket": ""}
             start(
                 conn, run_id, runbook, schema=schema, mode="copied", operator="", parameters=given
@@ -154,6 +151,7 @@ def repeat(
 
 
 def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | None) -> None:
+    """Write a block's row that another ledger has."""
     row = {
         "block": entry.block,
         "reason": "copied",
@@ -195,13 +193,12 @@ def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
     """Write how an attempt at a block's locks went. What others do there may be in letters that the
     database lacks.
     """
-    blockers = json.dumps([asdict(blocker) for blocker in attempt.blockers], ensure_ascii=False)
+    blockers = as_json([asdict(blocker) for blocker in attempt.blockers])
     if conn.info.parameter_status("server_encoding") not in ("UTF8", "SQL_ASCII"):
         blockers = blockers.encode("ascii", "replace").decode()
     conn.execute(
-        "INSERT INTO pgrunbook.attempts (run_id, block, number, started_at, waited_ms, got_locks, "
-        "blockers)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb)",
+        "INSERT INTO pgrunbook.attempts (run_id, block, number, started_at, waited_ms, got_locks,"
+        " blockers) VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb)",
         [
             run_id,
             attempt.block,
@@ -218,7 +215,9 @@ def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
 def finish(conn: Session, run_id: str, verdict: Verdict, reason: str) -> str:
     """Write how the run ended. What is to be said of the row: see `durability.write`."""
     query = "INSERT INTO pgrunbook.verdicts (run_id, verdict, reason) VALUES (%s, %s, %s)"
-    patience = durability.PATIENT_S if verdict is Verdict.PASSED else durability.HURRIED_S
+    patience = durability.HURRIED_S
+    if verdict is Verdict.PASSED:
+        patience = durability.PATIENT_S
     return durability.write(conn, query, [run_id, verdict, reason], within_s=patience)
 
 

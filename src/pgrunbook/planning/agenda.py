@@ -25,9 +25,10 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.blocks import Block, entry_of
 from pgrunbook.runbooks.facts import Facts
-from pgrunbook.runbooks.scripts import Script, Statement, substitute
+from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.runbooks.source import Source, Variants
 from pgrunbook.secrets import literals
+from pgrunbook.sqltext.placeholders import substitute
 
 
 @dataclass(slots=True)

@@ -297,7 +297,21 @@ def _is_column(each: Object, names: set[str]) -> bool:
     return each.type == "table column" and last in names
 
 
+# A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
+_OF_THE_CLUSTER = (
+    ast.CreateRoleStmt,
+    ast.AlterRoleStmt,
+    ast.AlterRoleSetStmt,
+    ast.DropRoleStmt,
+    ast.GrantRoleStmt,
+    ast.AlterDatabaseStmt,
+    ast.AlterDatabaseSetStmt,
+)
+
+
 def _work(node: ast.Node) -> Work:
+    if isinstance(node, _OF_THE_CLUSTER):
+        return Work.ROWS
     match node:
         case ast.SelectStmt(intoClause=ast.IntoClause()):
             return Work.NONE
@@ -335,6 +349,8 @@ def _substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str
     node = parse_sql(statement)[0].stmt
     match node:
         case ast.CreateExtensionStmt(extname=name) if name in stood_in_for:
+            return ""
+        case _ if isinstance(node, _OF_THE_CLUSTER):
             return ""
         case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
             there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)

@@ -5,22 +5,25 @@ Reads only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from pgrunbook.errors import Problem
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.keyset import Table
+from pgrunbook.planning.keyset import Keyset, NotUtf8, Table
 from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
-SEES_ALL = (
+_SEES_ALL = (
     "run as a role that has BYPASSRLS; or, if its owner does not see all of it, ALTER TABLE … NO "
     "FORCE ROW LEVEL SECURITY in a block before this one, and FORCE it again in one behind it"
 )
+_ANEW = "write the key anew, in UTF-8; or cut the block by a key of another type"
 _CHECK = "can be cut into batches"
 
 
@@ -31,10 +34,23 @@ def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
     """
     assert block.batching
     there = _named(conn, block)
-    return there and {
-        **there,
-        "strange": trust.functions_called_by_reads(conn, there["oid"], block.batching.key),
-    }
+    if there is None:
+        return None
+    strange = trust.functions_called_by_reads(conn, there["oid"], block.batching.key)
+    if there["is_key"] and not strange:
+        strange = [*_not_utf8(conn, block, there)]
+    return {**there, "strange": strange}
+
+
+def _not_utf8(conn: Session, block: Block, there: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether the greatest key cannot be read: all of them are not looked at before it begins."""
+    if conn.info.parameter_status("server_encoding") != "SQL_ASCII":
+        return
+    try:
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            Keyset.of(there, block).greatest(conn)
+    except NotUtf8 as exc:
+        yield Problem(str(exc), where=f"{block.name}, header batch", remedy=_ANEW)
 
 
 def _named(conn: Session, block: Block) -> Mapping[str, Any] | None:
@@ -43,6 +59,13 @@ def _named(conn: Session, block: Block) -> Mapping[str, Any] | None:
     schemas = [block.batching.schema] if block.batching.schema else search_path.schemas(conn, path)
     about = {"schemas": schemas, "table": block.batching.table, "columns": list(block.batching.key)}
     return next(iter(catalog.rows(conn, "batch_key", **about)), None)
+
+
+def remedy(exc: psycopg.Error) -> str:
+    """What to do where the server does not let all rows be read; empty if that is not it."""
+    if isinstance(exc, NotUtf8):
+        return _ANEW
+    return _SEES_ALL if exc.diag.source_function == "check_enable_rls" else ""
 
 
 def table(conn: Session, block: Block) -> Table | None:
@@ -98,7 +121,7 @@ def problems(block: Block, there: Mapping[str, Any] | None) -> Iterator[Problem]
             f"row security hides rows of {name} from this role",
             where,
             expected="every row to be seen: one that is hidden would not be changed",
-            remedy=SEES_ALL,
+            remedy=_SEES_ALL,
         )
     if there["missing"]:
         missing = ", ".join(there["missing"])

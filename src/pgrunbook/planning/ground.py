@@ -137,7 +137,7 @@ class Ground:
         self, conn: Connection, relations: Collection[Relation], *, code: bool
     ) -> list[Difference]:
         """Look once more, as `refresh` does, or at everything after `code` has run; return what has
-        changed.
+        changed: not of the cluster's roles, which other databases' runs change meanwhile.
         """
         before = dict(self.seen.definitions)
         if code:
@@ -145,7 +145,7 @@ class Ground:
             self._add(read(conn))
         else:
             self.refresh(conn, relations)
-        return differences(before, self.seen)
+        return [each for each in differences(before, self.seen) if not each.object.shared]
 
     def take(self, effect: Iterable[Difference], after: Inventory) -> None:
         """Take account of what a block has changed."""

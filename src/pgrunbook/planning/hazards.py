@@ -286,7 +286,7 @@ def _rate(conn: Session, schema: str) -> Rate | None:
     """Return the rate of the largest table that was rewritten, by its size of today; None if no
     large one was.
     """
-    if ledger.installed(conn) < 2:  # which had no trace of locks
+    if ledger.installed(conn) < ledger.WITH_DETAILS:
         return None
     rows = catalog.rows(conn, "hazard_rates", printed_for=schema)
     largest = max(rows, key=lambda row: row["bytes"], default=None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.rows import tuple_row
 
 from pgrunbook.ledger.batches import Key
@@ -14,6 +14,10 @@ from pgrunbook.postgres import search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.bounds import Use
+
+
+class NotUtf8(errors.CharacterNotInRepertoire):
+    """A key is sent and kept as UTF-8; a database in SQL_ASCII has whatever bytes it is given."""
 
 
 class Table(NamedTuple):
@@ -130,13 +134,17 @@ class Keyset:
         return sql.SQL(", ").join(sql.SQL("{}::pg_catalog.text").format(c) for c in self._columns)
 
     def _first(self, conn: Session, question: sql.Composed) -> list[Any] | None:
-        """The first row of the question. Raises the server's error where row security would hide
-        rows.
+        """The first row of the question. Raises NotUtf8, and the server's error where row security
+        would hide rows.
         """
         path = search_path.theirs(self.path or search_path.of(conn))
         asked = f"SET LOCAL row_security = off; {path};\n{question.as_string(conn)}"
         with conn.cursor(row_factory=tuple_row) as cursor:
-            cursor.execute(asked.encode())  # one message, and so one transaction
+            try:
+                cursor.execute(asked.encode())  # one message, and so one transaction
+            except errors.CharacterNotInRepertoire as exc:
+                key = ", ".join(self.columns)
+                raise NotUtf8(f"a key of {self.name} ({key}) is not UTF-8: {exc}") from exc
             while cursor.nextset():
                 pass
             row = cursor.fetchone()

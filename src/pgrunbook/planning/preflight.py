@@ -30,6 +30,8 @@ def check(
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
     results = [*_server(identity), *reliance.firing(conn)]
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
+    if any(d.pending for d in decisions):
+        results.append(reliance.counting(conn))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     results += [*_names(shape, schema, decisions), *reliance.event_triggers(conn)]

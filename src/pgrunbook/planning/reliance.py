@@ -65,10 +65,19 @@ def firing(conn: Connection) -> list[CheckResult]:
     nothing checks, and what a verify script expects to be refused would pass. Event triggers, from
     version 17 on: what watches changes of the schema would not see ours. Reads only.
     """
+    rows = "session_replication_role", "origin", "replica", _NO_TRIGGERS
+    events = "event_triggers", "on", "off", _NO_EVENT_TRIGGERS
     return [
-        _fires(conn, "triggers", "session_replication_role", "origin", "replica", _NO_TRIGGERS),
-        _fires(conn, "event triggers", "event_triggers", "on", "off", _NO_EVENT_TRIGGERS),
+        _is_set(conn, "fires triggers", *rows),
+        _is_set(conn, "fires event triggers", *events),
     ]
+
+
+def counting(conn: Connection) -> CheckResult:
+    """Whether rows that are written are counted: what a block is said to have written is counted by
+    the server, and so are the dead rows that a backfill gives way to. Reads only.
+    """
+    return _is_set(conn, "counts written rows", "track_counts", "on", "off", _UNCOUNTED)
 
 
 _NO_TRIGGERS = "fires no triggers in our sessions, and checks no foreign keys"
@@ -77,8 +86,11 @@ _NO_EVENT_TRIGGERS = (
 )
 
 
-def _fires(
-    conn: Connection, what: str, setting: str, expected: str, never: str, problem: str
+_UNCOUNTED = "counts no rows in our sessions: nothing would tell which ones a block has written"
+
+
+def _is_set(
+    conn: Connection, check: str, setting: str, expected: str, never: str, problem: str
 ) -> CheckResult:
     row = catalog.rows(conn, "set_for", setting=setting)[0]
     set_for = " in ".join(limits.who(row["role"], row["database"]))
@@ -92,7 +104,7 @@ def _fires(
         )
     return result(
         "server",
-        f"fires {what}",
+        check,
         row["value"] != never,
         problem,
         expected=f"{setting} = {expected}",

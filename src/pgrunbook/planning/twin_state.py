@@ -10,6 +10,7 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.inventory import read
+from pgrunbook.inventory.catalogs import SHARED
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
@@ -59,7 +60,8 @@ class TwinState:
         found = read_changes(self._conn)
         if found.xid is None:
             return {}
-        addresses = {*found.addresses}
+        # of the roles a twin has the names alone
+        addresses = {each for each in found.addresses if each.classid not in SHARED}
         if found.deleted_from:
             addresses |= {*read_overwritten(self._beside, found.xid, found.deleted_from)}
         before = {self._at[each] for each in addresses if each in self._at}
@@ -121,7 +123,8 @@ class TwinState:
         """Return what has changed since, by whatever transactions. Reads all objects again."""
         now = read.read(self._conn)
         self._at |= now.at()
-        return _changes(self._now, now)
+        changes = _changes(self._now, now)
+        return {each: change for each, change in changes.items() if not each.shared}
 
     def take(self, changes: Mapping[Object, Change]) -> None:
         """Take these changes for the blocks' own."""

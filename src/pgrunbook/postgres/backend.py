@@ -31,22 +31,24 @@ def require_one(conn: psycopg.Connection[Any], where: str) -> None:
     Changes nothing: two queries, each in a transaction of its own.
     """
     for _ in range(2):
-        if _asked(conn) != conn.info.backend_pid:
+        if _answering_pid(conn) != conn.info.backend_pid:
             raise _pooled(conn, where, "another backend than the one that we connected to")
 
 
-def _asked(conn: psycopg.Connection[Any]) -> object:
+def _answering_pid(conn: psycopg.Connection[Any]) -> object:
     for attempt in range(_ATTEMPTS):
         try:
-            return (conn.execute(_WHO).fetchone() or [None])[0]
+            row = conn.execute(_WHO).fetchone()
         except psycopg.errors.QueryCanceled:
             if attempt + 1 == _ATTEMPTS:
                 raise
+        else:
+            return row[0] if row else None
     return None
 
 
 def give(conn: Session, statement_timeout: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """Set all of them, and what may be inherited; each as the server returns it.
+    """Set all of them, and what may be inherited. Return each as the server has it then.
 
     First the time limits, which a role may have so short that there is no time to set anything
     else.
@@ -54,13 +56,13 @@ def give(conn: Session, statement_timeout: str, settings: Mapping[str, str]) -> 
     times = {"statement_timeout": statement_timeout}
     if conn.info.server_version >= _TRANSACTION_TIMEOUT:
         times["transaction_timeout"] = "0"
-    values = {name: sql.quote(text) for name, text in {**settings, **times}.items()} | _INHERITED
     first = "".join(f"SET {name} TO {sql.quote(text)}; " for name, text in times.items())
-    calls = ", ".join(
-        f"pg_catalog.set_config({sql.quote(name)}, {value}, false)"
-        for name, value in values.items()
-    )
-    cursor = conn.give(f"{first}SELECT {calls}")
+    values = {name: sql.quote(text) for name, text in {**settings, **times}.items()}
+    values |= _INHERITED
+    calls = []
+    for name, value in values.items():
+        calls.append(f"pg_catalog.set_config({sql.quote(name)}, {value}, false)")
+    cursor = conn.give(f"{first}SELECT {', '.join(calls)}")
     return dict(zip(values, cursor.fetchone() or (), strict=True))
 
 
@@ -81,9 +83,11 @@ def require_set(conn: psycopg.Connection[Any], settings: Mapping[str, str], wher
     found = conn.execute(f"{_WHO}, {asked}".encode()).fetchone() or ()
     if found[:1] != (conn.info.backend_pid,) or len(found) != len(settings) + 1:
         raise _pooled(conn, where, "another backend than the one that we connected to")
-    if lost := [
-        name for name, there in zip(settings, found[1:], strict=True) if there != settings[name]
-    ]:
+    lost = []
+    for name, there in zip(settings, found[1:], strict=True):
+        if there != settings[name]:
+            lost.append(name)
+    if lost:
         raise _pooled(conn, where, f"what was set in it is not there: {', '.join(lost)}")
 
 
@@ -98,7 +102,7 @@ def _pooled(conn: psycopg.Connection[Any], where: str, found: str) -> Refused:
 
 
 def way_around(host: str, port: int, user: str) -> str:
-    """Where the server itself listens, as far as the pooler's address tells."""
+    """Return where the server itself listens, as far as the pooler's address tells."""
     name, _, domain = host.partition(".")
     if host.endswith(".pooler.supabase.com"):
         project = user.partition(".")[2] or "PROJECT"

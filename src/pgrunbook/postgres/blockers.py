@@ -26,9 +26,9 @@ _CANCEL = "SELECT pg_cancel_backend({})"
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that held, or was queued before us for, the lock that we waited for; or a prepared
-    transaction, which has the pid 0, and its name for a state. `autovacuum`, if it is one: what
-    became of it, or why it was let be.
+    """A session that held the lock that we waited for, or was queued for it before us; or a
+    prepared transaction, which has the pid 0, and its name for a state. `autovacuum`, if it is one:
+    what became of it, or why it was let be.
 
     `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut,
     its literals replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and
@@ -45,10 +45,14 @@ class Blocker:
     autovacuum: str = ""
 
     def __str__(self) -> str:
-        who = locks.session(self.pid, self.application, self.role, self.state, self.transaction_s)
-        what = f"{self.query}{self.autovacuum and f' (an autovacuum, {self.autovacuum})'}"
-        holds = self.lock and f", holds {self.lock}"
-        return f"{who}{holds}{what and f': {what}'}"
+        text = locks.session(self.pid, self.application, self.role, self.state, self.transaction_s)
+        if self.lock:
+            text += f", holds {self.lock}"
+        if self.autovacuum:
+            return f"{text}: {self.query} (an autovacuum, {self.autovacuum})"
+        if self.query:
+            return f"{text}: {self.query}"
+        return text
 
     @property
     def remedy(self) -> str:
@@ -80,22 +84,25 @@ class Attempt:
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
-    """Who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of other
-    roles.
+    """Yield who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of
+    other roles.
     """
     for row in catalog.rows(conn, "blockers", pid=pid):
-        gives_way = row.pop("gives_way")
-        autovacuum = ""
-        if gives_way is not None:
-            autovacuum = f"not {CANCELLED}" if gives_way else PREVENTS_WRAPAROUND
-        query = row["query"] and (row["query"] if autovacuum else _without_literals(row["query"]))
-        yield Blocker(**row | {"query": query}, autovacuum=autovacuum)
+        gives_way = row.pop("gives_way")  # None: it is no autovacuum
+        if gives_way is None:
+            if row["query"]:
+                row["query"] = _without_literals(row["query"])
+            yield Blocker(**row)
+        elif gives_way:
+            yield Blocker(**row, autovacuum=f"not {CANCELLED}")
+        else:
+            yield Blocker(**row, autovacuum=PREVENTS_WRAPAROUND)
 
 
 def _without_literals(query: str) -> str:
-    """A query's text without literals and comments. Of what cannot be parsed (it was cut), and of
-    other commands than queries, only the first word or two: there is no telling what else is in
-    them. In one message there may be several, as in `BEGIN; SELECT …`.
+    """Return a query's text without literals and comments. Of what cannot be parsed (it was cut),
+    and of other commands than queries, only the first word or two: there is no telling what else is
+    in them. In one message there may be several, as in `BEGIN; SELECT …`.
     """
     try:
         nodes = [raw.stmt for raw in parse_sql(query)]
@@ -107,14 +114,17 @@ def _without_literals(query: str) -> str:
     if not all(isinstance(node, _QUERIES) or _begins(node) for node in nodes):
         return "; ".join(map(_command, nodes))
     comments = [token for token in scan(text) if token.name in ("SQL_COMMENT", "C_COMMENT")]
+    # from the end on: what comes before keeps its place
     for comment in reversed(comments):
         text = text[: comment.start] + text[comment.end + 1 :]
     text = " ".join(text.split())
-    return text if len(text) <= _QUERY_LENGTH else text[: _QUERY_LENGTH - 1] + "…"
+    if len(text) > _QUERY_LENGTH:
+        text = text[: _QUERY_LENGTH - 1] + "…"
+    return text
 
 
 def _begins(node: ast.Node) -> bool:
-    """Whether it begins a transaction, in which nothing but its mode can stand."""
+    """Return whether it begins a transaction, in which nothing but its mode can stand."""
     return isinstance(node, ast.TransactionStmt) and node.kind in (
         TransactionStmtKind.TRANS_STMT_BEGIN,
         TransactionStmtKind.TRANS_STMT_START,
@@ -122,7 +132,7 @@ def _begins(node: ast.Node) -> bool:
 
 
 def _command(node: ast.Node) -> str:
-    """The first word or two of a command: `VACUUM`, `ALTER TABLE`, `COMMIT`."""
+    """Return the first word or two of a command: `VACUUM`, `ALTER TABLE`, `COMMIT`."""
     if isinstance(node, ast.TransactionStmt):
         return str(node.kind.name).removeprefix("TRANS_STMT_").replace("_", " ")
     name = type(node).__name__.removesuffix("Stmt")

@@ -38,17 +38,15 @@ _DTYPES = {
 }
 
 
-def _dtype(oid: int) -> Any:
-    return _DTYPES.get(oid, "object")
-
-
 @cache
 def query(name: str) -> str:
-    """The text of the catalog query `sql/catalog/<name>.sql`."""
+    """Return the text of the catalog query `sql/catalog/<name>.sql`."""
     text = (files("pgrunbook") / "sql" / "catalog" / f"{name}.sql").read_text(encoding="utf-8")
     if _TRUSTING in text:
         text = text.replace(_TRUSTING, f"\n{query('trusted')}", 1)
-    return _PRINTING % text if _PRINTS in text else text
+    if _PRINTS in text:
+        text = _PRINTING % text
+    return text
 
 
 # Where a query wants to know which roles are trusted: the one answer is put in there.
@@ -82,8 +80,8 @@ SELECT * FROM printed
 def _complete(
     conn: Connection, name: str, parameters: Mapping[str, object]
 ) -> Mapping[str, object]:
-    """The parameters, and if it prints, the schema to print for: the session's, or the one that is
-    asked about.
+    """Return the parameters, and if it prints, the schema to print for: the session's, or the one
+    that is asked about.
     """
     if "%(printed_for)s" not in query(name) or "printed_for" in parameters:
         return parameters
@@ -92,15 +90,15 @@ def _complete(
 
 
 def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
-    """The rows of a named query, each a mapping from column to value."""
+    """Return the rows of a named query, each a mapping from column to value."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        return _asked(cursor, name, parameters).fetchall()
+        return _execute(cursor, name, parameters).fetchall()
 
 
 def rows_of_several(
     conn: Connection, questions: Mapping[str, Mapping[str, object]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows of several named queries, each with its parameters; in one round trip, if the
+    """Return the rows of several named queries, each with its parameters; in one round trip, if the
     session is one of ours.
     """
     if not isinstance(conn, Session):
@@ -115,14 +113,18 @@ def rows_of_several(
 
 
 def statement(conn: Session, name: str, **parameters: object) -> str:
-    """A named query as a statement that can stand among others; `Session.rows` has its rows."""
+    """Return a named query as a statement that can stand among others; `Session.rows` has
+    its rows.
+    """
     return conn.prepared(name, query(name), _complete(conn, name, parameters))
 
 
-def _asked(
+def _execute(
     cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]
 ) -> psycopg.Cursor[T]:
-    """The cursor, with a named query executed: planned once, if the session is one of ours."""
+    """Return the cursor, with a named query executed: planned once, if the session is one
+    of ours.
+    """
     if isinstance(cursor.connection, Session):
         return cursor.execute(statement(cursor.connection, name, **parameters).encode())
     return cursor.execute(query(name), _complete(cursor.connection, name, parameters))
@@ -131,7 +133,7 @@ def _asked(
 def frame(
     conn: Connection, name: str, index: Sequence[str] = (), **parameters: object
 ) -> pd.DataFrame:
-    """The rows of a named query as a frame, built column by column.
+    """Return the rows of a named query as a frame, built column by column.
 
     Boolean columns have dtype `boolean`, whole numbers `Int64`, texts `str`; no rows still have
     columns.
@@ -141,18 +143,20 @@ def frame(
     with conn.cursor() as cursor:
         batches = _batches(cursor, name, parameters)
         first = next(batches, [])
-        columns = {column.name: list[Any]() for column in cursor.description or ()}
-        dtypes = [_dtype(column.type_code) for column in cursor.description or ()]
+        described = cursor.description or ()
+        columns = {column.name: list[Any]() for column in described}
+        dtypes: list[Any] = [_DTYPES.get(column.type_code, "object") for column in described]
         known: dict[Any, Any] = {}  # a value that comes again, as types and names do, is kept once
         for batch in chain([first] if first else [], batches):
             for values, more in zip(columns.values(), zip(*batch, strict=True), strict=True):
                 values += map(known.setdefault, more, more)
-    data = {
-        name: pd.Series(columns.pop(name), dtype=dtype)
-        for name, dtype in zip([*columns], dtypes, strict=True)
-    }
+    data = {}
+    for name, dtype in zip([*columns], dtypes, strict=True):
+        data[name] = pd.Series(columns.pop(name), dtype=dtype)  # the list goes as the series comes
     result = pd.DataFrame(data, copy=False)
-    return result.set_index(list(index)) if index else result
+    if index:
+        result = result.set_index(list(index))
+    return result
 
 
 _MANY = 1_000  # tables
@@ -162,8 +166,8 @@ _BATCH = 10_000  # rows: as psycopg has them, they are several times as large as
 def _batches(
     cursor: psycopg.Cursor[Any], name: str, parameters: Mapping[str, object]
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a named query; about many tables it is planned for just these, and its rows are
-    taken in parts.
+    """Yield the rows of a named query; about many tables it is planned for just these, and its rows
+    are taken in parts.
     """
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
@@ -173,13 +177,14 @@ def _batches(
             yield batch
         if cursor.description:
             return  # otherwise there was no row, and nothing has said which columns there are
-    if found := _asked(cursor, name, parameters).fetchall():
+    if found := _execute(cursor, name, parameters).fetchall():
         yield found
 
 
 def with_literals(name: str, parameters: Mapping[str, object]) -> str:
-    """A named query with its values written out: it is planned for just these."""
-    return query(name) % {key: sql.Literal(value).as_string() for key, value in parameters.items()}
+    """Return a named query with its values written out: it is planned for just these."""
+    values = {key: sql.Literal(value).as_string() for key, value in parameters.items()}
+    return query(name) % values
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +212,8 @@ class Snapshot:
 
     def __iter__(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Name and frame, in the order above."""
-        return ((f.name, getattr(self, f.name)) for f in fields(self))
+        for field in fields(self):
+            yield field.name, getattr(self, field.name)
 
 
 _INDEXES: Mapping[str, Sequence[str]] = {
@@ -222,14 +228,15 @@ _INDEXES: Mapping[str, Sequence[str]] = {
 def snapshot(
     conn: Connection, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)
 ) -> Snapshot:
-    """The state of these tables of the schema, with the enums and domains that their columns use.
+    """Return the state of these tables of the schema, with the enums and domains that their columns
+    use.
 
     Frames of other kinds than those asked for have no rows. Sizes, in `tables` and `indexes`, take
     the server longest.
     """
     names = list(dict.fromkeys(tables))
-
-    def taken(kind: str, index: Sequence[str]) -> pd.DataFrame:
-        return frame(conn, kind, index, schema=schema, tables=names if kind in kinds else [])
-
-    return Snapshot(**{kind: taken(kind, index) for kind, index in _INDEXES.items()})
+    frames = {}
+    for kind, index in _INDEXES.items():
+        asked = names if kind in kinds else []
+        frames[kind] = frame(conn, kind, index, schema=schema, tables=asked)
+    return Snapshot(**frames)

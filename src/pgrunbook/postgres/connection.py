@@ -34,7 +34,7 @@ def connect(
     statement_timeout: str = STATEMENT_TIMEOUT,
     idle_timeout: str = "0",
 ) -> Session:
-    """A session in autocommit, which sees the schema only where `searchpath` lets it.
+    """Return a session in autocommit, which sees the schema only where `search_path` lets it.
 
     `read_only` sessions refuse writes on the server's side, which ends one that was idle for
     `idle_timeout`. Nothing is set before it is certain that the server itself answers, and not a
@@ -43,10 +43,11 @@ def connect(
     """
     try:
         conn = _reached(target)
+    except psycopg.errors.ConnectionTimeout as exc:
+        raise _unreachable(target, exc) from Silent(_NO_ANSWER)
     except (psycopg.Error, UnicodeError) as exc:  # UnicodeError: a host's name that cannot be one
         # the driver's own error may hold the connection string
-        silent = Silent(_NO_ANSWER) if isinstance(exc, psycopg.errors.ConnectionTimeout) else None
-        raise _unreachable(target, exc) from silent
+        raise _unreachable(target, exc) from None
     with closing_unless_usable(conn, target):
         _refuse_old_server(conn, target)
         backend.require_one(conn, f"target {target.name!r}")
@@ -55,9 +56,12 @@ def connect(
             "application_name": f"pgrunbook {label}".strip()[:63],
             "idle_session_timeout": idle_timeout,
         }
-        given = session_settings.OURS | own | (session_settings.READS if read_only else {})
+        given = session_settings.OURS | own
+        if read_only:
+            given |= session_settings.READS
         done = backend.give(conn, statement_timeout, given)
-        with suppress(psycopg.errors.InvalidParameterValue):  # not every operating system can tell
+        # so that a server notices a client that is gone; not every operating system can tell
+        with suppress(psycopg.errors.InvalidParameterValue):
             conn.give("SET client_connection_check_interval TO '1s'")
         backend.require_set(conn, done, f"target {target.name!r}")
     conn.allow(milliseconds(statement_timeout) / 1000)
@@ -68,8 +72,8 @@ def connect(
 
 
 def _reached(target: Target) -> Session:
-    """A session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us in, and
-    to answer.
+    """Return a session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us
+    in, and to answer.
     """
     conn = Session.opened(target.conninfo, connect_timeout=CONNECT_TIMEOUT_S, **_ALIVE)
     conn.allow(CONNECT_TIMEOUT_S - MARGIN_S)
@@ -122,14 +126,9 @@ def _refuse_old_server(conn: Connection, target: Target) -> None:
 
 
 def _unreachable(target: Target, exc: Exception) -> Refused:
-    return Refused(
-        "The target cannot be reached: nothing was changed.",
-        problems=[
-            Problem(
-                target.redact(str(exc)).strip(),
-                where=f"target {target.name!r}",
-                remedy="try the same with psql; a password belongs into PGPASSFILE or the service "
-                "file",
-            )
-        ],
+    problem = Problem(
+        target.redact(str(exc)).strip(),
+        where=f"target {target.name!r}",
+        remedy="try the same with psql; a password belongs into PGPASSFILE or the service file",
     )
+    return Refused("The target cannot be reached: nothing was changed.", problems=[problem])

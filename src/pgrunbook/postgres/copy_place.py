@@ -35,7 +35,7 @@ class Host(Protocol):
         """Where its programs are."""
 
     def conninfo(self, database: str = "postgres") -> str:
-        """How libpq gets to one of its databases."""
+        """Return how libpq gets to one of its databases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Place:
 
 
 def session(conninfo: str) -> Session:
-    """A session on a server for copies, which is given up where that falls silent."""
+    """Return a session on a server for copies, which is given up where that falls silent."""
     conn = Session.opened(
         conninfo,
         connect_timeout=_CONNECT_S,
@@ -159,6 +159,6 @@ def _drop_made(own: Connection) -> None:
 
 
 def version(server: Host) -> str:
-    """What it calls itself: `PostgreSQL 18.4`."""
+    """Return what it calls itself: `PostgreSQL 18.4`."""
     with closing(session(server.conninfo())) as conn:
         return "PostgreSQL " + str(conn.info.parameter_status("server_version")).split(" ")[0]

@@ -22,8 +22,8 @@ def driver_errors(message: str, *, where: str, remedy: str = "") -> Iterator[Non
 
 
 def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
-    """What the server said, as a Problem: its message and SQLSTATE, detail, hint, and below that
-    what to do next.
+    """Return what the server said, as a Problem: its message and SQLSTATE, detail, hint, and below
+    that what to do next.
     """
     if isinstance(exc, Silent):
         return Problem(str(exc), where=where, remedy=exc.remedy)
@@ -31,8 +31,10 @@ def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
         return exc.problem
     diag = exc.diag
     what = diag.message_primary or first_line(exc).strip() or type(exc).__name__
+    if exc.sqlstate:
+        what += f" (SQLSTATE {exc.sqlstate})"
     return Problem(
-        f"{what} (SQLSTATE {exc.sqlstate})" if exc.sqlstate else what,
+        what,
         where=where,
         found=diag.message_detail or "",
         remedy="\n".join(filter(None, [diag.message_hint, remedy])),

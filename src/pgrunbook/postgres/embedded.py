@@ -60,7 +60,7 @@ _uses: dict[Path, int] = {}
 
 
 def _forget() -> None:
-    """A forked child uses no server until it starts one: its end must not stop the parent's."""
+    """Forget in a forked child which servers are used: its end must not stop the parent's."""
     for users in _uses.values():
         os.close(users)
     _uses.clear()
@@ -82,7 +82,9 @@ class Server:
     superuser: str = SUPERUSER
 
     def conninfo(self, database: str = "postgres") -> str:
-        """How libpq gets to a database of this server: as its superuser, without a password."""
+        """Return how libpq gets to a database of this server: as its superuser, without a
+        password.
+        """
         # Left out, hostaddr would come from PGHOSTADDR: libpq would go there, whatever the host.
         return make_conninfo(
             host=str(self.socket),
@@ -121,9 +123,9 @@ class Server:
 def start(
     data: Path, version: int = 18, superuser: str = SUPERUSER, bin_: Path | None = None
 ) -> Server:
-    """The server of the data directory `data`: made and started, or joined, until this process
-    ends. `superuser` is what it is called since the server was made; `bin_`, where other programs
-    than the package's own are.
+    """Return the server of the data directory `data`: made and started, or joined, until this
+    process ends. `superuser` is what it is called since the server was made; `bin_`, where other
+    programs than the package's own are.
 
     Any number of processes may ask at once; to ask again is cheap, and brings a killed server back.
     Raises Refused if the directory is not ours to use or of another major version, and if the
@@ -145,8 +147,8 @@ def start(
 
 
 def is_used(data: Path) -> bool:
-    """Whether this process has started or joined the server of the data directory, and not stopped
-    using it.
+    """Return whether this process has started or joined the server of the data directory, and not
+    stopped using it.
     """
     return data.expanduser().resolve() in _uses
 
@@ -165,8 +167,8 @@ def _use(server: Server) -> None:
 
 
 def database(server: Server, name: str, sample: Path | None) -> str:
-    """The connection string of the database `name`; if there is none, it is made, of the SQL file
-    `sample`.
+    """Return the connection string of the database `name`; if there is none, it is made, of the SQL
+    file `sample`.
 
     It is loaded once, whoever else asks, and gets its name when it is complete. Raises Failed if
     psql fails.
@@ -221,16 +223,17 @@ def _beside(data: Path, suffix: str) -> Path:
 
 
 def _is_cluster(data: Path, version: int) -> bool:
-    """Whether the directory holds a cluster, and then of this version, or else is absent or
+    """Return whether the directory holds a cluster, and then of this version, or else is absent or
     empty.
     """
     with programs.ours_to_use(data):
         if not data.exists() or not any(data.iterdir()):
             return False
-        if (owner := data.stat().st_uid) != (user := os_user.server_user()[0]):
-            raise programs.not_ours(
-                data, f"it belongs to the user with id {owner}, the server would run as {user}"
-            )
+        owner = data.stat().st_uid
+        user, _ = os_user.server_user()
+        if owner != user:
+            found = f"it belongs to the user with id {owner}, the server would run as {user}"
+            raise programs.not_ours(data, found)
         found = (data / "PG_VERSION").read_text().strip()
     if found != str(version):
         raise Refused.of(
@@ -261,8 +264,8 @@ def _initdb(data: Path, bin_: Path, superuser: str) -> None:
 
 
 def _running(data: Path, version: int, bin_: Path, superuser: str) -> Server:
-    """The server, once it answers: a postmaster that is alive may still be recovering, or on its
-    way out.
+    """Return the server, once it answers: a postmaster that is alive may still be recovering, or on
+    its way out.
     """
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
@@ -286,15 +289,8 @@ def _launch(data: Path, bin_: Path) -> bool:
     before = log.stat().st_size if log.exists() else 0
     # pg_ctl hands its arguments to a shell, and does not quote what it puts between double quotes:
     # no paths here.
-    command = (
-        "start",
-        "--pgdata",
-        ".",
-        "--log",
-        "log",
-        "--options",
-        shlex.join(["-k", postmaster.socket_directory(data)]),
-    )
+    options = shlex.join(["-k", postmaster.socket_directory(data)])
+    command = ("start", "--pgdata", ".", "--log", "log", "--options", options)
     try:
         programs.run(bin_ / "pg_ctl", *command, data=data)
     except Refused:

@@ -46,13 +46,14 @@ SELECT r.rolname, d.datname, c.setting
 def name_setting(
     problem: Problem, exc: psycopg.Error, user: str, again: Callable[[], psycopg.Connection[Any]]
 ) -> Problem:
-    """The problem, with the setting that ended the session, where it was set, and the SQL that
-    mends it.
+    """Return the problem, with the setting that ended the session, where it was set, and the SQL
+    that mends it.
 
     `again` connects once more, to ask where it was set; which may fail for the same reason. Reads
     only.
     """
-    if not (setting := _NAMES.get(exc.sqlstate or "")):
+    setting = _NAMES.get(exc.sqlstate or "")
+    if setting is None:
         return problem
     where: list[tuple[str | None, str | None, str]] = []
     with suppress(psycopg.Error), closing(again()) as conn:
@@ -61,7 +62,7 @@ def name_setting(
         found = f"{setting} is too short for a session of ours to set its own"
         ways = [alter(user, None, setting), f"-- if it is set there; {_ELSEWHERE}"]
         return replace(problem, found=found, remedy="\n".join(ways))
-    (role, database, value), *_ = where
+    role, database, value = where[0]  # the server takes the first
     return replace(
         problem,
         found=f"{value}, set for {' in '.join(who(role, database))}",
@@ -70,7 +71,9 @@ def name_setting(
 
 
 def _found(conn: psycopg.Connection[Any], setting: str) -> list[tuple[str | None, str | None, str]]:
-    """The role, the database and the value, for each place where it is set for this session."""
+    """Return the role, the database and the value, for each place where it is set for
+    this session.
+    """
     conn.autocommit = True
     cursor = conn.execute(_QUERY.format(sql.quote(f"{setting}=")).encode())
     while cursor.description is None:
@@ -79,20 +82,23 @@ def _found(conn: psycopg.Connection[Any], setting: str) -> list[tuple[str | None
 
 
 def who(role: str | None, database: str | None) -> list[str]:
-    """For whom a setting is, in words."""
-    return [
-        *([f"the role {role}"] if role else []),
-        *([f"the database {database}"] if database else []),
-    ]
+    """Return for whom a setting is, in words."""
+    words = []
+    if role:
+        words.append(f"the role {role}")
+    if database:
+        words.append(f"the database {database}")
+    return words
 
 
 def alter(role: str | None, database: str | None, setting: str) -> str:
-    """The SQL that resets a setting where pg_db_role_setting has it."""
-    parts = [f"ROLE {_quoted(role)}"] if role else []
+    """Return the SQL that resets a setting where pg_db_role_setting has it."""
+    owner = sql.Identifier(role or "").as_string()
+    place = sql.Identifier(database or "").as_string()
+    if role and database:
+        return f"ALTER ROLE {owner} IN DATABASE {place} RESET {setting};"
+    if role:
+        return f"ALTER ROLE {owner} RESET {setting};"
     if database:
-        parts.append(f"{'IN ' if role else ''}DATABASE {_quoted(database)}")
-    return f"ALTER {' '.join(parts) or 'ROLE ALL'} RESET {setting};"
-
-
-def _quoted(name: str) -> str:
-    return sql.Identifier(name).as_string()
+        return f"ALTER DATABASE {place} RESET {setting};"
+    return f"ALTER ROLE ALL RESET {setting};"

@@ -68,6 +68,7 @@ def naming(conn: psycopg.Connection[Any]) -> Iterator[None]:
         from pgrunbook.postgres.blockers import blockers  # here, because PostgreSQL's parser comes
 
         with closing(beside()) as other:
+            # who was seen last is named, if nobody is in the way any more
             seen[:] = [*blockers(other, pid)] or seen
 
     try:

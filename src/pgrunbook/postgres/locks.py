@@ -52,12 +52,12 @@ class Lock:
 
 
 def longer(locks: Sequence[Lock], limit: str) -> list[Lock]:
-    """The locks that let nobody even read for longer than `limit`, a PostgreSQL duration."""
+    """Return the locks that let nobody even read for longer than `limit`, a PostgreSQL duration."""
     return [lock for lock in locks if lock.mode == STRONGEST and lock.held_ms > milliseconds(limit)]
 
 
 def longest(locks: Sequence[Lock]) -> list[Lock]:
-    """Each lock once, as it was held longest."""
+    """Return each lock once, as it was held longest."""
     found: dict[tuple[str, str], Lock] = {}
     for lock in sorted(locks, key=lambda lock: lock.held_ms):
         found[lock.relation, lock.mode] = lock
@@ -65,7 +65,7 @@ def longest(locks: Sequence[Lock]) -> list[Lock]:
 
 
 def strongest(locks: Sequence[Lock]) -> list[Lock]:
-    """The strongest lock on each relation, but for locks that every query takes."""
+    """Return the strongest lock on each relation, but for locks that every query takes."""
     found: dict[str, Lock] = {}
     for lock in sorted(locks, key=lambda lock: list(BLOCKS).index(lock.mode)):
         if lock.mode not in ("ACCESS SHARE", "ROW SHARE"):
@@ -74,8 +74,8 @@ def strongest(locks: Sequence[Lock]) -> list[Lock]:
 
 
 def frame(locks: Sequence[Lock]) -> pd.DataFrame:
-    """The strongest lock on each relation: index `relation`; columns `lock`, `blocks`, `held_ms`,
-    `rewritten`.
+    """Return the strongest lock on each relation: index `relation`; columns `lock`, `blocks`,
+    `held_ms`, `rewritten`.
 
     Locks that every query takes are left out, where nothing stronger was taken.
     """
@@ -93,42 +93,44 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
 
 
 def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | None = None) -> str:
-    """Who else holds a lock of this mode on tables of the schema, or on these: a line each; empty
-    if nobody does.
+    """Return who else holds a lock of this mode on tables of the schema, or on these: a line each;
+    empty if nobody does.
 
     Reads only. Without pg_read_all_stats, little is shown of other roles.
     """
     name = mode.title().replace(" ", "") + "Lock"
     listed = None if tables is None else sorted(tables)
     rows = catalog.rows(conn, "table_locks", schema=schema, mode=name, tables=listed)
-    return "\n".join(_held(**row) for row in rows)
-
-
-def _held(table: str, **by: Any) -> str:
-    return f"{session(**by)}: {table}"
+    lines = []
+    for row in rows:
+        table = row.pop("table")
+        lines.append(f"{session(**row)}: {table}")
+    return "\n".join(lines)
 
 
 def session(
     pid: int, application: str, role: str | None, state: str | None, transaction_s: float | None
 ) -> str:
-    """Who has locks: `pid 1 (report, ada), idle in transaction, transaction open for 5 s`.
+    """Return who has locks: `pid 1 (report, ada), idle in transaction, transaction open for 5 s`.
 
     A prepared transaction, which belongs to no session any more, has the pid 0, and its name for a
     state.
     """
     role = role or "role not shown"
-    prepared = [f"{state} ({role})", "which COMMIT PREPARED or ROLLBACK PREPARED ends"]
-    parts = (
-        [f"pid {pid} ({application or 'no application name'}, {role})", state] if pid else prepared
-    )
-    age = "" if transaction_s is None else f"transaction open for {transaction_s:.0f} s"
-    return ", ".join(filter(None, [*parts, age]))
+    if pid:
+        parts = [f"pid {pid} ({application or 'no application name'}, {role})", state]
+    else:
+        parts = [f"{state} ({role})", "which COMMIT PREPARED or ROLLBACK PREPARED ends"]
+    if transaction_s is not None:
+        parts.append(f"transaction open for {transaction_s:.0f} s")
+    return ", ".join(filter(None, parts))
 
 
 class Trace:
     """Collects the locks of one session on what existed before, statement by statement."""
 
     def __init__(self) -> None:
+        # by OID and mode: number of the statement, when it was sent, relation, filenode
         self._found: dict[tuple[int, str], tuple[int, float, str, int]] = {}
 
     def note(self, number: int, sent: float, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -139,10 +141,11 @@ class Trace:
         `mode` as the server writes it. Where nobody else can have any lock, a weaker one changes
         nothing.
         """
-        locks = sorted(
-            (row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]) for row in rows
-        )
-        for relation, mode, oid, filenode in locks:  # the strongest, ACCESS EXCLUSIVE, comes first
+        locks = []
+        for row in rows:
+            locks.append((row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]))
+        # the strongest, ACCESS EXCLUSIVE, comes first: it sorts so
+        for relation, mode, oid, filenode in sorted(locks):
             if (oid, STRONGEST) not in self._found:
                 self._found.setdefault((oid, mode), (number, sent, relation, filenode))
 
@@ -152,20 +155,16 @@ class Trace:
         return sorted({oid for oid, _ in self._found})
 
     def locks(self, filenodes: Mapping[int, int]) -> tuple[Lock, ...]:
-        """The locks so far, held until now. `filenodes` are those that the session itself sees,
-        which alone knows what it has rewritten, by OID.
+        """Return the locks so far, held until now. `filenodes` are those that the session itself
+        sees, which alone knows what it has rewritten, by OID.
         """
         now = time.perf_counter()
-        return tuple(
-            Lock(
-                number,
-                relation,
-                mode,
-                (now - sent) * 1000,
-                filenodes.get(oid, filenode) != filenode,
-            )
-            for (oid, mode), (number, sent, relation, filenode) in self._found.items()
-        )
+        locks = []
+        for (oid, mode), (number, sent, relation, filenode) in self._found.items():
+            held_ms = (now - sent) * 1000
+            rewritten = filenodes.get(oid, filenode) != filenode
+            locks.append(Lock(number, relation, mode, held_ms, rewritten))
+        return tuple(locks)
 
 
 def _mode(name: str) -> str:

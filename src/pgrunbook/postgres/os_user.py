@@ -17,8 +17,8 @@ OS_USER = "pgserver"
 
 
 def server_user() -> tuple[int, int]:
-    """The user id and group id that the server runs under: ours, or those of OS_USER, made if need
-    be.
+    """Return the user id and group id that the server runs under: ours, or those of OS_USER, made
+    if need be.
     """
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
@@ -39,7 +39,7 @@ def server_user() -> tuple[int, int]:
 
 
 def as_server_user(program: Path, data: Path) -> dict[str, Any]:
-    """What subprocess needs to run the program as the user who runs the server."""
+    """Return what subprocess needs to run the program as the user who runs the server."""
     if os.geteuid() != 0:
         return {}
     for directory in {*program.parents, *data.parents}:

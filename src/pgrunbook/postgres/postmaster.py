@@ -16,8 +16,8 @@ _SOCKET_PATH_BYTES = 103  # what sockaddr_un has room for, where it has the leas
 
 
 def is_alive(data: Path) -> bool:
-    """Whether the process in postmaster.pid is the postmaster, whose working directory is the data
-    directory.
+    """Return whether the process in postmaster.pid is the postmaster, whose working directory is
+    the data directory.
 
     Not so a process that got its pid later (in a container it is often the same), and a zombie.
     """
@@ -29,8 +29,8 @@ def is_alive(data: Path) -> bool:
 
 
 def _pid_file(data: Path) -> list[str]:
-    """The lines: pid, data directory, start time, port, socket directory and more; none if there is
-    no file.
+    """Return the lines: pid, data directory, start time, port, socket directory and more; none if
+    there is no file.
     """
     try:
         return (data / "postmaster.pid").read_text().splitlines()
@@ -39,13 +39,13 @@ def _pid_file(data: Path) -> list[str]:
 
 
 def socket(data: Path) -> Path:
-    """The directory of its socket, as it says itself."""
+    """Return the directory of its socket, as it says itself."""
     lines = _pid_file(data)
     return data / lines[4] if len(lines) > 4 else data
 
 
 def socket_directory(data: Path) -> str:
-    """The data directory, or if libpq cannot use its name, a private temporary directory."""
+    """Return the data directory, or if libpq cannot use its name, a private temporary directory."""
     name = os.fsencode(data / f".s.PGSQL.{PORT}")
     if len(name) <= _SOCKET_PATH_BYTES and b"," not in name:  # a comma separates hosts
         return "."

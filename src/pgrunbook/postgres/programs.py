@@ -24,7 +24,7 @@ def ours_to_use(data: Path) -> Iterator[None]:
 
 
 def not_ours(data: Path, found: str) -> Refused:
-    """What to raise of a directory in which the server cannot keep its data."""
+    """Return what to raise of a directory in which the server cannot keep its data."""
     return Refused.of(
         "the embedded PostgreSQL cannot keep its data here",
         where=str(data),
@@ -48,26 +48,34 @@ def run(program: Path, *arguments: str, data: Path, cwd: str | Path = "") -> Non
 def execute(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a program, without the settings that the user has for libpq."""
     # They are for other servers, and the server itself would obey PGPORT and PGTZ.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    env = environment(LC_ALL="C")
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, **options}
     return subprocess.run(  # noqa: S603  # no shell, fixed programs
-        command, env=env | {"LC_ALL": "C"}, encoding="utf-8", errors="replace", **given
+        command, env=env, encoding="utf-8", errors="replace", **given
     )
 
 
 def environment(**given: str) -> dict[str, str]:
-    """Ours, with these settings of libpq in place of the user's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | given
+    """Return ours, with these variables in place of all that the user has for libpq."""
+    found = {}
+    for name, value in os.environ.items():
+        if not name.startswith("PG"):
+            found[name] = value
+    return found | given
 
 
 def failure(what: str, data: Path, said: str = "") -> Refused:
-    """What to raise of a program that failed: what it said, and the end of the server's log."""
+    """Return what to raise of a program that failed: what it said, and the end of the
+    server's log.
+    """
+    lines = said.splitlines()
     log = data / "log"
-    end = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
+    if log.exists():
+        lines += log.read_text(errors="replace").splitlines()[-15:]
     return Refused.of(
         what,
         where=str(data),
-        found="\n".join([*said.splitlines(), *end]),
+        found="\n".join(lines),
         remedy="mend what the log says; or, if the data can go, remove the directory and start "
         "again",
     )
@@ -97,6 +105,7 @@ def run_watched(
     ) as process:
         try:
             while True:
+                # communicate() loses nothing when it times out: it goes on where it was
                 with suppress(subprocess.TimeoutExpired):
                     said = process.communicate(timeout=_ASK_S if answers else None)
                     return subprocess.CompletedProcess(command, process.returncode, *said)

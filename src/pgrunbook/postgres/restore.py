@@ -25,13 +25,12 @@ from pgrunbook.postgres.copy_place import Place
 from pgrunbook.postgres.programs import run_watched
 
 # OIDs of catalogs, of src/include/catalog/
-_DEFAULT_PRIVILEGES, _USER_MAPPING, _NAMESPACE, _EXTENSION, _EVENT_TRIGGER = (
-    826,
-    1418,
-    2615,
-    3079,
-    3466,
-)
+_DEFAULT_PRIVILEGES = 826
+_USER_MAPPING = 1418
+_NAMESPACE = 2615
+_EXTENSION = 3079
+_EVENT_TRIGGER = 3466
+
 STATISTICS = 18  # the first version whose dumps may hold what the planner knew
 
 # What an owner's role must be allowed before an object is given to it; as no privilege is restored
@@ -88,7 +87,13 @@ class Restore:
         inert = catalog.rows(conn, "inert")
         self._inert = {(row["class"], row["oid"]) for row in inert}
         self._takes_a_superuser = any(row["privileged"] for row in inert)
-        self._withheld = (_OF_THE_SERVER, *(row["acl"] for row in catalog.rows(conn, "withheld")))
+        # extensions that no copy has, by their OIDs
+        self.left_out: dict[int, str] = {}
+        for row in catalog.rows(conn, "extensions"):
+            if row["reaches_out"]:
+                self.left_out[row["oid"]] = row["name"]
+        withheld = [row["acl"] for row in catalog.rows(conn, "withheld")]
+        self._withheld = (_OF_THE_SERVER, *withheld)
         self._entries = [entry for entry in self._listed() if not self._is_left_out(entry)]
 
     def _listed(self) -> Iterator[_Entry]:
@@ -98,11 +103,14 @@ class Restore:
                 yield _Entry(int(match[1]), int(match[2]), int(match[3]), match[4])
 
     def _is_left_out(self, entry: _Entry) -> bool:
-        """A user mapping may hold a password, and what it is for cannot be reached from here. And
-        who may use the target's machine may not use this one.
+        """Return whether it is not restored. A user mapping may hold a password, and what it is for
+        is not to be reached from here: an extension that opens files and connections would. And who
+        may use the target's machine may not use this one.
         """
         if entry.what.startswith("ACL "):
             return not self._roles or entry.what.startswith(self._withheld)
+        if entry.catalog == _EXTENSION:
+            return entry.oid in self.left_out
         return entry.catalog == _USER_MAPPING
 
     def what_calls_nothing(self) -> None:
@@ -137,7 +145,9 @@ class Restore:
     def _allowed(self) -> Iterator[None]:
         """Let roles own what is made, whatever they may: no privilege is restored yet."""
         with self._copy.superuser() as conn:
-            allowed = [each for (each,) in conn.execute(_ALLOWED)] if self._roles else []
+            allowed: list[str] = []
+            if self._roles:
+                allowed += [each for (each,) in conn.execute(_ALLOWED)]
             for each in allowed:
                 conn.execute(f"GRANT {each} TO PUBLIC".encode())
             yield
@@ -152,16 +162,17 @@ class Restore:
         _pg_restore(self._copy, self._copy.conninfo, *chosen, "--statistics-only", str(self._file))
 
     def errors(self) -> list[str]:
-        """What could not be made, a line each."""
-        return [
-            f"{each.command}: {each.error}"
-            for each in self._complaints
-            if not each.command.startswith("COMMENT ")
-        ]
+        """Return what could not be made, a line each."""
+        lines = []
+        for each in self._complaints:
+            if not each.command.startswith("COMMENT "):
+                lines.append(f"{each.command}: {each.error}")
+        return lines
 
     def _as_owner(self, which: Callable[[_Entry], bool], *options: str) -> list[_Complaint]:
-        given = options if self._roles else (*options, "--no-owner")
-        return self._run(self._copy.conninfo, which, *given)
+        if not self._roles:
+            options = (*options, "--no-owner")
+        return self._run(self._copy.conninfo, which, *options)
 
     def _run(
         self, conninfo: str, which: Callable[[_Entry], bool], *options: str
@@ -171,26 +182,30 @@ class Restore:
         if not entries:
             return []
         self._made |= {entry.number for entry in entries}
-        # statistics are not made, but set
-        known = ("--no-statistics",) if self._copy.server.version >= STATISTICS else ()
-        given = (*self._use(entries), *options, *known, str(self._file))
-        return [*_complaints(_pg_restore(self._copy, conninfo, *given).stderr)]
+        given = [*self._use(entries), *options]
+        if self._copy.server.version >= STATISTICS:
+            given.append("--no-statistics")  # they are not made, but set
+        done = _pg_restore(self._copy, conninfo, *given, str(self._file))
+        return list(_complaints(done.stderr))
 
     def _use(self, entries: Iterable[_Entry]) -> tuple[str, str]:
+        """Write the list of these entries, and return the options that name it."""
         chosen = self._file.with_name("list")
         chosen.write_text("".join(f"{entry.number};\n" for entry in entries), encoding="utf-8")
         return "--use-list", str(chosen)
 
 
 def _is_last(entry: _Entry) -> bool:
-    """Privileges, which later statements might lack; event triggers, which would see them."""
+    """Return whether it comes last: privileges, which later statements might lack; event triggers,
+    which would see them.
+    """
     last = entry.catalog in (_EVENT_TRIGGER, _DEFAULT_PRIVILEGES)
     return last or entry.what.startswith(("ACL ", "COMMENT - EVENT TRIGGER "))
 
 
 def _pg_restore(copy: Place, conninfo: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Raises Failed if it is broken off; what it could not do and went on after is among its
-    errors.
+    """Run pg_restore. Raises Failed if it is broken off; what it could not do, and went on after,
+    is among its errors.
     """
     # nothing of the copy has to survive a crash; and no password is on the command line, which all
     # users of the machine can read
@@ -213,6 +228,7 @@ def _pg_restore(copy: Place, conninfo: str, *arguments: str) -> subprocess.Compl
 
 
 def _complaints(said: str) -> Iterator[_Complaint]:
+    """Yield what pg_restore has said of entries: with --verbose, which one it is at comes first."""
     number = 0
     for match in re.finditer(
         r"^pg_restore: from TOC entry (?P<number>\d+);|"

@@ -30,12 +30,12 @@ LEDGER = _key("pgrunbook ledger")
 
 
 def of_schema(schema: str) -> int:
-    """The lock of a run in a schema."""
+    """Return the lock of a run in a schema."""
     return _key(f"pgrunbook schema {schema}")
 
 
 def of_work(schema: str) -> int:
-    """The lock of the session that applies blocks in a schema."""
+    """Return the lock of the session that applies blocks in a schema."""
     return _key(f"pgrunbook work {schema}")
 
 
@@ -52,8 +52,19 @@ def take(conn: Connection, whole: int, own: int, *, alone: bool) -> int | None:
     return None if of_own else own
 
 
+# The advisory locks of a session: the key, and 1 if it is one bigint.
+HELD = """
+SELECT (classid::bigint << 32) | objid::bigint, objsubid::int
+  FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"""
+
+
+def of_working(schema: str) -> set[tuple[int, int]]:
+    """What `HELD` finds in the session that applies blocks, once it has taken its locks."""
+    return {(WORK, 1), (of_work(schema), 1)}
+
+
 def holding(conn: Connection, key: int) -> list[dict[str, Any]]:
-    """The sessions that hold a lock: `pid`, `application`, `role`, `since`. Reads only.
+    """Return the sessions that hold a lock: `pid`, `application`, `role`, `since`. Reads only.
 
     Without pg_read_all_stats, `application` is None for the sessions of other roles.
     """

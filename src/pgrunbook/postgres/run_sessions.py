@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakSet
@@ -68,8 +68,8 @@ class Sessions:
         return self._look
 
     def open_look(self) -> Session:
-        """One more read-only session, for `%sql`: its queries are the user's, and have the run's
-        statement_timeout.
+        """Return one more read-only session, for `%sql`: its queries are the user's, and have the
+        run's statement_timeout.
         """
         return self._open(self.label, read_only=True, statement_timeout=self.statement_timeout)
 
@@ -101,16 +101,20 @@ class Sessions:
 
     def put_back(self) -> None:
         """Have the session that applies blocks as it was opened: what others' code has left in it
-        is for no other block, and not for the ledger. One that cannot be so is closed; the next is
-        opened anew.
+        is for no other block, and not for the ledger. One that cannot be so, or has other advisory
+        locks than a run's, is closed; the next is opened anew.
         """
         if self._work is not None and not self._work.closed:
+            own = run_locks.of_working(self.schema) if self._lock is not None else set()
             try:
-                self._work.put_back(session_settings.UNSETTING)
+                held = self._work.put_back(session_settings.UNSETTING, run_locks.HELD)
+                if {*held} != own:
+                    self._work.close()
             except psycopg.Error:
                 self._work.close()
 
     def _claim(self, conn: Connection) -> None:
+        """Take the lock of the session that applies blocks. Whoever has it is about to end."""
         deadline = time.monotonic() + SETTLING_S
         # waiting inside the server would hold a snapshot meanwhile
         own = run_locks.of_work(self.schema)
@@ -155,7 +159,7 @@ class Sessions:
                 raise self._locked_out(key)
         self._lock, self._heartbeat = conn, Heartbeat(conn)
         try:
-            _ = self.work
+            _ = self.work  # open it now: it waits until that of an earlier run has ended
         except BaseException:
             self._heartbeat.stop()
             conn.close()
@@ -188,7 +192,9 @@ class Sessions:
         """The process that holds the lock, and its key, to look in pg_locks whether it still
         does.
         """
-        return None if self._lock is None else (self._lock.info.backend_pid, self._key)
+        if self._lock is None:
+            return None
+        return self._lock.info.backend_pid, self._key
 
     def require_lock(self) -> None:
         """Raise Failed unless the lock is still ours: it went with its session, if that was
@@ -203,7 +209,7 @@ class Sessions:
         raise self.lost_lock()
 
     def lost_lock(self) -> Failed:
-        """What to raise if the lock is gone."""
+        """Return what to raise if the lock is gone."""
         return Failed.of(
             "the session that held the run's lock is gone: another run may be at work",
             where=f"target {self.target.name!r}",
@@ -211,12 +217,11 @@ class Sessions:
         )
 
     def _holder(self, key: int, what: str, remedy: str) -> Problem:
-        holders = run_locks.holding(self.look, key)
-        found = "; ".join(
-            f"pid {h['pid']}, {h['application']!r}, since {h['since']}" for h in holders
-        )
-        where = f"target {self.target.name!r}"
-        return Problem(what, where=where, found=found or "it has just let go of it", remedy=remedy)
+        holders = []
+        for row in run_locks.holding(self.look, key):
+            holders.append(f"pid {row['pid']}, {row['application']!r}, since {row['since']}")
+        found = "; ".join(holders) or "it has just let go of it"
+        return Problem(what, where=f"target {self.target.name!r}", found=found, remedy=remedy)
 
     def close(self) -> None:
         """End every session; the lock goes with its own."""
@@ -242,11 +247,14 @@ def wait_for_end(conn: Session, run_id: str) -> None:
     """
     deadline = time.monotonic() + SETTLING_S
     key = run_locks.of_work(conn.schema)
-    while working := [
-        h for h in run_locks.holding(conn, key) if run_id[:8] in (h["application"] or run_id)
-    ]:
+    while working := _of_run(run_id, run_locks.holding(conn, key)):
         if time.monotonic() > deadline:
             raise Failed(
                 f"its session, pid {working[0]['pid']}, has not ended, and may still commit"
             )
         time.sleep(0.1)
+
+
+def _of_run(run_id: str, holders: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the sessions of a run, by their names; a name that this role is not shown may be."""
+    return [row for row in holders if run_id[:8] in (row["application"] or run_id)]

@@ -69,8 +69,10 @@ def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> It
         with tempfile.TemporaryDirectory(prefix="pgrunbook-") as place:
             file = Path(place, "schema.dump")
             statistics = server.version >= STATISTICS
-            known = ("--no-data", "--statistics") if statistics else ("--schema-only",)
-            dump(target, conn, server, file, *_WITHOUT_ROLES, *known)
+            options = [*_WITHOUT_ROLES, "--schema-only"]
+            if statistics:
+                options = [*_WITHOUT_ROLES, "--no-data", "--statistics"]
+            dump(target, conn, server, file, *options)
             encoding = conn.info.parameter_status("server_encoding")
             roles = [row["name"] for row in catalog.rows(conn, "policy_roles")]
             stack.enter_context(copy_place.make_roles(server, roles))
@@ -80,7 +82,11 @@ def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> It
             restore.the_rest()
             if statistics:
                 restore.statistics()
-            warnings = [*_other_version(wanted, server), *restore.errors()]
+            warnings = [f"extension {name} is on no copy" for name in restore.left_out.values()]
+            warnings += restore.errors()
+            if server.version != wanted:
+                what = f"PostgreSQL {wanted} is not embedded"
+                warnings.insert(0, f"{what}: locks and rewrites are those of {server.version}")
         yield Copy(
             replace(target, conninfo=copy.conninfo),
             copy.name,
@@ -110,28 +116,21 @@ def _server(folder: Path, version: int) -> Iterator[Server]:
             server.stop()
 
 
-def _other_version(wanted: int, server: Server) -> list[str]:
-    if wanted == server.version:
-        return []
-    return [
-        f"PostgreSQL {wanted} is not embedded: locks and rewrites are those of {server.version}"
-    ]
-
-
 def require_readable(conn: Connection) -> None:
-    """pg_dump locks every table, which takes the privilege to read it."""
+    """Raise Refused unless the role may read every table: pg_dump locks them, which takes that."""
     grants = (
         "as its owner: GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role}"
     )
-    problems = [
-        Problem(
+    role = sql.Identifier(conn.info.user).as_string()
+    problems = []
+    for row in catalog.rows(conn, "unreadable"):
+        problem = Problem(
             "may not be read by this role, so the schema cannot be copied",
             where=row["name"],
             expected=f"USAGE on schema {row['schema']}, SELECT on the table",
-            remedy=grants.format(**row, role=sql.Identifier(conn.info.user).as_string()),
+            remedy=grants.format(**row, role=role),
         )
-        for row in catalog.rows(conn, "unreadable")
-    ]
+        problems.append(problem)
     if problems:
         raise Refused("The target cannot be rehearsed: nothing was changed.", problems=problems)
 
@@ -147,9 +146,8 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
         done = run_watched(server.bin / "pg_dump", *_DUMP, *options, *where, env=env, answers=conn)
     service.unlink()
     if done.returncode:
-        locked = "LOCK TABLE" in done.stderr  # the statement that it gave up
         remedy = "see that pg_dump --schema-only works for this role"
-        if locked:
+        if "LOCK TABLE" in done.stderr:  # the statement that it gave up
             remedy = "wait until whoever alters a table is done, then rehearse again"
         raise Failed.of(
             "pg_dump cannot copy the schema",
@@ -160,22 +158,28 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
 
 
 def _same_server(conn: Connection, service: Path) -> dict[str, str]:
-    """The environment, and the service file `target`, that lead pg_dump to the very server of the
-    session: of several hosts it could choose another. Nothing is on the command line, which all
-    users of the machine can read; and the password is not in the file, which might outlive us.
+    """Return the environment, and the service file `target`, that lead pg_dump to the very server
+    of the session: of several hosts it could choose another. Nothing is on the command line, which
+    all users of the machine can read; and the password is not in the file, which might outlive us.
 
     What has a variable is not in the file either: the libpq of an older pg_dump leaves a variable
     alone that it does not know, but takes no file with such a name in it.
     """
-    options = {o.keyword.decode(): o for o in conn.pgconn.info}
-    found = {name: o.val.decode() for name, o in options.items() if o.val not in (None, o.compiled)}
+    variables: dict[str, bytes | None] = {}
+    found: dict[str, str] = {}
+    for option in conn.pgconn.info:
+        name = option.keyword.decode()
+        variables[name] = option.envvar
+        if option.val is not None and option.val != option.compiled:
+            found[name] = option.val.decode()
     own = {name: value for name, value in found.items() if name not in _ELSEWHERE}
     own |= {"host": conn.info.host, "port": str(conn.info.port), "password": conn.info.password}
-    own |= {"hostaddr": conn.info.hostaddr} if found.get("hostaddr") else {}
+    if found.get("hostaddr"):
+        own["hostaddr"] = conn.info.hostaddr
     own["options"] = f"{found.get('options', '')} {_READ_ONLY}".strip()
     given, lines = {"PGSERVICEFILE": str(service)}, ["[target]"]
     for name, value in own.items():
-        if variable := options[name].envvar:
+        if variable := variables[name]:
             given[variable.decode()] = value
         else:
             lines.append(f"{name}={value}")

@@ -25,14 +25,14 @@ OURS = "pg_catalog, pg_temp"
 
 
 def of(conn: Session) -> str:
-    """The path of the session's own schema, as SET takes it: pg_catalog comes before it by itself.
-    What else the role's own path has is left out: others may have put something there.
+    """Return the path of the session's own schema, as SET takes it: pg_catalog comes before it by
+    itself. What else the role's own path has is left out: others may have put something there.
     """
     return sql.Identifier(conn.schema).as_string()
 
 
 def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
-    """The schemas that a path leads to, without pg_catalog."""
+    """Return the schemas that a path leads to, without pg_catalog."""
     with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(f"{theirs(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode())
         cursor.nextset()
@@ -41,12 +41,12 @@ def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
 
 
 def ours() -> str:
-    """The statement after which the transaction sees pg_catalog alone."""
+    """Return the statement after which the transaction sees pg_catalog alone."""
     return f"SET LOCAL search_path = {OURS}"
 
 
 def theirs(path: str) -> str:
-    """The statement after which the transaction sees the schemas of the path, for the next
+    """Return the statement after which the transaction sees the schemas of the path, for the next
     statement of a block.
     """
     return f"SET LOCAL search_path = {path}"
@@ -55,8 +55,8 @@ def theirs(path: str) -> str:
 def first_row(
     conn: psycopg.Connection[Any], schema: str, question: sql.Composable
 ) -> tuple[Any, ...] | None:
-    """The first row of a question that holds an expression of somebody else's, as the schema has
-    it: the condition of a CHECK, a default. Whatever it does is rolled back.
+    """Return the first row of a question that holds an expression of somebody else's, as the schema
+    has it: the condition of a CHECK, a default. Whatever it does is rolled back.
     """
     with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
         path = sql.Identifier(schema).as_string()

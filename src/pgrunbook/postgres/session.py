@@ -19,11 +19,14 @@ from typing import Any, NoReturn, Self, TypeVar
 import psycopg
 from psycopg import capabilities, generators, sql, waiting
 from psycopg.abc import PQGen
-from psycopg.adapt import Transformer
+from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
 T = TypeVar("T")
+
+# How we read and write types, whatever a cell has had psycopg do since.
+_TYPES = AdaptersMap(psycopg.adapters)
 
 # What the network and a busy server may add to the time that a statement is allowed.
 MARGIN_S = 5.0
@@ -37,8 +40,8 @@ class Silent(psycopg.OperationalError):
 
     remedy = (
         "see that whatever lies between here and the server (tunnel, proxy, firewall) still "
-        "passes bytes on; then run"
-        " again: the server ends what it still has of this session within a minute"
+        "passes bytes on; then run again: the server ends what it still has of this session "
+        "within a minute"
     )
 
 
@@ -75,21 +78,21 @@ class Session(psycopg.Connection[Any]):
 
     @classmethod
     def opened(cls, conninfo: str, **options: Any) -> Self:
-        """A session in autocommit. psycopg prepares nothing by itself in it: it would deallocate
-        ours with its own after each DROP, ALTER or ROLLBACK.
+        """Return a session in autocommit. psycopg prepares nothing by itself in it: it would
+        deallocate ours with its own after each DROP, ALTER or ROLLBACK.
         """
-        return cls.connect(conninfo, autocommit=True, prepare_threshold=None, **options)
+        options |= {"autocommit": True, "prepare_threshold": None, "context": _TYPES}
+        return cls.connect(conninfo, **options)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.schema = ""  # the one that a block's statements see
-        # by the names of queries, those of their parameters
+        # by the names of queries those of their parameters
         self._prepared_with: dict[str, tuple[str, ...]] = {}
         self.kept: dict[str, str] = {}  # queries that are prepared by the way, and their names
         self._names = count()
         self._looks: list[_Look] = []
-        self._patience = Patience(None)
-        self._statement_s: float | None = None
+        self.allow(None)
         self._given: list[str] = []
         # opens another session on the same server, for who is to look while this one waits
         self.beside: Callable[[], Session] | None = None
@@ -100,6 +103,7 @@ class Session(psycopg.Connection[Any]):
         idle for long.
         """
         if not self.closed and self.info.transaction_status == TransactionStatus.IDLE:
+            # libpq reads what has arrived, the end of the session say, when it is told to
             arrived = select.poll()
             arrived.register(self.pgconn.socket, select.POLLIN)
             try:
@@ -117,21 +121,27 @@ class Session(psycopg.Connection[Any]):
         self._given.append(settings)
         return cursor
 
-    def put_back(self, unsetting: str) -> None:
-        """Have the session as it was given, whatever others' code has set in it meanwhile."""
+    def put_back(self, unsetting: str, asked: str) -> list[Any]:
+        """Have the session as it was given, whatever others' code has set in it meanwhile. Returns
+        the rows of what is asked of it afterwards.
+        """
         # in a message of its own: the server reads all of one by the settings before it
-        self.execute("; ".join([unsetting, *self._given]).encode())
+        cursor = self.execute("; ".join([unsetting, *self._given, asked]).encode())
+        while cursor.nextset():
+            pass
+        return cursor.fetchall()
 
     def index(self, error: psycopg.Error, sent: str) -> int | None:
         """Of what was sent, the character that the server points to; None if it points to none.
 
         A database whose encoding is SQL_ASCII knows no characters: it counts bytes.
         """
-        if not (position := error.diag.statement_position):
+        position = error.diag.statement_position
+        if not position:
             return None
         before = int(position) - 1
         if self.info.parameter_status("server_encoding") == "SQL_ASCII":
-            return len(sent.encode()[:before].decode(errors="ignore"))
+            before = len(sent.encode()[:before].decode(errors="ignore"))
         return before
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
@@ -139,25 +149,29 @@ class Session(psycopg.Connection[Any]):
         answered in time.
         """
         interval = min([interval, *(look.every_s for look in self._looks)])
+        gen = self._patiently(gen)
         try:
-            return waiting.wait(
-                self._patiently(gen), self.pgconn.socket, interval=interval, timeout=timeout
-            )
+            return waiting.wait(gen, self.pgconn.socket, interval=interval, timeout=timeout)
         except KeyboardInterrupt:
             self.give_up()
             raise
 
     def _patiently(self, gen: PQGen[T]) -> PQGen[T]:
-        """The generator; each time that nothing has come, there is a look, and one at the clock."""
+        """Hand the generator on. Each time that nothing has come, `_look`, and look at
+        the clock.
+        """
         begun, patience = time.monotonic(), self._patience
-        deadline = begun + patience.seconds if patience.seconds is not None else None
+        deadline = None
+        if patience.seconds is not None:
+            deadline = begun + patience.seconds
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if ready is not None and not ready:
+                if ready is not None and not ready:  # psycopg's interval is over
                     self._look()
                     if deadline is not None and time.monotonic() > deadline:
+                        # the first time the server is told to stop, the second time given up
                         if patience.cancelled or not self._cancel():
                             self._fall_out(time.monotonic() - begun)
                         patience.cancelled, deadline = True, time.monotonic() + CANCEL_S
@@ -247,19 +261,20 @@ class Session(psycopg.Connection[Any]):
             raise
 
     def new_name(self) -> str:
-        """A name for a query to prepare in a message with others; one that fails leaves it, and who
-        knows whether it is: it is given once.
+        """Return a name for a query to prepare in a message with others; one that fails leaves it,
+        and who knows whether it is: it is given once.
         """
         return f"pgrunbook_kept_{next(self._names)}"
 
     def prepared(self, name: str, query: str, parameters: Mapping[str, object]) -> str:
-        """The same query, prepared, as an EXECUTE with these values that can stand among other
-        statements.
+        """Return the same query, prepared, as an EXECUTE with these values that can stand among
+        other statements.
         """
         self.prepare(name, query, [*parameters])
-        ordered = (parameters[parameter] for parameter in self._prepared_with[name])
-        values = ", ".join(sql.Literal(value).as_string(self) for value in ordered)
-        return f"EXECUTE pgrunbook_{name}" + (f" ({values})" if values else "")
+        ordered = [sql.Literal(parameters[each]) for each in self._prepared_with[name]]
+        if not ordered:
+            return f"EXECUTE pgrunbook_{name}"
+        return f"EXECUTE pgrunbook_{name} ({sql.SQL(', ').join(ordered).as_string(self)})"
 
     def send(self, statements: str) -> None:
         """Send statements as one message; the server works on them while we do something else.
@@ -270,19 +285,18 @@ class Session(psycopg.Connection[Any]):
         self.wait(generators.send(self.pgconn))
 
     def results(self) -> list[PGresult]:
-        """What the server says of the statements that were sent, one each, up to the first that
-        fails.
+        """Return what the server says of the statements that were sent, one each, up to the first
+        that fails.
         """
         return self.wait(generators.fetch_many(self.pgconn))
 
     def rows(self, result: PGresult) -> list[dict[str, Any]]:
-        """The rows of one result, each a mapping from column to value."""
+        """Return the rows of one result, each a mapping from column to value."""
         reader = Transformer(self)
         reader.set_pgresult(result)
         names = [(result.fname(number) or b"").decode() for number in range(result.nfields)]
-        return [
-            dict(zip(names, row, strict=True)) for row in reader.load_rows(0, result.ntuples, tuple)
-        ]
+        rows = reader.load_rows(0, result.ntuples, tuple)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     @contextmanager
     def undoing(self) -> Iterator[None]:
@@ -331,4 +345,6 @@ class Session(psycopg.Connection[Any]):
 
 
 def _allowed(statement_s: float | None, statements: int) -> Patience:
-    return Patience(None if statement_s is None else statement_s * statements + MARGIN_S)
+    if statement_s is None:
+        return Patience(None)
+    return Patience(statement_s * statements + MARGIN_S)

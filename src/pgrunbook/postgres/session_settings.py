@@ -40,7 +40,7 @@ OURS = _READ_AND_PRINTED | {
 READS = {"default_transaction_read_only": "on"}
 
 # Statements that take away what others' code has set or made for the session, also in a function,
-# where no parser sees it. Advisory locks stay: a run has one in the session that applies blocks.
+# where no parser sees it. Advisory locks stay, as a run has its own there: see `run_locks.HELD`.
 UNSETTING = """
 SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL;
 CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES"""
@@ -56,12 +56,16 @@ SELECT pg_catalog.set_config(key, value, true)
 
 
 def keeping(slot: str, names: Iterable[str]) -> str:
-    """The expression that keeps, in a setting of ours, what these are in the transaction now."""
+    """Return the expression that keeps, in a setting of ours, the values that these settings have
+    in the transaction.
+    """
     return _KEEPING % (slot, ",".join(names))
 
 
 def put_back(slot: str) -> str:
-    """The statement after which they are in the transaction what is kept there."""
+    """Return the statement that sets them, in the transaction, to the values that are
+    kept there.
+    """
     return _PUT_BACK % slot
 
 
@@ -70,10 +74,9 @@ def put_back(slot: str) -> str:
 _BLOCK_S, _OWN_ROLE = "pgrunbook.block", "pgrunbook.own_role"
 NOTE_ROLE = f"""\
 SELECT pg_catalog.set_config('{_OWN_ROLE}', pg_catalog.current_setting('role'), true)"""
-_READ_AS_OURS = ",\n       ".join(
-    f"pg_catalog.set_config({sql.quote(name)}, {sql.quote(value)}, true)"
-    for name, value in _READ_AND_PRINTED.items()
-)
+_CALL = "pg_catalog.set_config({}, {}, true)"
+_CALLS = [_CALL.format(*map(sql.quote, setting)) for setting in _READ_AND_PRINTED.items()]
+_READ_AS_OURS = ",\n       ".join(_CALLS)
 LEAVE = f"""\
 SELECT {keeping(_BLOCK_S, ["role", *_READ_AND_PRINTED])},
        {_READ_AS_OURS},

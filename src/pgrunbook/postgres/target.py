@@ -6,19 +6,17 @@ import enum
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from psycopg.conninfo import conninfo_to_dict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pgrunbook.secrets.patterns import KEYWORDS, redact
 from pgrunbook.sqltext.hazards import Hazard
 
-if TYPE_CHECKING:
-    pass
-from pydantic import BaseModel, ConfigDict, Field
 
+class ClosedModel(BaseModel):
+    """A table of `pgrunbook.toml`, which takes no other keys than its own."""
 
-class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
@@ -30,7 +28,7 @@ class Policy(enum.StrEnum):
     APPROVE = "approve"  # the plan has to be approved by somebody else
 
 
-class TargetSettings(_Closed):
+class TargetSettings(ClosedModel):
     """`[targets.NAME]`: how to reach a database, and what it must be so that nobody lands on
     another.
 
@@ -65,8 +63,8 @@ class Target:
         return re.sub(r"[^\w.-]+", "-", self.name).strip("-.") or "target"
 
     def records(self, schema: str) -> str:
-        """Where the records of runs in a schema lie, below `outputs/`: of each schema but `public`
-        in a folder of its own.
+        """Return where the records of runs in a schema lie, below `outputs/`: of each schema but
+        `public` in a folder of its own.
         """
         if schema == "public":
             return self.folder
@@ -76,8 +74,7 @@ class Target:
         return f"{self.folder}/{own}"
 
     def redact(self, text: str) -> str:
-        """The text without this target's password."""
-        return redact(text, *(str(v) for k, v in self._parts().items() if k in KEYWORDS))
-
-    def _parts(self) -> dict[str, object]:
-        return dict(conninfo_to_dict(self.conninfo))
+        """Return the text without this target's password."""
+        parts = conninfo_to_dict(self.conninfo)
+        secrets = [str(parts[keyword]) for keyword in KEYWORDS if keyword in parts]
+        return redact(text, *secrets)

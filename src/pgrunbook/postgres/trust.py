@@ -25,29 +25,31 @@ _TRUSTED = (
 
 
 def shadows(conn: Connection, schema: str) -> list[Problem]:
-    """The objects of the schema that may be taken for one of pg_catalog's by a block, a verify
-    script or `%sql`, and that a role has made which is not trusted.
+    """Return the objects of the schema that may be taken for one of pg_catalog's by a block, a
+    verify script or `%sql`, and that a role has made which is not trusted.
     """
-    revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}")
-    return [
-        Problem(
+    problems = []
+    for row in catalog.rows(conn, "shadows", schema=schema):
+        names = sql.Identifier(schema), sql.Identifier(row["owner"])
+        revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}").format(*names)
+        problem = Problem(
             "may be taken for one of pg_catalog's, and would then run with our rights",
             where=f"{row['kind'].lower()} {row['name']}",
             expected=f"made by {_TRUSTED} or of the schema, or by an extension",
             found=f"owned by {row['owner']}",
-            remedy=f"DROP {row['kind']} {row['name']}; "
-            + revoke.format(sql.Identifier(schema), sql.Identifier(row["owner"])).as_string(),
+            remedy=f"DROP {row['kind']} {row['name']}; {revoke.as_string()}",
         )
-        for row in catalog.rows(conn, "shadows", schema=schema)
-    ]
+        problems.append(problem)
+    return problems
 
 
 def functions_called_by_reads(
     conn: Connection, relation: int, columns: Iterable[str]
 ) -> list[Problem]:
-    """The functions, of roles that are not trusted, that may be called where rows of a table are
-    read, or a query on it is planned: by its indexes, statistics, CHECKs, partitions and policies,
-    and by the types of these columns. The server evaluates what is constant when it plans.
+    """Return the functions, of roles that are not trusted, that may be called where rows of a table
+    are read, or a query on it is planned: by its indexes, statistics, CHECKs, partitions and
+    policies, and by the types of these columns. The server evaluates what is constant when it
+    plans.
     """
     found: dict[tuple[str, str], Mapping[str, str]] = {}
     for column in columns:
@@ -67,8 +69,8 @@ def problems_of_calls(
     role: str,
     what: str = "cannot be judged: what constrains it",
 ) -> list[Problem]:
-    """What calls code that must not run with our rights: `rows` are of the query
-    `admission_strangers`.
+    """Return a problem for each call of code that must not run with our rights: `rows` are of the
+    query `admission_strangers`.
     """
     problem = f"{what} calls a function that would run with our rights"
     expected = f"functions of {_TRUSTED}"
@@ -76,7 +78,7 @@ def problems_of_calls(
 
 
 def _call(row: Mapping[str, str]) -> str:
-    """Which function may be called, and why it is not trusted."""
+    """Return which function may be called, and why it is not trusted."""
     if not row["vouched"]:
         return f"{row['expression']} may call {row['function']}, owned by {row['owner']}"
     return (
@@ -99,8 +101,8 @@ def _vouch(row: Mapping[str, str], role: str) -> str:
 
 
 def ledger(conn: Connection) -> bool:
-    """Whether there is a ledger. Raises Refused if there is something in its place that is not to
-    be trusted.
+    """Return whether there is a ledger. Raises Refused if there is something in its place that is
+    not to be trusted.
     """
     there, found = strangers(conn)
     if found:
@@ -109,8 +111,8 @@ def ledger(conn: Connection) -> bool:
 
 
 def strangers(conn: Connection) -> tuple[bool, list[Problem]]:
-    """Whether there is a ledger, and what is in its place or hangs on it and is not ours: it must
-    not be asked.
+    """Return whether there is a ledger, and what is in its place or hangs on it and is not ours: it
+    must not be asked.
     """
     row = catalog.rows(conn, "ledger_there")[0]
     return row["there"], [_stranger(conn.info.user, **found) for found in row["strange"]]
@@ -149,7 +151,7 @@ def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
 
 
 def missing_columns(conn: Connection, version: int) -> list[Problem]:
-    """The columns that a ledger of this version has, and this one lacks."""
+    """Return the columns that a ledger of this version has, and this one lacks."""
     there = {(row["table"], row["column"]) for row in catalog.rows(conn, "ledger_columns")}
     problems = []
     for table, names in columns(version).items():
@@ -170,7 +172,7 @@ def missing_columns(conn: Connection, version: int) -> list[Problem]:
 
 @cache
 def columns(version: int) -> Mapping[str, list[str]]:
-    """The columns of each table of the ledger in that version, as its own SQL makes them."""
+    """Return the columns of each table of the ledger in that version, as its own SQL makes them."""
     # here, because who only asks the ledger does not need the parser
     from pglast import ast, parse_sql
 
@@ -182,12 +184,13 @@ def columns(version: int) -> Mapping[str, list[str]]:
         for raw in parse_sql(text):
             match raw.stmt:
                 case ast.CreateStmt(relation=relation, tableElts=elements):
-                    made[relation.relname] = [
-                        e.colname for e in elements if isinstance(e, ast.ColumnDef)
-                    ]
+                    names = made[relation.relname] = []
                 case ast.AlterTableStmt(relation=relation, cmds=commands):
-                    added = (c.def_.colname for c in commands if isinstance(c.def_, ast.ColumnDef))
-                    made[relation.relname] += added
+                    names = made[relation.relname]
+                    elements = [command.def_ for command in commands]
+                case _:
+                    continue
+            names += [each.colname for each in elements if isinstance(each, ast.ColumnDef)]
     return made
 
 
@@ -203,14 +206,12 @@ def refusing(conn: Connection) -> Iterator[None]:
     except psycopg.Error as exc:
         if not exc.sqlstate or conn.closed:
             raise  # the connection is lost, and nobody knows
-        triggers = catalog.rows(conn, "event_triggers")
-        seen = [f"event trigger {row['name']}: {row['function']}" for row in triggers]
-        off = [
-            sql.SQL("ALTER EVENT TRIGGER {} DISABLE")
-            .format(sql.Identifier(row["name"]))
-            .as_string()
-            for row in triggers
-        ]
+        found = [exc.diag.message_detail, exc.diag.context]
+        off = []
+        for row in catalog.rows(conn, "event_triggers"):  # one of them may have raised it
+            found.append(f"event trigger {row['name']}: {row['function']}")
+            disable = sql.SQL("ALTER EVENT TRIGGER {} DISABLE").format(sql.Identifier(row["name"]))
+            off.append(disable.as_string())
         remedy = "let the role make them"
         if off:
             remedy += f", or as a superuser, meanwhile: {'; '.join(off)}"
@@ -218,7 +219,7 @@ def refusing(conn: Connection) -> Iterator[None]:
             f"{exc.diag.message_primary} (SQLSTATE {exc.sqlstate})",
             where="schema pgrunbook",
             expected="the ledger's tables can be made",
-            found="\n".join(filter(None, [exc.diag.message_detail, exc.diag.context, *seen])),
+            found="\n".join(filter(None, found)),
             remedy=remedy,
         )
         raise Refused(

@@ -51,7 +51,7 @@ class OwnServer:
     bin: Path
 
     def conninfo(self, database: str = "postgres") -> str:
-        """How libpq gets to one of its databases."""
+        """Return how libpq gets to one of its databases."""
         return make_conninfo(self.base, dbname=database)
 
 
@@ -70,19 +70,19 @@ class Twin:
     warnings: Sequence[str]
 
     def session(self) -> psycopg.Connection[Any]:
-        """A session that works as the role, as the run does on the target."""
+        """Return a session that works as the role, as the run does on the target."""
         conn = self.arranging()
         conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self.role)))
         return conn
 
     def arranging(self) -> psycopg.Connection[Any]:
-        """A session that may do whatever the owners of all objects may."""
+        """Return a session that may do whatever the owners of all objects may."""
         return copy_place.session(self.conninfo)
 
 
 def own_server(conninfo: str, wanted: int) -> OwnServer:
-    """The server of a connection string. Raises Refused if it cannot be reached, is of another
-    major version, or none of the programs here is of that.
+    """Return the server of a connection string. Raises Refused if it cannot be reached, is of
+    another major version, or none of the programs here is of that.
     """
     try:
         with closing(copy_place.session(conninfo)) as conn:
@@ -106,7 +106,8 @@ def own_server(conninfo: str, wanted: int) -> OwnServer:
 
 
 def embedded_server(folder: Path, version: int) -> embedded.Server:
-    """The server of that major version that keeps its data in the folder, until the process ends.
+    """Return the server of that major version that keeps its data in the folder, until the process
+    ends.
 
     Raises Refused if there is none of that version.
     """
@@ -114,13 +115,15 @@ def embedded_server(folder: Path, version: int) -> embedded.Server:
 
 
 def _programs(version: int) -> Path:
-    """Where the programs of a major version are; first those that have PostgreSQL's own extensions
-    with them.
+    """Return where the programs of a major version are; first those that have PostgreSQL's own
+    extensions with them.
     """
     found = [Path(f"/usr/lib/postgresql/{version}/bin")]
-    if (name := _WHEELS.get(version)) and (spec := find_spec(name)) and spec.origin:
-        found.append(Path(spec.origin).with_name("pginstall") / "bin")
-    found += [embedded.PROGRAMS[version]] if version in embedded.PROGRAMS else []
+    wheel = find_spec(_WHEELS[version]) if version in _WHEELS else None
+    if wheel and wheel.origin:
+        found.append(Path(wheel.origin).with_name("pginstall") / "bin")
+    if version in embedded.PROGRAMS:
+        found.append(embedded.PROGRAMS[version])
     for place in found:
         if (place / "initdb").exists() and (place / "pg_dump").exists():
             return place
@@ -179,12 +182,14 @@ def _unless_silent(conn: Connection) -> Iterator[None]:
 
 
 def _is_twin(conn: Connection) -> bool:
-    """Whether the session is on a twin: a plan behind pending runbooks is, and may ask another."""
+    """Return whether the session is on a twin: a plan behind pending runbooks is, and may ask
+    another.
+    """
     return conn.info.dbname.startswith(_PREFIX)
 
 
 def _roles(conn: Connection, server: Host) -> list[str]:
-    """The target's roles; of a twin, without those that its server has for itself."""
+    """Return the target's roles; of a twin, without those that its server has for itself."""
     names = [row["name"] for row in catalog.rows(conn, "roles")]
     if not _is_twin(conn):
         return names
@@ -194,8 +199,8 @@ def _roles(conn: Connection, server: Host) -> list[str]:
 
 
 def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None:
-    """Whether the server is for twins alone. What the target's roles own runs as them there, and
-    they are made members of each other.
+    """Raise Refused unless the server is for twins alone. What the target's roles own runs as them
+    there, and they are made members of each other.
     """
     with closing(copy_place.session(server.conninfo())) as own:
         same = own.execute(_CLUSTER).fetchone() == conn.execute(_CLUSTER).fetchone()
@@ -209,18 +214,19 @@ def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None
             )
         asked = {"names": [*roles], "copies": copy_place.PREFIX}
         found = catalog.rows(own, "harmful_roles", **asked)
-    problems = [
-        Problem(
+    problems = []
+    for row in found:
+        remedy = _APART
+        if row["name"] == _SUPERUSER:
+            remedy = f"rename the role, as our own superuser is called so there; or {_REMEDY}"
+        problem = Problem(
             "a role of the target is more than a name on the server for twins",
             where=_SETTING,
             expected=f"a server where {row['name']} is not known",
             found=f"{row['name']} {row['why']}",
-            remedy=f"rename the role, as our own superuser is called so there; or {_REMEDY}"
-            if row["name"] == _SUPERUSER
-            else _APART,
+            remedy=remedy,
         )
-        for row in found
-    ]
+        problems.append(problem)
     if problems:
         raise Refused("No twin can be made: nothing was changed.", problems=problems)
 
@@ -238,26 +244,32 @@ def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
 
 
 def _missing(conn: Connection, server: Host) -> dict[str, str]:
-    """The extensions that the target's database has and the server does not: with their schemas."""
+    """Return the extensions that the target's database has and the server does not, and those that
+    are never copied: with their schemas.
+    """
     with closing(copy_place.session(server.conninfo())) as own:
         known = {name for (name,) in own.execute("SELECT name FROM pg_available_extensions")}
     had = catalog.rows(conn, "extensions")
-    return {row["name"]: row["schema"] for row in had if row["name"] not in known}
+    return {
+        row["name"]: row["schema"] for row in had if row["reaches_out"] or row["name"] not in known
+    }
 
 
 def _stand_in(conn: Connection, copy: Place, missing: list[str]) -> list[str]:
-    """Make functions of the same signature, and domains of the same name as the types, of what the
-    missing extensions bring: what a schema says of them is then printed alike. Returns what could
-    not be made.
+    """Make functions of the same signature, domains of the same name as the types, and wrappers
+    that reach nothing, of what the missing extensions bring: what a schema says of them is then
+    printed alike. Returns what could not be made.
     """
-    members = catalog.rows(conn, "extension_members", names=missing) if missing else []
+    if not missing:
+        return []
+    members = catalog.rows(conn, "extension_members", names=missing)
     lacking = []
-    with closing(copy_place.session(copy.conninfo)) as own:
+    with closing(copy_place.session(copy.conninfo)) as own, copy.superuser() as superuser:
         for schema in dict.fromkeys(row["schema"] for row in members):
             own.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
         for row in members:
             try:
-                own.execute(row["sql"].encode())
+                (superuser if row["privileged"] else own).execute(row["sql"].encode())
             except psycopg.Error as exc:
                 lacking.append(f"{row['sql'].splitlines()[0]}: {exc.diag.message_primary}")
     return lacking

@@ -15,11 +15,11 @@ from pgrunbook.postgres.catalog import Connection
 
 
 def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]:
-    """Each of them, as format_type() prints it; none, if one is unknown. Serial is no type."""
+    """Return each of them, as format_type() prints it; none, if one is unknown. Serial is
+    no type.
+    """
     nulls = ", ".join(f"NULL::{each}" for each in types)
-    oids = ", ".join(
-        f"pg_catalog.to_regtype({sql.Literal(each).as_string()})::pg_catalog.oid" for each in types
-    )
+    oids = ", ".join(f"pg_catalog.to_regtype({sql.quote(each)})::pg_catalog.oid" for each in types)
     message = f"{search_path.theirs(path)};\nSELECT {nulls} WHERE false; SELECT {oids}"
     try:
         with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
@@ -32,11 +32,10 @@ def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]
             found = list(cursor.fetchone() or ())
     except psycopg.errors.UndefinedObject:
         return []
-    # of a domain, a result has the type that it is made of
-    modifiers = [
-        modifier if oid == type_ else -1
-        for oid, (type_, modifier) in zip(found, described, strict=True)
-    ]
+    modifiers = []
+    for oid, (type_, modifier) in zip(found, described, strict=True):
+        # of a domain, a result has the type that it is made of, and its modifier
+        modifiers.append(modifier if oid == type_ else -1)
     asked = "SELECT format_type(oid, modifier) FROM unnest(%s::oid[], %s::int[])"
     asked += " WITH ORDINALITY AS t (oid, modifier, place) ORDER BY place"
     with conn.cursor(row_factory=tuple_row) as cursor:
@@ -44,7 +43,7 @@ def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]
 
 
 def are_comparable(conn: Connection, one: str, other: str, path: str) -> bool:
-    """Whether values of the two types can be equal, as a foreign key asks it."""
+    """Return whether values of the two types can be equal, as a foreign key asks it."""
     try:
         with conn.transaction(force_rollback=True):
             compared = f"SELECT NULL::{one} = NULL::{other} WHERE false"

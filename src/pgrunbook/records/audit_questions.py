@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 from pgrunbook.durations import moment
 from pgrunbook.records import fleet_answers, hazard_rows
+from pgrunbook.records.backfill_answers import how_fast
 from pgrunbook.records.changes_answer import NOT_SO_FAR, RAN, changes
 from pgrunbook.records.failure import what_failed, where_it_failed
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
+from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.record import Block, Record, Row
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
@@ -74,7 +76,7 @@ def _told(answer: Callable[[Record], str], record: Record) -> str:
     """
     try:
         return answer(record)
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except MALFORMED:
         return UNREADABLE
 
 
@@ -193,7 +195,7 @@ def _when(record: Record) -> str:
     text = f"{started}{ended}."
     if block := _slowest(record):
         text += f" Longest block: {block.name}, {block.elapsed_ms:,.0f} ms."
-    return text
+    return f"{text}{how_fast(record)}"
 
 
 def _slowest(record: Record) -> Block | None:

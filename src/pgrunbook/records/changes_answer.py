@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from pgrunbook.records.backfill_answers import Backfill
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Frame, Record
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
@@ -42,7 +43,12 @@ def _done_so_far(record: Record) -> str:
     at_work = cell_at_work(record)
     none = "No block is on record as applied." if at_work else "It had applied no block."
     text = f"It had {listed(done)}." if done else none
-    if begun := begun_blocks(record):
+    begun = begun_blocks(record)
+    for each in Backfill.shown(record):
+        if each.block in begun:
+            begun.remove(each.block)
+            text += f" Of {each.block} were committed {each.far}; the next run goes on from there."
+    if begun:
         text += (
             f" {listed(begun)} was begun; how much of it was committed, the top of the "
             "notebook says."
@@ -110,8 +116,8 @@ def _rows_written(record: Record) -> str:
     written: Counter[tuple[str, str]] = Counter()
     for frame in _by_block(record, Kind.ROWS):
         for row in frame.rows:
-            for how in ("inserted", "updated", "deleted"):
-                written[how, row["table"]] += row[how]
+            for how in ("inserted", "updated", "deleted", "truncated"):
+                written[how, row["table"]] += row.get(how, 0)
     parts = [
         f"{counted(number, 'row')} {how} in {table}"
         for (how, table), number in written.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgrunbook.records.backfill_answers import what_they_gave_way_to
 from pgrunbook.records.record import Block, Record, Row
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed
@@ -30,7 +31,8 @@ def locks(record: Record) -> str:
         )
     if rest and not held:
         text = "No lock is on record."
-    return f"{text} {_waits(record)}{_waits_outside(record)}{rest}"
+    gave_way = what_they_gave_way_to(record)
+    return f"{text} {_waits(record)}{_waits_outside(record)}{gave_way}{rest}"
 
 
 def _waits(record: Record) -> str:

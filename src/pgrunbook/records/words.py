@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _SHOWN = 8
-_PLURALS = {"index": "indexes", "policy": "policies"}
+_PLURALS = {"batch": "batches", "index": "indexes", "policy": "policies"}
 
 
 def sentence(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +26,9 @@ class Arguments(NamedTuple):
 def read_arguments(
     notebooks: Sequence[Path], pairs: list[tuple[str, str | None]]
 ) -> dict[Path, Arguments]:
-    """What each of the runbooks is given of these names and values: of several, what it declares.
-    Raises Refused for what none declares, for what is given twice, and for what is not valid.
+    """Return what each of the runbooks is given of these names and values: of several, what it
+    declares. Raises Refused for what none declares, for what is given twice, and for what is not
+    valid.
     """
     for name, value in pairs:
         if not _is_text(f"{name}{value}"):
@@ -37,18 +39,19 @@ def read_arguments(
                 "is not text in the encoding of this locale", where=name, remedy=remedy
             )
     declared = {path: parameters.read_declaration(path) for path in notebooks}
-    known = {name for declaration in declared.values() for name in declaration}
-    unknown = [name for name, _ in pairs if name not in known]
+    known: set[str] = set().union(*declared.values())
     found = {}
     for path, declaration in declared.items():
-        given = _given(declaration, [(n, v) for n, v in pairs if n in declaration or n in unknown])
+        # what no runbook declares is given to each, which refuses it and says what it takes
+        own = [(n, v) for n, v in pairs if n in declaration or n not in known]
+        given = _given(declaration, own)
         found[path] = Arguments(given, parameters.validate(declaration, given))
     return found
 
 
 def _is_text(given: str) -> bool:
-    """Whether it can be written: Python keeps bytes of the command line that it cannot decode as
-    lone surrogates.
+    """Return whether it can be written. Python keeps bytes of the command line that it cannot
+    decode as lone surrogates.
     """
     try:
         given.encode()
@@ -58,8 +61,8 @@ def _is_text(given: str) -> bool:
 
 
 def command_again(project: Project, runbook: str, chosen: parameters.Parameters, mode: str) -> str:
-    """The command that runs this runbook, or another one, in another mode: on the same target and
-    schema, and with the parameters that it declares as they are here. Can be pasted into a shell.
+    """Return the command that runs a runbook in another mode: on the same target and schema, with
+    the parameters that it declares as they are here. It can be pasted into a shell.
     """
     try:
         declared = parameters.read_declaration(project.runbook(runbook))
@@ -68,13 +71,12 @@ def command_again(project: Project, runbook: str, chosen: parameters.Parameters,
     now = chosen.record()
     words = ["pgrunbook", "run", runbook, "--target", chosen.target, "--mode", mode]
     for name, default in declared.items():
-        if (
-            name in now
-            and name not in _OF_ONE_RUN
-            and type(now[name]) is type(default)
-            and now[name] != default
-        ):
-            words += ["-p", name, now[name] if isinstance(default, str) else repr(now[name])]
+        if name not in now or name in _OF_ONE_RUN:
+            continue
+        value = now[name]
+        # of another runbook's parameter of that name, only a value that it takes
+        if type(value) is type(default) and value != default:
+            words += ["-p", name, value if isinstance(value, str) else repr(value)]
     return shlex.join(words)
 
 
@@ -93,12 +95,8 @@ def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> 
             continue
         if name in given:
             raise Refused.of("given twice", where=name, remedy="give each parameter once")
-        given[name] = value if isinstance(declaration.get(name, ""), str) else _literal(value)
+        given[name] = value
+        if not isinstance(declaration.get(name, ""), str):
+            with suppress(ValueError, SyntaxError):  # `validate` says what it takes
+                given[name] = ast.literal_eval(value)
     return given
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

@@ -13,9 +13,10 @@ from pglast.parser import ParseError
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import give_way
-from pgrunbook.runbooks.scripts import Script, Statement, statements, substitute
+from pgrunbook.runbooks.scripts import Script, Statement, statements
 from pgrunbook.sqltext import bounds
 from pgrunbook.sqltext.bounds import MARKS, Use
+from pgrunbook.sqltext.placeholders import substitute
 
 SKIP = "rows that break a constraint"
 
@@ -45,14 +46,16 @@ class Batching:
 
     @classmethod
     def of(cls, script: Script, variables: Mapping[str, str]) -> Batching:
-        """What the file says, its placeholders filled in. Raises Refused, naming all that is wrong
-        with it.
+        """Read what the file says, its placeholders filled in. Raises Refused, naming all that is
+        wrong with it.
         """
         header = {key: substitute(text, variables) for key, text in script.header.items()}
         reader = _Header(header, script.name)
         schema, table, key = reader.cut()
         given = reader.sizes()
-        until_ms = reader.duration("until", header["until"]) if "until" in header else None
+        until_ms = None
+        if "until" in header:
+            until_ms = reader.duration("until", header["until"])
         skips = reader.skips()
         template = _template(script, variables)
         found = cls(
@@ -81,12 +84,13 @@ class Batching:
     @property
     def limit(self) -> str:
         """What limits the statement to the rows of a batch, as the file is to say it."""
-        names = ", ".join(f"{self.table}.{column}" for column in self.key)
-        key = f"({names})" if len(self.key) > 1 else names
+        key = ", ".join(f"{self.table}.{column}" for column in self.key)
+        if len(self.key) > 1:
+            key = f"({key})"
         return f"{key} > :from AND {key} <= :to"
 
     def statement(self, given: Mapping[Use, Mapping[str, str]]) -> Statement:
-        """The statement with its bounds, for what each of them is there for."""
+        """Return the statement with its bounds filled in: `given` by what each is there for."""
         template = self.template
         uses = [place.use for place in bounds.places(template.node, self.table, self.key)]
         sql = bounds.fill(template.sql, uses, given)
@@ -94,7 +98,7 @@ class Batching:
 
 
 def problems(script: Script) -> Iterator[Problem]:
-    """What is wrong with a file's headers about batches, and with its statement."""
+    """Yield what is wrong with a file's headers about batches, and with its statement."""
     if "batch" not in script.header:
         for key in ("until", "give way", "skip"):
             if key in script.header:
@@ -139,9 +143,9 @@ class _Header:
         """Schema, table and columns."""
         table, _, key = self._cut.partition(" by ")
         try:
-            ((relation,),) = [
-                raw.stmt.fromClause for raw in pglast.parse_sql(f"SELECT FROM {table}")
-            ]
+            # PostgreSQL's parser reads the names: either may be quoted
+            (raw,) = pglast.parse_sql(f"SELECT FROM {table}")
+            (relation,) = raw.stmt.fromClause
             (raw,) = pglast.parse_sql(f"SELECT {key}")
             columns = tuple(column.val.fields[0].sval for column in raw.stmt.targetList)
             return relation.schemaname or "", relation.relname, columns
@@ -150,7 +154,7 @@ class _Header:
             return "", "", ()
 
     def sizes(self) -> dict[str, int]:
-        """How large a batch is to be: `rows`, `target_ms`."""
+        """Return how large a batch is to be: `rows`, `target_ms`."""
         found: dict[str, int] = {}
         for text in self._sizes:
             if match := _SIZE.fullmatch(text):
@@ -162,7 +166,7 @@ class _Header:
         return found
 
     def duration(self, key: str, text: str) -> int | None:
-        """A duration in milliseconds."""
+        """Return a duration in milliseconds."""
         try:
             return milliseconds(text)
         except ValueError as exc:
@@ -170,7 +174,7 @@ class _Header:
             return None
 
     def skips(self) -> bool:
-        """Whether rows that break a constraint are put aside."""
+        """Return whether rows that break a constraint are put aside."""
         given = self._header.get("skip", SKIP)
         if given != SKIP:
             self._complain("skip", "nothing else can be skipped", SKIP, given)
@@ -181,7 +185,7 @@ class _Header:
 
 
 def _template(script: Script, variables: Mapping[str, str]) -> Statement | None:
-    """The file's statement with its bounds marked; None if it holds more than one."""
+    """Return the file's statement with its bounds marked; None if it holds more than one."""
     marked = substitute(script.text, MARKS, bare='"')
     found = statements(substitute(marked, variables), script.name)
     return found[0] if len(found) == 1 else None
@@ -196,9 +200,13 @@ def _statement_problems(batching: Batching) -> Iterator[Problem]:
         yield Problem("cannot run in batches", where, expected, statement.sql.splitlines()[0])
         return
     found = bounds.places(statement.node, batching.table, batching.key)
-    enough = {Use.COMPARED, Use.OTHER} | ({Use.ARGUMENT} if batching.calls else set())
+    # a function that is called is given its bounds; to compare them is up to it
+    enough = {Use.COMPARED, Use.OTHER}
+    if batching.calls:
+        enough.add(Use.ARGUMENT)
+    there = {place.name for place in found if place.use in enough}
     for name in MARKS:
-        if not any(place.name == name and place.use in enough for place in found):
+        if name not in there:
             yield Problem(f"lacks :{name}", where, batching.limit, remedy=write)
     for place in found:
         if place.use is Use.OTHER:

@@ -67,13 +67,13 @@ class Block:
         return entry_of(self.name)
 
     def named_in(self, names: Collection[str]) -> bool:
-        """Whether these names name the block, or the folder that it comes from."""
+        """Return whether these names name the block, or the folder that it comes from."""
         return self.name in names or self.entry in names
 
     @property
     def accepts(self) -> frozenset[str]:
         """The hazards that the headers of its files accept."""
-        return frozenset(name for script in self.scripts for name in script.accepts)
+        return frozenset().union(*(script.accepts for script in self.scripts))
 
     @property
     def source_sha256(self) -> str:
@@ -100,11 +100,15 @@ class Block:
         """The relations that it is about: those that its statements name, but for what foreign keys
         refer to.
         """
-        admitting = [self.admits.table] if self.admits else []
+        names: dict[str, None] = {}
+        if self.admits:
+            names[self.admits.table] = None
         referenced = {need.table for need in self.needs if need.use == "reference"}
-        named = (sorted(mentions.relations(statement.node)) for statement in self.statements)
-        names = [name for relations in named for _, name in relations if name not in referenced]
-        return list(dict.fromkeys([*admitting, *names]))
+        for statement in self.statements:
+            for _, name in sorted(mentions.relations(statement.node)):
+                if name not in referenced:
+                    names[name] = None
+        return list(names)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -126,8 +130,11 @@ class Block:
     @property
     def altered(self) -> set[str]:
         """The relations of which only the server knows what they are afterwards."""
-        changing = (s.node for s in self.statements if needs.alters(s.node))
-        return {name for node in changing for _, name in mentions.relations(node)}
+        names = set()
+        for statement in self.statements:
+            if needs.alters(statement.node):
+                names |= {name for _, name in mentions.relations(statement.node)}
+        return names
 
     @property
     def plain(self) -> bool:
@@ -142,14 +149,22 @@ class Block:
     @property
     def alters(self) -> bool:
         """Whether it concerns what is there before it, as far as its statements tell."""
-        own = {each.name for each in self.made if each.kind in ("table", "index") and not each.was}
-        named = [mentions.relations(statement.node) for statement in self.statements]
-        told = self.plain and all(named)
-        return not told or not {name for relations in named for _, name in relations} <= own
+        own = set()
+        for each in self.made:
+            if each.kind in ("table", "index") and not each.was:
+                own.add(each.name)
+        for statement in self.statements:
+            named = mentions.relations(statement.node)
+            # what names nothing, or does more than it names, may concern anything
+            if not named or not mentions.is_plain(statement.node):
+                return True
+            if not {name for _, name in named} <= own:
+                return True
+        return False
 
 
 def entry_of(block: str) -> str:
-    """The part of a block's name that is in `deploy/` and `revert/`: `020_admit` of
+    """Return the part of a block's name that is in `deploy/` and `revert/`: `020_admit` of
     `020_admit:table.column`.
     """
     return block.partition(":")[0]
@@ -166,8 +181,10 @@ def tree_sha256(scripts: Iterable[Script]) -> str:
 
 
 def _digest(digests: Iterable[str]) -> str:
-    """One file's checksum as it is (`sha256sum` gives the same); of several, the checksum of
-    theirs.
+    """Return one file's checksum as it is (`sha256sum` gives the same); of several, the checksum
+    of theirs.
     """
     listed = list(digests)
-    return listed[0] if len(listed) == 1 else hashlib.sha256("\n".join(listed).encode()).hexdigest()
+    if len(listed) == 1:
+        return listed[0]
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()

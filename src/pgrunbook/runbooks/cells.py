@@ -58,58 +58,61 @@ def problems(
 
 
 def missing_calls(notebook: Path) -> Iterator[Problem]:
-    """What every run needs and no cell calls: a verification of some blocks is none of the whole.
-    Nothing if there are cells that are no Python. Raises Refused if the file is no notebook.
+    """Yield what every run needs and no cell calls: a verification of some blocks is none of the
+    whole. Nothing if there are cells that are no Python. Raises Refused if the file is no notebook.
     """
     calls, broken = _calls(notebook)
-    called = {
-        _FORMER.get(name, name) for _, call in calls if not call.args and (name := _method(call))
-    }
+    if broken:
+        return
+    called = {_method(call) for _, call in calls if not call.args}
     for name, why in _NEEDED.items():
-        if name not in called and not broken:
+        if name not in called:
             yield Problem(
                 f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}"
             )
 
 
 def reverts_last(notebook: Path) -> bool:
-    """Whether a cell calls run.revert() below the one that calls run.verdict()."""
-    called = [_FORMER.get(name, name) for _, call in _calls(notebook)[0] if (name := _method(call))]
+    """Return whether a cell calls run.revert() below the one that calls run.verdict()."""
+    calls, _ = _calls(notebook)
+    called = [_method(call) for _, call in calls]
     return "verdict" in called and "revert" in called[called.index("verdict") :]
 
 
 def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
-    """What of the text of the cells is secret: in the usual forms, or one of those known. Raises
-    Refused if the file is no notebook.
+    """Yield what of the text of the cells is secret: in the usual forms, or one of those known.
+    Raises Refused if the file is no notebook.
     """
     for cell in notebooks.cells(notebook):
         where = f"{notebook.name}, cell {cell.id}"
         if cell.source.lstrip().startswith("%%sql"):
             yield from literals.problems(cell.source.lstrip()[5:], where, known)
         else:
-            found = search.search_text(cell.source, known, where, sql=search.is_sql(cell.source))
+            only_sql = search.is_sql(cell.source)
+            found = search.search_text(cell.source, known, where, sql=only_sql)
             yield from search.problems(found)
 
 
 def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
-    """Each call, with the id of its cell; and what is wrong with cells that are no Python."""
+    """Return each call, with the id of its cell; and what is wrong with cells that are no
+    Python.
+    """
     calls: list[tuple[str, ast.Call]] = []
     broken = []
     for cell, source in _code(notebook):
         try:
-            calls += [
-                (cell, node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)
-            ]
+            tree = ast.parse(source)
         except SyntaxError as exc:
             where = f"{notebook.name}, cell {cell}, line {exc.lineno}"
-            broken.append(
-                Problem(exc.msg, where, expected="Python", found=(exc.text or "").rstrip("\n"))
-            )
+            found = (exc.text or "").rstrip("\n")
+            broken.append(Problem(exc.msg, where, expected="Python", found=found))
+            continue
+        calls += [(cell, node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return calls, broken
 
 
 def _code(notebook: Path) -> Iterator[tuple[str, str]]:
-    """The id of each code cell, and its text with IPython's magics turned into Python."""
+    """Yield the id of each code cell, and its text with IPython's magics turned into Python."""
     python = TransformerManager()
     for cell in notebooks.cells(notebook):
         if cell.kind == "code":
@@ -117,15 +120,15 @@ def _code(notebook: Path) -> Iterator[tuple[str, str]]:
 
 
 def _method(call: ast.Call) -> str:
-    """The method that is called on `run`, or nothing."""
+    """Return the method that is called on `run`, by its present name; empty for any other call."""
     match call.func:
         case ast.Attribute(value=ast.Name(id="run"), attr=name):
-            return name
+            return _FORMER.get(name, name)
     return ""
 
 
 def _named(call: ast.Call) -> str | None:
-    """The block that `run.apply` is given, if the text tells."""
+    """Return the block that `run.apply` is given, if the text tells."""
     match call.args:
         case [ast.Constant(value=str(name))]:
             return name

@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 import psycopg
@@ -22,13 +23,12 @@ from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import KEYWORDS
 
 # Where libpq looks for a socket if no host is given: as PostgreSQL builds it, and as Debian and Red
-# Hat do.
-# nothing is written there
+# Hat do. Nothing is written there.
 _SOCKET_DIRECTORIES = ("/tmp", "/var/run/postgresql", "/run/postgresql")  # noqa: S108
 
 
 def of_target(target: Target) -> tuple[str, ...]:
-    """The passwords that libpq could use for this target, each once.
+    """Return the passwords that libpq could use for this target, each once.
 
     They are those of its connection string, of the service that this names, of the environment, and
     of the lines of the password file that are for this target. Left out is what every record of the
@@ -36,22 +36,24 @@ def of_target(target: Target) -> tuple[str, ...]:
     it would stop every run.
     """
     settings = settings_of(target.conninfo)
-    found = [
-        *(settings.get(keyword, "") for keyword in KEYWORDS),
-        os.environ.get("PGPASSWORD", ""),
-        *password_file(settings),
-    ]
-    public = [target.name, "postgres", *_public(settings), os.environ.get("LOGNAME", "")]
+    found = [settings.get(keyword, "") for keyword in KEYWORDS]
+    found += [os.environ.get("PGPASSWORD", ""), *password_file(settings)]
+    public = [settings.get(keyword, "") for keyword in _PUBLIC]
+    public += [target.name, "postgres", os.environ.get("LOGNAME", "")]
     secrets = []
-    for password in dict.fromkeys(filter(None, found)):
-        if not any(password in name for name in public):
+    for password in dict.fromkeys(found):
+        if password and not any(password in name for name in public):
             secrets.append(password)
     return tuple(secrets)
 
 
+# What a record shows of a target's settings.
+_PUBLIC = ("user", "dbname", "host", "hostaddr", "port", "service")
+
+
 def of_name(name: str) -> tuple[str, ...]:
-    """Those of the target of that name; none if it cannot be had, which the run itself will say.
-    The embedded server has no password.
+    """Return those of the target of that name; none if it cannot be had, which the run itself will
+    say. The embedded server has no password.
     """
     if name == "embedded":
         return ()
@@ -62,8 +64,8 @@ def of_name(name: str) -> tuple[str, ...]:
 
 
 def settings_of(conninfo: str) -> dict[str, str]:
-    """What libpq connects with: what is given, then the service's, the environment's and its own
-    defaults.
+    """Return what libpq connects with: what is given, then the service's, the environment's and its
+    own defaults.
     """
     try:
         given = {keyword: str(value) for keyword, value in conninfo_to_dict(conninfo).items()}
@@ -71,10 +73,14 @@ def settings_of(conninfo: str) -> dict[str, str]:
         return {}
     with _service(given.get("service", "")):
         options = pq.Conninfo.get_defaults()
-    defaults = {
-        o.keyword.decode(): o.val.decode("utf-8", "surrogateescape") for o in options if o.val
-    }
-    return defaults | {keyword: value for keyword, value in given.items() if value}
+    settings = {}
+    for option in options:
+        if option.val:
+            settings[option.keyword.decode()] = option.val.decode("utf-8", "surrogateescape")
+    for keyword, value in given.items():
+        if value:  # to libpq an empty one is not given
+            settings[keyword] = value
+    return settings
 
 
 @contextmanager
@@ -83,22 +89,17 @@ def _service(name: str) -> Iterator[None]:
     environment alone.
     """
     before = os.environ.get("PGSERVICE")
-    if name:
-        os.environ["PGSERVICE"] = name
+    if not name:
+        yield
+        return
+    os.environ["PGSERVICE"] = name
     try:
         yield
     finally:
-        if name and before is None:
+        if before is None:
             del os.environ["PGSERVICE"]
-        elif before is not None:
+        else:
             os.environ["PGSERVICE"] = before
-
-
-def _public(settings: Mapping[str, str]) -> Iterator[str]:
-    """What a record shows of these settings."""
-    yield from (
-        settings.get(name, "") for name in ("user", "dbname", "host", "hostaddr", "port", "service")
-    )
 
 
 # -- the password file: https://www.postgresql.org/docs/current/libpq-pgpass.html
@@ -146,38 +147,42 @@ def _lines(path: Path) -> list[str]:
 
 
 def _hosts(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each host, by its name rather than by its address, with its port: there may be one port for
-    all.
+    """Yield each host, by its name rather than by its address, with its port: there may be one port
+    for all.
     """
-    names, addresses = (settings.get(keyword, "").split(",") for keyword in ("host", "hostaddr"))
+    names = settings.get("host", "").split(",")
+    addresses = settings.get("hostaddr", "").split(",")
     ports = settings.get("port", "").split(",")
-    for number in range(max(len(names), len(addresses))):
-        name, address = ("".join(each[number : number + 1]) for each in (names, addresses))
-        port = ports[0] if len(ports) == 1 else "".join(ports[number : number + 1])
-        yield name or address, port or "5432"
+    hosts = [name or address for name, address in zip_longest(names, addresses, fillvalue="")]
+    if len(ports) == 1:
+        ports *= len(hosts)
+    for host, port in zip_longest(hosts, ports[: len(hosts)], fillvalue=""):
+        yield host, port or "5432"
 
 
 def _names(host: str) -> list[str]:
-    """What the file may call the host: `localhost` stands for the socket that libpq takes by
+    """Return what the file may call the host: `localhost` stands for the socket that libpq takes by
     default, too.
     """
     if not host:
         return ["localhost"]
-    return [host, "localhost"] if host in _SOCKET_DIRECTORIES else [host]
+    if host in _SOCKET_DIRECTORIES:
+        return [host, "localhost"]
+    return [host]
 
 
 def _password(line: str, about: Iterable[str]) -> str | None:
-    """What the line has as the password for host, port, database and user; None if it is for
+    """Return what the line has as the password for host, port, database and user; None if it is for
     others.
     """
-    if not (match := _FIELDS.match(line)):
+    match = _FIELDS.match(line)
+    if not match:
         return None
     *fields, password = match.groups()
-    matches = all(
-        field == "*" or _unescaped(field) == wanted
-        for field, wanted in zip(fields, about, strict=True)
-    )
-    return _unescaped(password) if matches else None
+    for field, wanted in zip(fields, about, strict=True):
+        if field != "*" and _unescape(field) != wanted:
+            return None
+    return _unescape(password)
 
 
 # Four fields that a colon ends, and a fifth that may end with the line; a backslash escapes a
@@ -185,5 +190,5 @@ def _password(line: str, about: Iterable[str]) -> str | None:
 _FIELDS = re.compile(r"((?:\\.|[^:\\])*):" * 4 + r"((?:\\.|[^:\\])*\\?)")
 
 
-def _unescaped(field: str) -> str:
+def _unescape(field: str) -> str:
     return re.sub(r"\\(.)", r"\1", field)

@@ -8,7 +8,7 @@ _FEWEST = 12  # digits, of 64
 
 
 def short(digests: Iterable[str]) -> dict[str, str]:
-    """How each of these begins: all by as many digits as it takes to tell them apart."""
+    """Return how each of these begins: all by as many digits as it takes to tell them apart."""
     known = list(dict.fromkeys(digests))
     longest = max(map(len, known), default=0)
     digits = _FEWEST

@@ -6,8 +6,8 @@ from pgrunbook.errors import Problem, Refused
 
 
 def decode(raw: bytes, name: str) -> str:
-    """The text without a byte order mark, which psql skips, too. Raises Refused if it is not UTF-8,
-    or holds a NUL: it would end what the server and the parser take for the file.
+    """Return the text without a byte order mark, which psql skips, too. Raises Refused if it is not
+    UTF-8, or holds a NUL: it would end what the server and the parser take for the file.
     """
     try:
         text = raw.decode("utf-8-sig")

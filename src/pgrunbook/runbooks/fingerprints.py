@@ -5,6 +5,7 @@ can be found again.
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class Sources:
 
     @classmethod
     def of(cls, notebook: Path, source: Source) -> Sources:
-        """Those of a runbook as it stands on the disk, and of its SQL as it was read."""
+        """Return the files of a runbook as it stands on the disk, and of its SQL as it was read."""
         path = f"runbooks/{notebook.name}"
         folder = f"sql/{notebook.stem}"
         scripts = {f"{folder}/{script.name}": script.source_sha256 for script in source.scripts()}
@@ -54,8 +55,8 @@ class Sources:
         return used | {"Python": platform.python_version()}
 
     def frame(self) -> pd.DataFrame:
-        """One row a file but for its kind: index `file`; columns `deploy`, `verify`, `revert`, how
-        each digest begins.
+        """Return one row a file but for its kind: index `file`; columns `deploy`, `verify`,
+        `revert`, how each digest begins.
 
         The notebook, which is of no kind, stands under `deploy`.
         """
@@ -65,14 +66,27 @@ class Sources:
         notebook, *scripts = self.files
         shown = digests.short(self.files.values())
         rows = {notebook.split("/")[1]: {"deploy": shown[self.files[notebook]]}}
-        for name, kind, path in sorted(
-            (*reversed(path.split("/", 3)[2:]), path) for path in scripts
-        ):
-            rows.setdefault(name.removesuffix(".sql"), {})[kind] = shown[self.files[path]]
+        by_name = {}
+        for path in scripts:  # sql/001_name/deploy/010_block.sql
+            _, _, kind, name = path.split("/", 3)
+            by_name[name, kind] = shown[self.files[path]]
+        for (name, kind), digest in sorted(by_name.items()):
+            rows.setdefault(name.removesuffix(".sql"), {})[kind] = digest
         frame = pd.DataFrame.from_dict(
             rows, orient="index", columns=["deploy", "verify", "revert"], dtype="str"
         )
         return frame.fillna("").rename_axis("file")
+
+
+def of_code(notebook: Path, folder: Path) -> str:
+    """The SHA-256 of what a runbook runs, as it stands on the disk: of its notebook's code cells,
+    those of the parameters too, and of the SQL files in this folder, each under its name. Raises
+    Refused if the notebook is none.
+    """
+    parts = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code"]
+    for path in sorted(folder.rglob("[!.]*.sql")):
+        parts += [path.relative_to(folder).as_posix(), _sha256(path.read_bytes())]
+    return _sha256(json.dumps(parts).encode())
 
 
 def _sha256(content: bytes) -> str:

@@ -32,12 +32,15 @@ class Limits:
 
     @classmethod
     def parse(cls, *texts: str) -> Limits:
-        """The limits that texts state, of a block and of its target: of two that state the same one
-        the stricter holds, and of one that none states the default.
+        """Return the limits that texts state, of a block and of its target: of two that state the
+        same one the stricter holds, and of one that none states the default.
 
         Raises Refused with everything that is wrong with them.
         """
-        if problems := [found for text in texts for found in check(text)]:
+        problems: list[Problem] = []
+        for text in texts:
+            problems += check(text)
+        if problems:
             raise Refused(problems=problems)
         stated: dict[str, Any] = {}
         for text in texts:
@@ -47,11 +50,12 @@ class Limits:
 
 
 def check(text: str, where: str = "give way") -> Iterator[Problem]:
-    """A problem for each part of the text that is no limit, or is stated twice."""
+    """Yield a problem for each part of the text that is no limit, or is stated twice."""
     seen = set()
     for part in _parts(text):
-        match = _PART.fullmatch(part)
-        words, value = (match["words"], match["value"]) if match else (part, "")
+        words, value = part, ""
+        if match := _PART.fullmatch(part):
+            words, value = match["words"], match["value"]
         if words not in _KINDS:
             remedy = f"{did_you_mean(words, _KINDS)}separate them by commas"
             yield Problem("is no limit", where, _listed(), part, remedy)
@@ -67,12 +71,15 @@ def check(text: str, where: str = "give way") -> Iterator[Problem]:
 
 
 def states_lag(*texts: str) -> bool:
-    """Whether one of these texts limits how far a replica may be behind."""
-    return any(field == "lag_ms" for text in texts for field, _ in _stated(text))
+    """Return whether one of these texts limits how far a replica may be behind."""
+    stated: set[str] = set()
+    for text in texts:
+        stated.update(field for field, _ in _stated(text))
+    return "lag_ms" in stated
 
 
 def _stated(text: str) -> Iterator[tuple[str, Any]]:
-    """The fields that a text states, with their values."""
+    """Yield the fields that a text states, with their values."""
     for part in _parts(text):
         match = _PART.fullmatch(part)
         assert match  # it was checked
@@ -89,7 +96,7 @@ _PART = re.compile(r"(?P<words>[A-Za-z ]*[A-Za-z]) (?P<value>\d.*|yes|no)")
 
 
 def _size(text: str) -> int:
-    """A size as PostgreSQL writes it, in bytes."""
+    """Return a size as PostgreSQL writes it, in bytes."""
     match = re.fullmatch(r"(\d+) ?(kB|MB|GB|TB)", text)
     if not match:
         raise ValueError("takes a size as PostgreSQL writes it, such as '512 MB'")

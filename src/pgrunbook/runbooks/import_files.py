@@ -54,7 +54,7 @@ class _Written:
     line: int
 
     def at_home(self, problem: Problem) -> Problem:
-        """A problem of the script, with its place in the file that it comes from."""
+        """Return a problem of the script, with its place in the file that it comes from."""
         match = re.fullmatch(rf"{re.escape(self.name)}(?::(\d+))?(.*)", problem.where, re.DOTALL)
         if not match:
             return replace(problem, where=f"{self.file}, {problem.where}")
@@ -101,24 +101,28 @@ def import_files(project: Project, folder: Path, name: str, *, dry_run: bool = F
 def _write(
     chosen: Sequence[tuple[Migration, Sequence[Piece]]], place: Path, notes: list[Note]
 ) -> tuple[list[ImportedBlock], dict[str, _Written]]:
-    """Write the scripts below a folder; the blocks, and each script by its name."""
-    parts = [(migration, index, len(cut)) for migration, cut in chosen for index in range(len(cut))]
-    names = iter(_in_order([_name(*part) for part in parts]))
+    """Write the scripts below a folder. Return the blocks, and each script by its name."""
+    wanted: list[str] = []
+    for migration, cut in chosen:
+        wanted += _names(migration, len(cut))
+    names = iter(_in_order(wanted))
     blocks = []
     scripts: list[_Written] = []
     for migration, cut in chosen:
+        file = migration.deploy.file
         called = [next(names) for _ in cut]
-        for index, (name, piece) in enumerate(zip(called, cut, strict=True)):
+        for number, (name, piece) in enumerate(zip(called, cut, strict=True), start=1):
             title = migrations.words(migration.name).capitalize()
-            title += f" ({index + 1} of {len(cut)})" if len(cut) > 1 else ""
+            if len(cut) > 1:
+                title += f" ({number} of {len(cut)})"
             header = {"title": title} | _header(piece)
-            header |= {"repeatable": "yes"} if migration.repeatable else {}
-            scripts.append(_script(f"deploy/{name}.sql", migration.deploy.file, piece, header))
-            file = migration.deploy.file
+            if migration.repeatable:
+                header["repeatable"] = "yes"
+            scripts.append(_script(f"deploy/{name}.sql", file, piece, header))
             blocks.append(ImportedBlock(name, file, piece.line, piece.transaction))
-        if called != [_name(migration, index, len(cut)) for index in range(len(cut))]:
+        if called != _names(migration, len(cut)):
             what = "got another name, so that the blocks sort as the files are applied"
-            notes.append(Note(what, migration.deploy.file))
+            notes.append(Note(what, file))
         scripts += _revert(migration, called, notes)
     for script in scripts:
         path = place / script.name
@@ -128,7 +132,7 @@ def _write(
 
 
 def _revert(migration: Migration, called: Sequence[str], notes: list[Note]) -> list[_Written]:
-    """What undoes a migration, as the script of its block; noted if that cannot be."""
+    """Return what undoes a migration, as the script of its block; noted if that cannot be."""
     if migration.revert is None:
         return []
     cut = pieces.cut(migration.revert)
@@ -151,36 +155,38 @@ def _not_taken(problem: Problem) -> Note:
     return Note(f"does not become a revert script: it {problem.what}", problem.where)
 
 
-def _name(migration: Migration, index: int, count: int) -> str:
-    """The name of a piece: the migration's, with a number if there are several."""
+def _names(migration: Migration, count: int) -> list[str]:
+    """Return the names of a migration's pieces: its own, with a number if there are several."""
     if count == 1:
-        return migration.name
-    return f"{migration.name}_{index + 1:0{len(str(count))}}"
+        return [migration.name]
+    digits = len(str(count))
+    return [f"{migration.name}_{number:0{digits}}" for number in range(1, count + 1)]
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
-    """The names, changed no more than it takes for their files to sort in this order."""
-    numbered = [f"{number:04}_{name}" for number, name in enumerate(names, start=1)]
-    wide = migrations.pad_versions(names)
-    for candidate in (list(names), [wide[name] for name in names]):
+    """Return the names, changed no more than it takes for their files to sort in this order."""
+    padded = migrations.pad_versions(names)
+    for candidate in (list(names), [padded[name] for name in names]):
         files = [f"{name}.sql" for name in candidate]
         if files == sorted(set(files)):
             return candidate
-    return numbered
+    return [f"{number:04}_{name}" for number, name in enumerate(names, start=1)]
 
 
 def _header(piece: Piece) -> dict[str, str]:
-    header = {} if piece.transaction else {"transaction": "no"}
+    header = {}
+    if not piece.transaction:
+        header["transaction"] = "no"
     if piece.statement_timeout:
         header["statement_timeout"] = piece.statement_timeout
     return header
 
 
 def _script(name: str, file: str, piece: Piece, header: dict[str, str]) -> _Written:
-    """The SQL of a piece below a header, with the ends of lines that it has."""
-    from_line = f":{piece.line}" if piece.line > 1 else ""
+    """Return the SQL of a piece below a header, with the ends of lines that it has."""
+    source = f"{file}:{piece.line}" if piece.line > 1 else file
     above = [f"-- {key}: {value}" for key, value in header.items()]
-    above += [f"-- imported: {file}{from_line}", ""]
+    above += [f"-- imported: {source}", ""]
     above += [f"{setting};" for setting in piece.settings]
     end = "\r\n" if "\r\n" in piece.text else "\n"
     text = end.join([*above, piece.text, ""])
@@ -189,7 +195,7 @@ def _script(name: str, file: str, piece: Piece, header: dict[str, str]) -> _Writ
 
 
 def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> Iterator[Problem]:
-    """What a run would refuse of the scripts. One that only undoes is left out, and noted."""
+    """Yield what a run would refuse of the scripts. One that only undoes is left out, and noted."""
     if not scripts:
         return
     for name, found in Source.read_usable(place).unusable.items():
@@ -230,6 +236,6 @@ def _put(project: Project, place: Path, imported: Imported, folder: Path) -> Non
     place.rename(sql)
     try:
         atomic.write(notebook, text.encode())
-    except BaseException:
+    except BaseException:  # an interrupt, too: both are there, or neither
         shutil.rmtree(sql)
         raise

@@ -25,10 +25,8 @@ def require(name: str, where: str) -> None:
     elif spec.language.lower() != "python":
         what, found = "asks for a kernel of another language", f"{name}: {spec.language}"
     elif not (spec.argv and shutil.which(spec.argv[0])):
-        what, found = (
-            "asks for a kernel whose program is not there",
-            f"{name}: {' '.join(spec.argv[:1])}",
-        )
+        what = "asks for a kernel whose program is not there"
+        found = f"{name}: {' '.join(spec.argv[:1])}"
     else:
         return
     remedy = "choose another kernel in JupyterLab and save the notebook"

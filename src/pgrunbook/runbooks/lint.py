@@ -9,19 +9,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from pglast import ast, enums
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters, squawk
-from pgrunbook.runbooks.scripts import Script, substitute
+from pgrunbook.runbooks.scripts import Script
 from pgrunbook.runbooks.source import KINDS, Source, block_paths
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
-
-if TYPE_CHECKING:
-    pass
+from pgrunbook.sqltext.placeholders import substitute
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,14 +38,11 @@ class Finding:
 
     @classmethod
     def of(cls, problem: Problem, file: str, rule: str) -> Self:
-        """What the engine itself says of a file, whose place is not repeated."""
+        """Return what the engine itself says of a file, whose place is not repeated."""
         place = problem.where.removeprefix(file)
-        line, subject = re.fullmatch(
-            r"(?::(\d+))?(?:, "
-            r")?(.*)",
-            place,
-            re.DOTALL,
-        ).groups()  # type: ignore[union-attr]
+        match = re.fullmatch(r"(?::(\d+))?(?:, )?(.*)", place, re.DOTALL)
+        assert match  # it can match nothing
+        line, subject = match.groups()
         message = f"{subject}: {problem.what}" if subject else problem.what
         remedy = problem.remedy or "correct the file"
         return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
@@ -76,14 +71,14 @@ class Rule:
     check: Callable[[Source], Complaints]
 
     def findings(self, source: Source) -> Iterator[Finding]:
-        """What of a runbook's SQL breaks the rule."""
+        """Yield what of a runbook's SQL breaks the rule."""
         for file, line, message in self.check(source):
             yield Finding(file, line, self.name, message, self.remedy)
 
 
 def lint(sql: Path) -> list[Finding]:
-    """What is wrong with the SQL of every runbook in the folder `sql`, in the order of files and
-    lines, and with the cells of the notebooks beside it that apply it.
+    """Return what is wrong with the SQL of every runbook in the folder `sql`, in the order of files
+    and lines, and with the cells of the notebooks beside it that apply it.
 
     Of a file that cannot even be parsed, that alone is reported. Raises Refused if the folder or
     squawk is missing, Failed if squawk does not work.
@@ -97,18 +92,18 @@ def lint(sql: Path) -> list[Finding]:
     for folder in folders:
         for finding in _findings(folder):
             found.append(replace(finding, file=f"{sql.name}/{folder.name}/{finding.file}"))
-    notebooks = sql.parent / "runbooks"
-    runbooks = sorted(path for path in notebooks.glob("*.ipynb") if re.match(r"\d", path.name))
+    beside = sql.parent / "runbooks"
+    runbooks = sorted(path for path in beside.glob("*.ipynb") if re.match(r"\d", path.name))
     for notebook in runbooks:
         found += _of_notebook(notebook, sql)
-    if notebooks.is_dir():
+    if beside.is_dir():
         for problem, rule in pairs.problems(runbooks, folders):
             found.append(Finding.of(problem, problem.where, rule))
     return sorted(found)
 
 
 def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
-    """What a run would refuse of the notebook, or could not end without."""
+    """Yield what a run would refuse of the notebook, or could not end without."""
     problems: list[Problem] = []
     try:
         problems += cells.problems(notebook, block_paths(sql / notebook.stem / "deploy"))
@@ -161,7 +156,7 @@ def _dangers(script: Script) -> list[Danger]:
 
 
 def _dangerous(source: Source) -> Complaints:
-    """A hazard that depends on the target is no complaint."""
+    """Yield the hazards that no header accepts. One that depends on the target is no complaint."""
     for script in source.scripts("deploy"):
         found: dict[tuple[int, str], dict[str, None]] = {}
         for danger in _dangers(script):
@@ -175,24 +170,21 @@ def _dangerous(source: Source) -> Complaints:
 
 def _accepted_for_nothing(source: Source) -> Complaints:
     for script in source.scripts("deploy", "revert"):
-        there = {danger.hazard for danger in _dangers(script)} if script.accepts else set()
+        if not script.accepts:
+            continue
+        there = {danger.hazard for danger in _dangers(script)}
         for name in script.accepts:
             if name not in there:
                 yield script.name, 1, f"accepts {name}, which no statement of it has"
 
 
 def _without_header(source: Source) -> Complaints:
-    for kind, keys in {
-        "deploy": ("title", "why"),
-        "verify": ("title",),
-        "revert": ("title", "why"),
-    }.items():
+    wanted = {"deploy": ("title", "why"), "verify": ("title",), "revert": ("title", "why")}
+    for kind, keys in wanted.items():
         for script in source.scripts(kind):
-            yield from (
-                (script.name, 1, f"the header has no {key}")
-                for key in keys
-                if not script.header.get(key)
-            )
+            for key in keys:
+                if not script.header.get(key):
+                    yield script.name, 1, f"the header has no {key}"
 
 
 def _without_comment(source: Source) -> Complaints:
@@ -205,20 +197,23 @@ def _without_comment(source: Source) -> Complaints:
 
 
 def _named(node: Any) -> Iterator[tuple[str, ...]]:
-    """The tables, as (table,), and the columns, as (table, column), that a statement makes."""
+    """Yield the tables, as (table,), and the columns, as (table, column), that a
+    statement makes.
+    """
     match node:
-        case ast.CreateStmt(relation=relation):
+        case ast.CreateStmt(relation=relation, tableElts=elements):
             yield (relation.relname,)
-            columns = [e for e in node.tableElts or () if isinstance(e, ast.ColumnDef)]
-        case ast.AlterTableStmt(relation=relation):
-            columns = [c.def_ for c in node.cmds if c.subtype == enums.AlterTableType.AT_AddColumn]
-        case _:
-            return
-    yield from ((relation.relname, column.colname) for column in columns)
+            for element in elements or ():
+                if isinstance(element, ast.ColumnDef):
+                    yield relation.relname, element.colname
+        case ast.AlterTableStmt(relation=relation, cmds=commands):
+            for command in commands:
+                if command.subtype == enums.AlterTableType.AT_AddColumn:
+                    yield relation.relname, command.def_.colname
 
 
 def _commented(node: Any) -> tuple[str, ...]:
-    """What the statement gives a comment to, named as `_made` does."""
+    """Return what the statement gives a comment to, named as `_named` does."""
     match node:
         case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_TABLE, object=name, comment=text) if (
             text
@@ -232,15 +227,18 @@ def _commented(node: Any) -> tuple[str, ...]:
 
 
 def _without_partner(source: Source) -> Complaints:
-    """A file of `verify/` without a number is about the runbook as a whole and needs none; one that
-    names other blocks in its header is theirs, too.
+    """Yield the files that are missing beside others of the same name.
+
+    A file of `verify/` without a number is about the runbook as a whole and needs no partner; one
+    that names other blocks in its header is theirs, too.
     """
     names: dict[str, set[str]] = {}
     for kind in KINDS:
         names[kind] = {name for name, entry in getattr(source, kind).items() if entry}
     for file in source.unusable:
         kind, name = file.removesuffix(".sql").split("/")[:2]
-        names[kind] |= {name} - {""}
+        if name:  # else it is the folder that holds nothing
+            names[kind].add(name)
     names["verify"] = {name for name in names["verify"] if name[0].isdigit()} | source.proven
     imported = {Path(script.name).stem for script in source.scripts("deploy") if script.imported}
     for name in set().union(*names.values()) - imported:
@@ -255,12 +253,11 @@ def _without_effect(source: Source) -> Complaints:
         r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE
     )
     for script in source.scripts("verify"):
-        bodies = [
-            re.sub(r"--.*", "", s.sql)
-            for s in script.parsed
-            if isinstance(s.node, ast.DoStmt | ast.CreateFunctionStmt)
-        ]
-        if not any(map(raising.search, bodies)):
+        code = ""
+        for statement in script.parsed:
+            if isinstance(statement.node, ast.DoStmt | ast.CreateFunctionStmt):
+                code += re.sub(r"--.*", "", statement.sql) + "\n"
+        if not raising.search(code):
             yield script.name, 1, "nothing in it can fail"
 
 

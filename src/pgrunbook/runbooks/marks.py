@@ -40,32 +40,32 @@ _FOREIGN = (
 
 
 def halves(text: str) -> tuple[str, str | None]:
-    """What applies the change, and what undoes it if the file has marks for that: in both, each
-    line keeps its number. Without marks the whole file applies it.
+    """Return what applies the change, and what undoes it if the file has marks for that: in both,
+    each line keeps its number. Without marks the whole file applies it.
     """
     marks = [*_MARK.finditer(text)]
     if not any(map(_way, marks)):
         return text, None
-    parts: dict[str, list[str]] = {"up": [], "down": []}
+    halves = {"up": "", "down": ""}
     way, start = "up", 0
-    for mark in [*marks, None]:
-        between = text[start : mark.start() if mark else len(text)]
-        for name, part in parts.items():
-            part.append(between if name == way else blank(between))
-        if mark:
-            way, start = _way(mark) or way, mark.end()
-    up, down = ("".join(part) for part in parts.values())
-    return up, down if down.strip() else None
+    ends = [mark.start() for mark in marks] + [len(text)]
+    for number, end in enumerate(ends):
+        between = text[start:end]
+        for name in halves:
+            halves[name] += between if name == way else blank(between)
+        if number < len(marks):
+            way, start = _way(marks[number]) or way, marks[number].end()
+    return halves["up"], halves["down"] if halves["down"].strip() else None
 
 
 def _way(mark: re.Match[str]) -> str:
     """`up` or `down`; empty for a mark that says neither."""
-    told = (mark["goose"] or mark["dbmate"] or mark["node"]).lower()
-    return told if told in ("up", "down") else ""
+    word = (mark["goose"] or mark["dbmate"] or mark["node"]).lower()
+    return word if word in ("up", "down") else ""
 
 
 def problems(text: str, file: str) -> Iterator[Problem]:
-    """The marks of other tools that cannot be taken over."""
+    """Yield the marks of other tools that cannot be taken over."""
     for pattern, what, remedy in _FOREIGN:
         if match := pattern.search(text):
             line = text.count("\n", 0, match.start()) + 1
@@ -73,5 +73,5 @@ def problems(text: str, file: str) -> Iterator[Problem]:
 
 
 def blank(text: str) -> str:
-    """The ends of lines alone."""
+    """Return the ends of lines alone."""
     return re.sub(r"[^\r\n]+", "", text)

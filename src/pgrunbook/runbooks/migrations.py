@@ -19,7 +19,10 @@ _BACK = ("down", "undo", "revert", "rollback")
 
 # Flyway's: V1_2__name; U1_2__name undoes it; R__name comes after all others, whenever it changes.
 _FLYWAY = re.compile(r"(?P<kind>[VU])(?P<version>\d+(?:[._]\d+)*)__(?P<rest>.*)", re.DOTALL)
+# Diesel's: a moment, whose dashes do not count, as older versions of it wrote none
+_MOMENT = re.compile(r"(?P<version>\d{4}-\d\d-\d\d-\d{6})(?P<rest>.*)", re.DOTALL)
 _NUMBERED = re.compile(r"(?P<version>\d+(?:\.\d+)*)(?P<rest>.*)", re.DOTALL)
+_VERSIONED = (_FLYWAY, _MOMENT, _NUMBERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,7 @@ class Folder:
 
 def read(folder: Path) -> Folder:
     """Read every SQL file below the folder. Hidden ones are left alone."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    visible = [path for path in found if not _hidden(path.relative_to(folder))]
+    visible = _visible_files(folder)
     files = [path for path in visible if path.suffix.lower() == ".sql"]
     problems = [*_other_order(visible, folder)]
     steps: dict[str, Part] = {}
@@ -86,12 +88,12 @@ def read(folder: Path) -> Folder:
             continue
         problems += marks.problems(text, told)
         up, down = marks.halves(text)
-        for chosen, half in ((steps, up), (undoing, down)) if forward else ((undoing, up),):
-            if half is None:
-                continue
-            if name in chosen:
-                problems.append(_twice(name, told, chosen[name].file))
-            chosen.setdefault(name, Part(told, half))
+        if forward:
+            problems += _add(steps, name, Part(told, up))
+            if down is not None:
+                problems += _add(undoing, name, Part(told, down))
+        else:
+            problems += _add(undoing, name, Part(told, up))
     if not steps and not problems:
         problems.append(
             Problem("holds no SQL file", str(folder), remedy="name the folder of the migrations")
@@ -106,15 +108,15 @@ def read(folder: Path) -> Folder:
 
 
 def words(name: str) -> str:
-    """The words of a migration's name, without its number."""
-    match = _FLYWAY.fullmatch(name) or _NUMBERED.fullmatch(name)
+    """Return the words of a migration's name, without its number."""
+    match = _versioned(name)
     rest = match["rest"] if match else name.removeprefix("R__")
     return re.sub(r"[\W_]+", " ", rest).strip() or name
 
 
 def pad_versions(names: Iterable[str]) -> dict[str, str]:
-    """The names, with zeros before the numbers of their versions, so that they sort as the numbers
-    do.
+    """Return the names, with zeros before the numbers of their versions, so that they sort as the
+    numbers do.
     """
     listed = list(names)
     versions = {name: _version(name) for name in listed}
@@ -133,28 +135,45 @@ def _padded(name: str, version: str, widths: dict[int, int]) -> str:
     return name.replace(version, wide, 1)
 
 
+def _versioned(name: str) -> re.Match[str] | None:
+    return next(filter(None, (pattern.fullmatch(name) for pattern in _VERSIONED)), None)
+
+
 def _version(name: str) -> str:
-    match = _FLYWAY.fullmatch(name) or _NUMBERED.fullmatch(name)
+    match = _versioned(name)
     return match["version"] if match else ""
 
 
 def _order(name: str) -> tuple[object, ...]:
     """By version, then by what follows it, numbers as such; what has no version comes last."""
-    numbers = [int(number) for number in re.findall(r"\d+", _version(name))]
-    rest = name[name.index(_version(name)) + len(_version(name)) :]
-    natural = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", rest)]
+    version = _version(name)
+    numbers = [int(number) for number in re.findall(r"\d+", version.replace("-", ""))]
+    _, _, rest = name.partition(version) if version else ("", "", name)
+    # texts and numbers take turns: none is compared with one of the other kind
+    natural: list[object] = []
+    for part in re.split(r"(\d+)", rest):
+        natural.append(int(part) if part.isdecimal() else part)
     return (not numbers, numbers, natural)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _visible_files(folder: Path) -> list[Path]:
+    """Return the files below the folder, in order, but for those that are hidden, or lie in a
+    folder that is.
+    """
+    found = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden:
+            found.append(path)
+    return found
 
 
 def _way(path: PurePosixPath, stems: set[str]) -> tuple[str, bool]:
-    """The name of a file's migration, and whether it applies it or undoes it."""
+    """Return the name of a file's migration, and whether it applies it or undoes it."""
     *folders, stem = path.parts
     forward = not any(part.lower() in _BACK for part in folders)
-    if (flyway := _FLYWAY.fullmatch(stem)) and flyway["kind"] == "U":
+    flyway = _FLYWAY.fullmatch(stem)
+    if flyway and flyway["kind"] == "U":
         forward = False
     named = [part for part in folders if part.lower() not in _FORWARD + _BACK]
     match = re.fullmatch(rf"(.*?)([._-]?)({'|'.join(_FORWARD + _BACK)})", stem, re.IGNORECASE)
@@ -166,9 +185,11 @@ def _way(path: PurePosixPath, stems: set[str]) -> tuple[str, bool]:
 
 
 def _is_way(path: str, stem: str, separator: str, way: str, *, stems: set[str]) -> bool:
-    """Whether a name ends with its way. `sign_up` does so only beside `sign_down`."""
-    if not stem or separator == ".":
-        return not separator or bool(stem)
+    """Return whether a name ends with its way. `sign_up` does so only beside `sign_down`."""
+    if not stem:
+        return not separator
+    if separator == ".":
+        return True
     base = path.removesuffix(separator + way.lower())
     others = _BACK if way.lower() in _FORWARD else _FORWARD
     partners = {f"{base}{separator}{other}" for other in others}
@@ -178,14 +199,14 @@ def _is_way(path: str, stem: str, separator: str, way: str, *, stems: set[str]) 
 
 
 def _identity(name: str) -> str:
-    """What a migration and what undoes it have in common."""
+    """Return what a migration and what undoes it have in common."""
     match = _FLYWAY.fullmatch(name)
     return f"V{match['version']}" if match else name
 
 
 def _text(path: Path, folder: Path, told: str) -> str:
-    """The text of a file, its ends of lines as they are. Raises Refused for one that lies elsewhere
-    or is no text.
+    """Return the text of a file, its ends of lines as they are. Raises Refused for one that lies
+    elsewhere or is no text.
     """
     if not path.resolve().is_relative_to(folder.resolve()):
         raise Refused.of(
@@ -197,9 +218,14 @@ def _text(path: Path, folder: Path, told: str) -> str:
     return decode(path.read_bytes(), told)
 
 
-def _twice(name: str, one: str, other: str) -> Problem:
-    remedy = "give one of them another name, or take it out of the folder"
-    return Problem(f"is called {name!r} as {other} is", one, remedy=remedy)
+def _add(parts: dict[str, Part], name: str, part: Part) -> Iterator[Problem]:
+    """Add a part; yield a problem if another file has its name."""
+    if name in parts:
+        remedy = "give one of them another name, or take it out of the folder"
+        what = f"is called {name!r} as {parts[name].file} is"
+        yield Problem(what, part.file, remedy=remedy)
+    else:
+        parts[name] = part
 
 
 def _undoing_nothing(steps: dict[str, Part], undoing: dict[str, Part]) -> Iterator[Note]:
@@ -210,7 +236,7 @@ def _undoing_nothing(steps: dict[str, Part], undoing: dict[str, Part]) -> Iterat
 
 
 def _other_order(files: list[Path], folder: Path) -> Iterator[Problem]:
-    """A tool that keeps the order elsewhere."""
+    """Yield a tool that keeps the order elsewhere."""
     for path in files:
         if path.name == "sqitch.plan":
             yield Problem(

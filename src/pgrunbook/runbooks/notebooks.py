@@ -23,7 +23,7 @@ class Cell:
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> Self:
-        """A cell as the JSON has it."""
+        """Return a cell as the JSON has it."""
         tags = node["metadata"].get("tags", ())
         return cls(node.get("id", ""), node["cell_type"], "".join(node["source"]), tuple(tags))
 
@@ -34,14 +34,15 @@ class Cell:
 
 
 def cells(notebook: Path) -> list[Cell]:
-    """The cells of a notebook. Raises Refused if the file is none."""
+    """Return the cells of a notebook. Raises Refused if the file is none."""
     with _reading(notebook):
-        return [Cell.of(node) for node in json.loads(notebook.read_text(encoding="utf-8"))["cells"]]
+        document = json.loads(notebook.read_text(encoding="utf-8"))
+        return [Cell.of(node) for node in document["cells"]]
 
 
 def kernel(notebook: Path) -> str:
-    """The name of the kernel that a notebook asks for, or nothing. Raises Refused if the file is
-    none.
+    """Return the name of the kernel that a notebook asks for, or nothing. Raises Refused if the
+    file is none.
     """
     with _reading(notebook):
         metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
@@ -50,6 +51,7 @@ def kernel(notebook: Path) -> str:
 
 @contextmanager
 def _reading(notebook: Path) -> Iterator[None]:
+    """Raise Refused in place of whatever tells that the file is no notebook."""
     try:
         yield
     except (ValueError, RecursionError) as exc:  # no JSON, no UTF-8, or nested without end

@@ -10,8 +10,8 @@ from pgrunbook.errors import Problem
 
 
 def problems(runbooks: Sequence[Path], folders: Sequence[Path]) -> Iterator[tuple[Problem, str]]:
-    """What is wrong with the names of these notebooks and folders of SQL, each with the name of the
-    rule.
+    """Yield what is wrong with the names of these notebooks and folders of SQL, each with the name
+    of the rule.
     """
     notebooks, sql = {path.stem for path in runbooks}, {path.name for path in folders}
     for name in sorted(sql - notebooks):

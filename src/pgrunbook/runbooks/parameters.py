@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pgrunbook import controls
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import notebooks
+from pgrunbook.runbooks.parameters_cell import read_assignments
 from pgrunbook.secrets.encodings import holds
 from pgrunbook.secrets.patterns import looks_secret
 
@@ -90,7 +90,8 @@ class Parameters(BaseModel):
     @property
     def discarded(self) -> frozenset[str]:
         """The names in `discard`, of which there may be several with commas between."""
-        return frozenset(name.strip() for name in self.discard.split(",") if name.strip())
+        names = [name.strip() for name in self.discard.split(",")]
+        return frozenset(name for name in names if name)
 
     @property
     def approval(self) -> str:
@@ -102,15 +103,18 @@ class Parameters(BaseModel):
     @property
     def own(self) -> dict[str, Any]:
         """The runbook's own parameters, by name."""
-        return {k: v for k, v in self.model_dump().items() if k not in Parameters.model_fields}
+        names = type(self).model_fields.keys() - Parameters.model_fields.keys()
+        return self.model_dump(include=names)
 
     def record(self) -> dict[str, Any]:
-        """All parameters as JSON values, for the ledger."""
+        """Return all parameters as JSON values, for the ledger."""
         return self.model_dump(by_alias=True)
 
 
 def non_defaults(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
-    """The parameters that have another value than their default: by name, value and default."""
+    """Return the parameters that have another value than their default: by name, value
+    and default.
+    """
     found = {}
     for name, field in type(chosen).model_fields.items():
         value = getattr(chosen, name)
@@ -132,82 +136,25 @@ def read_declaration(notebook: Path) -> dict[str, Any]:
             where=notebook.name,
             expected="exactly one",
         )
-    return assignments(found[0], where=f"{notebook.name}, parameters cell")
+    return read_assignments(found[0], where=f"{notebook.name}, parameters cell")
 
 
 def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
-    """The parameters that papermill was given for this notebook; one that declares none takes none.
-    Raises Refused.
+    """Return the parameters that papermill was given for this notebook; one that declares none
+    takes none. Raises Refused.
     """
-    cells = [
-        "".join(cell["source"])
-        for cell in nb["cells"]
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
-    declaration = assignments(cells[0], "parameters cell") if cells else {}
-    return validate(declaration, nb["metadata"].get("papermill", {}).get("parameters") or {})
-
-
-def assignments(source: str, where: str) -> dict[str, Any]:
-    """`name = literal` lines of a cell as a mapping. Raises Refused, with line and caret, for
-    anything else.
-    """
-    values = {}
-    for node in _parsed(source, where):
-        match node:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)], value=value)
-                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
-            ):
-                values[name] = _literal(value, source, where)
-            case _:
-                raise _misplaced("more than assignments", node, source, where)
-    return values
-
-
-def _parsed(source: str, where: str) -> list[ast.stmt]:
-    try:
-        return ast.parse(source).body
-    except SyntaxError as exc:
-        line, column = exc.lineno or 1, max((exc.offset or 1) - 1, 0)
-        # it holds the line, and a secret with it
-        raise _unreadable(exc.msg, source, where, line, column) from None
-    except (ValueError, RecursionError, MemoryError):  # what is no text, or nested without end
-        raise Refused.of("cannot be read", where=where, expected="name = literal") from None
-
-
-def _literal(node: ast.expr, source: str, where: str) -> Any:
-    try:
-        value = ast.literal_eval(node)
-        json.dumps(value, allow_nan=False)  # the ledger and the notebook keep it so
-        return value
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        raise _misplaced("not a literal that JSON has", node, source, where) from None
-
-
-def _misplaced(what: str, node: ast.stmt | ast.expr, source: str, where: str) -> Refused:
-    column = len(_line(source, node.lineno).encode()[: node.col_offset].decode())
-    return _unreadable(what, source, where, node.lineno, column)
-
-
-def _unreadable(what: str, source: str, where: str, line: int, column: int) -> Refused:
-    """With the line and a caret under it; but not out of a cell with a password, of which it may be
-    any part.
-    """
-    found = "" if looks_secret(source) else f"{_line(source, line)}\n{' ' * column}^"
-    return Refused.of(what, where=f"{where}, line {line}", expected="name = literal", found=found)
-
-
-def _line(source: str, number: int) -> str:
-    """One line, counted from 1, as Python counts them: for `splitlines` a form feed ends one
-    too.
-    """
-    return re.split(r"\r\n?|\n", source)[number - 1]
+    declaration: dict[str, Any] = {}
+    for cell in nb["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            declaration = read_assignments("".join(cell["source"]), "parameters cell")
+            break
+    given = nb["metadata"].get("papermill", {}).get("parameters")
+    return validate(declaration, given or {})
 
 
 def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a kernel's namespace has for the declared parameters, and whatever else
-    papermill injected.
+    """Return the values that a kernel's namespace has for the declared parameters, and whatever
+    else papermill injected.
 
     papermill writes `# Parameters` over what it was given; `In` is where IPython keeps the cells
     that have run.
@@ -215,28 +162,25 @@ def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -
     values = {name: namespace[name] for name in declaration if name in namespace}
     for cell in namespace.get("In", ()):
         if cell.startswith("# Parameters\n"):
-            values = assignments(cell, "injected-parameters") | values
+            values = read_assignments(cell, "injected-parameters") | values
     return values
 
 
 def changes_since(
     declaration: Mapping[str, Any], namespace: Mapping[str, Any], before: Mapping[str, Any]
 ) -> list[Problem]:
-    """What has become of was given before: each parameter that another value was given
-    since. The value is not repeated, as nobody has checked it.
+    """Return a problem for each parameter that another value was given since the run began, when it
+    was given what is in `before`. The value is not repeated, as nobody has checked it.
     """
     now = values_given(declaration, namespace)
+    what = "was changed after the run began"
     remedy = "set it back; or run the cell of the target again, which begins another run"
-    return [
-        Problem(
-            "was changed after the run began",
-            where=name,
-            expected=repr(before.get(name, "")),
-            remedy=remedy,
-        )
-        for name in sorted(now.keys() | before.keys())
-        if now.get(name) != before.get(name)
-    ]
+    problems = []
+    for name in sorted(now.keys() | before.keys()):
+        if now.get(name) != before.get(name):
+            expected = repr(before.get(name, ""))
+            problems.append(Problem(what, where=name, expected=expected, remedy=remedy))
+    return problems
 
 
 def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parameters:
@@ -249,40 +193,45 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     all the same.
     """
     misnamed = [name for name in declaration if _taken(name)]
-    own = {k: v for k, v in declaration.items() if k not in _EVERYBODYS and k not in misnamed}
+    own = {}
+    for name, default in declaration.items():
+        if name not in _EVERYBODYS and name not in misnamed:
+            own[name] = default
     model = _model(repr(own))
+    secret = set()
+    for name, value in [*declaration.items(), *given.items()]:
+        if looks_secret({name: value}):
+            secret.add(name)
     values = {**declaration, **given}
-    secret = {
-        name
-        for name, value in [*declaration.items(), *given.items()]
-        if looks_secret({name: value})
-    }
-    problems = [*map(_misnamed, misnamed), *(_secret(name) for name in values if name in secret)]
-    left_out = {*misnamed, *secret}
+    problems = [_misnamed(name) for name in misnamed]
+    problems += [_secret(name) for name in values if name in secret]
+    for name in {*misnamed, *secret}:
+        values.pop(name, None)
     try:
-        parameters = model.model_validate({k: v for k, v in values.items() if k not in left_out})
+        parameters = model.model_validate(values)
         if not problems:
             return parameters
     except ValidationError as exc:
-        # The password may be their value too, and is not shown.
-        others = [_problem(error, list(declaration)) for error in exc.errors(include_url=False)]
-        problems += [replace(other, found="") for other in others] if secret else others
+        for error in exc.errors(include_url=False):
+            problem = _problem(error, list(declaration))
+            # the password may be the value of others too, and is not shown
+            problems.append(replace(problem, found="") if secret else problem)
     raise Refused("The parameters are not valid: nothing was started.", problems=problems)
 
 
 def secret_problems(given: Mapping[str, Any], secrets: Sequence[str]) -> list[Problem]:
-    """A problem for each value that holds one of the passwords that the run could use."""
+    """Return a problem for each value that holds one of the passwords that the run could use."""
     return [_secret(name) for name, value in given.items() if holds(str(value), secrets)]
 
 
 @lru_cache
 def _model(own: str) -> type[Parameters]:
-    """The model of a runbook that declares these parameters of its own: literals, as Python writes
-    them. It takes a while to make, and is the same for each target.
+    """Return the model of a runbook that declares these parameters of its own: literals, as Python
+    writes them. It takes a while to make, and is the same for each target.
     """
-    fields: dict[str, Any] = {
-        name: (type(value), value) for name, value in ast.literal_eval(own).items()
-    }
+    fields: dict[str, Any] = {}
+    for name, value in ast.literal_eval(own).items():
+        fields[name] = (type(value), value)
     return create_model("RunbookParameters", __base__=Parameters, **fields)
 
 
@@ -290,14 +239,16 @@ _EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_
 
 
 def _taken(name: str) -> bool:
-    """Whether the model of the parameters has a use of its own for the name."""
-    return name not in _EVERYBODYS and (
-        name.startswith("_") or hasattr(Parameters, name) or name == "schema_"
-    )
+    """Return whether the model of the parameters has a use of its own for the name."""
+    if name in _EVERYBODYS:
+        return False
+    return name.startswith("_") or name == "schema_" or hasattr(Parameters, name)
 
 
 def _misnamed(name: str) -> Problem:
-    why = "begins with _" if name.startswith("_") else "means something else to pgrunbook"
+    why = "means something else to pgrunbook"
+    if name.startswith("_"):
+        why = "begins with _"
     other = f"{name.strip('_') or 'own'}_value"
     remedy = (
         f"call it {other}, say, in the notebook's cell tagged `parameters` and where it is used"
@@ -310,8 +261,7 @@ def _secret(name: str) -> Problem:
         "holds a password; parameters are written into the archived notebook",
         where=name,
         remedy="put the password where libpq finds it (PGPASSFILE, a service file, or the URL in "
-        "an "
-        "environment variable) and pass its name: target='env:DATABASE_URL' or "
+        "an environment variable) and pass its name: target='env:DATABASE_URL' or "
         "target='service:NAME'",
     )
 

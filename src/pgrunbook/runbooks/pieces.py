@@ -75,7 +75,9 @@ class _Segment:
         return self.before + self.sql + self.after
 
     def saying(self, sql: str) -> _Segment:
-        """The same with other SQL; with none, only comments and line breaks are left of it."""
+        """Return the same with other SQL; with none, only comments and line breaks are
+        left of it.
+        """
         if sql:
             return replace(self, sql=sql)
         return replace(self, sql=blank(self.sql), after=self.after.replace(";", "", 1))
@@ -108,9 +110,8 @@ class _Cutting:
         """Put a statement to those before it, or into a piece of its own."""
         where = f"{self.file}:{segment.line}"
         if said := _boundary(segment.node):
-            self.notes.append(
-                Note(f"{said} is left out: a block commits with its ledger row", where)
-            )
+            what = f"{said} is left out: a block commits with its ledger row"
+            self.notes.append(Note(what, where))
             self._group(transaction=True).segments.append(segment.saying(""))
             self._closed = self._closed or said == "COMMIT"
         elif setting := session_settings.read(segment.node, segment.sql):
@@ -135,6 +136,7 @@ class _Cutting:
 
     def _take_statement(self, segment: _Segment) -> None:
         alone = needs_no_transaction(segment.node)
+        # a comment can be made either way: it stays with what it is about
         if isinstance(segment.node, ast.CommentStmt) and self.groups and not self._closed:
             alone = not self.groups[-1].transaction
         if alone:
@@ -148,7 +150,7 @@ class _Cutting:
         group.changes = True
 
     def _group(self, *, transaction: bool) -> _Group:
-        """The present group, or a new one where it has to be one."""
+        """Return the present group, or a new one where it has to be one."""
         last = self.groups[-1] if self.groups else None
         if last is None or self._closed or last.transaction != transaction:
             settings = tuple(sql for sql, _ in self._settings) if transaction else ()
@@ -157,7 +159,9 @@ class _Cutting:
         return self.groups[-1]
 
     def pieces(self) -> tuple[Piece, ...]:
-        """The groups that change something. Comments of the others go to their neighbours."""
+        """Return the groups that change something. Comments of the others go to their
+        neighbours.
+        """
         pieces: list[Piece] = []
         waiting: list[_Segment] = []
         for group in self.groups:
@@ -187,7 +191,7 @@ def _piece(group: _Group, segments: Sequence[_Segment]) -> Piece:
 
 
 def _segments(text: str) -> list[_Segment]:
-    """The statements of a file; the last one has all that is behind it. Raises pglast's
+    """Return the statements of a file; the last one has all that is behind it. Raises pglast's
     ParseError.
     """
     segments = []
@@ -195,7 +199,10 @@ def _segments(text: str) -> list[_Segment]:
     code = [token for token in scan(text) if not token.name.endswith("_COMMENT")]
     for raw in pglast.parse_sql(text):
         # 0: it has no semicolon, so that it is the last one
-        stop = raw.stmt_location + raw.stmt_len if raw.stmt_len else code[-1].end + 1
+        if raw.stmt_len:
+            stop = raw.stmt_location + raw.stmt_len
+        else:
+            stop = code[-1].end + 1
         body = text[raw.stmt_location : stop]
         start = raw.stmt_location + len(body) - len(body.lstrip())
         behind = re.compile(r";?[ \t]*(?:--[^\n]*)?(?:\n|$)|;?").match(text, stop)
@@ -232,19 +239,20 @@ _BOUNDARIES = {
 
 
 def _uses(segment: _Segment, segments: Sequence[_Segment]) -> int | None:
-    """The line that uses the value which this statement adds to an enum: PostgreSQL lets nobody use
-    it before it is committed.
+    """Return the line that uses the value which this statement adds to an enum: PostgreSQL lets
+    nobody use it before it is committed.
     """
     match segment.node:
         case ast.AlterEnumStmt(newVal=str(value), oldVal=None):
             doubled = value.replace("'", "''")
-            later = segments[segments.index(segment) + 1 :]
-            return next((other.line for other in later if f"'{doubled}'" in other.sql), None)
+            for other in segments[segments.index(segment) + 1 :]:
+                if f"'{doubled}'" in other.sql:
+                    return other.line
     return None
 
 
 def _syntax(exc: ParseError, text: str, file: str) -> Problem:
-    """A syntax error; a placeholder of psql's is one, too."""
+    """Return a syntax error; a placeholder of psql's is one, too."""
     problem = syntax_problem(exc, text, file)
     if 'at or near ":"' in problem.what:
         remedy = "write its value in its place"
@@ -261,10 +269,11 @@ _COPIED = re.compile(
 
 
 def _without_client(part: Part) -> tuple[str, list[Problem]]:
-    """The text without what psql itself reads, so that the rest can be parsed: its commands, and
-    the rows behind COPY, which is named by whoever reads the statement.
+    """Return the text without what psql itself reads, so that the rest can be parsed: its commands,
+    and the rows behind COPY, which is named by whoever reads the statement.
     """
     text = part.text
+    # from the end on: what comes before keeps its place
     for match in reversed([*_COPIED.finditer(text)]):
         start, stop = match.span("rows")
         text = text[:start] + blank(text[start:stop]) + text[stop:]
@@ -286,13 +295,14 @@ def _without_client(part: Part) -> tuple[str, list[Problem]]:
 
 
 def _commands(text: str) -> Iterator[int]:
-    """Where psql's commands begin: at the first backslash of a line that is in no string."""
+    """Yield where psql's commands begin: at the first backslash of a line that is in no string."""
     try:
         starts = [token.start for token in scan(text) if token.name == "ASCII_92"]
     except ParseError:  # what follows a command need not be SQL
         starts = [match.end() - 1 for match in re.finditer(r"^[ \t]*\\", text, re.MULTILINE)]
     lines = set()
     for start in starts:
-        if (line := text.count("\n", 0, start)) not in lines:
+        line = text.count("\n", 0, start)
+        if line not in lines:
             yield start
         lines.add(line)

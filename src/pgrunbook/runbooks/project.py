@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
-from pgrunbook.postgres.target import Policy, TargetSettings, _Closed
+from pgrunbook.postgres.target import ClosedModel, Policy, TargetSettings
 from pgrunbook.runbooks import give_way
 from pgrunbook.sqltext.hazards import Hazard
 
 MARKER = "pgrunbook.toml"
 
 
-class EmbeddedSettings(_Closed):
+class EmbeddedSettings(ClosedModel):
     """`[embedded]`: the PostgreSQL that comes with the package. `sample` is a path from the project
     root.
     """
@@ -31,7 +31,7 @@ class EmbeddedSettings(_Closed):
     sample: str = ""
 
 
-class TwinSettings(_Closed):
+class TwinSettings(ClosedModel):
     """`[twin]`: the server that twins are made on, `env:NAME`, `service:NAME` or a target's name,
     in place of an embedded one.
     """
@@ -39,7 +39,7 @@ class TwinSettings(_Closed):
     server: str = ""
 
 
-class ArchiveSettings(_Closed):
+class ArchiveSettings(ClosedModel):
     """`[archive]`: the private key that signs records, and the public ones that they are checked
     with; paths of PEM files, from the project root. The environment variable `PGRUNBOOK_KEY` goes
     before `key`.
@@ -49,7 +49,7 @@ class ArchiveSettings(_Closed):
     public_keys: tuple[str, ...] = ()
 
 
-class FleetSettings(_Closed):
+class FleetSettings(ClosedModel):
     """`[fleets.NAME]`: many targets that one runbook is run against, and how. What its values say,
     `fleet.settings` reads.
     """
@@ -66,7 +66,7 @@ class FleetSettings(_Closed):
     executor: str = "local"
 
 
-class Settings(_Closed):
+class Settings(ClosedModel):
     """The whole of `pgrunbook.toml`."""
 
     embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
@@ -87,7 +87,7 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """The project of `PGRUNBOOK_ROOT`, or the nearest one above `start` (the working
+        """Return the project of `PGRUNBOOK_ROOT`, or the nearest one above `start` (the working
         directory).
 
         Raises Refused if there is none, or if its `pgrunbook.toml` cannot be read.
@@ -107,8 +107,8 @@ class Project:
         )
 
     def scratch(self) -> Path:
-        """The folder of the embedded server and of copies, `.pgrunbook/`, which git is to leave
-        alone.
+        """Return the folder of the embedded server and of copies, `.pgrunbook/`, which git is to
+        leave alone.
         """
         folder = self.root / ".pgrunbook"
         with suppress(OSError):  # what is wrong with the folder, the server says
@@ -117,25 +117,26 @@ class Project:
         return folder
 
     def runbook(self, name: str) -> Path:
-        """The notebook of a runbook, by its number (`001`), its name, or its path.
+        """Return the notebook of a runbook, by its number (`001`), its name, or its path.
 
         Raises Refused if there is none, or more than one.
         """
         stem = Path(name).name.removesuffix(".ipynb")
-        found = [p for p in self.runbooks() if p.stem == stem or p.stem.split("_")[0] == stem]
+        runbooks = self.runbooks()
+        found = [path for path in runbooks if stem in (path.stem, path.stem.split("_")[0])]
         if len(found) == 1:
             return found[0]
         raise Refused.of(
             f"{'several runbooks are' if found else 'no runbook is'} called {name!r}",
             where="runbooks/",
-            expected="one of " + ", ".join(p.stem for p in self.runbooks()),
+            expected="one of " + ", ".join(path.stem for path in runbooks),
             remedy="give the number or the name of one runbook",
         )
 
     def runbooks(self) -> list[Path]:
-        """Every `runbooks/NNN_name.ipynb`, in order."""
-        named = (self.root / "runbooks").glob("*.ipynb")
-        return sorted(p for p in named if re.fullmatch(r"\d+_\w+", p.stem))
+        """Return every `runbooks/NNN_name.ipynb`, in order."""
+        notebooks = sorted((self.root / "runbooks").glob("*.ipynb"))
+        return [path for path in notebooks if re.fullmatch(r"\d+_\w+", path.stem)]
 
     @property
     def outputs(self) -> Path:
@@ -160,7 +161,7 @@ class Project:
         return self.root / path if path else None
 
     def sql(self, runbook: str) -> Path:
-        """The folder of a runbook's SQL."""
+        """Return the folder of a runbook's SQL."""
         return self.root / "sql" / runbook
 
 
@@ -190,8 +191,8 @@ _TABLES: dict[str, type[BaseModel]] = {
 
 
 def _problem(error: Any) -> Problem:
-    """What pydantic says of one setting. Its value is not repeated: it may be a password that
-    somebody put there.
+    """Return what pydantic says of one setting. Its value is not repeated: it may be a password
+    that somebody put there.
     """
     table, *path = error["loc"]
     where = ".".join(map(str, error["loc"]))
@@ -206,7 +207,7 @@ def _problem(error: Any) -> Problem:
 
 
 def _of_policy(path: Sequence[str], where: str) -> Problem:
-    """What is wrong with `hazards`: the name of one, or what is to be done about it."""
+    """Return what is wrong with `hazards`: the name of one, or what is to be done about it."""
     if path[-1:] == ["[key]"]:
         known = ", ".join(Hazard)
         remedy = f"{did_you_mean(path[0], Hazard)}correct the name"

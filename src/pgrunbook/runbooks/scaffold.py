@@ -37,7 +37,7 @@ def new(project: Project, name: str) -> list[Path]:
 
 
 def notebook(runbook: str, template: str, **values: object) -> str:
-    """The text of a runbook's notebook, made of a template."""
+    """Return the text of a runbook's notebook, made of a template."""
     number, _, name = runbook.partition("_")
     return _render(
         template,
@@ -54,32 +54,36 @@ def runbook_name(project: Project, name: str) -> str:
     """`NNN_name` with the next number, or with the one that is given. Raises Refused for a name
     that cannot be one, or that a runbook has.
     """
-    given, name = re.fullmatch(r"(?:(\d{3,})_)?(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
+    number = ""
+    if match := re.fullmatch(r"(\d{3,})_(.*)", name, re.DOTALL):
+        number, name = match.groups()
     problems = []
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > _LONGEST:
+        what = "cannot be the name of a runbook"
         expected = f"lower-case words with underscores between, {_LONGEST} characters at most"
-        problems.append(
-            Problem(
-                "cannot be the name of a runbook", where="NAME", expected=expected, found=repr(name)
-            )
-        )
-    taken = _taken(project)
-    if there := [other for other in taken if other.partition("_")[2] == name]:
-        problems.append(
-            Problem("there is a runbook of that name", where="runbooks/", found=", ".join(there))
-        )
-    numbers = {int(match[0]): other for other in taken if (match := re.match(r"\d+", other))}
-    if given and (other := numbers.get(int(given))):
-        problems.append(
-            Problem("there is a runbook of that number", where="runbooks/", found=other)
-        )
+        problems.append(Problem(what, where="NAME", expected=expected, found=repr(name)))
+    same = []
+    numbers = {}
+    for other in _taken(project):
+        digits, _, words = other.partition("_")
+        numbers[int(digits)] = other
+        if words == name:
+            same.append(other)
+    if same:
+        found = ", ".join(same)
+        problems.append(Problem("there is a runbook of that name", "runbooks/", found=found))
+    if number and int(number) in numbers:
+        found = numbers[int(number)]
+        problems.append(Problem("there is a runbook of that number", "runbooks/", found=found))
     if problems:
         raise Refused("No runbook was made.", problems=problems)
-    return f"{given or f'{max(numbers, default=0) + 1:03}'}_{name}"
+    if not number:
+        number = f"{max(numbers, default=0) + 1:03}"
+    return f"{number}_{name}"
 
 
 def _taken(project: Project) -> list[str]:
-    """The names in use; a folder of SQL whose notebook is gone counts too."""
+    """Return the names in use; a folder of SQL whose notebook is gone counts too."""
     named = [path.stem for path in project.runbooks()]
     folders = (project.root / "sql").glob("*/")
     return sorted({*named, *(path.name for path in folders if re.match(r"\d+_", path.name))})

@@ -5,7 +5,6 @@ opened.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,12 +15,14 @@ from typing import Any
 
 import pglast
 from pglast import ast
-from pglast.parser import ParseError, parse_sql_json, scan
+from pglast.parser import ParseError, parse_sql_json
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks.encoding import decode
 from pgrunbook.secrets import literals
 from pgrunbook.secrets.patterns import redact
+from pgrunbook.sqltext import placeholders
+from pgrunbook.sqltext.placeholders import substitute
 from pgrunbook.sqltext.session_statements import find_misplaced
 
 HEADER_KEYS = (
@@ -48,10 +49,6 @@ HEADER_KEYS = (
 
 _BOUNDS = frozenset({"from", "to"})
 
-# psql's own forms, without its :{?name}:
-# https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-INTERPOLATION
-_NAME = re.compile(r"""(?P<quote>["']?)(?P<name>[A-Za-z0-9_]+)(?P=quote)""")
-
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -66,7 +63,7 @@ class Statement:
     file: str = ""
 
     def place(self, index: int = 0) -> str:
-        """Where the character of that index is: `file:line`."""
+        """Return where the character of that index is: `file:line`."""
         line = self.line + self.sql.count("\n", 0, index)
         return f"{self.file}:{line}"
 
@@ -92,7 +89,8 @@ class Script:
         text = decode(raw, name)
         script = cls(name, dict(_header(text)), text, hashlib.sha256(raw).hexdigest())
         # first, as others repeat the SQL
-        if not script.exposed and (secrets := list(literals.problems(text, name))):
+        secrets = [] if script.exposed else list(literals.problems(text, name))
+        if secrets:
             raise Refused("A SQL file holds a secret: nothing was started.", problems=secrets)
         if problems := list(script._problems()):
             raise Refused("A SQL file cannot be used: nothing was started.", problems=problems)
@@ -113,13 +111,13 @@ class Script:
     @property
     def accepts(self) -> tuple[str, ...]:
         """The hazards that its header accepts, as they are written there."""
-        return tuple(name for name in re.split(r"[,\s]+", self.header.get("accepts", "")) if name)
+        return tuple(re.findall(r"[^,\s]+", self.header.get("accepts", "")))
 
     @property
     def proves(self) -> frozenset[str]:
         """The blocks that a verify script is about, besides the one that is called as it is."""
-        names = self.header.get("proves", "").split(",")
-        return frozenset(name.strip() for name in names if name.strip())
+        names = [name.strip() for name in self.header.get("proves", "").split(",")]
+        return frozenset(name for name in names if name)
 
     @property
     def bounds(self) -> frozenset[str]:
@@ -133,14 +131,8 @@ class Script:
 
     @cached_property
     def variables(self) -> frozenset[str]:
-        """The names of the placeholders. psql leaves alone what no variable has the name of: in
-        `tags[1:n]` that is SQL.
-        """
-        found = {start: match["name"] for start, _, match in _placeholders(self.text)}
-        if not found or _is_sql(self.text):
-            return frozenset()
-        slices = _slices(self.text)
-        return frozenset(name for start, name in found.items() if start not in slices)
+        """The names of the placeholders in its SQL."""
+        return placeholders.names(self.text)
 
     @cached_property
     def tree_sha256(self) -> str:
@@ -151,7 +143,7 @@ class Script:
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     def render(self, variables: Mapping[str, str]) -> str:
-        """The text below the header with its placeholders filled in as psql does it.
+        """Return the text below the header with its placeholders filled in as psql does it.
 
         `:"name"` becomes a quoted identifier, `:'name'` a quoted literal, `:name` the bare text. As
         in psql, strings, dollar-quoted bodies and comments stay as they are. Raises Refused for
@@ -159,41 +151,43 @@ class Script:
         """
         if lacking := list(self.missing_values(variables)):
             raise Refused(problems=lacking)
-        return substitute(self.body, variables) if self.variables else self.body
+        if not self.variables:
+            return self.body
+        return substitute(self.body, variables)
 
     def missing_values(self, variables: Mapping[str, str]) -> Iterator[Problem]:
-        """A problem for each placeholder that has no value, with its first place in the SQL or in a
-        header's list.
+        """Yield a problem for each placeholder that has no value, with its first place in the SQL
+        or in a header's list.
         """
-        first = {
-            match["name"]: (where, f":{match[0]}") for where, match in reversed([*self._uses()])
-        }
         expected = f"one of {', '.join(sorted(variables))}" if variables else ""
-        for name, (where, found) in first.items():
-            if name not in variables:
-                remedy = did_you_mean(name, variables) + (
-                    _GIVES_VARIANTS if self.name.count("/") > 1 else _GIVES
-                )
-                yield Problem(f"no value for {name}", where, expected, found, remedy)
+        gives = _GIVES_VARIANTS if self.name.count("/") > 1 else _GIVES
+        missing = set()
+        for where, match in self._uses():
+            name = match["name"]
+            if name in variables or name in missing:
+                continue
+            missing.add(name)
+            remedy = did_you_mean(name, variables) + gives
+            yield Problem(f"no value for {name}", where, expected, f":{match[0]}", remedy)
 
     def _uses(self) -> Iterator[tuple[str, re.Match[str]]]:
-        """The place of each placeholder, and the placeholder without its colon."""
-        for start, _, match in _placeholders(self.text):
+        """Yield the place of each placeholder, and the placeholder without its colon."""
+        for start, _, match in placeholders.find(self.text):
             if match["name"] in self.variables - self.bounds:
                 line = self.text.count("\n", 0, start) + 1
                 yield f"{self.name}:{line}", match
         for key in ("requires", "fills"):
-            for _, _, match in _placeholders(self.header.get(key, "")):
+            for _, _, match in placeholders.find(self.header.get(key, "")):
                 yield f"{self.name}, header {key}", match
 
     def statements_with(self, variables: Mapping[str, str]) -> tuple[Statement, ...]:
-        """The statements of `render`, which know the lines of the file: its header is counted. In
-        place of the bounds of a batch they have NULL: they take no row.
+        """Return the statements of `render`, which know the lines of the file: its header is
+        counted. In place of the bounds of a batch they have NULL: they take no row.
         """
+        if not self.variables:
+            return self.parsed
         values = {**variables, **dict.fromkeys(self.bounds, "NULL")}
-        return (
-            statements(substitute(self.text, values), self.name) if self.variables else self.parsed
-        )
+        return statements(substitute(self.text, values), self.name)
 
     @cached_property
     def parsed(self) -> tuple[Statement, ...]:
@@ -207,7 +201,9 @@ class Script:
         return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
     def _problems(self) -> Iterator[Problem]:
-        for key in [key for key in self.header if key not in HEADER_KEYS]:
+        for key in self.header:
+            if key in HEADER_KEYS:
+                continue
             line = self.text.count("\n", 0, self.text.index(f"-- {key}:")) + 1
             expected = f"one of {', '.join(HEADER_KEYS)}"
             remedy = (
@@ -250,37 +246,26 @@ def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
     end = 0
     for raw in pglast.parse_sql(sql):
         start = raw.stmt_location
+        # 0: it has no semicolon, so that it is the last one
         stop = start + raw.stmt_len if raw.stmt_len else len(sql)
         body = sql[start:stop]
         offset = start + len(body) - len(body.lstrip())
-        checks = re.findall(r"^-- check: *(.+)$", sql[end:offset], re.MULTILINE)
+        check = ""
+        for sentence in re.findall(r"^-- check: *(.+)$", sql[end:offset], re.MULTILINE):
+            check = sentence.strip()  # the last one counts
         line = sql.count("\n", 0, offset) + 1
-        found.append(
-            Statement(body.strip(), line, raw.stmt, checks[-1].strip() if checks else "", file)
-        )
+        found.append(Statement(body.strip(), line, raw.stmt, check, file))
         end = stop
     return tuple(found)
 
 
-def substitute(sql: str, variables: Mapping[str, str], bare: str = "") -> str:
-    """Fill in the placeholders whose names are among the variables; `bare` quotes those that have
-    no quotes.
-    """
-    parts = []
-    end = 0
-    for start, stop, match in _placeholders(sql):
-        if match["name"] in variables:
-            parts += [sql[end:start], _quoted(variables[match["name"]], match["quote"] or bare)]
-            end = stop
-    return "".join([*parts, sql[end:]])
-
-
 def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
-    """A syntax error with its file, line and caret."""
+    """Return a syntax error with its file, line and caret."""
     message, *rest = exc.args
     end = len(sql.rstrip())
-    # None: at the end of the input
-    index = min(end if not rest or rest[0] is None else rest[0], end)
+    index = end
+    if rest and rest[0] is not None:  # None: at the end of the input
+        index = min(rest[0], end)
     message = message.split("\n", 1)[0]  # of what is not terminated it repeats the rest of the file
     line = sql.count("\n", 0, index) + 1
     start = sql.rfind("\n", 0, index) + 1
@@ -294,50 +279,16 @@ def _header_end(text: str) -> int:
 
 
 def _header(text: str) -> Iterator[tuple[str, str]]:
-    """Each `-- key: value` at the top; lines that begin with `--   ` continue the value before."""
+    """Yield each `-- key: value` at the top. A line that begins with `--` and three spaces goes on
+    with the value before.
+    """
     folded = re.sub(r"\n--   +", " ", text[: _header_end(text)])
     for match in re.finditer(r"^-- ([a-z_]+|give way): *(.*)$", folded, re.MULTILINE):
         yield match[1], match[2].strip()
 
 
-def _placeholders(sql: str) -> Iterator[tuple[int, int, re.Match[str]]]:
-    if not re.search(rf":{_NAME.pattern}", sql):
-        return  # most files have none, and are not worth scanning
-    try:
-        tokens = scan(sql)
-    except ParseError:  # an unterminated string: parsing it says so, with its place
-        return
-    for colon, token in itertools.pairwise(tokens):
-        adjacent = colon.name == "ASCII_58" and token.start == colon.end + 1
-        if adjacent and (match := _NAME.match(sql, token.start)):
-            yield colon.start, match.end(), match
-
-
-def _is_sql(text: str) -> bool:
-    """Whether the text can be parsed as it stands."""
-    try:
-        pglast.parse_sql(text)
-    except ParseError:
-        return False
-    return True
-
-
-def _slices(sql: str) -> set[int]:
-    """Where a colon stands between square brackets."""
-    depth, found = 0, set()
-    for token in scan(sql):
-        depth += {"ASCII_91": 1, "ASCII_93": -1}.get(token.name, 0)
-        if depth and token.name == "ASCII_58":
-            found.add(token.start)
-    return found
-
-
-def _quoted(value: str, quote: str) -> str:
-    return quote + value.replace(quote, quote * 2) + quote if quote else value
-
-
 def _without_places(node: dict[str, Any]) -> dict[str, Any]:
-    """The part of a tree without what says where it stands."""
+    """Return the part of a tree without what says where it stands."""
     return {key: value for key, value in node.items() if key not in _PLACES}
 
 

@@ -28,8 +28,8 @@ class Setting:
 
 
 def read(node: Any, sql: str) -> Setting | None:
-    """A statement that sets a parameter of the session; None for one that does not, or for which a
-    block has no words.
+    """Return a statement that sets a parameter of the session; None for one that does not, or for
+    which a block has no words.
     """
     match node:
         case ast.VariableSetStmt(
@@ -71,7 +71,7 @@ def _statement_timeout(value: str) -> Setting:
 
 
 def _value(args: Any) -> str:
-    """The first value that it is set to; empty for DEFAULT."""
+    """Return the first value that it is set to; empty for DEFAULT."""
     match args:
         case (ast.A_Const(val=ast.String(sval=value)), *_):
             return str(value)

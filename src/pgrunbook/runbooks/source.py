@@ -6,19 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pglast
-from pglast import ast
-from pglast.stream import RawStream
-
-from pgrunbook.durations import milliseconds
-from pgrunbook.errors import Problem, Refused, did_you_mean
-from pgrunbook.runbooks import batches, transaction_rules
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.runbooks import header_rules
 from pgrunbook.runbooks.batches import Batching
 from pgrunbook.runbooks.blocks import Admits, Block, entry_of
 from pgrunbook.runbooks.facts import Facts
-from pgrunbook.runbooks.scripts import Script, Statement, substitute
+from pgrunbook.runbooks.header_rules import listed_needs
+from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.secrets import literals
-from pgrunbook.sqltext.hazards import Hazard
 from pgrunbook.sqltext.needs import Need, needs
 
 # The folders of a runbook's SQL.
@@ -46,7 +41,10 @@ class Source:
         connection.
         """
         source = cls.read_usable(folder)
-        if problems := [problem for found in source.unusable.values() for problem in found]:
+        problems: list[Problem] = []
+        for found in source.unusable.values():
+            problems += found
+        if problems:
             raise Refused(
                 "The runbook's SQL cannot be used: nothing was started.", problems=problems
             )
@@ -58,16 +56,18 @@ class Source:
         unusable: dict[str, Sequence[Problem]] = {}
         kinds = {kind: dict(_entries(folder / kind, folder, unusable)) for kind in KINDS}
         if not block_paths(folder / "deploy"):
-            unusable["deploy/"] = [
-                Problem("holds no block", where="deploy/", expected="NNN_name.sql")
-            ]
+            problem = Problem("holds no block", where="deploy/", expected="NNN_name.sql")
+            unusable["deploy/"] = [problem]
         return cls(**kinds, unusable=unusable)
 
     def scripts(self, *kinds: str) -> Iterator[Script]:
-        """The files of these kinds, or of all, variants too."""
+        """Yield the files of these kinds, or of all, variants too."""
         for kind in kinds or KINDS:
             for entry in getattr(self, kind).values():
-                yield from [entry] if isinstance(entry, Script) else entry.values()
+                if isinstance(entry, Script):
+                    yield entry
+                else:
+                    yield from entry.values()
 
     @property
     def elsewhere(self) -> bool:
@@ -86,16 +86,16 @@ class Source:
         return [name for name in self.deploy if name not in known]
 
     def secret_problems(self, secrets: Sequence[str]) -> Iterator[Problem]:
-        """A problem for each line of a file that holds one of these passwords."""
+        """Yield a problem for each line of a file that holds one of these passwords."""
         for script in self.scripts():
             yield from literals.problems(script.text, script.name, secrets, forms=False)
 
     def plain_blocks(self) -> list[str]:
-        """The names of the blocks that are one file, in order."""
+        """Return the names of the blocks that are one file, in order."""
         return [name for name, entry in self.deploy.items() if isinstance(entry, Script)]
 
     def block(self, name: str, variables: Mapping[str, str]) -> Block:
-        """The block of one file, rendered. Raises Refused if it is not there."""
+        """Return the block of one file, rendered. Raises Refused if it is not there."""
         script = self.deploy.get(name)
         if not isinstance(script, Script):
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
@@ -105,13 +105,10 @@ class Source:
         if "search_path" not in script.header:  # else its names are not those of the run's schema
             for statement in parsed:
                 needed += needs(statement.node)
-        needed += _listed(script, "requires", variables)
+        needed += listed_needs(script, "requires", variables)
         block = _block(name, [script], sql, parsed, needed)
-        return replace(
-            block,
-            fills=tuple((n.table, n.column) for n in _listed(script, "fills", variables)),
-            batching=_batching(script, variables),
-        )
+        fills = [(each.table, each.column) for each in listed_needs(script, "fills", variables)]
+        return replace(block, fills=tuple(fills), batching=_batching(script, variables))
 
     def variant_block(
         self,
@@ -123,8 +120,8 @@ class Source:
         recorded: Sequence[str] = (),
         otherwise: str = "",
     ) -> Block:
-        """The block `folder:table.column` made of chosen variants, each with its variables, in this
-        order.
+        """Return the block `folder:table.column` made of chosen variants, each with its variables,
+        in this order.
 
         What it makes cannot be told from its text and is given. With no choice the block holds no
         SQL, `otherwise` says why, and its checksums are those of the variants that a run recorded.
@@ -132,22 +129,24 @@ class Source:
         variants = self.deploy.get(name)
         if variants is None or isinstance(variants, Script):
             raise Refused.of(f"no folder of variants is called {name!r}", where="deploy/")
-        if missing := [variant for variant, _ in choices if variant not in variants]:
+        wanted = [variant for variant, _ in choices]
+        if missing := [variant for variant in wanted if variant not in variants]:
             raise Refused.of(
                 f"no variant {', '.join(missing)}",
                 where=f"deploy/{name}/",
                 expected=", ".join(variants),
             )
-        sql, parsed = _filled([(variants[variant], values) for variant, values in choices])
-        wanted = [variant for variant, _ in choices] or recorded
-        scripts = self.files(name, wanted)
+        sql, parsed = _fill([(variants[variant], values) for variant, values in choices])
+        scripts = self.files(name, wanted or recorded)
         block = _block(f"{name}:{admits.table}.{admits.column}", scripts, sql, parsed, ())
         block = replace(block, admits=admits, facts=facts, choices=tuple(choices))
-        return block if choices else replace(block, title="No SQL is needed", why=otherwise)
+        if not choices:
+            block = replace(block, title="No SQL is needed", why=otherwise)
+        return block
 
     def files(self, block: str, variants: Sequence[str]) -> Sequence[Script]:
-        """The files in `deploy/` of a block: its own; of one that has variants, those of these that
-        are there.
+        """Return the files in `deploy/` of a block: its own; of one that has variants, those of
+        these that are there.
         """
         entry = self.deploy[entry_of(block)]
         if isinstance(entry, Script):
@@ -155,48 +154,54 @@ class Source:
         return [entry[variant] for variant in variants if variant in entry]
 
     def revert_block(self, block: Block, variables: Mapping[str, str], undone: Facts) -> Block:
-        """The revert script of a block, as a block of the same name: it makes what it takes away.
+        """Return the revert script of a block, as a block of the same name: it makes what it takes
+        away.
 
         The scripts of variants come in reverse order, each with the variables in `block.choices`;
         `variables` are for a block that is one file. Raises Refused if there is no such script, or
         a placeholder has no value.
         """
         entry = self.revert.get(block.entry) or {}
+        batching = None
         chosen: list[tuple[Script, Mapping[str, str]]] = []
         if isinstance(entry, Script):
+            batching = _batching(entry, variables)
             chosen.append((entry, variables))
         else:
             for variant, values in reversed(block.choices):
-                if script := entry.get(variant):
-                    chosen.append((script, values))
+                if variant in entry:
+                    chosen.append((entry[variant], values))
         if not chosen:
             file = f"revert/{block.entry}.sql"
             remedy = f"write {file}, or undo the block by hand"
             raise Refused.of("has no revert script", where=block.name, expected=file, remedy=remedy)
-        sql, parsed = _filled(chosen)
+        sql, parsed = _fill(chosen)
         scripts = [script for script, _ in chosen]
         undo = _block(block.name, scripts, sql, parsed, _concerned(block))
-        batching = _batching(chosen[0][0], variables) if isinstance(entry, Script) else None
         return replace(
             undo, admits=block.admits, facts=undone, choices=block.choices, batching=batching
         )
 
 
 def _concerned(block: Block) -> Iterator[Need]:
-    """The tables that a block makes, alters or maintains: what undoes it does, too."""
+    """Yield the tables that a block makes, alters or maintains: what undoes it does, too."""
     if block.admits:
         yield Need(block.admits.table, "alter")
-    yield from (Need(each.name, "alter") for each in block.made if each.kind == "table")
+    for each in block.made:
+        if each.kind == "table":
+            yield Need(each.name, "alter")
     for statement in block.statements:
         for need in needs(statement.node):
             if need.use != "reference":
                 yield Need(need.table, need.use)
 
 
-def _filled(
+def _fill(
     scripts: Sequence[tuple[Script, Mapping[str, str]]],
 ) -> tuple[str, tuple[Statement, ...]]:
-    """The SQL of scripts, each with its variables, one after the other; and its statements."""
+    """Return the SQL of scripts, each with its variables, one after the other; and its
+    statements.
+    """
     texts: list[str] = []
     parsed: list[Statement] = []
     for script, variables in scripts:
@@ -240,18 +245,22 @@ def _batching(script: Script, variables: Mapping[str, str]) -> Batching | None:
 
 
 def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
-    """What the headers say: those of variants say the same, or nothing."""
-    return next((header[key] for header in headers if key in header), "")
+    """Return what the headers say: those of variants say the same, or nothing."""
+    for header in headers:
+        if key in header:
+            return header[key]
+    return ""
 
 
 def _why(script: Script) -> str:
-    """What its header says, or where it comes from."""
-    from_file = f"Imported from {script.imported}." if script.imported else ""
-    return script.header.get("why", from_file)
+    """Return what its header says, or where it comes from."""
+    if "why" not in script.header and script.imported:
+        return f"Imported from {script.imported}."
+    return script.header.get("why", "")
 
 
 def block_paths(folder: Path) -> dict[str, Path]:
-    """The SQL files and the folders in a folder, in order, by the names of their blocks.
+    """Return the SQL files and the folders in a folder, in order, by the names of their blocks.
 
     Hidden ones are left alone: editors and JupyterLab leave copies there, and a shell's
     `deploy/*.sql` has none of them.
@@ -265,8 +274,11 @@ def _entries(
 ) -> Iterable[tuple[str, Script | Variants]]:
     for name, path in block_paths(folder).items():
         if path.is_dir():
-            found = {p.stem: _script(p, root, unusable) for p in sorted(path.glob("[!.]*.sql"))}
-            yield name, {stem: script for stem, script in found.items() if script}
+            variants = {}
+            for file in sorted(path.glob("[!.]*.sql")):
+                if script := _script(file, root, unusable):
+                    variants[file.stem] = script
+            yield name, variants
         elif script := _script(path, root, unusable):
             yield name, script
 
@@ -278,71 +290,7 @@ def _script(path: Path, root: Path, unusable: dict[str, Sequence[Problem]]) -> S
     except Refused as exc:
         unusable[name] = exc.problems
         return None
-    if not name.startswith("verify/") and (problems := list(_header_problems(script))):
+    problems = [] if name.startswith("verify/") else list(header_rules.problems(script))
+    if problems:
         unusable[name] = problems
     return script
-
-
-def _header_problems(script: Script) -> Iterable[Problem]:
-    for key in ("lock_timeout", "statement_timeout"):
-        try:
-            milliseconds(script.header.get(key, "1s"))
-        except ValueError as exc:
-            yield Problem(str(exc), where=f"{script.name}, header {key}", found=script.header[key])
-    for name in script.accepts:
-        if name not in [*Hazard]:
-            yield Problem(
-                f"no hazard is called {name!r}",
-                where=f"{script.name}, header accepts",
-                expected=", ".join(Hazard),
-                remedy=f"{did_you_mean(name, Hazard)}correct it, or leave it out",
-            )
-    if not _is_path(script.header.get("search_path", "public")):
-        yield Problem(
-            "is no search path",
-            where=f"{script.name}, header search_path",
-            expected="names of schemas, with commas between them, as SET takes them",
-            found=script.header["search_path"],
-        )
-    if script.header.get("repeatable", "yes") not in ("yes", "no"):
-        found = script.header["repeatable"]
-        yield Problem("is neither yes nor no", f"{script.name}, header repeatable", found=found)
-    yield from transaction_rules.problems(script)
-    yield from batches.problems(script)
-
-
-def _is_path(path: str) -> bool:
-    try:
-        parsed = pglast.parse_sql(f"SET search_path = {path}")
-    except pglast.parser.ParseError:
-        return False
-    return len(parsed) == 1
-
-
-def _listed(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:
-    """What a header lists, `users (name, email); teams (id uuid)`, as needs: columns of any type,
-    or of one type.
-    """
-    parts = substitute(script.header.get(key, ""), variables).split(";")
-    where = f"{script.name}, header {key}"
-    return [need for part in parts if part.strip() for need in _columns(part.strip(), where)]
-
-
-def _columns(part: str, where: str) -> list[Need]:
-    try:
-        (raw,) = pglast.parse_sql(f"INSERT INTO {part} SELECT")
-        return [
-            Need(raw.stmt.relation.relname, "alter", column.name) for column in raw.stmt.cols or ()
-        ]
-    except pglast.parser.ParseError:  # it has types
-        pass
-    try:
-        (raw,) = pglast.parse_sql(f"CREATE TABLE {part}")
-    except pglast.parser.ParseError as exc:
-        raise Refused.of(str(exc.args[0]), where=where, found=part) from exc
-    table = raw.stmt.relation.relname
-    return [
-        Need(table, "alter", column.colname, RawStream()(column.typeName))
-        for column in raw.stmt.tableElts or ()
-        if isinstance(column, ast.ColumnDef)
-    ]

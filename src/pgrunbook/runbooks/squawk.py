@@ -67,8 +67,8 @@ class Complaint(NamedTuple):
 
 
 def frame(blocks: Iterable[Block]) -> pd.DataFrame:
-    """What squawk says of the SQL of blocks, as it is to run: what a file has an exception for is
-    said too, what the hazards of a plan say is not.
+    """Return what squawk says of the SQL of blocks, as it is to run: what a file has an exception
+    for is said too, what the hazards of a plan say is not.
 
     Index `block`; columns `rule`, `complaint` (str). Raises Refused if squawk is missing.
     """
@@ -86,12 +86,12 @@ def frame(blocks: Iterable[Block]) -> pd.DataFrame:
 def complaints(
     sql: str, name: str, excluded: Mapping[str, str], *, transaction: bool
 ) -> Iterator[Complaint]:
-    """What squawk says of SQL. No .squawk.toml is read. Raises Refused if it is missing, Failed if
-    it does not work.
+    """Yield what squawk says of SQL. No .squawk.toml is read. Raises Refused if it is missing,
+    Failed if it does not work.
     """
-    program = shutil.which(
-        "squawk", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}"
-    )
+    # first beside the Python that runs: the virtual environment need not be activated
+    folders = [sysconfig.get_path("scripts"), os.environ.get("PATH", "")]
+    program = shutil.which("squawk", path=os.pathsep.join(folders))
     if not program:
         raise Refused.of("squawk is not installed", where="lint", remedy="pip install squawk-cli")
     options = [f"--config={os.devnull}", "--reporter=json", f"--pg-version={POSTGRES_VERSION}"]

@@ -23,7 +23,8 @@ _MISREAD = re.compile(r"\w+://[^@?]*[@/][^?]*@")
 
 
 def resolve(name: str, project: Project) -> Target:
-    """The target called `name`: `embedded`, `env:NAME`, `service:NAME`, or one of `pgrunbook.toml`.
+    """Return the target called `name`: `embedded`, `env:NAME`, `service:NAME`, or one of
+    `pgrunbook.toml`.
 
     `embedded` starts the server and loads the project's sample if need be. Raises Refused for an
     unknown name, an environment variable that is not set, or a connection string that libpq cannot
@@ -33,14 +34,16 @@ def resolve(name: str, project: Project) -> Target:
         return Target(name, _embedded(project))
     if name in project.settings.targets:
         settings = project.settings.targets[name]
-        source = f"env:{settings.env}" if settings.env else f"service:{settings.service or name}"
+        source = f"service:{settings.service or name}"
+        if settings.env:
+            source = f"env:{settings.env}"
         return Target(name, _conninfo(source, project), settings)
     return Target(name, _conninfo(name, project))
 
 
 def for_twins(project: Project, version: int) -> Host:
-    """The server that twins of a target of that major version are made on. Raises Refused if there
-    is none.
+    """Return the server that twins of a target of that major version are made on. Raises Refused if
+    there is none.
     """
     from pgrunbook.postgres import twin_server  # few runs need it
 
@@ -95,7 +98,7 @@ def _from_environment(name: str) -> str:
 
 
 def _readable(conninfo: str) -> bool:
-    """Whether libpq reads the string, and as it was meant."""
+    """Return whether libpq reads the string, and as it was meant."""
     try:
         conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:

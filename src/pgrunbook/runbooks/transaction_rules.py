@@ -15,7 +15,9 @@ from pgrunbook.runbooks.scripts import Script
 
 
 def problems(script: Script) -> Iterator[Problem]:
-    """What PostgreSQL refuses inside a transaction has a block of its own, and that block holds
+    """Yield what is wrong with a file's header `transaction`, and with its statements beside it.
+
+    What PostgreSQL refuses inside a transaction has a block of its own, and that block holds
     nothing else: its statements wait for their locks as long as need be, which only these can do
     without the application waiting too.
     """
@@ -47,7 +49,7 @@ def problems(script: Script) -> Iterator[Problem]:
 
 
 def needs_no_transaction(node: Any) -> bool:
-    """Whether PostgreSQL refuses the statement inside a transaction block
+    """Return whether PostgreSQL refuses the statement inside a transaction block
     (PreventInTransactionBlock).
     """
     match node:
@@ -58,7 +60,7 @@ def needs_no_transaction(node: Any) -> bool:
         ):
             return True
         case ast.ReindexStmt(kind=kind, params=params):
-            return kind in _WHOLE or any(p.defname == "concurrently" for p in params or ())
+            return kind in _WHOLE or _has(params, "concurrently")
         case ast.AlterTableStmt(cmds=cmds):
             return any(getattr(c.def_, "concurrent", False) for c in cmds)
     return isinstance(node, ast.CreatedbStmt | ast.DropdbStmt | ast.AlterSystemStmt)
@@ -71,12 +73,16 @@ _WHOLE = (
 )
 
 
+def _has(options: Any, name: str) -> bool:
+    return name in [option.defname for option in options or ()]
+
+
 def _blocks_others(node: Any) -> str:
-    """Why a statement that needs no transaction is nothing for a runbook; empty if nothing is."""
+    """Return why a statement that needs no transaction is nothing for a runbook; empty if nothing
+    is.
+    """
     match node:
-        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if any(
-            o.defname == "full" for o in options or ()
-        ):
+        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if _has(options, "full"):
             return "VACUUM FULL locks reads and writes out for as long as it copies the table"
         case ast.VacuumStmt(rels=None):
             return "name the tables: without, it works on the whole database"

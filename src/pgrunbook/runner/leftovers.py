@@ -1,20 +1,29 @@
 """What cells may leave behind in a process that goes on: put back as it was.
 
-A kernel ends with its run, and takes all of it along. What cannot be put back, such as threads and
-modules that were imported, stays.
+A kernel ends with its run, and takes all of it along. What cannot be put back, such as modules that
+were imported, stays; a fleet's process in which threads are left is not used again.
 """
 
 from __future__ import annotations
 
+import builtins
+import decimal
+import gc
+import locale
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack, chdir, contextmanager
+from functools import partial
 from typing import Any
+
+import psycopg
+from psycopg.adapt import AdaptersMap
 
 from pgrunbook.postgres import run_sessions
 
@@ -27,7 +36,10 @@ def put_back() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(chdir(os.curdir))
         stack.enter_context(warnings.catch_warnings())
-        stack.enter_context(_environment())
+        stack.enter_context(_names(os.environ))
+        stack.enter_context(_names(vars(builtins)))
+        stack.enter_context(_adapters())
+        stack.enter_context(_values())
         stack.enter_context(_interpreter())
         stack.enter_context(_logging())
         stack.enter_context(_signals())
@@ -37,14 +49,49 @@ def put_back() -> Iterator[None]:
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
-    before = dict(os.environ)
+def _names(known: MutableMapping[str, Any]) -> Iterator[None]:
+    before = dict(known)
     try:
         yield
     finally:
-        if before != dict(os.environ):
-            os.environ.clear()
-            os.environ.update(before)
+        for name in [*known]:
+            if name not in before:
+                del known[name]
+        known.update(before)
+
+
+@contextmanager
+def _adapters() -> Iterator[None]:
+    """How psycopg reads and writes types: what has been copied is copied again where it changes."""
+    AdaptersMap(psycopg.adapters)
+    with _names(vars(psycopg.adapters)), _names(vars(psycopg.adapters.types)):
+        yield
+
+
+@contextmanager
+def _values() -> Iterator[None]:
+    before = [(put, look()) for look, put in _VALUES]
+    try:
+        yield
+    finally:
+        for put, value in before:
+            put(value)
+
+
+def _umask() -> int:
+    os.umask(now := os.umask(0o077))
+    return now
+
+
+# What there is one of in a process: how to ask for it, and how to set it.
+_VALUES: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+    (_umask, os.umask),
+    (partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
+    (lambda: decimal.getcontext().copy(), decimal.setcontext),
+    (socket.getdefaulttimeout, socket.setdefaulttimeout),
+    (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+)
 
 
 @contextmanager
@@ -87,10 +134,10 @@ def _loggers() -> list[logging.Logger]:
 
 
 def _pandas() -> None:
-    """How frames are shown, if cells have shown any: as a new process shows them."""
+    """Its options, if cells have used it: as a new process has them."""
     if pandas := sys.modules.get("pandas"):
         with warnings.catch_warnings(action="ignore"):  # of options that go
-            pandas.reset_option("^display")
+            pandas.reset_option("^(display|future|mode|styler)")
 
 
 @contextmanager

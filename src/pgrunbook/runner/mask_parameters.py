@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pgrunbook.errors import Refused
-from pgrunbook.runbooks import parameters
+from pgrunbook.runbooks import parameters_cell
 from pgrunbook.secrets.patterns import MASK, looks_secret, mask_shapes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _masked_cell(source: str, *, declares: bool) -> str:
     is no telling where the secret ends.
     """
     try:
-        values = parameters.assignments(source, "")
+        values = parameters_cell.read_assignments(source, "")
     except Refused:
         if declares and looks_secret(source):
             return f"# {MASK}"

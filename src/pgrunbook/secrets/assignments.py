@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+# The last part of a name that says that its value is secret.
 _NAME = re.compile(
     r'"?(?:\w+_)?(?:ssl)?(?:password|passwd|passphrase|passcode|pwd|pass|secret|token'
     r'|(?:secret|access|api|private)_?key)"?',
@@ -16,7 +17,9 @@ _NAME = re.compile(
 _NOTHING = re.compile(
     r"|none|null|\*{3}|…|:['\"]?\w+['\"]?|\$\{?\w+\}?|<[\w -]+>|%\w|\{\w+\}", re.IGNORECASE
 )
+# The value of an HTTP header, of which the scheme is no secret.
 _HEADER = re.compile(r"(?:Basic|Bearer|Digest|Negotiate|Token|ApiKey)\s+(.+)", re.IGNORECASE)
+# What curl, sshpass, mysql and others take on their command line.
 _OF_COMMAND = re.compile(
     r"""(?: (?:^|\s)(?:-u|--user|--proxy-user)[\s=]*['"]?[^\s:'"/]+:
           | (?:^|\s)--(?:[\w-]+-)?(?:password|passwd|passphrase|token|secret|api-?key)(?:\s+|=)(?!-)
@@ -30,15 +33,18 @@ _OF_PROVIDER = re.compile(r"(?:^|;)\s*(?:password|pwd)\s*=\s*([^;]+)(?:;|$)", re
 
 
 def kind_of_secret(before: Sequence[str], value: str) -> str:
-    """What the constant is, if it is a secret; empty if it is none. `before` are the tokens in
-    front of it, as they are written.
+    """Return what the constant is, if it is a secret; empty if it is none. `before` are the tokens
+    in front of it, as they are written.
     """
     name = _named(before)
+    # of a setting with a prefix, `app.password`, the last part counts
     if _NAME.fullmatch(name.rpartition(".")[2]):
         return "" if _is_nothing(value) else "a password"
     if name.casefold() in ("authorization", "proxy-authorization"):
         header = _HEADER.fullmatch(value)
-        return "an Authorization header" if header and not _is_nothing(header[1]) else ""
+        if header and not _is_nothing(header[1]):
+            return "an Authorization header"
+        return ""
     if before and before[-1].casefold() == "program" and _holds(_OF_COMMAND, value):
         return "a password in a command"
     if value.count("=") > 1 and ";" in value and _holds(_OF_PROVIDER, value):
@@ -47,8 +53,8 @@ def kind_of_secret(before: Sequence[str], value: str) -> str:
 
 
 def _named(before: Sequence[str]) -> str:
-    """What the constant is given to: `password 'x'`, `password => 'x'`, `SET app.password = 'x'`,
-    `set_config('app.password', 'x'`. A column is not: `password = 'x'`.
+    """Return what the constant is given to: `password 'x'`, `password => 'x'`, `SET app.password =
+    'x'`, `set_config('app.password', 'x'`. A column is not: `password = 'x'`.
     """
     match list(before):
         case [*_, function, "(", name, ","] if function.casefold() in ("set_config", "http_header"):
@@ -65,16 +71,16 @@ def _named(before: Sequence[str]) -> str:
 
 
 def _is_set(before: Sequence[str]) -> bool:
-    """Whether it is a setting whose name these tokens begin: SET, perhaps LOCAL, and names with
-    dots.
+    """Return whether it is a setting whose name these tokens begin: SET, perhaps LOCAL, and names
+    with dots.
     """
     place = len(before)
     while place > 1 and before[place - 1] == ".":
         place -= 2
-    words = [word.casefold() for word in before[max(place - 2, 0) : place]]
-    return bool(words) and (
-        "set" in words[-1:] or (words[-1] in ("local", "session") and "set" in words)
-    )
+    match [word.casefold() for word in before[max(place - 2, 0) : place]]:
+        case [*_, "set"] | ["set", "local" | "session"]:
+            return True
+    return False
 
 
 def _holds(form: re.Pattern[str], value: str) -> bool:

@@ -13,7 +13,7 @@ from pgrunbook.secrets.patterns import MASK
 
 
 def _bytes(character: str) -> bytes:
-    """In UTF-8. An environment variable that is not UTF-8 arrives with surrogates in it."""
+    """Return it in UTF-8. An environment variable that is not UTF-8 arrives with surrogates."""
     return character.encode("utf-8", "surrogatepass")
 
 
@@ -37,23 +37,45 @@ _ENCODINGS: tuple[Callable[[str], str], ...] = (
 
 @cache
 def _forms(character: str) -> frozenset[str]:
-    """All that may stand for a character."""
+    """Return all that may stand for a character."""
     return frozenset({character, *(encode(character) for encode in _ENCODINGS)})
 
 
 def _any(characters: Iterable[str]) -> str:
-    """A regular expression for any form of one of these characters, the longest first; white space
-    as such is none.
+    """Return a regular expression for any form of one of these characters, the longest first; white
+    space as such is none.
     """
-    forms = frozenset().union(*map(_forms, characters))
-    longest_first = sorted(forms, key=len, reverse=True)
-    return f"(?:{'|'.join(re.escape(form) for form in longest_first if not form.isspace())})"
+    forms: set[str] = set()
+    for character in characters:
+        forms |= _forms(character)
+    alternatives = []
+    for form in sorted(forms, key=len, reverse=True):
+        if not form.isspace():
+            alternatives.append(_written(form))
+    return f"(?:{'|'.join(alternatives)})"
 
 
-# What may come between two characters of a secret where a line is too long: an end of a line and
+# What may stand wherever a line is too long, in the middle of an entity, too: an end of a line and
 # an indentation, the codes that colour a traceback, the break that a frame of ours has in names.
+_CODE = r"\[[\d;]*[A-Za-z]"
+_BROKEN = rf"\s++|\x1b{_CODE}|<wbr>"
+
+
+def _written(form: str) -> str:
+    """Return a regular expression for what stands for a character, broken anywhere. It takes time
+    in proportion to the text: what breaks it is no part of a form.
+    """
+    return f"(?:{_BROKEN})*+".join(map(re.escape, form))
+
+
+@cache
+def _form(form: str) -> re.Pattern[str]:
+    return re.compile(_written(form))
+
+
+# What may come between two characters of a secret, which may be written in any form itself.
 _SPACE, _ESCAPE = _any(" \t\n\r"), _any("\x1b")
-_BETWEEN = rf"\s++|{_SPACE}|{_ESCAPE}\[[\d;]*[A-Za-z]|<wbr>"
+_BETWEEN = rf"\s++|{_SPACE}|{_ESCAPE}{_CODE}|<wbr>"
 
 
 class EncodedSecret:
@@ -71,7 +93,7 @@ class EncodedSecret:
         self._head = re.compile(head)
 
     def find(self, text: str, start: int = 0) -> tuple[int, int] | None:
-        """Where it stands first, from `start` on."""
+        """Return where it stands first, from `start` on."""
         while candidate := self._head.search(text, start):
             start = candidate.start()
             if end := self._end(text, start):
@@ -80,35 +102,38 @@ class EncodedSecret:
         return None
 
     def _end(self, text: str, start: int) -> int:
-        """The end of what begins here, or 0. All ways to read it are followed at once: a backslash
-        may stand for itself, or before what it escapes.
+        """Return the end of what begins here, or 0. All ways to read it are followed at once: a
+        backslash may stand for itself, or before what it escapes.
         """
         ends = {start}
         for number, character in enumerate(self.characters):
             starts = ends if number == 0 else self._skipped(text, ends)
             ends = set()
-            for form in _forms(character):
-                ends |= {at + len(form) for at in starts if text.startswith(form, at)}
+            for form in map(_form, _forms(character)):
+                found = [form.match(text, at) for at in starts]
+                ends.update(match.end() for match in found if match)
             if not ends:
                 return 0
         return max(ends)
 
     def _skipped(self, text: str, ends: set[int]) -> set[int]:
-        """Where the next character may begin."""
-        reached, new = set(ends), set(ends)
+        """Return where the next character may begin."""
+        reached, new = set(ends), list(ends)
         while new:
-            skips = [self._between.match(text, at) for at in new]
-            new = {skip.end() for skip in skips if skip} - reached
-            reached |= new
+            skip = self._between.match(text, new.pop())
+            if skip and skip.end() not in reached:
+                reached.add(skip.end())
+                new.append(skip.end())
         return reached
 
     def mask(self, text: str) -> str:
-        """The text with a mask for each time that the secret stands in it."""
-        parts, start = [], 0
-        while found := self.find(text, start):
-            parts += [text[start : found[0]], MASK]
-            start = found[1]
-        return "".join([*parts, text[start:]])
+        """Return the text with a mask for each time that the secret stands in it."""
+        parts, end = [], 0
+        while found := self.find(text, end):
+            begin, after = found
+            parts += [text[end:begin], MASK]
+            end = after
+        return "".join([*parts, text[end:]])
 
 
 SHORTEST = 8  # characters, white space not counted: anything shorter is found by chance
@@ -116,8 +141,8 @@ _LONGEST_WORD = 16  # letters
 
 
 def is_distinctive(secret: str) -> bool:
-    """Whether a secret can be looked for wherever it may stand. One that is short, or an ordinary
-    word, such as `wrong` or `Administrator`, stands in a record by chance.
+    """Return whether a secret can be looked for wherever it may stand. One that is short, or an
+    ordinary word, such as `wrong` or `Administrator`, stands in a record by chance.
     """
     if len("".join(secret.split())) < SHORTEST:
         return False
@@ -126,19 +151,21 @@ def is_distinctive(secret: str) -> bool:
 
 
 def encoded_secrets(secrets: Iterable[str]) -> list[EncodedSecret]:
-    """Those that can be looked for: the longest first, so that none is masked in part only because
-    another is a part of it.
+    """Return those that can be looked for: the longest first, so that none is masked in part only
+    because another is a part of it.
     """
     found = [encoded_secret(secret) for secret in secrets if is_distinctive(secret)]
     return sorted(found, key=lambda secret: len(secret.characters), reverse=True)
 
 
 def holds(text: str, secrets: Iterable[str]) -> bool:
-    """Whether a text holds one of the secrets, in whatever form, as far as it can be looked for."""
+    """Return whether a text holds one of the secrets, in whatever form, as far as it can be looked
+    for.
+    """
     return any(secret.find(text) for secret in encoded_secrets(secrets))
 
 
 @lru_cache
 def encoded_secret(secret: str) -> EncodedSecret:
-    """The search for this secret, which takes a while to make."""
+    """Return the secret, kept: its regular expressions take a while to make."""
     return EncodedSecret(secret)

@@ -52,94 +52,109 @@ class Found(NamedTuple):
 def problems(
     sql: str, file: str, known: Sequence[str] = (), *, forms: bool = True
 ) -> Iterator[Problem]:
-    """A problem for each line of a file that holds a secret: one in the usual `forms`, or one of
-    those known.
+    """Yield a problem for each line of a file that holds a secret: one in the usual `forms`, or one
+    of those known.
 
     The line is shown without its constants.
     """
     lines: dict[int, str] = {}
     for found in search(sql, known):
-        if not forms and found.what != KNOWN:
-            continue
-        lines.setdefault(sql.count("\n", 0, found.at) + 1, found.what)
-    remedy = f"{_OTHERWISE}{_IN_THE_LEDGER if file.startswith('deploy/') and forms else ''}"
-    shown = _without_constants(sql).splitlines() if lines else []
+        if forms or found.what == KNOWN:
+            lines.setdefault(sql.count("\n", 0, found.at) + 1, found.what)
+    if not lines:
+        return
+    remedy = _OTHERWISE
+    if forms and file.startswith("deploy/"):
+        remedy += _IN_THE_LEDGER
+    shown = _without_constants(sql).splitlines()
     for line, what in lines.items():
-        text = "".join(shown[line - 1 : line])
-        echo = "" if holds(text, known) or shapes(text) else text.strip()
-        yield Problem(f"holds {what}", where=f"{file}:{line}", found=echo, remedy=remedy)
+        text = "".join(shown[line - 1 : line])  # nothing, where the SQL cannot be scanned
+        if holds(text, known) or shapes(text):  # the secret is no constant
+            text = ""
+        yield Problem(f"holds {what}", where=f"{file}:{line}", found=text.strip(), remedy=remedy)
 
 
 def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator[Found]:
-    """The secrets in SQL, whatever it is for."""
+    """Yield the secrets in SQL, whatever it is for."""
     try:
         tokens = scan(sql)
     except ParseError:  # not terminated: parsing says so, with its place
-        yield from (
-            Found(what, 0) for what in [*shapes(sql), *([KNOWN] if holds(sql, known) else [])]
-        )
+        for what in shapes(sql):
+            yield Found(what, 0)
+        yield from _known(sql, known)
         return
     before: list[str] = []
-    found = False
+    nothing = True
     for number, token in enumerate(tokens):
         text = sql[token.start : token.end + 1]
         if token.name in _CONSTANTS:
-            whats = _of_constant(text, _decoded(sql, tokens, number), before, known, depth)
+            value = _decode(sql, tokens, number)
+            secrets = _of_constant(text, value, before, known, depth)
+        elif token.name in _COMMENTS:
+            secrets = _of_comment(text, known)
         else:
-            whats = _of_text(text, known) if token.name in _COMMENTS else _known(text, known)
-        for what, at in whats:
-            found = True
+            secrets = _known(text, known)
+        for what, at in secrets:
+            nothing = False
             yield Found(what, token.start + at)
         if token.name not in _COMMENTS:
             before = [*before[-_BEFORE:], text]
-    if not found:  # over several tokens
-        yield from (Found(what, 0) for what, _ in _known(sql, known))
+    if nothing:  # it may stand over several tokens
+        yield from _known(sql, known)
 
 
 def _of_constant(
     text: str, value: str, before: Sequence[str], known: Sequence[str], depth: int
 ) -> Iterator[Found]:
-    """What of a constant, as it is written and as it is meant, is secret; `before` are the tokens
-    in front of it.
+    """Yield what of a constant, as it is written and as it is meant, is secret; `before` are the
+    tokens in front of it.
     """
     if what := assignments.kind_of_secret(before, value):
         yield Found(what, 0)
         return
-    if (
-        what := _of_connection(value)
-        or next(iter(shapes(value, sql=True)), "")
-        or (KNOWN if holds(value, known) else "")
-    ):
-        yield Found(what, _line_of(text))
+    kinds = _of_connection(value) + shapes(value, sql=True)
+    if kinds:
+        yield Found(kinds[0], _line_of(text))
+    elif holds(value, known):
+        yield Found(KNOWN, _line_of(text))
     elif depth and ("'" in value or "$" in value):
-        quoted = len(text) - len(value) if text.startswith("$") else 0
+        # SQL in SQL. Where it stands there tells where it is here, if the quotes are dollars.
         for found in search(value, known, depth - 1):
-            yield Found(found.what, quoted // 2 + found.at if quoted else 0)
+            tag = (len(text) - len(value)) // 2
+            yield Found(found.what, tag + found.at if text.startswith("$") else 0)
 
 
 def _line_of(text: str) -> int:
-    """Where in a dollar-quoted body the form begins that was found; 0 for any other constant."""
-    lines = text.splitlines(keepends=True) if text.startswith("$") else []
-    for number, line in enumerate(lines):
+    """Return where in a dollar-quoted body the form begins that was found; 0 for any other
+    constant.
+    """
+    if not text.startswith("$"):
+        return 0
+    at = 0
+    for line in text.splitlines(keepends=True):
         if shapes(line, sql=True):
-            return sum(map(len, lines[:number]))
+            return at
+        at += len(line)
     return 0
 
 
-def _of_connection(value: str) -> str:
-    """Whether libpq reads the constant as a connection string with a password."""
+def _of_connection(value: str) -> list[str]:
+    """Return what the constant is if libpq reads it as a connection string with a password."""
+    if "=" not in value and "://" not in value:
+        return []
     try:
-        given = conninfo_to_dict(value) if "=" in value or "://" in value else {}
+        given = conninfo_to_dict(value)
     except psycopg.ProgrammingError:
-        return ""
-    secrets = [str(given[keyword]) for keyword in KEYWORDS if given.get(keyword)]
-    if all(map(is_stand_in, secrets)):
-        return ""
-    return "a password in a connection string"
+        return []
+    for keyword in KEYWORDS:
+        if given.get(keyword) and not is_stand_in(str(given[keyword])):
+            return ["a password in a connection string"]
+    return []
 
 
-def _of_text(text: str, known: Sequence[str]) -> Iterator[Found]:
-    yield from (Found(what, 0) for what in shapes(_ABOUT_COLUMN.sub("", text))[:1])
+def _of_comment(text: str, known: Sequence[str]) -> Iterator[Found]:
+    for what in shapes(_ABOUT_COLUMN.sub("", text))[:1]:
+        yield Found(what, 0)
     yield from _known(text, known)
 
 
@@ -148,9 +163,10 @@ def _known(text: str, known: Sequence[str]) -> Iterator[Found]:
         yield Found(KNOWN, 0)
 
 
-def _decoded(sql: str, tokens: Sequence[Token], number: int) -> str:
-    """What a constant means to PostgreSQL."""
+def _decode(sql: str, tokens: Sequence[Token], number: int) -> str:
+    """Return what a constant means to PostgreSQL."""
     end = number
+    # U&'…' UESCAPE '!': two tokens more say how it is to be read
     if [token.name for token in tokens[number + 1 : number + 3]] == ["UESCAPE", "SCONST"]:
         end = number + 2
     text = sql[tokens[number].start : tokens[end].end + 1]

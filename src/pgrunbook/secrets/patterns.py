@@ -110,33 +110,37 @@ _TYPE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-
+# A word with a capital, as a form has it beside a field.
 _LABEL = re.compile(r"""["'\\]*[A-ZÀ-Þ][a-zß-ÿ]{2,15}["'\\]*""")
 
 
 def names_secret(key: object) -> bool:
-    """Whether a key of a mapping is the name of a secret: `password`, `db_password`; not the path
-    of a column.
+    """Return whether a key of a mapping is the name of a secret: `password`, `db_password`; not the
+    path of a column.
     """
     return bool(re.fullmatch(r"(?:\w+[_-])?(?:password|client_secret)", str(key), re.IGNORECASE))
 
 
 def looks_secret(value: Any) -> bool:
-    """Whether a value, or a value inside a list or mapping, holds a secret in one of the usual
-    forms.
+    """Return whether a value, or a value inside a list or mapping, holds a secret in one of the
+    usual forms.
 
     Where in doubt, it does. In a mapping the name counts too: `{"password": "hunter2"}`.
     """
-    if isinstance(value, Mapping) and any(
-        names_secret(key) and inner is not None for key, inner in value.items()
-    ):
-        return True
-    return any(pattern.search(text) for text in _texts(value) for pattern in _SHAPES.values())
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if names_secret(key) and inner is not None:
+                return True
+    for text in _texts(value):
+        for pattern in _SHAPES.values():
+            if pattern.search(text):
+                return True
+    return False
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The value as a text, and what it consists of: the text of a whole escapes the quotes of its
-    parts.
+    """Yield the value as a text, and what it consists of: the text of a whole escapes the quotes of
+    its parts.
     """
     yield str(value)
     parts: Iterable[Any] = ()
@@ -149,8 +153,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def shapes(text: str, *, sql: bool = False) -> list[str]:
-    """The usual forms in which the text holds a secret: "a password in a URL". Placeholders are
-    none.
+    """Return the usual forms in which the text holds a secret: "a password in a URL". Placeholders
+    are none.
 
     With `sql` the text is SQL, or shows what the catalog says: `password = 'x'` is about a column
     there.
@@ -159,7 +163,7 @@ def shapes(text: str, *, sql: bool = False) -> list[str]:
 
 
 def values(text: str, *, sql: bool = False) -> Iterator[tuple[str, str]]:
-    """Each form, as `shapes` names it, with the secret as it is written there."""
+    """Yield each form, as `shapes` names it, with the secret as it is written there."""
     for name, pattern in _SHAPES.items():
         for match in pattern.finditer(text):
             if _is_secret(name, match, sql=sql):
@@ -167,7 +171,7 @@ def values(text: str, *, sql: bool = False) -> Iterator[tuple[str, str]]:
 
 
 def is_stand_in(value: str) -> bool:
-    """Whether what stands where a password would is none."""
+    """Return whether what stands where a password would is none."""
     return bool(_STAND_IN.match(value) or _EXPRESSION.match(value))
 
 
@@ -190,19 +194,20 @@ def _is_secret(name: str, match: re.Match[str], *, sql: bool) -> bool:
 
 
 def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
-    """Whether `password = value` gives a password to libpq or a program, and is not SQL about a
-    column of that name.
+    """Return whether `password = value` gives a password to libpq or a program, and is not SQL
+    about a column of that name.
     """
     text, start = match.string, match.start()
-    listed = sql and value.endswith(",")  # SET password = value, port = 1
-    if _BEFORE.search(text, max(0, start - 200), start) or (
-        _AFTER.match(text, match.end()) and not listed
-    ):
+    # other keywords of libpq's beside it
+    if _BEFORE.search(text, max(0, start - 200), start):
         return True
+    listed = sql and value.endswith(",")  # SET password = value, port = 1
+    if _AFTER.match(text, match.end()) and not listed:
+        return True
+    # in a URL's query, or as the end of a longer keyword
     compact = not re.search(r"\s", match["before"])
-    if compact and text[max(0, start - 6) : start].casefold().endswith(
-        ("?", "&", "pg", "ssl", "oauth_")
-    ):
+    before = text[max(0, start - 6) : start].casefold()
+    if compact and before.endswith(("?", "&", "pg", "ssl", "oauth_")):
         return True
     if sql or _EXPRESSION.match(value):
         return False
@@ -210,9 +215,10 @@ def _is_assigned(match: re.Match[str], value: str, *, sql: bool) -> bool:
 
 
 def redact(text: str, *secrets: str) -> str:
-    """The text with secrets in the usual forms, and each of the given secrets, replaced by `***`.
-    For a text that is about a connection: where in doubt, more is masked rather than less.
+    """Return the text with secrets in the usual forms, and each of the given secrets, replaced by
+    `***`. For a text that is about a connection: where in doubt, more is masked rather than less.
     """
+    # the longest first: another may be a part of it
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)
     for pattern in _SHAPES.values():
@@ -221,11 +227,13 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def mask_shapes(text: str, *, sql: bool = False) -> str:
-    """The text with what `shapes` finds replaced by `***`, and nothing else."""
+    """Return the text with what `shapes` finds replaced by `***`, and nothing else."""
     for name, pattern in _SHAPES.items():
 
         def mask(match: re.Match[str], name: str = name) -> str:
-            return f"{match['before']}{MASK}" if _is_secret(name, match, sql=sql) else match[0]
+            if not _is_secret(name, match, sql=sql):
+                return match[0]
+            return f"{match['before']}{MASK}"
 
         text = pattern.sub(mask, text)
     return text

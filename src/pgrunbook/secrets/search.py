@@ -33,7 +33,7 @@ class Leak:
 
 
 def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = False) -> list[Leak]:
-    """The leaks in a text; `where` says what text it is; `sql` as for `patterns.shapes`.
+    """Return the leaks in a text; `where` says what text it is; `sql` as for `patterns.shapes`.
 
     A secret that is short or an ordinary word is found where it stands as one (`password=abc`): by
     itself it stands in any text by chance.
@@ -42,7 +42,9 @@ def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = Fa
 
 
 def leaks_in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> tuple[str, ...]:
-    """What leaks from a value, wherever in it, each kind once; `sql` as for `patterns.shapes`."""
+    """Return what leaks from a value, wherever in it, each kind once; `sql` as for
+    `patterns.shapes`.
+    """
     leaks: dict[str, None] = {}
     for text in _texts(value, sql=sql):
         leaks |= dict.fromkeys(_found(text, secrets, sql))
@@ -50,8 +52,8 @@ def leaks_in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> 
 
 
 def is_sql(source: str) -> bool:
-    """Whether it is only in queries, for our `%sql`, that the text of a cell may seem to hold a
-    secret.
+    """Return whether it is only in queries, for our `%sql`, that the text of a cell may seem to
+    hold a secret.
     """
     if source.lstrip().startswith("%%sql"):
         return True
@@ -60,7 +62,7 @@ def is_sql(source: str) -> bool:
 
 
 def _texts(value: Any, *, sql: bool) -> Iterator[str]:
-    """Every text in a value; the parts of a list also as one, for a secret may be spread over
+    """Yield every text in a value; the parts of a list also as one, for a secret may be spread over
     them.
     """
     if isinstance(value, Mapping):
@@ -87,16 +89,23 @@ def _pair(key: str, value: Any) -> str:
 
 
 def _found(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, ...]:
-    """What leaks from the text."""
+    """Return what leaks from the text."""
     return _remembered(text, tuple(secrets), sql)
 
 
 # a record is searched while it comes into being, and once more before it is sealed
 @lru_cache(maxsize=100_000)
 def _remembered(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ...]:
+    leaks: dict[str, None] = {}
+    if holds(text, secrets):
+        leaks[KNOWN] = None
     shown = list(values(text, sql=sql))
-    known = holds(text, secrets) or any(value.strip("'\"") in secrets for _, value in shown)
-    return (*([KNOWN] if known else []), *dict.fromkeys(shape for shape, _ in shown))
+    # one that is too short to be looked for anywhere is known where it stands as a password
+    if any(value.strip("'\"") in secrets for _, value in shown):
+        leaks[KNOWN] = None
+    for shape, _ in shown:
+        leaks[shape] = None
+    return tuple(leaks)
 
 
 def forget() -> None:
@@ -109,26 +118,30 @@ _KEPT = 20_000
 
 
 def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
-    """The value without its leaks; `sql` as for `patterns.shapes`."""
+    """Return the value without its leaks; `sql` as for `patterns.shapes`."""
     if isinstance(value, Mapping):
         cleaned: dict[str, Any] = {}
         for key, inner in value.items():
             shown = MASK
             if sql or not names_secret(key) or not _found(_pair(key, inner), ()):
                 shown = clean(inner, secrets, sql=sql)
-            cleaned[_unused(_masked(key, secrets, sql), cleaned)] = shown
+            cleaned[_unused(_mask(key, secrets, sql), cleaned)] = shown
         return cleaned
     if isinstance(value, list | tuple):
         parts = [clean(part, secrets, sql=sql) for part in value]
+        # a secret that is spread over them is in none of them
         if any(_found(text, secrets, sql) for text in _texts(parts, sql=sql)):
             return [_note(secrets)]
         return parts
     if isinstance(value, str):
-        return _masked(value, secrets, sql)
-    return MASK if isinstance(value, _PLAIN) and _found(str(value), secrets, sql) else value
+        return _mask(value, secrets, sql)
+    if isinstance(value, _PLAIN) and _found(str(value), secrets, sql):
+        return MASK
+    return value
 
 
-def _masked(text: str, secrets: Sequence[str], sql: bool) -> str:
+def _mask(text: str, secrets: Sequence[str], sql: bool) -> str:
+    """Return the text without its leaks; nothing of it, if what is left still holds one."""
     if not _found(text, secrets, sql):
         return text
     cleaned = text
@@ -139,21 +152,23 @@ def _masked(text: str, secrets: Sequence[str], sql: bool) -> str:
 
 
 def _note(secrets: Sequence[str]) -> str:
+    """Return what to write in place of a text; it may be that a secret is a part of our note."""
     return MASK if _found(WITHHELD, secrets) else WITHHELD
 
 
 def _unused(key: str, used: Mapping[str, Any]) -> str:
-    number = 2
+    """Return the key, with a number if another one looks like it now that both are masked."""
+    name, number = key, 2
     while key in used:
-        key, number = f"{key.partition(' #')[0]} #{number}", number + 1
+        key = f"{name.partition(' #')[0]} #{number}"
+        number += 1
     return key
 
 
 # -- what is refused because of one
-# ----------------------------------------------------------------------------------
 
 
 def problems(found: Sequence[Leak]) -> list[Problem]:
-    """Each leak as a problem."""
+    """Return each leak as a problem."""
     remedy = "keep it out of the notebook; and change it, as it may have been read meanwhile"
     return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]

@@ -1,4 +1,12 @@
-"""SQL as text: the names that it makes, mentions and needs. Opens no connection.
+"""SQL as text: the names that it creates, mentions and needs, and what is dangerous about it. Opens
+no connection.
 
-Uses no other room. Start at `created_objects`.
+Uses no other room but the root. Start at `created_objects`. Others use:
+
+- `created_objects` (`CreatedObject`, `created_objects`, `dropped_objects`), `mentions`
+  (`relations`), `needs` (`Need`, `needs`): which names a statement has, and what for
+- `hazards` (`Hazard`, `Thing`, `Danger`): the words for what is dangerous; `dangers`: which
+  statement has it
+- `session_statements` (`find_misplaced`), `long_names` (`collisions`): what a file may not hold
+- `placeholders` (`substitute`): psql's `:name`; `bounds` (`places`): those of a batch
 """

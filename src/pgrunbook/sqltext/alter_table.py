@@ -28,7 +28,9 @@ _ROW_SECURITY = (
 
 
 def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
-    """The hazards of one ALTER TABLE, or ALTER of what it serves for too: INDEX, VIEW, TYPE …"""
+    """Yield the hazards of one ALTER TABLE, or ALTER of what it serves for too: INDEX,
+    VIEW, TYPE …
+    """
     table = relation(kind_of(node.objtype), node.relation)
     if node.objtype == ObjectType.OBJECT_TYPE:
         yield from _of_type(node, table, line)
@@ -45,6 +47,7 @@ def _of_type(node: ast.AlterTableStmt, table: Thing, line: int) -> Iterator[Dang
             yield Danger(Hazard.DROPS_OTHER, attribute, line)
 
 
+# A hazard, what it concerns, and what only the catalog can tell.
 Found = Iterator[tuple[Hazard, Thing, tuple[Doubt, ...]]]
 
 
@@ -64,8 +67,9 @@ def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
                 named = table._replace(kind="constraint", part=command.def_.conname)
                 yield from _scans(named, Hazard.LOCKS_OUT_WRITES)
         case AlterTableType.AT_AlterColumnType:
-            kept = _without_need(command)
-            using = "using" if command.def_.raw_default and not kept else ""
+            using = ""
+            if command.def_.raw_default and not _without_need(command):
+                using = "using"
             doubt = Doubt("type", (RawStream()(command.def_.typeName), using))
             yield from _rewrites(column, doubt)
         case AlterTableType.AT_SetExpression:
@@ -82,7 +86,7 @@ def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
 
 
 def _as_a_whole(table: Thing, command: AlterTableType, value: str) -> Found:
-    """What is about the table as one: how it is stored, whose it is, who sees its rows."""
+    """Yield what is about the table as one: how it is stored, whose it is, who sees its rows."""
     match command:
         case AlterTableType.AT_SetAccessMethod:
             yield from _rewrites(table, Doubt("storage", ("access method", value)))
@@ -102,7 +106,7 @@ def _as_a_whole(table: Thing, command: AlterTableType, value: str) -> Found:
 
 
 def _rewrites(thing: Thing, *doubts: Doubt) -> Found:
-    """A rewrite holds ACCESS EXCLUSIVE until it is done."""
+    """Yield what a rewrite costs: it holds ACCESS EXCLUSIVE until it is done."""
     yield Hazard.REWRITES_TABLE, thing, doubts
     yield Hazard.LOCKS_OUT_READS, thing, doubts
 
@@ -113,11 +117,11 @@ def _scans(thing: Thing, lock: Hazard, *doubts: Doubt) -> Found:
 
 
 def _without_need(command: ast.AlterTableCmd) -> bool:
-    """Whether USING says no more than the cast that would be made without it."""
+    """Return whether USING says no more than the cast that would be made without it."""
     match command.def_.raw_default:
         case ast.TypeCast(arg=ast.ColumnRef(fields=(ast.String(sval=name),)), typeName=target):
-            there, wanted = (RawStream()(each) for each in (target, command.def_.typeName))
-            return bool(name == command.name and there == wanted)
+            same_type = RawStream()(target) == RawStream()(command.def_.typeName)
+            return bool(name == command.name and same_type)
     return False
 
 
@@ -133,8 +137,9 @@ _SCANNED_UNDER = {
 
 
 def _add_constraint(table: Thing, constraint: ast.Constraint) -> Found:
-    """What holds for the rows that are there is found out, but for NOT VALID and NOT ENFORCED; a
-    key from an index that is there is known to hold.
+    """Yield what it costs to find out whether a constraint holds for the rows that are there.
+
+    Nothing, with NOT VALID and NOT ENFORCED; and a key from an index that is there holds.
     """
     lock = _SCANNED_UNDER.get(constraint.contype)
     if lock is None or constraint.skip_validation or constraint.indexname:
@@ -170,6 +175,7 @@ def _add_column(table: Thing, command: ast.AlterTableCmd) -> Found:
                 yield hazard, thing, doubts + absent
 
 
+# Constraints with which no row of a new column is NULL.
 _VALUED = {
     ConstrType.CONSTR_DEFAULT,
     ConstrType.CONSTR_IDENTITY,
@@ -178,17 +184,22 @@ _VALUED = {
 
 
 def _filled_by(definition: ast.ColumnDef, constraints: dict[Any, Any]) -> tuple[Doubt, ...] | None:
-    """Whether every row has a value of its own in a new column: no doubts if that is certain, None
-    if none has.
+    """Return whether every row has a value of its own in a new column: no doubts if that is
+    certain, None if none has.
     """
     if _is_serial(definition) or ConstrType.CONSTR_IDENTITY in constraints:
         return ()
     generated = constraints.get(ConstrType.CONSTR_GENERATED)
     if generated is not None:
-        return () if generated.generated_kind == "s" else None
+        return () if generated.generated_kind == "s" else None  # stored, or else virtual
     default = constraints.get(ConstrType.CONSTR_DEFAULT)
-    functions = called_functions(default.raw_expr) if default is not None else ()
-    return (Doubt("default", functions),) if functions else None
+    if default is None:
+        return None
+    # a constant is kept once, in the catalog; a function may be volatile, and give each row its own
+    functions = called_functions(default.raw_expr)
+    if not functions:
+        return None
+    return (Doubt("default", functions),)
 
 
 # Of pg_catalog, which is searched first: most columns have one of these, and need no question.
@@ -196,7 +207,9 @@ _BUILT_IN = {"bytea", "date", "inet", "json", "jsonb", "text", "timestamptz", "t
 
 
 def _is_built_in(node: ast.TypeName) -> bool:
-    """Whether it cannot be a domain."""
+    """Return whether the type cannot be a domain, whose constraints would be checked for every
+    row.
+    """
     first = node.names[0].sval
     return first == "pg_catalog" or first in _BUILT_IN or bool(node.arrayBounds)
 
@@ -217,7 +230,7 @@ class _Calls(Visitor):  # type: ignore[misc]
 
 
 def called_functions(node: ast.Node) -> tuple[str, ...]:
-    """The functions that it calls, in order, each once."""
+    """Return the functions that it calls, in order, each once."""
     calls = _Calls()
     calls(node)
     return tuple(calls.found)

@@ -45,15 +45,15 @@ class Place(NamedTuple):
 
 
 def places(node: ast.Node, table: str, key: Sequence[str]) -> list[Place]:
-    """The bounds of a statement in the order of its text; `key` are the columns of the table that
-    are to be compared.
+    """Return the bounds of a statement in the order of its text; `key` are the columns of the table
+    that are to be compared.
     """
     found = _Bounds(_Named.of(node, table), key).of_statement(node)
     return sorted(found, key=lambda place: place.location)
 
 
 def fill(sql: str, uses: Sequence[Use], bounds: Mapping[Use, Mapping[str, str]]) -> str:
-    """The SQL with its marks filled in: each by what it is there for, and by its name."""
+    """Return the SQL with its marks filled in: each by what it is there for, and by its name."""
     remaining = iter(uses)
     return _MARKED.sub(lambda mark: bounds[next(remaining)][mark[1]], sql)
 
@@ -77,15 +77,15 @@ class _Bounds:
         self._key = [*key]
 
     def of_statement(self, node: ast.Node) -> Iterator[Place]:
-        """The bounds of a whole statement. Those of a query in WITH limit it if it takes its rows
-        from there.
+        """Yield the bounds of a whole statement. Those of a query in WITH limit it if it takes its
+        rows from there.
         """
         yield from self._of(node, _Part.TAKES)
         while self._queries:
             yield from self._of(self._queries.pop()[1], _Part.ELSE)
 
     def _of(self, node: object, part: _Part) -> Iterator[Place]:
-        """The bounds below a node, or below each node of a tuple."""
+        """Yield the bounds below a node, or below each node of a tuple."""
         match node:
             case tuple():
                 for each in node:
@@ -108,7 +108,9 @@ class _Bounds:
                 yield from self._below(node, part)
 
     def _query(self, name: str) -> ast.Node | None:
-        """The query in WITH of that name, if no other has it, too; each is walked through once."""
+        """Return the query in WITH of that name, if no other has it, too; each is walked through
+        once.
+        """
         found = [query for query in self._queries if query[0] == name]
         if len(found) != 1:
             return None
@@ -116,16 +118,20 @@ class _Bounds:
         return found[0][1]
 
     def _below(self, node: ast.Node, part: _Part, without: Sequence[str] = ()) -> Iterator[Place]:
-        for name in (name for name in node if name not in without):
-            yield from self._of(getattr(node, name), _below(node, name, part))
+        for name in node:
+            if name not in without:
+                yield from self._of(getattr(node, name), _below(node, name, part))
 
     def _union(self, node: ast.SelectStmt, part: _Part) -> Iterator[Place]:
-        """It is limited where each of its arms is."""
-        left, right = list(self._of(node.larg, part)), list(self._of(node.rarg, part))
+        """Yield the bounds of a UNION: it is limited where each of its arms is."""
+        left = list(self._of(node.larg, part))
+        right = list(self._of(node.rarg, part))
         limited = _limits(left) and _limits(right)
         for place in left + right:
-            demoted = place.use is Use.COMPARED and not limited
-            yield place._replace(use=Use.OTHER) if demoted else place
+            if place.use is Use.COMPARED and not limited:
+                yield place._replace(use=Use.OTHER)
+            else:
+                yield place
         yield from self._below(node, _Part.ELSE, without=("larg", "rarg"))
 
     def _argument(self, node: object) -> Iterator[Place]:
@@ -138,16 +144,16 @@ class _Bounds:
             yield from self._of(node, _Part.ELSE)
 
     def _compares(self, node: ast.A_Expr) -> bool:
-        marked = [place.name for place in _marked(node.rexpr, Use.COMPARED)]
-        return (
-            node.kind == A_Expr_Kind.AEXPR_OP
-            and bool(marked)
-            and node.name[-1].sval == _OPERATORS[marked[0]]
-            and self._columns(node.lexpr) == self._key
-        )
+        """Return whether it is `key > :from` or `key <= :to`."""
+        if node.kind != A_Expr_Kind.AEXPR_OP:
+            return False
+        for place in _marked(node.rexpr, Use.COMPARED):
+            operator = node.name[-1].sval
+            return operator == _OPERATORS[place.name] and self._columns(node.lexpr) == self._key
+        return False
 
     def _columns(self, node: object) -> list[str]:
-        """The names of what is compared, as far as they are columns of the table."""
+        """Return the names of what is compared, as far as they are columns of the table."""
         parts = node.args if isinstance(node, ast.RowExpr) else (node,)
         return [self._column(part) for part in parts]
 
@@ -170,7 +176,7 @@ class _Named(Visitor):  # type: ignore[misc]
 
     @classmethod
     def of(cls, node: ast.Node, table: str) -> Self:
-        """Those of this statement."""
+        """Return those of this statement."""
         named = cls(table)
         named(node)
         return named
@@ -186,7 +192,7 @@ class _Named(Visitor):  # type: ignore[misc]
 
 
 def _limits(places: Sequence[Place]) -> bool:
-    """Whether the key is compared with both bounds."""
+    """Return whether the key is compared with both bounds."""
     return {place.name for place in places if place.use is Use.COMPARED} == {*MARKS}
 
 
@@ -197,19 +203,24 @@ def _marked(node: object, use: Use) -> Iterator[Place]:
 
 
 def _below(node: ast.Node, name: str, part: _Part) -> _Part:
-    """What this part of the node says of the rows that the statement takes."""
-    if part is _Part.TAKES and name in _conditions(node):
-        return _Part.HOLDS
-    if part is _Part.TAKES and name in _sources(node):
-        return _Part.TAKES
-    if part is _Part.HOLDS and name == "subselect" and _is_in(node):
-        return _Part.TAKES
-    conjunction = isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR
-    return _Part.HOLDS if part is _Part.HOLDS and conjunction else _Part.ELSE
+    """Return what this part of the node says of the rows that the statement takes."""
+    if part is _Part.TAKES:
+        if name in _conditions(node):
+            return _Part.HOLDS
+        if name in _sources(node):
+            return _Part.TAKES
+    elif part is _Part.HOLDS:
+        if name == "subselect" and _is_in(node):
+            return _Part.TAKES
+        if isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR:
+            return _Part.HOLDS
+    return _Part.ELSE
 
 
 def _conditions(node: ast.Node) -> tuple[str, ...]:
-    """ON of a MERGE is none: what it does not match is taken, too."""
+    """Return the names of the parts that hold conditions on the rows. ON of a MERGE is none: what
+    it does not match is taken, too.
+    """
     match node:
         case ast.SelectStmt() | ast.UpdateStmt() | ast.DeleteStmt():
             return ("whereClause",)
@@ -219,8 +230,8 @@ def _conditions(node: ast.Node) -> tuple[str, ...]:
 
 
 def _sources(node: ast.Node) -> tuple[str, ...]:
-    """What a query or a join takes its rows from; of an outer join, the side of which all rows are
-    there.
+    """Return what a query or a join takes its rows from; of an outer join, the side of which all
+    rows are there.
     """
     match node:
         case ast.JoinExpr(jointype=JoinType.JOIN_INNER):
@@ -233,27 +244,26 @@ def _sources(node: ast.Node) -> tuple[str, ...]:
             return ("larg", "rarg")
         case ast.SelectStmt(op=SetOperation.SETOP_EXCEPT):
             return ("larg",)
-        case ast.MergeStmt(mergeWhenClauses=clauses) if any(
-            clause.matchKind == MergeMatchKind.MERGE_WHEN_NOT_MATCHED_BY_SOURCE
-            for clause in clauses
-        ):
-            return ()  # which takes the rows of all other batches
+        case ast.MergeStmt(mergeWhenClauses=clauses):
+            kinds = [clause.matchKind for clause in clauses]
+            if MergeMatchKind.MERGE_WHEN_NOT_MATCHED_BY_SOURCE in kinds:
+                return ()  # it takes the rows of all other batches
     return ("fromClause", "usingClause", "selectStmt", "sourceRelation", "subquery")
 
 
 def _is_in(node: ast.Node) -> bool:
-    """Whether it is `IN (SELECT …)` or `= ANY (SELECT …)`."""
-    equal = isinstance(node, ast.SubLink) and (
-        node.operName is None or node.operName[-1].sval == "="
-    )
-    return equal and node.subLinkType == SubLinkType.ANY_SUBLINK
+    """Return whether it is `IN (SELECT …)` or `= ANY (SELECT …)`."""
+    match node:
+        case ast.SubLink(subLinkType=SubLinkType.ANY_SUBLINK, operName=operator):
+            return operator is None or operator[-1].sval == "="
+    return False
 
 
 _STATEMENTS = (ast.UpdateStmt, ast.InsertStmt, ast.DeleteStmt, ast.MergeStmt, ast.CallStmt)
 
 
 def changes_rows(node: ast.Node) -> bool:
-    """Whether it is a statement that may run in batches: one that writes rows, or calls a
+    """Return whether it is a statement that may run in batches: one that writes rows, or calls a
     function.
     """
     match node:
@@ -263,16 +273,16 @@ def changes_rows(node: ast.Node) -> bool:
 
 
 def moved_columns(node: Any, table: str, key: Sequence[str]) -> list[str]:
-    """The columns of the key that the statement itself sets in that table: a row would move to
-    another batch.
+    """Return the columns of the key that the statement itself sets in that table: a row would move
+    to another batch.
     """
+    targets: list[ast.ResTarget] = []
     match node:
-        case ast.UpdateStmt(relation=relation, targetList=targets):
-            changed = list(targets)
-        case ast.MergeStmt(relation=relation, mergeWhenClauses=clauses):
-            matched = [c for c in clauses if c.matchKind == MergeMatchKind.MERGE_WHEN_MATCHED]
-            changed = [target for clause in matched for target in clause.targetList or ()]
-        case _:
-            return []
-    names = {target.name for target in changed} if relation.relname == table else set()
+        case ast.UpdateStmt(relation=ast.RangeVar(relname=name)) if name == table:
+            targets += node.targetList
+        case ast.MergeStmt(relation=ast.RangeVar(relname=name)) if name == table:
+            for clause in node.mergeWhenClauses:
+                if clause.matchKind == MergeMatchKind.MERGE_WHEN_MATCHED:
+                    targets += clause.targetList or ()
+    names = {target.name for target in targets}
     return [name for name in key if name in names]

@@ -46,9 +46,12 @@ class CreatedObject:
     was: str = ""
 
     def __str__(self) -> str:
-        whose = f"{self.parent}." if self.kind == "table column" else ""
-        on = f" on {self.parent}" if self.parent and not whose else ""
-        return f"{self.kind} {whose}{self.name or 'without a name'}{on}"
+        name = self.name or "without a name"
+        if self.kind == "table column":
+            return f"{self.kind} {self.parent}.{name}"
+        if self.parent:
+            return f"{self.kind} {name} on {self.parent}"
+        return f"{self.kind} {name}"
 
     @property
     def undo_statement(self) -> str:
@@ -77,8 +80,9 @@ class CreatedObject:
     def _named(self, name: str) -> str:
         if self.kind in _OF_A_TABLE:
             return f"{_quoted(name)} ON {self._qualified(self.parent)}"
-        arguments = f"({self.arguments})" if self.kind in _WITH_ARGUMENTS else ""
-        return self._qualified(name) + arguments
+        if self.kind in _WITH_ARGUMENTS:
+            return f"{self._qualified(name)}({self.arguments})"
+        return self._qualified(name)
 
     def _qualified(self, name: str) -> str:
         return ".".join(_quoted(part) for part in (self.schema, name) if part)
@@ -95,12 +99,13 @@ def created_objects(*statements: ast.Node) -> list[CreatedObject]:
 
 
 def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """The objects that a statement drops: each by its name and that of its table, if it is part of
-    one.
+    """Yield the objects that a statement drops: each by its name and that of its table, if it is
+    part of one.
     """
     match node:
         case ast.DropStmt(objects=objects, removeType=kind):
             for each in objects:
+                # of a function, or of a type, the names are below its node
                 names = getattr(each, "objname", None) or getattr(each, "names", None) or each
                 texts = [part.sval for part in names if isinstance(part, ast.String)]
                 if kind in _DROPPED_PARTS and len(texts) > 1:
@@ -155,9 +160,9 @@ def _of_statement(node: Any) -> Iterator[CreatedObject]:
         case ast.CreateDomainStmt():
             yield _named("domain", node.domainname)
         case ast.AlterDomainStmt(subtype="C"):
-            *_, domain = names = _texts(node.typeName)
-            schema = names[-2] if len(names) > 1 else ""
-            yield CreatedObject("domain constraint", schema, node.def_.conname or "", domain)
+            domain = _named("domain", node.typeName)
+            name = node.def_.conname or ""
+            yield CreatedObject("domain constraint", domain.schema, name, domain.name)
         case ast.CreateStatsStmt():
             statistics = _named("statistics object", node.defnames or ("",))
             yield replace(statistics, lenient=bool(node.if_not_exists))
@@ -200,8 +205,10 @@ def _part(kind: str, table: ast.RangeVar, name: str | None) -> CreatedObject:
 
 
 def _named(kind: str, names: Sequence[Any]) -> CreatedObject:
-    *schema, name = _texts(names)
-    return CreatedObject(kind, schema[-1] if schema else "", name)
+    """Return an object by its names: of a catalog, a schema and its own, the last two count."""
+    *others, name = [each if isinstance(each, str) else each.sval for each in names]
+    schema = others[-1] if others else ""
+    return CreatedObject(kind, schema, name)
 
 
 def _altered(node: ast.AlterTableStmt) -> Iterator[CreatedObject]:
@@ -216,9 +223,9 @@ def _altered(node: ast.AlterTableStmt) -> Iterator[CreatedObject]:
 
 def _constraint(node: ast.AlterTableStmt, constraint: ast.Constraint) -> str | None:
     """Its name; that of a primary key, of which a table has one, can be told without."""
-    if constraint.contype is ConstrType.CONSTR_PRIMARY and not constraint.conname:
-        return f"{node.relation.relname}_pkey"
     name: str | None = constraint.conname
+    if constraint.contype is ConstrType.CONSTR_PRIMARY and not name:
+        return f"{node.relation.relname}_pkey"
     return name
 
 
@@ -279,8 +286,9 @@ _INPUTS = (
 
 
 def _function(node: ast.CreateFunctionStmt) -> CreatedObject:
-    """A function is known by the types of what goes in; a procedure, by those that come out,
-    too."""
+    """Return a function, which is known by the types of what goes in; or a procedure, which is
+    known by those that come out, too.
+    """
     kind = "procedure" if node.is_procedure else "function"
     of_table = FunctionParameterMode.FUNC_PARAM_TABLE
     types = []
@@ -314,10 +322,6 @@ def _aggregated(node: ast.DefineStmt) -> str:
         return ""
     arguments = node.args[0] or ()
     return ", ".join(RawStream()(argument.argType) for argument in arguments) or "*"
-
-
-def _texts(names: Sequence[Any]) -> list[str]:
-    return [name if isinstance(name, str) else name.sval for name in names]
 
 
 def _quoted(name: str) -> str:

@@ -25,7 +25,7 @@ from pgrunbook.sqltext.things import kind_of, relation, thing_named
 def dangers(
     statements: Iterable[tuple[ast.Node, int]], *, transaction: bool = True
 ) -> list[Danger]:
-    """The hazards of a block's statements, each given with its line, in their order.
+    """Return the hazards of a block's statements, each given with its line, in their order.
 
     What a block has made itself holds no rows that anybody knows: to change it is no hazard.
     `transaction`: whether the block runs in one.
@@ -43,7 +43,7 @@ def dangers(
 
 
 def _made(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """The schemas and names of the relations that a statement makes for certain."""
+    """Yield the schemas and names of the relations that a statement makes for certain."""
     match node:
         case ast.CreateStmt(relation=made, if_not_exists=False):
             yield made.schemaname or "", made.relname
@@ -54,6 +54,7 @@ def _made(node: ast.Node) -> Iterator[tuple[str, str]]:
 
 
 def _of(node: ast.Node, line: int) -> Iterator[Danger]:
+    """Yield the hazards of one statement."""
     match node:
         case ast.AlterTableStmt():
             yield from alter_table.dangers(node, line)
@@ -66,8 +67,10 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
                 yield Danger(Hazard.TRUNCATES, table, line, (), _cascade(behavior))
         case ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt() | ast.MergeStmt():
             yield from _rows(node, line)
-        case ast.SelectStmt() | ast.CreateTableAsStmt(query=ast.SelectStmt()):
-            yield from _query(node if isinstance(node, ast.SelectStmt) else node.query, line)
+        case ast.SelectStmt():
+            yield from _query(node, line)
+        case ast.CreateTableAsStmt(query=ast.SelectStmt() as query):
+            yield from _query(query, line)
         case _:
             for group in (_of_storage, _of_lock, _of_name, _of_privilege, _of_code):
                 for hazard, thing, doubts in group(node):
@@ -75,8 +78,9 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
 
 
 def _dropping(kind: int) -> Hazard:
-    tables = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE)
-    return Hazard.DROPS_TABLE if kind in tables else Hazard.DROPS_OTHER
+    if kind in (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE):
+        return Hazard.DROPS_TABLE
+    return Hazard.DROPS_OTHER
 
 
 def _cascade(behavior: int) -> str:
@@ -87,7 +91,7 @@ def _cascade(behavior: int) -> str:
 
 
 def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
-    """Of a statement that writes rows, and of those that its WITH holds."""
+    """Yield the hazards of a statement that writes rows, and of those that its WITH holds."""
     yield from _within(node, line)
     table = relation("table", node.relation)
     match node:
@@ -107,10 +111,13 @@ def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
 
 
 def _within(node: ast.Node, line: int) -> Iterator[Danger]:
-    """Of the statements in WITH, which only the outermost may have if they write."""
+    """Yield the hazards of the statements in WITH, which may write in the outermost only."""
+    # of INSERT it may stand before the query, too
     for part in (node, getattr(node, "selectStmt", None)):
         clause = getattr(part, "withClause", None)
-        for each in clause.ctes if clause else ():
+        if not clause:
+            continue
+        for each in clause.ctes:
             if not isinstance(each.ctequery, ast.SelectStmt):
                 yield from _rows(each.ctequery, line)
 
@@ -134,9 +141,11 @@ def _of_storage(node: ast.Node) -> Found:
             yield Hazard.LOCKS_OUT_WRITES, relation("table", table), ()
         case ast.ReindexStmt(kind=kind, relation=there, params=params) if there is not None:
             if not any(each.defname == "concurrently" for each in params or ()):
-                index = kind == ReindexObjectType.REINDEX_OBJECT_INDEX
+                what = "table"
+                if kind == ReindexObjectType.REINDEX_OBJECT_INDEX:
+                    what = "index"
                 # the planner opens every index of a table that is read
-                yield Hazard.LOCKS_OUT_READS, relation("index" if index else "table", there), ()
+                yield Hazard.LOCKS_OUT_READS, relation(what, there), ()
         case ast.RefreshMatViewStmt(relation=view, concurrent=False):
             yield Hazard.REWRITES_TABLE, relation("materialized view", view), ()
             yield Hazard.LOCKS_OUT_READS, relation("materialized view", view), ()
@@ -156,9 +165,10 @@ def _rewritten(table: ast.RangeVar) -> Found:
 def _of_lock(node: ast.Node) -> Found:
     match node:
         case ast.LockStmt(relations=tables, mode=mode) if mode >= ShareLock:
-            reads = mode > ExclusiveLock
+            hazard = Hazard.LOCKS_OUT_WRITES
+            if mode > ExclusiveLock:
+                hazard = Hazard.LOCKS_OUT_READS
             for each in tables:
-                hazard = Hazard.LOCKS_OUT_READS if reads else Hazard.LOCKS_OUT_WRITES
                 yield hazard, relation("table", each), ()
         case ast.CreateStmt(partbound=bound, inhRelations=parents) if bound is not None:
             parent = relation("table", parents[0])
@@ -191,19 +201,24 @@ _UNNAMED = (
 def _of_name(node: ast.Node) -> Found:
     match node:
         case ast.RenameStmt(renameType=kind) if kind not in _UNNAMED:
-            named_by = node.relation if node.relation is not None else node.object
-            thing = thing_named(kind, named_by)
+            thing = thing_named(kind, _subject(node))
             if node.relation is not None and node.subname:
                 thing = thing._replace(part=node.subname)
-            yield Hazard.RENAMES, thing if thing.name else thing._replace(name=node.subname), ()
+            if not thing.name:  # a schema, a role, a database
+                thing = thing._replace(name=node.subname)
+            yield Hazard.RENAMES, thing, ()
         case ast.AlterObjectSchemaStmt(objectType=kind):
-            moved = node.relation if node.relation is not None else node.object
-            yield Hazard.RENAMES, thing_named(kind, moved), ()
+            yield Hazard.RENAMES, thing_named(kind, _subject(node)), ()
         case ast.AlterEnumStmt(typeName=name, oldVal=str() as label):
             yield Hazard.RENAMES, thing_named(ObjectType.OBJECT_TYPE, name)._replace(part=label), ()
         case ast.AlterDomainStmt(subtype="X", typeName=name, name=constraint):
             domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
             yield Hazard.DROPS_OTHER, domain._replace(kind="constraint", part=constraint), ()
+
+
+def _subject(node: ast.RenameStmt | ast.AlterObjectSchemaStmt) -> ast.Node:
+    """Return the node that names what the statement is about: the parser has two places for it."""
+    return node.object if node.relation is None else node.relation
 
 
 # -- who may do what
@@ -242,7 +257,8 @@ def _with_other_privileges(node: ast.Node) -> Iterator[Thing]:
         case ast.CreateRoleStmt(role=name):
             yield Thing("role", "", name)
         case ast.AlterRoleStmt(role=role) | ast.AlterRoleSetStmt(role=role):
-            yield Thing("role", "", (role and role.rolename) or "")
+            name = role.rolename if role else ""  # ALTER ROLE ALL names none
+            yield Thing("role", "", name or "")
         case ast.ReassignOwnedStmt(roles=roles):
             for each in roles:
                 yield Thing("all that is owned by", "", each.rolename or "")

@@ -22,7 +22,8 @@ _Space = tuple[str, ...]
 def collisions(
     statements: Sequence[tuple[ast.Node, str]],
 ) -> Iterator[tuple[int, str, str, str]]:
-    """The statements, each given with its text, that make what a name before it means already.
+    """Yield the statements, each given with its text, that make what a name before it means
+    already.
 
     The place of the statement, the name before, its own name, and what both are to PostgreSQL.
     """
@@ -32,7 +33,9 @@ def collisions(
         if not written and not made:
             continue
         for key in _freed(node):
-            made = {known: name for known, name in made.items() if known[1] != key}
+            for space, name in [*made]:
+                if name == key:
+                    del made[space, name]
         for (space, name), times in Counter(_names(node)).items():
             own_names = written.get(name, [])
             if times < len(own_names):  # which of them it is, the tree does not say
@@ -44,7 +47,7 @@ def collisions(
 
 
 def _long_names(text: str) -> dict[str, list[str]]:
-    """The names of a text that are too long, by what is left of them."""
+    """Return the names of a text that are too long, by what is left of them."""
     found: dict[str, list[str]] = {}
     if text.isascii() and not _LONG.search(text):  # most texts: to scan one takes its time
         return found
@@ -52,7 +55,9 @@ def _long_names(text: str) -> dict[str, list[str]]:
         if token.name not in ("IDENT", "UIDENT"):
             continue
         word = text[token.start : token.end + 1]
-        name = word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+        name = word.lower()
+        if word.startswith('"'):
+            name = word[1:-1].replace('""', '"')
         if len(name.encode()) > LONGEST:
             names = found.setdefault(name.encode()[:LONGEST].decode(errors="ignore"), [])
             if name not in names:
@@ -61,7 +66,7 @@ def _long_names(text: str) -> dict[str, list[str]]:
 
 
 def _names(node: ast.Node) -> Iterator[tuple[_Space, str]]:
-    """The names that a statement makes, each with its space."""
+    """Yield the names that a statement makes, each with its space."""
     match node:
         case ast.CreateStmt(relation=table, tableElts=elements):
             yield ("relation", table.schemaname or ""), table.relname
@@ -85,7 +90,7 @@ def _of_element(table: ast.RangeVar, element: ast.Node) -> Iterator[tuple[_Space
 
 
 def _freed(node: ast.Node) -> Iterator[str]:
-    """The names that a statement gives up."""
+    """Yield the names that a statement gives up."""
     match node:
         case ast.DropStmt(objects=objects):
             for each in objects:
@@ -93,8 +98,14 @@ def _freed(node: ast.Node) -> Iterator[str]:
                 if isinstance(last, ast.String):
                     yield last.sval
         case ast.RenameStmt(renameType=kind, relation=there, subname=part):
-            of_part = kind in (ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT)
-            yield part if of_part else (there.relname if there is not None else "")
+            if kind in (ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT):
+                yield part
+            elif there is not None:
+                yield there.relname
         case ast.AlterTableStmt(cmds=commands):
-            gone = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
-            yield from (command.name for command in commands if command.subtype in gone)
+            for command in commands:
+                if command.subtype in _DROPPING:
+                    yield command.name
+
+
+_DROPPING = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)

@@ -58,15 +58,15 @@ _CODE = (ast.DoStmt, ast.CallStmt, ast.SelectStmt, ast.CreateExtensionStmt, ast.
 
 
 def runs_code(node: ast.Node) -> bool:
-    """Whether a statement does nothing but run code, of which only the server knows what it
+    """Return whether a statement does nothing but run code, of which only the server knows what it
     makes.
     """
     return isinstance(node, _CODE)
 
 
 def is_plain(node: ast.Node) -> bool:
-    """Whether a statement changes the schema of nothing but what hangs on the relations that it
-    names.
+    """Return whether a statement changes the schema of nothing but what hangs on the relations that
+    it names.
     """
     return isinstance(node, _PLAIN)
 
@@ -107,6 +107,8 @@ class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without typ
 def _named(kind: ObjectType, name: Any) -> Iterator[Relation]:
     if kind not in _OWN_NAMES or not isinstance(name, tuple):
         return
-    names = [part.sval for part in name][: len(name) - _OWN_NAMES[kind]]
-    if names:
-        yield "".join(names[-2:-1]), names[-1]
+    match [part.sval for part in name[: len(name) - _OWN_NAMES[kind]]]:
+        case [*_, schema, relation]:
+            yield schema, relation
+        case [relation]:
+            yield "", relation

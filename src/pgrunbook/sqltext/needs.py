@@ -28,7 +28,9 @@ class Need(NamedTuple):
 
 
 def needs(node: ast.Node) -> list[Need]:
-    """What a statement needs; nothing of one that names a schema, which may be another one."""
+    """Return what a statement needs; nothing of one that names a schema, which may be
+    another one.
+    """
     if any(schema for schema, _ in mentions.relations(node)):
         return []
     return list(_needs(node))
@@ -44,8 +46,8 @@ _OF_TABLES = (
 
 
 def alters(node: ast.Node) -> bool:
-    """Whether what a statement names may be something else afterwards: renamed, dropped, with
-    fewer columns. What it adds `created_objects` tells.
+    """Return whether what a statement names may be something else afterwards: renamed, dropped,
+    with fewer columns. What it adds `created_objects` tells.
     """
     match node:
         case ast.AlterTableStmt(cmds=commands):
@@ -60,12 +62,12 @@ def alters(node: ast.Node) -> bool:
 def _needs(node: Any) -> Iterator[Need]:
     match node:
         case ast.CreateStmt(tableElts=elements):
-            columns = [each for each in elements or () if isinstance(each, ast.ColumnDef)]
-            constraints = [each for each in elements or () if isinstance(each, ast.Constraint)]
-            yield from _referenced(columns, constraints)
+            yield from _referenced(elements or ())
         case ast.IndexStmt(relation=table, indexParams=elements):
             yield Need(table.relname, "maintain")
-            yield from (Need(table.relname, "maintain", e.name) for e in elements if e.name)
+            for element in elements:
+                if element.name:  # else it is an expression
+                    yield Need(table.relname, "maintain", element.name)
         case ast.AlterTableStmt(objtype=ObjectType.OBJECT_TABLE) if not alters(node):
             yield from _altered(node)
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=(table,)):
@@ -75,24 +77,26 @@ def _needs(node: Any) -> Iterator[Need]:
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TABCONSTRAINT, object=(table, _)):
             yield Need(table.sval, "alter")
         case ast.VacuumStmt(rels=tables):
-            yield from (Need(each.relation.relname, "maintain") for each in tables or ())
+            for each in tables or ():
+                yield Need(each.relation.relname, "maintain")
 
 
 def _altered(node: ast.AlterTableStmt) -> Iterator[Need]:
     if not node.missing_ok:
         yield Need(node.relation.relname, "alter")
-    made = [command.def_ for command in node.cmds]
-    columns = [each for each in made if isinstance(each, ast.ColumnDef)]
-    yield from _referenced(columns, [each for each in made if isinstance(each, ast.Constraint)])
-    for each in made:
+    elements = [command.def_ for command in node.cmds]
+    yield from _referenced(elements)
+    for each in elements:
         if isinstance(each, ast.PartitionCmd):
             yield Need(each.name.relname, "alter")
 
 
-def _referenced(
-    columns: Sequence[ast.ColumnDef], constraints: Iterable[ast.Constraint]
-) -> Iterator[Need]:
-    """What foreign keys refer to. The type of a column that is there already is not known here."""
+def _referenced(elements: Iterable[ast.Node]) -> Iterator[Need]:
+    """Yield what foreign keys refer to. The type of a column that is there already is not known
+    here.
+    """
+    columns = [each for each in elements if isinstance(each, ast.ColumnDef)]
+    constraints = [each for each in elements if isinstance(each, ast.Constraint)]
     types = {column.colname: RawStream()(column.typeName) for column in columns}
     for column in columns:
         for constraint in column.constraints or ():

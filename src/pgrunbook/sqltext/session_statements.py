@@ -25,6 +25,10 @@ _LOCAL = (
 )
 # All statements of a block are read before the first one runs, by the parser of the plan, too.
 _READING = {"standard_conforming_strings": ("on", "true"), "client_encoding": ("utf8", "utf-8")}
+_SNAPSHOT = (
+    "delete the statement: each statement of a block sees what is committed when it begins. Put "
+    "what has to see one snapshot into one statement, as WITH can; or take the locks first"
+)
 _AS_READ = "delete the statement, and write E'…' where a backslash is to escape; files are UTF-8"
 _DROPPED = "add ON COMMIT DROP, or drop it at the end of the file"
 
@@ -34,13 +38,17 @@ def find_misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[i
 
     `kept`: whether the file is committed; what is rolled back may change the session.
     """
-    dropped = {name for node in nodes for name in _dropped(node)}
+    dropped: set[str] = set()
+    for node in nodes:
+        dropped.update(_dropped(node))
     for number, node in enumerate(nodes):
         what, remedy = _misplaced(node, kept=kept)
-        if kept and not what and (name := _temporary(node)) and name not in dropped:
-            what, remedy = f"leaves {name}, which is temporary, behind: it {_OUTLIVES}", _DROPPED
+        name = _temporary(node)
         if what:
             yield number, what, remedy
+        elif kept and name and name not in dropped:
+            what = f"leaves {name}, which is temporary, behind: it {_OUTLIVES}"
+            yield number, what, _DROPPED
 
 
 def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
@@ -49,18 +57,15 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
         case ast.TransactionStmt():
             remedy = "delete the statement: the block and its ledger row commit together"
             return "controls the transaction itself", remedy
-        case ast.VariableSetStmt(kind=VariableSetKind.VAR_SET_MULTI):
-            return "controls the transaction itself", "delete the statement"
+        case ast.VariableSetStmt() if _of_transaction(node):
+            return "controls the transaction itself", _SNAPSHOT
         case ast.VariableSetStmt(name=name) if _reads_otherwise(name, node.args):
             return "changes how the server reads the statements behind it", _AS_READ
         case ast.CopyStmt(filename=None):
-            return (
-                "copies rows from or to a client that has none",
-                "use INSERT, or SELECT",
-            )
+            return "copies rows from or to a client that has none", "use INSERT, or SELECT"
         case ast.VariableSetStmt(is_local=local) if kept and not local:
             return f"changes the session: it {_OUTLIVES}", _LOCAL
-        # which nothing rolls back
+        # nothing rolls these back
         case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt() | ast.LoadStmt():
             return f"changes the session: it {_OUTLIVES}", "delete the statement"
         case ast.ListenStmt() | ast.UnlistenStmt() if kept:
@@ -72,9 +77,20 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
     return "", ""
 
 
+def _of_transaction(node: ast.VariableSetStmt) -> bool:
+    """Whether it says how the transaction goes: its isolation, or that it only reads."""
+    if node.kind == VariableSetKind.VAR_SET_MULTI:
+        return True
+    name = (node.name or "").lower()
+    return name.startswith("transaction_") and name != "transaction_timeout"
+
+
 def _reads_otherwise(name: str | None, arguments: Sequence[ast.Node] | None) -> bool:
-    """Whether a setting is about how SQL is read, and has another value than in our sessions."""
-    if (ours := _READING.get((name or "").lower())) is None:
+    """Return whether a setting is about how SQL is read, and has another value than in our
+    sessions.
+    """
+    ours = _READING.get((name or "").lower())
+    if ours is None:
         return False
     match arguments:
         case (ast.A_Const(val=ast.String(sval=value)),):
@@ -90,7 +106,7 @@ class _Settings(Visitor):  # type: ignore[misc]  # pglast ships no type informat
 
     @classmethod
     def found(cls, node: ast.Node) -> bool:
-        """Whether the statement calls it."""
+        """Return whether the statement calls it."""
         visitor = cls()
         visitor(node)
         return visitor.outlive
@@ -119,7 +135,9 @@ def _temporary(node: ast.Node) -> str:
         case _:
             return ""
     temporary = relation.relpersistence == "t" or relation.schemaname == "pg_temp"
-    return relation.relname if temporary and end != OnCommitAction.ONCOMMIT_DROP else ""
+    if not temporary or end == OnCommitAction.ONCOMMIT_DROP:
+        return ""
+    return str(relation.relname)
 
 
 _RELATIONS = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_SEQUENCE)

@@ -11,7 +11,7 @@ from pgrunbook.sqltext.hazards import Thing
 
 
 def relation(kind: str, node: ast.RangeVar, part: str = "") -> Thing:
-    """A table, an index or a view by the node that names it."""
+    """Return a table, an index or a view by the node that names it."""
     return Thing(kind, node.schemaname or "", node.relname, part)
 
 
@@ -35,13 +35,13 @@ _PARTS = (ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT
 
 
 def kind_of(object_type: int) -> str:
-    """An object's kind, as DROP writes it, but in lower case."""
+    """Return an object's kind, as DROP writes it, but in lower case."""
     known = ObjectType(object_type)
     return _KINDS.get(known) or str(known.name.removeprefix("OBJECT_").lower().replace("_", " "))
 
 
 def thing_named(object_type: int, node: Any) -> Thing:
-    """The object that a statement about objects of this kind names in this way."""
+    """Return the object that a statement about objects of this kind names in this way."""
     kind = kind_of(object_type)
     match node:
         case ast.String(sval=name):

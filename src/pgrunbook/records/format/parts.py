@@ -113,7 +113,7 @@ class Kind(enum.StrEnum):
     SQUAWK = "squawk", "block rule complaint"
     STATEMENTS = "statements", "statement ms"
     EFFECT = "effect", "object change what"
-    ROWS = "rows", "table inserted updated deleted"
+    ROWS = "rows", "table inserted updated deleted truncated"
     BACKFILL = "backfill", "from seconds rows rows_per_s lag_s paused_s paused"
     LOCKS = "locks", "relation lock blocks held_ms rewritten"
     ATTEMPTS = (

@@ -1,8 +1,9 @@
--- Which types and functions do these extensions bring, as what could stand in for them would be made?
+-- Which types, functions and foreign-data wrappers do these extensions bring, as what could stand in for them would be
+-- made? A wrapper, without a handler, takes a superuser.
 SELECT e.extname AS extension,
        quote_ident(n.nspname) AS schema,
        format('CREATE DOMAIN %%I.%%I AS text', n.nspname, t.typname) AS sql,
-       1 AS place
+       1 AS place, false AS privileged
   FROM pg_extension e
   JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
   JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
@@ -12,10 +13,11 @@ SELECT e.extname AS extension,
 UNION ALL
 SELECT e.extname,
        quote_ident(n.nspname),
-       format('CREATE FUNCTION %%I.%%I(%%s) RETURNS %%s LANGUAGE plpgsql %%s AS $$ BEGIN RETURN NULL; END $$',
+       format('CREATE FUNCTION %%I.%%I(%%s) RETURNS %%s LANGUAGE plpgsql %%s AS $$ BEGIN RETURN%%s; END $$',
               n.nspname, p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
-              CASE p.provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END),
-       2
+              CASE p.provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END,
+              CASE WHEN p.prorettype <> 'void'::regtype THEN ' NULL' END),
+       2, false
   FROM pg_extension e
   JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
   JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
@@ -24,4 +26,11 @@ SELECT e.extname,
    AND p.prokind = 'f' AND NOT p.proretset
    AND p.prorettype NOT IN ('internal'::regtype, 'trigger'::regtype, 'event_trigger'::regtype, 'cstring'::regtype)
    AND NOT ('internal'::regtype = ANY (p.proargtypes::oid[]) OR 'cstring'::regtype = ANY (p.proargtypes::oid[]))
+UNION ALL
+SELECT e.extname, quote_ident(n.nspname), format('CREATE FOREIGN DATA WRAPPER %%I', w.fdwname), 3, true
+  FROM pg_extension e
+  JOIN pg_namespace n ON n.oid = e.extnamespace
+  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+  JOIN pg_foreign_data_wrapper w ON d.classid = 'pg_foreign_data_wrapper'::regclass AND w.oid = d.objid
+ WHERE e.extname = ANY (%(names)s)
  ORDER BY 4, 1, 3

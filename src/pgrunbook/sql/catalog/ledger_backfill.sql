@@ -5,9 +5,11 @@ SELECT f.id, f.tree_sha256, f.table_name AS "table", f.table_oid::bigint AS oid,
        (SELECT to_key FROM pgrunbook.batches b WHERE b.backfill = f.id ORDER BY number DESC LIMIT 1) AS at,
        (SELECT count(*) FROM pgrunbook.skipped_rows k WHERE k.backfill = f.id) AS skipped,
        (SELECT coalesce(jsonb_agg(to_jsonb(w)), '[]')
-          FROM (SELECT relation, sum(inserted) AS inserted, sum(updated) AS updated, sum(deleted) AS deleted
+          FROM (SELECT relation, sum(inserted) AS inserted, sum(updated) AS updated, sum(deleted) AS deleted,
+                       coalesce(sum(truncated), 0) AS truncated
                   FROM pgrunbook.batches b
-                 CROSS JOIN LATERAL jsonb_to_recordset(b.rows_written) AS r (relation text, inserted bigint, updated bigint, deleted bigint)
+                 CROSS JOIN LATERAL jsonb_to_recordset(b.rows_written) AS r (relation text, inserted bigint, updated bigint, deleted bigint,
+                                                                             truncated bigint)
                  WHERE b.backfill = f.id
                  GROUP BY relation
                  ORDER BY relation) AS w) AS written

@@ -8,7 +8,8 @@ WITH bounds AS MATERIALIZED (
                     - 16777216, -2147483648)::int AS newest
       FROM (SELECT {xid}) AS asked (xid)
 ), written AS MATERIALIZED (
-    SELECT 'pg_class'::regclass::oid AS classid, oid AS objid, 0 AS objsubid, age({stamp}) AS age FROM pg_class WHERE {pg_class}
+    SELECT 'pg_class'::regclass::oid AS classid, oid AS objid, 0::int8 AS objsubid, age({stamp}) AS age
+      FROM pg_class WHERE {pg_class}
     UNION ALL SELECT 'pg_class'::regclass, attrelid, attnum, age({stamp}) FROM pg_attribute WHERE {pg_attribute}
     UNION ALL SELECT 'pg_class'::regclass, adrelid, adnum, age({stamp}) FROM pg_attrdef WHERE {pg_attrdef}
     UNION ALL SELECT 'pg_class'::regclass, indexrelid, 0, age({stamp}) FROM pg_index WHERE {pg_index}
@@ -58,6 +59,15 @@ WITH bounds AS MATERIALIZED (
     UNION ALL SELECT classoid, objoid, objsubid, age({stamp}) FROM pg_description WHERE {pg_description}
     UNION ALL SELECT classoid, objoid, objsubid, age({stamp}) FROM pg_seclabel WHERE {pg_seclabel}
     UNION ALL SELECT classoid, objoid, objsubid, age({stamp}) FROM pg_init_privs WHERE {pg_init_privs}
+    UNION ALL SELECT 'pg_authid'::regclass, oid, 0, age({stamp}) FROM pg_authid WHERE {pg_authid}
+    UNION ALL SELECT 'pg_authid'::regclass, oid, 0, (SELECT oldest FROM bounds) FROM pg_roles WHERE {any_role}
+    UNION ALL SELECT 'pg_auth_members'::regclass, roleid, member::int8, age({stamp}) FROM pg_auth_members WHERE {pg_auth_members}
+    UNION ALL SELECT 'pg_db_role_setting'::regclass, setdatabase, setrole::int8, age({stamp}) FROM pg_db_role_setting
+               WHERE {pg_db_role_setting}
+    UNION ALL SELECT 'pg_database'::regclass, oid, 0, age({stamp}) FROM pg_database WHERE {pg_database}
+    UNION ALL SELECT 'pg_parameter_acl'::regclass, oid, 0, age({stamp}) FROM pg_parameter_acl WHERE {pg_parameter_acl}
+    UNION ALL SELECT classoid, objoid, 0, age({stamp}) FROM pg_shdescription WHERE {pg_shdescription}
+    UNION ALL SELECT classoid, objoid, 0, age({stamp}) FROM pg_shseclabel WHERE {pg_shseclabel}
     UNION ALL SELECT classid, objid, objsubid, age({stamp}) FROM pg_depend
                WHERE refclassid = 'pg_extension'::regclass AND {pg_depend}
 ), ours AS MATERIALIZED ( -- in arrays, as the planner takes them for short, and looks everything up by its index

@@ -1,0 +1,89 @@
+"""What a record answers of its blocks in batches: how much they have changed, how fast, and what
+they gave way to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from pgrunbook.durations import words
+from pgrunbook.records.backfill import kind
+from pgrunbook.records.format.parts import Kind
+from pgrunbook.records.record import Record, Row
+from pgrunbook.records.words import counted
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A block in batches: the runs that have worked on it since it began, and how it went over
+    time, by the columns of `Kind.BATCHES` and `Kind.BACKFILL`.
+    """
+
+    block: str
+    runs: Sequence[Row]
+    slices: Sequence[Row]
+
+    @classmethod
+    def shown(cls, record: Record) -> list[Self]:
+        """Those of which a record shows how they went."""
+        # of a cell that was run again, the last frame counts
+        found = {(frame.kind, frame.about.get("block", "")): frame.rows for frame in record.frames}
+        return [
+            cls(block, rows, found.get((Kind.BACKFILL, block), ()))
+            for (each, block), rows in found.items()
+            if each == Kind.BATCHES
+        ]
+
+    @property
+    def far(self) -> str:
+        """`200,000 rows in 412 batches`, with how many were put aside, and by how many runs."""
+        rows, batches = (sum(run[column] for run in self.runs) for column in ("rows", "batches"))
+        parts = [f"{counted(rows, 'row')} in {counted(batches, 'batch')}"]
+        if skipped := sum(run["skipped"] for run in self.runs):
+            parts.append(f"{skipped:,} put aside")
+        if len(self.runs) > 1:
+            parts.append(f"by {counted(len(self.runs), 'run')} since {self.runs[0]['began']} UTC")
+        return ", ".join(parts)
+
+    @property
+    def fast(self) -> str:
+        """How far it came, how fast, and how long a batch took at most."""
+        text = f"{self.block}: {self.far}"
+        if seconds := sum(each["seconds"] for each in self.slices):
+            rate = sum(each["rows"] for each in self.slices) / seconds
+            most = max(each["rows_per_s"] for each in self.slices)
+            text += f"; {rate:,.0f} rows per second on average, {most:,.0f} at most"
+        longest = max(run["longest_ms"] for run in self.runs)
+        return f"{text}; longest batch {words(longest)}."
+
+    @property
+    def gave_way(self) -> str:
+        """For how long it paused, and why; how often its batches were tried again."""
+        paused_s = sum(each["paused_s"] for each in self.slices)
+        pausing = "did not pause"
+        if paused_s:
+            pausing = f"paused for {words(paused_s * 1000)} in all, as {'; '.join(self._reasons())}"
+        if again := sum(run["tried_again"] for run in self.runs):
+            pausing += f"; its batches were tried again {counted(again, 'time')}"
+        return f"{self.block} {pausing}."
+
+    def _reasons(self) -> Iterator[str]:
+        """Why it paused: of reasons that differ by their numbers alone the first."""
+        told = set()
+        for line in "\n".join(each["paused"] for each in self.slices).splitlines():
+            how_often, _, reason = line.partition(": ")
+            if not how_often.startswith("noted") and kind(reason) not in told:
+                told.add(kind(reason))
+                yield reason
+
+
+def how_fast(record: Record) -> str:
+    """How far each came and how fast, a sentence each; empty if there is none."""
+    return "".join(f" {each.fast}" for each in Backfill.shown(record))
+
+
+def what_they_gave_way_to(record: Record) -> str:
+    """What each gave way to, a sentence each; empty if there is none."""
+    return "".join(f" {each.gave_way}" for each in Backfill.shown(record))

@@ -213,9 +213,8 @@ class _Work:
         rows = min(self._few or self.pace.rows, self.pace.rows)
         behind = self.backfill.at, self.backfill.upper
         ahead = self.keyset.ahead(self.sessions.work, *behind, rows)
-        if problems := [
-            *resume_backfill.table_problems(self.decision.block, self.backfill, ahead.table)
-        ]:
+        block = self.decision.block
+        if problems := [*resume_backfill.table_problems(block, self.backfill, ahead.table)]:
             raise Failed("Its table is another one now.", problems=problems)
         return ahead
 

@@ -172,7 +172,7 @@ class Lifetime:
         return replace(identity, server=self._standing.server)
 
     def _card(self) -> tuple[Target, dict[str, str]]:
-        """Return the card of the target, and what is known of runs that have not ended, by a label."""
+        """Return the card of the target, and what is known of runs that have not ended."""
         # With the run's lock here, nobody else can be at work.
         state = "died" if self._sessions.locked else "at work, or died"
         unfinished = {}

@@ -57,7 +57,7 @@ def _decided(decision: Decision, **more: Any) -> Decided:
 
 
 def show_outcome(done: Outcome) -> None:
-    """Show a block after it was dealt with: what happened, when, and how long each statement took."""
+    """Show a block after it was dealt with: what happened, when, and how long it took."""
     text = f"**{done.event}** in {durations.words(done.elapsed_ms)}, {moment(done.started_at)}"
     show(bundle(_done(done)) | {"text/markdown": text, "text/plain": text}, raw=True)
     if done.event != "adopted":

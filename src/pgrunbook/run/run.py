@@ -126,7 +126,9 @@ class Run(Views):
         if self._plan and self._plan.steps:
             display.digest(self._plan, self._preparation.rehearsals())
             display.frame(self._hazards)
-        self._show_backfills()
+        backfills = self._preparation.backfills
+        if backfills is not None and len(backfills):
+            display.frame(display.named(backfills, Kind.BACKFILLS))
         if self.parameters.mode == "rehearse":
             pending = [d.block for d in self._decisions if d.pending]
             display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
@@ -273,12 +275,6 @@ class Run(Views):
         self._worker.round_trip_ms = self._preparation.round_trip_ms
         if self.parameters.writes and self._recorder.unfinished():
             self._recorder.close_dead()
-
-    def _show_backfills(self) -> None:
-        """Show what blocks in batches have to do, if there are any."""
-        found = self._preparation.backfills
-        if found is not None and len(found):
-            display.frame(display.named(found, Kind.BACKFILLS))
 
     @property
     def _hazards(self) -> pd.DataFrame:

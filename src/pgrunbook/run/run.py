@@ -230,8 +230,7 @@ class Run(Views):
 
         Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and
         `verify` passed after the last change; in mode `plan` it is enough that every block could be
-        decided. In mode `revert`, if the cell of `revert` comes after this one, that gives the
-        verdict.
+        decided. In mode `revert` a cell of `revert` below this one gives the verdict.
         """
         if self._revert_ends:
             display.text("In mode `revert` the verdict is given by `run.revert()`, below.")
@@ -321,11 +320,8 @@ class Run(Views):
 
     def _require_decisions(self) -> None:
         if not self._decisions:
-            raise Refused.of(
-                "nothing is decided",
-                where=self.runbook,
-                remedy="run the cell of the preconditions first",
-            )
+            remedy = "run the cell of the preconditions first"
+            raise Refused.of("nothing is decided", where=self.runbook, remedy=remedy)
 
     def _require_finished(self) -> list[Decision]:
         """Decide about every block once more, and return the decisions. Raises Failed unless all

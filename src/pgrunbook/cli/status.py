@@ -1,4 +1,4 @@
-"""Reports where a target stands: the blocks in the files beside the rows in its ledger. Reads only."""
+"""Reports where a target stands: blocks in the files beside rows in its ledger. Reads only."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from pgrunbook.postgres import locks
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.records.card import inline
 from pgrunbook.records.format import parts
-from pgrunbook.records.format.bundles import bundle, packed
+from pgrunbook.records.format.bundles import bundle, bundle_many
 from pgrunbook.records.format.parts import Decided, Done, Kind
 from pgrunbook.run import backfills, frames
 from pgrunbook.run.display import moment, named, sql
@@ -157,9 +157,9 @@ class Together(_Live):
             effects: list[parts.Frame] = []
             for done in self._outcomes.values():
                 effects += _effect(done)
-            data = packed([_decided(decision) for decision in self._decisions])
-            data |= packed([_done(done) for done in self._outcomes.values()])
-            data |= packed(effects)
+            data = bundle_many([_decided(decision) for decision in self._decisions])
+            data |= bundle_many([_done(done) for done in self._outcomes.values()])
+            data |= bundle_many(effects)
             data |= {"text/html": frames.table(self._frame()), "text/plain": self._summary()}
             show(data, raw=True)
         self._decisions, self._outcomes, self._shown_at = [], {}, time.monotonic()

@@ -114,7 +114,7 @@ class _Work:
         self._attempts = Attempts(self.sessions, block.name, self.timeouts, self.report)
         write.prepare(conn)
         batches.prepare(conn)
-        there = batch_keys.found(conn, block)
+        there = batch_keys.find_key(conn, block)
         if problems := list(batch_keys.problems(block, there)):
             raise Refused("The block cannot be cut into batches.", problems=problems)
         cut = block.batching

@@ -47,7 +47,7 @@ def collect(
         connect(resolved, schema=schema, label="status", read_only=True) as conn,
     ):
         right_target.check_identity(resolved, identify(conn))
-        checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
+        checks.require(preflight.check_schema(conn, schema), Refused, "The target cannot be read.")
         about = {"target": target, "server": str(Standing.of(conn)), "schema": schema}
         reports = []
         for runbook in runbooks:

@@ -159,7 +159,7 @@ class Lifetime:
         look = self._rehearsal.look if self._rehearsal else self._look
         identity = self._rehearsal.identity if self._rehearsal else identify(look)
         right_target.check_identity(target, identity)
-        schema = preflight.schema(self._look, self._schema)
+        schema = preflight.check_schema(self._look, self._schema)
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
         self._standing = Standing.of(look)
         if self.parameters.mode in ("apply", "revert"):

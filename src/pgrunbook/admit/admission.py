@@ -136,6 +136,7 @@ def find_column(
     found = catalog.rows(
         conn, "admission_candidates", schema=schema, tables=list(tables), columns=list(columns)
     )
+    # a view of that name holds no rows; it is told what it is
     real = [row for row in found if row["relkind"] in TABLE_KINDS]
     if len(real) != 1:
         names = [row["table"] + kind_of_relation(row["relkind"], " (a {})") for row in found]

@@ -70,7 +70,7 @@ class Fold:
         made = set()
         for changes in self.changes.values():
             for known, (before, after) in changes.items():
-                if before is None or before == after:
+                if before is None or before == after:  # equal: it was adopted as it was
                     made.add(known)
         return made
 
@@ -158,6 +158,7 @@ class Fold:
         expected.
         """
         block = (setter.runbook, setter.block)
+        # what it has changed then, and what undoing it has changed now
         for known in self.changes.pop(block, {}).keys() | changed.keys():
             setters = self.history.get(known, [])
             others = [each for each in setters if (each.runbook, each.block) != block]

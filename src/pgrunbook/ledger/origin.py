@@ -48,6 +48,7 @@ class Origin:
     def of(cls, conn: Connection) -> Self:
         """Return who answers. Reads only."""
         found = catalog.rows(conn, "server")[0]
+        # the server tells none over a Unix-domain socket
         found["address"] = found["address"] or _route(conn)
         return cls(**found, timeline=_timeline(conn))
 
@@ -77,9 +78,13 @@ class Origin:
         is reached, or was started anew where it was.
         """
         differing = self.differences(noted).keys()
+        # none of these changes with a restart; a promotion begins another timeline
         if differing & {"system_identifier", "database_oid", "timeline"}:
             return False
-        if "server_started_at" not in differing or (self.branch and self.branch == noted.branch):
+        if "server_started_at" not in differing:
+            return True
+        # a hosted server may be started anew on another machine, under the name of its branch
+        if self.branch and self.branch == noted.branch:
             return True
         return not differing & {"address", "data_directory", "branch"}
 
@@ -126,6 +131,7 @@ def _route(conn: Connection) -> str:
     return f"{host}:{conn.info.port} on {socket.gethostname()}"
 
 
+# without slots: a cached property needs a `__dict__`
 @dataclass(frozen=True)
 class Standing:
     """Who answers (`here`), beside the server that the ledger was written on: `noted`, as runs have
@@ -224,6 +230,7 @@ class Standing:
         databases are copied every night.
         """
         given = target.expected
+        # a copy is what it is to be; and what nobody protects may be one
         if given.copy_of or not (given.protected or given.rehearsal):
             return None
         if not (self.elsewhere or self.says_copy):

@@ -89,6 +89,7 @@ def block_insert(
     `revision` is the number of rows that the ledger has on the block already: no two runs can write
     the same. `laps` are the statements that have finished, with their times in milliseconds.
     """
+    # one value, which the prepared statement takes apart: it has its text and its plan once
     done = {
         "run_id": run_id,
         "event": event,

@@ -49,6 +49,7 @@ def problems(
             yield Problem(
                 f"no block is called {name!r}", where, expected=", ".join(blocks), remedy=remedy
             )
+    # any block may be among those whose names only running the cell tells
     if None in named or any(_method(call) == "apply_all" for _, call in calls):
         return
     for block in blocks:

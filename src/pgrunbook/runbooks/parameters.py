@@ -67,6 +67,8 @@ Said = Annotated[str, AfterValidator(_said)]
 class Parameters(BaseModel):
     """What every runbook takes. `own` holds what one runbook declares besides."""
 
+    # strict: nothing is converted, as a ticket 007 is no number; and the model is built when it is
+    # first used, which takes its time
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     target: Annotated[str, Field(min_length=1)] = "embedded"
@@ -202,7 +204,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     for name, value in [*declaration.items(), *given.items()]:
         if looks_secret({name: value}):
             secret.add(name)
-    values = {**declaration, **given}
+    values = {**declaration, **given}  # what is not given keeps its default
     problems = [_misnamed(name) for name in misnamed]
     problems += [_secret(name) for name in values if name in secret]
     for name in {*misnamed, *secret}:
@@ -279,7 +281,7 @@ _TAKES = {
 
 def _problem(error: Any, known: list[str]) -> Problem:
     name = str(error["loc"][0])
-    if not name.isidentifier():
+    if not name.isidentifier():  # no declaration can have it
         what = (
             "cannot be the name of a parameter: papermill writes it into a cell as it stands, "
             "so that it is code"

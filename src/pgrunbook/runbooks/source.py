@@ -99,6 +99,7 @@ class Source:
         script = self.deploy.get(name)
         if not isinstance(script, Script):
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
+        # what is shown has no header; the statements know their lines in the file, header and all
         sql = script.render(variables)
         parsed = script.statements_with(variables)
         needed: list[Need] = []
@@ -217,6 +218,7 @@ def _block(
     parsed: tuple[Statement, ...],
     needed: Iterable[Need],
 ) -> Block:
+    # variants of one block run as one: what the header of one says holds for all
     headers = [script.header for script in scripts]
     titles = dict.fromkeys(header.get("title", name) for header in headers)
     timeouts: dict[str, str] = {}

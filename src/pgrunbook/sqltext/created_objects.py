@@ -270,7 +270,7 @@ def _renamed(node: ast.RenameStmt) -> Iterator[CreatedObject]:
 
 
 def _schema(node: ast.CreateSchemaStmt) -> Iterator[CreatedObject]:
-    name = node.schemaname or node.authrole.rolename
+    name = node.schemaname or node.authrole.rolename  # CREATE SCHEMA AUTHORIZATION role
     yield CreatedObject("schema", "", name, lenient=bool(node.if_not_exists))
     for element in node.schemaElts or ():
         for inside in _of_statement(element):
@@ -320,6 +320,7 @@ def _defined(node: ast.DefineStmt) -> Iterator[CreatedObject]:
 def _aggregated(node: ast.DefineStmt) -> str:
     if node.kind is not ObjectType.OBJECT_AGGREGATE or not node.args:
         return ""
+    # behind the list stands how many of them are direct arguments, of an ordered-set aggregate
     arguments = node.args[0] or ()
     return ", ".join(RawStream()(argument.argType) for argument in arguments) or "*"
 

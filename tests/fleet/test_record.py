@@ -102,7 +102,7 @@ def test_of_two_runs_in_a_second_the_later_one_is_the_last(sealed: tuple[Stage, 
 def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
     found = {each.question: each.text for each in answers(Record.read(sealed[1]), None)}
     assert found["What changed?"].startswith("10 targets: 9 passed, 1 set aside.")
-    assert "t1: set aside" in found["What failed, was retried or was skipped?"]
+    assert "Set aside, 1 target: t1. " in found["What failed, was retried or was skipped?"]
     assert "1 target tried more than once" in found["What failed, was retried or was skipped?"]
     assert found["Who ran it, who approved it, under which ticket?"].startswith("ada.")
     assert not any("cannot read" in text or "get that far" in text for text in found.values())
@@ -128,7 +128,7 @@ def test_the_status_names_who_was_set_aside_and_why(sealed: tuple[Stage, Path]) 
 def test_the_status_fits_a_terminal(sealed: tuple[Stage, Path]) -> None:
     stage, _ = sealed
     stage.returns = {
-        f"t{n}": [returned(Verdict.REFUSED, f"{n} is not as expected: " + "x" * 200)]
+        f"t{n}": [returned(Verdict.REFUSED, f"{chr(97 + n)} is not as expected: " + "x" * 200)]
         for n in range(20)
     }
     stage.run('waves = ["t19, t18, t17, t16, t15, t14", "5%", "10%", "50%", "100%"]', number=20)
@@ -138,6 +138,29 @@ def test_the_status_fits_a_terminal(sealed: tuple[Stage, Path]) -> None:
     assert "and 14 more reasons: --json has all" in lines
     header, first = (line for line in lines if line.startswith(("wave", "1 ")))
     assert len(header) == len(first)
+
+
+def test_reasons_that_differ_by_numbers_and_names_are_told_once(
+    sealed: tuple[Stage, Path],
+) -> None:
+    stage, _ = sealed
+    stage.returns = {
+        f"t{n}": [returned(Verdict.REFUSED, f"table t{n}.notes is not as expected: {n * 7} rows")]
+        for n in range(9)
+    }
+    stage.returns["t9"] = [returned(Verdict.FAILED, "no")]
+    state = stage.run()
+    lines = report.text(report.of(state)).splitlines()
+    first = lines.index("failed: t9")
+    assert lines[first + 2] == "set aside: t0, t1, t2, t3, t4, t5, t6, t7 and 1 more"
+    assert lines[first + 3] == "  table t0.notes is not as expected: 0 rows"
+    notebook, _ = record.seal(stage.project, stage.journal, state)
+    found = {each.question: each.text for each in answers(Record.read(notebook), None)}
+    assert found["What failed, was retried or was skipped?"].splitlines()[:2] == [
+        "Failed, 1 target: t9. no.",
+        "Set aside, 9 targets: t0, t1, t2, t3, t4, t5, t6, t7 and 1 more. table t0.notes is not as "
+        "expected: 0 rows.",
+    ]
 
 
 def test_what_a_lost_task_leaves_is_asked_of_the_ledger(sealed: tuple[Stage, Path]) -> None:
@@ -166,7 +189,9 @@ def test_the_status_of_a_run_at_work_says_how_far_it_is_and_how_to_stop_it(
             seen.append(report.text(report.collect(stage.journal)))
 
     stage.during = look
-    stage.returns = {f"t{n}": [returned(Verdict.REFUSED, f"{n} drifted")] for n in range(1, 15)}
+    stage.returns = {
+        f"t{n}": [returned(Verdict.REFUSED, f"{chr(97 + n)} drifted")] for n in range(1, 15)
+    }
     stage.run('waves = ["5%", "10%", "25%", "50%", "100%"]\nworkers = 1', number=20)
     lines = seen[0].splitlines()
     assert lines[1].startswith("  5 of 20 targets passed (25%), ")

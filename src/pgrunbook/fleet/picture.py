@@ -10,18 +10,20 @@ from html import escape
 from pgrunbook.durations import words
 from pgrunbook.fleet.state import State
 
-_WIDTH, _LEFT, _ROW = 900, 150, 34
+_WIDTH, _ROW = 640, 58  # as it is still read at 400 pixels
 # The marks, by the word of the target, and their class.
 _MARKS = {"failed": "failed", "set aside": "aside"}
 
 # `&` is the picture: of others on the same page the style says nothing.
 _STYLE = """
-&text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
+&text { font: 17px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
 &.back { fill: #ffffff } &.wave { fill: #1a7f37; fill-opacity: .35 }
 &.failed { stroke: #cf222e; stroke-width: 2 } &.aside { stroke: #9a6700; stroke-width: 2 }
+&tspan.failed { fill: #cf222e; stroke: none } &tspan.aside { fill: #9a6700; stroke: none }
 @media (prefers-color-scheme: dark) {
   &text { fill: #e6edf3 } &.back { fill: #0d1117 } &.wave { fill: #3fb950; fill-opacity: .45 }
   &.failed { stroke: #ff7b72 } &.aside { stroke: #e3b341 }
+  &tspan.failed { fill: #ff7b72 } &tspan.aside { fill: #e3b341 }
 }
 """
 
@@ -35,6 +37,18 @@ def _title(state: State) -> str:
     return f"The waves over time, and how many targets passed. {', '.join(waves)}"
 
 
+def _label(state: State, number: int) -> str:
+    """How many of a wave are what, in the colours of the marks."""
+    counts = state.counts(number)
+    told = [f"wave {number + 1}: {counts['passed']:,} of {counts.total():,} passed"]
+    told += [
+        f'<tspan class="{name}">{counts[word]:,} {word}</tspan>'
+        for word, name in _MARKS.items()
+        if counts[word]
+    ]
+    return ", ".join(told)
+
+
 def draw(state: State) -> str:
     """The picture, as SVG."""
     began = datetime.fromisoformat(state["at"])
@@ -42,7 +56,7 @@ def draw(state: State) -> str:
 
     def x(at: str) -> float:
         since = (datetime.fromisoformat(at) - began).total_seconds()
-        return _LEFT + (_WIDTH - _LEFT - 20) * min(max(since / span, 0), 1)
+        return (_WIDTH - 4) * min(max(since / span, 0), 1)
 
     picture = f"fleet-{state['id'][:8]}"
     height = 10 + len(state.waves) * _ROW + 20
@@ -53,13 +67,11 @@ def draw(state: State) -> str:
     ]
     for number, wave in enumerate(state.waves):
         top = 10 + number * _ROW
-        counts = state.counts(number)
-        label = f"wave {number + 1}: {counts['passed']:,} of {counts.total():,}"
-        parts.append(f'<text x="4" y="{top + 16}">{escape(label)}</text>')
+        parts.append(f'<text x="4" y="{top + 16}">{_label(state, number)}</text>')
         if wave.begun_at:
             left, right = x(wave.begun_at), x(wave.ended_at)
             parts.append(
-                f'<rect class="wave" x="{left:.1f}" y="{top}" '
+                f'<rect class="wave" x="{left:.1f}" y="{top + 24}" '
                 f'width="{max(right - left, 2):.1f}" height="22"/>'
             )
         for each in state.of_wave(number):
@@ -67,11 +79,11 @@ def draw(state: State) -> str:
                 at = x(each.ended_at)
                 parts.append(
                     f'<line class="{_MARKS[each.word]}" x1="{at:.1f}" x2="{at:.1f}" '
-                    f'y1="{top}" y2="{top + 22}"/>'
+                    f'y1="{top + 24}" y2="{top + 46}"/>'
                 )
-    parts.append(f'<text x="{_LEFT}" y="{height - 6}">0</text>')
+    parts.append(f'<text x="4" y="{height - 6}">0</text>')
     parts.append(
-        f'<text x="{_WIDTH - 20}" y="{height - 6}" text-anchor="end">{words(span * 1000)}</text>'
+        f'<text x="{_WIDTH - 4}" y="{height - 6}" text-anchor="end">{words(span * 1000)}</text>'
     )
     return (
         f'<svg id="{picture}" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '

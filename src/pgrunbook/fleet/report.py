@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from pgrunbook.controls import one_line
 from pgrunbook.durations import moment, words
 from pgrunbook.fleet import journal
 from pgrunbook.fleet.state import State, WaveProgress
+from pgrunbook.records import fleet_answers
 from pgrunbook.records.words import counted, listed
 
 _WORDS = ("passed", "at work", "waiting", "failed", "set aside")
@@ -100,16 +100,11 @@ def text(found: dict[str, Any]) -> str:
         lines.append(f"{number:<4} {_cut(wave['of'], _OF):<{_OF}} {wave['state']:<9}{counts}")
     if names := [each["name"] for each in found["targets"] if each["state"] == "at work"]:
         lines.append(_cut(f"at work: {listed(names)}", _WIDTH))
-    reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for target in found["targets"]:
-        if target["state"] != "at work":
-            why = "; ".join(filter(None, [target["reason"], target["remark"]]))
-            reasons[target["state"], why].append(target["name"])
-    largest = sorted(reasons.items(), key=lambda each: -len(each[1]))
-    for (state, why), names in largest[:_REASONS]:
+    reasons = fleet_answers.reasons([t for t in found["targets"] if t["state"] != "at work"])
+    for state, why, names in reasons[:_REASONS]:
         lines.append(_cut(f"{state}: {listed(names)}", _WIDTH))
         lines.append(_cut(f"  {one_line(why)}", _WIDTH))
-    if (more := len(largest) - _REASONS) > 0:
+    if (more := len(reasons) - _REASONS) > 0:
         lines.append(f"and {more} more reasons: --json has all")
     left = any(wave[word] for wave in found["waves"] for word in _WORDS if word != "passed")
     about = [found["runbook"], "--fleet", found["fleet"]]

@@ -5,11 +5,13 @@ record says.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from pgrunbook.durations import moment
+from pgrunbook.records.backfill import kind
 from pgrunbook.records.record import Record, Row
-from pgrunbook.records.words import counted, listed
+from pgrunbook.records.words import counted, listed, sentence
 
 _EACH = "The record of each target says: the cell lists them, each with its SHA-256."
 
@@ -56,11 +58,36 @@ def _who(record: Record) -> str:
 
 
 def _failed(targets: list[dict[str, Any]]) -> str:
+    left = [row for row in targets if row["state"] != "passed"]
     lines = [
-        f"{row['name']}: {row['state']}, {row['reason']}"
-        for row in targets
-        if row["state"] != "passed"
+        f"{sentence(state)[:-1]}, {counted(len(names), 'target')}: {listed(names)}. {why.rstrip('.')}."
+        for state, why, names in reasons(left)
     ]
     again = sum(row["attempts"] > 1 for row in targets)
-    text = listed(lines) if lines else "Nothing failed or was set aside"
-    return f"{text}. {counted(again, 'target')} tried more than once."
+    lines = lines or ["Nothing failed or was set aside."]
+    return "\n".join([*lines, f"{counted(again, 'target')} tried more than once."])
+
+
+# What somebody has to look at first.
+_FIRST = ("failed", "set aside")
+
+
+def reasons(targets: Sequence[Row]) -> list[tuple[str, str, list[str]]]:
+    """Why targets are what they are, what failed first and the largest groups before others: the
+    state, the reason of the first one, and the names of all with a reason that differs from it by
+    numbers and by their own names alone.
+    """
+    groups: dict[tuple[str, str], tuple[str, str, list[str]]] = {}
+    for each in targets:
+        why = "; ".join(filter(None, [each["reason"], each["remark"]]))
+        alike = kind(why.replace(each["name"], "…"))
+        _, _, names = groups.setdefault((each["state"], alike), (each["state"], why, []))
+        names.append(each["name"])
+    last = len(_FIRST)
+    return sorted(
+        groups.values(),
+        key=lambda group: (
+            _FIRST.index(group[0]) if group[0] in _FIRST else last,
+            -len(group[2]),
+        ),
+    )

@@ -97,7 +97,7 @@ class Origin:
 
 
 @lockers.named
-def _noted(conn: Connection) -> list[dict[str, Any]]:
+def _noted_servers(conn: Connection) -> list[dict[str, Any]]:
     if ledger.installed(conn) < _WITH_SERVERS:
         return []
     return catalog.rows(conn, "ledger_servers")
@@ -149,7 +149,7 @@ class Standing:
         """Return who answers now, and what the ledger has of its server. The ledger must be one
         that can be read; before version 5 it names no server. Reads only.
         """
-        rows = _noted(conn)
+        rows = _noted_servers(conn)
         events = [row.pop("event") for row in rows]
         event = events[0] if events else ""
         noted = [Origin(**row) for row in rows]

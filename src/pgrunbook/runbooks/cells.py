@@ -38,7 +38,7 @@ def problems(
     if broken:
         yield from broken
         return
-    named = {_named(call): cell for cell, call in calls if _method(call) == "apply"}
+    named = {_block_name(call): cell for cell, call in calls if _method(call) == "apply"}
     for name, cell in named.items():
         where = f"{notebook.name}, cell {cell}"
         if name in undecided:
@@ -100,7 +100,7 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
     """
     calls: list[tuple[str, ast.Call]] = []
     broken = []
-    for cell, source in _code(notebook):
+    for cell, source in _code_cells(notebook):
         try:
             tree = ast.parse(source)
         except SyntaxError as exc:
@@ -112,7 +112,7 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
     return calls, broken
 
 
-def _code(notebook: Path) -> Iterator[tuple[str, str]]:
+def _code_cells(notebook: Path) -> Iterator[tuple[str, str]]:
     """Yield the id of each code cell, and its text with IPython's magics turned into Python."""
     python = TransformerManager()
     for cell in notebooks.cells(notebook):
@@ -128,7 +128,7 @@ def _method(call: ast.Call) -> str:
     return ""
 
 
-def _named(call: ast.Call) -> str | None:
+def _block_name(call: ast.Call) -> str | None:
     """Return the block that `run.apply` is given, if the text tells."""
     match call.args:
         case [ast.Constant(value=str(name))]:

@@ -41,7 +41,7 @@ def _digest(text: str) -> str:
     return text
 
 
-def _said(text: str) -> str:
+def _one_line(text: str) -> str:
     if text and (takes := controls.unfit(text)):
         raise ValueError(takes)
     return text
@@ -61,7 +61,7 @@ def require_said(**texts: str) -> None:
 
 Mode = Literal["plan", "rehearse", "apply", "verify", "revert"]
 Duration = Annotated[str, AfterValidator(_duration)]
-Said = Annotated[str, AfterValidator(_said)]
+Said = Annotated[str, AfterValidator(_one_line)]
 
 
 class Parameters(BaseModel):
@@ -194,7 +194,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     secret is refused and not repeated: a default that another value replaces too, for it is written
     all the same.
     """
-    misnamed = [name for name in declaration if _taken(name)]
+    misnamed = [name for name in declaration if _is_taken(name)]
     own = {}
     for name, default in declaration.items():
         if name not in _EVERYBODYS and name not in misnamed:
@@ -240,7 +240,7 @@ def _model(own: str) -> type[Parameters]:
 _EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_fields.items())
 
 
-def _taken(name: str) -> bool:
+def _is_taken(name: str) -> bool:
     """Return whether the model of the parameters has a use of its own for the name."""
     if name in _EVERYBODYS:
         return False

@@ -178,13 +178,13 @@ class Source:
             raise Refused.of("has no revert script", where=block.name, expected=file, remedy=remedy)
         sql, parsed = _fill(chosen)
         scripts = [script for script, _ in chosen]
-        undo = _block(block.name, scripts, sql, parsed, _concerned(block))
+        undo = _block(block.name, scripts, sql, parsed, _needs_of_undoing(block))
         return replace(
             undo, admits=block.admits, facts=undone, choices=block.choices, batching=batching
         )
 
 
-def _concerned(block: Block) -> Iterator[Need]:
+def _needs_of_undoing(block: Block) -> Iterator[Need]:
     """Yield the tables that a block makes, alters or maintains: what undoes it does, too."""
     if block.admits:
         yield Need(block.admits.table, "alter")
@@ -235,8 +235,8 @@ def _block(
         needs=tuple(dict.fromkeys(needed)),
         scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
-        search_path=_one(headers, "search_path"),
-        role=_one(headers, "role"),
+        search_path=_first_of(headers, "search_path"),
+        role=_first_of(headers, "role"),
         repeatable=any(header.get("repeatable") == "yes" for header in headers),
         timeouts=timeouts,
     )
@@ -246,7 +246,7 @@ def _batching(script: Script, variables: Mapping[str, str]) -> Batching | None:
     return Batching.of(script, variables) if "batch" in script.header else None
 
 
-def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
+def _first_of(headers: Iterable[Mapping[str, str]], key: str) -> str:
     """Return what the headers say: those of variants say the same, or nothing."""
     for header in headers:
         if key in header:

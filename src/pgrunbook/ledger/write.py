@@ -153,6 +153,7 @@ def repeat(
 
 def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | None) -> None:
     """Write a block's row that another ledger has."""
+    # as `about` says it; what was sent then is not known any more
     row = {
         "block": entry.block,
         "reason": "copied",

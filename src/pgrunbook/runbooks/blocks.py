@@ -151,6 +151,7 @@ class Block:
     @property
     def alters(self) -> bool:
         """Whether it concerns what is there before it, as far as its statements tell."""
+        # a table that it makes itself, and the indexes of that, were not there before it
         own = set()
         for each in self.made:
             if each.kind in ("table", "index") and not each.was:

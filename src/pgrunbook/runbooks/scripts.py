@@ -198,6 +198,7 @@ class Script:
     def _parsable(self) -> str:
         if not self.variables:
             return self.text
+        # in quotes, as a name may be a word of SQL's
         return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
     def _problems(self) -> Iterator[Problem]:

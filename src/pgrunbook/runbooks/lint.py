@@ -19,7 +19,6 @@ from pgrunbook.runbooks.scripts import Script
 from pgrunbook.runbooks.source import KINDS, Source, block_paths
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
-from pgrunbook.sqltext.placeholders import substitute
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -135,9 +134,9 @@ def _findings(folder: Path) -> Iterator[Finding]:
 
 def _squawk(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
     """squawk's view of a file, every placeholder filled in with its own name."""
-    sql = substitute(script.text, {name: name for name in script.variables}, bare='"')
     transaction = script.header.get("transaction") != "no"
-    for complaint in squawk.complaints(sql, script.name, excluded, transaction=transaction):
+    found = squawk.complaints(script.parsable, script.name, excluded, transaction=transaction)
+    for complaint in found:
         line, rule, message, remedy = complaint
         yield Finding(script.name, line, f"squawk:{rule}", message, remedy)
 

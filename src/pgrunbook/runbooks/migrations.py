@@ -138,7 +138,10 @@ def _padded(name: str, version: str, widths: dict[int, int]) -> str:
 
 
 def _versioned(name: str) -> re.Match[str] | None:
-    return next(filter(None, (pattern.fullmatch(name) for pattern in _VERSIONED)), None)
+    for pattern in _VERSIONED:
+        if match := pattern.fullmatch(name):
+            return match
+    return None
 
 
 def _version(name: str) -> str:

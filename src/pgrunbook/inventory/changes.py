@@ -48,8 +48,9 @@ class Changes:
 
 
 def read_changes(conn: psycopg.Connection[Any]) -> Changes:
-    """What the present transaction has written to the catalogs: the objects, those that depend on
-    them directly, and their parts; and where to look for what it has dropped. One message.
+    """Return what the present transaction has written to the catalogs: the objects, those that
+    depend on them directly, and their parts; and where to look for what it has dropped. One
+    message.
 
     Of a schema that has another name, the objects are not among them.
     """
@@ -64,8 +65,9 @@ def read_changes(conn: psycopg.Connection[Any]) -> Changes:
 
 
 def queries(conn: Session) -> list[str]:
-    """The questions of `read_changes`, prepared, as statements that can stand among others in the
-    transaction: `from_rows` takes the rows of each. The session's search path must be pg_catalog.
+    """Return the questions of `read_changes`, prepared, as statements that can stand among others
+    in the transaction: `from_rows` takes the rows of each. The session's search path must be
+    pg_catalog.
     """
     query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written)
     return [
@@ -75,7 +77,7 @@ def queries(conn: Session) -> list[str]:
 
 
 def from_rows(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Changes:
-    """What the rows of these answers say."""
+    """Return what the rows of these answers say."""
     objects, deleted = answers
     addresses = [Address(*row.values()) for row in objects]
     return Changes(None, addresses, [row["relname"] for row in deleted])
@@ -84,8 +86,8 @@ def from_rows(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Changes:
 def read_overwritten(
     conn: psycopg.Connection[Any], xid: int, deleted_from: Container[str] | None = None
 ) -> list[Address]:
-    """The objects that another transaction has altered or dropped, as this session still sees them:
-    ask before it commits.
+    """Return the objects that another transaction has altered or dropped, as this session still
+    sees them: ask before it commits.
 
     With `Written.deleted_from`, only what is not in `Written.addresses`, in a fraction of the time.
     """
@@ -102,7 +104,7 @@ def read_overwritten(
 
 
 def _if_written(catalog: str) -> str:
-    """The condition that the session's transaction has written to the catalog at all."""
+    """Return the condition that the session's transaction has written to the catalog at all."""
     return _COUNTED.format(catalog=catalog)
 
 

@@ -81,7 +81,7 @@ class Snapshot:
                 self._conn.execute("ROLLBACK")
 
     def ask(self, questions: Sequence[str], *, last: bool) -> list[Answer]:
-        """The answers, in the order of the questions."""
+        """Return the answers, in the order of the questions."""
         before, self._before = self._before, []  # only the first message begins the transaction
         end = []
         if last:
@@ -104,8 +104,8 @@ class Snapshot:
         return answers
 
     def _prepared(self, question: str, new: dict[str, str]) -> str:
-        """The question as it is sent: in a session of ours, what is asked again with other numbers
-        is parsed and planned once; `new` takes what is not prepared yet.
+        """Return the question as it is sent: in a session of ours, what is asked again with other
+        numbers is parsed and planned once; `new` takes what is not prepared yet.
 
         One with very many numbers is planned for just these.
         """

@@ -78,7 +78,7 @@ def _complaint(node: ast.Node, *, kept: bool) -> tuple[str, str]:
 
 
 def _of_transaction(node: ast.VariableSetStmt) -> bool:
-    """Whether it says how the transaction goes: its isolation, or that it only reads."""
+    """Return whether it says how the transaction goes: its isolation, or that it only reads."""
     if node.kind == VariableSetKind.VAR_SET_MULTI:
         return True
     name = (node.name or "").lower()

@@ -14,7 +14,15 @@ from typing import Any, Self, TypeAlias
 from pglast import ast, enums
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters, squawk
+from pgrunbook.runbooks import (
+    cells,
+    kernel_spec,
+    notebooks,
+    pairs,
+    parameters,
+    squawk,
+    started_with,
+)
 from pgrunbook.runbooks.scripts import Script
 from pgrunbook.runbooks.source import KINDS, Source, block_paths
 from pgrunbook.sqltext.dangers import dangers
@@ -108,7 +116,8 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
         problems += cells.problems(notebook, block_paths(sql / notebook.stem / "deploy"))
         problems += cells.missing_calls(notebook)
         problems += cells.secrets(notebook)
-        parameters.read_declaration(notebook)
+        started_with.require_not_executed(notebook)
+        problems += cells.set_again(notebook, parameters.read_declaration(notebook))
         kernel_spec.require(notebooks.kernel(notebook), notebook.name)
     except Refused as exc:
         problems += exc.problems

@@ -50,6 +50,15 @@ def kernel(notebook: Path) -> str:
         return str(metadata.get("kernelspec", {}).get("name", ""))
 
 
+def given_before(notebook: Path) -> bool:
+    """Return whether it keeps what papermill was given for an earlier run. Raises Refused if the
+    file is none.
+    """
+    with _reading(notebook):
+        metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+        return bool(metadata.get("papermill", {}).get("parameters"))
+
+
 @contextmanager
 def _reading(notebook: Path) -> Iterator[None]:
     """Raise Refused in place of whatever tells that the file is no notebook."""

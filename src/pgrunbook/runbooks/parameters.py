@@ -157,14 +157,19 @@ def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
 def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that a kernel's namespace has for the declared parameters, and whatever
     else papermill injected.
-
-    papermill writes `# Parameters` over what it was given; `In` is where IPython keeps the cells
-    that have run.
     """
-    values = {name: namespace[name] for name in declaration if name in namespace}
+    named = {name: namespace[name] for name in declaration if name in namespace}
+    return injected(namespace) | named
+
+
+def injected(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what papermill has injected into a kernel with this namespace: it writes
+    `# Parameters` over that, and `In` is where IPython keeps the cells that have run.
+    """
+    values: dict[str, Any] = {}
     for cell in namespace.get("In", ()):
         if cell.startswith("# Parameters\n"):
-            values = read_assignments(cell, "injected-parameters") | values
+            values |= read_assignments(cell, "injected-parameters")
     return values
 
 

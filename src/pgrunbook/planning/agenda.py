@@ -172,7 +172,7 @@ class Agenda:
                 altered = self.state.problems(block, drifted)
                 decision = decisions.decide_recorded(block, found, entry, altered)
             elif entry and block.name in backfills:
-                table = batch_keys.table(self.sessions.look, block)
+                table = batch_keys.find_table(self.sessions.look, block)
                 decision = resume_backfill.decide(block, entry, self._backfill(entry), table)
             elif block.admits:
                 decision = decisions.decide_admitting(block, found, entry)

@@ -59,10 +59,10 @@ def _who(record: Record) -> str:
 
 def _failed(targets: list[dict[str, Any]]) -> str:
     left = [row for row in targets if row["state"] != "passed"]
-    lines = [
-        f"{sentence(state)[:-1]}, {counted(len(names), 'target')}: {listed(names)}. {why.rstrip('.')}."
-        for state, why, names in reasons(left)
-    ]
+    lines = []
+    for state, why, names in reasons(left):
+        targets_of = f"{counted(len(names), 'target')}: {listed(names)}"
+        lines.append(f"{sentence(state)[:-1]}, {targets_of}. {why.rstrip('.')}.")
     again = sum(row["attempts"] > 1 for row in targets)
     lines = lines or ["Nothing failed or was set aside."]
     return "\n".join([*lines, f"{counted(again, 'target')} tried more than once."])

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.fleet.settings import Fleet
-from pgrunbook.postgres import search_path, trust
+from pgrunbook.postgres import session_settings, trust
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.runbooks import credentials, targets
@@ -114,7 +114,7 @@ def _of_query(query: Mapping[str, str], project: Project) -> list[dict[str, Any]
     ):
         if problems := trust.shadows(conn, _SCHEMA):
             raise Refused("The fleet's targets were not asked for.", problems=problems)
-        with search_path.seeing(conn), conn.cursor(row_factory=dict_row) as cursor:
+        with session_settings.seeing(conn), conn.cursor(row_factory=dict_row) as cursor:
             cursor.execute(query["sql"].encode())
             return cursor.fetchall() if cursor.description else []
 

@@ -73,10 +73,9 @@ def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> It
             if statistics:
                 options = [*_WITHOUT_ROLES, "--no-data", "--statistics"]
             dump(target, conn, server, file, *options)
-            encoding = conn.info.parameter_status("server_encoding")
             roles = [row["name"] for row in catalog.rows(conn, "policy_roles")]
             stack.enter_context(copy_place.make_roles(server, roles))
-            copy = stack.enter_context(copy_place.make_place(server, f"{PREFIX}{name}", encoding))
+            copy = stack.enter_context(copy_place.make_place(server, f"{PREFIX}{name}", conn))
             restore = Restore(copy, conn, file, roles=False)
             restore.what_calls_nothing()
             restore.the_rest()

@@ -13,7 +13,7 @@ from pgrunbook.ledger import batches
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import search_path, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
@@ -145,7 +145,8 @@ def verify(
             "%(limit)s, true)",
             {"limit": timeouts.statement_timeout},
         )
-        conn.execute(f"{search_path.theirs(search_path.of(conn))}; {_SAVEPOINT}".encode())
+        settings = session_settings.theirs(search_path.of(conn))
+        conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
         for statement in statements:
             problem = _try(conn, statement)
             if statement.check:

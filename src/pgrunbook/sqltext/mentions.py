@@ -71,6 +71,21 @@ def is_plain(node: ast.Node) -> bool:
     return isinstance(node, _PLAIN)
 
 
+# GRANT locks no table, and what makes a type or a function has no relation to lock.
+_LOCKING = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt)
+_COMMENTED = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_INDEX)
+
+
+def locks_what_it_changes(node: ast.Node) -> bool:
+    """Return whether all that a statement writes to the catalogs is about relations that it locks
+    until its transaction ends, or about their row types. A function in a default, a CHECK or an
+    index might do more: none is expected to change a schema.
+    """
+    if isinstance(node, ast.CommentStmt):
+        return node.objtype in _COMMENTED
+    return isinstance(node, _LOCKING)
+
+
 class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without types
     def __init__(self) -> None:
         self.found: set[Relation] = set()

@@ -85,10 +85,12 @@ def queries(conn: Session, *, near: bool = False) -> list[str]:
 
     `near`: what the transaction writes hangs on relations that it has locked.
     """
-    condition = _if_written_near if near else _if_written
+    name, condition = "written", _if_written
+    if near:
+        name, condition = "written_near", _if_written_near
     query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", condition)
     return [
-        conn.prepared("written_near" if near else "written", query, {}),
+        conn.prepared(name, query, {}),
         conn.prepared("deleted_from", catalogs.query("deleted_from"), {}),
     ]
 
@@ -126,8 +128,12 @@ def _if_written(catalog: str) -> str:
 
 
 def _if_written_near(catalog: str) -> str:
-    """That condition, and the one that leads to the relations that the transaction has locked."""
-    return _if_written(catalog) + (f"{_NEAR[catalog]} AND " if catalog in _NEAR else "")
+    """Return that condition, and the one that leads to the relations that the transaction has
+    locked.
+    """
+    if catalog not in _NEAR:
+        return _if_written(catalog)
+    return f"{_if_written(catalog)}{_NEAR[catalog]} AND "
 
 
 def _query(

@@ -201,12 +201,16 @@ def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
 def _mask(option: str) -> str:
     """Return an option of whatever is foreign, without a value that may be secret."""
     name, _, _ = option.partition("=")
-    return f"{name}={MASK}" if _SECRET.search(name) else mask_shapes(option)
+    if _SECRET.search(name):
+        return f"{name}={MASK}"
+    return mask_shapes(option)
 
 
 def _mask_in_mapping(option: str) -> str:
     name, _, _ = option.partition("=")
-    return option if _NO_SECRET.fullmatch(name) else f"{name}={MASK}"
+    if _NO_SECRET.fullmatch(name):
+        return option
+    return f"{name}={MASK}"
 
 
 def _without_password(conninfo: str) -> str:
@@ -241,6 +245,7 @@ def _add(inventory: Inventory, remarks: Mapping[str, Answer]) -> None:
             each = objects.get(Address(classid, oid, number))
             if each is None:
                 continue
-            masked = mask_shapes(text, sql=True) if isinstance(text, str) else text
-            properties = {**inventory.definitions[each].properties, name: masked}
+            if isinstance(text, str):  # else a list: of extensions, of labels
+                text = mask_shapes(text, sql=True)
+            properties = {**inventory.definitions[each].properties, name: text}
             inventory.definitions[each] = Definition(properties)

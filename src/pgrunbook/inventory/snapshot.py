@@ -68,8 +68,9 @@ class Snapshot:
     def __init__(self, conn: psycopg.Connection[Any]) -> None:
         self._conn = conn
         self._idle = conn.info.transaction_status == TransactionStatus.IDLE
-        self._before = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] if self._idle else []
-        self._before += [_KEEP, *_SET]
+        self._before = [_KEEP, *_SET]
+        if self._idle:
+            self._before.insert(0, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def __enter__(self) -> Snapshot:
         return self

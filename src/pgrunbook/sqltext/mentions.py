@@ -111,15 +111,15 @@ class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without typ
 
     def visit_CommentStmt(self, _: Any, comment: ast.CommentStmt) -> None:
         """Called by pglast for COMMENT ON."""
-        self.found.update(_named(comment.objtype, comment.object))
+        self.found.update(_relation(comment.objtype, comment.object))
 
     def visit_DropStmt(self, _: Any, drop: ast.DropStmt) -> None:
         """Called by pglast for DROP."""
         for name in drop.objects:
-            self.found.update(_named(drop.removeType, name))
+            self.found.update(_relation(drop.removeType, name))
 
 
-def _named(kind: ObjectType, name: Any) -> Iterator[Relation]:
+def _relation(kind: ObjectType, name: Any) -> Iterator[Relation]:
     if kind not in _OWN_NAMES or not isinstance(name, tuple):
         return
     match [part.sval for part in name[: len(name) - _OWN_NAMES[kind]]]:

@@ -85,7 +85,7 @@ class Fold:
         made = set()
         for changes in self.changes.values():
             for known, (before, after) in changes.items():
-                if before is None or before == after:
+                if before is None or before == after:  # equal: it was adopted as it was
                     made.add(known)
         return made
 
@@ -178,6 +178,7 @@ class Fold:
         """Take account of a block that is in place no more: of what it alone has set nothing is
         expected.
         """
+        # what it has changed then, and what undoing it has changed now
         for known in self.changes.pop(setter.key, {}).keys() | changed.keys():
             setters = self.history.get(known, [])
             others = [each for each in setters if each.key != setter.key]

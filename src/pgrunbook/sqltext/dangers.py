@@ -38,15 +38,16 @@ def dangers(
     for node, line in statements:
         if not transaction and not isinstance(node, ast.CommentStmt):
             found.append(Danger(Hazard.NOT_TRANSACTIONAL, Thing("", "", "the block"), line))
-        new = [each for each in _of(executed(node), line) if each.thing[1:3] not in made]
+        done = executed(node)
+        new = [each for each in _of(done, line) if each.thing[1:3] not in made]
         found += new
         if transaction:
-            held.take(node, line, new, made)
-        made.update(_made(node))
+            held.take(done, line, new, made)
+        made.update(_created_relations(node))
     return list(dict.fromkeys([*found, *held.dangers()]))
 
 
-def _made(node: ast.Node) -> Iterator[tuple[str, str]]:
+def _created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
     """Yield the schemas and names of the relations that a statement makes for certain."""
     match node:
         case ast.CreateStmt(relation=made, if_not_exists=False):
@@ -65,7 +66,7 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
         case ast.DropStmt(removeType=kind, objects=objects, behavior=behavior):
             for each in objects:
                 dropped = Danger(
-                    _dropping(kind), thing_named(kind, each), line, (), _cascade(behavior)
+                    _drop_hazard(kind), thing_named(kind, each), line, (), _cascade(behavior)
                 )
                 yield dropped
                 # the tables of an extension go without CASCADE, too
@@ -88,7 +89,7 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
                     yield Danger(hazard, thing, line, doubts)
 
 
-def _dropping(kind: int) -> Hazard:
+def _drop_hazard(kind: int) -> Hazard:
     if kind in (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE):
         return Hazard.DROPS_TABLE
     return Hazard.DROPS_OTHER
@@ -171,14 +172,14 @@ def _of_storage(node: ast.Node) -> Found:
             yield Hazard.REWRITES_TABLE, relation("materialized view", view), ()
             yield Hazard.LOCKS_OUT_READS, relation("materialized view", view), ()
         case ast.ClusterStmt(relation=ast.RangeVar() as table):
-            yield from _rewritten(table)
+            yield from _rewrites(table)
         case ast.VacuumStmt(options=options, rels=tables):
             if any(each.defname == "full" for each in options or ()):
                 for each in tables or ():
-                    yield from _rewritten(each.relation)
+                    yield from _rewrites(each.relation)
 
 
-def _rewritten(table: ast.RangeVar) -> Found:
+def _rewrites(table: ast.RangeVar) -> Found:
     yield Hazard.REWRITES_TABLE, relation("table", table), ()
     yield Hazard.LOCKS_OUT_READS, relation("table", table), ()
 

@@ -4,7 +4,7 @@ what else DDL runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import psycopg
 
@@ -147,13 +147,14 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def letters(conn: Connection, texts: Mapping[str, str]) -> list[CheckResult]:
+def letters(conn: Connection, written: Callable[[], Mapping[str, str]]) -> list[CheckResult]:
     """Whether the database's encoding has every character of what is to be written, by where it
     stands. Reads only.
     """
     encoding = conn.info.parameter_status("server_encoding") or ""
     if encoding in ("UTF8", "SQL_ASCII"):
         return []
+    texts = written()
     lacking = {
         each
         for each in sorted(set("".join(texts.values())))

@@ -144,6 +144,7 @@ def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
     if installed(conn) < WITH_DETAILS:
         return []
     found = catalog.rows(conn, "ledger_unfinished", schema=schema)
+    # a row on a block in batches is written when it begins: what it has done since, its batches say
     by_run = {row["run_id"]: row for row in found}
     for batch in batches_of(conn, list(by_run)):
         row = by_run[batch["run_id"]]

@@ -172,7 +172,7 @@ class Agenda:
                 altered = self.state.problems(block, drifted)
                 decision = decisions.decide_recorded(block, found, entry, altered)
             elif entry and block.name in backfills:
-                table = batch_keys.table(self.sessions.look, block)
+                table = batch_keys.find_table(self.sessions.look, block)
                 decision = resume_backfill.decide(block, entry, self._backfill(entry), table)
             elif block.admits:
                 decision = decisions.decide_admitting(block, found, entry)
@@ -278,7 +278,7 @@ class Agenda:
             block,
             found,
             entry,
-            self.state.fold.changes.get((self.runbook, block.name), {}),
+            self.state.fold.changed_by(self.runbook, block.name),
             self.state.problems(block, drifted),
             lambda undo: self._remains(undo, entry),
             self.source,

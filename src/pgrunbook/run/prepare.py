@@ -93,7 +93,7 @@ class Preparation:
         """
         blocks = self.agenda.blocks()
         # before the catalog is asked for what is called so
-        unwritable = reliance.letters(
+        unwritable = reliance.check_characters(
             self.look, lambda: {each.name: _names(each) for each in blocks}
         )
         checks.require(unwritable, Refused, "The target is not ready: nothing was changed.")
@@ -105,7 +105,7 @@ class Preparation:
         results += self._cells(decided)
         results.append(right_target.check_server(self.target, self.standing))
         results += _exposed(decided)
-        results += reliance.readings(self.agenda.state.unread())
+        results += reliance.report_readings(self.agenda.state.unread())
         results += preflight.check(
             self.look, self.agenda.schema, self.identity, decided, self.shape
         )
@@ -116,7 +116,7 @@ class Preparation:
             results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided)
         results += self._delays(decided)
-        results += reliance.letters(self.look, lambda: self._written(decided))
+        results += reliance.check_characters(self.look, lambda: self._written(decided))
         state = self.agenda.state.concerning(blocks)
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks, state)
@@ -210,8 +210,9 @@ class Preparation:
     def _losses(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """Check what a revert would take along."""
 
-        def again(runbook: str, mode: str) -> str:
-            return arguments.command_again(self.project, runbook, self.parameters, mode)
+        def again(runbook: str, schema: str, mode: str) -> str:
+            chosen = self.parameters.model_copy(update={"schema_": schema})
+            return arguments.command_again(self.project, runbook, chosen, mode)
 
         return losses.check(
             self.look,

@@ -136,8 +136,8 @@ DECIDED = [
 
 def test_each_part_is_read_as_it_was_written() -> None:
     assert bundles.parts(bundles.bundle(DECIDED[0]), Decided) == DECIDED[:1]
-    assert bundles.parts(bundles.packed(DECIDED), Decided) == DECIDED
-    assert bundles.packed([]) == {}
+    assert bundles.parts(bundles.bundle_many(DECIDED), Decided) == DECIDED
+    assert bundles.bundle_many([]) == {}
     assert bundles.parts({"text/plain": "x"}, Decided) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_output
 
 from pgrunbook.records.format.mime_types import FRAME_MIME
-from pgrunbook.runner.flood import LIMIT, MOST, Flood, cut, shortened, size
+from pgrunbook.runner.flood import LIMIT, MOST, Flood, cut, shorten, size
 
 
 def shown(flood: Flood, count: int, each: str, **data: Any) -> list[Any]:
@@ -21,14 +21,14 @@ def shown(flood: Flood, count: int, each: str, **data: Any) -> list[Any]:
 
 def test_a_text_is_cut_between_words() -> None:
     text = " ".join(f"word{n}" for n in range(LIMIT // 4))
-    first, note, last = shortened(text).split("\n")
+    first, note, last = shorten(text).split("\n")
     assert text.startswith(first)
     assert text.endswith(last)
     assert first.endswith(" ")
     assert last.startswith(" ")
     assert note == f"… left out: {len(text) - len(first) - len(last):,} characters …"
-    assert shortened("x" * (LIMIT // 2)) == "x" * (LIMIT // 2)
-    assert len(shortened("x" * LIMIT)) < LIMIT // 2 + 100
+    assert shorten("x" * (LIMIT // 2)) == "x" * (LIMIT // 2)
+    assert len(shorten("x" * LIMIT)) < LIMIT // 2 + 100
 
 
 @pytest.mark.long

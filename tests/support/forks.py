@@ -120,7 +120,7 @@ def _start_no_kernel() -> None:
     from pgrunbook.runner import kernels
 
     papermill.execute_notebook = partial(papermill.execute_notebook, warm=True)
-    kernels.started = lambda _: nullcontext()
+    kernels.start_kernel = lambda _: nullcontext()
 
 
 def _import_everything() -> None:

@@ -35,7 +35,7 @@ def confirm(project: Project, target: str, schema: str, *, operator: str, reason
         if standing.is_original:
             return standing
         identity = identify(sessions.look)
-        problems = preflight.ledger_alone(sessions.look, schema, identity)
+        problems = preflight.check_ledger_alone(sessions.look, schema, identity)
         checks.require(problems, Refused, "The ledger cannot be written: nothing was changed.")
         right_target.check_name(
             targets.resolve(target, project), identity, standing, project, confirming=True
@@ -58,7 +58,7 @@ def _reached(project: Project, target: str, schema: str) -> Iterator[tuple[Sessi
         with driver_errors("The target could not be asked.", where=f"target {target!r}"):
             right_target.check_identity(resolved, identify(sessions.look))
             checks.require(
-                preflight.schema(sessions.look, schema), Refused, "The target cannot be read."
+                preflight.check_schema(sessions.look, schema), Refused, "The target cannot be read."
             )
             yield sessions, Standing.of(sessions.look)
     finally:

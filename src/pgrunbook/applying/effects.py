@@ -1,8 +1,8 @@
-"""What a block changes: read in its own transaction, before that commits.
+"""Reads the effect of a block: in its own transaction, before that commits.
 
 The rows of the catalog that the transaction has written carry its number, so that nothing escapes:
 what a DO block, a function, an extension's script or an event trigger does is among them. What was
-dropped, only the look before can tell.
+dropped has no row any more: it is found by the ground, which was read before.
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ from pgrunbook.runbooks.blocks import Block
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a transaction has changed, object by object, and how these objects are now; `kept`: what
-    it has taken over as it was; `rows_written`: how many rows of which table.
+    """What a transaction has changed.
+
+    - `differences` has the definitions of each changed object before and after; `after` is the
+      inventory of all that was read for that.
+    - `kept` are the objects that the block has taken over as they were.
+    - `parts` has the identity of the relation that an object is a part of.
+    - `rows_written` says how many rows of which table.
     """
 
     differences: Sequence[Difference] = ()
@@ -45,30 +50,26 @@ class Effect:
 
     @property
     def rows(self) -> list[list[object]]:
-        """As the ledger keeps it: type, identity, definition before and after, None if absent, and
-        what it is a part of.
+        """The effect as the ledger keeps it: type, identity, definition before and after, None if
+        absent, and what the object is a part of.
         """
         kept = [Difference(each, made, made) for each, made in self.kept.items()]
-        return [
-            [
-                *each.object,
-                _properties(each.before),
-                _properties(each.after),
-                self.parts.get(each.object),
-            ]
-            for each in [*self.differences, *kept]
-        ]
+        rows = []
+        for each in (*self.differences, *kept):
+            states = _properties(each.before), _properties(each.after)
+            rows.append([*each.object, *states, self.parts.get(each.object)])
+        return rows
 
     def frame(self) -> pd.DataFrame:
-        """One row an object: columns `object`, `change` (made, altered, moved, dropped), `what`
-        (the properties that differ).
+        """Return a row an object: columns `object`, `change` (made, altered, moved, dropped),
+        `what` (the properties that differ), all str.
         """
         rows = [[str(each.object), _change(each), _what(each)] for each in self.differences]
         return pd.DataFrame(rows, columns=["object", "change", "what"], dtype="str")
 
     def summary(self) -> str:
-        """How many objects were made, altered, moved and dropped, and rows written: `3 made, 1
-        altered, 40 rows written`.
+        """Return how many objects were made, altered, moved and dropped, and how many rows were
+        written: `3 made, 1 altered, 40 rows written`.
         """
         counts = Counter(_change(each) for each in self.differences)
         parts = [f"{number} {change}" for change, number in counts.items()]
@@ -79,8 +80,8 @@ class Effect:
         return ", ".join(parts)
 
     def rows_frame(self) -> pd.DataFrame:
-        """One row a table that it has written rows of: index `table`; columns `inserted`,
-        `updated`, `deleted` (int), and `truncated` where it was, by the server's statistics.
+        """Return a row a table of which rows were written: index `table`; columns `inserted`,
+        `updated`, `deleted` (int), and `truncated` if one was, by the server's statistics.
         """
         columns = ["relation", "inserted", "updated", "deleted"]
         if any(row["truncated"] for row in self.rows_written):
@@ -97,7 +98,9 @@ def _change(each: Difference) -> str:
         return "made"
     if each.after is None:
         return "dropped"
-    return "moved" if each.before == each.after else "altered"
+    if each.before == each.after:
+        return "moved"
+    return "altered"
 
 
 def _what(each: Difference) -> str:
@@ -116,29 +119,37 @@ def read_effect(
     ground: Ground,
     wanted: Mapping[Object, Definition | None],
 ) -> Effect:
-    """Read what the open transaction of `conn` has changed, compared with the ground; and how the
-    `wanted` objects are now. One message; `by_block` is where to look.
+    """Read what the open transaction of `conn` has changed, compared with the ground, in one round
+    trip. `by_block` says which rows of the catalog it has written, and from which catalogs it has
+    deleted; `wanted` are objects that are read, too, to be compared with what they are to be.
     """
     known = ground.seen.addresses
-    own = {*by_block.addresses, *_lessened(ground, by_block.deleted_from)}
-    asked = own | {known[each] for each in wanted if each in known}
-    after = read_objects(conn, sorted(asked), *_lost(ground, by_block.deleted_from))
-    _silence(ground, after)
-    if _renames(ground, after):  # of what is in the schema, or the role's, no row was written
+    touched = {*by_block.addresses, *_may_have_lost_parts(ground, by_block.deleted_from)}
+    asked = touched | {known[each] for each in wanted if each in known}
+    after = read_objects(conn, sorted(asked), *_may_be_gone(ground, by_block.deleted_from))
+    after.silent -= asked  # which were read as they are now, if they are there
+    _add_without_comments(ground, after)
+    if _renames(ground, after):
+        # Of what is in a schema, or belongs to a role, no row was written; but all of it is printed
+        # with another name.
         after = read(conn)
-        own = {*known.values(), *after.addresses.values()}
-    own |= after.gone | after.silent
-    objects = [ground.at[address] for address in own if address in ground.at]
-    before = {each: ground.seen[each] for each in objects}
-    now = {each: after[each] for each, address in after.addresses.items() if address in own}
+        touched = {*known.values(), *after.addresses.values()}
+    touched |= after.gone | after.silent
+    before = {}
+    for address in touched:
+        if address in ground.at:
+            each = ground.at[address]
+            before[each] = ground.seen[each]
+    now = {each: after[each] for each, address in after.addresses.items() if address in touched}
     changes = differences(before, now)
-    touched = {each.object for each in changes}
-    kept = {each: after[each] for each in wanted if each in after and each not in touched}
-    parts = ground.parts_of({*touched, *kept}, after)
+    changed = {each.object for each in changes}
+    kept = {each: after[each] for each in wanted if each in after and each not in changed}
+    parts = ground.parts_of({*changed, *kept}, after)
     return Effect(changes, after, kept, parts)
 
 
-# What is deleted there, while the object stays: of those of a catalog, or that have a property.
+# Where a row may be deleted of an object that stays: in a catalog of its parts, and the catalog of
+# the objects; in a catalog of remarks, and the properties that objects have by them.
 _PARTS = {
     "pg_amop": "pg_opfamily",
     "pg_amproc": "pg_opfamily",
@@ -153,55 +164,64 @@ _REMARKS = {
 }
 
 
-def _lessened(ground: Ground, deleted_from: Sequence[str]) -> set[Address]:
-    """The objects that may have lost a part, or what was said of them."""
-    classes = {OIDS[_PARTS[name]] for name in deleted_from if name in _PARTS}
-    properties = {each for name in deleted_from for each in _REMARKS.get(name, ())}
+def _may_have_lost_parts(ground: Ground, deleted_from: Sequence[str]) -> set[Address]:
+    """Return the objects that may have lost a part, or a remark."""
+    classes: set[int] = set()
+    properties: set[str] = set()
+    for name in deleted_from:
+        if name in _PARTS:
+            classes.add(OIDS[_PARTS[name]])
+        properties |= _REMARKS.get(name, set())
+    found: set[Address] = set()
     if not classes and not properties:
-        return set()
-    return {
-        address
-        for each, address in ground.seen.addresses.items()
-        if address.classid in classes or properties & ground.seen[each].properties.keys()
-    }
+        return found
+    for each, address in ground.seen.addresses.items():
+        if address.classid in classes or properties & ground.seen[each].properties.keys():
+            found.add(address)
+    return found
 
 
-def _lost(
+def _may_be_gone(
     ground: Ground, deleted_from: Sequence[str]
 ) -> tuple[Mapping[int, set[Address]], set[Address]]:
-    """The objects that may be gone, by catalog; and those that may have no comment any more, of
-    which there may be too many to be read.
+    """Return the objects that may be gone, by catalog; and those that may have lost their comment:
+    of these only that is asked, as there may be too many to be read.
     """
-    lost = defaultdict[int, set[Address]](set)
-    remarked: set[Address] = set()
+    gone = defaultdict[int, set[Address]](set)
+    silent: set[Address] = set()
     classes = {OIDS[name] for name in deleted_from if name in OIDS}
     comments = not {"pg_description", "pg_shdescription"}.isdisjoint(deleted_from)
-    for each, address in ground.seen.addresses.items() if classes or comments else ():
+    if not classes and not comments:
+        return gone, silent
+    for each, address in ground.seen.addresses.items():
         if address.classid in classes:
-            lost[address.classid].add(address)
+            gone[address.classid].add(address)
         if comments and "comment" in ground.seen[each].properties:
-            remarked.add(address)
-    return lost, remarked
+            silent.add(address)
+    return gone, silent
 
 
-def _silence(ground: Ground, after: Inventory) -> None:
-    """Add what is as it was before, but for its comment."""
+def _add_without_comments(ground: Ground, after: Inventory) -> None:
+    """Add the objects that have lost their comments, which were not read: they are as before
+    otherwise.
+    """
     for address in after.silent - after.gone - {*after.addresses.values()}:
         each = ground.at[address]
-        said = {**ground.seen[each].properties}
-        del said["comment"]
-        after.definitions[each], after.addresses[each] = Definition(said), address
+        properties = {**ground.seen[each].properties}
+        del properties["comment"]
+        after.definitions[each] = Definition(properties)
+        after.addresses[each] = address
         if each in ground.seen.owners:
             after.owners[each] = ground.seen.owners[each]
 
 
 def _renames(ground: Ground, after: Inventory) -> bool:
-    """Whether a schema or a role that was there has another name."""
-    return any(
-        each.type in ("schema", "role")
-        and ground.named.get(address, each.identity) != each.identity
-        for each, address in after.addresses.items()
-    )
+    """Whether a schema or a role that was there has another name now."""
+    for each, address in after.addresses.items():
+        has_parts = each.type in ("schema", "role")
+        if has_parts and ground.named.get(address, each.identity) != each.identity:
+            return True
+    return False
 
 
 def compare(
@@ -211,16 +231,20 @@ def compare(
     wanted: Mapping[Object, Definition | None],
     before: Collection[tuple[str, ...]],
 ) -> Effect:
-    """Look once more at what a block outside a transaction concerns; what has changed since the
-    last look. What an earlier attempt has made, and is `wanted`, counts as made by the block; not
-    what was there `before` it.
+    """Read once more what a block outside a transaction concerns, and return what has changed since
+    the ground was read last. What an earlier attempt has made, and is `wanted`, counts as made by
+    the block; not what existed `before` it.
     """
     changes = ground.compare(conn, block.relations, code=not block.plain)
-    touched = {each.object for each in changes}
+    changed = {each.object for each in changes}
     seen = ground.seen
-    over = [each for each in wanted if each in seen and each not in touched]
-    kept = {each: seen[each] for each in over if each in before}
-    made = [Difference(each, None, seen[each]) for each in over if each not in kept]
-    changes = [*changes, *made]
+    kept = {}
+    for each in wanted:
+        if each not in seen or each in changed:
+            continue
+        if each in before:
+            kept[each] = seen[each]
+        else:
+            changes.append(Difference(each, None, seen[each]))
     parts = ground.parts_of([*(each.object for each in changes), *kept], seen)
     return Effect(changes, seen, kept, parts)

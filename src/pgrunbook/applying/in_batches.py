@@ -114,7 +114,7 @@ class _Work:
         self._attempts = Attempts(self.sessions, block.name, self.timeouts, self.report)
         write.prepare(conn)
         batches.prepare(conn)
-        there = batch_keys.found(conn, block)
+        there = batch_keys.find_key(conn, block)
         if problems := list(batch_keys.problems(block, there)):
             raise Refused("The block cannot be cut into batches.", problems=problems)
         cut = block.batching
@@ -213,9 +213,8 @@ class _Work:
         rows = min(self._few or self.pace.rows, self.pace.rows)
         behind = self.backfill.at, self.backfill.upper
         ahead = self.keyset.ahead(self.sessions.work, *behind, rows)
-        if problems := [
-            *resume_backfill.table_problems(self.decision.block, self.backfill, ahead.table)
-        ]:
+        block = self.decision.block
+        if problems := [*resume_backfill.table_problems(block, self.backfill, ahead.table)]:
             raise Failed("Its table is another one now.", problems=problems)
         return ahead
 

@@ -5,7 +5,6 @@ with `--json`.
 from __future__ import annotations
 
 import errno
-import getpass
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from pgrunbook.errors import (
     Verdict,
     first_line,
 )
+from pgrunbook.postgres import os_user
 
 if TYPE_CHECKING:
     from pgrunbook.records.record import Record
@@ -75,11 +75,10 @@ class Commands(click.Group):
             signals.end()
             error = error_of(exc)
             if ctx.meta[_ASKED] and _PRINTED not in ctx.meta:
-                click.echo(
-                    controls.document(
-                        [told(error)] if ctx.invoked_subcommand == "run" else told(error)
-                    )
-                )
+                document: Any = error_document(error)
+                if ctx.invoked_subcommand == "run":
+                    document = [document]
+                click.echo(controls.document(document))
             if not isinstance(exc, RunbookError | KeyboardInterrupt | OSError):
                 raise  # click shows its own; a fault of ours has its traceback
             click.secho(f"{error.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
@@ -125,8 +124,8 @@ def print_end(
     print_document(keys | facts)
 
 
-def told(error: RunbookError) -> dict[str, Any]:
-    """An error as JSON values: the keys that every document has."""
+def error_document(error: RunbookError) -> dict[str, Any]:
+    """Return an error as JSON values: the keys that every document has."""
     return {
         "verdict": str(error.verdict),
         "message": str(error),
@@ -151,7 +150,7 @@ SCHEMA = click.option(
 )
 
 OPERATOR = click.option(
-    "--operator", default=getpass.getuser, show_default="you", help="Who says so."
+    "--operator", default=os_user.own_name, show_default="you", help="Who says so."
 )
 
 AS_JSON = click.option(

@@ -1,11 +1,10 @@
-"""The command line: a light wrapper. Exit codes: 0 passed, 1 failed, 2 refused, 3 interrupted, 4
-locked out.
+"""The command line: what each command asks of the other rooms, and prints. Exit codes: 0 passed, 1
+failed, 2 refused, 3 interrupted, 4 locked out.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,14 +16,11 @@ from pgrunbook.cli.fleet import fleet
 from pgrunbook.cli.import_command import import_
 from pgrunbook.cli.requests import pause, resume, stop
 from pgrunbook.cli.run_command import run
-from pgrunbook.errors import (
-    Verdict,
-)
+from pgrunbook.errors import Verdict
 from pgrunbook.runbooks import parameters
 from pgrunbook.runbooks.project import Project
 
-if TYPE_CHECKING:
-    pass
+# Commands import what they need when they are called: the others answer at once.
 
 
 @click.group(

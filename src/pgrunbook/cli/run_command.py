@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
@@ -22,7 +22,7 @@ from pgrunbook.runbooks.project import Project
 if TYPE_CHECKING:
     from pgrunbook.records.how_it_ended import Ending
 
-# Gives what a runbook is to be run within.
+# Makes the context that a runbook is to be run in, which yields the runbooks before it.
 _Turn = Callable[[Path], AbstractContextManager[Sequence[str]]]
 
 
@@ -96,14 +96,15 @@ def run(
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
     asked = arguments.read_arguments(notebooks, all_pairs)
     if pending:
-        asked = {
-            path: each for path, each in asked.items() if _is_pending(project, path, each.chosen)
-        }
+        for path, each in list(asked.items()):
+            if not _is_pending(project, path, each.chosen):
+                del asked[path]
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
-    bar = bool(sys.stderr and sys.stderr.isatty()) if progress is None else progress
+    if progress is None:
+        progress = bool(sys.stderr and sys.stderr.isatty())
     with contextlib.ExitStack() as turns:
         turn = _turn(project, asked, turns)
-        _run_in_order(project, asked, turn, html=html, bar=bar, as_json=as_json)
+        _run_in_order(project, asked, turn, html=html, bar=progress, as_json=as_json)
 
 
 def _run_in_order(
@@ -118,31 +119,35 @@ def _run_in_order(
     """Run each of the runbooks, up to the first that does not pass; and say what there is to say of
     each when it is over, or as JSON when all are.
     """
-    told: list[dict[str, Any]] = []
+    documents: list[dict[str, Any]] = []
     try:
         for path, each in asked.items():
-            told.append(facts := {"runbook": path.stem})
+            document: dict[str, Any] = {"runbook": path.stem}
+            documents.append(document)
             for name, value in _run(project, path, each, turn(path), html=html, bar=bar):
-                facts[name] = value
+                document[name] = value
                 if not as_json:
-                    _say(name, value, passed=facts["verdict"] == Verdict.PASSED)
-            _go_on([facts["runbook"] for facts in told], Verdict(facts["verdict"]))
+                    _say(name, value, passed=document["verdict"] == Verdict.PASSED)
+            verdict = Verdict(document["verdict"])
+            if verdict is not Verdict.PASSED:
+                _exit(verdict, [each["runbook"] for each in documents[:-1]])
             if signals.stopped() and path != list(asked)[-1]:
                 raise Interrupted(
                     f"Stopped by a signal, after {path.stem}: the runbooks after it were not begun."
                 )
     except (Exception, KeyboardInterrupt) as exc:
-        error = commands.told(commands.error_of(exc))
-        told[-1] = error | told[-1] | {"problems": error["problems"], "error": error["message"]}
+        error = commands.error_document(commands.error_of(exc))
+        error_too = {"problems": error["problems"], "error": error["message"]}
+        documents[-1] = error | documents[-1] | error_too
         raise
     finally:
         if as_json:
-            commands.print_document(told)
+            commands.print_document(documents)
 
 
 def _turn(project: Project, asked: Mapping[Path, Arguments], turns: contextlib.ExitStack) -> _Turn:
-    """What a runbook is to be run within; it gives those before it, if they are only planned or
-    rehearsed: see `InTurn.turn`.
+    """Return what makes the context for each runbook. Several that are only planned or rehearsed
+    share a copy: see `InTurn.turn`.
     """
     if len(asked) <= 1:
         return lambda _: contextlib.nullcontext(())
@@ -151,11 +156,9 @@ def _turn(project: Project, asked: Mapping[Path, Arguments], turns: contextlib.E
     return turns.enter_context(InTurn(project, asked)).turn
 
 
-def _go_on(done: Sequence[str], verdict: Verdict) -> None:
-    """Exit if the last of these runbooks did not pass, with a note about those before it."""
-    if verdict is Verdict.PASSED:
-        return
-    if passed := done[:-1]:
+def _exit(verdict: Verdict, passed: Sequence[str]) -> NoReturn:
+    """Exit with the code of a run that did not pass, and a note about the runbooks before it."""
+    if passed:
         click.echo(f"note:     {', '.join(passed)} came before it and passed", err=True)
     sys.exit(verdict.exit_code)
 
@@ -177,33 +180,35 @@ def _run(
     html: bool,
     bar: bool,
 ) -> Iterator[tuple[str, Any]]:
-    """Run one runbook, and seal its record; what there is to say, each with its name, once nothing
-    is left to be done: nobody need listen to the end.
+    """Run one runbook, and seal its record. Yields what there is to say, each with its name, once
+    nothing is left to be done: nobody need listen to the end.
     """
     with signals.as_before(), turn as after:
         path, ending = _execute(project, notebook, asked, bar=bar)
-        sealed = _sealed(project, path)
-        page = _page(project, path) if html else None
+        seal = _seal(project, path)
+        page = _make_page(project, path) if html else None
     yield "verdict", str(ending.verdict)
     if after:
         yield "after", list(after)
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
     dry = asked.chosen.mode in ("plan", "rehearse")
-    record = commands.record(path) if dry or ending.verdict is Verdict.PASSED else None
-    if record and (put_aside := record.card.get("put_aside")):
-        yield "put_aside", put_aside
-    if record and dry:
-        yield "hazards", record.rows("hazards")
-        if digest := record.plan.get("digest"):
-            yield "plan", digest
+    if dry or ending.verdict is Verdict.PASSED:
+        record = commands.record(path)
+        put_aside = record.card.get("put_aside")
+        if put_aside:
+            yield "put_aside", put_aside
+        if dry:
+            yield "hazards", record.rows("hazards")
+            if record.plan.get("digest"):
+                yield "plan", record.plan["digest"]
     yield "notebook", str(commands.relative(path))
     if page:
         yield "page", str(commands.relative(page))
-    if isinstance(sealed, RunbookError):
-        raise sealed
-    if sealed:
-        yield "seal", sealed
+    if isinstance(seal, RunbookError):
+        raise seal
+    if seal:
+        yield "seal", seal
 
 
 def _execute(
@@ -218,15 +223,15 @@ def _execute(
         raise Interrupted("Stopped by a signal, before any cell was run.") from exc
 
 
-def _page(project: Project, notebook: Path) -> Path:
+def _make_page(project: Project, notebook: Path) -> Path:
     from pgrunbook.records.archive import Archive
     from pgrunbook.records.site import Site
 
     return Site(Archive(project.outputs)).page(notebook)
 
 
-def _sealed(project: Project, notebook: Path) -> str | RunbookError:
-    """The seal, in a line, or why there is none."""
+def _seal(project: Project, notebook: Path) -> str | RunbookError:
+    """Seal the record. Returns the seal, in a line, or why there is none."""
     from pgrunbook.records import sealing
 
     try:
@@ -240,8 +245,8 @@ def _sealed(project: Project, notebook: Path) -> str | RunbookError:
 
 
 def _say(name: str, value: Any, *, passed: bool) -> None:
-    """One thing about a run, for people. Why it did not pass is an error."""
-    if name == "message":  # which has the problems in it
+    """Print one thing about a run, for people. Why it did not pass goes to stderr."""
+    if name == "message":  # the problems are in it
         click.secho(value, fg="green" if passed else "red", err=not passed)
     elif name == "put_aside":
         commands.warn([value])

@@ -1,4 +1,4 @@
-"""Where a target stands: the blocks in the files beside the rows in its ledger. Reads only."""
+"""Reports where a target stands: blocks in the files beside rows in its ledger. Reads only."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ WIDTH = 140
 def collect(
     project: Project, runbooks: Sequence[str], target: str, schema: str
 ) -> list[dict[str, Any]]:
-    """One mapping a runbook: `runbook`, `target`, `server`, `schema`, `blocks` and the last run,
-    all JSON values.
+    """Return a mapping for each runbook: `runbook`, `target`, `server`, `schema`, `blocks` and
+    `last_run`, all JSON values.
 
     A block's state is `pending`, or the last event that the ledger has of it; one with variants is
     listed once for each of its columns. It is `edited` if its files are no longer those that were
@@ -47,65 +47,64 @@ def collect(
         connect(resolved, schema=schema, label="status", read_only=True) as conn,
     ):
         right_target.check_identity(resolved, identify(conn))
-        checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
-        told = {"target": target, "server": str(Standing.of(conn)), "schema": schema}
-        return [
-            _report(conn, runbook, Source.read(project.sql(runbook)), told) for runbook in runbooks
-        ]
+        checks.require(preflight.check_schema(conn, schema), Refused, "The target cannot be read.")
+        about = {"target": target, "server": str(Standing.of(conn)), "schema": schema}
+        reports = []
+        for runbook in runbooks:
+            reports.append(_report(conn, runbook, Source.read(project.sql(runbook)), about))
+        return reports
 
 
 def pending(report: dict[str, Any]) -> bool:
     """Whether a scheduled run has reason to run the runbook of a report: a block that is not done,
     or was edited since; or a last run that did not pass.
     """
+    for block in report["blocks"]:
+        if block["state"] not in ledger.DONE or block["edited"]:
+            return True
     last = report["last_run"]
-    return any(
-        block["state"] not in ledger.DONE or block["edited"] for block in report["blocks"]
-    ) or (last is not None and last["verdict"] != Verdict.PASSED)
+    return last is not None and last["verdict"] != Verdict.PASSED
 
 
-def _report(conn: Connection, runbook: str, source: Source, told: dict[str, str]) -> dict[str, Any]:
-    schema = told["schema"]
+def _report(
+    conn: Connection, runbook: str, source: Source, about: dict[str, str]
+) -> dict[str, Any]:
+    schema = about["schema"]
     runs = ledger.runs(conn, runbook, schema)
     complete = any(run["verdict"] == Verdict.PASSED for run in runs)
     entries = ledger.entries(conn, runbook, schema)
-    blocks = _blocks(source, entries, complete=complete)
-    last = _last(conn, schema, runs)
-    far = {name: _far(conn, runbook, schema, entry, last) for name, entry in entries.items()}
+    last = _last_run(conn, schema, runs)
     details = ledger.details(conn, runbook, schema)
-    return {
-        "runbook": runbook,
-        **told,
-        "blocks": [
-            block
-            | details.get((block["run"], block["block"]), _NO_DETAILS)
-            | far.get(block["block"], {})
-            for block in blocks
-        ],
-        "last_run": last,
-    }
+    blocks = []
+    for block in _blocks(source, entries, complete=complete):
+        name = block["block"]
+        block |= details.get((block["run"], name), _NO_DETAILS)
+        if name in entries:
+            block |= _progress(conn, runbook, schema, entries[name], last)
+        blocks.append(block)
+    return {"runbook": runbook, **about, "blocks": blocks, "last_run": last}
 
 
-def _far(
+def _progress(
     conn: Connection,
     runbook: str,
     schema: str,
     entry: ledger.Entry,
     last: dict[str, Any] | None,
 ) -> dict[str, str]:
-    """How far a block in batches has come that is not done, under the key `far`; and under `pauses`
-    why it does not go on now, unless the run that has paused has died.
+    """Return how far a block in batches has come that is not done, under the key `far`; and under
+    `pauses` why it does not go on now, unless the run that has paused has died.
     """
     if not entry.broken_off:
         return {}
     found = batches.find_backfill(conn, runbook, schema, entry.block, entry.revision)
     if not found:
         return {}
-    told = {"far": found.far}
+    progress = {"far": found.far}
     paused = batches.current_pause(conn, found.id)
     if paused and last and last["run"] == paused.run and last["verdict"] in (_AT_WORK, _UNKNOWN):
-        told["pauses"] = str(paused)
-    return told
+        progress["pauses"] = str(paused)
+    return progress
 
 
 _NO_DETAILS: dict[str, Any] = {"elapsed_ms": None, "locks": [], "attempts": 0}
@@ -114,23 +113,22 @@ _NO_DETAILS: dict[str, Any] = {"elapsed_ms": None, "locks": [], "attempts": 0}
 def _blocks(
     source: Source, entries: dict[str, ledger.Entry], *, complete: bool
 ) -> list[dict[str, Any]]:
-    """Which columns a folder of variants is for, only a run knows: unless one passed, there may be
-    more.
-    """
-    listed: list[dict[str, Any]] = []
+    blocks: list[dict[str, Any]] = []
     for name in source.deploy:
         recorded = [entries[key] for key in sorted(entries) if entry_of(key) == name]
-        listed += [_done(entry, source) for entry in recorded] or [_pending(name)]
+        blocks += [_recorded(entry, source) for entry in recorded] or [_pending(name)]
+        # Only a run knows for which columns a folder of variants is: unless one has passed, there
+        # may be more.
         if not complete and recorded and not isinstance(source.deploy[name], Script):
-            listed.append(_pending(f"{name}:…"))
-    return listed
+            blocks.append(_pending(f"{name}:…"))
+    return blocks
 
 
 def _pending(name: str) -> dict[str, Any]:
     return {"block": name, "state": "pending", "edited": False, "when": None, "run": None}
 
 
-def _done(entry: ledger.Entry, source: Source) -> dict[str, Any]:
+def _recorded(entry: ledger.Entry, source: Source) -> dict[str, Any]:
     when = f"{entry.finished_at:%Y-%m-%dT%H:%M:%SZ}"
     edited = entry.done and decisions.is_edited(source.files(entry.block, entry.variants), entry)
     return {
@@ -146,9 +144,9 @@ _AT_WORK = "at work"
 _UNKNOWN = "no verdict: at work, or died"
 
 
-def _last(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The last run: its verdict, or for one that has none, whether it is at work, and the last
-    thing known of it.
+def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the last run: its verdict, or for one that has none, whether it is at work, and the
+    last thing known of it.
     """
     if not runs:
         return None
@@ -162,17 +160,17 @@ def _last(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict[str
 
 
 def _without_verdict(conn: Connection, run_id: str) -> str:
-    """A run is at work as long as it holds the lock; whose session that is, not every role may
-    see.
-    """
+    """Return whether a run is at work: as long as it holds the lock."""
     holders = [holder["application"] for holder in run_locks.holding(conn, run_locks.DATABASE)]
-    if any(application is None for application in holders):
+    if None in holders:  # not every role may see whose session that is
         return _UNKNOWN
-    return _AT_WORK if any(run_id[:8] in application for application in holders) else "died"
+    if any(run_id[:8] in application for application in holders):
+        return _AT_WORK
+    return "died"
 
 
 def text(reports: Sequence[dict[str, Any]]) -> str:
-    """The reports as tables for a terminal."""
+    """Return the reports as tables for a terminal."""
     console = Console(highlight=False, markup=False, emoji=False)
     console.width = max(console.width, WIDTH)
     with console.capture() as capture:
@@ -181,7 +179,8 @@ def text(reports: Sequence[dict[str, Any]]) -> str:
             for block in report["blocks"]:
                 if "pauses" in block:
                     console.print(one_line(f"{block['block']} {block['pauses']}"))
-            if last := report["last_run"]:
+            last = report["last_run"]
+            if last:
                 ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))
                 console.print(
                     one_line(f"last run {last['run'][:8]} by {last['operator']}: {ended}")
@@ -197,17 +196,18 @@ def _table(report: dict[str, Any]) -> Table:
         table.add_column(heading, no_wrap=True)
     table.add_column("locks, each held so long before the commit")
     for block in report["blocks"]:
-        took = "" if block["elapsed_ms"] is None else f"{block['elapsed_ms']:,.0f} ms"
-        held = [
-            f"{one_line(lock['relation'])} {lock['mode']} {lock['held_ms']:,.0f} ms"
-            for lock in block["locks"]
-        ]
-        run = (block["run"] or "")[:8]
-        state = (
-            f"{block['state']}; the file was edited since" if block["edited"] else block["state"]
-        )
-        state = "\n".join([state, *([one_line(block["far"])] if "far" in block else [])])
-        table.add_row(
-            one_line(block["block"]), state, block["when"] or "", run, took, "\n".join(held)
-        )
+        state = block["state"]
+        if block["edited"]:
+            state += "; the file was edited since"
+        if "far" in block:
+            state += f"\n{one_line(block['far'])}"
+        took = ""
+        if block["elapsed_ms"] is not None:
+            took = f"{block['elapsed_ms']:,.0f} ms"
+        held = []
+        for lock in block["locks"]:
+            relation = one_line(lock["relation"])
+            held.append(f"{relation} {lock['mode']} {lock['held_ms']:,.0f} ms")
+        when, run = block["when"] or "", (block["run"] or "")[:8]
+        table.add_row(one_line(block["block"]), state, when, run, took, "\n".join(held))
     return table

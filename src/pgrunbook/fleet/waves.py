@@ -1,4 +1,4 @@
-"""The waves of a fleet: its targets in order, each in one of them."""
+"""Divides a fleet's targets into waves, in order, each into one of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Slice:
 
     @classmethod
     def read(cls, text: str) -> Slice:
-        """`3/10`; all of it if empty. Raises Refused for anything else."""
+        """Read `3/10`; empty is the whole list. Raises Refused for anything else."""
         if not text:
             return WHOLE
         found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
@@ -40,7 +40,7 @@ class Slice:
         return f"{self.number}/{self.of}" if self.of > 1 else ""
 
     def names(self, found: Sequence[FleetTarget]) -> set[str]:
-        """The names of its targets."""
+        """Return the names of its targets."""
         return {target.name for target in found[self.number :: self.of]}
 
 
@@ -60,28 +60,33 @@ def require(wave: int | None, waves: int) -> None:
 
 
 def divide(fleet: Fleet, found: Sequence[FleetTarget]) -> list[list[FleetTarget]]:
-    """The targets of each wave, in the order of the list. A share counts from the beginning of the
-    list; who is in an earlier wave is left out. A wave may be empty, where there are few.
+    """Return the targets of each wave, in the order of the list. `fleet.waves` says which: a share
+    of the list, or names. With few targets a wave may be empty.
 
     Raises Refused for names that no target has, all at once.
     """
-    if problems := [*_unknown(fleet, found)]:
+    problems = list(_unknown_names(fleet, found))
+    if problems:
         raise Refused("The waves name targets that are not there.", problems=problems)
     left = {target.name: target for target in found}
     waves = []
     for wave in fleet.waves:
         if isinstance(wave, Share):
+            # Counted from the beginning of the list: `5%, 50%, 100%` are shares of all, and a wave
+            # has what the waves before it have left.
             names = [target.name for target in found[: wave.at_least(len(found))]]
         else:
-            names = [*dict.fromkeys(wave)]
+            names = list(dict.fromkeys(wave))
         waves.append([left.pop(name) for name in names if name in left])
     return waves
 
 
-def _unknown(fleet: Fleet, found: Sequence[FleetTarget]) -> Iterator[Problem]:
+def _unknown_names(fleet: Fleet, found: Sequence[FleetTarget]) -> Iterator[Problem]:
     known = {target.name for target in found}
     for number, wave in enumerate(fleet.waves, 1):
-        for name in () if isinstance(wave, Share) else wave:
+        if isinstance(wave, Share):
+            continue
+        for name in wave:
             if name not in known:
                 yield Problem(
                     "no target is called so",

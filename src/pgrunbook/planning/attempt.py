@@ -4,16 +4,13 @@ what each statement changes there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
 import psycopg
-from pglast import ast, parse_sql
-from pglast.enums import AlterTableType
-from pglast.stream import RawStream
-from psycopg import errors, sql
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from pgrunbook.errors import Problem
@@ -21,6 +18,7 @@ from pgrunbook.inventory.objects import Object
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeline import Change, Step, Work
 from pgrunbook.planning.twin_state import TwinState, drop_statement, is_one_of
+from pgrunbook.planning.twin_statements import substitute, work_of, work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
@@ -220,15 +218,15 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_attempt")
             # DO and CALL may make objects that the text does not name: the error names them.
-            obstacle = state.obstacle(exc) if _work(statement.node) is Work.ROWS else None
+            obstacle = state.obstacle(exc) if work_of_node(statement.node) is Work.ROWS else None
             if obstacle:
                 _drop_leftovers(conn, [obstacle], state)
                 continue
-            substitute = _substitute(statement.sql, exc, state.stood_in_for)
-            if substitute is None:
+            instead = substitute(statement.sql, exc, state.stood_in_for)
+            if instead is None:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
         try:
-            conn.execute(substitute.encode())
+            conn.execute(instead.encode())
             return
         except psycopg.Error as exc:
             raise _Failed(statement, exc) from exc
@@ -272,19 +270,10 @@ def _step(
         block,
         index,
         changes,
-        _work_of(part),
+        work_of(part),
         frozenset(each for each in changes if _is_column(each, lenient)),
         frozenset(each for each in changes if is_one_of(each, _replaced(part))),
     )
-
-
-def _work_of(part: Sequence[Statement]) -> Work:
-    works = {_work(statement.node) for statement in part}
-    if Work.ROWS in works:
-        return Work.ROWS
-    if works == {Work.UPKEEP}:
-        return Work.UPKEEP
-    return Work.NONE
 
 
 def _replaced(part: Sequence[Statement]) -> list[CreatedObject]:
@@ -295,81 +284,3 @@ def _replaced(part: Sequence[Statement]) -> list[CreatedObject]:
 def _is_column(each: Object, names: set[str]) -> bool:
     last = each.identity.rpartition(".")[2].strip('"').replace('""', '"')
     return each.type == "table column" and last in names
-
-
-# A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
-_OF_THE_CLUSTER = (
-    ast.CreateRoleStmt,
-    ast.AlterRoleStmt,
-    ast.AlterRoleSetStmt,
-    ast.DropRoleStmt,
-    ast.GrantRoleStmt,
-    ast.AlterDatabaseStmt,
-    ast.AlterDatabaseSetStmt,
-)
-
-
-def _work(node: ast.Node) -> Work:
-    if isinstance(node, _OF_THE_CLUSTER):
-        return Work.ROWS
-    match node:
-        case ast.SelectStmt(intoClause=ast.IntoClause()):
-            return Work.NONE
-        case (
-            ast.SelectStmt()
-            | ast.InsertStmt()
-            | ast.UpdateStmt()
-            | ast.DeleteStmt()
-            | ast.MergeStmt()
-            | ast.CopyStmt()
-            | ast.TruncateStmt()
-            | ast.DoStmt()
-            | ast.CallStmt()
-            | ast.ExecuteStmt()
-        ):
-            return Work.ROWS
-        case (
-            ast.VacuumStmt()
-            | ast.ReindexStmt()
-            | ast.ClusterStmt()
-            | ast.RefreshMatViewStmt()
-            | ast.LockStmt()
-            | ast.VariableSetStmt()
-            | ast.ConstraintsSetStmt()
-            | ast.CheckPointStmt()
-        ):
-            return Work.UPKEEP
-    return Work.NONE
-
-
-def _substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
-    """Return what to run in place of a statement that fails because it was done before the twin was
-    made: it drops what is gone, or adds what others need. None: it fails for another reason.
-    """
-    node = parse_sql(statement)[0].stmt
-    match node:
-        case ast.CreateExtensionStmt(extname=name) if name in stood_in_for:
-            return ""
-        case _ if isinstance(node, _OF_THE_CLUSTER):
-            return ""
-        case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
-            there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)
-            return "" if there else None
-        case ast.DropStmt():
-            return "" if isinstance(exc, _UNKNOWN) else None
-        case ast.AlterTableStmt() if isinstance(exc, _UNKNOWN):
-            drops = [command for command in node.cmds if command.subtype in _DROPS]
-            for command in drops:
-                command.missing_ok = True
-            return str(RawStream()(node)) if drops else None
-    return None
-
-
-_UNKNOWN = (
-    errors.UndefinedTable,
-    errors.UndefinedColumn,
-    errors.UndefinedObject,
-    errors.UndefinedFunction,
-    errors.InvalidSchemaName,
-)
-_DROPS = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)

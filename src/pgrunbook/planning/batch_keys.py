@@ -27,10 +27,9 @@ _ANEW = "write the key anew, in UTF-8; or cut the block by a key of another type
 _CHECK = "can be cut into batches"
 
 
-def found(conn: Session, block: Block) -> Mapping[str, Any] | None:
-    """What the catalog says of the block's table and key: a row of the query `batch_key`, and as
-    `strange` what speaks against reading it, for a query of ours would call it; None if there is no
-    such table.
+def find_key(conn: Session, block: Block) -> Mapping[str, Any] | None:
+    """Return what the catalog says of the block's table and key: a row of the query `batch_key`,
+    and as `strange` the problems that speak against reading it; None if there is no such table.
     """
     assert block.batching
     there = _named(conn, block)
@@ -68,8 +67,8 @@ def remedy(exc: psycopg.Error) -> str:
     return _SEES_ALL if exc.diag.source_function == "check_enable_rls" else ""
 
 
-def table(conn: Session, block: Block) -> Table | None:
-    """The block's table; None if there is none."""
+def find_table(conn: Session, block: Block) -> Table | None:
+    """Return the block's table; None if there is none."""
     there = _named(conn, block)
     if there is None:
         return None
@@ -83,7 +82,7 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     for decision in decisions:
         block = decision.block
         if decision.pending and block.batching:
-            wrong = list(problems(block, found(conn, block)))
+            wrong = list(problems(block, find_key(conn, block)))
             if wrong and any(_may_change(each, block.batching.table) for each in earlier):
                 why = f"{wrong[0].what}: a block before it may change that"
                 results.append(CheckResult(block.name, _CHECK, not_run=why))

@@ -33,7 +33,7 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
         connect(resolved, schema=schema, label="drift", read_only=True) as conn,
     ):
         right_target.check_identity(resolved, identify(conn))
-        checks.require(preflight.schema(conn, schema), Refused, "The target cannot be read.")
+        checks.require(preflight.check_schema(conn, schema), Refused, "The target cannot be read.")
         expected = read_fold(conn, schema)
         found = read(conn, sorted({schema, *expected.schemas}))
         version = conn.info.server_version // 10_000

@@ -50,7 +50,7 @@ def frame(conn: Session, decisions: Sequence[Decision]) -> pd.DataFrame:
 def _row(conn: Session, decision: Decision) -> list[Any] | None:
     """Return the row of a block; None if it cannot be cut into batches as things are."""
     block = decision.block
-    there = batch_keys.found(conn, block)
+    there = batch_keys.find_key(conn, block)
     if there is None or any(batch_keys.problems(block, there)):
         return None
     keyset = Keyset.of(there, block)

@@ -1,8 +1,8 @@
-"""What is there before a block: the inventory that a run looks at once, and keeps up to date.
+"""The ground that a block changes: an inventory that a run reads once, and keeps up to date.
 
-All schemas are looked at where the database is small enough for it; of many, the run's own one,
-and those that the ledger knows objects of; and of others, or if these are large, too, the relations
-that the run's blocks name. But for a block that runs code all are: nobody can tell from its text
+In a small database all schemas are read. In a large one, the run's own schema and those that the
+ledger knows objects of; and of others, or if these are large, too, only the relations that the
+run's blocks name. For a block that runs code all schemas are read: nobody can tell from its text
 what that changes.
 """
 
@@ -38,10 +38,10 @@ _MANY_IN_ALL = 700
 
 @dataclass(slots=True)
 class Ground:
-    """The objects that a run may change, as it has seen them last.
+    """The objects that a run may change, as it has read them last in `seen`.
 
-    `whole`: all schemas were looked at; otherwise these `schemas` were. What is not in it, and in
-    none but these, was not there.
+    `whole`: all schemas were read; otherwise these `schemas` were. What is in them and not in
+    `seen` was absent.
     """
 
     schema: str
@@ -62,8 +62,8 @@ class Ground:
         code: bool,
         others: Iterable[str] = (),
     ) -> Ground:
-        """Look at everything, or in a large database at the schema and these `others`, or these
-        relations, and what hangs on them; at everything, too, where a block runs `code`.
+        """Read everything; in a large database the schema and these `others`, or these relations
+        and what hangs on them, unless a block runs `code`.
         """
         ground = cls(schema)
         wanted = {schema, *others}
@@ -80,64 +80,64 @@ class Ground:
         return ground
 
     def refresh(self, conn: Connection, relations: Collection[Relation]) -> None:
-        """Look once more at these relations and what hangs on them: somebody may have altered them
+        """Read these relations and what hangs on them once more: somebody may have altered them
         meanwhile.
         """
         if not relations:
             return
         schemas = [schema or self.schema for schema, _ in relations]
         wanted = [name for _, name in relations]
-        found = catalog.rows(conn, "hanging", schemas=schemas, names=wanted)
-        identities = {row["identity"] for row in found if row["identity"]}
+        identities: set[str] = set()
+        addresses: list[Address] = []
+        for row in catalog.rows(conn, "hanging", schemas=schemas, names=wanted):
+            if row["identity"]:
+                identities.add(row["identity"])
+            if row["classid"]:
+                addresses.append(Address(row["classid"], row["objid"], row["objsubid"]))
         self.looked_at |= identities
-        self._forget(self._parts(identities))
-        addresses = [
-            Address(row["classid"], row["objid"], row["objsubid"])
-            for row in found
-            if row["classid"]
-        ]
+        self._forget(self._with_parts(identities))
         self._add(read_objects(conn, addresses))
 
     def covers(self, each: Object, part_of: str | None) -> bool:
-        """Whether it was looked whether an object is there, which is part of a relation or none."""
+        """Whether an object was looked for; `part_of` is the identity of the relation that it is a
+        part of.
+        """
         if self.whole or each.identity in self.looked_at or part_of in self.looked_at:
             return True
-        # what is in no schema was looked at with any
+        # what is in no schema was read with any of them
         return each.schema in self.schemas or (each.schema is None and bool(self.schemas))
 
-    def _parts(self, identities: Collection[str]) -> list[Object]:
-        """The relations of these identities, as they were seen, with all that is part of them."""
-        seen = self.seen
-        oids = {
-            address.objid
-            for each, address in seen.addresses.items()
-            if each.identity in identities and address.classid == _PG_CLASS
-        }
-        return [
-            each
-            for each, address in seen.addresses.items()
-            if (address.classid == _PG_CLASS and address.objid in oids)
-            or (each in seen.owners and seen.owners[each].objid in oids)
-        ]
+    def _with_parts(self, identities: Collection[str]) -> list[Object]:
+        """Return the relations of these identities, as they were read, with all their parts."""
+        addresses, owners = self.seen.addresses, self.seen.owners
+        oids: set[int] = set()
+        for each, address in addresses.items():
+            if address.classid == _PG_CLASS and each.identity in identities:
+                oids.add(address.objid)
+        found = []
+        for each, address in addresses.items():
+            is_relation = address.classid == _PG_CLASS and address.objid in oids
+            if is_relation or (each in owners and owners[each].objid in oids):
+                found.append(each)
+        return found
 
     def concerning(self, relations: Collection[Relation]) -> dict[Object, Definition]:
-        """These relations and all that is part of them, by what a block may rest on: not who owns
-        them, who may use them, and what is said of them.
+        """Return these relations and all their parts, with the properties that a block may rest on:
+        not who owns them, who may use them, and what is remarked about them.
         """
         wanted = {(schema or self.schema, name) for schema, name in relations}
-        identities = {
-            each.identity
-            for each, address in self.seen.addresses.items()
-            if address.classid == _PG_CLASS and not address.objsubid
-            if names(each.identity) in wanted
-        }
-        return {each: _rested_on(self.seen[each]) for each in self._parts(identities)}
+        identities: set[str] = set()
+        for each, address in self.seen.addresses.items():
+            is_relation = address.classid == _PG_CLASS and not address.objsubid
+            if is_relation and names(each.identity) in wanted:
+                identities.add(each.identity)
+        return {each: _foundation(self.seen[each]) for each in self._with_parts(identities)}
 
     def compare(
         self, conn: Connection, relations: Collection[Relation], *, code: bool
     ) -> list[Difference]:
-        """Look once more, as `refresh` does, or at everything after `code` has run; return what has
-        changed: not of the cluster's roles, which other databases' runs change meanwhile.
+        """Read once more, as `refresh` does, or everything after `code` has run. Returns what has
+        changed.
         """
         before = dict(self.seen.definitions)
         if code:
@@ -145,6 +145,7 @@ class Ground:
             self._add(read(conn))
         else:
             self.refresh(conn, relations)
+        # the cluster's roles may be changed meanwhile by runs in other databases
         return [each for each in differences(before, self.seen) if not each.object.shared]
 
     def take(self, effect: Iterable[Difference], after: Inventory) -> None:
@@ -168,23 +169,23 @@ class Ground:
         self.at |= more.at()
 
     def parts_of(self, objects: Iterable[Object], after: Inventory) -> dict[Object, str | None]:
-        """The identity of the table, or whatever it is, that each object is a part of."""
-        made = {address: each.identity for each, address in after.addresses.items()}
-        owners = {each: after.owners.get(each) or self.seen.owners.get(each) for each in objects}
-        return {
-            each: made.get(owner) or self.named.get(owner)
-            for each, owner in owners.items()
-            if owner
-        }
+        """Return the identity of the table, or whatever it is, that each object is a part of."""
+        identities = {address: each.identity for each, address in after.addresses.items()}
+        found = {}
+        for each in objects:
+            owner = after.owners.get(each) or self.seen.owners.get(each)
+            if owner:
+                found[each] = identities.get(owner) or self.named.get(owner)
+        return found
 
 
-# The order of columns moves when one that was dropped before them is left out.
-_BESIDE = {
+# Properties that no block rests on. The place of a column changes when one before it is dropped.
+_REMARKS = {
     *(PLACE, "owner", "privileges", "security labels", "statistics", "clustered"),
     *("comment", "comment on the index", "not null comment"),
 }
 
 
-def _rested_on(definition: Definition) -> Definition:
-    said = definition.properties.items()
-    return Definition({name: value for name, value in said if name not in _BESIDE})
+def _foundation(definition: Definition) -> Definition:
+    properties = definition.properties.items()
+    return Definition({name: value for name, value in properties if name not in _REMARKS})

@@ -1,6 +1,4 @@
-"""Preflight: everything that a run needs of its target, checked before anything is changed. Reads
-only.
-"""
+"""Checks everything that a run needs of its target before anything is changed. Reads only."""
 
 from __future__ import annotations
 
@@ -24,45 +22,48 @@ def check(
     decisions: Sequence[Decision],
     shape: Connection,
 ) -> list[CheckResult]:
-    """Everything that the blocks need of the target, one result each. Reads only. In the session
-    `shape` are the tables as they will be found.
+    """Check everything that the blocks need of the target. Returns one result each. In the session
+    `shape` the tables are as the blocks will find them. Reads only.
     """
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
-    results = [*_server(identity), *reliance.firing(conn)]
+    results = [*_server(identity), *reliance.check_triggers(conn)]
     results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
     if any(d.pending for d in decisions):
-        results.append(reliance.counting(conn))
+        results.append(reliance.check_counting(conn))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
-    results += [*_names(shape, schema, decisions), *reliance.event_triggers(conn)]
+    results += [*_names(shape, schema, decisions), *reliance.report_event_triggers(conn)]
     there = There.look(shape, schema, decisions)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
     named = {result.where for result in results if result.problem}
-    results += [result for decision in decisions for result in _decided(decision, there, named)]
+    for decision in decisions:
+        results += _decision_results(decision, there, named)
     return list(dict.fromkeys(results))
 
 
 def _names(conn: Connection, schema: str, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
-    """Whether names mean what pg_catalog means by them, in every schema that a block sees."""
-    yield from reliance.names(conn, schema)
+    """Check that names mean what pg_catalog means by them, in every schema that a block sees."""
+    yield from reliance.check_names(conn, schema)
     paths = {d.block.search_path for d in decisions if d.pending} - {""}
-    seen = {name for path in paths for name in search_path.schemas(conn, path)}
+    seen: set[str] = set()
+    for path in paths:
+        seen.update(search_path.schemas(conn, path))
     for name in sorted(seen - {schema}):
-        yield from reliance.names(conn, name)
+        yield from reliance.check_names(conn, name)
 
 
-def ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:
-    """What it takes to write into the ledger, and nothing else. Reads only."""
+def check_ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:
+    """Check what it takes to write into the ledger, and nothing else. Reads only."""
     return [
         *_server(identity),
         *_ledger(conn, catalog.rows(conn, "privileges", schema=schema)[0], identity),
     ]
 
 
-def schema(conn: Connection, name: str) -> list[CheckResult]:
-    """Whether the schema is there and may be used, and the ledger, if there is one, can be read.
-    Reads only.
+def check_schema(conn: Connection, name: str) -> list[CheckResult]:
+    """Check that the schema exists and may be used, and that the ledger, if there is one, can be
+    read. Reads only.
     """
     privileges = catalog.rows(conn, "privileges", schema=name)[0]
     readable = result(
@@ -75,10 +76,16 @@ def schema(conn: Connection, name: str) -> list[CheckResult]:
         remedy="run as the role that made the ledger, or let it grant them",
     )
     usable = _schema(name, privileges, conn.info.user, creates=False)
-    ledgers = reliance.ledger_checks(
+    ledgers = reliance.check_ledger(
         conn, there=privileges["ledger_exists"], readable=privileges["ledger_readable"]
     )
-    return [*usable, *reliance.texts(conn, name), *reliance.names(conn, name), readable, *ledgers]
+    return [
+        *usable,
+        *reliance.check_texts(conn, name),
+        *reliance.check_names(conn, name),
+        readable,
+        *ledgers,
+    ]
 
 
 def _server(identity: Identity) -> Iterator[CheckResult]:
@@ -208,21 +215,22 @@ _CHANGES = {
 
 
 def _changed(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
-    """What the chosen variants change: a table or type must be ours, a lookup table must take our
-    rows.
+    """Check what the chosen variants change: a table or type must be ours, a lookup table must take
+    our rows.
     """
-    for variant, variables in (
-        choice for d in decisions if d.pending for choice in d.block.choices
-    ):
-        variable, kind, use = _CHANGES[variant]
-        names = {"table": None, "type": None} | {kind: variables[variable]}
-        for row in catalog.rows(conn, "changed", **names):
-            yield may(use, row, variables[variable], role)
+    for decision in decisions:
+        for variant, variables in decision.block.choices if decision.pending else ():
+            variable, kind, use = _CHANGES[variant]
+            names = {"table": None, "type": None, kind: variables[variable]}
+            for row in catalog.rows(conn, "changed", **names):
+                yield may(use, row, variables[variable], role)
 
 
-def _decided(decision: Decision, there: There, named: Collection[str]) -> list[CheckResult]:
-    """The problems of the decision, unless all there is to say is that a table or column that was
-    named is missing.
+def _decision_results(
+    decision: Decision, there: There, named: Collection[str]
+) -> list[CheckResult]:
+    """Return the problems of the decision; none if all there is to say is that a table or a column
+    is missing that is `named` by another result.
     """
     block = decision.block
     if block.admits and block.admits[:2] not in there.columns:

@@ -1,5 +1,5 @@
-"""Checks of what a run relies on and others may have made: what names mean, whose the ledger is,
-what else DDL runs.
+"""Checks what a run relies on and others may have made: what names mean, whose the ledger is, what
+else DDL runs.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
 
 
-def names(conn: Connection, schema: str) -> list[CheckResult]:
-    """Whether a name in a block, a verify script or `%sql` means what pg_catalog means by it. Reads
-    only.
+def check_names(conn: Connection, schema: str) -> list[CheckResult]:
+    """Check that a name in a block, a verify script or `%sql` means what pg_catalog means by it.
+    Reads only.
     """
-    return _all(
+    return _results(
         f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema)
     )
 
 
-def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[CheckResult]:
-    """Whether the schema pgrunbook, if it is there, is a ledger that we trust, and know. Reads
-    only; the ledger itself only if it is.
+def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[CheckResult]:
+    """Check that the schema pgrunbook, if it exists, is a ledger that we trust, and whose version
+    we know. Reads only; the ledger itself only if it is one.
     """
     exists, strangers = trust.strangers(conn)
     if strangers or not there or not readable:
-        return _all("ledger", "is nobody else's", strangers)
+        return _results("ledger", "is nobody else's", strangers)
     problems = trust.missing_columns(conn, 1) if exists else [_NO_LEDGER]
     if problems:
-        return _all("ledger", "is one", problems)
+        return _results("ledger", "is one", problems)
     version = ledger.installed(conn)
     known = result(
         "ledger",
@@ -48,7 +48,7 @@ def ledger_checks(conn: Connection, *, there: bool, readable: bool) -> list[Chec
     )
     if known.problem:
         return [known]
-    return [known, *_all("ledger", "is complete", trust.missing_columns(conn, version))]
+    return [known, *_results("ledger", "is complete", trust.missing_columns(conn, version))]
 
 
 _NO_LEDGER = Problem(
@@ -60,24 +60,26 @@ _NO_LEDGER = Problem(
 )
 
 
-def firing(conn: Connection) -> list[CheckResult]:
-    """Whether triggers fire, those of foreign keys too: a block would be applied to rows that
-    nothing checks, and what a verify script expects to be refused would pass. Event triggers, from
-    version 17 on: what watches changes of the schema would not see ours. Reads only.
+def check_triggers(conn: Connection) -> list[CheckResult]:
+    """Check that triggers fire, also those of foreign keys and, from version 17 on, event triggers.
+    Reads only.
     """
+    # Without triggers nothing checks the rows that a block changes, and what a verify script
+    # expects to be refused passes. Without event triggers, whoever watches the schema does not see
+    # our changes.
     rows = "session_replication_role", "origin", "replica", _NO_TRIGGERS
     events = "event_triggers", "on", "off", _NO_EVENT_TRIGGERS
     return [
-        _is_set(conn, "fires triggers", *rows),
-        _is_set(conn, "fires event triggers", *events),
+        _check_setting(conn, "fires triggers", *rows),
+        _check_setting(conn, "fires event triggers", *events),
     ]
 
 
-def counting(conn: Connection) -> CheckResult:
-    """Whether rows that are written are counted: what a block is said to have written is counted by
-    the server, and so are the dead rows that a backfill gives way to. Reads only.
+def check_counting(conn: Connection) -> CheckResult:
+    """Check that the server counts the rows that are written: what a block has written is told by
+    that, and so are the dead rows that a backfill gives way to. Reads only.
     """
-    return _is_set(conn, "counts written rows", "track_counts", "on", "off", _UNCOUNTED)
+    return _check_setting(conn, "counts written rows", "track_counts", "on", "off", _UNCOUNTED)
 
 
 _NO_TRIGGERS = "fires no triggers in our sessions, and checks no foreign keys"
@@ -89,7 +91,7 @@ _NO_EVENT_TRIGGERS = (
 _UNCOUNTED = "counts no rows in our sessions: nothing would tell which ones a block has written"
 
 
-def _is_set(
+def _check_setting(
     conn: Connection, check: str, setting: str, expected: str, never: str, problem: str
 ) -> CheckResult:
     row = catalog.rows(conn, "set_for", setting=setting)[0]
@@ -113,64 +115,59 @@ def _is_set(
     )
 
 
-def _all(where: str, check: str, problems: list[Problem]) -> list[CheckResult]:
-    return [CheckResult(problem.where, check, problem) for problem in problems] or [
-        CheckResult(where, check)
-    ]
+def _results(where: str, check: str, problems: list[Problem]) -> list[CheckResult]:
+    results = [CheckResult(problem.where, check, problem) for problem in problems]
+    return results or [CheckResult(where, check)]
 
 
-def texts(conn: Connection, schema: str) -> list[CheckResult]:
-    """Whether all that the schema holds can be read: a database in SQL_ASCII keeps whatever bytes
+def check_texts(conn: Connection, schema: str) -> list[CheckResult]:
+    """Check that all texts of the schema can be read: a database in SQL_ASCII keeps whatever bytes
     it is given.
     """
     if conn.info.parameter_status("server_encoding") != "SQL_ASCII":
         return []
-    problems = [
-        Problem(
-            "holds bytes that are not UTF-8",
-            where=f"{row['kind']} {row['oid']}",
-            expected="names, definitions and comments in UTF-8",
-            found=row["bytes"].decode("utf-8", "backslashreplace"),
-            remedy="rename it, or write it anew, in UTF-8; the number is its OID",
-        )
-        for row in catalog.rows(conn, "texts", schema=schema)
-        if not _is_utf8(row["bytes"])
-    ]
-    return _all(f"schema {schema}", "can be read as UTF-8", problems)
+    problems = []
+    for row in catalog.rows(conn, "texts", schema=schema):
+        try:
+            row["bytes"].decode()
+        except UnicodeDecodeError:
+            problems.append(
+                Problem(
+                    "holds bytes that are not UTF-8",
+                    where=f"{row['kind']} {row['oid']}",
+                    expected="names, definitions and comments in UTF-8",
+                    found=row["bytes"].decode("utf-8", "backslashreplace"),
+                    remedy="rename it, or write it anew, in UTF-8; the number is its OID",
+                )
+            )
+    return _results(f"schema {schema}", "can be read as UTF-8", problems)
 
 
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def letters(conn: Connection, texts: Mapping[str, str]) -> list[CheckResult]:
-    """Whether the database's encoding has every character of what is to be written, by where it
-    stands. Reads only.
+def check_characters(conn: Connection, texts: Mapping[str, str]) -> list[CheckResult]:
+    """Check that the database's encoding has every character of these texts, which are to be
+    written; they are given by where they stand. Reads only.
     """
     encoding = conn.info.parameter_status("server_encoding") or ""
     if encoding in ("UTF8", "SQL_ASCII"):
         return []
-    lacking = {
-        each
-        for each in sorted(set("".join(texts.values())))
-        if not (each.isascii() or _has(conn, each))
-    }
-    problems = [
-        Problem(
-            "holds characters that the database lacks",
-            where=where,
-            expected=f"characters of {encoding}, the encoding of the database",
-            found=", ".join(sorted(lacking & set(text))),
-            remedy="write others instead",
-        )
-        for where, text in texts.items()
-        if lacking & set(text)
-    ]
-    return _all("encoding", f"{encoding} has all that is to be written", problems)
+    lacking = set()
+    for each in sorted(set("".join(texts.values()))):
+        if not each.isascii() and not _has(conn, each):
+            lacking.add(each)
+    problems = []
+    for where, text in texts.items():
+        found = sorted(lacking & set(text))
+        if found:
+            problems.append(
+                Problem(
+                    "holds characters that the database lacks",
+                    where=where,
+                    expected=f"characters of {encoding}, the encoding of the database",
+                    found=", ".join(found),
+                    remedy="write others instead",
+                )
+            )
+    return _results("encoding", f"{encoding} has all that is to be written", problems)
 
 
 def _has(conn: Connection, character: str) -> bool:
@@ -184,11 +181,11 @@ def _has(conn: Connection, character: str) -> bool:
     return True
 
 
-def readings(
+def report_readings(
     unread: Mapping[Object, tuple[Definition | None, Definition]],
 ) -> Iterator[CheckResult]:
-    """What the ledger expects and is printed anew: after an upgrade of the server, which may print
-    it differently, and of a ledger that has only names. It is told and nothing more.
+    """Tell of the objects that are read anew: after an upgrade of the server, which may print them
+    differently, and of a ledger that has only names. No result is a problem.
     """
     if not unread:
         return
@@ -201,9 +198,9 @@ def readings(
     yield CheckResult("ledger", "\n".join([told_of, *differing]))
 
 
-def event_triggers(conn: Connection) -> Iterator[CheckResult]:
-    """What other code each change of the schema runs. It is told and nothing more, as it may well
-    be wanted.
+def report_event_triggers(conn: Connection) -> Iterator[CheckResult]:
+    """Tell of the event triggers that each change of the schema runs. No result is a problem, as
+    they may well be wanted.
     """
     for row in catalog.rows(conn, "event_triggers"):
         runs = (

@@ -27,7 +27,7 @@ def check(conn: Session, decisions: Sequence[Decision], of_target: str) -> Itera
         block = decision.block
         if not (decision.pending and block.batching):
             continue
-        table = batch_keys.table(conn, block)
+        table = batch_keys.find_table(conn, block)
         if not table or pressure.LAG not in pressure.look(conn, table.name).unseen:
             continue
         grant = f"GRANT pg_monitor TO {sql.Identifier(conn.info.user).as_string()}"

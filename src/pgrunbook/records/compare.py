@@ -1,4 +1,4 @@
-"""Two records side by side: did both run the same SQL, take the same locks, and come to the same
+"""Compares two records: did both run the same SQL, take the same locks, and come to the same
 result?
 """
 
@@ -29,28 +29,28 @@ class Part:
 
 
 def compare(one: Record, other: Record) -> list[Part]:
-    """Verdict, target, sources, each block's decision, SQL, locks and time, and the difference that
-    came of it.
+    """Compare verdict, target, sources, each block's decision, SQL, locks and time, and the
+    difference that came of it. Returns all parts, the equal ones, too.
     """
     parts = [
         _part("verdict", one.noted.get("verdict", ""), other.noted.get("verdict", "")),
         Part("database", _database(one), _database(other), same=True),
-        _listed("files run", _files(one), _files(other)),
+        _compare_lists("files run", _files(one), _files(other)),
     ]
     theirs = {block.name: block for block in other.blocks}
     ours = {block.name: block for block in one.blocks}
     for name in dict.fromkeys([*ours, *theirs]):
         parts += _block(name, ours.get(name), theirs.get(name))
-    return [*parts, _listed("objects changed", _difference(one), _difference(other))]
+    return [*parts, _compare_lists("objects changed", _difference(one), _difference(other))]
 
 
 def _part(what: str, one: str, other: str) -> Part:
     return Part(what, one, other, same=one == other)
 
 
-def _measured(what: str, one: str, other: str, diff: str) -> Part:
-    """Two texts or lists of which only the length is told, and what differs."""
-    if diff and one == other:  # which would look as if nothing differed
+def _part_of_lengths(what: str, one: str, other: str, diff: str) -> Part:
+    """Return the part of two texts or lists of which only the length is told, and what differs."""
+    if diff and one == other:  # it would look as if nothing differed
         other = f"{other}, different"
     return Part(what, one, other, not diff, diff)
 
@@ -62,7 +62,7 @@ def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
     yield _part(f"{name}: done", one.event or one.action, other.event or other.action)
     lines = one.sql.splitlines(), other.sql.splitlines()
     diff = "\n".join(unified_diff(*lines, "one", "other", lineterm="", n=1))
-    yield _measured(f"{name}: SQL", _lines(one.sql), _lines(other.sql), diff)
+    yield _part_of_lengths(f"{name}: SQL", _lines(one.sql), _lines(other.sql), diff)
     yield _part(f"{name}: locks", _locks(one), _locks(other))
     if one.event and other.event:
         took = f"{other.elapsed_ms:,.0f} ms"
@@ -86,33 +86,35 @@ def _locks(block: Block) -> str:
 
 
 def _database(record: Record) -> str:
-    if not (known := record.identity):
+    known = record.identity
+    if not known:
         return "not reached"
     return f"{known['database']}, cluster {known['system_identifier']}"
 
 
 def _difference(record: Record) -> list[str]:
-    return sorted(
-        " ".join(map(str, filter(None, row.values()))) for row in record.rows(Kind.DIFFERENCE)
-    )
+    lines = []
+    for row in record.rows(Kind.DIFFERENCE):
+        lines.append(" ".join(str(value) for value in row.values() if value))
+    return sorted(lines)
 
 
-def _listed(what: str, one: list[str], other: list[str]) -> Part:
-    """Two lists, with what is only in one of them."""
+def _compare_lists(what: str, one: list[str], other: list[str]) -> Part:
+    """Compare two lists, with what is only in one of them."""
     diff = "\n".join(list(unified_diff(one, other, lineterm="", n=0))[2:])
-    return _measured(what, str(len(one)), str(len(other)), diff)
+    return _part_of_lengths(what, str(len(one)), str(len(other)), diff)
 
 
 def text(parts: list[Part]) -> str:
-    """The parts as lines, what differs marked with `≠`, and a line that sums it up."""
+    """Return the parts as lines, what differs marked with `≠`, and a line that sums it up."""
     lines = []
     for part in parts:
         mark = " " if part.same else "≠"
         values = part.one
         if not part.same or part.one != part.other:
             values = f"{part.one}  |  {part.other}"
-        lines.append(_folded(f"{mark} {part.what:<44} {values}", indent=47))
-        lines += [_folded(f"      {line}", indent=8) for line in part.detail.splitlines()]
+        lines.append(_wrap(f"{mark} {part.what:<44} {values}", indent=47))
+        lines += [_wrap(f"      {line}", indent=8) for line in part.detail.splitlines()]
     differing = sum(not part.same for part in parts)
     summary = "the same SQL, locks and result"
     if differing == 1:
@@ -122,15 +124,15 @@ def text(parts: list[Part]) -> str:
     return "\n".join([*lines, summary])
 
 
-def _folded(line: str, *, indent: int) -> str:
-    """The line, in as many of 100 columns as it takes; nothing of it is left out."""
+def _wrap(line: str, *, indent: int) -> str:
+    """Break the line where it is longer than 100 columns; nothing of it is left out."""
     return fill(
         line, 100, subsequent_indent=" " * indent, break_on_hyphens=False, expand_tabs=False
     )
 
 
 def data(parts: list[Part]) -> list[Mapping[str, Any]]:
-    """The parts as JSON values."""
+    """Return the parts as JSON values."""
     return [
         {"what": p.what, "one": p.one, "other": p.other, "same": p.same, "detail": p.detail}
         for p in parts

@@ -1,4 +1,4 @@
-"""What was found in an archive, as text and as JSON."""
+"""Tells what was found in an archive, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pgrunbook.errors import Problem
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.untrusted_files import printable
+from pgrunbook.records.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +35,30 @@ class Verification:
         problems: Iterable[Problem],
         checked: Iterable[Seal],
     ) -> Self:
-        """With nothing in it that makes lines of its own: files are called whatever somebody
-        likes.
-        """
+        """Make a verification of which no part makes lines of its own: files may have any name."""
         plain = tuple(Problem(*map(printable, astuple(problem))) for problem in problems)
         notes = tuple(printable(_note(seal)) for seal in checked if seal.caveat)
         return cls(seals, signed, head, plain, notes)
 
     def text(self) -> str:
-        """All that is wrong, and a line that sums it up."""
-        lines = [line for problem in self.problems for line in problem.lines()]
+        """Return all that is wrong, and a line that sums it up."""
+        lines: list[str] = []
+        for problem in self.problems:
+            lines += problem.lines()
         lines += [f"note: {note}" for note in self.notes]
         if not self.seals and not lines:
             return "no record is sealed here: nothing was checked"
-        last = f", the last is {self.head.name}" if self.head else ""
         found = "unchanged"
         if self.problems:
-            found = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}"
-        unchecked = "signatures not checked, as no key is given"
-        signed = (
-            unchecked if self.signed is None else f"{self.signed} of them signed by a key given"
-        )
+            found = counted(len(self.problems), "problem")
+        signed = "signatures not checked, as no key is given"
+        if self.signed is not None:
+            signed = f"{self.signed} of them signed by a key given"
+        last = f", the last is {self.head.name}" if self.head else ""
         return "\n".join([*lines, f"{found}: {self.seals} sealed, {signed}{last}"])
 
     def data(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Return the same as JSON values."""
         return {
             "seals": self.seals,
             "signed": self.signed,
@@ -69,4 +69,5 @@ class Verification:
 
 
 def _note(seal: Seal) -> str:
-    return f"{seal.notebook}: {seal.caveat}{f': {seal.says}' if seal.says else ''}"
+    note = f"{seal.notebook}: {seal.caveat}"
+    return f"{note}: {seal.says}" if seal.says else note

@@ -1,5 +1,5 @@
-"""The search of a notebook for secrets: of a record while it comes into being, and before it is
-sealed.
+"""Searches a notebook for secrets, and masks them: while a record comes into being, and before it
+is sealed.
 """
 
 from __future__ import annotations
@@ -29,17 +29,15 @@ class _Place(NamedTuple):
 
 
 def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
-    """The leaks in a notebook: in sources, outputs, attachments, metadata, in keys as well as
-    values.
-
-    In the outputs of our own methods each value is looked at by itself: what stands beside a column
-    called `password` is its type.
+    """Return the leaks in a notebook: in sources, outputs, attachments and metadata, in keys as
+    well as values.
     """
+    # In the outputs of our own methods each value is looked at by itself: what stands beside a
+    # column called `password` is its type.
     leaks = []
     for place in _places(notebook, secrets):
-        leaks += [
-            Leak(place.where, what) for what in leaks_in_value(place.value, secrets, sql=place.sql)
-        ]
+        found = leaks_in_value(place.value, secrets, sql=place.sql)
+        leaks += [Leak(place.where, what) for what in found]
     return leaks
 
 
@@ -50,15 +48,16 @@ def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
     where it cannot. A number with a leak becomes a text.
     """
     for place in list(_places(notebook, secrets)):
-        if leaks_in_value(place.value, secrets, sql=place.sql):
-            cleaned = clean(place.value, secrets, sql=place.sql)
-            place.holder[place.key] = (
-                cleaned if place.key != "id" else place.where.partition(",")[0].replace(" ", "-")
-            )
+        if not leaks_in_value(place.value, secrets, sql=place.sql):
+            continue
+        cleaned = clean(place.value, secrets, sql=place.sql)
+        if place.key == "id":  # an id may not hold `***`
+            cleaned = place.where.partition(",")[0].replace(" ", "-")
+        place.holder[place.key] = cleaned
 
 
 def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
-    """Left out is what is the format's own."""
+    """Yield all places where a secret may stand, but for what is the format's own."""
     for key in notebook.keys() - {"cells", "nbformat", "nbformat_minor"}:
         yield _Place(key, notebook, key)
     for number, cell in enumerate(notebook.cells, 1):

@@ -1,4 +1,4 @@
-"""What the pages of the site are called: as their records are, where nothing else is."""
+"""Names the pages of the site: as their records are named, unless something else has the name."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _PAGE, _ODD_PAGE = ENDINGS = ".html", ".htm"
 
 
 def pages(names: Iterable[str]) -> dict[str, str]:
-    """The page of each record: called as the record is; but by a digest of its name, where that is
-    taken by the site itself or, to a file system that does not tell upper from lower case, by
-    another record.
+    """Return the page of each record: by the record's name; or by a digest of that, if the name is
+    taken by the site itself or by another record.
     """
     names = list(names)
-    alike = Counter(_folded(name) for name in names)
-    return {
-        name: _plain_page(name) if alike[_folded(name)] == 1 else _odd_page(name) for name in names
-    }
+    # some file systems do not tell upper from lower case
+    counts = Counter(_fold(name) for name in names)
+    found = {}
+    for name in names:
+        page = f"{name.removesuffix('.ipynb')}{_PAGE}"
+        if counts[_fold(name)] > 1 or _is_in_the_way(page):
+            page = f"{hashlib.sha256(name.encode()).hexdigest()}{_ODD_PAGE}"
+        found[name] = page
+    return found
 
 
-def _plain_page(name: str) -> str:
-    page = f"{name.removesuffix('.ipynb')}{_PAGE}"
-    first, *_ = parts = _folded(page).split("/")
-    in_the_way = first in OWN or any(part.endswith(ENDINGS) for part in parts[:-1])
-    return _odd_page(name) if in_the_way else page
+def _is_in_the_way(page: str) -> bool:
+    """Whether a page would be the site's own file, or in a folder that is called as a page is."""
+    first, *parts = _fold(page).split("/")
+    folders = [first, *parts[:-1]] if parts else []
+    return first in OWN or any(folder.endswith(ENDINGS) for folder in folders)
 
 
-def _odd_page(name: str) -> str:
-    return f"{hashlib.sha256(name.encode()).hexdigest()}{_ODD_PAGE}"
-
-
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()

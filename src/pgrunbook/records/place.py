@@ -1,4 +1,4 @@
-"""The place of a record in the archive, before its run begins: afterwards it would be too late."""
+"""Checks the place of a record in the archive before its run begins: later it would be too late."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pgrunbook.runbooks.project import Project
 
 def check(project: Project, notebook: Path) -> None:
     """Raise Refused if the record of this notebook could not be sealed."""
-    if key := project.signing_key:
+    key = project.signing_key
+    if key:
         from pgrunbook.records import attestation  # what signs takes a while to import, and 8 MB
 
         attestation.signer(key)

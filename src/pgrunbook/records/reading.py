@@ -1,4 +1,4 @@
-"""What is in an archive, read at a moment at which nothing was being added to it."""
+"""Reads what is in an archive, at a moment at which nothing was being added to it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _READINGS = 5
 
 
 class End(NamedTuple):
-    """What `HEAD` and `MERGED` note, and the seal that is not in its place yet; or why that cannot
-    be read.
+    """The end of an archive: what `HEAD` notes, the seal that is `left`, not in its place yet, and
+    what `MERGED` notes; or the problem why they cannot be read.
     """
 
     noted: tuple[str, str] | None = None
@@ -54,40 +54,40 @@ class Reading(NamedTuple):
     @property
     def chain(self) -> list[Seal]:
         """The seals of the archive's own chain, in the order in which they were made."""
-        brought = {chain[-1].archive for chain in self.merged if chain}
-        return _ordered(seal for seal in self.seals.values() if seal.archive not in brought)
+        of_others = {chain[-1].archive for chain in self.merged if chain}
+        return _in_order(seal for seal in self.seals.values() if seal.archive not in of_others)
 
     @property
     def merged(self) -> list[list[Seal]]:
         """The chains that other archives have brought, in the order of `MERGED`; an empty one for a
         line whose seal is not there.
         """
-        chains = []
+        chains: list[list[Seal]] = []
         for _, name in self.end.merged:
             last = self.seals.get(name)
+            if last is None:
+                chains.append([])
+                continue
             chains.append(
-                _ordered(seal for seal in self.seals.values() if seal.archive == last.archive)
-                if last
-                else []
+                _in_order(seal for seal in self.seals.values() if seal.archive == last.archive)
             )
         return chains
 
     def without(self, names: Collection[str]) -> Reading:
-        """As if these files were not there."""
+        """Return the same as if these files were not there."""
         return self._replace(
             files={name: path for name, path in self.files.items() if name not in names},
             seals={name: seal for name, seal in self.seals.items() if name not in names},
         )
 
 
-def _ordered(seals: Iterable[Seal]) -> list[Seal]:
+def _in_order(seals: Iterable[Seal]) -> list[Seal]:
     return sorted(seals, key=lambda seal: seal.sequence)
 
 
 def read_archive(archive: Archive) -> Reading:
-    """The archive at a moment at which no run was sealing its record. No lock is taken: a copy may
-    be read-only.
-    """
+    """Read the archive at a moment at which no run was sealing its record."""
+    # No lock is taken, as a copy may be read-only: it is read again if its end has moved meanwhile.
     for _ in range(_READINGS):
         reading = _read(archive)
         if End.of(archive) == reading.end:
@@ -103,11 +103,16 @@ def read_archive(archive: Archive) -> Reading:
 
 
 def _read(archive: Archive) -> Reading:
-    """Where the archive ends first, as seals are only ever added."""
+    # The end first: seals are only ever added, so that none before it is missed.
     end = End.of(archive)
-    found = {path.relative_to(archive.root).as_posix(): path for path in archive.files()}
-    files = {name: path for name, path in found.items() if is_regular(path)}
-    problems = [_no_file(name, path) for name, path in found.items() if name not in files]
+    files: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for path in archive.files():
+        name = path.relative_to(archive.root).as_posix()
+        if is_regular(path):
+            files[name] = path
+        else:
+            problems.append(_no_file(name, path))
     seals = {}
     for name, path in files.items():
         if name.endswith(SEAL):
@@ -131,10 +136,10 @@ def _no_file(name: str, path: Path) -> Problem:
 
 
 def sealed_run(archive: Archive, run_id: str) -> Seal | None:
-    """The seal of the record of a run; None if none of the seals that can be read is."""
+    """Return the seal of the record of a run; None if none of the seals that can be read is."""
     for path in archive.files():
         if path.name.endswith(SEAL):
-            with suppress(Unreadable, OSError):  # what `archive verify` is for
+            with suppress(Unreadable, OSError):  # `archive verify` names those
                 seal = archive.read(path)
                 if seal.statement.predicate.run.get("id") == run_id:
                     return seal

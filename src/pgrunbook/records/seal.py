@@ -53,12 +53,16 @@ class Seal:
         """`sealed by hand, not compared with the ledger`: what is to be told of how it was made, if
         it says so; else empty.
         """
-        run = self.statement.predicate.run
-        by_hand = [f"sealed {BY_HAND}"] if self.by_hand else []
-        said = run.get("ledger")
-        compared = said.get("compared") if isinstance(said, Mapping) else None
-        how = {False: [NOT_COMPARED], True: ["compared with the ledger"] if by_hand else []}
-        return ", ".join([*by_hand, *(how.get(compared, []) if isinstance(compared, bool) else [])])
+        parts = []
+        if self.by_hand:
+            parts.append(f"sealed {BY_HAND}")
+        ledger = self.statement.predicate.run.get("ledger")
+        compared = ledger.get("compared") if isinstance(ledger, Mapping) else None
+        if compared is False:
+            parts.append(NOT_COMPARED)
+        elif compared is True and self.by_hand:
+            parts.append("compared with the ledger")
+        return ", ".join(parts)
 
     @property
     def says(self) -> str:
@@ -74,13 +78,15 @@ class Seal:
 
     @property
     def caveat(self) -> str:
-        """What this seal vouches for less than others, in a few words: told wherever its record is
-        shown. Empty if for nothing.
+        """In what this seal vouches for less than others, in a few words: told wherever its record
+        is shown. Empty if in nothing.
         """
         if NOT_COMPARED in self.origin:
             return self.origin
-        return ", ".join(filter(None, [self.origin, self.remark])) if self.remark else ""
+        if not self.remark:
+            return ""
+        return ", ".join(filter(None, [self.origin, self.remark]))
 
     def _said(self, name: str) -> str:
-        said = self.statement.predicate.run.get("ledger")
-        return str(said.get(name, "")) if isinstance(said, Mapping) else ""
+        ledger = self.statement.predicate.run.get("ledger")
+        return str(ledger.get(name, "")) if isinstance(ledger, Mapping) else ""

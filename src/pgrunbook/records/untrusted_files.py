@@ -1,4 +1,4 @@
-"""Guards against what anybody may have put into a folder: names that lead elsewhere, pipes, links."""
+"""Guards against what anybody may have put into a folder: names leading elsewhere, pipes, links."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""How a run ends: the error that ended it, or in one line what it says that passed; and the facts
-of its card.
+"""Says how a run ends: the error that ended it, or in one line what was done; and the facts of its
+card.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -28,20 +29,22 @@ _BEGUN = "The run cannot go on. What it committed before is in the ledger."
 def error(
     exc: BaseException, chosen: Parameters, sessions: Sessions, *, begun: bool
 ) -> RunbookError | None:
-    """What went wrong in a cell as one of our errors; None for a fault of ours.
+    """Return what went wrong in a cell as one of our errors; None for a fault of ours.
 
-    `begun`: whether the run has written, so that it can no longer be said that nothing was changed.
+    `begun`: the run has written. Then it is not Refused any more, which says that nothing was
+    changed.
     """
+    found: RunbookError
     match exc:
-        case Refused() | LockedOut():  # which both say so
+        case Refused() | LockedOut():
             return Failed(_BEGUN, problems=exc.problems) if begun else exc
         case RunbookError():
             return exc
         case psycopg.errors.LockNotAvailable():
             problem = exc.problem if isinstance(exc, Locked) else _unreadable(chosen, sessions)
-            found: RunbookError = (
-                Failed(_BEGUN, problems=[problem]) if begun else Refused(problems=[problem])
-            )
+            found = Refused(problems=[problem])
+            if begun:
+                found = Failed(_BEGUN, problems=[problem])
         case psycopg.errors.QueryCanceled():
             slow = (
                 "raise the parameter statement_timeout, unless somebody cancelled the query; "
@@ -61,7 +64,9 @@ def error(
 
 
 def _unreadable(chosen: Parameters, sessions: Sessions) -> Problem:
-    """A table could not be read within the reader's lock_timeout; and who holds it."""
+    """Return the problem of a table that could not be read within the lock_timeout of the session
+    that looks, and who holds it.
+    """
     return Problem(
         "a table cannot be read now: somebody else is changing it",
         where=f"target {chosen.target!r}",
@@ -76,7 +81,7 @@ def _unreadable(chosen: Parameters, sessions: Sessions) -> Problem:
 def facts(
     chosen: Parameters, identity: Identity, started_at: datetime, plan: Plan | None
 ) -> dict[str, Any]:
-    """What the card says of a run that ends now, by the keys of `parts.Card`."""
+    """Return what the card says of a run that ends now, by the keys of `parts.Card`."""
     ended = datetime.now(UTC)
     return {
         "mode": chosen.mode,
@@ -96,33 +101,24 @@ def summary(
     outcomes: Sequence[Outcome],
     after: Sequence[str] = (),
 ) -> str:
-    """Of a run that passed: where its blocks are now, and what it did for that. `final` are decided
-    at its end; `after` are the pending runbooks that were done on the copy before.
+    """Return in a line what a run that passed has done. `final` are the decisions at its end;
+    `after` are the pending runbooks that were done on the copy before.
     """
     said = _summary(chosen, final, outcomes)
     return f"{said}; after {words.pending(after)}" if after else said
 
 
 def _summary(chosen: Parameters, final: Sequence[Decision], outcomes: Sequence[Outcome]) -> str:
+    blocks = words.counted(len(final), "block")
     if chosen.mode == "plan":
         pending = sum(decision.pending for decision in final)
-        return f"planned: {pending} of {_count(final)} to apply, nothing was changed"
-    done = _counts([outcome.event for outcome in outcomes])
+        return f"planned: {pending} of {blocks} to apply, nothing was changed"
+    counts = Counter(outcome.event for outcome in outcomes)
+    done = ", ".join(f"{number} {event}" for event, number in counts.items())
+    done = done or "nothing was left to do"
     if chosen.mode == "revert":
-        return f"none of {_count(final)} is applied any more: {done}"
+        return f"none of {blocks} is applied any more: {done}"
     place = "in place on the copy" if chosen.mode == "rehearse" else "in place"
-    return (
-        f"{'all ' * (len(final) > 1)}{_count(final)} {'are' if len(final) > 1 else 'is'} "
-        f"{place}: {done}"
-    )
-
-
-def _count(final: Sequence[Decision]) -> str:
-    return f"{len(final)} block{'s' * (len(final) != 1)}"
-
-
-def _counts(events: Sequence[str]) -> str:
-    return (
-        ", ".join(f"{events.count(event)} {event}" for event in dict.fromkeys(events))
-        or "nothing was left to do"
-    )
+    if len(final) > 1:
+        return f"all {blocks} are {place}: {done}"
+    return f"{blocks} is {place}: {done}"

@@ -1,4 +1,4 @@
-"""Two snapshots compared."""
+"""Compares two snapshots of tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SINGULAR = {"indexes": "index"}
 
 
 def diff(before: Snapshot, after: Snapshot) -> pd.DataFrame:
-    """What was added, removed or changed between two snapshots of the same tables.
+    """Return what was added, removed or changed between two snapshots of the same tables.
 
     Index: `change`, `kind`, `table` (empty for a type), `name` (empty for a table). Columns
     `before`, `after` (str, empty where the object is not there). No rows if nothing changed.
@@ -32,8 +32,9 @@ def diff(before: Snapshot, after: Snapshot) -> pd.DataFrame:
         for label in dict.fromkeys([*then, *now]):
             old, new = then.get(label), now.get(label)
             if old != new:
-                what = _change(old, new), _SINGULAR.get(kind, kind[:-1])
-                rows.append((*what, *_table_and_name(kind, label), old or "", new or ""))
+                table, name = _table_and_name(kind, label)
+                singular = _SINGULAR.get(kind, kind[:-1])
+                rows.append((_change(old, new), singular, table, name, old or "", new or ""))
     columns = ["change", "kind", "table", "name", "before", "after"]
     return pd.DataFrame(rows, columns=columns, dtype="str").set_index(columns[:4])
 
@@ -41,13 +42,17 @@ def diff(before: Snapshot, after: Snapshot) -> pd.DataFrame:
 def _change(old: str | None, new: str | None) -> str:
     if old is None:
         return "added"
-    return "removed" if new is None else "changed"
+    if new is None:
+        return "removed"
+    return "changed"
 
 
 def _table_and_name(kind: str, label: tuple[str, ...]) -> tuple[str, str]:
     if kind == "types":
         return "", label[0]
-    return label[0], label[1] if len(label) == 2 else ""
+    if kind == "tables":
+        return label[0], ""
+    return label[0], label[1]
 
 
 def _definitions(kind: str, frame: pd.DataFrame) -> dict[tuple[str, ...], str]:
@@ -57,18 +62,19 @@ def _definitions(kind: str, frame: pd.DataFrame) -> dict[tuple[str, ...], str]:
 
 
 def _definition(record: dict[Any, Any]) -> str:
-    """One line such as `text, not null, default 'pending'`, in the order of the columns."""
-    words = {
-        "nullable": {False: "not null"},
-        "validated": {False: "not valid"},
-        "valid": {False: "invalid"},
-    }
+    """Return a line such as `text, not null, default 'pending'`, in the order of the columns."""
+    words_if_false = {"nullable": "not null", "validated": "not valid", "valid": "invalid"}
     parts = []
     for column, value in record.items():
-        if column in words:
-            parts.append(words[column].get(bool(value), ""))
-        elif not pd.isna(value):
-            parts.append(
-                {"default": f"default {value}", "comment": f"“{value}”"}.get(column, str(value))
-            )
-    return ", ".join(filter(None, parts))
+        if column in words_if_false:
+            if not value:
+                parts.append(words_if_false[column])
+        elif pd.isna(value):
+            continue
+        elif column == "default":
+            parts.append(f"default {value}")
+        elif column == "comment":
+            parts.append(f"“{value}”")
+        else:
+            parts.append(str(value))
+    return ", ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""How frames, SQL and blocks look in a notebook, on a page made of it, and as plain text."""
+"""Shows frames, SQL and blocks: in a notebook, on a page made of it, and as plain text."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Named(pd.DataFrame):
 
 
 def named(frame: pd.DataFrame, kind: Kind, **about: Any) -> pd.DataFrame:
-    """The frame, which a notebook will hold as data too: see `parts.Frame`."""
+    """Return the frame as one that a notebook will hold as data, too: see `parts.Frame`."""
     # what the format does not know would be left out without a word
     assert about.keys() <= parts.Frame.model_fields.keys()
     ours = Named(frame)
@@ -63,8 +63,8 @@ def named(frame: pd.DataFrame, kind: Kind, **about: Any) -> pd.DataFrame:
 
 
 def folded(frame: pd.DataFrame, summary: str) -> pd.DataFrame:
-    """The frame, of which a reader sees a line until he opens it: for what is of use only when
-    something is wrong. `text/plain` and data have all of it.
+    """Return the frame as one of which a reader sees a line until he opens it: for what is of use
+    only when something is wrong. `text/plain` and data have all of it.
     """
     ours = Named(frame)
     ours.attrs |= {**frame.attrs, "folded": summary}
@@ -72,36 +72,34 @@ def folded(frame: pd.DataFrame, summary: str) -> pd.DataFrame:
 
 
 def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
-    """A frame in every form. One of ours under its MIME type too; the card of the target says its
-    facts by their keys there, in place of the rows that a person reads.
-    """
+    """Return a frame in every form: HTML, plain text and, if it is one of ours, as data."""
     names, texts = frames.texts(frame)
     ours = frame.attrs if isinstance(frame, Named) else {}
     html = frames.html(names, texts, ours.get("folded", ""))
     shown = {"text/html": html, "text/plain": frames.lines(names, texts)}
     if "pgrunbook" not in ours:
         return shown
-    said = ours["pgrunbook"]
-    if "target" not in said:
-        said = said | frames.plain(frame)
-    return bundle(parts.Frame(**said)) | shown
+    about = ours["pgrunbook"]
+    # The card of the target has its facts by their keys, in place of the rows that people read.
+    if "target" not in about:
+        about = about | frames.plain(frame)
+    return bundle(parts.Frame(**about)) | shown
 
 
 _PARTS = {"columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
 
 
-def parts_folded(taken: Snapshot) -> Snapshot:
-    """The snapshot with the frames of what belongs to tables folded."""
-    changed = {
-        name: folded(frame, counted(len(frame), _PARTS[name]))
-        for name, frame in taken
-        if name in _PARTS
-    }
+def fold_parts(taken: Snapshot) -> Snapshot:
+    """Return the snapshot with the frames folded of what belongs to tables."""
+    changed = {}
+    for name, frame in taken:
+        if name in _PARTS:
+            changed[name] = folded(frame, counted(len(frame), _PARTS[name]))
     return replace(taken, **changed)
 
 
 def snapshot(taken: Snapshot, when: Literal["before", "after"]) -> None:
-    """Say that the tables were looked at, and keep all that was seen."""
+    """Say that the tables were looked at, and keep all that was seen as data."""
     tables, columns = counted(len(taken.tables), "table"), counted(len(taken.columns), "column")
     text = f"{tables}, {columns}, {moment(datetime.now(UTC))}"
     state = {name: parts.Rows(**frames.plain(frame)) for name, frame in taken}
@@ -132,20 +130,22 @@ def sql(text: str) -> Markdown:
 
 
 def plan(made: Plan, rehearsals: Sequence[str] = (), *, sql_too: bool = False) -> None:
-    """A plan by its digest, all of it as data, and its rehearsals; with `sql_too`, each block's
-    SQL, for whoever is to approve it.
+    """Show a plan by its digest, all of it as data, and its rehearsals; with `sql_too`, each
+    block's SQL, for whoever is to approve it.
     """
     text = _digest(made, rehearsals)
     data = bundle(PlanShown(**made.data, digest=made.digest, rehearsals=rehearsals))
     show(data | {"text/markdown": text, "text/plain": text}, raw=True)
-    for step in made.steps if sql_too else ():
+    if not sql_too:
+        return
+    for step in made.steps:
         show(Markdown(f"`{step.block}`: {step.action}"))
         if step.sql:
             show(sql(step.sql))
 
 
 def digest(made: Plan, rehearsals: Sequence[str]) -> None:
-    """A plan by its digest, and its rehearsals."""
+    """Show a plan by its digest, and its rehearsals."""
     show(Markdown(_digest(made, rehearsals)))
 
 

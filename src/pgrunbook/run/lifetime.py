@@ -1,8 +1,7 @@
-"""How a run begins and how it ends: what it works with from its target on, and its verdict."""
+"""Begins and ends a run: its sessions, what it works with in them, and its verdict."""
 
 from __future__ import annotations
 
-import getpass
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +15,22 @@ import psycopg
 from IPython.core.getipython import get_ipython
 
 from pgrunbook.applying.apply_blocks import Worker
-from pgrunbook.errors import Failed, Problem, Refused, Verdict, first_line
+from pgrunbook.errors import (
+    Failed,
+    Interrupted,
+    Problem,
+    Refused,
+    RunbookError,
+    Verdict,
+    first_line,
+)
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, progress_of
 from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.shared_copy import SharedCopy
-from pgrunbook.postgres import target
+from pgrunbook.postgres import os_user, target
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.postgres.run_sessions import Sessions
@@ -62,9 +69,9 @@ class Lifetime:
         self._changes = changes  # of the parameters, since the run began
         self._sources = sources
         self.parameters = chosen
-        # Taken away, as a second run in this kernel is another one.
+        # Taken out of the environment, as a second run in this kernel is another one.
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
-        self.operator = chosen.operator or getpass.getuser()
+        self.operator = chosen.operator or os_user.own_name()
         parameters.require_said(operator=self.operator)
         self.started_at = datetime.now(UTC)
         self._closed = False
@@ -87,12 +94,13 @@ class Lifetime:
             self._agenda,
             self._rehearsal,
         )
-        if shell := get_ipython():
+        shell = get_ipython()
+        if shell:
             display.install(shell)
             sql_magic.register(shell, self._sessions.open_look)
 
     def _open(self, project: Project, target: target.Target, source: Source) -> None:
-        """Make what the run works with: its sessions on the target, or on a copy of it, and who
+        """Make what the run works with: its sessions on the target, or on a copy of it, and what
         decides, applies, observes and records in them.
         """
         chosen = self.parameters
@@ -128,9 +136,9 @@ class Lifetime:
         self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
 
     def _reach(self, project: Project, target: target.Target) -> None:
-        """Connect, and check who answers. If that fails everything is closed: of a run that nobody
-        gets, JupyterLab's kernel would keep the sessions and the copy.
-        """
+        """Connect, and check who answers."""
+        # If that fails everything is closed: nobody gets the run, and JupyterLab's kernel would
+        # keep its sessions and its copy.
         try:
             self._identity = self._check_target(target, project)
         except psycopg.Error as exc:
@@ -143,8 +151,8 @@ class Lifetime:
 
     @contextmanager
     def _twin(self, project: Project, reached: target.Target) -> Iterator[Twin]:
-        """A twin of what this run works on."""
-        from pgrunbook.postgres import twin_server  # few runs need it
+        """Make a twin of what this run works on."""
+        from pgrunbook.postgres import twin_server  # imported here, as few runs need it
 
         look = self._sessions.look
         server = targets.for_twins(project, look.info.server_version // 10_000)
@@ -152,13 +160,13 @@ class Lifetime:
             yield twin
 
     def _check_target(self, target: target.Target, project: Project) -> Identity:
-        """Who answers there: it must be who was meant, have the schema, and for a run that writes,
-        be free.
+        """Return who answers. Raises Refused unless it is who was meant and has the schema;
+        LockedOut if another run is at work there, and this one writes.
         """
         look = self._rehearsal.look if self._rehearsal else self._look
         identity = self._rehearsal.identity if self._rehearsal else identify(look)
         right_target.check_identity(target, identity)
-        schema = preflight.schema(self._look, self._schema)
+        schema = preflight.check_schema(self._look, self._schema)
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
         self._standing = Standing.of(look)
         if self.parameters.mode in ("apply", "revert"):
@@ -171,26 +179,26 @@ class Lifetime:
         return replace(identity, server=self._standing.server)
 
     def _card(self) -> tuple[Target, dict[str, str]]:
-        """The card of the target, and what is known of runs that have not ended, by a label."""
+        """Return the card of the target, and what is known of runs that have not ended."""
+        # With the run's lock here, nobody else can be at work.
         state = "died" if self._sessions.locked else "at work, or died"
-        unfinished = {
-            f"run {row['run_id'][:8]}": f"{state}; {progress_of(row)}"
-            for row in self._recorder.unfinished()
-        }
-        given = {
-            name: value for name, (value, _) in parameters.non_defaults(self.parameters).items()
-        }
-        there = self._rehearsal.there if self._rehearsal else self._identity
+        unfinished = {}
+        for row in self._recorder.unfinished():
+            unfinished[f"run {row['run_id'][:8]}"] = f"{state}; {progress_of(row)}"
+        given = parameters.non_defaults(self.parameters)
+        there, of_copy = self._identity, {}
+        if self._rehearsal:
+            there, of_copy = self._rehearsal.there, self._rehearsal.facts
         card = target_card.card(
             there,
             self.parameters,
             server=str(self._standing),
             run=self.run_id,
             operator=self.operator,
-            given=given,
+            given={name: value for name, (value, _) in given.items()},
             started_at=self.started_at.isoformat(timespec="seconds"),
             versions=self._sources.versions,
-            **(self._rehearsal.facts if self._rehearsal else {}),
+            **of_copy,
         )
         return card, unfinished
 
@@ -223,13 +231,11 @@ class Lifetime:
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
-        """Turn what goes wrong inside into one of our errors, and write into the ledger how the run
-        ended.
+        """Turn what goes wrong in the `with` block into one of our errors, and write into the
+        ledger how the run ended.
         """
         if self._closed:
-            raise Refused(
-                "The run has ended. To begin another, run the cells again from the target on."
-            )
+            raise self._over()
         self._require_unchanged()
         try:
             yield
@@ -238,26 +244,39 @@ class Lifetime:
             error = conclusion.error(
                 exc, self.parameters, self._sessions, begun=self._recorder.begun
             )
-            # a fault of ours: it is shown as it is, and the ledger knows that the run failed
+            # A fault of ours is shown as it is: but the ledger knows that the run failed.
             if error is None:
                 self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
                 raise
-        if remark := self._end(error.verdict, error.reason).card.ledger_remark:
+        remark = self._end(error.verdict, error.reason).card.ledger_remark
+        if remark:
             error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
         raise error
 
+    def _over(self) -> RunbookError:
+        """Return the error of a cell that comes after the run's end. Of a run that has written it
+        does not say that nothing was changed.
+        """
+        told = "The run has ended. To begin another, run the cells again from the target on."
+        if not self._recorder.begun:
+            return Refused(told)
+        return Interrupted(told) if self._verdict is Verdict.INTERRUPTED else Failed(told)
+
     def _require_unchanged(self) -> None:
-        # the run goes on as it began: to do what they say now is not its business
-        if changed := self._changes():
-            raise Refused("The parameters are not those that the run began with.", problems=changed)
+        """Refuse to go on if somebody has edited the parameters: the run goes on as it began."""
+        changed = self._changes()
+        if changed:
+            kind = Failed if self._recorder.begun else Refused
+            raise kind("The parameters are not those that the run began with.", problems=changed)
 
     def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
+        """Write the verdict into the ledger, and return its card. A run that passed is closed."""
         remark = self._recorder.end(verdict, reason)
         held = self._worker.long_locks()
         self._verdict = verdict
         if verdict is Verdict.PASSED:
             self.close()
-        about = self.parameters, self._identity, self.started_at, self._plan
+        facts = conclusion.facts(self.parameters, self._identity, self.started_at, self._plan)
         card = Card(
             verdict=verdict,
             reason=reason,
@@ -266,6 +285,6 @@ class Lifetime:
             long_locks=held,
             ledger_remark=remark,
             put_aside=self._put_aside,
-            **conclusion.facts(*about),
+            **facts,
         )
         return VerdictCard(card)

@@ -97,7 +97,7 @@ class Preparation:
         results += self._cells(decided)
         results.append(right_target.check_server(self.target, self.standing))
         results += _exposed(decided)
-        results += reliance.readings(self.agenda.state.unread())
+        results += reliance.report_readings(self.agenda.state.unread())
         results += preflight.check(
             self.look, self.agenda.schema, self.identity, decided, self.shape
         )
@@ -108,7 +108,7 @@ class Preparation:
             results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided)
         results += self._delays(decided)
-        results += reliance.letters(self.look, self._written(decided))
+        results += reliance.check_characters(self.look, self._written(decided))
         state = self.agenda.state.concerning(blocks)
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks, state)
@@ -202,8 +202,9 @@ class Preparation:
     def _losses(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """Check what a revert would take along."""
 
-        def again(runbook: str, mode: str) -> str:
-            return arguments.command_again(self.project, runbook, self.parameters, mode)
+        def again(runbook: str, schema: str, mode: str) -> str:
+            chosen = self.parameters.model_copy(update={"schema_": schema})
+            return arguments.command_again(self.project, runbook, chosen, mode)
 
         return losses.check(
             self.look,

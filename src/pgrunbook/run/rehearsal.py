@@ -1,5 +1,5 @@
-"""A run on a copy of the target's schema: a rehearsal, or a plan behind runbooks that are pending.
-The target itself is only read.
+"""The copy of the target's schema that a run works on: in a rehearsal, or in a plan behind runbooks
+that are pending. The target itself is only read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pgrunbook.planning import right_target
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.shared_copy import SharedCopy
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
@@ -31,6 +31,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.project import Project
+from pgrunbook.sqltext.mentions import Relation
 
 if TYPE_CHECKING:
     from pgrunbook.postgres.schema_copy import Copy
@@ -41,10 +42,13 @@ _SHOWN = 8  # of what could not be copied: one thing often leads to many
 class Rehearsal:
     """The copy, and the target beside it.
 
-    `target` is the copy; `look` a read-only session on what was copied, and `there` who that is.
-    `identity` is the same as a primary, which the copy is, even if it was copied from a standby.
-    `after` are the runbooks before this one, which are pending: the copy, which is `shared` with
-    them, has their blocks. `close` drops a copy of its own.
+    - `target` is the copy.
+    - `look` is a read-only session on what was copied, `there` its identity.
+    - `identity` is the same as of a primary: the copy is one, even if it was made of a standby.
+    - `after` are the runbooks before this one, which are pending: the copy, which is `shared` with
+      them, has their blocks.
+
+    `close` drops the copy, unless it is shared.
     """
 
     def __init__(
@@ -81,19 +85,21 @@ class Rehearsal:
     def facts(self) -> dict[str, Any]:
         """For the card of the target: where it is rehearsed, and what could not be copied."""
         shown = list(self._copy.warnings[:_SHOWN])
-        if (more := len(self._copy.warnings) - _SHOWN) > 0:
+        more = len(self._copy.warnings) - _SHOWN
+        if more > 0:
             shown.append(f"and {more} more")
-        place = f"a copy of the schema, without rows, on {self._copy.server}"
-        twin = self._shared is not None and self._shared.role  # which nothing is rehearsed on
+        rehearsed_on = f"a copy of the schema, without rows, on {self._copy.server}"
+        if self._shared and self._shared.role:
+            rehearsed_on = ""  # it is a twin, on which runbooks are only planned
         return {
-            "rehearsed_on": "" if twin else place,
+            "rehearsed_on": rehearsed_on,
             "not_copied": shown,
             "planned_after": self.after,
         }
 
     def repeat_ledger(self, conn: Session, runbook: str) -> None:
-        """Write into the copy's ledger what the target's ledger last says of each block, and what
-        that has changed, as the copy has it: owners are others there.
+        """Write into the copy's ledger what the target's ledger last says of each block, with the
+        effect of each as the copy has it: owners are others there.
         """
         entries = ledger.entries(self.look, runbook, self._schema)
         if not entries:
@@ -101,11 +107,10 @@ class Rehearsal:
         install.install(conn)
         expected, copied = read_fold(self.look, self._schema), read(conn)
         effects = {name: expected.effect(runbook, name, copied) for name in entries}
-        begun = {
-            name: ledger.begun_statements(self.look, runbook, self._schema, name)
-            for name, entry in entries.items()
-            if entry.broken_off
-        }
+        begun = {}
+        for name, entry in entries.items():
+            if entry.broken_off:
+                begun[name] = ledger.begun_statements(self.look, runbook, self._schema, name)
         write.repeat(conn, runbook, self._schema, entries.values(), effects, begun)
 
     def fill_lookups(self, conn: Session, value: str, columns: Sequence[tuple[str, str]]) -> None:
@@ -113,21 +118,19 @@ class Rehearsal:
         copied.
         """
         for table, column in columns:
-            there, here = (
-                admission.inspect(c, self._schema, table, column, value) for c in (self.look, conn)
-            )
-            had = [(o.variant, o.variables) for o in there.obstacles]
-            for lacking in here.obstacles:
-                if lacking.variant == "lookup" and (lacking.variant, lacking.variables) not in had:
-                    parts = (
-                        as_it_is(lacking.variables[name]) for name in ("table", "columns", "values")
-                    )
-                    with search_path.seeing(conn):
+            there = admission.inspect(self.look, self._schema, table, column, value)
+            here = admission.inspect(conn, self._schema, table, column, value)
+            lacking_there = [each.variables for each in there.obstacles if each.variant == "lookup"]
+            for each in here.obstacles:
+                if each.variant == "lookup" and each.variables not in lacking_there:
+                    names = ("table", "columns", "values")
+                    parts = [as_it_is(each.variables[name]) for name in names]
+                    with session_settings.seeing(conn):
                         conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
 
     def as_there(self, snapshot: Snapshot) -> Snapshot:
-        """What the copy holds, with the owner that it will have on the target: the role of the
-        run.
+        """Return a snapshot of the copy with the owner that its tables will have on the target: the
+        role of the run.
         """
         owner = snapshot.tables["owner"].replace(self._copy.owner, self.identity.role)
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
@@ -135,10 +138,12 @@ class Rehearsal:
     def concerning(
         self, blocks: Iterable[Block], copied: Mapping[Object, Definition]
     ) -> dict[Object, Definition]:
-        """What the target has of all that these blocks concern, see `Ground.concerning`; as the
-        copy has it where a runbook before this one changes it.
+        """Return what the target has of all that these blocks concern, see `Ground.concerning`; as
+        the copy has it where a runbook before this one changes it.
         """
-        relations = {named for block in blocks for named in block.relations}
+        relations: set[Relation] = set()
+        for block in blocks:
+            relations |= block.relations
         ground = Ground.look(self.look, self._schema, relations, code=False)
         there = ground.concerning(relations)
         return self._shared.expected(there, copied) if self._shared else there
@@ -146,12 +151,11 @@ class Rehearsal:
     def check(
         self, found: Mapping[Object, Definition], there: Mapping[Object, Definition]
     ) -> list[CheckResult]:
-        """Whether the copy, which holds `found`, has the shape of the target; it may lack an index,
-        but no column.
+        """Check that the copy, which holds `found`, has the shape of the target; it may lack an
+        index, but no column.
         """
-        return [_compared(each) for each in differences(there, found)] or [
-            CheckResult("copy", "has the shape of the target")
-        ]
+        results = [_check_difference(each) for each in differences(there, found)]
+        return results or [CheckResult("copy", "has the shape of the target")]
 
     def close(self) -> None:
         """Drop the copy, and end the session."""
@@ -167,7 +171,7 @@ def _copied(
     return schema_copy.copy_schema(target, look, project.scratch(), label.partition(" ")[0])
 
 
-def _compared(each: Difference) -> CheckResult:
+def _check_difference(each: Difference) -> CheckResult:
     there, found = each.before, each.after
     what = f"has {each.object} as the target has it"
     if there and found and there.properties.get("type") == found.properties.get("type"):

@@ -1,4 +1,4 @@
-"""What is shown of blocks while they are applied: each by itself, or many together."""
+"""Shows blocks while they are applied: each by itself, or many together."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from pgrunbook.postgres import locks
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.records.card import inline
 from pgrunbook.records.format import parts
-from pgrunbook.records.format.bundles import bundle, packed
+from pgrunbook.records.format.bundles import bundle, bundle_many
 from pgrunbook.records.format.parts import Decided, Done, Kind
 from pgrunbook.run import backfills, frames
 from pgrunbook.run.display import moment, named, sql
 
 
 def show_decision(decision: Decision) -> None:
-    """A block before anything is done: what will be, why, and exactly the SQL that is to run, if
-    any.
+    """Show a block before anything is done: what will be, why, and exactly the SQL that is to run,
+    if any.
     """
     block = decision.block
     action, reason = decision.action, inline(decision.reason)
@@ -57,7 +57,7 @@ def _decided(decision: Decision, **more: Any) -> Decided:
 
 
 def show_outcome(done: Outcome) -> None:
-    """A block after it was dealt with: what happened, when, and how long each statement took."""
+    """Show a block after it was dealt with: what happened, when, and how long it took."""
     text = f"**{done.event}** in {durations.words(done.elapsed_ms)}, {moment(done.started_at)}"
     show(bundle(_done(done)) | {"text/markdown": text, "text/plain": text}, raw=True)
     if done.event != "adopted":
@@ -68,7 +68,8 @@ def show_outcome(done: Outcome) -> None:
     if done.effect and done.effect.rows_written:
         show(Markdown("Rows that it has written, as the server counted them:"))
         show(named(done.effect.rows_frame(), Kind.ROWS, block=done.block))
-    if len(held := locks.frame(done.locks)):
+    held = locks.frame(done.locks)
+    if len(held):
         show(Markdown("Locks on what existed before, each held at most for so long:"))
         show(named(held, Kind.LOCKS, block=done.block))
 
@@ -83,15 +84,17 @@ def _done(outcome: Outcome) -> Done:
 
 
 def _effect(done: Outcome) -> list[parts.Frame]:
-    """What a block has changed, as the frames that it has by itself."""
+    """Return what a block has changed, as the frames that `show_outcome` shows."""
     if done.effect is None:
         return []
-    told = {Kind.EFFECT: done.effect.frame(), Kind.ROWS: done.effect.rows_frame()}
-    return [
-        parts.Frame(kind=kind, block=done.block, **frames.plain(frame))
-        for kind, frame in told.items()
-        if len(frame)
-    ]
+    found = []
+    for kind, frame in (
+        (Kind.EFFECT, done.effect.frame()),
+        (Kind.ROWS, done.effect.rows_frame()),
+    ):
+        if len(frame):
+            found.append(parts.Frame(kind=kind, block=done.block, **frames.plain(frame)))
+    return found
 
 
 class _Live:
@@ -127,9 +130,10 @@ _TOGETHER_S = 2.0
 
 class Together(_Live):
     """Many blocks in few frames, one every two seconds, so that it is seen how far the run is:
-    index `block`; columns `title`, `decision`, `reason`, `event`, `ms`, `changed`, `locks`. The
-    data of each block is what it would be by itself, but for what the ledger has too: what it
-    makes, and the checksum of its parse tree.
+    index `block`; columns `title`, `decision`, `reason`, `event`, `ms`, `changed`, `locks`.
+
+    The data of each block is what `show_decision` and `show_outcome` show of it, but for what the
+    ledger has, too: what it makes, and the digest of its parse tree.
     """
 
     def __init__(self) -> None:
@@ -150,30 +154,35 @@ class Together(_Live):
     def show(self) -> None:
         """Show what was kept since the last time."""
         if self._decisions:
-            frame = self._frame()
-            data = packed([_decided(decision) for decision in self._decisions])
-            data |= packed([_done(done) for done in self._outcomes.values()])
-            data |= packed([each for done in self._outcomes.values() for each in _effect(done)])
-            show(data | {"text/html": frames.table(frame), "text/plain": self._summary()}, raw=True)
+            effects: list[parts.Frame] = []
+            for done in self._outcomes.values():
+                effects += _effect(done)
+            data = bundle_many([_decided(decision) for decision in self._decisions])
+            data |= bundle_many([_done(done) for done in self._outcomes.values()])
+            data |= bundle_many(effects)
+            data |= {"text/html": frames.table(self._frame()), "text/plain": self._summary()}
+            show(data, raw=True)
         self._decisions, self._outcomes, self._shown_at = [], {}, time.monotonic()
 
     def _summary(self) -> str:
-        """In a line: whoever reads the record as text has the rows in its data."""
+        # A line: whoever reads the record as text has the rows in its data.
         first, last = self._decisions[0].block.name, self._decisions[-1].block.name
         events = Counter(done.event for done in self._outcomes.values())
-        told = ", ".join(f"{number} {event}" for event, number in events.items())
-        return f"{first} to {last}: {told or 'nothing was done'}"
+        counts = ", ".join(f"{number} {event}" for event, number in events.items())
+        return f"{first} to {last}: {counts or 'nothing was done'}"
 
     def _frame(self) -> pd.DataFrame:
         rows = []
         for each in self._decisions:
-            block, came_of_it = each.block, self._came_of(each.block.name)
-            rows.append((block.name, block.title, str(each.action), each.reason, *came_of_it))
+            event, ms, changed, held = self._outcome_cells(each.block.name)
+            about = each.block.name, each.block.title, str(each.action), each.reason
+            rows.append((*about, event, ms, changed, held))
         columns = ["block", "title", "decision", "reason", "event", "ms", "changed", "locks"]
         return pd.DataFrame(rows, columns=columns).set_index("block")
 
-    def _came_of(self, block: str) -> tuple[str, float | None, str, str]:
-        if (done := self._outcomes.get(block)) is None:
+    def _outcome_cells(self, block: str) -> tuple[str, float | None, str, str]:
+        done = self._outcomes.get(block)
+        if done is None:
             return "", None, "", ""
         held = [f"{lock.mode} {lock.relation}" for lock in locks.strongest(done.locks)]
         changed = done.effect.summary() if done.effect else ""
@@ -196,13 +205,11 @@ class Waits:
         if self._shown:
             self._shown.update(shown)
         else:
-            show(
-                Markdown(
-                    "**waiting** for locks that others hold; between the attempts nobody waits "
-                    "for us"
-                )
-            )
+            show(Markdown(_WAITING))
             self._shown = show(shown, display_id=True)
+
+
+_WAITING = "**waiting** for locks that others hold; between the attempts nobody waits for us"
 
 
 class Progresses:
@@ -215,12 +222,10 @@ class Progresses:
 
     def report(self, progress: Progress) -> None:
         """Show how far it has come now."""
-        share = f", {progress.done:,} of {progress.total:,}" if progress.total else ""
-        lines = [
-            f"**{inline(progress.phase)}**{share}",
-            *(inline(blocker) for blocker in progress.blockers),
-        ]
-        text = Markdown("  \n".join(lines))
+        first = f"**{inline(progress.phase)}**"
+        if progress.total:
+            first += f", {progress.done:,} of {progress.total:,}"
+        text = Markdown("  \n".join([first, *map(inline, progress.blockers)]))
         if self._shown:
             self._shown.update(text)
         else:

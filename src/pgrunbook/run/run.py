@@ -50,8 +50,8 @@ class Run(Views):
     # -- what the runbook works on
 
     def locate(self, **candidates: Sequence[str]) -> Column:
-        """The one table of the candidates that is there, and the one column of the candidates that
-        it has.
+        """Find the one table of the candidates that is there, and the one column of the candidates
+        that it has.
 
         Takes two lists, each under the name of a parameter of the runbook:
         `locate(users_table=["users", "people"], role_column=["role"])`. A parameter that is not
@@ -107,25 +107,28 @@ class Run(Views):
             return shown
 
     def observe(self, *also: str) -> Snapshot:
-        """The tables that the blocks concern, and others named, as they are now. The first one is
-        the `before`.
+        """Show the tables that the blocks concern, and others named, as they are now. The first
+        such snapshot is the `before`.
         """
         with self._ending():
-            self._observation.choose(
-                [*also, *(name for d in self._decisions for name in d.block.about)]
-            )
+            tables = list(also)
+            for decision in self._decisions:
+                tables += decision.block.about
+            self._observation.choose(tables)
             taken = self._observation.snapshot(len(self._worker.outcomes))
-            return display.parts_folded(taken)
+            return display.fold_parts(taken)
 
     def plan(self) -> pd.DataFrame:
-        """What will be done with each block: index `block`; columns `title`, `decision`,
-        `reason`. Shows what that puts at risk first, see `hazards.frame`, and what blocks in
-        batches have to do, see `estimates.frame`.
+        """Show what will be done with each block: index `block`; columns `title`, `decision`,
+        `reason`. Before that, what it puts at risk, see `hazards.frame`, and what blocks in batches
+        have to do, see `estimates.frame`.
         """
         if self._plan and self._plan.steps:
             display.digest(self._plan, self._preparation.rehearsals())
             display.frame(self._hazards)
-        self._show_backfills()
+        backfills = self._preparation.backfills
+        if backfills is not None and len(backfills):
+            display.frame(display.named(backfills, Kind.BACKFILLS))
         if self.parameters.mode == "rehearse":
             pending = [d.block for d in self._decisions if d.pending]
             display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
@@ -135,8 +138,8 @@ class Run(Views):
 
     def apply(self, name: str) -> None:
         """Do what was decided about the block `name`, or each block of the folder `name`, and show
-        what, and how long it took. In modes `plan` and `verify` only the decision is shown; in mode
-        `revert` it is `revert` that does it.
+        what was done, and how long it took. In modes `plan` and `verify` only the decision is
+        shown; in mode `revert` nothing is: `revert` undoes the blocks.
         """
         with self._ending():
             mine = [d.block for d in self._decisions if d.block.entry == name]
@@ -144,15 +147,17 @@ class Run(Views):
                 raise Refused(problems=[self._agenda.undecided(name)])
             if self.parameters.mode == "revert":
                 return
+            names = [d.block.name for d in self._decisions]
             for block in mine:
-                before = [d.block.name for d in self._decisions]
-                self._worker.apply(block, before[: before.index(block.name)], reporters.EACH)
+                before = names[: names.index(block.name)]
+                self._worker.apply(block, before, reporters.EACH)
 
     def apply_all(self) -> None:
         """Do with every block, in order, what `apply` does, and show many in one frame: for a
         runbook of hundreds.
 
-        Columns: see `reporters.Together`. What was done before a block that fails is shown too.
+        Its columns are those of `reporters.Together`. What was done before a block that fails is
+        shown, too.
         """
         with self._ending():
             self._require_decisions()
@@ -166,10 +171,10 @@ class Run(Views):
 
     def revert(self) -> VerdictCard | None:
         """In mode `revert`, undo what runs have applied, the last block first, each as `apply` does
-        it: with the same locks, the same rows in the ledger, the same evidence. In other modes
-        nothing, also after the verdict.
+        it: with the same locks, the same rows in the ledger, the same evidence. In other modes it
+        does nothing, also after the verdict.
 
-        Where it is the last cell, below that of the verdict, it shows what has changed, and the
+        If it is the last cell, below that of the verdict, it shows what has changed, and the
         verdict.
         """
         if self.parameters.mode != "revert":
@@ -195,18 +200,19 @@ class Run(Views):
         does not hold. In the modes `plan` and `revert`, and on a standby, nothing can be probed.
         """
         with self._ending():
-            if why := self._unprovable:
+            why_not = self._why_not_probed
+            if why_not:
                 self._note_verified(names)
-                unproven = CheckResult(self.runbook, "behaviour", not_run=why)
-                return display.named(checks.frame([unproven]), Kind.VERIFICATION)
+                not_run = CheckResult(self.runbook, "behaviour", not_run=why_not)
+                return display.named(checks.frame([not_run]), Kind.VERIFICATION)
             if self.parameters.mode == "verify":
-                self._finished()
+                self._require_finished()
             work, timeouts = self._sessions.work, self._worker.timeouts
             results: list[CheckResult] = []
             for about, script in self._agenda.verifications(names):
                 results += verify.verify(work, about, script, timeouts)
-            results += verify.unverified(self._agenda.unverified(names))
-            results += self._covered()
+            results += verify.without_script(self._agenda.unverified(names))
+            results += self._check_batches()
             kind = Kind.VERIFIED_IN_PART if names else Kind.VERIFICATION
             shown = display.named(checks.frame(results), kind)
             self._require(results, shown, Failed, "The target is not in the verified state.")
@@ -214,41 +220,43 @@ class Run(Views):
             return shown
 
     def changes(self) -> pd.DataFrame:
-        """What has changed since the first `observe`: see `diff.diff`."""
+        """Show what has changed since the first `observe`: see `diff.diff`."""
         with self._ending():
             return display.named(self._observation.difference(), Kind.DIFFERENCE)
 
     def verdict(self) -> VerdictCard | None:
         """Compare the live catalog with the ledger once more, write the verdict, and end the run's
-        sessions. What was observed before is in the record as it is after, whether or not the
-        runbook observes it again.
+        sessions. What was observed before is observed again, if the runbook has not done it.
 
         Raises Failed unless the ledger lists every block, the catalog holds what was recorded, and
         `verify` passed after the last change; in mode `plan` it is enough that every block could be
-        decided. In mode `revert`, where `revert` comes after it, that gives the verdict.
+        decided. In mode `revert` a cell of `revert` below this one gives the verdict.
         """
         if self._revert_ends:
             display.text("In mode `revert` the verdict is given by `run.revert()`, below.")
             return None
         with self._ending():
-            final = self._finished()
-            if self.parameters.mode != "plan" and self._verified != len(self._worker.outcomes):
+            final = self._require_finished()
+            done = len(self._worker.outcomes)
+            if self.parameters.mode != "plan" and self._verified != done:
                 raise Failed.of(
                     "is not verified",
                     where=self.runbook,
                     remedy="run the cell of the verification first",
                 )
-            if self._observation.lacks(done := len(self._worker.outcomes)):
+            if self._observation.lacks(done):
                 self._observation.snapshot(done)
             if self.parameters.writes:
                 self._recorder.settle()
-            self._go_on_the_twin()
+            self._put_on_shared_copy()
             after = self._rehearsal.after if self._rehearsal else ()
-            about = self.parameters, final, self._worker.outcomes, after
-            return self._end(Verdict.PASSED, conclusion.summary(*about))
+            reason = conclusion.summary(self.parameters, final, self._worker.outcomes, after)
+            return self._end(Verdict.PASSED, reason)
 
-    def _go_on_the_twin(self) -> None:
-        """Put what was planned where the runbook behind this one is planned, if there is one."""
+    def _put_on_shared_copy(self) -> None:
+        """Run what was planned on the copy on which the next pending runbook is planned, if there
+        is one.
+        """
         if self.parameters.mode == "plan" and self._shared and not self._shared.last:
             project = self._preparation.project
             alone = arguments.command_again(project, self.runbook, self.parameters, "plan")
@@ -267,38 +275,35 @@ class Run(Views):
         if self.parameters.writes and self._recorder.unfinished():
             self._recorder.close_dead()
 
-    def _show_backfills(self) -> None:
-        """What blocks in batches have to do, if there are any."""
-        found = self._preparation.backfills
-        if found is not None and len(found):
-            display.frame(display.named(found, Kind.BACKFILLS))
-
     @property
     def _hazards(self) -> pd.DataFrame:
         shown = hazards.frame(self._preparation.risks)
         return display.named(shown, Kind.HAZARDS, mode=self.parameters.mode)
 
-    def _covered(self) -> list[CheckResult]:
-        """Whether the batches of blocks that are done cover their keys."""
+    def _check_batches(self) -> list[CheckResult]:
+        """Check that the batches of blocks that are done cover their keys."""
         blocks = [d.block for d in self._decisions if d.block.batching]
-        done = self._agenda.decide_now(blocks) if blocks else []
-        found = [*verify.covered(self._look, self.runbook, self._schema, done)]
-        self._put_aside = "; ".join(
-            f"{each.where}: {each.not_run}" for each in found if each.not_run
-        )
-        return found
+        if not blocks:
+            self._put_aside = ""
+            return []
+        done = self._agenda.decide_now(blocks)
+        results = list(verify.check_batches(self._look, self.runbook, self._schema, done))
+        put_aside = [f"{each.where}: {each.not_run}" for each in results if each.not_run]
+        self._put_aside = "; ".join(put_aside)
+        return results
 
     def _note_verified(self, names: Sequence[str]) -> None:
         if not names:
             self._verified = len(self._worker.outcomes)
 
     @property
-    def _unprovable(self) -> str:
+    def _why_not_probed(self) -> str:
         """Why behaviour cannot be probed; empty if it can."""
         if self.parameters.mode in ("plan", "revert"):
             return f"mode {self.parameters.mode}"
-        standby = self._identity.recovery == "standby" and not self._rehearsal
-        return "a standby takes no temporary tables" if standby else ""
+        if self._identity.recovery == "standby" and not self._rehearsal:
+            return "a standby takes no temporary tables"
+        return ""
 
     @staticmethod
     def _require(
@@ -307,39 +312,34 @@ class Run(Views):
         error: type[RunbookError],
         message: str,
     ) -> None:
-        """Show the frame and raise, if something does not hold: a cell that raises shows no
-        value.
-        """
+        """Show the frame and raise, if something does not hold."""
+        # Jupyter shows no value of a cell that raises.
         if any(result.problem for result in results):
             display.frame(shown)
         checks.require(results, error, message)
 
     def _require_decisions(self) -> None:
         if not self._decisions:
-            raise Refused.of(
-                "nothing is decided",
-                where=self.runbook,
-                remedy="run the cell of the preconditions first",
-            )
+            remedy = "run the cell of the preconditions first"
+            raise Refused.of("nothing is decided", where=self.runbook, remedy=remedy)
 
-    def _finished(self) -> list[Decision]:
-        """Decide about every block once more; but for mode `plan`, raise Failed unless all of them
-        are in place.
+    def _require_finished(self) -> list[Decision]:
+        """Decide about every block once more, and return the decisions. Raises Failed unless all
+        blocks are in place; not in mode `plan`.
         """
         self._require_decisions()
         self._agenda.state.forget()
         final = self._agenda.decide_now([d.block for d in self._decisions])
         if self.parameters.mode != "plan":
-            checks.require(
-                verify.finished(final), Failed, "The target is not in the verified state."
-            )
+            results = verify.check_finished(final)
+            checks.require(results, Failed, "The target is not in the verified state.")
         return final
 
     if not TYPE_CHECKING:  # to mypy a name that is not there is a mistake
 
         def __getattr__(self, name: str) -> Any:
-            """A cell by its name until version 0.1, which warns; the next version has it no
-            more.
+            """Return a cell by the name that it had until version 0.1, and warn. The next version
+            does not know these names any more.
             """
             if name not in _FORMER:
                 raise AttributeError(f"a run has no cell {name!r}")

@@ -1,77 +1,85 @@
-"""What must hold after a run: behaviour, as verify scripts prove it, and nothing left to do."""
+"""Checks what must hold after a run: behaviour, by verify scripts, and nothing left to do."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import psycopg
 
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import search_path, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
 
 
-def unverified(blocks: Sequence[str]) -> list[CheckResult]:
-    """What is said of blocks that no verify script is about: of many of them together."""
-    about = dict.fromkeys(blocks, "it has no verify script")
-    if len(about) > _FEW:
-        about = {f"{len(blocks):,} blocks": f"they have no verify script: {', '.join(blocks)}"}
-    return [CheckResult(name, "behaviour", not_run=why) for name, why in about.items()]
+def without_script(blocks: Sequence[str]) -> list[CheckResult]:
+    """Return a result for each block that no verify script is about; of many, one for all."""
+    names = dict.fromkeys(blocks)
+    if len(names) > _FEW:
+        why = f"they have no verify script: {', '.join(blocks)}"
+        return [CheckResult(f"{len(blocks):,} blocks", "behaviour", not_run=why)]
+    why = "it has no verify script"
+    return [CheckResult(name, "behaviour", not_run=why) for name in names]
 
 
 _FEW = 20
 
 
-def finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
-    """Whether nothing is left to do with these blocks: they are in the ledger, and the catalog
+def check_finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
+    """Check that nothing is left to do with these blocks: they are in the ledger, and the catalog
     still agrees.
     """
+    what = "is in the ledger, and the catalog agrees"
     for decision in decisions:
-        where, problems = decision.block.name, decision.problems
+        name, problems = decision.block.name, decision.problems
         if decision.action is not Action.SKIP and not problems:
             problems = (_unfinished(decision),)
-        for problem in problems or (None,):
-            yield CheckResult(where, "is in the ledger, and the catalog agrees", problem)
+        if not problems:
+            yield CheckResult(name, what)
+        for problem in problems:
+            yield CheckResult(name, what, problem)
 
 
-def covered(
+def check_batches(
     conn: Connection, runbook: str, schema: str, decisions: Iterable[Decision]
 ) -> Iterator[CheckResult]:
-    """Whether the batches of each block that is done in batches cover its key, one behind the
-    other.
+    """Check that the batches of each block that is done in batches cover its key, one behind the
+    other; and tell how many rows were put aside.
     """
     for decision in decisions:
-        if decision.block.batching and decision.action is Action.SKIP:
-            name = decision.block.name
-            gaps = batches.gaps(conn, runbook, schema, name)
-            found = "\n".join(f"batch {gap['number']}: {_span(gap)}" for gap in gaps[:_FEW])
+        if not decision.block.batching or decision.action is not Action.SKIP:
+            continue
+        name = decision.block.name
+        problem = None
+        gaps = batches.gaps(conn, runbook, schema, name)
+        if gaps:
             problem = Problem(
                 "its batches leave a gap",
                 name,
                 "each begins where the one before has ended, up to the greatest key",
-                found,
+                "\n".join(f"batch {gap['number']}: {_span(gap)}" for gap in gaps[:_FEW]),
                 "see which rows of the gap the block lacks, and who has changed the ledger",
             )
-            what = "its batches cover the key without a gap"
-            yield CheckResult(name, what, problem if gaps else None)
-            rows, constraints = batches.skipped_rows(conn, runbook, schema, name)
-            if rows:
-                why = f"{rows:,} rows are not: they break {constraints}; see pgrunbook.skipped_rows"
-                yield CheckResult(name, "every row is changed", not_run=why)
+        yield CheckResult(name, "its batches cover the key without a gap", problem)
+        rows, constraints = batches.skipped_rows(conn, runbook, schema, name)
+        if rows:
+            why = f"{rows:,} rows are not: they break {constraints}; see pgrunbook.skipped_rows"
+            yield CheckResult(name, "every row is changed", not_run=why)
 
 
 def _span(gap: Mapping[str, Any]) -> str:
-    ends = [", ".join(key) if key else "the least key" for key in (gap["from_key"], gap["to_key"])]
-    return " to ".join(ends)
+    first, last = (", ".join(gap[end] or ["the least key"]) for end in ("from_key", "to_key"))
+    return f"{first} to {last}"
 
 
 def _unfinished(decision: Decision) -> Problem:
@@ -94,22 +102,25 @@ def _unfinished(decision: Decision) -> Problem:
 def expected_columns(
     found: pd.DataFrame, tables: Sequence[str], expected: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Each table with each expected column with its type; `found` as `Snapshot.columns`.
+    """Return each table with each expected column; `found` as `Snapshot.columns`, `expected` are
+    the types by column.
 
     Index `table`, `column`; columns `present`, `type`, `nullable`, `default`, `as_expected`, all
     str.
     """
     wanted = pd.MultiIndex.from_product([tables, expected], names=["table", "column"])
     there = found.reindex(wanted)
+    nullable = {True: "yes", False: "no"}
+    as_expected = []
+    for (_, column), type_ in zip(wanted, there["type"], strict=True):
+        as_expected.append(_yes(type_ == expected[column]))
     return pd.DataFrame(
         {
             "present": [_yes(key in found.index) for key in wanted],
             "type": there["type"],
-            "nullable": [{True: "yes", False: "no"}.get(value, "") for value in there["nullable"]],
+            "nullable": [nullable.get(value, "") for value in there["nullable"]],
             "default": there["default"],
-            "as_expected": [
-                _yes(t == expected[key[1]]) for key, t in zip(wanted, there["type"], strict=True)
-            ],
+            "as_expected": as_expected,
         },
         index=wanted,
     ).fillna("")
@@ -122,8 +133,8 @@ def _yes(value: bool) -> str:
 def verify(
     conn: Session, name: str, statements: Sequence[Statement], timeouts: Timeouts
 ) -> list[CheckResult]:
-    """Run a verify script in a transaction that is rolled back; one result for each `-- check:`
-    statement.
+    """Run a verify script in a transaction that is rolled back. Returns one result for each
+    `-- check:` statement.
 
     A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails
     does not hide the next; if a statement without a check fails, the checks after it are not run.
@@ -131,14 +142,14 @@ def verify(
     results: list[CheckResult] = []
     with conn.transaction(force_rollback=True):
         conn.execute(
-            # Probes take no lock that the application would queue behind: they may wait for theirs.
-            "SELECT set_config('lock_timeout', %(limit)s, true), set_config('statement_timeout', "
-            "%(limit)s, true)",
-            {"limit": timeouts.statement_timeout},
+            "SELECT set_config('lock_timeout', %s, true),"
+            "       set_config('statement_timeout', %s, true)",
+            [timeouts.lock_timeout, timeouts.statement_timeout],
         )
-        conn.execute(f"{search_path.theirs(search_path.of(conn))}; {_SAVEPOINT}".encode())
+        settings = session_settings.theirs(search_path.of(conn))
+        conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
         for statement in statements:
-            problem = _try(conn, statement)
+            problem = _try(conn, statement, timeouts)
             if statement.check:
                 results.append(CheckResult(name, statement.check, problem))
             elif problem:
@@ -164,6 +175,10 @@ _NOT_TRIED = (
 )
 
 
+# Between two attempts to have a lock: whoever has queued behind us goes on meanwhile.
+_PAUSE_S = 1.0
+
+
 _SAVEPOINT = "SAVEPOINT pgrunbook_check"
 
 
@@ -173,13 +188,33 @@ _RELEASE = "RELEASE pgrunbook_check"
 _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
-def _try(conn: Session, statement: Statement) -> Problem | None:
-    """Run it after the savepoint, and make the next one with it, in one round trip."""
+def _execute(conn: Session, statement: Statement, timeouts: Timeouts) -> None:
+    """Run it after the savepoint, and make the next one with it, in one round trip.
+
+    Others queue behind a lock that it waits for: it waits for lock_timeout at a time, and is tried
+    again after a pause, for as long as a statement may take.
+    """
+    message = "\n;".join([statement.sql, _RELEASE, _SAVEPOINT]).encode()
+    until = time.monotonic() + milliseconds(timeouts.statement_timeout) / 1000
+    while True:
+        try:
+            conn.execute(message)
+        except psycopg.Error as exc:
+            if not conn.closed:
+                conn.execute(_ROLLBACK)
+            waited = isinstance(exc, psycopg.errors.LockNotAvailable)
+            if not waited or time.monotonic() + _PAUSE_S > until:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
+
+
+def _try(conn: Session, statement: Statement, timeouts: Timeouts) -> Problem | None:
+    """Return what is wrong if the statement fails."""
     try:
-        conn.execute("\n;".join([statement.sql, _RELEASE, _SAVEPOINT]).encode())
+        _execute(conn, statement, timeouts)
     except psycopg.Error as exc:
-        if not conn.closed:
-            conn.execute(_ROLLBACK)
         problem = problem_of(exc, where=statement.place(conn.index(exc, statement.sql) or 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")
         if isinstance(exc, _NOT_TRIED):

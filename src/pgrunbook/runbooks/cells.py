@@ -41,7 +41,7 @@ def problems(
     if broken:
         yield from broken
         return
-    named = {_named(call): cell for cell, call in calls if _method(call) == "apply"}
+    named = {_block_name(call): cell for cell, call in calls if _method(call) == "apply"}
     for name, cell in named.items():
         where = f"{notebook.name}, cell {cell}"
         if name in undecided:
@@ -52,6 +52,7 @@ def problems(
             yield Problem(
                 f"no block is called {name!r}", where, expected=", ".join(blocks), remedy=remedy
             )
+    # any block may be among those whose names only running the cell tells
     if None in named or any(_method(call) == "apply_all" for _, call in calls):
         return
     for block in blocks:
@@ -79,7 +80,7 @@ def set_again(notebook: Path, declaration: Collection[str]) -> Iterator[Problem]
     """Yield the parameters that cells besides the one that declares them set: a run is not begun
     with another value than it was started with. Nothing of cells that are no Python.
     """
-    for cell, source in _code(notebook):
+    for cell, source in _code_cells(notebook):
         if cell.declares:
             continue
         with suppress(SyntaxError):
@@ -120,7 +121,7 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
     """
     calls: list[tuple[str, ast.Call]] = []
     broken = []
-    for cell, source in _code(notebook):
+    for cell, source in _code_cells(notebook):
         try:
             tree = ast.parse(source)
         except SyntaxError as exc:
@@ -132,7 +133,7 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
     return calls, broken
 
 
-def _code(notebook: Path) -> Iterator[tuple[Cell, str]]:
+def _code_cells(notebook: Path) -> Iterator[tuple[Cell, str]]:
     """Yield each code cell, and its text with IPython's magics turned into Python."""
     python = TransformerManager()
     for cell in notebooks.cells(notebook):
@@ -148,7 +149,7 @@ def _method(call: ast.Call) -> str:
     return ""
 
 
-def _named(call: ast.Call) -> str | None:
+def _block_name(call: ast.Call) -> str | None:
     """Return the block that `run.apply` is given, if the text tells."""
     match call.args:
         case [ast.Constant(value=str(name))]:

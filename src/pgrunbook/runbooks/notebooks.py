@@ -25,6 +25,7 @@ class Cell:
     def of(cls, node: Mapping[str, Any]) -> Self:
         """Return a cell as the JSON has it."""
         tags = node["metadata"].get("tags", ())
+        # the format has a text, or a list of lines
         return cls(node.get("id", ""), node["cell_type"], "".join(node["source"]), tuple(tags))
 
     @property

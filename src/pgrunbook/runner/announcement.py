@@ -1,4 +1,4 @@
-"""What the terminal says of a run while it is at work: the hazards, before the first block runs."""
+"""Tells the terminal of hazards while a run is at work, before its first block runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the target's ledger says of a run, once the kernel that could have told may be dead."""
+"""Asks the target's ledger about a run, once the kernel that could have told may be dead."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from pgrunbook.runbooks.project import Project
 
 @dataclass(frozen=True)
 class Answer:
-    """What the target's ledger says of a run: in Markdown, what it committed; its verdict, with the
-    reason.
+    """What the target's ledger says of a run: what it has committed, in Markdown, and its verdict
+    with the reason.
     """
 
     committed: str = ""
@@ -37,15 +37,14 @@ class Answer:
         return self.committed.replace("`", "").replace(_NOT_SHOWN, "")
 
 
-def needed(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
+def is_open(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
     """Whether the cells leave it open what was committed."""
     return ending.verdict is not Verdict.PASSED and may_have_written(ending, cells)
 
 
 def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answer:
-    """Ask the target's ledger, as the kernel that could have told may be dead.
-
-    Where the notebook does not show what the ledger has, the answer says so; the ledger is right.
+    """Ask the target's ledger. The answer names what the ledger has and the notebook does not show:
+    the ledger is right.
     """
     try:
         target = targets.resolve(chosen.target, Project.find())
@@ -68,22 +67,22 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
             "The target's ledger has nothing of this run: nothing was committed.", verdict
         )
     below = {done.block for done, _ in shown(cells, Done)}
-    events = dict.fromkeys(batches, "") | dict(done)  # one that it went on with has no event
-    listed = []
+    # a backfill that an earlier run has begun has no event of this one
+    events = dict.fromkeys(batches, "") | dict(done)
+    parts = []
     for block, event in events.items():
         if block in batches and event in ("", *ledger.BROKEN_OFF):
-            listed.append(_batches(block, batches[block]))
+            parts.append(_batches(block, batches[block]))
         else:
-            listed.append(_event(block, event, below))
-    return Answer("Committed, as the target's ledger says: " + "; ".join(listed) + ".", verdict)
+            parts.append(_event(block, event, below))
+    return Answer(f"Committed, as the target's ledger says: {'; '.join(parts)}.", verdict)
 
 
 def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
     """Write a verdict into the target's ledger that the kernel did not know of, so that it says
-    what the record says.
+    what the record says. Returns the ending; it says so if the ledger cannot be written.
 
-    A run that has written nothing has no row there. Where the ledger cannot be told, the ending
-    says so.
+    A run that has written nothing has no row there.
     """
     if chosen.mode not in ("apply", "revert"):
         return ending
@@ -113,7 +112,10 @@ def _event(block: str, event: str, below: set[str]) -> str:
             f"`{name}` in part, outside a transaction: what is there of it, the next run finds "
             "in the catalog"
         )
-    return f"`{name}` {event}{'' if block in below else _NOT_SHOWN}"
+    text = f"`{name}` {event}"
+    if block not in below:
+        text += _NOT_SHOWN
+    return text
 
 
 _NOT_SHOWN = ", **not shown below**"

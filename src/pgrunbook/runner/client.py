@@ -66,16 +66,17 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
-        """Take a message of the kernel; what it shows may be an update of what an earlier cell has
-        shown. Of too much, not all is kept.
-        """
-        if (msg["content"].get("transient") or {}).get("display_id"):
+        """Take a message of the kernel. If a cell shows too much, not all is kept."""
+        # with a display id it may change what an earlier cell has shown
+        transient = msg["content"].get("transient") or {}
+        if transient.get("display_id"):
             self.nb_man.changed()
         flood.cut(msg["content"])
         self._tell(msg["content"])
         made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
-        if left_out := self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"])):
-            self._forget(cell_index, left_out)
+        left_out = self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"]))
+        if left_out:
+            self._move_displays(cell_index, left_out)
         return made
 
     def _tell(self, content: Mapping[str, Any]) -> None:
@@ -83,25 +84,31 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         announcement.hazards(content)
         self.progress.show(content)
 
-    def _forget(self, cell_index: int, left_out: Sequence[int]) -> None:
-        """Have updates of displays go where these are, now that some before them are gone."""
-        for places in (
-            cells[cell_index] for cells in self._display_id_map.values() if cell_index in cells
-        ):
-            places[:] = [p - max(bisect(left_out, p) - 1, 0) for p in places if p not in left_out]
+    def _move_displays(self, cell_index: int, left_out: Sequence[int]) -> None:
+        """Have updates of displays go where these are, now that outputs before them are gone."""
+        for cells in self._display_id_map.values():
+            if cell_index in cells:
+                moved = []
+                for place in cells[cell_index]:
+                    if place not in left_out:
+                        # the first of those left out stays, with the note in it
+                        gone_before = max(bisect(left_out, place) - 1, 0)
+                        moved.append(place - gone_before)
+                cells[cell_index][:] = moved
 
     async def _async_poll_output_msg(
         self, parent_msg_id: str, cell: NotebookNode, cell_index: int
     ) -> None:
-        """Take what a cell shows until it is all there, however long that takes once the cell has
-        ended: a flood takes its time. nbclient gives it four seconds; here that is for silence.
-        Raises Empty then.
+        """Take what a cell shows until it is all there. Raises Empty if the kernel is silent though
+        the cell has ended.
         """
+        # nbclient gives the outputs four seconds once the cell has ended. A flood takes longer:
+        # here they are for silence.
         while True:
             try:
                 msg = await ensure_async(self.kc.iopub_channel.get_msg(timeout=SILENCE_S))
             except Empty:
-                # which nbclient notes
+                # nbclient notes here that the cell has ended
                 if "shell.execute_reply" in cell.metadata.get("execution", {}):
                     raise
                 continue
@@ -124,12 +131,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             if len(killers) > signals.hurried():  # each signal after the second is one too many
                 return
             _send(kernel, signal.SIGINT)
-            killers.append(
-                threading.Timer(
-                    HURRYING_S if killers else signals.STOPPING_S, _send, [kernel, signal.SIGKILL]
-                )
-            )
-            killers[-1].start()
+            patience_s = HURRYING_S if killers else signals.STOPPING_S
+            killer = threading.Timer(patience_s, _send, [kernel, signal.SIGKILL])
+            killers.append(killer)
+            killer.start()
 
         signals.handle(stop)
         try:

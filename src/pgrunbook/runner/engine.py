@@ -72,30 +72,30 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         nothing: see `signals.end`. Raises NotPassed if the run did not end with the verdict
         `passed`, or if its record cannot be sealed.
         """
-        options = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30} | options
-        made = {
-            name: options.pop(name)
-            for name in ("progress_bar", "log_output", "autosave_cell_every")
-        }
+        for_manager = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30}
+        for name in for_manager.keys() & options.keys():
+            for_manager[name] = options.pop(name)
         seals, path = options.pop("seal", True), nb.metadata.papermill.get("output_path")
         output = Output.of(path)
         try:
             archive = _archive(output) if seals else None
         except Refused as exc:  # there could be no record, so there is nothing to write
-            raise NotPassed(refused(exc)) from exc
-        _as_never_executed(nb)
+            raise NotPassed(ending_of(exc)) from exc
+        _forget_execution(nb)
         _leave_out_the_host(nb)
-        manager = ExecutionManager(nb, output_path, **made)
+        manager = ExecutionManager(nb, output_path, **for_manager)
         manager.worker = options.get("warm", False)
         manager.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
         with signals.as_before() if seals else nullcontext():
-            ending, answer = cls._ending(manager, kernel_name, options)
-            # papermill may not have it saved after each cell; its end is always written
+            ending, answer = cls._run(manager, kernel_name, options)
+            # papermill may have been told not to save it after each cell: its end is written
             manager.output_path = path
-            ending = replace(manager.ended(ending, answer.committed), committed=answer.plain)
+            ending = replace(manager.write_end(ending, answer.committed), committed=answer.plain)
             if output:
                 output.final = manager.written
-            ending, seal = _sealed(manager, ending, output, archive) if seals else (ending, "")
+            seal = ""
+            if seals:
+                ending, seal = _seal(manager, ending, output, archive)
         if ending.verdict is not Verdict.PASSED:
             raise NotPassed(ending, seal)
         if seals:
@@ -104,15 +104,18 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         return cast(NotebookNode, manager.nb)
 
     @classmethod
-    def _ending(
+    def _run(
         cls, manager: ExecutionManager, kernel_name: str, options: Mapping[str, Any]
     ) -> tuple[Ending, ask_ledger.Answer]:
-        """How the run ended, and what the ledger says of it, if that has to be asked."""
+        """Run the cells. Returns how the run ended, and what the ledger says of it, if that has to
+        be asked.
+        """
         nb = manager.nb
         try:
             chosen = parameters.papermill_parameters(nb)  # before a kernel is started
             manager.secrets = credentials.of_name(chosen.target)
-            if found := leaks.search(nb, manager.secrets):
+            found = leaks.search(nb, manager.secrets)
+            if found:
                 raise Refused(
                     "The runbook holds a secret: nothing was started.",
                     problems=search.problems(found),
@@ -125,28 +128,29 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             signals.end()
             with manager.unsaved():
                 manager.notebook_start()
-            return refused(exc), ask_ledger.Answer()
+            return ending_of(exc), ask_ledger.Answer()
         told = {RUN_ID: manager.run_id, **started_with.environment(chosen)}
         with kernels.environment(told):
             ending = cls._execute(
                 manager, kernel_name, rehearses=chosen.mode == "rehearse", **options
             )
         signals.end()
-        asks = ask_ledger.needed(ending, nb.cells)
-        answer = ask_ledger.ask(chosen, manager.run_id, nb.cells) if asks else ask_ledger.Answer()
+        answer = ask_ledger.Answer()
+        if ask_ledger.is_open(ending, nb.cells):
+            answer = ask_ledger.ask(chosen, manager.run_id, nb.cells)
         if manager.cut:
             ending = judge_cut_off(ending, nb.cells, answer.verdict)
         own = [leak for leak in manager.leaks if leak.known]
         if own:
             ending = ask_ledger.tell(chosen, manager.run_id, _leaked(ending, own))
         places = {leak.where for leak in own}
-        others = (str(leak) for leak in manager.leaks if leak.where not in places)
+        others = [str(leak) for leak in manager.leaks if leak.where not in places]
         return replace(ending, masked=tuple(dict.fromkeys(others))), answer
 
     @classmethod
     def _execute(cls, manager: ExecutionManager, kernel_name: str, **options: Any) -> Ending:
         try:
-            signals.note()  # until the first cell, whose client stops it
+            signals.note()  # until the first cell: from then on, signals stop that
             manager.notebook_start()
             cls.execute_managed_notebook(manager, kernel_name, **options)
         except DeadKernelError:
@@ -174,11 +178,11 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         timeout = options.pop("execution_timeout", None)
         early, rehearses = options.pop("kernel", None), options.pop("rehearses", False)
         if options.pop("warm", False):
-            # here, because it brings what a kernel has, which is nothing for who starts one
+            # Imported here: it imports what a kernel has, and whoever starts a kernel need not.
             from pgrunbook.runner.warm_client import WarmClient
 
             return WarmClient(nb_man, timeout=timeout, **options).execute()
-        with nullcontext(early) if early else kernels.started(kernel_name) as kernel:
+        with nullcontext(early) if early else kernels.start_kernel(kernel_name) as kernel:
             client = Client(
                 nb_man,
                 km=kernel,
@@ -194,8 +198,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
 
 
 def _archive(output: Output | None) -> Project | None:
-    """The project in whose archive the record will be, if it will be in any. Raises Refused if it
-    cannot be there.
+    """Return the project in whose archive the record will be, if it will be in any. Raises Refused
+    if it cannot be there.
     """
     if output is None:
         return None
@@ -210,34 +214,29 @@ def _archive(output: Output | None) -> Project | None:
     return project
 
 
-def refused(exc: RunbookError) -> Ending:
-    """How a run ended of which no cell was run."""
+def ending_of(exc: RunbookError) -> Ending:
+    """Return how a run ended of which no cell was run."""
     problems = tuple(Problem(*map(redact, astuple(problem))) for problem in exc.problems)
     return Ending(exc.verdict, exc.message, redact(str(exc)), problems=problems)
 
 
-def _sealed(
+def _seal(
     manager: ExecutionManager, ending: Ending, output: Output | None, archive: Project | None
 ) -> tuple[Ending, str]:
-    """Seal the record. How the run ended: not well, if it passed and that cannot be done; and what
-    came of the seal.
-    """
+    """Seal the record, if it lies in an archive. Returns what `seal_record` returns."""
     if output is None or archive is None:
-        return (
-            ending,
-            f"not sealed: {output.file.name if output else 'it'} does not lie below outputs/ of "
-            "this project",
-        )
+        name = output.file.name if output else "it"
+        return ending, f"not sealed: {name} does not lie below outputs/ of this project"
     if not manager.written:
         return ending, "not sealed: its end could not be written"
-    return sealed(archive, output.file, ending)
+    return seal_record(archive, output.file, ending)
 
 
-def sealed(project: Project, notebook: Path, ending: Ending) -> tuple[Ending, str]:
-    """Seal the record of a run that has ended. How it ended: not well, if it passed and that cannot
-    be done; and what came of the seal.
+def seal_record(project: Project, notebook: Path, ending: Ending) -> tuple[Ending, str]:
+    """Seal the record of a run that has ended. Returns how the run ended, and what came of the
+    seal: a run that passed has failed if its record cannot be sealed.
     """
-    # here, because the run has ended: it need not wait for what signs
+    # Imported here, once the run has ended: it need not wait for what signs.
     from pgrunbook.records import sealing
 
     try:
@@ -249,15 +248,14 @@ def sealed(project: Project, notebook: Path, ending: Ending) -> tuple[Ending, st
         if ending.verdict is Verdict.PASSED:
             return Ending(error.verdict, error.message, str(error), problems=error.problems), ""
         return ending, str(error)
-    return ending, "\n".join(
-        map(one_line, [*(f"warning: {problem}" for problem in done.problems), f"seal: {done}"])
-    )
+    lines = [f"warning: {problem}" for problem in done.problems]
+    lines.append(f"seal: {done}")
+    return ending, "\n".join(map(one_line, lines))
 
 
 def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
-    """A run whose notebook gave a password of its own away has failed, however it went on the
-    target: who could read the output has it. The record holds it no more.
-    """
+    """Return the ending of a run whose notebook has held a password of its own."""
+    # It has failed, however it went on the target: whoever could read the output has the password.
     message = (
         "A password of this run was in the notebook, and is masked. The run itself "
         f"{ending.verdict}: {ending.reason}"
@@ -266,15 +264,15 @@ def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
     return Ending(error.verdict, message, str(error), ending.cell, problems=error.problems)
 
 
-def _as_never_executed(nb: NotebookNode) -> None:
+def _forget_execution(nb: NotebookNode) -> None:
     """Leave out what the engine has noted in a notebook that was executed before."""
     nb.metadata.pop("pgrunbook", None)
     nb.cells = [cell for cell in nb.cells if BANNER not in cell.metadata.get("tags", ())]
 
 
 def _leave_out_the_host(nb: NotebookNode) -> None:
-    """Of where papermill reads and writes, keep the names of the files: who reads the record knows
-    the rest, or need not know it.
+    """Keep only the names of the files that papermill reads and writes: whoever reads the record
+    knows the rest, or need not know it.
     """
     noted = nb.metadata.papermill
     noted["environment_variables"] = {}

@@ -1,5 +1,5 @@
-"""The executed notebook while it comes into being: the true state of each cell, no secret, and its
-end on top.
+"""Keeps the executed notebook true while it comes into being: the state of each cell, no secret,
+and its end on top.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ BANNER = "pgrunbook-banner"
 
 
 class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
-    """papermill's, with a notebook that is true at any moment, and saved after each cell.
+    """papermill's manager, with a notebook that is true at any moment, and saved after each cell.
 
     Cells have one of these states: `pending` (never run), `running`, `completed`, `failed`,
     `interrupted`.
     """
 
-    current: int | None = None
-    cut = False
+    current: int | None = None  # the index of the cell that runs, or ran last
+    cut = False  # whether a cell did not come to its end
     run_id = ""
     worker = False
     secrets: Sequence[str] = ()
-    written = False
+    written = False  # whether the notebook's end was written
     _saves = True
-    _changed = False
+    _changed = False  # whether cells before the current one may have been changed
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -80,9 +80,8 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             papermill_io.write(self._text(), self.output_path)
 
     def _text(self) -> str:
-        """The notebook as JSON. Of the cells that have come to their end the text is kept: it is
-        most of the whole.
-        """
+        """Return the notebook as JSON."""
+        # The text of cells that have come to their end is kept: it is most of the whole.
         self._kept += map(_json, self.nb.cells[len(self._kept) : self._ended])
         cells = [*self._kept, *map(_json, self.nb.cells[len(self._kept) :])]
         rest = {key: value for key, value in self.nb.items() if key != "cells"}
@@ -94,25 +93,28 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         self._kept.clear()
 
     def _keep_secrets(self) -> None:
-        """Mask what the current cell gives away; what the others do was masked before, unless it
-        was changed since.
+        """Mask secrets in the outputs of the current cell, and of those before it if they may have
+        been changed.
         """
         if self.current is None:
             return
         part = nbformat.v4.new_notebook()
-        shown = self.nb.cells[0 if self._changed else self.current : self.current + 1]
-        part.cells = [cell for cell in shown if cell.get("outputs")]
+        first = 0 if self._changed else self.current
+        part.cells = [
+            cell for cell in self.nb.cells[first : self.current + 1] if cell.get("outputs")
+        ]
         self._changed = False
-        if found := leaks.search(part, self.secrets):
+        found = leaks.search(part, self.secrets)
+        if found:
             self.leaks += found
             leaks.mask(part, self.secrets)
 
     def cell_interrupted(self, cell: NotebookNode, cell_index: int) -> None:
-        """The cell did not come to its end: its kernel died, or a signal or a timeout stopped
-        it.
+        """Note that a cell did not come to its end: its kernel died, or a signal or a timeout
+        stopped it.
         """
+        # papermill would mark it as completed, and write that
         with self.unsaved():
-            # which marks it as completed, and would write that
             self.cell_complete(cell, cell_index)
         cell.metadata.papermill["status"] = "interrupted"
         self.save()
@@ -127,13 +129,13 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             self._saves = True
 
     def cut_off(self, reason: str) -> Ending:
-        """Note that a cell did not come to its end."""
+        """Note that the run was cut off, and return how it ended."""
         self.cut = True
         return Ending(Verdict.INTERRUPTED, reason, cell=self.current)
 
-    def ended(self, ending: Ending, committed: str = "") -> Ending:
-        """How the run ended once its last state was to be written: what cannot be `written` has not
-        passed.
+    def write_end(self, ending: Ending, committed: str = "") -> Ending:
+        """Write the end of the run. Returns how it ended: a run that passed has not, if this cannot
+        be written.
         """
         try:
             self.end(ending, committed)
@@ -151,8 +153,8 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
         self._ended = 0
         self.changed()
+        # papermill would mark what is pending as completed, and write that
         with self.unsaved():
-            # which marks what is pending as completed, and would write that
             self.notebook_complete()
         for cell, state in zip(self.nb.cells, states, strict=True):
             cell.metadata.papermill["status"] = state
@@ -162,20 +164,24 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             self.nb.cells.insert(0, _note("masked-note", warning(ending.masked)))
         if ending.verdict is not Verdict.PASSED or self.cut:
             self.nb.cells.insert(0, _banner(ending, self.nb.cells, committed))
+        optional: dict[str, Any] = {}  # what is noted only if there is something to note
+        if ending.masked:
+            optional["masked"] = ending.masked
+        if self.worker:
+            optional["worker"] = True
         noted = Noted(
             verdict=str(ending.verdict),
             reason=ending.reason,
             run_id=self.run_id,
             start_time=self.nb.metadata.papermill["start_time"],
-            **({"masked": ending.masked} if ending.masked else {}),
-            **({"worker": True} if self.worker else {}),
+            **optional,
         )
         self.nb.metadata["pgrunbook"] = bundles.note(noted)
         self.save()
 
 
 def not_written(exc: OSError) -> str:
-    """Why a run ended whose notebook could not be written."""
+    """Return why a run ended whose notebook could not be written."""
     return f"the notebook could not be written: {exc.strerror or type(exc).__name__}"
 
 
@@ -184,9 +190,10 @@ def _json(value: Any) -> str:
 
 
 def _banner(ending: Ending, cells: Sequence[NotebookNode], committed: str) -> NotebookNode:
-    cell = cells[ending.cell] if ending.cell is not None else None
-    text = banner(ending.verdict, ending.reason, cell.get("id", "") if cell else "", committed)
-    return _note("verdict-banner", text)
+    cell = ""
+    if ending.cell is not None:
+        cell = cells[ending.cell].get("id", "")
+    return _note("verdict-banner", banner(ending.verdict, ending.reason, cell, committed))
 
 
 def _note(name: str, text: str) -> NotebookNode:

@@ -1,5 +1,5 @@
-"""Runbooks that are pending, planned or rehearsed one after the other: each on what those before it
-would leave, on one copy of their target's schema.
+"""Plans or rehearses pending runbooks one after the other: each on what those before it would
+leave, on one copy of their target's schema.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class InTurn:
 
     @contextmanager
     def turn(self, notebook: Path) -> Iterator[Sequence[str]]:
-        """Run the notebook within: it finds the copy, if it shares one. Gives the runbooks before
-        it, of which the copy has the blocks.
+        """Let the notebook that is run in the `with` block find the copy, if it shares one. Yields
+        the runbooks before it, of which the copy has the blocks.
         """
         place = self._places[notebook]
         sharing = [path for path, each in self._places.items() if each == place]
@@ -61,14 +61,11 @@ class InTurn:
             yield ()
             return
         try:
-            shared = self._copies.get(place) or self._made(place)
+            shared = self._copies.get(place) or self._make_copy(place)
         except Refused as exc:
-            raise self._alone(exc, notebook) from exc
-        shared = replace(
-            shared,
-            changed=[each.object for each in differences(self._before[place], _read(shared))],
-            last=notebook == sharing[-1],
-        )
+            raise self._with_way_out(exc, notebook) from exc
+        changed = [each.object for each in differences(self._before[place], _read(shared))]
+        shared = replace(shared, changed=changed, last=notebook == sharing[-1])
         with (
             tempfile.TemporaryDirectory(prefix="pgrunbook-") as folder,
             kernels.environment(shared.give(Path(folder, "copy.json"))),
@@ -76,21 +73,20 @@ class InTurn:
             yield shared.after
         self._copies[place] = replace(shared, after=[*shared.after, notebook.stem])
 
-    def _alone(self, exc: Refused, notebook: Path) -> Refused:
-        """The same, and that nothing of this keeps the runbook from being planned by itself."""
+    def _with_way_out(self, exc: Refused, notebook: Path) -> Refused:
+        """Return the error with the command that plans or rehearses the runbook by itself."""
         chosen = self._asked[notebook].chosen
         alone = arguments.command_again(self._project, notebook.stem, chosen, chosen.mode)
-        remedy = f"or have no copy: {alone}"
-        problems = [
-            replace(each, remedy="; ".join(filter(None, [each.remedy, remedy])))
-            for each in exc.problems
-        ]
-        return Refused(
-            "Runbooks cannot be looked at one after the other: nothing was changed.",
-            problems=problems,
-        )
+        problems = []
+        for each in exc.problems:
+            remedy = f"or have no copy: {alone}"
+            if each.remedy:
+                remedy = f"{each.remedy}; {remedy}"
+            problems.append(replace(each, remedy=remedy))
+        what = "Runbooks cannot be looked at one after the other: nothing was changed."
+        return Refused(what, problems=problems)
 
-    def _made(self, place: _Place) -> SharedCopy:
+    def _make_copy(self, place: _Place) -> SharedCopy:
         from pgrunbook.postgres import schema_copy, twin_server  # few commands need them
 
         name = uuid.uuid4().hex[:8]

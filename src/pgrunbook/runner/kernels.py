@@ -70,24 +70,24 @@ class Kernel(AsyncKernelManager):
 
 
 @contextmanager
-def started(name: str) -> Iterator[Kernel | None]:
-    """A kernel of that name on its way, ended with the `with` block if nobody else has; None if it
-    cannot start.
-
-    Local sockets between us and it: two runs that start at once can choose the same free TCP port.
+def start_kernel(name: str) -> Iterator[Kernel | None]:
+    """Start a kernel of that name, without waiting until it answers, and end it with the `with`
+    block, if nobody else has. Yields None if it cannot start.
     """
     if not name:
         yield None
         return
     with TemporaryDirectory(prefix="pgrunbook-") as folder:
+        # Local sockets: two runs that start at once may choose the same free TCP port.
         sockets = {}
         if os.name != "nt":
             sockets["KernelManager"] = {"transport": "ipc", "ip": f"{folder}/kernel"}
         kernel = Kernel(kernel_name=name, kernel_id=str(uuid.uuid4()), config=Config(sockets))
+        arguments = [_NO_HISTORY]
+        if kernel.ipykernel:
+            arguments.append(_READ)
         try:
-            run_sync(kernel.start_kernel)(
-                extra_arguments=[_NO_HISTORY, *([_READ] if kernel.ipykernel else [])]
-            )
+            run_sync(kernel.start_kernel)(extra_arguments=arguments)
         except (NoSuchKernel, OSError, RuntimeError):
             yield None
             return
@@ -100,7 +100,7 @@ def started(name: str) -> Iterator[Kernel | None]:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for the kernel, which inherits ours."""
+    """Set environment variables in the `with` block, for a kernel that inherits them."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,6 +1,4 @@
-"""A notebook that is refused because of a secret in its parameters: what looks like one is taken
-out.
-"""
+"""Masks what looks like a secret in a notebook that was refused because of its parameters."""
 
 from __future__ import annotations
 
@@ -16,30 +14,32 @@ if TYPE_CHECKING:
 
 
 def mask_parameters(nb: NotebookNode) -> None:
-    """Take what looks like a secret out of a notebook that was refused because of it."""
+    """Mask what looks like a secret in the notebook's parameters, and in its cells."""
     given = nb.metadata.papermill.get("parameters") or {}
-    nb.metadata.papermill["parameters"] = _masked_values(given)
+    nb.metadata.papermill["parameters"] = _mask_values(given)
     for cell in nb.cells:
-        cell.source = _masked_cell(
-            cell.source, declares="parameters" in cell.metadata.get("tags", [])
-        )
+        declares = "parameters" in cell.metadata.get("tags", [])
+        cell.source = _mask_cell(cell.source, declares=declares)
 
 
-def _masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: MASK if looks_secret({name: value}) else value for name, value in values.items()}
+def _mask_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    masked = dict(values)
+    for name, value in values.items():
+        if looks_secret({name: value}):
+            masked[name] = MASK
+    return masked
 
 
-def _masked_cell(source: str, *, declares: bool) -> str:
-    """Assignments are written anew, as a secret may be hard to find behind a text's quotes and
-    backslashes. Of a cell that should hold nothing else and cannot be read, nothing is left: there
-    is no telling where the secret ends.
-    """
+def _mask_cell(source: str, *, declares: bool) -> str:
     try:
         values = parameters_cell.read_assignments(source, "")
     except Refused:
+        # Nobody can tell where the secret ends in a cell that cannot be read.
         if declares and looks_secret(source):
             return f"# {MASK}"
         values = {}
-    if values == (masked := _masked_values(values)):
+    masked = _mask_values(values)
+    if masked == values:
         return mask_shapes(source)
+    # Written anew: a secret may be hard to find behind a text's quotes and backslashes.
     return "\n".join(f"{name} = {value!r}" for name, value in masked.items())

@@ -32,12 +32,11 @@ class Output(LocalHandler):  # type: ignore[misc]
 
     @classmethod
     def of(cls, path: str | None) -> Output | None:
-        """Have this file written so, by papermill too. Its other stores do so themselves: then it
-        is None.
-
-        papermill goes by the newest scheme that a path begins with, so the path is given for one:
-        of the handlers for the scheme `local` it would take the oldest.
+        """Have papermill write this file so. Returns None if it is no local file: papermill's other
+        stores replace it as a whole themselves.
         """
+        # papermill takes the newest handler whose scheme a path begins with: so the whole path is
+        # registered as a scheme. Of the handlers for the scheme `local` it would take the oldest.
         handler = papermill_io.get_handler(path)
         if isinstance(handler, Output):  # of a run before, in this process
             handler = handler._before
@@ -54,22 +53,20 @@ class Output(LocalHandler):  # type: ignore[misc]
     def require_folder(self) -> None:
         """Raise Refused if there can be no file."""
         folder = self.file.parent
-        found = "" if os.access(folder, os.W_OK) else "a folder that cannot be written"
-        if not folder.is_dir():
-            found = "no such folder"
+        found = ""
         if self.file.is_dir():
             found = f"a folder called {self.file.name}"
+        elif not folder.is_dir():
+            found = "no such folder"
+        elif not os.access(folder, os.W_OK):
+            found = "a folder that cannot be written"
         if found:
-            what, remedy = (
-                "the record could not be written",
-                "make the folder, or name another file",
-            )
             raise Refused.of(
-                what,
+                "the record could not be written",
                 where=f"{folder.name}/",
                 expected="a folder to write to",
                 found=found,
-                remedy=remedy,
+                remedy="make the folder, or name another file",
             )
 
     def write(self, buf: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""How far a backfill is, in the terminal: a bar, or where nobody looks at one a line a minute."""
+"""Shows in the terminal how far a backfill is: a bar, or if it is no terminal, a line a minute."""
 
 from __future__ import annotations
 

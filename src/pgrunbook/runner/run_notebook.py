@@ -1,4 +1,4 @@
-"""A runbook run headlessly: papermill underneath, the executed notebook under `outputs/`."""
+"""Runs a runbook headlessly, with papermill, and writes the executed notebook below `outputs/`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _LOG = logging.getLogger(__name__)
 def execute(
     project: Project, notebook: Path, chosen: Parameters, given: Mapping[str, Any], *, bar: bool
 ) -> tuple[Path, Ending]:
-    """Run the notebook with papermill; where its executed copy is, and how it ended.
+    """Run the notebook with papermill. Returns the path of its executed copy, and how it ended.
 
     The executed copy is written to `<UTC time>-<run id>.ipynb` in `outputs/<target>/<runbook>/`,
     or `outputs/<target>/<schema>/<runbook>/`, after each cell. Once the engine is done, a signal
-    stops nothing until who calls has sealed it: see `signals.end`. Raises Refused if the kernel or
+    stops nothing until the caller has sealed it: see `signals.end`. Raises Refused if the kernel or
     the target is unknown or cannot be had, there is no place for the copy, or it could not be
     sealed; KeyboardInterrupt if a signal came before any of that was done.
     """
@@ -47,12 +47,12 @@ def execute(
     with (
         contextlib.chdir(project.root),
         kernels.environment(own | started_with.environment(chosen)),
-        # and while it starts, papermill and the rest are imported
-        kernels.started(kernel_name) as kernel,
+        # early: while it starts, papermill and the rest are imported here
+        kernels.start_kernel(kernel_name) as kernel,
     ):
-        # keeps the embedded server up until we are done
+        # This process keeps the embedded server up, if that is the target, until all is done.
         target = targets.resolve(chosen.target, project)
-        output = record(project, target.records(chosen.schema_), notebook.stem, run_id)
+        output = record_path(project, target.records(chosen.schema_), notebook.stem, run_id)
         if signals.stopped():
             raise KeyboardInterrupt
         _LOG.info("%s: mode %s on %s, into %s", notebook.stem, chosen.mode, chosen.target, output)
@@ -61,9 +61,9 @@ def execute(
     return project.root / output, ending
 
 
-def record(project: Project, folder: str, runbook: str, run_id: str) -> Path:
-    """Where the record of a run that begins now is to lie, from the project's root on: in a folder
-    of `outputs/`. Raises Refused if it cannot.
+def record_path(project: Project, folder: str, runbook: str, run_id: str) -> Path:
+    """Return where the record of a run that begins now is to lie, from the project's root on: in a
+    folder of `outputs/`, which is made. Raises Refused if it cannot.
     """
     name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
     output = Path("outputs", folder, runbook, name)
@@ -91,7 +91,8 @@ def _papermill(
     from pgrunbook.runner.engine import NotPassed
 
     register_engine()
-    # of those that every runbook takes and few declare; what is unknown was refused
+    # papermill warns of parameters that the notebook does not declare: those that every runbook
+    # takes. One that is unknown was refused before.
     logging.getLogger("papermill").addFilter(
         lambda record: "Passed unknown parameter" not in record.getMessage()
     )
@@ -104,15 +105,15 @@ def _papermill(
             language="python",  # as the kernel's is, whether the notebook says so or not
             progress_bar=bar,
             kernel=kernel,
-            seal=False,  # by the command, once it has made the page
+            seal=False,  # the command does that, and makes the page
         )
     except NotPassed as exc:
         return exc.ending
-    return passed(nb)
+    return noted_ending(nb)
 
 
 def register_engine() -> None:
-    """Have papermill know our engine, as the entry point does, were the package not installed."""
+    """Have papermill know our engine, also if the package is not installed."""
     from papermill.engines import papermill_engines
 
     from pgrunbook.runner.engine import RunbookEngine
@@ -120,8 +121,8 @@ def register_engine() -> None:
     papermill_engines.register(ENGINE, RunbookEngine)
 
 
-def passed(nb: NotebookNode) -> Ending:
-    """How a run ended that the engine has not complained of."""
+def noted_ending(nb: NotebookNode) -> Ending:
+    """Return how a run ended that has passed, as the engine has noted it."""
     from pgrunbook.records.how_it_ended import Ending
 
     noted = nb.metadata["pgrunbook"]

@@ -92,9 +92,9 @@ class Shell(ZMQInteractiveShell):
 
 
 @contextmanager
-def opened(take: Callable[[Message], object]) -> Iterator[Shell]:
-    """A new shell, the one that `get_ipython()` returns in the `with` block. `take` is given each
-    message that a cell causes.
+def open_shell(take: Callable[[Message], object]) -> Iterator[Shell]:
+    """Open a new shell, the one that `get_ipython()` returns in the `with` block. `take` is given
+    each message that a cell causes.
     """
     messages = Messages(take)
     before = sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"]

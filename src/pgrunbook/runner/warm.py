@@ -1,4 +1,4 @@
-"""A runbook run against one target after another in this process: no kernel is started for each.
+"""Runs a runbook against one target after another in this process: no kernel is started for each.
 
 What a run does, its record and its verdict are as of `run_notebook`, with the same engine. The
 cells run in a shell of this process: `warm_client`.
@@ -65,28 +65,28 @@ class WarmWorker:
         folder: str = "",
         cell_timeout_s: float | None = None,
     ) -> tuple[Path | None, Ending]:
-        """Run it against a target, and seal its record: where that is, and how the run ended. None
-        if no cell was run.
+        """Run it against a target, and seal its record. Returns the path of the record, None if no
+        cell was run, and how the run ended.
 
         The record lies in a `folder` of `outputs/`, by default that of the target and schema. A
-        cell that takes too long is interrupted. If it, or what a signal stops, does not end within
-        seconds, the process does: the target's ledger says then what was committed.
+        cell that takes longer than `cell_timeout_s` is interrupted. If it, or what a signal stops,
+        does not end within seconds, the process does: then the target's ledger says what was
+        committed.
         """
         try:
             with self._working(run_id):
                 chosen = self._chosen(target, given)
                 reached = targets.resolve(target, self.project)
                 place = folder or reached.records(chosen.schema_)
-                output = run_notebook.record(self.project, place, self.notebook.stem, run_id)
-                # as a whole: a cell may go to another folder
-                path = self.project.root / output
+                output = run_notebook.record_path(self.project, place, self.notebook.stem, run_id)
+                path = self.project.root / output  # absolute, as a cell may change the folder
                 nb = self._parameterized(target, given, str(path))
                 ending = self._execute(nb, str(path), cell_timeout_s)
-                ending, told = engine.sealed(self.project, path, ending)
-                _LOG.info("%s on %s: %s, %s", self.notebook.stem, target, ending.verdict, told)
+                ending, seal = engine.seal_record(self.project, path, ending)
+                _LOG.info("%s on %s: %s, %s", self.notebook.stem, target, ending.verdict, seal)
                 return path, ending
         except RunbookError as exc:
-            return None, engine.refused(exc)
+            return None, engine.ending_of(exc)
         except KeyboardInterrupt:
             return None, _STOPPED
 
@@ -99,15 +99,15 @@ class WarmWorker:
         mode: Literal["plan", "verify"] = "plan",
         cell_timeout_s: float | None = None,
     ) -> tuple[Record | None, Ending]:
-        """Run it against a target in a mode that only reads, and write nothing anywhere: what the
-        record would be, and how the run ended.
+        """Run it against a target in a mode that only reads, and write nothing anywhere. Returns
+        what the record would be, None if no cell was run, and how the run ended.
         """
         try:
             with self._working(run_id):
                 nb = self._parameterized(target, {**given, "mode": mode}, None)
                 return Record(nb), self._execute(nb, None, cell_timeout_s)
         except RunbookError as exc:
-            return None, engine.refused(exc)
+            return None, engine.ending_of(exc)
         except KeyboardInterrupt:
             return None, _STOPPED
 
@@ -138,7 +138,7 @@ class WarmWorker:
     def _parameterized(
         self, target: str, given: Mapping[str, Any], output: str | None
     ) -> NotebookNode:
-        """The notebook with these parameters, as papermill would execute it."""
+        """Return the notebook with these parameters, as papermill would execute it."""
         nb = parameterize_notebook(
             copy.deepcopy(self._loaded),
             {**given, "target": target},
@@ -164,6 +164,7 @@ class WarmWorker:
         except NotPassed as exc:
             return exc.ending
         finally:
-            if isinstance(handler := papermill_io.get_handler(output), Output):
+            handler = papermill_io.get_handler(output)
+            if isinstance(handler, Output):
                 handler.forget()
-        return run_notebook.passed(nb)
+        return run_notebook.noted_ending(nb)

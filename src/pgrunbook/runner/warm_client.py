@@ -36,7 +36,7 @@ class WarmClient(client.Client):
         """Run the cells, up to the first that fails. What they leave behind ends with them."""
         self.reset_execution_trackers()
         self._current: tuple[NotebookNode, int] | None = None
-        with leftovers.put_back(), shell.opened(self._take) as self._shell:
+        with leftovers.put_back(), shell.open_shell(self._take) as self._shell:
             self.papermill_execute_cells()
         self.nb.metadata["language_info"] = copy.deepcopy(IPythonKernel.language_info)
         self.set_widgets_metadata()

@@ -51,7 +51,7 @@ def _any(characters: Iterable[str]) -> str:
     alternatives = []
     for form in sorted(forms, key=len, reverse=True):
         if not form.isspace():
-            alternatives.append(_written(form))
+            alternatives.append(_broken_form(form))
     return f"(?:{'|'.join(alternatives)})"
 
 
@@ -61,7 +61,7 @@ _CODE = r"\[[\d;]*[A-Za-z]"
 _BROKEN = rf"\s++|\x1b{_CODE}|<wbr>"
 
 
-def _written(form: str) -> str:
+def _broken_form(form: str) -> str:
     """Return a regular expression for what stands for a character, broken anywhere. It takes time
     in proportion to the text: what breaks it is no part of a form.
     """
@@ -69,8 +69,8 @@ def _written(form: str) -> str:
 
 
 @cache
-def _broken(form: str) -> re.Pattern[str]:
-    return re.compile(_written(form))
+def _pattern(form: str) -> re.Pattern[str]:
+    return re.compile(_broken_form(form))
 
 
 def _end_of(form: str, text: str, at: int) -> int:
@@ -79,7 +79,7 @@ def _end_of(form: str, text: str, at: int) -> int:
         return at + len(form)
     if len(form) == 1 or not text.startswith(form[0], at):
         return 0
-    found = _broken(form).match(text, at)
+    found = _pattern(form).match(text, at)
     return found.end() if found else 0
 
 

@@ -1,4 +1,4 @@
-"""How the parts of a record get into the outputs of a notebook, and out of them again.
+"""Puts the parts of a record into the outputs of a notebook, and takes them out of there again.
 
 Each output says which version of the format it is written in; the records of before there were
 versions are version 0.
@@ -33,13 +33,13 @@ class NewerFormat(Refused, ValueError):
 
 
 def bundle(part: Part) -> dict[str, Any]:
-    """A part as the data of an output."""
+    """Return a part as the data of an output."""
     return {MIME_TYPES[type(part)]: {"version": VERSION, **part.said()}}
 
 
-def packed(parts: Sequence[Part]) -> dict[str, Any]:
-    """Many parts of one kind as the data of one output: the keys once, as `columns`, and for each
-    block its values. All of them say the same keys.
+def bundle_many(parts: Sequence[Part]) -> dict[str, Any]:
+    """Return many parts of one kind as the data of one output: the keys once, as `columns`, and for
+    each block its values. All of them must say the same keys.
     """
     if not parts:
         return {}
@@ -50,7 +50,7 @@ def packed(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def parts(data: Mapping[str, Any], kind: type[P]) -> list[P]:
-    """The parts of a kind that the data of an output holds, of any version of the format.
+    """Return the parts of a kind that the data of an output holds, of any version of the format.
 
     Raises one of UNREADABLE for what is no such part: NewerFormat, a ValueError, for a version that
     is not known yet.
@@ -64,29 +64,29 @@ def parts(data: Mapping[str, Any], kind: type[P]) -> list[P]:
     if "blocks" in said:
         each = [dict(zip(said["columns"], values, strict=True)) for values in said["blocks"]]
     if version == 0:
-        each = [version_0.adapted(kind, one) for one in each]
+        each = [version_0.adapt(kind, one) for one in each]
     return [kind.model_validate(one) for one in each]
 
 
 def noted(metadata: Mapping[str, Any]) -> Noted:
-    """What the runner has noted in a notebook's metadata; empty if it has noted nothing."""
+    """Return what the runner has noted in a notebook's metadata; empty if it has noted nothing."""
     said = metadata.get("pgrunbook") or {}
     _version(said, "metadata")
     return Noted.model_validate(said)
 
 
 def note(what: Noted) -> dict[str, Any]:
-    """The value of `pgrunbook` in a notebook's metadata."""
+    """Return the value of `pgrunbook` in a notebook's metadata."""
     return {"version": VERSION, **what.said()}
 
 
 def snapshots_file(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What the file beside a record holds: see `Record.snapshots`."""
+    """Return what the file beside a record holds: see `Record.snapshots`."""
     return {"version": VERSION, **data}
 
 
 def snapshots(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """What such a file says, of any version."""
+    """Return what such a file says, of any version."""
     _version(data, where)
     return {name: value for name, value in data.items() if name != "version"}
 
@@ -115,7 +115,7 @@ def require_known(notebook: Mapping[str, Any], where: str) -> None:
 
 
 def _version(said: Any, where: str) -> int:
-    """The version of the format that something was written in."""
+    """Return the version of the format that something was written in."""
     version = said.get("version", 0) if isinstance(said, Mapping) else 0
     if not isinstance(version, int):
         raise ValueError(f"{where}: the version of the format is {version!r}, not a number")

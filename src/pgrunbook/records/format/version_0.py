@@ -1,4 +1,4 @@
-"""Version 0 of the format: what records said before it had a version.
+"""Reads version 0 of the format: what records said before it had a version.
 
 They said facts under the labels that a person reads, and times and durations in words.
 """
@@ -34,10 +34,10 @@ _LONG_LOCKS = "ACCESS EXCLUSIVE longer than "
 _SUPERUSER = " (superuser)"
 
 
-def adapted(kind: type[Part], said: Any) -> Any:
-    """What version 0 said, under the keys of today."""
-    adapt = _ADAPTERS.get(kind)
-    return adapt(said) if adapt else said
+def adapt(kind: type[Part], said: Any) -> Any:
+    """Return what version 0 said, under the keys of today."""
+    adapter = _ADAPTERS.get(kind)
+    return adapter(said) if adapter else said
 
 
 def in_transaction(statements: Sequence[Mapping[str, Any]]) -> bool:

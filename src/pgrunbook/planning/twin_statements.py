@@ -1,0 +1,102 @@
+"""What statements do that a twin does not show, and what is run there in the place of some."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import psycopg
+from pglast import ast, parse_sql
+from pglast.enums import AlterTableType
+from pglast.stream import RawStream
+from psycopg import errors
+
+from pgrunbook.planning.timeline import Work
+from pgrunbook.runbooks.scripts import Statement
+
+# A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
+_OF_THE_CLUSTER = (
+    ast.CreateRoleStmt,
+    ast.AlterRoleStmt,
+    ast.AlterRoleSetStmt,
+    ast.DropRoleStmt,
+    ast.GrantRoleStmt,
+    ast.AlterDatabaseStmt,
+    ast.AlterDatabaseSetStmt,
+)
+
+
+def work_of_node(node: ast.Node) -> Work:
+    """Return what a statement does besides what the catalog shows."""
+    if isinstance(node, _OF_THE_CLUSTER):
+        return Work.ROWS
+    match node:
+        case ast.SelectStmt(intoClause=ast.IntoClause()):
+            return Work.NONE
+        case (
+            ast.SelectStmt()
+            | ast.InsertStmt()
+            | ast.UpdateStmt()
+            | ast.DeleteStmt()
+            | ast.MergeStmt()
+            | ast.CopyStmt()
+            | ast.TruncateStmt()
+            | ast.DoStmt()
+            | ast.CallStmt()
+            | ast.ExecuteStmt()
+        ):
+            return Work.ROWS
+        case (
+            ast.VacuumStmt()
+            | ast.ReindexStmt()
+            | ast.ClusterStmt()
+            | ast.RefreshMatViewStmt()
+            | ast.LockStmt()
+            | ast.VariableSetStmt()
+            | ast.ConstraintsSetStmt()
+            | ast.CheckPointStmt()
+        ):
+            return Work.UPKEEP
+    return Work.NONE
+
+
+def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
+    """Return what to run in place of a statement that fails because it was done before the twin was
+    made: it drops what is gone, or adds what others need. None: it fails for another reason.
+    """
+    node = parse_sql(statement)[0].stmt
+    match node:
+        case ast.CreateExtensionStmt(extname=name) if name in stood_in_for:
+            return ""
+        case _ if isinstance(node, _OF_THE_CLUSTER):
+            return ""
+        case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
+            there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)
+            return "" if there else None
+        case ast.DropStmt():
+            return "" if isinstance(exc, _UNKNOWN) else None
+        case ast.AlterTableStmt() if isinstance(exc, _UNKNOWN):
+            drops = [command for command in node.cmds if command.subtype in _DROPS]
+            for command in drops:
+                command.missing_ok = True
+            return str(RawStream()(node)) if drops else None
+    return None
+
+
+_UNKNOWN = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedObject,
+    errors.UndefinedFunction,
+    errors.InvalidSchemaName,
+)
+_DROPS = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+
+
+def work_of(part: Sequence[Statement]) -> Work:
+    """Return what statements do together, besides what the catalog shows."""
+    works = {work_of_node(statement.node) for statement in part}
+    if Work.ROWS in works:
+        return Work.ROWS
+    if works == {Work.UPKEEP}:
+        return Work.UPKEEP
+    return Work.NONE

@@ -20,8 +20,9 @@ from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import Judgement, judge
-from pgrunbook.planning.timeline import Step, Timeline
+from pgrunbook.planning.timeline import Step, Timeline, Work
 from pgrunbook.planning.twin import Twins
+from pgrunbook.planning.twin_statements import work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.connection import connect
@@ -559,3 +560,8 @@ def test_what_blocks_of_the_ledger_have_made_stays_on_the_twin(asking: Asking) -
         applied=[Object("table constraint", "t_pkey on public.t")],
     )
     assert [str(each.action) for each in judged] == ["adopt", "apply"]
+
+
+def test_explain_with_analyze_writes_what_its_statement_writes() -> None:
+    written = statements("EXPLAIN (ANALYZE) DELETE FROM t; EXPLAIN DELETE FROM t")
+    assert [work_of_node(each.node) for each in written] == [Work.ROWS, Work.NONE]
